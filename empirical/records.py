@@ -1,0 +1,196 @@
+"""The table of scores: one row per (run, arm, item), the contract between scoring and statistics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.files import atomic_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+COLUMNS = (
+    "run_id", "arm", "train_arm", "train_seed", "n_train", "item_id", "patient_id", "site", "label",
+    "reference_ids", "reference_strategy", "reference_patient_ids", "seed",
+    "p_positive", "logp", "mass_outside", "generated", "parsed", "score_seconds",
+)  # fmt: skip
+KEYS = ("run_id", "arm", "item_id", "seed", "train_seed")
+
+
+@dataclass(frozen=True)
+class Records:
+    """Scores of items, with the names of the classes they are about.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per (run, arm, item), with the columns `COLUMNS`. ``reference_ids`` and ``reference_patient_ids`` hold lists of
+        strings, ``logp`` a dict from each answer to its log-probability (natural logarithm); ``p_positive`` lies in [0, 1].
+    positive : tuple of str
+        The label(s) to detect.
+    healthy : str
+        The label of the healthy class.
+    """
+
+    table: pd.DataFrame
+    positive: tuple[str, ...]
+    healthy: str
+
+    def is_positive(self) -> pd.Series:
+        """Tell which rows are truly positive.
+
+        Returns
+        -------
+        pandas.Series of bool
+            One value per row.
+        """
+        return self.table["label"].isin(self.positive)
+
+    def of(self, **values: object) -> Records:
+        """Keep the rows whose columns have these values.
+
+        Parameters
+        ----------
+        **values : object
+            Column name to value, for example ``arm="pair"``.
+
+        Returns
+        -------
+        Records
+            The rows that match, in their order.
+
+        Raises
+        ------
+        InputError
+            When no row matches.
+        """
+        table = self.table
+        for column, value in values.items():
+            table = table[table[column] == value]
+        if table.empty:
+            wanted = ", ".join(f"{column} {value!r}" for column, value in values.items())
+            raise InputError(f"no record with {wanted}")
+        return Records(table.reset_index(drop=True), self.positive, self.healthy)
+
+
+def write_records(path: Path | str, records: Records) -> None:
+    """Write records as Parquet, atomically; the class names go into the file's metadata.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file to (re)place.
+    records : Records
+        What to write.
+
+    Raises
+    ------
+    InputError
+        When columns are missing, or a (run, arm, item, seed, training seed) occurs twice.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    _validate(records.table, source=str(path))
+    table = pa.Table.from_pandas(_typed(records.table), schema=_schema(records), preserve_index=False)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read_records(path: Path | str) -> Records:
+    """Read records.
+
+    Parameters
+    ----------
+    path : Path or str
+        A ``records.parquet``, or a folder that holds one.
+
+    Returns
+    -------
+    Records
+        Table and class names.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, is not Parquet, or lacks columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    path = path / "records.parquet" if path.is_dir() else path
+    if not path.is_file():
+        raise InputError(f"{path}: no such records file")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+    names = json.loads((table.schema.metadata or {}).get(b"see_in_pairs", b'{"positive": [], "healthy": ""}'))
+    frame = table.to_pandas()
+    _validate(frame, source=str(path))
+    frame["logp"] = [dict(pairs) for pairs in frame["logp"]]
+    for column in ("reference_ids", "reference_patient_ids"):
+        frame[column] = [list(ids) for ids in frame[column]]
+    return Records(frame, tuple(names["positive"]), names["healthy"])
+
+
+def concatenate(parts: Sequence[Records]) -> Records:
+    """Put records of several runs into one table.
+
+    Parameters
+    ----------
+    parts : sequence of Records
+        At least one, all about the same classes.
+
+    Returns
+    -------
+    Records
+        All rows.
+
+    Raises
+    ------
+    InputError
+        When the parts are about different classes.
+    """
+    import pandas as pd
+
+    names = {(part.positive, part.healthy) for part in parts}
+    if len(names) != 1:
+        raise InputError(f"records of different classes cannot be put together: {first_few(sorted(map(str, names)))}")
+    (positive, healthy) = names.pop()
+    return Records(pd.concat([part.table for part in parts], ignore_index=True), positive, healthy)
+
+
+def _validate(table: pd.DataFrame, source: str) -> None:
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise InputError(f"{source}: records lack the column(s) {first_few(missing)}; write them with 'see-in-pairs evaluate'")
+    twice = table.duplicated(list(KEYS))
+    if twice.any():
+        raise InputError(f"{source}: {int(twice.sum())} records occur twice (item {first_few(list(table.loc[twice, 'item_id']))})")
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    frame = table[list(COLUMNS)].copy()
+    frame["logp"] = [list(answers.items()) for answers in frame["logp"]]  # Arrow builds a map from pairs
+    return frame
+
+
+def _schema(records: Records) -> pa.Schema:
+    import pyarrow as pa
+
+    text, real, whole, texts = pa.string(), pa.float64(), pa.int64(), pa.list_(pa.string())
+    special = {
+        "train_seed": whole, "n_train": whole, "seed": whole, "reference_ids": texts, "reference_patient_ids": texts,
+        "p_positive": real, "mass_outside": real, "score_seconds": real, "logp": pa.map_(text, real),
+    }  # fmt: skip
+    schema = pa.schema([(column, special.get(column, text)) for column in COLUMNS])
+    names = json.dumps({"positive": list(records.positive), "healthy": records.healthy})
+    return schema.with_metadata({"see_in_pairs": names})

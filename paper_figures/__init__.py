@@ -1,0 +1,1 @@
+"""Tests that link theory and experiment, figures, claims and the report."""

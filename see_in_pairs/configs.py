@@ -1,0 +1,126 @@
+"""Configs that refuse unknown keys: a YAML file, changed by ``--set key=value``, checked by pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from see_in_pairs.errors import InputError
+
+
+class StrictConfig(BaseModel):
+    """Base of every config: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Config = TypeVar("Config", bound=StrictConfig)
+
+
+def load_config(kind: type[Config], path: Path | str, changes: Sequence[str] = ()) -> Config:
+    """Read a YAML config, apply changes, validate.
+
+    Parameters
+    ----------
+    kind : type of StrictConfig
+        The config class.
+    path : Path or str
+        The YAML file. Relative paths inside it are kept as written (relative to the working folder).
+    changes : sequence of str
+        ``'key=value'`` or ``'outer.inner=value'``; a value is parsed as YAML.
+
+    Returns
+    -------
+    StrictConfig
+        The validated config.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, is not a YAML mapping, or does not fit `kind`.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        raise InputError(f"{path}: no such config file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a config is a mapping of keys to values")
+    for change in changes:
+        _apply(content, change)
+    return parse_config(kind, content, source=str(path))
+
+
+def parse_config(kind: type[Config], content: dict[str, Any], source: str) -> Config:
+    """Validate a mapping as a config.
+
+    Parameters
+    ----------
+    kind : type of StrictConfig
+        The config class.
+    content : dict
+        What was read.
+    source : str
+        Named in the error line.
+
+    Returns
+    -------
+    StrictConfig
+        The validated config.
+
+    Raises
+    ------
+    InputError
+        One line naming the first offending keys.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"{source}: {describe(error, kind)}") from None
+
+
+def describe(error: ValidationError, kind: type[BaseModel]) -> str:
+    """Say in one line what pydantic found wrong.
+
+    Parameters
+    ----------
+    error : pydantic.ValidationError
+        What was raised.
+    kind : type of pydantic.BaseModel
+        The config class, for the list of known keys.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    lines = []
+    for detail in error.errors()[:3]:
+        key = ".".join(str(part) for part in detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            lines.append(f"unknown key '{key}' (known: {', '.join(kind.model_fields)})")
+        else:
+            lines.append(f"{key}: {detail['msg']}")
+    return "; ".join(lines)
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {change}: write key=value")
+    *outer, last = key.split(".")
+    place = content
+    for part in outer:
+        place = place.setdefault(part, {})
+        if not isinstance(place, dict):
+            raise InputError(f"--set {change}: '{part}' is not a section of the config")
+    try:
+        place[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set {change}: the value is not valid YAML") from None

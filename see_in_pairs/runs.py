@@ -1,0 +1,191 @@
+"""A run folder: one command, one config, one ``manifest.json`` that says how its content came to be."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from see_in_pairs import __version__
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import content_hash, read_json, sha256, write_json
+
+LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "matplotlib", "sympy", "torch", "transformers", "peft", "accelerate")
+
+
+@dataclass
+class RunFolder:
+    """The output folder of one command, with its manifest.
+
+    Opening a folder that holds another command's or another config's run is refused; opening the same one again resumes it.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; made when missing.
+    command : str
+        The command's name, for example ``'finetune'``.
+    config : dict
+        Everything that decides the result, JSON-able.
+    seed : int or None
+        The seed of the run.
+    inputs : iterable of Path
+        Files that were read; their hashes are recorded.
+
+    Raises
+    ------
+    InputError
+        When `path` is a file, or holds a run of another command or config.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with RunFolder(Path(tempfile.mkdtemp()), "demo", {"n": 3}, seed=1) as run:
+    ...     run.count("unreadable", 2)
+    >>> run.manifest["counts"]
+    {'unreadable': 2}
+    """
+
+    path: Path
+    command: str
+    config: dict[str, Any]
+    seed: int | None = None
+    inputs: Iterable[Path] = ()
+    manifest: dict[str, Any] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.path = Path(self.path)
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(f"--out {self.path}: is a file, not a folder")
+        identity = {"command": self.command, "config": self.config, "seed": self.seed}
+        config_hash = content_hash(identity)
+        self._refuse_another(identity, config_hash)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.manifest = {
+            "package": "see-in-pairs",
+            "version": __version__,
+            "git_commit": git_commit(),
+            "command": self.command,
+            "command_line": [Path(sys.argv[0]).name, *sys.argv[1:]],
+            "config": self.config,
+            "config_hash": config_hash,
+            "seed": self.seed,
+            "libraries": library_versions(),
+            "hardware": hardware(),
+            "inputs": {str(path): sha256(path) for path in self.inputs},
+            "started": _now(),
+            "finished": None,
+            "counts": {},
+        }
+        self.save()
+
+    def _refuse_another(self, identity: dict[str, Any], config_hash: str) -> None:
+        existing = self.path / "manifest.json"
+        if not existing.is_file():
+            return
+        before = read_json(existing)
+        if before.get("config_hash") == config_hash:
+            return
+        what = _difference({key: before.get(key) for key in identity}, identity)
+        raise InputError(f"--out {self.path}: holds the run of another config ({what}); choose another folder, or delete this one")
+
+    def save(self) -> None:
+        """Write the manifest as it stands."""
+        write_json(self.path / "manifest.json", self.manifest)
+
+    def count(self, name: str, number: int) -> None:
+        """Record how many items something befell, in the manifest.
+
+        Parameters
+        ----------
+        name : str
+            What happened, for example ``'unmatched'``.
+        number : int
+            To how many.
+        """
+        self.manifest["counts"][name] = int(number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.manifest["finished"] = _now()
+            self.manifest["hardware"] = hardware()  # again: a GPU is seen only once torch has been imported
+            self.save()
+
+
+def _difference(before: Any, now: Any, key: str = "") -> str:
+    """Name the first key in which two nested configs differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in dict.fromkeys([*before, *now]):
+            if content_hash(before.get(name)) != content_hash(now.get(name)):
+                return _difference(before.get(name), now.get(name), f"{key}.{name}" if key else name)
+    return f"{key}: {before!r} there, {now!r} now"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """Tell the git commit of this package's checkout.
+
+    Returns
+    -------
+    str or None
+        The commit, with ``-dirty`` where tracked files are changed; None when the package is not in a git checkout.
+    """
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        output = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"], cwd=here, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return output.stdout.strip()
+
+
+@functools.cache
+def library_versions() -> dict[str, str]:
+    """Tell the versions of the libraries that decide results, without importing them.
+
+    Returns
+    -------
+    dict of str to str
+        Distribution name to version, Python included.
+    """
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def hardware() -> dict[str, Any]:
+    """Describe the machine.
+
+    Returns
+    -------
+    dict
+        Machine, operating system, usable cores, memory in GiB, and the GPU when torch has been imported and sees one.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch = sys.modules.get("torch")
+    gpu = torch.cuda.get_device_name(0) if torch is not None and torch.cuda.is_available() else None
+    return {"machine": platform.machine(), "system": platform.system(), "cores": cores, "memory_gib": memory and round(memory, 1), "gpu": gpu}

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from see_in_pairs.configs import StrictConfig, load_config
+from see_in_pairs.errors import InputError
+
+
+class Optimiser(StrictConfig):
+    rate: float = Field(default=1e-3, gt=0)
+
+
+class Study(StrictConfig):
+    steps: int = 10
+    name: str = "demo"
+    optimiser: Optimiser = Optimiser()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text("steps: 20\noptimiser:\n  rate: 0.5\n")
+    return path
+
+
+def test_a_file_is_read_and_defaults_fill_the_rest(config: Path) -> None:
+    assert load_config(Study, config) == Study(steps=20, name="demo", optimiser=Optimiser(rate=0.5))
+
+
+def test_changes_come_last_and_reach_into_sections(config: Path) -> None:
+    study = load_config(Study, config, ["steps=5", "optimiser.rate=0.25", "name=a=b"])
+    assert study == Study(steps=5, name="a=b", optimiser=Optimiser(rate=0.25))
+
+
+def test_a_section_that_the_file_leaves_out_can_be_set(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("steps: 1\n")
+    assert load_config(Study, tmp_path / "study.yaml", ["optimiser.rate=2"]).optimiser.rate == 2.0
+
+
+def one_line(config: Path, *changes: str) -> str:
+    with pytest.raises(InputError) as caught:
+        load_config(Study, config, changes)
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+def test_an_unknown_key_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("stepz: 20\n")
+    line = one_line(tmp_path / "study.yaml")
+    assert "unknown key 'stepz'" in line
+    assert "known: steps, name, optimiser" in line
+    assert str(tmp_path / "study.yaml") in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("stepz=3", "unknown key 'stepz'"),
+        ("optimiser.speed=3", "unknown key 'optimiser.speed'"),
+        ("steps=many", "steps: "),
+        ("optimiser.rate=-1", "optimiser.rate: "),
+        ("steps", "write key=value"),
+        ("=3", "write key=value"),
+        ("steps.more=3", "'steps' is not a section"),
+        ("name=[1, 2", "not valid YAML"),
+    ],
+)
+def test_a_bad_change_is_named_in_one_line(config: Path, change: str, message: str) -> None:
+    assert message in one_line(config, change)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"- 1\n- 2\n", "mapping"), (b"a: [1,\n", "not valid YAML"), (b"\xff\xfe\xfa", "not valid YAML"), (b"", "mapping")],
+)
+def test_a_bad_file_is_named_in_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "study.yaml").write_bytes(content)
+    assert message in one_line(tmp_path / "study.yaml")
+
+
+def test_a_missing_file_or_a_folder_is_no_config(tmp_path: Path) -> None:
+    assert "no such config file" in one_line(tmp_path / "none.yaml")
+    assert "no such config file" in one_line(tmp_path)
+
+
+def test_a_config_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Study().steps = 3

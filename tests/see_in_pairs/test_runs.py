@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from see_in_pairs import __version__
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import sha256
+from see_in_pairs.runs import RunFolder, git_commit, hardware, library_versions
+
+CONFIG = {"arm": "pair", "training": {"rate": 1e-3, "steps": 10}}
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def test_the_manifest_says_how_the_result_came_to_be(tmp_path: Path) -> None:
+    source = tmp_path / "cohort.csv"
+    source.write_text("item_id\na\n")
+    with RunFolder(tmp_path / "out", "finetune", CONFIG, seed=7, inputs=[source]) as run:
+        run.count("unmatched", 3)
+    written = manifest(tmp_path / "out")
+    assert written["package"] == "see-in-pairs"
+    assert written["version"] == __version__
+    assert (written["command"], written["config"], written["seed"]) == ("finetune", CONFIG, 7)
+    assert written["inputs"] == {str(source): sha256(source)}
+    assert written["counts"] == {"unmatched": 3}
+    assert written["libraries"]["numpy"]
+    assert written["hardware"]["cores"] >= 1
+    assert isinstance(written["command_line"], list)
+    assert datetime.fromisoformat(written["started"]) <= datetime.fromisoformat(written["finished"])
+
+
+def killed_run(folder: Path) -> None:
+    with RunFolder(folder, "finetune", CONFIG, seed=1):
+        (folder / "checkpoint").write_text("step 5")
+        raise RuntimeError("killed")
+
+
+def test_a_run_that_fails_is_never_called_finished(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="killed"):
+        killed_run(tmp_path)
+    assert manifest(tmp_path)["finished"] is None
+
+
+def test_the_same_run_may_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="killed"):
+        killed_run(tmp_path)
+    reordered = {"training": {"steps": 10, "rate": 1e-3}, "arm": "pair"}
+    with RunFolder(tmp_path, "finetune", reordered, seed=1):
+        assert (tmp_path / "checkpoint").read_text() == "step 5"
+    assert manifest(tmp_path)["finished"] is not None
+
+
+@pytest.mark.parametrize(
+    ("command", "config", "seed", "named"),
+    [
+        ("finetune", {"arm": "single", "training": {"rate": 1e-3, "steps": 10}}, 1, "config.arm: 'pair' there, 'single' now"),
+        ("finetune", {"arm": "pair", "training": {"rate": 1e-3, "steps": 20}}, 1, "config.training.steps: 10 there, 20 now"),
+        ("finetune", CONFIG | {"lora": True}, 1, "config.lora: None there, True now"),
+        ("finetune", CONFIG, 2, "seed: 1 there, 2 now"),
+        ("evaluate", CONFIG, 1, "command: 'finetune' there, 'evaluate' now"),
+    ],
+)
+def test_another_run_is_refused_and_the_key_is_named(tmp_path: Path, command: str, config: dict[str, Any], seed: int, named: str) -> None:
+    with RunFolder(tmp_path, "finetune", CONFIG, seed=1):
+        pass
+    before = (tmp_path / "manifest.json").read_bytes()
+    with pytest.raises(InputError) as caught:
+        RunFolder(tmp_path, command, config, seed=seed)
+    assert named in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        RunFolder(tmp_path / "out", "finetune", CONFIG)
+
+
+def test_a_broken_manifest_is_not_resumed_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"config_hash": ')
+    with pytest.raises(InputError, match="not valid JSON"):
+        RunFolder(tmp_path, "finetune", CONFIG)
+
+
+def test_versions_and_commit_have_the_right_shape() -> None:
+    assert {"python", "numpy", "torch", "transformers"} <= set(library_versions())
+    commit = git_commit()
+    assert commit is None or len(commit.removesuffix("-dirty")) == 40
+
+
+def test_the_hardware_fits_into_a_manifest() -> None:
+    json.dumps(hardware(), allow_nan=False)

@@ -1,0 +1,81 @@
+"""The commands of the empirical part: ``cohort``, ``finetune``, ``evaluate``, ``doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from see_in_pairs.console import Json, Quiet, emit_json, say
+from see_in_pairs.errors import CheckFailed
+
+Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")]
+SeedChange = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands of this package to a command line.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        The command line.
+    """
+    from empirical.cohort_cli import app as cohort
+
+    app.add_typer(cohort, name="cohort")
+    app.command("finetune")(finetune)
+    app.command("evaluate")(evaluate)
+    app.command("doctor")(doctor)
+
+
+def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Finetune a model on one arm; run again to resume."""
+    from empirical.training.config import FinetuneConfig
+    from empirical.training.finetune import finetune as run
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(FinetuneConfig, config, _with_seed(changes, seed))
+    folder = run(settings, out, quiet=quiet)
+    say(f"model: {folder}", quiet)
+
+
+def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Score one or more arms on identical items; run again to resume."""
+    from empirical.evaluation import EvaluateConfig
+    from empirical.evaluation import evaluate as run
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(EvaluateConfig, config, _with_seed(changes, seed))
+    records = run(settings, out, quiet=quiet)
+    say(f"{len(records.table)} rows: {out / 'records.parquet'}", quiet)
+
+
+def doctor(
+    model: Annotated[str, typer.Option("--model", help="'pocket', a folder, or a Hub id.")] = "pocket",
+    revision: Annotated[str | None, typer.Option("--revision", help="Commit of a Hub repository.")] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the repository.")] = False,
+    json: Json = None,
+    seed: SeedChange = None,
+    quiet: Quiet = False,
+) -> None:
+    """Check a model before it is trusted: padding, tokens, labels, order of images. Exit code 1 when a check fails."""
+    from empirical.vlm.doctor import diagnose
+    from empirical.vlm.loading import ModelConfig
+
+    say(f"check '{model}' on made-up pictures (no check draws random numbers; --seed is accepted and not needed)", quiet)
+    diagnosis = diagnose(ModelConfig(name=model, revision=revision, trust_remote_code=trust_remote_code))
+    if json is not None:
+        emit_json(diagnosis.to_dict(), json)
+    else:
+        for check in diagnosis.checks:
+            print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.detail}")
+    if not diagnosis.passed:
+        raise CheckFailed(f"model '{model}': {sum(not check.passed for check in diagnosis.checks)} of {len(diagnosis.checks)} checks failed")
+
+
+def _with_seed(changes: list[str] | None, seed: int | None) -> list[str]:
+    return [*(changes or []), *([] if seed is None else [f"seed={seed}"])]

@@ -1,0 +1,234 @@
+"""Score one or more arms on identical items; finished pieces survive a kill, and running again goes on from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from empirical.arms import ArmConfig, Example, build_examples
+from empirical.audit import stop_on_leakage
+from empirical.cohorts import Cohort
+from empirical.prompts import PromptConfig, prompt_hash
+from empirical.records import COLUMNS, Records, write_records
+from empirical.vlm.loading import ModelConfig
+from see_in_pairs.configs import StrictConfig
+from see_in_pairs.console import progress, say
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_table, write_parquet
+from see_in_pairs.runs import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from empirical.vlm.encoding import Encoder
+    from empirical.vlm.loading import VisionLanguageModel
+
+PIECE = 8  # batches written together: little is lost in a kill, and the disk is not kept busy
+
+
+class EvaluateConfig(StrictConfig):
+    """Everything that decides an evaluation.
+
+    Parameters
+    ----------
+    cohort : str
+        Folder of the cohort.
+    arms : list of ArmConfig
+        What is scored, each on all queries of the split.
+    model : ModelConfig
+        The model; a folder written by ``finetune`` brings its adapter, arm and seed along.
+    prompts : PromptConfig
+        Wording and answers.
+    split : str
+        ``test`` or ``val``.
+    batch_size : int
+        Rows in a forward pass.
+    threads : int, optional
+        CPU threads of torch.
+    allow_other_prompt : bool
+        Evaluate a finetuned model with another wording than it was trained on.
+    seed : int
+        Of the choice of references.
+    """
+
+    cohort: str
+    arms: list[ArmConfig] = Field(min_length=1)
+    model: ModelConfig = ModelConfig()
+    prompts: PromptConfig = PromptConfig()
+    split: Literal["test", "val"] = "test"
+    batch_size: int = Field(default=16, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+    allow_other_prompt: bool = False
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> EvaluateConfig:
+        names = [run_id(arm) for arm in self.arms]
+        if len(set(names)) < len(names):
+            raise ValueError("two arms have the same run_id; give each its own")
+        return self
+
+
+def run_id(arm: ArmConfig) -> str:
+    """Name the rows of an arm.
+
+    Parameters
+    ----------
+    arm : ArmConfig
+        The arm.
+
+    Returns
+    -------
+    str
+        Its ``run_id``, or arm and strategy.
+    """
+    return arm.run_id or (f"{arm.arm}-{arm.strategy}" if arm.references is not None else arm.arm)
+
+
+def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Records:
+    """Score every query of a split in every arm.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        Model, cohort and arms.
+    out : Path
+        Folder for ``records.parquet`` and the manifest.
+    quiet : bool, default False
+        No messages, no progress bar.
+
+    Returns
+    -------
+    Records
+        One row per (arm, item).
+
+    Raises
+    ------
+    InputError
+        When cohort, model or config do not fit, or `out` holds another run.
+    """
+    import pandas as pd
+
+    from empirical.vlm.loading import weights_hash
+
+    cohort = Cohort.load(Path(config.cohort))
+    stop_on_leakage(cohort)
+    examples = {run_id(arm): build_examples(cohort, config.split, arm, config.prompts, seed=config.seed) for arm in config.arms}
+    identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
+    identity["weights_hash"] = weights_hash(config.model.name)
+    with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.root / "cohort.parquet"]) as run:
+        say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
+        scorer = _Scorer(config, cohort, run.path / "pieces", quiet)
+        tables = [scorer.arm(arm, examples[run_id(arm)]) for arm in config.arms]
+        records = Records(pd.concat(tables, ignore_index=True), tuple(cohort.info.positive), cohort.info.healthy)
+        failed = int(records.table["p_positive"].isna().sum())
+        run.count("not_scored", failed)
+        write_records(run.path / "records.parquet", records)
+    if failed:
+        raise InputError(f"{out}: {failed} items have no finite score (see records.parquet); load the model with dtype float32")
+    return records
+
+
+class _Scorer:
+    """Scores arms piece by piece; the model is loaded when the first missing piece asks for it."""
+
+    def __init__(self, config: EvaluateConfig, cohort: Cohort, pieces: Path, quiet: bool) -> None:
+        self.config, self.cohort, self.pieces, self.quiet = config, cohort, pieces, quiet
+        self.loaded: tuple[VisionLanguageModel, Encoder] | None = None
+
+    def arm(self, arm: ArmConfig, examples: Sequence[Example]) -> pd.DataFrame:
+        import pandas as pd
+
+        size = self.config.batch_size * PIECE
+        starts = range(0, len(examples), size)
+        scores = [
+            self._piece(f"{run_id(arm)}-{start}", examples[start : start + size])
+            for start in progress(starts, len(starts), run_id(arm), self.quiet)
+        ]
+        return _rows(self.config, self.cohort, arm, examples, pd.concat(scores, ignore_index=True), self._training())
+
+    def _piece(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
+        file = self.pieces / f"{name}.parquet"
+        if not file.is_file():
+            write_parquet(file, self._score(examples))
+        return read_table(file)
+
+    def _score(self, examples: Sequence[Example]) -> pd.DataFrame:
+        import pandas as pd
+
+        from empirical.vlm.scoring import answer_log_probabilities
+
+        vlm, encoder = self._load()
+        answers, batches = self.config.prompts.answers, []
+        for start in range(0, len(examples), self.config.batch_size):
+            batch = examples[start : start + self.config.batch_size]
+            began = time.perf_counter()
+            values = answer_log_probabilities(vlm.model, encoder, batch, answers)
+            table = pd.DataFrame(values, columns=list(answers))
+            batches.append(table.assign(score_seconds=(time.perf_counter() - began) / len(batch)))
+        return pd.concat(batches, ignore_index=True)
+
+    def _load(self) -> tuple[VisionLanguageModel, Encoder]:
+        if self.loaded is None:
+            import torch
+
+            from empirical.vlm.encoding import Encoder
+            from empirical.vlm.loading import load_vlm
+
+            if self.config.threads is not None:
+                torch.set_num_threads(self.config.threads)
+            vlm = load_vlm(self.config.model)
+            self.loaded = vlm, Encoder(vlm.processor, vlm.family, self.cohort.image)
+        return self.loaded
+
+    def _training(self) -> dict[str, Any]:
+        from empirical.vlm.loading import training_record
+
+        record = training_record(self.config.model.name)
+        other = record and record.get("prompt_hash") != prompt_hash(self.config.prompts)
+        if other and not self.config.allow_other_prompt:
+            raise InputError(
+                f"model '{self.config.model.name}' was finetuned with other prompts or answers; use the same, or set allow_other_prompt: true"
+            )
+        return record
+
+
+def _rows(
+    config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequence[Example], scores: pd.DataFrame, training: dict[str, Any]
+) -> pd.DataFrame:
+    """Put scores and what is known of the items into the columns of the records."""
+    import pandas as pd
+    from scipy.special import logsumexp, softmax
+
+    items = cohort.table.set_index("item_id")
+    queries = items.loc[[example.item_id for example in examples]]
+    logp = scores[list(config.prompts.answers)].to_numpy()
+    table = pd.DataFrame(
+        {
+            "run_id": run_id(arm),
+            "arm": arm.arm,
+            "train_arm": training.get("train_arm", ""),
+            "train_seed": training.get("train_seed", 0),
+            "n_train": training.get("n_train", 0),
+            "item_id": queries.index.to_numpy(),
+            "patient_id": queries["patient_id"].to_numpy(),
+            "site": queries["site"].to_numpy(),
+            "label": queries["label"].to_numpy(),
+            "reference_ids": [list(example.reference_ids) for example in examples],
+            "reference_strategy": arm.strategy,
+            "reference_patient_ids": [list(items.loc[list(example.reference_ids), "patient_id"]) for example in examples],
+            "seed": config.seed,
+            "p_positive": softmax(logp, axis=1)[:, 0],
+            "logp": [dict(zip(config.prompts.answers, row, strict=True)) for row in logp.tolist()],
+            "mass_outside": np.maximum(0.0, -np.expm1(logsumexp(logp, axis=1))),
+            "generated": None,
+            "parsed": None,
+            "score_seconds": scores["score_seconds"].to_numpy(),
+        }
+    )
+    return table[list(COLUMNS)]

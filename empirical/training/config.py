@@ -1,0 +1,109 @@
+"""The settings of a finetuning run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from empirical.arms import ArmConfig
+from empirical.prompts import PromptConfig
+from empirical.vlm.loading import ModelConfig
+from see_in_pairs.configs import StrictConfig
+
+
+class LoraConfig(StrictConfig):
+    """Low-rank adapters (through peft).
+
+    Parameters
+    ----------
+    rank, alpha : int
+        Rank of the update, and its scale (the update is multiplied by alpha / rank).
+    dropout : float
+        On the adapters' input.
+    vision : bool
+        Put adapters on the vision tower too; by default on the language model's linear layers only.
+    """
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    vision: bool = False
+
+
+class CurriculumConfig(StrictConfig):
+    """Easy items first.
+
+    Items whose value in a column exceeds `target` are shown once each, from the largest value down; then come the others, shuffled
+    anew in every epoch. A model with random weights needs this on faint findings: without it none of our trials left chance level.
+
+    Parameters
+    ----------
+    column : str
+        A numeric column of the cohort, larger where the item is easier (the phantom's ``contrast``).
+    target : float
+        The value of the items that training is about.
+    """
+
+    column: str = "contrast"
+    target: float = 1.0
+
+
+class FinetuneConfig(StrictConfig):
+    """Everything that decides a finetuning run.
+
+    Parameters
+    ----------
+    cohort : str
+        Folder of the cohort; its ``train`` split is used.
+    arm : ArmConfig
+        What the model sees.
+    model : ModelConfig
+        The model to start from.
+    prompts : PromptConfig
+        Wording and answers.
+    method : str
+        ``full``: every weight; ``lora``: adapters only.
+    lora : LoraConfig
+        Used when `method` is ``lora``.
+    n_train : int, optional
+        Use only the first so many training patients, in a seeded order (nested: 100 are among the 200).
+    curriculum : CurriculumConfig, optional
+        Easy items first.
+    steps, batch_size, gradient_accumulation : int
+        Optimiser steps; rows per device and forward pass; forward passes per step.
+    learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
+        AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
+    gradient_checkpointing : bool
+        Trade time for memory.
+    save_every : int
+        Steps between checkpoints; a killed run goes on from the last.
+    keep_checkpoints : bool
+        Keep them when the run is finished.
+    threads : int, optional
+        CPU threads of torch; fixed, results do not depend on the machine's number of cores.
+    seed : int
+        Of the order of items, the choice of references, adapters and dropout.
+    """
+
+    cohort: str
+    arm: ArmConfig
+    model: ModelConfig = ModelConfig()
+    prompts: PromptConfig = PromptConfig()
+    method: Literal["full", "lora"] = "lora"
+    lora: LoraConfig = LoraConfig()
+    n_train: int | None = Field(default=None, ge=2)
+    curriculum: CurriculumConfig | None = None
+    steps: int = Field(default=500, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    warmup: float = Field(default=0.1, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    adam_beta2: float = Field(default=0.99, gt=0, lt=1)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    gradient_checkpointing: bool = False
+    save_every: int = Field(default=100, ge=1)
+    keep_checkpoints: bool = False
+    threads: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)

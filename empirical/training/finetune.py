@@ -1,0 +1,225 @@
+"""Finetune one arm on transformers' Trainer: loss on the answer only, checkpoints, resume."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirical.arms import Example, build_examples
+from empirical.audit import stop_on_leakage
+from empirical.cohorts import Cohort
+from empirical.prompts import prompt_hash
+from empirical.training.config import FinetuneConfig
+from empirical.training.plan import split_by_difficulty, training_plan
+from see_in_pairs.console import say
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import write_json, write_parquet, write_text
+from see_in_pairs.runs import RunFolder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, Trainer
+
+    from empirical.vlm.loading import VisionLanguageModel
+
+
+def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
+    """Finetune a model on one arm; called again after a kill, it goes on and ends in the same weights.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+        Model, cohort, arm and schedule.
+    out : Path
+        Folder for the model, the plan, the loss history and the manifest.
+    quiet : bool, default False
+        No messages, no progress bar.
+
+    Returns
+    -------
+    Path
+        The folder of the finished model, which ``evaluate`` and any transformers script can load.
+
+    Raises
+    ------
+    InputError
+        When cohort, model or config do not fit, or `out` holds another run.
+    """
+    from empirical.vlm.loading import weights_hash
+
+    cohort = Cohort.load(Path(config.cohort))
+    stop_on_leakage(cohort)
+    identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
+    identity["weights_hash"] = weights_hash(config.model.name)
+    with RunFolder(out, "finetune", identity, seed=config.seed, inputs=[cohort.root / "cohort.parquet"]) as run:
+        model_folder = run.path / "model"
+        if (model_folder / "training.json").is_file():
+            say(f"{out}: already finished", quiet)
+            return model_folder
+        _train(config, cohort, run, quiet)
+    return model_folder
+
+
+def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> None:
+    import torch
+    import transformers
+
+    from empirical.vlm.encoding import Encoder
+    from empirical.vlm.loading import load_vlm
+
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    transformers.set_seed(config.seed)
+    vlm = load_vlm(config.model)
+    model = prepare(vlm, config)
+    by_item = {example.item_id: example for example in build_examples(cohort, "train", config.arm, config.prompts, seed=config.seed)}
+    plan = training_plan(cohort, config, world_size=_world_size())
+    examples = [by_item[item_id] for item_id in plan]
+    _describe(config, cohort, run, examples, model, quiet)
+    trainer = _trainer(config, model, Encoder(vlm.processor, vlm.family, cohort.image), examples, run.path, quiet)
+    trainer.train(resume_from_checkpoint=_last_checkpoint(run.path / "checkpoints"))
+    _write_history(run.path, trainer.state.log_history)
+    _save(config, vlm, trainer, cohort, run)
+    if not config.keep_checkpoints:
+        shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
+
+
+def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel:
+    """Make a loaded model trainable: all of it, or adapters on it.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The loaded model.
+    config : FinetuneConfig
+        Method and adapter settings.
+
+    Returns
+    -------
+    transformers.PreTrainedModel
+        The model for the Trainer.
+
+    Raises
+    ------
+    InputError
+        When no layer of the model matches the family's pattern for adapters.
+    """
+    model = vlm.model
+    model.train()
+    if config.method == "full":
+        return model.float()  # the optimiser needs float32 weights; mixed precision computes in bfloat16 on a GPU
+    import re
+
+    import peft
+
+    pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if config.lora.vision else "")
+    if not any(re.fullmatch(pattern, name) for name, _ in model.named_modules()):
+        raise InputError(f"lora: no layer of '{config.model.name}' matches the pattern of family '{vlm.family.model_type}'; use method: full")
+    settings = peft.LoraConfig(
+        r=config.lora.rank, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout, target_modules=pattern, bias="none"
+    )
+    return peft.get_peft_model(model, settings)
+
+
+def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> None:
+    import pandas as pd
+
+    rows = {"item_id": [e.item_id for e in examples], "reference_ids": [list(e.reference_ids) for e in examples]}
+    table = pd.DataFrame(rows)
+    table.insert(0, "step", table.index // max(1, len(table) // config.steps))
+    write_parquet(run.path / "plan.parquet", table)
+    easy, _ = split_by_difficulty(cohort.queries("train"), config.curriculum)
+    target = set(rows["item_id"]) - set(easy)
+    patients = cohort.table.loc[cohort.table["item_id"].isin(target), "patient_id"].nunique()
+    run.manifest["n_train"] = int(patients)
+    run.manifest["warmup_items"] = len(easy)
+    run.save()
+    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    say(
+        f"finetune '{config.model.name}', arm '{config.arm.arm}' {config.arm.strategy}: {config.steps} steps of "
+        f"{len(examples) // config.steps} rows from {patients} patients, {trainable:,} of {total:,} weights",
+        quiet,
+    )
+
+
+def _trainer(config: FinetuneConfig, model: Any, encoder: Any, examples: list[Example], out: Path, quiet: bool) -> Trainer:
+    import torch
+    from transformers import TrainingArguments
+
+    from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, collate
+
+    gpu = next(model.parameters()).device.type == "cuda"
+    arguments = TrainingArguments(
+        output_dir=str(out / "checkpoints"),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(config.warmup * config.steps),
+        weight_decay=config.weight_decay,
+        adam_beta2=config.adam_beta2,
+        max_grad_norm=config.max_grad_norm,
+        gradient_checkpointing=config.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if config.gradient_checkpointing else None,
+        bf16=gpu and torch.cuda.is_bf16_supported(),
+        use_cpu=not gpu,
+        save_steps=config.save_every,
+        save_total_limit=2,
+        logging_steps=10,
+        logging_nan_inf_filter=False,
+        seed=config.seed,
+        data_seed=config.seed,
+        remove_unused_columns=False,
+        report_to=[],
+        disable_tqdm=True,
+    )
+    callbacks = [MarkComplete(), *([] if quiet else [Bar(config.steps)])]
+    return AnswerTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collate(encoder), callbacks=callbacks)
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """Find the last checkpoint that was written to its end; a half-written one is removed."""
+    finished = []
+    for checkpoint in folder.glob("checkpoint-*"):
+        if (checkpoint / "complete").is_file():
+            finished.append(checkpoint)
+        else:
+            shutil.rmtree(checkpoint)
+    return str(max(finished, key=lambda path: int(path.name.rpartition("-")[2]))) if finished else None
+
+
+def _write_history(out: Path, history: list[dict[str, float]]) -> None:
+    import pandas as pd
+
+    table = pd.DataFrame([row for row in history if "loss" in row]).reindex(columns=["step", "loss", "learning_rate", "grad_norm"])
+    write_text(out / "history.csv", table.to_csv(index=False))
+
+
+def _save(config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, cohort: Cohort, run: RunFolder) -> None:
+    """Write the model under a temporary name, then rename: a folder ``model`` is always whole."""
+    building = run.path / ".model"
+    shutil.rmtree(building, ignore_errors=True)
+    trainer.save_model(str(building))
+    vlm.processor.save_pretrained(str(building))
+    record = {
+        "train_arm": config.arm.arm,
+        "train_strategy": config.arm.strategy,
+        "train_seed": config.seed,
+        "n_train": run.manifest["n_train"],
+        "base_model": config.model.name,
+        "base_revision": config.model.revision,
+        "method": config.method,
+        "prompt_hash": prompt_hash(config.prompts),
+        "cohort_hash": cohort.hash,
+        "config_hash": run.manifest["config_hash"],
+    }
+    write_json(building / "training.json", record)
+    building.rename(run.path / "model")
+
+
+def _world_size() -> int:
+    import os
+
+    return int(os.environ.get("WORLD_SIZE", "1"))

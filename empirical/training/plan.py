@@ -1,0 +1,96 @@
+"""The plan of a run: which item stands at which place of which step. A table made beforehand, so that a run can be resumed and read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from empirical.arms import queries_of
+from empirical.training.config import CurriculumConfig, FinetuneConfig
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from empirical.cohorts import Cohort
+
+
+def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1) -> list[str]:
+    """Lay down the order in which items are shown.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Its ``train`` split is used.
+    config : FinetuneConfig
+        Steps, batch size, curriculum, seed.
+    world_size : int, default 1
+        Number of processes; every one takes `batch_size` rows a step.
+
+    Returns
+    -------
+    list of str
+        Item ids, ``steps * batch_size * gradient_accumulation * world_size`` of them.
+
+    Raises
+    ------
+    InputError
+        When the split cannot be trained on, or there are fewer patients than `n_train`.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1,)))
+    queries = queries_of(cohort, "train")
+    easy, items = split_by_difficulty(queries, config.curriculum)
+    items = _first_patients(items, config, rng)
+    total = config.steps * config.batch_size * config.gradient_accumulation * world_size
+    plan = list(easy)[:total]
+    while len(plan) < total:
+        plan += list(rng.permutation(items["item_id"].to_numpy(dtype=object)))
+    return plan[:total]
+
+
+def split_by_difficulty(queries: pd.DataFrame, curriculum: CurriculumConfig | None) -> tuple[list[str], pd.DataFrame]:
+    """Set the easy items apart, the easiest first.
+
+    Parameters
+    ----------
+    queries : pandas.DataFrame
+        Training queries.
+    curriculum : CurriculumConfig or None
+        Column and target; without it nothing is set apart.
+
+    Returns
+    -------
+    easy : list of str
+        Item ids above the target, from the largest value down.
+    rest : pandas.DataFrame
+        The other rows.
+
+    Raises
+    ------
+    InputError
+        When the column is missing, or no row is left at the target.
+    """
+    if curriculum is None:
+        return [], queries
+    if curriculum.column not in queries.columns:
+        raise InputError(f"curriculum: the cohort has no column '{curriculum.column}'")
+    value = queries[curriculum.column].astype(float)
+    easy = queries[value > curriculum.target].sort_values(curriculum.column, ascending=False, kind="stable")
+    rest = queries[~(value > curriculum.target)]
+    if rest.empty:
+        raise InputError(f"curriculum: every item has {curriculum.column} above {curriculum.target}; nothing is left to train on afterwards")
+    return list(easy["item_id"]), rest
+
+
+def _first_patients(items: pd.DataFrame, config: FinetuneConfig, rng: np.random.Generator) -> pd.DataFrame:
+    """Keep the items of the first `n_train` patients, taken in turn from each class so that small samples are balanced alike."""
+    if config.n_train is None:
+        return items
+    patients = items.drop_duplicates("patient_id").sort_values("patient_id", kind="stable")
+    if len(patients) < config.n_train:
+        raise InputError(f"n_train: {config.n_train} asked for, the cohort has {len(patients)} training patients")
+    patients = patients.iloc[rng.permutation(len(patients))]
+    turn = patients.groupby("label").cumcount()
+    chosen = patients.iloc[np.argsort(turn.to_numpy(), kind="stable")]["patient_id"].iloc[: config.n_train]
+    return items[items["patient_id"].isin(set(chosen))]

@@ -1,0 +1,148 @@
+"""What we add to transformers' Trainer: the loss on the answer's tokens alone, items in the order of the plan, whole checkpoints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Sampler, SequentialSampler
+from tqdm import tqdm
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
+
+from empirical.arms import Example
+from empirical.vlm.encoding import IGNORE, Encoder
+from empirical.vlm.scoring import token_log_probabilities
+
+
+def collate(encoder: Encoder) -> Callable[[Sequence[Example]], dict[str, torch.Tensor]]:
+    """Make a collator: a pure function of its rows, as an exact resume demands.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The model's encoder.
+
+    Returns
+    -------
+    callable
+        From examples to a batch with ``labels`` of shape (rows, longest answer).
+    """
+
+    def rows_to_batch(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+        batch, labels = encoder.with_answers(examples, [example.answer for example in examples], end=True)
+        return batch | {"labels": labels}
+
+    return rows_to_batch
+
+
+class AnswerTrainer(Trainer):
+    """A Trainer whose loss is the mean negative log-probability of the answers' tokens.
+
+    Logits are computed at the answers only, so their memory does not grow with the prompt and its images.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = False  # our loss is a mean per forward pass: let the Trainer divide by the accumulation steps
+        self.remove_callback(PrinterCallback)  # it prints on standard output, which is for results
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler:
+        return SequentialSampler(self.train_dataset)  # the plan already is the order
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None, **_: Any
+    ) -> torch.Tensor:
+        """Compute the loss of one batch.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            The model, perhaps wrapped for several GPUs.
+        inputs : dict
+            What the collator made.
+        return_outputs : bool
+            Not supported: there is nothing but the loss.
+        num_items_in_batch : object
+            Ignored.
+        **_ : object
+            Ignored.
+
+        Returns
+        -------
+        torch.Tensor
+            Scalar.
+        """
+        labels = inputs.pop("labels")
+        return -token_log_probabilities(model, inputs, labels).sum() / (labels != IGNORE).sum()
+
+
+class MarkComplete(TrainerCallback):
+    """Mark a checkpoint once all of it is on disk, so that a kill while it is written cannot spoil the resume."""
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Write the mark.
+
+        Parameters
+        ----------
+        args : transformers.TrainingArguments
+            Says where checkpoints are.
+        state : transformers.TrainerState
+            Says which step this is.
+        control : transformers.TrainerControl
+            Unused.
+        **_ : object
+            Unused.
+        """
+        (Path(args.output_dir or ".") / f"checkpoint-{state.global_step}" / "complete").touch()
+
+
+class Bar(TrainerCallback):
+    """A progress bar with the loss, on standard error and on a terminal only.
+
+    Parameters
+    ----------
+    steps : int
+        Length of the run.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.bar = tqdm(total=steps, desc="finetune", unit="step", file=sys.stderr, disable=not sys.stderr.isatty())
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Move the bar.
+
+        Parameters
+        ----------
+        args : transformers.TrainingArguments
+            Unused.
+        state : transformers.TrainerState
+            Says how far the run is.
+        control : transformers.TrainerControl
+            Unused.
+        **_ : object
+            Unused.
+        """
+        self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """Show the loss.
+
+        Parameters
+        ----------
+        args : transformers.TrainingArguments
+            Unused.
+        state : transformers.TrainerState
+            Unused.
+        control : transformers.TrainerControl
+            Unused.
+        logs : dict, optional
+            What was logged.
+        **_ : object
+            Unused.
+        """
+        if logs and "loss" in logs:
+            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")

@@ -1,0 +1,14 @@
+"""InternVL (native transformers port): tiles a square image in five unless told otherwise at every call."""
+
+from __future__ import annotations
+
+from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, Family
+
+FAMILIES = {
+    "internvl": Family(
+        model_type="internvl",
+        lora_language=rf".*\.language_model\.layers\..*\.{LANGUAGE_PROJECTIONS}",
+        lora_vision=r".*\.vision_tower\..*layer\.\d+\..*\.(q_proj|k_proj|v_proj|projection_layer|fc1|fc2)",
+        processor_options={"images_kwargs": {"crop_to_patches": False}},  # setting it on the image processor is ignored
+    )
+}

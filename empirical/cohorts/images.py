@@ -1,0 +1,88 @@
+"""Opening one image file: every pixel format in, an RGB picture or one clear line out."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+WIDE_MODES = ("I", "F")  # 16-bit, 32-bit and floating-point pixels, which Pillow would clip at 255
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """Read an image file as 8-bit RGB.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG, JPEG, TIFF... that Pillow reads.
+
+    Returns
+    -------
+    PIL.Image.Image
+        The whole picture, decoded, turned upright by its EXIF tag. Pixels of more than 8 bits are mapped linearly, the darkest to 0
+        and the brightest to 255.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, cut short, not an image, or too large to be one (more than Pillow's limit of pixels).
+    """
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                upright = ImageOps.exif_transpose(image)
+                return _narrow(upright).convert("RGB")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise InputError(f"{path}: has more pixels than any plausible image; make it smaller") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise on a broken file
+        raise InputError(f"{path}: cannot be read as an image ({_first_line(error)})") from None
+
+
+def open_mask(path: Path) -> np.ndarray:
+    """Read a mask file.
+
+    Parameters
+    ----------
+    path : Path
+        A gray image; any pixel above 0 belongs to the mask.
+
+    Returns
+    -------
+    ndarray of bool, shape (height, width)
+        The mask.
+
+    Raises
+    ------
+    InputError
+        As `open_rgb`.
+    """
+    import numpy as np
+
+    return np.asarray(open_rgb(path).convert("L")) > 0
+
+
+def _narrow(image: Image.Image) -> Image.Image:
+    if not image.mode.startswith(WIDE_MODES):
+        return image
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.asarray(image, dtype=np.float64)
+    low, high = float(pixels.min()), float(pixels.max())
+    return Image.fromarray(np.round(255 * (pixels - low) / max(high - low, 1e-300)).astype(np.uint8))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

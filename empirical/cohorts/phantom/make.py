@@ -1,0 +1,159 @@
+"""Making a phantom cohort on disk: families to PNG files, a table, and the truth."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from empirical.cohorts.cohort import QUERY_SPLITS, Cohort, CohortInfo
+from empirical.cohorts.phantom.config import PhantomConfig
+from empirical.cohorts.phantom.draws import Family, FamilyPainter
+from empirical.cohorts.phantom.model import build_model
+from empirical.cohorts.phantom.truth import PhantomTruth, lesion_profile
+from see_in_pairs.console import progress
+from see_in_pairs.errors import InputError
+
+HEALTHY, DISEASED = "healthy", "nodule"
+SITES = ("north", "east", "south", "west")
+SITE_BOUNDS = (-0.6744897501960817, 0.0, 0.6744897501960817)  # quartiles of the standard normal
+
+
+@dataclass
+class _Writer:
+    """Writes pictures below a folder and counts what rounding to 8 bits cut off."""
+
+    folder: Path
+    clipped_pixels: int = 0
+
+    def picture(self, name: str, gray: NDArray[np.float64]) -> str:
+        rounded = np.rint(gray)
+        self.clipped_pixels += int(((rounded < 0) | (rounded > 255)).sum())
+        return self.pixels(name, rounded.clip(0, 255).astype(np.uint8))
+
+    def pixels(self, name: str, pixels: NDArray[np.uint8]) -> str:
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
+        (self.folder / name).write_bytes(buffer.getvalue())
+        return hashlib.sha256(buffer.getvalue()).hexdigest()
+
+
+def make_phantom(config: PhantomConfig, out: Path | str, seed: int, quiet: bool = True) -> Cohort:
+    """Make a phantom cohort.
+
+    Parameters
+    ----------
+    config : PhantomConfig
+        What to make.
+    out : Path or str
+        The cohort's folder; made when missing. The cohort counts as there only when ``cohort.parquet`` is, which is written last.
+    seed : int
+        Seed. The same seed and config give the same bytes; more families, or another `rho`, leave the queries as they are.
+    quiet : bool, default True
+        When false, show a progress bar on a terminal.
+
+    Returns
+    -------
+    Cohort
+        The finished cohort, with ``truth.npz`` and the lesions' masks beside it.
+
+    Raises
+    ------
+    InputError
+        When the config asks for no image at all, or for images that do not fit into 8 bits.
+    """
+    import pandas as pd
+
+    if config.n_train + config.n_val + config.n_test == 0:
+        raise InputError("phantom: n_train, n_val and n_test are all 0; nothing to make")
+    out, truth = Path(out), build_model(config)
+    for folder in ("images", "masks"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    writer = _Writer(out)
+    total = config.n_train + config.n_val + config.n_test
+    families = progress(_families(config, truth, seed), total, "phantom", quiet)
+    table = pd.DataFrame([row for family in families for row in _write_family(writer, config, truth, *family)])
+    truth.save(out / "truth.npz")
+    cohort = Cohort(out, _info(config, truth, seed, writer.clipped_pixels), table)
+    cohort.save()
+    return cohort
+
+
+def disease_status(number: int, prevalence: float) -> bool:
+    """Tell whether the query of a family is diseased, so that the first n of a split are stratified for every n.
+
+    Parameters
+    ----------
+    number : int
+        Number of the family within its split, from 0.
+    prevalence : float
+        Share of diseased queries.
+
+    Returns
+    -------
+    bool
+        True for floor(n prevalence) of the first n families.
+
+    Examples
+    --------
+    >>> sum(disease_status(number, 0.3) for number in range(100))
+    30
+    """
+    return int(np.floor((number + 1) * prevalence + 1e-9)) > int(np.floor(number * prevalence + 1e-9))
+
+
+def _families(config: PhantomConfig, truth: PhantomTruth, seed: int) -> Iterator[tuple[str, int, Family]]:
+    painter = FamilyPainter(truth, seed)
+    for key, split in enumerate(QUERY_SPLITS):
+        for number in range(getattr(config, f"n_{split}")):
+            yield split, number, painter.paint(key, number, config.relatives)
+
+
+def _write_family(writer: _Writer, config: PhantomConfig, truth: PhantomTruth, split: str, number: int, family: Family) -> Iterator[dict[str, Any]]:
+    query, diseased = f"{split}-{number:05d}", disease_status(number, config.prevalence)
+    shared = {"family": f"family-{query}", "view": "PA", **_traits(family)}
+    image, mask = family.images[0], ""
+    if diseased:
+        profile = lesion_profile(truth.shape, family.place, truth.profile, truth.width)
+        image, mask = image + truth.amplitude * profile, f"masks/{query}.png"
+        writer.pixels(mask, np.where(profile > 0.5, 255, 0).astype(np.uint8))
+    label = DISEASED if diseased else HEALTHY
+    yield _row(writer, query, image) | shared | {"mask": mask, "label": label, "split": split, "serves": ""}
+    for relative, picture in enumerate(family.images[1:], start=1):
+        row = _row(writer, f"{query}-r{relative}", picture)
+        yield row | shared | {"mask": "", "label": HEALTHY, "split": "reference", "serves": split}
+
+
+def _row(writer: _Writer, item_id: str, picture: NDArray[np.float64]) -> dict[str, Any]:
+    name = f"images/{item_id}.png"
+    return {"item_id": item_id, "image": name, "patient_id": f"patient-{item_id}", "sha256": writer.picture(name, picture)}
+
+
+def _traits(family: Family) -> dict[str, Any]:
+    """Read age, sex and site off the family's factors of heart size, lung size and brightness, so that relatives agree in them."""
+    heart, lungs = family.factor["demographic"][:2]
+    offset = family.factor["site"][1]
+    age = float(np.clip(np.round(55 + 13 * heart), 20, 90))
+    return {"age": age, "sex": "F" if lungs < 0 else "M", "site": SITES[int(np.searchsorted(SITE_BOUNDS, offset))]}
+
+
+def _info(config: PhantomConfig, truth: PhantomTruth, seed: int, clipped_pixels: int) -> CohortInfo:
+    return CohortInfo(
+        name="Chest phantom",
+        kind="phantom",
+        healthy=HEALTHY,
+        positive=[DISEASED],
+        modality="chest X-ray",
+        finding="a nodule",
+        licence="Simulated images; no restriction.",
+        counts={"clipped_pixels": clipped_pixels},
+        parameters={**config.model_dump(mode="json"), "seed": seed, "shares": truth.shares, "lesion_amplitude": truth.amplitude},
+    )

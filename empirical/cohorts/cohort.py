@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.cohorts.images import open_mask, open_rgb
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import read_json, read_table, write_json, write_parquet
+from see_in_pairs.files import content_hash, read_json, read_table, write_json, write_parquet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -103,7 +103,9 @@ class Cohort:
         """
         folder = Path(path)
         if not (folder / "cohort.parquet").is_file() or not (folder / "cohort.json").is_file():
-            raise InputError(f"{folder}: is not a cohort (no cohort.parquet and cohort.json); make one with 'see-in-pairs cohort phantom' or 'import'")
+            raise InputError(
+                f"{folder}: is not a cohort (no cohort.parquet with cohort.json); 'see-in-pairs cohort phantom' or 'import' make one"
+            )
         table = read_table(folder / "cohort.parquet")
         info = _read_info(folder / "cohort.json")
         check_table(table, info, source=str(folder / "cohort.parquet"))
@@ -196,6 +198,14 @@ class Cohort:
         """
         mask = str(self._row(item_id)["mask"])
         return open_mask(self._file(mask)) if mask else None
+
+    @cached_property
+    def hash(self) -> str:
+        """A hash of what decides results: the images' bytes, labels, splits and patients; not of where the images lie."""
+        import pandas as pd
+
+        rows = pd.util.hash_pandas_object(self.table[sorted(self.table.columns)], index=False)
+        return content_hash([rows.astype(str).tolist(), self.info.healthy, self.info.positive, self.info.modality, self.info.finding])
 
     @property
     def root(self) -> Path:

@@ -38,12 +38,37 @@ class LesionConfig(StrictConfig):
     """Hotelling detectability of the lesion at `centre` in a single image; an AUC of Phi(detectability / sqrt 2)."""
 
 
+class WarmupConfig(StrictConfig):
+    """Extra training families with plainer lesions, from which a model with random weights learns where and how to look."""
+
+    n: int = Field(default=0, ge=0)
+    """How many; their lesions fade from `contrast` times the amplitude down to it."""
+    contrast: float = Field(default=6.0, ge=1)
+    """Peak of the first lesion, in multiples of the amplitude."""
+
+    def contrast_of(self, number: int) -> float:
+        """Tell the contrast of a warm-up family.
+
+        Parameters
+        ----------
+        number : int
+            Its number, from 0.
+
+        Returns
+        -------
+        float
+            Multiple of the amplitude: `contrast` for the first, falling linearly, always above 1.
+        """
+        return self.contrast + (1 - self.contrast) * number / self.n
+
+
 class PhantomConfig(StrictConfig):
     """A phantom cohort: how many families, how like each other their members are, and what varies by how much."""
 
     size: int = Field(default=64, ge=24, le=512)
     """Pixels along a side."""
     n_train: int = Field(default=2000, ge=0)
+    warmup: WarmupConfig = WarmupConfig()
     n_val: int = Field(default=200, ge=0)
     n_test: int = Field(default=1000, ge=0)
     relatives: int = Field(default=1, ge=0, le=20)
@@ -74,7 +99,7 @@ class PhantomConfig(StrictConfig):
     def _noise_leaves_room_for_rounding(self) -> Self:
         limit = 1 - 1 / (12 * self.noise_sd**2)
         if self.share_of("noise") > limit:
-            raise ValueError(f"with noise_sd {self.noise_sd:g} the noise can be shared up to {limit:.4f} (rounding to gray levels is nobody's)")
+            raise ValueError(f"with noise_sd {self.noise_sd:g} at most {limit:.4f} of the noise can be shared (the rest is rounding)")
         if not all(0 < part < 1 for part in self.lesion.centre):
             raise ValueError("lesion.centre: row and column are parts of the side, between 0 and 1")
         return self

@@ -20,6 +20,7 @@ from empirical.cohorts.phantom.truth import PhantomTruth, lesion_profile
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError
 
+WARMUP = "warmup"
 HEALTHY, DISEASED = "healthy", "nodule"
 SITES = ("north", "east", "south", "west")
 SITE_BOUNDS = (-0.6744897501960817, 0.0, 0.6744897501960817)  # quartiles of the standard normal
@@ -78,7 +79,7 @@ def make_phantom(config: PhantomConfig, out: Path | str, seed: int, quiet: bool 
     for folder in ("images", "masks"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     writer = _Writer(out)
-    total = config.n_train + config.n_val + config.n_test
+    total = config.n_train + config.n_val + config.n_test + config.warmup.n
     families = progress(_families(config, truth, seed), total, "phantom", quiet)
     table = pd.DataFrame([row for family in families for row in _write_family(writer, config, truth, *family)])
     truth.save(out / "truth.npz")
@@ -115,15 +116,21 @@ def _families(config: PhantomConfig, truth: PhantomTruth, seed: int) -> Iterator
     for key, split in enumerate(QUERY_SPLITS):
         for number in range(getattr(config, f"n_{split}")):
             yield split, number, painter.paint(key, number, config.relatives)
+    for number in range(config.warmup.n):
+        yield WARMUP, number, painter.paint(len(QUERY_SPLITS), number, config.relatives)
 
 
-def _write_family(writer: _Writer, config: PhantomConfig, truth: PhantomTruth, split: str, number: int, family: Family) -> Iterator[dict[str, Any]]:
+def _write_family(
+    writer: _Writer, config: PhantomConfig, truth: PhantomTruth, split: str, number: int, family: Family
+) -> Iterator[dict[str, Any]]:
     query, diseased = f"{split}-{number:05d}", disease_status(number, config.prevalence)
-    shared = {"family": f"family-{query}", "view": "PA", **_traits(family)}
+    contrast = config.warmup.contrast_of(number) if split == WARMUP else 1.0
+    split = "train" if split == WARMUP else split
+    shared = {"family": f"family-{query}", "view": "PA", "contrast": contrast, **_traits(family)}
     image, mask = family.images[0], ""
     if diseased:
         profile = lesion_profile(truth.shape, family.place, truth.profile, truth.width)
-        image, mask = image + truth.amplitude * profile, f"masks/{query}.png"
+        image, mask = image + contrast * truth.amplitude * profile, f"masks/{query}.png"
         writer.pixels(mask, np.where(profile > 0.5, 255, 0).astype(np.uint8))
     label = DISEASED if diseased else HEALTHY
     yield _row(writer, query, image) | shared | {"mask": mask, "label": label, "split": split, "serves": ""}

@@ -151,13 +151,13 @@ def queries_of(cohort: Cohort, split: str) -> pd.DataFrame:
     """
     queries = cohort.queries(split)
     if queries.empty:
-        raise InputError(f"{cohort.root}: the split '{split}' has no items; make the cohort with a share for it")
+        raise InputError(f"{cohort.folder}: the split '{split}' has no items; make the cohort with a share for it")
     positive = queries["label"].isin(cohort.info.positive)
     if positive.all() or not positive.any():
         only = queries["label"].iloc[0]
-        raise InputError(f"{cohort.root}: every item of the split '{split}' is '{only}'; both classes are needed")
+        raise InputError(f"{cohort.folder}: every item of the split '{split}' is '{only}'; both classes are needed")
     if queries["patient_id"].nunique() < 2:
-        raise InputError(f"{cohort.root}: the split '{split}' has one patient only; inference is over patients, so several are needed")
+        raise InputError(f"{cohort.folder}: the split '{split}' has one patient only; inference is over patients, so several are needed")
     return queries
 
 

@@ -121,7 +121,7 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     examples = {run_id(arm): build_examples(cohort, config.split, arm, config.prompts, seed=config.seed) for arm in config.arms}
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["weights_hash"] = weights_hash(config.model.name)
-    with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.root / "cohort.parquet"]) as run:
+    with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
         scorer = _Scorer(config, cohort, run.path / "pieces", quiet)
         tables = [scorer.arm(arm, examples[run_id(arm)]) for arm in config.arms]

@@ -51,7 +51,7 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     stop_on_leakage(cohort)
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["weights_hash"] = weights_hash(config.model.name)
-    with RunFolder(out, "finetune", identity, seed=config.seed, inputs=[cohort.root / "cohort.parquet"]) as run:
+    with RunFolder(out, "finetune", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         model_folder = run.path / "model"
         if (model_folder / "training.json").is_file():
             say(f"{out}: already finished", quiet)

@@ -100,7 +100,9 @@ def build_pocket(folder: Path, config: PocketConfig) -> None:
     """
     import torch
     from transformers import Idefics3ForConditionalGeneration, Idefics3ImageProcessorPil, Idefics3Processor
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     tokenizer = train_tokenizer(config.vocabulary)
     model_config = architecture(config, tokenizer)
     with torch.random.fork_rng(devices=[]):

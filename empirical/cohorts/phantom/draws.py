@@ -107,7 +107,12 @@ class FamilyPainter:
 
     def _latent(self, stream: np.random.Generator) -> Latent:
         truth = self.truth
-        shapes = {"demographic": len(truth.demographic), "site": len(truth.site), "field": truth.shape, "noise": truth.shape}
+        shapes: dict[str, int | tuple[int, int]] = {
+            "demographic": len(truth.demographic),
+            "site": len(truth.site),
+            "field": truth.shape,
+            "noise": truth.shape,
+        }
         return {name: stream.standard_normal(shapes[name]) for name in COMPONENTS}
 
     def _share(self, known: Latent, fresh: Latent) -> Latent:

@@ -89,11 +89,11 @@ def _modes(config: PhantomConfig) -> Array:
 def _places(truth: PhantomTruth, config: PhantomConfig) -> Array:
     """List the pixels whose surroundings, as far as the lesion is visible, are lung."""
     lung = clear_lung(config.size) > 0.5
-    inside = np.argwhere(lung)
+    inside = np.argwhere(lung).astype(float)
     core = [place for place in inside if lung[lesion_profile(truth.shape, place, truth.profile, truth.width) > 0.5].all()]
     if not core:
         raise InputError(f"lesion.width {truth.width:g}: too wide for the lungs of a picture of {config.size} pixels; make it smaller")
-    places = np.array(core, dtype=float)
+    places = np.array(core)
     if not (places == truth.centre).all(axis=1).any():
         raise InputError(f"lesion.centre {config.lesion.centre}: the lesion would not lie within a lung; choose another place")
     return places if config.lesion.place == "random" else truth.centre[None]
@@ -110,4 +110,6 @@ def _refuse_clipping(truth: PhantomTruth) -> None:
     spread = HEADROOM * np.sqrt((factors**2).sum(0) + truth.field_sd**2 + truth.noise_sd**2)
     low, high = float((truth.mean - spread).min()), float((truth.mean + truth.signals().max(0) + spread).max())
     if low < 0 or high > 255:
-        raise InputError(f"phantom: 4 standard deviations reach from gray level {low:.0f} to {high:.0f}, beyond 0 to 255; make the *_sd smaller")
+        raise InputError(
+            f"phantom: {HEADROOM:g} standard deviations span gray levels {low:.0f} to {high:.0f}, beyond 0 to 255; lower the *_sd"
+        )

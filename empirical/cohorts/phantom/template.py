@@ -59,7 +59,7 @@ def draw_template(size: int, anatomy: Anatomy | None = None) -> Picture:
     """
     anatomy = anatomy or Anatomy()
     x, y = _grid(size)
-    soft = 1.0 / size  # half a pixel: an edge spreads over about two
+    soft = _softness(size)
     lungs, heart = lung_field(size, anatomy), _heart(x, y, anatomy, soft)
     picture = _blend(np.full((size, size), AIR), TISSUE + 60 * anatomy.thickness, _body(x, y, anatomy, soft))
     picture = _blend(picture, ABDOMEN, _abdomen(x, y, anatomy, soft))
@@ -91,7 +91,7 @@ def lung_field(size: int, anatomy: Anatomy | None = None) -> Picture:
     outer = (0.80 + anatomy.lungs) * np.sqrt(np.clip(1 - np.abs((y - 0.30) / 1.08) ** 2.4, 1e-6, None))
     inner = 0.135 + 0.10 * np.exp(-(((y + 0.80) / 0.30) ** 2)) + 0.035 * (y + 0.1) ** 2
     inside = _softmin(across - inner, outer - across, _dome(x, anatomy) - y, softness=0.03)
-    return _edge(inside, 1.2 / size)
+    return _edge(inside, 1.2 * _softness(size))
 
 
 def clear_lung(size: int) -> Picture:
@@ -108,7 +108,7 @@ def clear_lung(size: int) -> Picture:
         1 inside, 0 outside, smooth between.
     """
     x, y = _grid(size)
-    soft = 1.0 / size
+    soft = _softness(size)
     return lung_field(size) * (1 - _heart(x, y, Anatomy(), soft)) * (1 - _mediastinum(x, y, soft))
 
 
@@ -116,6 +116,11 @@ def _grid(size: int) -> tuple[Picture, Picture]:
     centres = (2 * np.arange(size) + 1) / size - 1
     y, x = np.meshgrid(centres, centres, indexing="ij")
     return x, y
+
+
+def _softness(size: int) -> float:
+    """Give the half width of an edge: half a pixel, but no sharper than in 64 pixels, where the modes' derivatives hold over their range."""
+    return 1.0 / min(size, 64)
 
 
 def _edge(distance: Picture, soft: float) -> Picture:
@@ -144,7 +149,7 @@ def _body(x: Picture, y: Picture, anatomy: Anatomy, soft: float) -> Picture:
 
 
 def _abdomen(x: Picture, y: Picture, anatomy: Anatomy, soft: float) -> Picture:
-    below = _edge(y - _dome(x, anatomy), 2 * soft) * _edge(0.84 + anatomy.thickness - np.abs(x), 0.05)
+    below = _edge(y - _dome(x, anatomy), 2 * soft) * _body(x, y, anatomy, soft)
     bubble = np.exp(-(((x - 0.42) / 0.16) ** 2 + ((y - 0.74) / 0.09) ** 2))  # gas in the stomach, under the left dome
     return below * (1 - 0.5 * bubble)
 

@@ -120,7 +120,7 @@ class PhantomTruth:
             factors = self.demographic if name == "demographic" else self.site
             return factors.T @ factors
         if name == "field":
-            return self.field_sd**2 * np.kron(self.field_kernel, self.field_kernel)
+            return np.asarray(self.field_sd**2 * np.kron(self.field_kernel, self.field_kernel))
         return self.noise_sd**2 * np.eye(self.mean.size)
 
     def covariance(self) -> Array:

@@ -1,0 +1,123 @@
+"""Parts of the pages that the package itself writes while they are built, so that they cannot differ from what it does."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import typer
+
+from see_in_pairs.console import run_app
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+REPLICATES = 200_000  # enough for three digits, within a few seconds
+GRID = 24
+
+
+def command_line() -> str:
+    """Show the help of every command, as the program prints it."""
+    from paper_figures.cli import app
+
+    os.environ["COLUMNS"] = "100"
+    command = typer.main.get_command(app)
+    return "\n".join(_section(app, path) for path in _paths(command, ()))
+
+
+def _paths(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _paths(inner, (*path, name))
+
+
+def _section(app: typer.Typer, path: tuple[str, ...]) -> str:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = run_app(app, [*path, "--help"])
+    if code != 0:
+        raise RuntimeError(f"{' '.join(path)} --help ended with exit code {code}")
+    return f"## {' '.join(('see-in-pairs', *path))}\n\n```text\n{printed.getvalue().strip()}\n```\n"
+
+
+def checks() -> str:
+    """Show closed forms beside their simulation."""
+    from theory.verification import verify
+
+    rows = verify(None, replicates=REPLICATES, seed=0)
+    lines = ["| statement | quantity | parameters | closed form | simulated | MCSE | z |", "|---|---|---|---|---|---|---|"]
+    for row in rows.to_dict("records"):
+        params = ", ".join(f"{name}={value}" for name, value in row["params"].items())
+        lines.append(
+            f"| {row['statement']} | {row['quantity']} | `{params}` | {row['closed_form']:.5f} | {row['simulated']:.5f} | {row['mcse']:.1e} | {row['z']:+.2f} |"
+        )
+    return "\n".join(lines) + f"\n\n{REPLICATES} replicates a row, seed 0; `parameters` as `see-in-pairs theory value` takes them.\n"
+
+
+def warning() -> str:
+    """Work out three image models that no correlation of pixels tells apart."""
+    lines = ["| shared by query and reference | own to each | pixel correlation | $\\Delta^2_{\\mathrm{joint}}/\\Delta^2$ |", "|---|---|---|---|"]
+    for shared_words, own_words, shared, own in _three_models():
+        correlation = np.mean(np.diag(shared) / np.diag(shared + own))
+        lines.append(f"| {shared_words} | {own_words} | {correlation:.2f} | {_gain(shared, own):.3g} |")
+    return "\n".join(lines) + f"\n\nExact, on {GRID} x {GRID} pixels, for a Gaussian lesion with a standard deviation of 2 pixels (our construction).\n"
+
+
+def _three_models() -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
+    white, field = np.eye(GRID**2), _smooth_field(length=3.0)
+    rough = 0.95 * field + 0.05 * white
+    yield "three smooth modes", "a smooth field", 0.8 * _three_modes(), 0.2 * rough
+    yield "0.8 of everything: $C=0.8\\,\\Sigma$", "0.2 of everything", 0.8 * rough, 0.2 * rough
+    yield "a smooth field", "white noise", 0.8 * field, 0.2 * white
+
+
+def _gain(shared: np.ndarray, own: np.ndarray) -> float:
+    from theory.observers import hotelling
+
+    rows, columns = np.indices((GRID, GRID)) - GRID / 2
+    lesion = np.exp(-(rows**2 + columns**2) / (2 * 2.0**2)).ravel()
+    detectability = hotelling(lesion, shared + own, shared)
+    return float((detectability.joint / detectability.single) ** 2)
+
+
+def _smooth_field(length: float) -> np.ndarray:
+    """Covariance (unit variance) of a stationary field with a Gaussian correlation function, on the grid."""
+    points = np.indices((GRID, GRID)).reshape(2, -1).T
+    squared = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
+    return np.exp(-squared / (2 * length**2))
+
+
+def _three_modes() -> np.ndarray:
+    """Covariance (unit variance) of a constant and one wave of random amplitude and phase."""
+    angle = 2 * np.pi * np.indices((GRID, GRID))[1].ravel() / GRID
+    return 0.5 + 0.5 * np.cos(angle[:, None] - angle[None])
+
+
+def results(source: Path) -> str:
+    """List the results that are kept, so that a folder without any is no broken link."""
+    names = sorted(str(path.relative_to(source).with_suffix("")) for path in (source / "results").glob("**/*.md"))
+    if not names:
+        return "None yet.\n"
+    return "\n".join(["```{toctree}", ":maxdepth: 1", "", *names, "```", ""])
+
+
+def write_pages(app: Sphinx) -> None:
+    """Write what has changed into ``generated/``, where the pages include it."""
+    folder = Path(app.srcdir) / "generated"
+    folder.mkdir(exist_ok=True)
+    pages = {"command_line": command_line, "checks": checks, "warning": warning, "results": partial(results, Path(app.srcdir))}
+    for name, page in pages.items():
+        path, text = folder / f"{name}.md", page()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("builder-inited", write_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,67 @@
+"""Sphinx configuration. Nothing here or in the pages needs a network, neither to build nor to read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+import api
+from see_in_pairs import __version__
+
+project = "see-in-pairs"
+author = "The See-in-Pairs package authors"
+copyright = "The See-in-Pairs package authors, Apache-2.0"
+version = release = __version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "myst_parser",
+    "sphinxcontrib.bibtex",
+    "matplotlib.sphinxext.plot_directive",
+    "mathml",
+    "computed_pages",
+]
+exclude_patterns = ["_build", "_ext", "_templates", "figures", "generated/*.md"]
+templates_path = ["_templates"]
+suppress_warnings = [
+    "config.cache",  # autosummary_context holds a module
+    "ref.footnote",  # a docstring may list a reference that its text does not number
+]
+
+html_theme = "pydata_sphinx_theme"
+html_title = "see-in-pairs"
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+html_math_renderer = "mathml"
+
+myst_enable_extensions = ["amsmath", "deflist", "dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+
+bibtex_bibfiles = ["references.bib"]
+bibtex_default_style = "plain"
+bibtex_reference_style = "author_year"
+
+plot_formats = [("svg", 100)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_include_source = False
+
+default_role = "autolink"
+autosummary_generate = True
+autosummary_context = {"api": api}
+autodoc_typehints = "none"  # the Parameters section says it, with shapes and units
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_validation_checks = {"PR02", "PR03"}  # what the linter cannot see in the syntax tree: the parameters of a dataclass are its fields
+numpydoc_validation_exclude = {r"\.image_only$"}  # it has a parameter 'cls', which the validator takes for a class method's
+nitpick_ignore_regex = [("py:obj", ".*")]  # single backticks; the roles that the pages write out stay checked

@@ -54,7 +54,7 @@ def build_model(config: PhantomConfig) -> PhantomTruth:
         width=config.lesion.width,
     )
     truth = replace(truth, places=_places(truth, config), amplitude=_amplitude(truth, config.lesion.detectability))
-    _refuse_clipping(truth)
+    _refuse_clipping(truth, peak=truth.amplitude * (config.warmup.contrast if config.warmup.n else 1))
     return truth
 
 
@@ -88,12 +88,14 @@ def _modes(config: PhantomConfig) -> Array:
 
 def _places(truth: PhantomTruth, config: PhantomConfig) -> Array:
     """List the pixels whose surroundings, as far as the lesion is visible, are lung."""
+    from scipy import ndimage
+
     lung = clear_lung(config.size) > 0.5
-    inside = np.argwhere(lung).astype(float)
-    core = [place for place in inside if lung[lesion_profile(truth.shape, place, truth.profile, truth.width) > 0.5].all()]
-    if not core:
+    reach = int(2 * truth.width) + 1
+    core = lesion_profile((2 * reach + 1,) * 2, np.array([reach, reach]), truth.profile, truth.width) > 0.5
+    places = np.argwhere(ndimage.binary_erosion(lung, core)).astype(float)
+    if not len(places):
         raise InputError(f"lesion.width {truth.width:g}: too wide for the lungs of a picture of {config.size} pixels; make it smaller")
-    places = np.array(core)
     if not (places == truth.centre).all(axis=1).any():
         raise InputError(f"lesion.centre {config.lesion.centre}: the lesion would not lie within a lung; choose another place")
     return places if config.lesion.place == "random" else truth.centre[None]
@@ -105,10 +107,11 @@ def _amplitude(truth: PhantomTruth, detectability: float) -> float:
     return float(detectability / np.sqrt(unit @ truth.whiten(unit)))
 
 
-def _refuse_clipping(truth: PhantomTruth) -> None:
+def _refuse_clipping(truth: PhantomTruth, peak: float) -> None:
+    lesion = peak * (clear_lung(truth.shape[0]) > 0.01).ravel()
     factors = np.vstack([truth.demographic, truth.site])
     spread = HEADROOM * np.sqrt((factors**2).sum(0) + truth.field_sd**2 + truth.noise_sd**2)
-    low, high = float((truth.mean - spread).min()), float((truth.mean + truth.signals().max(0) + spread).max())
+    low, high = float((truth.mean - spread).min()), float((truth.mean + lesion + spread).max())
     if low < 0 or high > 255:
         raise InputError(
             f"phantom: {HEADROOM:g} standard deviations span gray levels {low:.0f} to {high:.0f}, beyond 0 to 255; lower the *_sd"

@@ -119,7 +119,7 @@ def _grid(size: int) -> tuple[Picture, Picture]:
 
 
 def _softness(size: int) -> float:
-    """Give the half width of an edge: half a pixel, but no sharper than in 64 pixels, where the modes' derivatives hold over their range."""
+    """Give the half width of an edge: half a pixel, but no sharper than in 64 pixels, so that the modes are linear over their range."""
     return 1.0 / min(size, 64)
 
 

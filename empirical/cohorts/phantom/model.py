@@ -54,7 +54,7 @@ def build_model(config: PhantomConfig) -> PhantomTruth:
         width=config.lesion.width,
     )
     truth = replace(truth, places=_places(truth, config), amplitude=_amplitude(truth, config.lesion.detectability))
-    _refuse_clipping(truth, peak=truth.amplitude * (config.warmup.contrast if config.warmup.n else 1))
+    _refuse_clipping(truth)
     return truth
 
 
@@ -107,8 +107,9 @@ def _amplitude(truth: PhantomTruth, detectability: float) -> float:
     return float(detectability / np.sqrt(unit @ truth.whiten(unit)))
 
 
-def _refuse_clipping(truth: PhantomTruth, peak: float) -> None:
-    lesion = peak * (clear_lung(truth.shape[0]) > 0.01).ravel()
+def _refuse_clipping(truth: PhantomTruth) -> None:
+    """Hold the model to its range; warm-up lesions may leave it (they are for learning only, and clipped pixels are counted)."""
+    lesion = truth.amplitude * (clear_lung(truth.shape[0]) > 0.01).ravel()
     factors = np.vstack([truth.demographic, truth.site])
     spread = HEADROOM * np.sqrt((factors**2).sum(0) + truth.field_sd**2 + truth.noise_sd**2)
     low, high = float((truth.mean - spread).min()), float((truth.mean + lesion + spread).max())

@@ -1,0 +1,182 @@
+"""One set of bootstrap resamples over patients, shared by every arm and every quantity, so that all differences are paired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from paper_figures.results import Scores
+
+    Floats = NDArray[np.float64]
+
+RESAMPLES = 2000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate with its interval and p-value.
+
+    Parameters
+    ----------
+    value : float
+        The estimate.
+    low, high : float
+        Ends of its 95 % interval; infinite where unbounded.
+    p : float
+        Two-sided, of the null hypothesis that the quantity is 0.
+    unit : str
+        What it is measured in.
+    test : str
+        How interval and p were found.
+    items, patients : int
+        On how many of each.
+    reason : str
+        Why there is no number, where there is none; else ``''``.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    unit: str = ""
+    test: str = ""
+    items: int = 0
+    patients: int = 0
+    reason: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Both ends."""
+        return (self.low, self.high)
+
+
+class PatientBootstrap:
+    r"""Resamples of patients, as weights of items.
+
+    Parameters
+    ----------
+    scores : Scores
+        Items, patients and true classes; the weights serve every run on the same items.
+    resamples : int, default 2000
+        How many resamples.
+    seed : int
+        Seed of the resamples.
+
+    Raises
+    ------
+    InputError
+        When the items are of one class or one patient.
+
+    Notes
+    -----
+    1. Patients are sorted into strata: only positive items, only negative items, both. So no resample lacks a class.
+    2. Within each stratum of K patients, counts are drawn from the multinomial with K trials and equal probabilities.
+    3. An item weighs as much as its patient; the first row of `weights` is 1 for all, so it gives the estimate itself.
+
+    Intervals are percentile intervals; :math:`p = 2 \min(1 + \#\{\le 0\}, 1 + \#\{\ge 0\}) / (B + 1)`, never below :math:`2 / (B + 1)`
+    (Davison and Hinkley 1997, section 4.4).
+    """
+
+    def __init__(self, scores: Scores, resamples: int = RESAMPLES, seed: int = 0) -> None:
+        names, codes = np.unique(scores.patients, return_inverse=True)
+        if len(names) < 2 or scores.positive.all() or not scores.positive.any():
+            raise InputError(f"run '{scores.run.run_id}': inference over patients needs both classes and more than one patient")
+        self.positive, self.items, self.patients, self.resamples = scores.positive, len(codes), len(names), resamples
+        counts = _resampled_counts(_strata(scores.positive, codes), resamples, np.random.default_rng(seed))
+        self.weights: Floats = np.vstack([np.ones(self.items), counts[:, codes]])
+
+    def auroc(self, scores: Scores) -> Floats:
+        """Give the AUROC of a run in every resample, ties counting one half.
+
+        Parameters
+        ----------
+        scores : Scores
+            The run.
+
+        Returns
+        -------
+        ndarray, shape (1 + resamples,)
+            The estimate first.
+        """
+        ranked = scores.ranked
+        positive, negative = ranked[self.positive][:, None], ranked[~self.positive][None, :]
+        wins = (positive > negative) + 0.5 * (positive == negative)
+        heavy, light = self.weights[:, self.positive], self.weights[:, ~self.positive]
+        return np.asarray(((heavy @ wins) * light).sum(axis=1) / (heavy.sum(axis=1) * light.sum(axis=1)))
+
+    def separation(self, scores: Scores) -> Floats:
+        r"""Give the separation d' of a run's log-odds in every resample.
+
+        Parameters
+        ----------
+        scores : Scores
+            The run; items without a score make it NaN.
+
+        Returns
+        -------
+        ndarray, shape (1 + resamples,)
+            Difference of the class means over the pooled standard deviation within classes; the estimate first.
+        """
+        (mean1, square1, n1), (mean0, square0, n0) = (self._moments(scores.logit, rows) for rows in (self.positive, ~self.positive))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((mean1 - mean0) / np.sqrt((square1 + square0) / (n1 + n0 - 2)))
+
+    def _moments(self, logit: Floats, rows: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+        weights, values = self.weights[:, rows], logit[rows]
+        n = weights.sum(axis=1)
+        mean = weights @ values / n
+        return mean, np.clip(weights @ values**2 - n * mean**2, 0, None), n
+
+    def estimate(self, values: Floats, unit: str, what: str) -> Estimate:
+        """Summarise a quantity over the resamples.
+
+        Parameters
+        ----------
+        values : ndarray, shape (1 + resamples,)
+            The estimate first.
+        unit : str
+            What it is measured in.
+        what : str
+            Named in the reason where there is no number.
+
+        Returns
+        -------
+        Estimate
+            With a percentile interval and a p-value. More than 2.5 % undefined resamples leave it without a number.
+        """
+        test = f"bootstrap over patients ({self.resamples} resamples, percentile)"
+        undefined = int(np.isnan(values).sum())
+        if np.isnan(values[0]) or undefined > (1 - LEVEL) / 2 * len(values):
+            reason = f"{what} is undefined in {undefined} of {len(values)} resamples"
+            return Estimate(np.nan, np.nan, np.nan, np.nan, unit, test, self.items, self.patients, reason)
+        drawn = values[1:][~np.isnan(values[1:])]
+        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
+        return Estimate(float(values[0]), float(low), float(high), _p_value(drawn), unit, test, self.items, self.patients)
+
+
+def _p_value(drawn: Floats) -> float:
+    tail = 1 + min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return min(1.0, 2 * tail / (len(drawn) + 1))
+
+
+def _strata(positive: NDArray[np.bool_], codes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Give each patient 1 (only negative items), 2 (only positive ones) or 3 (both)."""
+    has_positive = np.bincount(codes, weights=positive) > 0
+    has_negative = np.bincount(codes, weights=~positive) > 0
+    return (2 * has_positive + has_negative).astype(np.intp)
+
+
+def _resampled_counts(strata: NDArray[np.intp], resamples: int, rng: np.random.Generator) -> Floats:
+    counts = np.empty((resamples, len(strata)))
+    for stratum in np.unique(strata):
+        members = np.flatnonzero(strata == stratum)
+        counts[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=resamples)
+    return counts

@@ -1,0 +1,156 @@
+"""Who may be a reference for whom, and fair draws among them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from empirical.cohorts import Cohort
+from empirical.references.config import HIDDEN_COLUMNS
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Positions = NDArray[np.int64]
+Query = Mapping[str, Any]
+"""A query's row, without label and mask."""
+
+
+def healthy_pool(cohort: Cohort, split: str) -> pd.DataFrame:
+    """List the items that may serve as references for the queries of a split.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    split : str
+        ``'train'``, ``'val'`` or ``'test'``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Items of split ``'reference'`` that serve `split` where there are any, else the healthy items of the training split; never a
+        validation or test item.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    table = cohort.table
+    serving = table[(table["split"] == "reference") & table["serves"].isin([split, ""])]
+    pool = serving if len(serving) else table[(table["split"] == "train") & (table["label"] == cohort.info.healthy)]
+    if pool.empty:
+        raise InputError(f"{cohort.folder}: no healthy reference for split '{split}' (none serves it, and no training item is healthy)")
+    return pool.drop(columns=list(HIDDEN_COLUMNS)).reset_index(drop=True)
+
+
+def rows_of(table: pd.DataFrame) -> list[Query]:
+    """Turn a table into mappings, one a row.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Queries.
+
+    Returns
+    -------
+    list of mapping
+        Column name to value.
+    """
+    return [{str(column): value for column, value in row.items()} for row in table.to_dict("records")]
+
+
+def blind_queries(cohort: Cohort, split: str) -> pd.DataFrame:
+    """List the queries of a split as a selector may see them.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    split : str
+        ``'train'``, ``'val'`` or ``'test'``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The queries without label and mask.
+    """
+    return cohort.queries(split).drop(columns=list(HIDDEN_COLUMNS))
+
+
+class Kinship:
+    """Which items of a pool belong to a query's own patient or family.
+
+    Parameters
+    ----------
+    pool : pandas.DataFrame
+        Possible references.
+    columns : iterable of str
+        Of ``'patient_id'`` and ``'family'``: whose items are kept apart.
+    """
+
+    def __init__(self, pool: pd.DataFrame, columns: Iterable[str]) -> None:
+        self._members = {column: pool.groupby(column).indices for column in columns}
+
+    def positions(self, query: Query) -> Positions:
+        """Tell the pool's positions that a query must not be given.
+
+        Parameters
+        ----------
+        query : mapping
+            A row of the queries.
+
+        Returns
+        -------
+        ndarray of int
+            Positions, sorted, each once; an empty family is no family.
+        """
+        found = [members.get(query[column], ()) for column, members in self._members.items() if query[column] != ""]
+        return np.unique(np.concatenate([np.asarray(positions, dtype=np.int64) for positions in found])) if found else np.empty(0, np.int64)
+
+
+def stream_of(seed: int, item_id: str) -> np.random.Generator:
+    """Make a query's own random stream, so that its references do not depend on which other queries there are.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the choice.
+    item_id : str
+        The query.
+
+    Returns
+    -------
+    numpy.random.Generator
+        The stream.
+    """
+    return np.random.default_rng([seed, *hashlib.sha256(item_id.encode()).digest()[:8]])
+
+
+def draw_others(stream: np.random.Generator, size: int, m: int, forbidden: Positions) -> Positions:
+    """Draw m different positions out of `size`, none of them forbidden, each set with the same probability.
+
+    Parameters
+    ----------
+    stream : numpy.random.Generator
+        Randomness.
+    size : int
+        How many there are.
+    m : int
+        How many to draw.
+    forbidden : ndarray of int
+        Positions (below `size`) to leave out, each once.
+
+    Returns
+    -------
+    ndarray of int, shape (m,) or shorter
+        Positions in random order; fewer than m when there are not enough.
+    """
+    drawn = stream.choice(size, size=min(size, m + len(forbidden)), replace=False)
+    return drawn[~np.isin(drawn, forbidden)][:m] if len(forbidden) else drawn

@@ -1,0 +1,194 @@
+"""What every test checks before it computes; each mistake is one line that says what is wrong."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+import numpy.typing as npt
+
+from see_in_pairs.errors import InputError, first_few
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.intp]
+
+
+def as_scores(values: npt.ArrayLike, name: str = "scores") -> Floats:
+    """Check one score per item: numbers, infinities allowed, NaN not.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        The scores.
+    name : str
+        Named in the error.
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+        The scores.
+
+    Raises
+    ------
+    InputError
+        When they are not numbers, not one-dimensional, empty, or NaN.
+    """
+    try:
+        scores = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: not numbers") from None
+    _check_shape(scores, name)
+    bad = np.flatnonzero(np.isnan(scores))
+    if bad.size:
+        raise InputError(
+            f"{name}: {bad.size} are NaN (rows {first_few([int(row) for row in bad])}); score these items or say why they have none"
+        )
+    return scores
+
+
+def as_flags(values: npt.ArrayLike, name: str = "labels") -> Bools:
+    """Check one yes or no per item.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        Booleans, or 0 and 1.
+    name : str
+        Named in the error.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        The flags.
+
+    Raises
+    ------
+    InputError
+        When a value is neither true nor false, or there are none.
+    """
+    flags = np.asarray(values)
+    _check_shape(flags, name)
+    if flags.dtype != np.bool_:
+        flags = as_scores(values, name)
+        if not np.isin(flags, (0, 1)).all():
+            raise InputError(f"{name}: give booleans, or 0 and 1")
+    return flags.astype(np.bool_)
+
+
+def as_codes(values: npt.ArrayLike, items: int, name: str = "clusters") -> Codes:
+    """Number the clusters 0, 1, ... in the order of their sorted names, so that the order of rows does not matter.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        The cluster of each item.
+    items : int
+        How many items there are.
+    name : str
+        Named in the error.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        The number of each item's cluster.
+
+    Raises
+    ------
+    InputError
+        When there is not one cluster per item, or one is missing.
+    """
+    names = np.asarray(values)
+    if names.ndim != 1 or len(names) != items:
+        raise InputError(f"{name}: give one per item ({items} items, shape {names.shape})")
+    if names.dtype.kind == "f" and np.isnan(names).any():
+        raise InputError(f"{name}: {int(np.isnan(names).sum())} items have none")
+    if names.dtype.kind == "O":
+        missing = sum(item is None or item != item for item in names)
+        if missing:
+            raise InputError(f"{name}: {missing} items have none")
+        names = names.astype(str)
+    return np.unique(names, return_inverse=True)[1].astype(np.intp)
+
+
+def as_count(value: object, name: str) -> int:
+    """Check a count.
+
+    Parameters
+    ----------
+    value : object
+        A whole number, at least 0.
+    name : str
+        Named in the error.
+
+    Returns
+    -------
+    int
+        The count.
+
+    Raises
+    ------
+    InputError
+        When it is not a whole number, or negative.
+    """
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise InputError(f"{name}: give a whole number, not {value!r}") from None
+    if number < 0:
+        raise InputError(f"{name}: cannot be negative ({number})")
+    return number
+
+
+def as_level(confidence_level: float) -> float:
+    """Check a confidence level.
+
+    Parameters
+    ----------
+    confidence_level : float
+        Between 0 and 1, exclusive.
+
+    Returns
+    -------
+    float
+        The level.
+
+    Raises
+    ------
+    InputError
+        When it is not between 0 and 1.
+    """
+    if not 0 < confidence_level < 1:
+        raise InputError(f"confidence_level: give a number between 0 and 1, not {confidence_level!r}")
+    return float(confidence_level)
+
+
+def same_length(**arrays: npt.NDArray[np.generic]) -> int:
+    """Check that arrays are about the same items.
+
+    Parameters
+    ----------
+    **arrays : ndarray
+        Arrays by name.
+
+    Returns
+    -------
+    int
+        Their common length.
+
+    Raises
+    ------
+    InputError
+        When lengths differ.
+    """
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError("not the same items: " + ", ".join(f"{name} has {length}" for name, length in lengths.items()))
+    return next(iter(lengths.values()))
+
+
+def _check_shape(array: npt.NDArray[np.generic], name: str) -> None:
+    if array.ndim != 1:
+        raise InputError(f"{name}: give one value per item, not an array of shape {array.shape}")
+    if not array.size:
+        raise InputError(f"{name}: no items")

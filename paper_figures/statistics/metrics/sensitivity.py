@@ -1,0 +1,50 @@
+"""Sensitivity at a fixed specificity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from paper_figures.statistics._inputs import Floats
+from paper_figures.statistics.metrics._sample import Sample, ratio
+
+
+def sensitivity(sample: Sample) -> Callable[[Floats], Floats]:
+    """Prepare the sensitivity at a fixed specificity of weighted resamples.
+
+    Parameters
+    ----------
+    sample : Sample
+        Scores, labels and clusters of one arm; its ``specificity`` is the one that is held.
+
+    Returns
+    -------
+    callable
+        From weights of clusters, shape (B, K), to B values; NaN where a class has no weight.
+
+    Notes
+    -----
+    The highest sensitivity over all thresholds whose specificity is at least the given one, without interpolation. Each arm (and each
+    resample) uses its own threshold, so the uncertainty of choosing it is in the interval.
+
+    Examples
+    --------
+    >>> scores, labels = np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([True, False, True, False, False])
+    >>> sensitivity(Sample(scores, labels, np.arange(5), specificity=0.6))(np.ones((1, 5)))
+    array([1.])
+    """
+    order, last = sample.descending()
+    columns, labels = sample.codes[order], sample.labels[order].astype(np.float64)
+
+    def evaluate(weights: Floats) -> Floats:
+        gathered = weights[:, columns]
+        true = np.cumsum(gathered * labels, axis=1)[:, last]
+        false = np.cumsum(gathered, axis=1)[:, last] - true
+        negatives = false[:, -1]
+        allowed = (1 - sample.specificity) * negatives + 1e-9  # counts are whole; rounding must not lose one
+        reached = (false <= allowed[:, None]).sum(axis=1)  # false positives only grow along the curve
+        found = np.where(reached > 0, true[np.arange(len(true)), np.maximum(reached - 1, 0)], 0.0)
+        return ratio(np.where(negatives > 0, found, np.nan), true[:, -1])
+
+    return evaluate

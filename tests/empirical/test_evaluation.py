@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from empirical.arms import ArmConfig, build_examples
+from empirical.cohorts import Cohort
+from empirical.evaluation import EvaluateConfig, evaluate
+from empirical.prompts import PromptConfig
+from empirical.records import read_records
+from see_in_pairs.errors import InputError
+
+RELATIVE = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
+ARMS = [
+    {"arm": "single"},
+    {"arm": "pair", "references": RELATIVE},
+    {"arm": "pair", "references": {"strategy": "random"}},
+    {"arm": "multi", "references": RELATIVE | {"m": 2}},
+    {"arm": "duplicate"},
+]
+
+
+def settings(cohort: Cohort, **changes: object) -> EvaluateConfig:
+    return EvaluateConfig.model_validate({"cohort": str(cohort.folder), "arms": ARMS, "batch_size": 2, "threads": 1} | changes)
+
+
+@pytest.fixture(scope="module")
+def scored(phantom: Cohort, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    return evaluate(settings(phantom), tmp_path_factory.mktemp("eval"), quiet=True).table
+
+
+def test_every_arm_has_the_same_items_and_nothing_is_dropped(scored: pd.DataFrame, phantom: Cohort) -> None:
+    wanted = phantom.queries("test")["item_id"].tolist()
+    assert scored.groupby("run_id")["item_id"].apply(list).map(lambda items: items == wanted).all()
+    assert set(scored["run_id"]) == {"single", "pair-demographic", "pair-random", "multi-demographic", "duplicate"}
+    assert scored["p_positive"].between(0, 1).all() and scored["mass_outside"].between(0, 1).all()
+
+
+def test_scores_are_normalised_over_the_closed_set(scored: pd.DataFrame) -> None:
+    yes, no = (np.exp([row[answer] for row in scored["logp"]]) for answer in ("yes", "no"))
+    assert np.allclose(scored["p_positive"], yes / (yes + no), rtol=1e-9)
+    assert np.allclose(scored["mass_outside"], 1 - yes - no, atol=1e-9)
+
+
+def test_references_are_healthy_others_never_test_queries(scored: pd.DataFrame, phantom: Cohort) -> None:
+    items = phantom.table.set_index("item_id")
+    compared = scored[scored["arm"].isin(["pair", "multi"])]
+    for row in compared.itertuples():
+        chosen = items.loc[list(row.reference_ids)]
+        assert (chosen["label"] == "healthy").all() and (chosen["split"] == "reference").all()
+        assert row.patient_id not in set(chosen["patient_id"])
+        assert list(chosen["patient_id"]) == list(row.reference_patient_ids)
+    assert (compared[compared["arm"] == "multi"]["reference_ids"].map(len) == 2).all()
+
+
+def test_a_duplicate_shows_the_query_twice(phantom: Cohort) -> None:
+    for example in build_examples(phantom, "test", ArmConfig(arm="duplicate"), PromptConfig(), seed=0):
+        assert example.images == (example.item_id, example.item_id)
+
+
+def test_an_interrupted_evaluation_goes_on_and_ends_the_same(phantom: Cohort, tmp_path: Path, scored: pd.DataFrame) -> None:
+    evaluate(settings(phantom), tmp_path / "run", quiet=True)
+    pieces = sorted((tmp_path / "run" / "pieces").glob("*.parquet"))
+    kept = {piece: piece.stat().st_mtime_ns for piece in pieces[1:]}
+    pieces[0].unlink()
+    (tmp_path / "run" / "records.parquet").unlink()
+    evaluate(settings(phantom), tmp_path / "run", quiet=True)
+    again = read_records(tmp_path / "run").table
+    assert {piece: piece.stat().st_mtime_ns for piece in kept} == kept  # what was there was not scored again
+    assert np.array_equal(again["p_positive"], scored["p_positive"])
+
+
+def test_another_seed_in_the_same_folder_is_refused(phantom: Cohort, tmp_path: Path) -> None:
+    evaluate(settings(phantom, arms=[{"arm": "single"}]), tmp_path / "run", quiet=True)
+    with pytest.raises(InputError, match="holds the run of another config"):
+        evaluate(settings(phantom, arms=[{"arm": "single"}], seed=5), tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize(
+    "arm",
+    [
+        {"arm": "pair"},
+        {"arm": "single", "references": {"strategy": "random"}},
+        {"arm": "pair", "references": {"strategy": "random", "m": 2}},
+        {"arm": "multi", "references": {"strategy": "random", "m": 1}},
+    ],
+)
+def test_an_arm_that_contradicts_itself_is_refused(arm: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        ArmConfig.model_validate(arm)
+
+
+def test_two_arms_of_one_name_are_refused(phantom: Cohort) -> None:
+    with pytest.raises(ValidationError, match="same run_id"):
+        settings(phantom, arms=[{"arm": "single"}, {"arm": "single"}])
+
+
+def test_a_model_trained_with_another_wording_is_refused(phantom: Cohort, tmp_path: Path) -> None:
+    from empirical.training.config import FinetuneConfig
+    from empirical.training.finetune import finetune
+
+    training = {"cohort": str(phantom.folder), "arm": {"arm": "single"}, "method": "full", "steps": 1, "batch_size": 2}
+    model = finetune(FinetuneConfig.model_validate(training), tmp_path / "model", quiet=True)
+    changed = {"arms": [{"arm": "single"}], "model": {"name": str(model)}, "prompts": {"positive": "abnormal", "negative": "normal"}}
+    with pytest.raises(InputError, match="finetuned with other prompts"):
+        evaluate(settings(phantom, **changed), tmp_path / "a", quiet=True)
+    evaluate(settings(phantom, **changed, allow_other_prompt=True), tmp_path / "b", quiet=True)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from empirical.cohorts import Cohort
+from empirical.training.config import FinetuneConfig
+from empirical.training.finetune import finetune
+from empirical.training.plan import training_plan
+from see_in_pairs.errors import InputError
+
+PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
+
+
+def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
+    base: dict[str, object] = {"cohort": str(cohort.folder), "arm": PAIR, "method": "full", "steps": 6, "batch_size": 4, "learning_rate": 1e-3}
+    return FinetuneConfig.model_validate(base | {"save_every": 2, "threads": 1} | changes)
+
+
+def weights(model: Path) -> dict[str, np.ndarray]:
+    (file,) = model.glob("*.safetensors")
+    return load_file(file)
+
+
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_killed_run_resumes_to_the_same_weights(phantom: Cohort, tmp_path: Path, method: str) -> None:
+    config = settings(phantom, method=method, steps=40, save_every=2, keep_checkpoints=True)
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    script = (
+        "import sys; from pathlib import Path; from empirical.training.config import FinetuneConfig; from empirical.training.finetune import finetune;"
+        "finetune(FinetuneConfig.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), quiet=True)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "config.json"), str(tmp_path / "killed")])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed").glob("checkpoints/checkpoint-*/complete")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed" / "model").exists()
+    resumed = finetune(config, tmp_path / "killed", quiet=True)
+    whole = finetune(config, tmp_path / "whole", quiet=True)
+    assert same(weights(resumed), weights(whole))
+    assert (tmp_path / "killed" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+
+
+def test_gradient_accumulation_equals_one_large_batch(phantom: Cohort, tmp_path: Path) -> None:
+    # One step of plain gradient descent in effect: both see the same rows; Adam's first step divides by the gradient's size, so it is
+    # the loss history that is compared, after steps that depend on the weights before.
+    one = finetune(settings(phantom, steps=3, batch_size=8), tmp_path / "one", quiet=True)
+    two = finetune(settings(phantom, steps=3, batch_size=4, gradient_accumulation=2), tmp_path / "two", quiet=True)
+    a, b = weights(one), weights(two)
+    moved = max(float(np.abs(a[key] - b[key]).max()) for key in a)
+    size = max(float(np.abs(a[key]).max()) for key in a)
+    assert moved < 1e-2 * size
+
+
+def test_another_config_in_the_same_folder_is_refused_and_a_finished_run_is_kept(phantom: Cohort, tmp_path: Path) -> None:
+    model = finetune(settings(phantom, steps=1), tmp_path / "run", quiet=True)
+    stamp = (model / "model.safetensors").stat().st_mtime_ns
+    finetune(settings(phantom, steps=1), tmp_path / "run", quiet=True)
+    assert (model / "model.safetensors").stat().st_mtime_ns == stamp
+    with pytest.raises(InputError, match=r"config\.steps: 1 there, 2 now"):
+        finetune(settings(phantom, steps=2), tmp_path / "run", quiet=True)
+    assert (model / "model.safetensors").stat().st_mtime_ns == stamp
+
+
+def test_the_plan_shows_easy_items_first_then_every_item_once_an_epoch(phantom: Cohort) -> None:
+    config = settings(phantom, steps=14, batch_size=4, curriculum={"column": "contrast", "target": 1.0})
+    plan = training_plan(phantom, config)
+    contrast = phantom.table.set_index("item_id")["contrast"]
+    easy = [item for item in plan if contrast[item] > 1]
+    assert plan[: len(easy)] == easy and len(easy) == 8
+    assert list(contrast[easy]) == sorted(contrast[easy], reverse=True)
+    epochs = np.array(plan[8:]).reshape(2, 24)
+    assert all(len(set(epoch)) == 24 for epoch in epochs) and list(epochs[0]) != list(epochs[1])
+
+
+def test_small_training_sets_are_nested_and_balanced(phantom: Cohort) -> None:
+    label = phantom.table.set_index("item_id")["label"]
+    few, more = (set(training_plan(phantom, settings(phantom, n_train=n, steps=20))) for n in (6, 12))
+    assert few < more and len(few) == 6
+    assert label[list(few)].value_counts().tolist() == [3, 3]
+    with pytest.raises(InputError, match="n_train: 99 asked for"):
+        training_plan(phantom, settings(phantom, n_train=99))
+
+
+def test_the_plan_on_disk_names_items_and_references(phantom: Cohort, tmp_path: Path) -> None:
+    finetune(settings(phantom, steps=2), tmp_path / "run", quiet=True)
+    plan = pd.read_parquet(tmp_path / "run" / "plan.parquet")
+    assert plan["step"].tolist() == [0] * 4 + [1] * 4
+    family = phantom.table.set_index("item_id")["family"]
+    assert all(family[row.item_id] == family[row.reference_ids[0]] for row in plan.itertuples())
+
+
+def test_a_cohort_of_one_class_is_refused(phantom: Cohort, tmp_path: Path) -> None:
+    healthy = phantom.table[phantom.table["label"] == phantom.info.healthy]
+    folder = tmp_path / "cohort"
+    folder.mkdir()
+    from dataclasses import replace
+
+    info = replace(phantom.info, image_root=str(phantom.folder))
+    Cohort(folder, info, healthy.reset_index(drop=True)).save()
+    with pytest.raises(InputError, match="both classes are needed|one class"):
+        finetune(FinetuneConfig.model_validate({"cohort": str(folder), "arm": PAIR}), tmp_path / "run", quiet=True)

@@ -1,0 +1,60 @@
+"""Every supported family: a tiny model of its real architecture goes through doctor, finetuning, saving, loading and evaluation."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from empirical.arms import ArmConfig, build_examples
+from empirical.cohorts import Cohort
+from empirical.evaluation import EvaluateConfig, evaluate
+from empirical.prompts import PromptConfig
+from empirical.training.config import FinetuneConfig
+from empirical.training.finetune import finetune
+from empirical.vlm.doctor import diagnose
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.scoring import answer_log_probabilities
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_models import FAMILIES, save_tiny  # noqa: E402
+
+PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if request.param == "smolvlm" and importlib.util.find_spec("num2words") is None:
+        pytest.skip("SmolVLM's processor needs the package num2words")
+    return save_tiny(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def test_the_doctor_finds_nothing_wrong(checkpoint: Path) -> None:
+    failed = [check for check in diagnose(ModelConfig(name=str(checkpoint))).checks if not check.passed]
+    assert failed == []
+
+
+def test_lora_finetuning_saves_an_adapter_that_loads_to_the_same_scores(checkpoint: Path, phantom: Cohort, tmp_path: Path) -> None:
+    config = FinetuneConfig.model_validate(
+        {"cohort": str(phantom.folder), "arm": PAIR, "model": {"name": str(checkpoint)}, "steps": 2, "batch_size": 4, "learning_rate": 0.05}
+    )
+    trained = finetune(config, tmp_path / "run", quiet=True)
+    assert (trained / "adapter_model.safetensors").is_file()
+    examples = build_examples(phantom, "test", ArmConfig.model_validate(PAIR), PromptConfig(), seed=0)[:3]
+
+    def scores(name: Path) -> np.ndarray:
+        vlm = load_vlm(ModelConfig(name=str(name)))
+        return answer_log_probabilities(vlm.model, Encoder(vlm.processor, vlm.family, phantom.image), examples, ("yes", "no"))
+
+    assert np.abs(scores(trained) - scores(checkpoint)).max() > 1e-3  # the adapter is not a no-op
+    assert np.array_equal(scores(trained), scores(trained))
+    evaluation = {"cohort": str(phantom.folder), "arms": [PAIR, {"arm": "single"}], "model": {"name": str(trained)}, "batch_size": 4}
+    table = evaluate(EvaluateConfig.model_validate(evaluation), tmp_path / "eval", quiet=True).table
+    pair = table[table["arm"] == "pair"].set_index("item_id")
+    for example, row in zip(examples, scores(trained), strict=True):
+        assert np.allclose(list(pair.loc[example.item_id, "logp"].values()), row, atol=1e-4)
+    assert set(table["train_arm"]) == {"pair"}

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from empirical.vlm.doctor import diagnose
+from empirical.vlm.loading import ModelConfig, load_vlm, resolve, weights_hash
+from empirical.vlm.pocket import PocketConfig, build_pocket, pocket_path
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import sha256
+
+
+def test_the_pocket_model_is_the_same_bytes_from_the_same_seed(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        (tmp_path / name).mkdir()
+        build_pocket(tmp_path / name, PocketConfig(seed=seed))
+    a, b, c = (sha256(tmp_path / name / "model.safetensors") for name in "abc")
+    assert a == b != c
+    assert all(sha256(file) == sha256(tmp_path / "b" / file.name) for file in (tmp_path / "a").iterdir())
+
+
+def test_building_leaves_the_global_random_state_alone(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    build_pocket(tmp_path, PocketConfig())
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_pocket_is_a_folder_like_any_other(tmp_path: Path) -> None:
+    assert resolve("pocket") == str(pocket_path())
+    assert (pocket_path() / "model.safetensors").stat().st_size < 8 * 2**20
+    by_name, by_path = load_vlm(ModelConfig()), load_vlm(ModelConfig(name=str(pocket_path())))
+    pairs = zip(by_name.model.state_dict().items(), by_path.model.state_dict().items(), strict=True)
+    assert all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
+    assert weights_hash("pocket") == weights_hash(str(pocket_path()))
+
+
+def test_the_doctor_passes_the_pocket_model() -> None:
+    assert diagnose(ModelConfig()).passed
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all"])
+def test_a_missing_folder_is_one_line(name: str) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        load_vlm(ModelConfig(name=name))
+
+
+def test_a_folder_without_a_model_and_pickled_weights_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neither a config.json"):
+        load_vlm(ModelConfig(name=str(tmp_path)))
+    build_pocket(tmp_path, PocketConfig())
+    (tmp_path / "model.safetensors").unlink()
+    torch.save({}, tmp_path / "pytorch_model.bin")  # loading it would run whatever code is pickled in it
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_vlm(ModelConfig(name=str(tmp_path)))
+
+
+def test_an_unknown_family_is_named(tmp_path: Path) -> None:
+    build_pocket(tmp_path, PocketConfig())
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text().replace('"model_type": "idefics3"', '"model_type": "aya_vision"'))
+    with pytest.raises(InputError):
+        load_vlm(ModelConfig(name=str(tmp_path)))

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from empirical.arms import ArmConfig, Example, build_examples
+from empirical.cohorts import Cohort
+from empirical.prompts import PromptConfig
+from empirical.vlm.encoding import IGNORE, Encoder
+from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.scoring import answer_log_probabilities, check_answers, next_token_log_probabilities
+from see_in_pairs.errors import InputError
+
+PAIR = ArmConfig.model_validate({"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}})
+FLOAT32 = 1e3 * np.finfo(np.float32).eps
+
+
+@pytest.fixture(scope="module")
+def vlm() -> VisionLanguageModel:
+    return load_vlm(ModelConfig())
+
+
+@pytest.fixture(scope="module")
+def encoder(vlm: VisionLanguageModel, phantom: Cohort) -> Encoder:
+    return Encoder(vlm.processor, vlm.family, phantom.image)
+
+
+@pytest.fixture(scope="module")
+def examples(phantom: Cohort) -> list[Example]:
+    return build_examples(phantom, "test", PAIR, PromptConfig(), seed=0)[:4]
+
+
+def by_hand(vlm: VisionLanguageModel, encoder: Encoder, example: Example, answer: str) -> float:
+    """Sum log p(token | everything before), one token at a time, one row at a time, no padding."""
+    batch = encoder.prompts([example])
+    total = 0.0
+    for token in encoder.answer_ids(answer):
+        with torch.inference_mode():
+            logits = vlm.model(**batch).logits[0, -1]
+        total += float(logits.double().log_softmax(-1)[token])
+        extra = torch.tensor([[token]])
+        batch["input_ids"] = torch.cat([batch["input_ids"], extra], 1)
+        batch["attention_mask"] = torch.cat([batch["attention_mask"], torch.ones_like(extra)], 1)
+    return total
+
+
+@pytest.mark.parametrize("answers", [("yes", "no"), ("pneumonia is seen", "nothing at all")])
+def test_scores_equal_the_chain_rule_by_hand(
+    vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example], answers: tuple[str, str]
+) -> None:
+    ours = answer_log_probabilities(vlm.model, encoder, examples, answers)
+    hand = np.array([[by_hand(vlm, encoder, example, answer) for answer in answers] for example in examples])
+    assert np.abs(ours - hand).max() < FLOAT32
+
+
+def test_mixed_lengths_in_one_batch_score_as_alone(vlm: VisionLanguageModel, encoder: Encoder, phantom: Cohort) -> None:
+    single = build_examples(phantom, "test", ArmConfig(arm="single"), PromptConfig(), seed=0)[:2]
+    pair = build_examples(phantom, "test", PAIR, PromptConfig(), seed=0)[:2]
+    mixed = [single[0], pair[0], single[1], pair[1]]
+    together = answer_log_probabilities(vlm.model, encoder, mixed, ("yes", "no"))
+    alone = np.concatenate([answer_log_probabilities(vlm.model, encoder, [example], ("yes", "no")) for example in mixed])
+    assert np.abs(together - alone).max() < FLOAT32
+
+
+def test_the_first_token_is_a_distribution(vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example]) -> None:
+    with torch.inference_mode():
+        logp = next_token_log_probabilities(vlm.model, encoder, examples)
+    assert torch.allclose(logp.exp().sum(-1), torch.ones(len(examples)), atol=1e-5)
+
+
+def test_answers_that_begin_alike_are_refused(encoder: Encoder) -> None:
+    with pytest.raises(InputError, match="begins with answer"):
+        check_answers(encoder, ("no", "no finding"))
+    with pytest.raises(InputError, match="is empty"):
+        empty = Encoder(encoder.processor, encoder.family.__class__("x", "", ""), encoder.image_of)
+        check_answers(empty, ("", "no"))
+
+
+def test_labels_hold_the_answer_only(encoder: Encoder, examples: list[Example]) -> None:
+    batch, labels = encoder.with_answers(examples[:2], ["yes", "pneumonia"], end=True)
+    longest = len(encoder.answer_ids("pneumonia")) + 1
+    assert labels.shape == (2, longest)
+    kept = labels[0][labels[0] != IGNORE]
+    assert encoder.processor.tokenizer.decode(kept) == " yes<end_of_utterance>"
+    assert (batch["input_ids"][1, -longest:] == labels[1]).all()
+    assert batch["attention_mask"][0, -(longest - len(kept)) :].sum() == 0  # a shorter answer is padded on the right, unattended

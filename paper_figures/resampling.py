@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paper_figures.statistics.metrics import Sample, auroc
+from paper_figures.statistics.resampling import cluster_types, cluster_weights
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,8 +80,8 @@ class PatientBootstrap:
     Notes
     -----
     1. Patients are sorted into strata: only positive items, only negative items, both. So no resample lacks a class.
-    2. Within each stratum of K patients, counts are drawn from the multinomial with K trials and equal probabilities.
-    3. An item weighs as much as its patient; the first row of `weights` is 1 for all, so it gives the estimate itself.
+    2. Within each stratum as many patients are drawn, with replacement, as it holds.
+    3. `weights` says how often; an item weighs as much as its patient. The first row is 1 for all, so it gives the estimate itself.
 
     Intervals are percentile intervals; :math:`p = 2 \min(1 + \#\{\le 0\}, 1 + \#\{\ge 0\}) / (B + 1)`, never below :math:`2 / (B + 1)`
     (Davison and Hinkley 1997, section 4.4).
@@ -89,9 +91,9 @@ class PatientBootstrap:
         names, codes = np.unique(scores.patients, return_inverse=True)
         if len(names) < 2 or scores.positive.all() or not scores.positive.any():
             raise InputError(f"run '{scores.run.run_id}': inference over patients needs both classes and more than one patient")
-        self.positive, self.items, self.patients, self.resamples = scores.positive, len(codes), len(names), resamples
-        counts = _resampled_counts(_strata(scores.positive, codes), resamples, np.random.default_rng(seed))
-        self.weights: Floats = np.vstack([np.ones(self.items), counts[:, codes]])
+        self.positive, self.codes, self.items, self.patients, self.resamples = scores.positive, codes, len(codes), len(names), resamples
+        drawn = cluster_weights(cluster_types(self.positive, codes), self.items, resamples, seed)
+        self.weights: Floats = np.vstack([np.ones(self.patients), *drawn])
 
     def auroc(self, scores: Scores) -> Floats:
         """Give the AUROC of a run in every resample, ties counting one half.
@@ -106,11 +108,7 @@ class PatientBootstrap:
         ndarray, shape (1 + resamples,)
             The estimate first.
         """
-        ranked = scores.ranked
-        positive, negative = ranked[self.positive][:, None], ranked[~self.positive][None, :]
-        wins = (positive > negative) + 0.5 * (positive == negative)
-        heavy, light = self.weights[:, self.positive], self.weights[:, ~self.positive]
-        return np.asarray(((heavy @ wins) * light).sum(axis=1) / (heavy.sum(axis=1) * light.sum(axis=1)))
+        return auroc(Sample(scores.ranked, self.positive, self.codes))(self.weights)
 
     def separation(self, scores: Scores) -> Floats:
         r"""Give the separation d' of a run's log-odds in every resample.
@@ -130,7 +128,7 @@ class PatientBootstrap:
             return np.asarray((mean1 - mean0) / np.sqrt((square1 + square0) / (n1 + n0 - 2)))
 
     def _moments(self, logit: Floats, rows: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
-        weights, values = self.weights[:, rows], logit[rows]
+        weights, values = self.weights[:, self.codes[rows]], logit[rows]
         n = weights.sum(axis=1)
         mean = weights @ values / n
         return mean, np.clip(weights @ values**2 - n * mean**2, 0, None), n
@@ -165,18 +163,3 @@ class PatientBootstrap:
 def _p_value(drawn: Floats) -> float:
     tail = 1 + min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     return min(1.0, 2 * tail / (len(drawn) + 1))
-
-
-def _strata(positive: NDArray[np.bool_], codes: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Give each patient 1 (only negative items), 2 (only positive ones) or 3 (both)."""
-    has_positive = np.bincount(codes, weights=positive) > 0
-    has_negative = np.bincount(codes, weights=~positive) > 0
-    return (2 * has_positive + has_negative).astype(np.intp)
-
-
-def _resampled_counts(strata: NDArray[np.intp], resamples: int, rng: np.random.Generator) -> Floats:
-    counts = np.empty((resamples, len(strata)))
-    for stratum in np.unique(strata):
-        members = np.flatnonzero(strata == stratum)
-        counts[:, members] = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), size=resamples)
-    return counts

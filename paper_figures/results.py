@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,8 +66,8 @@ class Run:
 
     @property
     def own_arm(self) -> bool:
-        """Whether the model was finetuned on the very condition it is evaluated on."""
-        return self.train_arm == self.arm and self.rho == self.evaluated_rho
+        """Whether the model is evaluated on the very condition it was finetuned on."""
+        return self.train_arm == self.arm and (self.model == "" or self.run_id in PurePosixPath(self.model).parts)
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ plot_html_show_source_link = False
 plot_include_source = False
 
 default_role = "autolink"
+rst_prolog = r".. |z| replace:: \|z\|"  # docstrings write the absolute value of z so, which reST takes for a substitution
 autosummary_generate = True
 autosummary_context = {"api": api}
 autodoc_typehints = "none"  # the Parameters section says it, with shapes and units

@@ -47,17 +47,29 @@ def _section(app: typer.Typer, path: tuple[str, ...]) -> str:
 
 
 def checks() -> str:
-    """Show closed forms beside their simulation."""
+    """Show closed forms beside their simulation: in a sentence, and every row in a table that unfolds."""
     from theory.verification import verify
 
     rows = verify(None, replicates=REPLICATES, seed=0)
-    lines = ["| statement | quantity | parameters | closed form | simulated | MCSE | z |", "|---|---|---|---|---|---|---|"]
-    for row in rows.to_dict("records"):
-        params = ", ".join(f"{name}={value}" for name, value in row["params"].items())
-        lines.append(
-            f"| {row['statement']} | {row['quantity']} | `{params}` | {row['closed_form']:.5f} | {row['simulated']:.5f} | {row['mcse']:.1e} | {row['z']:+.2f} |"
-        )
-    return "\n".join(lines) + f"\n\n{REPLICATES} replicates a row, seed 0; `parameters` as `see-in-pairs theory value` takes them.\n"
+    agreed, largest = int(rows["agrees"].sum()), rows["z"].abs().max()
+    lines = [
+        f"**{agreed} of {len(rows)} points agree**, with {REPLICATES} replicates each and seed 0; the largest $|z|$ is {largest:.2f}.",
+        "",
+        f"<details><summary>All {len(rows)} points</summary>",
+        "",
+        "| statement | quantity | parameters | closed form | simulated | MCSE | z |",
+        "|---|---|---|---|---|---|---|",
+        *(_check_row(row) for row in rows.to_dict("records")),
+        "",
+        "</details>",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _check_row(row: dict[str, Any]) -> str:
+    numbers = f"{row['closed_form']:.5f} | {row['simulated']:.5f} | {row['mcse']:.1e} | {row['z']:+.2f}"
+    return f"| {row['statement']} | {row['quantity']} | `{row['params']}` | {numbers} |"
 
 
 def warning() -> str:

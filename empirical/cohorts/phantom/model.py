@@ -109,7 +109,7 @@ def _amplitude(truth: PhantomTruth, detectability: float) -> float:
 
 def _refuse_clipping(truth: PhantomTruth) -> None:
     """Hold the model to its range; warm-up lesions may leave it (they are for learning only, and clipped pixels are counted)."""
-    lesion = truth.amplitude * (clear_lung(truth.shape[0]) > 0.01).ravel()
+    lesion = truth.amplitude * clear_lung(truth.shape[0]).ravel()  # lesions lie within the lungs
     factors = np.vstack([truth.demographic, truth.site])
     spread = HEADROOM * np.sqrt((factors**2).sum(0) + truth.field_sd**2 + truth.noise_sd**2)
     low, high = float((truth.mean - spread).min()), float((truth.mean + lesion + spread).max())

@@ -213,7 +213,7 @@ class PhantomTruth:
             return cls(**content)
         except FileNotFoundError:
             raise InputError(f"{path}: no such file; only phantom cohorts know their truth") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: not the truth of a phantom ({type(error).__name__}); make the cohort again") from None
 
 

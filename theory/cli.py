@@ -1,0 +1,192 @@
+"""The commands ``see-in-pairs theory list | verify | value``. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import json as json_module
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, new_app, progress, say
+from see_in_pairs.errors import CheckFailed, InputError, first_few
+
+_SHORT_NUMBER = re.compile(r"[-+]?(\.\d+|\d+\.)([eE][-+]?\d+)?")  # .7 and 1. are no JSON, but nobody means text by them
+
+app = new_app("Statements about when a reference helps: closed form, symbolic form and raw simulation of each.")
+
+
+@app.command("list")
+def list_statements(json: Json = None) -> None:
+    """List the statements, a line each."""
+    from theory.statements import all_statements
+
+    found = all_statements().values()
+    if json is not None:
+        emit_json(
+            [{"statement": s.id, "title": s.title, "summary": s.summary, "quantities": _signatures(s.quantities)} for s in found], json
+        )
+        return
+    for item in found:
+        print(f"{item.id:<4} {item.title}: {item.summary} [{', '.join(quantity.name for quantity in item.quantities)}]")
+
+
+def _signatures(quantities: Sequence[Any]) -> dict[str, list[str]]:
+    return {quantity.name: [parameter.name for parameter in quantity.parameters] for quantity in quantities}
+
+
+@app.command()
+def verify(
+    statements: Annotated[
+        list[str] | None, typer.Argument(metavar="[T1 ...]", help="Statements; all when none is named.", show_default=False)
+    ] = None,
+    replicates: Annotated[
+        int | None,
+        typer.Option(
+            "--replicates",
+            min=2,
+            help="Replicates per point; by default until a standard error of 5e-4 or 5 core-seconds.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for verify.parquet and manifest.json.", show_default=False)] = None,
+    workers: Annotated[int, typer.Option("--workers", help="Processes; -1 is one per usable core.")] = -1,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Check that symbolic form = closed form = raw simulation; exit code 1 when anything disagrees."""
+    from see_in_pairs.runs import RunFolder
+    from theory.verification import points_of, to_table, verify_rows
+
+    if workers == 0 or workers < -1:
+        raise InputError(f"--workers {workers}: give 1 or more, or -1 for one per usable core")
+    points = points_of(statements)
+    folder = (
+        RunFolder(out, "theory verify", {"statements": sorted({p.statement for p in points}), "replicates": replicates}, seed)
+        if out
+        else None
+    )
+    say(f"checking {len(points)} points of {len({p.statement for p in points})} statements (symbolic = closed form = simulation)", quiet)
+
+    def watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
+        return progress(outcomes, total, "theory verify", quiet)
+
+    rows = verify_rows(statements, replicates, seed, workers, watch)
+    if folder is not None:
+        _save(folder, to_table(rows))
+    if json is not None:
+        emit_json(rows, json)
+    else:
+        print(format_rows(rows))
+    _judge(rows, quiet)
+
+
+def _save(folder: Any, table: Any) -> None:
+    from see_in_pairs.files import write_parquet
+
+    with folder as run:
+        write_parquet(run.path / "verify.parquet", table)
+        run.count("rows", len(table))
+        run.count("disagree", int((~table["agrees"]).sum()))
+
+
+def _judge(rows: Sequence[dict[str, Any]], quiet: bool) -> None:
+    wrong = [f"{row['statement']} {row['quantity']}({_named(row['params'])})" for row in rows if not row["agrees"]]
+    if wrong:
+        raise CheckFailed(f"{len(wrong)} of {len(rows)} rows disagree: {first_few(wrong)}")
+    largest = max(abs(row["z"]) for row in rows)
+    say(f"all {len(rows)} rows agree (largest |z| {largest:.2f}; family-wise false alarm at most 1e-4)", quiet)
+
+
+def format_rows(rows: Sequence[dict[str, Any]]) -> str:
+    """Lay verification rows out for a person.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As from `theory.verification.verify_rows`.
+
+    Returns
+    -------
+    str
+        A table of fixed-width columns, one line per row.
+    """
+    lines = [f"{'':<4} {'quantity':<12} {'symbolic':>10} {'closed':>10} {'simulated':>10} {'mcse':>8} {'z':>6}  agrees  parameters"]
+    for row in rows:
+        numbers = f"{row['symbolic']:>10.6f} {row['closed_form']:>10.6f} {row['simulated']:>10.6f} {row['mcse']:>8.1e} {row['z']:>6.2f}"
+        lines.append(
+            f"{row['statement']:<4} {row['quantity']:<12} {numbers}  {'yes' if row['agrees'] else 'NO':<6}  {_named(row['params'])}"
+        )
+    return "\n".join(lines)
+
+
+def _named(params: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in params.items())
+
+
+@app.command()
+def value(
+    statement: Annotated[str, typer.Argument(metavar="STATEMENT", help="Such as T1; see 'theory list'.", show_default=False)],
+    quantity: Annotated[str, typer.Argument(metavar="QUANTITY", help="Such as error.", show_default=False)],
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME=VALUE ...", help="Parameters; values as JSON, else text.", show_default=False)
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Print one closed-form value."""
+    from theory.statements import statement as find
+
+    chosen = find(statement)
+    number = chosen.quantity(quantity)
+    params = number.bind(parse_settings(settings or []))
+    result = float(number.closed_form(**params))
+    if json is None:
+        print(result)
+    else:
+        emit_json({"statement": chosen.id, "quantity": number.name, "params": params, "value": result}, json)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Read parameters as they are typed on the command line.
+
+    Parameters
+    ----------
+    settings : sequence of str
+        Each ``NAME=VALUE``; a value that parses as JSON is that, any other is text.
+
+    Returns
+    -------
+    dict
+        Name to value.
+
+    Raises
+    ------
+    InputError
+        When a word is not ``NAME=VALUE``, or a name comes twice.
+
+    Examples
+    --------
+    >>> parse_settings(["d=1", "rule=single"])
+    {'d': 1, 'rule': 'single'}
+    """
+    values: dict[str, Any] = {}
+    for word in settings:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise InputError(f"'{word}': write NAME=VALUE")
+        if name in values:
+            raise InputError(f"{name}: given twice")
+        values[name] = _parse(text)
+    return values
+
+
+def _parse(text: str) -> Any:
+    if _SHORT_NUMBER.fullmatch(text):
+        return float(text)
+    try:
+        return json_module.loads(text)
+    except json_module.JSONDecodeError:
+        return text

@@ -1,0 +1,199 @@
+"""The parameters of one query with its references, validated once and used everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from see_in_pairs.errors import InputError
+from theory import checks
+from theory.checks import Floats
+from theory.gaussian import auc_of, error_of
+
+RULES = ("single", "difference", "optimal")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedModel:
+    r"""A query and m healthy references whose scores are jointly normal given the label.
+
+    Parameters
+    ----------
+    delta : float
+        Shift of a diseased query, zero or more, in the unit of the score.
+    sigma : float, default 1
+        Standard deviation within a class, of query and reference alike.
+    rho : float, default 0
+        Correlation of query and reference given the label, strictly between -1 and 1.
+    m : int, default 1
+        Number of references.
+    rho_rr : float, optional
+        Correlation of the references with each other; `rho` when not given.
+    prevalence : float, default 0.5
+        Probability of disease, strictly between 0 and 1.
+
+    Raises
+    ------
+    InputError
+        When no images have these parameters (THEORY T2.4).
+
+    Notes
+    -----
+    The rules are ``'single'`` (the query alone), ``'difference'`` (minus the mean reference) and ``'optimal'`` (minus
+    :math:`w^* = \rho/g_m` times it, the Bayes rule), or a number: the weight on the mean reference. With
+    :math:`g_m = (1+(m-1)\rho_{rr})/m` the variance of the score is :math:`\sigma^2 (1 - 2w\rho + w^2 g_m)`.
+
+    Examples
+    --------
+    >>> model = PairedModel(delta=1.0, rho=0.7)
+    >>> round(model.error("single"), 4), round(model.error("difference"), 4), round(model.error("optimal"), 4)
+    (0.3085, 0.2593, 0.2419)
+    """
+
+    delta: float
+    sigma: float = 1.0
+    rho: float = 0.0
+    m: int = 1
+    rho_rr: float | None = None
+    prevalence: float = 0.5
+
+    def __post_init__(self) -> None:
+        checks.non_negative(self.delta, "delta")
+        checks.positive(self.sigma, "sigma")
+        checks.prevalence(self.prevalence, "prevalence")
+        self.reference_variance()
+
+    @property
+    def d(self) -> float:
+        """Tell the effect in standard deviations.
+
+        Returns
+        -------
+        float
+            Delta / sigma.
+        """
+        return self.delta / self.sigma
+
+    @property
+    def reference_correlation(self) -> float:
+        """Tell the correlation of the references with each other.
+
+        Returns
+        -------
+        float
+            The given `rho_rr`, or `rho` where that was not given.
+        """
+        return self.rho if self.rho_rr is None else self.rho_rr
+
+    def reference_variance(self) -> float:
+        """Compute the variance of the mean reference.
+
+        Returns
+        -------
+        float
+            Its variance g_m, in units of sigma squared.
+        """
+        from theory.statements.t2_several_references import mean_variance
+
+        return float(mean_variance(self.m, self.reference_correlation, self.rho))
+
+    def weight(self, rule: str | float) -> float:
+        """Tell the weight a rule gives to the mean reference.
+
+        Parameters
+        ----------
+        rule : {'single', 'difference', 'optimal'} or float
+            The rule, or the weight itself.
+
+        Returns
+        -------
+        float
+            The weight.
+
+        Raises
+        ------
+        InputError
+            When the rule is unknown.
+        """
+        if not isinstance(rule, str):
+            return float(checks.finite(rule, "rule"))
+        if rule not in RULES:
+            raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}, or a number (the weight)")
+        g = self.reference_variance()
+        return {"single": 0.0, "difference": 1.0, "optimal": self.rho / g if g > 0 else 0.0}[rule]
+
+    def variance(self, rule: str | float) -> float:
+        """Compute the variance of a rule's score within a class.
+
+        Parameters
+        ----------
+        rule : {'single', 'difference', 'optimal'} or float
+            The rule, or the weight itself.
+
+        Returns
+        -------
+        float
+            In the squared unit of the score.
+        """
+        w = self.weight(rule)
+        return max(self.sigma**2 * (1 - 2 * w * self.rho + w**2 * self.reference_variance()), 0.0)
+
+    def separation(self, rule: str | float) -> float:
+        """Compute the shift of the mean in standard deviations of the rule's score.
+
+        Parameters
+        ----------
+        rule : {'single', 'difference', 'optimal'} or float
+            The rule, or the weight itself.
+
+        Returns
+        -------
+        float
+            D; infinite where the references determine a healthy query.
+        """
+        variance = self.variance(rule)
+        return self.delta / float(np.sqrt(variance)) if variance > 0 else float("inf")
+
+    def error(self, rule: str | float) -> float:
+        """Compute the Bayes error at the model's prevalence.
+
+        Parameters
+        ----------
+        rule : {'single', 'difference', 'optimal'} or float
+            The rule, or the weight itself.
+
+        Returns
+        -------
+        float
+            The error rate.
+        """
+        return float(error_of(self.separation(rule), self.prevalence))
+
+    def auc(self, rule: str | float) -> float:
+        """Compute the area under the ROC curve.
+
+        Parameters
+        ----------
+        rule : {'single', 'difference', 'optimal'} or float
+            The rule, or the weight itself.
+
+        Returns
+        -------
+        float
+            The AUC.
+        """
+        return float(auc_of(self.separation(rule)))
+
+    def covariance(self) -> Floats:
+        """Assemble the covariance of the query and its references.
+
+        Returns
+        -------
+        ndarray of float64, shape (m + 1, m + 1)
+            Query first.
+        """
+        correlations = np.full((self.m + 1, self.m + 1), float(self.reference_correlation))
+        correlations[0, :] = correlations[:, 0] = self.rho
+        np.fill_diagonal(correlations, 1.0)
+        return self.sigma**2 * correlations

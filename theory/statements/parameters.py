@@ -1,0 +1,198 @@
+"""Named parameters of a quantity: what they mean, their default, and what values are possible."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from numbers import Real
+from typing import Any
+
+from see_in_pairs.errors import InputError
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a quantity.
+
+    Parameters
+    ----------
+    name : str
+        As in THEORY.md.
+    meaning : str
+        A few words, with the unit.
+    accepts : callable
+        Tells whether a value has the right kind; its range is checked by the closed form.
+    expected : str
+        The right kind in words.
+    default : object
+        `REQUIRED` where the user must say.
+    """
+
+    name: str
+    meaning: str
+    accepts: Callable[[Any], bool]
+    expected: str
+    default: Any = REQUIRED
+
+    def check(self, value: Any) -> Any:
+        """Refuse a value of the wrong kind.
+
+        Parameters
+        ----------
+        value : object
+            The value.
+
+        Returns
+        -------
+        object
+            The same value.
+
+        Raises
+        ------
+        InputError
+            When it is of the wrong kind.
+        """
+        if not self.accepts(value):
+            raise InputError(f"{self.name} = {value!r}: must be {self.expected}")
+        return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_number, value))
+
+
+def _is_matrix(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(_is_vector(row) and len(row) == len(value) for row in value)
+
+
+def number(name: str, meaning: str, default: Any = REQUIRED) -> Parameter:
+    """Name a parameter that is one number.
+
+    Parameters
+    ----------
+    name, meaning : str
+        As for `Parameter`.
+    default : object, optional
+        As for `Parameter`.
+
+    Returns
+    -------
+    Parameter
+        The parameter.
+    """
+    return Parameter(name, meaning, _is_number, "a number", default)
+
+
+def vector(name: str, meaning: str, default: Any = REQUIRED) -> Parameter:
+    """Name a parameter that is a list of numbers.
+
+    Parameters
+    ----------
+    name, meaning : str
+        As for `Parameter`.
+    default : object, optional
+        As for `Parameter`.
+
+    Returns
+    -------
+    Parameter
+        The parameter.
+    """
+    return Parameter(name, meaning, _is_vector, "a list of numbers", default)
+
+
+def matrix(name: str, meaning: str, default: Any = REQUIRED) -> Parameter:
+    """Name a parameter that is a square matrix.
+
+    Parameters
+    ----------
+    name, meaning : str
+        As for `Parameter`.
+    default : object, optional
+        As for `Parameter`.
+
+    Returns
+    -------
+    Parameter
+        The parameter.
+    """
+    return Parameter(name, meaning, _is_matrix, "a square matrix as nested lists", default)
+
+
+def choice(name: str, meaning: str, options: Iterable[str], default: Any = REQUIRED, or_number: bool = False) -> Parameter:
+    """Name a parameter that is one of a few words.
+
+    Parameters
+    ----------
+    name, meaning : str
+        As for `Parameter`.
+    options : iterable of str
+        The words.
+    default : object, optional
+        As for `Parameter`.
+    or_number : bool, default False
+        When true, a number is allowed as well.
+
+    Returns
+    -------
+    Parameter
+        The parameter.
+    """
+    words = tuple(options)
+    expected = "one of " + ", ".join(words) + (", or a number" if or_number else "")
+    return Parameter(
+        name, meaning, lambda value: (isinstance(value, str) and value in words) or (or_number and _is_number(value)), expected, default
+    )
+
+
+def components(name: str, meaning: str, keys: Iterable[str]) -> Parameter:
+    """Name a parameter that maps names to numbers.
+
+    Parameters
+    ----------
+    name, meaning : str
+        As for `Parameter`.
+    keys : iterable of str
+        The names, all of which must be there.
+
+    Returns
+    -------
+    Parameter
+        The parameter.
+    """
+    names = tuple(keys)
+    expected = "an object with exactly the keys " + ", ".join(names)
+    return Parameter(
+        name,
+        meaning,
+        lambda value: isinstance(value, Mapping) and set(value) == set(names) and all(map(_is_number, value.values())),
+        expected,
+    )
+
+
+def grid(**values: Iterable[Any]) -> tuple[dict[str, Any], ...]:
+    """List every combination of parameter values.
+
+    Parameters
+    ----------
+    **values : iterable
+        The values of each parameter.
+
+    Returns
+    -------
+    tuple of dict
+        One mapping per combination.
+
+    Examples
+    --------
+    >>> grid(d=[1], rho=[0.2, 0.4])
+    ({'d': 1, 'rho': 0.2}, {'d': 1, 'rho': 0.4})
+    """
+    return tuple(dict(zip(values, combination, strict=True)) for combination in product(*values.values()))

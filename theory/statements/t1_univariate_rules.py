@@ -1,0 +1,436 @@
+r"""T1: one reference, one feature; when comparing lowers the error.
+
+Query and reference have unit variance and correlation :math:`\rho` given the label; only the query of a diseased patient is
+shifted, by d. The rule scores :math:`T_w = X_q - w X_r`, whose variance within a class is
+
+.. math:: v(w) = 1 - 2w\rho + w^2 = 1 - \rho^2 + (w - \rho)^2, \qquad D_w = d/\sqrt{v(w)}.
+
+========== =========== ==================== ========================
+rule       weight w    variance v           beats single iff
+========== =========== ==================== ========================
+single     0           1
+difference 1           2 (1 - rho)          rho > 1/2
+optimal    rho         1 - rho^2            rho is not 0
+========== =========== ==================== ========================
+
+Derived here from the model; the error and AUC of a normal score are textbook (McLachlan 1992; Bamber 1975).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from see_in_pairs.errors import InputError
+from theory.checks import Floats, correlation, finite, non_negative
+from theory.gaussian import auc_of, error_of
+from theory.montecarlo import log_likelihood_ratio
+from theory.statements.base import Params, Quantity, Statement
+from theory.statements.parameters import choice, grid, number
+
+if TYPE_CHECKING:
+    import sympy as sp
+
+RULES = ("single", "difference", "optimal")
+Rule = str | ArrayLike
+
+
+def weight(rho: ArrayLike, rule: Rule) -> Floats:
+    r"""Tell the weight w that a rule gives to the reference.
+
+    Parameters
+    ----------
+    rho : array_like
+        Correlation of query and reference given the label.
+    rule : {'single', 'difference', 'optimal'} or array_like
+        The rule, or the weight itself.
+
+    Returns
+    -------
+    ndarray of float64
+        0, 1, :math:`\rho`, or the number given.
+
+    Raises
+    ------
+    InputError
+        When the rule is unknown or the correlation impossible.
+    """
+    rho = correlation(rho)
+    if not isinstance(rule, str):
+        return finite(rule, "rule")
+    if rule not in RULES:
+        raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}, or a number (the weight)")
+    return {"single": np.zeros_like(rho), "difference": np.ones_like(rho), "optimal": rho}[rule]
+
+
+def variance(rho: ArrayLike, rule: Rule) -> Floats:
+    r"""Compute the variance of the score within a class, in units of the query's.
+
+    Parameters
+    ----------
+    rho : array_like
+        Correlation of query and reference given the label.
+    rule : {'single', 'difference', 'optimal'} or array_like
+        The rule, or the weight itself.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`v(w) = 1 - \rho^2 + (w - \rho)^2` (T1.1), written so that nothing cancels near the optimum.
+
+    Examples
+    --------
+    >>> float(variance(0.7, "difference"))
+    0.6
+    """
+    rho = correlation(rho)
+    return (1 - rho) * (1 + rho) + np.square(weight(rho, rule) - rho)
+
+
+def separation(d: ArrayLike, rho: ArrayLike, rule: Rule) -> Floats:
+    r"""Compute the separation of the classes under a rule.
+
+    Parameters
+    ----------
+    d : array_like
+        Effect in standard deviations of the query.
+    rho : array_like
+        Correlation of query and reference given the label.
+    rule : {'single', 'difference', 'optimal'} or array_like
+        The rule, or the weight itself.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`D_w = d / \sqrt{v(w)}`.
+    """
+    return non_negative(d, "d") / np.sqrt(variance(rho, rule))
+
+
+def error(d: ArrayLike, rho: ArrayLike, rule: Rule, pi: ArrayLike = 0.5) -> Floats:
+    r"""Compute the Bayes error of a rule.
+
+    Parameters
+    ----------
+    d : array_like
+        Effect in standard deviations of the query.
+    rho : array_like
+        Correlation of query and reference given the label.
+    rule : {'single', 'difference', 'optimal'} or array_like
+        The rule, or the weight itself.
+    pi : array_like, default 0.5
+        Prevalence.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`(1-\pi)\Phi(-\frac{D}{2}-\frac{\lambda}{D}) + \pi\Phi(-\frac{D}{2}+\frac{\lambda}{D})` (T1.4).
+
+    Examples
+    --------
+    >>> float(error(1.0, 0.7, "optimal", pi=0.1))
+    0.09122
+    """
+    return error_of(separation(d, rho, rule), pi)
+
+
+def auc(d: ArrayLike, rho: ArrayLike, rule: Rule) -> Floats:
+    r"""Compute the AUC of a rule.
+
+    Parameters
+    ----------
+    d : array_like
+        Effect in standard deviations of the query.
+    rho : array_like
+        Correlation of query and reference given the label.
+    rule : {'single', 'difference', 'optimal'} or array_like
+        The rule, or the weight itself.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(D_w/\sqrt2)`; it does not depend on the prevalence.
+
+    Examples
+    --------
+    >>> float(auc(1.0, 0.7, "difference"))
+    0.81934
+    """
+    return auc_of(separation(d, rho, rule))
+
+
+# Symbolic: from the model's loadings on independent parts.
+
+
+@functools.cache
+def symbolic_variance() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
+    """Derive v(w) from the loadings of query and reference on the shared and their own parts.
+
+    Returns
+    -------
+    variance : sympy.Expr
+        In terms of the two symbols.
+    rho, w : sympy.Symbol
+        Correlation and weight.
+    """
+    import sympy as sp
+
+    from theory import symbols
+
+    rho, w = symbols.symbol("rho"), symbols.symbol("w")
+    shared, own = sp.sqrt(rho), sp.sqrt(1 - rho)
+    structure = symbols.covariance(sp.Matrix([[shared, own, 0], [shared, 0, own]]))
+    contrast = sp.Matrix([1, -w])
+    return sp.expand((contrast.T * structure * contrast)[0]), rho, w
+
+
+@functools.cache
+def symbolic_optimal_weight() -> sp.Expr:
+    """Derive the weight with the least variance.
+
+    Returns
+    -------
+    sympy.Expr
+        The root of the derivative of v(w), which is a minimum since v is convex in w.
+    """
+    import sympy as sp
+
+    v, _, w = symbolic_variance()
+    return sp.solve(sp.diff(v, w), w)[0]
+
+
+@functools.cache
+def symbolic_bayes_weight() -> sp.Expr:
+    """Derive the weight of the Bayes rule from the log-likelihood ratio of the pair.
+
+    Returns
+    -------
+    sympy.Expr
+        Minus the ratio of the coefficients of reference and query in the log-likelihood ratio.
+    """
+    import sympy as sp
+
+    from theory import symbols
+
+    rho, d, query, reference = symbols.symbol("rho"), symbols.symbol("d", positive=True), symbols.symbol("x_q"), symbols.symbol("x_r")
+    precision = sp.Matrix([[1, rho], [rho, 1]]).inv()
+    seen, shift = sp.Matrix([query, reference]), sp.Matrix([d, 0])
+    log_ratio = ((seen.T * precision * seen) - (seen - shift).T * precision * (seen - shift))[0] / 2
+    return sp.simplify(-sp.diff(log_ratio, reference) / sp.diff(log_ratio, query))
+
+
+def _symbolic_separation(d: float, rho: float, rule: str | float) -> sp.Expr:
+    import sympy as sp
+
+    from theory import symbols
+
+    v, rho_symbol, w = symbolic_variance()
+    chosen = {"single": 0, "difference": 1, "optimal": symbolic_optimal_weight()}
+    at = chosen[rule] if isinstance(rule, str) else symbols.exact(rule)
+    return symbols.exact(d) / sp.sqrt(v.subs(w, at).subs(rho_symbol, symbols.exact(rho)))
+
+
+def symbolic_error(d: float, rho: float, rule: str | float, pi: float = 0.5) -> float:
+    """Evaluate the derived error.
+
+    Parameters
+    ----------
+    d, rho, rule, pi : object
+        As for `error`.
+
+    Returns
+    -------
+    float
+        The value.
+    """
+    from theory import symbols
+
+    expression, distance, prevalence = symbols.bayes_error()
+    return symbols.evaluate(expression, {distance: _symbolic_separation(d, rho, rule), prevalence: pi})
+
+
+def symbolic_auc(d: float, rho: float, rule: str | float) -> float:
+    """Evaluate the derived AUC.
+
+    Parameters
+    ----------
+    d, rho, rule : object
+        As for `auc`.
+
+    Returns
+    -------
+    float
+        The value.
+    """
+    from theory import symbols
+
+    return symbols.evaluate(symbols.auc(_symbolic_separation(d, rho, rule)))
+
+
+# Raw simulation: patients and their references, one by one; it uses the model and Bayes' rule, none of the formulas above.
+
+
+def draw_pairs(size: int, rho: float, rng: np.random.Generator) -> Floats:
+    """Draw healthy queries, each with its reference.
+
+    Parameters
+    ----------
+    size : int
+        How many pairs.
+    rho : float
+        Their correlation: the share of a common part, which enters the reference with the sign of `rho`.
+    rng : numpy.random.Generator
+        The stream.
+
+    Returns
+    -------
+    ndarray of float64, shape (size, 2)
+        Query and reference, unit variance.
+    """
+    common, own_query, own_reference = rng.standard_normal((3, size))
+    shared, own = np.sqrt(abs(rho)), np.sqrt(1 - abs(rho))
+    return np.column_stack([shared * common + own * own_query, np.sign(rho) * shared * common + own * own_reference])
+
+
+def _log_ratio(pairs: Floats, params: Params) -> Floats:
+    """Bayes' rule for what the rule sees: the query, a combination of both, or the pair."""
+    rule, rho = params["rule"], params["rho"]
+    sees = {"single": [[1.0, 0.0]], "difference": [[1.0, -1.0]], "optimal": np.eye(2)}
+    seen = np.asarray(sees[rule] if isinstance(rule, str) else [[1.0, -rule]])
+    model = seen @ np.array([[1.0, rho], [rho, 1.0]]) @ seen.T
+    return log_likelihood_ratio(pairs @ seen.T, seen @ np.array([params["d"], 0.0]), model)
+
+
+def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Diagnose patients by Bayes' rule and compare with the truth.
+
+    Parameters
+    ----------
+    params : dict
+        As for `error`.
+    replicates : int
+        How many patients.
+    rng : numpy.random.Generator
+        The stream.
+
+    Returns
+    -------
+    ndarray of bool, shape (replicates,)
+        Whether the diagnosis was wrong.
+    """
+    diseased = rng.random(replicates) < params["pi"]
+    pairs = draw_pairs(replicates, params["rho"], rng)
+    pairs[:, 0] += params["d"] * diseased
+    return (_log_ratio(pairs, params) > np.log((1 - params["pi"]) / params["pi"])) != diseased
+
+
+def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Rank a diseased against a healthy patient.
+
+    Parameters
+    ----------
+    params : dict
+        As for `auc`.
+    replicates : int
+        How many such contests.
+    rng : numpy.random.Generator
+        The stream.
+
+    Returns
+    -------
+    ndarray of bool, shape (replicates,)
+        Whether the diseased patient scored higher.
+    """
+    healthy, diseased = draw_pairs(replicates, params["rho"], rng), draw_pairs(replicates, params["rho"], rng)
+    diseased[:, 0] += params["d"]
+    return _log_ratio(diseased, params) > _log_ratio(healthy, params)
+
+
+def fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Sample the error from one normal score per patient, with variance v(w).
+
+    Parameters
+    ----------
+    params : dict
+        As for `error`.
+    replicates : int
+        How many patients.
+    rng : numpy.random.Generator
+        The stream.
+
+    Returns
+    -------
+    ndarray of bool, shape (replicates,)
+        Whether the diagnosis was wrong.
+    """
+    distance = float(separation(params["d"], params["rho"], params["rule"]))
+    diseased = rng.random(replicates) < params["pi"]
+    score = rng.standard_normal(replicates) + distance * diseased
+    return (distance * (score - distance / 2) > np.log((1 - params["pi"]) / params["pi"])) != diseased
+
+
+def fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Sample the AUC from one normal score per patient, with variance v(w).
+
+    Parameters
+    ----------
+    params : dict
+        As for `auc`.
+    replicates : int
+        How many contests.
+    rng : numpy.random.Generator
+        The stream.
+
+    Returns
+    -------
+    ndarray of bool, shape (replicates,)
+        Whether the diseased patient scored higher.
+    """
+    healthy, diseased = rng.standard_normal((2, replicates))
+    return diseased + float(separation(params["d"], params["rho"], params["rule"])) > healthy
+
+
+PARAMETERS = (
+    number("d", "effect in standard deviations of the query, 0 or more"),
+    number("rho", "correlation of query and reference given the label, between -1 and 1"),
+    choice("rule", "rule, or its weight on the reference", RULES, or_number=True),
+)
+_PAIR_RULES = ("difference", "optimal", 0.5)
+_CORRELATIONS = (-0.95, -0.4, 0.0, 1e-6, 0.3, 0.5, 0.7, 0.999)
+_GRID = (
+    *grid(d=[1.0], rho=[0.0], rule=["single"]),
+    *grid(d=[1.0], rho=_CORRELATIONS, rule=_PAIR_RULES),
+    *grid(d=[0.25, 3.0], rho=[0.7], rule=_PAIR_RULES),
+)
+
+STATEMENT = Statement(
+    "T1",
+    "Univariate rules",
+    "One reference: the difference helps iff rho > 1/2, the optimal weight is rho and never hurts.",
+    (
+        Quantity(
+            "error",
+            "Bayes error of a rule",
+            (*PARAMETERS, number("pi", "prevalence, strictly between 0 and 1", 0.5)),
+            error,
+            symbolic_error,
+            simulate_error,
+            (*_GRID, *grid(d=[1.0], rho=[0.7], rule=RULES, pi=[1e-3, 0.1, 0.999])),
+            fast=fast_error,
+        ),
+        Quantity(
+            "auc",
+            "area under the ROC curve of a rule",
+            PARAMETERS,
+            auc,
+            symbolic_auc,
+            simulate_auc,
+            _GRID,
+            fast=fast_auc,
+            draws=lambda params: 6,
+        ),
+    ),
+)

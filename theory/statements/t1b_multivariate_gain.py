@@ -1,0 +1,315 @@
+r"""T1b: images. What the reference adds to a query of many pixels.
+
+Query :math:`x_q\sim N(Y\delta,\Sigma)`, reference :math:`x_r\sim N(0,S_r)`, :math:`\mathrm{Cov}(x_q,x_r)=C`. The squared
+detectability (separation of the best linear rule) is
+
+========== ==================================================================================
+single     :math:`\delta^\top\Sigma^{-1}\delta`
+difference :math:`\delta^\top(\Sigma+S_r-C-C^\top)^{-1}\delta`
+joint      :math:`\delta^\top(\Sigma-CS_r^{-1}C^\top)^{-1}\delta` (Schur complement)
+========== ==================================================================================
+
+The joint one exceeds the single one iff :math:`C^\top\Sigma^{-1}\delta\neq0`: the reference must covary with the discriminant
+direction of the query; the correlation of the pixels alone predicts nothing. In the proportional case :math:`S_r=\Sigma`,
+:math:`C=\rho\Sigma` it is exactly :math:`\Delta^2/(1-\rho^2)`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from see_in_pairs.errors import InputError
+from theory.checks import Floats, finite, positive_definite, require, square
+from theory.gaussian import auc_of, error_of
+from theory.montecarlo import covariance_root, log_likelihood_ratio
+from theory.statements.base import Params, Quantity, Statement
+from theory.statements.parameters import choice, matrix, vector
+
+if TYPE_CHECKING:
+    import sympy as sp
+
+RULES = ("single", "difference", "joint")
+
+
+def joint_covariance(sigma: ArrayLike, cross: ArrayLike, reference: ArrayLike) -> Floats:
+    """Assemble the covariance of query and reference together.
+
+    Parameters
+    ----------
+    sigma : array_like, shape (p, p)
+        Covariance of the query within a class.
+    cross : array_like, shape (p, p)
+        Covariance of query (rows) and reference (columns).
+    reference : array_like, shape (p, p)
+        Covariance of the reference.
+
+    Returns
+    -------
+    ndarray of float64, shape (2 p, 2 p)
+        The joint covariance, query first.
+
+    Raises
+    ------
+    InputError
+        When shapes differ or the joint covariance is not positive definite.
+    """
+    blocks = positive_definite(sigma, "Sigma"), square(cross, "C"), positive_definite(reference, "Sr")
+    require(len({block.shape for block in blocks}) == 1, "Sigma, C, Sr: must have one and the same shape")
+    own, shared, other = blocks
+    return positive_definite(np.block([[own, shared], [shared.T, other]]), "[[Sigma, C], [C', Sr]]")
+
+
+def separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> float:
+    """Compute the detectability index of a rule.
+
+    Parameters
+    ----------
+    Sigma, C, Sr : array_like, shape (p, p)
+        Covariance of the query, of query with reference, and of the reference.
+    delta : array_like, shape (p,)
+        Mean of a diseased minus a healthy query.
+    rule : {'single', 'difference', 'joint'}
+        What the rule sees.
+
+    Returns
+    -------
+    float
+        The square root of the quadratic form in the table above (T1b).
+
+    Raises
+    ------
+    InputError
+        When the covariances are impossible, or the rule is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> identity = np.eye(2)
+    >>> separation(identity, 0.6 * identity, identity, [1.0, 0.0], "joint")
+    1.25
+    """
+    joint, shift = joint_covariance(Sigma, C, Sr), finite(delta, "delta")
+    p = len(joint) // 2
+    require(shift.shape == (p,), f"delta: must be a list of {p} numbers, as many as Sigma has rows")
+    sigma, cross, reference = joint[:p, :p], joint[:p, p:], joint[p:, p:]
+    if rule == "single":
+        residual = sigma
+    elif rule == "difference":
+        residual = sigma + reference - cross - cross.T
+    elif rule == "joint":
+        residual = sigma - cross @ np.linalg.solve(reference, cross.T)
+    else:
+        raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+    return float(np.sqrt(shift @ np.linalg.solve(residual, shift)))
+
+
+def error(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> Floats:
+    r"""Compute the balanced error of a rule.
+
+    Parameters
+    ----------
+    Sigma, C, Sr : array_like, shape (p, p)
+        Covariance of the query, of query with reference, and of the reference.
+    delta : array_like, shape (p,)
+        Mean of a diseased minus a healthy query.
+    rule : {'single', 'difference', 'joint'}
+        What the rule sees.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(-\Delta/2)`.
+    """
+    return error_of(separation(Sigma, C, Sr, delta, rule))
+
+
+def auc(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> Floats:
+    r"""Compute the AUC of a rule.
+
+    Parameters
+    ----------
+    Sigma, C, Sr : array_like, shape (p, p)
+        Covariance of the query, of query with reference, and of the reference.
+    delta : array_like, shape (p,)
+        Mean of a diseased minus a healthy query.
+    rule : {'single', 'difference', 'joint'}
+        What the rule sees.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(\Delta/\sqrt2)`.
+    """
+    return auc_of(separation(Sigma, C, Sr, delta, rule))
+
+
+def symbolic_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> sp.Expr:
+    """Derive the detectability in exact rational arithmetic from what the rule sees of the stacked images.
+
+    Parameters
+    ----------
+    Sigma, C, Sr, delta, rule : object
+        As for `separation`.
+
+    Returns
+    -------
+    sympy.Expr
+        The detectability, without the Schur complement: the joint rule solves the whole system of query and reference.
+    """
+    import sympy as sp
+
+    def block(values: ArrayLike) -> sp.Matrix:
+        return sp.Matrix(np.asarray(values, dtype=float).tolist()).applyfunc(sp.Rational)
+
+    cross, shift = block(C), block(delta)
+    p = cross.rows
+    stacked = sp.Matrix(sp.BlockMatrix([[block(Sigma), cross], [cross.T, block(Sr)]]))
+    one = sp.eye(p)
+    sees = {"single": one.row_join(sp.zeros(p)), "difference": one.row_join(-one), "joint": sp.eye(2 * p)}[rule]
+    seen_shift = sees * shift.col_join(sp.zeros(p, 1))
+    return sp.sqrt((seen_shift.T * (sees * stacked * sees.T).LUsolve(seen_shift))[0])
+
+
+def symbolic_error(**params: object) -> float:
+    """Evaluate the derived error.
+
+    Parameters
+    ----------
+    **params : object
+        As for `error`.
+
+    Returns
+    -------
+    float
+        The value.
+    """
+    from theory import symbols
+
+    expression, distance, prevalence = symbols.bayes_error()
+    return symbols.evaluate(expression, {distance: symbolic_separation(**params), prevalence: 0.5})  # type: ignore[arg-type]
+
+
+def symbolic_auc(**params: object) -> float:
+    """Evaluate the derived AUC.
+
+    Parameters
+    ----------
+    **params : object
+        As for `auc`.
+
+    Returns
+    -------
+    float
+        The value.
+    """
+    from theory import symbols
+
+    return symbols.evaluate(symbols.auc(symbolic_separation(**params)))  # type: ignore[arg-type]
+
+
+# Raw simulation: whole images, query and reference, one patient at a time.
+
+
+def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> Floats:
+    p = len(params["delta"])
+    model, shift = joint_covariance(params["Sigma"], params["C"], params["Sr"]), np.concatenate([params["delta"], np.zeros(p)])
+    images = rng.standard_normal((len(diseased), 2 * p)) @ covariance_root(model).T + diseased[:, None] * shift
+    one = np.eye(p)
+    sees = {"single": np.hstack([one, 0 * one]), "difference": np.hstack([one, -one]), "joint": np.eye(2 * p)}[params["rule"]]
+    return log_likelihood_ratio(images @ sees.T, sees @ shift, sees @ model @ sees.T)
+
+
+def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Diagnose patients from their images by Bayes' rule.
+
+    Parameters
+    ----------
+    params : dict
+        As for `error`.
+    replicates : int
+        How many patients.
+    rng : numpy.random.Generator
+        The stream.
+
+    Returns
+    -------
+    ndarray of bool, shape (replicates,)
+        Whether the diagnosis was wrong.
+    """
+    diseased = rng.random(replicates) < 0.5
+    return (_scores(params, diseased, rng) > 0) != diseased
+
+
+def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Rank a diseased against a healthy patient from their images.
+
+    Parameters
+    ----------
+    params : dict
+        As for `auc`.
+    replicates : int
+        How many such contests.
+    rng : numpy.random.Generator
+        The stream.
+
+    Returns
+    -------
+    ndarray of bool, shape (replicates,)
+        Whether the diseased patient scored higher.
+    """
+    return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
+
+
+PARAMETERS = (
+    matrix("Sigma", "covariance of the query within a class"),
+    matrix("C", "covariance of query (rows) and reference (columns)"),
+    matrix("Sr", "covariance of the reference"),
+    vector("delta", "mean of a diseased minus a healthy query"),
+    choice("rule", "what the rule sees", RULES),
+)
+
+
+def _chain(p: int, correlation: float) -> Floats:
+    """Make a smooth field on a line: correlation falls geometrically with distance."""
+    return correlation ** np.abs(np.subtract.outer(np.arange(p), np.arange(p)))
+
+
+_FIRST = {"Sigma": [[1.0, 0.3], [0.3, 1.5]], "C": [[0.5, 0.1], [0.2, 0.6]], "Sr": [[1.0, 0.3], [0.3, 1.5]], "delta": [1.0, 0.6]}
+_FIELD = _chain(4, 0.6)
+_MODELS = (
+    _FIRST,
+    {
+        "Sigma": _FIELD.tolist(),
+        "C": (0.8 * _FIELD).tolist(),
+        "Sr": _FIELD.tolist(),
+        "delta": [0.2, 0.8, 0.8, 0.2],
+    },  # proportional: T1 holds
+    {"Sigma": _FIELD.tolist(), "C": (0.8 * np.ones((4, 4)) * 0.2).tolist(), "Sr": _FIELD.tolist(), "delta": [1.0, -1.0, 1.0, -1.0]},
+    {
+        "Sigma": [[1.0, 0.0], [0.0, 1.0]],
+        "C": [[0.0, 0.0], [0.0, 0.9]],
+        "Sr": [[1.0, 0.0], [0.0, 1.0]],
+        "delta": [1.0, 0.0],
+    },  # C is not 0, gain is
+    {"Sigma": [[1.0, 0.0], [0.0, 2.0]], "C": [[-0.6, 0.0], [0.3, 0.1]], "Sr": [[0.8, 0.1], [0.1, 1.2]], "delta": [0.5, 1.0]},
+    {"Sigma": [[1.0]], "C": [[0.999]], "Sr": [[1.0]], "delta": [0.1]},
+)
+_POINTS = tuple({**model, "rule": rule} for model in _MODELS for rule in RULES)
+
+
+def _draws(params: Params) -> int:
+    return 8 * len(params["delta"])
+
+
+STATEMENT = Statement(
+    "T1b",
+    "Multivariate gain",
+    "Images: the reference adds what it shares with the query's discriminant direction (Schur complement).",
+    (
+        Quantity("error", "balanced error of a rule", PARAMETERS, error, symbolic_error, simulate_error, _POINTS, draws=_draws),
+        Quantity("auc", "area under the ROC curve of a rule", PARAMETERS, auc, symbolic_auc, simulate_auc, _POINTS[:6], draws=_draws),
+    ),
+)

@@ -1,0 +1,367 @@
+r"""T2: several references for one query.
+
+The m references have correlation :math:`\rho` with the query and :math:`\rho_{rr}` with each other, so that their mean has
+variance :math:`g_m = (1+(m-1)\rho_{rr})/m`.
+
+============ ================================ =========================
+rule         variance v                       beats single iff
+============ ================================ =========================
+meandiff     :math:`1 - 2\rho + g_m`          :math:`g_m < 2\rho`
+optimal      :math:`1 - \rho^2/g_m`           :math:`\rho\neq0`
+============ ================================ =========================
+
+Possible are only :math:`-1/(m-1)\le\rho_{rr}\le1` and :math:`\rho^2\le g_m` (T2.4): independent references that are each
+correlated with the query cannot be many. Change scores with several baselines: Frison and Pocock (1992).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from see_in_pairs.errors import InputError
+from theory.checks import Floats, correlation, finite, non_negative, require, whole
+from theory.gaussian import auc_of, error_of
+from theory.montecarlo import covariance_root, log_likelihood_ratio
+from theory.statements.base import Params, Quantity, Statement
+from theory.statements.parameters import choice, grid, number
+
+if TYPE_CHECKING:
+    import sympy as sp
+
+RULES = ("meandiff", "optimal")
+_ROUNDING = 1e-12  # the bounds of T2.4 may be touched; a float just outside by rounding is on them
+
+
+def mean_variance(m: ArrayLike, rho_rr: ArrayLike, rho: ArrayLike = 0.0) -> Floats:
+    r"""Compute the variance of the mean of the references, and refuse impossible correlations.
+
+    Parameters
+    ----------
+    m : array_like
+        Number of references.
+    rho_rr : array_like
+        Correlation of the references with each other.
+    rho : array_like, default 0
+        Correlation of each with the query.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`g_m = (1 + (m-1)\rho_{rr})/m`.
+
+    Raises
+    ------
+    InputError
+        When no set of images has these correlations (T2.4).
+
+    Examples
+    --------
+    >>> float(mean_variance(4, 0.4))
+    0.55
+    """
+    m, rho_rr, rho = whole(m, "m", 1), finite(rho_rr, "rho_rr"), correlation(rho)
+    lowest = -1 / np.maximum(m - 1, 1)
+    require(
+        (rho_rr >= lowest - _ROUNDING) & (rho_rr <= 1),
+        "rho_rr: the correlation of m references with each other lies between -1/(m-1) and 1",
+    )
+    g = (1 + (m - 1) * rho_rr) / m
+    require(np.square(rho) <= g + _ROUNDING, "rho, rho_rr, m: impossible together, rho^2 must not exceed (1 + (m-1) rho_rr) / m")
+    return g
+
+
+def variance(rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
+    """Compute the variance of the score within a class, in units of the query's.
+
+    Parameters
+    ----------
+    rho : array_like
+        Correlation of query and reference given the label.
+    rho_rr : array_like
+        Correlation of the references with each other.
+    m : array_like
+        Number of references.
+    rule : {'meandiff', 'optimal'}
+        Subtract the mean of the references, or the best multiple of it.
+
+    Returns
+    -------
+    ndarray of float64
+        The v of the table above (T2.1, T2.2).
+
+    Raises
+    ------
+    InputError
+        When the correlations are impossible or the rule unknown.
+
+    Examples
+    --------
+    >>> float(variance(0.4, 0.4, 4, "meandiff"))
+    0.75
+    """
+    rho = correlation(rho)
+    g = mean_variance(m, rho_rr, rho)
+    if rule == "meandiff":
+        return 1 - 2 * rho + g
+    if rule == "optimal":
+        explained = np.divide(np.square(rho), g, out=np.zeros(np.broadcast(rho, g).shape), where=g > _ROUNDING)
+        return np.maximum(1 - explained, 0.0)
+    raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+
+
+def separation(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
+    r"""Compute the separation of the classes under a rule.
+
+    Parameters
+    ----------
+    d : array_like
+        Effect in standard deviations of the query.
+    rho, rho_rr, m, rule : object
+        As for `variance`.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`D = d/\sqrt v`; infinite where the references determine a healthy query exactly.
+    """
+    d = non_negative(d, "d")
+    with np.errstate(divide="ignore"):
+        return d / np.sqrt(variance(rho, rho_rr, m, rule))
+
+
+def error(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
+    r"""Compute the balanced error of a rule.
+
+    Parameters
+    ----------
+    d : array_like
+        Effect in standard deviations of the query.
+    rho, rho_rr, m, rule : object
+        As for `variance`.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(-D/2)`.
+    """
+    return error_of(separation(d, rho, rho_rr, m, rule))
+
+
+def auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
+    r"""Compute the AUC of a rule.
+
+    Parameters
+    ----------
+    d : array_like
+        Effect in standard deviations of the query.
+    rho, rho_rr, m, rule : object
+        As for `variance`.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(D/\sqrt2)`.
+
+    Examples
+    --------
+    >>> float(auc(1.0, 0.4, 0.2, 8, "optimal"))
+    0.84969
+    """
+    return auc_of(separation(d, rho, rho_rr, m, rule))
+
+
+# Symbolic: sum the covariances over the references, then minimise over the weight.
+
+
+@functools.cache
+def symbolic_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
+    """Derive Var(X_q - w mean(X_r)) by summing the pairwise covariances.
+
+    Returns
+    -------
+    variance : sympy.Expr
+        In terms of the symbols.
+    symbols : dict of str to sympy.Symbol
+        ``rho``, ``rho_rr``, ``w``, ``m``.
+    """
+    import sympy as sp
+
+    from theory import symbols
+
+    rho, rho_rr, w = (symbols.symbol(name) for name in ("rho", "rho_rr", "w"))
+    m, j, k = (sp.Symbol(name, integer=True, positive=True) for name in ("m", "j", "k"))
+    between = sp.summation(sp.summation(rho_rr, (k, 1, m)) - rho_rr, (j, 1, m))
+    of_mean = (sp.summation(1, (j, 1, m)) + between) / m**2
+    with_query = sp.summation(rho, (j, 1, m)) / m
+    return sp.expand(1 - 2 * w * with_query + w**2 * of_mean), {"rho": rho, "rho_rr": rho_rr, "w": w, "m": m}
+
+
+@functools.cache
+def symbolic_optimal_weight() -> sp.Expr:
+    """Derive the weight on the mean with the least variance.
+
+    Returns
+    -------
+    sympy.Expr
+        The root of the derivative.
+    """
+    import sympy as sp
+
+    v, names = symbolic_variance()
+    return sp.simplify(sp.solve(sp.diff(v, names["w"]), names["w"])[0])
+
+
+def _symbolic_separation(d: float, rho: float, rho_rr: float, m: int, rule: str) -> sp.Expr:
+    import sympy as sp
+
+    from theory import symbols
+
+    v, names = symbolic_variance()
+    chosen = v.subs(names["w"], 1 if rule == "meandiff" else symbolic_optimal_weight())
+    return symbols.exact(d) / sp.sqrt(
+        chosen.subs({names["rho"]: symbols.exact(rho), names["rho_rr"]: symbols.exact(rho_rr), names["m"]: int(m)})
+    )
+
+
+def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str) -> float:
+    """Evaluate the derived error.
+
+    Parameters
+    ----------
+    d, rho, rho_rr, m, rule : object
+        As for `error`.
+
+    Returns
+    -------
+    float
+        The value.
+    """
+    from theory import symbols
+
+    expression, distance, prevalence = symbols.bayes_error()
+    return symbols.evaluate(expression, {distance: _symbolic_separation(d, rho, rho_rr, m, rule), prevalence: 0.5})
+
+
+def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> float:
+    """Evaluate the derived AUC.
+
+    Parameters
+    ----------
+    d, rho, rho_rr, m, rule : object
+        As for `auc`.
+
+    Returns
+    -------
+    float
+        The value.
+    """
+    from theory import symbols
+
+    return symbols.evaluate(symbols.auc(_symbolic_separation(d, rho, rho_rr, m, rule)))
+
+
+# Raw simulation: a query and each of its m references; the optimal rule is Bayes' rule given all of them, not their mean.
+
+
+def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> Floats:
+    m, shift = int(params["m"]), params["d"] * np.eye(1, int(params["m"]) + 1)[0]
+    model = np.full((m + 1, m + 1), float(params["rho_rr"]))
+    model[0, :] = model[:, 0] = params["rho"]
+    np.fill_diagonal(model, 1.0)
+    images = rng.standard_normal((len(diseased), m + 1)) @ covariance_root(model).T + diseased[:, None] * shift
+    sees = np.eye(m + 1) if params["rule"] == "optimal" else np.concatenate([[1.0], np.full(m, -1 / m)])[None, :]
+    return log_likelihood_ratio(images @ sees.T, sees @ shift, sees @ model @ sees.T)
+
+
+def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Diagnose patients, each beside m references, by Bayes' rule.
+
+    Parameters
+    ----------
+    params : dict
+        As for `error`.
+    replicates : int
+        How many patients.
+    rng : numpy.random.Generator
+        The stream.
+
+    Returns
+    -------
+    ndarray of bool, shape (replicates,)
+        Whether the diagnosis was wrong.
+    """
+    diseased = rng.random(replicates) < 0.5
+    return (_scores(params, diseased, rng) > 0) != diseased
+
+
+def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Rank a diseased against a healthy patient, each beside m references.
+
+    Parameters
+    ----------
+    params : dict
+        As for `auc`.
+    replicates : int
+        How many such contests.
+    rng : numpy.random.Generator
+        The stream.
+
+    Returns
+    -------
+    ndarray of bool, shape (replicates,)
+        Whether the diseased patient scored higher.
+    """
+    return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
+
+
+PARAMETERS = (
+    number("d", "effect in standard deviations of the query, 0 or more"),
+    number("rho", "correlation of the query with each reference, between -1 and 1"),
+    number("rho_rr", "correlation of the references with each other"),
+    number("m", "number of references, 1 or more"),
+    choice("rule", "subtract the mean of the references, or use them optimally", RULES),
+)
+_SETTINGS = (  # rho, rho_rr, m: the check table, then edges (one reference, many, negative, near-duplicates, the bound of T2.4)
+    (0.4, 0.4, 1),
+    (0.4, 0.4, 4),
+    (0.4, 0.8, 4),
+    (0.4, 0.2, 8),
+    (0.0, 0.0, 3),
+    (1e-6, 0.5, 3),
+    (-0.3, 0.2, 5),
+    (0.3, -0.2, 4),
+    (0.5, 1.0, 3),
+    (0.9, 0.9, 2),
+    (0.99, 0.995, 16),
+    (0.4, 0.4, 64),
+    (0.7, 0.5, 24),
+)
+_POINTS = tuple({"d": 1.0, "rho": rho, "rho_rr": rho_rr, "m": m, "rule": rule} for rho, rho_rr, m in _SETTINGS for rule in RULES)
+
+
+def _draws(params: Params) -> int:
+    return 4 * (int(params["m"]) + 1)
+
+
+STATEMENT = Statement(
+    "T2",
+    "Several references",
+    "m references: the mean difference helps iff g_m < 2 rho; the optimal weight is rho / g_m; redundant references add little.",
+    (
+        Quantity(
+            "error",
+            "balanced error of a rule",
+            PARAMETERS,
+            error,
+            symbolic_error,
+            simulate_error,
+            (*_POINTS, *grid(d=[0.1, 3.0], rho=[0.5], rho_rr=[0.5], m=[2], rule=RULES)),
+            draws=_draws,
+        ),
+        Quantity("auc", "area under the ROC curve of a rule", PARAMETERS, auc, symbolic_auc, simulate_auc, _POINTS, draws=_draws),
+    ),
+)

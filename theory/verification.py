@@ -1,0 +1,280 @@
+"""Compare every statement three ways: symbolic form = closed form = raw simulation, within Monte Carlo error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from see_in_pairs.files import to_json
+from theory.gaussian import two_sided_bound
+from theory.montecarlo import Estimate, stream
+from theory.statements import Statement, all_statements, statement
+from theory.statements.base import Params, Quantity
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FALSE_ALARM = 1e-4
+CORE_SECONDS = 5.0
+DRAWS_PER_BATCH = 2**20
+COLUMNS = ("statement", "quantity", "params", "symbolic", "closed_form", "simulated", "mcse", "z", "agrees")
+
+Watch = Callable[[Iterable[Any], int], Iterator[Any]]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One row to check.
+
+    Parameters
+    ----------
+    statement : str
+        The statement's id.
+    quantity : Quantity
+        Which of its numbers.
+    params : dict
+        Where, defaults filled in.
+    """
+
+    statement: str
+    quantity: Quantity
+    params: Params
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The three values at a point.
+
+    Parameters
+    ----------
+    point : Point
+        The point.
+    symbolic, closed_form : float
+        The two exact values.
+    simulated : Estimate
+        The value from raw simulation.
+    """
+
+    point: Point
+    symbolic: float
+    closed_form: float
+    simulated: Estimate
+
+    def z(self) -> float:
+        """Tell how far the simulation lies from the closed form.
+
+        Returns
+        -------
+        float
+            In MCSEs, beyond the stated error of the closed form.
+        """
+        return self.simulated.z_against(self.closed_form, self.point.quantity.stated_error(self.closed_form))
+
+    def agrees(self, bound: float) -> bool:
+        """Tell whether all three values agree.
+
+        Parameters
+        ----------
+        bound : float
+            Largest |z|.
+
+        Returns
+        -------
+        bool
+            True when they do; a value that is not a number agrees with nothing.
+        """
+        slack = self.point.quantity.symbolic_tolerance * max(1.0, abs(self.closed_form))
+        return bool(abs(self.symbolic - self.closed_form) <= slack and abs(self.z()) <= bound)
+
+    def row(self, bound: float) -> dict[str, Any]:
+        """Lay the outcome out as a row.
+
+        Parameters
+        ----------
+        bound : float
+            Largest |z|.
+
+        Returns
+        -------
+        dict
+            The columns of the table.
+        """
+        point, estimate = self.point, self.simulated
+        values = (
+            point.statement,
+            point.quantity.name,
+            point.params,
+            self.symbolic,
+            self.closed_form,
+            estimate.value,
+            estimate.mcse,
+            self.z(),
+        )
+        return dict(zip(COLUMNS, (*values, self.agrees(bound)), strict=True))
+
+
+def points_of(statements: Sequence[str | Statement] | None) -> list[Point]:
+    """List the points of some statements.
+
+    Parameters
+    ----------
+    statements : sequence of str or Statement, optional
+        Which; all when not given.
+
+    Returns
+    -------
+    list of Point
+        In the order of the statements.
+
+    Raises
+    ------
+    InputError
+        When an id is unknown.
+    """
+    chosen = (
+        list(all_statements().values()) if not statements else [statement(item) if isinstance(item, str) else item for item in statements]
+    )
+    unique = {item.id: item for item in chosen}.values()
+    return [
+        Point(item.id, quantity, quantity.bind(params)) for item in unique for quantity in item.quantities for params in quantity.points
+    ]
+
+
+def simulate(point: Point, seed: int, replicates: int | None = None) -> Estimate:
+    """Simulate a point, batch by batch.
+
+    Parameters
+    ----------
+    point : Point
+        The point.
+    seed : int
+        Seed of the whole run; the point's own stream depends on its name and parameters only.
+    replicates : int, optional
+        How many replicates; when not given, until the quantity's MCSE (by default 5e-4) or 5 core-seconds.
+
+    Returns
+    -------
+    Estimate
+        The estimate.
+    """
+    quantity, tally, started, done, batch = point.quantity, point.quantity.tally(), time.process_time(), 0, 0
+    size = max(2, DRAWS_PER_BATCH // quantity.draws(point.params))
+    while True:
+        wanted = size if replicates is None else min(size, replicates - done)
+        rng = stream(seed, point.statement, quantity.name, to_json(dict(sorted(point.params.items())), indent=None), batch=batch)
+        tally.add(quantity.simulate(point.params, wanted, rng))
+        done, batch = done + wanted, batch + 1
+        if replicates is None:
+            estimate = tally.estimate()
+            if estimate.mcse <= quantity.mcse or time.process_time() - started >= CORE_SECONDS:
+                return estimate
+        elif done >= replicates:
+            return tally.estimate()
+
+
+def check(point: Point, seed: int, replicates: int | None = None) -> Outcome:
+    """Compute the three values at a point.
+
+    Parameters
+    ----------
+    point : Point
+        The point.
+    seed, replicates : object
+        As for `simulate`.
+
+    Returns
+    -------
+    Outcome
+        The values.
+    """
+    quantity, params = point.quantity, point.params
+    return Outcome(point, float(quantity.symbolic(**params)), float(quantity.closed_form(**params)), simulate(point, seed, replicates))
+
+
+def verify_rows(
+    statements: Sequence[str | Statement] | None = None,
+    replicates: int | None = None,
+    seed: int = 0,
+    workers: int = -1,
+    watch: Watch | None = None,
+) -> list[dict[str, Any]]:
+    """Check statements at all their points.
+
+    Parameters
+    ----------
+    statements : sequence of str or Statement, optional
+        Which; all when not given.
+    replicates : int, optional
+        Replicates per point; by default until an MCSE of 5e-4 or 5 core-seconds.
+    seed : int, default 0
+        Seed of the run. Adding a statement does not change the numbers of another.
+    workers : int, default -1
+        Processes; -1 is one per usable core.
+    watch : callable, optional
+        Wraps the stream of outcomes, to show progress: ``watch(outcomes, total)``.
+
+    Returns
+    -------
+    list of dict
+        One row per point: ``statement, quantity, params, symbolic, closed_form, simulated, mcse, z, agrees``.
+
+    Raises
+    ------
+    InputError
+        When a statement is unknown.
+
+    Notes
+    -----
+    A row agrees when symbolic and closed form differ by at most 1e-12 (1e-8 where an integral is computed by quadrature) and
+    :math:`|z|` is at most the normal quantile at :math:`10^{-4}/(2 \\times rows)`: Bonferroni, so that a run in which everything
+    is right raises a false alarm with probability at most 1e-4. Where a proportion is rare, z comes from the exact binomial tail.
+    """
+    from joblib import Parallel, delayed
+
+    points = points_of(statements)
+    parallel = Parallel(n_jobs=workers, batch_size=1, return_as="generator")
+    outcomes = parallel(delayed(check)(point, seed, replicates) for point in points)
+    bound = two_sided_bound(FALSE_ALARM, len(points))
+    return [outcome.row(bound) for outcome in (watch(outcomes, len(points)) if watch else outcomes)]
+
+
+def verify(
+    statements: Sequence[str | Statement] | None = None,
+    replicates: int | None = None,
+    seed: int = 0,
+    workers: int = -1,
+    watch: Watch | None = None,
+) -> pd.DataFrame:
+    """Check statements at all their points, as a table.
+
+    Parameters
+    ----------
+    statements, replicates, seed, workers, watch : object
+        As for `verify_rows`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of `verify_rows`, with the parameters as JSON text so that the table fits a Parquet file.
+    """
+    return to_table(verify_rows(statements, replicates, seed, workers, watch))
+
+
+def to_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """Turn rows into a table.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        As from `verify_rows`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same, the parameters as JSON text.
+    """
+    import pandas as pd
+
+    return pd.DataFrame([{**row, "params": to_json(row["params"], indent=None)} for row in rows], columns=list(COLUMNS))

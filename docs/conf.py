@@ -35,7 +35,11 @@ suppress_warnings = [
 html_theme = "pydata_sphinx_theme"
 html_title = "see-in-pairs"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_sidebars = {"*": [], "api": ["sidebar-nav-bs"], "generated/**": ["sidebar-nav-bs"]}
 html_theme_options = {
+    "header_links_before_dropdown": 8,
     "navigation_with_keys": False,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 
 
 def surface(package: str) -> list[str]:
@@ -21,4 +20,4 @@ def surface(package: str) -> list[str]:
     """
     module = importlib.import_module(package)
     offered = (getattr(module, name) for name in getattr(module, "__all__", []))
-    return [f"{value.__module__}.{value.__qualname__}" for value in offered if inspect.isclass(value) or inspect.isfunction(value)]
+    return [f"{value.__module__}.{value.__qualname__}" for value in offered if callable(value) and hasattr(value, "__qualname__")]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.resampling import Estimate, PatientBootstrap
+from paper_figures.estimates import Estimate
+from paper_figures.resampling import PatientBootstrap
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, sha256, write_json
 

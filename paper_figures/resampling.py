@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paper_figures.estimates import LEVEL, Estimate
 from paper_figures.statistics.metrics import Sample, auroc
 from paper_figures.statistics.resampling import cluster_types, cluster_weights
 from see_in_pairs.errors import InputError
@@ -19,45 +19,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 RESAMPLES = 2000
-LEVEL = 0.95
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """An estimate with its interval and p-value.
-
-    Parameters
-    ----------
-    value : float
-        The estimate.
-    low, high : float
-        Ends of its 95 % interval; infinite where unbounded.
-    p : float
-        Two-sided, of the null hypothesis that the quantity is 0.
-    unit : str
-        What it is measured in.
-    test : str
-        How interval and p were found.
-    items, patients : int
-        On how many of each.
-    reason : str
-        Why there is no number, where there is none; else ``''``.
-    """
-
-    value: float
-    low: float
-    high: float
-    p: float
-    unit: str = ""
-    test: str = ""
-    items: int = 0
-    patients: int = 0
-    reason: str = ""
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Both ends."""
-        return (self.low, self.high)
 
 
 class PatientBootstrap:

@@ -1,0 +1,52 @@
+"""The ledger of claims: what each says, by which criterion it is judged, and what each source of evidence found.
+
+``registry`` the claims and criteria, ``ledger`` the rule of the verdicts, ``theoretical`` and ``experiments`` the evidence, ``controls``
+what a gain is due to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from paper_figures.claims.ledger import Ledger, Verdict
+from paper_figures.claims.registry import CLAIMS, MAIN_RHO, SOURCES, Claim
+
+__all__ = ["CLAIMS", "MAIN_RHO", "SOURCES", "Claim", "Ledger", "Verdict", "evaluate_claims"]
+
+
+def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int = 0) -> Ledger:
+    """Judge every claim by what is in an output folder. Nothing is written but the cache of ideal observers.
+
+    Parameters
+    ----------
+    out : Path or str
+        An output folder of ``see-in-pairs reproduce``.
+    real : Path or str, optional
+        A folder with the records of real runs (``records.parquet``, and ``runs.json`` where arms occur more than once).
+    seed : int, default 0
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    Ledger
+        A verdict for every claim and source of evidence.
+
+    Raises
+    ------
+    InputError
+        When the folder lacks its theory checks or records, or they cannot be read.
+    """
+    from paper_figures.claims.controls import control_rows
+    from paper_figures.claims.evidence import Evidence
+    from paper_figures.claims.experiments import experiment_verdicts
+    from paper_figures.claims.ledger import assemble
+    from paper_figures.claims.theoretical import simulation_verdict, theory_verdict
+    from paper_figures.results import Results
+
+    results = Results(Path(out))
+    phantom = Evidence(results, MAIN_RHO, seed)
+    verdicts = {"theory": {"C1": theory_verdict(results.theory)}, "simulation": {"C1": simulation_verdict(results.theory)}}
+    verdicts["phantom"] = experiment_verdicts(phantom, "claims, phantom")
+    if real is not None:
+        verdicts["real"] = experiment_verdicts(Evidence(Results(Path(real)), None, seed), "claims, real")
+    return assemble(verdicts, control_rows(phantom))

@@ -1,0 +1,125 @@
+"""The runs that speak to the claims, found by what they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from paper_figures.resampling import PatientBootstrap
+
+if TYPE_CHECKING:
+    from paper_figures.results import Results, Run, Scores
+
+RANDOM_WEIGHTS = ("pocket",)
+"""Models that know nothing before finetuning: in this version the bundled one."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One folder of runs, and which of them is the main pair.
+
+    Parameters
+    ----------
+    results : Results
+        The folder.
+    rho : float or None
+        Correlation of the references of the main pair (phantom); None: references matched on demographics (real).
+    seed : int
+        Seed of the resamples.
+    """
+
+    results: Results
+    rho: float | None
+    seed: int = 0
+
+    @cached_property
+    def single(self) -> Run | None:
+        """Finetuned and evaluated on the single image."""
+        return self.results.find(arm="single", own_arm=True)
+
+    @cached_property
+    def pair(self) -> Run | None:
+        """Finetuned and evaluated on pairs, references of the main strategy."""
+        return self.results.find(arm="pair", own_arm=True, **self._matched)
+
+    @cached_property
+    def random(self) -> Run | None:
+        """Finetuned and evaluated on pairs, random references."""
+        return self.results.find(arm="pair", own_arm=True, strategy="random")
+
+    @cached_property
+    def duplicate(self) -> Run | None:
+        """Finetuned and evaluated on the query shown twice."""
+        return self.results.find(arm="duplicate", own_arm=True)
+
+    @cached_property
+    def off_single(self) -> Run | None:
+        """Off the shelf, single image."""
+        return self.results.find(arm="single", off_the_shelf=True)
+
+    @cached_property
+    def off_pair(self) -> Run | None:
+        """Off the shelf, pairs."""
+        return self.results.find(arm="pair", off_the_shelf=True, **self._matched)
+
+    @cached_property
+    def shown_duplicate(self) -> Run | None:
+        """Finetuned on pairs, shown the query twice."""
+        return self.results.find(arm="duplicate", train_arm="pair")
+
+    @cached_property
+    def shown_random(self) -> Run | None:
+        """Finetuned on pairs of the main strategy, shown random references."""
+        return self.results.find(arm="pair", train_arm="pair", own_arm=False, strategy="random")
+
+    @property
+    def _matched(self) -> dict[str, object]:
+        return {"strategy": "demographic"} if self.rho is None else {"strategy": "demographic", "evaluated_rho": self.rho}
+
+    def missing(self, *names: str) -> str:
+        """Say which runs are not there.
+
+        Parameters
+        ----------
+        *names : str
+            Names of properties of this class.
+
+        Returns
+        -------
+        str
+            The reason; ``''`` when all are there.
+        """
+        lost = [name.replace("_", " ") for name in names if getattr(self, name) is None]
+        return f"no run of: {', '.join(lost)}" if lost else ""
+
+    def bootstrap(self, scores: Scores) -> PatientBootstrap:
+        """Resample the patients of some scores.
+
+        Parameters
+        ----------
+        scores : Scores
+            Any run on the items.
+
+        Returns
+        -------
+        PatientBootstrap
+            The resamples, the same for every run on the same items.
+        """
+        return PatientBootstrap(scores, seed=self.seed)
+
+
+def off_the_shelf_is_random(run: Run) -> bool:
+    """Tell whether the model off the shelf has random weights, as the bundled pocket model of this version has.
+
+    Parameters
+    ----------
+    run : Run
+        A run off the shelf.
+
+    Returns
+    -------
+    bool
+        True for the bundled model.
+    """
+    return run.model in RANDOM_WEIGHTS

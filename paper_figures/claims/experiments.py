@@ -1,0 +1,147 @@
+"""What trained models say of C1 to C4, on phantoms or on real images: the same tests for both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paper_figures.bridge import log_separation_ratio
+from paper_figures.claims.evidence import Evidence, off_the_shelf_is_random
+from paper_figures.claims.ledger import Finding, Verdict, judge_family, not_tested
+from paper_figures.estimates import auroc_difference, aurocs
+from paper_figures.style import with_interval
+
+if TYPE_CHECKING:
+    from paper_figures.estimates import Estimate
+
+NEVER_TRAINED = "off the shelf the bundled model has random weights, so it can only be at chance: give a Hub checkpoint to test this"
+
+
+def experiment_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
+    """Judge what a folder of runs can speak to.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The runs.
+    family : str
+        Name of the family of tests, ``'claims, phantom'``.
+
+    Returns
+    -------
+    dict of str to Verdict
+        Claim to verdict, for C1 to C4.
+    """
+    tests: dict[str, Callable[[Evidence], Finding | str]] = {"C1": separation_ratio, "C2": gain_off_the_shelf, "C3": gain_of_gains}
+    verdicts = judge_family({claim: test(evidence) for claim, test in tests.items()}, family)
+    return verdicts | {"C4": strategies(evidence)}
+
+
+def separation_ratio(evidence: Evidence) -> Finding | str:
+    """C1: does the pair separate the classes further, in units of the variation within them?
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The runs.
+
+    Returns
+    -------
+    Finding or str
+        The log separation ratio, or why there is none.
+    """
+    if missing := evidence.missing("pair", "single"):
+        return missing
+    pair, single = evidence.results.aligned([evidence.pair, evidence.single])  # type: ignore[list-item]
+    bootstrap = evidence.bootstrap(single)
+    after, before = bootstrap.separation(pair), bootstrap.separation(single)
+    ratio = bootstrap.estimate(log_separation_ratio(after, before), "log ratio of d'^2", "the log separation ratio")
+    d_pair, d_single = (bootstrap.estimate(values, "d'", "the separation") for values in (after, before))
+    context = f"d' {_shown(d_single)} single, {_shown(d_pair)} pair"
+    if evidence.rho is not None:
+        context += f"; T1 predicts -log(1 - rho^2) = {-np.log1p(-(evidence.rho**2)):.2f} for a model equally efficient in both arms"
+    weak = f"the single arm does not separate the classes (d' {_shown(d_single)}), so the ratio says nothing"
+    return Finding(ratio, context, unless_above="" if d_single.low > 0 else weak)
+
+
+def gain_off_the_shelf(evidence: Evidence) -> Finding | str:
+    """C2: does the pair beat the single image before any finetuning?
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The runs.
+
+    Returns
+    -------
+    Finding or str
+        The gain in AUROC, or why there is none.
+    """
+    if missing := evidence.missing("off_pair", "off_single"):
+        return missing
+    runs = [evidence.off_pair, evidence.off_single]
+    scores = evidence.results.aligned(runs)  # type: ignore[arg-type]
+    pair, single = aurocs(scores)
+    context = f"AUROC {_shown(single)} single, {_shown(pair)} pair"
+    if off_the_shelf_is_random(scores[0].run):
+        context += f"; {NEVER_TRAINED}"
+    chance = "the better arm is not above chance"
+    return Finding(auroc_difference(*scores), context, "" if pair.low > 0.5 else chance, "" if single.low > 0.5 else chance)
+
+
+def gain_of_gains(evidence: Evidence) -> Finding | str:
+    """C3: is the gain larger after finetuning than off the shelf?
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The runs.
+
+    Returns
+    -------
+    Finding or str
+        The difference of the two gains, or why there is none.
+    """
+    if missing := evidence.missing("pair", "single", "off_pair", "off_single"):
+        return missing
+    runs = [evidence.pair, evidence.single, evidence.off_pair, evidence.off_single]
+    scores = evidence.results.aligned(runs)  # type: ignore[arg-type]
+    bootstrap = evidence.bootstrap(scores[0])
+    pair, single, off_pair, off_single = (bootstrap.auroc(item) for item in scores)
+    after, before = (bootstrap.estimate(gain, "AUROC", "the gain") for gain in (pair - single, off_pair - off_single))
+    found = bootstrap.estimate((pair - single) - (off_pair - off_single), "AUROC", "the difference of the gains")
+    context = f"gain {_shown(after)} after finetuning on {scores[0].run.n_train} queries, {_shown(before)} off the shelf"
+    if off_the_shelf_is_random(scores[2].run):
+        context += "; off the shelf the bundled model has random weights and can gain nothing, so this compares with chance only"
+    return Finding(found, context)
+
+
+def strategies(evidence: Evidence) -> Verdict:
+    """C4: which strategies were run, and what they gained; with two of the four the claim is not tested.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The runs.
+
+    Returns
+    -------
+    Verdict
+        ``not tested``, with the gain of random references where there is one.
+    """
+    if missing := evidence.missing("pair", "random", "single"):
+        return not_tested(f"two of the four strategies are in this version, and here there is {missing}")
+    scores = evidence.results.aligned([evidence.random, evidence.pair, evidence.single])  # type: ignore[list-item]
+    random, matched = (auroc_difference(item, scores[2]) for item in scores[:2])
+    reason = (
+        f"only two of the four strategies are in this version: random references {_shown(random)}, demographic-matched ones "
+        f"{_shown(matched)} over "
+        "the single image (the estimate given is that of random references); embedding-retrieved and cross-center references were not run"
+    )
+    return not_tested(reason, random)
+
+
+def _shown(estimate: Estimate) -> str:
+    return with_interval(estimate.value, estimate.low, estimate.high)

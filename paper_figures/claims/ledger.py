@@ -1,0 +1,278 @@
+"""Verdicts as code: from an estimate with its interval to supported, contradicted, inconclusive or not tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from paper_figures.claims.registry import CLAIMS, LEVEL, NO_EXPERIMENT, NO_REAL_RUN, RULE, SOURCES, Claim
+from paper_figures.estimates import Estimate
+from see_in_pairs.files import write_json
+
+VERDICTS = ("supported", "contradicted", "inconclusive", "not tested")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one source of evidence says of a claim.
+
+    Parameters
+    ----------
+    verdict : str
+        One of `VERDICTS`.
+    reason : str
+        Why, in a sentence.
+    estimate : float or None
+        The number the verdict rests on.
+    interval : tuple of float or None
+        Its 95 % interval; an infinite end is unbounded.
+    mcse : float or None
+        Monte Carlo standard error, where the estimate is a simulation's.
+    unit : str
+        What the estimate is measured in.
+    n : int or None
+        Patients (simulation: replicated points).
+    test : str
+        How interval and p were found.
+    family : str
+        The tests that share a Holm correction with this one.
+    p, p_holm : float or None
+        Two-sided, raw and adjusted.
+    """
+
+    verdict: str
+    reason: str
+    estimate: float | None = None
+    interval: tuple[float, float] | None = None
+    mcse: float | None = None
+    unit: str = ""
+    n: int | None = None
+    test: str = ""
+    family: str = ""
+    p: float | None = None
+    p_holm: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An estimate on its way to a verdict.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        A quantity that the claim says is above 0.
+    context : str
+        Numbers that a reader needs beside it.
+    unless_above, unless_below : str
+        Why a value above 0 (below 0) may not count all the same; ``''`` where it does.
+    """
+
+    estimate: Estimate
+    context: str = ""
+    unless_above: str = ""
+    unless_below: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A claim with its verdicts.
+
+    Parameters
+    ----------
+    claim : Claim
+        The claim.
+    verdicts : mapping of str to Verdict
+        One for each of `SOURCES`.
+    """
+
+    claim: Claim
+    verdicts: Mapping[str, Verdict]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the entry as it stands in ``claims.json``.
+
+        Returns
+        -------
+        dict
+            ``id, claim, source_of_claim, criterion, rule, verdicts``.
+        """
+        return {
+            "id": self.claim.id,
+            "claim": self.claim.text,
+            "source_of_claim": "from the abstracts, in our words",
+            "criterion": self.claim.criteria,
+            "rule": RULE,
+            "verdicts": dict(self.verdicts),
+        }
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All claims with their verdicts, and the controls that say what a gain is due to.
+
+    Parameters
+    ----------
+    entries : tuple of Entry
+        In the order of the claims.
+    controls : tuple of dict
+        As in ``controls.json``.
+    """
+
+    entries: tuple[Entry, ...]
+    controls: tuple[dict[str, Any], ...] = ()
+
+    def verdict(self, claim: str, source: str) -> Verdict:
+        """Look a verdict up.
+
+        Parameters
+        ----------
+        claim : str
+            ``C1``...
+        source : str
+            One of `SOURCES`.
+
+        Returns
+        -------
+        Verdict
+            The verdict.
+        """
+        return next(entry for entry in self.entries if entry.claim.id == claim).verdicts[source]
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Give the claims as they stand in ``claims.json``.
+
+        Returns
+        -------
+        list of dict
+            One per claim.
+        """
+        return [entry.to_dict() for entry in self.entries]
+
+    def save(self, out: Path) -> None:
+        """Write ``claims.json`` and ``controls.json``.
+
+        Parameters
+        ----------
+        out : Path
+            The output folder.
+        """
+        write_json(out / "claims.json", self.to_list())
+        write_json(out / "controls.json", list(self.controls))
+
+
+def judge(finding: Finding, p_holm: float, family: str) -> Verdict:
+    """Turn a finding into a verdict by the rule that is fixed in `RULE`.
+
+    Parameters
+    ----------
+    finding : Finding
+        The estimate and what stands against it.
+    p_holm : float
+        Its p-value, adjusted over `family`.
+    family : str
+        The family's name.
+
+    Returns
+    -------
+    Verdict
+        With estimate, interval and reason.
+
+    Examples
+    --------
+    >>> judge(Finding(Estimate(0.1, 0.05, 0.15, 0.001)), 0.002, "claims").verdict
+    'supported'
+    """
+    found = finding.estimate
+    if found.reason:
+        return Verdict("inconclusive", found.reason, unit=found.unit, n=found.patients, test=found.test, family=family)
+    above = found.value > 0
+    obstacle = finding.unless_above if above else finding.unless_below
+    if p_holm > LEVEL:
+        verdict, reason = "inconclusive", f"not distinguishable from 0 (Holm-adjusted p {p_holm:.2g})"
+    elif obstacle:
+        verdict, reason = "inconclusive", obstacle
+    else:
+        verdict, reason = ("supported", "above 0") if above else ("contradicted", "below 0")
+        reason += f" (Holm-adjusted p {p_holm:.2g})"
+    reason = f"{reason}; {finding.context}" if finding.context else reason
+    return Verdict(verdict, reason, found.value, found.interval, None, found.unit, found.patients, found.test, family, found.p, p_holm)
+
+
+def judge_family(findings: Mapping[str, Finding | str], family: str) -> dict[str, Verdict]:
+    """Judge the tests of a family together.
+
+    Parameters
+    ----------
+    findings : mapping of str to Finding or str
+        Claim to what was found, or to the reason why it was not tested. What was not tested still counts in the correction.
+    family : str
+        The family's name.
+
+    Returns
+    -------
+    dict of str to Verdict
+        A verdict for each.
+    """
+    from paper_figures.statistics.multiplicity import holm
+
+    names = list(findings)
+    raw = [1.0 if isinstance(item := findings[name], str) or item.estimate.reason else item.estimate.p for name in names]
+    adjusted = dict(zip(names, holm(raw, family).adjusted.tolist(), strict=True))
+    label = f"{family} ({', '.join(names)}; Holm)"
+    return {name: not_tested(item) if isinstance(item, str) else judge(item, adjusted[name], label) for name, item in findings.items()}
+
+
+def not_tested(reason: str, estimate: Estimate | None = None) -> Verdict:
+    """Say that a claim was not tested, and why.
+
+    Parameters
+    ----------
+    reason : str
+        Why.
+    estimate : Estimate, optional
+        What is known all the same.
+
+    Returns
+    -------
+    Verdict
+        ``not tested``.
+    """
+    plain = Verdict("not tested", reason)
+    if estimate is None or estimate.reason:
+        return plain
+    found = {
+        "estimate": estimate.value,
+        "interval": estimate.interval,
+        "unit": estimate.unit,
+        "n": estimate.patients,
+        "test": estimate.test,
+    }
+    return replace(plain, p=estimate.p, **found)  # type: ignore[arg-type]
+
+
+def assemble(verdicts: Mapping[str, Mapping[str, Verdict]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:
+    """Put verdicts into a ledger; what no source spoke to is 'not tested', with the reason.
+
+    Parameters
+    ----------
+    verdicts : mapping of str to mapping of str to Verdict
+        Source to claim to verdict.
+    controls : sequence of dict
+        The controls.
+
+    Returns
+    -------
+    Ledger
+        With a verdict for every claim and source.
+    """
+    entries = [
+        Entry(claim, {source: verdicts.get(source, {}).get(claim.id) or _silent(claim, source) for source in SOURCES}) for claim in CLAIMS
+    ]
+    return Ledger(tuple(entries), tuple(controls))
+
+
+def _silent(claim: Claim, source: str) -> Verdict:
+    general = NO_REAL_RUN if source == "real" and claim.id in ("C1", "C2", "C3") else NO_EXPERIMENT
+    return not_tested(claim.silent.get(source) or claim.silent.get("") or general)

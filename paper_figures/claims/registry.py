@@ -1,0 +1,130 @@
+"""The claims under test, in our words from the abstracts, with criteria written down before any result was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SOURCES = ("theory", "simulation", "phantom", "real")
+MAIN_RHO = 0.9
+"""Within-family correlation of the phantom arm named in advance."""
+
+SIMULATED_RHO = 0.3
+"""Smallest |rho| at which raw simulation must show fewer errors; below it the predicted gain is too small to be seen."""
+
+LEVEL = 0.05
+"""Largest Holm-adjusted p-value of a verdict that is not 'inconclusive'."""
+
+RULE = (
+    f"supported: the estimate is above 0 and its Holm-adjusted p is at most {LEVEL}; "
+    f"contradicted: below 0 and p at most {LEVEL}; else inconclusive"
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim, and what would support or contradict it.
+
+    Parameters
+    ----------
+    id : str
+        ``C1`` to ``C8``.
+    text : str
+        In our words, from the abstracts.
+    criteria : dict of str to str
+        The criterion for each source of evidence that can speak to it.
+    silent : dict of str to str
+        Why a source cannot speak to it, or does not in this version; ``''`` as key: for all others.
+    """
+
+    id: str
+    text: str
+    criteria: dict[str, str] = field(default_factory=dict)
+    silent: dict[str, str] = field(default_factory=dict)
+
+
+NO_EXPERIMENT = "no experiment on it in this version"
+NO_REAL_RUN = "no folder of real runs was given (--real DIR)"
+
+_AUROC = "AUROC(pair) less AUROC(single) on the same items, clustered DeLong over patients"
+
+CLAIMS = (
+    Claim(
+        "C1",
+        "Comparing with a healthy reference reduces the variation between patients.",
+        {
+            "theory": "every row of T1, T1b and T2 agrees three ways, and the variance of the optimal comparison v(w*) = 1 - rho^2 "
+            "is below 1 at every checked rho other than 0",
+            "simulation": "in raw simulation the optimal comparison makes fewer errors than the single image at every checked "
+            f"|rho| of {SIMULATED_RHO} or more, each by more than the bound on z at family-wise level {LEVEL}",
+            "phantom": f"log separation ratio 2 log(d'_pair / d'_single) of the finetuned models, references with rho {MAIN_RHO}; "
+            "bootstrap over patients; the single arm must separate the classes at all",
+            "real": "the same with references matched on demographics",
+        },
+    ),
+    Claim(
+        "C2",
+        "Query, reference and a comparative prompt beat the single image off the shelf.",
+        {
+            "phantom": f"{_AUROC}, model not finetuned, references with rho {MAIN_RHO}; the better arm must beat chance (lower "
+            "end above 0.5)",
+            "real": f"{_AUROC}, model not finetuned, references matched on demographics; the better arm must beat chance",
+        },
+        {
+            "theory": "theory bounds what an observer can gain; it says nothing of what a given model does with a prompt",
+            "simulation": "simulated Gaussian scores have no prompt",
+        },
+    ),
+    Claim(
+        "C3",
+        "The gain is larger after supervised finetuning, with little data.",
+        {
+            "phantom": "gain AUROC(pair) - AUROC(single) after finetuning less the same gain off the shelf, on the same items; "
+            "bootstrap over "
+            f"patients; references with rho {MAIN_RHO}. How little data is little, the abstracts do not say: the number is reported",
+            "real": "the same with references matched on demographics",
+        },
+        {
+            "theory": "needs the learning curves of statement T4, not in this version",
+            "simulation": "needs the learning curves of statement T4, not in this version",
+        },
+    ),
+    Claim(
+        "C4",
+        "The gain holds for random, demographic-matched, embedding-retrieved and cross-center references (version 2).",
+        {
+            "phantom": "the gain of each of the four strategies is above 0 (Holm over the four); one strategy below 0 contradicts",
+            "real": "the same",
+        },
+        {
+            "theory": "an ideal observer who knows the population gains nothing from a random reference (T1 at rho 0); the four "
+            "strategies need T5, "
+            "T7 and T11, not in this version",
+            "simulation": "needs statements T5, T7 and T11, not in this version",
+            "real": "embedding-retrieved and cross-center references are not in this version",
+        },
+    ),
+    Claim(
+        "C5",
+        "Comparison is more sample-efficient (version 2).",
+        {"phantom": "AUROC(pair) - AUROC(single) against the number of training patients", "real": "the same"},
+        {"": "needs models finetuned on several numbers of patients, not in this version"},
+    ),
+    Claim(
+        "C6",
+        "Comparison aligns visual and textual representations more tightly (version 2).",
+        {"phantom": "cosine similarity of image and answer representations, pair less single", "real": "the same"},
+        {"": "needs the analysis of representations, not in this version"},
+    ),
+    Claim(
+        "C7",
+        "It holds over several tasks and modalities.",
+        {"real": "the gain is above 0 on each of several cohorts (Holm over cohorts)"},
+        {"phantom": "one phantom, one task", "": "needs several real cohorts, not in this version"},
+    ),
+    Claim(
+        "C8",
+        "Attribution moves to the pathology (summaries of version 2).",
+        {"phantom": "share of attribution inside the lesion's mask, pair less single", "real": "the same where masks exist"},
+        {"": "needs attribution maps, not in this version"},
+    ),
+)

@@ -1,0 +1,98 @@
+"""Claims, figures and report, each made from what is in an output folder and written back into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from see_in_pairs.console import progress
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from paper_figures.claims import Ledger
+
+
+def write_claims(out: Path | str, *, real: Path | str | None = None, seed: int = 0) -> Ledger:
+    """Judge the claims and write ``claims.json`` and ``controls.json``.
+
+    Parameters
+    ----------
+    out : Path or str
+        The output folder.
+    real : Path or str, optional
+        A folder with the records of real runs.
+    seed : int, default 0
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    Ledger
+        The verdicts.
+    """
+    from paper_figures.claims import evaluate_claims
+
+    ledger = evaluate_claims(out, real, seed)
+    ledger.save(Path(out))
+    return ledger
+
+
+def write_figures(out: Path | str, *, only: Sequence[str] = (), seed: int = 0, quiet: bool = False) -> list[Path]:
+    """Draw the figures into ``figures/``, each as PNG, PDF and CSV.
+
+    Parameters
+    ----------
+    out : Path or str
+        The output folder.
+    only : sequence of str
+        Names of the figures to draw; all when empty.
+    seed : int, default 0
+        Seed of the bootstrap and of simulated points.
+    quiet : bool, default False
+        No progress bar.
+
+    Returns
+    -------
+    list of Path
+        The PNG files.
+
+    Raises
+    ------
+    InputError
+        When a figure is unknown, or what it needs is not in the folder.
+    """
+    from paper_figures.figures import FIGURES, draw_figure
+    from paper_figures.results import Results
+
+    unknown = [name for name in only if name not in FIGURES]
+    if unknown:
+        raise InputError(f"no figure '{unknown[0]}' (choose from {', '.join(FIGURES)})")
+    results, names = Results(Path(out)), list(only) or list(FIGURES)
+    return [draw_figure(name, results, seed) for name in progress(names, len(names), "figures", quiet)]
+
+
+def write_report(out: Path | str) -> Path:
+    """Write ``report/index.html`` from the claims, figures and tables in the folder.
+
+    Parameters
+    ----------
+    out : Path or str
+        The output folder.
+
+    Returns
+    -------
+    Path
+        The page: one file that needs no other and no network.
+
+    Raises
+    ------
+    InputError
+        When claims, controls or figures have not been made yet.
+    """
+    from paper_figures.report import render_report
+    from paper_figures.results import Results
+    from see_in_pairs.files import write_text
+
+    page = Path(out) / "report" / "index.html"
+    write_text(page, render_report(Results(Path(out))))
+    return page

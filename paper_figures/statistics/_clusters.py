@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics._inputs import Floats, as_codes, as_flags, same_length
+from paper_figures.statistics._inputs import Floats, NotEstimable, as_codes, as_flags, same_length
 from paper_figures.statistics._result import Result
-from see_in_pairs.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,6 @@ def cluster_sums(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: n
     a, b = as_flags(correct_a, "correct_a"), as_flags(correct_b, "correct_b")
     codes = as_codes(clusters, same_length(correct_a=a, correct_b=b))
     if codes.max() == 0:
-        raise InputError("one cluster only: the variation between clusters cannot be estimated")
+        raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
     count = lambda rows: np.bincount(codes[rows], minlength=codes.max() + 1).astype(np.float64)
     return ClusterSums(count(slice(None)), count(a & ~b), count(b & ~a))

@@ -14,6 +14,10 @@ Bools = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.intp]
 
 
+class NotEstimable(InputError):
+    """The data are in order, but say nothing of what was asked: one class, one cluster. `compare_arms` gives it as a block's reason."""
+
+
 def as_scores(values: npt.ArrayLike, name: str = "scores") -> Floats:
     """Check one score per item: numbers, infinities allowed, NaN not.
 
@@ -41,9 +45,7 @@ def as_scores(values: npt.ArrayLike, name: str = "scores") -> Floats:
     _check_shape(scores, name)
     bad = np.flatnonzero(np.isnan(scores))
     if bad.size:
-        raise InputError(
-            f"{name}: {bad.size} are NaN (rows {first_few([int(row) for row in bad])}); score these items or say why they have none"
-        )
+        raise InputError(f"{name}: {bad.size} are NaN (rows {first_few(bad.tolist())})")
     return scores
 
 

@@ -60,7 +60,7 @@ def _end(auc: float, m: int, n: int, z: float, edge: float) -> float:
     inside = math.nextafter(auc, edge) if excess(auc) == 0 else auc  # at an estimate of 0 or 1, step off the trivial root
     while excess(inside) >= 0 and inside != edge:
         inside += (edge - inside) * 1e-6
-    return float(brentq(excess, *sorted((inside, edge))))
+    return float(brentq(excess, min(inside, edge), max(inside, edge)))
 
 
 def square_and_add(first: float, first_interval: Interval, second: float, second_interval: Interval) -> Interval:

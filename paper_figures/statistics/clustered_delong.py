@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics._inputs import Bools, Codes, Floats, as_codes, as_level
+from paper_figures.statistics._inputs import Bools, Codes, Floats, NotEstimable, as_codes, as_level
 from paper_figures.statistics.delong import DeLongResult, curves_and_labels, placements
-from see_in_pairs.errors import InputError
 
 
 def clustered_delong(scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLike, confidence_level: float = 0.95) -> DeLongResult:
@@ -60,9 +59,7 @@ def clustered_delong(scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt
     curves, flags = curves_and_labels(scores, labels)
     codes = as_codes(clusters, len(flags))
     if min(len(np.unique(codes[flags])), len(np.unique(codes[~flags]))) < 2:
-        raise InputError(
-            "fewer than two clusters hold positive items, or negative ones: the variation between clusters cannot be estimated"
-        )
+        raise NotEstimable("fewer than two clusters hold items of a class: the variation between clusters cannot be estimated")
     return _clustered_delong(curves, flags, codes, as_level(confidence_level))
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import special
 
 from paper_figures.statistics._distributions import chi_squared_p, normal_p, normal_quantile
-from paper_figures.statistics._inputs import Bools, Floats, as_flags, as_level, as_scores, same_length
+from paper_figures.statistics._inputs import Bools, Floats, NotEstimable, as_flags, as_level, as_scores, same_length
 from paper_figures.statistics._result import Interval, Result
 from paper_figures.statistics.auc_interval import mann_whitney_interval, square_and_add
 from see_in_pairs.errors import InputError
@@ -210,7 +210,7 @@ def delong(scores: npt.ArrayLike, labels: npt.ArrayLike, confidence_level: float
     """
     curves, flags = curves_and_labels(scores, labels)
     if min(flags.sum(), (~flags).sum()) < 2:
-        raise InputError("DeLong's variance needs at least two positive and two negative items")
+        raise NotEstimable("DeLong's variance needs at least two positive and two negative items")
     return _delong(curves, flags, as_level(confidence_level))
 
 
@@ -242,7 +242,7 @@ def curves_and_labels(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Flo
     curves = np.stack([as_scores(row, f"scores of curve {number}") for number, row in enumerate(rows)])
     same_length(scores=curves[0], labels=flags)
     if flags.all() or not flags.any():
-        raise InputError(f"one class only ({'no negative' if flags.all() else 'no positive'} items): no ROC curve")
+        raise NotEstimable(f"one class only ({'no negative' if flags.all() else 'no positive'} items): no ROC curve")
     return curves, flags
 
 

@@ -74,7 +74,7 @@ def equivalence(n10: int, n01: int, n: int, margin: float) -> EquivalenceResult:
     Examples
     --------
     >>> round(equivalence(20, 18, 500, margin=0.05).p, 5)
-    0.00039
+    0.00043
     """
     a, b, items = as_count(n10, "n10"), as_count(n01, "n01"), as_count(n, "n")
     if not items or a + b > items:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics._inputs import as_codes, as_flags, as_level, same_length
+from paper_figures.statistics._inputs import NotEstimable, as_codes, as_flags, as_level, same_length
 from paper_figures.statistics._result import Interval, Result
 from see_in_pairs.errors import InputError
 
@@ -74,7 +74,7 @@ def gee(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.ArrayL
     a, b = as_flags(correct_a, "correct_a"), as_flags(correct_b, "correct_b")
     codes, level = as_codes(clusters, same_length(correct_a=a, correct_b=b)), as_level(confidence_level)
     if codes.max() == 0:
-        raise InputError("one cluster only: the variation between clusters cannot be estimated")
+        raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
     if any(arm.all() or not arm.any() for arm in (a, b)):
         raise InputError("an arm is always right or always wrong: the odds ratio is 0 or infinite; use clustered_difference")
     import statsmodels.api as sm

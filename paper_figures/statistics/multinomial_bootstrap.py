@@ -85,7 +85,7 @@ def multinomial_differences(n10: int, n01: int, n: int, resamples: int, seed: in
     ndarray of float, shape (resamples,)
         The differences. Swapping the arms flips their signs.
     """
-    stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+    stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1001,)))
     high, low = max(n10, n01), min(n10, n01)
     counts = stream.multinomial(n, [high / n, low / n, (n - high - low) / n], size=resamples)
     return (counts[:, 0] - counts[:, 1]) * (1.0 if n10 >= n01 else -1.0) / n

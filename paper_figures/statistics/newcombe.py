@@ -56,15 +56,15 @@ def newcombe_interval(n11: int, n10: int, n01: int, n00: int, confidence_level: 
     return max(-1.0, lower), min(1.0, upper)
 
 
-def wilson_interval(k: int, n: int, z: float) -> Interval:
+def wilson_interval(k: float, n: float, z: float) -> Interval:
     """Give Wilson's score interval of one proportion.
 
     Parameters
     ----------
-    k : int
+    k : float
         Items that are right.
-    n : int
-        Items.
+    n : float
+        Items, or as many independent ones as they are worth.
     z : float
         Critical value.
 
@@ -80,7 +80,7 @@ def wilson_interval(k: int, n: int, z: float) -> Interval:
 
 def _corrected_phi(n11: int, n10: int, n01: int, n00: int) -> float:
     margins = (n11 + n10) * (n01 + n00) * (n11 + n01) * (n10 + n00)
-    excess = n11 * n00 - n10 * n01
+    excess: float = n11 * n00 - n10 * n01
     if margins == 0:
         return 0.0
     if excess > 0:

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics._inputs import Bools, Codes, Floats, as_codes, as_count, as_flags, as_level, as_scores, same_length
+from paper_figures.statistics._inputs import (
+    Bools,
+    Codes,
+    Floats,
+    NotEstimable,
+    as_codes,
+    as_count,
+    as_flags,
+    as_level,
+    as_scores,
+    same_length,
+)
 from paper_figures.statistics._result import Result
 from paper_figures.statistics.bootstrap_interval import METHODS, acceleration, bootstrap_interval
 from paper_figures.statistics.bootstrap_result import BootstrapDifference
@@ -148,9 +159,9 @@ def _check(a: Floats, b: Floats, flags: Bools, codes: Codes, metrics: Sequence[s
     if method not in METHODS:
         raise InputError(f"method: choose one of {', '.join(METHODS)}, not {method!r}")
     if codes.max() == 0:
-        raise InputError("one cluster only: the variation between clusters cannot be estimated")
+        raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
     if set(metrics) - {"accuracy", *NEED_PROBABILITIES} and (flags.all() or not flags.any()):
-        raise InputError("one class only: measures that compare positive with negative items have no value")
+        raise NotEstimable("one class only: measures that compare positive with negative items have no value")
     if set(metrics) & set(NEED_PROBABILITIES) and (min(a.min(), b.min()) < 0 or max(a.max(), b.max()) > 1):
         raise InputError(f"{', '.join(NEED_PROBABILITIES)} need probabilities: some scores lie outside [0, 1]")
 

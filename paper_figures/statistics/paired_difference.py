@@ -79,10 +79,10 @@ def paired_difference(n11: int, n10: int, n01: int, n00: int, confidence_level: 
     >>> round(result.difference, 4), tuple(round(end, 3) for end in result.intervals["tango"])
     (-0.2857, (-0.517, -0.026))
     """
-    counts = tuple(as_count(count, name) for count, name in zip((n11, n10, n01, n00), ("n11", "n10", "n01", "n00"), strict=True))
-    if sum(counts) == 0:
+    a, b, c, d = as_count(n11, "n11"), as_count(n10, "n10"), as_count(n01, "n01"), as_count(n00, "n00")
+    if a + b + c + d == 0:
         raise InputError("no items: all four counts are 0")
-    return _paired_difference(*counts, as_level(confidence_level))
+    return _paired_difference(a, b, c, d, as_level(confidence_level))
 
 
 def _paired_difference(n11: int, n10: int, n01: int, n00: int, level: float) -> PairedDifferenceResult:

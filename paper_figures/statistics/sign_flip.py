@@ -95,7 +95,7 @@ def sign_flip(differences: npt.ArrayLike, clusters: npt.ArrayLike | None = None,
     if not np.isfinite(values).all():
         values = as_scores(np.where(np.isfinite(values), values, np.nan), "differences")  # says which
     codes = np.arange(len(values)) if clusters is None else as_codes(clusters, len(values))
-    return _sign_flip(np.bincount(codes, values), as_count(resamples, "resamples"), seed)
+    return _sign_flip(np.bincount(codes, values).astype(np.float64), as_count(resamples, "resamples"), seed)
 
 
 def _sign_flip(sums: Floats, resamples: int, seed: int) -> SignFlipResult:
@@ -106,7 +106,7 @@ def _sign_flip(sums: Floats, resamples: int, seed: int) -> SignFlipResult:
     if k <= EXACT_UP_TO:
         p = float((np.abs(_all_sums(magnitudes)) >= threshold).mean())
         return SignFlipResult(observed, p, 0.0, 2**k, True, k, seed)
-    count = _count_extreme(magnitudes, threshold, resamples, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2,))))
+    count = _count_extreme(magnitudes, threshold, resamples, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1002,))))
     p = (1 + count) / (1 + resamples)
     return SignFlipResult(observed, p, math.sqrt(p * (1 - p) / (1 + resamples)), resamples, False, k, seed)
 

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics._inputs import Bools, Codes, Floats, as_codes, as_flags, as_level, same_length
+from paper_figures.statistics._inputs import Bools, Codes, Floats, NotEstimable, as_codes, as_flags, as_level, same_length
 from paper_figures.statistics.bonett_price import bonett_price_standard_error
 from paper_figures.statistics.clustered_difference import ClusteredDifferenceResult, student_result
 from see_in_pairs.errors import InputError
@@ -78,7 +78,7 @@ def two_way(
     codes = as_codes(clusters, same_length(correct_a=a, correct_b=b))
     sets = membership_sets(memberships, len(a))
     if codes.max() == 0 or len(set().union(*sets)) == 1:
-        raise InputError("one cluster of a kind only: the variation between clusters cannot be estimated")
+        raise NotEstimable("one cluster of a kind only: the variation between clusters cannot be estimated")
     return _two_way(a, b, codes, sets, as_level(confidence_level))
 
 

@@ -30,4 +30,16 @@ METRICS: dict[str, Metric] = {
 }
 NEED_PROBABILITIES = ("brier", "calibration_error")
 
-__all__ = ["METRICS", "NEED_PROBABILITIES", "Evaluate", "Metric", "Sample", *METRICS]
+__all__ = [
+    "METRICS",
+    "NEED_PROBABILITIES",
+    "Evaluate",
+    "Metric",
+    "Sample",
+    "accuracy",
+    "auroc",
+    "average_precision",
+    "brier",
+    "calibration_error",
+    "sensitivity",
+]

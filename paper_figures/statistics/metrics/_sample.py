@@ -57,7 +57,7 @@ class Sample:
         ndarray of float, shape (K,)
             The sums.
         """
-        return np.bincount(self.codes, values, minlength=self.clusters)
+        return np.bincount(self.codes, values, minlength=self.clusters).astype(np.float64)
 
     def descending(self) -> tuple[Codes, Codes]:
         """Sort by falling score.

@@ -1,0 +1,97 @@
+"""Which test to report: a fixed rule, so that nobody chooses among p-values after seeing them."""
+
+from __future__ import annotations
+
+from paper_figures.statistics.clustered_difference import ClusteredDifferenceResult
+from paper_figures.statistics.comparison import Accuracy, Auroc, ClusteredAccuracy, Recommendation
+from paper_figures.statistics.sign_flip import SignFlipResult
+
+FEW_CLUSTERS = 10
+
+
+def recommend_accuracy(
+    accuracy: Accuracy,
+    clustered: ClusteredAccuracy | None,
+    two_way: ClusteredDifferenceResult | None,
+    procedure: ClusteredDifferenceResult | None,
+    permutation: SignFlipResult,
+    clusters: int,
+    items: int,
+) -> Recommendation:
+    """Choose the test of the accuracy difference.
+
+    Parameters
+    ----------
+    accuracy : Accuracy
+        Tests of independent items.
+    clustered : ClusteredAccuracy or None
+        Tests of clustered items.
+    two_way : ClusteredDifferenceResult or None
+        With two kinds of clusters.
+    procedure : ClusteredDifferenceResult or None
+        With training seeds.
+    permutation : SignFlipResult
+        Sign-flip test over clusters.
+    clusters : int
+        Number of clusters.
+    items : int
+        Number of items.
+
+    Returns
+    -------
+    Recommendation
+        The first that applies of: training seeds crossed with clusters; two-way clusters; sign-flip where there are fewer than ten
+        clusters; the clustered difference; mid-p McNemar with Tango's interval.
+
+    Notes
+    -----
+    The rule is our own choice; it depends on the design alone, never on the results.
+    """
+    for result, test, why in (
+        (procedure, "seeds crossed with clusters, t", "several trained models: the procedure is compared, not one model"),
+        (two_way, "two-way cluster-robust t", "items share clusters of two kinds"),
+    ):
+        if result is not None:
+            return _of(result, f"{test} ({result.df} df)", why)
+    if clustered is None or clusters == items:
+        why = "items are independent" if clustered is not None else "one cluster only; read with care"
+        paired = accuracy.paired
+        return Recommendation(
+            "accuracy", "McNemar mid-p, Tango interval", why, paired.difference, paired.intervals["tango"], accuracy.mcnemar.mid_p
+        )
+    difference = clustered.difference
+    if clusters < FEW_CLUSTERS:
+        why = f"fewer than {FEW_CLUSTERS} clusters: only a permutation test keeps its level"
+        test = f"{'exact ' * permutation.exact}sign-flip over clusters, interval by t ({difference.df} df)"
+        return Recommendation("accuracy", test, why, difference.estimate, difference.interval, permutation.p)
+    return _of(difference, f"cluster-robust t ({difference.df} df)", "items of a cluster are correlated")
+
+
+def recommend_auroc(auroc: Auroc, clusters: int, items: int) -> Recommendation | None:
+    """Choose the test of the difference of areas under the ROC curve.
+
+    Parameters
+    ----------
+    auroc : Auroc
+        The tests.
+    clusters : int
+        Number of clusters.
+    items : int
+        Number of items.
+
+    Returns
+    -------
+    Recommendation or None
+        Clustered DeLong where there are clusters, else DeLong; None where it cannot be computed.
+    """
+    clustered = clusters < items
+    result = auroc.clustered_delong if clustered else auroc.delong
+    if result is None:
+        return None
+    test = "clustered DeLong (Obuchowski)" if clustered else "DeLong"
+    why = "items of a cluster are correlated" if clustered else "items are independent"
+    return Recommendation("auroc", test, why, result.difference, result.interval, result.p)
+
+
+def _of(result: ClusteredDifferenceResult, test: str, why: str) -> Recommendation:
+    return Recommendation("accuracy", test, why, result.estimate, result.interval, result.p)

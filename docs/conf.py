@@ -8,12 +8,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 import api
+
 from see_in_pairs import __version__
 
 project = "see-in-pairs"
 author = "The See-in-Pairs package authors"
 copyright = "The See-in-Pairs package authors, Apache-2.0"
 version = release = __version__
+
+for package in ("theory", "empirical", "paper_figures", "see_in_pairs"):
+    api.uncover_modules(package)
 
 extensions = [
     "sphinx.ext.autodoc",

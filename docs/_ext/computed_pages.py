@@ -74,11 +74,17 @@ def _check_row(row: dict[str, Any]) -> str:
 
 def warning() -> str:
     """Work out three image models that no correlation of pixels tells apart."""
-    lines = ["| shared by query and reference | own to each | pixel correlation | $\\Delta^2_{\\mathrm{joint}}/\\Delta^2$ |", "|---|---|---|---|"]
+    lines = [
+        "| shared by query and reference | own to each | pixel correlation | $\\Delta^2_{\\mathrm{joint}}/\\Delta^2$ |",
+        "|---|---|---|---|",
+    ]
     for shared_words, own_words, shared, own in _three_models():
         correlation = np.mean(np.diag(shared) / np.diag(shared + own))
         lines.append(f"| {shared_words} | {own_words} | {correlation:.2f} | {_gain(shared, own):.3g} |")
-    return "\n".join(lines) + f"\n\nExact, on {GRID} x {GRID} pixels, for a Gaussian lesion with a standard deviation of 2 pixels (our construction).\n"
+    return (
+        "\n".join(lines)
+        + f"\n\nExact, on {GRID} x {GRID} pixels, for a Gaussian lesion with a standard deviation of 2 pixels (our construction).\n"
+    )
 
 
 def _three_models() -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:

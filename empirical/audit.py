@@ -49,13 +49,15 @@ class Finding:
     advice: str
 
 
-def audit(cohort: Cohort) -> list[Finding]:
+def audit(cohort: Cohort, seed: int = 0) -> list[Finding]:
     """Check a cohort.
 
     Parameters
     ----------
     cohort : Cohort
         What to check.
+    seed : int, default 0
+        Of the folds in which metadata predict the class, and of the one item taken of each patient.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def audit(cohort: Cohort) -> list[Finding]:
         Errors first; empty when nothing was found.
     """
     table = cohort.table.assign(home=home_split(cohort.table))
-    findings = [finding for check in CHECKS for finding in check(cohort, table)] + list(_confounds(cohort))
+    findings = [finding for check in CHECKS for finding in check(cohort, table)] + list(_confounds(cohort, seed))
     return sorted(findings, key=lambda finding: finding.severity)  # 'error' comes before 'warn'
 
 
@@ -207,13 +209,13 @@ def _missing_values(cohort: Cohort, table: pd.DataFrame) -> Iterator[Finding]:
             yield Finding("missing_values", "warn", message, tuple(table.loc[empty, "item_id"]), "such items cannot be matched on it")
 
 
-def _confounds(cohort: Cohort) -> Iterator[Finding]:
+def _confounds(cohort: Cohort, seed: int) -> Iterator[Finding]:
     """Warn of columns that tell the classes apart on their own, patients of all splits together."""
     queries = cohort.table[cohort.table["split"] != "reference"]
-    one_each = queries.groupby("patient_id").sample(n=1, random_state=0)
+    one_each = queries.groupby("patient_id").sample(n=1, random_state=seed)
     diseased = one_each["label"].ne(cohort.info.healthy).to_numpy()
     for column in (column for column in queries.columns if column not in NOT_METADATA):
-        found = metadata_auc(one_each, diseased, column)
+        found = metadata_auc(one_each, diseased, column, seed)
         if found is not None and found.interval(Z_99)[0] > 0.5:
             low, high = found.interval()
             limits = f"95 % interval {low:.2f} to {high:.2f}, {found.patients} patients"

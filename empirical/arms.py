@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import model_validator
 
+from empirical.audit import audit_references, stop_on_errors
 from empirical.prompts import Part, PromptConfig, prompt_text, render
 from empirical.references import ReferenceConfig, choose_references
 from see_in_pairs.configs import StrictConfig
@@ -164,6 +165,7 @@ def queries_of(cohort: Cohort, split: str) -> pd.DataFrame:
 def _references(cohort: Cohort, split: str, arm: ArmConfig, queries: pd.DataFrame, seed: int) -> dict[str, tuple[str, ...]]:
     if arm.references is not None:
         assignment = choose_references(cohort, split, arm.references, seed)
+        stop_on_errors(audit_references(cohort, split, assignment))  # no strategy, present or future, may break these rules
         table = assignment.table.sort_values(["item_id", "rank"], kind="stable")
         return {str(item): tuple(group) for item, group in table.groupby("item_id")["reference_id"]}
     return {item: (item,) if arm.arm == "duplicate" else () for item in queries["item_id"]}

@@ -11,8 +11,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from empirical.arms import ArmConfig, Example, build_examples
-from empirical.audit import stop_on_leakage
 from empirical.cohorts import Cohort
+from empirical.preflight import preflight
 from empirical.prompts import PromptConfig, prompt_hash
 from empirical.records import COLUMNS, Records, write_records
 from empirical.vlm.loading import ModelConfig
@@ -48,6 +48,8 @@ class EvaluateConfig(StrictConfig):
         ``test`` or ``val``.
     batch_size : int
         Rows in a forward pass.
+    allow : tuple of str
+        Names of audit findings that may pass; recorded in the manifest.
     threads : int, optional
         CPU threads of torch.
     allow_other_prompt : bool
@@ -62,6 +64,7 @@ class EvaluateConfig(StrictConfig):
     prompts: PromptConfig = PromptConfig()
     split: Literal["test", "val"] = "test"
     batch_size: int = Field(default=16, ge=1)
+    allow: tuple[str, ...] = ()
     threads: int | None = Field(default=None, ge=1)
     allow_other_prompt: bool = False
     seed: int = Field(default=0, ge=0)
@@ -111,17 +114,19 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     ------
     InputError
         When cohort, model or config do not fit, or `out` holds another run.
+    CheckFailed
+        When the audit of the cohort finds leakage.
     """
     import pandas as pd
 
     from empirical.vlm.loading import weights_hash
 
     cohort = Cohort.load(Path(config.cohort))
-    stop_on_leakage(cohort)
     examples = {run_id(arm): build_examples(cohort, config.split, arm, config.prompts, seed=config.seed) for arm in config.arms}
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["weights_hash"] = weights_hash(config.model.name)
     with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
+        preflight(cohort, run, config.allow, config.seed, quiet)
         say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
         scorer = _Scorer(config, cohort, run.path / "pieces", quiet)
         tables = [scorer.arm(arm, examples[run_id(arm)]) for arm in config.arms]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -58,7 +57,6 @@ class Part:
     text: str = ""
 
 
-@cache
 def prompt_text(name: str) -> str:
     """Read a prompt file.
 

@@ -3,10 +3,54 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
-from see_in_pairs.console import new_app, run_app
+import typer
+
+from empirical.cli import mount
+from paper_figures.compare import compare
+from paper_figures.outputs_cli import claims, figures, report, verify
+from see_in_pairs import __version__
+from see_in_pairs.console import Quiet, Seed, new_app, run_app, say
+from theory.cli import app as theory
 
 app = new_app("Does showing a vision-language model a healthy reference image beside the query help, when, and why?")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit()
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Does showing a vision-language model a healthy reference image beside the query help, when, and why?"""
+
+
+@app.command()
+def reproduce(
+    out: Annotated[Path, typer.Option("--out", help="Folder for everything.")] = Path("out/reproduce"),
+    smoke: Annotated[bool, typer.Option("--smoke", help="The whole chain at toy size, in under a minute; its numbers mean nothing.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Arms trained at the same time, one core each.")] = 2,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Run the whole chain on the bundled default; run again to resume."""
+    from paper_figures.reproduce import reproduce as run
+
+    size = "at toy size, under a minute" if smoke else "about 8 minutes on 2 cores"
+    say(f"theory, phantom cohorts, finetuning, evaluation, tests, claims, figures, report into {out} ({size})", quiet)
+    run(out, smoke=smoke, seed=seed, workers=workers, quiet=quiet)
+
+
+app.add_typer(theory, name="theory")
+mount(app)
+for command in (compare, claims, figures, report, verify):
+    app.command()(command)
 
 
 def main() -> None:

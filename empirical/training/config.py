@@ -80,6 +80,8 @@ class FinetuneConfig(StrictConfig):
         Steps between checkpoints; a killed run goes on from the last.
     keep_checkpoints : bool
         Keep them when the run is finished.
+    allow : tuple of str
+        Names of audit findings that may pass; recorded in the manifest.
     threads : int, optional
         CPU threads of torch; fixed, results do not depend on the machine's number of cores.
     seed : int
@@ -105,5 +107,6 @@ class FinetuneConfig(StrictConfig):
     gradient_checkpointing: bool = False
     save_every: int = Field(default=100, ge=1)
     keep_checkpoints: bool = False
+    allow: tuple[str, ...] = ()
     threads: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example, build_examples
-from empirical.audit import stop_on_leakage
+from empirical.arms import Example, build_examples, queries_of
 from empirical.cohorts import Cohort
+from empirical.preflight import preflight
 from empirical.prompts import prompt_hash
 from empirical.training.config import FinetuneConfig
 from empirical.training.plan import split_by_difficulty, training_plan
@@ -44,11 +44,13 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     ------
     InputError
         When cohort, model or config do not fit, or `out` holds another run.
+    CheckFailed
+        When the audit of the cohort finds leakage.
     """
     from empirical.vlm.loading import weights_hash
 
     cohort = Cohort.load(Path(config.cohort))
-    stop_on_leakage(cohort)
+    queries_of(cohort, "train")
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["weights_hash"] = weights_hash(config.model.name)
     with RunFolder(out, "finetune", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
@@ -56,6 +58,7 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
         if (model_folder / "training.json").is_file():
             say(f"{out}: already finished", quiet)
             return model_folder
+        preflight(cohort, run, config.allow, config.seed, quiet)
         _train(config, cohort, run, quiet)
     return model_folder
 
@@ -161,8 +164,7 @@ def _trainer(config: FinetuneConfig, model: Any, encoder: Any, examples: list[Ex
         weight_decay=config.weight_decay,
         adam_beta2=config.adam_beta2,
         max_grad_norm=config.max_grad_norm,
-        gradient_checkpointing=config.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if config.gradient_checkpointing else None,
+        **({"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}} if config.gradient_checkpointing else {}),
         bf16=gpu and torch.cuda.is_bf16_supported(),
         use_cpu=not gpu,
         save_steps=config.save_every,

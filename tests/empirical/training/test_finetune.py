@@ -46,6 +46,7 @@ def test_a_killed_run_resumes_to_the_same_weights(phantom: Cohort, tmp_path: Pat
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "config.json"), str(tmp_path / "killed")])
     deadline = time.monotonic() + 120
     while not list((tmp_path / "killed").glob("checkpoints/checkpoint-*/complete")) and time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

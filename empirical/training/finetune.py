@@ -72,6 +72,7 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)
+    transformers.utils.logging.set_verbosity_error()  # its warnings on resuming tied weights alarm without cause
     transformers.set_seed(config.seed)
     vlm = load_vlm(config.model)
     model = prepare(vlm, config)
@@ -169,7 +170,7 @@ def _trainer(config: FinetuneConfig, model: Any, encoder: Any, examples: list[Ex
         use_cpu=not gpu,
         save_steps=config.save_every,
         save_total_limit=2,
-        logging_steps=10,
+        logging_steps=1,  # the Trainer forgets a running mean when it resumes; single steps come out the same
         logging_nan_inf_filter=False,
         seed=config.seed,
         data_seed=config.seed,

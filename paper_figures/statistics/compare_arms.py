@@ -41,6 +41,7 @@ def compare_arms(
     permutations: int = 9999,
     method: str = "bca",
     seed: int = 0,
+    warnings: Sequence[str] = (),
 ) -> Comparison:
     """Compare two arms that score the same items, by every paired test.
 
@@ -76,6 +77,8 @@ def compare_arms(
         Kind of bootstrap interval.
     seed : int, default 0
         Seed of all resampling.
+    warnings : sequence of str
+        Further warnings to carry along.
 
     Returns
     -------
@@ -93,6 +96,7 @@ def compare_arms(
 
     Examples
     --------
+    >>> import numpy as np
     >>> rng = np.random.default_rng(1)
     >>> patients = np.repeat(np.arange(60), 3)
     >>> labels = np.repeat(rng.random(60) < 0.5, 3)
@@ -107,10 +111,10 @@ def compare_arms(
     settings = Settings(
         arms, as_level(confidence_level), margin, specificity, resamples, as_count(permutations, "permutations"), method, seed, threshold
     )
-    return _compare(rows, settings)
+    return _compare(rows, settings, tuple(warnings))
 
 
-def _compare(rows: Rows, settings: Settings) -> Comparison:
+def _compare(rows: Rows, settings: Settings, given: tuple[str, ...]) -> Comparison:
     why = Reasons()
     clustered = why.attempt("clustered_accuracy", lambda: clustered_accuracy_block(rows, settings))
     accuracy, auroc, bootstrap = accuracy_block(rows, settings), auroc_block(rows, settings, why), bootstrap_block(rows, settings, why)
@@ -126,7 +130,7 @@ def _compare(rows: Rows, settings: Settings) -> Comparison:
         items=rows.items, clusters=rows.clusters, arms=settings.arms, accuracy=accuracy, clustered_accuracy=clustered, auroc=auroc,
         two_way=two_way, equivalence=equivalence_block(rows, settings, robust), procedure=procedure, bootstrap=bootstrap,
         permutation=permutation, recommended={name: one for name, one in recommended.items() if one}, reasons=why.found,
-        warnings=tuple(_warnings(rows, settings, bootstrap, {"two_way": two_way, "procedure": procedure})),
+        warnings=given + tuple(_warnings(rows, settings, bootstrap, {"two_way": two_way, "procedure": procedure})),
         confidence_level=settings.level,
     )  # fmt: skip
 
@@ -146,8 +150,6 @@ def _warnings(
     if bootstrap_resamples(rows, settings) < 2000 and settings.resamples is None:
         found.append(f"{bootstrap_resamples(rows, settings)} bootstrap resamples, for so many items; ask for more with resamples")
     if rows.scores is not None and (rows.scores.min() < 0 or rows.scores.max() > 1):
-        found.append(
-            f"scores lie outside [0, 1]: no Brier score and calibration error; accuracy is at the threshold {settings.threshold:g}"
-        )
+        found.append(f"scores lie outside [0, 1]: no Brier score, no calibration error; accuracy is at threshold {settings.threshold:g}")
     found += [f"{name}: {one.undefined} of {one.resamples} resamples had no value" for name, one in bootstrap.items() if one.undefined]
     return found + [f"{name}: {result.note}" for name, result in ways.items() if result is not None and result.note]

@@ -58,6 +58,8 @@ def multinomial_bootstrap(
     if not items or right_a + right_b > items:
         raise InputError(f"n10 + n01 = {right_a + right_b} of {items} items: counts do not fit")
     draws, level = as_count(resamples, "resamples"), as_level(confidence_level)
+    if draws < 2:
+        raise InputError(f"resamples: give at least 2, not {draws}")
     distribution = multinomial_differences(right_a, right_b, items, draws, seed)
     estimate = (right_a - right_b) / items
     interval, errors = bootstrap_interval(distribution, estimate, method, level, trinomial_acceleration(right_a, right_b, items))

@@ -146,18 +146,20 @@ def paired_bootstrap(
     a, b, flags = as_scores(scores_a, "scores_a"), as_scores(scores_b, "scores_b"), as_flags(labels)
     items = same_length(scores_a=a, scores_b=b, labels=flags)
     codes = np.arange(items) if clusters is None else as_codes(clusters, items)
-    _check(a, b, flags, codes, metrics, method)
+    _check(a, b, flags, codes, metrics, as_count(resamples, "resamples"), method)
     strata = cluster_types(flags, codes) if stratify else np.zeros(codes.max() + 1, dtype=np.intp)
     arms = [Sample(scores, flags, codes, threshold, specificity) for scores in (a, b)]
     return _paired_bootstrap(arms, strata, metrics, as_count(resamples, "resamples"), method, as_level(confidence_level), seed)
 
 
-def _check(a: Floats, b: Floats, flags: Bools, codes: Codes, metrics: Sequence[str], method: str) -> None:
+def _check(a: Floats, b: Floats, flags: Bools, codes: Codes, metrics: Sequence[str], resamples: int, method: str) -> None:
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
         raise InputError(f"unknown measure {unknown[0]!r}; choose of {', '.join(METRICS)}")
     if method not in METHODS:
         raise InputError(f"method: choose one of {', '.join(METHODS)}, not {method!r}")
+    if resamples < 2:
+        raise InputError(f"resamples: give at least 2, not {resamples}")
     if codes.max() == 0:
         raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
     if set(metrics) - {"accuracy", *NEED_PROBABILITIES} and (flags.all() or not flags.any()):

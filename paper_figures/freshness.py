@@ -11,6 +11,8 @@ from see_in_pairs import __version__
 from see_in_pairs.files import read_json, sha256
 from see_in_pairs.runs import git_commit
 
+OURS = ("paper_figures.", "theory.")
+
 
 @dataclass(frozen=True)
 class Freshness:
@@ -88,7 +90,7 @@ def _changed_config(manifest: Path, provenance: Provenance) -> list[str]:
 def _changed_code(provenance: Provenance) -> list[str]:
     """Compare the drawing modules; only modules of this package are ever imported, whatever a file names."""
     try:
-        modules = [importlib.import_module(name) for name in provenance.modules if name.startswith("paper_figures.")]
+        modules = [importlib.import_module(name) for name in provenance.modules if name.startswith(OURS)]
     except ImportError as error:
         return [f"the module that drew it is gone ({error.name})"]
     same = len(modules) == len(provenance.modules) and code_hash(modules) == provenance.code_sha256

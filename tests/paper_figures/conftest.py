@@ -59,7 +59,10 @@ def run_list() -> list[dict[str, object]]:
 
 def record_rows(run: dict[str, object], items: pd.DataFrame, logit: np.ndarray) -> pd.DataFrame:
     """Make the records of one run."""
-    shown = [[f"{item}-r1"] if run["arm"] == "pair" else [item] if run["arm"] == "duplicate" else [] for item in items["item_id"]]
+    relatives = [f"{item}-r1" for item in items["item_id"]]
+    relatives = relatives[7:] + relatives[:7] if run["strategy"] == "random" else relatives
+    queries = zip(items["item_id"], relatives, strict=True)
+    shown = [[relative] if run["arm"] == "pair" else [item] if run["arm"] == "duplicate" else [] for item, relative in queries]
     p = 1 / (1 + np.exp(-logit))
     return pd.DataFrame(
         {

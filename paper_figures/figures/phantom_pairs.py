@@ -1,0 +1,153 @@
+"""What a query and its references look like: a healthy and a diseased query, a relative, a stranger, and the differences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paper_figures.claims.registry import MAIN_RHO
+from paper_figures.figures._material import Material
+from paper_figures.style import INK, MUTED, ORANGE
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from empirical.cohorts import Cohort
+    from paper_figures.results import Results, Run
+
+TITLE = "A query beside a healthy relative and a healthy stranger"
+CLAIM = "C1, C2"
+REACH = 30.0
+"""Gray levels at which the colours of a difference end."""
+
+
+OUTLINED = (True, False, True, False, True, True)
+"""In which columns the lesion's outline is drawn: those that show the query."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    cohort: Cohort
+    matched: Run
+    random: Run
+
+
+def gather(results: Results, seed: int) -> Material:
+    """Choose the first healthy and the first diseased test item, with the references that the models were shown.
+
+    Parameters
+    ----------
+    results : Results
+        The output folder.
+    seed : int
+        Not used: nothing is drawn at random.
+
+    Returns
+    -------
+    Material
+        Rows ``label, item_id, strategy, rho, reference_id``.
+
+    Raises
+    ------
+    InputError
+        When the folder has no pair runs on a phantom.
+    """
+    import pandas as pd
+
+    source = _source(results)
+    positive = set(source.cohort.info.positive)
+    rows = []
+    for run in (source.matched, source.random):
+        table = results.records.of(run_id=run.run_id).table.sort_values("item_id")
+        for diseased in (False, True):
+            first = table[table["label"].isin(positive) == diseased].iloc[0]
+            rho = run.evaluated_rho if run is source.matched else 0.0
+            shown = {"label": first["label"], "item_id": first["item_id"], "strategy": run.strategy}
+            rows.append(shown | {"rho": rho, "reference_id": first["reference_ids"][0]})
+    data = pd.DataFrame(rows)
+    files = {source.cohort.image_path(item) for column in ("item_id", "reference_id") for item in data[column]}
+    caption = (
+        f"Phantom test items ({', '.join(data['item_id'].unique())}) beside the references that the models were shown: a relative "
+        "of the same family "
+        f"(correlation ρ = {MAIN_RHO:g} in every component of the variation) and a random stranger (ρ = 0). Differences run from "
+        f"−{REACH:.0f} to "
+        f"{REACH:.0f} gray levels. Outline: the lesion's mask (known to us, never to a model); last column: what the lesion adds. "
+        "The images are made by a model; they are not of patients."
+    )
+    return Material(data, caption, (*sorted(files), *results.records_sources))
+
+
+def _source(results: Results) -> _Source:
+    matched = results.find(arm="pair", own_arm=True, strategy="demographic", evaluated_rho=MAIN_RHO)
+    random = results.find(arm="pair", own_arm=True, strategy="random")
+    if matched is None or random is None:
+        raise InputError(f"{results.records_folder}: no pair runs with rho {MAIN_RHO} and random references; run 'see-in-pairs reproduce'")
+    return _Source(results.cohort(matched), matched, random)
+
+
+def draw(material: Material, results: Results) -> Figure:
+    """Draw it.
+
+    Parameters
+    ----------
+    material : Material
+        From `gather`.
+    results : Results
+        For the images.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two rows of six pictures.
+    """
+    from matplotlib.figure import Figure
+
+    cohort = _source(results).cohort
+    figure = Figure(figsize=(13.2, 5.3))
+    grid = figure.subplots(2, 6)
+    for axes, (label, rows) in zip(grid, material.data.groupby("label", sort=False), strict=True):
+        item, (relative, stranger) = rows["item_id"].iloc[0], list(rows["reference_id"])
+        mask = cohort.mask(item)
+        query, first, second = (_gray(cohort, name) for name in (item, relative, stranger))
+        lesion = _lesion(cohort.folder, mask) if mask is not None else np.zeros_like(query)
+        pictures = (query, first, query - first, second, query - second, lesion)
+        for place, picture, outlined in zip(axes, pictures, OUTLINED, strict=True):
+            _show(place, picture, mask if outlined else None)
+        axes[0].set_ylabel(f"{label} query", fontsize=15, fontweight="bold", color=INK)
+    rho = material.data["rho"].max()
+    heads = ("query", f"relative\nρ = {rho:g}", "query −\nrelative", "stranger\nρ = 0", "query −\nstranger", "what the\nlesion adds")
+    for axes, head in zip(grid[0], heads, strict=True):
+        axes.set_title(head, loc="center", fontsize=14, color=INK)
+    bar = figure.colorbar(grid[1, 4].images[0], ax=grid[:, 5], shrink=0.75, pad=0.06)
+    bar.set_label("difference, gray levels", fontsize=12, color=MUTED)
+    figure.suptitle(f"{TITLE}  [{CLAIM}]", x=0.01, ha="left", fontsize=16, fontweight="bold")
+    return figure
+
+
+def _gray(cohort: Cohort, item: str) -> NDArray[np.float64]:
+    return np.asarray(cohort.image(item).convert("L"), dtype=float)
+
+
+def _lesion(folder: Path, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Draw what was added to the image, at the middle of its mask."""
+    from empirical.cohorts.phantom import PhantomTruth
+
+    truth = PhantomTruth.load(folder / "truth.npz")
+    return truth.signal_at(np.argwhere(mask).mean(axis=0)).reshape(truth.shape)
+
+
+def _show(axes: Axes, picture: NDArray[np.float64], mask: NDArray[np.bool_] | None) -> None:
+    difference = picture.min() < 0 or picture.max() < REACH
+    limits = {"cmap": "RdBu_r", "vmin": -REACH, "vmax": REACH} if difference else {"cmap": "gray", "vmin": 0, "vmax": 255}
+    axes.imshow(picture, interpolation="nearest", **limits)  # type: ignore[arg-type]
+    if mask is not None:
+        axes.contour(mask, [0.5], colors=ORANGE, linewidths=1.8)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)

@@ -1,0 +1,148 @@
+"""The gain that theory predicts from the phantom's covariances, beside the gain that the models show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paper_figures.bridge import bridge_table, cohort_limits, paired_runs, scaled_gain
+from paper_figures.figures._material import Material
+from paper_figures.resampling import PatientBootstrap
+from paper_figures.style import BLUE, GREEN, INK, MUTED, RED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from paper_figures.results import Results
+
+TITLE = "Predicted and observed gain of a reference"
+CLAIM = "C1, C3"
+GRID = np.linspace(0, 0.97, 98)
+
+
+def gather(results: Results, seed: int) -> Material:
+    """Put predictions over rho beside the estimates of the bridge.
+
+    Parameters
+    ----------
+    results : Results
+        The output folder.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Material
+        Rows with ``kind`` ideal, scaled, log_ratio_ideal, log_ratio_difference (curves), observed, log_ratio (points), and
+        ``rho, value, low, high, run_id``.
+    """
+    import pandas as pd
+
+    bridge = bridge_table(results, seed)
+    points = [
+        bridge[["rho", "run_id"]].assign(kind=kind, value=bridge[kind], low=bridge[f"{kind}_low"], high=bridge[f"{kind}_high"])
+        for kind in ("observed", "log_ratio")
+    ]
+    caption = (
+        f"Left: gain in AUROC of the finetuned pair models over the single image ({bridge['patients'].iloc[0]} patients; bars: 95 "
+        "% intervals, bootstrap over "
+        "patients) against the correlation ρ of query and reference. Green: the ideal observer, from the phantom's true "
+        "covariances. Blue band: what "
+        "T1 predicts for a model that uses the pair as well as it uses the single image (its own d′ on the single image over √(1 "
+        "− ρ²), 95 % interval). "
+        "Right: the separation ratio log Γ = 2 log(d′_pair / d′_single), against −log(1 − ρ²) of the optimal comparison and −log "
+        "2(1 − ρ) of the plain difference. "
+        "A point below a curve: the model uses the reference less well than that."
+    )
+    return Material(
+        pd.concat([*_curves(results, seed), *points], ignore_index=True), caption, (*results.records_sources, *_truths(results))
+    )
+
+
+def _truths(results: Results) -> list[Path]:
+    return sorted({path for run in paired_runs(results)[1] if (path := results.truth_path(run))})
+
+
+def _curves(results: Results, seed: int) -> list[pd.DataFrame]:
+    import pandas as pd
+
+    single, pairs = paired_runs(results)
+    limits = cohort_limits(results, pairs[-1])
+    scores = results.scores(single)
+    separation = PatientBootstrap(scores, seed=seed).separation(scores)
+    low, high = np.quantile(separation[1:], [0.025, 0.975])
+    curves = {
+        "log_ratio_ideal": [-np.log1p(-(GRID**2))] * 3,
+        "log_ratio_difference": [-np.log(2 * (1 - GRID))] * 3,
+        "scaled": [np.array([float(scaled_gain(np.array([d]), rho)[0]) for rho in GRID]) for d in (separation[0], low, high)],
+    }
+    if limits is not None:
+        curves["ideal"] = [np.array([float(scaled_gain(np.array([limits.single]), rho)[0]) for rho in GRID])] * 3
+    return [
+        pd.DataFrame(
+            {"kind": kind, "rho": GRID, "value": value, "low": np.minimum(first, second), "high": np.maximum(first, second), "run_id": ""}
+        )
+        for kind, (value, first, second) in curves.items()
+    ]
+
+
+def draw(material: Material, results: Results) -> Figure:
+    """Draw it.
+
+    Parameters
+    ----------
+    material : Material
+        From `gather`.
+    results : Results
+        Not read.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13.2, 5.9))
+    left, right = figure.subplots(1, 2)
+    kinds = dict(tuple(material.data.groupby("kind")))
+    if "ideal" in kinds:
+        _curve(left, kinds["ideal"], GREEN, "ideal observer")
+    _curve(left, kinds["scaled"], BLUE, "same use of the pair as of the single image", band=True, dashed=True)
+    _points(left, kinds["observed"], "observed, 95 % interval")
+    left.set(xlabel="correlation ρ of query and reference", ylabel="gain in AUROC over the single image", xlim=(-0.03, 1))
+    _curve(right, kinds["log_ratio_ideal"], GREEN, "optimal comparison: 1/(1 − ρ²)")
+    _curve(right, kinds["log_ratio_difference"], RED, "plain difference: 1/2(1 − ρ)", dashed=True)
+    _points(right, kinds["log_ratio"], "observed, 95 % interval")
+    right.set(xlabel="correlation ρ of query and reference", ylabel="log separation ratio  log Γ", xlim=(-0.03, 1))
+    for axes in (left, right):
+        axes.axhline(0, color=MUTED, lw=1.2, ls=":")
+        axes.legend(loc="upper left")
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.18 * (high - low))  # room for the legend
+    figure.suptitle(f"{TITLE}  [{CLAIM}]", x=0.01, ha="left", fontsize=16, fontweight="bold")
+    return figure
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, colour: str, label: str, band: bool = False, dashed: bool = False) -> None:
+    axes.plot(rows["rho"], rows["value"], color=colour, label=label, ls="--" if dashed else "-", zorder=3)
+    if band:
+        axes.fill_between(rows["rho"], rows["low"], rows["high"], color=colour, alpha=0.18, lw=0, zorder=2)
+
+
+def _points(axes: Axes, rows: pd.DataFrame, label: str) -> None:
+    finite = rows[np.isfinite(rows["value"])]
+    errors = np.abs(np.vstack([finite["value"] - finite["low"], finite["high"] - finite["value"]]))
+    errors = np.where(np.isfinite(errors), errors, 1e3)  # an unbounded end leaves the plot
+    limits = axes.get_ylim()
+    bars: Any = {"fmt": "o", "ms": 9, "mec": "white", "capsize": 4, "elinewidth": 2, "zorder": 5}
+    axes.errorbar(finite["rho"], finite["value"], errors, color=INK, label=label, **bars)
+    low, high = (finite[end].where(np.isfinite(finite[end]), finite["value"]) for end in ("low", "high"))
+    axes.set_ylim(min(limits[0], 1.1 * low.min()), max(limits[1], 1.05 * high.max()))
+    for row in finite[finite["rho"] == 0].to_dict("records"):
+        axes.annotate("random", (0, row["value"]), (9, 12), textcoords="offset points", fontsize=12, color=MUTED)

@@ -1,0 +1,109 @@
+"""Error against rho for the three rules: closed forms as curves, raw simulation as points."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paper_figures.figures._material import Material
+from paper_figures.style import COLOURS, INK, RED, WIDE, note
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from paper_figures.results import Results
+
+TITLE = "Comparing helps when query and reference share what varies"
+CLAIM = "C1"
+D = 1.0
+RULES = {"single": "single image", "difference": "plain difference", "optimal": "optimal comparison"}
+SIMULATED_RHOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+REPLICATES = 10_000
+
+
+def gather(results: Results, seed: int) -> Material:
+    """Compute the curves, and simulate patients one by one for the points.
+
+    Parameters
+    ----------
+    results : Results
+        Not read: theory needs no data.
+    seed : int
+        Of the simulation.
+
+    Returns
+    -------
+    Material
+        Rows with ``kind`` curve or simulation, ``rule, rho, error, mcse``.
+    """
+    import pandas as pd
+
+    from theory.statements import statement
+    from theory.statements.t1_univariate_rules import error
+    from theory.verification import Point, simulate
+
+    quantity = statement("T1").quantity("error")
+    grid = np.linspace(0, 0.98, 197)
+    curves = [
+        pd.DataFrame({"kind": "curve", "rule": rule, "rho": grid, "error": np.broadcast_to(error(D, grid, rule), grid.shape), "mcse": 0.0})
+        for rule in RULES
+    ]
+    points: list[dict[str, Any]] = []
+    for rule in RULES:
+        for rho in SIMULATED_RHOS:
+            found = simulate(Point("T1", quantity, quantity.bind({"d": D, "rho": rho, "rule": rule})), seed, REPLICATES)
+            points.append({"kind": "simulation", "rule": rule, "rho": rho, "error": found.value, "mcse": found.mcse})
+    caption = (
+        f"Error rate at equal priors of three rules, effect d = {D:g} (T1). Curves: closed forms; the optimal comparison is "
+        f"X_q − ρX_r, the Bayes rule. Points: raw simulation, {REPLICATES:,} replicates each, bars ± 1.96 MCSE. "
+        "The plain difference is worse than the single image below ρ = 1/2; the optimal comparison never is, and gains nothing at ρ = 0."
+    )
+    return Material(pd.concat([*curves, pd.DataFrame(points)], ignore_index=True), caption)
+
+
+def draw(material: Material, results: Results) -> Figure:
+    """Draw it.
+
+    Parameters
+    ----------
+    material : Material
+        From `gather`.
+    results : Results
+        Not read.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=WIDE)
+    axes = figure.add_subplot()
+    for rule in RULES:
+        _rule(axes, material.data[material.data["rule"] == rule], rule)
+    axes.axvspan(-0.02, 0.5, color=RED, alpha=0.05, lw=0)
+    level = float(material.data.loc[material.data["rule"] == "single", "error"].iloc[0])
+    axes.plot([0.5], [level], "o", ms=13, mfc="none", mec=INK, mew=1.8, zorder=7)
+    words, line = "ρ = 1/2: the difference\novertakes the single image", {"arrowstyle": "-", "color": INK}
+    axes.annotate(words, (0.5, level), (0.53, level + 0.048), fontsize=13, arrowprops=line)
+    note(axes, 0.012, 0.012, "plain difference does harm", RED, fontsize=13)
+    axes.set(xlim=(-0.02, 1), ylim=(0, 0.4), xlabel="correlation ρ of query and reference, given the label", ylabel="error rate")
+    axes.set_title(f"{TITLE}  [{CLAIM}]")
+    axes.grid(axis="x", visible=False)
+    return figure
+
+
+LABEL_PLACES = {"single": (0.985, 0.329, "right"), "difference": (0.16, 0.376, "left"), "optimal": (0.60, 0.205, "right")}
+
+
+def _rule(axes: Axes, rows: pd.DataFrame, rule: str) -> None:
+    curve, points = (rows[rows["kind"] == kind] for kind in ("curve", "simulation"))
+    axes.plot(curve["rho"], curve["error"], color=COLOURS[rule], zorder=3)
+    bars: Any = {"fmt": "o", "ms": 5.5, "mec": "white", "capsize": 3, "elinewidth": 1.6, "zorder": 4}
+    axes.errorbar(points["rho"], points["error"], 1.96 * points["mcse"], color=COLOURS[rule], **bars)
+    x, y, side = LABEL_PLACES[rule]
+    note(axes, x, y, RULES[rule], COLOURS[rule], fontsize=15, fontweight="bold", ha=side)

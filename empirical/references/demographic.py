@@ -33,7 +33,7 @@ def choose_demographic(queries: pd.DataFrame, pool: pd.DataFrame, config: Refere
     Returns
     -------
     Assignment
-        m different references for each query, uniform among those who match; whoever needed relaxing is listed as unmatched, with what
+        With m different references for each query, uniform among those who match; whoever needed relaxing is listed as unmatched, with what
         was given up.
 
     Raises

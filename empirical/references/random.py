@@ -31,7 +31,7 @@ def choose_random(queries: pd.DataFrame, pool: pd.DataFrame, config: ReferenceCo
     Returns
     -------
     Assignment
-        m different references for each query, uniform among those of other patients and families.
+        With m different references for each query, uniform among those of other patients and families.
 
     Raises
     ------

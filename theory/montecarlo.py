@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, bdtrc, ndtri
+from scipy.special import bdtr, bdtrc, ndtri, stdtr
 
 from theory.checks import Floats
 
@@ -46,13 +46,20 @@ class Estimate:
         Returns
         -------
         float
-            The signed distance beyond the allowance, in MCSEs.
+            The signed distance beyond the allowance, in MCSEs; with few replicates, the normal score of Student's t.
         """
         gap = self.value - truth
         beyond = max(abs(gap) - allowance, 0.0)
         if beyond == 0:
             return 0.0
-        return float(np.copysign(beyond / self.mcse, gap)) if self.mcse > 0 else float(np.copysign(np.inf, gap))
+        if not self.mcse > 0:
+            return float(np.copysign(np.inf, gap))
+        return float(np.copysign(_normal_equivalent(beyond / self.mcse, self.replicates - 1), gap))
+
+
+def _normal_equivalent(t: float, freedom: int) -> float:
+    """Turn Student's t into the normal score with the same tail."""
+    return t if freedom >= ENOUGH_OUTCOMES else float(-ndtri(stdtr(freedom, -t)))
 
 
 @dataclass(frozen=True)
@@ -226,9 +233,11 @@ class RatioTally:
         Returns
         -------
         Estimate
-            The ratio of means and its standard error.
+            The ratio of means and its standard error; not a number while the denominators add up to 0.
         """
         above, below = np.concatenate(self.batches).T
+        if below.mean() == 0:
+            return Estimate(float("nan"), float("inf"), len(above))
         ratio = above.mean() / below.mean()
         residual = (above - ratio * below) / below.mean()
         return Estimate(float(ratio), float(residual.std(ddof=1) / np.sqrt(len(above))), len(above))

@@ -11,6 +11,8 @@ from theory.verification import Point, simulate
 SIGMA, CROSS = [[1, 0.3], [0.3, 1.5]], [[0.5, 0.1], [0.2, 0.6]]
 T1B = {"Sigma": SIGMA, "C": CROSS, "Sr": SIGMA, "delta": [1, 0.6]}
 TWO = {"d": 1, "rho": 0.4}
+SITE = {"delta": 2, "tau": 1}
+FAULT = {"d": 1.5, "rho": 0.8}
 
 # statement, quantity, parameters, printed closed form, its decimals
 TABLE = [
@@ -35,6 +37,45 @@ TABLE = [
     ("T2", "auc", {**TWO, "rho_rr": 0.4, "m": 4, "rule": "optimal"}, 0.79947, 5),
     ("T2", "auc", {**TWO, "rho_rr": 0.8, "m": 4, "rule": "meandiff"}, 0.75492, 5),
     ("T2", "auc", {**TWO, "rho_rr": 0.2, "m": 8, "rule": "optimal"}, 0.84969, 5),
+    ("T3", "scaled_var", {"n_per_group": 10, "rho": 0.6, "d": 0.5, "analysis": "ancova"}, 0.68, 5),
+    ("T3", "scaled_var", {"n_per_group": 10, "rho": 0.6, "d": 0.5, "analysis": "change"}, 0.8, 5),
+    ("T3", "power", {"n_per_group": 30, "rho": 0.7, "d": 0.5, "analysis": "change"}, 0.69093, 5),
+    ("T3", "power", {"n_per_group": 30, "rho": 0.7, "d": 0.5, "analysis": "ttest"}, 0.47790, 5),
+    ("T5", "error", {**SITE, "rule": "single"}, 0.23975, 5),
+    ("T5", "error", {**SITE, "rule": "same_diff", "m": 1}, 0.23975, 5),
+    ("T5", "error", {**SITE, "rule": "same_diff", "m": 4}, 0.18555, 5),
+    ("T5", "error", {**SITE, "rule": "same_shrink", "m": 4}, 0.18066, 5),
+    ("T5", "error", {**SITE, "rule": "cross_diff", "m": 4, "sites": "one"}, 0.28955, 5),
+    ("T5", "error", {**SITE, "rule": "cross_diff", "m": 4, "sites": "many"}, 0.26354, 5),
+    ("T5", "error", {**SITE, "rule": "single", "train": "one_site"}, 0.28185, 5),
+    ("T5", "fixed_shift_error", {"d": 2, "shift": 1.2}, 0.29658, 5),
+    ("T5", "pooled_auc", SITE, 0.8413, 4),
+    ("T5", "pooled_auc", {"delta": 2, "tau": 0}, 0.92135, 5),
+    ("T6", "error", {**FAULT, "w": 1, "fault": "diseased", "rate": 0.2}, 0.18251, 5),
+    ("T6", "error", {**FAULT, "w": 0.8, "fault": "diseased", "rate": 0.2}, 0.16191, 5),
+    ("T6", "auc", {**FAULT, "w": 1, "fault": "diseased", "rate": 0.2}, 0.88814, 5),
+    ("T6", "auc", {**FAULT, "w": 0.8, "fault": "diseased", "rate": 0.2}, 0.91578, 5),
+    ("T6", "error", {**FAULT, "w": 1, "fault": "swap", "rate": 0.1}, 0.16194, 5),
+    ("T6", "error", {**FAULT, "w": 0.8, "fault": "swap", "rate": 0.1}, 0.15034, 5),
+    ("T6", "auc", {**FAULT, "w": 1, "fault": "swap", "rate": 0.1}, 0.86259, 5),
+    ("T6", "auc", {**FAULT, "w": 0.8, "fault": "swap", "rate": 0.1}, 0.87317, 5),
+    ("T6", "m_refs_error", {"d": 1.5, "rho": 0.6, "m": 4, "rate": 0.2}, 0.18103, 5),
+    *(
+        ("T6", "break_even", {"d": 1.5, "rho": rho, "w": w, "fault": fault}, printed, 4)
+        for rho, w, fault, printed in [
+            (0.6, 1, "diseased", 0.1277),
+            (0.6, 0.6, "diseased", 0.4268),
+            (0.6, 1, "swap", 0.0650),
+            (0.6, 0.6, "swap", 0.1299),
+            (0.8, 1, "diseased", 0.3365),
+            (0.8, 0.8, "diseased", 0.4300),
+            (0.8, 1, "swap", 0.2467),
+            (0.8, 0.8, "swap", 0.2707),
+        ]
+    ),
+    ("T9", "mi_gain_nats", {"d": 1, "rho": 0.5}, 0.03203, 5),
+    ("T9", "mi_gain_nats", {"d": 1, "rho": 0.8}, 0.14863, 5),
+    ("T9", "fixed_error", {"d": 1, "rho": 0.8, "x_fixed": 0.7}, 0.30854, 5),
 ]
 
 rows = pytest.mark.parametrize(

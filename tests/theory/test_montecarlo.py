@@ -67,9 +67,20 @@ def test_rare_outcomes_are_judged_by_the_exact_tail():
 
 
 def test_stated_error_is_forgiven_first():
-    assert Estimate(0.51, 0.001, 10).z_against(0.5, allowance=0.02) == 0
-    assert Estimate(0.51, 0.001, 10).z_against(0.5, allowance=0.005) == pytest.approx(5)
-    assert Estimate(0.49, 0.001, 10).z_against(0.5, allowance=0.005) == pytest.approx(-5)
+    assert Estimate(0.51, 0.001, 10**6).z_against(0.5, allowance=0.02) == 0
+    assert Estimate(0.51, 0.001, 10**6).z_against(0.5, allowance=0.005) == pytest.approx(5)
+    assert Estimate(0.49, 0.001, 10**6).z_against(0.5, allowance=0.005) == pytest.approx(-5)
+
+
+def test_few_replicates_are_judged_by_student():
+    z = Estimate(5.0, 1.0, 4).z_against(0.0)
+    assert stats.norm.sf(z) == pytest.approx(stats.t(3).sf(5.0))
+
+
+def test_a_ratio_without_a_denominator_is_no_number():
+    tally = RatioTally()
+    tally.add(np.array([[0.0, 1.0], [1.0, -1.0]]))
+    assert np.isnan(tally.estimate().value)
 
 
 def test_bound_holds_the_family_wise_rate():

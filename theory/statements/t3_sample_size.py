@@ -1,0 +1,287 @@
+r"""T3: trials with the reference as a covariate; the variance of the effect and the power.
+
+Two groups of n patients, each with a reference that does not depend on the group. Variance of the estimated effect in units of
+:math:`2\sigma^2/n`, with N = 2 n:
+
+======== ===========================================
+analysis scaled variance
+======== ===========================================
+ttest    1
+change   2 (1 - rho)
+ancova   (1 - rho^2) (N - 3) / (N - 4)
+======== ===========================================
+
+All exact under normality; the factor 1 - rho^2 is that of Borm, Fransen and Lemmens (2007). Power of the first two is that of the
+noncentral t with N - 2 degrees of freedom, two-sided at level .05.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr, stdtrit
+
+from see_in_pairs.errors import InputError
+from theory.checks import Floats, correlation, finite, whole
+from theory.montecarlo import MeanTally
+from theory.quadrature import legendre
+from theory.statements.base import QUADRATURE, Params, Quantity, Statement
+from theory.statements.parameters import choice, grid, number
+from theory.statements.t1_univariate_rules import draw_pairs, symbolic_variance
+
+if TYPE_CHECKING:
+    import sympy as sp
+
+ANALYSES = ("ttest", "change", "ancova")
+LEVEL = 0.05
+
+
+def scaled_var(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: str) -> Floats:
+    r"""Compute the variance of the estimated effect.
+
+    Parameters
+    ----------
+    n_per_group : array_like
+        Patients per group, 3 or more.
+    rho : array_like
+        Correlation of query and reference within a group.
+    d : array_like
+        True effect in standard deviations; the variance does not depend on it.
+    analysis : {'ttest', 'change', 'ancova'}
+        The analysis.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\mathrm{Var}(\hat\delta)\, n / (2\sigma^2)`.
+
+    Raises
+    ------
+    InputError
+        When N = 2 n is 4 or less, or the analysis is unknown.
+
+    Examples
+    --------
+    >>> float(scaled_var(10, 0.6, 0.5, "ancova"))
+    0.68
+    """
+    total, rho, d = 2 * whole(n_per_group, "n_per_group", 3), correlation(rho), finite(d, "d")
+    if analysis not in ANALYSES:
+        raise InputError(f"analysis = {analysis!r}: must be one of {', '.join(ANALYSES)}")
+    factor = {"ttest": np.ones_like(rho), "change": 2 * (1 - rho), "ancova": (1 - rho) * (1 + rho) * (total - 3) / (total - 4)}[analysis]
+    return np.asarray(factor + 0.0 * (total + d), dtype=np.float64)
+
+
+def power(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: str) -> Floats:
+    r"""Compute the power of the two-sided test of no effect at level .05.
+
+    Parameters
+    ----------
+    n_per_group : array_like
+        Patients per group, 3 or more.
+    rho : array_like
+        Correlation of query and reference within a group.
+    d : array_like
+        True effect in standard deviations.
+    analysis : {'ttest', 'change'}
+        The analysis.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`P(|t_{2n-2}(\mathrm{ncp})| > t_{.975})` with
+        :math:`\mathrm{ncp} = d \sqrt{n / (2 \times \text{scaled variance})}`.
+
+    Raises
+    ------
+    InputError
+        When the analysis has no exact power here.
+
+    Examples
+    --------
+    >>> float(power(30, 0.7, 0.5, "change"))
+    0.69093
+    """
+    if analysis == "ancova":
+        raise InputError("analysis = 'ancova': its exact power is no noncentral t; take ttest or change")
+    variance, n, d = scaled_var(n_per_group, rho, d, analysis), whole(n_per_group, "n_per_group", 3), finite(d, "d")
+    freedom, centre = 2 * n - 2, d * np.sqrt(n / (2 * variance))
+    critical = stdtrit(freedom, 1 - LEVEL / 2)
+    deviation, weights = _estimated_deviation(freedom)
+    bound = critical[..., None] * deviation
+    return (weights * (ndtr(centre[..., None] - bound) + ndtr(-centre[..., None] - bound))).sum(axis=-1)
+
+
+def _estimated_deviation(freedom: Floats) -> tuple[Floats, Floats]:
+    """Make a rule for expectations over the estimated standard deviation, sqrt(chi^2 / freedom); the noncentral t is a mixture over it."""
+    x, w = legendre(200)
+    degrees = freedom[..., None]
+    spread = 12 / np.sqrt(2 * degrees)
+    low = np.maximum(0.0, 1 - spread)
+    s = low + (1 + spread - low) * x
+    log_density = (degrees - 1) * np.log(s) - degrees * np.square(s) / 2
+    weights = w * np.exp(log_density - log_density.max(axis=-1, keepdims=True))
+    return s, weights / weights.sum(axis=-1, keepdims=True)
+
+
+@functools.cache
+def symbolic_ancova_inflation() -> tuple[sp.Expr, sp.Symbol]:
+    r"""Derive what estimating the slope costs: the variance given the references is that with a known slope times 1 + F.
+
+    Returns
+    -------
+    inflation : sympy.Expr
+        The expectation of :math:`1 + \chi^2_1/\chi^2_{N-2}`, by integrating over both.
+    N : sympy.Symbol
+        Number of patients.
+    """
+    import sympy as sp
+
+    total, x, k = sp.Symbol("N", positive=True), sp.Symbol("x", positive=True), sp.Symbol("k", positive=True)
+    density = x ** (k / 2 - 1) * sp.exp(-x / 2) / (2 ** (k / 2) * sp.gamma(k / 2))
+    mean = sp.gammasimp(sp.integrate(x * density, (x, 0, sp.oo), conds="none"))
+    inverse = sp.gammasimp(sp.integrate(density / x, (x, 0, sp.oo), conds="none"))
+    return sp.simplify(1 + mean.subs(k, 1) * inverse.subs(k, total - 2)), total
+
+
+def _symbolic_scaled_var(n_per_group: int, rho: float, d: float, analysis: str) -> float:
+    import sympy as sp
+
+    from theory import symbols
+
+    v, correlated, w = symbolic_variance()
+    best = sp.solve(sp.diff(v, w), w)[0]
+    inflation, total = symbolic_ancova_inflation()
+    expression = {"ttest": v.subs(w, 0), "change": v.subs(w, 1), "ancova": v.subs(w, best) * inflation}[analysis]
+    return symbols.evaluate(expression, {correlated: rho, total: 2 * n_per_group})
+
+
+def _symbolic_power(n_per_group: int, rho: float, d: float, analysis: str) -> float:
+    """Sum the series of the noncentral t distribution in incomplete beta functions (Johnson, Kotz and Balakrishnan 1995, 31.15)."""
+    import mpmath as mp  # type: ignore[import-untyped]
+
+    k, half = 2 * n_per_group - 2, mp.mpf(1) / 2
+    centre = mp.mpf(d) * mp.sqrt(mp.mpf(n_per_group) / (2 * _symbolic_scaled_var(n_per_group, rho, d, analysis)))
+
+    def above(t: mp.mpf) -> mp.mpf:
+        return mp.betainc(mp.mpf(k) / 2, half, 0, k / (k + t * t), regularized=True) / 2
+
+    critical = mp.findroot(lambda t: above(t) - mp.mpf(LEVEL) / 2, 2.0)
+    x, weight = critical**2 / (k + critical**2), mp.exp(-(centre**2) / 2)
+    inside, j = mp.mpf(0), 0
+    while j < centre**2 or weight > 1e-20:  # P(|T| <= t): a Poisson mixture over the numerator's chi-squared
+        inside += weight * mp.betainc(j + half, mp.mpf(k) / 2, 0, x, regularized=True)
+        j, weight = j + 1, weight * centre**2 / 2 / (j + 1)
+    return float(1 - inside)
+
+
+# Raw simulation: whole trials, fitted one by one.
+
+
+def _trials(params: Params, replicates: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Draw trials; queries and references, shape (trials, group, patient)."""
+    n = int(params["n_per_group"])
+    pairs = draw_pairs(replicates * 2 * n, params["rho"], rng).reshape(replicates, 2, n, 2)
+    query, reference = pairs[..., 0], pairs[..., 1]
+    query[:, 1] += params["d"]
+    return query, reference
+
+
+def _effects(params: Params, query: Floats, reference: Floats) -> Floats:
+    """Fit each trial; the estimated effects."""
+    if params["analysis"] == "change":
+        return np.diff((query - reference).mean(axis=2))[:, 0]
+    effect = np.diff(query.mean(axis=2))[:, 0]
+    if params["analysis"] == "ttest":
+        return effect
+    within_query, within_reference = (x - x.mean(axis=2, keepdims=True) for x in (query, reference))
+    slope = (within_query * within_reference).sum(axis=(1, 2)) / np.square(within_reference).sum(axis=(1, 2))
+    return effect - slope * np.diff(reference.mean(axis=2))[:, 0]
+
+
+def _simulate_scaled_var(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    estimated = _effects(params, *_trials(params, replicates, rng))
+    return np.square(estimated - params["d"]) * params["n_per_group"] / 2
+
+
+def _simulate_power(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    query, reference = _trials(params, replicates, rng)
+    outcome, n = query - reference if params["analysis"] == "change" else query, params["n_per_group"]
+    standard_error = np.sqrt(outcome.var(axis=2, ddof=1).mean(axis=1) * 2 / n)
+    return np.abs(_effects(params, query, reference)) / standard_error > stdtrit(2 * n - 2, 1 - LEVEL / 2)
+
+
+# Fast sampling: an effect depends on the trial through a normal and two sums of squares.
+
+
+def _fast_scaled_var(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    n, rho, squares = params["n_per_group"], params["rho"], np.square(rng.standard_normal(replicates))
+    if params["analysis"] != "ancova":
+        return squares * (1 if params["analysis"] == "ttest" else 2 * (1 - rho))
+    return squares * (1 - rho**2) * (1 + rng.chisquare(1, replicates) / rng.chisquare(2 * n - 2, replicates))
+
+
+def _fast_power(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    freedom = 2 * params["n_per_group"] - 2
+    variance = 1 if params["analysis"] == "ttest" else 2 * (1 - params["rho"])
+    effect = rng.standard_normal(replicates) + params["d"] * np.sqrt(params["n_per_group"] / (2 * variance))
+    return np.abs(effect) / np.sqrt(rng.chisquare(freedom, replicates) / freedom) > stdtrit(freedom, 1 - LEVEL / 2)
+
+
+def _parameters(analyses: tuple[str, ...]) -> tuple:
+    return (
+        number("n_per_group", "patients per group, 3 or more"),
+        number("rho", "correlation of query and reference within a group"),
+        number("d", "true effect in standard deviations"),
+        choice("analysis", "the analysis", analyses),
+    )
+
+
+def _draws(params: Params) -> int:
+    return 6 * int(params["n_per_group"])
+
+
+_SCALED = (
+    *grid(n_per_group=[10], rho=[0.6], d=[0.5], analysis=ANALYSES),
+    *grid(n_per_group=[4], rho=[-0.5, 0.9], d=[0.0], analysis=["ancova"]),
+)
+_POWER = (
+    *grid(n_per_group=[30], rho=[0.7], d=[0.5], analysis=ANALYSES[:2]),
+    *grid(n_per_group=[3], rho=[0.95, -0.5], d=[0.5], analysis=["change"]),
+    *grid(n_per_group=[8], rho=[0.0], d=[0.0, 2.0], analysis=["ttest"]),
+)
+
+STATEMENT = Statement(
+    "T3",
+    "Sample size for an effect",
+    "Trials: the covariate multiplies the variance by 1 - rho^2 (ANCOVA) or 2 (1 - rho) (change score).",
+    (
+        Quantity(
+            "scaled_var",
+            "variance of the estimated effect in units of 2 sigma^2 / n",
+            _parameters(ANALYSES),
+            scaled_var,
+            _symbolic_scaled_var,
+            _simulate_scaled_var,
+            _SCALED,
+            tally=MeanTally,
+            fast=_fast_scaled_var,
+            draws=_draws,
+        ),
+        Quantity(
+            "power",
+            "power of the two-sided t test at level .05",
+            _parameters(ANALYSES[:2]),
+            power,
+            _symbolic_power,
+            _simulate_power,
+            _POWER,
+            fast=_fast_power,
+            draws=_draws,
+            symbolic_tolerance=QUADRATURE,
+        ),
+    ),
+)

@@ -1,0 +1,46 @@
+"""The report: one HTML page with everything inside it, made from what is in an output folder.
+
+``content`` gathers what is said, ``sentences`` derives words from numbers, ``format`` writes numbers, ``page.html.j2`` and ``page.css`` are
+how it looks.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paper_figures.results import Results
+
+__all__ = ["render_report"]
+
+
+def render_report(results: Results) -> str:
+    """Render the report.
+
+    Parameters
+    ----------
+    results : Results
+        An output folder with claims and figures in it.
+
+    Returns
+    -------
+    str
+        HTML; styles and pictures are inside, nothing is fetched.
+
+    Raises
+    ------
+    InputError
+        When claims or figures have not been made yet, or a file cannot be read.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from paper_figures.report import format as formats
+    from paper_figures.report.content import gather
+
+    environment = Environment(
+        loader=PackageLoader("paper_figures", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": formats.number, "interval": formats.interval, "p_value": formats.p_value, "percent": formats.percent}
+    style = (resources.files("paper_figures") / "report" / "page.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(style=style, **gather(results))

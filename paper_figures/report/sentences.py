@@ -1,0 +1,163 @@
+"""Sentences that follow the numbers: nothing here is said that the output folder does not bear out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from paper_figures.claims.evidence import off_the_shelf_is_random
+from paper_figures.figures.auroc_by_arm import GROUPS
+from paper_figures.style import short, with_interval
+
+if TYPE_CHECKING:
+    from paper_figures.results import Results
+
+Row = dict[str, Any]
+
+
+def headline(arms: list[Row], main_rho: float) -> list[str]:
+    """Say in a few sentences what came out.
+
+    Parameters
+    ----------
+    arms : list of dict
+        The rows of the table of arms.
+    main_rho : float
+        Of the arm named in advance.
+
+    Returns
+    -------
+    list of str
+        One sentence each.
+    """
+    own = [row for row in arms if row["group"] == GROUPS[1]]
+    single = next((row for row in own if row["arm"] == "single"), None)
+    matched = next((row for row in own if row["arm"] == "pair" and row["strategy"] != "random" and row["rho"] in (main_rho, None)), None)
+    random = next((row for row in own if row["arm"] == "pair" and row["strategy"] == "random"), None)
+    sentences = []
+    if matched is not None:
+        sentences.append(_against_chance(matched))
+    if matched is not None and single is not None and matched["gain"] is not None:
+        sentences.append(f"The single image reached {_auroc(single)}: {_gain(matched, 'the reference')}{_ideal(matched)}.")
+    if random is not None and random["gain"] is not None:
+        sentences.append(f"With a random stranger as the reference, {_gain(random, 'it')}{_ideal(random)}.")
+    return sentences
+
+
+def _against_chance(row: Row) -> str:
+    verdict = "better than chance" if row["low"] > 0.5 else "worse than chance" if row["high"] < 0.5 else "not distinguishable from chance"
+    rho = "" if row["rho"] is None else f" (ρ = {row['rho']:g}, the arm named in advance)"
+    return (
+        f"Finetuned on pairs with a matched healthy reference{rho}, the model reached AUROC {_auroc(row)} on held-out patients, {verdict}."
+    )
+
+
+def _gain(row: Row, what: str) -> str:
+    interval = with_interval(row["gain"], row["gain_low"], row["gain_high"])
+    if row["gain_low"] > 0:
+        return f"{what} added {interval}"
+    if row["gain_high"] < 0:
+        return f"{what} cost accuracy, a difference of {interval}"
+    return f"the difference from the single image, {interval}, is not distinguishable from 0"
+
+
+def _ideal(row: Row) -> str:
+    return "" if row["ideal_gain"] is None else f" (an ideal observer gains {short(row['ideal_gain'])})"
+
+
+def _auroc(row: Row) -> str:
+    return with_interval(row["auroc"], row["low"], row["high"])
+
+
+def tested_on(results: Results, arms: list[Row], theory: Row) -> str:
+    """Say on what the claims were tested.
+
+    Parameters
+    ----------
+    results : Results
+        The output folder.
+    arms : list of dict
+        The rows of the table of arms.
+    theory : dict
+        From `content.theory_summary`.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    first = arms[0]
+    trained = sorted({row["n_train"] for row in arms if row["n_train"]})
+    numbers = " or ".join(f"{n:,}" for n in trained) or "no"
+    infos = {results.cohort(run).info.modality for run in results.runs if run.cohort}
+    images = " and ".join(sorted(infos)) or "images"
+    models = sorted({run.model for run in results.runs if run.off_the_shelf and run.model}) or ["one model"]
+    return (
+        f"{theory['rows']} checks of closed forms against raw simulation ({theory['agree']} agree); {len(arms)} runs of the "
+        "vision-language model "
+        f"'{', '.join(models)}' on the same {first['items']:,} test items ({images}; {first['patients']:,} patients, "
+        f"{first['positives']:,} items with the finding), finetuned on {numbers} training queries."
+    )
+
+
+def limits(results: Results, arms: list[Row], claims: list[Row]) -> list[str]:
+    """Say what the results do not show.
+
+    Parameters
+    ----------
+    results : Results
+        The output folder.
+    arms : list of dict
+        The rows of the table of arms.
+    claims : list of dict
+        The content of ``claims.json``.
+
+    Returns
+    -------
+    list of str
+        One limit each.
+    """
+    found = [
+        "Only the abstracts of the paper under test and public summaries were available. Every prompt, setting, criterion and "
+        "theorem here is "
+        "our own or independently sourced; no number is attributed to the paper."
+    ]
+    found += _limits_of_images(results)
+    found += _limits_of_training(results)
+    failed = sum(row["failed"] for row in arms)
+    found.append(f"Items without a score: {failed}." + (" They count as wrong in every rank and denominator." if failed else ""))
+    untested = sum(verdict["verdict"] == "not tested" for claim in claims for verdict in claim["verdicts"].values())
+    found.append(
+        f"Of {4 * len(claims)} combinations of claim and source of evidence, {untested} were not tested; the ledger says why for each."
+    )
+    return found
+
+
+def _limits_of_images(results: Results) -> list[str]:
+    kinds = {results.cohort(run).info.kind for run in results.runs if run.cohort}
+    if kinds != {"phantom"}:
+        return []
+    return [
+        "The images are phantoms, made by a stated Gaussian model so that truth is known. They say what comparison can do under "
+        "that model, not what "
+        "it does for patients."
+    ]
+
+
+def _limits_of_training(results: Results) -> list[str]:
+    found = []
+    trained = [run.run_id for run in results.runs if not run.off_the_shelf]
+    seeds = results.records.table.loc[lambda table: table["run_id"].isin(trained), "train_seed"].nunique()
+    if seeds == 1:
+        found.append(
+            "Each arm was finetuned once (one training seed). The intervals are over patients, for these trained models; how much "
+            "another training "
+            "run would differ, they do not cover."
+        )
+    elif seeds > 1:
+        found.append(f"Each arm was finetuned with {seeds} training seeds.")
+    if any(run.off_the_shelf and off_the_shelf_is_random(run) for run in results.runs):
+        found.append(
+            "The bundled model has random weights before finetuning. Off the shelf it can only be at chance, so nothing here "
+            "bears on zero-shot use."
+        )
+    return found

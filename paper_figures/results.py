@@ -46,7 +46,7 @@ class Run:
     cohort, model : str
         Folders, relative to the output folder.
     n_train : int
-        Queries the model was finetuned on.
+        Patients the model was finetuned on (those of a warm-up not counted).
     """
 
     run_id: str

@@ -112,7 +112,7 @@ def gain_of_gains(evidence: Evidence) -> Finding | str:
     pair, single, off_pair, off_single = (bootstrap.auroc(item) for item in scores)
     after, before = (bootstrap.estimate(gain, "AUROC", "the gain") for gain in (pair - single, off_pair - off_single))
     found = bootstrap.estimate((pair - single) - (off_pair - off_single), "AUROC", "the difference of the gains")
-    context = f"gain {_shown(after)} after finetuning on {scores[0].run.n_train} queries, {_shown(before)} off the shelf"
+    context = f"gain {_shown(after)} after finetuning on {scores[0].run.n_train} patients, {_shown(before)} off the shelf"
     if off_the_shelf_is_random(scores[2].run):
         context += "; off the shelf the bundled model has random weights and can gain nothing, so this compares with chance only"
     return Finding(found, context)

@@ -57,13 +57,13 @@ def theory_verdict(rows: pd.DataFrame) -> Verdict:
     Returns
     -------
     Verdict
-        The estimate is v(w*) at the checked rho nearest to that of the arm named in advance; its interval is the raw simulation's.
+        The estimate is v(w*) at the largest checked rho up to that of the arm named in advance; its interval is the raw simulation's.
     """
     used, points = rows[rows["statement"].isin(STATEMENTS)], comparable_points(rows)
     if not points:
         return not_tested(NO_ROWS)
     agree = int(used["agrees"].sum())
-    shown = min(points, key=lambda point: (abs(point.rho - MAIN_RHO), point.d))
+    shown = max(points, key=lambda point: (point.rho if point.rho <= MAIN_RHO else -1.0, -point.d))
     variance, simulated, mcse = shown.variance(shown.optimal["closed_form"]), shown.optimal["simulated"], shown.optimal["mcse"]
     low, high = (shown.variance(simulated - sign * 1.96 * mcse) for sign in (1, -1))
     numbers: dict[str, Any] = {

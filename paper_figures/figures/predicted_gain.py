@@ -9,7 +9,7 @@ import numpy as np
 from paper_figures.bridge import bridge_table, cohort_limits, paired_runs, scaled_gain
 from paper_figures.figures._material import Material
 from paper_figures.resampling import PatientBootstrap
-from paper_figures.style import BLUE, GREEN, INK, MUTED, RED
+from paper_figures.style import BLUE, GREEN, INK, MUTED, RED, note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,6 +137,9 @@ def _curve(axes: Axes, rows: pd.DataFrame, colour: str, label: str, band: bool =
 
 def _points(axes: Axes, rows: pd.DataFrame, label: str) -> None:
     finite = rows[np.isfinite(rows["value"])]
+    if finite.empty:
+        note(axes, 0.5, 0.5, "not defined: an arm does not\nseparate the classes", ha="center", transform=axes.transAxes)
+        return
     errors = np.abs(np.vstack([finite["value"] - finite["low"], finite["high"] - finite["value"]]))
     errors = np.where(np.isfinite(errors), errors, 1e3)  # an unbounded end leaves the plot
     limits = axes.get_ylim()

@@ -58,7 +58,7 @@ def gather(results: Results, seed: int) -> Material:
             points.append({"kind": "simulation", "rule": rule, "rho": rho, "error": found.value, "mcse": found.mcse})
     caption = (
         f"Error rate at equal priors of three rules, effect d = {D:g} (T1). Curves: closed forms; the optimal comparison is "
-        f"X_q − ρX_r, the Bayes rule. Points: raw simulation, {REPLICATES:,} replicates each, bars ± 1.96 MCSE. "
+        f"query − ρ × reference, the Bayes rule. Points: raw simulation, {REPLICATES:,} replicates each, bars ± 1.96 MCSE. "
         "The plain difference is worse than the single image below ρ = 1/2; the optimal comparison never is, and gains nothing at ρ = 0."
     )
     return Material(pd.concat([*curves, pd.DataFrame(points)], ignore_index=True), caption)

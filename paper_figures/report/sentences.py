@@ -9,6 +9,7 @@ from paper_figures.figures.auroc_by_arm import GROUPS
 from paper_figures.style import short, with_interval
 
 if TYPE_CHECKING:
+    from empirical.cohorts import Cohort, CohortInfo
     from paper_figures.results import Results
 
 Row = dict[str, Any]
@@ -37,7 +38,7 @@ def headline(arms: list[Row], main_rho: float) -> list[str]:
     if matched is not None:
         sentences.append(_against_chance(matched))
     if matched is not None and single is not None and matched["gain"] is not None:
-        sentences.append(f"The single image reached {_auroc(single)}: {_gain(matched, 'the reference')}{_ideal(matched)}.")
+        sentences.append(f"The single image reached AUROC {_auroc(single)}: {_gain(matched, 'the reference')}{_ideal(matched)}.")
     if random is not None and random["gain"] is not None:
         sentences.append(f"With a random stranger as the reference, {_gain(random, 'it')}{_ideal(random)}.")
     return sentences
@@ -52,16 +53,16 @@ def _against_chance(row: Row) -> str:
 
 
 def _gain(row: Row, what: str) -> str:
-    interval = with_interval(row["gain"], row["gain_low"], row["gain_high"])
+    interval = with_interval(row["gain"], row["gain_low"], row["gain_high"], digits=3)
     if row["gain_low"] > 0:
-        return f"{what} added {interval}"
+        return f"{what} raised the AUROC by {interval}"
     if row["gain_high"] < 0:
-        return f"{what} cost accuracy, a difference of {interval}"
+        return f"{what} lowered the AUROC, a difference of {interval}"
     return f"the difference from the single image, {interval}, is not distinguishable from 0"
 
 
 def _ideal(row: Row) -> str:
-    return "" if row["ideal_gain"] is None else f" (an ideal observer gains {short(row['ideal_gain'])})"
+    return "" if row["ideal_gain"] is None else f" (an ideal observer gains {short(row['ideal_gain'], 3)})"
 
 
 def _auroc(row: Row) -> str:
@@ -86,17 +87,20 @@ def tested_on(results: Results, arms: list[Row], theory: Row) -> str:
         A sentence.
     """
     first = arms[0]
-    trained = sorted({row["n_train"] for row in arms if row["n_train"]})
-    numbers = " or ".join(f"{n:,}" for n in trained) or "no"
-    infos = {results.cohort(run).info.modality for run in results.runs if run.cohort}
+    numbers = " or ".join(f"{n:,}" for n in sorted({row["n_train"] for row in arms if row["group"] != GROUPS[0]})) or "no"
+    infos = {_kind_of_image(results.cohort(run).info) for run in results.runs if run.cohort}
     images = " and ".join(sorted(infos)) or "images"
     models = sorted({run.model for run in results.runs if run.off_the_shelf and run.model}) or ["one model"]
     return (
         f"{theory['rows']} checks of closed forms against raw simulation ({theory['agree']} agree); {len(arms)} runs of the "
         "vision-language model "
         f"'{', '.join(models)}' on the same {first['items']:,} test items ({images}; {first['patients']:,} patients, "
-        f"{first['positives']:,} items with the finding), finetuned on {numbers} training queries."
+        f"{first['positives']:,} items with the finding), finetuned on {numbers} training patients."
     )
+
+
+def _kind_of_image(info: CohortInfo) -> str:
+    return f"phantom {info.modality}" if info.kind == "phantom" else info.modality
 
 
 def limits(results: Results, arms: list[Row], claims: list[Row]) -> list[str]:
@@ -143,6 +147,15 @@ def _limits_of_images(results: Results) -> list[str]:
     ]
 
 
+def _easier(cohort: Cohort) -> int:
+    """Count training patients whose lesion has more contrast than those of the test items."""
+    table = cohort.table
+    if "contrast" not in table.columns:
+        return 0
+    usual = table.loc[table["split"] == "test", "contrast"].max()
+    return int(table.loc[(table["split"] == "train") & (table["contrast"] > usual), "patient_id"].nunique())
+
+
 def _limits_of_training(results: Results) -> list[str]:
     found = []
     trained = [run.run_id for run in results.runs if not run.off_the_shelf]
@@ -155,6 +168,13 @@ def _limits_of_training(results: Results) -> list[str]:
         )
     elif seeds > 1:
         found.append(f"Each arm was finetuned with {seeds} training seeds.")
+    easier = max((_easier(results.cohort(run)) for run in results.runs if run.cohort), default=0)
+    if easier:
+        found.append(
+            f"Training began with {easier:,} patients whose lesions are plainer than those of the test, which are not counted as "
+            "training patients: a "
+            "model of random weights learns from them where to look. So 'with little data' (C3) is not what was tested."
+        )
     if any(run.off_the_shelf and off_the_shelf_is_random(run) for run in results.runs):
         found.append(
             "The bundled model has random weights before finetuning. Off the shelf it can only be at chance, so nothing here "

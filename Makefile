@@ -2,7 +2,8 @@
 # The tests:      make test
 # Both make .venv with exactly the versions of constraints.txt when there is none. Needs Python >= 3.11 (with venv), git and make.
 
-PYTHON ?= python3
+# The first of these that is new enough makes .venv; name your own as in: make test PYTHON=/path/to/python3.12
+PYTHON ?= python3 python3.13 python3.12 python3.11 python
 OUT    ?= out/reproduce
 JOBS   ?= logical
 
@@ -64,13 +65,13 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(VENV)/.created
 	@touch $(VENV)/.base $@
 
 $(VENV)/.created:
-	@for candidate in $(PYTHON) python3.13 python3.12 python3.11 python; do \
+	@for candidate in $(PYTHON); do \
 	  if $$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    $$candidate -m venv $(VENV) && touch $@ && exit 0; \
 	    echo "make: $$candidate could not make $(VENV): install Python's venv module (on Debian and Ubuntu the package python3-venv)" >&2; exit 2; \
 	  fi; \
 	done; \
-	echo "make: no Python 3.11 or newer found (tried $(PYTHON), python3.13, python3.12, python3.11, python): install one, or name it, as in: make $(or $(MAKECMDGOALS),reproduce) PYTHON=/path/to/python3.12" >&2; exit 2
+	echo "make: no Python 3.11 or newer found (tried: $(PYTHON)): install one, or name it, as in: make $(or $(MAKECMDGOALS),reproduce) PYTHON=/path/to/python3.12" >&2; exit 2
 
 clean:
 	rm -rf out build docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .benchmarks .hypothesis

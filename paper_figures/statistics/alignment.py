@@ -70,9 +70,7 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = ()) -> Aligned:
         clusters = left["item_id"]
     several = left["train_seed"].nunique() > 1
     if several:
-        warnings.append(
-            f"{left['train_seed'].nunique()} training seeds: an item counts once per seed; only 'procedure' allows for it"
-        )
+        warnings.append(f"{left['train_seed'].nunique()} training seeds: an item counts once per seed; only 'procedure' allows for it")
     inputs |= {"clusters": None if clusters is None else clusters.astype(str).to_numpy()}
     inputs |= {"training_seeds": left["train_seed"].to_numpy() if several else None}
     inputs["second_clusters"] = _second(left, right, second, bool(cluster), inputs["clusters"], warnings)

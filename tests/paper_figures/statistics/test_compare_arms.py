@@ -1,0 +1,219 @@
+"""The whole comparison: stable JSON keys, the contracts of the statistics page, invariances."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from paper_figures.statistics import Comparison, clustered_difference, compare_arms, delong, mcnemar, sign_flip, two_way
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import to_json
+
+KEYS = {
+    "": "items clusters arms accuracy clustered_accuracy auroc two_way equivalence procedure bootstrap permutation warnings",
+    "accuracy": "a b difference n10 n01 intervals mcnemar",
+    "accuracy.intervals": "tango newcombe wald bonett_price",
+    "accuracy.mcnemar": "exact mid_p asymptotic corrected",
+    "clustered_accuracy": "obuchowski yang durkalski difference design_effect",
+    "clustered_accuracy.obuchowski": "statistic p",
+    "clustered_accuracy.difference": "estimate se df interval p",
+    "auroc": "a b difference delong clustered_delong",
+    "auroc.delong": "z p interval",
+    "auroc.clustered_delong": "z p interval",
+    "two_way": "estimate se df interval p",
+    "equivalence": "margin p",
+    "bootstrap.auroc": "difference interval method resamples seed",
+    "permutation": "p resamples exact",
+}
+
+
+def data(seed: int = 0, patients: int = 50, images: int = 3) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    clusters = np.repeat(np.arange(patients), images)
+    labels = np.repeat(rng.random(patients) < 0.5, images)
+    noise = rng.normal(size=(2, len(clusters)))
+    scores = 1 / (1 + np.exp(-(noise + np.array([[1.4], [0.4]]) * (2 * labels - 1))))
+    return {"scores_a": scores[0], "scores_b": scores[1], "labels": labels, "clusters": clusters}
+
+
+def content(comparison: Comparison) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(to_json(comparison.to_dict()))
+    return result
+
+
+@pytest.mark.parametrize("path", KEYS)
+def test_stable_keys_of_the_json(path: str) -> None:
+    inputs = data()
+    references = np.random.default_rng(1).integers(0, 30, size=len(inputs["labels"]))
+    block = content(compare_arms(**inputs, second_clusters=references, margin=0.1, resamples=100))
+    for key in filter(None, path.split(".")):
+        block = block[key]
+    assert set(KEYS[path].split()) <= set(block)
+
+
+def test_the_numbers_are_those_of_the_single_tests() -> None:
+    inputs = data()
+    right = [(inputs[name] >= 0.5) == inputs["labels"] for name in ("scores_a", "scores_b")]
+    references = np.random.default_rng(1).integers(0, 30, size=len(inputs["labels"]))
+    result = compare_arms(**inputs, second_clusters=references, resamples=100)
+    n10, n01 = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    assert result.accuracy.mcnemar == mcnemar(n10, n01)
+    assert result.clustered_accuracy is not None
+    assert result.clustered_accuracy.difference.se == pytest.approx(clustered_difference(*right, inputs["clusters"]).se)
+    assert result.two_way is not None
+    assert result.two_way.se == pytest.approx(two_way(*right, inputs["clusters"], references).se)
+    assert result.auroc is not None
+    assert result.auroc.delong is not None
+    assert result.auroc.delong.p == pytest.approx(delong([inputs["scores_a"], inputs["scores_b"]], inputs["labels"]).difference().p)
+    assert result.permutation.p == sign_flip(right[0].astype(int) - right[1], inputs["clusters"]).p
+
+
+def test_identical_arms() -> None:
+    inputs = data()
+    result = content(compare_arms(**(inputs | {"scores_b": inputs["scores_a"]}), resamples=100))
+    assert result["accuracy"]["mcnemar"] == {"exact": 1, "mid_p": 1, "asymptotic": 1, "corrected": 1}
+    assert result["permutation"]["p"] == 1
+    blocks = [result["clustered_accuracy"]["difference"], result["auroc"]["delong"], result["auroc"]["clustered_delong"]]
+    assert all(block["p"] == 1 for block in blocks)
+    intervals = [*result["accuracy"]["intervals"].values(), *(one["interval"] for one in (*blocks, *result["bootstrap"].values()))]
+    assert all(low <= 0 <= high for low, high in intervals)
+    assert all(one["difference"] == 0 for one in (result["accuracy"], result["auroc"], *result["bootstrap"].values()))
+
+
+def test_swapping_arms_flips_signs_and_keeps_p() -> None:
+    inputs = data()
+    swapped = inputs | {"scores_a": inputs["scores_b"], "scores_b": inputs["scores_a"]}
+    one, other = compare_arms(**inputs, resamples=100).to_frame(), compare_arms(**swapped, resamples=100).to_frame()
+    for left, right in (("p", "p"), ("a", "b")):
+        assert other[right].to_numpy() == pytest.approx(one[left].to_numpy(), nan_ok=True)
+    for left, right in (("difference", "difference"), ("low", "high")):
+        assert other[right].to_numpy() == pytest.approx(-one[left].to_numpy(), nan_ok=True)
+
+
+@pytest.mark.parametrize("clustered", [True, False])
+def test_permuting_rows_changes_nothing_at_all(clustered: bool) -> None:
+    inputs = data()
+    inputs |= {} if clustered else {"clusters": None}
+    order = np.random.default_rng(2).permutation(len(inputs["labels"]))
+    shuffled = {name: values if values is None else values[order] for name, values in inputs.items()}
+    assert compare_arms(**shuffled, resamples=100).to_dict() == compare_arms(**inputs, resamples=100).to_dict()
+
+
+def test_monotone_transforms_change_nothing_rank_based() -> None:
+    inputs = data()
+    logits = {name: np.log(inputs[name] / (1 - inputs[name])) for name in ("scores_a", "scores_b")}
+    one, other = compare_arms(**inputs, resamples=100), compare_arms(**(inputs | logits), threshold=0.0, resamples=100)
+    assert other.auroc == one.auroc
+    assert other.accuracy == one.accuracy
+    for name in ("auroc", "average_precision", "sensitivity"):
+        assert other.bootstrap[name] == one.bootstrap[name]
+    assert "brier" not in other.bootstrap
+    assert any("outside [0, 1]" in text for text in other.warnings)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_leaves_the_rest(label: int) -> None:
+    inputs = data()
+    result = content(compare_arms(**(inputs | {"labels": np.full(150, label)}), resamples=100))
+    assert result["auroc"] is None
+    assert "one class only" in result["reasons"]["auroc"]
+    assert set(result["bootstrap"]) == {"accuracy", "brier", "calibration_error"}
+    assert result["clustered_accuracy"]["difference"]["p"] is not None
+
+
+def test_one_cluster_leaves_the_rest() -> None:
+    inputs = data()
+    result = content(compare_arms(**(inputs | {"clusters": ["p"] * 150}), resamples=100))
+    assert result["clustered_accuracy"] is None
+    assert result["auroc"]["clustered_delong"] is None
+    assert result["auroc"]["delong"]["p"] < 1
+    assert {"clustered_accuracy", "auroc.clustered_delong", "bootstrap"} <= set(result["reasons"])
+    assert result["permutation"]["p"] == 1
+
+
+def test_right_and_wrong_only() -> None:
+    inputs = data()
+    right = [(inputs[name] >= 0.5) == inputs["labels"] for name in ("scores_a", "scores_b")]
+    result = compare_arms(right[0].astype(int), right[1], None, clusters=inputs["clusters"], resamples=100)
+    full = compare_arms(**inputs, resamples=100)
+    assert result.auroc is None
+    assert (result.accuracy, result.clustered_accuracy) == (full.accuracy, full.clustered_accuracy)
+    assert set(result.bootstrap) == {"accuracy"}
+
+
+def test_perfect_separation_and_infinite_scores_stay_finite() -> None:
+    labels = np.arange(40) % 2 == 0
+    perfect = np.where(labels, np.inf, -np.inf)
+    result = content(compare_arms(perfect, np.zeros(40), labels, clusters=np.arange(40) // 2, resamples=100))
+    assert result["auroc"]["a"] == 1
+    for name in ("delong", "clustered_delong"):
+        assert all(end is not None for end in result["auroc"][name]["interval"])
+        assert 0 < result["auroc"][name]["p"] < 1
+    assert all(end is not None for end in result["auroc"]["a_interval"])
+
+
+def test_a_single_item_is_no_crash() -> None:
+    result = compare_arms([0.9], [0.1], [1])
+    assert result.clustered_accuracy is None
+    assert result.accuracy.mcnemar.exact == 1
+
+
+def test_ignored_clusters_and_missing_clusters_are_said() -> None:
+    inputs = data()
+    assert any("ignore" in text for text in compare_arms(**inputs, resamples=100).warnings)
+    assert any("no clusters" in text for text in compare_arms(**(inputs | {"clusters": None}), resamples=100).warnings)
+
+
+@pytest.mark.parametrize(
+    ("patients", "images", "extra", "test"),
+    [
+        (50, 3, {}, "cluster-robust t (49 df)"),
+        (50, 1, {}, "McNemar mid-p, Tango interval"),
+        (6, 20, {}, "exact sign-flip over clusters, interval by t (5 df)"),
+        (50, 3, {"second_clusters": np.arange(150) % 20}, "two-way cluster-robust t (19 df)"),
+        (50, 3, {"training_seeds": np.arange(150) % 3}, "seeds crossed with clusters, t (2 df)"),
+    ],
+)
+def test_the_recommended_test_follows_the_design(patients: int, images: int, extra: dict[str, Any], test: str) -> None:
+    result = compare_arms(**data(patients=patients, images=images), **extra, resamples=100)
+    assert result.recommended["accuracy"].test == test
+
+
+def test_equivalence_uses_the_clusters() -> None:
+    inputs = data(patients=200)
+    result = compare_arms(**(inputs | {"scores_b": inputs["scores_a"] * 0.999}), margin=0.05, resamples=100)
+    assert result.equivalence is not None
+    assert result.equivalence.p < 0.05
+    assert compare_arms(**inputs, margin=0.05, resamples=100).equivalence.p > 0.5  # type: ignore[union-attr]
+
+
+def test_reproducible_from_its_seed() -> None:
+    inputs = data()
+    assert compare_arms(**inputs, resamples=100, seed=3).to_dict() == compare_arms(**inputs, resamples=100, seed=3).to_dict()
+    other = compare_arms(**inputs, resamples=100, seed=4)
+    assert other.bootstrap["auroc"].interval != compare_arms(**inputs, resamples=100, seed=3).bootstrap["auroc"].interval
+    assert all(math.isfinite(one.interval_mcse[0]) for one in other.bootstrap.values())
+
+
+def test_repr_is_the_table_and_frame_marks_the_recommended_rows() -> None:
+    result = compare_arms(**data(), arms=("pair", "single"), resamples=100)
+    assert "A = pair, B = single" in repr(result)
+    assert "because items of a cluster are correlated" in repr(result)
+    frame = result.to_frame()
+    assert frame.loc[frame["recommended"], "measure"].tolist() == ["accuracy", "auroc"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scores_a": [np.nan] * 150}, "NaN"), ({"scores_a": []}, "no items"), ({"labels": [0, 1]}, "not the same items"),
+        ({"clusters": [1]}, "one per item"), ({"margin": 2.0}, "margin"), ({"confidence_level": 95}, "confidence_level"),
+        ({"second_clusters": [1, 2]}, "not the same items"), ({"method": "t"}, "method"), ({"labels": ["a"] * 150}, "not numbers"),
+        ({"clusters": [None] * 150}, "have none"),
+    ],
+)  # fmt: skip
+def test_malformed_input(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        compare_arms(**(data() | change), **({} if "resamples" in change else {"resamples": 100}))

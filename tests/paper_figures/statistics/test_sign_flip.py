@@ -1,0 +1,78 @@
+"""The sign-flip test against full enumeration, scipy's permutation test, and its own lower bound."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from paper_figures.statistics import mcnemar, sign_flip
+from see_in_pairs.errors import InputError
+
+
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
+def test_full_enumeration(sums: list[int]) -> None:
+    result = sign_flip(sums, np.arange(len(sums)))
+    patterns = [abs(np.dot(signs, sums)) for signs in product((1, -1), repeat=len(sums))]
+    assert result.p == pytest.approx(np.mean(np.array(patterns) >= abs(sum(sums))))
+    assert result.exact
+    assert result.resamples == 2 ** sum(value != 0 for value in sums)
+
+
+def test_unclustered_accuracy_is_exact_mcnemar() -> None:
+    assert sign_flip([1] * 2 + [-1] * 9 + [0] * 30).p == pytest.approx(mcnemar(2, 9).exact)
+    many = sign_flip([1] * 121 + [-1] * 59, resamples=200_000, seed=1)
+    assert not many.exact
+    assert abs(many.p - mcnemar(121, 59).exact) < 5 * 1e-5
+
+
+def test_many_clusters_against_scipy() -> None:
+    rng = np.random.default_rng(0)
+    sums = rng.normal(0.15, 1, size=60)
+    ours = sign_flip(sums, resamples=20_000, seed=2)
+    theirs = stats.permutation_test((sums,), np.sum, permutation_type="samples", n_resamples=20_000, rng=np.random.default_rng(1))
+    assert abs(ours.p - theirs.pvalue) < 5 * np.sqrt(2) * ours.mcse
+
+
+def test_never_below_one_over_b_plus_one() -> None:
+    result = sign_flip(np.ones(500), resamples=999)
+    assert result.p == 1 / 1000
+    assert result.mcse > 0
+
+
+def test_five_clusters_cannot_go_below_two_in_thirty_two() -> None:
+    assert sign_flip([3, 1, 4, 1, 5]).p == 2 / 32
+
+
+def test_a_million_items_in_a_moment() -> None:
+    rng = np.random.default_rng(3)
+    differences = rng.choice([-1, 0, 1], size=10**6, p=[0.1, 0.8, 0.1])
+    assert 0 < sign_flip(differences, resamples=999).p <= 1
+
+
+def test_swapping_arms_and_permuting_rows() -> None:
+    rng = np.random.default_rng(4)
+    differences, clusters = rng.choice([-1, 0, 1], size=200), rng.integers(0, 60, size=200)
+    order = rng.permutation(200)
+    one = sign_flip(differences, clusters, seed=1)
+    assert sign_flip(-differences, clusters, seed=1).p == one.p
+    assert sign_flip(differences[order], clusters[order], seed=1).p == one.p
+
+
+def test_no_difference_gives_one() -> None:
+    assert sign_flip([0, 0, 0]).p == 1
+    assert sign_flip([1, -1, 2, -2], list("aabb")).p == 1
+
+
+def test_size_under_the_null() -> None:
+    """Exact over 8 clusters: the share of p <= .05 over 400 null data sets is at most .05 + 4 MCSE."""
+    rng = np.random.default_rng(5)
+    p = np.array([sign_flip(rng.normal(size=8)).p for _ in range(400)])
+    assert (p <= 0.05).mean() < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 400)
+
+
+def test_infinite_differences_are_refused() -> None:
+    with pytest.raises(InputError):
+        sign_flip([np.inf, 1.0])

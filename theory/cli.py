@@ -143,6 +143,8 @@ def value(
     number = chosen.quantity(quantity)
     params = number.bind(parse_settings(settings or []))
     result = float(number.closed_form(**params))
+    if number.caveat(params):
+        say(f"note: {number.caveat(params)}")
     if json is None:
         print(result)
     else:

@@ -70,7 +70,7 @@ class Outcome:
         float
             In MCSEs, beyond the stated error of the closed form.
         """
-        return self.simulated.z_against(self.closed_form, self.point.quantity.stated_error(self.closed_form))
+        return self.simulated.z_against(self.closed_form, self.point.quantity.stated_error(self.point.params, self.closed_form))
 
     def agrees(self, bound: float) -> bool:
         """Tell whether all three values agree.

@@ -23,6 +23,14 @@ def _one_draw(params: Params) -> int:
     return 4
 
 
+def _exact(params: Params) -> float:
+    return 0.0
+
+
+def _everywhere(params: Params) -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A number that a statement gives.
@@ -51,8 +59,12 @@ class Quantity:
         Random numbers per replicate, to size the batches.
     symbolic_tolerance : float
         Largest allowed distance of symbolic and closed form (relative to values above 1).
-    allowance, relative_allowance : float
-        Stated error of the closed form where it is a limit or first order; 0 where it is exact.
+    allowance : callable
+        Takes the parameters, returns the stated error of the closed form where it is a limit or first order; 0 where it is exact.
+    relative_allowance : float
+        The same as a share of the value.
+    caveat : callable
+        Takes the parameters, returns a line where the stated error is not known to hold there, else nothing.
     mcse : float
         Standard error at which the simulation stops.
     """
@@ -68,8 +80,9 @@ class Quantity:
     fast: Simulation | None = None
     draws: Callable[[Params], int] = _one_draw
     symbolic_tolerance: float = ELEMENTARY
-    allowance: float = 0.0
+    allowance: Callable[[Params], float] = _exact
     relative_allowance: float = 0.0
+    caveat: Callable[[Params], str] = _everywhere
     mcse: float = 5e-4
 
     def bind(self, values: Mapping[str, Any]) -> Params:
@@ -123,11 +136,13 @@ class Quantity:
         """
         return float(self.closed_form(**self.bind(values)))
 
-    def stated_error(self, closed: float) -> float:
+    def stated_error(self, params: Params, closed: float) -> float:
         """Tell the stated error of the closed form.
 
         Parameters
         ----------
+        params : dict
+            Where.
         closed : float
             Its value.
 
@@ -136,7 +151,7 @@ class Quantity:
         float
             0 for an exact statement.
         """
-        return self.allowance + self.relative_allowance * abs(closed)
+        return self.allowance(params) + self.relative_allowance * abs(closed)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,357 @@
+r"""T4: learning from few cases; which representation of query and reference to train on.
+
+Plug-in linear discriminant, n training cases per class, p features, Mahalanobis distance :math:`\Delta`, equal priors. Every
+feature has the same correlation :math:`\rho` between query and reference; features are independent.
+
+================== ======== ============================
+representation     features squared distance
+================== ======== ============================
+single             p        :math:`\Delta^2`
+difference         p        :math:`\Delta^2/(2(1-\rho))`
+concat             2 p      :math:`\Delta^2/(1-\rho^2)`
+residual_known_rho p        :math:`\Delta^2/(1-\rho^2)`
+================== ======== ============================
+
+``error`` is exact (T4.3, T4.4). ``raudys_error`` is the form to reason with,
+
+.. math:: \Phi\!\Big(-\frac\Delta2\Big/\sqrt{\big(1+\tfrac{2p}{n\Delta^2}\big)T}\Big), \qquad T=1 \text{ or } \tfrac{2n}{2n-p},
+
+(Raudys and Young 2004), with the stated errors of `raudys_bound`. `crossover` tells where concatenation overtakes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr
+
+from see_in_pairs.errors import InputError
+from theory.checks import Floats, correlation, positive, require, whole
+from theory.montecarlo import MeanTally
+from theory.statements.base import QUADRATURE, Params, Quantity, Statement
+from theory.statements.parameters import choice, grid, number
+from theory.training import class_error, class_error_series, pooled_error, pooled_error_product, train_and_score
+
+if TYPE_CHECKING:
+    import sympy as sp
+
+REPRESENTATIONS = ("single", "difference", "concat", "residual_known_rho")
+COVARIANCES = ("known", "pooled")
+
+
+def representation(p: int, Delta2: ArrayLike, rho: ArrayLike, rep: str) -> tuple[int, Floats]:
+    """Tell what a representation makes of the features.
+
+    Parameters
+    ----------
+    p : int
+        Features of the single image.
+    Delta2 : array_like
+        Squared Mahalanobis distance of the single image.
+    rho : array_like
+        Correlation of query and reference, feature by feature.
+    rep : {'single', 'difference', 'concat', 'residual_known_rho'}
+        The representation.
+
+    Returns
+    -------
+    features : int
+        How many there are.
+    distance2 : ndarray of float64
+        Squared Mahalanobis distance.
+
+    Raises
+    ------
+    InputError
+        When the representation is unknown or a parameter impossible.
+    """
+    count, distance2, rho = int(whole(p, "p", 1)), positive(Delta2, "Delta2"), correlation(rho)
+    if rep not in REPRESENTATIONS:
+        raise InputError(f"rep = {rep!r}: must be one of {', '.join(REPRESENTATIONS)}")
+    gain = {"single": 1.0 + 0 * rho, "difference": 1 / (2 * (1 - rho))}.get(rep, 1 / ((1 - rho) * (1 + rho)))
+    return (2 * count if rep == "concat" else count), distance2 * gain
+
+
+def _checked(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> tuple[int, int, float]:
+    """Features, cases per class and distance, after refusing what cannot be trained."""
+    features, distance2 = representation(p, Delta2, rho, rep)
+    n = int(whole(n_per_class, "n_per_class", 1))
+    if cov not in COVARIANCES:
+        raise InputError(f"cov = {cov!r}: must be one of {', '.join(COVARIANCES)}")
+    require(
+        cov == "known" or features < 2 * n - 2,
+        f"p, n_per_class: a pooled covariance of {features} features needs p < 2 n - 2 (rep = {rep!r})",
+    )
+    return features, n, float(np.sqrt(distance2))
+
+
+def error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
+    r"""Compute the expected error of the trained rule, exactly.
+
+    Parameters
+    ----------
+    p : int
+        Features of the single image.
+    n_per_class : int
+        Training cases per class.
+    Delta2 : float
+        Squared Mahalanobis distance of the single image.
+    rho : float
+        Correlation of query and reference, feature by feature.
+    rep : {'single', 'difference', 'concat', 'residual_known_rho'}
+        The representation.
+    cov : {'known', 'pooled'}
+        Whether the covariance is known or estimated.
+
+    Returns
+    -------
+    float
+        The error of T4.3 or T4.4, by quadrature.
+
+    Raises
+    ------
+    InputError
+        When a parameter is impossible, or there are too few cases to estimate the covariance.
+
+    Examples
+    --------
+    >>> error(10, 20, 2.0, 0.6, "concat", "known")
+    0.24729
+    """
+    features, n, distance = _checked(p, n_per_class, Delta2, rho, rep, cov)
+    return class_error(features, n, n, distance, 1) if cov == "known" else pooled_error(features, n, distance)
+
+
+def raudys_error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
+    """Approximate the expected error of the trained rule by Raudys' form.
+
+    Parameters
+    ----------
+    p, n_per_class, Delta2, rho, rep, cov : object
+        As for `error`.
+
+    Returns
+    -------
+    float
+        The value of T4.1 or T4.2.
+
+    Examples
+    --------
+    >>> raudys_error(10, 20, 2.0, 0.6, "concat", "known")
+    0.24504
+    """
+    features, n, distance = _checked(p, n_per_class, Delta2, rho, rep, cov)
+    cost = (1 + 2 * features / (n * distance**2)) * (1 if cov == "known" else 2 * n / (2 * n - features))
+    return float(ndtr(-distance / 2 / np.sqrt(cost)))
+
+
+def raudys_bound(params: Params) -> float:
+    """Tell the stated error of Raudys' form (the table under T4; found on a grid of p, n and the distance).
+
+    Parameters
+    ----------
+    params : dict
+        As for `error`.
+
+    Returns
+    -------
+    float
+        Largest distance from the exact error; infinite where nothing is stated.
+    """
+    n, steps = (
+        params["n_per_class"],
+        {"known": [(100, 0.0019), (20, 0.0036), (10, 0.0068), (5, 0.0131)], "pooled": [(40, 0.0042), (20, 0.0055), (5, 0.0064)]},
+    )
+    return next((bound for least, bound in steps[params["cov"]] if n >= least), float("inf"))
+
+
+def raudys_caveat(params: Params) -> str:
+    """Say where the stated error of Raudys' form is not known to hold.
+
+    Parameters
+    ----------
+    params : dict
+        As for `error`.
+
+    Returns
+    -------
+    str
+        A line, or nothing inside the range.
+    """
+    features, distance2 = representation(params["p"], params["Delta2"], params["rho"], params["rep"])
+    n, most = params["n_per_class"], 200 if params["cov"] == "known" else 50
+    inside = n >= 5 and 2 <= features <= most and 0.75 <= np.sqrt(distance2) <= 3 and (params["cov"] == "known" or features < 2 * n - 5)
+    return (
+        ""
+        if inside
+        else f"checked for n >= 5, 2 to {most} features, distances .75 to 3 (pooled: p < 2 n - 5); here its error is not stated"
+    )
+
+
+def crossover(p: int, Delta2: float, rho: float, against: str) -> float:
+    r"""Tell from how many cases per class on concatenation beats another representation (Raudys' form, covariance known).
+
+    Parameters
+    ----------
+    p : int
+        Features of the single image.
+    Delta2 : float
+        Squared Mahalanobis distance of the single image.
+    rho : float
+        Correlation of query and reference.
+    against : {'single', 'difference'}
+        The other representation.
+
+    Returns
+    -------
+    float
+        The sample size; 0 where concatenation wins at every n, infinite where it never does.
+
+    Notes
+    -----
+    With :math:`\kappa = 1/(1-\rho^2)` and c the gain of the other, :math:`n_\times=\frac{2p(2c^2-\kappa^2)}{\Delta^2c\kappa(\kappa-c)}`.
+
+    Examples
+    --------
+    >>> crossover(10, 2.0, 0.3, "single")
+    72.91
+    """
+    if against not in ("single", "difference"):
+        raise InputError(f"against = {against!r}: must be one of single, difference")
+    features, base = representation(p, Delta2, rho, "single")
+    other, both = (float(representation(p, 1.0, rho, rep)[1]) for rep in (against, "concat"))
+    if both <= other:
+        return float("inf")
+    return max(0.0, float(2 * features * (2 * other**2 - both**2) / (base * other * both * (both - other))))
+
+
+def symbolic_distance(rep: str) -> tuple[sp.Expr, sp.Symbol]:
+    """Derive the gain in squared distance of a representation from the covariance of query and reference.
+
+    Parameters
+    ----------
+    rep : {'single', 'difference', 'concat', 'residual_known_rho'}
+        The representation.
+
+    Returns
+    -------
+    gain : sympy.Expr
+        Squared distance relative to the single image.
+    rho : sympy.Symbol
+        The correlation.
+    """
+    import sympy as sp
+
+    rho = sp.Symbol("rho", real=True)
+    model, shift = sp.Matrix([[1, rho], [rho, 1]]), sp.Matrix([1, 0])
+    sees = {
+        "single": sp.Matrix([[1, 0]]),
+        "difference": sp.Matrix([[1, -1]]),
+        "concat": sp.eye(2),
+        "residual_known_rho": sp.Matrix([[1, -rho]]),
+    }[rep]
+    return sp.simplify(((sees * shift).T * (sees * model * sees.T).inv() * (sees * shift))[0]), rho
+
+
+def _symbolic_representation(p: int, Delta2: float, rho: float, rep: str) -> tuple[int, float]:
+    from theory import symbols
+
+    gain, symbol = symbolic_distance(rep)
+    return (2 * p if rep == "concat" else p), float(np.sqrt(Delta2 * symbols.evaluate(gain, {symbol: rho})))
+
+
+def _symbolic_error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
+    features, distance = _symbolic_representation(p, Delta2, rho, rep)
+    if cov == "known":
+        return class_error_series(features, n_per_class, n_per_class, distance, 0)
+    return pooled_error_product(features, n_per_class, distance)
+
+
+def _symbolic_raudys(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
+    """Expand the squared length of the learned difference by its mean, and the pooled covariance by its loss of freedom."""
+    import sympy as sp
+
+    from theory import symbols
+
+    features, _ = _symbolic_representation(p, Delta2, rho, rep)
+    gain, symbol = symbolic_distance(rep)
+    distance2 = symbols.exact(Delta2) * gain.subs(symbol, symbols.exact(rho))
+    length2 = distance2 + sp.Rational(2, n_per_class) * features
+    loss = sp.Rational(2 * n_per_class, 2 * n_per_class - features) if cov == "pooled" else sp.Integer(1)
+    return symbols.evaluate(symbols.normal_cdf(-distance2 / (2 * sp.sqrt(length2 * loss))))
+
+
+def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw whole training sets of queries and references, represent, train, and diagnose fresh cases."""
+    p, rho, n = int(params["p"]), params["rho"], int(params["n_per_class"])
+    one, none = np.eye(p), np.zeros((p, p))
+    sees = {
+        "single": np.hstack([one, none]),
+        "difference": np.hstack([one, -one]),
+        "concat": np.eye(2 * p),
+        "residual_known_rho": np.hstack([one, -rho * one]),
+    }[params["rep"]]
+    model = np.block([[one, rho * one], [rho * one, one]])
+    shift = np.concatenate([np.full(p, np.sqrt(params["Delta2"] / p)), np.zeros(p)])
+    return train_and_score(sees @ shift, sees @ model @ sees.T, (n, n), params["cov"], replicates, rng)
+
+
+_PARAMETERS = (
+    number("p", "features of the single image"),
+    number("n_per_class", "training cases per class"),
+    number("Delta2", "squared Mahalanobis distance of the single image"),
+    number("rho", "correlation of query and reference, feature by feature"),
+    choice("rep", "what is trained on", REPRESENTATIONS),
+    choice("cov", "whether the covariance is known or estimated", COVARIANCES),
+)
+_TABLE: dict[str, list[float]] = {"p": [10], "n_per_class": [20], "Delta2": [2.0], "rho": [0.6]}
+
+
+def _draws(params: Params) -> int:
+    return 2 * int(params["p"]) * (2 * int(params["n_per_class"]) + 40)
+
+
+_KNOWN = (
+    *grid(**_TABLE, rep=REPRESENTATIONS, cov=["known"]),
+    *grid(p=[1], n_per_class=[2], Delta2=[1.0], rho=[-0.5], rep=["concat"], cov=["known"]),
+    *grid(p=[40], n_per_class=[6], Delta2=[2.0], rho=[0.9], rep=["difference"], cov=["known"]),
+)
+_POOLED = (
+    *grid(**_TABLE, rep=["single", "difference", "concat"], cov=["pooled"]),
+    *grid(p=[2], n_per_class=[30], Delta2=[4.0], rho=[0.0], rep=["single"], cov=["pooled"]),
+    *grid(p=[1], n_per_class=[8], Delta2=[1.0], rho=[0.3], rep=["single"], cov=["pooled"]),
+)
+STATEMENT = Statement(
+    "T4",
+    "Learning curves",
+    "A built-in difference is the best learnable representation only for rho > 1/2 and few cases; concatenation pays for its features.",
+    (
+        Quantity(
+            "error",
+            "expected error of the trained rule, covariance known or pooled",
+            _PARAMETERS,
+            error,
+            _symbolic_error,
+            _simulate,
+            _KNOWN + _POOLED,
+            symbolic_tolerance=QUADRATURE,
+            tally=MeanTally,
+            draws=_draws,
+        ),
+        Quantity(
+            "raudys_error",
+            "Raudys' approximation of it",
+            _PARAMETERS,
+            raudys_error,
+            _symbolic_raudys,
+            _simulate,
+            (_KNOWN[0], _KNOWN[2], *_POOLED[:1]),
+            allowance=raudys_bound,
+            caveat=raudys_caveat,
+            tally=MeanTally,
+            draws=_draws,
+        ),
+    ),
+)

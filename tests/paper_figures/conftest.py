@@ -11,6 +11,9 @@ import pytest
 
 from empirical.cohorts.phantom import PhantomConfig, make_phantom
 from empirical.records import Records, write_records
+from paper_figures.outputs import write_claims, write_figures
+from paper_figures.results import Results
+from paper_figures.statistics import compare_arms
 from see_in_pairs.files import write_json, write_parquet
 from theory.verification import verify
 
@@ -91,6 +94,32 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_parquet(out / "theory" / "verify.parquet", verify(["T1", "T2"], replicates=20_000, seed=1))
     write_json(out / "manifest.json", {"config_hash": "0123456789abcdef", "seed": 0, "command_line": ["see-in-pairs", "reproduce"]})
     return out
+
+
+@pytest.fixture(scope="session")
+def complete(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with tests, claims and figures in it, made once."""
+    folder = tmp_path_factory.mktemp("complete") / "out"
+    shutil.copytree(finished, folder)
+    write_json(folder / "tests" / "comparisons.json", [comparison(folder, name, "single") for name in ("pair-0.90", "pair-random")])
+    write_claims(folder)
+    write_figures(folder, quiet=True)
+    return folder
+
+
+def comparison(folder: Path, first: str, second: str) -> dict[str, object]:
+    """Compare two runs as ``reproduce`` does."""
+    results = Results(folder)
+    a, b = results.aligned([run for name in (first, second) if (run := results.find(run_id=name))])
+    found = compare_arms(1 / (1 + np.exp(-a.logit)), 1 / (1 + np.exp(-b.logit)), a.positive, a.patients, resamples=199)
+    return {
+        "name": f"{first} against {second}",
+        "run_a": first,
+        "run_b": second,
+        "rho": 0.9,
+        "family": "primary",
+        "result": found.to_dict(),
+    }
 
 
 @pytest.fixture

@@ -1,0 +1,140 @@
+"""The bridge: the short cut against the dense matrices, predictions against known truth, and what is undefined said so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from empirical.cohorts.phantom import LesionConfig, PhantomConfig, PhantomTruth, Shares
+from empirical.cohorts.phantom.model import build_model
+from paper_figures.bridge import bridge_table, cohort_limits, log_separation_ratio, observer_limits, scaled_gain
+from paper_figures.resampling import PatientBootstrap
+from paper_figures.results import Results, Run, Scores
+from see_in_pairs.errors import InputError
+from theory import PairedModel
+from theory.observers import hotelling
+
+D = 0.95  # separation of the simulated observers of the fixture, and the phantom's detectability
+
+
+def phantom(**settings: object) -> PhantomTruth:
+    """A small phantom, so that dense matrices take no time."""
+    return build_model(PhantomConfig(size=32, lesion=LesionConfig(width=2.0), **settings))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
+def test_short_cut_is_exact(rho: float) -> None:
+    truth = phantom(rho=rho)
+    dense, limits = hotelling(truth.signal, truth.covariance(), truth.cross_covariance()), observer_limits(truth)
+    for rule in ("single", "difference", "joint"):
+        assert getattr(limits, rule) == pytest.approx(getattr(dense, rule), rel=1e-8)
+        assert limits.auc(rule) == pytest.approx(dense.auc(rule), rel=1e-8)
+    assert limits.single == pytest.approx(D, rel=1e-6)  # the amplitude was chosen for this
+
+
+def test_unequal_shares_go_through_the_dense_matrices() -> None:
+    truth = phantom(shares=Shares(demographic=0.9, site=0.9, field=0.2, noise=0.0))
+    limits, dense = observer_limits(truth), hotelling(truth.signal, truth.covariance(), truth.cross_covariance())
+    assert limits.rho is None
+    assert limits.joint == pytest.approx(dense.joint)
+    assert limits.difference < limits.single < limits.joint  # little of what hides the lesion is shared: the plain difference does harm
+
+
+def test_limits_are_kept_under_the_hash_of_the_truth(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = Results(out)
+    run = results.find(run_id="pair-0.90")
+    assert run is not None
+    first = cohort_limits(results, run)
+    kept = json.loads((out / "theory" / "observers.json").read_text())
+    monkeypatch.setattr("paper_figures.bridge.observer_limits", lambda truth: pytest.fail("computed again"))
+    assert cohort_limits(results, run) == first
+    assert len(kept) == 1
+    assert first is not None
+    assert first.gain == pytest.approx(PairedModel(delta=D, rho=0.9).auc("optimal") - PairedModel(delta=D).auc("single"))
+
+
+def test_a_broken_cache_is_made_again(out: Path) -> None:
+    (out / "theory" / "observers.json").write_text("{")
+    run = Results(out).find(run_id="pair-0.50")
+    assert run is not None
+    assert cohort_limits(Results(out), run) is not None
+
+
+def test_predictions_cover_the_truth(finished: Path) -> None:
+    table = bridge_table(Results(finished)).set_index("run_id")
+    assert list(table["rho"]) == [0.0, 0.5, 0.9]
+    for run_id, rho in (("pair-0.50", 0.5), ("pair-0.90", 0.9)):
+        row, model = table.loc[run_id], PairedModel(delta=D, rho=rho)
+        assert row["ideal"] == pytest.approx(model.auc("optimal") - model.auc("single"), abs=1e-6)
+        assert row["observed_low"] < row["ideal"] < row["observed_high"]  # the fixture's observers are ideal
+        assert row["log_ratio_low"] < -np.log(1 - rho**2) < row["log_ratio_high"]
+        assert row["excess_low"] < 0 < row["excess_high"]
+        assert row["excess"] == pytest.approx(row["log_ratio"] + np.log(1 - rho**2))
+    assert table.loc["pair-random", "ideal"] == 0
+
+
+def test_scaled_gain_is_the_plug_in_gain_of_t10() -> None:
+    assert scaled_gain(np.array([1.0]), 0.6)[0] == pytest.approx(0.05137, abs=5e-6)
+    assert scaled_gain(np.array([1.0]), 0.3)[0] == pytest.approx(0.01048, abs=5e-6)
+
+
+def test_log_ratio_where_an_arm_does_not_separate() -> None:
+    ratio = log_separation_ratio(np.array([2.0, 1.0, -1.0]), np.array([1.0, -1.0, -1.0]))
+    assert ratio[0] == pytest.approx(np.log(4))
+    assert ratio[1] == np.inf
+    assert np.isnan(ratio[2])
+
+
+def scores(positive: np.ndarray, logit: np.ndarray, patients: np.ndarray) -> Scores:
+    names = np.array([f"i{n}" for n in range(len(positive))])
+    return Scores(Run("r", "single", ""), names, patients.astype(str), positive, logit)
+
+
+def test_interval_widens_when_items_share_patients() -> None:
+    rng = np.random.default_rng(5)
+    patients, effect = np.repeat(np.arange(60), 6), np.repeat(rng.standard_normal(60), 6)
+    positive = np.repeat(np.arange(60) % 2 == 0, 6)
+    item = scores(positive, positive + 2 * effect + 0.3 * rng.standard_normal(360), patients)
+    alone = scores(positive, item.logit, np.arange(360))
+    widths = []
+    for one in (item, alone):
+        bootstrap = PatientBootstrap(one, resamples=500, seed=1)
+        found = bootstrap.estimate(bootstrap.auroc(one), "AUROC", "")
+        widths.append(found.high - found.low)
+    assert widths[0] > 1.8 * widths[1]  # six near copies of each patient: sqrt(6) = 2.4 times as wide
+
+
+def test_separation_is_brute_force() -> None:
+    rng = np.random.default_rng(2)
+    positive = rng.random(50) < 0.4
+    one = scores(positive, rng.standard_normal(50) + positive, np.arange(50))
+    bootstrap = PatientBootstrap(one, resamples=20, seed=0)
+    for weights, value in zip(bootstrap.weights, bootstrap.separation(one), strict=True):
+        drawn = np.repeat(np.arange(50)[np.unique(one.patients, return_inverse=True)[1].argsort()], weights.astype(int))
+        x1, x0 = one.logit[drawn][positive[drawn]], one.logit[drawn][~positive[drawn]]
+        pooled = ((x1 - x1.mean()) ** 2).sum() + ((x0 - x0.mean()) ** 2).sum()
+        assert value == pytest.approx((x1.mean() - x0.mean()) / np.sqrt(pooled / (len(drawn) - 2)))
+
+
+def test_unscored_items_count_as_wrong_and_leave_no_separation() -> None:
+    positive = np.array([True, True, False, False])
+    one = scores(positive, np.array([np.nan, 2.0, 0.0, 1.0]), np.arange(4))
+    bootstrap = PatientBootstrap(one, resamples=10)
+    assert bootstrap.auroc(one)[0] == 0.5  # the lost positive item loses both of its comparisons
+    assert "undefined" in bootstrap.estimate(bootstrap.separation(one), "d'", "the separation").reason
+
+
+def test_one_class_or_one_patient_is_refused() -> None:
+    for positive, patients in ((np.ones(4, bool), np.arange(4)), (np.array([True, False]), np.zeros(2))):
+        with pytest.raises(InputError, match="both classes and more than one patient"):
+            PatientBootstrap(scores(positive, np.zeros(len(positive)), patients))
+
+
+def test_runs_are_needed(out: Path) -> None:
+    runs = json.loads((out / "records" / "runs.json").read_text())
+    (out / "records" / "runs.json").write_text(json.dumps([run for run in runs if run["run_id"] != "single"]))
+    with pytest.raises(InputError, match="no finetuned run of the arm single"):
+        bridge_table(Results(out))

@@ -1,0 +1,199 @@
+"""The ledger: verdicts by rule on data whose truth is known, and every reason said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from empirical.records import Records, read_records, write_records
+from paper_figures.claims import CLAIMS, SOURCES, evaluate_claims
+from paper_figures.claims.ledger import VERDICTS, Finding, judge, judge_family
+from paper_figures.claims.registry import LEVEL
+from paper_figures.claims.theoretical import simulation_verdict, theory_verdict
+from paper_figures.cli import app
+from paper_figures.estimates import Estimate
+from paper_figures.results import Results
+from see_in_pairs.console import run_app
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_json, write_json, write_parquet
+
+
+def test_claims_of_ideal_observers(finished: Path) -> None:
+    ledger = evaluate_claims(finished)
+    assert [entry.claim.id for entry in ledger.entries] == [f"C{n}" for n in range(1, 9)]
+    found = ledger.verdict("C1", "phantom")
+    assert found.verdict == "supported"
+    assert found.interval is not None
+    assert found.interval[0] < -np.log(1 - 0.9**2) < found.interval[1]
+    assert found.n == 240
+    assert "Holm" in found.family
+    assert ledger.verdict("C1", "theory").verdict == "supported"
+    assert ledger.verdict("C2", "phantom").verdict == "inconclusive"
+    assert "random weights" in ledger.verdict("C2", "phantom").reason
+    third = ledger.verdict("C3", "phantom")
+    assert third.verdict == "supported"
+    assert "100 patients" in third.reason
+    fourth = ledger.verdict("C4", "phantom")
+    assert fourth.verdict == "not tested"
+    assert fourth.interval is not None
+    assert "two of the four strategies" in fourth.reason
+    assert all(entry.verdicts["real"].verdict == "not tested" for entry in ledger.entries)
+
+
+def test_every_verdict_has_its_reason_and_no_number_stands_alone(finished: Path) -> None:
+    for entry in evaluate_claims(finished).to_list():
+        assert set(entry) >= {"id", "claim", "criterion", "verdicts"}
+        assert entry["source_of_claim"] == "from the abstracts, in our words"
+        assert set(entry["verdicts"]) == set(SOURCES)
+        for verdict in entry["verdicts"].values():
+            assert verdict.verdict in VERDICTS
+            assert verdict.reason
+            assert (verdict.estimate is None) == (verdict.interval is None)
+            assert verdict.estimate is None or (verdict.unit and verdict.n and verdict.test)
+
+
+def test_a_harmful_reference_contradicts(out: Path) -> None:
+    records = read_records(out / "records")
+    table = records.table.copy()
+    rows = table["run_id"] == "pair-0.90"
+    noise = np.random.default_rng(0).standard_normal(int(rows.sum()))
+    logits = 0.2 * table.loc[rows, "label"].isin(records.positive) + noise
+    table.loc[rows, "logp"] = pd.Series(
+        [{"yes": float(-np.log1p(np.exp(-x))), "no": float(-np.log1p(np.exp(x)))} for x in logits], index=table.index[rows]
+    )
+    write_records(out / "records" / "records.parquet", Records(table, records.positive, records.healthy))
+    ledger = evaluate_claims(out)
+    assert ledger.verdict("C1", "phantom").verdict == "contradicted"
+
+
+def test_real_runs_are_judged_by_the_same_tests(finished: Path, tmp_path: Path) -> None:
+    records = read_records(finished / "records")
+    named = ["off-single", "off-pair-0.90", "single", "pair-0.90"]
+    kept = records.table[records.table["run_id"].isin(named)]
+    write_records(tmp_path / "records.parquet", Records(kept, records.positive, records.healthy))
+    ledger = evaluate_claims(finished, real=tmp_path)
+    assert ledger.verdict("C1", "real").verdict == "supported"
+    assert ledger.verdict("C1", "real").estimate == pytest.approx(ledger.verdict("C1", "phantom").estimate)
+    assert "random weights" not in ledger.verdict("C2", "real").reason  # nothing is known of the model
+    assert "no run of: random" in ledger.verdict("C4", "real").reason
+
+
+def test_controls(finished: Path) -> None:
+    rows = {row["name"]: row for row in evaluate_claims(finished).controls}
+    over = rows["pair over duplicate"]
+    assert over["ideal"] == pytest.approx(0.1892, abs=1e-4)
+    assert over["interval"][0] < over["ideal"] < over["interval"][1]
+    assert rows["random over single"]["interval"][0] < 0 < rows["random over single"]["interval"][1]
+    assert rows["random over single"]["p_holm"] >= rows["random over single"]["p"]
+    assert all(row["family"] == "controls (5 tests; Holm)" for row in rows.values())
+
+
+def test_a_missing_run_is_said_and_still_counts_in_the_family(out: Path) -> None:
+    runs = [run for run in read_json(out / "records" / "runs.json") if run["run_id"] not in ("duplicate", "off-single")]
+    write_json(out / "records" / "runs.json", runs)
+    ledger = evaluate_claims(out)
+    assert ledger.verdict("C2", "phantom").reason == "no run of: off single"
+    first = ledger.verdict("C1", "phantom")
+    assert first.p is not None
+    assert first.p_holm == pytest.approx(3 * first.p)
+    assert next(row for row in ledger.controls if row["name"] == "pair over duplicate")["reason"] == "no run of: duplicate"
+
+
+@given(value=st.floats(-1, 1).filter(lambda x: x != 0), p=st.floats(0, 1))
+def test_rule(value: float, p: float) -> None:
+    verdict = judge(Finding(Estimate(value, value - 0.1, value + 0.1, p, "AUROC", "t", 9, 9)), p, "f").verdict
+    assert verdict == ("inconclusive" if p > LEVEL else "supported" if value > 0 else "contradicted")
+
+
+def test_an_obstacle_holds_a_verdict_back() -> None:
+    good = Estimate(0.2, 0.1, 0.3, 0.001, "AUROC", "t", 9, 9)
+    held = judge(Finding(good, unless_above="chance"), 0.001, "f")
+    assert (held.verdict, held.reason) == ("inconclusive", "chance")
+    assert judge(Finding(good, unless_below="chance"), 0.001, "f").verdict == "supported"
+
+
+def test_family_is_corrected_by_holm() -> None:
+    estimates = {name: Finding(Estimate(0.2, 0.1, 0.3, p, "AUROC", "t", 9, 9)) for name, p in (("C1", 0.01), ("C2", 0.02), ("C3", 0.03))}
+    found = judge_family(estimates, "f")
+    assert [found[name].p_holm for name in estimates] == pytest.approx([0.03, 0.04, 0.04])
+
+
+def verify_rows(agrees: bool = True, shift: float = 0.0) -> pd.DataFrame:
+    """Rows as of ``theory verify`` at d = 1: error of single .30854, optimal at rho .7 .24192 (THEORY.md, T1)."""
+    base = {"statement": "T1", "quantity": "error", "mcse": 5e-4, "z": 0.0, "agrees": agrees}
+    rows = [("single", 0.0, 0.30854), ("optimal", 0.7, 0.24192 + shift), ("optimal", 0.0, 0.30854), ("difference", 0.3, 0.33630)]
+    return pd.DataFrame([base | {"params": {"d": 1, "rho": rho, "rule": rule}, "closed_form": e, "simulated": e} for rule, rho, e in rows])
+
+
+def test_theory_verdict() -> None:
+    found = theory_verdict(verify_rows())
+    assert found.verdict == "supported"
+    assert found.estimate == pytest.approx(1 - 0.7**2, abs=1e-4)
+    assert found.interval is not None
+    assert found.interval[0] < 0.51 < found.interval[1]
+    assert "plain difference" in found.reason
+    assert theory_verdict(verify_rows(agrees=False)).verdict == "inconclusive"
+    assert theory_verdict(verify_rows(shift=0.2)).verdict == "contradicted"
+    assert theory_verdict(verify_rows().iloc[:1]).verdict == "not tested"
+
+
+def test_simulation_verdict() -> None:
+    assert simulation_verdict(verify_rows()).verdict == "supported"
+    assert simulation_verdict(verify_rows(shift=0.0666)).verdict == "inconclusive"
+    assert simulation_verdict(verify_rows(shift=0.2)).verdict == "contradicted"
+
+
+def test_command_writes_the_ledger(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["claims", "--out", str(out), "--quiet"]) == 0
+    assert "C3" in capsys.readouterr().out
+    content = read_json(out / "claims.json")
+    assert [claim["id"] for claim in content] == [claim.id for claim in CLAIMS]
+    assert len(read_json(out / "controls.json")) == 5
+    assert run_app(app, ["claims", "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == content
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("records/records.parquet", "no such records; make it with 'see-in-pairs reproduce"),
+        ("theory/verify.parquet", "no theory checks; make it with 'see-in-pairs reproduce"),
+    ],
+)
+def test_what_is_missing_is_one_line(out: Path, capsys: pytest.CaptureFixture[str], lost: str, said: str) -> None:
+    (out / lost).unlink()
+    assert run_app(app, ["claims", "--out", str(out)]) == 2
+    assert said in capsys.readouterr().err
+    assert run_app(app, ["claims", "--out", str(out / "nowhere")]) == 2
+
+
+def test_broken_files_are_one_line(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out / "records" / "runs.json").write_text('["x"]')
+    assert run_app(app, ["claims", "--out", str(out)]) == 2
+    assert "not a list of runs" in capsys.readouterr().err
+    (out / "records" / "records.parquet").write_bytes(b"PAR1 no")
+    assert run_app(app, ["claims", "--out", str(out)]) == 2
+    write_parquet(out / "theory" / "verify.parquet", pd.DataFrame({"statement": ["T1"]}))
+    assert run_app(app, ["claims", "--out", str(out)]) == 2
+    assert "lacks the column(s)" in capsys.readouterr().err
+
+
+def test_runs_on_different_items_are_refused(out: Path) -> None:
+    records = read_records(out / "records")
+    table = records.table[~((records.table["run_id"] == "single") & (records.table["item_id"] == "test-00007"))]
+    write_records(out / "records" / "records.parquet", Records(table, records.positive, records.healthy))
+    with pytest.raises(InputError, match=r"not about the same items \(test-00007"):
+        evaluate_claims(out)
+
+
+def test_struct_parameters_are_read_like_json(out: Path) -> None:
+    before = Results(out).theory["params"].iloc[0]
+    table = Results(out).theory.assign(params=lambda rows: [json.dumps(value) for value in rows["params"]])
+    write_parquet(out / "theory" / "verify.parquet", table)
+    assert Results(out).theory["params"].iloc[0] == before

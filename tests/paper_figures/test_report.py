@@ -1,0 +1,122 @@
+"""The report: complete, self-contained, and its words follow the numbers."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from paper_figures.cli import app
+from paper_figures.figures import FIGURES
+from paper_figures.outputs import write_claims, write_report
+from paper_figures.report.sentences import headline
+from see_in_pairs.console import run_app
+from see_in_pairs.files import read_json, write_json
+
+
+class Page(HTMLParser):
+    """Collects addresses, and checks that tags are closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.ids: set[str] = set()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
+        self.ids |= {value or "" for name, value in attrs if name == "id"}
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+@pytest.fixture(scope="session")
+def page(complete: Path) -> Page:
+    """The parsed report."""
+    return Page(write_report(complete).read_text(encoding="utf-8"))
+
+
+def test_needs_nothing_else(page: Page) -> None:
+    assert page.open == []
+    assert sum(address.startswith("data:image/png;base64,") for address in page.addresses) == len(FIGURES)
+    inside = [address for address in page.addresses if not address.startswith("data:")]
+    assert all(address[0] == "#" and address[1:] in page.ids for address in inside), inside
+
+
+def test_says_what_came_out(page: Page, complete: Path) -> None:
+    text = " ".join(" ".join(page.words).split())
+    for claim in read_json(complete / "claims.json"):
+        assert claim["claim"].rstrip(".") in text
+    for words in (
+        "240 test items",
+        "better than chance",
+        "random weights",
+        "one training seed",
+        "Only the abstracts",
+        "phantoms",
+        "pair-0.90 against single",
+    ):
+        assert words in text, words
+    assert "nan" not in re.findall(r"[a-z]+", text.lower())
+    assert "None" not in text
+
+
+def test_every_auroc_has_its_interval(page: Page) -> None:
+    cells = [word.strip() for word in page.words if re.fullmatch(r"0\.\d{3} \[.*\]", word.strip())]
+    assert len(cells) >= 9  # one for each run
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.6, 0.8, "better than chance"), (0.4, 0.8, "not distinguishable from chance"), (0.1, 0.4, "worse than chance")],
+)
+def test_words_follow_the_numbers(low: float, high: float, said: str) -> None:
+    row = {
+        "group": "finetuned on its own arm",
+        "arm": "pair",
+        "strategy": "demographic",
+        "rho": 0.9,
+        "auroc": (low + high) / 2,
+        "low": low,
+        "high": high,
+    }
+    assert said in headline([row | {"gain": None, "ideal_gain": None}], 0.9)[0]
+
+
+def test_smoke_is_said(complete: Path) -> None:
+    manifest = read_json(complete / "manifest.json")
+    write_json(complete / "manifest.json", manifest | {"config": {"smoke": True}})
+    text = write_report(complete).read_text(encoding="utf-8")
+    write_json(complete / "manifest.json", manifest)
+    assert "Its numbers mean nothing" in text
+
+
+def test_text_is_escaped(complete: Path) -> None:
+    claims = read_json(complete / "claims.json")
+    changed = [claims[0] | {"claim": "<script>alert(1)</script>"}, *claims[1:]]
+    write_json(complete / "claims.json", changed)
+    text = write_report(complete).read_text(encoding="utf-8")
+    write_json(complete / "claims.json", claims)
+    assert "<script>" not in text
+
+
+def test_order_of_commands_is_told(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["report", "--out", str(out)]) == 2
+    assert "see-in-pairs claims --out" in capsys.readouterr().err
+    write_claims(out)
+    assert run_app(app, ["report", "--out", str(out)]) == 2
+    assert "see-in-pairs figures --out" in capsys.readouterr().err
+    assert run_app(app, ["report", "--out", str(out / "nowhere")]) == 2
+    for command in ("claims", "figures", "report", "verify"):
+        assert run_app(app, [command, "--help"]) == 0
+        assert {"--seed", "--quiet"} <= set(re.findall(r"--\w+", capsys.readouterr().out))

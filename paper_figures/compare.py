@@ -49,6 +49,8 @@ def compare(
     labels = tuple(positive or ())
     arms = (read_arm(records_a, arm_a, run_a or (), labels), read_arm(records_b, arm_b, run_b or (), labels))
     aligned = _align(arms, tuple(cluster or ()))
+    if len(aligned.inputs["scores_a"]) > 200_000:
+        console.say(f"comparing {len(aligned.inputs['scores_a'])} items: the bootstrap takes a minute or so", quiet)
     comparison = compare_arms(
         **aligned.inputs, threshold=threshold, arms=_names(arms[0].name, arms[1].name, run_a, run_b), margin=margin,
         specificity=specificity, resamples=resamples, seed=seed, warnings=aligned.warnings,

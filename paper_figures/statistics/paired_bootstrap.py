@@ -176,7 +176,7 @@ def _paired_bootstrap(
     point = _evaluate(evaluators, [np.ones((1, clusters))])[:, :, 0]
     values = _evaluate(evaluators, cluster_weights(strata, items, resamples, seed))
     if method == "bca":
-        portions, rows = jackknife_weights(strata, items)
+        portions, rows = jackknife_weights(strata, items, min(500, max(50, 50_000_000 // items)))
         left_out = _evaluate(evaluators, portions)
     else:
         left_out, rows = np.zeros((len(metrics), 2, 2)), np.zeros(2, dtype=np.intp)

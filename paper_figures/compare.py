@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 _INPUT = "records.parquet, a folder with one, or a CSV file with item_id,label,score or item_id,correct."
 _RUN = "Run(s) of arm {}; several for several training seeds."
 _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
-Records = Annotated[Path, typer.Argument(metavar="RECORDS", help=_INPUT)]
 
 
 def compare(
-    records_a: Records,
-    records_b: Records,
+    records_a: Annotated[Path, typer.Argument(metavar="RECORDS_A", help=_INPUT)],
+    records_b: Annotated[Path, typer.Argument(metavar="RECORDS_B", help="The same for arm B; it may be the same file.")],
     arm_a: Annotated[str | None, typer.Option("--arm-a", metavar="ARM", help="Arm A, where the file holds several.")] = None,
     arm_b: Annotated[str | None, typer.Option("--arm-b", metavar="ARM", help="Arm B, where the file holds several.")] = None,
     run_a: Annotated[list[str] | None, typer.Option("--run-a", metavar="RUN", help=_RUN.format("A"))] = None,

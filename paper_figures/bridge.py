@@ -242,7 +242,7 @@ def scaled_gain(separation: Floats, rho: float) -> Floats:
     Parameters
     ----------
     separation : ndarray of float
-        d' of the single image.
+        Separation d' of the single image.
     rho : float
         Correlation of query and reference.
 

@@ -40,7 +40,7 @@ def experiment_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
 
 
 def separation_ratio(evidence: Evidence) -> Finding | str:
-    """C1: does the pair separate the classes further, in units of the variation within them?
+    """Test C1: whether the pair separates the classes further, in units of the variation within them.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def separation_ratio(evidence: Evidence) -> Finding | str:
 
 
 def gain_off_the_shelf(evidence: Evidence) -> Finding | str:
-    """C2: does the pair beat the single image before any finetuning?
+    """Test C2: whether the pair beats the single image before any finetuning.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def gain_off_the_shelf(evidence: Evidence) -> Finding | str:
 
 
 def gain_of_gains(evidence: Evidence) -> Finding | str:
-    """C3: is the gain larger after finetuning than off the shelf?
+    """Test C3: whether the gain is larger after finetuning than off the shelf.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def gain_of_gains(evidence: Evidence) -> Finding | str:
 
 
 def strategies(evidence: Evidence) -> Verdict:
-    """C4: which strategies were run, and what they gained; with two of the four the claim is not tested.
+    """Say for C4 which strategies were run, and what they gained; with two of the four the claim is not tested.
 
     Parameters
     ----------

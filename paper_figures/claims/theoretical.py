@@ -35,19 +35,36 @@ class Point:
     single: dict[str, Any]
 
     def gain(self) -> tuple[float, float]:
-        """Give the simulated gain (fewer errors) of the optimal rule, and its MCSE."""
+        """Compare the simulated error rates.
+
+        Returns
+        -------
+        tuple of float
+            Error rate of the single image less that of the optimal rule, and its MCSE.
+        """
         mcse = float(np.hypot(self.optimal["mcse"], self.single["mcse"]))
         return self.single["simulated"] - self.optimal["simulated"], mcse
 
     def variance(self, error: float) -> float:
-        r"""Give the variance of the score behind a balanced error, :math:`v = (d / D)^2` with :math:`D = -2 \Phi^{-1}(error)`."""
+        r"""Give the variance of the score behind an error rate.
+
+        Parameters
+        ----------
+        error : float
+            At equal priors.
+
+        Returns
+        -------
+        float
+            :math:`v = (d / D)^2` with :math:`D = -2 \Phi^{-1}(error)`.
+        """
         from scipy.special import ndtri
 
         return float((self.d / (-2 * ndtri(error))) ** 2)
 
 
 def theory_verdict(rows: pd.DataFrame) -> Verdict:
-    """Judge C1 by closed forms: do all rows agree, and is the variance of the optimal comparison below 1?
+    """Judge C1 by closed forms: all rows must agree, and the variance of the optimal comparison be below 1.
 
     Parameters
     ----------
@@ -81,7 +98,7 @@ def theory_verdict(rows: pd.DataFrame) -> Verdict:
 
 
 def simulation_verdict(rows: pd.DataFrame) -> Verdict:
-    """Judge C1 by raw simulation alone: does the optimal comparison err less wherever theory says that it does so noticeably?
+    """Judge C1 by raw simulation alone: the optimal comparison must err less wherever theory says that it does so noticeably.
 
     Parameters
     ----------

@@ -1,0 +1,113 @@
+"""AUC against the number of references: the optimal comparison and the plain difference from their mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paper_figures.figures._material import Material
+from paper_figures.style import BLUE, MUTED, RED, WIDE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from paper_figures.results import Results
+
+TITLE = "More references approach a limit, and rescue the plain difference"
+CLAIM = "C1"
+D = 1.0
+RHOS = (0.3, 0.6, 0.9)
+NUMBERS = (1, 2, 3, 4, 6, 8, 12, 16)
+RULES = {"optimal": (BLUE, "optimal comparison"), "meandiff": (RED, "query − mean reference")}
+REPLICATES = 10_000
+
+
+def gather(results: Results, seed: int) -> Material:
+    """Compute T2, and simulate patients one by one beside it.
+
+    Parameters
+    ----------
+    results : Results
+        Not read: theory needs no data.
+    seed : int
+        Of the simulation.
+
+    Returns
+    -------
+    Material
+        Rows ``rule, rho, m, auc, simulated, mcse, single, limit``.
+    """
+    import pandas as pd
+
+    from theory import PairedModel
+
+    data = pd.DataFrame([_row(rule, rho, m, seed) for rule in RULES for rho in RHOS for m in NUMBERS])
+    data = data.assign(single=PairedModel(delta=D).auc("single"), limit=[_limit(rho) for rho in data["rho"]])
+    caption = (
+        f"AUC against the number m of references, effect d = {D:g}; the references correlate with the query and with each other "
+        "by ρ (T2). "
+        f"Lines: closed forms; points: raw simulation, {REPLICATES:,} replicates each, bars ± 1.96 MCSE. Dashed: the limit of "
+        "many references, "
+        "where both rules meet; dotted: the single image. At ρ = 0.9 one reference already gives most of what there is."
+    )
+    return Material(data, caption)
+
+
+def _row(rule: str, rho: float, m: int, seed: int) -> dict[str, Any]:
+    from theory.statements import statement
+    from theory.verification import Point, simulate
+
+    quantity = statement("T2").quantity("auc")
+    params = quantity.bind({"d": D, "rho": rho, "rho_rr": rho, "m": m, "rule": rule})
+    found = simulate(Point("T2", quantity, params), seed, REPLICATES)
+    return {"rule": rule, "rho": rho, "m": m, "auc": float(quantity.closed_form(**params)), "simulated": found.value, "mcse": found.mcse}
+
+
+def _limit(rho: float) -> float:
+    """AUC with infinitely many references: the variance left is 1 - rho (T2.3)."""
+    from theory.gaussian import auc_of
+
+    return float(auc_of(D / np.sqrt(1 - rho)))
+
+
+def draw(material: Material, results: Results) -> Figure:
+    """Draw it.
+
+    Parameters
+    ----------
+    material : Material
+        From `gather`.
+    results : Results
+        Not read.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel for each rho.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=WIDE)
+    panels = figure.subplots(1, len(RHOS), sharey=True)
+    for axes, (rho, rows) in zip(panels, material.data.groupby("rho"), strict=True):
+        _panel(axes, rows)
+        axes.set_title(f"ρ = {rho:g}", fontweight="normal")
+    panels[0].set_ylabel("AUC")
+    panels[-1].legend(loc="lower right")
+    figure.suptitle(f"{TITLE}  [{CLAIM}]", x=0.01, ha="left", fontsize=16, fontweight="bold")
+    return figure
+
+
+def _panel(axes: Axes, rows: pd.DataFrame) -> None:
+    axes.axhline(rows["single"].iloc[0], color=MUTED, lw=1.6, ls=":")
+    axes.axhline(rows["limit"].iloc[0], color=MUTED, lw=1.6, ls="--")
+    for rule, (colour, label) in RULES.items():
+        some = rows[rows["rule"] == rule]
+        axes.plot(some["m"], some["auc"], color=colour, label=label, zorder=3)
+        bars: Any = {"fmt": "o", "ms": 5.5, "mec": "white", "capsize": 3, "elinewidth": 1.6, "zorder": 4}
+        axes.errorbar(some["m"], some["simulated"], 1.96 * some["mcse"], color=colour, **bars)
+    axes.set_xscale("log", base=2)
+    axes.set(xticks=[1, 2, 4, 8, 16], xticklabels=["1", "2", "4", "8", "16"], xlabel="references m")

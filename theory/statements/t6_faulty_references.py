@@ -334,7 +334,6 @@ STATEMENT = Statement(
             grid(d=[1.5], rho=[0.8], w=[0.8, 1.0], fault=FAULTS),
             tally=RatioTally,
             draws=lambda params: 10,
-            mcse=1e-3,
         ),
         Quantity(
             "m_refs_error",

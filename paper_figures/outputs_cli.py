@@ -74,7 +74,6 @@ def verify(
     """Say where a figure came from, and whether it is stale, and why. Exit code 0 fresh, 1 stale, 2 not a figure of ours."""
     from paper_figures.freshness import check_figure
 
-    say(f"hold {figure} against the files it was made from", quiet)
     found = check_figure(figure)
     if json is not None:
         emit_json(found.to_dict(), json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,7 +58,7 @@ def separation_ratio(evidence: Evidence) -> Finding | str:
     pair, single = evidence.results.aligned([evidence.pair, evidence.single])  # type: ignore[list-item]
     bootstrap = evidence.bootstrap(single)
     after, before = bootstrap.separation(pair), bootstrap.separation(single)
-    ratio = bootstrap.estimate(log_separation_ratio(after, before), "log ratio of d'^2", "the log separation ratio")
+    ratio = bootstrap.estimate(log_separation_ratio(after, before), "log Γ", "the log separation ratio")
     d_pair, d_single = (bootstrap.estimate(values, "d'", "the separation") for values in (after, before))
     context = f"d' {_shown(d_single)} single, {_shown(d_pair)} pair"
     if evidence.rho is not None:
@@ -88,7 +89,8 @@ def gain_off_the_shelf(evidence: Evidence) -> Finding | str:
     if off_the_shelf_is_random(scores[0].run):
         context += f"; {NEVER_TRAINED}"
     chance = "the better arm is not above chance"
-    return Finding(auroc_difference(*scores), context, "" if pair.low > 0.5 else chance, "" if single.low > 0.5 else chance)
+    gain = replace(auroc_difference(*scores), unit="gain in AUROC")
+    return Finding(gain, context, "" if pair.low > 0.5 else chance, "" if single.low > 0.5 else chance)
 
 
 def gain_of_gains(evidence: Evidence) -> Finding | str:
@@ -111,7 +113,7 @@ def gain_of_gains(evidence: Evidence) -> Finding | str:
     bootstrap = evidence.bootstrap(scores[0])
     pair, single, off_pair, off_single = (bootstrap.auroc(item) for item in scores)
     after, before = (bootstrap.estimate(gain, "AUROC", "the gain") for gain in (pair - single, off_pair - off_single))
-    found = bootstrap.estimate((pair - single) - (off_pair - off_single), "AUROC", "the difference of the gains")
+    found = bootstrap.estimate((pair - single) - (off_pair - off_single), "gain in AUROC, after less before", "the difference of the gains")
     context = f"gain {_shown(after)} after finetuning on {scores[0].run.n_train} patients, {_shown(before)} off the shelf"
     if off_the_shelf_is_random(scores[2].run):
         context += "; off the shelf the bundled model has random weights and can gain nothing, so this compares with chance only"
@@ -140,7 +142,7 @@ def strategies(evidence: Evidence) -> Verdict:
         f"{_shown(matched)} over "
         "the single image (the estimate given is that of random references); embedding-retrieved and cross-center references were not run"
     )
-    return not_tested(reason, random)
+    return not_tested(reason, replace(random, unit="gain in AUROC, random references"))
 
 
 def _shown(estimate: Estimate) -> str:

@@ -74,7 +74,9 @@ def doctor(
         for check in diagnosis.checks:
             print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.detail}")
     if not diagnosis.passed:
-        raise CheckFailed(f"model '{model}': {sum(not check.passed for check in diagnosis.checks)} of {len(diagnosis.checks)} checks failed")
+        raise CheckFailed(
+            f"model '{model}': {sum(not check.passed for check in diagnosis.checks)} of {len(diagnosis.checks)} checks failed"
+        )
 
 
 def _with_seed(changes: list[str] | None, seed: int | None) -> list[str]:

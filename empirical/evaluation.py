@@ -144,6 +144,7 @@ class _Scorer:
 
     def __init__(self, config: EvaluateConfig, cohort: Cohort, pieces: Path, quiet: bool) -> None:
         self.config, self.cohort, self.pieces, self.quiet = config, cohort, pieces, quiet
+        self.training = self._training()
         self.loaded: tuple[VisionLanguageModel, Encoder] | None = None
 
     def arm(self, arm: ArmConfig, examples: Sequence[Example]) -> pd.DataFrame:
@@ -155,7 +156,7 @@ class _Scorer:
             self._piece(f"{run_id(arm)}-{start}", examples[start : start + size])
             for start in progress(starts, len(starts), run_id(arm), self.quiet)
         ]
-        return _rows(self.config, self.cohort, arm, examples, pd.concat(scores, ignore_index=True), self._training())
+        return _rows(self.config, self.cohort, arm, examples, pd.concat(scores, ignore_index=True), self.training)
 
     def _piece(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
         file = self.pieces / f"{name}.parquet"
@@ -198,7 +199,8 @@ class _Scorer:
         other = record and record.get("prompt_hash") != prompt_hash(self.config.prompts)
         if other and not self.config.allow_other_prompt:
             raise InputError(
-                f"model '{self.config.model.name}' was finetuned with other prompts or answers; use the same, or set allow_other_prompt: true"
+                f"model '{self.config.model.name}' was finetuned with other prompts or answers; "
+                "use the same, or set allow_other_prompt: true"
             )
         return record
 

@@ -138,7 +138,9 @@ def _check(template: str, parts: list[Part], references: int) -> None:
     if kinds.count("query") != 1:
         raise InputError(f"a prompt shows the query exactly once; this one has {kinds.count('query')} places {{query}}")
     if template.count("{reference}") != (references > 0):
-        raise InputError(f"the prompt has {template.count('{reference}')} places {{reference}}, the arm shows {references} reference image(s)")
+        raise InputError(
+            f"the prompt has {template.count('{reference}')} places {{reference}}, the arm shows {references} reference image(s)"
+        )
 
 
 def prompt_hash(config: PromptConfig) -> str:

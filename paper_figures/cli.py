@@ -34,7 +34,9 @@ def options(
 @app.command()
 def reproduce(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything.")] = Path("out/reproduce"),
-    smoke: Annotated[bool, typer.Option("--smoke", help="The whole chain at toy size, in under a minute; its numbers mean nothing.")] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="The whole chain at toy size, in under a minute; its numbers mean nothing.")
+    ] = False,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Arms trained at the same time, one core each.")] = 2,
     seed: Seed = 0,
     quiet: Quiet = False,

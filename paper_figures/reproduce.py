@@ -227,11 +227,14 @@ class _Chain:
         self.trained = [run for run in runs if run.model_of == run.run_id]
 
     def theory(self) -> None:
+        from joblib.externals.loky import get_reusable_executor
+
         from theory.verification import verify
 
         file = self.out / "theory" / "verify.parquet"
         if not file.is_file():
             write_parquet(file, verify(self.config.theory.statements, replicates=self.config.theory.replicates, seed=self.seed))
+            get_reusable_executor().shutdown(wait=True)  # its idle workers would share the cores with the finetuning
 
     def cohorts(self) -> None:
         from empirical.cohorts.phantom import PhantomConfig, make_phantom
@@ -268,7 +271,12 @@ class _Chain:
     def _describe(self, run: Run, records: Records) -> dict[str, Any]:
         model = f"models/{run.model_of}/model" if run.model_of else self.config.model
         known = {name: getattr(run, name) for name in ("run_id", "arm", "train_arm", "strategy", "rho")}
-        return known | {"cohort": f"cohorts/{run.cohort}", "model": model, "n_train": int(records.table["n_train"].iloc[0]), "evaluated_rho": run.rho}
+        return known | {
+            "cohort": f"cohorts/{run.cohort}",
+            "model": model,
+            "n_train": int(records.table["n_train"].iloc[0]),
+            "evaluated_rho": run.rho,
+        }
 
     def compare(self) -> None:
         from empirical.records import read_records

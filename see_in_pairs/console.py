@@ -13,6 +13,8 @@ from typer.exceptions import TyperException
 from see_in_pairs.errors import CheckFailed, InputError
 from see_in_pairs.files import to_json, write_json
 
+INTERRUPTED = 130
+
 Item = TypeVar("Item")
 
 Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.", min=0)]
@@ -112,17 +114,25 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """
     command = typer.main.get_command(app)
     try:
-        outcome = command.main(args=spell_out_json(sys.argv[1:] if arguments is None else arguments), prog_name="see-in-pairs", standalone_mode=False)
+        outcome = command.main(
+            args=spell_out_json(sys.argv[1:] if arguments is None else arguments), prog_name="see-in-pairs", standalone_mode=False
+        )
     except InputError as error:
         return _fail(str(error), 2)
     except CheckFailed as error:
         return _fail(str(error), 1)
-    except (typer.Abort, KeyboardInterrupt):
-        return _fail("interrupted; run the same command again to resume", 130)
+    except typer.Abort:
+        return _fail("aborted", INTERRUPTED)
     except TyperException as error:
-        return _fail(f"{error.format_message() if hasattr(error, 'format_message') else error} (see --help)", 2)
+        message = error.format_message()
+        if message.startswith("Usage:"):  # no command was named: typer's message is the help page
+            print(message, file=sys.stderr)
+            return 2
+        return _fail(f"{message} (see --help)", 2)
     except OSError as error:
         return _fail(f"{error.filename or 'file system'}: {error.strerror or error}", 2)
+    if outcome == INTERRUPTED:  # typer turns Ctrl-C into this exit code
+        return _fail("interrupted; run the same command again to resume", INTERRUPTED)
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -148,7 +158,7 @@ def spell_out_json(arguments: list[str]) -> list[str]:
     ['theory', 'verify', '--json', '-', 'T1']
     """
     words: list[str] = []
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=False):
         words.append(word)
         if word == "--json" and not _names_a_new_file(following):
             words.append("-")

@@ -19,7 +19,19 @@ from see_in_pairs import __version__
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_json, sha256, write_json
 
-LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "statsmodels", "matplotlib", "sympy", "torch", "transformers", "peft", "accelerate")
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "statsmodels",
+    "matplotlib",
+    "sympy",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+)
 
 
 @dataclass
@@ -68,7 +80,7 @@ class RunFolder:
             raise InputError(f"--out {self.path}: is a file, not a folder")
         identity = {"command": self.command, "config": self.config, "seed": self.seed}
         config_hash = content_hash(identity)
-        self._refuse_another(identity, config_hash)
+        before = self._refuse_another(identity, config_hash)
         self.path.mkdir(parents=True, exist_ok=True)
         self.manifest = {
             "package": "see-in-pairs",
@@ -82,19 +94,21 @@ class RunFolder:
             "libraries": library_versions(),
             "hardware": hardware(),
             "inputs": {str(path): sha256(path) for path in self.inputs},
-            "started": _now(),
+            "started": before.get("started", _now()),
+            "resumed": [*before.get("resumed", []), _now()] if before else [],
             "finished": None,
-            "counts": {},
+            "counts": dict(before.get("counts", {})),
         }
         self.save()
 
-    def _refuse_another(self, identity: dict[str, Any], config_hash: str) -> None:
+    def _refuse_another(self, identity: dict[str, Any], config_hash: str) -> dict[str, Any]:
+        """Give the manifest of the same run, begun before; stop at that of another."""
         existing = self.path / "manifest.json"
         if not existing.is_file():
-            return
+            return {}
         before = read_json(existing)
         if before.get("config_hash") == config_hash:
-            return
+            return before
         what = _difference({key: before.get(key) for key in identity}, identity)
         raise InputError(f"--out {self.path}: holds the run of another config ({what}); choose another folder, or delete this one")
 
@@ -151,7 +165,12 @@ def git_commit() -> str | None:
         return None
     try:
         output = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"], cwd=here, capture_output=True, text=True, timeout=10, check=True
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -188,4 +207,10 @@ def hardware() -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch = sys.modules.get("torch")
     gpu = torch.cuda.get_device_name(0) if torch is not None and torch.cuda.is_available() else None
-    return {"machine": platform.machine(), "system": platform.system(), "cores": cores, "memory_gib": memory and round(memory, 1), "gpu": gpu}
+    return {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cores": cores,
+        "memory_gib": memory and round(memory, 1),
+        "gpu": gpu,
+    }

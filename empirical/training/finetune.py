@@ -118,7 +118,9 @@ def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel
 
     pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if config.lora.vision else "")
     if not any(re.fullmatch(pattern, name) for name, _ in model.named_modules()):
-        raise InputError(f"lora: no layer of '{config.model.name}' matches the pattern of family '{vlm.family.model_type}'; use method: full")
+        raise InputError(
+            f"lora: no layer of '{config.model.name}' matches the pattern of family '{vlm.family.model_type}'; use method: full"
+        )
     settings = peft.LoraConfig(
         r=config.lora.rank, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout, target_modules=pattern, bias="none"
     )
@@ -128,15 +130,15 @@ def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel
 def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> None:
     import pandas as pd
 
-    rows = {"item_id": [e.item_id for e in examples], "reference_ids": [list(e.reference_ids) for e in examples]}
-    table = pd.DataFrame(rows)
+    item_ids = [example.item_id for example in examples]
+    table = pd.DataFrame({"item_id": item_ids, "reference_ids": [list(example.reference_ids) for example in examples]})
     table.insert(0, "step", table.index // max(1, len(table) // config.steps))
     write_parquet(run.path / "plan.parquet", table)
-    easy, _ = split_by_difficulty(cohort.queries("train"), config.curriculum)
-    target = set(rows["item_id"]) - set(easy)
-    patients = cohort.table.loc[cohort.table["item_id"].isin(target), "patient_id"].nunique()
-    run.manifest["n_train"] = int(patients)
-    run.manifest["warmup_items"] = len(easy)
+    queries = cohort.queries("train")
+    easy, _ = split_by_difficulty(queries, config.curriculum)
+    patients = queries[queries["item_id"].isin(item_ids)]["patient_id"].nunique()
+    run.manifest["n_train"] = int(patients)  # all that were seen, those of a curriculum's easy part included
+    run.manifest["n_easy"] = len(set(easy) & set(item_ids))
     run.save()
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in model.parameters())
@@ -165,7 +167,11 @@ def _trainer(config: FinetuneConfig, model: Any, encoder: Any, examples: list[Ex
         weight_decay=config.weight_decay,
         adam_beta2=config.adam_beta2,
         max_grad_norm=config.max_grad_norm,
-        **({"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}} if config.gradient_checkpointing else {}),
+        **(
+            {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+            if config.gradient_checkpointing
+            else {}
+        ),
         bf16=gpu and torch.cuda.is_bf16_supported(),
         use_cpu=not gpu,
         save_steps=config.save_every,

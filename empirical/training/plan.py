@@ -79,7 +79,9 @@ def split_by_difficulty(queries: pd.DataFrame, curriculum: CurriculumConfig | No
     easy = queries[value > curriculum.target].sort_values(curriculum.column, ascending=False, kind="stable")
     rest = queries[~(value > curriculum.target)]
     if rest.empty:
-        raise InputError(f"curriculum: every item has {curriculum.column} above {curriculum.target}; nothing is left to train on afterwards")
+        raise InputError(
+            f"curriculum: every item has {curriculum.column} above {curriculum.target}; nothing is left to train on afterwards"
+        )
     return list(easy["item_id"]), rest
 
 

@@ -160,7 +160,9 @@ class _Patient:
         alone, pair = self.example("picture-0"), self.example("picture-0", "picture-1")
         counts = [int(self._image_tokens(example)) for example in (alone, pair)]
         same_pixels = self._query_pixels_equal(alone, pair)
-        return counts[1] == 2 * counts[0] and same_pixels, f"{counts[0]} image tokens alone, {counts[1]} in a pair; pixels equal: {same_pixels}"
+        return counts[1] == 2 * counts[
+            0
+        ] and same_pixels, f"{counts[0]} image tokens alone, {counts[1]} in a pair; pixels equal: {same_pixels}"
 
     def _image_tokens(self, example: Example) -> int:
         config = self.vlm.model.config
@@ -193,9 +195,9 @@ class _Patient:
         return gap > 0, f"log-probabilities move by {gap:.1e}"
 
     def two_ways(self) -> tuple[bool, str]:
-        from empirical.vlm.scoring import next_token_log_probabilities, to_device, token_log_probabilities
-
         import torch
+
+        from empirical.vlm.scoring import next_token_log_probabilities, to_device, token_log_probabilities
 
         example = self.example("picture-0", "picture-1")
         batch, labels = self.encoder.with_answers([example], [self.prompts.positive], end=False)

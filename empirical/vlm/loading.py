@@ -241,7 +241,7 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
     return processor
 
 
-def image_only(cls: type) -> type:
+def image_only(cls: Any) -> Any:
     """Make a processor class without its video and audio parts.
 
     Parameters
@@ -264,7 +264,7 @@ def image_only(cls: type) -> type:
     return type(cls.__name__, (cls,), members)
 
 
-def _smolvlm_without_video(cls: type) -> dict[str, Any]:
+def _smolvlm_without_video(cls: Any) -> dict[str, Any]:
     def init(self, image_processor, tokenizer, video_processor=None, image_seq_len=169, chat_template=None, **rest):  # type: ignore[no-untyped-def]
         cls.__init__(self, image_processor, tokenizer, None, image_seq_len=image_seq_len, chat_template=chat_template, **rest)  # type: ignore[misc]
 

@@ -114,7 +114,9 @@ def build_pocket(folder: Path, config: PocketConfig) -> None:
     image_processor = Idefics3ImageProcessorPil(size=edge, max_image_size=edge, do_image_splitting=False)
     tokens_per_image = (config.image_size // config.patch_size) ** 2
     template = (resources.files("empirical.vlm") / "pocket.jinja").read_text(encoding="utf-8").replace("\n", "").replace("\\n", "\n")
-    processor = Idefics3Processor(image_processor=image_processor, tokenizer=tokenizer, image_seq_len=tokens_per_image, chat_template=template)
+    processor = Idefics3Processor(
+        image_processor=image_processor, tokenizer=tokenizer, image_seq_len=tokens_per_image, chat_template=template
+    )
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 
@@ -208,10 +210,5 @@ def train_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
     )
     tokenizer.train_from_iterator([training_text()] * 4, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=BEGIN,
-        eos_token=END_OF_TURN,
-        pad_token=PAD,
-        padding_side="left",
-        extra_special_tokens=extra,
+        tokenizer_object=tokenizer, bos_token=BEGIN, eos_token=END_OF_TURN, pad_token=PAD, padding_side="left", extra_special_tokens=extra
     )

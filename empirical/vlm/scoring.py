@@ -138,7 +138,8 @@ def to_device(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[st
         The batch on the model's device.
     """
     return {
-        name: value.to(model.device, dtype=model.dtype) if value.is_floating_point() else value.to(model.device) for name, value in batch.items()
+        name: value.to(model.device, dtype=model.dtype) if value.is_floating_point() else value.to(model.device)
+        for name, value in batch.items()
     }
 
 

@@ -22,7 +22,14 @@ PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["fa
 
 
 def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
-    base: dict[str, object] = {"cohort": str(cohort.folder), "arm": PAIR, "method": "full", "steps": 6, "batch_size": 4, "learning_rate": 1e-3}
+    base: dict[str, object] = {
+        "cohort": str(cohort.folder),
+        "arm": PAIR,
+        "method": "full",
+        "steps": 6,
+        "batch_size": 4,
+        "learning_rate": 1e-3,
+    }
     return FinetuneConfig.model_validate(base | {"save_every": 2, "threads": 1} | changes)
 
 
@@ -40,7 +47,8 @@ def test_a_killed_run_resumes_to_the_same_weights(phantom: Cohort, tmp_path: Pat
     config = settings(phantom, method=method, steps=40, save_every=2, keep_checkpoints=True)
     (tmp_path / "config.json").write_text(config.model_dump_json())
     script = (
-        "import sys; from pathlib import Path; from empirical.training.config import FinetuneConfig; from empirical.training.finetune import finetune;"
+        "import sys; from pathlib import Path;"
+        "from empirical.training.config import FinetuneConfig; from empirical.training.finetune import finetune;"
         "finetune(FinetuneConfig.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]), quiet=True)"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "config.json"), str(tmp_path / "killed")])
@@ -114,5 +122,5 @@ def test_a_cohort_of_one_class_is_refused(phantom: Cohort, tmp_path: Path) -> No
 
     info = replace(phantom.info, image_root=str(phantom.folder))
     Cohort(folder, info, healthy.reset_index(drop=True)).save()
-    with pytest.raises(InputError, match="both classes are needed|one class"):
+    with pytest.raises(InputError, match="both classes are needed"):
         finetune(FinetuneConfig.model_validate({"cohort": str(folder), "arm": PAIR}), tmp_path / "run", quiet=True)

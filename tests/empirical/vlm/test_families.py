@@ -21,7 +21,7 @@ from empirical.vlm.loading import ModelConfig, load_vlm
 from empirical.vlm.scoring import answer_log_probabilities
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tiny_models import FAMILIES, save_tiny  # noqa: E402
+from tiny_models import FAMILIES, save_tiny
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
 

@@ -14,10 +14,15 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from empirical.vlm.loading import image_only
 
-TEXT = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=4096)
+TEXT = dict(
+    hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=4096
+)
 VISION = dict(hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, image_size=32, patch_size=8)
 WORDS = "Reference, healthy: Query chest X-ray: Does the query show a nodule? Answer yes or no. yes no"
-BODY = "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}{% if c['type']=='image' %}IMAGE{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}"
+BODY = (
+    "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for c in m['content'] %}"
+    "{% if c['type']=='image' %}IMAGE{% else %}{{ c['text'] }}{% endif %}{% endfor %}{% endif %}"
+)
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n" + BODY + "<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -42,7 +47,9 @@ class Parts:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def tokenizer(specials: list[str], eos: str, pad: str, bos: str | None = None, named: dict[str, str] | None = None) -> T.PreTrainedTokenizerFast:
+def tokenizer(
+    specials: list[str], eos: str, pad: str, bos: str | None = None, named: dict[str, str] | None = None
+) -> T.PreTrainedTokenizerFast:
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
@@ -75,9 +82,17 @@ def qwen(kind: str) -> Parts:
     common = dict(num_heads=4, patch_size=8, spatial_merge_size=2, temporal_patch_size=2)
     vision: dict[str, Any] = {
         "qwen2": dict(common, depth=2, embed_dim=64, hidden_size=64, mlp_ratio=2),
-        "qwen2_5": dict(common, depth=2, hidden_size=64, intermediate_size=128, out_hidden_size=64, window_size=32, fullatt_block_indexes=[1]),
+        "qwen2_5": dict(
+            common, depth=2, hidden_size=64, intermediate_size=128, out_hidden_size=64, window_size=32, fullatt_block_indexes=[1]
+        ),
         "qwen3": dict(
-            common, depth=3, hidden_size=64, intermediate_size=128, out_hidden_size=64, num_position_embeddings=64, deepstack_visual_indexes=[0, 1]
+            common,
+            depth=3,
+            hidden_size=64,
+            intermediate_size=128,
+            out_hidden_size=64,
+            num_position_embeddings=64,
+            deepstack_visual_indexes=[0, 1],
         ),
     }[kind]
     config_class = {"qwen2": T.Qwen2VLConfig, "qwen2_5": T.Qwen2_5_VLConfig, "qwen3": T.Qwen3VLConfig}[kind]
@@ -150,7 +165,9 @@ def save_tiny(family: str, folder: Path) -> Path:
                 weight.normal_(0, 0.08)
     model.save_pretrained(folder)
     cls = image_only(getattr(T, parts.processor_class))
-    cls(image_processor=parts.image_processor, tokenizer=parts.tokenizer, chat_template=parts.template, **parts.options).save_pretrained(folder)
+    cls(image_processor=parts.image_processor, tokenizer=parts.tokenizer, chat_template=parts.template, **parts.options).save_pretrained(
+        folder
+    )
     _complete(folder, parts.processor_class)
     return folder
 

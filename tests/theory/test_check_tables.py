@@ -18,6 +18,8 @@ LEARN = {
     "Delta2": 2,
     "rho": 0.6,
 }  # two quadratures agree to 1e-8 and differ from the printed exact values by up to 3e-5: 4 decimals
+SCALAR = {"emb": "scalar", "delta": 1.5, "A": 4, "E": 1, "N": 1}
+ISO = {"emb": "iso", "delta": 1.5, "A": 9, "E": 1}
 FAULT = {"d": 1.5, "rho": 0.8}
 
 # statement, quantity, parameters, printed closed form, its decimals
@@ -116,6 +118,16 @@ TABLE = [
     ("T12", "pair_right_single_wrong", {"d": 1, "rho": 0.6, "w": 0.6}, 0.10983, 5),
     ("T12", "minimax_ratio_variance", {"l": 0.2, "u": 0.6, "rho": 0.2}, 1.05051, 5),
     ("T12", "minimax_ratio_variance", {"l": 0.2, "u": 0.6, "rho": 0.6}, 1.05051, 5),
+    ("T7", "auc", {**SCALAR, "w": 0, "rule": "difference"}, 0.71192, 5),
+    ("T7", "auc", {**SCALAR, "w": 1, "rule": "difference"}, 0.55446, 5),
+    ("T7", "auc", {**SCALAR, "w": 0.5, "rule": "optimal"}, 0.70499, 5),
+    ("T7", "auc", {**ISO, "N": 50, "rule": "difference"}, 0.59895, 5),
+    ("T7", "auc", {**ISO, "N": 1.93, "rule": "difference"}, 0.62911, 5),
+    ("T7", "auc", {**ISO, "N": 0.2, "rule": "difference"}, 0.5823, 4),
+    ("T7", "auc", {**ISO, "N": 1.93, "rule": "optimal"}, 0.65796, 4),
+    ("T7", "mean_sq_min_norm", {"k": 3, "M": 1000}, 0.02196, 5),
+    ("T7", "mean_sq_min_norm", {"k": 8, "M": 1000}, 0.77570, 5),
+    *(("T8", "are", {"Delta": delta}, printed, 5) for delta, printed in ((1, 0.99493), (2, 0.89920), (2.5, 0.78598), (3, 0.64104))),
     ("T10", "icc_cover", {"groups": 30, "k": 3, "rho": 0.4}, 0.95, 5),
     ("T10", "delta_cover", {"n_per_class": 100, "rho": 0.6, "d": 1}, 0.95, 5),
     ("T10", "gain_sd", {"n_per_class": 200, "rho": 0.6, "d": 1}, 0.00717, 5),

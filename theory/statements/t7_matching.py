@@ -1,0 +1,362 @@
+r"""T7: retrieved references. Tighter matching lowers the variance, and may remove the disease with it.
+
+:math:`X = a + g`, :math:`g=\delta Y+e`, variances A and E, :math:`\sigma^2=A+E`, :math:`d=\delta/\sigma`. The reference matches the
+query's noisy embedding exactly (an infinite healthy pool). It then has correlation :math:`\rho_h` with the query and *inherits* a share s
+of the signal:
+
+.. math:: D^2_{\rm dif}=d^2\frac{(1-s)^2}{2(1-\rho_h)},\qquad D^2_{\rm opt}=d^2\Big[1+\frac{(\rho_h-s)^2}{1-\rho_h^2}\Big].
+
+========= ============================================== ==============================================
+embedding s                                              rho_h
+========= ============================================== ==============================================
+scalar    beta w, with h = a + w g + noise of variance N beta^2 V / sigma^2, V = A + w^2 E + N, beta = (A + w E) / V
+iso       E / (E + N), with h = (a, g) + noise N I       (A^2/(A+N) + E^2/(E+N)) / (A + E)
+========= ============================================== ==============================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import chdtrc, chdtri, gamma
+
+from see_in_pairs.errors import InputError
+from theory.checks import Floats, finite, non_negative, positive, require, whole
+from theory.gaussian import auc_of
+from theory.montecarlo import MeanTally, log_likelihood_ratio
+from theory.quadrature import legendre
+from theory.statements.base import QUADRATURE, Params, Quantity, Statement
+from theory.statements.parameters import choice, number
+
+if TYPE_CHECKING:
+    import sympy as sp
+
+EMBEDDINGS, RULES = ("scalar", "iso"), ("difference", "optimal")
+POOL = 400_000
+
+
+def inherited(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike | None = None) -> tuple[Floats, Floats]:
+    """Compute what a matched reference shares with its query.
+
+    Parameters
+    ----------
+    emb : {'scalar', 'iso'}
+        The embedding.
+    A, E : array_like
+        Variance of the nuisance, and of the axis that carries the disease.
+    N : array_like
+        Variance of the embedding's noise: how loose the match is.
+    w : array_like, optional
+        Weight of the disease axis in the scalar embedding.
+
+    Returns
+    -------
+    share : ndarray of float64
+        Share s of the signal that the reference inherits.
+    correlation : ndarray of float64
+        Correlation of query and reference.
+
+    Raises
+    ------
+    InputError
+        When the embedding is unknown, or the match would be the query itself.
+    """
+    A, E = positive(A, "A"), positive(E, "E")
+    if emb == "iso":
+        N = positive(N, "N")
+        return E / (E + N), (A**2 / (A + N) + E**2 / (E + N)) / (A + E)
+    if emb != "scalar":
+        raise InputError(f"emb = {emb!r}: must be one of {', '.join(EMBEDDINGS)}")
+    if w is None:
+        raise InputError("w=...: the scalar embedding needs the weight of the disease axis")
+    w, N = finite(w, "w"), non_negative(N, "N")
+    require((w != 1) | (N > 0), "w = 1, N = 0: every reference would equal its query (0/0); give N above 0")
+    V = A + w**2 * E + N
+    beta = (A + w * E) / V
+    return beta * w, beta**2 * V / (A + E)
+
+
+def separation(emb: str, delta: ArrayLike, A: ArrayLike, E: ArrayLike, N: ArrayLike, rule: str, w: ArrayLike | None = None) -> Floats:
+    """Compute the separation of the classes with a matched reference.
+
+    Parameters
+    ----------
+    emb : {'scalar', 'iso'}
+        The embedding.
+    delta : array_like
+        Effect.
+    A, E, N : array_like
+        As for `inherited`.
+    rule : {'difference', 'optimal'}
+        The rule.
+    w : array_like, optional
+        As for `inherited`.
+
+    Returns
+    -------
+    ndarray of float64
+        D of the formulas above; negative where the difference turns the classes around (s above 1).
+
+    Raises
+    ------
+    InputError
+        When the rule is unknown.
+    """
+    share, rho = inherited(emb, A, E, N, w)
+    d = non_negative(delta, "delta") / np.sqrt(np.add(A, E))
+    if rule == "difference":
+        return d * (1 - share) / np.sqrt(2 * (1 - rho))
+    if rule == "optimal":
+        return d * np.sqrt(1 + np.square(rho - share) / ((1 - rho) * (1 + rho)))
+    raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+
+
+def auc(
+    emb: str, delta: ArrayLike, A: ArrayLike, E: ArrayLike, N: ArrayLike, rule: str, w: ArrayLike | None = None, M: ArrayLike = POOL
+) -> Floats:
+    r"""Compute the AUC with a reference that matches the query's embedding.
+
+    Parameters
+    ----------
+    emb, delta, A, E, N, rule, w : object
+        As for `separation`.
+    M : array_like, default 400000
+        Size of the simulated pool; the value is the limit of an infinite one.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(D/\sqrt2)`.
+
+    Examples
+    --------
+    >>> float(auc("iso", 1.5, 9.0, 1.0, 1.93, "difference"))
+    0.62911
+    """
+    return auc_of(separation(emb, delta, A, E, N, rule, w) + 0 * whole(M, "M", 1))
+
+
+def goldilocks(A: float, E: float) -> float:
+    r"""Find the tightness at which the difference rule does best in the isotropic embedding (T7d).
+
+    Parameters
+    ----------
+    A, E : float
+        Variance of the nuisance, and of the axis that carries the disease.
+
+    Returns
+    -------
+    float
+        :math:`x^*=\frac{\sqrt2AE}{A-(1+\sqrt2)E}`; infinite (a random reference) unless :math:`A/E>1+\sqrt2`.
+
+    Examples
+    --------
+    >>> goldilocks(9.0, 1.0)
+    1.9326
+    """
+    excess = float(positive(A, "A") - (1 + np.sqrt(2)) * positive(E, "E"))
+    return float(np.sqrt(2) * A * E / excess) if excess > 0 else float("inf")
+
+
+def mean_sq_min_norm(k: ArrayLike, M: ArrayLike) -> Floats:
+    r"""Compute the mean squared distance from the origin to the nearest of M standard normal references.
+
+    Parameters
+    ----------
+    k : array_like
+        Dimensions of the nuisance.
+    M : array_like
+        References.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\int_0^\infty P(\chi^2_k>t)^M dt`, by Gauss-Legendre in :math:`\sqrt t`.
+
+    Examples
+    --------
+    >>> float(mean_sq_min_norm(3, 1000))
+    0.02196
+    """
+    k, M = whole(k, "k", 1)[..., None], whole(M, "M", 1)[..., None]
+    x, weights = legendre(400)
+    reach = np.sqrt(chdtri(k, np.exp(-45 / M)))  # beyond, the integrand is below 1e-19
+    r = reach * x
+    return (reach * weights * 2 * r * np.exp(M * np.log(np.maximum(chdtrc(k, r * r), 1e-300)))).sum(axis=-1)
+
+
+def limit_sq_min_norm(k: ArrayLike, M: ArrayLike) -> Floats:
+    r"""Compute the limit law of the same distance for many references.
+
+    Parameters
+    ----------
+    k : array_like
+        Dimensions of the nuisance.
+    M : array_like
+        References.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`2\,\Gamma(1+\frac2k)\Gamma(\frac k2+1)^{2/k}M^{-2/k}` (Abadie and Imbens 2006).
+
+    Examples
+    --------
+    >>> float(limit_sq_min_norm(8, 1000))
+    0.71352
+    """
+    k, M = whole(k, "k", 1), whole(M, "M", 1)
+    return 2 * gamma(1 + 2 / k) * gamma(k / 2 + 1) ** (2 / k) * M ** (-2 / k)
+
+
+def symbolic_pair(emb: str, A: float, E: float, N: float, w: float | None) -> tuple[sp.Matrix, sp.Matrix]:
+    """Derive mean and covariance of query and matched reference by regression on the embedding.
+
+    Parameters
+    ----------
+    emb, A, E, N, w : object
+        As for `inherited`.
+
+    Returns
+    -------
+    shift : sympy.Matrix, shape (2, 1)
+        Effect of a unit of signal on query and reference.
+    covariance : sympy.Matrix, shape (2, 2)
+        Within a class.
+    """
+    import sympy as sp
+
+    from theory import symbols
+
+    nuisance, own, noise = (symbols.exact(value) for value in (A, E, N))
+    parts = sp.diag(nuisance, own)
+    image = sp.Matrix([[1, 1]])
+    looks = sp.eye(2) if emb == "iso" else sp.Matrix([[1, symbols.exact(w or 0.0)]])
+    with_embedding = image * parts * looks.T
+    slope = with_embedding * (looks * parts * looks.T + noise * sp.eye(looks.rows)).inv()
+    total = (image * parts * image.T)[0]
+    shared = (with_embedding * slope.T)[0]  # the reference is the regression on the query's embedding plus an independent rest
+    leaked = (slope * looks * sp.Matrix([0, 1]))[0]
+    return sp.Matrix([1, leaked]), sp.Matrix([[total, shared], [shared, total]])
+
+
+def _symbolic_auc(emb: str, delta: float, A: float, E: float, N: float, rule: str, w: float | None = None, M: int = POOL) -> float:
+    import sympy as sp
+
+    from theory import symbols
+
+    shift, joint = symbolic_pair(emb, A, E, N, w)
+    if rule == "difference":
+        contrast = sp.Matrix([1, -1])
+        distance = (contrast.T * shift)[0] / sp.sqrt((contrast.T * joint * contrast)[0])
+    else:
+        distance = sp.sqrt((shift.T * joint.inv() * shift)[0])
+    return symbols.evaluate(symbols.auc(symbols.exact(delta) * distance))
+
+
+def _symbolic_min_norm(k: int, M: int) -> float:
+    """Integrate r^2 against the density of the smallest norm."""
+    import mpmath as mp  # type: ignore[import-untyped]
+
+    half = mp.mpf(k) / 2
+
+    def weighted(r: mp.mpf) -> mp.mpf:
+        density = 2 * r ** (k - 1) * mp.exp(-r * r / 2) / (2**half * mp.gamma(half))
+        return r * r * M * mp.gammainc(half, r * r / 2, mp.inf, regularized=True) ** (M - 1) * density
+
+    centre = mp.sqrt(limit_sq_min_norm(k, M))
+    return float(mp.quad(weighted, [0, centre / 2, centre, 2 * centre, 4 * centre + 1, 4 * centre + 12]))
+
+
+# Raw simulation: a finite pool, the nearest neighbour in the noisy embedding, weights learned again from the retrieved pairs.
+
+
+def _embed(params: Params, nuisance: Floats, axis: Floats, rng: np.random.Generator) -> Floats:
+    seen = np.column_stack([nuisance, axis]) if params["emb"] == "iso" else (nuisance + params["w"] * axis)[:, None]
+    return seen + np.sqrt(params["N"]) * rng.standard_normal(seen.shape)
+
+
+def _people(params: Params, count: int, shift: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Images and embeddings."""
+    nuisance = np.sqrt(params["A"]) * rng.standard_normal(count)
+    axis = np.sqrt(params["E"]) * rng.standard_normal(count) + shift
+    return nuisance + axis, _embed(params, nuisance, axis, rng)
+
+
+def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    from scipy.spatial import cKDTree
+
+    pool, where = _people(params, int(params["M"]), 0.0, rng)
+    tree, pairs = cKDTree(where), []
+    for shift in (0.0, params["delta"]):
+        query, embedding = _people(params, replicates, shift, rng)
+        pairs.append(np.column_stack([query, pool[tree.query(embedding)[1]]]))
+    healthy, diseased = pairs
+    if params["rule"] == "difference":
+        scores = [pair[:, 0] - pair[:, 1] for pair in pairs]
+    else:
+        shift, within = diseased.mean(axis=0) - healthy.mean(axis=0), (np.cov(healthy.T) + np.cov(diseased.T)) / 2
+        scores = [log_likelihood_ratio(pair, shift, within) for pair in pairs]
+    return scores[1] > scores[0]
+
+
+def _simulate_min_norm(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    k, M = int(params["k"]), int(params["M"])
+    return np.square(rng.standard_normal((replicates, M, k))).sum(axis=2).min(axis=1)
+
+
+def _caveat(params: Params) -> str:
+    return "" if params["M"] >= POOL else f"the limit of an infinite pool: within .003 from M = {POOL} on"
+
+
+_AUC = (
+    choice("emb", "the embedding that is matched", EMBEDDINGS),
+    number("delta", "effect"),
+    number("A", "variance of the nuisance"),
+    number("E", "variance of the axis that carries the disease"),
+    number("N", "variance of the embedding's noise"),
+    choice("rule", "the rule", RULES),
+    number("w", "weight of the disease axis (scalar embedding)", None),
+    number("M", "size of the simulated pool", POOL),
+)
+_SCALAR = {"emb": "scalar", "delta": 1.5, "A": 4.0, "E": 1.0, "N": 1.0}
+_ISO = {"emb": "iso", "delta": 1.5, "A": 9.0, "E": 1.0}
+_POINTS: tuple[Params, ...] = (
+    *({**_SCALAR, "w": w, "rule": rule} for w, rule in ((0.0, "difference"), (1.0, "difference"), (0.5, "optimal"), (1.0, "optimal"))),
+    *({**_ISO, "N": N, "rule": rule} for N, rule in ((50.0, "difference"), (1.93, "difference"), (0.2, "difference"), (1.93, "optimal"))),
+)
+
+STATEMENT = Statement(
+    "T7",
+    "Retrieval and over-matching",
+    "A matched reference inherits part of the signal: what counts is its correlation minus what it leaks; there is a best tightness.",
+    (
+        Quantity(
+            "auc",
+            "area under the ROC curve with a matched reference (limit of an infinite pool)",
+            _AUC,
+            auc,
+            _symbolic_auc,
+            _simulate_auc,
+            _POINTS,
+            draws=lambda params: 16,
+            allowance=lambda params: 0.003,
+            caveat=_caveat,
+        ),
+        Quantity(
+            "mean_sq_min_norm",
+            "mean squared distance to the nearest of M references",
+            (number("k", "dimensions of the nuisance"), number("M", "references")),
+            mean_sq_min_norm,
+            _symbolic_min_norm,
+            _simulate_min_norm,
+            tuple({"k": k, "M": M} for k, M in ((1, 1), (1, 50), (2, 1000), (3, 1000), (8, 100))),
+            tally=MeanTally,
+            draws=lambda params: 2 * int(params["k"] * params["M"]),
+            symbolic_tolerance=QUADRATURE,
+            mcse=5e-5,
+        ),
+    ),
+)

@@ -25,7 +25,7 @@ test: export HF_HUB_OFFLINE = 1
 test: export OMP_NUM_THREADS = 1
 test: export MPLBACKEND = Agg
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadscope $(ARGS)
 
 bench: export HF_HUB_OFFLINE = 1
 bench: $(VENV)/.dev

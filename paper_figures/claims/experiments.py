@@ -115,9 +115,8 @@ def gain_of_gains(evidence: Evidence) -> Finding | str:
     after, before = (bootstrap.estimate(gain, "AUROC", "the gain") for gain in (pair - single, off_pair - off_single))
     found = bootstrap.estimate((pair - single) - (off_pair - off_single), "gain in AUROC, after less before", "the difference of the gains")
     context = f"gain {_shown(after)} after finetuning on {scores[0].run.n_train} patients, {_shown(before)} off the shelf"
-    if off_the_shelf_is_random(scores[2].run):
-        context += "; off the shelf the bundled model has random weights and can gain nothing, so this compares with chance only"
-    return Finding(found, context)
+    untrained = "off the shelf the bundled model has random weights and can gain nothing, so this says only that training was needed"
+    return Finding(found, context, unless_above=untrained if off_the_shelf_is_random(scores[2].run) else "")
 
 
 def strategies(evidence: Evidence) -> Verdict:

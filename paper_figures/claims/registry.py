@@ -80,7 +80,8 @@ CLAIMS = (
         {
             "phantom": "gain AUROC(pair) - AUROC(single) after finetuning less the same gain off the shelf, on the same items; "
             "bootstrap over "
-            f"patients; references with rho {MAIN_RHO}. How little data is little, the abstracts do not say: the number is reported",
+            f"patients; references with rho {MAIN_RHO}. How little data is little, the abstracts do not say: the number is reported. "
+            "Not counted as support where the model off the shelf has random weights: it could gain nothing before",
             "real": "the same with references matched on demographics",
         },
         {

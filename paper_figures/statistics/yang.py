@@ -39,7 +39,7 @@ def yang(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.Array
 
     References
     ----------
-    Yang, Sun and Hardin (2010), Statistics in Medicine 29:2555.
+    Yang, Sun and Hardin (2010), Biometrical Journal 52:638-652, doi:10.1002/bimj.201000035.
 
     Examples
     --------

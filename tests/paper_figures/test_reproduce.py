@@ -1,0 +1,78 @@
+"""The whole chain at toy size, and the plan behind it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from empirical.records import read_records
+from paper_figures.cli import app
+from paper_figures.reproduce import load_reproduce_config, plan_comparisons, plan_runs
+from see_in_pairs.console import run_app
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("reproduce") / "out"
+    assert run_app(app, ["reproduce", "--smoke", "--out", str(out), "--quiet"]) == 0
+    return out
+
+
+def test_everything_promised_is_there(smoke: Path) -> None:
+    for name in (
+        "claims.json",
+        "manifest.json",
+        "report/index.html",
+        "records/records.parquet",
+        "tests/comparisons.json",
+        "theory/verify.parquet",
+    ):
+        assert (smoke / name).is_file(), name
+    figures = {path.stem for path in (smoke / "figures").glob("*.png")}
+    assert {"when_comparison_helps", "phantom_pairs", "auroc_by_arm", "predicted_gain"} <= figures
+    for stem in figures:
+        assert (smoke / "figures" / f"{stem}.pdf").is_file() and (smoke / "figures" / f"{stem}.csv").is_file()
+    manifest = json.loads((smoke / "manifest.json").read_text())
+    assert manifest["finished"] is not None and manifest["counts"] == {"not_scored": 0}
+
+
+def test_every_arm_scored_the_same_items(smoke: Path) -> None:
+    table = read_records(smoke / "records").table
+    items = table.groupby("run_id")["item_id"].apply(lambda ids: tuple(sorted(ids)))
+    assert items.nunique() == 1 and len(items) == 9
+    labels = table.groupby("item_id")["label"].nunique()
+    assert (labels == 1).all()
+
+
+def test_queries_are_the_same_pictures_at_every_rho(smoke: Path) -> None:
+    near, far = (pd.read_parquet(smoke / "cohorts" / name / "cohort.parquet").set_index("item_id") for name in ("rho-0.90", "rho-0.50"))
+    queries = near.index[near["split"] == "test"]
+    assert (near.loc[queries, "sha256"] == far.loc[queries, "sha256"]).all()
+    relatives = near.index[near["split"] == "reference"]
+    assert (near.loc[relatives, "sha256"] != far.loc[relatives, "sha256"]).all()
+
+
+def test_running_again_changes_nothing_and_goes_on_where_something_is_missing(smoke: Path) -> None:
+    report = smoke / "report" / "index.html"
+    kept = {path: path.stat().st_mtime_ns for path in smoke.glob("models/*/model/*.safetensors")}
+    report.unlink()
+    assert run_app(app, ["reproduce", "--smoke", "--out", str(smoke), "--quiet"]) == 0
+    assert report.is_file()
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_every_figure_knows_where_it_came_from(smoke: Path) -> None:
+    for figure in (smoke / "figures").glob("*.png"):
+        assert run_app(app, ["verify", str(figure), "--quiet"]) == 0, figure.name
+
+
+def test_the_plan_compares_only_what_is_run() -> None:
+    config = load_reproduce_config(smoke=False)
+    runs = {run.run_id for run in plan_runs(config.rhos)}
+    for plan in plan_comparisons(config.rhos):
+        assert {plan["run_a"], plan["run_b"]} <= runs
+    primary = [plan["name"] for plan in plan_comparisons(config.rhos) if plan["family"] == "primary"]
+    assert primary[0] == "pair-0.90 against single"

@@ -167,11 +167,7 @@ def _trainer(config: FinetuneConfig, model: Any, encoder: Any, examples: list[Ex
         weight_decay=config.weight_decay,
         adam_beta2=config.adam_beta2,
         max_grad_norm=config.max_grad_norm,
-        **(
-            {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
-            if config.gradient_checkpointing
-            else {}
-        ),
+        **_checkpointing(config.gradient_checkpointing),
         bf16=gpu and torch.cuda.is_bf16_supported(),
         use_cpu=not gpu,
         save_steps=config.save_every,
@@ -186,6 +182,15 @@ def _trainer(config: FinetuneConfig, model: Any, encoder: Any, examples: list[Ex
     )
     callbacks = [MarkComplete(), *([] if quiet else [Bar(config.steps)])]
     return AnswerTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collate(encoder), callbacks=callbacks)
+
+
+def _checkpointing(wanted: bool) -> dict[str, Any]:
+    """Ask for gradient checkpointing by the name that the installed transformers knows it by (renamed within version 5)."""
+    from transformers import TrainingArguments
+
+    new = "activation_checkpointing" in TrainingArguments.__dataclass_fields__
+    name = "activation_checkpointing" if new else "gradient_checkpointing"
+    return {name: True, f"{name}_kwargs": {"use_reentrant": False}} if wanted else {}
 
 
 def _last_checkpoint(folder: Path) -> str | None:

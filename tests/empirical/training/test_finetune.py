@@ -76,6 +76,13 @@ def test_gradient_accumulation_equals_one_large_batch(phantom: Cohort, tmp_path:
     assert moved < 1e-2 * size
 
 
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_gradient_checkpointing_changes_memory_not_weights(phantom: Cohort, tmp_path: Path, method: str) -> None:
+    plain = finetune(settings(phantom, method=method, steps=2), tmp_path / "plain", quiet=True)
+    thrifty = finetune(settings(phantom, method=method, steps=2, gradient_checkpointing=True), tmp_path / "thrifty", quiet=True)
+    assert same(weights(plain), weights(thrifty))
+
+
 def test_another_config_in_the_same_folder_is_refused_and_a_finished_run_is_kept(phantom: Cohort, tmp_path: Path) -> None:
     model = finetune(settings(phantom, steps=1), tmp_path / "run", quiet=True)
     stamp = (model / "model.safetensors").stat().st_mtime_ns

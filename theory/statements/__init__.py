@@ -1,14 +1,17 @@
 """One file per statement of the theory (T1, T1b, T2, ...), each with closed form, symbolic form and raw simulation.
 
-A file named ``t<number>_<words>.py`` that defines ``STATEMENT`` is a statement; nothing else needs to be told about it.
+A file named ``t<number>_<words>.py`` that defines ``STATEMENT`` is a statement; one named ``more_t<number>_<words>.py`` adds its
+``QUANTITIES`` to the statement ``STATEMENT_ID``. Nothing else needs to be told about either.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import pkgutil
 import re
+from types import ModuleType
 
 from see_in_pairs.errors import InputError
 from theory.statements.base import Quantity, Statement
@@ -30,9 +33,15 @@ def all_statements() -> dict[str, Statement]:
     dict of str to Statement
         By id, in the order of THEORY.md.
     """
-    names = [module.name for module in pkgutil.iter_modules(__path__) if re.match(r"t\d", module.name)]
-    found = [importlib.import_module(f"{__name__}.{name}").STATEMENT for name in names]
-    return {item.id: item for item in sorted(found, key=lambda item: _order(item.id))}
+    found = sorted((module.STATEMENT for module in _modules(r"t\d")), key=lambda item: _order(item.id))
+    more = [(module.STATEMENT_ID, module.QUANTITIES) for module in _modules(r"more_t\d")]
+    added = {item.id: [quantity for owner, quantities in more if owner == item.id for quantity in quantities] for item in found}
+    return {item.id: dataclasses.replace(item, quantities=(*item.quantities, *added[item.id])) for item in found}
+
+
+def _modules(pattern: str) -> list[ModuleType]:
+    names = [module.name for module in pkgutil.iter_modules(__path__) if re.match(pattern, module.name)]
+    return [importlib.import_module(f"{__name__}.{name}") for name in names]
 
 
 def statement(identifier: str) -> Statement:

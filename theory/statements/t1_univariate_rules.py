@@ -28,6 +28,7 @@ from see_in_pairs.errors import InputError
 from theory.checks import Floats, correlation, finite, non_negative
 from theory.gaussian import auc_of, error_of
 from theory.montecarlo import log_likelihood_ratio
+from theory.sampling import score_auc, score_error
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
@@ -366,10 +367,7 @@ def fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.
     ndarray of bool, shape (replicates,)
         Whether the diagnosis was wrong.
     """
-    distance = float(separation(params["d"], params["rho"], params["rule"]))
-    diseased = rng.random(replicates) < params["pi"]
-    score = rng.standard_normal(replicates) + distance * diseased
-    return (distance * (score - distance / 2) > np.log((1 - params["pi"]) / params["pi"])) != diseased
+    return score_error(float(separation(params["d"], params["rho"], params["rule"])), replicates, rng, params["pi"])
 
 
 def fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -389,8 +387,7 @@ def fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.nd
     ndarray of bool, shape (replicates,)
         Whether the diseased patient scored higher.
     """
-    healthy, diseased = rng.standard_normal((2, replicates))
-    return diseased + float(separation(params["d"], params["rho"], params["rule"])) > healthy
+    return score_auc(float(separation(params["d"], params["rho"], params["rule"])), replicates, rng)
 
 
 PARAMETERS = (
@@ -399,7 +396,7 @@ PARAMETERS = (
     choice("rule", "rule, or its weight on the reference", RULES, or_number=True),
 )
 _PAIR_RULES = ("difference", "optimal", 0.5)
-_CORRELATIONS = (-0.95, -0.4, 0.0, 1e-6, 0.3, 0.5, 0.7, 0.999)
+_CORRELATIONS = (-0.95, -0.4, 0.0, 1e-6, 0.3, 0.5, 0.7, 0.9, 0.999)
 _GRID = (
     *grid(d=[1.0], rho=[0.0], rule=["single"]),
     *grid(d=[1.0], rho=_CORRELATIONS, rule=_PAIR_RULES),

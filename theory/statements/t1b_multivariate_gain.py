@@ -25,8 +25,9 @@ from see_in_pairs.errors import InputError
 from theory.checks import Floats, finite, positive_definite, require, square
 from theory.gaussian import auc_of, error_of
 from theory.montecarlo import covariance_root, log_likelihood_ratio
+from theory.sampling import score_auc, score_error
 from theory.statements.base import Params, Quantity, Statement
-from theory.statements.parameters import choice, matrix, vector
+from theory.statements.parameters import choice, matrix, number, vector
 
 if TYPE_CHECKING:
     import sympy as sp
@@ -106,8 +107,8 @@ def separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, 
     return float(np.sqrt(shift @ np.linalg.solve(residual, shift)))
 
 
-def error(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> Floats:
-    r"""Compute the balanced error of a rule.
+def error(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str, pi: ArrayLike = 0.5) -> Floats:
+    r"""Compute the Bayes error of a rule.
 
     Parameters
     ----------
@@ -117,13 +118,15 @@ def error(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule:
         Mean of a diseased minus a healthy query.
     rule : {'single', 'difference', 'joint'}
         What the rule sees.
+    pi : array_like, default 0.5
+        Prevalence.
 
     Returns
     -------
     ndarray of float64
-        :math:`\Phi(-\Delta/2)`.
+        :math:`\Phi(-\Delta/2)` at equal priors, else that of T1.4.
     """
-    return error_of(separation(Sigma, C, Sr, delta, rule))
+    return error_of(separation(Sigma, C, Sr, delta, rule), pi)
 
 
 def auc(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> Floats:
@@ -173,11 +176,13 @@ def symbolic_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: Ar
     return sp.sqrt((seen_shift.T * (sees * stacked * sees.T).LUsolve(seen_shift))[0])
 
 
-def symbolic_error(**params: object) -> float:
+def symbolic_error(pi: float = 0.5, **params: object) -> float:
     """Evaluate the derived error.
 
     Parameters
     ----------
+    pi : float, default 0.5
+        Prevalence.
     **params : object
         As for `error`.
 
@@ -189,7 +194,7 @@ def symbolic_error(**params: object) -> float:
     from theory import symbols
 
     expression, distance, prevalence = symbols.bayes_error()
-    return symbols.evaluate(expression, {distance: symbolic_separation(**params), prevalence: 0.5})  # type: ignore[arg-type]
+    return symbols.evaluate(expression, {distance: symbolic_separation(**params), prevalence: pi})  # type: ignore[arg-type]
 
 
 def symbolic_auc(**params: object) -> float:
@@ -239,8 +244,8 @@ def simulate_error(params: Params, replicates: int, rng: np.random.Generator) ->
     ndarray of bool, shape (replicates,)
         Whether the diagnosis was wrong.
     """
-    diseased = rng.random(replicates) < 0.5
-    return (_scores(params, diseased, rng) > 0) != diseased
+    diseased = rng.random(replicates) < params["pi"]
+    return (_scores(params, diseased, rng) > np.log((1 - params["pi"]) / params["pi"])) != diseased
 
 
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -261,6 +266,18 @@ def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> n
         Whether the diseased patient scored higher.
     """
     return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
+
+
+# Fast sampling: the score is one normal per patient, whatever the number of pixels is.
+
+
+def _fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    distance = separation(*(params[name] for name in ("Sigma", "C", "Sr", "delta", "rule")))
+    return score_error(distance, replicates, rng, params["pi"])
+
+
+def _fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    return score_auc(separation(**params), replicates, rng)
 
 
 PARAMETERS = (
@@ -309,7 +326,27 @@ STATEMENT = Statement(
     "Multivariate gain",
     "Images: the reference adds what it shares with the query's discriminant direction (Schur complement).",
     (
-        Quantity("error", "balanced error of a rule", PARAMETERS, error, symbolic_error, simulate_error, _POINTS, draws=_draws),
-        Quantity("auc", "area under the ROC curve of a rule", PARAMETERS, auc, symbolic_auc, simulate_auc, _POINTS[:6], draws=_draws),
+        Quantity(
+            "error",
+            "Bayes error of a rule",
+            (*PARAMETERS, number("pi", "prevalence, strictly between 0 and 1", 0.5)),
+            error,
+            symbolic_error,
+            simulate_error,
+            (*_POINTS, *({**_FIRST, "rule": "joint", "pi": pi} for pi in (1e-3, 0.1, 0.9))),
+            draws=_draws,
+            fast=_fast_error,
+        ),
+        Quantity(
+            "auc",
+            "area under the ROC curve of a rule",
+            PARAMETERS,
+            auc,
+            symbolic_auc,
+            simulate_auc,
+            _POINTS[:6],
+            draws=_draws,
+            fast=_fast_auc,
+        ),
     ),
 )

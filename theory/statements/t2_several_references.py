@@ -26,6 +26,7 @@ from see_in_pairs.errors import InputError
 from theory.checks import Floats, correlation, finite, non_negative, require, whole
 from theory.gaussian import auc_of, error_of
 from theory.montecarlo import covariance_root, log_likelihood_ratio
+from theory.sampling import score_auc, score_error
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
@@ -133,8 +134,8 @@ def separation(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, ru
         return d / np.sqrt(variance(rho, rho_rr, m, rule))
 
 
-def error(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
-    r"""Compute the balanced error of a rule.
+def error(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str, pi: ArrayLike = 0.5) -> Floats:
+    r"""Compute the Bayes error of a rule.
 
     Parameters
     ----------
@@ -142,13 +143,15 @@ def error(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: s
         Effect in standard deviations of the query.
     rho, rho_rr, m, rule : object
         As for `variance`.
+    pi : array_like, default 0.5
+        Prevalence.
 
     Returns
     -------
     ndarray of float64
-        :math:`\Phi(-D/2)`.
+        :math:`\Phi(-D/2)` at equal priors, else that of T1.4.
     """
-    return error_of(separation(d, rho, rho_rr, m, rule))
+    return error_of(separation(d, rho, rho_rr, m, rule), pi)
 
 
 def auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
@@ -227,12 +230,12 @@ def _symbolic_separation(d: float, rho: float, rho_rr: float, m: int, rule: str)
     )
 
 
-def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str) -> float:
+def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str, pi: float = 0.5) -> float:
     """Evaluate the derived error.
 
     Parameters
     ----------
-    d, rho, rho_rr, m, rule : object
+    d, rho, rho_rr, m, rule, pi : object
         As for `error`.
 
     Returns
@@ -243,7 +246,7 @@ def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str) -> fl
     from theory import symbols
 
     expression, distance, prevalence = symbols.bayes_error()
-    return symbols.evaluate(expression, {distance: _symbolic_separation(d, rho, rho_rr, m, rule), prevalence: 0.5})
+    return symbols.evaluate(expression, {distance: _symbolic_separation(d, rho, rho_rr, m, rule), prevalence: pi})
 
 
 def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> float:
@@ -294,8 +297,8 @@ def simulate_error(params: Params, replicates: int, rng: np.random.Generator) ->
     ndarray of bool, shape (replicates,)
         Whether the diagnosis was wrong.
     """
-    diseased = rng.random(replicates) < 0.5
-    return (_scores(params, diseased, rng) > 0) != diseased
+    diseased = rng.random(replicates) < params["pi"]
+    return (_scores(params, diseased, rng) > np.log((1 - params["pi"]) / params["pi"])) != diseased
 
 
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -316,6 +319,18 @@ def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> n
         Whether the diseased patient scored higher.
     """
     return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
+
+
+# Fast sampling: the score is one normal per patient, whatever m is.
+
+
+def _fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    distance = float(separation(*(params[name] for name in ("d", "rho", "rho_rr", "m", "rule"))))
+    return score_error(distance, replicates, rng, params["pi"])
+
+
+def _fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    return score_auc(float(separation(**params)), replicates, rng)
 
 
 PARAMETERS = (
@@ -341,6 +356,7 @@ _SETTINGS = (  # rho, rho_rr, m: the check table, then edges (one reference, man
     (0.7, 0.5, 24),
 )
 _POINTS = tuple({"d": 1.0, "rho": rho, "rho_rr": rho_rr, "m": m, "rule": rule} for rho, rho_rr, m in _SETTINGS for rule in RULES)
+_PRIORS = grid(d=[1.0], rho=[0.6], rho_rr=[0.4], m=[3], rule=RULES, pi=[1e-3, 0.1, 0.9])
 
 
 def _draws(params: Params) -> int:
@@ -354,14 +370,17 @@ STATEMENT = Statement(
     (
         Quantity(
             "error",
-            "balanced error of a rule",
-            PARAMETERS,
+            "Bayes error of a rule",
+            (*PARAMETERS, number("pi", "prevalence, strictly between 0 and 1", 0.5)),
             error,
             symbolic_error,
             simulate_error,
-            (*_POINTS, *grid(d=[0.1, 3.0], rho=[0.5], rho_rr=[0.5], m=[2], rule=RULES)),
+            (*_POINTS, *grid(d=[0.1, 3.0], rho=[0.5], rho_rr=[0.5], m=[2], rule=RULES), *_PRIORS),
             draws=_draws,
+            fast=_fast_error,
         ),
-        Quantity("auc", "area under the ROC curve of a rule", PARAMETERS, auc, symbolic_auc, simulate_auc, _POINTS, draws=_draws),
+        Quantity(
+            "auc", "area under the ROC curve of a rule", PARAMETERS, auc, symbolic_auc, simulate_auc, _POINTS, draws=_draws, fast=_fast_auc
+        ),
     ),
 )

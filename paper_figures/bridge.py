@@ -102,6 +102,25 @@ def observer_limits(truth: PhantomTruth) -> ObserverLimits:
     return ObserverLimits(float(limits.single), float(limits.difference), float(limits.joint), None, truth.place)
 
 
+def pixel_correlation(truth: PhantomTruth) -> float:
+    r"""Compute how alike the pixels of two relatives are, whatever it is that makes them so.
+
+    Parameters
+    ----------
+    truth : PhantomTruth
+        The phantom.
+
+    Returns
+    -------
+    float
+        Mean over pixels i of :math:`C_{ii}/\Sigma_{ii}`.
+    """
+    anatomy = {name: (getattr(truth, name) ** 2).sum(0) for name in ("demographic", "site")}
+    variance = anatomy | {"field": truth.field_sd**2, "noise": truth.noise_sd**2}
+    shared = sum(truth.shares[name] * part for name, part in variance.items())
+    return float(np.mean(shared / sum(variance.values())))
+
+
 def cohort_limits(results: Results, run: Run) -> ObserverLimits | None:
     """Give the ideal observers of a run's cohort, kept in ``theory/observers.json`` under the hash of the cohort's truth.
 

@@ -39,6 +39,21 @@ class TheoryPart(StrictConfig):
     replicates: int | None = Field(default=None, ge=1)
 
 
+class SecondSeries(StrictConfig):
+    """A phantom cohort whose relatives share some components more than others.
+
+    Parameters
+    ----------
+    name : str
+        What they share, in a word.
+    shares : dict of str to float
+        Correlation of each component; 0 where not named.
+    """
+
+    name: str
+    shares: dict[str, float]
+
+
 class ReproduceConfig(StrictConfig):
     """The settings of the whole chain.
 
@@ -50,6 +65,8 @@ class ReproduceConfig(StrictConfig):
         Settings of the phantom cohort, all but ``rho``.
     rhos : list of float
         One cohort for each, with the same queries; the first is the arm named in advance.
+    second_series : SecondSeries
+        One more cohort, again with the same queries.
     model : str
         The model to start from.
     training, evaluation : dict
@@ -61,6 +78,7 @@ class ReproduceConfig(StrictConfig):
     theory: TheoryPart
     phantom: dict[str, Any]
     rhos: list[float] = Field(min_length=1)
+    second_series: SecondSeries
     model: str
     training: dict[str, Any]
     evaluation: dict[str, Any]
@@ -87,6 +105,8 @@ class Run:
         The run whose model it uses; '' for the model off the shelf.
     train_arm : str
         The arm that model was trained in.
+    series : str
+        What relatives share, where it is not everything alike.
     """
 
     run_id: str
@@ -96,6 +116,7 @@ class Run:
     cohort: str
     model_of: str
     train_arm: str
+    series: str = ""
 
     def arm_config(self) -> dict[str, Any]:
         """Spell out the arm for ``finetune`` and ``evaluate``.
@@ -130,13 +151,15 @@ def load_reproduce_config(smoke: bool) -> ReproduceConfig:
     return parse_config(ReproduceConfig, content, source=DEFAULT)
 
 
-def plan_runs(rhos: list[float]) -> list[Run]:
+def plan_runs(rhos: list[float], series: str) -> list[Run]:
     """Lay down every run of the chain.
 
     Parameters
     ----------
     rhos : list of float
         Similarities of query and relative; the first is the main one.
+    series : str
+        Name of the second series.
 
     Returns
     -------
@@ -151,6 +174,7 @@ def plan_runs(rhos: list[float]) -> list[Run]:
         Run(f"off-{name[0]}", "pair", "demographic", *main, "", ""),
         Run("single", "single", "", None, main[1], "single", "single"),
         *(Run(n, "pair", "demographic", rho, c, n, "pair") for n, rho, c in zip(name, rhos, cohort, strict=True)),
+        Run(f"pair-{series}", "pair", "demographic", None, f"shares-{series}", f"pair-{series}", "pair", series),
         Run("pair-random", "pair", "random", 0.0, main[1], "pair-random", "pair"),
         Run("duplicate", "duplicate", "duplicate", None, main[1], "duplicate", "duplicate"),
         Run(f"{name[0]}-eval-duplicate", "duplicate", "duplicate", None, main[1], name[0], "pair"),
@@ -159,12 +183,12 @@ def plan_runs(rhos: list[float]) -> list[Run]:
     return runs
 
 
-def plan_comparisons(rhos: list[float]) -> list[dict[str, Any]]:
+def plan_comparisons(rhos: list[float], series: str) -> list[dict[str, Any]]:
     """Lay down every comparison, fixed before anything is run.
 
     Parameters
     ----------
-    rhos : list of float
+    rhos, series : list of float, str
         As for `plan_runs`.
 
     Returns
@@ -182,6 +206,8 @@ def plan_comparisons(rhos: list[float]) -> list[dict[str, Any]]:
         (main, f"{main}-eval-duplicate", rhos[0], "controls"),
         (main, f"{main}-eval-random", rhos[0], "controls"),
         (f"off-{main}", "off-single", rhos[0], "off the shelf"),
+        (f"pair-{series}", "single", None, "second series"),
+        (f"pair-{series}", f"pair-{rhos[-1]:.2f}", None, "second series"),
     ]
     return [{"name": f"{a} against {b}", "run_a": a, "run_b": b, "rho": rho, "family": family} for a, b, rho, family in rows]
 
@@ -203,12 +229,12 @@ def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2
         No messages.
     """
     config = load_reproduce_config(smoke)
-    runs = plan_runs(config.rhos)
+    runs = plan_runs(config.rhos, config.second_series.name)
     with RunFolder(out, "reproduce", config.model_dump() | {"smoke": smoke}, seed=seed) as folder:
         chain = _Chain(config, folder.path, runs, seed, workers, quiet)
         steps: list[tuple[str, Callable[[], None]]] = [
             ("verify the theory", chain.theory),
-            (f"make {len(config.rhos)} phantom cohorts", chain.cohorts),
+            (f"make {len(config.rhos) + 1} phantom cohorts", chain.cohorts),
             (f"finetune '{config.model}' in {len(chain.trained)} arms, {workers} at a time", chain.finetune),
             (f"evaluate {len(runs)} runs on the same test queries", chain.evaluate),
             ("compare the arms", chain.compare),
@@ -239,10 +265,12 @@ class _Chain:
     def cohorts(self) -> None:
         from empirical.cohorts.phantom import PhantomConfig, make_phantom
 
-        for rho in self.config.rhos:
-            folder = self.out / "cohorts" / f"rho-{rho:.2f}"
+        second = self.config.second_series
+        wanted: dict[str, dict[str, Any]] = {f"rho-{rho:.2f}": {"rho": rho} for rho in self.config.rhos}
+        for name, likeness in (wanted | {f"shares-{second.name}": {"shares": second.shares}}).items():
+            folder = self.out / "cohorts" / name
             if not (folder / "cohort.parquet").is_file():
-                settings = parse_config(PhantomConfig, self.config.phantom | {"rho": rho}, source=DEFAULT)
+                settings = parse_config(PhantomConfig, self.config.phantom | likeness, source=DEFAULT)
                 make_phantom(settings, folder, seed=self.seed, quiet=self.quiet)
 
     def finetune(self) -> None:
@@ -270,7 +298,7 @@ class _Chain:
 
     def _describe(self, run: Run, records: Records) -> dict[str, Any]:
         model = f"models/{run.model_of}/model" if run.model_of else self.config.model
-        known = {name: getattr(run, name) for name in ("run_id", "arm", "train_arm", "strategy", "rho")}
+        known = {name: getattr(run, name) for name in ("run_id", "arm", "train_arm", "strategy", "rho", "series")}
         return known | {
             "cohort": f"cohorts/{run.cohort}",
             "model": model,
@@ -285,7 +313,7 @@ class _Chain:
         records = read_records(self.out / "records" / "records.parquet")
         arms = {run.run_id: run.arm for run in self.runs}
         results = []
-        for plan in plan_comparisons(self.config.rhos):
+        for plan in plan_comparisons(self.config.rhos, self.config.second_series.name):
             a, b = (records.of(run_id=plan[key]) for key in ("run_a", "run_b"))
             scores_a, scores_b = a.table["p_positive"].to_numpy(), b.table["p_positive"].to_numpy()
             result = compare_arms(

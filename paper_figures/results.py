@@ -46,7 +46,9 @@ class Run:
     cohort, model : str
         Folders, relative to the output folder.
     n_train : int
-        Patients the model was finetuned on (those of a warm-up not counted).
+        Patients the model was finetuned on, those of a warm-up included.
+    series : str
+        What the relatives of the cohort share, where it is not everything alike.
     """
 
     run_id: str
@@ -58,6 +60,7 @@ class Run:
     cohort: str = ""
     model: str = ""
     n_train: int = 0
+    series: str = ""
 
     @property
     def off_the_shelf(self) -> bool:

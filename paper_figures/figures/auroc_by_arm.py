@@ -102,12 +102,16 @@ def run_label(run: Run) -> str:
     """
     if run.arm == "pair" and run.strategy == "random":
         return "pair, random reference"
+    if run.series:
+        return f"{run.arm}, only the {run.series} shared"
     if run.arm in ("pair", "multi"):
         return f"{run.arm}, {run.strategy}" if run.evaluated_rho is None else f"{run.arm}, ρ = {run.evaluated_rho:g}"
     return {"duplicate": "duplicate (query twice)", "single": "single image"}.get(run.arm, run.arm)
 
 
 def _ideal_gain(limits: ObserverLimits, run: Run) -> float:
+    if run.series:
+        return limits.gain
     return float(scaled_gain(np.array([limits.single]), run.evaluated_rho or 0.0)[0])
 
 

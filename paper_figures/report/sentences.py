@@ -171,8 +171,7 @@ def _limits_of_training(results: Results) -> list[str]:
     easier = max((_easier(results.cohort(run)) for run in results.runs if run.cohort), default=0)
     if easier:
         found.append(
-            f"Training began with {easier:,} patients whose lesions are plainer than those of the test, which are not counted as "
-            "training patients: a "
+            f"Training began with {easier:,} patients whose lesions are plainer than those of the test: a "
             "model of random weights learns from them where to look. So 'with little data' (C3) is not what was tested."
         )
     if any(run.off_the_shelf and off_the_shelf_is_random(run) for run in results.runs):

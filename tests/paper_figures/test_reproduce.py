@@ -42,7 +42,7 @@ def test_everything_promised_is_there(smoke: Path) -> None:
 def test_every_arm_scored_the_same_items(smoke: Path) -> None:
     table = read_records(smoke / "records").table
     items = table.groupby("run_id")["item_id"].apply(lambda ids: tuple(sorted(ids)))
-    assert items.nunique() == 1 and len(items) == 9
+    assert items.nunique() == 1 and len(items) == 10
     labels = table.groupby("item_id")["label"].nunique()
     assert (labels == 1).all()
 
@@ -71,8 +71,8 @@ def test_every_figure_knows_where_it_came_from(smoke: Path) -> None:
 
 def test_the_plan_compares_only_what_is_run() -> None:
     config = load_reproduce_config(smoke=False)
-    runs = {run.run_id for run in plan_runs(config.rhos)}
-    for plan in plan_comparisons(config.rhos):
+    runs = {run.run_id for run in plan_runs(config.rhos, config.second_series.name)}
+    for plan in plan_comparisons(config.rhos, config.second_series.name):
         assert {plan["run_a"], plan["run_b"]} <= runs
-    primary = [plan["name"] for plan in plan_comparisons(config.rhos) if plan["family"] == "primary"]
+    primary = [plan["name"] for plan in plan_comparisons(config.rhos, config.second_series.name) if plan["family"] == "primary"]
     assert primary[0] == "pair-0.90 against single"

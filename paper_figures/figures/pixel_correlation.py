@@ -1,0 +1,129 @@
+"""Equal pixel correlation, unequal gain: it matters what query and reference share, not how alike their pixels are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paper_figures.bridge import pixel_correlation, scaled_gain
+from paper_figures.figures._material import Material
+from paper_figures.figures.auroc_by_arm import run_row
+from paper_figures.style import BLUE, GREEN, INK, MUTED
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from paper_figures.results import Results, Run
+
+TITLE = "Equal pixel correlation, unequal gain"
+CLAIM = "C1, C4"
+GRID = np.linspace(0, 0.97, 98)
+
+
+def gather(results: Results, seed: int) -> Material:
+    """Put the gain of every model finetuned on pairs beside the pixel correlation of its query and reference.
+
+    Parameters
+    ----------
+    results : Results
+        The output folder.
+    seed : int
+        Not used: intervals are DeLong's.
+
+    Returns
+    -------
+    Material
+        Rows with ``kind`` curve (T1, were pixels all that counts) and point, and ``pixel_correlation, gain, low, high, ideal, label``.
+
+    Raises
+    ------
+    InputError
+        When no model was finetuned on pairs of a phantom.
+    """
+    import pandas as pd
+
+    runs = [run for run in results.runs if run.arm == "pair" and run.own_arm and results.truth_path(run) is not None]
+    if not runs:
+        raise InputError(f"{results.records_folder}: no model finetuned on pairs of a phantom; run 'see-in-pairs reproduce'")
+    points = pd.DataFrame([_point(results, run) for run in runs]).sort_values("pixel_correlation", ignore_index=True)
+    separation = np.array([_single_separation(results, runs[0])])
+    curve = pd.DataFrame({"kind": "curve", "pixel_correlation": GRID, "gain": [float(scaled_gain(separation, rho)[0]) for rho in GRID]})
+    caption = (
+        "Gain in AUROC of each finetuned pair model over the single image (bars: 95 % intervals, DeLong, clustered by patient) and of the "
+        "ideal observer (diamonds, from the phantom's true covariances, T1b), against the correlation of single pixels of query and "
+        "reference. The curve is what T1 would give if that correlation were the ρ of everything. It holds where relatives share every "
+        "component alike; where they share some components only, it does not."
+    )
+    truths = sorted({path for run in runs if (path := results.truth_path(run)) is not None})
+    return Material(pd.concat([curve, points], ignore_index=True), caption, (*results.records_sources, *truths))
+
+
+def _point(results: Results, run: Run) -> dict[str, Any]:
+    from empirical.cohorts.phantom import PhantomTruth
+
+    row, path = run_row(results, run), results.truth_path(run)
+    shared = 0.0 if run.strategy == "random" or path is None else pixel_correlation(PhantomTruth.load(path))
+    gains = {"gain": row["gain"], "low": row["gain_low"], "high": row["gain_high"], "ideal": row["ideal_gain"]}
+    return {"kind": "point", "run_id": run.run_id, "label": row["label"], "pixel_correlation": shared, "patients": row["patients"]} | gains
+
+
+def _single_separation(results: Results, run: Run) -> float:
+    from paper_figures.bridge import cohort_limits
+
+    limits = cohort_limits(results, run)
+    return np.nan if limits is None else limits.single
+
+
+def draw(material: Material, results: Results) -> Figure:
+    """Draw it.
+
+    Parameters
+    ----------
+    material : Material
+        From `gather`.
+    results : Results
+        Not read.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel.
+    """
+    from matplotlib.figure import Figure
+
+    kinds = dict(tuple(material.data.groupby("kind")))
+    figure = Figure(figsize=(10.6, 5.8))
+    axes = figure.subplots()
+    curve, points = kinds["curve"], kinds["point"]
+    axes.plot(curve["pixel_correlation"], curve["gain"], color=BLUE, ls="--", label="T1, were pixels all that counts", zorder=2)
+    _observed(axes, points)
+    axes.plot(
+        points["pixel_correlation"], points["ideal"], "D", ms=10, mfc="none", mec=GREEN, mew=2.2, label="ideal observer (T1b)", zorder=5
+    )
+    _labels(axes, points)
+    axes.axhline(0, color=MUTED, lw=1.2, ls=":")
+    axes.set(xlabel="correlation of the pixels of query and reference", ylabel="gain in AUROC over the single image", xlim=(-0.04, 1))
+    axes.legend(loc="upper left")
+    figure.suptitle(f"{TITLE}  [{CLAIM}]", x=0.01, ha="left", fontsize=16, fontweight="bold")
+    return figure
+
+
+def _observed(axes: Axes, points: pd.DataFrame) -> None:
+    errors = np.abs(np.vstack([points["gain"] - points["low"], points["high"] - points["gain"]]))
+    style: Any = {"fmt": "o", "ms": 9, "mec": "white", "capsize": 4, "elinewidth": 2, "zorder": 4}
+    axes.errorbar(points["pixel_correlation"], points["gain"], np.nan_to_num(errors), color=INK, label="model, 95 % interval", **style)
+
+
+def _labels(axes: Axes, points: pd.DataFrame) -> None:
+    """Write each point's name to its right, where no interval runs."""
+    for row in points.to_dict("records"):
+        if np.isfinite(row["gain"]):
+            name = str(row["label"]).removeprefix("pair, ")
+            far = row["pixel_correlation"] > 0.8
+            place, side = ((-12, 0), "right") if far else ((12, 0), "left")
+            text: Any = {"textcoords": "offset points", "fontsize": 12, "color": MUTED, "ha": side, "va": "center"}
+            axes.annotate(name, (row["pixel_correlation"], row["gain"]), place, **text)

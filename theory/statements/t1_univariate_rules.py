@@ -223,7 +223,19 @@ def symbolic_bayes_weight() -> sp.Expr:
     return sp.simplify(-sp.diff(log_ratio, reference) / sp.diff(log_ratio, query))
 
 
-def _symbolic_separation(d: float, rho: float, rule: str | float) -> sp.Expr:
+def symbolic_separation(d: float, rho: float, rule: str | float) -> sp.Expr:
+    """Derive the separation from the derived variance and weights.
+
+    Parameters
+    ----------
+    d, rho, rule : object
+        As for `separation`.
+
+    Returns
+    -------
+    sympy.Expr
+        Exactly, at these values.
+    """
     import sympy as sp
 
     from theory import symbols
@@ -250,7 +262,7 @@ def symbolic_error(d: float, rho: float, rule: str | float, pi: float = 0.5) -> 
     from theory import symbols
 
     expression, distance, prevalence = symbols.bayes_error()
-    return symbols.evaluate(expression, {distance: _symbolic_separation(d, rho, rule), prevalence: pi})
+    return symbols.evaluate(expression, {distance: symbolic_separation(d, rho, rule), prevalence: pi})
 
 
 def symbolic_auc(d: float, rho: float, rule: str | float) -> float:
@@ -268,7 +280,7 @@ def symbolic_auc(d: float, rho: float, rule: str | float) -> float:
     """
     from theory import symbols
 
-    return symbols.evaluate(symbols.auc(_symbolic_separation(d, rho, rule)))
+    return symbols.evaluate(symbols.auc(symbolic_separation(d, rho, rule)))
 
 
 # Raw simulation: patients and their references, one by one; it uses the model and Bayes' rule, none of the formulas above.

@@ -1,0 +1,305 @@
+r"""T2 beyond one correlation: references with unequal correlations (:math:`w=\Sigma_r^{-1}c`), and infinitely many references (T2.3).
+
+With :math:`c` the covariances of the query with its references and :math:`\Sigma_r` those of the references with each other, a unit
+variance query leaves :math:`v=1-2w^\top c+w^\top\Sigma_rw`; the least is :math:`1-c^\top\Sigma_r^{-1}c` (T12.6, general form).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from see_in_pairs.errors import InputError
+from theory.checks import Floats, correlation, finite, non_negative, positive_definite, require
+from theory.gaussian import auc_of, error_of
+from theory.montecarlo import covariance_root, log_likelihood_ratio
+from theory.sampling import score_auc, score_error
+from theory.statements.base import Params, Quantity
+from theory.statements.parameters import choice, grid, matrix, number, vector
+from theory.statements.t2_several_references import RULES
+
+STATEMENT_ID = "T2"
+
+
+def unequal_separation(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> float:
+    r"""Compute the separation of the classes with references of unequal correlations.
+
+    Parameters
+    ----------
+    d : float
+        Effect in standard deviations of the query.
+    c : sequence of float, length m
+        Covariance of the unit-variance query with each reference.
+    Sigma_r : nested sequence of float, shape (m, m)
+        Covariance of the references.
+    rule : {'meandiff', 'optimal'}
+        Subtract the mean of the references, or their best combination.
+
+    Returns
+    -------
+    float
+        :math:`d/\sqrt v`, with v as at the top of this file.
+
+    Raises
+    ------
+    InputError
+        When query and references cannot have these covariances, or the rule is unknown.
+
+    Examples
+    --------
+    >>> round(unequal_separation(1.0, [0.4, 0.4], [[1.0, 0.4], [0.4, 1.0]], "optimal"), 6)
+    1.138420
+    """
+    model = _model(c, Sigma_r)
+    own, between = model[0, 1:], model[1:, 1:]
+    if rule not in RULES:
+        raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+    weights = np.linalg.solve(between, own) if rule == "optimal" else np.full(len(own), 1 / len(own))
+    return float(non_negative(d, "d") / np.sqrt(1 - 2 * weights @ own + weights @ between @ weights))
+
+
+def _model(c: Sequence[float], Sigma_r: Sequence[Sequence[float]]) -> Floats:
+    """Covariance of the query (first) and its references."""
+    own, between = finite(c, "c"), positive_definite(Sigma_r, "Sigma_r")
+    require(own.shape == between.shape[:1], f"c: must be a list of {len(between)} numbers, one per reference of Sigma_r")
+    return positive_definite(np.block([[np.ones((1, 1)), own[None, :]], [own[:, None], between]]), "[[1, c], [c', Sigma_r]]")
+
+
+def unequal_error(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str, pi: float = 0.5) -> Floats:
+    r"""Compute the Bayes error with references of unequal correlations.
+
+    Parameters
+    ----------
+    d, c, Sigma_r, rule : object
+        As for `unequal_separation`.
+    pi : float, default 0.5
+        Prevalence.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(-D/2)` at equal priors, else that of T1.4.
+    """
+    return error_of(unequal_separation(d, c, Sigma_r, rule), pi)
+
+
+def unequal_auc(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> Floats:
+    r"""Compute the AUC with references of unequal correlations.
+
+    Parameters
+    ----------
+    d, c, Sigma_r, rule : object
+        As for `unequal_separation`.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(D/\sqrt2)`.
+    """
+    return auc_of(unequal_separation(d, c, Sigma_r, rule))
+
+
+def limit_variance(rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Floats:
+    r"""Compute the variance of the score with infinitely many references (T2.3).
+
+    Parameters
+    ----------
+    rho : array_like
+        Correlation of the query with each reference.
+    rho_rr : array_like
+        Correlation of the references with each other, 0 or more.
+    rule : {'meandiff', 'optimal'}
+        The rule.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`1-2\rho+\rho_{rr}`, or :math:`1-\rho^2/\rho_{rr}`.
+
+    Raises
+    ------
+    InputError
+        When infinitely many references cannot have these correlations, or the rule is unknown.
+
+    Examples
+    --------
+    >>> float(limit_variance(0.4, 0.4, "optimal"))
+    0.6
+    """
+    rho, rho_rr = correlation(rho), non_negative(rho_rr, "rho_rr")
+    require(rho_rr <= 1, "rho_rr: a correlation is at most 1")
+    require(np.square(rho) <= rho_rr + 1e-12, "rho, rho_rr: impossible for infinitely many references, rho^2 must not exceed rho_rr")
+    if rule == "meandiff":
+        return 1 - 2 * rho + rho_rr
+    if rule == "optimal":
+        explained = np.divide(np.square(rho), rho_rr, out=np.zeros(np.broadcast(rho, rho_rr).shape), where=rho_rr > 0)
+        return np.maximum(1 - explained, 0.0)
+    raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+
+
+def limit_auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Floats:
+    r"""Compute the AUC with infinitely many references.
+
+    Parameters
+    ----------
+    d : array_like
+        Effect in standard deviations of the query.
+    rho, rho_rr, rule : object
+        As for `limit_variance`.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(d/\sqrt{2v})`.
+    """
+    with np.errstate(divide="ignore"):
+        return auc_of(non_negative(d, "d") / np.sqrt(limit_variance(rho, rho_rr, rule)))
+
+
+# Symbolic: exact rational systems; the limit of the variance for m references.
+
+
+def _symbolic_unequal(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str):  # type: ignore[no-untyped-def]
+    import sympy as sp
+
+    from theory import symbols
+
+    between = sp.Matrix([[symbols.exact(value) for value in row] for row in Sigma_r])
+    own, m = sp.Matrix([symbols.exact(value) for value in c]), len(c)
+    model = sp.ones(1).row_join(own.T).col_join(own.row_join(between))
+    sees = sp.eye(m + 1) if rule == "optimal" else sp.Matrix([[1, *[sp.Rational(-1, m)] * m]])
+    shift = sees * symbols.exact(d) * sp.eye(m + 1)[:, 0]
+    return sp.sqrt((shift.T * (sees * model * sees.T).LUsolve(shift))[0])
+
+
+def _symbolic_error(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str, pi: float = 0.5) -> float:
+    from theory import symbols
+
+    expression, distance, prior = symbols.bayes_error()
+    return symbols.evaluate(expression, {distance: _symbolic_unequal(d, c, Sigma_r, rule), prior: pi})
+
+
+def _symbolic_auc(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> float:
+    from theory import symbols
+
+    return symbols.evaluate(symbols.auc(_symbolic_unequal(d, c, Sigma_r, rule)))
+
+
+def _symbolic_limit(d: float, rho: float, rho_rr: float, rule: str) -> float:
+    import sympy as sp
+
+    from theory import symbols
+    from theory.statements.t2_several_references import symbolic_optimal_weight, symbolic_variance
+
+    v, names = symbolic_variance()
+    chosen = v.subs(names["w"], 1 if rule == "meandiff" else symbolic_optimal_weight())
+    at = chosen.subs({names["rho"]: symbols.exact(rho), names["rho_rr"]: symbols.exact(rho_rr)})
+    return symbols.evaluate(symbols.auc(symbols.exact(d) / sp.sqrt(sp.limit(sp.simplify(at), names["m"], sp.oo))))
+
+
+# Raw simulation: each reference drawn; infinitely many ones by de Finetti: their mean is the factor that they share.
+
+
+def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> Floats:
+    model, m = _model(params["c"], params["Sigma_r"]), len(params["c"])
+    shift = params["d"] * np.eye(1, m + 1)[0]
+    images = rng.standard_normal((len(diseased), m + 1)) @ covariance_root(model).T + diseased[:, None] * shift
+    sees = np.eye(m + 1) if params["rule"] == "optimal" else np.concatenate([[1.0], np.full(m, -1 / m)])[None, :]
+    return log_likelihood_ratio(images @ sees.T, sees @ shift, sees @ model @ sees.T)
+
+
+def _simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    diseased = rng.random(replicates) < params["pi"]
+    return (_scores(params, diseased, rng) > np.log((1 - params["pi"]) / params["pi"])) != diseased
+
+
+def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
+
+
+def _simulate_limit(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    d, rho, rho_rr = params["d"], params["rho"], params["rho_rr"]
+    on_factor = rho / np.sqrt(rho_rr) if rho_rr > 0 else 0.0
+
+    def scores(effect: float) -> Floats:
+        factor, own = rng.standard_normal((2, replicates))
+        query, reference = on_factor * factor + np.sqrt(1 - on_factor**2) * own + effect, np.sqrt(rho_rr) * factor
+        if params["rule"] == "meandiff":
+            return query - reference
+        return log_likelihood_ratio(np.column_stack([query, factor]), np.array([d, 0.0]), np.array([[1.0, on_factor], [on_factor, 1.0]]))
+
+    return scores(d) > scores(0.0)
+
+
+def _fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    distance = unequal_separation(*(params[name] for name in ("d", "c", "Sigma_r", "rule")))
+    return score_error(distance, replicates, rng, params["pi"])
+
+
+def _fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    return score_auc(unequal_separation(**params), replicates, rng)
+
+
+_D, _RULE = (
+    number("d", "effect in standard deviations of the query, 0 or more"),
+    choice("rule", "mean of the references, or the best", RULES),
+)
+_MODEL = (
+    _D,
+    vector("c", "covariance of the unit-variance query with each reference"),
+    matrix("Sigma_r", "covariance of the references"),
+    _RULE,
+)
+_SETTINGS: tuple[tuple[list[float], list[list[float]]], ...] = (
+    ([0.4, 0.4], [[1.0, 0.4], [0.4, 1.0]]),
+    ([0.7, 0.3, 0.0], [[1.0, 0.2, 0.1], [0.2, 1.0, 0.5], [0.1, 0.5, 1.0]]),
+    ([0.6, -0.5], [[1.0, 0.1], [0.1, 2.0]]),
+    ([0.95], [[1.0]]),
+)
+_POINTS: tuple[Params, ...] = tuple({"d": 1.0, "c": c, "Sigma_r": s, "rule": rule} for c, s in _SETTINGS for rule in RULES)
+
+
+def _draws(params: Params) -> int:
+    return 4 * (len(params["c"]) + 1)
+
+
+QUANTITIES = (
+    Quantity(
+        "unequal_error",
+        "Bayes error with references of unequal correlations",
+        (*_MODEL, number("pi", "prevalence, strictly between 0 and 1", 0.5)),
+        unequal_error,
+        _symbolic_error,
+        _simulate_error,
+        (*_POINTS, {**_POINTS[3], "pi": 0.05}),
+        draws=_draws,
+        fast=_fast_error,
+    ),
+    Quantity(
+        "unequal_auc",
+        "area under the ROC curve with references of unequal correlations",
+        _MODEL,
+        unequal_auc,
+        _symbolic_auc,
+        _simulate_auc,
+        _POINTS[:6],
+        draws=_draws,
+        fast=_fast_auc,
+    ),
+    Quantity(
+        "limit_auc",
+        "area under the ROC curve with infinitely many references",
+        (_D, number("rho", "correlation of query and reference"), number("rho_rr", "correlation of the references, 0 or more"), _RULE),
+        limit_auc,
+        _symbolic_limit,
+        _simulate_limit,
+        (
+            *grid(d=[1.0], rho=[0.4], rho_rr=[0.4, 0.8], rule=RULES),
+            *grid(d=[1.0], rho=[-0.3], rho_rr=[0.2], rule=RULES),
+            *grid(d=[1.0], rho=[0.0], rho_rr=[0.0], rule=["meandiff"]),
+        ),
+        draws=lambda params: 8,
+    ),
+)

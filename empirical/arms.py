@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,7 +9,7 @@ from pydantic import model_validator
 
 from empirical.audit import audit_references, stop_on_errors
 from empirical.prompts import Part, PromptConfig, prompt_text, render
-from empirical.references import ReferenceConfig, choose_references
+from empirical.references import Assignment, ReferenceConfig, choose_references
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError
 
@@ -82,8 +81,41 @@ class Example:
     reference_ids: tuple[str, ...]
 
 
+def assign_references(cohort: Cohort, split: str, arm: ArmConfig, *, seed: int) -> Assignment | None:
+    """Choose the references of an arm, and hold the choice to the rules that no strategy may break.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Items.
+    split : str
+        ``'train'``, ``'val'`` or ``'test'``.
+    arm : ArmConfig
+        The condition.
+    seed : int
+        Of the choice.
+
+    Returns
+    -------
+    Assignment or None
+        References for every query of the split, and the queries that could not be matched as asked; None where the arm takes none.
+
+    Raises
+    ------
+    InputError
+        When a query cannot be matched, and nothing may be given up for it.
+    CheckFailed
+        When a reference is of the query's patient, not healthy, or from where evaluated items come.
+    """
+    if arm.references is None:
+        return None
+    assignment = choose_references(cohort, split, arm.references, seed)
+    stop_on_errors(audit_references(cohort, split, assignment))  # whatever the strategy, present or future
+    return assignment
+
+
 def build_examples(
-    cohort: Cohort, split: str, arm: ArmConfig, prompts: PromptConfig, *, seed: int, items: Sequence[str] | None = None
+    cohort: Cohort, split: str, arm: ArmConfig, prompts: PromptConfig, *, seed: int, assignment: Assignment | None = None
 ) -> list[Example]:
     """Build the examples of one arm, one for each query of a split.
 
@@ -99,8 +131,8 @@ def build_examples(
         Wording and answers.
     seed : int
         Of the choice of references.
-    items : sequence of str, optional
-        Restrict to these queries; references are chosen for all of the split first, so that a subset sees the same ones.
+    assignment : Assignment, optional
+        References that have been chosen already, by `assign_references`.
 
     Returns
     -------
@@ -113,15 +145,12 @@ def build_examples(
         When a split is empty, or a query cannot be matched.
     """
     queries = queries_of(cohort, split)
-    chosen = _references(cohort, split, arm, queries, seed)
+    chosen = _by_query(assignment or assign_references(cohort, split, arm, seed=seed), arm, queries)
     template = prompt_text(prompts.single if arm.arm == "single" else prompts.pair)
     words = {"modality": cohort.info.modality, "finding": cohort.info.finding, "answers": f"{prompts.positive} or {prompts.negative}"}
     positive = queries["label"].isin(cohort.info.positive)
-    wanted = None if items is None else set(items)
     examples = []
     for item_id, is_positive in zip(queries["item_id"], positive, strict=True):
-        if wanted is not None and item_id not in wanted:
-            continue
         references = chosen[item_id]
         parts = render(template, words, len(references))
         shown = iter(references)
@@ -162,10 +191,8 @@ def queries_of(cohort: Cohort, split: str) -> pd.DataFrame:
     return queries
 
 
-def _references(cohort: Cohort, split: str, arm: ArmConfig, queries: pd.DataFrame, seed: int) -> dict[str, tuple[str, ...]]:
-    if arm.references is not None:
-        assignment = choose_references(cohort, split, arm.references, seed)
-        stop_on_errors(audit_references(cohort, split, assignment))  # no strategy, present or future, may break these rules
+def _by_query(assignment: Assignment | None, arm: ArmConfig, queries: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    if assignment is not None:
         table = assignment.table.sort_values(["item_id", "rank"], kind="stable")
         return {str(item): tuple(group) for item, group in table.groupby("item_id")["reference_id"]}
     return {item: (item,) if arm.arm == "duplicate" else () for item in queries["item_id"]}

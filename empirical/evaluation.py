@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from empirical.arms import ArmConfig, Example, build_examples
+from empirical.arms import ArmConfig, Example, assign_references, build_examples
 from empirical.cohorts import Cohort
-from empirical.preflight import preflight
+from empirical.preflight import keep_references, preflight
 from empirical.prompts import PromptConfig, prompt_hash
 from empirical.records import COLUMNS, Records, write_records
 from empirical.vlm.loading import ModelConfig
@@ -122,11 +122,17 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     from empirical.vlm.loading import weights_hash
 
     cohort = Cohort.load(Path(config.cohort))
-    examples = {run_id(arm): build_examples(cohort, config.split, arm, config.prompts, seed=config.seed) for arm in config.arms}
+    references = {run_id(arm): assign_references(cohort, config.split, arm, seed=config.seed) for arm in config.arms}
+    examples = {
+        run_id(arm): build_examples(cohort, config.split, arm, config.prompts, seed=config.seed, assignment=references[run_id(arm)])
+        for arm in config.arms
+    }
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["weights_hash"] = weights_hash(config.model.name)
     with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
+        for name, assignment in references.items():
+            keep_references(cohort, config.split, assignment, run, name, quiet)
         say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
         scorer = _Scorer(config, cohort, run.path / "pieces", quiet)
         tables = [scorer.arm(arm, examples[run_id(arm)]) for arm in config.arms]

@@ -1,4 +1,4 @@
-"""Before a model is trained or scored: audit the cohort, say what was found, and keep it in the manifest."""
+"""Before a model is trained or scored: audit the cohort, put down who is shown beside whom, and keep both with the run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Sequence
 
 from empirical.audit import audit, stop_on_errors
 from empirical.cohorts import Cohort
+from empirical.references import Assignment
+from empirical.references.balance import balance_table
 from see_in_pairs.console import say
+from see_in_pairs.files import write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
 
@@ -39,3 +42,34 @@ def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, q
         if finding.severity == "warn":
             say(f"audit: {finding.name}: {finding.message}", quiet)
     stop_on_errors(findings, allow)
+
+
+def keep_references(cohort: Cohort, split: str, assignment: Assignment | None, run: RunFolder, name: str, quiet: bool) -> None:
+    """Write the references of an arm beside the run, with their balance, and say which queries could not be matched as asked.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    split : str
+        The queries' split.
+    assignment : Assignment or None
+        The references; None where the arm takes none.
+    run : RunFolder
+        Gets ``references/NAME.parquet`` (with a note on each choice), ``references/NAME-balance.csv`` (standardised mean differences
+        before and after) and the count ``unmatched:NAME``.
+    name : str
+        Of the arm.
+    quiet : bool
+        Say nothing.
+    """
+    if assignment is None:
+        return
+    folder = run.path / "references"
+    write_parquet(folder / f"{name}.parquet", assignment.table)
+    write_text(folder / f"{name}-balance.csv", balance_table(cohort, split, assignment).to_csv(index=False))
+    run.count(f"unmatched:{name}", len(assignment.unmatched))
+    if len(assignment.unmatched):
+        total = assignment.table["item_id"].nunique()
+        reasons = "; ".join(f"{count} {reason}" for reason, count in assignment.unmatched["reason"].value_counts().items())
+        say(f"references of {name}: {len(assignment.unmatched)} of {total} {split} queries not matched as asked ({reasons})", quiet)

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example, build_examples, queries_of
+from empirical.arms import Example, assign_references, build_examples, queries_of
 from empirical.cohorts import Cohort
-from empirical.preflight import preflight
+from empirical.preflight import keep_references, preflight
 from empirical.prompts import prompt_hash
 from empirical.training.config import FinetuneConfig
 from empirical.training.plan import split_by_difficulty, training_plan
@@ -76,7 +76,10 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     transformers.set_seed(config.seed)
     vlm = load_vlm(config.model)
     model = prepare(vlm, config)
-    by_item = {example.item_id: example for example in build_examples(cohort, "train", config.arm, config.prompts, seed=config.seed)}
+    assignment = assign_references(cohort, "train", config.arm, seed=config.seed)
+    keep_references(cohort, "train", assignment, run, config.arm.arm, quiet)
+    built = build_examples(cohort, "train", config.arm, config.prompts, seed=config.seed, assignment=assignment)
+    by_item = {example.item_id: example for example in built}
     plan = training_plan(cohort, config, world_size=_world_size())
     examples = [by_item[item_id] for item_id in plan]
     _describe(config, cohort, run, examples, model, quiet)

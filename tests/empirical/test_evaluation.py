@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,18 @@ def test_a_model_trained_with_another_wording_is_refused(phantom: Cohort, tmp_pa
     with pytest.raises(InputError, match="finetuned with other prompts"):
         evaluate(settings(phantom, **changed), tmp_path / "a", quiet=True)
     evaluate(settings(phantom, **changed, allow_other_prompt=True), tmp_path / "b", quiet=True)
+
+
+def test_what_could_not_be_matched_is_counted_said_and_kept(phantom: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    three = {"strategy": "demographic", "columns": ["family"], "caliper": {}, "m": 3}  # each family has two relatives
+    with pytest.raises(InputError, match="12"):
+        evaluate(settings(phantom, arms=[{"arm": "multi", "references": three}]), tmp_path / "strict", quiet=True)
+    relaxed = {"arm": "multi", "references": three | {"unmatched": "relax"}}
+    evaluate(settings(phantom, arms=[relaxed]), tmp_path / "run")
+    assert "12 of 12 test queries not matched as asked" in capsys.readouterr().err
+    counts = json.loads((tmp_path / "run" / "manifest.json").read_text())["counts"]
+    assert counts["unmatched:multi-demographic"] == 12
+    kept = pd.read_parquet(tmp_path / "run" / "references" / "multi-demographic.parquet")
+    assert len(kept) == 36 and (kept["note"] != "").any()
+    balance = pd.read_csv(tmp_path / "run" / "references" / "multi-demographic-balance.csv")
+    assert {"covariate", "smd_before", "smd_after"} <= set(balance.columns)

@@ -106,7 +106,7 @@ def draw(material: Material, results: Results) -> Figure:
     )
     _labels(axes, points)
     axes.axhline(0, color=MUTED, lw=1.2, ls=":")
-    axes.set(xlabel="correlation of the pixels of query and reference", ylabel="gain in AUROC over the single image", xlim=(-0.04, 1))
+    axes.set(xlabel="correlation of the pixels of query and reference", ylabel="gain in AUROC over the single image", xlim=(-0.04, 1.02))
     axes.legend(loc="upper left")
     figure.suptitle(f"{TITLE}  [{CLAIM}]", x=0.01, ha="left", fontsize=16, fontweight="bold")
     return figure
@@ -119,11 +119,9 @@ def _observed(axes: Axes, points: pd.DataFrame) -> None:
 
 
 def _labels(axes: Axes, points: pd.DataFrame) -> None:
-    """Write each point's name to its right, where no interval runs."""
+    """Write each point's name to its right; where the curve begins, above it."""
     for row in points.to_dict("records"):
         if np.isfinite(row["gain"]):
-            name = str(row["label"]).removeprefix("pair, ")
-            far = row["pixel_correlation"] > 0.8
-            place, side = ((-12, 0), "right") if far else ((12, 0), "left")
-            text: Any = {"textcoords": "offset points", "fontsize": 12, "color": MUTED, "ha": side, "va": "center"}
-            axes.annotate(name, (row["pixel_correlation"], row["gain"]), place, **text)
+            place = (12, 0) if row["pixel_correlation"] > 0 else (6, 18)
+            text: Any = {"textcoords": "offset points", "fontsize": 12, "color": MUTED, "va": "center"}
+            axes.annotate(str(row["label"]).removeprefix("pair, "), (row["pixel_correlation"], row["gain"]), place, **text)

@@ -19,6 +19,5 @@ for arm in "${arms[@]}"; do
   see-in-pairs evaluate "$here/evaluate.yaml" --out "$arm-test" --set "model.name=$arm/model" --set "arms=[$(setting "$arm")]"
 done
 for arm in "${arms[@]:1}"; do
-  see-in-pairs compare "$arm-test" single-test --cluster patient_id --json "$arm-against-single.json"
-  see-in-pairs compare "$arm-test" single-test --cluster patient_id | tee "$arm-against-single.txt"
+  see-in-pairs compare "$arm-test" single-test --cluster patient_id --json "$arm-against-single.json" | tee "$arm-against-single.txt"
 done

@@ -71,5 +71,5 @@ def keep_references(cohort: Cohort, split: str, assignment: Assignment | None, r
     run.count(f"unmatched:{name}", len(assignment.unmatched))
     if len(assignment.unmatched):
         total = assignment.table["item_id"].nunique()
-        reasons = "; ".join(f"{count} {reason}" for reason, count in assignment.unmatched["reason"].value_counts().items())
+        reasons = "; ".join(f"{count} times: {reason}" for reason, count in assignment.unmatched["reason"].value_counts().items())
         say(f"references of {name}: {len(assignment.unmatched)} of {total} {split} queries not matched as asked ({reasons})", quiet)

@@ -85,8 +85,8 @@ CLAIMS = (
             "real": "the same with references matched on demographics",
         },
         {
-            "theory": "needs the learning curves of statement T4, not in this version",
-            "simulation": "needs the learning curves of statement T4, not in this version",
+            "theory": "the learning curves of statement T4 are not linked to this claim yet",
+            "simulation": "the learning curves of statement T4 are not linked to this claim yet",
         },
     ),
     Claim(
@@ -99,8 +99,8 @@ CLAIMS = (
         {
             "theory": "an ideal observer who knows the population gains nothing from a random reference (T1 at rho 0); the four "
             "strategies need T5, "
-            "T7 and T11, not in this version",
-            "simulation": "needs statements T5, T7 and T11, not in this version",
+            "T7 and T11, which are not linked to this claim yet",
+            "simulation": "statements T5, T7 and T11 are not linked to this claim yet",
             "real": "embedding-retrieved and cross-center references are not in this version",
         },
     ),

@@ -163,15 +163,17 @@ def _symbolic(model: str, control: str, d: float = 1.5, strength: float = 1.5, N
 
 def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Correct with the second image minus correct without it, per patient."""
-    model, control, d, strength = params["model"], params["control"], params["d"], params["strength"]
+    model, d, strength = params["model"], params["d"], params["strength"]
     diseased, own = rng.random(replicates) < 0.5, rng.standard_normal(replicates)
     if model == "prompt":
         misread = strength * rng.standard_normal(replicates)
         wrong_alone, wrong_beside = ((own + d * diseased + noise > d / 2) != diseased for noise in (misread, 0.0))
         return wrong_alone.astype(float) - wrong_beside
     part = _PART[model]
-    mean, known, left = _learn_mean(params, replicates, rng) if part == "mean" else (0.0, 0.0, strength**2)
-    world = mean if part == "mean" else strength * rng.standard_normal(replicates)
+    if part == "mean":
+        world, known, left = _learn_mean(params, replicates, rng)
+    else:
+        world, known, left = strength * rng.standard_normal(replicates), np.zeros(replicates), strength**2
     query = world + own + d * diseased - known
     second, model_of_both, shift = _second_image(params, query, world - known, left, rng)
     alone = log_likelihood_ratio(query[:, None], np.array([d]), np.array([[1 + left]]))

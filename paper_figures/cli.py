@@ -11,6 +11,7 @@ import typer
 from empirical.cli import mount
 from paper_figures.compare import compare
 from paper_figures.outputs_cli import claims, figures, report, verify
+from paper_figures.plan_records import plan
 from see_in_pairs import __version__
 from see_in_pairs.console import Quiet, Seed, new_app, run_app, say
 from theory.cli import app as theory
@@ -51,7 +52,7 @@ def reproduce(
 
 app.add_typer(theory, name="theory")
 mount(app)
-for command in (compare, claims, figures, report, verify):
+for command in (plan, compare, claims, figures, report, verify):
     app.command()(command)
 
 

@@ -230,10 +230,10 @@ def test_pilot_finds_what_was_put_in():
         [1.0, 1.25, 0.8], abs=4 * 0.0113
     )  # s.e. of a separation: sqrt(2 / n + d^2 / 4 n)
     low, high, _ = found.interval(AUC)
-    se = Correlation(d=1.0, rho=0.6, measured=(20_000, 20_000)).standard_error(AUC)
+    se = contrast("auc", T12_8, Study()).sd / np.sqrt(40_000)
     assert (high - low) / (2 * 1.96 * se) == pytest.approx(
         1, abs=0.25
-    )  # 200 resamples: a quantile to 12 %, and the weight is taken as known
+    )  # 200 resamples: a quantile to 12 %; DeLong's variance is a little larger than the binormal one
     assert found.icc == 0
 
 
@@ -279,10 +279,10 @@ def test_clustering_of_unequal_groups():
         (lambda: Study(power=0.01), "must exceed alpha"),
         (lambda: pilot([0.0] * 8, [1.0] * 8, [True] * 8), "five patients"),
         (lambda: pilot(np.arange(20.0), -np.arange(20.0), np.arange(20) > 9), "pair arm does not separate"),
-        (lambda: pilot(np.arange(20.0), np.arange(19.0), np.arange(20) > 9), "length|shape|same"),
+        (lambda: pilot(np.arange(20.0), np.arange(19.0), np.arange(20) > 9), "same length"),
     ],
 )
 def test_mistakes_are_one_line(call, says):
-    with pytest.raises((InputError), match=says) as caught:
+    with pytest.raises(InputError, match=says) as caught:
         call()
     assert "\n" not in str(caught.value)

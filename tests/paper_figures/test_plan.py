@@ -1,0 +1,137 @@
+"""The command ``see-in-pairs plan``: its numbers, a pilot's records, what it writes, its mistakes, and a fast start."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from empirical.records import Records, read_records, write_records
+from paper_figures.cli import app
+from paper_figures.plan_records import LEFT_OUT
+from paper_figures.provenance import read_provenance
+from see_in_pairs.console import run_app
+
+
+def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:
+    """Run the command and read its JSON."""
+    assert run_app(app, ["plan", *arguments, "--json", "--quiet"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_check_values(capsys: pytest.CaptureFixture[str]) -> None:
+    found = planned(capsys, "--d", "1", "--rho", "0.6", "--measured", "100", "100")["measures"]
+    assert found["auc"]["gain"] == pytest.approx(0.05137, abs=5e-6)
+    assert (found["auc"]["gain_high"] - found["auc"]["gain_low"]) / (2 * 1.959964) == pytest.approx(0.01017, abs=5e-6)
+    assert found["auc"]["patients"] == 2 * 142
+    assert found["accuracy"]["cases"] == pytest.approx(765, abs=0.5)
+    assert isinstance(found["accuracy"]["patients"], int)
+
+
+def test_clusters_inflate(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = planned(capsys, "--auc", "0.76025", "--shared", "3", "--own", "2")
+    clustered = planned(capsys, "--auc", "0.76025", "--shared", "3", "--own", "2", "--clusters", "4", "--icc", "0.5")
+    assert plain["measures"]["auc"]["patients"] == 284
+    assert clustered["study"]["design_effect"] == 2.5
+    assert clustered["measures"]["auc"]["patients"] == np.ceil(plain["measures"]["auc"]["cases"] * 2.5 / 4)
+
+
+def test_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["plan", "--d", "1", "--rho", "0.6", "--out", str(tmp_path / "plan")]
+    assert run_app(app, arguments) == 0
+    assert "284" in capsys.readouterr().out
+    manifest = json.loads((tmp_path / "plan" / "manifest.json").read_text())
+    assert manifest["command"] == "plan"
+    assert manifest["finished"]
+    saved = json.loads((tmp_path / "plan" / "plan.json").read_text())
+    table = pd.read_csv(tmp_path / "plan" / "plan.csv")
+    gains = table[table["kind"] == "gain"].set_index("measure")["gain"]
+    assert gains["auc"] == pytest.approx(saved["measures"]["auc"]["gain"])
+    power = table[(table["kind"] == "power") & (table["measure"] == "auc")]
+    assert np.interp(284, power["patients"], power["power"]) == pytest.approx(0.8, abs=0.005)
+    for suffix in ("png", "pdf"):
+        assert "power" in read_provenance(tmp_path / "plan" / f"plan.{suffix}").caption
+    assert run_app(app, [*arguments[:-3], "0.5", *arguments[-2:]]) == 2  # another plan into the same folder
+    assert "rho" in capsys.readouterr().err
+
+
+def test_no_gain_still_makes_a_picture(tmp_path: Path) -> None:
+    assert run_app(app, ["plan", "--d", "1", "--rho", "0", "--out", str(tmp_path / "none"), "--quiet"]) == 0
+    content = json.loads((tmp_path / "none" / "plan.json").read_text())["measures"]["auc"]
+    assert content["patients"] is None
+    assert "no gain" in content["reason"]
+
+
+def test_pilot_from_records(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ["--records", str(finished), "--arm-single", "single", "--arm-pair", "pair-0.90"]
+    found = planned(capsys, *chosen)
+    pilot, auc = found["separation"], found["measures"]["auc"]
+    single, pair = 0.95, 0.95 / np.sqrt(1 - 0.81)
+    for measured, truth in ((pilot["single"], single), (pilot["pair"], pair)):
+        assert measured == pytest.approx(truth, abs=4 * np.sqrt(4 / 240 + truth**2 / 480))  # 240 patients, half of them diseased
+    assert pilot["score_correlation"] == pytest.approx(np.sqrt(1 - 0.81), abs=4 * 0.81 / np.sqrt(240))
+    assert auc["gain_low"] < auc["gain"] < auc["gain_high"]
+    assert auc["patients_low"] <= auc["patients"] <= auc["patients_high"]
+    assert planned(capsys, *chosen) == found  # the seed decides
+    assert planned(capsys, "--records", str(finished / "records" / "records.parquet"), *chosen[2:])["measures"] == found["measures"]
+
+
+def test_items_without_a_score_are_counted(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = read_records(finished / "records" / "records.parquet")
+    table = records.table[records.table["run_id"].isin(["single", "pair-0.50"])].reset_index(drop=True)
+    table.loc[[3, 8], "p_positive"] = np.nan
+    write_records(tmp_path / "records.parquet", Records(table, records.positive, records.healthy))
+    found = planned(capsys, "--records", str(tmp_path))  # one run of each arm: no need to name them
+    assert found["counts"] == {LEFT_OUT: 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "nothing to plan from"),
+        (["--rho", "0.5"], "either --d"),
+        (["--rho", "0.5", "--d", "1", "--auc", "0.7"], "either --d"),
+        (["--rho", "1.2", "--d", "1"], "between -1 and 1"),
+        (["--rho", "0.5", "--d", "-1"], "d = -1"),
+        (["--rho", "0.5", "--auc", "0.5"], "--auc 0.5"),
+        (["--rho", "0.5", "--d", "1", "--own", "1"], "several things"),
+        (["--rho", "0.5", "--d", "1", "--arm-pair", "x"], "--arm-pair has no meaning"),
+        (["--rho", "0.5", "--d", "1", "--noise", "1"], "--noise has no meaning"),
+        (["--own", "0.5", "--d", "1"], "--shared and --own: give both"),
+        (["--beta", "0.5", "--d", "1"], "--components and --beta: give both"),
+        (["--beta", "0.5", "--d", "1", "--components", "P=1"], "give JSON"),
+        (["--beta", "0.5", "--d", "1", "--components", '{"P":"x","PR":0,"PS":0,"E":0}'], "not a number"),
+        (["--rho", "0.5", "--d", "1", "--m", "0"], "m = 0"),
+        (["--rho", "0.5", "--d", "1", "--prevalence", "0"], "prevalence"),
+        (["--rho", "0.5", "--d", "1", "--clusters", "0"], "clusters"),
+        (["--rho", "nan", "--d", "1"], "finite"),
+        (["--records", "missing.parquet"], "missing.parquet"),
+    ],
+)
+def test_mistakes_are_one_line(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["plan", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_unknown_runs(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["plan", "--records", str(finished)]) == 2
+    assert "choose one of" in capsys.readouterr().err
+    assert run_app(app, ["plan", "--records", str(finished), "--arm-single", "nobody"]) == 2
+    assert "no such run" in capsys.readouterr().err
+
+
+def test_starts_without_heavy_imports() -> None:
+    code = (
+        "import sys; from paper_figures.cli import app; from see_in_pairs.console import run_app;"
+        "run_app(app, ['plan', '--d', '1', '--rho', '.6', '--quiet']);"
+        "print([m for m in ('torch', 'pandas', 'matplotlib', 'scipy.stats', 'sympy', 'statsmodels') if m in sys.modules])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[-1] == "[]"

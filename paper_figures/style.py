@@ -92,6 +92,9 @@ def note(axes: Axes, x: float, y: float, text: str, colour: str = MUTED, **optio
 def short(value: float, digits: int = 2) -> str:
     """Write a number as it stands in figures: a fixed number of digits and a true minus sign.
 
+    A number that these digits would show as 0 is given one significant digit, down to 0.0001, so that the sign of an interval's end
+    can be read.
+
     Parameters
     ----------
     value : float
@@ -106,14 +109,16 @@ def short(value: float, digits: int = 2) -> str:
 
     Examples
     --------
-    >>> short(-0.126)
-    '−0.13'
+    >>> short(-0.126), short(-0.00047)
+    ('−0.13', '−0.0005')
     """
     if value != value:
         return "–"
     if abs(value) == float("inf"):
         return "∞" if value > 0 else "−∞"
     text = f"{value:.{digits}f}"
+    if float(text) == 0 and abs(value) >= 1e-4:
+        text = f"{value:.1g}"
     return ("0." + "0" * digits if float(text) == 0 else text).replace("-", "−")
 
 

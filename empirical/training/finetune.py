@@ -85,10 +85,12 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     _describe(config, cohort, run, examples, model, quiet)
     trainer = _trainer(config, model, Encoder(vlm.processor, vlm.family, cohort.image), examples, run.path, quiet)
     trainer.train(resume_from_checkpoint=_last_checkpoint(run.path / "checkpoints"))
-    _write_history(run.path, trainer.state.log_history)
-    _save(config, vlm, trainer, cohort, run)
-    if not config.keep_checkpoints:
-        shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
+    if trainer.is_world_process_zero():  # under 'accelerate launch' every process comes by here; one writes
+        _write_history(run.path, trainer.state.log_history)
+        _save(config, vlm, trainer, cohort, run)
+        if not config.keep_checkpoints:
+            shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
 
 
 def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel:
@@ -219,6 +221,7 @@ def _save(config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, co
     building = run.path / ".model"
     shutil.rmtree(building, ignore_errors=True)
     trainer.save_model(str(building))
+    (building / "training_args.bin").unlink(missing_ok=True)  # a pickle; the manifest says the same in the open
     vlm.processor.save_pretrained(str(building))
     record = {
         "train_arm": config.arm.arm,

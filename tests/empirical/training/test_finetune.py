@@ -76,6 +76,20 @@ def test_gradient_accumulation_equals_one_large_batch(phantom: Cohort, tmp_path:
     assert moved < 1e-2 * size
 
 
+def test_two_processes_train_as_one_with_twice_the_batch(phantom: Cohort, tmp_path: Path) -> None:
+    one = settings(phantom, steps=3, batch_size=4)
+    two = one.model_copy(update={"batch_size": 2})
+    (tmp_path / "two.yaml").write_text(two.model_dump_json())  # JSON is YAML
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "paper_figures.cli"]
+    command = [sys.executable, *words, "finetune", str(tmp_path / "two.yaml"), "--out", str(tmp_path / "two"), "--quiet"]
+    subprocess.run(command, check=True, capture_output=True, timeout=180)
+    finetune(one, tmp_path / "one", quiet=True)
+    losses = [pd.read_csv(tmp_path / name / "history.csv")["loss"].to_numpy() for name in ("one", "two")]
+    assert np.allclose(*losses, rtol=1e-4)  # the same rows in the same steps; float32 sums in another order
+    assert (tmp_path / "two" / "model" / "model.safetensors").is_file()
+    assert not (tmp_path / "two" / "model" / "training_args.bin").exists()
+
+
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_gradient_checkpointing_changes_memory_not_weights(phantom: Cohort, tmp_path: Path, method: str) -> None:
     plain = finetune(settings(phantom, method=method, steps=2), tmp_path / "plain", quiet=True)

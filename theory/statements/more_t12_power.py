@@ -1,0 +1,242 @@
+r"""T12.8: how many cases a comparison of the single image with the pair needs, by AUC (DeLong) and by accuracy (McNemar).
+
+With :math:`p_{10},p_{01}` the chances that only the pair, or only the single image, is right, McNemar's test needs
+:math:`N=\frac{(z_{1-\alpha/2}\sqrt{p_{10}+p_{01}}+z_{1-\beta}\sqrt{p_{10}+p_{01}-(p_{10}-p_{01})^2})^2}{(p_{10}-p_{01})^2}` cases in all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr, ndtri
+
+from theory.checks import Floats, finite, positive, prevalence, require
+from theory.gaussian import auc_of
+from theory.montecarlo import MeanTally, RatioTally
+from theory.quadrature import bivariate_normal_cdf
+from theory.statements import further_formulas as closed
+from theory.statements import t1_univariate_rules as t1
+from theory.statements import t12_further_theorems as further
+from theory.statements.base import QUADRATURE, Params, Quantity
+from theory.statements.parameters import grid, number
+
+STATEMENT_ID = "T12"
+
+
+def single_right_pair_wrong(d: ArrayLike, rho: ArrayLike, w: ArrayLike) -> Floats:
+    r"""Compute how often the single image is right where the pair is wrong.
+
+    Parameters
+    ----------
+    d : array_like
+        Effect in standard deviations.
+    rho : array_like
+        Correlation of query and reference.
+    w : array_like
+        Weight on the reference.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(\frac d2)-\Phi_2(\frac d2,\frac D2;r)`.
+
+    Examples
+    --------
+    >>> float(single_right_pair_wrong(1.0, 0.6, 0.6))
+    0.06727
+    """
+    single, paired = (t1.separation(d, rho, weight) / 2 for weight in ("single", finite(w, "w")))
+    return ndtr(single) - bivariate_normal_cdf(single, paired, closed.score_correlation(rho, w))
+
+
+def _wanted(power: ArrayLike, level: ArrayLike) -> tuple[Floats, Floats]:
+    return ndtri(1 - prevalence(level, "level") / 2), ndtri(prevalence(power, "power"))
+
+
+def n_for_auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8, level: ArrayLike = 0.05) -> Floats:
+    r"""Compute the cases per class at which DeLong's test shows the difference of the two AUCs.
+
+    Parameters
+    ----------
+    d, rho, w : array_like
+        As for `single_right_pair_wrong`.
+    power : array_like, default 0.8
+        Wanted power.
+    level : array_like, default 0.05
+        Two-sided level.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\big((z_{1-\alpha/2}+z_{1-\beta})\,s/g\big)^2`, s the standard deviation at one case per class and g the gain in AUC.
+
+    Raises
+    ------
+    InputError
+        When both rules have the same AUC.
+
+    Examples
+    --------
+    >>> int(np.ceil(n_for_auc(1.0, 0.6, 0.6)))
+    142
+    """
+    gain = auc_of(t1.separation(d, rho, finite(w, "w"))) - auc_of(positive(d, "d"))
+    require(np.abs(gain) > 1e-12, "d, rho, w: single image and pair have the same AUC, no number of cases shows a difference")
+    return np.square(sum(_wanted(power, level)) * closed.dAUC_sd(d, rho, w, 1) / gain)
+
+
+def n_for_accuracy(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8, level: ArrayLike = 0.05) -> Floats:
+    r"""Compute the cases in all at which McNemar's test shows the difference in accuracy.
+
+    Parameters
+    ----------
+    d, rho, w, power, level : object
+        As for `n_for_auc`.
+
+    Returns
+    -------
+    ndarray of float64
+        N of the formula at the top of this file.
+
+    Raises
+    ------
+    InputError
+        When both rules have the same accuracy.
+
+    Examples
+    --------
+    >>> round(float(n_for_accuracy(1.0, 0.6, 0.6)))
+    765
+    """
+    better, worse = closed.pair_right_single_wrong(d, rho, w), single_right_pair_wrong(d, rho, w)
+    gain, either = better - worse, better + worse
+    require(np.abs(gain) > 1e-12, "d, rho, w: single image and pair have the same accuracy, no number of cases shows a difference")
+    of_level, of_power = _wanted(power, level)
+    return np.square((of_level * np.sqrt(either) + of_power * np.sqrt(either - gain**2)) / gain)
+
+
+# Symbolic: the same tests from discordances and DeLong's covariances that are integrated, not looked up.
+
+
+def _symbolic_discordant(d: float, rho: float, w: float) -> float:
+    distance = further._distance(d, rho, w)
+    return further._both_below(d / 2, 12.0, 0.0) - further._both_below(d / 2, distance / 2, further._score_correlation(rho, w))
+
+
+def _symbolic_quantiles(power: float, level: float) -> tuple[float, float]:
+    import mpmath as mp  # type: ignore[import-untyped]
+
+    def quantile(chance: float) -> float:
+        return float(mp.sqrt(2) * mp.erfinv(2 * mp.mpf(chance) - 1))
+
+    return -quantile(level / 2), quantile(power)
+
+
+def _symbolic_n_auc(d: float, rho: float, w: float, power: float = 0.8, level: float = 0.05) -> float:
+    from theory import symbols
+
+    distance = further._distance(d, rho, w)
+    gain = symbols.evaluate(symbols.auc(symbols.exact(distance)) - symbols.auc(symbols.exact(d)))
+    return float((sum(_symbolic_quantiles(power, level)) * further._symbolic_dauc(d, rho, w, 1) / gain) ** 2)
+
+
+def _symbolic_n_accuracy(d: float, rho: float, w: float, power: float = 0.8, level: float = 0.05) -> float:
+    """Solve for the N at which the signed count of discordant cases passes its critical value with the wanted probability."""
+    import mpmath as mp
+
+    better, worse = further._symbolic_discordant(d, rho, w), _symbolic_discordant(d, rho, w)
+    critical, wanted = _symbolic_quantiles(power, level)
+    gain, either = abs(better - worse), better + worse
+
+    def lack(n: mp.mpf) -> mp.mpf:
+        return mp.sqrt(n) * gain - critical * mp.sqrt(either) - wanted * mp.sqrt(either - gain**2)
+
+    return float(mp.findroot(lack, 4 * either / gain**2))
+
+
+# Raw simulation: whole data sets and what the tests see of them.
+
+
+def _simulate_discordant(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    single, pair = _right(params, replicates, rng)
+    return single & ~pair
+
+
+def _right(params: Params, cases: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    diseased = rng.random(cases) < 0.5
+    query, reference = t1.draw_pairs(cases, params["rho"], rng).T
+    query = query + params["d"] * diseased
+    half = params["d"] / 2
+    return (query > half) == diseased, (query - params["w"] * reference > half) == diseased
+
+
+def _simulate_n_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Compare two data sets each: half their squared distance estimates the variance, their product the squared gain."""
+    sets = {**params, "n_per_class": _CASES}
+    one, other = (further._simulate_dauc(sets, replicates, rng) for _ in range(2))
+    wanted = sum(_wanted(params["power"], params["level"]))
+    return np.column_stack([_CASES * np.square(wanted * (one - other)) / 2, one * other])
+
+
+def _simulate_n_accuracy(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    of_level, of_power = _wanted(params["power"], params["level"])
+    needed = []
+    for _ in range(replicates):
+        single, pair = _right(params, _BLOCK, rng)
+        better, worse = np.mean(pair & ~single), np.mean(single & ~pair)
+        gain, either = better - worse, better + worse
+        needed.append(((of_level * np.sqrt(either) + of_power * np.sqrt(either - gain**2)) / gain) ** 2)
+    return np.array(needed)
+
+
+_CASES, _BLOCK = 100, 200_000  # cases per class of a simulated data set; patients per estimate of the two discordances
+_PAIR = (
+    number("d", "effect in standard deviations"),
+    number("rho", "correlation of query and reference"),
+    number("w", "weight on the reference"),
+)
+_TEST = (*_PAIR, number("power", "wanted power", 0.8), number("level", "two-sided level", 0.05))
+
+QUANTITIES = (
+    Quantity(
+        "single_right_pair_wrong",
+        "how often the single image is right where the pair is wrong",
+        _PAIR,
+        single_right_pair_wrong,
+        _symbolic_discordant,
+        _simulate_discordant,
+        (*grid(d=[1.0], rho=[0.6], w=[0.6, 1.0]), *grid(d=[1.0], rho=[-0.5], w=[-0.5])),
+        symbolic_tolerance=QUADRATURE,
+    ),
+    Quantity(
+        "n_for_auc",
+        "cases per class at which DeLong's test shows the difference of the AUCs (first order; round up)",
+        _TEST,
+        n_for_auc,
+        _symbolic_n_auc,
+        _simulate_n_auc,
+        (*grid(d=[1.0], rho=[0.6], w=[0.6]), *grid(d=[1.0], rho=[0.8], w=[1.0], power=[0.9])),
+        tally=RatioTally,
+        draws=lambda params: 24 * _CASES,
+        symbolic_tolerance=QUADRATURE,
+        relative_allowance=0.08,
+        caveat=lambda params: (
+            "first order: below 100 cases per class its variance may be off by more than 8 %" if n_for_auc(**params) < _CASES else ""
+        ),
+        mcse=1.0,
+    ),
+    Quantity(
+        "n_for_accuracy",
+        "cases in all at which McNemar's test shows the difference in accuracy (round up)",
+        _TEST,
+        n_for_accuracy,
+        _symbolic_n_accuracy,
+        _simulate_n_accuracy,
+        grid(d=[1.0], rho=[0.6, 0.8], w=[0.6]),
+        tally=MeanTally,
+        draws=lambda params: 8 * _BLOCK,
+        symbolic_tolerance=QUADRATURE,
+        relative_allowance=0.01,
+        mcse=6.0,
+    ),
+)

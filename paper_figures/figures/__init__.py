@@ -14,7 +14,15 @@ from paper_figures.figures._material import Material
 if TYPE_CHECKING:
     from paper_figures.results import Results
 
-FIGURES = ("when_comparison_helps", "phantom_pairs", "auroc_by_arm", "predicted_gain", "pixel_correlation", "several_references")
+FIGURES = (
+    "when_comparison_helps",
+    "phase_diagram",
+    "phantom_pairs",
+    "auroc_by_arm",
+    "predicted_gain",
+    "pixel_correlation",
+    "several_references",
+)
 """Names of the figures, in the order of the report."""
 
 __all__ = ["FIGURES", "Material", "draw_figure"]

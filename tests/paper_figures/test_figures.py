@@ -17,6 +17,7 @@ from paper_figures.results import Results
 from paper_figures.style import short, with_interval
 from see_in_pairs.console import run_app
 from theory.statements.t1_univariate_rules import error
+from theory.statements.t4_learning_curves import error as exact_error
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_each_comes_with_its_data_and_provenance(drawn: Path, name: str) -> None
     with Image.open(drawn / f"{name}.png") as picture:
         pixels = np.asarray(picture.convert("L"))
     assert picture.width >= 1600  # readable at a talk
-    assert 0.5 < (pixels > 250).mean() < 0.99 or name == "phantom_pairs"
+    assert 0.5 < (pixels > 250).mean() < 0.99 or name in ("phantom_pairs", "phase_diagram")
     border = np.concatenate([pixels[:2].ravel(), pixels[:, :2].ravel(), pixels[:, -2:].ravel()])
     assert border.min() > 200  # nothing is cut off at the edge
 
@@ -51,6 +52,24 @@ def test_points_lie_on_the_curves(drawn: Path) -> None:
     assert (curve.loc[curve.index < 0.5, "difference"] > curve.loc[curve.index < 0.5, "single"]).all()
     assert (curve.loc[curve.index > 0.5, "difference"] < curve.loc[curve.index > 0.5, "single"]).all()
     assert (curve["optimal"] <= curve["single"] + 1e-15).all()
+
+
+def test_phase_diagram_shows_what_the_statements_say(drawn: Path) -> None:
+    data = pd.read_csv(drawn / "phase_diagram.csv")
+    known, learned = (data[data["panel"] == panel] for panel in ("known", "learned"))
+    assert known.loc[known["rho"] == 0, "gain"].abs().max() < 1e-9  # T1.3: a random reference is worth nothing to who knows
+    helps = known["difference"] < known["single"] - 1e-9
+    assert (helps == (known["rho"] > 1 / (known["m"] + 1) + 1e-9)).all()  # T2.1
+    assert (learned.loc[learned["rho"] == 0, "gain"].dropna() < 0).all()  # and who has to learn it loses
+    assert learned.loc[learned["n_per_class"] < 27, "gain"][learned["p"] == 50].isna().all()  # p < 2 n - 2
+
+
+@pytest.mark.parametrize(("p", "n", "rho"), [(5, 10, 0.0), (5, 10, 0.8), (5, 40, 0.3), (5, 200, 0.6), (50, 100, 0.7), (50, 600, 0.2)])
+def test_phase_diagram_is_within_the_stated_error_of_the_exact_one(p: int, n: int, rho: float) -> None:
+    from paper_figures.figures.phase_diagram import _trained
+
+    for rep in ("single", "difference", "concat"):
+        assert _trained(p, n, rho, rep) == pytest.approx(exact_error(p, n, 1.0, rho, rep, "pooled"), abs=0.0108 if n < 40 else 0.0042)
 
 
 def test_auroc_rows(drawn: Path, finished: Path) -> None:

@@ -25,7 +25,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, positive, whole
+from theory.checks import Floats, positive, prevalence, whole
 from theory.montecarlo import MeanTally, log_likelihood_ratio
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
@@ -101,7 +101,7 @@ def gain(model: str, control: str, d: float = 1.5, strength: float = 1.5, N0: in
     >>> round(gain("site", "random_same_site"), 5), gain("site", "random_cross_site")
     (0.05014, 0.0)
     """
-    d, unknown = float(positive(d, "d")), _unknown(model, control, strength, N0)
+    d, pi, unknown = float(positive(d, "d")), float(prevalence(pi)), _unknown(model, control, strength, N0)
     single, told = float(ndtr(-d / 2 / np.sqrt(1 + unknown))), CONTROLS[control]
     if model == "prompt":
         return single - float(ndtr(-d / 2))

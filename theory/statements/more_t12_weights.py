@@ -143,7 +143,7 @@ def shifted_error(delta: ArrayLike, w: ArrayLike, a: ArrayLike) -> Floats:
     return (ndtr(-(delta / 2 + left) / spread) + ndtr(-(delta / 2 - left) / spread)) / 2
 
 
-def best_of_k_inflation(k: ArrayLike, s_R: ArrayLike) -> Floats:  # noqa: N803
+def best_of_k_inflation(k: ArrayLike, s_R: ArrayLike) -> Floats:
     r"""Compute by how much reporting the best of k reference draws inflates a result (T12.7).
 
     Parameters
@@ -212,7 +212,7 @@ def _symbolic_shifted(delta: float, w: float, a: float) -> float:
     return symbols.evaluate((symbols.normal_cdf(high) + symbols.normal_cdf(low)) / 2)
 
 
-def _symbolic_inflation(k: int, s_R: float) -> float:  # noqa: N803
+def _symbolic_inflation(k: int, s_R: float) -> float:
     import mpmath as mp  # type: ignore[import-untyped]
 
     return float(s_R * mp.quad(lambda x: x * k * mp.npdf(x) * mp.ncdf(x) ** (k - 1), [-14, -3, 0, 3, 14]))

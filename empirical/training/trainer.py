@@ -43,6 +43,11 @@ class AnswerTrainer(Trainer):
     """A Trainer whose loss is the mean negative log-probability of the answers' tokens.
 
     Logits are computed at the answers only, so their memory does not grow with the prompt and its images.
+
+    Parameters
+    ----------
+    *args, **kwargs : object
+        As transformers' Trainer takes them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Preflight checks of a model: does it read several images, pad, and supervise the way this package takes for granted?"""
+"""Preflight checks of a model: whether it reads several images, pads and is supervised as this package takes for granted."""
 
 from __future__ import annotations
 

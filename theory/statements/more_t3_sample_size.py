@@ -157,7 +157,8 @@ def _symbolic_n(
 
 def _effects(params: Params, n: int, analysis: str, trials: int, rng: np.random.Generator) -> Floats:
     m, rho = int(params["m"]), params["rho"]
-    model = np.full((m + 1, m + 1), float(params.get("rho_rr", rho)))
+    between = params.get("rho_rr")
+    model = np.full((m + 1, m + 1), float(rho if between is None else between))
     model[0, :] = model[:, 0] = rho
     np.fill_diagonal(model, 1.0)
     images = rng.standard_normal((trials, 2, n, m + 1)) @ covariance_root(model).T

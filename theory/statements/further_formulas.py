@@ -1,18 +1,18 @@
 r"""T12: further theorems about the weight, heavy tails, unequal references, and the power of a paired comparison.
 
-==================== ===========================================================================================
-quantity             value
-==================== ===========================================================================================
-minimax_ratio_variance  :math:`1+(w-\rho)^2/(1-\rho^2)` at the minimax-ratio weight for :math:`\rho\in[l,u]`
-learned_w_var        :math:`(1-\rho^2)(N-3)/(N-4)`: the price of learning w from N pairs
-t_error              :math:`F_{t_\nu}(-D_w/2)`: elliptical tails leave all orderings as they are
-cauchy_shared_auc    a Voigt probability; :math:`\Phi(\delta/2)` at w = 1 for any shared nuisance
-hetero_error         :math:`\Phi(-\delta/(2\sqrt v))`, :math:`v=\sigma_e^2+(1/A+\sum s_j^{-2})^{-1}`
-circle_best_of_k     :math:`1/(2(k+1)(k+2))`
-max_of_k             :math:`E\max_k Z`: how much picking the best of k reference draws inflates a result
-dAUC_sd              DeLong's first-order s.d. of the difference of two paired AUCs
+======================== ===========================================================================================
+quantity                 value
+======================== ===========================================================================================
+minimax_ratio_variance   :math:`1+(w-\rho)^2/(1-\rho^2)` at the minimax-ratio weight for :math:`\rho\in[l,u]`
+learned_w_var            :math:`(1-\rho^2)(N-3)/(N-4)`: the price of learning w from N pairs
+t_error                  :math:`F_{t_\nu}(-D_w/2)`: elliptical tails leave all orderings as they are
+cauchy_shared_auc        a Voigt probability; :math:`\Phi(\delta/2)` at w = 1 for any shared nuisance
+hetero_error             :math:`\Phi(-\delta/(2\sqrt v))`, :math:`v=\sigma_e^2+(1/A+\sum s_j^{-2})^{-1}`
+circle_best_of_k         :math:`1/(2(k+1)(k+2))`
+max_of_k                 :math:`E\max_k Z`: how much picking the best of k reference draws inflates a result
+dAUC_sd                  DeLong's first-order s.d. of the difference of two paired AUCs
 pair_right_single_wrong  :math:`\Phi(D/2)-\Phi_2(d/2,D/2;r)`
-==================== ===========================================================================================
+======================== ===========================================================================================
 """
 
 from __future__ import annotations

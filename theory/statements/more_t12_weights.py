@@ -176,13 +176,13 @@ def _symbolic_misspecified(d: float, rho: float, rho_assumed: float, pi: float =
     from theory import symbols
 
     v, r, w = t1.symbolic_variance()
-    believed, chance, effect, t = (*map(symbols.exact, (rho_assumed, pi, d)), symbols.symbol("t"))
-    thought = v.subs({w: believed, r: believed})
+    t, effect, thought, chance = symbols.symbol("t"), *(symbols.symbol(name, positive=True) for name in ("d", "v", "pi"))
     ratio = symbols.normal_log_density(t, effect, thought) - symbols.normal_log_density(t, sp.Integer(0), thought)
     threshold = sp.solve(sp.Eq(sp.expand(ratio), sp.log((1 - chance) / chance)), t)[0]
+    believed = symbols.exact(rho_assumed)
     spread = sp.sqrt(v.subs({w: believed, r: symbols.exact(rho)}))
     tails = (1 - chance) * symbols.normal_cdf(-threshold / spread) + chance * symbols.normal_cdf((threshold - effect) / spread)
-    return symbols.evaluate(tails)
+    return symbols.evaluate(tails, {effect: d, chance: pi, thought: v.subs({w: believed, r: believed})})
 
 
 def _symbolic_risk(l: float, u: float, criterion: str) -> float:  # noqa: E741

@@ -141,6 +141,19 @@ TABLE = [
         0.5,
         5,
     ),
+    ("T4", "crossover", {"p": 10, "Delta2": 2, "rho": 0.3, "against": "single"}, 72.91, 2),
+    ("T4", "crossover", {"p": 20, "Delta2": 4, "rho": 0.2, "against": "single"}, 210.8, 1),
+    ("T4", "crossover", {"p": 20, "Delta2": 1, "rho": 0.7, "against": "difference"}, 71.2, 1),
+    ("T7", "best_tightness", {"A": 9, "E": 1, "rule": "difference"}, 1.9326, 4),
+    ("T7", "best_tightness", {"A": 9, "E": 1, "rule": "optimal"}, 1.2025, 4),
+    *(
+        ("T8", "efficiency", {"Delta": delta, "pi": 0.1}, printed, 5)
+        for delta, printed in ((1, 0.97678), (1.5, 0.91142), (2, 0.80064), (2.5, 0.66023), (3, 0.51073), (3.5, 0.37039), (4, 0.25167))
+    ),
+    *(
+        ("T9", "information_nats", {"separation": d}, printed, 6)
+        for d, printed in ((0.5, 0.030311), (1, 0.111421), (1.5, 0.221171), (2, 0.336831), (3, 0.526777))
+    ),
     ("T6", "aware_error", {**FAULT, "fault": "diseased", "rate": 0.2}, 0.14376, 5),
     ("T6", "aware_error", {**FAULT, "fault": "diseased", "rate": 0.5}, 0.16146, 5),
     ("T6", "aware_error", {**FAULT, "fault": "diseased", "rate": 0.0}, 0.10565, 5),

@@ -72,6 +72,15 @@ def test_discordances_add_up_to_the_gain(d, rho, prevalence, specificity):
         assert contrast(name, separations, study).effect == pytest.approx(measure.gain(separations), abs=1e-12)
 
 
+def test_cases_are_those_of_the_statement():
+    for prevalence in (0.5, 0.2):
+        study = Study(prevalence=prevalence)
+        by_auc, by_accuracy = (float(contrast(name, T12_8, study).cases(0.8, 0.05)) for name in ("auc", "accuracy"))
+        assert by_accuracy == pytest.approx(n_for("n_for_accuracy", pi=prevalence), rel=1e-6)
+        if prevalence == 0.5:
+            assert by_auc / 2 == pytest.approx(n_for("n_for_auc"), rel=1e-6)
+
+
 # Brute force
 
 

@@ -1,0 +1,225 @@
+r"""T7b as quantities: the correlation that matching brings, the share of the signal that it leaks, and the best tightness (T7d).
+
+What counts for an ideal observer is the correlation minus the leak. For the isotropic embedding the difference rule has a best noise
+:math:`x^*=\frac{\sqrt2AE}{A-(1+\sqrt2)E}` iff :math:`A/E>1+\sqrt2`; the ideal observer always has one, the positive root of
+:math:`x^2(x+A+E)=\frac{2A^2E^2}{A+E}`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from see_in_pairs.errors import InputError
+from theory.checks import Floats, positive
+from theory.montecarlo import MeanTally, RatioTally
+from theory.statements import t7_matching as t7
+from theory.statements.base import Params, Quantity
+from theory.statements.parameters import choice, grid, number
+
+STATEMENT_ID = "T7"
+_PAIRS = 100_000  # per estimate of the best tightness
+
+
+def matched_correlation(emb: str, A: float, E: float, N: float, w: float | None = None) -> Floats:
+    r"""Compute the correlation of a query with its matched reference, given the label.
+
+    Parameters
+    ----------
+    emb, A, E, N, w : object
+        As for `theory.statements.t7_matching.inherited`.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\rho_h`.
+    """
+    return t7.inherited(emb, A, E, N, w)[1]
+
+
+def leaked_share(emb: str, A: float, E: float, N: float, w: float | None = None) -> Floats:
+    r"""Compute the share of the signal that a matched reference inherits.
+
+    Parameters
+    ----------
+    emb, A, E, N, w : object
+        As for `theory.statements.t7_matching.inherited`.
+
+    Returns
+    -------
+    ndarray of float64
+        s: the mean of the reference of a diseased query is :math:`s\delta`.
+    """
+    return t7.inherited(emb, A, E, N, w)[0]
+
+
+def best_tightness(A: float, E: float, rule: str) -> float:
+    r"""Find the noise of the isotropic embedding at which a rule does best (T7d).
+
+    Parameters
+    ----------
+    A, E : float
+        Variance of the nuisance, and of the axis that carries the disease.
+    rule : {'difference', 'optimal'}
+        The rule.
+
+    Returns
+    -------
+    float
+        The noise variance; infinite (a random reference) for the difference unless :math:`A/E>1+\sqrt2`.
+
+    Raises
+    ------
+    InputError
+        When the rule is unknown.
+
+    Examples
+    --------
+    >>> round(best_tightness(9.0, 1.0, "difference"), 4), round(best_tightness(9.0, 1.0, "optimal"), 4)
+    (1.9326, 1.2025)
+    """
+    if rule == "difference":
+        return t7.goldilocks(A, E)
+    if rule != "optimal":
+        raise InputError(f"rule = {rule!r}: must be one of {', '.join(t7.RULES)}")
+    total, target = float(positive(A, "A") + positive(E, "E")), 2 * float(A) ** 2 * float(E) ** 2
+    roots = np.roots([1.0, total, 0.0, -target / total])
+    return float(roots[np.isreal(roots) & (roots.real > 0)].real[0])
+
+
+def _symbolic_of(emb: str, A: float, E: float, N: float, w: float | None) -> tuple[float, float]:
+    from theory import symbols
+
+    shift, joint = t7.symbolic_pair(emb, A, E, N, w)
+    return symbols.evaluate(shift[1]), symbols.evaluate(joint[0, 1] / joint[0, 0])
+
+
+def _symbolic_correlation(emb: str, A: float, E: float, N: float, w: float | None = None) -> float:
+    return _symbolic_of(emb, A, E, N, w)[1]
+
+
+def _symbolic_leak(emb: str, A: float, E: float, N: float, w: float | None = None) -> float:
+    return _symbolic_of(emb, A, E, N, w)[0]
+
+
+def _symbolic_tightness(A: float, E: float, rule: str) -> float:
+    """Set the derivative of the squared separation to zero."""
+    import sympy as sp
+
+    from theory import symbols
+
+    x, nuisance, own = sp.Symbol("x", positive=True), symbols.exact(A), symbols.exact(E)
+    share = own / (own + x)
+    shared = nuisance**2 / (nuisance + x) + own**2 / (own + x)
+    joint, shift = sp.Matrix([[nuisance + own, shared], [shared, nuisance + own]]), sp.Matrix([1, share])
+    contrast = sp.Matrix([1, -1])
+    if rule == "difference":
+        squared = (contrast.T * shift)[0] ** 2 / (contrast.T * joint * contrast)[0]
+    else:
+        squared = (shift.T * joint.inv() * shift)[0]
+    slope = sp.Poly(sp.numer(sp.cancel(sp.diff(sp.cancel(squared), x))), x).sqf_part()
+    value = sp.lambdify(x, squared)
+    roots = [float(root) for root in slope.nroots(n=40, maxsteps=200) if root.is_real and root > sp.Rational(1, 10**9)]
+    return max(roots, key=value)
+
+
+# Raw simulation: pairs whose reference is drawn given the query's noisy embedding (an infinite pool; T7's own check retrieves from a pool).
+
+
+def _pairs(params: Params, shift: float, noise: Floats, spread: float | None = None) -> Floats:
+    """Query and reference from five standard normals: nuisance, axis, two of the embedding, and the rest of the reference."""
+    parts, looks = np.array([params["A"], params["E"]]), np.eye(2) if params["emb"] == "iso" else np.array([[1.0, params["w"]]])
+    within = looks @ np.diag(parts) @ looks.T + (params["N"] if spread is None else spread) * np.eye(len(looks))
+    slope = np.linalg.solve(within, looks @ parts)
+    axes = noise[:, :2] * np.sqrt(parts) + np.array([0.0, shift])
+    embedding = axes @ looks.T + np.sqrt(params["N"] if spread is None else spread) * noise[:, 2 : 2 + len(looks)]
+    left = np.sqrt(parts.sum() - slope @ looks @ parts)
+    return np.column_stack([axes.sum(axis=1), embedding @ slope + left * noise[:, 4]])
+
+
+def _simulate_correlation(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    query, reference = _pairs(params, 0.0, rng.standard_normal((replicates, 5))).T
+    return np.column_stack([query * reference, (query**2 + reference**2) / 2])
+
+
+def _simulate_leak(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    return _pairs(params, 1.0, rng.standard_normal((replicates, 5)))[:, 1]
+
+
+def _simulate_tightness(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Measure the separation on a grid of noises with the same patients, and take the top of the curve through them."""
+    centre, found = best_tightness(params["A"], params["E"], params["rule"]), []
+    logs = np.log(centre) + np.array([-0.8, -0.4, 0.0, 0.4, 0.8]) + 0.2  # off the centre, so that agreement is no matter of symmetry
+    for _ in range(replicates):
+        noise = rng.standard_normal((_PAIRS, 5))
+        squared = [_squared_separation(params, noise, float(np.exp(at))) for at in logs]
+        curve = np.polyfit(logs - logs[2], squared, 4)
+        tops = np.roots(np.polyder(curve))
+        found.append(np.exp(tops[np.argmin(np.abs(tops))].real + logs[2]))
+    return np.array(found)
+
+
+def _squared_separation(params: Params, noise: Floats, spread: float) -> float:
+    healthy, diseased = (_pairs({**params, "emb": "iso"}, shift, noise, spread) for shift in (0.0, 1.0))
+    shift, within = (diseased - healthy).mean(axis=0), np.cov(healthy.T)
+    if params["rule"] == "difference":
+        contrast = np.array([1.0, -1.0])
+        return float((contrast @ shift) ** 2 / (contrast @ within @ contrast))
+    return float(shift @ np.linalg.solve(within, shift))
+
+
+_EMBEDDING = (
+    choice("emb", "the embedding that is matched", t7.EMBEDDINGS),
+    number("A", "variance of the nuisance"),
+    number("E", "variance of the axis that carries the disease"),
+    number("N", "variance of the embedding's noise"),
+    number("w", "weight of the disease axis (scalar embedding)", None),
+)
+_POINTS: tuple[Params, ...] = (
+    *grid(emb=["scalar"], A=[4.0], E=[1.0], N=[1.0], w=[0.0, 0.5, 1.0]),
+    *grid(emb=["iso"], A=[9.0], E=[1.0], N=[0.2, 50.0]),
+)
+
+QUANTITIES = (
+    Quantity(
+        "matched_correlation",
+        "correlation of a query with its matched reference",
+        _EMBEDDING,
+        matched_correlation,
+        _symbolic_correlation,
+        _simulate_correlation,
+        _POINTS,
+        tally=RatioTally,
+        draws=lambda params: 10,
+        mcse=2e-3,
+    ),
+    Quantity(
+        "leaked_share",
+        "share of the signal that a matched reference inherits",
+        _EMBEDDING,
+        leaked_share,
+        _symbolic_leak,
+        _simulate_leak,
+        _POINTS,
+        tally=MeanTally,
+        draws=lambda params: 10,
+        mcse=2e-3,
+    ),
+    Quantity(
+        "best_tightness",
+        "noise of the isotropic embedding at which a rule does best; infinite where a random reference is best",
+        (
+            number("A", "variance of the nuisance"),
+            number("E", "variance of the axis that carries the disease"),
+            choice("rule", "the rule", t7.RULES),
+        ),
+        best_tightness,
+        _symbolic_tightness,
+        _simulate_tightness,
+        grid(A=[9.0], E=[1.0], rule=t7.RULES),
+        tally=MeanTally,
+        draws=lambda params: 10 * _PAIRS,
+        symbolic_tolerance=1e-9,
+        relative_allowance=0.03,
+        mcse=0.02,
+    ),
+)

@@ -99,7 +99,7 @@ def gain(model: str, control: str, d: float = 1.5, strength: float = 1.5, N0: in
     Examples
     --------
     >>> round(gain("site", "random_same_site"), 5), gain("site", "random_cross_site")
-    (0.05014, 0.0)
+    (0.05657, 0.0)
     """
     d, pi, unknown = float(positive(d, "d")), float(prevalence(pi)), _unknown(model, control, strength, N0)
     single, told = float(ndtr(-d / 2 / np.sqrt(1 + unknown))), CONTROLS[control]

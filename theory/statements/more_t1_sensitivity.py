@@ -36,7 +36,7 @@ def sensitivity(d: ArrayLike, rho: ArrayLike, rule: t1.Rule, specificity: ArrayL
     Examples
     --------
     >>> round(float(sensitivity(1.0, 0.7, "optimal")), 5)
-    0.54734
+    0.54725
     """
     return ndtr(t1.separation(d, rho, rule) - ndtri(prevalence(specificity, "specificity")))
 

@@ -50,7 +50,7 @@ def unequal_separation(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[
     Examples
     --------
     >>> round(unequal_separation(1.0, [0.4, 0.4], [[1.0, 0.4], [0.4, 1.0]], "optimal"), 6)
-    1.138420
+    1.13855
     """
     model = _model(c, Sigma_r)
     own, between = model[0, 1:], model[1:, 1:]

@@ -15,7 +15,6 @@ from theory.plan_evidence import Correlation, Known, correlation_from_variances,
 from theory.planning import Separations, Study, contrast, measures, plan_study, power_curve
 from theory.statements import statement
 from theory.statements.further_formulas import dAUC_sd, pair_right_single_wrong
-from theory.statements.more_t12_power import n_for_accuracy, n_for_auc
 from theory.statements.t1_univariate_rules import draw_pairs
 from theory.variance_components import auc_gain, gain_standard_error
 

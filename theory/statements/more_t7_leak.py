@@ -31,7 +31,7 @@ def matched_correlation(emb: str, A: float, E: float, N: float, w: float | None 
     Returns
     -------
     ndarray of float64
-        :math:`\rho_h`.
+        The correlation :math:`\rho_h`.
     """
     return t7.inherited(emb, A, E, N, w)[1]
 
@@ -47,7 +47,7 @@ def leaked_share(emb: str, A: float, E: float, N: float, w: float | None = None)
     Returns
     -------
     ndarray of float64
-        s: the mean of the reference of a diseased query is :math:`s\delta`.
+        The mean of the reference of a diseased query is :math:`s\delta`.
     """
     return t7.inherited(emb, A, E, N, w)[0]
 

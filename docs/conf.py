@@ -29,7 +29,7 @@ extensions = [
     "mathml",
     "computed_pages",
 ]
-exclude_patterns = ["_build", "_ext", "_templates", "figures", "generated/*.md"]
+exclude_patterns = ["_build", "_ext", "_templates", "figures", "generated/*.md", "generated/statements"]
 templates_path = ["_templates"]
 suppress_warnings = [
     "config.cache",  # autosummary_context holds a module
@@ -41,7 +41,7 @@ html_title = "see-in-pairs"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
-html_sidebars = {"*": [], "api": ["sidebar-nav-bs"], "generated/**": ["sidebar-nav-bs"]}
+html_sidebars = {"*": [], "api": ["sidebar-nav-bs"], "generated/**": ["sidebar-nav-bs"], "statements/**": ["sidebar-nav-bs"]}
 html_theme_options = {
     "header_links_before_dropdown": 8,
     "navigation_with_keys": False,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import statement_parts
 import typer
 
 from see_in_pairs.console import run_app
@@ -18,8 +19,6 @@ from see_in_pairs.console import run_app
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-REPLICATES = 20_000  # enough to see two or three digits, within seconds
-CHECKED = ("T1", "T1b", "T2")  # the others train models or draw pools: minutes, which 'theory verify' takes and a build does not
 GRID = 24
 
 
@@ -48,27 +47,41 @@ def _section(app: typer.Typer, path: tuple[str, ...]) -> str:
 
 
 def checks() -> str:
-    """Show closed forms beside their simulation: a line for each statement, and every point in a table that unfolds."""
+    """Show how many points of each statement agree, with links to its page."""
     from theory.statements import all_statements
-    from theory.verification import verify
 
-    rows = verify(CHECKED, replicates=REPLICATES, seed=0)
-    summary = ["| statement | in words | points that agree | largest abs(z) |", "|---|---|---|---|"]
-    for item in all_statements().values():
-        mine = rows[rows["statement"] == item.id]
-        counts = f"`theory verify {item.id}` |"
-        if len(mine):
-            counts = f"{int(mine['agrees'].sum())} of {len(mine)} | {mine['z'].abs().max():.2f}"
-        summary.append(f"| {item.id} {item.title} | {item.summary} | {counts} |")
-    table = ["| statement | quantity | parameters | closed form | simulated | MCSE | z |", "|---|---|---|---|---|---|---|"]
-    table += [_check_row(row) for row in rows.to_dict("records")]
-    fold = [f"<details><summary>All {len(rows)} points, {REPLICATES} replicates each, seed 0</summary>", "", *table, "", "</details>", ""]
-    return "\n".join([*summary, "", *fold])
+    text = statement_parts.index()
+    for item in all_statements():
+        text = text.replace(f"({item.lower()}.md)", f"(statements/{item.lower()}.md)")
+    return text
 
 
-def _check_row(row: dict[str, Any]) -> str:
-    numbers = f"{row['closed_form']:.5f} | {row['simulated']:.5f} | {row['mcse']:.1e} | {row['z']:+.2f}"
-    return f"| {row['statement']} | {row['quantity']} | `{row['params']}` | {numbers} |"
+def plan() -> str:
+    """Show what the example of the planning page prints."""
+    from paper_figures.cli import app
+
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        code = run_app(app, ["plan", "--d", "1", "--rho", "0.6", "--measured", "100", "100"])
+    if code != 0:
+        raise RuntimeError(f"plan ended with exit code {code}")
+    return f"```text\n{printed.getvalue().rstrip()}\n```\n"
+
+
+def pictures(folder: Path) -> None:
+    """Draw the figures that the package draws itself; matplotlib writes the same bytes again, so nothing is rebuilt for it."""
+    from paper_figures import style
+    from paper_figures.figures import phase_diagram
+    from paper_figures.plan_figure import draw, plan_table
+    from theory.plan_evidence import Correlation
+    from theory.plan_outcome import Outcome
+    from theory.planning import Study, plan_study
+
+    evidence, study = Correlation(d=1.0, rho=0.6, measured=(100, 100)), Study()
+    outcome = Outcome(evidence, study, plan_study(evidence, study), {}, {})
+    with style.house_style():
+        phase_diagram.draw(phase_diagram.gather(None, 0), None).savefig(folder / "phase_diagram.png", metadata={"Software": None})
+        draw(plan_table(outcome), outcome).savefig(folder / "plan.png", metadata={"Software": None})
 
 
 def warning() -> str:
@@ -116,23 +129,21 @@ def _three_modes() -> np.ndarray:
     return 0.5 + 0.5 * np.cos(angle[:, None] - angle[None])
 
 
-def results(source: Path) -> str:
-    """List the results that are kept, so that a folder without any is no broken link."""
-    names = sorted(str(path.relative_to(source).with_suffix("")) for path in (source / "results").glob("**/*.md"))
-    if not names:
-        return "None yet.\n"
-    return "\n".join(["```{toctree}", ":maxdepth: 1", "", *names, "```", ""])
-
-
 def write_pages(app: Sphinx) -> None:
     """Write what has changed into ``generated/``, where the pages include it."""
+    from theory.statements import all_statements
+
     folder = Path(app.srcdir) / "generated"
-    folder.mkdir(exist_ok=True)
-    pages = {"command_line": command_line, "checks": checks, "warning": warning, "results": partial(results, Path(app.srcdir))}
+    (folder / "statements").mkdir(parents=True, exist_ok=True)
+    pages: dict[str, Callable[[], str]] = {
+        "command_line": command_line, "checks": checks, "warning": warning, "plan": plan, "statements/index": statement_parts.index,
+    }  # fmt: skip
+    pages |= {f"statements/{name.lower()}": partial(statement_parts.statement_part, item) for name, item in all_statements().items()}
     for name, page in pages.items():
         path, text = folder / f"{name}.md", page()
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+    pictures(folder)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -1,0 +1,17 @@
+"""Cases that show the gain by AUC and by accuracy (T12.8)."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from theory.plan_evidence import Correlation
+from theory.planning import Study, plan_study
+
+rho = np.linspace(0.1, 0.95, 86)
+plans = [plan_study(Correlation(d=1.0, rho=float(value)), Study()) for value in rho]
+figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+for measure, style in (("accuracy", "C1--"), ("sensitivity", "C2-."), ("auc", "C0-")):
+    axes.plot(rho, [plan[measure].cases for plan in plans], style, label=measure)
+axes.set(yscale="log", xlabel="correlation of query and reference", ylabel="cases for 80 % power")
+axes.legend(frameon=False)

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.statements import more_t2_unequal as unequal
-from theory.statements import more_t3_sample_size as trials
-from theory.statements import more_t6_aware as aware
-from theory.statements import more_t11_controls as controls
-from theory.statements import more_t12_weights as weights
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t2_several_references as t2
+from theory.statements import t2_unequal_references as unequal
+from theory.statements import t3_patients_needed as trials
 from theory.statements import t3_sample_size as t3
+from theory.statements import t6_aware_rule as aware
 from theory.statements import t6_faulty_references as t6
+from theory.statements import t11_controls as controls
+from theory.statements import t12_weights as weights
 from theory.statements.t11_rival_models import FINGERPRINT, MODELS
 
 correlations = st.floats(-0.95, 0.95)

@@ -14,8 +14,8 @@ from theory.pilots import clustering, pilot
 from theory.plan_evidence import Correlation, Known, correlation_from_variances, known_components
 from theory.planning import Separations, Study, contrast, measures, plan_study, power_curve
 from theory.statements import statement
-from theory.statements.further_formulas import dAUC_sd, pair_right_single_wrong
 from theory.statements.t1_univariate_rules import draw_pairs
+from theory.statements.t12_formulas import dAUC_sd, pair_right_single_wrong
 from theory.variance_components import auc_gain, gain_standard_error
 
 AUC = measures(Study())["auc"]

@@ -11,10 +11,10 @@ from scipy import stats
 from see_in_pairs.errors import InputError
 from theory import training
 from theory.quadrature import bivariate_normal_cdf
-from theory.statements import further_formulas as t12
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t4_learning_curves as t4
 from theory.statements import t11_rival_models as t11
+from theory.statements import t12_formulas as t12
 
 
 @given(st.integers(1, 60), st.integers(1, 80), st.integers(1, 80), st.floats(0.3, 3), st.sampled_from([0, 1]))

@@ -1,7 +1,26 @@
-"""One file per statement of the theory (T1, T1b, T2, ...), each with closed form, symbolic form and raw simulation.
+"""The statements of the theory, T1 to T12, each with closed form, symbolic form and raw simulation.
 
-A file named ``t<number>_<words>.py`` that defines ``STATEMENT`` is a statement; one named ``more_t<number>_<words>.py`` adds its
-``QUANTITIES`` to the statement ``STATEMENT_ID``. Nothing else needs to be told about either.
+A file is named after its statement and its subject. The file that defines ``STATEMENT`` holds the statement itself; the files beside it
+with the same number carry it further (another prevalence, an operating point, the power of a test) and add their ``QUANTITIES`` to the
+statement ``STATEMENT_ID``. Nothing else needs to be told about a new file.
+
+========= ================================= =====================================================================================
+statement itself                            carried further in
+========= ================================= =====================================================================================
+T1        `t1_univariate_rules`             `t1_operating_point`
+T1b       `t1b_multivariate_gain`
+T2        `t2_several_references`           `t2_unequal_references`
+T3        `t3_sample_size`                  `t3_patients_needed`
+T4        `t4_learning_curves`              `t4_crossover`
+T5        `t5_site_shift`                   `t5_ranking`
+T6        `t6_faulty_references`            `t6_aware_rule`
+T7        `t7_matching`                     `t7_leak`
+T8        `t8_logistic_efficiency`          `t8_unequal_priors`
+T9        `t9_information`                  `t9_unequal_priors`
+T10       `t10_from_logits`
+T11       `t11_rival_models`                `t11_controls`
+T12       `t12_further_theorems`            `t12_formulas` (its closed forms), `t12_power`, `t12_weights`
+========= ================================= =====================================================================================
 """
 
 from __future__ import annotations
@@ -33,14 +52,14 @@ def all_statements() -> dict[str, Statement]:
     dict of str to Statement
         By id, in the order of THEORY.md.
     """
-    found = sorted((module.STATEMENT for module in _modules(r"t\d")), key=lambda item: _order(item.id))
-    more = [(module.STATEMENT_ID, module.QUANTITIES) for module in _modules(r"more_t\d")]
+    found = sorted((module.STATEMENT for module in _modules() if hasattr(module, "STATEMENT")), key=lambda item: _order(item.id))
+    more = [(module.STATEMENT_ID, module.QUANTITIES) for module in _modules() if hasattr(module, "STATEMENT_ID")]
     added = {item.id: [quantity for owner, quantities in more if owner == item.id for quantity in quantities] for item in found}
     return {item.id: dataclasses.replace(item, quantities=(*item.quantities, *added[item.id])) for item in found}
 
 
-def _modules(pattern: str) -> list[ModuleType]:
-    names = [module.name for module in pkgutil.iter_modules(__path__) if re.match(pattern, module.name)]
+def _modules() -> list[ModuleType]:
+    names = [module.name for module in pkgutil.iter_modules(__path__) if re.match(r"t\d", module.name)]
     return [importlib.import_module(f"{__name__}.{name}") for name in names]
 
 

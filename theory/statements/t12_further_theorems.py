@@ -1,6 +1,6 @@
 """T12: wrong and learned weights, heavy tails, unequal references, the best of several, and the power of a paired comparison.
 
-The closed forms and their formulas are in `theory.statements.further_formulas`; here each is derived again and simulated.
+The closed forms and their formulas are in `theory.statements.t12_formulas`; here each is derived again and simulated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 from theory.checks import Floats
 from theory.montecarlo import DeviationTally, MeanTally, RatioTally, log_likelihood_ratio
-from theory.statements import further_formulas as closed
+from theory.statements import t12_formulas as closed
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import grid, number, vector
 from theory.statements.t1_univariate_rules import draw_pairs, symbolic_optimal_weight, symbolic_variance

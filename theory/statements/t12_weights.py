@@ -2,7 +2,7 @@ r"""T12.1, T12.5 and T12.7 as quantities: the price of a wrong correlation, mini
 
 A rule that reckons with :math:`\hat\rho` weighs the reference by it and sets its threshold to suit; :math:`v(w)-v(\rho)=(w-\rho)^2`
 exactly. For :math:`\rho\in[l,u]` the minimax weight of the variance regret is the middle, of the variance :math:`\max(l,0)` (u where
-:math:`u<0`), and of the efficiency ratio that of `theory.statements.further_formulas.minimax_ratio_weight`.
+:math:`u<0`), and of the efficiency ratio that of `theory.statements.t12_formulas.minimax_ratio_weight`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from scipy.special import ndtr
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, correlation, non_negative, positive, prevalence, require
 from theory.montecarlo import MeanTally
-from theory.statements import further_formulas as closed
 from theory.statements import t1_univariate_rules as t1
+from theory.statements import t12_formulas as closed
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
 

@@ -14,8 +14,8 @@ from theory.checks import Floats, finite, positive, prevalence, require
 from theory.gaussian import auc_of
 from theory.montecarlo import MeanTally, RatioTally
 from theory.quadrature import bivariate_normal_cdf
-from theory.statements import further_formulas as closed
 from theory.statements import t1_univariate_rules as t1
+from theory.statements import t12_formulas as closed
 from theory.statements import t12_further_theorems as further
 from theory.statements.base import QUADRATURE, Params, Quantity
 from theory.statements.parameters import grid, number

@@ -71,10 +71,10 @@ def verify(
     )
     say(f"checking {len(points)} points of {len({p.statement for p in points})} statements (symbolic = closed form = simulation)", quiet)
 
-    def watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
+    def _watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
         return progress(outcomes, total, "theory verify", quiet)
 
-    rows = verify_rows(statements, replicates, seed, workers, watch)
+    rows = verify_rows(statements, replicates, seed, workers, _watch)
     if folder is not None:
         _save(folder, to_table(rows))
     if json is not None:

@@ -107,25 +107,24 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -
             d, auc, rho, rho_rr, m, rule, measured, rho_interval, shared, own, noise, components, beta, seeds, score_correlation,
             records, arm_single, arm_pair,
         )  # fmt: skip
-        study = {
-            "prevalence": prevalence,
-            "images_per_patient": clusters,
-            "icc": icc,
-            "specificity": specificity,
-            "power": power,
-            "alpha": alpha,
-        }
+        study = {"prevalence": prevalence, "images_per_patient": clusters, "icc": icc}
+        study |= {"specificity": specificity, "power": power, "alpha": alpha}
         outcome = make_outcome(options, study, read_pilot, seed)
         if out is not None:
             _save(outcome, out, draw, seed)
-        if json != "-":
-            print(outcome.text())
-        else:
-            say(outcome.text(), quiet)
-        if json is not None:
-            emit_json(outcome.content(), json)
+        _show(outcome, json, quiet)
 
     return plan
+
+
+def _show(outcome: Outcome, json: str | None, quiet: bool) -> None:
+    """JSON that goes to standard output goes there alone."""
+    if json != "-":
+        print(outcome.text())
+    else:
+        say(outcome.text(), quiet)
+    if json is not None:
+        emit_json(outcome.content(), json)
 
 
 def _save(outcome: Outcome, out: Path, draw: Drawer | None, seed: int) -> None:

@@ -178,16 +178,16 @@ def measures(study: Study) -> dict[str, Measure]:
     """
     z, log_odds = float(ndtri(study.specificity)), float(np.log1p(-study.prevalence) - np.log(study.prevalence))
 
-    def accuracy(d: ArrayLike) -> Floats:
+    def _accuracy(d: ArrayLike) -> Floats:
         return 1 - error_of(d, study.prevalence)
 
-    def accuracy_slope(d: ArrayLike) -> Floats:
+    def _accuracy_slope(d: ArrayLike) -> Floats:
         return (1 - study.prevalence) * normal_density(np.asarray(d) / 2 + log_odds / np.asarray(d))
 
     return {
         "auc": Measure("auc", auc_of, lambda d: normal_density(np.asarray(d) / np.sqrt(2)) / np.sqrt(2)),
         "sensitivity": Measure("sensitivity", lambda d: ndtr(np.asarray(d) - z), lambda d: normal_density(np.asarray(d) - z)),
-        "accuracy": Measure("accuracy", accuracy, accuracy_slope),
+        "accuracy": Measure("accuracy", _accuracy, _accuracy_slope),
     }
 
 
@@ -410,12 +410,12 @@ def expect(measure: Measure, evidence: Evidence, study: Study) -> Expected:
     best = evidence.separations
     effect = float(measure.gain(best))
 
-    def needed(separations: Separations) -> Floats:
+    def _needed(separations: Separations) -> Floats:
         cases = contrast(measure.name, separations, study).cases(study.power, study.alpha)
         return np.where(measure.gain(separations) * effect > 0, cases, np.inf)  # a gain of the other sign is not what is to be shown
 
     low, high, method = evidence.interval(measure)
-    cases, (fewest, most) = float(needed(best)), evidence.spread(needed)
+    cases, (fewest, most) = float(_needed(best)), evidence.spread(_needed)
     return Expected(
         float(measure.value(best.single)), float(measure.value(best.pair)), effect, (low, high), method,
         cases, study.patients(cases), (study.patients(fewest), study.patients(most)),

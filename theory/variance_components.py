@@ -426,10 +426,10 @@ def intraclass_correlation(groups: ArrayLike, level: float = 0.95) -> tuple[Floa
     ratio = k * means.var(axis=-1, ddof=1) / (scores.var(axis=-1, ddof=1).mean(axis=-1))
     upper, lower = (fdtri(count - 1, count * (k - 1), quantile) for quantile in ((1 + level) / 2, (1 - level) / 2))
 
-    def transform(f: Floats) -> Floats:
+    def _transform(f: Floats) -> Floats:
         return (f - 1) / (f + k - 1)
 
-    return transform(ratio), transform(ratio / upper), transform(ratio / lower)
+    return _transform(ratio), _transform(ratio / upper), _transform(ratio / lower)
 
 
 def auc_gain(d: ArrayLike, rho: ArrayLike) -> Floats:

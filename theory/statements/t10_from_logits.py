@@ -159,11 +159,11 @@ def _symbolic_icc_cover(groups: int, k: int, rho: float) -> float:
 
     a, b = groups - 1, groups * (k - 1)
 
-    def below(quantile: float) -> mp.mpf:
+    def _below(quantile: float) -> mp.mpf:
         f = mp.mpf(float(fdtri(a, b, quantile)))
         return mp.betainc(mp.mpf(a) / 2, mp.mpf(b) / 2, 0, a * f / (a * f + b), regularized=True)
 
-    return float(below((1 + LEVEL) / 2) - below((1 - LEVEL) / 2))
+    return float(_below((1 + LEVEL) / 2) - _below((1 - LEVEL) / 2))
 
 
 def _symbolic_delta_cover(n_per_class: int, rho: float, d: float) -> float:
@@ -237,7 +237,7 @@ def _symbolic_ems(beta: float, n: int, R: int, S: int, var: dict[str, float]) ->
     centre = {"P": in_class, "R": sp.eye(R) - sp.ones(R) / R, "S": sp.eye(S) - sp.ones(S) / S}
     average = sp.ones(S) / S
 
-    def expected(projections: dict[str, sp.Matrix]) -> sp.Expr:
+    def _expected(projections: dict[str, sp.Matrix]) -> sp.Expr:
         total, freedom = sp.Integer(0), sp.prod([projection.trace() for projection in projections.values()])
         for source in SOURCES:
             drawn = "PRS" if source == "E" else source
@@ -245,7 +245,7 @@ def _symbolic_ems(beta: float, n: int, R: int, S: int, var: dict[str, float]) ->
             total += symbols.exact(var[source]) * sp.prod(traces)
         return total / freedom
 
-    return symbols.evaluate((expected({**centre, "S": average}) - expected(centre)) / S)
+    return symbols.evaluate((_expected({**centre, "S": average}) - _expected(centre)) / S)
 
 
 # Raw simulation
@@ -286,14 +286,14 @@ def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> 
     R, S, var = int(params["R"]), int(params["S"]), params["var"]
     shared = rng.standard_normal((replicates, R, S))
 
-    def logits(effect: float) -> Floats:
+    def _logits(effect: float) -> Floats:
         parts = [
             np.sqrt(var[name]) * rng.standard_normal((replicates, *shape))
             for name, shape in (("P", (1, 1)), ("PR", (R, 1)), ("PS", (1, S)), ("E", (R, S)))
         ]
         return (effect + shared + sum(parts)).mean(axis=(1, 2))
 
-    return logits(params["beta"]) > logits(0.0)
+    return _logits(params["beta"]) > _logits(0.0)
 
 
 def _simulate_ems(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

@@ -139,14 +139,14 @@ def _symbolic(model: str, control: str, d: float = 1.5, strength: float = 1.5, N
     posterior = 1 / (1 / symbols.exact(strength) ** 2 + images)  # precisions of prior and bank add up
     unknown = sp.limit(posterior, images, sp.oo) if part == "mean" and control == "large_training" else posterior.subs(images, bank)
 
-    def error(mixture: list[tuple[sp.Expr, sp.Expr, sp.Expr]]) -> sp.Expr:
+    def _error(mixture: list[tuple[sp.Expr, sp.Expr, sp.Expr]]) -> sp.Expr:
         half = effect / 2
         tails = [c * (symbols.normal_cdf(-(half - s) / sp.sqrt(v)) + symbols.normal_cdf(-(half + s) / sp.sqrt(v))) for c, s, v in mixture]
         return sum(tails, sp.Integer(0)) / 2
 
-    single = error([(sp.Integer(1), sp.Integer(0), 1 + unknown)])
+    single = _error([(sp.Integer(1), sp.Integer(0), 1 + unknown)])
     if part == "prompt":
-        return symbols.evaluate(single - error([(sp.Integer(1), sp.Integer(0), sp.Integer(1))]))
+        return symbols.evaluate(single - _error([(sp.Integer(1), sp.Integer(0), sp.Integer(1))]))
     usable = told is not None and not (model == "label" and control == "label_hidden")
     between = unknown if usable and told is not None and part in told else sp.Integer(0)
     hidden = control == "label_hidden" and model == "mean"
@@ -155,7 +155,7 @@ def _symbolic(model: str, control: str, d: float = 1.5, strength: float = 1.5, N
     variance = (sp.Matrix([[1, -w]]) * sp.Matrix([[1 + unknown, between], [between, 1 + unknown]]) * sp.Matrix([1, -w]))[0]
     best = sp.solve(sp.diff(variance + w**2 * extra, w), w)[0]
     states = [(1 - chance, best * effect * chance), (chance, -best * effect * (1 - chance))] if hidden else [(sp.Integer(1), sp.Integer(0))]
-    return symbols.evaluate(single - error([(c, s, variance.subs(w, best)) for c, s in states]))
+    return symbols.evaluate(single - _error([(c, s, variance.subs(w, best)) for c, s in states]))
 
 
 # Raw simulation: worlds with a mean, sites and families; the observer learns from a bank what it can, then diagnoses.

@@ -58,10 +58,10 @@ def _symbolic_t_error(nu: float, d: float, rho: float, w: float) -> float:
 
     half, distance = mp.mpf(nu) / 2, mp.mpf(_distance(d, rho, w))
 
-    def mixed(s: mp.mpf) -> mp.mpf:  # s^2 is a chi-squared over its degrees of freedom
+    def _mixed(s: mp.mpf) -> mp.mpf:  # s^2 is a chi-squared over its degrees of freedom
         return 2 * half**half / mp.gamma(half) * s ** (2 * half - 1) * mp.exp(-half * s * s) * mp.ncdf(-distance * s / 2)
 
-    return float(mp.quad(mixed, [0, 0.5, 1, 2, 4, 16]))
+    return float(mp.quad(_mixed, [0, 0.5, 1, 2, 4, 16]))
 
 
 def _symbolic_cauchy(delta: float, w: float, scale: float) -> float:
@@ -169,11 +169,11 @@ def _simulate_t_error(params: Params, replicates: int, rng: np.random.Generator)
 
 
 def _simulate_cauchy(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    def scores(effect: float) -> Floats:
+    def _scores(effect: float) -> Floats:
         nuisance = params["scale"] * rng.standard_cauchy(replicates)
         return nuisance + effect + rng.standard_normal(replicates) - params["w"] * (nuisance + rng.standard_normal(replicates))
 
-    return scores(params["delta"]) > scores(0.0)
+    return _scores(params["delta"]) > _scores(0.0)
 
 
 def _simulate_hetero(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

@@ -126,10 +126,10 @@ def _symbolic_discordant(d: float, rho: float, w: float) -> float:
 def _symbolic_quantiles(power: float, level: float) -> tuple[float, float]:
     import mpmath as mp  # type: ignore[import-untyped]
 
-    def quantile(chance: float) -> float:
+    def _quantile(chance: float) -> float:
         return float(mp.sqrt(2) * mp.erfinv(2 * mp.mpf(chance) - 1))
 
-    return -quantile(level / 2), quantile(power)
+    return -_quantile(level / 2), _quantile(power)
 
 
 def _symbolic_n_auc(d: float, rho: float, w: float, power: float = 0.8, level: float = 0.05) -> float:
@@ -148,10 +148,10 @@ def _symbolic_n_accuracy(d: float, rho: float, w: float, power: float = 0.8, lev
     critical, wanted = _symbolic_quantiles(power, level)
     gain, either = abs(better - worse), better + worse
 
-    def lack(n: mp.mpf) -> mp.mpf:
+    def _lack(n: mp.mpf) -> mp.mpf:
         return mp.sqrt(n) * gain - critical * mp.sqrt(either) - wanted * mp.sqrt(either - gain**2)
 
-    return float(mp.findroot(lack, 4 * either / gain**2))
+    return float(mp.findroot(_lack, 4 * either / gain**2))
 
 
 # Raw simulation: whole data sets and what the tests see of them.

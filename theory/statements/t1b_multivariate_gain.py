@@ -164,12 +164,12 @@ def symbolic_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: Ar
     """
     import sympy as sp
 
-    def block(values: ArrayLike) -> sp.Matrix:
+    def _block(values: ArrayLike) -> sp.Matrix:
         return sp.Matrix(np.asarray(values, dtype=float).tolist()).applyfunc(sp.Rational)
 
-    cross, shift = block(C), block(delta)
+    cross, shift = _block(C), _block(delta)
     p = cross.rows
-    stacked = sp.Matrix(sp.BlockMatrix([[block(Sigma), cross], [cross.T, block(Sr)]]))
+    stacked = sp.Matrix(sp.BlockMatrix([[_block(Sigma), cross], [cross.T, _block(Sr)]]))
     one = sp.eye(p)
     sees = {"single": one.row_join(sp.zeros(p)), "difference": one.row_join(-one), "joint": sp.eye(2 * p)}[rule]
     seen_shift = sees * shift.col_join(sp.zeros(p, 1))

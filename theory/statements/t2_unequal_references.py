@@ -223,14 +223,14 @@ def _simulate_limit(params: Params, replicates: int, rng: np.random.Generator) -
     d, rho, rho_rr = params["d"], params["rho"], params["rho_rr"]
     on_factor = rho / np.sqrt(rho_rr) if rho_rr > 0 else 0.0
 
-    def scores(effect: float) -> Floats:
+    def _scores(effect: float) -> Floats:
         factor, own = rng.standard_normal((2, replicates))
         query, reference = on_factor * factor + np.sqrt(1 - on_factor**2) * own + effect, np.sqrt(rho_rr) * factor
         if params["rule"] == "meandiff":
             return query - reference
         return log_likelihood_ratio(np.column_stack([query, factor]), np.array([d, 0.0]), np.array([[1.0, on_factor], [on_factor, 1.0]]))
 
-    return scores(d) > scores(0.0)
+    return _scores(d) > _scores(0.0)
 
 
 def _fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

@@ -146,10 +146,10 @@ def _symbolic_n(
     factor = symbols.evaluate(_symbolic_factor(rho, rho if rho_rr is None else rho_rr, m, rule))
     critical = mp.findroot(lambda z: 1 - mp.ncdf(z) - mp.mpf(level) / 2, 2)
 
-    def lack(root_n: mp.mpf) -> mp.mpf:
+    def _lack(root_n: mp.mpf) -> mp.mpf:
         return mp.ncdf(root_n * abs(mp.mpf(d)) / mp.sqrt(2 * mp.mpf(factor)) - critical) - mp.mpf(power)
 
-    return float(mp.findroot(lack, math.sqrt(2 * factor) * 3 / abs(d)) ** 2)
+    return float(mp.findroot(_lack, math.sqrt(2 * factor) * 3 / abs(d)) ** 2)
 
 
 # Raw simulation: whole trials, every patient with m references, fitted one by one.

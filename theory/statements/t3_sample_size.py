@@ -166,10 +166,10 @@ def _symbolic_power(n_per_group: int, rho: float, d: float, analysis: str) -> fl
     k, half = 2 * n_per_group - 2, mp.mpf(1) / 2
     centre = mp.mpf(d) * mp.sqrt(mp.mpf(n_per_group) / (2 * _symbolic_scaled_var(n_per_group, rho, d, analysis)))
 
-    def above(t: mp.mpf) -> mp.mpf:
+    def _above(t: mp.mpf) -> mp.mpf:
         return mp.betainc(mp.mpf(k) / 2, half, 0, k / (k + t * t), regularized=True) / 2
 
-    critical = mp.findroot(lambda t: above(t) - mp.mpf(LEVEL) / 2, 2.0)
+    critical = mp.findroot(lambda t: _above(t) - mp.mpf(LEVEL) / 2, 2.0)
     x, weight = critical**2 / (k + critical**2), mp.exp(-(centre**2) / 2)
     inside, j = mp.mpf(0), 0
     while j < centre**2 or weight > 1e-20:  # P(|T| <= t): a Poisson mixture over the numerator's chi-squared

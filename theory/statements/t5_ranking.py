@@ -124,7 +124,7 @@ def _symbolic_within(delta: float, tau: float, rule: str, m: int = 1, refs: str 
 def _simulate_pooled(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     m, tau, rule = int(params["m"]), params["tau"], params["rule"]
 
-    def scores(effect: float) -> Floats:
+    def _scores(effect: float) -> Floats:
         own_site = tau * rng.standard_normal(replicates)
         query = own_site + rng.standard_normal(replicates) + effect
         if rule == "single":
@@ -135,7 +135,7 @@ def _simulate_pooled(params: Params, replicates: int, rng: np.random.Generator) 
         weights = np.linalg.solve(np.eye(m) + tau**2, np.full(m, tau**2)) if rule == "same_shrink" else np.full(m, 1 / m)
         return query - references @ weights
 
-    return scores(params["delta"]) > scores(0.0)
+    return _scores(params["delta"]) > _scores(0.0)
 
 
 def _simulate_within(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

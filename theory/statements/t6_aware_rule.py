@@ -136,11 +136,11 @@ def _log_joint(query: Floats, reference: Floats, label: int, at: Params) -> Floa
     """Logarithm of the mixture density of both images, up to a constant."""
     rho, d = at["rho"], at["d"]
 
-    def one(shift: tuple[int, int]) -> Floats:
+    def _one(shift: tuple[int, int]) -> Floats:
         x, y = query - d * shift[0], reference - d * shift[1]
         return -(x * x - 2 * rho * x * y + y * y) / (2 * (1 - rho**2))
 
-    return logsumexp([np.log(chance) + one(shift) for own, chance, shift in _states(at["fault"], at["rate"]) if own == label], axis=0)
+    return logsumexp([np.log(chance) + _one(shift) for own, chance, shift in _states(at["fault"], at["rate"]) if own == label], axis=0)
 
 
 def _conditional_error(d: float, rho: float, fault: str, rate: float, pi: float = 0.5) -> float:
@@ -150,13 +150,13 @@ def _conditional_error(d: float, rho: float, fault: str, rate: float, pi: float 
     width = np.sqrt(1 - rho**2)
     along = np.linspace(-2 * d - 10, 3 * d + 10, 601)
 
-    def call(query: Floats, beside: Floats) -> np.ndarray:
+    def _call(query: Floats, beside: Floats) -> np.ndarray:
         return _log_joint(query, beside, 1, at) - _log_joint(query, beside, 0, at) > np.log((1 - pi) / pi)
 
     total = 0.0
-    diseased = call(along[None, :], reference[:, None])
+    diseased = _call(along[None, :], reference[:, None])
     rows, columns = np.nonzero(diseased[:, 1:] != diseased[:, :-1])
-    edges = _bisect(call, along[columns], along[columns + 1], reference[rows])
+    edges = _bisect(_call, along[columns], along[columns + 1], reference[rows])
     rises = np.where(diseased[rows, columns + 1], 1.0, -1.0)
     for label, chance, shift in _states(fault, rate):
         mean = d * shift[0] + rho * (reference - d * shift[1])

@@ -262,12 +262,12 @@ def _symbolic_min_norm(k: int, M: int) -> float:
 
     half = mp.mpf(k) / 2
 
-    def weighted(r: mp.mpf) -> mp.mpf:
+    def _weighted(r: mp.mpf) -> mp.mpf:
         density = 2 * r ** (k - 1) * mp.exp(-r * r / 2) / (2**half * mp.gamma(half))
         return r * r * M * mp.gammainc(half, r * r / 2, mp.inf, regularized=True) ** (M - 1) * density
 
     centre = mp.sqrt(limit_sq_min_norm(k, M))
-    return float(mp.quad(weighted, [0, centre / 2, centre, 2 * centre, 4 * centre + 1, 4 * centre + 12]))
+    return float(mp.quad(_weighted, [0, centre / 2, centre, 2 * centre, 4 * centre + 1, 4 * centre + 12]))
 
 
 # Raw simulation: a finite pool, the nearest neighbour in the noisy embedding, weights learned again from the retrieved pairs.

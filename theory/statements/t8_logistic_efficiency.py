@@ -78,11 +78,13 @@ def _symbolic_are(Delta: float, p: int = 2, n_total: int = 800) -> float:
     discriminant = (of_means + of_inverse_covariance).subs(share, sp.Rational(1, 2))  # times 1 / N
     gap = mp.mpf(Delta)
 
-    def information(t: mp.mpf) -> mp.mpf:  # of logistic regression: E p (1 - p), over both classes
+    def _information(t: mp.mpf) -> mp.mpf:  # of logistic regression: E p (1 - p), over both classes
         chance = 1 / (1 + mp.exp(-gap * t))
         return chance * (1 - chance) * (mp.npdf(t, gap / 2, 1) + mp.npdf(t, -gap / 2, 1)) / 2
 
-    return float(float(discriminant.subs(distance, sp.Rational(Delta))) * mp.quad(information, [-12 - gap, -gap / 2, 0, gap / 2, 12 + gap]))
+    return float(
+        float(discriminant.subs(distance, sp.Rational(Delta))) * mp.quad(_information, [-12 - gap, -gap / 2, 0, gap / 2, 12 + gap])
+    )
 
 
 def _excess(coefficients: Floats, intercept: Floats, Delta: float) -> Floats:

@@ -23,12 +23,12 @@ def _symbolic(Delta: float, pi: float = 0.5) -> float:
 
     gap, chance = mp.mpf(Delta), mp.mpf(pi)
 
-    def information(t: mp.mpf) -> mp.mpf:  # of logistic regression: E p (1 - p) over the mixture of the classes
+    def _information(t: mp.mpf) -> mp.mpf:  # of logistic regression: E p (1 - p) over the mixture of the classes
         healthy, diseased = (1 - chance) * mp.npdf(t), chance * mp.npdf(t, gap, 1)
         return healthy * diseased / (healthy + diseased)
 
     discriminant = 1 / chance + 1 / (1 - chance) + gap**2  # of the means, and of the inverse covariance
-    return float(discriminant * mp.quad(information, [-12, -gap / 2, 0, gap / 2, gap, gap + 12]))
+    return float(discriminant * mp.quad(_information, [-12, -gap / 2, 0, gap / 2, gap, gap + 12]))
 
 
 def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

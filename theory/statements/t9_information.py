@@ -98,12 +98,12 @@ def _symbolic_information(distance: float) -> float:
 
     gap = mp.mpf(distance)
 
-    def divergence(t: mp.mpf) -> mp.mpf:
+    def _divergence(t: mp.mpf) -> mp.mpf:
         healthy, diseased = mp.npdf(t), mp.npdf(t, gap, 1)
         mixture = (healthy + diseased) / 2
         return sum(f * mp.log(f / mixture) for f in (healthy, diseased) if f > 0) / 2
 
-    return mp.quad(divergence, [-12, -3, 0, gap / 2, gap, gap + 3, gap + 12])
+    return mp.quad(_divergence, [-12, -3, 0, gap / 2, gap, gap + 3, gap + 12])
 
 
 def _symbolic_mi_gain(d: float, rho: float) -> float:
@@ -143,12 +143,12 @@ def _simulate_mi_gain(params: Params, replicates: int, rng: np.random.Generator)
 def _simulate_fixed_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Subtract the fixed reference, set the threshold on calibration cases, diagnose fresh ones."""
 
-    def scores(diseased: np.ndarray) -> Floats:
+    def _scores(diseased: np.ndarray) -> Floats:
         return draw_pairs(len(diseased), params["rho"], rng)[:, 0] + params["d"] * diseased - params["x_fixed"]
 
-    threshold = np.mean([scores(np.full(_CALIBRATION, label)).mean() for label in (False, True)])
+    threshold = np.mean([_scores(np.full(_CALIBRATION, label)).mean() for label in (False, True)])
     diseased = rng.random(replicates) < 0.5
-    return (scores(diseased) > threshold) != diseased
+    return (_scores(diseased) > threshold) != diseased
 
 
 _D, _RHO = number("d", "effect in standard deviations, 0 or more"), number("rho", "correlation of query and reference given the label")

@@ -101,12 +101,12 @@ def _symbolic_information(separation: float, pi: float = 0.5) -> float:
 
     gap, chance = mp.mpf(separation), mp.mpf(pi)
 
-    def divergence(t: mp.mpf) -> mp.mpf:
+    def _divergence(t: mp.mpf) -> mp.mpf:
         healthy, diseased = mp.npdf(t), mp.npdf(t, gap, 1)
         mixture = (1 - chance) * healthy + chance * diseased
         return sum(share * f * mp.log(f / mixture) for share, f in ((1 - chance, healthy), (chance, diseased)) if f > 0)
 
-    return float(mp.quad(divergence, [-12, -3, 0, gap / 2, gap, gap + 3, gap + 12]))
+    return float(mp.quad(_divergence, [-12, -3, 0, gap / 2, gap, gap + 3, gap + 12]))
 
 
 def _symbolic_gain(d: float, rho: float, pi: float = 0.5) -> float:

@@ -3,6 +3,7 @@
 `compare_arms` runs them all. Differences are A minus B everywhere. Nothing heavier than scipy.special is imported before it is needed.
 """
 
+from paper_figures.statistics.auroc_difference import clustered_auroc_difference, two_way_delong
 from paper_figures.statistics.clustered_delong import clustered_delong
 from paper_figures.statistics.clustered_difference import clustered_difference
 from paper_figures.statistics.cochran_q import cochran_q
@@ -19,6 +20,7 @@ from paper_figures.statistics.multiplicity import benjamini_hochberg, holm
 from paper_figures.statistics.obuchowski import obuchowski
 from paper_figures.statistics.paired_bootstrap import paired_bootstrap
 from paper_figures.statistics.paired_difference import paired_difference
+from paper_figures.statistics.procedure import procedure, procedure_auroc
 from paper_figures.statistics.sign_flip import sign_flip
 from paper_figures.statistics.two_way import two_way
 from paper_figures.statistics.yang import yang
@@ -26,6 +28,7 @@ from paper_figures.statistics.yang import yang
 __all__ = [
     "Comparison",
     "benjamini_hochberg",
+    "clustered_auroc_difference",
     "clustered_delong",
     "clustered_difference",
     "cochran_q",
@@ -41,8 +44,11 @@ __all__ = [
     "obuchowski",
     "paired_bootstrap",
     "paired_difference",
+    "procedure",
+    "procedure_auroc",
     "sign_flip",
     "tost",
     "two_way",
+    "two_way_delong",
     "yang",
 ]

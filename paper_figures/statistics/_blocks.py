@@ -12,6 +12,7 @@ from paper_figures.statistics._distributions import normal_quantile
 from paper_figures.statistics._inputs import Bools, as_count
 from paper_figures.statistics._result import Interval
 from paper_figures.statistics._rows import Reasons, Rows, Settings
+from paper_figures.statistics.auroc_difference import clustered_auroc_difference, two_way_delong
 from paper_figures.statistics.bootstrap_result import BootstrapDifference
 from paper_figures.statistics.clustered_delong import clustered_delong
 from paper_figures.statistics.clustered_difference import ClusteredDifferenceResult, _clustered_difference, clustered_difference
@@ -26,9 +27,11 @@ from paper_figures.statistics.newcombe import wilson_interval
 from paper_figures.statistics.obuchowski import _obuchowski
 from paper_figures.statistics.paired_bootstrap import paired_bootstrap
 from paper_figures.statistics.paired_difference import paired_difference
+from paper_figures.statistics.procedure import ProcedureResult, procedure, procedure_auroc
 from paper_figures.statistics.two_way import two_way
 from paper_figures.statistics.yang import _yang
 
+Robust = ClusteredDifferenceResult | ProcedureResult
 CELLS = 200_000_000  # resamples x items that a default bootstrap may cost
 
 
@@ -70,18 +73,36 @@ def auroc_block(rows: Rows, settings: Settings, why: Reasons) -> Auroc | None:
     a, b = (float(placements(row, labels)[labels].mean()) for row in scores)
     differences = [result.difference() if result else None for result in (plain, clustered)]
     intervals = [best.interval(curve) if best else None for curve in (0, 1)]
-    return Auroc(a, b, a - b, differences[0], differences[1], intervals[0], intervals[1])
+    few = why.attempt("auroc.clustered_t", lambda: clustered_auroc_difference(scores, labels, rows.codes, settings.level))
+    memberships, both = cast(Sequence[Sequence[object]], rows.second), None
+    if rows.second is not None:
+        both = why.attempt("auroc.two_way", lambda: two_way_delong(scores, labels, rows.codes, memberships, settings.level))
+    return Auroc(a, b, a - b, differences[0], differences[1], intervals[0], intervals[1], few, both)
 
 
-def crossed_block(rows: Rows, second: list[object] | None, name: str, settings: Settings, why: Reasons) -> ClusteredDifferenceResult | None:
+def two_way_block(rows: Rows, settings: Settings, why: Reasons) -> ClusteredDifferenceResult | None:
     """Compare accuracies with the clusters crossed with a second kind."""
-    if second is None:
+    if rows.second is None:
         return None
-    memberships = cast(Sequence[Sequence[object]], second)
-    return why.attempt(name, lambda: two_way(rows.right_a, rows.right_b, rows.codes, memberships, settings.level))
+    memberships = cast(Sequence[Sequence[object]], rows.second)
+    return why.attempt("two_way", lambda: two_way(rows.right_a, rows.right_b, rows.codes, memberships, settings.level))
 
 
-def equivalence_block(rows: Rows, settings: Settings, robust: ClusteredDifferenceResult | None) -> EquivalenceResult | None:
+def procedure_blocks(rows: Rows, settings: Settings, why: Reasons) -> tuple[ProcedureResult | None, ProcedureResult | None]:
+    """Compare accuracies, and areas under the ROC curve, with the clusters crossed with training seeds."""
+    seeds, scores, labels = rows.seeds, rows.scores, rows.labels
+    if seeds is None:
+        return None, None
+    trained = np.asarray([str(seed) for seed in seeds])
+    accuracy = why.attempt("procedure", lambda: procedure(rows.right_a, rows.right_b, rows.codes, trained, settings.level))
+    if scores is None or labels is None:
+        return accuracy, None
+    return accuracy, why.attempt("procedure.auroc", lambda: procedure_auroc(scores, labels, rows.codes, trained, settings.level))
+
+
+def equivalence_block(
+    rows: Rows, settings: Settings, robust: ClusteredDifferenceResult | ProcedureResult | None
+) -> EquivalenceResult | None:
     """Test equivalence at the margin, with the standard error of the recommended accuracy test."""
     if settings.margin is None:
         return None

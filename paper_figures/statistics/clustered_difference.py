@@ -24,7 +24,7 @@ class ClusteredDifferenceResult(Result):
         The difference.
     se : float
         Its standard error.
-    df : int
+    df : float
         Degrees of freedom of the t distribution.
     interval : tuple of float
         Lower and upper end.
@@ -38,7 +38,7 @@ class ClusteredDifferenceResult(Result):
 
     estimate: float
     se: float
-    df: int
+    df: float
     interval: Interval
     p: float
     design_effect: float = math.nan
@@ -106,7 +106,7 @@ def _clustered_difference(sums: ClusterSums, level: float) -> ClusteredDifferenc
 
 
 def student_result(
-    estimate: float, se: float, df: int, level: float, design_effect: float = math.nan, note: str = ""
+    estimate: float, se: float, df: float, level: float, design_effect: float = math.nan, note: str = ""
 ) -> ClusteredDifferenceResult:
     """Make an interval and a p-value of a difference of proportions from a standard error and the t distribution.
 
@@ -116,7 +116,7 @@ def student_result(
         The difference, in [-1, 1].
     se : float
         Its standard error; 0 only when `estimate` is 0.
-    df : int
+    df : float
         Degrees of freedom.
     level : float
         Confidence level.

@@ -7,18 +7,19 @@ from collections.abc import Sequence
 import numpy.typing as npt
 
 from paper_figures.statistics._blocks import (
+    Robust,
     accuracy_block,
     auroc_block,
     bootstrap_block,
     bootstrap_resamples,
     clustered_accuracy_block,
-    crossed_block,
     equivalence_block,
+    procedure_blocks,
+    two_way_block,
 )
 from paper_figures.statistics._inputs import as_count, as_level
 from paper_figures.statistics._rows import Reasons, Rows, Settings, make_rows
 from paper_figures.statistics.bootstrap_result import BootstrapDifference
-from paper_figures.statistics.clustered_difference import ClusteredDifferenceResult
 from paper_figures.statistics.comparison import Comparison
 from paper_figures.statistics.recommendation import FEW_CLUSTERS, recommend_accuracy, recommend_auroc
 from paper_figures.statistics.sign_flip import sign_flip
@@ -118,26 +119,24 @@ def _compare(rows: Rows, settings: Settings, given: tuple[str, ...]) -> Comparis
     why = Reasons()
     clustered = why.attempt("clustered_accuracy", lambda: clustered_accuracy_block(rows, settings))
     accuracy, auroc, bootstrap = accuracy_block(rows, settings), auroc_block(rows, settings, why), bootstrap_block(rows, settings, why)
-    two_way = crossed_block(rows, rows.second, "two_way", settings, why)
-    procedure = crossed_block(rows, rows.seeds, "procedure", settings, why)
+    two_way, (procedure, procedure_auroc) = two_way_block(rows, settings, why), procedure_blocks(rows, settings, why)
     permutation = sign_flip(rows.right_a.astype(float) - rows.right_b, rows.codes, settings.permutations, seed=settings.seed)
     robust = procedure or two_way or (clustered.difference if clustered and rows.clusters < rows.items else None)
     recommended = {
         "accuracy": recommend_accuracy(accuracy, clustered, two_way, procedure, permutation, rows.clusters, rows.items),
-        "auroc": recommend_auroc(auroc, rows.clusters, rows.items) if auroc else None,
+        "auroc": recommend_auroc(auroc, procedure_auroc, rows.clusters, rows.items) if auroc else None,
     }
     return Comparison(
         items=rows.items, clusters=rows.clusters, arms=settings.arms, accuracy=accuracy, clustered_accuracy=clustered, auroc=auroc,
-        two_way=two_way, equivalence=equivalence_block(rows, settings, robust), procedure=procedure, bootstrap=bootstrap,
+        two_way=two_way, equivalence=equivalence_block(rows, settings, robust), procedure=procedure,
+        procedure_auroc=procedure_auroc, bootstrap=bootstrap,
         permutation=permutation, recommended={name: one for name, one in recommended.items() if one}, reasons=why.found,
         warnings=given + tuple(_warnings(rows, settings, bootstrap, {"two_way": two_way, "procedure": procedure})),
         confidence_level=settings.level,
     )  # fmt: skip
 
 
-def _warnings(
-    rows: Rows, settings: Settings, bootstrap: dict[str, BootstrapDifference], ways: dict[str, ClusteredDifferenceResult | None]
-) -> list[str]:
+def _warnings(rows: Rows, settings: Settings, bootstrap: dict[str, BootstrapDifference], ways: dict[str, Robust | None]) -> list[str]:
     found = []
     if not rows.clustered:
         found.append("no clusters were given: every test takes the items as independent; if they share patients, p-values are too small")

@@ -13,6 +13,7 @@ from paper_figures.statistics.delong import AurocDifference
 from paper_figures.statistics.equivalence import EquivalenceResult
 from paper_figures.statistics.mcnemar import McNemarResult
 from paper_figures.statistics.paired_difference import PairedDifferenceResult
+from paper_figures.statistics.procedure import ProcedureResult
 from paper_figures.statistics.sign_flip import SignFlipResult
 
 if TYPE_CHECKING:
@@ -113,6 +114,10 @@ class Auroc(Result):
         Of `a`; allows for clusters where there are any.
     b_interval : tuple of float or None
         Of `b`.
+    clustered_t : ClusteredDifferenceResult or None
+        As `clustered_delong`, against t with few degrees of freedom where there are few clusters.
+    two_way : ClusteredDifferenceResult or None
+        With two kinds of clusters.
     """
 
     a: float
@@ -122,6 +127,19 @@ class Auroc(Result):
     clustered_delong: AurocDifference | None
     a_interval: Interval | None
     b_interval: Interval | None
+    clustered_t: ClusteredDifferenceResult | None = None
+    two_way: ClusteredDifferenceResult | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the block in the layout of the JSON.
+
+        Returns
+        -------
+        dict
+            Stable keys.
+        """
+        results = {"clustered_t": self.clustered_t, "two_way": self.two_way}
+        return super().to_dict() | {name: result and difference_dict(result) for name, result in results.items()}
 
 
 @dataclass(frozen=True, repr=False)
@@ -174,8 +192,10 @@ class Comparison(Result):
         The accuracy difference with two kinds of clusters.
     equivalence : EquivalenceResult or None
         At a margin, where one was given.
-    procedure : ClusteredDifferenceResult or None
+    procedure : ProcedureResult or None
         The accuracy difference with patients crossed with training seeds, where there are several.
+    procedure_auroc : ProcedureResult or None
+        The same of the areas under the ROC curve.
     bootstrap : dict of str to BootstrapDifference
         Per measure.
     permutation : SignFlipResult
@@ -198,7 +218,8 @@ class Comparison(Result):
     auroc: Auroc | None
     two_way: ClusteredDifferenceResult | None
     equivalence: EquivalenceResult | None
-    procedure: ClusteredDifferenceResult | None
+    procedure: ProcedureResult | None
+    procedure_auroc: ProcedureResult | None
     bootstrap: dict[str, BootstrapDifference]
     permutation: SignFlipResult
     recommended: dict[str, Recommendation]
@@ -215,9 +236,9 @@ class Comparison(Result):
             Stable keys; a block that cannot be computed is None and has its reason under ``reasons``.
         """
         content = super().to_dict() | {"arms": list(self.arms), "warnings": list(self.warnings)}
-        for name in ("two_way", "procedure"):
-            result = getattr(self, name)
-            content[name] = result and difference_dict(result) | {"note": result.note}
+        content["two_way"] = self.two_way and difference_dict(self.two_way) | {"note": self.two_way.note}
+        auroc = content.pop("procedure_auroc")
+        content["procedure"] = content["procedure"] and content["procedure"] | {"auroc": auroc}
         return content
 
     def to_frame(self) -> pd.DataFrame:

@@ -135,7 +135,10 @@ def _auroc_rows(comparison: Comparison) -> list[dict[str, Any]]:
     auroc = comparison.auroc
     if auroc is None:
         return []
-    tests = (("DeLong", auroc.delong), ("clustered DeLong", auroc.clustered_delong))
+    tests = (
+        ("DeLong", auroc.delong), ("clustered DeLong", auroc.clustered_delong), ("clustered DeLong, t", auroc.clustered_t),
+        ("two-way DeLong, t", auroc.two_way), ("AUROC by procedure", comparison.procedure_auroc),
+    )  # fmt: skip
     return [_row("auroc", name, auroc.a, auroc.b, auroc.difference, test.interval, test.p) for name, test in tests if test]
 
 

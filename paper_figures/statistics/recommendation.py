@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from paper_figures.statistics.clustered_difference import ClusteredDifferenceResult
 from paper_figures.statistics.comparison import Accuracy, Auroc, ClusteredAccuracy, Recommendation
+from paper_figures.statistics.procedure import ProcedureResult
 from paper_figures.statistics.sign_flip import SignFlipResult
 
 FEW_CLUSTERS = 10
+PROCEDURE = "seeds crossed with clusters (Obuchowski-Rockette), t"
 
 
 def recommend_accuracy(
     accuracy: Accuracy,
     clustered: ClusteredAccuracy | None,
     two_way: ClusteredDifferenceResult | None,
-    procedure: ClusteredDifferenceResult | None,
+    procedure: ProcedureResult | None,
     permutation: SignFlipResult,
     clusters: int,
     items: int,
@@ -28,7 +30,7 @@ def recommend_accuracy(
         Tests of clustered items.
     two_way : ClusteredDifferenceResult or None
         With two kinds of clusters.
-    procedure : ClusteredDifferenceResult or None
+    procedure : ProcedureResult or None
         With training seeds.
     permutation : SignFlipResult
         Sign-flip test over clusters.
@@ -48,11 +50,11 @@ def recommend_accuracy(
     The rule is our own choice; it depends on the design alone, never on the results.
     """
     for result, test, why in (
-        (procedure, "seeds crossed with clusters, t", "several trained models: the procedure is compared, not one model"),
+        (procedure, PROCEDURE, "several trained models: the procedure is compared, not one model"),
         (two_way, "two-way cluster-robust t", "items share clusters of two kinds"),
     ):
         if result is not None:
-            return _of(result, f"{test} ({result.df} df)", why)
+            return _of("accuracy", result, test, why)
     if clustered is None or clusters == items:
         why = "items are independent" if clustered is not None else "one cluster only; read with care"
         paired = accuracy.paired
@@ -64,16 +66,18 @@ def recommend_accuracy(
         why = f"fewer than {FEW_CLUSTERS} clusters: only a permutation test keeps its level"
         test = f"{'exact ' * permutation.exact}sign-flip over clusters, interval by t ({difference.df} df)"
         return Recommendation("accuracy", test, why, difference.estimate, difference.interval, permutation.p)
-    return _of(difference, f"cluster-robust t ({difference.df} df)", "items of a cluster are correlated")
+    return _of("accuracy", difference, "cluster-robust t", "items of a cluster are correlated")
 
 
-def recommend_auroc(auroc: Auroc, clusters: int, items: int) -> Recommendation | None:
+def recommend_auroc(auroc: Auroc, procedure: ProcedureResult | None, clusters: int, items: int) -> Recommendation | None:
     """Choose the test of the difference of areas under the ROC curve.
 
     Parameters
     ----------
     auroc : Auroc
         The tests.
+    procedure : ProcedureResult or None
+        With training seeds.
     clusters : int
         Number of clusters.
     items : int
@@ -82,8 +86,15 @@ def recommend_auroc(auroc: Auroc, clusters: int, items: int) -> Recommendation |
     Returns
     -------
     Recommendation or None
-        Clustered DeLong where there are clusters, else DeLong; None where it cannot be computed.
+        The first that applies of: training seeds crossed with clusters; two-way clusters; clustered DeLong against t where there are
+        clusters; DeLong. None where none can be computed.
     """
+    if procedure is not None:
+        return _of("auroc", procedure, PROCEDURE, "several trained models: the procedure is compared, not one model")
+    if auroc.two_way is not None:
+        return _of("auroc", auroc.two_way, "two-way DeLong, t", "items share clusters of two kinds")
+    if clusters < items and auroc.clustered_t is not None:
+        return _of("auroc", auroc.clustered_t, "clustered DeLong (Obuchowski), t", "items of a cluster are correlated")
     clustered = clusters < items
     result = auroc.clustered_delong if clustered else auroc.delong
     if result is None:
@@ -93,5 +104,6 @@ def recommend_auroc(auroc: Auroc, clusters: int, items: int) -> Recommendation |
     return Recommendation("auroc", test, why, result.difference, result.interval, result.p)
 
 
-def _of(result: ClusteredDifferenceResult, test: str, why: str) -> Recommendation:
-    return Recommendation("accuracy", test, why, result.estimate, result.interval, result.p)
+def _of(measure: str, result: ClusteredDifferenceResult | ProcedureResult, test: str, why: str) -> Recommendation:
+    df = f"{result.df:.0f}" if result.df >= 10 or float(result.df).is_integer() else f"{result.df:.1f}"
+    return Recommendation(measure, f"{test} ({df} df)", why, result.estimate, result.interval, result.p)

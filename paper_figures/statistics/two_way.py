@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations
 
@@ -14,6 +15,7 @@ from paper_figures.statistics.clustered_difference import ClusteredDifferenceRes
 from see_in_pairs.errors import InputError
 
 MOST_MEMBERSHIPS = 12
+_ROUNDING = 1e-20  # a variance below this is rounding
 
 
 def two_way(
@@ -116,20 +118,41 @@ def membership_sets(memberships: npt.ArrayLike | Sequence[Sequence[object]], ite
 def _two_way(a: Bools, b: Bools, codes: Codes, sets: list[tuple[int, ...]], level: float) -> ClusteredDifferenceResult:
     d = a.astype(np.float64) - b
     estimate = float(d.mean())
-    e, patients, references = d - estimate, int(codes.max()) + 1, len(set().union(*sets))
-    patient = _factor(patients) * float((np.bincount(codes, e) ** 2).sum())
-    reference = _factor(references) * shared_products(e, sets)
-    pairs = len({(code, name) for code, names in zip(codes.tolist(), sets, strict=True) for name in names})
-    both = _factor(pairs) * shared_products(e, sets, codes)
-    total = patient + reference - both
-    note = "" if total > 1e-12 else "the two-way variance was not positive; the larger one-way variance is used"
-    variance = total if total > 1e-12 else max(patient, reference, 0.0)
-    df = min(patients, references) - 1
-    if variance <= 1e-12 and estimate:
+    variance, note = two_way_variance((d - estimate) / len(d), codes, sets)
+    df = min(int(codes.max()) + 1, len(set().union(*sets))) - 1
+    if variance <= _ROUNDING and estimate:
         k = df + 1  # as in clustered_difference: each cluster counts as one item
         se = bonett_price_standard_error(k * max(estimate, 0.0), k * max(-estimate, 0.0), k)
         return student_result(estimate, se, df, level, note="every cluster shows the same difference; each is counted as one item")
-    return student_result(estimate, float(np.sqrt(variance)) / len(d), df, level, note=note)
+    return student_result(estimate, math.sqrt(max(variance, 0.0)), df, level, note=note)
+
+
+def two_way_variance(parts: Floats, codes: Codes, sets: list[tuple[int, ...]]) -> tuple[float, str]:
+    """Estimate the variance of a sum over items that are correlated within two kinds of clusters.
+
+    Parameters
+    ----------
+    parts : ndarray of float, shape (n,)
+        What each item adds to the sum, less its mean.
+    codes : ndarray of int, shape (n,)
+        The first kind of cluster.
+    sets : list of tuple of int
+        The second kind, one or several per item.
+
+    Returns
+    -------
+    tuple of float and str
+        The variance of `two_way`, and a note where the larger one-way variance had to take its place.
+    """
+    patients, references = int(codes.max()) + 1, len(set().union(*sets))
+    patient = _factor(patients) * float((np.bincount(codes, parts) ** 2).sum())
+    reference = _factor(references) * shared_products(parts, sets)
+    pairs = len({(code, name) for code, names in zip(codes.tolist(), sets, strict=True) for name in names})
+    total = patient + reference - _factor(pairs) * shared_products(parts, sets, codes)
+    if total > 1e-12 * float((parts**2).sum()):
+        return total, ""
+    note = "the two-way variance was not positive; the larger one-way variance is used" if parts.any() else ""
+    return max(patient, reference, 0.0), note
 
 
 def _factor(clusters: int) -> float:

@@ -155,7 +155,9 @@ def test_several_training_seeds_compare_the_procedure(run: Run, records: Path, t
     code, out, err = run(tmp_path / "seeds", tmp_path / "seeds", *options, "--json", "--quiet", "--resamples", 100)
     assert code == 0, err
     result = json.loads(out)
-    assert (result["items"], result["procedure"]["df"]) == (160, 1)
+    assert (result["items"], result["procedure"]["seeds"]) == (160, ["0", "1"])
+    assert result["procedure"]["df"] == result["procedure"]["auroc"]["df"] == 39  # two equal trainings: patients are all there is
+    assert any("2 training seeds say little" in text for text in result["warnings"])
     assert "seeds crossed" in result["recommended"]["accuracy"]["test"]
 
 

@@ -19,10 +19,14 @@ KEYS = {
     "clustered_accuracy": "obuchowski yang durkalski difference design_effect",
     "clustered_accuracy.obuchowski": "statistic p",
     "clustered_accuracy.difference": "estimate se df interval p",
-    "auroc": "a b difference delong clustered_delong",
+    "auroc": "a b difference delong clustered_delong clustered_t two_way",
     "auroc.delong": "z p interval",
     "auroc.clustered_delong": "z p interval",
+    "auroc.clustered_t": "estimate se df interval p",
+    "auroc.two_way": "estimate se df interval p",
     "two_way": "estimate se df interval p",
+    "procedure": "estimate se df interval p seeds by_seed training_sd one_model_se auroc",
+    "procedure.auroc": "estimate se df interval p",
     "equivalence": "margin p",
     "bootstrap.auroc": "difference interval method resamples seed",
     "permutation": "p resamples exact",
@@ -47,7 +51,8 @@ def content(comparison: Comparison) -> dict[str, Any]:
 def test_stable_keys_of_the_json(path: str) -> None:
     inputs = data()
     references = np.random.default_rng(1).integers(0, 30, size=len(inputs["labels"]))
-    block = content(compare_arms(**inputs, second_clusters=references, margin=0.1, resamples=100))
+    seeds = np.arange(len(references)) % 3
+    block = content(compare_arms(**inputs, second_clusters=references, training_seeds=seeds, margin=0.1, resamples=100))
     for key in filter(None, path.split(".")):
         block = block[key]
     assert set(KEYS[path].split()) <= set(block)
@@ -173,7 +178,7 @@ def test_ignored_clusters_and_missing_clusters_are_said() -> None:
         (50, 1, {}, "McNemar mid-p, Tango interval"),
         (6, 20, {}, "exact sign-flip over clusters, interval by t (5 df)"),
         (50, 3, {"second_clusters": np.arange(150) % 20}, "two-way cluster-robust t (19 df)"),
-        (50, 3, {"training_seeds": np.arange(150) % 3}, "seeds crossed with clusters, t (2 df)"),
+        (50, 3, {"training_seeds": np.arange(150) % 3}, "seeds crossed with clusters (Obuchowski-Rockette), t (2 df)"),
     ],
 )
 def test_the_recommended_test_follows_the_design(patients: int, images: int, extra: dict[str, Any], test: str) -> None:

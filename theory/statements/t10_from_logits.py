@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from theory.checks import Floats, correlation, non_negative, positive, require, whole
+from theory.checks import Floats, correlation, finite, non_negative, positive, require, whole
 from theory.montecarlo import DeviationTally, MeanTally
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import components, grid, number
@@ -122,26 +122,25 @@ def auc_R_refs(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float
     return averaged_auc(beta, R, S, var)
 
 
-def EMS_PR(beta: float, n: int, R: int, S: int, var: dict[str, float]) -> float:
+def EMS_PR(beta: ArrayLike, n: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
     """Tell the expectation of the estimated component of patients by references.
 
     Parameters
     ----------
-    beta : float
+    beta : array_like
         Mean logit of diseased minus healthy patients.
-    n, R, S : int
+    n, R, S : array_like
         Patients, references, seeds.
     var : dict
         Components ``P``, ``R``, ``S``, ``PR``, ``PS``, ``RS``, ``E``.
 
     Returns
     -------
-    float
+    ndarray of float64
         The true component: the estimator is unbiased.
     """
     _check(var)
-    whole(n, "n", 4), whole(R, "R", 2), whole(S, "S", 2)
-    return float(var["PR"])
+    return var["PR"] + 0 * (finite(beta, "beta") + whole(n, "n", 4) + whole(R, "R", 2) + whole(S, "S", 2))
 
 
 def _check(var: dict[str, float]) -> None:

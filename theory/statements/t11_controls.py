@@ -26,6 +26,7 @@ from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, positive, prevalence, whole
+from theory.elementwise import elementwise
 from theory.montecarlo import MeanTally, log_likelihood_ratio
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
@@ -62,6 +63,7 @@ ROWS = {
 _PART = {"matched": "family", "site": "site", "mean": "mean", "label": "mean", "prompt": "prompt"}
 
 
+@elementwise
 def gain(model: str, control: str, d: float = 1.5, strength: float = 1.5, N0: int = 0, pi: float = 0.5) -> float:
     r"""Compute the gain in accuracy over the single image that a model predicts for a control experiment.
 

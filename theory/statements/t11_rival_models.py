@@ -23,6 +23,7 @@ from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, correlation, finite, non_negative, positive, prevalence, require, whole
+from theory.elementwise import elementwise
 from theory.gaussian import error_of
 from theory.montecarlo import MeanTally, RatioTally, covariance_root, log_likelihood_ratio
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
@@ -180,6 +181,7 @@ def biased_threshold_error(d: ArrayLike, c: ArrayLike) -> Floats:
     return (ndtr(-d / 2 + c) + ndtr(-d / 2 - c)) / 2
 
 
+@elementwise
 def unbalanced_error(p: int, n1: int, n0: int, Delta2: float, cls: int) -> float:
     r"""Compute the error in one class of the plug-in rule trained on unequal classes, covariance known (T4.5).
 

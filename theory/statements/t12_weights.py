@@ -13,6 +13,7 @@ from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, correlation, non_negative, positive, prevalence, require
+from theory.elementwise import elementwise
 from theory.montecarlo import MeanTally
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t12_formulas as closed
@@ -53,6 +54,7 @@ def misspecified_error(d: ArrayLike, rho: ArrayLike, rho_assumed: ArrayLike, pi:
     return (1 - pi) * ndtr(-threshold / spread) + pi * ndtr((threshold - d) / spread)
 
 
+@elementwise
 def minimax_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
     r"""Compute the weight with the least worst case when the correlation is only known to an interval (T12.1).
 
@@ -89,6 +91,7 @@ def minimax_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
     return max(low, 0.0) if high >= 0 else high
 
 
+@elementwise
 def minimax_risk(l: float, u: float, criterion: str) -> float:  # noqa: E741
     r"""Compute the worst case at the minimax weight.
 

@@ -23,12 +23,12 @@ from theory.statements.t2_several_references import RULES
 STATEMENT_ID = "T2"
 
 
-def unequal_separation(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> float:
+def unequal_separation(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> Floats:
     r"""Compute the separation of the classes with references of unequal correlations.
 
     Parameters
     ----------
-    d : float
+    d : array_like
         Effect in standard deviations of the query.
     c : sequence of float, length m
         Covariance of the unit-variance query with each reference.
@@ -39,7 +39,7 @@ def unequal_separation(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[
 
     Returns
     -------
-    float
+    ndarray of float64
         :math:`d/\sqrt v`, with v as at the top of this file.
 
     Raises
@@ -49,7 +49,7 @@ def unequal_separation(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[
 
     Examples
     --------
-    >>> round(unequal_separation(1.0, [0.4, 0.4], [[1.0, 0.4], [0.4, 1.0]], "optimal"), 6)
+    >>> float(unequal_separation(1.0, [0.4, 0.4], [[1.0, 0.4], [0.4, 1.0]], "optimal"))
     1.13855
     """
     model = _model(c, Sigma_r)
@@ -57,7 +57,7 @@ def unequal_separation(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[
     if rule not in RULES:
         raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
     weights = np.linalg.solve(between, own) if rule == "optimal" else np.full(len(own), 1 / len(own))
-    return float(non_negative(d, "d") / np.sqrt(1 - 2 * weights @ own + weights @ between @ weights))
+    return non_negative(d, "d") / np.sqrt(1 - 2 * weights @ own + weights @ between @ weights)
 
 
 def _model(c: Sequence[float], Sigma_r: Sequence[Sequence[float]]) -> Floats:
@@ -67,7 +67,7 @@ def _model(c: Sequence[float], Sigma_r: Sequence[Sequence[float]]) -> Floats:
     return positive_definite(np.block([[np.ones((1, 1)), own[None, :]], [own[:, None], between]]), "[[1, c], [c', Sigma_r]]")
 
 
-def unequal_error(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str, pi: float = 0.5) -> Floats:
+def unequal_error(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the Bayes error with references of unequal correlations.
 
     Parameters
@@ -85,7 +85,7 @@ def unequal_error(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float
     return error_of(unequal_separation(d, c, Sigma_r, rule), pi)
 
 
-def unequal_auc(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> Floats:
+def unequal_auc(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> Floats:
     r"""Compute the AUC with references of unequal correlations.
 
     Parameters
@@ -234,12 +234,12 @@ def _simulate_limit(params: Params, replicates: int, rng: np.random.Generator) -
 
 
 def _fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    distance = unequal_separation(*(params[name] for name in ("d", "c", "Sigma_r", "rule")))
+    distance = float(unequal_separation(*(params[name] for name in ("d", "c", "Sigma_r", "rule"))))
     return score_error(distance, replicates, rng, params["pi"])
 
 
 def _fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    return score_auc(unequal_separation(**params), replicates, rng)
+    return score_auc(float(unequal_separation(**params)), replicates, rng)
 
 
 _D, _RULE = (

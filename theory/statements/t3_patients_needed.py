@@ -14,6 +14,7 @@ from scipy.special import ndtri
 
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, correlation, finite, prevalence, require, whole
+from theory.elementwise import elementwise
 from theory.montecarlo import MeanTally, covariance_root
 from theory.statements import t2_several_references as t2
 from theory.statements.base import Params, Quantity
@@ -53,6 +54,7 @@ def ancova_m_var(n_per_group: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: A
     return t2.variance(rho, rho_rr, m, "optimal") * (total - 3) / (total - 4)
 
 
+@elementwise
 def n_for_power(
     rho: float, d: float, analysis: str, power: float = 0.8, level: float = 0.05, m: int = 1, rho_rr: float | None = None
 ) -> float:

@@ -29,6 +29,7 @@ from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, correlation, positive, require, whole
+from theory.elementwise import elementwise
 from theory.montecarlo import MeanTally
 from theory.sampling import learned_cosine, pooled_cosine
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
@@ -88,6 +89,7 @@ def _checked(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov:
     return features, n, float(np.sqrt(distance2))
 
 
+@elementwise
 def error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
     r"""Compute the expected error of the trained rule, exactly.
 
@@ -125,6 +127,7 @@ def error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: st
     return class_error(features, n, n, distance, 1) if cov == "known" else pooled_error(features, n, distance)
 
 
+@elementwise
 def raudys_error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
     """Approximate the expected error of the trained rule by Raudys' form.
 
@@ -197,6 +200,7 @@ def raudys_caveat(params: Params) -> str:
     )
 
 
+@elementwise
 def crossover(p: int, Delta2: float, rho: float, against: str) -> float:
     r"""Tell from how many cases per class on concatenation beats another representation (Raudys' form, covariance known).
 

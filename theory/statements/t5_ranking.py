@@ -84,8 +84,8 @@ def within_site_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 
     if refs not in REFERENCES:
         raise InputError(f"refs = {refs!r}: must be one of {', '.join(REFERENCES)}")
     offsets, m = np.square(non_negative(tau, "tau")), whole(m, "m", 1)
-    w = {"single": 0.0, "same_diff": 1.0}.get(rule, offsets / (offsets + 1 / m))
-    return auc_of(non_negative(delta, "delta") / np.sqrt(1 + (np.square(w) / m if refs == "fresh" else 0 * m)))
+    w = {"single": 0 * offsets, "same_diff": 1 + 0 * offsets}.get(rule, offsets / (offsets + 1 / m))
+    return auc_of(non_negative(delta, "delta") / np.sqrt(1 + (np.square(w) / m if refs == "fresh" else 0 * (w + m))))
 
 
 # Symbolic: the offsets and noises that a diseased and a healthy score do not have in common.

@@ -17,6 +17,7 @@ from scipy.special import logsumexp, ndtr
 
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, correlation, positive, prevalence, probability
+from theory.elementwise import elementwise
 from theory.quadrature import legendre
 from theory.statements import t1_univariate_rules as t1
 from theory.statements.base import QUADRATURE, Params, Quantity
@@ -27,6 +28,7 @@ STATEMENT_ID = "T6"
 _REACH, _NODES = 10.0, 600
 
 
+@elementwise
 def aware_error(d: float, rho: float, fault: str, rate: float, pi: float = 0.5) -> float:
     r"""Compute the Bayes error of query and reference when references are faulty at a known rate (T6.5).
 

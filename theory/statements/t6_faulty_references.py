@@ -19,6 +19,7 @@ from scipy.special import bdtr, ndtr
 
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, finite, non_negative, positive, probability, require, whole
+from theory.elementwise import elementwise
 from theory.montecarlo import RatioTally
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t2_several_references as t2
@@ -152,7 +153,8 @@ def break_even(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str) -> Floats
     return (t1.error(d, rho, "single") - clean) / (faulty_error(d, rho, w, fault) - clean)
 
 
-def m_refs_error(d: float, rho: float, m: int, rate: ArrayLike) -> Floats:
+@elementwise
+def m_refs_error(d: float, rho: float, m: int, rate: float) -> float:
     r"""Compute the balanced error of the mean difference to m references, each diseased at a rate (T6.4).
 
     Parameters
@@ -163,12 +165,12 @@ def m_refs_error(d: float, rho: float, m: int, rate: ArrayLike) -> Floats:
         Correlation of all images given the labels (also of references with each other).
     m : int
         Number of references.
-    rate : array_like
+    rate : float
         Probability that a reference is diseased.
 
     Returns
     -------
-    ndarray of float64
+    float
         The error of T6.1 with shift k/m, averaged over k diseased ones, binomial.
 
     Examples
@@ -176,11 +178,11 @@ def m_refs_error(d: float, rho: float, m: int, rate: ArrayLike) -> Floats:
     >>> float(m_refs_error(1.5, 0.6, 4, 0.2))
     0.18103
     """
-    count, rate = int(whole(m, "m", 1)), probability(rate, "rate")[..., None]
+    count, rate = int(whole(m, "m", 1)), float(probability(rate, "rate"))
     distance = t2.separation(non_negative(d, "d"), rho, rho, m, "meandiff")
     k = np.arange(count + 1)
     chance = np.diff(bdtr(k, count, rate), prepend=0.0)
-    return (chance * (ndtr(-distance * (0.5 - k / count)) + ndtr(-distance * (0.5 + k / count))) / 2).sum(axis=-1)
+    return float(chance @ (ndtr(-distance * (0.5 - k / count)) + ndtr(-distance * (0.5 + k / count))) / 2)
 
 
 # Symbolic: enumerate the states (query diseased or not, fault or not), with the mean of the score in each.

@@ -11,6 +11,7 @@ import numpy as np
 
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, positive
+from theory.elementwise import elementwise
 from theory.montecarlo import MeanTally, RatioTally
 from theory.statements import t7_matching as t7
 from theory.statements.base import Params, Quantity
@@ -52,6 +53,7 @@ def leaked_share(emb: str, A: float, E: float, N: float, w: float | None = None)
     return t7.inherited(emb, A, E, N, w)[0]
 
 
+@elementwise
 def best_tightness(A: float, E: float, rule: str) -> float:
     r"""Find the noise of the isotropic embedding at which a rule does best (T7d).
 

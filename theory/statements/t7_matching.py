@@ -24,6 +24,7 @@ from scipy.special import chdtrc, chdtri, gamma
 
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, finite, non_negative, positive, require, whole
+from theory.elementwise import elementwise
 from theory.gaussian import auc_of
 from theory.montecarlo import MeanTally, log_likelihood_ratio
 from theory.quadrature import legendre
@@ -138,6 +139,7 @@ def auc(
     return auc_of(separation(emb, delta, A, E, N, rule, w) + 0 * whole(M, "M", 1))
 
 
+@elementwise
 def goldilocks(A: float, E: float) -> float:
     r"""Find the tightness at which the difference rule does best in the isotropic embedding (T7d).
 

@@ -38,11 +38,11 @@ def elementwise(formula: Scalar) -> Scalar:
     """
 
     @functools.wraps(formula)
-    def broadcast(*args: Any, **kwargs: Any) -> Floats:
+    def broadcast(*args: Any, **kwargs: Any) -> float | Floats:
         places = [*enumerate(args), *kwargs.items()]
         numbers = {place: np.asarray(value) for place, value in places if _is_array_of_numbers(value)}
         if not numbers:
-            return np.float64(formula(*args, **kwargs))  # type: ignore[return-value]
+            return formula(*args, **kwargs)
         shape = np.broadcast_shapes(*(array.shape for array in numbers.values()))
         spread = {place: np.broadcast_to(array, shape) for place, array in numbers.items()}
         values = np.empty(shape)

@@ -1,0 +1,132 @@
+r"""When a cell has enough replicates: a rule that sees whole numbers of blocks only, at counts fixed beforehand.
+
+The decision after k blocks rests on the first k blocks and nothing else, so it is the same however many workers there are, whatever
+finished first, and after a crash. Looks come at counts that grow by half each time: the work of looking stays a small share of all.
+
+Stopping when a standard error is small enough leaves estimates of bias and the like valid in the limit (Chow and Robbins 1965), since it
+is the spread that decides and not the estimate. With few replicates it does not: a lucky small spread stops a cell early. So begin with
+enough (`replicates` of the design; some hundreds), and mind that a coverage of 100 % after the first block is not a precise one:
+`theory.sweeps.measures.proportion_error` never says 0.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from see_in_pairs.errors import InputError
+from theory.sweeps.measures import MEASURES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GROWTH = 1.5
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a cell is finished.
+
+    Parameters
+    ----------
+    finished : bool
+        Whether to stop.
+    mcse : float
+        The largest MCSE of its methods; NaN where one of them has none yet.
+    reason : str
+        In words.
+    """
+
+    finished: bool
+    mcse: float
+    reason: str
+
+
+def looks(first: int, cap: int, block: int) -> tuple[int, ...]:
+    """List the numbers of blocks after which a cell is looked at.
+
+    Parameters
+    ----------
+    first : int
+        Replicates before the first look.
+    cap : int
+        Replicates after which the cell is finished in any case.
+    block : int
+        Replicates per block.
+
+    Returns
+    -------
+    tuple of int
+        Ascending numbers of blocks; the last holds `cap` replicates.
+
+    Raises
+    ------
+    InputError
+        When a number is below 1, or the cap below the first look.
+
+    Examples
+    --------
+    >>> looks(200, 2000, 100)
+    (2, 3, 5, 8, 12, 18, 20)
+    """
+    if min(first, cap, block) < 1 or cap < first:
+        raise InputError(
+            f"stop: {first} replicates at first, {cap} at most, {block} per block: give 1 or more, and a cap not below the first"
+        )
+    found, last = [math.ceil(first / block)], math.ceil(cap / block)
+    while found[-1] < last:
+        found.append(min(math.ceil(GROWTH * found[-1]), last))
+    return tuple(found)
+
+
+def decide(measured: pd.DataFrame, measure: str, mcse: float, at_cap: bool = False) -> Decision:
+    """Decide whether a cell is finished.
+
+    Parameters
+    ----------
+    measured : pandas.DataFrame
+        `theory.sweeps.performance.performance` of the first k blocks of one cell.
+    measure : str
+        The measure that is to be precise.
+    mcse : float
+        The MCSE wanted of it, for every method.
+    at_cap : bool, default False
+        Whether these are all the blocks that the cap allows.
+
+    Returns
+    -------
+    Decision
+        Finished where every method has an MCSE and none is above `mcse`, or at the cap.
+
+    Raises
+    ------
+    InputError
+        When the measure is unknown, or no method of the cell can have it (such as coverage without intervals): waiting would not help.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from theory.sweeps.performance import Table, performance
+    >>> table = Table(pd.DataFrame({"method": "mean", "estimate": [1.0, 2.0, 3.0, 2.0]}), truth=2.0)
+    >>> decide(performance(table), "bias", 0.5).finished, decide(performance(table), "bias", 0.1).finished
+    (True, False)
+    """
+    if measure not in MEASURES:
+        raise InputError(f"stop: measure '{measure}': unknown; there are {', '.join(MEASURES)}")
+    rows = measured[measured["measure"] == measure]
+    impossible = [note for note in rows["note"] if note and not _will_pass(note)]
+    if len(rows) and len(impossible) == len(rows):
+        raise InputError(f"stop: no method can have the measure '{measure}' ({impossible[0]}); choose another")
+    waiting = rows[[not note or _will_pass(note) for note in rows["note"]]]
+    worst = float(waiting["mcse"].max(skipna=False)) if len(waiting) else math.nan
+    if worst <= mcse:
+        return Decision(True, worst, f"MCSE of {measure} {worst:.3g}, wanted {mcse:g}")
+    if at_cap:
+        return Decision(True, worst, f"cap reached with an MCSE of {measure} of {worst:.3g}, wanted {mcse:g}")
+    return Decision(False, worst, f"MCSE of {measure} still {worst:.3g}, wanted {mcse:g}")
+
+
+def _will_pass(note: str) -> bool:
+    """Whether more replicates can mend what is missing."""
+    return note.startswith(("needs ", "no replicate", "the estimates do not vary"))

@@ -182,6 +182,31 @@ def prevalence(value: ArrayLike, name: str = "pi") -> Floats:
     return array
 
 
+def share(value: ArrayLike, name: str) -> Floats:
+    """Read shares strictly between 0 and 1.
+
+    Parameters
+    ----------
+    value : array_like
+        The shares.
+    name : str
+        What they are called, for the error line.
+
+    Returns
+    -------
+    ndarray of float64
+        The shares.
+
+    Raises
+    ------
+    InputError
+        When one is 0 or less, or 1 or more.
+    """
+    array = finite(value, name)
+    require((array > 0) & (array < 1), f"{name} = {_shown(value)}: must lie strictly between 0 and 1")
+    return array
+
+
 def whole(value: ArrayLike, name: str, at_least: int) -> Floats:
     """Read whole numbers not below a minimum.
 

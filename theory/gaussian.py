@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from theory.checks import Floats, prevalence
+from theory.checks import Floats, prevalence, share
 
 
 def error_of(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
@@ -47,10 +47,57 @@ def error_of(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
     """
     pi = prevalence(pi)
     distance, prior = np.broadcast_arrays(np.asarray(separation, dtype=np.float64), pi)
-    log_odds = np.log1p(-prior) - np.log(prior)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shift = np.where(log_odds == 0, 0.0, log_odds / distance)
+    shift = prior_shift(distance, prior)
     return (1 - prior) * ndtr(-distance / 2 - shift) + prior * ndtr(-distance / 2 + shift)
+
+
+def prior_shift(separation: ArrayLike, pi: ArrayLike) -> Floats:
+    r"""Compute how far the Bayes threshold of a normal score moves from the middle of the classes.
+
+    Parameters
+    ----------
+    separation : array_like
+        D, zero or more.
+    pi : array_like
+        Prevalence, strictly between 0 and 1.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\lambda/D` in within-class standard deviations, towards the rarer class; 0 at equal priors, infinite without separation.
+    """
+    distance, pi = np.asarray(separation, dtype=np.float64), np.asarray(pi, dtype=np.float64)
+    log_odds = np.log1p(-pi) - np.log(pi)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(log_odds == 0, 0.0, log_odds / distance)
+
+
+def sensitivity_of(separation: ArrayLike, specificity: ArrayLike) -> Floats:
+    r"""Compute the sensitivity of a normal score at a given specificity.
+
+    Parameters
+    ----------
+    separation : array_like
+        D: shift between the class means in within-class standard deviations.
+    specificity : array_like
+        Share of healthy patients called healthy, strictly between 0 and 1.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(D-\Phi^{-1}(s))`, the binormal ROC curve with equal variances.
+
+    Raises
+    ------
+    InputError
+        When a specificity is not strictly between 0 and 1.
+
+    Examples
+    --------
+    >>> float(sensitivity_of(1.0, 0.9))
+    0.38914
+    """
+    return ndtr(np.asarray(separation, dtype=np.float64) - ndtri(share(specificity, "specificity")))
 
 
 def auc_of(separation: ArrayLike) -> Floats:

@@ -96,6 +96,44 @@ def bayes_error() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
     return (1 - pi) * false_alarms + pi * misses, separation, pi
 
 
+@functools.cache
+def bayes_threshold() -> tuple[sp.Expr, sp.Symbol, sp.Symbol, sp.Symbol]:
+    """Derive the Bayes threshold of a normal score by solving for where the posterior odds are one.
+
+    Returns
+    -------
+    threshold : sympy.Expr
+        Above the healthy mean, in terms of the three symbols.
+    shift, variance, pi : sympy.Symbol
+        Of the diseased mean, within a class, and prevalence.
+    """
+    t, shift, variance, pi = symbol("t"), *(symbol(name, positive=True) for name in ("d", "v", "pi"))
+    log_ratio = normal_log_density(t, shift, variance) - normal_log_density(t, sp.Integer(0), variance)
+    return sp.solve(sp.Eq(sp.expand(log_ratio), sp.log((1 - pi) / pi)), t)[0], shift, variance, pi
+
+
+def sensitivity(separation: sp.Expr, specificity: float) -> float:
+    """Solve for the threshold that the healthy exceed with the given probability, then take the tail of the diseased.
+
+    Parameters
+    ----------
+    separation : sympy.Expr
+        Shift between the class means of a unit-variance normal score; a number.
+    specificity : float
+        Share of healthy patients below the threshold.
+
+    Returns
+    -------
+    float
+        Share of diseased patients above it.
+    """
+    import mpmath as mp  # type: ignore[import-untyped]
+
+    distance = mp.mpf(str(sp.N(separation, DIGITS)))
+    threshold = mp.findroot(lambda t: mp.ncdf(t) - mp.mpf(specificity), (-1.0, 1.0))
+    return float(mp.ncdf(distance - threshold))
+
+
 def auc(separation: sp.Expr) -> sp.Expr:
     """Derive the AUC of a unit-variance normal score: the difference of two independent scores is N(D, 2).
 

@@ -179,9 +179,7 @@ def _symbolic_misspecified(d: float, rho: float, rho_assumed: float, pi: float =
     from theory import symbols
 
     v, r, w = t1.symbolic_variance()
-    t, effect, thought, chance = symbols.symbol("t"), *(symbols.symbol(name, positive=True) for name in ("d", "v", "pi"))
-    ratio = symbols.normal_log_density(t, effect, thought) - symbols.normal_log_density(t, sp.Integer(0), thought)
-    threshold = sp.solve(sp.Eq(sp.expand(ratio), sp.log((1 - chance) / chance)), t)[0]
+    threshold, effect, thought, chance = symbols.bayes_threshold()
     believed = symbols.exact(rho_assumed)
     spread = sp.sqrt(v.subs({w: believed, r: symbols.exact(rho)}))
     tails = (1 - chance) * symbols.normal_cdf(-threshold / spread) + chance * symbols.normal_cdf((threshold - effect) / spread)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
-from theory.checks import Floats, prevalence
+from theory.checks import Floats
+from theory.gaussian import sensitivity_of
 from theory.montecarlo import MeanTally
 from theory.statements import t1_univariate_rules as t1
 from theory.statements.base import Params, Quantity
@@ -38,17 +39,13 @@ def sensitivity(d: ArrayLike, rho: ArrayLike, rule: t1.Rule, specificity: ArrayL
     >>> round(float(sensitivity(1.0, 0.7, "optimal")), 5)
     0.54725
     """
-    return ndtr(t1.separation(d, rho, rule) - ndtri(prevalence(specificity, "specificity")))
+    return sensitivity_of(t1.separation(d, rho, rule), specificity)
 
 
 def _symbolic_sensitivity(d: float, rho: float, rule: str | float, specificity: float = 0.9) -> float:
-    """Solve for the threshold that the healthy exceed with the given probability, then take the tail of the diseased."""
-    import mpmath as mp  # type: ignore[import-untyped]
-    import sympy as sp
+    from theory import symbols
 
-    distance = mp.mpf(str(sp.N(t1.symbolic_separation(d, rho, rule), 40)))
-    threshold = mp.findroot(lambda t: mp.ncdf(t) - mp.mpf(specificity), float(ndtri(specificity)))
-    return float(mp.ncdf(distance - threshold))
+    return symbols.sensitivity(t1.symbolic_separation(d, rho, rule), specificity)
 
 
 def _symbolic_variance(rho: float, rule: str | float) -> float:

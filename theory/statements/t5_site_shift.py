@@ -15,11 +15,13 @@ cross_diff, refs from many sites :math:`(1+1/m)(1+\tau^2)`
 train_diff (refs: training site) :math:`1+1/m+\tau_s^2`
 ================================ ========================================
 
-Same-site references help iff :math:`\tau_s^2 > 1/m`; with centred training, cross-site ones never do.
+Same-site references help iff :math:`\tau_s^2 > 1/m`; with centred training, cross-site ones never do. At a prevalence other than one half
+the threshold is Bayes' for the spread V over sites, and the error that of T1.4 at :math:`D=\delta/\sqrt V`.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,8 +29,10 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, finite, non_negative, whole
-from theory.gaussian import auc_of
+from theory.checks import Floats, finite, non_negative, prevalence, whole
+from theory.gaussian import auc_of, error_of, prior_shift
+from theory.montecarlo import log_likelihood_ratio
+from theory.sampling import score_error
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
@@ -82,8 +86,10 @@ def variance(tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one", tr
     }[rule]
 
 
-def error(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one", train: str = "centred") -> Floats:
-    r"""Compute the balanced error at the training threshold, averaged over sites.
+def error(
+    delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one", train: str = "centred", pi: ArrayLike = 0.5
+) -> Floats:
+    r"""Compute the error at the training threshold, averaged over sites.
 
     Parameters
     ----------
@@ -93,22 +99,24 @@ def error(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: 
         Standard deviation of the site offsets.
     rule, m, sites, train : object
         As for `variance`.
+    pi : array_like, default 0.5
+        Prevalence; the threshold is Bayes' for the spread over sites.
 
     Returns
     -------
     ndarray of float64
-        :math:`\Phi(-\delta/(2\sqrt V))`.
+        :math:`\Phi(-\delta/(2\sqrt V))` at equal priors, else that of T1.4 at :math:`D=\delta/\sqrt V`.
 
     Examples
     --------
     >>> float(error(2.0, 1.0, "same_shrink", m=4))
     0.18066
     """
-    return ndtr(-non_negative(delta, "delta") / (2 * np.sqrt(variance(tau, rule, m, sites, train))))
+    return error_of(non_negative(delta, "delta") / np.sqrt(variance(tau, rule, m, sites, train)), pi)
 
 
-def fixed_shift_error(d: ArrayLike, shift: ArrayLike) -> Floats:
-    r"""Compute the balanced error of the single image at a site with a given offset.
+def fixed_shift_error(d: ArrayLike, shift: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
+    r"""Compute the error of the single image at a site with a given offset.
 
     Parameters
     ----------
@@ -116,19 +124,22 @@ def fixed_shift_error(d: ArrayLike, shift: ArrayLike) -> Floats:
         Effect in within-site standard deviations.
     shift : array_like
         The offset.
+    pi : array_like, default 0.5
+        Prevalence; the threshold is Bayes' without the offset.
 
     Returns
     -------
     ndarray of float64
-        :math:`\frac12[\Phi(-d/2+s)+\Phi(-d/2-s)]`.
+        :math:`(1-\pi)\Phi(-\frac d2-\frac\lambda d+s)+\pi\Phi(-\frac d2+\frac\lambda d-s)`.
 
     Examples
     --------
     >>> float(fixed_shift_error(2.0, 1.2))
     0.29658
     """
-    d, shift = non_negative(d, "d"), finite(shift, "shift")
-    return (ndtr(-d / 2 + shift) + ndtr(-d / 2 - shift)) / 2
+    d, shift, pi = non_negative(d, "d"), finite(shift, "shift"), prevalence(pi)
+    moved = prior_shift(d, pi)
+    return (1 - pi) * ndtr(-d / 2 - moved + shift) + pi * ndtr(-d / 2 + moved - shift)
 
 
 def pooled_auc(delta: ArrayLike, tau: ArrayLike) -> Floats:
@@ -190,25 +201,41 @@ def symbolic_variance(rule: str, sites: str = "one", train: str = "centred") -> 
     return (v.subs(w, sp.solve(sp.diff(v, w), w)[0]) if rule == "same_shrink" else v), tau, m
 
 
-def _symbolic_error(delta: float, tau: float, rule: str, m: int = 1, sites: str = "one", train: str = "centred") -> float:
+def _symbolic_error(delta: float, tau: float, rule: str, m: int = 1, sites: str = "one", train: str = "centred", pi: float = 0.5) -> float:
     import sympy as sp
 
     from theory import symbols
 
     v, tau_symbol, m_symbol = symbolic_variance(rule, sites, train)
-    return symbols.evaluate(symbols.normal_cdf(-symbols.exact(delta) / (2 * sp.sqrt(v))), {tau_symbol: tau, m_symbol: m})
+    spread = v.subs({tau_symbol: symbols.exact(tau), m_symbol: int(m)})
+    expression, distance, prior = symbols.bayes_error()
+    return symbols.evaluate(expression, {distance: symbols.exact(delta) / sp.sqrt(spread), prior: pi})
 
 
-def _symbolic_fixed_shift(d: float, shift: float) -> float:
-    """Integrate the density of each class beyond the threshold d / 2."""
+@functools.cache
+def _below(beyond: str) -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
+    """Integrate the density of a unit-variance normal score below (or above) a threshold."""
     import sympy as sp
 
     from theory import symbols
 
-    x, mean = sp.Symbol("x", real=True), sp.Symbol("mu", real=True)
-    below = sp.simplify(sp.integrate(sp.exp(symbols.normal_log_density(x, mean, sp.Integer(1))), (x, -sp.oo, symbols.exact(d) / 2)))
-    offset = symbols.exact(shift)
-    return symbols.evaluate((1 - below.subs(mean, offset) + below.subs(mean, offset + symbols.exact(d))) / 2)
+    x, mean, threshold = (sp.Symbol(name, real=True) for name in ("x", "mu", "t"))
+    ends = (-sp.oo, threshold) if beyond == "below" else (threshold, sp.oo)
+    return sp.simplify(sp.integrate(sp.exp(symbols.normal_log_density(x, mean, sp.Integer(1))), (x, *ends))), mean, threshold
+
+
+def _symbolic_fixed_shift(d: float, shift: float, pi: float = 0.5) -> float:
+    """Integrate the density of each class beyond the threshold that is right without the offset."""
+    import sympy as sp
+
+    from theory import symbols
+
+    solved, effect, variance, prior = symbols.bayes_threshold()
+    at = solved.subs({effect: symbols.exact(d), variance: sp.Integer(1), prior: symbols.exact(pi)})
+    (above, of_above, above_at), (below, of_below, below_at) = _below("above"), _below("below")
+    offset, chance = symbols.exact(shift), symbols.exact(pi)
+    false_alarms = above.subs({of_above: offset, above_at: at})
+    return symbols.evaluate((1 - chance) * false_alarms + chance * below.subs({of_below: offset + symbols.exact(d), below_at: at}))
 
 
 def _symbolic_pooled_auc(delta: float, tau: float) -> float:
@@ -236,21 +263,44 @@ def _references(params: Params, own_site: Floats, training_site: Floats, rng: np
     return site + rng.standard_normal((size, m))
 
 
+def _weights(params: Params) -> Floats:
+    """Weights on the references; the best ones solve the system of references that share a site with the query."""
+    m, rule = int(params["m"]), params["rule"]
+    if rule == "same_shrink":
+        return np.linalg.solve(np.eye(m) + params["tau"] ** 2, np.full(m, params["tau"] ** 2))
+    return np.full(m, 0.0 if rule == "single" else 1 / m)
+
+
+def _known_spread(params: Params) -> float:
+    """Variance of the score over sites, from how much of each site's offset and of each image's own noise is in it."""
+    weights, rule, trained = _weights(params), params["rule"], float(params["train"] == "one_site")
+    total = weights.sum()
+    others = ([total] if params["sites"] == "one" else weights) if rule == "cross_diff" else [0.0]
+    at_training = {"single": 1.0, "train_diff": total}.get(rule, 0.0) * trained
+    own = 1 - total * (rule in ("same_diff", "same_shrink"))
+    return float(params["tau"] ** 2 * (own**2 + at_training**2 + np.square(others).sum()) + 1 + np.square(weights).sum())
+
+
+def _wrong(score: Floats, diseased: np.ndarray, effect: float, spread: float, pi: float) -> np.ndarray:
+    """Bayes' rule for a normal score of known spread."""
+    ratio = log_likelihood_ratio(score[:, None], np.array([effect]), np.array([[spread]]))
+    return (ratio > np.log((1 - pi) / pi)) != diseased
+
+
 def _simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    diseased, own_site = rng.random(replicates) < 0.5, _offsets(params, replicates, rng)
+    diseased, own_site = rng.random(replicates) < params["pi"], _offsets(params, replicates, rng)
     training_site = _offsets(params, replicates, rng) * (params["train"] == "one_site")
     score = own_site + rng.standard_normal(replicates) + params["delta"] * diseased
     if params["rule"] == "single":
-        return (score - training_site > params["delta"] / 2) != diseased
-    references, m = _references(params, own_site, training_site, rng), int(params["m"])
-    shared = np.full(m, params["tau"] ** 2)
-    weights = np.linalg.solve(np.eye(m) + params["tau"] ** 2, shared) if params["rule"] == "same_shrink" else np.full(m, 1 / m)
-    return (score - references @ weights > params["delta"] / 2) != diseased
+        score = score - training_site
+    else:
+        score = score - _references(params, own_site, training_site, rng) @ _weights(params)
+    return _wrong(score, diseased, params["delta"], _known_spread(params), params["pi"])
 
 
 def _simulate_fixed_shift(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    diseased = rng.random(replicates) < 0.5
-    return (rng.standard_normal(replicates) + params["shift"] + params["d"] * diseased > params["d"] / 2) != diseased
+    diseased = rng.random(replicates) < params["pi"]
+    return _wrong(rng.standard_normal(replicates) + params["shift"] + params["d"] * diseased, diseased, params["d"], 1.0, params["pi"])
 
 
 def _simulate_pooled_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -260,11 +310,11 @@ def _simulate_pooled_auc(params: Params, replicates: int, rng: np.random.Generat
 
 def _fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     spread = float(np.sqrt(variance(params["tau"], params["rule"], params["m"], params["sites"], params["train"])))
-    diseased = rng.random(replicates) < 0.5
-    return (spread * rng.standard_normal(replicates) + params["delta"] * diseased > params["delta"] / 2) != diseased
+    return score_error(params["delta"] / spread, replicates, rng, params["pi"])
 
 
 DELTA = number("delta", "effect in within-site standard deviations, 0 or more")
+PI = number("pi", "prevalence, strictly between 0 and 1", 0.5)
 TAU = number("tau", "standard deviation of the site offsets, 0 or more")
 _ERROR = (
     DELTA,
@@ -273,12 +323,15 @@ _ERROR = (
     number("m", "number of references", 1),
     choice("sites", "where cross-site references come from", SITES, "one"),
     choice("train", "what the training threshold is centred on", TRAIN, "centred"),
+    PI,
 )
 _POINTS = (
     *grid(delta=[2.0], tau=[0.0, 1.0, 3.0], rule=["single", "train_diff"], train=TRAIN),
     *grid(delta=[2.0], tau=[0.0, 1.0], rule=["same_diff", "same_shrink"], m=[1, 4, 50]),
     *grid(delta=[2.0], tau=[1.0], rule=["cross_diff"], m=[1, 4, 50], sites=SITES),
     *grid(delta=[0.5], tau=[0.1], rule=["same_shrink"], m=[2]),
+    *grid(delta=[2.0], tau=[1.0], rule=["single", "same_shrink", "cross_diff"], m=[4], pi=[1e-3, 0.1, 0.9]),
+    *grid(delta=[2.0], tau=[1.0], rule=["single", "train_diff"], train=["one_site"], pi=[0.2]),
 )
 
 STATEMENT = Statement(
@@ -288,7 +341,7 @@ STATEMENT = Statement(
     (
         Quantity(
             "error",
-            "balanced error at the training threshold, averaged over sites",
+            "error at the training threshold, averaged over sites",
             _ERROR,
             error,
             _symbolic_error,
@@ -299,12 +352,12 @@ STATEMENT = Statement(
         ),
         Quantity(
             "fixed_shift_error",
-            "balanced error of the single image at a given offset",
-            (number("d", "effect in standard deviations, 0 or more"), number("shift", "the offset of the site")),
+            "error of the single image at a given offset",
+            (number("d", "effect in standard deviations, 0 or more"), number("shift", "the offset of the site"), PI),
             fixed_shift_error,
             _symbolic_fixed_shift,
             _simulate_fixed_shift,
-            grid(d=[2.0], shift=[0.0, 1.2, -4.0]),
+            (*grid(d=[2.0], shift=[0.0, 1.2, -4.0]), *grid(d=[2.0], shift=[1.2], pi=[1e-3, 0.1, 0.9])),
         ),
         Quantity(
             "pooled_auc",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from empirical.arms import ArmConfig, Example, assign_references, build_examples
+from empirical.arms import ArmConfig, Example, assign_references, build_examples, picture_source
 from empirical.cohorts import Cohort
 from empirical.preflight import keep_references, preflight
 from empirical.prompts import PromptConfig, prompt_hash
@@ -25,6 +25,7 @@ from see_in_pairs.runs import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
+    from empirical.references import Assignment
     from empirical.vlm.encoding import Encoder
     from empirical.vlm.loading import VisionLanguageModel
 
@@ -122,17 +123,17 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     from empirical.vlm.loading import weights_hash
 
     cohort = Cohort.load(Path(config.cohort))
-    references = {run_id(arm): assign_references(cohort, config.split, arm, seed=config.seed) for arm in config.arms}
-    examples = {
-        run_id(arm): build_examples(cohort, config.split, arm, config.prompts, seed=config.seed, assignment=references[run_id(arm)])
-        for arm in config.arms
-    }
+    references = {run_id(arm): assign_references(cohort, config.split, arm, seed=config.seed, model=config.model) for arm in config.arms}
+    left_out = frozenset[str]().union(*(assignment.left_out for assignment in references.values() if assignment is not None))
+    examples = {run_id(arm): _examples(config, cohort, arm, references[run_id(arm)], left_out) for arm in config.arms}
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
+    identity["other_cohort_hashes"] = [Cohort.load(Path(arm.other_cohort)).hash for arm in config.arms if arm.other_cohort is not None]
     identity["weights_hash"] = weights_hash(config.model.name)
     with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
         for name, assignment in references.items():
             keep_references(cohort, config.split, assignment, run, name, quiet)
+        run.count("left_out", len(left_out))
         say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
         scorer = _Scorer(config, cohort, run.path / "pieces", quiet)
         tables = [scorer.arm(arm, examples[run_id(arm)]) for arm in config.arms]
@@ -143,6 +144,17 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     if failed:
         raise InputError(f"{out}: {failed} items have no finite score (see records.parquet); load the model with dtype float32")
     return records
+
+
+def _examples(
+    config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, assignment: Assignment | None, left_out: frozenset[str]
+) -> list[Example]:
+    """Build the examples of an arm, without the queries that some arm has no reference for: all arms are scored on the same items."""
+    built = build_examples(cohort, config.split, arm, config.prompts, seed=config.seed, assignment=assignment)
+    kept = [example for example in built if example.item_id not in left_out]
+    if len({example.answer for example in kept}) < 2:
+        raise InputError(f"'leave_out' leaves {len(kept)} of {len(built)} queries, not of both classes; relax the matching instead")
+    return kept
 
 
 class _Scorer:
@@ -195,7 +207,7 @@ class _Scorer:
             if self.config.threads is not None:
                 torch.set_num_threads(self.config.threads)
             vlm = load_vlm(self.config.model)
-            self.loaded = vlm, Encoder(vlm.processor, vlm.family, self.cohort.image)
+            self.loaded = vlm, Encoder(vlm.processor, vlm.family, picture_source(self.cohort))
         return self.loaded
 
     def _training(self) -> dict[str, Any]:
@@ -234,7 +246,7 @@ def _rows(
             "label": queries["label"].to_numpy(),
             "reference_ids": [list(example.reference_ids) for example in examples],
             "reference_strategy": arm.strategy,
-            "reference_patient_ids": [list(items.loc[list(example.reference_ids), "patient_id"]) for example in examples],
+            "reference_patient_ids": [list(example.reference_patient_ids) for example in examples],
             "seed": config.seed,
             "p_positive": softmax(logp, axis=1)[:, 0],
             "logp": [dict(zip(config.prompts.answers, row, strict=True)) for row in logp.tolist()],

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from empirical.audit import audit, stop_on_errors
 from empirical.cohorts import Cohort
 from empirical.references import Assignment
-from empirical.references.balance import balance_table
+from empirical.references.balance import balance_table, unmatched_text
 from see_in_pairs.console import say
 from see_in_pairs.files import write_parquet, write_text
 from see_in_pairs.runs import RunFolder
@@ -67,9 +67,8 @@ def keep_references(cohort: Cohort, split: str, assignment: Assignment | None, r
         return
     folder = run.path / "references"
     write_parquet(folder / f"{name}.parquet", assignment.table)
-    write_text(folder / f"{name}-balance.csv", balance_table(cohort, split, assignment).to_csv(index=False))
+    if assignment.strategy != "wrong_modality":  # references of another cohort have no covariates in common
+        write_text(folder / f"{name}-balance.csv", balance_table(cohort, split, assignment).to_csv(index=False))
     run.count(f"unmatched:{name}", len(assignment.unmatched))
     if len(assignment.unmatched):
-        total = assignment.table["item_id"].nunique()
-        reasons = "; ".join(f"{count} times: {reason}" for reason, count in assignment.unmatched["reason"].value_counts().items())
-        say(f"references of {name}: {len(assignment.unmatched)} of {total} {split} queries not matched as asked ({reasons})", quiet)
+        say(f"references of {name}: {unmatched_text(cohort, split, assignment)}", quiet)

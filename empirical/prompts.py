@@ -1,4 +1,4 @@
-"""Prompts: text files with places for the images, one for each kind of arm. The wordings are ours, not the paper's."""
+"""Prompts: text files with places for the images, one for each kind of wording that arms use. The wordings are ours, not the paper's."""
 
 from __future__ import annotations
 
@@ -26,12 +26,21 @@ class PromptConfig(StrictConfig):
         Prompt of the arms with one image: the name of a bundled file (without ``.txt``) or a path.
     pair : str
         Prompt of the arms with references. ``pair`` shows the reference first, ``pair_query_first`` the query.
+    reversed : str
+        Prompt of the arm ``reversed``: the other order of the images than in `pair`.
+    unlabelled : str
+        Prompt of the arm ``unlabelled``: as `pair`, the reference not said to be healthy.
+    text : str
+        Prompt of the arm ``text``: the comparative wording without a reference.
     positive, negative : str
         The answers for 'the finding is there' and 'it is not'.
     """
 
     single: str = "single"
     pair: str = "pair"
+    reversed: str = "pair_query_first"
+    unlabelled: str = "unlabelled"
+    text: str = "text"
     positive: str = "yes"
     negative: str = "no"
 
@@ -156,4 +165,5 @@ def prompt_hash(config: PromptConfig) -> str:
     str
         A hash of the prompt texts and answers, not of file names.
     """
-    return content_hash([prompt_text(config.single), prompt_text(config.pair), *config.answers])
+    texts = [config.single, config.pair, config.reversed, config.unlabelled, config.text]
+    return content_hash([*map(prompt_text, texts), *config.answers])

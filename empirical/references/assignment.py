@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Choice = tuple[str, list[str], str]
-"""Query, its references in order, and a note on how they were found."""
+
+@dataclass(frozen=True)
+class Choice:
+    """The references of one query.
+
+    Parameters
+    ----------
+    item_id : str
+        The query.
+    references : sequence of str
+        Item ids, in order; empty when the query could not be matched and is left out.
+    notes : sequence of str
+        For each reference how it was found and why it was taken.
+    unmatched : str
+        Why the query could not be matched as asked, and what was given up for it; ``''`` when it could.
+    """
+
+    item_id: str
+    references: Sequence[str]
+    notes: Sequence[str]
+    unmatched: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,8 +41,8 @@ class Assignment:
     table : pandas.DataFrame
         Columns ``item_id, rank, reference_id, note``: one row for each reference of each query, ranks from 0.
     unmatched : pandas.DataFrame
-        Columns ``item_id, reason``: queries that could not be matched as asked and what was given up for them; all of them are in
-        `table` too.
+        Columns ``item_id, reason``: queries that could not be matched as asked, why, and what was given up for them. Those that are
+        not in `table` are left out, on request.
     strategy : str
         The name of the strategy.
     """
@@ -33,15 +52,13 @@ class Assignment:
     strategy: str
 
     @classmethod
-    def of(cls, choices: Iterable[Choice], unmatched: Iterable[tuple[str, str]], strategy: str) -> Assignment:
+    def of(cls, choices: Iterable[Choice], strategy: str) -> Assignment:
         """Put choices into tables.
 
         Parameters
         ----------
-        choices : iterable of (str, list of str, str)
-            For each query its id, its references' ids in order, and a note.
-        unmatched : iterable of (str, str)
-            For each query that could not be matched as asked its id and why.
+        choices : iterable of Choice
+            One for each query.
         strategy : str
             The name of the strategy.
 
@@ -52,6 +69,45 @@ class Assignment:
         """
         import pandas as pd
 
-        rows = [(query, rank, reference, note) for query, references, note in choices for rank, reference in enumerate(references)]
+        rows, unmatched = [], []
+        for choice in choices:
+            for rank, (reference, note) in enumerate(zip(choice.references, choice.notes, strict=True)):
+                rows.append((choice.item_id, rank, reference, note))
+            if choice.unmatched:
+                unmatched.append((choice.item_id, choice.unmatched))
         table = pd.DataFrame(rows, columns=["item_id", "rank", "reference_id", "note"])
-        return cls(table, pd.DataFrame(list(unmatched), columns=["item_id", "reason"]), strategy)
+        return cls(table, pd.DataFrame(unmatched, columns=["item_id", "reason"]), strategy)
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Queries without any reference."""
+        return frozenset(self.unmatched["item_id"]) - frozenset(self.table["item_id"])
+
+    def references(self) -> dict[str, tuple[str, ...]]:
+        """Look up the references of each query.
+
+        Returns
+        -------
+        dict of str to tuple of str
+            Item id of the query to the item ids of its references, in order; queries that are left out are absent.
+        """
+        table = self.table.sort_values(["item_id", "rank"], kind="stable")
+        return {str(item): tuple(group) for item, group in table.groupby("item_id")["reference_id"]}
+
+    def part(self, number: int, size: int) -> Assignment:
+        """Take the references of some ranks, for showing a query beside others of its references another time.
+
+        Parameters
+        ----------
+        number : int
+            Which part, from 0.
+        size : int
+            References in a part.
+
+        Returns
+        -------
+        Assignment
+            The references of ranks ``number * size`` to ``number * size + size - 1``, ranked from 0 again.
+        """
+        rows = self.table[self.table["rank"] // size == number]
+        return Assignment(rows.assign(rank=rows["rank"] % size).reset_index(drop=True), self.unmatched, self.strategy)

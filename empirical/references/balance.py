@@ -58,6 +58,32 @@ def balance_table(
     return pd.DataFrame(rows, columns=["covariate", "level", "n_missing", "smd_before", "se_before", "smd_after", "se_after"])
 
 
+def unmatched_text(cohort: Cohort, split: str, assignment: Assignment) -> str:
+    """Say how many queries could not be matched as asked, of which class, and why.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    split : str
+        The split whose queries were given references.
+    assignment : Assignment
+        The references.
+
+    Returns
+    -------
+    str
+        One line. The selector does not see the class, but what can be matched may depend on it: then the comparison is no longer of
+        like with like, and the reader must know.
+    """
+    queries = cohort.queries(split)
+    affected = queries["item_id"].isin(set(assignment.unmatched["item_id"]))
+    reasons = "; ".join(f"{count} times: {reason}" for reason, count in assignment.unmatched["reason"].value_counts().items())
+    classes = ", ".join(f"{int(affected[rows].sum())} of {len(rows)} {label}" for label, rows in queries.groupby("label").groups.items())
+    out = f", {len(assignment.left_out)} of them left out" if assignment.left_out else ""
+    return f"{int(affected.sum())} of {len(queries)} {split} queries not matched as asked{out} ({classes}; {reasons})"
+
+
 def standardised_difference(queries: np.ndarray, references: np.ndarray, distinct: int | None = None) -> tuple[float, float]:
     """Compute a standardised mean difference and its standard error.
 

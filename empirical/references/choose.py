@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from empirical.cohorts import Cohort
 from empirical.references.assignment import Assignment
 from empirical.references.config import ReferenceConfig
+from empirical.references.cross_center import choose_cross_center
 from empirical.references.demographic import choose_demographic
-from empirical.references.pool import blind_queries, healthy_pool
+from empirical.references.embedding import choose_embedding
+from empirical.references.pool import Request, blind_queries, diseased_pool, earlier_images, healthy_pool
+from empirical.references.prior import choose_prior
 from empirical.references.random import choose_random
+from empirical.references.vectors import embedder
 
-STRATEGIES = {"random": choose_random, "demographic": choose_demographic}
+if TYPE_CHECKING:
+    from empirical.vlm.loading import ModelConfig
+
+STRATEGIES: dict[str, Callable[[Request], Assignment]] = {
+    "random": choose_random,
+    "demographic": choose_demographic,
+    "embedding": choose_embedding,
+    "cross_center": choose_cross_center,
+}
 
 
-def choose_references(cohort: Cohort, split: str, config: ReferenceConfig, seed: int) -> Assignment:
+def choose_references(
+    cohort: Cohort,
+    split: str,
+    config: ReferenceConfig,
+    seed: int,
+    *,
+    model: ModelConfig | None = None,
+    diseased: bool = False,
+    quiet: bool = True,
+) -> Assignment:
     """Choose references for every query of a split.
 
     Parameters
@@ -25,16 +49,37 @@ def choose_references(cohort: Cohort, split: str, config: ReferenceConfig, seed:
         Strategy and its settings.
     seed : int
         Seed of the choice.
+    model : ModelConfig, optional
+        The model that is trained or evaluated: strategy ``embedding`` uses it when its config names none.
+    diseased : bool, default False
+        Choose diseased references instead, for the control arm of that name.
+    quiet : bool, default True
+        No progress bar while images are embedded.
 
     Returns
     -------
     Assignment
-        References for each query: healthy, of another patient, never a validation or test item. The selector is shown neither the
-        queries' labels nor their masks.
+        References for each query: healthy, of another patient (under ``prior`` of the same), never a validation or test item (under
+        ``prior`` an earlier one of the patient's own). The selector is shown neither the queries' labels nor their masks.
 
     Raises
     ------
     InputError
         When the split is empty, nobody may serve it, or a query cannot be matched.
     """
-    return STRATEGIES[config.strategy](blind_queries(cohort, split), healthy_pool(cohort, split), config, seed)
+    queries, pool = blind_queries(cohort, split), diseased_pool(cohort) if diseased else healthy_pool(cohort, split)
+    vectors = embedder(cohort, config.model or model, quiet) if config.strategy == "embedding" else None
+    request = Request(queries, pool, config, seed, vectors)
+    if config.strategy == "prior":
+        return _in_order(choose_prior(request, earlier_images(cohort, split)), request)
+    return _in_order(STRATEGIES[config.strategy](request), request)
+
+
+def _in_order(assignment: Assignment, request: Request) -> Assignment:
+    """Put the rows into the cohort's order of queries, whatever order they were served in."""
+    place = {item: position for position, item in enumerate(request.queries["item_id"])}
+    table, unmatched = (
+        part.sort_values("item_id", key=lambda items: items.map(place), kind="stable", ignore_index=True)
+        for part in (assignment.table, assignment.unmatched)
+    )
+    return Assignment(table, unmatched, assignment.strategy)

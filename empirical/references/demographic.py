@@ -1,123 +1,115 @@
-"""Strategy ``demographic``: a healthy reference who is like the query in chosen columns, within calipers in others."""
+"""Strategy ``demographic``: a healthy reference who is like the query in chosen columns, within calipers in others.
+
+Where a reference may serve any number of queries each query draws at random among those who match; where references may be used up the
+assignment as a whole is optimal (see ``optimal``).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from empirical.references.assignment import Assignment, Choice
 from empirical.references.config import ReferenceConfig
-from empirical.references.pool import Kinship, Positions, Query, draw_others, rows_of, stream_of
-from see_in_pairs.errors import InputError, first_few
+from empirical.references.matcher import Matcher
+from empirical.references.optimal import assign_optimally
+from empirical.references.pool import Positions, Query, Request, draw_others, rows_of, stream_of
+from empirical.references.stock import Stock
+from empirical.references.unmatched import settle
+from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Served = dict[str, Positions]
+"""Queries that were given references, and which."""
 
-def choose_demographic(queries: pd.DataFrame, pool: pd.DataFrame, config: ReferenceConfig, seed: int) -> Assignment:
+
+def choose_demographic(request: Request) -> Assignment:
     """Choose references that match.
 
     Parameters
     ----------
-    queries : pandas.DataFrame
-        Queries without labels.
-    pool : pandas.DataFrame
-        Possible references.
-    config : ReferenceConfig
-        Columns, calipers, and what to do with a query that nobody matches.
-    seed : int
-        Seed of the choice among those who match.
+    request : Request
+        Queries, pool, and a config with columns, calipers, `reuse`, and what to do with a query that nobody matches.
 
     Returns
     -------
     Assignment
-        With m different references for each query, uniform among those who match; whoever needed relaxing is listed as unmatched, with what
-        was given up.
+        With m different references for each query, uniform among those who match, or optimal under a limit on reuse; whoever needed
+        relaxing is listed as unmatched, with what was given up.
 
     Raises
     ------
     InputError
-        When a column is missing, or queries cannot be matched and `config.unmatched` is ``'error'`` (or giving up all that may be given
-        up does not help).
+        When a column is missing, or queries cannot be matched and neither relaxing nor leaving out was asked for (or giving up all that
+        may be given up does not help).
     """
-    _require_columns(queries, pool, config)
-    choices: dict[str, Choice] = {}
+    _require_columns(request.queries, request.pool, request.config)
+    serve = _serve_each if request.config.reuse is None else _serve_all
+    stock, choices = Stock(len(request.pool), request.config.reuse), dict[str, Choice]()
     reasons: dict[str, str] = {}
-    open_queries = rows_of(queries)
-    for given_up in _steps(config):
-        matcher = _Matcher.build(pool, _in_use(queries, pool, config), config, given_up)
-        found = {query["item_id"]: matcher.choose(query, config.m, seed) for query in open_queries}
-        note = f"demographic, relaxed: {', '.join(given_up)}" if given_up else "demographic"
-        choices |= {item: (item, references, note) for item, (references, _) in found.items() if references}
-        open_queries = [query for query in open_queries if not found[query["item_id"]][0]]
-        reasons = {item: why for item, (_, why) in found.items() if why} if not given_up else reasons
+    open_queries = rows_of(request.queries)
+    for given_up in _steps(request.config):
+        matcher = Matcher.build(request.pool, _in_use(request), request.config, given_up)
+        served = serve(matcher, open_queries, request, stock)
+        for query in open_queries:
+            name = query["item_id"]
+            if not given_up and name not in served:
+                reasons[name] = matcher.reason(query, request.config)
+            if name in served:
+                choices[name] = _choice(matcher, query, served[name], reasons.get(name, ""), given_up)
+        open_queries = [query for query in open_queries if query["item_id"] not in served]
         if not open_queries:
             break
-    if open_queries:
-        raise InputError(_complaint(open_queries, reasons, len(queries), config))
-    ordered = [choices[item] for item in queries["item_id"]]
-    return Assignment.of(ordered, [(item, f"{why}; {choices[item][2]}") for item, why in reasons.items()], "demographic")
+    found = [choices.get(item) or Choice(item, [], [], reasons[item]) for item in request.queries["item_id"]]
+    return Assignment.of(settle(found, request.config, _advice(request.config)), "demographic")
 
 
-@dataclass(frozen=True)
-class _Matcher:
-    """The pool, sorted into cells of equal exact columns, each cell sorted by the first caliper column."""
+def _serve_each(matcher: Matcher, queries: list[Query], request: Request, stock: Stock) -> Served:
+    """Draw for each query among those who match, whatever others were given."""
+    found = {query["item_id"]: _draw(matcher, query, request) for query in queries}
+    return {item: drawn for item, drawn in found.items() if len(drawn) == request.config.m}
 
-    names: np.ndarray
-    numbers: dict[str, np.ndarray]
-    exact: tuple[str, ...]
-    calipers: tuple[tuple[str, float], ...]
-    cells: dict[Any, Positions]
-    sorted_by: dict[Any, np.ndarray]
-    kinship: Kinship
 
-    @classmethod
-    def build(cls, pool: pd.DataFrame, exact: list[str], config: ReferenceConfig, given_up: tuple[str, ...]) -> _Matcher:
-        kept = tuple(column for column in exact if column not in given_up)
-        calipers = tuple((column, width) for column, width in config.caliper.items() if column not in given_up)
-        order = pool.sort_values(calipers[0][0], kind="stable").index.to_numpy() if calipers else np.arange(len(pool))
-        groups = pool.iloc[order].groupby(list(kept)).indices if kept else {(): np.arange(len(pool))}
-        cells = {key if isinstance(key, tuple) else (key,): order[positions] for key, positions in groups.items()}
-        numbers = {column: pool[column].to_numpy(float) for column, _ in calipers}
-        sorted_by = {key: numbers[calipers[0][0]][cell] for key, cell in cells.items()} if calipers else {}
-        return cls(pool["item_id"].to_numpy(), numbers, kept, calipers, cells, sorted_by, Kinship(pool, ("patient_id",)))
+def _draw(matcher: Matcher, query: Query, request: Request) -> Positions:
+    eligible = matcher.eligible(query)
+    if not len(eligible):
+        return eligible
+    own = np.flatnonzero(np.isin(eligible, matcher.own(query)))
+    return eligible[draw_others(stream_of(request.seed, query["item_id"]), len(eligible), request.config.m, own)]
 
-    def choose(self, query: Query, m: int, seed: int) -> tuple[list[str], str]:
-        """Draw m references for a query, or say why not."""
-        missing = [column for column in self.exact if query[column] == ""]
-        missing += [column for column, _ in self.calipers if not np.isfinite(query[column])]
-        if missing:
-            return [], f"{missing[0]} missing"
-        eligible = self._eligible(query)
-        own = np.flatnonzero(np.isin(eligible, self.kinship.positions(query)))
-        drawn = draw_others(stream_of(seed, query["item_id"]), len(eligible), m, own) if len(eligible) else eligible
-        if len(drawn) < m:
-            return [], f"{len(drawn)} of {m} references match"
-        return list(self.names[eligible[drawn]]), ""
 
-    def _eligible(self, query: Query) -> Positions:
-        key = tuple(query[column] for column in self.exact)
-        cell = self.cells.get(key)
-        if cell is None or not self.calipers:
-            return np.empty(0, np.int64) if cell is None else cell
-        column, width = self.calipers[0]
-        low, high = np.searchsorted(self.sorted_by[key], [query[column] - width, np.nextafter(query[column] + width, np.inf)])
-        cell = cell[low:high]
-        for column, width in self.calipers[1:]:
-            cell = cell[np.abs(self.numbers[column][cell] - query[column]) <= width]
-        return cell
+def _serve_all(matcher: Matcher, queries: list[Query], request: Request, stock: Stock) -> Served:
+    """Assign all at once, stratum by stratum."""
+    strata: dict[tuple[str, ...], list[Query]] = {}
+    for query in queries:
+        if not matcher.missing(query):
+            strata.setdefault(matcher.key(query), []).append(query)
+    served: Served = {}
+    for key, members in sorted(strata.items()):
+        rng = stream_of(request.seed, "optimal " + " ".join(key))
+        served |= assign_optimally(matcher, members, stock, request.config.m, rng)
+    return served
+
+
+def _choice(matcher: Matcher, query: Query, places: Positions, reason: str, given_up: tuple[str, ...]) -> Choice:
+    title = f"demographic, relaxed: {', '.join(given_up)}" if given_up else "demographic"
+    notes = [f"{title}; {matcher.describe(query, place)}" for place in places]
+    return Choice(query["item_id"], list(matcher.names[places]), notes, f"{reason}; {title}" if reason else "")
 
 
 def _steps(config: ReferenceConfig) -> list[tuple[str, ...]]:
-    order = config.order_of_relaxing if config.unmatched == "relax" else ()
+    order = config.order_of_relaxing
     return [order[:count] for count in range(len(order) + 1)]
 
 
-def _in_use(queries: pd.DataFrame, pool: pd.DataFrame, config: ReferenceConfig) -> list[str]:
+def _in_use(request: Request) -> list[str]:
     """Leave out columns that nobody fills ('same view where there is one')."""
-    return [column for column in config.columns if (queries[column] != "").any() or (pool[column] != "").any()]
+    filled: Callable[[str], bool] = lambda column: bool((request.queries[column] != "").any() or (request.pool[column] != "").any())
+    return [column for column in request.config.columns if filled(column)]
 
 
 def _require_columns(queries: pd.DataFrame, pool: pd.DataFrame, config: ReferenceConfig) -> None:
@@ -129,9 +121,7 @@ def _require_columns(queries: pd.DataFrame, pool: pd.DataFrame, config: Referenc
             raise InputError(f"demographic references: column '{column}' has no numbers, so it takes no caliper; put it under columns")
 
 
-def _complaint(open_queries: list[Query], reasons: dict[str, str], total: int, config: ReferenceConfig) -> str:
-    names = [f"{query['item_id']} ({reasons[query['item_id']]})" for query in open_queries]
-    advice = (
-        "choose fewer columns, a wider caliper, or unmatched: relax" if config.unmatched == "error" else "relax more columns, or lower m"
-    )
-    return f"demographic references: {len(names)} of {total} queries cannot be matched: {first_few(names)}; {advice}"
+def _advice(config: ReferenceConfig) -> str:
+    if config.unmatched == "relax":
+        return "relax more columns, or lower m"
+    return f"choose fewer columns, a wider caliper{', more reuse' if config.reuse else ''}, or unmatched: relax or leave_out"

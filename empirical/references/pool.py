@@ -1,16 +1,17 @@
-"""Who may be a reference for whom, and fair draws among them."""
+"""Who may be a reference for whom, what a selector may see of both, and fair draws."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from empirical.cohorts import Cohort
-from empirical.references.config import HIDDEN_COLUMNS
+from empirical.references.config import HIDDEN_COLUMNS, ReferenceConfig
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,6 +20,43 @@ if TYPE_CHECKING:
 Positions = NDArray[np.int64]
 Query = Mapping[str, Any]
 """A query's row, without label and mask."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that a selector is given.
+
+    Parameters
+    ----------
+    queries : pandas.DataFrame
+        Queries, without label and mask.
+    pool : pandas.DataFrame
+        Possible references, without label and mask.
+    config : ReferenceConfig
+        What is asked for.
+    seed : int
+        Of the choice.
+    vectors : callable, optional
+        From item ids to their images' embeddings, shape (items, dimensions); for strategy ``embedding``.
+    """
+
+    queries: pd.DataFrame
+    pool: pd.DataFrame
+    config: ReferenceConfig
+    seed: int
+    vectors: Callable[[Sequence[str]], NDArray[np.float32]] | None = None
+
+    def rows(self) -> list[Query]:
+        """List the queries in the order in which they are served.
+
+        Returns
+        -------
+        list of mapping
+            As `rows_of`; where references may be used up, in an order drawn by the seed from the item ids, so that no query is served
+            first because of where it stands in the table.
+        """
+        rows = rows_of(self.queries)
+        return rows if self.config.reuse is None else sorted(rows, key=lambda row: _digest(self.seed, row["item_id"]))
 
 
 def healthy_pool(cohort: Cohort, split: str) -> pd.DataFrame:
@@ -48,6 +86,53 @@ def healthy_pool(cohort: Cohort, split: str) -> pd.DataFrame:
     if pool.empty:
         raise InputError(f"{cohort.folder}: no healthy reference for split '{split}' (none serves it, and no training item is healthy)")
     return pool.drop(columns=list(HIDDEN_COLUMNS)).reset_index(drop=True)
+
+
+def diseased_pool(cohort: Cohort) -> pd.DataFrame:
+    """List the items that may serve as diseased references, for the control arm of that name.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The diseased items of the training split.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    table = cohort.table
+    pool = table[(table["split"] == "train") & table["label"].isin(cohort.info.positive)]
+    if pool.empty:
+        raise InputError(f"{cohort.folder}: no diseased reference (no training item is diseased)")
+    return pool.drop(columns=list(HIDDEN_COLUMNS)).reset_index(drop=True)
+
+
+def earlier_images(cohort: Cohort, split: str) -> pd.DataFrame:
+    """List the healthy images of the queries' own patients, for strategy ``prior``.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    split : str
+        ``'train'``, ``'val'`` or ``'test'``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Healthy items of `split`, and those of split ``'reference'`` that serve it. Which of them came before a query is for the
+        strategy to find out. That an *earlier* image was read as healthy is known when the query is read; the query's own label is not.
+    """
+    table = cohort.table
+    serving = (table["split"] == "reference") & table["serves"].isin([split, "", "prior"])
+    own = table[((table["split"] == split) | serving) & (table["label"] == cohort.info.healthy)]
+    return own.drop(columns=list(HIDDEN_COLUMNS)).reset_index(drop=True)
 
 
 def rows_of(table: pd.DataFrame) -> list[Query]:
@@ -131,6 +216,10 @@ def stream_of(seed: int, item_id: str) -> np.random.Generator:
         The stream.
     """
     return np.random.default_rng([seed, *hashlib.sha256(item_id.encode()).digest()[:8]])
+
+
+def _digest(seed: int, item_id: str) -> bytes:
+    return hashlib.sha256(f"{seed} {item_id}".encode()).digest()
 
 
 def draw_others(stream: np.random.Generator, size: int, m: int, forbidden: Positions) -> Positions:

@@ -3,48 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from empirical.references.assignment import Assignment, Choice
-from empirical.references.config import ReferenceConfig
-from empirical.references.pool import Kinship, draw_others, rows_of, stream_of
+from empirical.references.pool import Kinship, Request, stream_of
+from empirical.references.stock import Stock
 from see_in_pairs.errors import InputError
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def choose_random(queries: pd.DataFrame, pool: pd.DataFrame, config: ReferenceConfig, seed: int) -> Assignment:
+def choose_random(request: Request) -> Assignment:
     """Choose references at random.
 
     Parameters
     ----------
-    queries : pandas.DataFrame
-        Queries without labels.
-    pool : pandas.DataFrame
-        Possible references.
-    config : ReferenceConfig
-        Uses `m` alone.
-    seed : int
-        Seed of the choice.
+    request : Request
+        Queries and pool; of the config `m` and `reuse` count.
 
     Returns
     -------
     Assignment
-        With m different references for each query, uniform among those of other patients and families.
+        With m different references for each query, uniform among those of other patients and families that may still be used.
 
     Raises
     ------
     InputError
-        When the pool holds fewer than m for some query.
+        When fewer than m are left for some query.
     """
-    return Assignment.of(_choices(queries, pool, config.m, seed), [], "random")
+    return Assignment.of(_choices(request), "random")
 
 
-def _choices(queries: pd.DataFrame, pool: pd.DataFrame, m: int, seed: int) -> Iterator[Choice]:
-    kinship, names = Kinship(pool, ("patient_id", "family")), pool["item_id"].to_numpy()
-    for query in rows_of(queries[["item_id", "patient_id", "family"]]):
-        drawn = draw_others(stream_of(seed, query["item_id"]), len(pool), m, kinship.positions(query))
+def _choices(request: Request) -> Iterator[Choice]:
+    pool, m = request.pool, request.config.m
+    kinship, names, everyone = Kinship(pool, ("patient_id", "family")), pool["item_id"].to_numpy(), np.arange(len(pool))
+    stock = Stock(len(pool), request.config.reuse)
+    for query in request.rows():
+        drawn = stock.draw(stream_of(request.seed, query["item_id"]), everyone, m, kinship.positions(query))
         if len(drawn) < m:
-            raise InputError(f"random references: {query['item_id']} needs {m}, the pool holds {len(drawn)} of other patients and families")
-        yield query["item_id"], list(names[drawn]), "random"
+            used_up = "" if request.config.reuse is None else f" (each may serve {request.config.reuse})"
+            raise InputError(
+                f"random references: {query['item_id']} needs {m}, the pool holds {len(drawn)} of other patients and families{used_up}"
+            )
+        yield Choice(query["item_id"], list(names[drawn]), [f"random, from {len(pool)}"] * m)

@@ -70,6 +70,9 @@ class FinetuneConfig(StrictConfig):
         Use only the first so many training patients, in a seeded order (nested: 100 are among the 200).
     curriculum : CurriculumConfig, optional
         Easy items first.
+    references_per_query : int
+        Pair augmentation: show each query beside so many different references (or sets of them) in turn, one each time it comes up. With
+        1, the control with the same number of steps, it is always shown beside the same one (T11, iv).
     steps, batch_size, gradient_accumulation : int
         Optimiser steps; rows per device and forward pass; forward passes per step.
     learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
@@ -96,6 +99,7 @@ class FinetuneConfig(StrictConfig):
     lora: LoraConfig = LoraConfig()
     n_train: int | None = Field(default=None, ge=2)
     curriculum: CurriculumConfig | None = None
+    references_per_query: int = Field(default=1, ge=1)
     steps: int = Field(default=500, ge=1)
     batch_size: int = Field(default=16, ge=1)
     gradient_accumulation: int = Field(default=1, ge=1)

@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example, assign_references, build_examples, queries_of
+from empirical.arms import Example, build_with_draws, picture_source, queries_of
 from empirical.cohorts import Cohort
 from empirical.preflight import keep_references, preflight
 from empirical.prompts import prompt_hash
 from empirical.training.config import FinetuneConfig
-from empirical.training.plan import split_by_difficulty, training_plan
+from empirical.training.plan import draws_of, split_by_difficulty, training_plan
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_json, write_parquet, write_text
@@ -53,6 +53,8 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     queries_of(cohort, "train")
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["weights_hash"] = weights_hash(config.model.name)
+    if config.arm.other_cohort is not None:
+        identity["other_cohort_hash"] = Cohort.load(Path(config.arm.other_cohort)).hash
     with RunFolder(out, "finetune", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         model_folder = run.path / "model"
         if (model_folder / "training.json").is_file():
@@ -76,14 +78,13 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     transformers.set_seed(config.seed)
     vlm = load_vlm(config.model)
     model = prepare(vlm, config)
-    assignment = assign_references(cohort, "train", config.arm, seed=config.seed)
+    draws = config.references_per_query
+    assignment, built = build_with_draws(cohort, config.arm, config.prompts, seed=config.seed, draws=draws, model=config.model)
     keep_references(cohort, "train", assignment, run, config.arm.arm, quiet)
-    built = build_examples(cohort, "train", config.arm, config.prompts, seed=config.seed, assignment=assignment)
-    by_item = {example.item_id: example for example in built}
-    plan = training_plan(cohort, config, world_size=_world_size())
-    examples = [by_item[item_id] for item_id in plan]
+    plan = training_plan(cohort, config, world_size=_world_size(), left_out=frozenset() if assignment is None else assignment.left_out)
+    examples = [built[draw][item_id] for item_id, draw in zip(plan, draws_of(plan, draws), strict=True)]
     _describe(config, cohort, run, examples, model, quiet)
-    trainer = _trainer(config, model, Encoder(vlm.processor, vlm.family, cohort.image), examples, run.path, quiet)
+    trainer = _trainer(config, model, Encoder(vlm.processor, vlm.family, picture_source(cohort)), examples, run.path, quiet)
     trainer.train(resume_from_checkpoint=_last_checkpoint(run.path / "checkpoints"))
     if trainer.is_world_process_zero():  # under 'accelerate launch' every process comes by here; one writes
         _write_history(run.path, trainer.state.log_history)
@@ -226,6 +227,7 @@ def _save(config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, co
     record = {
         "train_arm": config.arm.arm,
         "train_strategy": config.arm.strategy,
+        "references_per_query": config.references_per_query,
         "train_seed": config.seed,
         "n_train": run.manifest["n_train"],
         "base_model": config.model.name,

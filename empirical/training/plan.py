@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from empirical.cohorts import Cohort
 
 
-def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1) -> list[str]:
+def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1, left_out: frozenset[str] = frozenset()) -> list[str]:
     """Lay down the order in which items are shown.
 
     Parameters
@@ -27,6 +29,8 @@ def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1) -
         Steps, batch size, curriculum, seed.
     world_size : int, default 1
         Number of processes; every one takes `batch_size` rows a step.
+    left_out : frozenset of str
+        Items that have no reference and are left out on request.
 
     Returns
     -------
@@ -40,6 +44,7 @@ def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1) -
     """
     rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1,)))
     queries = queries_of(cohort, "train")
+    queries = queries[~queries["item_id"].isin(left_out)]
     easy, items = split_by_difficulty(queries, config.curriculum)
     items = _first_patients(items, config, rng)
     total = config.steps * config.batch_size * config.gradient_accumulation * world_size
@@ -47,6 +52,34 @@ def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1) -
     while len(plan) < total:
         plan += list(rng.permutation(items["item_id"].to_numpy(dtype=object)))
     return plan[:total]
+
+
+def draws_of(plan: Sequence[str], draws: int) -> list[int]:
+    """Tell which of its references each item of a plan is shown beside.
+
+    Parameters
+    ----------
+    plan : sequence of str
+        Item ids in the order in which they are shown.
+    draws : int
+        References (or sets of them) of each item.
+
+    Returns
+    -------
+    list of int
+        How often the item was shown before, modulo `draws`.
+
+    Examples
+    --------
+    >>> draws_of(["a", "b", "b", "a", "a"], draws=2)
+    [0, 0, 1, 1, 0]
+    """
+    shown: Counter[str] = Counter()
+    numbers = []
+    for item in plan:
+        numbers.append(shown[item] % draws)
+        shown[item] += 1
+    return numbers
 
 
 def split_by_difficulty(queries: pd.DataFrame, curriculum: CurriculumConfig | None) -> tuple[list[str], pd.DataFrame]:

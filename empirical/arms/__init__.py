@@ -1,0 +1,18 @@
+"""Arms: what one item looks like to the model under each condition. Every arm is built from the same queries.
+
+One file per arm says what is shown and which of the rival explanations of T11 (``theory.statements``) it isolates:
+
+(i) site or scanner shared by query and reference; (ii) the observer does not know the healthy population; (iii) the paired prompt or its
+tokens; (iv) pair augmentation in training; (v) the reference is known to be healthy; (vi) the operating point.
+"""
+
+from empirical.arms.build import assign_references, build_examples, build_with_draws
+from empirical.arms.catalogue import ARMS, arms_text
+from empirical.arms.config import ArmConfig
+from empirical.arms.example import Example
+from empirical.arms.pictures import picture_source
+from empirical.arms.queries import queries_of
+
+__all__ = [
+    "ARMS", "ArmConfig", "Example", "arms_text", "assign_references", "build_examples", "build_with_draws", "picture_source", "queries_of",
+]  # fmt: skip

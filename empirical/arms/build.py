@@ -1,0 +1,194 @@
+"""From arms to examples: references are found, held to the rules, and put with the query into a prompt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from empirical.arms.base import Arm, Task
+from empirical.arms.catalogue import ARMS
+from empirical.arms.config import ArmConfig
+from empirical.arms.example import Example
+from empirical.arms.queries import queries_of
+from empirical.audit import audit_references, stop_on_errors
+from empirical.prompts import PromptConfig, prompt_text, render
+from empirical.references import Assignment
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from empirical.cohorts import Cohort
+    from empirical.vlm.loading import ModelConfig
+
+
+def assign_references(
+    cohort: Cohort, split: str, arm: ArmConfig, *, seed: int, model: ModelConfig | None = None, draws: int = 1
+) -> Assignment | None:
+    """Find the references of an arm, and hold them to the rules that no strategy may break.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Items.
+    split : str
+        ``'train'``, ``'val'`` or ``'test'``.
+    arm : ArmConfig
+        The condition.
+    seed : int
+        Of the choice.
+    model : ModelConfig, optional
+        The model that is trained or evaluated, for references by its own embedding.
+    draws : int, default 1
+        How many times as many references to find, for showing each query beside several of them in turn.
+
+    Returns
+    -------
+    Assignment or None
+        References for the queries of the split, and the queries that could not be matched as asked; None where the arm shows no other item.
+
+    Raises
+    ------
+    InputError
+        When a query cannot be matched, and nothing may be given up for it; or several draws are asked of an arm without a strategy.
+    CheckFailed
+        When a reference breaks a rule: of the query's patient, not healthy, or from where evaluated items come.
+    """
+    kind = ARMS[arm.arm]
+    if draws > 1:
+        arm = _with_more(arm, draws)
+    if kind.find is None:
+        return None
+    assignment = kind.find(Task(cohort, split, arm, seed, model))
+    if arm.other_cohort is None:  # items of another cohort are of other patients, and are never evaluated
+        stop_on_errors(audit_references(cohort, split, _of_others(cohort, assignment)), kind.permits)
+    return assignment
+
+
+def _with_more(arm: ArmConfig, draws: int) -> ArmConfig:
+    if arm.references is None:
+        raise InputError(f"references_per_query: arm '{arm.arm}' has no references to choose several of; leave it at 1")
+    return arm.model_copy(update={"references": arm.references.model_copy(update={"m": arm.references.m * draws})})
+
+
+def _of_others(cohort: Cohort, assignment: Assignment) -> Assignment:
+    """Leave out what strategy ``prior`` alone may do: show healthy images of the query's own patient."""
+    if assignment.strategy != "prior":
+        return assignment
+    items, rows = cohort.table.set_index("item_id"), assignment.table
+    patients = (items.loc[rows[column], "patient_id"].to_numpy() for column in ("item_id", "reference_id"))
+    healthy = (items.loc[rows["reference_id"], "label"] == cohort.info.healthy).to_numpy()
+    mine, theirs = patients
+    return replace(assignment, table=rows[~((mine == theirs) & healthy)])
+
+
+def build_examples(
+    cohort: Cohort,
+    split: str,
+    arm: ArmConfig,
+    prompts: PromptConfig,
+    *,
+    seed: int,
+    assignment: Assignment | None = None,
+    model: ModelConfig | None = None,
+) -> list[Example]:
+    """Build the examples of one arm, one for each query of a split.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Items and images.
+    split : str
+        ``'train'``, ``'val'`` or ``'test'``.
+    arm : ArmConfig
+        The condition.
+    prompts : PromptConfig
+        Wording and answers.
+    seed : int
+        Of the choice of references.
+    assignment : Assignment, optional
+        References that have been chosen already, by `assign_references`.
+    model : ModelConfig, optional
+        The model that is trained or evaluated, for references by its own embedding.
+
+    Returns
+    -------
+    list of Example
+        In the cohort's order of items; a query that the strategy left out, on request, is not among them.
+
+    Raises
+    ------
+    InputError
+        When a split is empty, or a query cannot be matched.
+    """
+    kind, queries = ARMS[arm.arm], queries_of(cohort, split)
+    assignment = assignment or assign_references(cohort, split, arm, seed=seed, model=model)
+    chosen = {} if assignment is None else assignment.references()
+    template = _template(kind, prompts)
+    words = {"modality": cohort.info.modality, "finding": cohort.info.finding, "answers": f"{prompts.positive} or {prompts.negative}"}
+    patients = _patients(cohort, arm)
+    task, examples = Task(cohort, split, arm, seed, model), []
+    for item_id, is_positive in zip(queries["item_id"], queries["label"].isin(cohort.info.positive), strict=True):
+        if assignment is not None and item_id not in chosen:
+            continue
+        images = kind.images(item_id, chosen.get(item_id, ()), task)
+        references = tuple(chosen.get(item_id) or (image for image in images if image == item_id))  # a duplicate is its own reference
+        parts, shown = render(template, words, len(images)), iter(images)
+        places = tuple(item_id if part.kind == "query" else next(shown) for part in parts if part.kind != "text")
+        answer = prompts.positive if is_positive else prompts.negative
+        examples.append(Example(item_id, parts, places, answer, references, tuple(patients[reference] for reference in references)))
+    return examples
+
+
+def build_with_draws(
+    cohort: Cohort, arm: ArmConfig, prompts: PromptConfig, *, seed: int, draws: int = 1, model: ModelConfig | None = None
+) -> tuple[Assignment | None, list[dict[str, Example]]]:
+    """Build the training examples of an arm, each query beside several references (or sets of them) in turn.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Items and images.
+    arm : ArmConfig
+        The condition.
+    prompts : PromptConfig
+        Wording and answers.
+    seed : int
+        Of the choice of references.
+    draws : int, default 1
+        How many different references (or sets of them) each query has.
+    model : ModelConfig, optional
+        The model that is trained, for references by its own embedding.
+
+    Returns
+    -------
+    assignment : Assignment or None
+        All references.
+    examples : list of dict of str to Example
+        For each draw the examples by item.
+
+    Raises
+    ------
+    InputError
+        When a query cannot be matched with so many references.
+    """
+    assignment = assign_references(cohort, "train", arm, seed=seed, model=model, draws=draws)
+    size = 1 if arm.references is None else arm.references.m
+    parts = [assignment if assignment is None or draws == 1 else assignment.part(number, size) for number in range(draws)]
+    built = [build_examples(cohort, "train", arm, prompts, seed=seed, assignment=part) for part in parts]
+    return assignment, [{example.item_id: example for example in examples} for examples in built]
+
+
+def _template(kind: Arm, prompts: PromptConfig) -> str:
+    text = prompt_text(getattr(prompts, kind.wording))
+    if kind.wording == "reversed":
+        orders = [template.find("{reference}") < template.find("{query}") for template in (text, prompt_text(prompts.pair))]
+        if orders[0] == orders[1]:
+            raise InputError("arm 'reversed': prompts.reversed shows the images in the order of prompts.pair; name another")
+    return text
+
+
+def _patients(cohort: Cohort, arm: ArmConfig) -> dict[str, str]:
+    from empirical.cohorts import Cohort as AnyCohort
+
+    shown = cohort if arm.other_cohort is None else AnyCohort.load(Path(arm.other_cohort))
+    return dict(zip(shown.table["item_id"], shown.table["patient_id"], strict=True))

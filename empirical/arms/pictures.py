@@ -1,0 +1,144 @@
+"""Where the pictures of an example come from: an item of the cohort, an item of another one, or made up.
+
+An example names its images. A name is an item id, or one made here for a picture that is no item of the cohort; whoever needs the
+picture asks `picture_source`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from empirical.cohorts import Cohort
+
+MARK = "//"
+"""Begins a name that is no item id."""
+GRAY = 128
+
+
+def made_up(kind: str, query: str, seed: int = 0) -> str:
+    """Name a picture that is made up for a query.
+
+    Parameters
+    ----------
+    kind : str
+        ``'blank'`` or ``'noise'``.
+    query : str
+        Item id of the query, whose size the picture has.
+    seed : int, default 0
+        Of the noise.
+
+    Returns
+    -------
+    str
+        The name.
+    """
+    return MARK.join(["", kind, str(seed), query])
+
+
+def from_elsewhere(cohort: str, item_id: str) -> str:
+    """Name a picture of another cohort.
+
+    Parameters
+    ----------
+    cohort : str
+        Its folder.
+    item_id : str
+        The item.
+
+    Returns
+    -------
+    str
+        The name.
+    """
+    return MARK.join(["", "other", item_id, cohort])
+
+
+def picture_source(cohort: Cohort) -> Callable[[str], Image]:
+    """Make a function from names to pictures.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The queries' cohort.
+
+    Returns
+    -------
+    callable
+        From an item id, or a name of `made_up` or `from_elsewhere`, to an RGB picture.
+    """
+
+    def picture(name: str) -> Image:
+        if not name.startswith(MARK):
+            return cohort.image(name)
+        _, kind, first, rest = name.split(MARK, 3)
+        if kind == "other":
+            return _cohort(rest).image(first)
+        return MAKERS[kind](cohort.image(rest), int(first), rest)
+
+    return picture
+
+
+def blank(query: Image, seed: int, item_id: str) -> Image:
+    """Make a uniform gray picture.
+
+    Parameters
+    ----------
+    query : PIL.Image.Image
+        The query, for the size.
+    seed : int
+        Not used.
+    item_id : str
+        Not used.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Middle gray everywhere.
+    """
+    from PIL import Image
+
+    return Image.new("RGB", query.size, (GRAY, GRAY, GRAY))
+
+
+def noise(query: Image, seed: int, item_id: str) -> Image:
+    """Make a picture of white noise.
+
+    Parameters
+    ----------
+    query : PIL.Image.Image
+        The query, for size, mean and spread.
+    seed : int
+        Together with the item it decides the noise: the same each time the item is shown.
+    item_id : str
+        The query's item id.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Gray; pixels independent, normal, rounded and clipped to 0 to 255.
+    """
+    from PIL import Image
+
+    from empirical.references.pool import stream_of
+
+    levels = np.asarray(query.convert("L"), dtype=float)
+    values = stream_of(seed, item_id).normal(levels.mean(), levels.std(), levels.shape)
+    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
+
+
+MAKERS: dict[str, Callable[[Image, int, str], Image]] = {"blank": blank, "noise": noise}
+
+
+@lru_cache(maxsize=4)
+def _cohort(folder: str) -> Cohort:
+    from empirical.cohorts import Cohort
+
+    return Cohort.load(Path(folder))

@@ -1,0 +1,5 @@
+"""Arm ``single``: the query alone, the baseline of every comparison."""
+
+from empirical.arms.base import Arm
+
+ARM = Arm(name="single", shows="the query alone", isolates="the baseline", wording="single")

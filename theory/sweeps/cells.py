@@ -1,0 +1,202 @@
+"""Cells of a design: a set of factors each, known by the hash of its content."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import content_hash
+
+RESERVED = (
+    "cell", "block", "replicate", "method", "truth", "wanted", "attempted", "done", "failed", "stopped", "measure", "value", "mcse", "n",
+    "rng", "data", "replicates",
+)  # fmt: skip
+"""Names that the engine, its tables or its pieces use for something else; `n` is a usual factor and is let through."""
+
+_FACTOR_ALLOWED = ("n",)
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One combination of factors.
+
+    Parameters
+    ----------
+    hash : str
+        16 hexadecimal digits: of the generator's name and the factors, in any order.
+    factors : mapping
+        Name to value, the fixed ones included.
+    """
+
+    hash: str
+    factors: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"cell {self.hash} ({named(self.factors)})"
+
+
+def named(factors: Mapping[str, Any]) -> str:
+    """Write factors in a line.
+
+    Parameters
+    ----------
+    factors : mapping
+        Name to value.
+
+    Returns
+    -------
+    str
+        As in ``'n=50, rho=0.3'``.
+    """
+    return ", ".join(f"{name}={value}" for name, value in factors.items())
+
+
+def make_cell(generate: str, factors: Mapping[str, Any]) -> Cell:
+    """Name a combination of factors by its content.
+
+    Parameters
+    ----------
+    generate : str
+        Name of the generator.
+    factors : mapping
+        Name to value.
+
+    Returns
+    -------
+    Cell
+        The cell.
+
+    Raises
+    ------
+    InputError
+        When a value is not a number, a text, true or false, null, or a list or mapping of such; or is not a number (NaN).
+
+    Examples
+    --------
+    >>> make_cell("coin", {"p": 0.5, "n": 1}).hash == make_cell("coin", {"n": 1.0, "p": 0.5}).hash
+    True
+    """
+    content = {name: canonical(value, name) for name, value in factors.items()}
+    return Cell(content_hash({"generate": generate, "factors": content}), dict(factors))
+
+
+def canonical(value: Any, factor: str) -> Any:
+    """Bring a factor's value into the one form that is hashed: 1 and 1.0 are the same number, an infinity is not null.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+    factor : str
+        Its factor, for the error.
+
+    Returns
+    -------
+    object
+        JSON-able.
+
+    Raises
+    ------
+    InputError
+        As for `make_cell`.
+    """
+    if hasattr(value, "tolist"):  # numpy
+        value = value.tolist()
+    if isinstance(value, float):
+        return _canonical_float(value, factor)
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [canonical(item, factor) for item in value]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: canonical(item, factor) for key, item in value.items()}
+    raise InputError(f"factor '{factor}': {value!r} is neither a number, a text, true or false, nor a list or mapping of such")
+
+
+def _canonical_float(value: float, factor: str) -> Any:
+    if math.isnan(value):
+        raise InputError(f"factor '{factor}': is not a number (NaN); a cell needs a value that equals itself")
+    if math.isinf(value):
+        return {"infinity": 1 if value > 0 else -1}
+    return int(value) if value.is_integer() else value
+
+
+def plain(value: Any) -> Any:
+    """Turn numpy values into Python's own, so that a design can be written down.
+
+    Parameters
+    ----------
+    value : object
+        A factor's value.
+
+    Returns
+    -------
+    object
+        The same, of plain types.
+    """
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return {key: plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
+
+
+def combine(
+    generate: str, fixed: Mapping[str, Any], grid: Mapping[str, Sequence[Any]], explicit: Iterable[Mapping[str, Any]]
+) -> list[Cell]:
+    """List the cells of a design: every combination of the grid, then the explicit ones, each with the fixed factors.
+
+    Parameters
+    ----------
+    generate : str
+        Name of the generator.
+    fixed : mapping
+        Factors that are the same everywhere; a grid or an explicit cell may override them.
+    grid : mapping of str to sequence
+        Factor to levels; the last factor varies fastest.
+    explicit : iterable of mapping
+        Further cells.
+
+    Returns
+    -------
+    list of Cell
+        In the order of the design.
+
+    Raises
+    ------
+    InputError
+        When there is no cell, a factor has no level or a reserved name, or the same cell comes twice.
+    """
+    explicit = list(explicit)
+    for factor in {*fixed, *grid, *itertools.chain.from_iterable(explicit)}:
+        _check_name(factor)
+    empty = [factor for factor, levels in grid.items() if not levels]
+    if empty:
+        raise InputError(f"grid: factor '{empty[0]}' has no level, so that the grid is empty; give it a list of values")
+    if not grid and not explicit and not fixed:
+        raise InputError("the design has no cell: give a grid, cells, or fixed factors")
+    cells: dict[str, Cell] = {}
+    for factors in _all_factors(grid, explicit):
+        cell = make_cell(generate, {**fixed, **factors})
+        if cell.hash in cells:
+            raise InputError(f"the same cell comes twice in the design ({named(cell.factors)}); take one of them out")
+        cells[cell.hash] = cell
+    return list(cells.values())
+
+
+def _all_factors(grid: Mapping[str, Sequence[Any]], explicit: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    if grid or not explicit:
+        for levels in itertools.product(*grid.values()):
+            yield dict(zip(grid, levels, strict=True))
+    yield from explicit
+
+
+def _check_name(factor: object) -> None:
+    if not isinstance(factor, str) or not factor.isidentifier():
+        raise InputError(f"factor '{factor}': a factor is passed to functions by name, so write it as one (letters, digits, underscores)")
+    if factor in RESERVED and factor not in _FACTOR_ALLOWED:
+        raise InputError(f"factor '{factor}': the engine's tables use this name for something else; choose another")

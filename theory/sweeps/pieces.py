@@ -1,0 +1,411 @@
+"""The pieces of a simulation study: functions registered by name that generate data, analyse them, or know the true value."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from see_in_pairs.errors import InputError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+FILE_MODULE = "sweep_pieces_"
+"""How the modules begin that files of pieces are loaded as."""
+
+GIVEN = ("rng", "data", "replicates")
+"""What the engine hands to a piece; every other parameter is a factor."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A registered function.
+
+    Parameters
+    ----------
+    kind : {'generator', 'method', 'estimand'}
+        What it is for.
+    name : str
+        How designs call it.
+    function : callable
+        The function.
+    vectorised : bool
+        Whether it makes a whole block of replicates in one call.
+    parameters : tuple of str
+        The factors it can take.
+    required : tuple of str
+        Those of them without a default.
+    any_factor : bool
+        Whether it takes every factor (``**factors``).
+    wants_rng : bool
+        Whether it takes a random stream.
+    source : str or None
+        Hash of its code, comments and docstring left out; None where the code cannot be read.
+    """
+
+    kind: str
+    name: str
+    function: Callable[..., Any]
+    vectorised: bool = False
+    parameters: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    any_factor: bool = False
+    wants_rng: bool = False
+    source: str | None = None
+
+    def takes(self, name: str) -> bool:
+        """Tell whether the function takes a factor.
+
+        Parameters
+        ----------
+        name : str
+            The factor.
+
+        Returns
+        -------
+        bool
+            Whether it does.
+        """
+        return self.any_factor or name in self.parameters
+
+    @property
+    def home(self) -> str | None:
+        """The module or file that registers it; None where it was typed in."""
+        module = getattr(self.function, "__module__", None) or ""
+        if module != "__main__" and not module.startswith(FILE_MODULE):
+            return module or None
+        file = getattr(getattr(inspect.unwrap(self.function), "__code__", None), "co_filename", "")
+        return str(Path(file).resolve()) if file.endswith(".py") else None
+
+    def arguments(self, factors: Mapping[str, Any]) -> dict[str, Any]:
+        """Pick the factors this piece asks for.
+
+        Parameters
+        ----------
+        factors : mapping
+            All factors of a cell.
+
+        Returns
+        -------
+        dict
+            Those to pass by name.
+        """
+        return dict(factors) if self.any_factor else {name: factors[name] for name in self.parameters if name in factors}
+
+
+_REGISTRY: dict[tuple[str, str], Piece] = {}
+
+
+def generator(name: str, *, vectorised: bool = False) -> Callable[[Function], Function]:
+    """Register a function that makes the data of one replicate.
+
+    Parameters
+    ----------
+    name : str
+        How designs call it.
+    vectorised : bool, default False
+        Whether it takes ``replicates`` too and makes a whole block at once.
+
+    Returns
+    -------
+    callable
+        A decorator that leaves the function as it is.
+
+    Examples
+    --------
+    >>> @generator("coin")
+    ... def coin(*, rng, p):
+    ...     return rng.random() < p
+    """
+    return _decorator("generator", name, vectorised)
+
+
+def method(name: str, *, vectorised: bool = False) -> Callable[[Function], Function]:
+    """Register a function that analyses data.
+
+    Parameters
+    ----------
+    name : str
+        How designs call it.
+    vectorised : bool, default False
+        Whether it takes a whole block and returns arrays, one entry per replicate.
+
+    Returns
+    -------
+    callable
+        A decorator that leaves the function as it is. What it decorates takes the data first and returns a mapping of names to numbers
+        (by convention ``estimate``, ``se``, ``lower``, ``upper``, ``p``; others are kept).
+
+    Examples
+    --------
+    >>> @method("as is")
+    ... def as_is(data):
+    ...     return {"estimate": float(data)}
+    """
+    return _decorator("method", name, vectorised)
+
+
+def estimand(name: str) -> Callable[[Function], Function]:
+    """Register a function that knows the true value in a cell.
+
+    Parameters
+    ----------
+    name : str
+        How designs call it.
+
+    Returns
+    -------
+    callable
+        A decorator that leaves the function as it is. What it decorates takes factors by name and returns a number.
+
+    Examples
+    --------
+    >>> @estimand("chance")
+    ... def chance(*, p):
+    ...     return p
+    """
+    return _decorator("estimand", name, False)
+
+
+def _decorator(kind: str, name: str, vectorised: bool) -> Callable[[Function], Function]:
+    def register_it(function: Function) -> Function:
+        register(kind, name, function, vectorised)
+        return function
+
+    return register_it
+
+
+def register(kind: str, name: str, function: Callable[..., Any], vectorised: bool = False) -> Piece:
+    """Register a function under a name.
+
+    Parameters
+    ----------
+    kind : {'generator', 'method', 'estimand'}
+        What it is for.
+    name : str
+        How designs call it.
+    function : callable
+        The function.
+    vectorised : bool, default False
+        Whether it makes a whole block in one call.
+
+    Returns
+    -------
+    Piece
+        What was registered.
+
+    Raises
+    ------
+    InputError
+        When the name is empty or belongs to another function, or the signature does not fit the kind.
+    """
+    if not name or not isinstance(name, str):
+        raise InputError(f"{kind}: give it a name, as in @{kind}('two_groups')")
+    piece = _describe(kind, name, function, vectorised)
+    known = _REGISTRY.get((kind, name))
+    if known is not None and _home(known.function) != _home(function):
+        places = f"{_home(known.function)} and {_home(function)}"
+        raise InputError(f"{kind} '{name}': two functions are registered under this name ({places}); rename one")
+    _REGISTRY[kind, name] = piece
+    return piece
+
+
+def _home(function: Callable[..., Any]) -> str:
+    """Say where a function was written: the same file and name may be registered again (a reloaded module, a notebook's cell)."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    place = code.co_filename if code is not None and not code.co_filename.startswith("<") else getattr(function, "__module__", "")
+    return f"{place}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+
+
+def _describe(kind: str, name: str, function: Callable[..., Any], vectorised: bool) -> Piece:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        raise InputError(f"{kind} '{name}': is not a function whose parameters can be read") from None
+    parameters = list(signature.parameters.values())
+    if kind == "method":
+        if not parameters or parameters[0].kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
+            raise InputError(f"method '{name}': its first parameter is the data, as in def {name}(data, *, n)")
+        parameters = parameters[1:]
+    if any(p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL) for p in parameters):
+        raise InputError(f"{kind} '{name}': factors are passed by name; write its parameters as keywords")
+    takes = {p.name for p in parameters}
+    if kind == "generator" and "rng" not in takes:
+        raise InputError(f"generator '{name}': it must take its random stream, as in def {name}(*, rng, n)")
+    if kind == "generator" and vectorised != ("replicates" in takes):
+        raise InputError(f"generator '{name}': 'replicates' belongs to a vectorised one (vectorised=True), and to no other")
+    factors = [p for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in GIVEN]
+    return Piece(
+        kind=kind,
+        name=name,
+        function=function,
+        vectorised=vectorised,
+        parameters=tuple(p.name for p in factors),
+        required=tuple(p.name for p in factors if p.default is p.empty),
+        any_factor=any(p.kind is p.VAR_KEYWORD for p in parameters),
+        wants_rng="rng" in takes,
+        source=source_hash(function),
+    )
+
+
+def source_hash(function: Callable[..., Any]) -> str | None:
+    """Hash what a function does, not how it is laid out.
+
+    Parameters
+    ----------
+    function : callable
+        The function.
+
+    Returns
+    -------
+    str or None
+        16 hexadecimal digits of its code without comments, blank space and docstring; None where the code cannot be read.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    except (OSError, TypeError, SyntaxError):
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body = _without_docstring(node.body)
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0]
+    is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    return body[1:] or [ast.Pass()] if is_text else body
+
+
+def piece(kind: str, name: str) -> Piece:
+    """Look a piece up.
+
+    Parameters
+    ----------
+    kind : {'generator', 'method', 'estimand'}
+        What it is for.
+    name : str
+        Its name.
+
+    Returns
+    -------
+    Piece
+        The piece.
+
+    Raises
+    ------
+    InputError
+        When none of that kind has the name; the known ones are named.
+    """
+    if (kind, name) not in _REGISTRY:
+        known = ", ".join(sorted(other for of, other in _REGISTRY if of == kind)) or "none"
+        raise InputError(f"no {kind} is called '{name}' (known: {known}); is the module or file that registers it under 'pieces'?")
+    return _REGISTRY[kind, name]
+
+
+def name_of(kind: str, function: Callable[..., Any]) -> str:
+    """Give the name a function is registered under; register it by its own name where it is not.
+
+    Parameters
+    ----------
+    kind : {'generator', 'method', 'estimand'}
+        What it is for.
+    function : callable
+        The function.
+
+    Returns
+    -------
+    str
+        The name.
+    """
+    for (of, name), known in _REGISTRY.items():
+        if of == kind and known.function is function:
+            return name
+    return register(kind, getattr(function, "__name__", type(function).__name__), function).name
+
+
+def load_pieces(sources: Iterable[str], beside: Path | None = None) -> None:
+    """Import the modules and files that register pieces.
+
+    Parameters
+    ----------
+    sources : iterable of str
+        Module names (``'my_package.my_study'``), or files ending in ``.py``.
+    beside : Path, optional
+        The folder in which a relative file is looked for first; then the working folder.
+
+    Raises
+    ------
+    InputError
+        When one is missing or cannot be imported.
+    """
+    for source in sources:
+        try:
+            if source.endswith(".py"):
+                _load_file(find_file(source, beside))
+            else:
+                importlib.import_module(source)
+        except InputError:
+            raise
+        except Exception as error:  # whatever a user's file raises while it is imported
+            raise InputError(f"pieces: {source}: cannot be imported ({type(error).__name__}: {error})") from error
+
+
+def find_file(source: str, beside: Path | None) -> Path:
+    """Find a file of pieces.
+
+    Parameters
+    ----------
+    source : str
+        The path as written.
+    beside : Path or None
+        The folder of the design.
+
+    Returns
+    -------
+    Path
+        Its absolute path.
+
+    Raises
+    ------
+    InputError
+        When it is in neither place.
+    """
+    for folder in (beside, Path()):
+        if folder is not None and (folder / source).is_file():
+            return (folder / source).resolve()
+    raise InputError(f"pieces: {source}: no such file, neither beside the design nor in the working folder")
+
+
+def _load_file(path: Path) -> ModuleType:
+    name = f"{FILE_MODULE}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"pieces: {path}: is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    _send_by_value(module)
+    return module
+
+
+def _send_by_value(module: ModuleType) -> None:
+    """Let workers have the functions of a file that they cannot import by name."""
+    import cloudpickle  # type: ignore[import-untyped]
+
+    cloudpickle.register_pickle_by_value(module)

@@ -1,0 +1,182 @@
+"""The results of a sweep, finished or not, read in pieces of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from see_in_pairs.errors import InputError
+from theory.sweeps.chunk import KEYS
+from theory.sweeps.design import Study
+from theory.sweeps.folder import CELLS, STUDY
+from theory.sweeps.schedule import Kept, kept
+from theory.sweeps.store import Ledger, read_all
+from theory.sweeps.tables import MOST_ROWS, Place, conform, read_blocks, read_failures, to_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a sweep has found so far.
+
+    Parameters
+    ----------
+    folder : Path
+        The sweep's folder.
+    study : Study
+        Its design.
+    ledger : dict
+        Finished blocks.
+    columns : tuple of str
+        Names of the results that methods gave.
+    """
+
+    folder: Path
+    study: Study
+    ledger: Ledger
+    columns: tuple[str, ...]
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Results:
+        """Open a sweep's folder.
+
+        Parameters
+        ----------
+        folder : Path or str
+            The folder; a sweep may be running in it.
+
+        Returns
+        -------
+        Results
+            As of now.
+
+        Raises
+        ------
+        InputError
+            When it holds no sweep.
+        """
+        folder = Path(folder)
+        if not (folder / STUDY).is_file():
+            raise InputError(f"{folder}: holds no sweep (no {STUDY}); name the folder that was given to --out")
+        ledger, columns, _ = read_all(folder / "blocks")
+        return cls(folder, Study.load(folder / STUDY), ledger, tuple(columns))
+
+    @cached_property
+    def kept(self) -> dict[str, Kept]:
+        """What counts of each cell."""
+        wanted = self.wanted
+        return {cell.hash: kept(self.study, self.ledger.get(cell.hash, {}), wanted[cell.hash]) for cell in self.study.all_cells}
+
+    @cached_property
+    def wanted(self) -> dict[str, int]:
+        """Replicates each cell is to have."""
+        return {cell.hash: self.study.replicates for cell in self.study.all_cells}
+
+    @cached_property
+    def _truths(self) -> dict[str, float]:
+        import pandas as pd
+
+        table = pd.read_parquet(self.folder / CELLS)
+        return dict(zip(table["cell"], table["truth"], strict=True))
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """One row per cell: hash, factors, truth, and the replicates wanted, attempted, done, failed; whether failures stopped it."""
+        import pandas as pd
+
+        rows: list[dict[str, Any]] = []
+        for cell in self.study.all_cells:
+            found = self.kept[cell.hash]
+            counts = {"wanted": self.wanted[cell.hash], "attempted": found.attempted, "done": found.attempted - found.failed}
+            row = {"cell": cell.hash, **cell.factors, "truth": self._truths[cell.hash]}
+            rows.append({**row, **counts, "failed": found.failed, "stopped": found.stopped})
+        return pd.DataFrame(rows)
+
+    def batches(self, cell: str | None = None) -> Iterator[pd.DataFrame]:
+        """Read results, cell by cell in the order of the design.
+
+        Parameters
+        ----------
+        cell : str, optional
+            Only this cell's.
+
+        Yields
+        ------
+        pandas.DataFrame
+            Columns ``cell, block, replicate, method`` and the results; in the order of blocks, then methods, then replicates. A frame
+            holds whole blocks of one cell, about 250,000 rows at most (one block where that has more); a large cell comes in several.
+            Where it is cut depends on the design alone.
+
+        Raises
+        ------
+        InputError
+            When a file has gone since the folder was opened (a running sweep merges small files).
+        """
+        for known in self.study.all_cells:
+            if cell in (None, known.hash):
+                places = self.ledger.get(known.hash, {})
+                for window in self._windows([places[block] for block in range(self.kept[known.hash].blocks)]):
+                    yield self._read(window)
+
+    def _windows(self, places: list[Place]) -> Iterator[list[Place]]:
+        """Cut a cell's blocks into runs of about equal size."""
+        per_window = max(1, MOST_ROWS // (self.study.block * len(self.study.methods)))
+        for first in range(0, len(places), per_window):
+            yield places[first : first + per_window]
+
+    def _read(self, places: list[Place]) -> pd.DataFrame:
+        import numpy as np
+        import pyarrow as pa
+
+        groups: dict[tuple[str, int], list[Place]] = {}
+        for place in places:
+            groups.setdefault((place.file, place.group), []).append(place)
+        try:
+            found = [
+                read_blocks(self.folder / "blocks" / file, group, [place.entry for place in some]) for (file, group), some in groups.items()
+            ]
+        except FileNotFoundError:
+            raise InputError(f"{self.folder}: the running sweep has merged files since it was opened; open it again") from None
+        table = pa.concat_tables([conform(part, self.columns) for part in found])
+        return to_frame(table.take(np.argsort(table["block"].to_numpy(), kind="stable")))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Read everything at once.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As from `batches`.
+        """
+        import pandas as pd
+
+        frames = list(self.batches())
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*KEYS, *self.columns])
+
+    def failures(self) -> pd.DataFrame:
+        """List what raised.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``cell, block, replicate`` (-1: the whole block), ``method`` ('': the generator or a limit), ``replicates`` (how many it
+            cost), ``error, message, trace, key`` (of the stream: ``SeedSequence(entropy, spawn_key=key)``), in the order of the design.
+        """
+        table = read_failures(sorted((self.folder / "failures").glob("[0-9]*.parquet")))
+        order = {cell.hash: number for number, cell in enumerate(self.study.all_cells)}
+        counts = [self._counts(row) for row in table[["cell", "block", "attempted", "limited"]].itertuples(index=False)]
+        table = table[counts].drop_duplicates(["cell", "block", "replicate", "method"], keep="last")
+        table = table.assign(_order=table["cell"].map(order)).sort_values(["_order", "block", "replicate"], kind="stable")
+        return table.drop(columns=["_order", "attempted", "limited"]).reset_index(drop=True)
+
+    def _counts(self, row: Any) -> bool:
+        """Tell whether a failure is of a block that counts, and not of an earlier try at it."""
+        place = self.ledger.get(row.cell, {}).get(row.block)
+        if place is None or row.cell not in self.kept or row.block >= self.kept[row.cell].blocks:
+            return False
+        return (place.entry.attempted, place.entry.limited) == (row.attempted, row.limited)

@@ -10,6 +10,7 @@ from empirical.arms import Example, build_with_draws, picture_source, queries_of
 from empirical.cohorts import Cohort
 from empirical.preflight import keep_references, preflight
 from empirical.prompts import prompt_hash
+from empirical.training.checkpoints import last_checkpoint
 from empirical.training.config import FinetuneConfig
 from empirical.training.plan import draws_of, split_by_difficulty, training_plan
 from see_in_pairs.console import say
@@ -85,7 +86,7 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     examples = [built[draw][item_id] for item_id, draw in zip(plan, draws_of(plan, draws), strict=True)]
     _describe(config, cohort, run, examples, model, quiet)
     trainer = _trainer(config, model, Encoder(vlm.processor, vlm.family, picture_source(cohort)), examples, run.path, quiet)
-    trainer.train(resume_from_checkpoint=_last_checkpoint(run.path / "checkpoints"))
+    trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
     if trainer.is_world_process_zero():  # under 'accelerate launch' every process comes by here; one writes
         _write_history(run.path, trainer.state.log_history)
         _save(config, vlm, trainer, cohort, run)
@@ -197,17 +198,6 @@ def _checkpointing(wanted: bool) -> dict[str, Any]:
     new = "activation_checkpointing" in TrainingArguments.__dataclass_fields__
     name = "activation_checkpointing" if new else "gradient_checkpointing"
     return {name: True, f"{name}_kwargs": {"use_reentrant": False}} if wanted else {}
-
-
-def _last_checkpoint(folder: Path) -> str | None:
-    """Find the last checkpoint that was written to its end; a half-written one is removed."""
-    finished = []
-    for checkpoint in folder.glob("checkpoint-*"):
-        if (checkpoint / "complete").is_file():
-            finished.append(checkpoint)
-        else:
-            shutil.rmtree(checkpoint)
-    return str(max(finished, key=lambda path: int(path.name.rpartition("-")[2]))) if finished else None
 
 
 def _write_history(out: Path, history: list[dict[str, float]]) -> None:

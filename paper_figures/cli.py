@@ -15,6 +15,7 @@ from paper_figures.plan_records import plan
 from see_in_pairs import __version__
 from see_in_pairs.console import Quiet, Seed, new_app, run_app, say
 from theory.cli import app as theory
+from theory.sweeps.cli import app as sweep
 
 app = new_app("Does showing a vision-language model a healthy reference image beside the query help, when, and why?")
 
@@ -51,6 +52,7 @@ def reproduce(
 
 
 app.add_typer(theory, name="theory")
+app.add_typer(sweep, name="sweep")
 mount(app)
 for command in (plan, compare, claims, figures, report, verify):
     app.command()(command)

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from theory.checks import Floats
 from theory.sweeps.design import Limits
 from theory.sweeps.limits import TimeLimit, limited
+from theory.sweeps.outcome import WHOLE, Failure, NothingGenerated, Outcome, Rows, failure_of
 from theory.sweeps.pieces import Piece
 from theory.sweeps.plan import Method
 from theory.sweeps.streams import Key, block_key, method_key, stream
 
-Rows = tuple[int, NDArray[np.int64], dict[str, Floats]]
-"""A method's number in the study, the replicates it completed, and its results by name."""
-
-WHOLE = -1
-"""The replicate of a failure that befell a whole block."""
-
 TAKEN = frozenset({"cell", "block", "replicate", "method"})
 """Columns of the results that no method may return."""
-
-LONGEST_MESSAGE, LONGEST_TRACEBACK = 500, 4000
 
 
 @dataclass(frozen=True)
@@ -52,6 +43,8 @@ class Work:
         What a block may use.
     max_failures : int
         A block with more failed replicates is not carried on: the cell stops there.
+    catch : tuple of exception types
+        What counts as a failure; none to let a debugger have it.
     """
 
     cell: str
@@ -62,72 +55,7 @@ class Work:
     size: int
     limits: Limits = field(default_factory=Limits)
     max_failures: int = 50
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Something that raised.
-
-    Parameters
-    ----------
-    replicate : int
-        Number within the cell; -1 for a whole block.
-    method : str
-        The method's name; '' for the generator or the block's limits.
-    replicates : int
-        How many replicates it cost.
-    error : str
-        Kind of the exception.
-    message : str
-        What it said.
-    trace : str
-        The traceback.
-    key : tuple of int
-        Spawn key of the stream: ``SeedSequence(entropy, spawn_key=key)``.
-    """
-
-    replicate: int
-    method: str
-    replicates: int
-    error: str
-    message: str
-    trace: str
-    key: Key
-
-
-@dataclass
-class Outcome:
-    """What became of a block.
-
-    Parameters
-    ----------
-    block : int
-        Its number.
-    attempted : int
-        Replicates run; fewer than asked where failures ended it.
-    failed : int
-        Replicates in which something failed.
-    seconds : float
-        How long it took.
-    rows : list
-        Per method: its number in the study, the replicates that it completed, and its results by name.
-    failures : list of Failure
-        What raised.
-    limited : bool
-        Whether it ran into a limit (another machine, or a higher limit, may fare better).
-    """
-
-    block: int
-    attempted: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-    rows: list[Rows] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    limited: bool = False
-
-
-class NothingGenerated(Exception):
-    """A generator returned None: a mistake in the piece, not a failed replicate."""
+    catch: tuple[type[Exception], ...] = (Exception,)
 
 
 def run_block(work: Work, block: int, replicates: int) -> Outcome:
@@ -156,34 +84,69 @@ def run_block(work: Work, block: int, replicates: int) -> Outcome:
     outcome = Outcome(block)
     try:
         with limited(work.limits):
-            run = _run_together if work.generate.vectorised else _run_singly
-            run(work, outcome, replicates)
+            if work.generate.vectorised:
+                _run_together(work, outcome, replicates)
+            else:
+                _run_singly(work, outcome, range(replicates))
     except TimeLimit as error:
         outcome = _out_of_time(work, block, replicates, error)
     outcome.seconds = time.perf_counter() - began
     return outcome
 
 
+def run_replicate(work: Work, block: int, index: int) -> Outcome:
+    """Run one replicate alone, with the stream it has in its block.
+
+    Parameters
+    ----------
+    work : Work
+        The cell.
+    block : int
+        Number of the block.
+    index : int
+        Number of the replicate within it.
+
+    Returns
+    -------
+    Outcome
+        Of that replicate. Vectorised pieces make the block as one, so the whole of it is run.
+
+    Raises
+    ------
+    NothingGenerated
+        When the generator returns None.
+    """
+    outcome = Outcome(block)
+    if work.generate.vectorised:
+        _run_together(work, outcome, work.size)
+        here = block * work.size + index
+        outcome.rows = [(m, found[found == here], {n: v[found == here] for n, v in columns.items()}) for m, found, columns in outcome.rows]
+        outcome.failures = [failure for failure in outcome.failures if failure.replicate in (WHOLE, here)]
+    else:
+        _run_singly(work, outcome, range(index, index + 1))
+    return outcome
+
+
 def _out_of_time(work: Work, block: int, replicates: int, error: TimeLimit) -> Outcome:
     """Fail the block as a whole: to keep the replicates that were quick would be to select them."""
-    failure = _failure(error, WHOLE, "", replicates, block_key(work.cell, block))
+    failure = failure_of(error, WHOLE, "", replicates, block_key(work.cell, block))
     return Outcome(block, replicates, replicates, failures=[failure], limited=True)
 
 
-def _run_singly(work: Work, outcome: Outcome, replicates: int) -> None:
+def _run_singly(work: Work, outcome: Outcome, indices: range) -> None:
     done: list[list[tuple[int, dict[str, float]]]] = [[] for _ in work.methods]
     given = [method.arguments(work.factors) for method in work.methods]
     factors = work.generate.arguments(work.factors)
     first = outcome.block * work.size
-    for index in range(replicates):
+    for index in indices:
         key = block_key(work.cell, outcome.block, index)
         outcome.attempted += 1
         try:
             data = _frozen(_some(work.generate.function(rng=stream(work.entropy, key), **factors), work))
         except NothingGenerated:
             raise
-        except Exception as error:  # a replicate that raises is a result
-            outcome.failures.append(_failure(error, first + index, "", 1, key))
+        except work.catch as error:  # a replicate that raises is a result
+            outcome.failures.append(failure_of(error, first + index, "", 1, key))
             outcome.failed += 1
         else:
             outcome.failed += _analyse(work, given, data, first + index, key, done, outcome.failures)
@@ -210,8 +173,8 @@ def _analyse(
         own = method_key(key, method.label)
         try:
             results.append((replicate, _numbers(_call(work, method, data, arguments, own))))
-        except Exception as error:  # a replicate that raises is a result
-            failures.append(_failure(error, replicate, method.label, 1, own if method.piece.wants_rng else key))
+        except work.catch as error:  # a replicate that raises is a result
+            failures.append(failure_of(error, replicate, method.label, 1, own if method.piece.wants_rng else key))
             failed = True
     return failed
 
@@ -231,8 +194,8 @@ def _run_together(work: Work, outcome: Outcome, replicates: int) -> None:
         data = _frozen(_some(work.generate.function(rng=rng, replicates=work.size, **factors), work))
     except NothingGenerated:
         raise
-    except Exception as error:  # a block that raises is a result
-        outcome.failures.append(_failure(error, WHOLE, "", replicates, key))
+    except work.catch as error:  # a block that raises is a result
+        outcome.failures.append(failure_of(error, WHOLE, "", replicates, key))
         outcome.failed, outcome.limited = replicates, isinstance(error, MemoryError) and work.limits.megabytes is not None
         return
     for number, method in enumerate(work.methods):
@@ -249,8 +212,8 @@ def _analyse_together(work: Work, number: int, data: Any, outcome: Outcome, key:
     try:
         results = _call(work, method, data, method.arguments(work.factors), own)
         columns = {name: _column(name, values, work.size)[: outcome.attempted] for name, values in _mapping(results).items()}
-    except Exception as error:  # a block that raises is a result
-        outcome.failures.append(_failure(error, WHOLE, method.label, outcome.attempted, own if method.piece.wants_rng else key))
+    except work.catch as error:  # a block that raises is a result
+        outcome.failures.append(failure_of(error, WHOLE, method.label, outcome.attempted, own if method.piece.wants_rng else key))
     else:
         numbers = np.arange(outcome.attempted, dtype=np.int64) + outcome.block * work.size
         outcome.rows.append((number, numbers, columns))
@@ -342,19 +305,6 @@ def _columns(number: int, results: Sequence[tuple[int, dict[str, float]]]) -> Ro
     names = dict.fromkeys(name for _, found in results for name in found)
     columns = {name: np.array([found.get(name, np.nan) for _, found in results]) for name in names}
     return number, np.array([replicate for replicate, _ in results], dtype=np.int64), columns
-
-
-def _failure(error: BaseException, replicate: int, method: str, replicates: int, key: Key) -> Failure:
-    trace = "".join(traceback.format_exception(type(error), error, _own_frames(error)))
-    return Failure(replicate, method, replicates, type(error).__name__, str(error)[:LONGEST_MESSAGE], trace[-LONGEST_TRACEBACK:], key)
-
-
-def _own_frames(error: BaseException) -> Any:
-    """Leave the engine's frames out of a traceback."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename == __file__:
-        trace = trace.tb_next
-    return trace
 
 
 def _any_memory(work: Work, outcome: Outcome) -> bool:

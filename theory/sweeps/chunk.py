@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.block import Failure, NothingGenerated, Outcome, Work, run_block
+from theory.sweeps.block import Work, run_block
 from theory.sweeps.cells import Cell, named
+from theory.sweeps.design import Limits
+from theory.sweeps.outcome import Failure, NothingGenerated, Outcome
 from theory.sweeps.plan import Plan
 
 if TYPE_CHECKING:
@@ -119,20 +121,20 @@ class Chunk:
         return [(entries[block], failure) for block, failure in self.failures]
 
 
-def limits_text(work: Work) -> str:
-    """Write a block's limits down, to tell whether they have been raised since.
+def limits_text(limits: Limits) -> str:
+    """Write limits down, to tell whether they have been changed since.
 
     Parameters
     ----------
-    work : Work
-        The cell.
+    limits : Limits
+        A study's.
 
     Returns
     -------
     str
         Such as ``'seconds=2'``.
     """
-    return named(work.limits.model_dump(exclude_none=True))
+    return named(limits.model_dump(exclude_none=True))
 
 
 def work_of(plan: Plan, cell: Cell | None = None) -> Work:
@@ -256,7 +258,7 @@ def chunk_of(work: Work, outcomes: Sequence[Outcome]) -> Chunk:
     Chunk
         Ledger, results and failures.
     """
-    limits = limits_text(work)
+    limits = limits_text(work.limits)
     entries = [Entry(work.cell, o.block, o.attempted, o.failed, round(o.seconds, 6), limits if o.limited else "") for o in outcomes]
     failures = [(outcome.block, failure) for outcome in outcomes for failure in outcome.failures]
     return Chunk(entries, _table(work, outcomes), failures)

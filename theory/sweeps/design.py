@@ -147,7 +147,7 @@ class Study(StrictConfig):
         """Let pieces be given as functions."""
         if not isinstance(content, dict):
             return content
-        named = dict(content)
+        named = {"null" if key is None else key: value for key, value in content.items()}  # an unquoted null is None in YAML
         for key, kind in (("generate", "generator"), ("estimand", "estimand")):
             if callable(named.get(key)):
                 named[key] = name_of(kind, named[key])
@@ -258,7 +258,7 @@ class Study(StrictConfig):
         dict
             Plain content; pieces by the places they come from, files by their absolute path.
         """
-        content = self.model_dump(mode="json", exclude={"pieces"}, exclude_defaults=True)
+        content = self.model_dump(exclude={"pieces"}, exclude_defaults=True)  # not as JSON, which has no infinity
         return {"name": self.name, "pieces": self._sources(), **content}
 
     def _sources(self) -> list[str]:

@@ -15,7 +15,7 @@ from theory.sweeps.cells import Cell, named, plain
 from theory.sweeps.design import Study
 from theory.sweeps.plan import Plan
 
-STUDY, CELLS, LOCK = "study.yaml", "cells.parquet", ".lock"
+STUDY, CELLS, LOOKS, LOCK = "study.yaml", "cells.parquet", "looks.json", ".lock"
 
 
 def open_folder(plan: Plan, out: Path) -> RunFolder:
@@ -72,7 +72,7 @@ def identity(plan: Plan) -> dict[str, Any]:
         "estimand": study.estimand,
         "block": study.block,
         "null": study.null,
-        "measure": study.stop.measure if study.stop else None,
+        "stop.measure": study.stop.measure if study.stop else None,
         "code": {**pieces, **({plan.estimand.name: plan.estimand.source} if plan.estimand else {})},
     }
 
@@ -81,10 +81,10 @@ def _refuse_a_changed_design(before: Study, now: Study, out: Path) -> None:
     if (before.generate, before.name) != (now.generate, now.name):
         return  # the manifest's comparison names it
     here = {cell.hash for cell in now.all_cells}
-    lost = [named(cell.factors) for cell in before.all_cells if cell.hash not in here]
+    lost = [f"({named(cell.factors)})" for cell in before.all_cells if cell.hash not in here]
     if lost:
         raise InputError(
-            f"--out {out}: holds cells that this design has not ({first_few(lost, 2)}); a folder's design may grow, not change: "
+            f"--out {out}: holds cells that this design has not: {first_few(lost, 2)}; a folder's design may grow, not change: "
             "put them back or choose another folder"
         )
     _refuse_fewer(before, now, out)
@@ -109,6 +109,28 @@ def _write_cells(path: Path, cells: Sequence[Cell], truths: Sequence[float]) -> 
 
     factors = [json.dumps(plain(cell.factors)) for cell in cells]
     write_parquet(path, pd.DataFrame({"cell": [cell.hash for cell in cells], "factors": factors, "truth": truths}))
+
+
+def is_locked(out: Path) -> bool:
+    """Tell whether a process is running a sweep in a folder.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+
+    Returns
+    -------
+    bool
+        Whether its lock is held.
+    """
+    if not (out / LOCK).is_file():
+        return False
+    try:
+        with locked(out):
+            return False
+    except InputError:
+        return True
 
 
 @contextlib.contextmanager

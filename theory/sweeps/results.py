@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_json
+from theory.sweeps.cells import Cell
 from theory.sweeps.chunk import KEYS
 from theory.sweeps.design import Study
-from theory.sweeps.folder import CELLS, STUDY
+from theory.sweeps.folder import CELLS, LOOKS, STUDY, is_locked
 from theory.sweeps.schedule import Kept, kept
 from theory.sweeps.store import Ledger, read_all
 from theory.sweeps.tables import MOST_ROWS, Place, conform, read_blocks, read_failures, to_frame
@@ -34,12 +36,18 @@ class Results:
         Finished blocks.
     columns : tuple of str
         Names of the results that methods gave.
+    targets : mapping of str to int
+        Replicates wanted, of the cells for which they differ from the study's.
+    only : str, optional
+        The one cell to read; all by default.
     """
 
     folder: Path
     study: Study
     ledger: Ledger
     columns: tuple[str, ...]
+    targets: Mapping[str, int] = field(default_factory=dict)
+    only: str | None = None
 
     @classmethod
     def open(cls, folder: Path | str) -> Results:
@@ -64,18 +72,46 @@ class Results:
         if not (folder / STUDY).is_file():
             raise InputError(f"{folder}: holds no sweep (no {STUDY}); name the folder that was given to --out")
         ledger, columns, _ = read_all(folder / "blocks")
-        return cls(folder, Study.load(folder / STUDY), ledger, tuple(columns))
+        looks = read_json(folder / LOOKS)["cells"] if (folder / LOOKS).is_file() else {}
+        targets = {cell: looked["replicates"] for cell, looked in looks.items()}
+        return cls(folder, Study.load(folder / STUDY), ledger, tuple(columns), targets)
+
+    def prefix(self, cell: str, replicates: int) -> Results:
+        """Take the first replicates of one cell.
+
+        Parameters
+        ----------
+        cell : str
+            Its hash.
+        replicates : int
+            How many.
+
+        Returns
+        -------
+        Results
+            As if the study were this.
+        """
+        return replace(self, targets={cell: replicates}, only=cell)
+
+    @cached_property
+    def _cells(self) -> list[Cell]:
+        return [cell for cell in self.study.all_cells if self.only in (None, cell.hash)]
+
+    @property
+    def running(self) -> bool:
+        """Whether a process is working in the folder now."""
+        return is_locked(self.folder)
 
     @cached_property
     def kept(self) -> dict[str, Kept]:
         """What counts of each cell."""
         wanted = self.wanted
-        return {cell.hash: kept(self.study, self.ledger.get(cell.hash, {}), wanted[cell.hash]) for cell in self.study.all_cells}
+        return {cell.hash: kept(self.study, self.ledger.get(cell.hash, {}), wanted[cell.hash]) for cell in self._cells}
 
     @cached_property
     def wanted(self) -> dict[str, int]:
         """Replicates each cell is to have."""
-        return {cell.hash: self.study.replicates for cell in self.study.all_cells}
+        return {cell.hash: self.targets.get(cell.hash, self.study.replicates) for cell in self._cells}
 
     @cached_property
     def _truths(self) -> dict[str, float]:
@@ -90,7 +126,7 @@ class Results:
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
-        for cell in self.study.all_cells:
+        for cell in self._cells:
             found = self.kept[cell.hash]
             counts = {"wanted": self.wanted[cell.hash], "attempted": found.attempted, "done": found.attempted - found.failed}
             row = {"cell": cell.hash, **cell.factors, "truth": self._truths[cell.hash]}
@@ -117,7 +153,7 @@ class Results:
         InputError
             When a file has gone since the folder was opened (a running sweep merges small files).
         """
-        for known in self.study.all_cells:
+        for known in self._cells:
             if cell in (None, known.hash):
                 places = self.ledger.get(known.hash, {})
                 for window in self._windows([places[block] for block in range(self.kept[known.hash].blocks)]):

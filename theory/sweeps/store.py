@@ -56,6 +56,10 @@ def _enter(ledger: Ledger, places: Iterable[Place]) -> None:
         ledger.setdefault(place.entry.cell, {})[place.entry.block] = place
 
 
+def _tried(places: dict[int, Place], limits: str) -> dict[int, Place]:
+    return {block: place for block, place in places.items() if place.entry.limited in ("", limits)}
+
+
 class Store:
     """Writes finished blocks.
 
@@ -63,6 +67,8 @@ class Store:
     ----------
     folder : Path
         The run folder; results go to ``blocks``, failures to ``failures``.
+    limits : str
+        The limits of blocks: one that ran into others counts as not done, and is tried again.
 
     Raises
     ------
@@ -70,7 +76,7 @@ class Store:
         When the disk is full, from the next call on; what was written before stays.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: str = "") -> None:
         self.blocks, self.failures = folder / "blocks", folder / "failures"
         for part in (self.blocks, self.failures):
             part.mkdir(parents=True, exist_ok=True)
@@ -80,6 +86,7 @@ class Store:
         failed = [path.name for path in self.failures.glob("[0-9]*.parquet")]
         self._next = 1 + max((int(name.split(".")[0]) for name in [*self._levels, *failed]), default=0)
         self._delete_superseded()
+        self.ledger = {cell: _tried(places, limits) for cell, places in self.ledger.items()}
         self._waiting: list[Chunk] = []
         self._rows = 0  # of what waits and what is being written
         self._error: BaseException | None = None

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import atomic_path
-from theory.sweeps.block import Failure
 from theory.sweeps.chunk import KEYS, Entry
+from theory.sweeps.outcome import Failure
 
 if TYPE_CHECKING:
     import pandas as pd

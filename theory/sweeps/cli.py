@@ -1,0 +1,185 @@
+"""The commands ``see-in-pairs sweep``: run a study, see how far it is, replay what failed.
+
+Nothing heavy is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from see_in_pairs.console import Json, Quiet, emit_json, new_app, say
+from see_in_pairs.errors import CheckFailed, InputError
+
+if TYPE_CHECKING:
+    from theory.sweeps.results import Results
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's folder (what was given to --out).", show_default=False)]
+
+
+class RunByDefault(TyperGroup):
+    """A group whose first word may be a file: ``sweep CONFIG.yaml`` means ``sweep run CONFIG.yaml``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put ``run`` before a first word that is no command.
+
+        Parameters
+        ----------
+        ctx : click.Context
+            Of the group.
+        args : list of str
+            The words.
+
+        Returns
+        -------
+        list of str
+            What remains for the command.
+        """
+        first = args[0] if args else "--help"
+        looks_like_run = first.endswith((".yaml", ".yml")) or Path(first).is_file() or (first.startswith("-") and first != "--help")
+        return super().parse_args(ctx, ["run", *args] if looks_like_run and first not in self.commands else args)
+
+
+app = new_app("Simulation studies: 'sweep CONFIG.yaml --out DIR' runs one, or carries it on.")
+app.info.cls = RunByDefault
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The study's design.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results; run again to resume or extend.", show_default=False)],
+    workers: Annotated[int, typer.Option("--workers", help="Processes; -1 is one per usable core. The numbers do not depend on it.")] = 1,
+    backend: Annotated[str, typer.Option("--backend", help="loky (this machine), dask or ray (a cluster).")] = "loky",
+    replicates: Annotated[
+        int | None, typer.Option("--replicates", help="Replicates per cell; by default the design's.", show_default=False)
+    ] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="Change a key of the design: key=value, or outer.inner=value.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the design's 'entropy'.", show_default=False)] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Run a simulation study, or what is missing of it ('sweep CONFIG.yaml' is the same)."""
+    from theory.sweeps.design import Study
+    from theory.sweeps.runner import run as run_study
+
+    study = Study.load(config, [*(changes or []), *([] if seed is None else [f"entropy={seed}"])])
+    cells, most = len(study.all_cells), replicates or study.most_replicates
+    say(f"{study.name}: {cells} cells, {'at most ' if study.stop else ''}{most:,} replicates each, into {out}", quiet)
+    results = run_study(study, out, workers=workers, backend=backend, quiet=quiet, replicates=replicates)
+    print(format_status(results))
+    stopped = sum(kept.stopped for kept in results.kept.values())
+    if stopped:
+        raise CheckFailed(
+            f"{stopped} of {cells} cells stopped by too many failures (max_failures {study.max_failures}); see 'sweep replay {out}'"
+        )
+
+
+@app.command()
+def status(folder: Folder, json: Json = None) -> None:
+    """Say how far a sweep is, cell by cell; it may be running."""
+    from theory.sweeps.results import Results
+
+    results = Results.open(folder)
+    if json is None:
+        print(format_status(results))
+        return
+    emit_json({"study": results.study.name, "running": results.running, "cells": results.cells.to_dict("records")}, json)
+
+
+def format_status(results: Results) -> str:
+    """Lay the state of a sweep out for a person.
+
+    Parameters
+    ----------
+    results : Results
+        A sweep.
+
+    Returns
+    -------
+    str
+        A line per cell, and one in all.
+    """
+    table = results.cells
+    factors = [name for name in table if name not in ("cell", "truth", "wanted", "attempted", "done", "failed", "stopped")]
+    lines = [f"{'cell':<16} {'done':>10} {'failed':>7} {'wanted':>10}  {'':<8} factors"]
+    for row in table.to_dict("records"):
+        state = "stopped" if row["stopped"] else "" if row["attempted"] >= row["wanted"] else "under way"
+        named = ", ".join(f"{name}={row[name]}" for name in factors)
+        lines.append(f"{row['cell']:<16} {row['done']:>10,} {row['failed']:>7,} {row['wanted']:>10,}  {state:<9} {named}")
+    total = table[["done", "failed", "wanted"]].sum()
+    running = "running" if results.running else "not running"
+    lines.append(f"{'all':<16} {total['done']:>10,} {total['failed']:>7,} {total['wanted']:>10,}  {running}")
+    return "\n".join(lines)
+
+
+@app.command()
+def replay(
+    folder: Folder,
+    failure: Annotated[int | None, typer.Option("--failure", help="Number in the list of failures.", show_default=False)] = None,
+    cell: Annotated[str | None, typer.Option("--cell", help="The cell's hash, or its first digits.", show_default=False)] = None,
+    replicate: Annotated[int | None, typer.Option("--replicate", help="Number of the replicate in the cell.", show_default=False)] = None,
+    quiet: Quiet = False,
+) -> None:
+    """List the failures of a sweep, or run one replicate again alone; exit code 1 when it fails again."""
+    from theory.sweeps.results import Results
+
+    results = Results.open(folder)
+    if failure is None and cell is None and replicate is None:
+        print(format_failures(results))
+        return
+    _replay_one(results, *_which(results, failure, cell, replicate), quiet)
+
+
+def _which(results: Results, failure: int | None, cell: str | None, replicate: int | None) -> tuple[str, int]:
+    from theory.sweeps.replay import failed
+
+    if failure is not None and cell is None and replicate is None:
+        return failed(results, failure)
+    if failure is not None or cell is None or replicate is None:
+        raise InputError("name the replicate by --failure N, or by --cell HASH --replicate N")
+    return cell, replicate
+
+
+def _replay_one(results: Results, cell: str, replicate: int, quiet: bool) -> None:
+    from theory.sweeps.replay import code_changed, find_cell, replay, rows_of, stream_of
+
+    changed = code_changed(results, results.study.plan())
+    if changed:
+        say(f"note: the code of {', '.join(changed)} has changed since the sweep ran")
+    outcome = replay(results, cell, replicate)
+    found = find_cell(results, cell)
+    say(f"replicate {replicate} of {found}; its stream: {stream_of(results, found.hash, replicate)}", quiet)
+    for failure in outcome.failures:
+        say(failure.trace.rstrip())
+    rows = rows_of(outcome, results)
+    if len(rows):
+        print(rows.to_string(index=False))
+    if outcome.failures:
+        first = outcome.failures[0]
+        raise CheckFailed(f"{first.method or 'the generator'} fails again: {first.error}: {first.message}")
+
+
+def format_failures(results: Results) -> str:
+    """Lay the failures of a sweep out for a person.
+
+    Parameters
+    ----------
+    results : Results
+        A sweep.
+
+    Returns
+    -------
+    str
+        A line each, numbered as ``--failure`` takes them.
+    """
+    table = results.failures()
+    if table.empty:
+        return "no failures"
+    lines = [f"{'number':>6}  {'cell':<16} {'replicate':>9}  {'piece':<20} error"]
+    for number, row in enumerate(table.to_dict("records")):
+        where = f"block {row['block']}" if row["replicate"] < 0 else row["replicate"]
+        piece = row["method"] or results.study.generate
+        lines.append(f"{number:>6}  {row['cell']:<16} {where:>9}  {piece:<20} {row['error']}: {row['message']}".splitlines()[0])
+    return "\n".join(lines)

@@ -25,7 +25,9 @@ def mount(app: typer.Typer) -> None:
         The command line.
     """
     from empirical.cohort_cli import app as cohort
+    from empirical.references_cli import references
 
+    cohort.command("references")(references)
     app.add_typer(cohort, name="cohort")
     app.command("finetune")(finetune)
     app.command("evaluate")(evaluate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +59,8 @@ def assign_references(
         return None
     assignment = kind.find(Task(cohort, split, arm, seed, model))
     if arm.other_cohort is None:  # items of another cohort are of other patients, and are never evaluated
-        stop_on_errors(audit_references(cohort, split, _of_others(cohort, assignment)), kind.permits)
+        order = {} if arm.references is None or arm.references.strategy != "prior" else {"order": arm.references.order}
+        stop_on_errors(audit_references(cohort, split, assignment, **order), kind.permits)
     return assignment
 
 
@@ -68,17 +68,6 @@ def _with_more(arm: ArmConfig, draws: int) -> ArmConfig:
     if arm.references is None:
         raise InputError(f"references_per_query: arm '{arm.arm}' has no references to choose several of; leave it at 1")
     return arm.model_copy(update={"references": arm.references.model_copy(update={"m": arm.references.m * draws})})
-
-
-def _of_others(cohort: Cohort, assignment: Assignment) -> Assignment:
-    """Leave out what strategy ``prior`` alone may do: show healthy images of the query's own patient."""
-    if assignment.strategy != "prior":
-        return assignment
-    items, rows = cohort.table.set_index("item_id"), assignment.table
-    patients = (items.loc[rows[column], "patient_id"].to_numpy() for column in ("item_id", "reference_id"))
-    healthy = (items.loc[rows["reference_id"], "label"] == cohort.info.healthy).to_numpy()
-    mine, theirs = patients
-    return replace(assignment, table=rows[~((mine == theirs) & healthy)])
 
 
 def build_examples(

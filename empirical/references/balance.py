@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def balance_table(
-    cohort: Cohort, split: str, assignment: Assignment, columns: Sequence[str] = ("age", "sex", "view", "site")
-) -> pd.DataFrame:
+COVARIATES = ("age", "sex", "view", "site")
+
+
+def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: Sequence[str] = COVARIATES) -> pd.DataFrame:
     r"""Compare queries with the whole pool and with the references chosen.
 
     Parameters
@@ -77,6 +78,8 @@ def unmatched_text(cohort: Cohort, split: str, assignment: Assignment) -> str:
         like with like, and the reader must know.
     """
     queries = cohort.queries(split)
+    if assignment.unmatched.empty:
+        return f"all {len(queries)} {split} queries matched as asked"
     affected = queries["item_id"].isin(set(assignment.unmatched["item_id"]))
     reasons = "; ".join(f"{count} times: {reason}" for reason, count in assignment.unmatched["reason"].value_counts().items())
     classes = ", ".join(f"{int(affected[rows].sum())} of {len(rows)} {label}" for label, rows in queries.groupby("label").groups.items())

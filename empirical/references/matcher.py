@@ -22,6 +22,8 @@ class Matcher:
     ----------
     names : ndarray of str
         Item ids of the pool.
+    patients : ndarray of str
+        Their patients.
     numbers : dict of str to ndarray
         The pool's values of the caliper columns.
     exact : tuple of str
@@ -37,6 +39,7 @@ class Matcher:
     """
 
     names: np.ndarray
+    patients: np.ndarray
     numbers: dict[str, np.ndarray]
     exact: tuple[str, ...]
     calipers: tuple[tuple[str, float], ...]
@@ -73,7 +76,8 @@ class Matcher:
         groups = pool.iloc[order].groupby(list(kept)).indices if kept else {(): np.arange(len(order))}
         cells = {key if isinstance(key, tuple) else (key,): order[positions] for key, positions in groups.items()}
         sorted_by = {key: numbers[calipers[0][0]][cell] for key, cell in cells.items()} if calipers else {}
-        return cls(pool["item_id"].to_numpy(), numbers, kept, calipers, cells, sorted_by, Kinship(pool, ("patient_id",)))
+        names, patients = pool["item_id"].to_numpy(), pool["patient_id"].to_numpy()
+        return cls(names, patients, numbers, kept, calipers, cells, sorted_by, Kinship(pool, ("patient_id",)))
 
     def key(self, query: Query) -> tuple[str, ...]:
         """Name the cell of a query.
@@ -164,9 +168,10 @@ class Matcher:
         """
         if missing := self.missing(query):
             return f"{missing[0]} missing"
-        matching = np.setdiff1d(self.eligible(query), self.own(query)).size
+        eligible = self.eligible(query)
+        matching = len(eligible) - int(np.isin(eligible, self.own(query)).sum())
         if matching >= config.m:
-            return f"the {matching} that match serve others ({config.reuse} each)"
+            return f"those who match serve others ({config.reuse} each)"
         return f"{matching} of {config.m} references match"
 
     def describe(self, query: Query, place: int) -> str:

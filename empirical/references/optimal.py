@@ -6,8 +6,10 @@ studies*, JASA 1989;84:1024-1032.)
 
 People of equal values are exchangeable, so that the assignment is first made between *groups* of equal values, a transportation problem
 whose size does not grow with the number of people (its linear program has an integral optimal vertex), and then dealt out at random
-within groups, a small flow problem. Queries whose own patient is among the references are kept in groups by themselves, so that no one
-is given an own image.
+within groups, a small flow problem. Patients who are among queries and references both stand in groups of their own, so that no one is
+given an own image. (Where there are so many of them that the program would grow too large, the references among them are grouped all the
+same, and a few of the matches can be lost that a search over all pairs would find.) With several references for each query, matches
+are counted by reference: who gets fewer than m is not matched.
 """
 
 from __future__ import annotations
@@ -97,45 +99,57 @@ def assign_optimally(matcher: Matcher, queries: list[Query], stock: Stock, m: in
 
 
 def _group(matcher: Matcher, queries: list[Query], cell: Positions, singly: bool) -> Groups:
+    """Put people of equal values together; patients who are on both sides stand alone, as far as the size of the problem allows."""
     columns = [column for column, _ in matcher.calipers]
     widths = np.array([width for _, width in matcher.calipers])
-    theirs = np.column_stack([matcher.numbers[column][cell] for column in columns]) if columns else np.zeros((len(cell), 1))
-    values, labels = np.unique(theirs, axis=0, return_inverse=True)
-    order = np.argsort(labels.ravel(), kind="stable")
-    references = np.split(cell[order], np.cumsum(np.bincount(labels.ravel()))[:-1])
+    number = {query["patient_id"]: k for k, query in enumerate(queries)}
+    theirs = np.column_stack([*(matcher.numbers[column][cell] for column in columns), np.zeros(len(cell))])
+    whose = np.array([number.get(patient, -1) for patient in matcher.patients[cell]])
+    on_both_sides = {patient for patient in matcher.patients[cell] if patient in number}
     members: dict[tuple[object, ...], list[int]] = {}
-    in_cell = set(cell.tolist())
-    own_of: list[Positions] = []
     for position, query in enumerate(queries):
-        own = np.array([place for place in matcher.own(query).tolist() if place in in_cell], dtype=np.int64)
-        own_of.append(own)
-        apart = query["item_id"] if singly else (query["patient_id"] if len(own) else "")
+        apart = query["item_id"] if singly else (query["patient_id"] if query["patient_id"] in on_both_sides else "")
         members.setdefault((*(query[column] for column in columns), apart), []).append(position)
-    points = np.array([key[:-1] for key in members], dtype=float).reshape(len(members), -1) if columns else np.zeros((len(members), 1))
-    pairs, distance = _close_pairs(points, values, widths)
+    points = np.array([[*key[:-1], 0.0] for key in members], dtype=float)
+    for apart_too in (whose, np.full(len(cell), -1)):
+        values, labels = np.unique(np.column_stack([theirs, apart_too]), axis=0, return_inverse=True)
+        sizes = _pairs_at_most(points, values, widths)
+        if sizes <= MOST_PAIRS:
+            break
+    else:
+        raise InputError(
+            f"demographic references: {sizes:,} pairs of different values lie within the caliper, too many for an optimal assignment; "
+            "round the column, narrow the caliper, add an exact column, or leave out 'reuse'"
+        )
+    references = np.split(cell[np.argsort(labels.ravel(), kind="stable")], np.cumsum(np.bincount(labels.ravel()))[:-1])
     grouped = list(members.values())
-    return Groups(grouped, references, pairs, distance, [own_of[group[0]] for group in grouped])
+    pairs, distance = _close_pairs(points, values[:, :-1], widths)
+    patients = np.array([number[queries[group[0]]["patient_id"]] for group in grouped])
+    others = patients[pairs[:, 0]] != values[pairs[:, 1], -1]
+    own = [np.intersect1d(matcher.own(queries[group[0]]), cell) for group in grouped]
+    return Groups(grouped, references, pairs[others], distance[others], own)
+
+
+def _windows(points: np.ndarray, values: np.ndarray, widths: np.ndarray) -> tuple[Positions, Positions]:
+    """For each query group, between which reference groups (ascending in their first column) the first caliper lies."""
+    width = widths[0] if len(widths) else 0.0  # without a caliper the first column is constant
+    low = np.searchsorted(values[:, 0], points[:, 0] - width)
+    high = np.searchsorted(values[:, 0], np.nextafter(points[:, 0] + width, np.inf))
+    return low, high - low
+
+
+def _pairs_at_most(points: np.ndarray, values: np.ndarray, widths: np.ndarray) -> int:
+    return int(_windows(points, values, widths)[1].sum())
 
 
 def _close_pairs(points: np.ndarray, values: np.ndarray, widths: np.ndarray) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Find the pairs of groups within all calipers; `values` ascend in their first column."""
-    if not len(widths):
-        every = np.indices((len(points), len(values))).reshape(2, -1).T
-        return every, np.zeros(len(every))
-    low = np.searchsorted(values[:, 0], points[:, 0] - widths[0])
-    high = np.searchsorted(values[:, 0], np.nextafter(points[:, 0] + widths[0], np.inf))
-    number = np.maximum(high - low, 0)
-    if number.sum() > MOST_PAIRS:
-        raise InputError(
-            f"demographic references: {number.sum():,} pairs of different values lie within the caliper, too many for an optimal "
-            "assignment; round the column, narrow the caliper, add an exact column, or leave out 'reuse'"
-        )
+    """Find the pairs of groups within all calipers, and how far apart they are, in calipers."""
+    low, number = _windows(points, values, widths)
     left = np.repeat(np.arange(len(points)), number)
     right = np.arange(number.sum()) - np.repeat(np.cumsum(number) - number, number) + np.repeat(low, number)
-    gaps = np.abs(points[left] - values[right])
+    gaps = np.abs(points[left] - values[right])[:, : len(widths)]
     near = (gaps <= widths).all(axis=1)
-    scaled = gaps[near] / np.where(widths > 0, widths, 1.0)
-    return np.column_stack([left, right])[near], scaled.sum(axis=1)
+    return np.column_stack([left, right])[near], (gaps[near] / np.where(widths > 0, widths, 1.0)).sum(axis=1)
 
 
 def _transport(groups: Groups, left: np.ndarray, m: int) -> NDArray[np.int64]:

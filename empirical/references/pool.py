@@ -126,8 +126,9 @@ def earlier_images(cohort: Cohort, split: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Healthy items of `split`, and those of split ``'reference'`` that serve it. Which of them came before a query is for the
-        strategy to find out. That an *earlier* image was read as healthy is known when the query is read; the query's own label is not.
+        Healthy items of `split`, those of split ``'reference'`` that serve it, and those kept as priors. Which of them are of a query's
+        patient and came before it is for the strategy to find out. That an *earlier* image was read as healthy is known when the
+        query is read; the query's own label is not.
     """
     table = cohort.table
     serving = (table["split"] == "reference") & table["serves"].isin([split, "", "prior"])

@@ -5,31 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
+from empirical import cohort_options as options
 from see_in_pairs.configs import load_config
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, new_app, say
 from see_in_pairs.errors import InputError
 from see_in_pairs.runs import RunFolder
 
-if TYPE_CHECKING:
-    from empirical.cohorts import Cohort
-    from empirical.cohorts.splits import Fractions
-
 app = new_app("Make, import, audit or look at a cohort.")
 
 CohortFolder = Annotated[Path, typer.Argument(metavar="COHORT", help="A folder with cohort.parquet.")]
-Out = Annotated[Path, typer.Option("--out", help="Folder of the new cohort.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the config, e.g. --set rho=0.5.")]
 DEFAULT_PHANTOM = Path(__file__).parent / "cohorts" / "phantom" / "default.yaml"
-Kind = Literal["nih", "ham10000", "folder"]
 
 
 @app.command()
 def phantom(
-    out: Out,
+    out: options.Out,
     config: Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; without it the defaults.")] = None,
     changes: Changes = None,
     seed: Seed = 0,
@@ -50,53 +45,60 @@ def phantom(
 
 @app.command("import")
 def import_cohort(
-    kind: Annotated[Kind, typer.Option("--kind", help="Layout of the image set.")],
-    root: Annotated[Path, typer.Option("--root", help="Folder of the image set.")],
-    out: Out,
-    positive: Annotated[list[str] | None, typer.Option("--positive", help="What to detect (folder: may be repeated).")] = None,
-    healthy: Annotated[str | None, typer.Option("--healthy", help="Folder sets: the label of the healthy images.")] = None,
-    patient_pattern: Annotated[
-        str | None, typer.Option("--patient-pattern", metavar="REGEX", help="Folder sets: the patient in a name.")
-    ] = None,
-    only_present: Annotated[bool, typer.Option("--only-present", help="Count and skip rows of the table that have no image.")] = False,
-    modality: Annotated[str, typer.Option("--modality", help="Folder sets: what the images are, for the prompt.")] = "medical image",
-    finding: Annotated[str, typer.Option("--finding", help="Folder sets: what to look for, for the prompt.")] = "",
-    fractions: Annotated[str, typer.Option("--fractions", help="Shares of patients for train,val,test.")] = "0.6,0.1,0.3",
+    kind: options.KindOption,
+    root: options.Root,
+    out: options.Out,
+    positive: options.Positive = None,
+    healthy: options.Healthy = None,
+    patient_pattern: options.PatientPattern = None,
+    table: options.Table = None,
+    columns: options.Columns = None,
+    delimiter: options.Delimiter = None,
+    label_names: options.LabelNames = None,
+    uncertain: options.Uncertain = None,
+    lateral: options.Lateral = False,
+    priors: options.Priors = False,
+    name: options.Name = None,
+    modality: options.Modality = None,
+    finding: options.Finding = None,
+    only_present: options.OnlyPresent = False,
+    skip_broken: options.SkipBroken = False,
+    where: options.Where = None,
+    fractions: options.FractionsOption = "0.6,0.1,0.3",
+    stratify: options.Stratify = None,
+    resplit: options.Resplit = False,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Import an image set; images stay where they are."""
+    """Import an image set; images stay where they are (those of a .npz file are unpacked)."""
+    from empirical.cohorts.readers import import_kind
     from empirical.cohorts.splits import parse_fractions
 
-    shares = parse_fractions(fractions)
-    settings: dict[str, Any] = {
-        "kind": kind,
-        "root": str(root.resolve()),
-        "positive": positive,
-        "healthy": healthy,
-        "patient_pattern": patient_pattern,
-    }
-    settings |= {"only_present": only_present, "modality": modality, "finding": finding, "fractions": list(shares)}
-    _refuse_misplaced(kind, settings)
-    if not root.is_dir():
+    given = {
+        "positive": positive, "healthy": healthy, "patient_pattern": patient_pattern, "table": table and str(table),
+        "columns": _pairs("--column", columns), "delimiter": delimiter, "label_names": _pairs("--label-name", label_names),
+        "uncertain": uncertain, "lateral": lateral, "priors": priors, "name": name, "modality": modality, "finding": finding,
+        "only_present": only_present, "skip_broken": skip_broken, "where": where, "stratify": stratify, "resplit": resplit,
+    }  # fmt: skip
+    settings: dict[str, Any] = {key: value for key, value in given.items() if value} | {"fractions": parse_fractions(fractions)}
+    if not root.exists():
         raise InputError(f"--root {root}: no such folder")
     say(f"reading {root}; its images are opened once and stay where they are", quiet)
-    with _new_run(out, "cohort import", settings, seed=seed) as run:
-        if kind == "folder":
-            cohort = _import_folder(root, out, healthy, positive, patient_pattern, modality, finding, shares, seed, quiet)
-        else:
-            cohort = _import_table(kind, root, out, positive, only_present, shares, seed, quiet)
-        for name, number in cohort.info.counts.items():
-            run.count(name, number)
-    say(
-        f"{out}: {len(cohort.table)} items of {cohort.table['patient_id'].nunique()} patients; next: see-in-pairs cohort audit {out}", quiet
-    )
+    with _new_run(out, "cohort import", {"kind": kind, "root": str(root.resolve()), **settings}, seed=seed) as run:
+        cohort = import_kind(kind, root, out, settings | {"seed": seed, "quiet": quiet})
+        for what, number in cohort.info.counts.items():
+            run.count(what, number)
+    patients = cohort.table["patient_id"].nunique()
+    say(f"{out}: {len(cohort.table)} items of {patients} patients; next: see-in-pairs cohort audit {out}", quiet)
 
 
 @app.command()
 def audit(
     cohort: CohortFolder,
-    allow: Annotated[list[str] | None, typer.Option("--allow", metavar="NAME", help="Let findings of this name pass.")] = None,
+    allow: options.Allow = None,
+    out: options.ReportFolder = None,
+    model: options.VisionModel = None,
+    embeddings: options.Embeddings = None,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = None,
@@ -104,13 +106,23 @@ def audit(
     """Check a cohort for leakage and confounds; exit code 1 when something stops."""
     from empirical.audit import audit as find
     from empirical.audit import stop_on_errors, summary
+    from empirical.audit.embeddings import embed, read_embeddings
+    from empirical.audit.report import write_report
     from empirical.cohorts import Cohort
 
-    findings = find(Cohort.load(cohort), seed)
+    loaded = Cohort.load(cohort)
+    if model is not None and embeddings is not None:
+        raise InputError("--model and --embeddings: give one of them")
+    vectors = read_embeddings(embeddings, loaded) if embeddings is not None else embed(loaded, model, quiet) if model is not None else None
+    findings = find(loaded, seed, vectors)
+    if out is not None:
+        settings = {"cohort": loaded.hash, "allow": allow or [], "model": model, "embeddings": embeddings and str(embeddings)}
+        with RunFolder(out, "cohort audit", settings, seed=seed, inputs=[cohort / "cohort.parquet"]) as run:
+            write_report(loaded, findings, run, allow or (), seed)
     if json is not None:
         emit_json(findings, json)
     else:
-        print(summary(findings))
+        print(summary(findings, allow or ()))
     stop_on_errors(findings, allow or ())
 
 
@@ -121,7 +133,7 @@ def show(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Make a contact sheet and a page of counts."""
+    """Make a contact sheet and a page of counts, as HTML and PNG."""
     from empirical.cohorts import Cohort
     from empirical.cohorts.show import summary_tables, write_overview
 
@@ -133,49 +145,13 @@ def show(
     say(f"pictures: {folder / 'index.html'}", quiet)
 
 
-def _import_folder(
-    root: Path,
-    out: Path,
-    healthy: str | None,
-    positive: list[str] | None,
-    pattern: str | None,
-    modality: str,
-    finding: str,
-    shares: Fractions,
-    seed: int,
-    quiet: bool,
-) -> Cohort:
-    from empirical.cohorts.folder import import_folder
-
-    if healthy is None:
-        raise InputError("--kind folder: name the healthy label with --healthy LABEL")
-    words = {"modality": modality, "finding": finding}
-    return import_folder(
-        root, out, healthy=healthy, positive=positive or (), patient_pattern=pattern, fractions=shares, seed=seed, quiet=quiet, **words
-    )
-
-
-def _import_table(
-    kind: str, root: Path, out: Path, positive: list[str] | None, only_present: bool, shares: Fractions, seed: int, quiet: bool
-) -> Cohort:
-    from empirical.cohorts.ham10000 import import_ham10000
-    from empirical.cohorts.nih import import_nih
-
-    if positive is not None and len(positive) > 1:
-        raise InputError(f"--kind {kind}: takes one --positive")
-    reader, usual = (import_nih, "Pneumonia") if kind == "nih" else (import_ham10000, "mel")
-    finding = positive[0] if positive else usual
-    return reader(root, out, positive=finding, only_present=only_present, fractions=shares, seed=seed, quiet=quiet)
-
-
-def _refuse_misplaced(kind: str, settings: dict[str, object]) -> None:
-    """Refuse options that the kind would ignore."""
-    if kind == "folder" and settings["only_present"]:
-        raise InputError("--only-present: is for sets with a table; an image folder has none")
-    unused = {"healthy": None, "patient_pattern": None, "modality": "medical image", "finding": ""}
-    for name, default in unused.items():
-        if kind != "folder" and settings[name] != default:
-            raise InputError(f"--{name.replace('_', '-')}: is for --kind folder; --kind {kind} knows it")
+def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
+    """Read what is written as KEY=VALUE."""
+    parts = [text.partition("=") for text in texts or ()]
+    wrong = [f"{key}{equals}{value}" for key, equals, value in parts if not (key and value)]
+    if wrong:
+        raise InputError(f"{option} {wrong[0]}: write NAME=VALUE")
+    return {key.strip(): value.strip() for key, _, value in parts}
 
 
 @contextmanager

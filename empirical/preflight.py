@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from empirical.audit import audit, stop_on_errors
+from empirical.audit.report import record
 from empirical.cohorts import Cohort
 from empirical.references import Assignment
 from empirical.references.balance import balance_table, unmatched_text
@@ -35,12 +36,11 @@ def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, q
         When the audit finds leakage.
     """
     findings = audit(cohort, seed=seed)
-    run.manifest["audit"] = [{"name": f.name, "severity": f.severity, "message": f.message, "rows": len(f.rows)} for f in findings]
-    run.manifest["allowed"] = list(allow)
-    run.save()
+    record(run, findings, allow)
     for finding in findings:
-        if finding.severity == "warn":
-            say(f"audit: {finding.name}: {finding.message}", quiet)
+        if finding.severity == "warn" or finding.name in allow:
+            allowed = " (allowed)" if finding.name in allow else ""
+            say(f"audit: {finding.name}{allowed}: {finding.message}", quiet)
     stop_on_errors(findings, allow)
 
 

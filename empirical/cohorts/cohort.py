@@ -161,7 +161,7 @@ class Cohort:
         Path
             The file, whether or not it exists.
         """
-        return self._file(str(self._row(item_id)["image"]))
+        return self.file(str(self._row(item_id)["image"]))
 
     def image(self, item_id: str) -> Image.Image:
         """Read an item's image.
@@ -197,7 +197,27 @@ class Cohort:
             The mask; None where the item has none.
         """
         mask = str(self._row(item_id)["mask"])
-        return open_mask(self._file(mask)) if mask else None
+        return open_mask(self.file(mask)) if mask else None
+
+    def file(self, relative: str) -> Path:
+        """Tell where a file of the cohort lies.
+
+        Parameters
+        ----------
+        relative : str
+            As in the columns ``image`` and ``mask``.
+
+        Returns
+        -------
+        Path
+            The file, whether or not it exists.
+
+        Raises
+        ------
+        InputError
+            When it leads out of the folder of the images, as a link may.
+        """
+        return inside(self.root, relative)
 
     @cached_property
     def hash(self) -> str:
@@ -221,15 +241,35 @@ class Cohort:
             raise InputError(f"{self.folder}: no item '{item_id}'")
         return self.table.iloc[self._positions[item_id]]
 
-    def _file(self, relative: str) -> Path:
-        path = self.root / relative
-        try:
-            inside = path.resolve().is_relative_to(self.root.resolve())
-        except (OSError, RuntimeError):  # a loop of symbolic links
-            inside = False
-        if not inside:
-            raise InputError(f"{path}: leads out of {self.root}")
-        return path
+
+def inside(root: Path, relative: str) -> Path:
+    """Join a path to its root, and make sure that it stays there.
+
+    Parameters
+    ----------
+    root : Path
+        A folder.
+    relative : str
+        A path in it.
+
+    Returns
+    -------
+    Path
+        The file, whether or not it exists.
+
+    Raises
+    ------
+    InputError
+        When it leads out, or a link on its way leads in a circle.
+    """
+    path = root / relative
+    try:
+        stays = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a loop of symbolic links
+        raise InputError(f"{path}: is a symbolic link that leads in a circle; replace it by the file") from None
+    if not stays:
+        raise InputError(f"{path}: leads out of {root}; put the file there, or name the folder where it really is")
+    return path
 
 
 def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:

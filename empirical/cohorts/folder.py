@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from empirical.cohorts.cohort import Cohort, CohortInfo
-from empirical.cohorts.intake import IMAGE_SUFFIXES, assemble, look_at_images, require_folder
-from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
-from see_in_pairs.console import say
+from empirical.cohorts.images import IMAGE_SUFFIXES
+from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder, warn_that_files_are_patients
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ def import_folder(
     name: str = "",
     modality: str = "medical image",
     finding: str = "",
-    fractions: Fractions = DEFAULT_FRACTIONS,
-    seed: int = 0,
-    quiet: bool = False,
+    **settings: Unpack[ImportSettings],
 ) -> Cohort:
     """Import a folder of images.
 
@@ -52,18 +49,14 @@ def import_folder(
         Without it each file is its own patient, and a warning says so.
     name, modality, finding : str
         What to call the set, its images, and what to look for, in the words of the prompt.
-    fractions : tuple of float
-        Shares of patients for train, val, test, where the folders do not give splits.
-    seed : int, default 0
-        Seed of the split.
-    quiet : bool, default False
-        Say nothing but warnings.
+    **settings : ImportSettings
+        Splits, filters, and what may be skipped.
 
     Returns
     -------
     Cohort
-        Where ``train/`` and ``test/`` are both there, splits are kept as they are given. A set with one split folder, or none, is split
-        anew by patient.
+        Where ``train/`` and ``test/`` are both there, splits are kept as they are given, unless ``resplit`` is asked for. A set with one
+        split folder, or none, is split anew by patient.
 
     Raises
     ------
@@ -71,34 +64,14 @@ def import_folder(
         When folders, labels or images are missing or broken, or the pattern does not fit the file names.
     """
     root = require_folder(root)
-    table, counts = _list_files(root)
-    positive = list(positive) or sorted(set(table["label"]) - {healthy})
-    _require_labels(table, healthy, positive, root)
-    used = table["label"].isin([healthy, *positive])
-    counts["files_of_other_labels"] = int((~used).sum())
-    table = table[used].reset_index(drop=True)
+    table, counts = list_files(root, lambda path: path.suffix.lower() in IMAGE_SUFFIXES, ", ".join(IMAGE_SUFFIXES))
+    table, positive = keep_labels(table, healthy, positive, counts, str(root))
     table["patient_id"] = _patients(table["image"], patient_pattern)
     if patient_pattern is None:
         counts["files_taken_as_patients"] = len(table)
-        say(f"warning: no --patient-pattern, so each of the {len(table)} files counts as a patient of its own")
-    if not {"train", "test"} <= set(table["split"]):
-        say("no train/ and test/ both: split anew by patient", quiet)
-        table["split"] = split_by_patient(table["patient_id"], table["label"] != healthy, fractions, seed)
-    table = table.join(look_at_images(root, list(table["image"]), quiet))
-    say("; ".join(f"{what.replace('_', ' ')}: {number}" for what, number in counts.items()), quiet)
-    parameters = {"patient_pattern": patient_pattern, "fractions": list(fractions), "seed": seed}
-    info = CohortInfo(
-        name or root.name,
-        "folder",
-        healthy,
-        positive,
-        modality,
-        finding or " or ".join(positive),
-        str(root),
-        counts=counts,
-        parameters=parameters,
-    )
-    return assemble(out, info, table)
+        warn_that_files_are_patients(len(table), "no --patient-pattern")
+    info = CohortInfo(name or root.name, "folder", healthy, positive, modality, finding or " or ".join(positive))
+    return finish_import(Draft(root, info, table, counts, {"patient_pattern": patient_pattern}), out, **settings)
 
 
 def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
@@ -129,6 +102,107 @@ def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
     return (found.group(1) if pattern.groups == 1 else found.group(0)) or ""
 
 
+def list_files(root: Path, wanted: Callable[[Path], bool], kinds: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    """List the images of a folder with the label and split that their folders name.
+
+    Parameters
+    ----------
+    root : Path
+        Holds one folder for each label, or folders of splits that do.
+    wanted : callable
+        Tells whether a file is an image.
+    kinds : str
+        What an image's name ends in, for the error line.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``item_id, image, label, split``; the first two are the path below the root.
+    dict of str to int
+        How many other files there are.
+
+    Raises
+    ------
+    InputError
+        When there is no image, or folders of splits lie beside others.
+    """
+    import pandas as pd
+
+    rows, counts = [], {"other_files": 0}
+    for split, folder in _split_folders(root):
+        counts["other_files"] += sum(not path.name.startswith(".") for path in folder.iterdir() if path.is_file())
+        for label in _folders_in(folder):
+            for path in files_below(label):
+                if wanted(path) and not path.name.startswith("."):
+                    relative = path.relative_to(root).as_posix()
+                    rows.append({"item_id": relative, "image": relative, "label": label.name, "split": split})
+                else:
+                    counts["other_files"] += 1
+    if not rows:
+        raise InputError(f"{root}: no image found; expected [train|val|test/]LABEL/file with {kinds}")
+    return pd.DataFrame(rows), counts
+
+
+def keep_labels(
+    table: pd.DataFrame, healthy: str, positive: Sequence[str], counts: dict[str, int], source: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Keep the items of the labels asked for, and count the others.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Items with a column ``label``.
+    healthy : str
+        The healthy label.
+    positive : sequence of str
+        Labels to detect; none: all others.
+    counts : dict of str to int
+        Gets ``items_of_other_labels``.
+    source : str
+        Named in the error line.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The items kept.
+    list of str
+        The labels to detect.
+
+    Raises
+    ------
+    InputError
+        When a label does not occur, or there is none besides the healthy one.
+    """
+    known = sorted(table["label"].unique())
+    chosen = list(positive) or [label for label in known if label not in (healthy, "")]
+    for label in (healthy, *chosen):
+        if label not in known:
+            raise InputError(f"{source}: no image of label '{label}' (found: {first_few(known, 8)})")
+    if not chosen or healthy in chosen:
+        raise InputError(f"{source}: needs a label other than the healthy '{healthy}' (found: {first_few(known, 8)})")
+    used = table["label"].isin([healthy, *chosen])
+    counts["items_of_other_labels"] = int((~used).sum())
+    return table[used].reset_index(drop=True), chosen
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Walk through a folder without following links to folders, which could lead out or in circles.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to begin.
+
+    Yields
+    ------
+    Path
+        Each file, in the order of names.
+    """
+    for place, folders, files in os.walk(folder, followlinks=False):
+        folders.sort()
+        yield from (Path(place) / name for name in sorted(files))
+
+
 def _patients(images: pd.Series, text: str | None) -> pd.Series:
     if text is None:
         return images
@@ -143,46 +217,17 @@ def _patients(images: pd.Series, text: str | None) -> pd.Series:
     return patients
 
 
-def _list_files(root: Path) -> tuple[pd.DataFrame, dict[str, int]]:
-    import pandas as pd
-
-    rows, counts = [], {"other_files": 0}
-    for split, folder in _split_folders(root):
-        for label in _folders_in(folder):
-            for path in _files_below(label):
-                if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith("."):
-                    relative = path.relative_to(root).as_posix()
-                    rows.append({"item_id": relative, "image": relative, "label": label.name, "split": split})
-                else:
-                    counts["other_files"] += 1
-    if not rows:
-        raise InputError(f"{root}: no image found; expected [train|val|test/]LABEL/file with {', '.join(IMAGE_SUFFIXES)}")
-    return pd.DataFrame(rows), counts
-
-
 def _split_folders(root: Path) -> Iterator[tuple[str, Path]]:
     folders = _folders_in(root)
-    if folders and all(folder.name.lower() in SPLIT_NAMES for folder in folders):
-        yield from ((SPLIT_NAMES[folder.name.lower()], folder) for folder in folders)
+    splits = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
+    others = [folder.name for folder in folders if folder not in splits]
+    if splits and others:
+        raise InputError(f"{root}: folders of splits ({splits[0].name}...) lie beside others ({first_few(others)}); move these away")
+    if splits:
+        yield from ((SPLIT_NAMES[folder.name.lower()], folder) for folder in splits)
     else:
         yield "", root
 
 
 def _folders_in(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Walk without following links to folders, which could lead out or in circles."""
-    for place, folders, files in os.walk(folder, followlinks=False):
-        folders.sort()
-        yield from (Path(place) / name for name in sorted(files))
-
-
-def _require_labels(table: pd.DataFrame, healthy: str, positive: Sequence[str], root: Path) -> None:
-    known = sorted(table["label"].unique())
-    for label in (healthy, *positive):
-        if label not in known:
-            raise InputError(f"{root}: no folder of label '{label}' (found: {first_few(known, 8)})")
-    if not positive or healthy in positive:
-        raise InputError(f"{root}: needs a label other than the healthy '{healthy}' (found: {first_few(known, 8)})")

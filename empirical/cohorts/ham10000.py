@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from empirical.cohorts.cohort import Cohort, CohortInfo, is_safe_path
-from empirical.cohorts.intake import assemble, keep_present, look_at_images, read_csv, require_folder
-from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
-from see_in_pairs.console import say
+from empirical.cohorts.cohort import Cohort, CohortInfo
+from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.tables import parse_sex, read_csv, refuse_unsafe_names
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -19,20 +18,10 @@ if TYPE_CHECKING:
 TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata")
 NEEDED = ("lesion_id", "image_id", "dx", "age", "sex", "localization", "dataset")
 BENIGN = "nv"  # nevus: no healthy skin in this set, so the benign control takes the healthy one's place
-SEXES = {"female": "F", "male": "M"}
 LICENCE = "HAM10000: CC BY-NC 4.0; cite Tschandl, Rosendahl and Kittler, Scientific Data 5:180161 (2018)."
 
 
-def import_ham10000(
-    root: Path | str,
-    out: Path | str,
-    *,
-    positive: str = "mel",
-    only_present: bool = False,
-    fractions: Fractions = DEFAULT_FRACTIONS,
-    seed: int = 0,
-    quiet: bool = False,
-) -> Cohort:
+def import_ham10000(root: Path | str, out: Path | str, *, positive: str = "mel", **settings: Unpack[ImportSettings]) -> Cohort:
     """Import HAM10000.
 
     Parameters
@@ -43,14 +32,8 @@ def import_ham10000(
         The cohort's folder. Images are not copied; their folder and hashes are recorded.
     positive : str, default 'mel'
         The diagnosis to detect, as in ``dx``.
-    only_present : bool, default False
-        Count and skip rows without an image; otherwise such a row is an error.
-    fractions : tuple of float
-        Shares of lesions for train, val, test.
-    seed : int, default 0
-        Seed of the split.
-    quiet : bool, default False
-        Say nothing.
+    **settings : ImportSettings
+        Splits, filters, and what may be skipped.
 
     Returns
     -------
@@ -71,28 +54,18 @@ def import_ham10000(
             f"--positive {positive}: needs rows of it beside those of '{BENIGN}' (found: {first_few(sorted(set(table['label'])), 8)})"
         )
     table = table[table["label"].isin([BENIGN, positive])].reset_index(drop=True)
+    counts["missing_ages"] = int(table["age"].isna().sum())
     images = {path.stem: path.relative_to(root).as_posix() for path in sorted(root.glob("*images*/*.jpg"))}
-    present = table["item_id"].isin(images)
-    counts |= {"rows_without_image": int((~present).sum()), "missing_ages": int(table["age"].isna().sum())}
-    table = keep_present(table, present, only_present, str(root))
-    table["image"] = table["item_id"].map(images)
-    table["split"] = split_by_patient(table["patient_id"], table["label"] == positive, fractions, seed)
-    table = table.join(look_at_images(root, list(table["image"]), quiet))
-    say("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
-    parameters = {"positive": positive, "only_present": only_present, "fractions": list(fractions), "seed": seed}
+    table["image"] = table["item_id"].map(images).fillna("")
     finding = "melanoma" if positive == "mel" else positive
-    info = CohortInfo(
-        "HAM10000", "ham10000", BENIGN, [positive], "dermatoscopic image", finding, str(root), LICENCE, counts=counts, parameters=parameters
-    )
-    return assemble(out, info, table)
+    info = CohortInfo("HAM10000", "ham10000", BENIGN, [positive], "dermatoscopic image", finding, licence=LICENCE)
+    return finish_import(Draft(root, info, table, counts, {"positive": positive}), out, **settings)
 
 
 def _tidy(entries: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    unsafe = [name for name in entries["image_id"] if not is_safe_path(name) or "/" in name or "\\" in name]
-    if unsafe:
-        raise InputError(f"image_id: {len(unsafe)} are not plain file names: {first_few(unsafe)}")
+    refuse_unsafe_names(entries["image_id"])
     age = pd.to_numeric(entries["age"], errors="coerce")
     return pd.DataFrame(
         {
@@ -101,7 +74,7 @@ def _tidy(entries: pd.DataFrame) -> pd.DataFrame:
             "patient_id": entries["lesion_id"],
             "site": entries["dataset"],
             "age": age.where(age > 0, np.nan),
-            "sex": entries["sex"].map(SEXES).fillna(""),
+            "sex": parse_sex(entries["sex"]),
             "localization": entries["localization"],
         }
     )

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 WIDE_MODES = ("I", "F")  # 16-bit, 32-bit and floating-point pixels, which Pillow would clip at 255
 
 
@@ -21,33 +23,82 @@ def open_rgb(path: Path) -> Image.Image:
     Parameters
     ----------
     path : Path
-        A PNG, JPEG, TIFF... that Pillow reads.
+        A PNG, JPEG, TIFF... that Pillow reads, or a DICOM file.
+
+    Returns
+    -------
+    PIL.Image.Image
+        As `read_image`.
+
+    Raises
+    ------
+    InputError
+        As `read_image`.
+    """
+    return read_image(path)[0]
+
+
+def read_image(path: Path) -> tuple[Image.Image, str]:
+    """Read an image file as 8-bit RGB, and tell how its pixels were kept.
+
+    Parameters
+    ----------
+    path : Path
+        A PNG, JPEG, TIFF... that Pillow reads, or a DICOM file.
 
     Returns
     -------
     PIL.Image.Image
         The whole picture, decoded, turned upright by its EXIF tag. Pixels of more than 8 bits are mapped linearly, the darkest to 0
-        and the brightest to 255.
+        and the brightest to 255; those of a DICOM file as `empirical.cohorts.dicom_pixels.read_dicom` says.
+    str
+        Pillow's name of the pixels in the file (``'L'``, ``'RGB'``, ``'I;16'``...), or the photometric interpretation.
 
     Raises
     ------
     InputError
-        When the file is missing, cut short, not an image, or too large to be one (more than Pillow's limit of pixels).
+        When the file is missing, cut short, not an image, several images, or too large to be one (more than Pillow's limit of pixels).
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
+    if is_dicom(path):
+        from empirical.cohorts.dicom_pixels import read_dicom
+
+        return read_dicom(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                upright = ImageOps.exif_transpose(image)
-                return _narrow(upright).convert("RGB")
+            return _decode(path)
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(f"{path}: has more pixels than any plausible image; make it smaller") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise on a broken file
         raise InputError(f"{path}: cannot be read as an image ({_first_line(error)})") from None
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file is to be read as DICOM: by its ending, or where it has none that we know, by its first bytes.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or nothing.
+
+    Returns
+    -------
+    bool
+        False for a file that is missing.
+    """
+    if path.suffix.lower() in (*DICOM_SUFFIXES, *IMAGE_SUFFIXES):
+        return path.suffix.lower() in DICOM_SUFFIXES
+    try:
+        with path.open("rb") as stream:
+            return stream.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def open_mask(path: Path) -> np.ndarray:
@@ -71,6 +122,16 @@ def open_mask(path: Path) -> np.ndarray:
     import numpy as np
 
     return np.asarray(open_rgb(path).convert("L")) > 0
+
+
+def _decode(path: Path) -> tuple[Image.Image, str]:
+    from PIL import Image, ImageOps
+
+    with Image.open(path) as image:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":  # a phone's JPEG with a preview behind it: the first is the photograph
+            raise InputError(f"{path}: holds {frames} pictures; save the one that is meant as a file of its own")
+        return _narrow(ImageOps.exif_transpose(image)).convert("RGB"), image.mode
 
 
 def _narrow(image: Image.Image) -> Image.Image:

@@ -1,23 +1,142 @@
-"""What every reader of image sets does: read a table, look at each image once, put a cohort together."""
+"""What every reader of image sets ends with: filter, look at each image once, split, save, and count what was left out."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
 
 from empirical.cohorts.cohort import COLUMNS, TEXT_COLUMNS, Cohort, CohortInfo
-from empirical.cohorts.images import open_rgb
-from see_in_pairs.console import progress
+from empirical.cohorts.filters import keep_where
+from empirical.cohorts.looking import look_at_images
+from empirical.cohorts.signatures import keep_signatures
+from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
+from see_in_pairs.console import say
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+
+class ImportSettings(TypedDict, total=False):
+    """What every reader takes besides its own options.
+
+    Parameters
+    ----------
+    fractions : tuple of float
+        Shares of patients for train, val, test, and of healthy patients for a pool of references where there is a fourth number.
+    seed : int
+        Seed of the split.
+    where : sequence of str
+        Conditions on items, such as ``'view=PA'`` or ``'age>=18'``; what they leave out is counted.
+    stratify : sequence of str
+        Columns whose shares every split shall have too, such as ``'site'``.
+    resplit : bool
+        Split anew although the set comes with splits.
+    only_present : bool
+        Count and skip rows of a table that have no image; otherwise such a row is an error.
+    skip_broken : bool
+        Count, list and skip images that cannot be read; otherwise such an image is an error.
+    quiet : bool
+        Say nothing but warnings.
+    """
+
+    fractions: Fractions
+    seed: int
+    where: Sequence[str]
+    stratify: Sequence[str]
+    resplit: bool
+    only_present: bool
+    skip_broken: bool
+    quiet: bool
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a reader knows before images have been opened.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that image paths are relative to.
+    info : CohortInfo
+        Names and words; ``image_root``, ``counts`` and ``parameters`` are filled in by `finish_import`.
+    table : pandas.DataFrame
+        Items with ``item_id, label, patient_id, image`` (``''`` where there is none) and what else is known; ``split`` where given.
+    counts : dict of str to int
+        What befell how many rows so far.
+    options : dict
+        The reader's own options, to be recorded.
+    """
+
+    root: Path
+    info: CohortInfo
+    table: pd.DataFrame
+    counts: dict[str, int]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def finish_import(
+    draft: Draft,
+    out: Path | str,
+    *,
+    fractions: Fractions = DEFAULT_FRACTIONS,
+    seed: int = 0,
+    where: Sequence[str] = (),
+    stratify: Sequence[str] = (),
+    resplit: bool = False,
+    only_present: bool = False,
+    skip_broken: bool = False,
+    quiet: bool = False,
+) -> Cohort:
+    """Make a cohort of what a reader has read.
+
+    Parameters
+    ----------
+    draft : Draft
+        What it has read.
+    out : Path or str
+        The cohort's folder.
+    fractions, seed, where, stratify, resplit, only_present, skip_broken, quiet : as in `ImportSettings`
+        What they say there.
+
+    Returns
+    -------
+    Cohort
+        The saved cohort, with signatures of its images beside it, and ``broken.csv`` where images were skipped.
+
+    Raises
+    ------
+    InputError
+        When images are missing or broken, or a class is empty.
+    """
+    table, left_out = keep_where(draft.table, where)
+    counts = draft.counts | left_out | {"rows_without_image": int((table["image"] == "").sum())}
+    table = keep_present(table, table["image"] != "", only_present, str(draft.root))
+    looks = look_at_images(draft.root, list(table["image"]), quiet)
+    table = table.join(looks.facts)[looks.readable]
+    seen = looks.signatures[looks.readable]
+    if looks.problems and not skip_broken:
+        more = f" ({len(looks.problems)} such files)" if len(looks.problems) > 1 else ""
+        raise InputError(f"{looks.problems[0]}{more}; replace it, take it away, or pass --skip-broken")
+    counts["unreadable_images"] = len(looks.problems)
+    useful = _not_idle(table)
+    table, seen = table[useful].reset_index(drop=True), seen[useful]
+    counts |= {"priors_without_query": int((~useful).sum())} if (~useful).any() else {}
+    _refuse_empty_class(table, draft.info)
+    table["split"] = _splits(table, draft.info.healthy, fractions, seed, stratify, resplit, quiet)
+    settings = {"fractions": list(fractions), "seed": seed, "where": list(where), "stratify": list(stratify)}
+    settings |= {"resplit": resplit, "only_present": only_present, "skip_broken": skip_broken}
+    info = replace(draft.info, image_root=str(draft.root), counts=counts, parameters=draft.options | settings)
+    cohort = assemble(out, info, table)
+    keep_signatures(cohort.folder, list(table["sha256"]), seen)
+    looks.write_problems(cohort.folder)
+    say("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
+    return cohort
 
 
 def require_folder(root: Path | str) -> Path:
@@ -42,49 +161,6 @@ def require_folder(root: Path | str) -> Path:
     if not root.is_dir():
         raise InputError(f"--root {root}: {'is a file, not a folder' if root.exists() else 'no such folder'}")
     return root.resolve()
-
-
-def read_csv(path: Path, columns: Sequence[str], key: str) -> pd.DataFrame:
-    """Read a CSV table as text.
-
-    Parameters
-    ----------
-    path : Path
-        The file; a byte-order mark is allowed.
-    columns : sequence of str
-        Columns that must be there.
-    key : str
-        The column that must be unique and filled.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Text in every column, ``''`` where empty, blanks around it removed.
-
-    Raises
-    ------
-    InputError
-        When the file is missing or broken, lacks a column, has no row, or repeats a key.
-    """
-    import pandas as pd
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such table")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path}: cannot be read as CSV ({str(error).splitlines()[0]})") from None
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        hint = "; are the columns separated by commas?" if len(table.columns) == 1 else f" (found: {first_few(list(table.columns), 6)})"
-        raise InputError(f"{path}: has no column {first_few(missing)}{hint}")
-    table = table.apply(lambda column: column.str.strip())
-    if table.empty:
-        raise InputError(f"{path}: has no rows")
-    bad = table[key].duplicated() | (table[key] == "")
-    if bad.any():
-        raise InputError(f"{path}: '{key}' is empty or repeated in {int(bad.sum())} rows: {first_few(list(table.loc[bad, key].unique()))}")
-    return table
 
 
 def keep_present(table: pd.DataFrame, present: pd.Series, only_present: bool, what: str) -> pd.DataFrame:
@@ -121,39 +197,6 @@ def keep_present(table: pd.DataFrame, present: pd.Series, only_present: bool, wh
     return table[present].reset_index(drop=True)
 
 
-def look_at_images(root: Path, names: Sequence[str], quiet: bool = False) -> pd.DataFrame:
-    """Open every image once: hash, size, and whether it can be read at all.
-
-    Parameters
-    ----------
-    root : Path
-        The folder that names are relative to.
-    names : sequence of str
-        Image paths.
-    quiet : bool, default False
-        When true, no progress bar.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``sha256, width, height``, in the order of `names`.
-
-    Raises
-    ------
-    InputError
-        Naming the first few that cannot be read.
-    """
-    import pandas as pd
-
-    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) as pool:
-        facts = list(progress(pool.map(_facts, [root / name for name in names]), len(names), "images", quiet))
-    broken = [problem for _, _, _, problem in facts if problem]
-    if broken:
-        rest = f" ({len(broken)} such files)" if len(broken) > 1 else ""
-        raise InputError(f"{broken[0]}{rest}; replace it, or take it away")
-    return pd.DataFrame([fact[:3] for fact in facts], columns=["sha256", "width", "height"])
-
-
 def assemble(out: Path | str, info: CohortInfo, table: pd.DataFrame) -> Cohort:
     """Fill what a reader does not know, and save.
 
@@ -179,9 +222,43 @@ def assemble(out: Path | str, info: CohortInfo, table: pd.DataFrame) -> Cohort:
     return cohort
 
 
-def _facts(path: Path) -> tuple[str, int, int, str]:
-    try:
-        width, height = open_rgb(path).size
-        return hashlib.sha256(path.read_bytes()).hexdigest(), width, height, ""
-    except InputError as error:
-        return "", 0, 0, str(error)
+def warn_that_files_are_patients(count: int, remedy: str) -> None:
+    """Say that nothing tells which images are of one patient.
+
+    Parameters
+    ----------
+    count : int
+        How many images there are.
+    remedy : str
+        What the user may do.
+    """
+    say(f"warning: {remedy}, so each of the {count} files counts as a patient of its own")
+
+
+def _splits(
+    table: pd.DataFrame, healthy: str, fractions: Fractions, seed: int, stratify: Sequence[str], resplit: bool, quiet: bool
+) -> pd.Series:
+    """Keep the splits that a set comes with where they hold train and test; else split by patient. A prior stays beside its patient."""
+    if "split" in table and {"train", "test"} <= set(table["split"]) and not resplit:
+        return table["split"]
+    if "split" in table and (table["split"] != "").any():
+        say("split anew by patient", quiet)
+    unknown = [column for column in stratify if column not in table.columns]
+    if unknown:
+        raise InputError(f"--stratify {unknown[0]}: no such column (there are {first_few(list(table.columns), 15)})")
+    strata = table[list(stratify)].astype(str).agg("\x1f".join, axis=1) if stratify else None
+    split = split_by_patient(table["patient_id"], table["label"] != healthy, fractions, seed, strata)
+    return split.mask(table["serves"] == "prior", "reference") if "serves" in table else split
+
+
+def _not_idle(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell which items can be of use: a prior is one for its own patient's queries only."""
+    prior = table["serves"] == "prior" if "serves" in table else table["item_id"] == ""
+    return np.asarray(~prior | table["patient_id"].isin(table.loc[~prior, "patient_id"]))
+
+
+def _refuse_empty_class(table: pd.DataFrame, info: CohortInfo) -> None:
+    queries = table[table["serves"] != "prior"] if "serves" in table else table
+    for label in (*info.positive, info.healthy):
+        if not (queries["label"] == label).any():
+            raise InputError(f"no image of class '{label}' is left; both classes are needed")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from empirical.cohorts.cohort import Cohort, CohortInfo, is_safe_path
-from empirical.cohorts.intake import assemble, keep_present, look_at_images, read_csv, require_folder
-from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
-from see_in_pairs.console import say
+from empirical.cohorts.cohort import Cohort, CohortInfo
+from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.tables import parse_age, parse_sex, read_csv, refuse_unsafe_names
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -27,14 +26,7 @@ LICENCE = (
 
 
 def import_nih(
-    root: Path | str,
-    out: Path | str,
-    *,
-    positive: str = "Pneumonia",
-    only_present: bool = False,
-    fractions: Fractions = DEFAULT_FRACTIONS,
-    seed: int = 0,
-    quiet: bool = False,
+    root: Path | str, out: Path | str, *, positive: str = "Pneumonia", priors: bool = False, **settings: Unpack[ImportSettings]
 ) -> Cohort:
     """Import NIH ChestX-ray14.
 
@@ -46,14 +38,11 @@ def import_nih(
         The cohort's folder. Images are not copied; their folder and hashes are recorded.
     positive : str, default 'Pneumonia'
         The finding to detect, as in ``Finding Labels``.
-    only_present : bool, default False
-        Count and skip rows without an image; otherwise such a row is an error.
-    fractions : tuple of float
-        Shares of patients for train, val, test.
-    seed : int, default 0
-        Seed of the split.
-    quiet : bool, default False
-        Say nothing.
+    priors : bool, default False
+        Keep the normal films that a positive patient had before the finding, for the strategy ``prior``: as references that serve nobody
+        but their own patient.
+    **settings : ImportSettings
+        Splits, filters, and what may be skipped.
 
     Returns
     -------
@@ -69,27 +58,19 @@ def import_nih(
     """
     root = require_folder(root)
     entries = read_csv(_table_path(root), NEEDED, key="Image Index")
-    _refuse_unsafe(entries["Image Index"])
+    refuse_unsafe_names(entries["Image Index"])
     labels = label_rows(entries, positive)
+    earlier = earlier_normals(entries, labels, positive) if priors else labels == "never"
     counts = {"rows_in_table": len(entries), **_left_out(entries, labels, positive)}
-    table = _tidy(entries[labels != ""], labels[labels != ""])
+    counts |= {"normal_rows_kept_as_priors": int(earlier.sum())} if priors else {}
+    kept = (labels != "") | earlier
+    table = _tidy(entries[kept], labels[kept], earlier[kept])
     images = _find_images(root)
-    present = table["item_id"].isin(images)
-    counts["rows_without_image"] = int((~present).sum())
-    table = keep_present(table, present, only_present, str(root))
-    counts |= {"images_not_used": len(images) - len(table), "implausible_ages": int((table["age"] > OLDEST).sum())}
+    table["image"] = table["item_id"].map(images).fillna("")
+    counts |= {"images_not_used": len(images) - int((table["image"] != "").sum()), "implausible_ages": int((table["age"] > OLDEST).sum())}
     table["age"] = table["age"].where(table["age"] <= OLDEST, np.nan)
-    _refuse_empty_class(table, positive)
-    table["image"] = table["item_id"].map(images)
-    table["split"] = split_by_patient(table["patient_id"], table["label"] == positive, fractions, seed)
-    table = table.join(look_at_images(root, list(table["image"]), quiet))
-    say("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
-    parameters = {"positive": positive, "only_present": only_present, "fractions": list(fractions), "seed": seed}
-    finding = positive.replace("_", " ").lower()
-    info = CohortInfo(
-        "NIH ChestX-ray14", "nih", NO_FINDING, [positive], "chest X-ray", finding, str(root), LICENCE, counts=counts, parameters=parameters
-    )
-    return assemble(out, info, table)
+    info = CohortInfo("NIH ChestX-ray14", "nih", NO_FINDING, [positive], "chest X-ray", positive.replace("_", " ").lower(), licence=LICENCE)
+    return finish_import(Draft(root, info, table, counts, {"positive": positive, "priors": priors}), out, **settings)
 
 
 def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
@@ -123,6 +104,30 @@ def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
     return labels.mask(clean, NO_FINDING)
 
 
+def earlier_normals(entries: pd.DataFrame, labels: pd.Series, positive: str) -> pd.Series:
+    """Find the normal films that precede a patient's last positive one.
+
+    Parameters
+    ----------
+    entries : pandas.DataFrame
+        The whole public table.
+    labels : pandas.Series of str
+        From `label_rows`.
+    positive : str
+        The finding to detect.
+
+    Returns
+    -------
+    pandas.Series of bool
+        Which rows can be priors of some positive query.
+    """
+    import pandas as pd
+
+    visit = pd.to_numeric(entries["Follow-up #"], errors="coerce")
+    last = visit.where(labels == positive).groupby(entries["Patient ID"]).transform("max")
+    return (entries["Finding Labels"] == NO_FINDING) & (visit < last)
+
+
 def _left_out(entries: pd.DataFrame, labels: pd.Series, positive: str) -> dict[str, int]:
     normal = entries["Finding Labels"] == NO_FINDING
     return {
@@ -133,38 +138,21 @@ def _left_out(entries: pd.DataFrame, labels: pd.Series, positive: str) -> dict[s
     }
 
 
-def _tidy(entries: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+def _tidy(entries: pd.DataFrame, labels: pd.Series, earlier: pd.Series) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(
         {
             "item_id": entries["Image Index"],
-            "label": labels,
+            "label": labels.mask(earlier, NO_FINDING),
             "patient_id": entries["Patient ID"],
             "age": parse_age(entries["Patient Age"]),
-            "sex": entries["Patient Gender"].where(entries["Patient Gender"].isin(["F", "M"]), ""),
+            "sex": parse_sex(entries["Patient Gender"]),
             "view": entries["View Position"],
+            "serves": earlier.map({True: "prior", False: ""}),
             "follow_up": pd.to_numeric(entries["Follow-up #"], errors="coerce"),
         }
     ).reset_index(drop=True)
-
-
-def parse_age(texts: pd.Series) -> pd.Series:
-    """Read ages written as ``58``, ``058Y``, ``006M`` or ``012D``.
-
-    Parameters
-    ----------
-    texts : pandas.Series of str
-        Ages as text.
-
-    Returns
-    -------
-    pandas.Series of float
-        Years; NaN where there is no number.
-    """
-    parts = texts.str.extract(r"^0*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[YMWD]?)$")
-    years = parts["unit"].map({"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25})
-    return parts["number"].astype(float) * years
 
 
 def _table_path(root: Path) -> Path:
@@ -180,15 +168,3 @@ def _find_images(root: Path) -> dict[str, str]:
     if not folders:
         raise InputError(f"{root}: no folder images/ (or images_001/images/ and so on)")
     return {path.name: path.relative_to(root).as_posix() for folder in folders for path in folder.iterdir() if path.suffix == ".png"}
-
-
-def _refuse_unsafe(names: pd.Series) -> None:
-    unsafe = [name for name in names if "/" in name or "\\" in name or not is_safe_path(name)]
-    if unsafe:
-        raise InputError(f"Image Index: {len(unsafe)} are not plain file names: {first_few(unsafe)}")
-
-
-def _refuse_empty_class(table: pd.DataFrame, positive: str) -> None:
-    for label in (positive, NO_FINDING):
-        if not (table["label"] == label).any():
-            raise InputError(f"no image of class '{label}' is left; both classes are needed")

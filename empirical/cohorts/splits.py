@@ -8,28 +8,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.cohorts.cohort import QUERY_SPLITS
+from empirical.cohorts.cohort import SPLITS
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Fractions = tuple[float, float, float]
+Fractions = tuple[float, ...]
 DEFAULT_FRACTIONS: Fractions = (0.6, 0.1, 0.3)
 
 
 def parse_fractions(text: str) -> Fractions:
-    """Read the shares of training, validation and test patients.
+    """Read the shares of training, validation and test patients, and of healthy patients set aside as references.
 
     Parameters
     ----------
     text : str
-        Three numbers with commas between, adding up to 1.
+        Three or four numbers with commas between, adding up to 1.
 
     Returns
     -------
     tuple of float
-        Train, val, test.
+        Train, val, test, and reference where there are four.
 
     Raises
     ------
@@ -42,16 +42,22 @@ def parse_fractions(text: str) -> Fractions:
     (0.6, 0.1, 0.3)
     """
     try:
-        train, val, test = (float(part) for part in text.split(","))
+        shares = tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise InputError(f"fractions '{text}': write three numbers for train, val and test, such as 0.6,0.1,0.3") from None
-    if min(train, val, test) < 0 or not math.isclose(train + val + test, 1, abs_tol=1e-6):
+        shares = ()
+    if len(shares) not in (3, 4):
+        raise InputError(
+            f"fractions '{text}': write three numbers for train, val and test, such as 0.6,0.1,0.3, or a fourth for references"
+        )
+    if min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-6):
         raise InputError(f"fractions '{text}': none may be negative, and they must add up to 1")
-    return train, val, test
+    return shares
 
 
-def split_by_patient(patients: pd.Series, positive: pd.Series, fractions: Fractions, seed: int) -> pd.Series:
-    """Assign every item to train, val or test, all items of a patient together.
+def split_by_patient(
+    patients: pd.Series, positive: pd.Series, fractions: Fractions, seed: int, strata: pd.Series | None = None
+) -> pd.Series:
+    """Assign every item to train, val, test or reference, all items of a patient together.
 
     Parameters
     ----------
@@ -60,25 +66,32 @@ def split_by_patient(patients: pd.Series, positive: pd.Series, fractions: Fracti
     positive : pandas.Series of bool
         Whether the item is positive; a patient with any positive item is in the positive stratum.
     fractions : tuple of float
-        Shares of patients for train, val and test, held in each stratum up to rounding.
+        Shares of patients for train, val, test and, where there is a fourth, reference; held in each stratum up to rounding. Only healthy
+        patients become references: a positive stratum is split by the first three alone.
     seed : int
         Seed.
+    strata : pandas.Series of str, optional
+        A further stratum of each item, such as its site; that of a patient's first item counts.
 
     Returns
     -------
     pandas.Series of str
-        ``'train'``, ``'val'`` or ``'test'``, indexed as `patients`.
+        ``'train'``, ``'val'``, ``'test'`` or ``'reference'``, indexed as `patients`.
 
     Notes
     -----
     Within a stratum patients are ordered by a hash of seed and patient, and the order is cut at the cumulated shares.
     """
-    any_positive = positive.groupby(patients).any()
+    import pandas as pd
+
+    further = pd.Series("", index=patients.index) if strata is None else strata
+    stratum = pd.DataFrame({"positive": positive.groupby(patients).any(), "further": further.groupby(patients).first()})
     home: dict[str, str] = {}
-    for stratum in (True, False):
-        members = sorted(any_positive.index[any_positive == stratum], key=lambda patient: _rank(patient, seed))
-        cuts = np.round(np.cumsum(fractions)[:2] * len(members)).astype(int)
-        for split, part in zip(QUERY_SPLITS, np.split(np.array(members, dtype=object), cuts), strict=True):
+    for (is_positive, _), group in stratum.groupby(["positive", "further"]):
+        members = sorted(group.index, key=lambda patient: _rank(patient, seed))
+        shares = np.array(fractions[:3]) / sum(fractions[:3]) if is_positive else np.array(fractions)
+        cuts = np.round(np.cumsum(shares)[:-1] * len(members)).astype(int)
+        for split, part in zip(SPLITS, np.split(np.array(members, dtype=object), cuts), strict=False):
             home |= dict.fromkeys(part, split)
     return patients.map(home)
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from empirical.audit import Finding, audit, audit_references, stop_on_errors, summary
 from empirical.cohorts import Cohort, CohortInfo
-from empirical.cohorts.metadata_auc import _auc_and_variance, metadata_auc
+from empirical.audit.metadata_auc import _auc_and_variance, metadata_auc
 from empirical.references import Assignment, ReferenceConfig, choose_references
 from see_in_pairs.errors import CheckFailed
 

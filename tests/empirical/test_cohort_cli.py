@@ -104,7 +104,7 @@ def test_a_failed_import_does_not_block_the_corrected_one(tmp_path: Path, capsys
     ("options", "words"),
     [
         (["--kind", "folder", "--root", "nowhere", "--healthy", "well"], "no such folder"),
-        (["--kind", "folder", "--root", "set"], "--healthy LABEL"),
+        (["--kind", "folder", "--root", "set"], "needs --healthy"),
         (["--kind", "folder", "--root", "set", "--healthy", "well", "--only-present"], "only-present"),
         (["--kind", "nih", "--root", "set", "--healthy", "well"], "--healthy"),
         (["--kind", "nih", "--root", "set", "--positive", "a", "--positive", "b"], "takes one --positive"),

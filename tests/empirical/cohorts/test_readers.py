@@ -15,8 +15,9 @@ from PIL import Image
 from empirical.cohorts import Cohort
 from empirical.cohorts.folder import import_folder
 from empirical.cohorts.ham10000 import import_ham10000
-from empirical.cohorts.nih import import_nih, parse_age
+from empirical.cohorts.nih import import_nih
 from empirical.cohorts.splits import parse_fractions, split_by_patient
+from empirical.cohorts.tables import parse_age
 from see_in_pairs.errors import InputError
 
 NIH_ROWS = [  # image, findings, patient, age, sex, view
@@ -85,7 +86,7 @@ def test_nih_takes_the_parts_of_the_full_download(tmp_path: Path) -> None:
 BAD_NIH = {
     "no folder": (lambda root: root / "nowhere", "no such folder"),
     "no table": (lambda root: (root.mkdir(), root)[1], "no Data_Entry_2017_v2020.csv"),
-    "wrong delimiter": (lambda root: nih_set(root, sep=";"), "separated by commas"),
+    "wrong delimiter": (lambda root: nih_set(root, sep=";"), "separated by ';': save it with commas"),
     "repeated image": (lambda root: nih_set(root, [*NIH_ROWS, NIH_ROWS[0]]), "repeated in 1 rows"),
     "climbing path": (lambda root: nih_set(root, [*NIH_ROWS, ("../../x.png", "Pneumonia", "9", "1", "F", "PA")]), "not plain file names"),
     "no such finding": (lambda root: nih_set(root, [row for row in NIH_ROWS if "Pneumonia" not in row[1]]), "not a finding of the table"),
@@ -138,7 +139,7 @@ def test_a_folder_without_splits_is_split_by_patient(tmp_path: Path, capsys: pyt
     root = image_folder(tmp_path / "set", [*LABELS, "OTHER/x.png"])
     (root / "SICK" / "notes.txt").write_text("hello")
     cohort = import_folder(root, tmp_path / "out", healthy="NORMAL", positive=["SICK"], patient_pattern=r"([A-Z]+\d+)-", quiet=True)
-    assert cohort.info.counts == {"other_files": 1, "files_of_other_labels": 1}
+    assert cohort.info.counts == {"other_files": 1, "items_of_other_labels": 1, "rows_without_image": 0, "unreadable_images": 0}
     assert (cohort.table.groupby("patient_id")["split"].nunique() == 1).all()
     assert cohort.table.groupby("split")["patient_id"].nunique().to_dict() == {"train": 12, "val": 2, "test": 6}
     assert "warning" not in capsys.readouterr().err
@@ -169,9 +170,9 @@ def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     ("names", "options", "words"),
     [
         (["a.txt"], {}, "no image found"),
-        (LABELS, {"healthy": "healthy"}, "no folder of label 'healthy' .found: NORMAL, SICK"),
+        (LABELS, {"healthy": "healthy"}, "no image of label 'healthy' .found: NORMAL, SICK"),
         (LABELS[:20], {}, "a label other than the healthy"),
-        (LABELS, {"positive": ["ILL"]}, "no folder of label 'ILL'"),
+        (LABELS, {"positive": ["ILL"]}, "no image of label 'ILL'"),
         (LABELS, {"patient_pattern": "("}, "not a regular expression"),
         (LABELS, {"patient_pattern": r"NORMAL\d+"}, "no patient in 20 of 40 file names"),
     ],
@@ -202,7 +203,8 @@ def test_ham10000_splits_by_lesion_and_takes_the_source_as_site(tmp_path: Path) 
     cohort = import_ham10000(ham_set(tmp_path / "ham"), tmp_path / "out", quiet=True)
     table = cohort.table.set_index("item_id")
     assert cohort.info.healthy == "nv"
-    assert cohort.info.counts == {"rows_in_table": 17, "rows_of_other_diagnoses": 1, "rows_without_image": 0, "missing_ages": 1}
+    counts = {"rows_in_table": 17, "rows_of_other_diagnoses": 1, "rows_without_image": 0, "missing_ages": 1, "unreadable_images": 0}
+    assert cohort.info.counts == counts
     assert np.isnan(table.loc["I0", "age"])
     assert table.loc["I1", ["sex", "site", "patient_id"]].tolist() == ["M", "clinic1", "L0"]
     assert (table.groupby("patient_id")["split"].nunique() == 1).all()

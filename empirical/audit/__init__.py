@@ -1,0 +1,13 @@
+"""Checks of a cohort before anyone believes a result: leakage stops a run, confounds and doubtful labels warn.
+
+One check per file: ``one_split`` (a patient, a family or an image in two splits), ``near_duplicates`` (copies that were changed a little),
+``duplicates`` (the same image twice), ``classes``, ``labels`` (that contradict within a patient), ``files``, ``missing_values``,
+``confounds`` (columns that give the class away), and ``references`` (who may be shown beside whom).
+"""
+
+from empirical.audit.finding import Finding, stop_on_errors, summary
+from empirical.audit.references import audit_references
+from empirical.audit.run import CHECKS, audit
+from empirical.audit.subject import home_split
+
+__all__ = ["CHECKS", "Finding", "audit", "audit_references", "home_split", "stop_on_errors", "summary"]

@@ -1,0 +1,66 @@
+"""Vectors that lie close to each other, without all pairs in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TILE = 2048  # rows of one side of a tile: 16 MB of cosines at a time
+
+
+def close_groups(vectors: NDArray[np.floating[Any]], least_cosine: float, tile: int = TILE) -> NDArray[np.int64]:
+    r"""Group vectors whose cosine against the cohort is high.
+
+    Parameters
+    ----------
+    vectors : ndarray of float, shape (items, dimensions)
+        Finite values.
+    least_cosine : float
+        Two vectors belong together from this cosine on, and all that are connected through others.
+    tile : int
+        How many are compared with how many at a time.
+
+    Returns
+    -------
+    ndarray of int, shape (items,)
+        The group of each; equal vectors are in one group in any case.
+
+    Notes
+    -----
+    1. Equal vectors are counted once.
+    2. Each dimension loses its median over the cohort and is divided by its standard deviation, so that what all images share (the
+       anatomy) says nothing; then the cosine is taken.
+    3. Pairs are compared in tiles of the upper triangle; groups are joined after each tile, so memory is that of the vectors and one tile.
+    """
+    distinct, place = np.unique(np.asarray(vectors, dtype=np.float32), axis=0, return_inverse=True)
+    directions = _against_cohort(distinct)
+    group = np.arange(len(distinct))
+    for top in range(0, len(distinct), tile):
+        for left in range(top, len(distinct), tile):
+            cosines = directions[top : top + tile] @ directions[left : left + tile].T
+            rows, columns = np.nonzero(cosines >= least_cosine)
+            group = _join(group, rows + top, columns + left)
+    return group[place.reshape(-1)]
+
+
+def _against_cohort(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    centred = vectors - np.median(vectors, axis=0)
+    spread = centred.std(axis=0)
+    scaled = centred / np.where(spread > 0, spread, 1)
+    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return np.asarray(scaled / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+
+
+def _join(group: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Merge the groups of pairs."""
+    apart = group[first] != group[second]
+    if not apart.any():
+        return group
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = (group[first[apart]], group[second[apart]])
+    graph = coo_array((np.ones(len(edges[0]), dtype=bool), edges), shape=(len(group), len(group)))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)[group]

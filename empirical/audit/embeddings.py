@@ -1,0 +1,72 @@
+"""Embeddings for the audit: a file's, or a vision model's."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from empirical.cohorts import Cohort
+from see_in_pairs.errors import InputError, first_few
+
+
+def read_embeddings(path: Path, cohort: Cohort) -> NDArray[np.floating[Any]]:
+    """Read embeddings that were computed elsewhere.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.npz`` file with ``item_id`` (n,) and ``vectors`` (n, dimensions).
+    cohort : Cohort
+        Whose items they are.
+
+    Returns
+    -------
+    ndarray of float, shape (items, dimensions)
+        In the order of the cohort's table.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or broken, or lacks an item.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            names, vectors = [str(name) for name in content["item_id"]], np.asarray(content["vectors"])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a .npz file with 'item_id' and 'vectors' ({str(error).splitlines()[0]})") from None
+    if vectors.ndim != 2 or len(vectors) != len(names) or vectors.dtype.kind != "f" or not np.isfinite(vectors).all():
+        raise InputError(f"{path}: 'vectors' must be finite numbers, a row for each 'item_id'")
+    place = {name: row for row, name in enumerate(names)}
+    missing = [item for item in cohort.table["item_id"] if item not in place]
+    if missing:
+        raise InputError(f"{path}: lacks {len(missing)} of {len(cohort.table)} items: {first_few(missing)}")
+    return vectors[[place[item] for item in cohort.table["item_id"]]]
+
+
+def embed(cohort: Cohort, model: str, quiet: bool = False) -> NDArray[np.floating[Any]]:
+    """Embed every image of a cohort.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Its images.
+    model : str
+        ``'pocket'``, a folder or a Hub id.
+    quiet : bool, default False
+        No progress bar.
+
+    Returns
+    -------
+    ndarray of float, shape (items, dimensions)
+        In the order of the table; kept in the same cache as those of the strategy ``embedding``.
+    """
+    from empirical.references.vectors import embedder
+    from empirical.vlm.loading import ModelConfig
+
+    return embedder(cohort, ModelConfig(name=model), quiet)(list(cohort.table["item_id"]))

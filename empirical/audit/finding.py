@@ -1,0 +1,84 @@
+"""What an audit finds, and what is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from see_in_pairs.errors import CheckFailed, first_few
+
+Severity = Literal["error", "warn"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, or may be.
+
+    Parameters
+    ----------
+    name : str
+        Short name, the same in every report.
+    severity : str
+        ``'error'``: leakage, or nothing can be learned; it stops a run. ``'warn'``: a confound or doubt that belongs in the report.
+    message : str
+        What was found, one line, with its uncertainty where it is a number.
+    rows : tuple of str
+        The items concerned.
+    advice : str
+        What to do about it.
+    """
+
+    name: str
+    severity: Severity
+    message: str
+    rows: tuple[str, ...]
+    advice: str
+
+
+def stop_on_errors(findings: Iterable[Finding], allow: Sequence[str] = ()) -> None:
+    """Stop when a finding forbids going on.
+
+    Parameters
+    ----------
+    findings : iterable of Finding
+        From `audit` or `audit_references`.
+    allow : sequence of str
+        Names of findings to let pass.
+
+    Raises
+    ------
+    CheckFailed
+        Naming the errors.
+    """
+    errors = [finding for finding in findings if finding.severity == "error" and finding.name not in allow]
+    if errors:
+        more = f" (and {first_few([finding.name for finding in errors[1:]], 5)})" if len(errors) > 1 else ""
+        raise CheckFailed(f"audit: {errors[0].name}: {errors[0].message}; {errors[0].advice}{more}")
+
+
+def summary(findings: Sequence[Finding], allow: Sequence[str] = ()) -> str:
+    """Put findings into lines for a person.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        From `audit`.
+    allow : sequence of str
+        Names of findings that are let pass, and marked so.
+
+    Returns
+    -------
+    str
+        One line each, errors first, and a last line that counts.
+    """
+    lines = [_line(finding, finding.name in allow) for finding in findings]
+    errors = sum(finding.severity == "error" for finding in findings)
+    allowed = sum(finding.severity == "error" and finding.name in allow for finding in findings)
+    note = f", {allowed} of the errors allowed" if allowed else ""
+    return "\n".join([*lines, f"audit: {errors} error(s), {len(findings) - errors} warning(s){note}"])
+
+
+def _line(finding: Finding, allowed: bool) -> str:
+    mark = " (allowed)" if allowed else ""
+    return f"{finding.severity.upper():5}  {finding.name}{mark}: {finding.message}. {finding.advice[0].upper()}{finding.advice[1:]}."

@@ -1,0 +1,91 @@
+"""Copies of an image that were recompressed, resized, brightened: leakage that a hash of the bytes does not see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from empirical.audit.close_groups import close_groups
+from empirical.audit.finding import Finding
+from empirical.audit.subject import Subject
+from empirical.cohorts.signatures import load_signatures
+from see_in_pairs.errors import first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALIKE = 0.95
+"""Ours. On real chest X-rays and dermatoscopic images, copies at JPEG quality 30, at half the size, 20 % brighter or with 20 % more
+contrast lie above it, and images of different patients below it (docs/results/cohorts; measured again by tests/benchmarks)."""
+
+
+def near_duplicates(subject: Subject) -> Iterator[Finding]:
+    """Find copies by the perceptual signature of images.
+
+    Parameters
+    ----------
+    subject : Subject
+        The cohort.
+
+    Yields
+    ------
+    Finding
+        Error ``near_duplicate_across_splits``; warning ``near_duplicates`` for copies in one split under several patients; error
+        ``unreadable_images`` for those that could not be compared.
+    """
+    signatures, problems = load_signatures(subject.cohort)
+    unreadable = np.asarray(np.isnan(signatures).any(axis=1))
+    root, doubtful = subject.cohort.root, subject.table[unreadable]
+    pairs = zip(doubtful["item_id"], doubtful["image"], problems, strict=True)
+    broken = [(item, why) for item, image, why in pairs if (root / image).is_file()]  # what is missing is reported as missing
+    if broken:
+        rows = tuple(item for item, _ in broken)
+        message = f"{len(rows)} images cannot be read, so no copies of them were looked for: {broken[0][1]}"
+        yield Finding("unreadable_images", "error", message, rows, "replace them, or import again with --skip-broken")
+    yield from _report(subject, signatures, ~unreadable, "")
+
+
+def near_duplicates_by_embedding(subject: Subject) -> Iterator[Finding]:
+    """Find copies by the embeddings of images, where the audit was given any.
+
+    Parameters
+    ----------
+    subject : Subject
+        The cohort.
+
+    Yields
+    ------
+    Finding
+        As `near_duplicates`, with ``_by_embedding`` in the name.
+    """
+    if subject.embeddings is not None:
+        yield from _report(subject, subject.embeddings, np.ones(len(subject.table), dtype=bool), "_by_embedding")
+
+
+def _report(subject: Subject, vectors: NDArray[np.floating[Any]], known: NDArray[np.bool_], suffix: str) -> Iterator[Finding]:
+    if known.sum() < 2:
+        return
+    table = subject.table[known].assign(group=close_groups(vectors[known], ALIKE))
+    table["file"] = table["sha256"].where(table["sha256"] != "", table["item_id"])
+    groups = table.groupby("group")
+    several_files = groups["file"].transform("nunique") > 1  # the same bytes are the business of other checks
+    used = table["home"].where(table["home"] != "")
+    leaks = several_files & (used.groupby(table["group"]).transform("nunique") > 1)
+    if leaks.any():
+        advice = "look at them; leave out all but one of each, then split again"
+        message = f"{_groups(table[leaks])} are used in several splits: {first_few(list(table['item_id'][leaks]))}"
+        yield Finding(f"near_duplicate_across_splits{suffix}", "error", message, tuple(table["item_id"][leaks]), advice)
+    one_family = (groups["family"].transform("nunique") == 1) & (table["family"] != "")
+    within = several_files & ~leaks & (groups["patient_id"].transform("nunique") > 1) & ~one_family
+    if within.any():
+        advice = "look at them; either a patient has two names, or a picture is there twice"
+        message = f"{_groups(table[within])} are of several patients: {first_few(list(table['item_id'][within]))}"
+        yield Finding(f"near_duplicates{suffix}", "warn", message, tuple(table["item_id"][within]), advice)
+
+
+def _groups(table: pd.DataFrame) -> str:
+    number = table["group"].nunique()
+    return f"{number} group{'s' if number != 1 else ''} of nearly identical images"

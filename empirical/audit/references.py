@@ -1,0 +1,71 @@
+"""Who may be shown beside whom: rules that no strategy may break."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from empirical.audit.finding import Finding
+from empirical.cohorts import Cohort
+from see_in_pairs.errors import first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from empirical.references import Assignment
+
+
+def audit_references(cohort: Cohort, split: str, assignment: Assignment, order: str = "follow_up") -> list[Finding]:
+    """Check references.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    split : str
+        The queries' split.
+    assignment : Assignment
+        Their references.
+    order : str, default 'follow_up'
+        For strategy ``prior``: the numeric column that tells which image of a patient came first.
+
+    Returns
+    -------
+    list of Finding
+        One error for each rule broken: a reference of the query's patient, one that is not healthy, one from where evaluated items come,
+        the query's own picture. Strategy ``prior`` alone may give an image of the query's patient, from the same split; it must then be
+        earlier.
+    """
+    items = cohort.table.set_index("item_id")
+    query = items.loc[assignment.table["item_id"]].reset_index()
+    reference = items.loc[assignment.table["reference_id"]].reset_index()
+    own = query["patient_id"] == reference["patient_id"]
+    prior = own & (assignment.strategy == "prior")
+    rules = {
+        "reference_of_same_patient": (own & ~prior, "of the query's own patient"),
+        "reference_not_healthy": (reference["label"] != cohort.info.healthy, f"not {cohort.info.healthy}"),
+        "reference_from_evaluation": (~_allowed(reference, split, prior), "validation or test items, or reserved for another split"),
+        "prior_not_earlier": (prior & ~_earlier(reference, query, order), f"not earlier than their query by the column '{order}'"),
+        "reference_is_query": ((query["sha256"] == reference["sha256"]) & (query["sha256"] != ""), "the query's own picture"),
+    }
+    return [
+        Finding(name, "error", _message(query, bad, what), tuple(query.loc[bad, "item_id"]), "choose the references again")
+        for name, (bad, what) in rules.items()
+        if bad.any()
+    ]
+
+
+def _allowed(reference: pd.DataFrame, split: str, prior: pd.Series) -> pd.Series:
+    """Tell which references come from where they may: the pool, or for a prior its own patient's split or what is kept as priors."""
+    reserved = reference["split"] == "reference"
+    pool = (reserved & reference["serves"].isin([split, ""])) | (reference["split"] == "train")
+    return pool | (prior & ((reference["split"] == split) | (reserved & (reference["serves"] == "prior"))))
+
+
+def _earlier(reference: pd.DataFrame, query: pd.DataFrame, order: str) -> pd.Series:
+    if order not in reference:
+        return reference["item_id"] != reference["item_id"]  # nothing can be shown to be earlier
+    return reference[order] < query[order]
+
+
+def _message(query: pd.DataFrame, bad: pd.Series, what: str) -> str:
+    return f"{int(bad.sum())} references are {what}: those of {first_few(list(query.loc[bad, 'item_id']))}"

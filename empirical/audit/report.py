@@ -1,0 +1,85 @@
+"""The report of an audit as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from empirical.audit.confounds import metadata_table
+from empirical.audit.finding import Finding, summary
+from empirical.cohorts import Cohort
+from see_in_pairs.files import write_json, write_text
+from see_in_pairs.runs import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_report(cohort: Cohort, findings: Sequence[Finding], run: RunFolder, allow: Sequence[str], seed: int) -> None:
+    """Write what was found.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        What was audited.
+    findings : sequence of Finding
+        From `audit`.
+    run : RunFolder
+        Gets ``audit.txt`` (a line for each finding, then every column against the class), ``findings.json``, ``items.csv`` (a line for each
+        item concerned) and ``metadata.csv``; its manifest gets ``audit``, ``allowed`` and counts.
+    allow : sequence of str
+        Names of findings that are let pass.
+    seed : int
+        Of the audit.
+    """
+    import pandas as pd
+
+    columns = metadata_table(cohort, seed)
+    concerned = [(finding.name, finding.severity, item) for finding in findings for item in finding.rows]
+    write_text(run.path / "audit.txt", f"{summary(findings, allow)}\n\n{columns_as_text(columns)}\n")
+    write_json(run.path / "findings.json", list(findings))
+    write_text(run.path / "items.csv", pd.DataFrame(concerned, columns=["finding", "severity", "item_id"]).to_csv(index=False))
+    write_text(run.path / "metadata.csv", columns.to_csv(index=False))
+    record(run, findings, allow)
+    for severity in ("error", "warn"):
+        run.count(f"findings:{severity}", sum(finding.severity == severity for finding in findings))
+
+
+def record(run: RunFolder, findings: Sequence[Finding], allow: Sequence[str]) -> None:
+    """Put findings into a manifest.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Its manifest gets ``audit`` (every finding) and ``allowed``.
+    findings : sequence of Finding
+        From `audit`.
+    allow : sequence of str
+        Names of findings that are let pass.
+    """
+    run.manifest["audit"] = [
+        {"name": finding.name, "severity": finding.severity, "message": finding.message, "rows": len(finding.rows)} for finding in findings
+    ]
+    run.manifest["allowed"] = list(allow)
+    run.save()
+
+
+def columns_as_text(columns: pd.DataFrame) -> str:
+    """Put the table of columns against the class into lines for a person.
+
+    Parameters
+    ----------
+    columns : pandas.DataFrame
+        From `metadata_table`.
+
+    Returns
+    -------
+    str
+        A line for each column.
+    """
+    lines = ["How well each column alone tells the classes apart (cross-validated, one image of each patient):"]
+    for row in columns.to_dict("records"):
+        interval = f"AUROC {row['auroc']:.2f} [{row['low']:.2f}, {row['high']:.2f}], {row['patients']} patients"
+        tested = interval if row["auroc"] == row["auroc"] else "not tested"
+        lines.append(f"  {row['column']:<16} {tested}{': ' if row['note'] else ''}{row['note']}")
+    return "\n".join(lines)

@@ -1,0 +1,66 @@
+"""What every check is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from numpy.typing import NDArray
+
+from empirical.audit.finding import Finding
+from empirical.cohorts import Cohort
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A cohort under audit.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    seed : int
+        Of whatever a check draws.
+    embeddings : ndarray of float, shape (items, dimensions), optional
+        A vision model's view of each image, in the order of the table.
+    """
+
+    cohort: Cohort
+    seed: int = 0
+    embeddings: NDArray[np.floating] | None = None
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The items, with a column ``home``: the split in which each is used."""
+        return self.cohort.table.assign(home=home_split(self.cohort.table))
+
+    @cached_property
+    def queries(self) -> pd.DataFrame:
+        """The items that are not references."""
+        return self.table[self.table["split"] != "reference"]
+
+
+Check = Callable[[Subject], Iterator[Finding]]
+
+
+def home_split(table: pd.DataFrame) -> pd.Series:
+    """Tell in which split an item is used.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Items.
+
+    Returns
+    -------
+    pandas.Series of str
+        A query's split; for a reference the split it serves, ``''`` when it serves any, or its own patient only (``'prior'``).
+    """
+    serves = table["serves"].where(table["serves"] != "prior", "")
+    return serves.where(table["split"] == "reference", table["split"])

@@ -1,0 +1,210 @@
+"""The pixels of a DICOM file as a radiologist would see them: rescaled, windowed, padding black, dark means dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from pydicom import Dataset
+
+Pixels = NDArray[np.float64]
+
+
+def read_dicom(path: Path) -> tuple[Image.Image, str]:
+    """Read a DICOM file as 8-bit RGB.
+
+    Parameters
+    ----------
+    path : Path
+        A file with one image.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Gray: stored values go through the modality table or rescale slope, then through the first VOI table or window of the file, or where
+        it has none from the least to the greatest value that is not padding; MONOCHROME1 is inverted, padding is black. Colour is converted
+        to RGB.
+    str
+        The photometric interpretation.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or no DICOM, has no pixels or several frames, or is compressed in a way that nothing installed reads.
+    """
+    from PIL import Image
+
+    dataset = open_dataset(path)
+    if "PixelData" not in dataset and "FloatPixelData" not in dataset and "DoubleFloatPixelData" not in dataset:
+        raise InputError(f"{path}: is a DICOM file without pixels ({_kind(dataset)}); take it away")
+    if int(dataset.get("NumberOfFrames") or 1) > 1:
+        raise InputError(f"{path}: holds {dataset.NumberOfFrames} frames; save the one that is meant as a file of its own")
+    stored = _stored_values(path, dataset)
+    interpretation = str(dataset.get("PhotometricInterpretation", ""))
+    gray = interpretation.startswith("MONOCHROME")
+    try:
+        shown = _gray(stored, dataset) if gray else _colour(stored, dataset, interpretation)
+    except (ValueError, TypeError, AttributeError, NotImplementedError, IndexError) as error:
+        raise InputError(f"{path}: its tables of pixel values cannot be used ({_first_line(error)})") from None
+    return Image.fromarray(shown).convert("RGB"), interpretation
+
+
+def open_dataset(path: Path, tags: list[str] | None = None) -> Dataset:
+    """Open a DICOM file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    tags : list of str, optional
+        Read these elements of the header only, and no pixels.
+
+    Returns
+    -------
+    pydicom.Dataset
+        Its elements.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, cut short, or no DICOM.
+    """
+    import warnings
+
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom warns of values against the standard, which real files are full of
+            return dcmread(path, stop_before_pixels=tags is not None, specific_tags=list(tags) if tags is not None else None)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such image") from None
+    except InvalidDicomError:
+        raise InputError(f"{path}: is no DICOM file (it lacks the header)") from None
+    except Exception as error:  # a hostile header can raise nearly anything in a parser; all of it means the same to the user
+        raise InputError(f"{path}: cannot be read as DICOM ({_first_line(error)})") from None
+
+
+def window(values: Pixels, center: float, width: float, function: str = "LINEAR") -> Pixels:
+    r"""Map values through a window to [0, 1].
+
+    Parameters
+    ----------
+    values : ndarray
+        Values after the modality transform.
+    center, width : float
+        Of the window.
+    function : str
+        ``'LINEAR'``, ``'LINEAR_EXACT'`` or ``'SIGMOID'``.
+
+    Returns
+    -------
+    ndarray
+        As `values`.
+
+    Raises
+    ------
+    ValueError
+        When the width or the function is not allowed.
+
+    Notes
+    -----
+    DICOM PS3.3, C.11.2.1.2 and C.11.2.1.3: with :math:`x` a value, :math:`c` the center and :math:`w` the width, LINEAR is
+    :math:`(x-(c-1/2))/(w-1)+1/2`, LINEAR_EXACT is :math:`(x-c)/w+1/2`, both cut to [0, 1], and SIGMOID is :math:`1/(1+e^{-4(x-c)/w})`.
+
+    Examples
+    --------
+    >>> window(np.array([0.0, 50.0, 100.0]), 50, 100, "LINEAR_EXACT")
+    array([0. , 0.5, 1. ])
+    """
+    if function == "SIGMOID" and width > 0:
+        return 1 / (1 + np.exp(-np.clip(4 * (values - center) / width, -700, 700)))
+    if function == "LINEAR_EXACT" and width > 0:
+        return np.clip((values - center) / width + 0.5, 0, 1)
+    if function == "LINEAR" and width >= 1:
+        if width == 1:  # the standard's step function
+            return (values > center - 0.5).astype(np.float64)
+        return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+    raise ValueError(f"window of width {width:g} with function '{function}'")
+
+
+def _stored_values(path: Path, dataset: Dataset) -> NDArray[Any]:
+    import warnings
+
+    from pydicom.pixels import pixel_array
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pixel_array(dataset)  # colour comes as RGB
+    except Exception as error:  # decoders of broken or unreadable streams raise many kinds; all mean the same to the user
+        name = getattr(dataset.file_meta.get("TransferSyntaxUID"), "name", "an unnamed transfer syntax")
+        raise InputError(
+            f"{path}: its pixels cannot be decoded ({name}: {_first_line(error)}); convert it to an uncompressed one"
+        ) from None
+
+
+def _gray(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
+    from pydicom.pixels import apply_modality_lut
+
+    padding = _padding(stored, dataset)
+    shown = _windowed(np.asarray(apply_modality_lut(stored, dataset), dtype=np.float64), padding, dataset)
+    if dataset.PhotometricInterpretation == "MONOCHROME1":
+        shown = 1 - shown
+    shown[padding] = 0
+    return np.round(255 * shown).astype(np.uint8)
+
+
+def _windowed(values: Pixels, padding: NDArray[np.bool_], dataset: Dataset) -> Pixels:
+    """Map to [0, 1] by the file's own table or window, else from its least to its greatest value."""
+    from pydicom.pixels import apply_voi
+
+    if dataset.get("VOILUTSequence"):
+        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+        return np.asarray(apply_voi(np.rint(values).astype(np.int64), dataset), dtype=np.float64) / (2**bits - 1)
+    center, width = (_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth"))
+    if center is not None and width is not None:
+        return window(values, center, width, str(dataset.get("VOILUTFunction") or "LINEAR"))
+    inside = values[~padding]
+    low, high = (float(inside.min()), float(inside.max())) if inside.size else (0.0, 0.0)
+    return np.clip((values - low) / max(high - low, 1e-300), 0, 1)
+
+
+def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
+    """Find the pixels that stand for no tissue: one value, or from that value to the range's limit (PS3.3, C.7.5.1.1.2)."""
+    value = dataset.get("PixelPaddingValue")
+    if value is None:
+        return np.zeros(stored.shape, dtype=bool)
+    limit = dataset.get("PixelPaddingRangeLimit", value)
+    return (stored >= min(value, limit)) & (stored <= max(value, limit))
+
+
+def _colour(stored: NDArray[Any], dataset: Dataset, interpretation: str) -> NDArray[np.uint8]:
+    from pydicom.pixels import apply_color_lut
+
+    pixels = apply_color_lut(stored, dataset) if interpretation == "PALETTE COLOR" else stored
+    depth = 8 * pixels.dtype.itemsize if interpretation == "PALETTE COLOR" else int(dataset.get("BitsStored", 8))
+    return np.round(pixels[..., :3] * (255 / (2**depth - 1))).astype(np.uint8)
+
+
+def _first(value: Any) -> float | None:
+    """Take the first of several windows."""
+    if value is None or value == "":
+        return None
+    return float(value if isinstance(value, (int, float, str)) or not hasattr(value, "__getitem__") else value[0])
+
+
+def _kind(dataset: Dataset) -> str:
+    return str(getattr(dataset.get("SOPClassUID"), "name", "of no named kind"))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

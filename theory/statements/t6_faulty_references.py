@@ -1,6 +1,7 @@
 r"""T6: references that are diseased, or swapped with the query, under a rule that does not know.
 
-The rule scores :math:`T_w = X_q - wX_r` against the threshold :math:`\delta/2` that is right for clean data, :math:`D = D_w` (T1).
+The rule scores :math:`T_w = X_q - wX_r` against the threshold that is Bayes' for clean data (:math:`\delta/2` at equal priors),
+:math:`D = D_w` (T1).
 
 * A reference is diseased with probability :math:`\varepsilon`: the score falls by :math:`w\delta`.
 * Query and reference are swapped with probability :math:`\eta`: the score becomes :math:`X_r - wX_q`.
@@ -18,9 +19,10 @@ from numpy.typing import ArrayLike
 from scipy.special import bdtr, ndtr
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, finite, non_negative, positive, probability, require, whole
+from theory.checks import Floats, finite, non_negative, positive, prevalence, probability, require, whole
 from theory.elementwise import elementwise
-from theory.montecarlo import RatioTally
+from theory.gaussian import prior_shift
+from theory.montecarlo import RatioTally, log_likelihood_ratio
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t2_several_references as t2
 from theory.statements.base import Params, Quantity, Statement
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 FAULTS = ("diseased", "swap")
 
 
-def faulty_error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str) -> Floats:
-    r"""Compute the balanced error when every reference is faulty.
+def faulty_error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: ArrayLike = 0.5) -> Floats:
+    r"""Compute the error when every reference is faulty.
 
     Parameters
     ----------
@@ -45,27 +47,32 @@ def faulty_error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str) -> Floa
         Weight on the reference: 1 is the difference, `rho` the optimal rule.
     fault : {'diseased', 'swap'}
         What is wrong.
+    pi : array_like, default 0.5
+        Prevalence; the threshold is Bayes' for clean data.
 
     Returns
     -------
     ndarray of float64
-        :math:`\frac12[\Phi(-D(\frac12-w))+\Phi(-D(\frac12+w))]` or :math:`\frac12[\Phi(-\frac D2)+\Phi(D(\frac12+w))]`.
+        With :math:`t=\frac D2+\frac\lambda D` (:math:`\lambda=\log\frac{1-\pi}\pi`), :math:`(1-\pi)\Phi(-t-wD)+\pi\Phi(t-D+wD)` or
+        :math:`(1-\pi)\Phi(-t)+\pi\Phi(t+wD)`. At equal priors these are :math:`\frac12[\Phi(-D(\frac12+w))+\Phi(-D(\frac12-w))]` and
+        :math:`\frac12[\Phi(-\frac D2)+\Phi(D(\frac12+w))]` (T6.1, T6.2).
 
     Raises
     ------
     InputError
         When the fault is unknown.
     """
-    distance, w = t1.separation(d, rho, finite(w, "w")), finite(w, "w")
+    distance, w, pi = t1.separation(d, rho, finite(w, "w")), finite(w, "w"), prevalence(pi)
+    moved = prior_shift(distance, pi)
     if fault == "diseased":
-        return (ndtr(-distance * (0.5 - w)) + ndtr(-distance * (0.5 + w))) / 2
+        return (1 - pi) * ndtr(-distance * (0.5 + w) - moved) + pi * ndtr(-distance * (0.5 - w) + moved)
     if fault == "swap":
-        return (ndtr(-distance / 2) + ndtr(distance * (0.5 + w))) / 2
+        return (1 - pi) * ndtr(-distance / 2 - moved) + pi * ndtr(distance * (0.5 + w) + moved)
     raise InputError(f"fault = {fault!r}: must be one of {', '.join(FAULTS)}")
 
 
-def error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike) -> Floats:
-    r"""Compute the balanced error when some references are faulty (T6.1, T6.2).
+def error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
+    r"""Compute the error when some references are faulty (T6.1, T6.2).
 
     Parameters
     ----------
@@ -73,11 +80,13 @@ def error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLik
         As for `faulty_error`.
     rate : array_like
         Probability of the fault.
+    pi : array_like, default 0.5
+        Prevalence; the threshold is Bayes' for clean data.
 
     Returns
     -------
     ndarray of float64
-        :math:`(1-\mathrm{rate})\,\Phi(-D/2) + \mathrm{rate}\times` the error of faulty ones.
+        :math:`(1-\mathrm{rate})` times the error of clean references (T1.4) plus rate times that of `faulty_error`.
 
     Examples
     --------
@@ -85,7 +94,7 @@ def error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLik
     0.18251
     """
     rate = probability(rate, "rate")
-    return (1 - rate) * t1.error(d, rho, finite(w, "w")) + rate * faulty_error(d, rho, w, fault)
+    return (1 - rate) * t1.error(d, rho, finite(w, "w"), pi) + rate * faulty_error(d, rho, w, fault, pi)
 
 
 def auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike) -> Floats:
@@ -123,18 +132,19 @@ def auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike)
     raise InputError(f"fault = {fault!r}: must be one of {', '.join(FAULTS)}")
 
 
-def break_even(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str) -> Floats:
+def break_even(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the rate of faults at which the reference stops to help (T6.3).
 
     Parameters
     ----------
-    d, rho, w, fault : object
+    d, rho, w, fault, pi : object
         As for `faulty_error`.
 
     Returns
     -------
     ndarray of float64
-        :math:`\frac{\Phi(-d/2)-\Phi(-D/2)}{B-\Phi(-D/2)}`, B the error of faulty ones; negative where even clean references
+        :math:`\frac{e_1-e_0}{B-e_0}`, with :math:`e_1` the error of the single image, :math:`e_0` that with clean references
+        (:math:`\Phi(-d/2)` and :math:`\Phi(-D/2)` at equal priors) and B that with faulty ones; negative where even clean references
         hurt, above 1 where even faulty ones alone help.
 
     Raises
@@ -149,13 +159,13 @@ def break_even(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str) -> Floats
     """
     w = finite(w, "w")
     require((w != 0) & (positive(d, "d") > 0), "w = 0: a rule that ignores the reference has no break-even rate")
-    clean = t1.error(d, rho, w)
-    return (t1.error(d, rho, "single") - clean) / (faulty_error(d, rho, w, fault) - clean)
+    clean = t1.error(d, rho, w, pi)
+    return (t1.error(d, rho, "single", pi) - clean) / (faulty_error(d, rho, w, fault, pi) - clean)
 
 
 @elementwise
-def m_refs_error(d: float, rho: float, m: int, rate: float) -> float:
-    r"""Compute the balanced error of the mean difference to m references, each diseased at a rate (T6.4).
+def m_refs_error(d: float, rho: float, m: int, rate: float, pi: float = 0.5) -> float:
+    r"""Compute the error of the mean difference to m references, each diseased at a rate (T6.4).
 
     Parameters
     ----------
@@ -167,6 +177,8 @@ def m_refs_error(d: float, rho: float, m: int, rate: float) -> float:
         Number of references.
     rate : float
         Probability that a reference is diseased.
+    pi : float, default 0.5
+        Prevalence; the threshold is Bayes' for clean references.
 
     Returns
     -------
@@ -182,7 +194,9 @@ def m_refs_error(d: float, rho: float, m: int, rate: float) -> float:
     distance = t2.separation(non_negative(d, "d"), rho, rho, m, "meandiff")
     k = np.arange(count + 1)
     chance = np.diff(bdtr(k, count, rate), prepend=0.0)
-    return float(chance @ (ndtr(-distance * (0.5 - k / count)) + ndtr(-distance * (0.5 + k / count))) / 2)
+    ill, moved = float(prevalence(pi)), prior_shift(distance, pi)
+    wrong = (1 - ill) * ndtr(-distance * (0.5 + k / count) - moved) + ill * ndtr(-distance * (0.5 - k / count) + moved)
+    return float(chance @ wrong)
 
 
 # Symbolic: enumerate the states (query diseased or not, fault or not), with the mean of the score in each.
@@ -204,21 +218,30 @@ def _spread(rho: float, w: float) -> sp.Expr:
     return sp.sqrt(v.subs({rho_symbol: symbols.exact(rho), w_symbol: symbols.exact(w)}))
 
 
-def _symbolic_state_error(d: float, rho: float, w: float, fault: str, faulty: bool) -> sp.Expr:
+def _threshold(effect: sp.Expr, spread: sp.Expr, pi: float) -> sp.Expr:
+    """Threshold of a rule that believes its references."""
     from theory import symbols
 
-    effect, spread = symbols.exact(d), _spread(rho, w)
+    solved, shift, variance, prior = symbols.bayes_threshold()
+    return solved.subs({shift: effect, variance: spread**2, prior: symbols.exact(pi)})
+
+
+def _symbolic_state_error(d: float, rho: float, w: float, fault: str, faulty: bool, pi: float = 0.5) -> sp.Expr:
+    from theory import symbols
+
+    effect, spread, chance = symbols.exact(d), _spread(rho, w), symbols.exact(pi)
+    threshold = _threshold(effect, spread, pi)
     healthy, diseased = _means(symbols.exact(w), effect, fault, faulty)
-    return (symbols.normal_cdf((healthy - effect / 2) / spread) + symbols.normal_cdf((effect / 2 - diseased) / spread)) / 2
+    false_alarms, misses = symbols.normal_cdf((healthy - threshold) / spread), symbols.normal_cdf((threshold - diseased) / spread)
+    return (1 - chance) * false_alarms + chance * misses
 
 
-def _symbolic_error(d: float, rho: float, w: float, fault: str, rate: float) -> float:
+def _symbolic_error(d: float, rho: float, w: float, fault: str, rate: float, pi: float = 0.5) -> float:
     from theory import symbols
 
     chance = symbols.exact(rate)
-    return symbols.evaluate(
-        (1 - chance) * _symbolic_state_error(d, rho, w, fault, False) + chance * _symbolic_state_error(d, rho, w, fault, True)
-    )
+    clean, faulty = (_symbolic_state_error(d, rho, w, fault, state, pi) for state in (False, True))
+    return symbols.evaluate((1 - chance) * clean + chance * faulty)
 
 
 def _symbolic_auc(d: float, rho: float, w: float, fault: str, rate: float) -> float:
@@ -236,17 +259,18 @@ def _symbolic_auc(d: float, rho: float, w: float, fault: str, rate: float) -> fl
     return symbols.evaluate(total)
 
 
-def _symbolic_break_even(d: float, rho: float, w: float, fault: str) -> float:
+def _symbolic_break_even(d: float, rho: float, w: float, fault: str, pi: float = 0.5) -> float:
     import sympy as sp
 
     from theory import symbols
 
-    rate, single = sp.Symbol("rate"), _symbolic_state_error(d, rho, 0.0, "diseased", False)
-    clean, faulty = (_symbolic_state_error(d, rho, w, fault, state) for state in (False, True))
-    return symbols.evaluate(sp.solve(sp.Eq((1 - rate) * clean + rate * faulty, single), rate)[0])
+    rate, single = sp.Symbol("rate"), _symbolic_state_error(d, rho, 0.0, "diseased", False, pi)
+    clean, faulty = (_symbolic_state_error(d, rho, w, fault, state, pi) for state in (False, True))
+    lost = (1 - rate) * clean + rate * faulty - single  # linear in the rate: its root is where it starts over how fast it falls
+    return symbols.evaluate(-lost.subs(rate, 0) / sp.diff(lost, rate))
 
 
-def _symbolic_m_refs_error(d: float, rho: float, m: int, rate: float) -> float:
+def _symbolic_m_refs_error(d: float, rho: float, m: int, rate: float, pi: float = 0.5) -> float:
     import sympy as sp
 
     from theory import symbols
@@ -254,8 +278,9 @@ def _symbolic_m_refs_error(d: float, rho: float, m: int, rate: float) -> float:
     v, names = t2.symbolic_variance()
     r, effect, chance, k = symbols.exact(rho), symbols.exact(d), symbols.exact(rate), sp.Symbol("k")
     spread = sp.sqrt(v.subs({names["w"]: 1, names["rho"]: r, names["rho_rr"]: r, names["m"]: m}))
-    shift = effect * k / m
-    wrong = (symbols.normal_cdf((-shift - effect / 2) / spread) + symbols.normal_cdf((effect / 2 - effect + shift) / spread)) / 2
+    shift, threshold, ill = effect * k / m, _threshold(effect, spread, pi), symbols.exact(pi)
+    false_alarms, misses = (symbols.normal_cdf(x / spread) for x in (-shift - threshold, threshold - effect + shift))
+    wrong = (1 - ill) * false_alarms + ill * misses
     return symbols.evaluate(
         sum((sp.binomial(m, j) * chance**j * (1 - chance) ** (m - j) * wrong.subs(k, j) for j in range(m + 1)), sp.Integer(0))
     )
@@ -274,9 +299,20 @@ def _scores(params: Params, diseased: np.ndarray, faulty: np.ndarray, rng: np.ra
     return query - params["w"] * reference
 
 
+def _called(score: Floats, weights: Floats, model: Floats, params: Params) -> np.ndarray:
+    """Diagnose by Bayes' rule for a score of clean images."""
+    ratio = log_likelihood_ratio(score[:, None], np.array([params["d"]]), np.array([[weights @ model @ weights]]))
+    return ratio > np.log((1 - params["pi"]) / params["pi"])
+
+
+def _wrong(params: Params, diseased: np.ndarray, faulty: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    weights, model = np.array([1.0, -params["w"]]), np.array([[1.0, params["rho"]], [params["rho"], 1.0]])
+    return _called(_scores(params, diseased, faulty, rng), weights, model, params) != diseased
+
+
 def _simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    diseased, faulty = rng.random(replicates) < 0.5, rng.random(replicates) < params["rate"]
-    return (_scores(params, diseased, faulty, rng) > params["d"] / 2) != diseased
+    diseased, faulty = rng.random(replicates) < params["pi"], rng.random(replicates) < params["rate"]
+    return _wrong(params, diseased, faulty, rng)
 
 
 def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -288,23 +324,22 @@ def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> 
 
 def _simulate_break_even(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Gain of clean references and loss of faulty ones, per patient."""
-    diseased, always = rng.random(replicates) < 0.5, np.ones(replicates, bool)
-    wrong = [
-        (_scores({**params, "w": w}, diseased, faulty, rng) > params["d"] / 2) != diseased
-        for w, faulty in ((0.0, ~always), (params["w"], ~always), (params["w"], always))
-    ]
+    diseased, always = rng.random(replicates) < params["pi"], np.ones(replicates, bool)
+    states = ((0.0, ~always), (params["w"], ~always), (params["w"], always))
+    wrong = [_wrong({**params, "w": w}, diseased, faulty, rng) for w, faulty in states]
     single, clean, spoilt = np.array(wrong, dtype=float)
     return np.column_stack([single - clean, spoilt - clean])
 
 
 def _simulate_m_refs_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     m, rho = int(params["m"]), params["rho"]
-    diseased = rng.random(replicates) < 0.5
+    diseased = rng.random(replicates) < params["pi"]
     common = np.sqrt(rho) * rng.standard_normal(replicates)
     query = common + np.sqrt(1 - rho) * rng.standard_normal(replicates) + params["d"] * diseased
     references = common[:, None] + np.sqrt(1 - rho) * rng.standard_normal((replicates, m))
     references += params["d"] * (rng.random((replicates, m)) < params["rate"])
-    return (query - references.mean(axis=1) > params["d"] / 2) != diseased
+    weights, model = np.append(1.0, np.full(m, -1 / m)), rho + (1 - rho) * np.eye(m + 1)
+    return _called(query - references.mean(axis=1), weights, model, params) != diseased
 
 
 # Fast sampling: one normal score per patient, shifted by what the fault does to its mean.
@@ -319,8 +354,12 @@ def _fast_scores(params: Params, diseased: np.ndarray, faulty: np.ndarray, rng: 
 
 
 def _fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    diseased, faulty = rng.random(replicates) < 0.5, rng.random(replicates) < params["rate"]
-    return (_fast_scores(params, diseased, faulty, rng) > params["d"] / 2) != diseased
+    diseased, faulty = rng.random(replicates) < params["pi"], rng.random(replicates) < params["rate"]
+    return (_fast_scores(params, diseased, faulty, rng) > _clean_threshold(params, t1.variance(params["rho"], params["w"]))) != diseased
+
+
+def _clean_threshold(params: Params, variance: Floats) -> float:
+    return float(params["d"] / 2 + np.log((1 - params["pi"]) / params["pi"]) * variance / params["d"])
 
 
 def _fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -331,10 +370,10 @@ def _fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.n
 
 
 def _fast_m_refs_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    m, d, diseased = int(params["m"]), params["d"], rng.random(replicates) < 0.5
-    spread = np.sqrt(t2.variance(params["rho"], params["rho"], m, "meandiff"))
-    score = spread * rng.standard_normal(replicates) + d * diseased - d * rng.binomial(m, params["rate"], replicates) / m
-    return (score > d / 2) != diseased
+    m, d, diseased = int(params["m"]), params["d"], rng.random(replicates) < params["pi"]
+    variance = t2.variance(params["rho"], params["rho"], m, "meandiff")
+    score = np.sqrt(variance) * rng.standard_normal(replicates) + d * diseased - d * rng.binomial(m, params["rate"], replicates) / m
+    return (score > _clean_threshold(params, variance)) != diseased
 
 
 _RULE = (
@@ -344,6 +383,8 @@ _RULE = (
     choice("fault", "what is wrong with the reference", FAULTS),
 )
 _RATE = number("rate", "probability of the fault")
+_PI = number("pi", "prevalence, strictly between 0 and 1", 0.5)
+_PRIORS = grid(d=[1.5], rho=[0.8], w=[0.8, 1.0], fault=FAULTS, rate=[0.1], pi=[1e-3, 0.1, 0.9])
 _POINTS = (
     *grid(d=[1.5], rho=[0.8], w=[0.8, 1.0], fault=FAULTS, rate=[0.0, 0.1, 0.2, 1.0]),
     *grid(d=[1.5], rho=[-0.5, 0.0, 0.99], w=[0.5], fault=FAULTS, rate=[0.3]),
@@ -356,12 +397,12 @@ STATEMENT = Statement(
     (
         Quantity(
             "error",
-            "balanced error at the clean threshold",
-            (*_RULE, _RATE),
+            "error at the threshold that is right for clean references",
+            (*_RULE, _RATE, _PI),
             error,
             _symbolic_error,
             _simulate_error,
-            _POINTS,
+            (*_POINTS, *_PRIORS),
             fast=_fast_error,
         ),
         Quantity(
@@ -378,22 +419,27 @@ STATEMENT = Statement(
         Quantity(
             "break_even",
             "rate of faults at which the reference stops to help",
-            _RULE,
+            (*_RULE, _PI),
             break_even,
             _symbolic_break_even,
             _simulate_break_even,
-            grid(d=[1.5], rho=[0.8], w=[0.8, 1.0], fault=FAULTS),
+            (*grid(d=[1.5], rho=[0.8], w=[0.8, 1.0], fault=FAULTS), *grid(d=[1.5], rho=[0.8], w=[0.8], fault=FAULTS, pi=[0.2])),
             tally=RatioTally,
             draws=lambda params: 10,
+            mcse=1e-3,
         ),
         Quantity(
             "m_refs_error",
-            "balanced error of the mean difference, diseased references",
-            (*_RULE[:2], number("m", "number of references"), _RATE),
+            "error of the mean difference, diseased references",
+            (*_RULE[:2], number("m", "number of references"), _RATE, _PI),
             m_refs_error,
             _symbolic_m_refs_error,
             _simulate_m_refs_error,
-            (*grid(d=[1.5], rho=[0.6], m=[1, 4, 20], rate=[0.2]), *grid(d=[1.5], rho=[0.0, 0.95], m=[3], rate=[0.05])),
+            (
+                *grid(d=[1.5], rho=[0.6], m=[1, 4, 20], rate=[0.2]),
+                *grid(d=[1.5], rho=[0.0, 0.95], m=[3], rate=[0.05]),
+                *grid(d=[1.5], rho=[0.6], m=[4], rate=[0.2], pi=[0.01, 0.9]),
+            ),
             fast=_fast_m_refs_error,
             draws=lambda params: 4 + 3 * int(params["m"]),
         ),

@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 
 from see_in_pairs.console import Json, Quiet, emit_json, new_app, say
 from see_in_pairs.errors import CheckFailed, InputError
+from theory.sweeps.measures_cli import mount as mount_measures
+from theory.sweeps.packaged import find_design, packaged_studies
 
 if TYPE_CHECKING:
     from theory.sweeps.results import Results
@@ -21,7 +23,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's folder (w
 
 
 class RunByDefault(TyperGroup):
-    """A group whose first word may be a file: ``sweep CONFIG.yaml`` means ``sweep run CONFIG.yaml``."""
+    """A group whose first word may be a design, by file or name: ``sweep CONFIG.yaml`` means ``sweep run CONFIG.yaml``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put ``run`` before a first word that is no command.
@@ -39,17 +41,25 @@ class RunByDefault(TyperGroup):
             What remains for the command.
         """
         first = args[0] if args else "--help"
-        looks_like_run = first.endswith((".yaml", ".yml")) or Path(first).is_file() or (first.startswith("-") and first != "--help")
+        looks_like_run = (
+            first.endswith((".yaml", ".yml"))
+            or Path(first).is_file()
+            or first in packaged_studies()
+            or (first.startswith("-") and first != "--help")
+        )
         return super().parse_args(ctx, ["run", *args] if looks_like_run and first not in self.commands else args)
 
 
 app = new_app("Simulation studies: 'sweep CONFIG.yaml --out DIR' runs one, or carries it on.")
 app.info.cls = RunByDefault
+mount_measures(app)
 
 
 @app.command()
 def run(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The study's design.", show_default=False)],
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG.yaml", help="The design: a file, or a packaged study's name.", show_default=False)
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the results; run again to resume or extend.", show_default=False)],
     workers: Annotated[int, typer.Option("--workers", help="Processes; -1 is one per usable core. The numbers do not depend on it.")] = 1,
     backend: Annotated[str, typer.Option("--backend", help="loky (this machine), dask or ray (a cluster).")] = "loky",
@@ -64,7 +74,7 @@ def run(
     from theory.sweeps.design import Study
     from theory.sweeps.runner import run as run_study
 
-    study = Study.load(config, [*(changes or []), *([] if seed is None else [f"entropy={seed}"])])
+    study = Study.load(find_design(config), [*(changes or []), *([] if seed is None else [f"entropy={seed}"])])
     cells, most = len(study.all_cells), replicates or study.most_replicates
     say(f"{study.name}: {cells} cells, {'at most ' if study.stop else ''}{most:,} replicates each, into {out}", quiet)
     results = run_study(study, out, workers=workers, backend=backend, quiet=quiet, replicates=replicates)

@@ -17,6 +17,7 @@ power, type_1_error       share of rejections                            binomia
 model_se                  :math:`M=\sqrt{\text{mean of }\mathrm{se}_i^2}` delta method
 relative_se_error         M / S - 1                                      delta method, both parts from the same replicates
 relative_precision        :math:`S_0^2/S^2-1` against another method     delta method, replicate by replicate
+mean:COLUMN               mean of any other result, such as patients     standard error of that mean
 ========================= ============================================== =======================================================
 
 Morris, White and Crowther (2019, Table 6) give the measures. Their MCSEs of the last two and of S hold for normal estimates that are
@@ -32,6 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from see_in_pairs.errors import InputError
 from theory.checks import Floats
 from theory.sweeps.accumulators import Moments
 
@@ -275,4 +277,32 @@ MEASURES = {
         ),
     )
 }  # fmt: skip
-"""Every measure by its name."""
+"""Every measure of estimates, by its name."""
+
+MEAN = "mean:"
+
+
+def measure_of(name: str) -> Measure:
+    """Look a measure up.
+
+    Parameters
+    ----------
+    name : str
+        A name of `MEASURES`, or ``mean:COLUMN``.
+
+    Returns
+    -------
+    Measure
+        The measure.
+
+    Raises
+    ------
+    InputError
+        When it is unknown.
+    """
+    if name.startswith(MEAN) and name != MEAN:
+        column = name.removeprefix(MEAN)
+        return Measure(name, f"mean of {column}", (column,), lambda c, f: c[column], _mean)
+    if name not in MEASURES:
+        raise InputError(f"measure '{name}': unknown; there are {', '.join(MEASURES)}, and {MEAN}COLUMN for the mean of another result")
+    return MEASURES[name]

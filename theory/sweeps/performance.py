@@ -16,14 +16,14 @@ import numpy as np
 
 from see_in_pairs.errors import InputError
 from theory.sweeps.accumulators import Moments
-from theory.sweeps.measures import MEASURES, Facts, Measure
+from theory.sweeps.measures import MEAN, MEASURES, Facts, Measure, measure_of
 from theory.sweeps.slices import Slice, paired, slices
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LEVEL = 0.05
-COUNTS = ("wanted", "done", "failed")
+COUNTS = ("wanted", "attempted", "done", "failed", "stopped")
 
 
 class Source(Protocol):
@@ -31,7 +31,7 @@ class Source(Protocol):
 
     @property
     def cells(self) -> pd.DataFrame:
-        """One row per cell: ``cell``, its factors, ``truth``, and the counts ``wanted``, ``done``, ``failed``."""
+        """One row per cell: ``cell``, its factors, ``truth`` and, where they are known, the counts ``attempted``, ``done``, ``failed``."""
         ...
 
     def batches(self) -> Iterable[pd.DataFrame]:
@@ -145,7 +145,7 @@ def performance(
     results : Source
         A finished or unfinished study, or a `Table`.
     measures : sequence of str, optional
-        Names of `theory.sweeps.measures.MEASURES`; all by default.
+        Names of `theory.sweeps.measures.MEASURES`, all of them by default; ``mean:COLUMN`` for the mean of another result.
     truth : str, default 'truth'
         The column of the cells that holds the true value.
     alpha : float, default 0.05
@@ -166,25 +166,20 @@ def performance(
     Raises
     ------
     InputError
-        When a measure, method or column is unknown, or there are no replicates.
+        When a measure, method or column is unknown, or no replicate is complete.
 
     Notes
     -----
     The formulas are in `theory.sweeps.measures`; Morris TP, White IR, Crowther MJ (2019), *Statistics in Medicine* 38:2074-2102.
     """
-    chosen = [_measure(name) for name in measures or MEASURES]
+    chosen = [measure_of(name) for name in measures or MEASURES]
     null = getattr(_study(results), "null", None) if null is None else null
     versus = _rival(results, versus)
-    first, pairs = _read_once(results, versus)
+    extra = tuple(name.removeprefix(MEAN) for name in measures or () if name.startswith(MEAN))
+    first, pairs = _read_once(results, versus, extra)
     facts = _facts(first, pairs, _truths(results, truth), math.nan if null is None else float(null))
-    scores = _read_again(results, chosen, facts, versus, alpha)
+    scores = _read_again(results, chosen, facts, versus, alpha, extra)
     return _tidy(results, truth, chosen, first, facts, scores, versus)
-
-
-def _measure(name: str) -> Measure:
-    if name not in MEASURES:
-        raise InputError(f"measure '{name}': unknown; there are {', '.join(MEASURES)}")
-    return MEASURES[name]
 
 
 def _study(results: Source) -> Any:
@@ -209,11 +204,11 @@ def _truths(results: Source, truth: str) -> dict[Any, float]:
     return {cell: math.nan if value is None else float(value) for cell, value in zip(cells["cell"], cells[truth], strict=True)}
 
 
-def _read_once(results: Source, versus: str) -> tuple[dict[Key, _First], dict[Key, _Pair]]:
+def _read_once(results: Source, versus: str, extra: Sequence[str]) -> tuple[dict[Key, _First], dict[Key, _Pair]]:
     first: dict[Key, _First] = {}
     pairs: dict[Key, _Pair] = {}
     for batch in results.batches():
-        for block in slices(batch):
+        for block in slices(batch, extra):
             for method, piece in block.items():
                 first.setdefault((piece.cell, method), _First()).add(piece)
             for method, piece in paired(block, versus):
@@ -234,11 +229,13 @@ def _facts(first: dict[Key, _First], pairs: dict[Key, _Pair], truths: dict[Any, 
     return found
 
 
-def _read_again(results: Source, chosen: Sequence[Measure], facts: dict[Key, tuple[Facts, Facts]], versus: str, alpha: float) -> Scores:
+def _read_again(
+    results: Source, chosen: Sequence[Measure], facts: dict[Key, tuple[Facts, Facts]], versus: str, alpha: float, extra: Sequence[str]
+) -> Scores:
     alone, beside = [item for item in chosen if not item.paired], [item for item in chosen if item.paired]
     scores: Scores = {}
     for batch in results.batches():
-        for block in slices(batch):
+        for block in slices(batch, extra):
             for method, piece in block.items():
                 own = facts[piece.cell, method][0]
                 _score(scores, alone, piece.with_rejections(own.null, alpha), own, method)
@@ -288,9 +285,9 @@ def _tidy(
 
 def _begun(counts: dict[Hashable, Any], rows: Sequence[int]) -> int:
     """How many replicates of a cell were begun: those that were kept and those that raised."""
-    raised = int(counts["failed"]) if "failed" in counts else 0
-    done = int(counts["done"]) if "done" in counts else 0
-    return max([done, *rows]) + raised
+    if "attempted" in counts:
+        return int(counts["attempted"])
+    return max(int(counts.get("done", 0)), *rows, 0) + int(counts.get("failed", 0))
 
 
 def _finished(measure: Measure, facts: Facts | None, second: _Second, columns: set[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,13 +91,15 @@ def _usable(name: str, values: Floats) -> np.ndarray:
     return ~np.isnan(values) if name in MAY_BE_INFINITE else np.isfinite(values)
 
 
-def slices(batch: pd.DataFrame) -> Iterator[dict[str, Slice]]:
+def slices(batch: pd.DataFrame, extra: Sequence[str] = ()) -> Iterator[dict[str, Slice]]:
     """Cut a batch into its blocks.
 
     Parameters
     ----------
     batch : pandas.DataFrame
         Columns ``cell, block, replicate, method`` and results.
+    extra : sequence of str
+        Results to keep beside the usual ones.
 
     Yields
     ------
@@ -112,7 +114,7 @@ def slices(batch: pd.DataFrame) -> Iterator[dict[str, Slice]]:
     missing = [name for name in (*KEYS, "estimate") if name not in batch]
     if missing:
         raise InputError(f"replicates: no column '{missing[0]}' (there are {', '.join(map(str, batch.columns))})")
-    results = {name: _numbers(batch[name], name) for name in RESULTS if name in batch}
+    results = {name: _numbers(batch[name], name) for name in (*RESULTS, *extra) if name in batch}
     cell, block, method = (_codes(batch[name]) for name in ("cell", "block", "method"))
     replicate = batch["replicate"].to_numpy()
     order = np.lexsort((replicate, method[0], block[0], cell[0]))

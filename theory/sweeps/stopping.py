@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.measures import MEASURES
+from theory.sweeps.measures import measure_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,8 +112,7 @@ def decide(measured: pd.DataFrame, measure: str, mcse: float, at_cap: bool = Fal
     >>> decide(performance(table), "bias", 0.5).finished, decide(performance(table), "bias", 0.1).finished
     (True, False)
     """
-    if measure not in MEASURES:
-        raise InputError(f"stop: measure '{measure}': unknown; there are {', '.join(MEASURES)}")
+    measure_of(measure)
     rows = measured[measured["measure"] == measure]
     impossible = [note for note in rows["note"] if note and not _will_pass(note)]
     if len(rows) and len(impossible) == len(rows):

@@ -1,0 +1,56 @@
+"""The studies that come with this package: YAML files in ``theory/sweeps/studies``, known by their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from see_in_pairs.errors import InputError
+
+FOLDER = Path(__file__).parent / "studies"
+
+
+def packaged_studies() -> dict[str, Path]:
+    """List the packaged studies.
+
+    Returns
+    -------
+    dict of str to Path
+        Name to design, in alphabetical order.
+
+    Examples
+    --------
+    >>> "site_shift" in packaged_studies()
+    True
+    """
+    return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def find_design(name: Path | str) -> Path:
+    """Find a design by its path, or a packaged one by its name.
+
+    Parameters
+    ----------
+    name : Path or str
+        What the user wrote. A file of that name comes before a packaged study.
+
+    Returns
+    -------
+    Path
+        The design.
+
+    Raises
+    ------
+    InputError
+        When there is neither.
+
+    Examples
+    --------
+    >>> find_design("gain").name
+    'gain.yaml'
+    """
+    path, known = Path(name), packaged_studies()
+    if path.is_file() or (path.suffix in (".yaml", ".yml") and str(name) not in known):
+        return path
+    if str(name) not in known:
+        raise InputError(f"{name}: neither a file nor a packaged study ({', '.join(known)})")
+    return known[str(name)]

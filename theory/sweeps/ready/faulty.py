@@ -1,0 +1,93 @@
+"""References that are diseased, or swapped with the query, under rules that do not know (T6)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from theory.statements import t1_univariate_rules as t1
+from theory.statements import t6_faulty_references as t6
+from theory.sweeps import estimand, generator, method
+from theory.sweeps.ready.intervals import Report, mean_report
+
+Arms = dict[str, np.ndarray]
+
+
+@generator("faulty references", vectorised=True)
+def faulty_references(
+    *, rng: np.random.Generator, replicates: int, d: float, rho: float, rule: str, fault: str, rate: float, patients: int
+) -> Arms:
+    """Diagnose patients with and without a reference that is sometimes faulty.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The stream.
+    replicates : int
+        Experiments.
+    d : float
+        Effect in standard deviations.
+    rho : float
+        Correlation of query and reference given the label.
+    rule : {'difference', 'optimal'}
+        Weight 1 or rho on the reference.
+    fault : {'diseased', 'swap'}
+        What goes wrong.
+    rate : float
+        How often.
+    patients : int
+        Patients of an experiment, both classes equally likely.
+
+    Returns
+    -------
+    dict of str to ndarray of bool, shape (replicates, patients)
+        Whether each arm was wrong.
+    """
+    shape = (replicates, patients)
+    shared, own, other = rng.standard_normal((3, *shape))
+    diseased, faulty = rng.random(shape) < 0.5, rng.random(shape) < rate
+    query = np.sqrt(rho) * shared + np.sqrt(1 - rho) * own + d * diseased
+    reference = np.sqrt(rho) * shared + np.sqrt(1 - rho) * other + d * (faulty & (fault == "diseased"))
+    wrong_single = (query > d / 2) != diseased
+    if fault == "swap":
+        query, reference = np.where(faulty, reference, query), np.where(faulty, query, reference)
+    return {"single": wrong_single, "pair": (query - float(t1.weight(rho, rule)) * reference > d / 2) != diseased}
+
+
+@estimand("gain with faulty references")
+def gain_with_faulty_references(*, d: float, rho: float, rule: str, fault: str, rate: float) -> float:
+    """Compute the error that the reference saves, faults and all.
+
+    Parameters
+    ----------
+    d, rho, rule, fault, rate : object
+        As for `faulty_references`.
+
+    Returns
+    -------
+    float
+        T1.4 less T6.1 or T6.2; 0 at the break-even rate and negative beyond.
+
+    Examples
+    --------
+    >>> rate = float(t6.break_even(1.5, 0.8, 1.0, "diseased"))
+    >>> round(gain_with_faulty_references(d=1.5, rho=0.8, rule="difference", fault="diseased", rate=rate), 12)
+    0.0
+    """
+    return float(t1.error(d, rho, "single") - t6.error(d, rho, t1.weight(rho, rule), fault, rate))
+
+
+@method("paired errors", vectorised=True)
+def paired_errors(data: Arms) -> Report:
+    """Estimate the gain from patients diagnosed in both arms.
+
+    Parameters
+    ----------
+    data : dict of str to ndarray of bool
+        From `faulty_references`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Share of wrong diagnoses in the single arm less that in the paired one, with the interval of McNemar's (1947) discordant pairs.
+    """
+    return mean_report(data["single"].astype(np.float64) - data["pair"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from see_in_pairs.errors import InputError
@@ -20,7 +20,7 @@ RESERVED = (
 _FACTOR_ALLOWED = ("n",)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Cell:
     """One combination of factors.
 
@@ -33,7 +33,7 @@ class Cell:
     """
 
     hash: str
-    factors: Mapping[str, Any]
+    factors: Mapping[str, Any] = field(compare=False)
 
     def __str__(self) -> str:
         return f"cell {self.hash} ({named(self.factors)})"

@@ -17,8 +17,9 @@ from see_in_pairs.errors import InputError
 from theory.sweeps.block import Work, run_block
 from theory.sweeps.cells import Cell, named
 from theory.sweeps.design import Limits
-from theory.sweeps.outcome import Failure, NothingGenerated, Outcome
+from theory.sweeps.outcome import WHOLE, Failure, NothingGenerated, Outcome
 from theory.sweeps.plan import Plan
+from theory.sweeps.streams import block_key
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -241,6 +242,31 @@ def run_task(common: Work, task: Task) -> Chunk | str:
     except NothingGenerated as error:
         return f"{error} in {task.cell}; it must return the data"
     return chunk_of(work, outcomes)
+
+
+def died(work: Work, task: Task) -> Chunk:
+    """Put down blocks whose worker died; they are tried again when the sweep is run again.
+
+    Parameters
+    ----------
+    work : Work
+        The cell.
+    task : Task
+        Its blocks.
+
+    Returns
+    -------
+    Chunk
+        All their replicates failed.
+    """
+    message = "the process that ran the block died: killed, out of memory, or a crash in compiled code"
+    outcomes = []
+    for block, size in task.blocks:
+        failure = Failure(WHOLE, "", size, "WorkerDied", message, message, block_key(work.cell, block))
+        outcomes.append(Outcome(block, size, size, failures=[failure], limited=True))
+    chunk = chunk_of(work, outcomes)
+    chunk.entries = [entry._replace(limited="worker died") for entry in chunk.entries]
+    return chunk
 
 
 def chunk_of(work: Work, outcomes: Sequence[Outcome]) -> Chunk:

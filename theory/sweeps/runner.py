@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.backends import check_backend, execute
+from theory.sweeps.backends import Pool, check_backend, open_pool
 from theory.sweeps.cells import Cell
-from theory.sweeps.chunk import Chunk, Task
+from theory.sweeps.chunk import Chunk, Task, limits_text
 from theory.sweeps.design import Study
 from theory.sweeps.folder import locked, open_folder
-from theory.sweeps.plan import Plan
 from theory.sweeps.progress import Meter
 from theory.sweeps.results import Results
 from theory.sweeps.schedule import due
+from theory.sweeps.sequential import Sequence, check_stop
 from theory.sweeps.store import Store
 
 TASK_SECONDS = 0.2
@@ -53,26 +53,32 @@ def run(
         When the design is wrong, or the folder holds another.
     """
     out = Path(out)
-    workers = check_backend(backend, workers)
     if replicates is not None:
         study = study.with_replicates(replicates)
+    check_backend(backend, workers)
+    check_stop(study)
     plan = study.plan()
     with locked(out), open_folder(plan, out) as folder:
-        with Store(out) as store:
-            _round(plan, store, dict.fromkeys(study.all_cells, study.replicates), workers, backend, quiet)
+        with open_pool(plan, workers, backend) as pool, Store(out, limits_text(study.limits)) as store:
+            sequence, more = Sequence(study, out), True
+            while more:
+                _round(pool, store, sequence.targets(), quiet)
+                store.flush()
+                more = sequence.look(Results.open(out))
         results = Results.open(out)
         _count(folder.count, results)
     return results
 
 
-def _round(plan: Plan, store: Store, targets: Mapping[Cell, int], workers: int, backend: str, quiet: bool) -> None:
+def _round(pool: Pool, store: Store, targets: Mapping[Cell, int], quiet: bool) -> None:
     """Bring every cell to its number of replicates."""
-    todo = {cell: due(plan.study, store.ledger.get(cell.hash, {}), target) for cell, target in targets.items()}
+    study = pool.plan.study
+    todo = {cell: due(study, store.ledger.get(cell.hash, {}), target) for cell, target in targets.items()}
     meter = Meter(sum(size for blocks in todo.values() for _, size in blocks), quiet)
     if not any(todo.values()):
         return
-    tasks = Tasks(todo, workers)
-    with meter, contextlib.closing(execute(plan, tasks, workers, backend)) as finished:
+    tasks = Tasks(todo, pool.workers)
+    with meter, contextlib.closing(pool.run(tasks)) as finished:
         for chunk in finished:
             if isinstance(chunk, str):
                 raise InputError(chunk)

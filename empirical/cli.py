@@ -1,4 +1,4 @@
-"""The commands of the empirical part: ``cohort``, ``finetune``, ``evaluate``, ``doctor``."""
+"""The commands of the empirical part: ``cohort``, ``finetune``, ``evaluate``, ``doctor``, ``pretrain``."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def mount(app: typer.Typer) -> None:
     app.command("finetune")(finetune)
     app.command("evaluate")(evaluate)
     app.command("doctor")(doctor)
+    app.command("pretrain")(pretrain)
 
 
 def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
@@ -54,6 +55,17 @@ def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     settings = load_config(EvaluateConfig, config, _with_seed(changes, seed))
     records = run(settings, out, quiet=quiet)
     say(f"{len(records.table)} rows: {out / 'records.parquet'}", quiet)
+
+
+def pretrain(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Train a pocket model from nothing on procedural pictures; run again to resume."""
+    from empirical.pretraining.config import PretrainConfig
+    from empirical.pretraining.pretrain import pretrain as run
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(PretrainConfig, config, _with_seed(changes, seed))
+    folder = run(settings, out, quiet=quiet)
+    say(f"model: {folder} (its README.md has the results)", quiet)
 
 
 def doctor(

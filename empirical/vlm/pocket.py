@@ -88,7 +88,7 @@ def pocket_path(config: PocketConfig | None = None) -> Path:
     return folder
 
 
-def build_pocket(folder: Path, config: PocketConfig) -> None:
+def build_pocket(folder: Path, config: PocketConfig, text: str | None = None) -> None:
     """Write a pocket VLM with random weights.
 
     Parameters
@@ -97,13 +97,15 @@ def build_pocket(folder: Path, config: PocketConfig) -> None:
         Where to write; it must exist.
     config : PocketConfig
         Shape and seed.
+    text : str, optional
+        What its tokenizer is trained on; by default the package's own prompts.
     """
     import torch
     from transformers import Idefics3ForConditionalGeneration, Idefics3ImageProcessorPil, Idefics3Processor
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    tokenizer = train_tokenizer(config.vocabulary)
+    tokenizer = train_tokenizer(config.vocabulary, training_text() if text is None else text)
     model_config = architecture(config, tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -181,13 +183,15 @@ def training_text() -> str:
     return (resources.files("empirical.vlm") / "vocabulary.txt").read_text(encoding="utf-8")
 
 
-def train_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer on the package's own prompts.
+def train_tokenizer(vocabulary: int, text: str) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer.
 
     Parameters
     ----------
     vocabulary : int
         Largest number of tokens; all 256 bytes are among them, so no text is unknown.
+    text : str
+        What it is trained on.
 
     Returns
     -------
@@ -208,7 +212,7 @@ def train_tokenizer(vocabulary: int) -> PreTrainedTokenizerFast:
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    tokenizer.train_from_iterator([training_text()] * 4, trainer)
+    tokenizer.train_from_iterator([text] * 4, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=BEGIN, eos_token=END_OF_TURN, pad_token=PAD, padding_side="left", extra_special_tokens=extra
     )

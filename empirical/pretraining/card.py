@@ -1,0 +1,58 @@
+"""The model card of a pretrained pocket VLM."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from empirical.pretraining.config import PretrainConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def model_card(config: PretrainConfig, examination: pd.DataFrame, manifest: dict[str, Any], weights: int) -> str:
+    """Write the card.
+
+    Parameters
+    ----------
+    config : PretrainConfig
+        How it was trained.
+    examination : pandas.DataFrame
+        As `empirical.pretraining.examination.examine` gives it.
+    manifest : dict
+        Of the run.
+    weights : int
+        Number of the model's weights.
+
+    Returns
+    -------
+    str
+        Markdown, as the Hub reads it.
+    """
+    import jinja2
+
+    source = (resources.files("empirical.pretraining") / "card.md.j2").read_text(encoding="utf-8")
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True).from_string(source)
+    hardware = manifest["hardware"]
+    return template.render(
+        name="See-in-Pairs pocket VLM",
+        weights=weights,
+        architecture="Idefics3",
+        questions=config.steps * config.batch_size,
+        seed=config.seed,
+        kinds=", ".join(config.kinds),
+        easiest=config.hardness.easiest,
+        target=config.hardness.target,
+        command=" ".join(manifest["command_line"]),
+        steps=config.steps,
+        batch=config.batch_size,
+        rate=config.learning_rate,
+        seconds=round(manifest["counts"].get("training_seconds", 0)),
+        hardware=", ".join(f"{key}: {value}" for key, value in hardware.items()),
+        version=manifest["version"],
+        commit=f" at {manifest['git_commit'][:12]}" if manifest["git_commit"] else "",
+        n=int(examination["questions"].iloc[0]),
+        rows=examination.to_dict("records"),
+        size=config.model.image_size,
+    )

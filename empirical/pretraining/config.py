@@ -1,0 +1,113 @@
+"""The settings of a pretraining run."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from empirical.pretraining.questions import KINDS, Look
+from empirical.vlm.pocket import PocketConfig
+from see_in_pairs.configs import StrictConfig
+from see_in_pairs.errors import first_few
+
+
+class HardnessConfig(StrictConfig):
+    """From easy to hard. Without easy questions first, none of our trials learned to compare.
+
+    A question of hardness h (0 to 1) has marks of amplitude ``easiest ** (1 - h) * target ** h``, a ground of strength
+    ``faint + (1 - faint) * h``, and other marks to see past with probability h. In every step hardness is uniform between 0 and its
+    largest value so far, so that easy questions never stop altogether; the test asks at hardness 1.
+
+    Parameters
+    ----------
+    easiest, target : float
+        Amplitude of marks at hardness 0 and 1, in standard deviations of the ground.
+    faint : float
+        Strength of the ground at hardness 0.
+    rise : float
+        Share of the steps over which the largest hardness rises from 0 to 1.
+    """
+
+    easiest: float = Field(default=6.0, gt=0)
+    target: float = Field(default=2.0, gt=0)
+    faint: float = Field(default=0.2, ge=0, le=1)
+    rise: float = Field(default=0.6, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _falls(self) -> HardnessConfig:
+        if self.target > self.easiest:
+            raise ValueError(f"target {self.target} is above easiest {self.easiest}; amplitudes fall")
+        return self
+
+    def look(self, hardness: float) -> Look:
+        """Say what questions of a hardness look like.
+
+        Parameters
+        ----------
+        hardness : float
+            0 to 1.
+
+        Returns
+        -------
+        Look
+            Amplitude, ground and clutter.
+
+        Examples
+        --------
+        >>> HardnessConfig().look(1.0)
+        Look(amplitude=2.0, ground=1.0, clutter=1.0)
+        """
+        amplitude = self.easiest ** (1 - hardness) * self.target**hardness
+        return Look(amplitude, self.faint + (1 - self.faint) * hardness, hardness)
+
+
+class PretrainConfig(StrictConfig):
+    """Everything that decides a pretraining run.
+
+    Parameters
+    ----------
+    model : PocketConfig
+        Shape of the model and seed of its weights.
+    kinds : dict of str to float
+        How often each kind of question is asked, relative to the others.
+    hardness : HardnessConfig
+        From easy to hard.
+    steps, batch_size : int
+        Optimiser steps, and questions in each.
+    learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
+        AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
+    examine_every : int
+        Steps between examinations on new pictures, for the learning curves.
+    questions : int
+        Questions per kind and test in the final examination; a quarter of them in the ones before.
+    save_every : int
+        Steps between checkpoints; a killed run goes on from the last.
+    threads : int, optional
+        CPU threads of torch; fixed, results do not depend on the machine's number of cores.
+    seed : int
+        Of the pictures and questions.
+    """
+
+    model: PocketConfig = PocketConfig()
+    kinds: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
+    hardness: HardnessConfig = HardnessConfig()
+    steps: int = Field(default=8000, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    adam_beta2: float = Field(default=0.99, gt=0, lt=1)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    examine_every: int = Field(default=1000, ge=1)
+    questions: int = Field(default=1000, ge=20)
+    save_every: int = Field(default=500, ge=1)
+    threads: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _known(self) -> PretrainConfig:
+        unknown = sorted(set(self.kinds) - set(KINDS))
+        if unknown:
+            raise ValueError(f"kinds: unknown {first_few(unknown)}; known: {', '.join(KINDS)}")
+        if not self.kinds or min(self.kinds.values()) < 0 or sum(self.kinds.values()) <= 0:
+            raise ValueError("kinds: give at least one kind of question a positive weight, and none a negative one")
+        return self

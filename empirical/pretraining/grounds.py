@@ -1,0 +1,195 @@
+"""Grounds: what a procedural picture is painted on. Each is drawn from a few parameters, whose middle band is kept for the test.
+
+A ground is an array of gray values with mean about 0 and standard deviation about 1. Regular grounds repeat themselves, so that one
+picture of them shows what belongs and what does not; irregular grounds do not, and only a second picture can tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+HELD_OUT = (0.4, 0.6)
+"""The band of every parameter (as a share of its range) that training never draws from, and the test of new parameters always does."""
+
+Ground = Callable[[np.random.Generator, int, bool], np.ndarray]
+
+
+def parameter(rng: np.random.Generator, low: float, high: float, held_out: bool) -> float:
+    """Draw a parameter from its range without the middle band, or from the middle band alone.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    low, high : float
+        The whole range.
+    held_out : bool
+        Whether to draw from the band that is kept for the test.
+
+    Returns
+    -------
+    float
+        Uniform on what is left of the range.
+
+    Examples
+    --------
+    >>> draws = [parameter(np.random.default_rng(seed), 0, 10, held_out=False) for seed in range(99)]
+    >>> any(4 < value < 6 for value in draws)
+    False
+    """
+    start, stop = HELD_OUT
+    share = rng.uniform(start, stop) if held_out else rng.uniform(0, 1 - (stop - start))
+    if not held_out and share >= start:
+        share += stop - start
+    return low + (high - low) * share
+
+
+def stripes(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint parallel stripes.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    size : int
+        Side, in pixels.
+    held_out : bool
+        Draw parameters from the band that is kept for the test.
+
+    Returns
+    -------
+    ndarray of shape (size, size)
+        Gray values.
+    """
+    wave = _wave(rng, size, held_out)
+    return _standardised(wave if rng.random() < 0.5 else np.sign(wave))
+
+
+def checks(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint two crossing sets of stripes.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    size : int
+        Side, in pixels.
+    held_out : bool
+        Draw parameters from the band that is kept for the test.
+
+    Returns
+    -------
+    ndarray of shape (size, size)
+        Gray values.
+    """
+    angle, period = parameter(rng, 0, np.pi / 2, held_out), parameter(rng, 8, 20, held_out)
+    one, other = (_plane_wave(size, angle + turn, period, rng.uniform(0, 2 * np.pi)) for turn in (0, np.pi / 2))
+    return _standardised(np.sign(one * other) if rng.random() < 0.5 else one + other)
+
+
+def dots(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint a lattice of soft dots.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    size : int
+        Side, in pixels.
+    held_out : bool
+        Draw parameters from the band that is kept for the test.
+
+    Returns
+    -------
+    ndarray of shape (size, size)
+        Gray values.
+    """
+    angle, period = parameter(rng, 0, np.pi / 2, held_out), parameter(rng, 9, 18, held_out)
+    one, other = (_plane_wave(size, angle + turn, period, rng.uniform(0, 2 * np.pi)) for turn in (0, np.pi / 2))
+    return _standardised(np.exp(2 * (one + other)))
+
+
+def field(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint smoothed noise.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    size : int
+        Side, in pixels.
+    held_out : bool
+        Draw parameters from the band that is kept for the test.
+
+    Returns
+    -------
+    ndarray of shape (size, size)
+        Gray values.
+    """
+    return _standardised(gaussian_filter(rng.standard_normal((size, size)), parameter(rng, 1.5, 8, held_out), mode="wrap"))
+
+
+def grain(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint smoothed noise drawn out along one direction, like wood or cloth.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    size : int
+        Side, in pixels.
+    held_out : bool
+        Draw parameters from the band that is kept for the test.
+
+    Returns
+    -------
+    ndarray of shape (size, size)
+        Gray values.
+    """
+    along, across = parameter(rng, 4, 12, held_out), parameter(rng, 0.8, 2.5, held_out)
+    drawn = gaussian_filter(rng.standard_normal((size, size)), (along, across), mode="wrap")
+    return _standardised(drawn if rng.random() < 0.5 else drawn.T)
+
+
+def pebbles(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint soft round spots at random places, bright and dark.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of randomness.
+    size : int
+        Side, in pixels.
+    held_out : bool
+        Draw parameters from the band that is kept for the test.
+
+    Returns
+    -------
+    ndarray of shape (size, size)
+        Gray values.
+    """
+    canvas = np.zeros((size, size))
+    places = rng.integers(0, size, (round(parameter(rng, 8, 30, held_out)), 2))
+    np.add.at(canvas, tuple(places.T), rng.choice([-1.0, 1.0], len(places)))
+    return _standardised(gaussian_filter(canvas, parameter(rng, 2, 5, held_out), mode="wrap"))
+
+
+REGULAR: dict[str, Ground] = {"stripes": stripes, "checks": checks, "dots": dots}
+IRREGULAR: dict[str, Ground] = {"field": field, "grain": grain, "pebbles": pebbles}
+
+
+def _wave(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    return _plane_wave(size, parameter(rng, 0, np.pi, held_out), parameter(rng, 7, 22, held_out), rng.uniform(0, 2 * np.pi))
+
+
+def _plane_wave(size: int, angle: float, period: float, phase: float) -> np.ndarray:
+    rows, columns = np.indices((size, size), dtype=float)
+    return np.sin(2 * np.pi * (columns * np.cos(angle) + rows * np.sin(angle)) / period + phase)
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    centred = values - values.mean()
+    return centred / (centred.std() or 1.0)

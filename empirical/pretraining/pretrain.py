@@ -1,0 +1,173 @@
+"""Train the pocket VLM from nothing on procedural questions: checkpoints, learning curves, examination, model card."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirical.pretraining.card import model_card
+from empirical.pretraining.config import PretrainConfig
+from empirical.pretraining.examination import Sitting, examine, sittings
+from empirical.pretraining.questions import KINDS
+from empirical.pretraining.stream import training_stream, wordings
+from empirical.training.checkpoints import last_checkpoint
+from empirical.vlm.pocket import build_pocket, training_text
+from see_in_pairs.console import say
+from see_in_pairs.files import read_table, write_json, write_parquet, write_text
+from see_in_pairs.runs import RunFolder
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+    from empirical.vlm.loading import VisionLanguageModel
+
+COARSER = 4
+"""The examinations during training ask this many times fewer questions than the one at the end."""
+
+
+def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
+    """Train a pocket VLM from nothing; called again after a kill, it goes on and ends in the same weights.
+
+    Parameters
+    ----------
+    config : PretrainConfig
+        Model, questions and schedule.
+    out : Path
+        Folder for the model, its card, ``examination.csv``, ``learning_curve.csv`` and the manifest.
+    quiet : bool, default False
+        No messages, no progress bar.
+
+    Returns
+    -------
+    Path
+        The folder of the finished model, which ``finetune``, ``evaluate`` and ``doctor`` take as ``--model``.
+
+    Raises
+    ------
+    InputError
+        When `out` holds another run.
+    """
+    identity = config.model_dump() | {"wordings": wordings(), "kinds_known": list(KINDS)}
+    with RunFolder(out, "pretrain", identity, seed=config.seed) as run:
+        model = run.path / "model"
+        if (model / "README.md").is_file():
+            say(f"{out}: already finished", quiet)
+        else:
+            _train(config, run, quiet)
+    return model
+
+
+def tokenizer_text() -> str:
+    """Give the text that the tokenizer is trained on: our prompts, the training wordings and all answers.
+
+    Returns
+    -------
+    str
+        The wordings that are kept for the test are not in it.
+    """
+    put = [wording for kind in wordings().values() for wording in kind["train"]]
+    answers = [f"Assistant: {answer}" for kind in KINDS.values() for answer in kind.answers]
+    return "\n".join([training_text(), *put, *answers])
+
+
+def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
+    import torch
+    import transformers
+
+    from empirical.vlm.loading import ModelConfig, load_vlm
+
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    transformers.utils.logging.set_verbosity_error()
+    transformers.set_seed(config.seed)
+    start = run.path / "start"
+    if not (start / "config.json").is_file():
+        start.mkdir(exist_ok=True)
+        build_pocket(start, config.model, tokenizer_text())
+    vlm = load_vlm(ModelConfig(name=str(start), dtype="float32"))
+    weights = sum(parameter.numel() for parameter in vlm.model.parameters())
+    say(f"pretrain: {config.steps} steps of {config.batch_size} questions ({', '.join(config.kinds)}), {weights:,} weights", quiet)
+    began = time.monotonic()
+    trainer = _trainer(config, vlm, run.path, quiet)
+    trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
+    run.count("training_seconds", run.manifest["counts"].get("training_seconds", 0) + round(time.monotonic() - began))
+    if trainer.is_world_process_zero():
+        _finish(config, vlm, trainer, run, quiet)
+    trainer.accelerator.wait_for_everyone()
+
+
+def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Trainer:
+    from transformers import TrainingArguments
+
+    from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, collate
+    from empirical.vlm.encoding import Encoder
+
+    stream = training_stream(config)
+    gpu = next(vlm.model.parameters()).device.type == "cuda"
+    arguments = TrainingArguments(
+        output_dir=str(out / "checkpoints"),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(config.warmup * config.steps),
+        weight_decay=config.weight_decay,
+        adam_beta2=config.adam_beta2,
+        max_grad_norm=config.max_grad_norm,
+        use_cpu=not gpu,
+        save_steps=config.save_every,
+        save_total_limit=2,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        seed=config.seed,
+        data_seed=config.seed,
+        remove_unused_columns=False,
+        report_to=[],
+        disable_tqdm=True,
+    )
+    vlm.model.train()
+    encoder = Encoder(vlm.processor, vlm.family, stream.image_of)
+    callbacks = [MarkComplete(), _examiner(config, vlm, out, quiet), *([] if quiet else [Bar(config.steps)])]
+    return AnswerTrainer(model=vlm.model, args=arguments, train_dataset=stream, data_collator=collate(encoder), callbacks=callbacks)
+
+
+def _examiner(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Any:
+    """Make a callback that examines now and then; a resumed run writes the same file again."""
+    from transformers import TrainerCallback
+
+    class Examiner(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.global_step % config.examine_every == 0 and state.is_world_process_zero:
+                asked = (Sitting(kind, "pictures") for kind in config.kinds)
+                table = examine(vlm, config, asked, max(20, config.questions // COARSER))
+                write_parquet(out / "curve" / f"{state.global_step:07d}.parquet", table.assign(step=state.global_step))
+                shown = ", ".join(f"{row.kind} {row.value:.2f}" for row in table.itertuples())
+                say(f"step {state.global_step}: {shown}", quiet)
+
+    return Examiner()
+
+
+def _finish(config: PretrainConfig, vlm: VisionLanguageModel, trainer: Trainer, run: RunFolder, quiet: bool) -> None:
+    """Examine, and write the model under a temporary name, then rename: a folder ``model`` is always whole."""
+    import pandas as pd
+
+    history = pd.DataFrame([row for row in trainer.state.log_history if "loss" in row]).reindex(columns=["step", "loss", "learning_rate"])
+    write_text(run.path / "history.csv", history.to_csv(index=False))
+    pieces = [read_table(path) for path in sorted((run.path / "curve").glob("*.parquet"))]
+    if pieces:
+        write_text(run.path / "learning_curve.csv", pd.concat(pieces).to_csv(index=False))
+    say("examine the finished model", quiet)
+    table = examine(vlm, config, sittings(tuple(config.kinds)), config.questions)
+    write_text(run.path / "examination.csv", table.to_csv(index=False))
+    building = run.path / ".model"
+    shutil.rmtree(building, ignore_errors=True)
+    vlm.model.save_pretrained(str(building))
+    vlm.processor.save_pretrained(str(building))
+    write_text(
+        building / "README.md", model_card(config, table, run.manifest, sum(parameter.numel() for parameter in vlm.model.parameters()))
+    )
+    write_json(building / "examination.json", table.to_dict("records"))
+    building.rename(run.path / "model")
+    shutil.rmtree(run.path / "checkpoints", ignore_errors=True)

@@ -73,7 +73,9 @@ def _levels(distribution: Floats, estimate: float, method: str, confidence_level
     if method != "bca":
         raise InputError(f"method: choose one of {', '.join(METHODS)}, not {method!r}")
     resamples = len(distribution)
-    below = ((distribution < estimate).sum() + (distribution <= estimate).sum()) / (2 * resamples)
+    gaps = distribution - estimate
+    tied = np.abs(gaps) <= 1e-12 * max(1.0, abs(estimate))  # a difference of two means carries rounding, which must not break ties
+    below = ((gaps < 0) & ~tied).mean() + tied.mean() / 2
     z0 = float(special.ndtri(min(max(below, 0.5 / resamples), 1 - 0.5 / resamples)))
     z = float(special.ndtri(tail))
     return _bca_level(z0, z, acceleration), _bca_level(z0, -z, acceleration)

@@ -56,13 +56,27 @@ def test_two_way_against_the_sum_over_all_pairs(seed: int) -> None:
     assert result.estimate == pytest.approx(delong(scores, labels).difference().difference)
 
 
-def test_clustered_is_obuchowski_against_t() -> None:
-    scores, labels, patients, _ = sample(1)
+def test_clusters_of_one_class_are_left_out_one_at_a_time() -> None:
+    """Exact where a cluster holds one class: the areas without it, computed again."""
+    scores, labels, _, _ = sample(1, n=60)
+    patients = 2 * (np.arange(60) // 4) + labels  # four neighbours, split by class: clusters of unequal size
+    names, estimate = np.unique(patients), delong(scores, labels).difference().difference
+    moved = {name: estimate - delong(scores[:, patients != name], labels[patients != name]).difference().difference for name in names}
+    parts = [np.array([moved[name] for name in names if (name % 2 == 1) == side]) for side in (True, False)]
+    variances = [(len(part) - 1) / len(part) * (part**2).sum() for part in parts]
+    result = clustered_auroc_difference(scores, labels, patients)
+    assert result.se == pytest.approx(math.sqrt(sum(variances)), rel=1e-10)
+    df = sum(variances) ** 2 / sum(v**2 / (len(part) - 1) for v, part in zip(variances, parts, strict=True))
+    assert result.df == pytest.approx(min(df, len(names) - 1))
+
+
+def test_equal_clusters_of_one_class_give_obuchowskis_variance() -> None:
+    scores, _, _, _ = sample(1)
+    labels, patients = np.arange(90) // 3 % 2 == 0, np.arange(90) // 3
     known, result = clustered_delong(scores, labels, patients).difference(), clustered_auroc_difference(scores, labels, patients)
     assert (result.estimate, result.se) == (pytest.approx(known.difference), pytest.approx(known.se))
     assert result.p > known.p
-    fewest = min(len(np.unique(patients[labels])), len(np.unique(patients[~labels])))
-    assert fewest - 1 <= result.df <= len(np.unique(patients)) - 1
+    assert 14 <= result.df <= 28
 
 
 def test_independent_items_have_welchs_degrees_of_freedom() -> None:

@@ -159,3 +159,11 @@ def test_coverage_of_the_auroc_difference() -> None:
         low, high = paired_bootstrap(*scores, labels, clusters, ["auroc"], 199, "percentile", seed=seed).metrics["auroc"].interval
         covered += low <= 0 <= high
     assert covered / replicates > 0.95 - 0.03 - 4 * math.sqrt(0.05 * 0.95 / replicates)
+
+
+def test_rounding_breaks_no_ties() -> None:
+    """0.3 - 0.2 is not 0.1 to the last bit, but a resample that gives the estimate again is a tie."""
+    estimate = 0.1
+    distribution = np.array([0.0, 0.3 - 0.2, 0.4 - 0.3, 0.1, 0.2] * 20)
+    exact = bootstrap_interval(np.round(distribution, 6), estimate)
+    assert bootstrap_interval(distribution, estimate)[0] == pytest.approx(exact[0], abs=1e-12)

@@ -76,3 +76,35 @@ def test_size_under_the_null() -> None:
 def test_infinite_differences_are_refused() -> None:
     with pytest.raises(InputError):
         sign_flip([np.inf, 1.0])
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(1, 4)), min_size=6, max_size=9), st.floats(-1, 1))
+def test_the_interval_is_what_the_test_does_not_reject(clusters: list[tuple[int, int]], delta: float) -> None:
+    """Each difference delta is tested by full enumeration of the signs of D_k - n_k delta."""
+    sums, sizes = (np.array(column, float) for column in zip(*clusters, strict=True))
+    items = np.repeat(np.arange(len(sums)), sizes.astype(int))
+    result = sign_flip((sums / sizes)[items], items)
+    low, high = result.interval
+    moved = sums - sizes * delta
+    totals = np.array([np.dot(signs, moved) for signs in product((1, -1), repeat=len(sums))])
+    p = (np.abs(totals) >= abs(moved.sum()) - 1e-9).mean()
+    if min(abs(delta - low), abs(delta - high)) > 1e-6:
+        assert (p > 0.05) == (low < delta < high)
+    assert low <= result.difference <= high
+
+
+def test_interval_and_p_agree_and_flip_with_the_arms() -> None:
+    rng = np.random.default_rng(7)
+    for seed in range(30):
+        differences, clusters = rng.choice([-1, 0, 1], size=120, p=[0.1, 0.7, 0.2]), rng.integers(0, 40, size=120)
+        one, other = sign_flip(differences, clusters, 999, seed=seed), sign_flip(-differences, clusters, 999, seed=seed)
+        assert (one.p <= 0.05) == (not one.interval[0] <= 0 <= one.interval[1])
+        assert (other.p, other.interval) == (one.p, (-one.interval[1], -one.interval[0]))
+
+
+def test_five_clusters_give_no_interval_and_many_equal_the_t_interval() -> None:
+    assert sign_flip([3, 1, 4, 1, 5]).interval == (-np.inf, np.inf)
+    values = np.random.default_rng(8).normal(0.3, 1, size=4000)
+    low, high = stats.ttest_1samp(values, 0).confidence_interval()
+    ours = sign_flip(values, resamples=9999).interval
+    assert np.allclose(ours, (low, high), atol=0.1 * (high - low) / 2)  # a random quantile of 9,999: about 2 % of the half-width

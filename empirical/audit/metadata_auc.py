@@ -26,17 +26,23 @@ class MetadataAuc:
         The column.
     auc, standard_error : float
         AUROC and its DeLong standard error.
-    patients : int
-        How many patients it rests on.
+    diseased, healthy : int
+        How many patients of each class it rests on.
     """
 
     column: str
     auc: float
     standard_error: float
-    patients: int
+    diseased: int
+    healthy: int
+
+    @property
+    def patients(self) -> int:
+        """How many patients it rests on."""
+        return self.diseased + self.healthy
 
     def interval(self, z: float = 1.959963984540054) -> tuple[float, float]:
-        """Give a normal confidence interval.
+        r"""Give a confidence interval.
 
         Parameters
         ----------
@@ -47,7 +53,16 @@ class MetadataAuc:
         -------
         tuple of float
             Limits, within [0, 1].
+
+        Notes
+        -----
+        Normal, with DeLong's standard error. At an AUROC of 0 or 1 that error is 0; there the other limit :math:`\theta` solves
+        :math:`(A-\theta)^2=z^2\theta(1-\theta)\{1+n^*\frac{1-\theta}{2-\theta}+n^*\frac{\theta}{1+\theta}\}/(mn)` with
+        :math:`n^*=(m+n)/2-1` (method 5 of Newcombe, *Statistics in Medicine* 2006;25:559-573).
         """
+        if self.standard_error == 0 and self.auc in (0, 1):
+            reach = _reach_from_the_end(self.diseased, self.healthy, z)
+            return (1 - reach, 1.0) if self.auc == 1 else (0.0, reach)
         return max(0.0, self.auc - z * self.standard_error), min(1.0, self.auc + z * self.standard_error)
 
 
@@ -84,7 +99,7 @@ def metadata_auc(table: pd.DataFrame, diseased: NDArray[np.bool_], column: str, 
         held_out = folds == fold
         scores[held_out] = _rates(levels[~held_out], diseased[~held_out], int(levels.max()) + 1)[levels[held_out]]
     # a fold's mean rate differs a little from another's; compare within folds so that this difference is not taken for skill
-    return MetadataAuc(column, *_stratified_auc(scores, diseased, folds), len(table))
+    return MetadataAuc(column, *_stratified_auc(scores, diseased, folds), int(diseased.sum()), int((~diseased).sum()))
 
 
 def _levels(values: pd.Series) -> NDArray[np.int64]:
@@ -125,3 +140,14 @@ def _auc_and_variance(positive: NDArray[np.float64], negative: NDArray[np.float6
 def _placements(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
     ordered = np.sort(among)
     return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(among))
+
+
+def _reach_from_the_end(diseased: int, healthy: int, z: float) -> float:
+    """Solve Newcombe's equation for an observed AUROC of 0, by bisection; by symmetry that serves 1 too."""
+    spare, pairs = (diseased + healthy) / 2 - 1, diseased * healthy
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        variance = middle * (1 - middle) * (1 + spare * (1 - middle) / (2 - middle) + spare * middle / (1 + middle)) / pairs
+        low, high = (middle, high) if middle**2 < z**2 * variance else (low, middle)
+    return high

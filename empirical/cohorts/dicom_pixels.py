@@ -147,9 +147,8 @@ def _stored_values(path: Path, dataset: Dataset) -> NDArray[Any]:
             return pixel_array(dataset)  # colour comes as RGB
     except Exception as error:  # decoders of broken or unreadable streams raise many kinds; all mean the same to the user
         name = getattr(dataset.file_meta.get("TransferSyntaxUID"), "name", "an unnamed transfer syntax")
-        raise InputError(
-            f"{path}: its pixels cannot be decoded ({name}: {_first_line(error)}); convert it to an uncompressed one"
-        ) from None
+        why = _first_line(error).rstrip(":")
+        raise InputError(f"{path}: its pixels cannot be decoded ({name}: {why}); save it uncompressed") from None
 
 
 def _gray(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:

@@ -12,8 +12,9 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from empirical.audit import Finding, audit, audit_references, stop_on_errors, summary
+from empirical.audit.confounds import metadata_table
+from empirical.audit.metadata_auc import MetadataAuc, _auc_and_variance, metadata_auc
 from empirical.cohorts import Cohort, CohortInfo
-from empirical.audit.metadata_auc import _auc_and_variance, metadata_auc
 from empirical.references import Assignment, ReferenceConfig, choose_references
 from see_in_pairs.errors import CheckFailed
 
@@ -118,6 +119,22 @@ def test_the_auc_is_that_of_scikit_learn() -> None:
     assert _auc_and_variance(positive, negative)[0] == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_perfect_separation_still_has_an_uncertainty() -> None:
+    """Newcombe's method 5 where DeLong's variance is 0: the limit solves (1 - a)^2 = z^2 var(a)."""
+    table = toy(60, 0, 0.0).table
+    sick = (table["label"] == "sick").to_numpy()
+    found = metadata_auc(table.assign(view=np.where(sick, "AP", "PA")), sick, "view")
+    low, high = found.interval()
+    assert (found.auc, high) == (1, 1)
+    m, n, spare = sick.sum(), (~sick).sum(), len(sick) / 2 - 1
+    variance = low * (1 - low) * (1 + spare * (1 - low) / (2 - low) + spare * low / (1 + low)) / (m * n)
+    assert (1 - low) ** 2 == pytest.approx(stats.norm.isf(0.025) ** 2 * variance, rel=1e-6)
+    assert 0.85 < low < 0.95
+    worst = MetadataAuc("x", 0.0, 0.0, 20, 40).interval()
+    assert worst[0] == 0
+    assert worst[1] == pytest.approx(1 - low, abs=1e-6)  # the same by symmetry
+
+
 def test_constant_and_unique_columns_and_tiny_classes_are_not_tested() -> None:
     table = toy(60, 0, 0.5).table
     sick = (table["label"] == "sick").to_numpy()
@@ -153,7 +170,87 @@ def test_references_are_checked(phantom: Cohort) -> None:
         assert all(finding.rows == ("test-00000",) for finding in findings)
 
 
+def follow_ups() -> Cohort:
+    """Two patients with three visits each, the last one ill; a film kept as a prior; a stranger in training."""
+    rows = [
+        ("a0", "a", 0, "well", "test", ""),
+        ("a1", "a", 1, "well", "test", ""),
+        ("a2", "a", 2, "sick", "test", ""),
+        ("b0", "b", 0, "well", "reference", "prior"),
+        ("b1", "b", 1, "sick", "test", ""),
+        ("c0", "c", 0, "well", "train", ""),
+    ]
+    table = pd.DataFrame(rows, columns=["item_id", "patient_id", "follow_up", "label", "split", "serves"])
+    table["sha256"] = table["item_id"]
+    return Cohort(Path("toy"), CohortInfo("toy", "table", "well", ["sick"], "image", "x"), table)
+
+
+def given(pairs: dict[str, str], strategy: str) -> Assignment:
+    table = pd.DataFrame({"item_id": list(pairs), "rank": 0, "reference_id": list(pairs.values()), "note": ""})
+    return Assignment(table, pd.DataFrame(columns=["item_id", "reason"]), strategy)
+
+
+def test_a_prior_may_be_of_the_querys_patient_if_earlier_and_healthy() -> None:
+    cohort = follow_ups()
+    assert audit_references(cohort, "test", given({"a2": "a1", "a1": "a0", "b1": "b0"}, "prior")) == []
+    assert audit_references(cohort, "test", given({"a2": "c0"}, "prior")) == []  # relaxed: another person's image
+
+
+@pytest.mark.parametrize(
+    ("pairs", "strategy", "expected"),
+    [
+        ({"a0": "a1"}, "prior", {"prior_not_earlier"}),
+        ({"a0": "a0"}, "prior", {"prior_not_earlier", "reference_is_query"}),
+        ({"a1": "a2"}, "prior", {"prior_not_earlier", "reference_not_healthy"}),
+        ({"b1": "a0"}, "prior", {"reference_from_evaluation"}),
+        ({"a2": "b0"}, "prior", {"reference_from_evaluation"}),  # kept as a prior of another patient
+        ({"a2": "b0"}, "random", {"reference_from_evaluation"}),
+        ({"a2": "a1"}, "random", {"reference_of_same_patient", "reference_from_evaluation"}),
+    ],
+)
+def test_what_no_strategy_may_give(pairs: dict[str, str], strategy: str, expected: set[str]) -> None:
+    findings = audit_references(follow_ups(), "test", given(pairs, strategy))
+    assert {finding.name for finding in findings} == expected
+    assert all(finding.rows == tuple(pairs) for finding in findings)
+
+
+def test_priors_whose_order_is_not_known_are_refused() -> None:
+    findings = audit_references(follow_ups(), "test", given({"a2": "a1"}, "prior"), order="study_day")
+    assert {finding.name for finding in findings} == {"prior_not_earlier"}
+
+
+def test_images_kept_as_priors_are_neither_leaks_nor_contradictions(phantom: Cohort) -> None:
+    table = phantom.table.copy()
+    ill = table.loc[(table["split"] == "test") & (table["label"] != "healthy"), "patient_id"].iloc[0]
+    spare = table.index[(table["split"] == "train") & (table["label"] == "healthy")][0]
+    table.loc[spare, ["split", "serves", "patient_id", "family"]] = ["reference", "prior", ill, ""]
+    assert audit(replace(phantom, table=table)) == []
+
+
+def test_every_column_is_tested_and_why_not_is_said() -> None:
+    cohort = toy(400, 0, 0.6)
+    cohort.table[["width", "height"]] = [100, 50]
+    table = metadata_table(cohort).set_index("column")
+    assert table.loc["view", "note"] == "predicts the class (99 % interval above 0.5)"
+    assert table.loc["age", "note"] == ""
+    assert 0 < table.loc["age", "low"] < table.loc["age", "high"] < 1
+    assert table.loc[["site", "aspect"], "note"].tolist() == ["the same for all"] * 2
+    assert table.index[0] == "view"  # the surest first
+
+
+def test_the_size_of_an_image_is_a_confound_too() -> None:
+    cohort = toy(400, 0, 0.0)
+    cohort.table["width"] = 100 + 10 * np.random.default_rng(0).integers(0, 3, 400)
+    cohort.table["height"] = cohort.table["width"] * np.where(cohort.table["label"] == "sick", 2, 1)
+    messages = [message for message in confounds(cohort) if "aspect" in message]
+    assert len(messages) == 1
+    assert "AUROC 1.00" in messages[0]
+
+
 def test_the_summary_counts(phantom: Cohort) -> None:
     lines = summary(audit(altered(phantom, "test-00001", image="images/none.png"))).splitlines()
     assert lines[0].startswith("ERROR  missing_files: 1 of")
     assert lines[-1] == "audit: 1 error(s), 0 warning(s)"
+    allowed = summary(audit(altered(phantom, "test-00001", image="images/none.png")), allow=["missing_files"]).splitlines()
+    assert allowed[0].startswith("ERROR  missing_files (allowed): ")
+    assert allowed[-1] == "audit: 1 error(s), 0 warning(s), 1 of the errors allowed"

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from empirical.arms import ArmConfig, Example, assign_references, build_examples, picture_source
+from empirical.arms import ArmConfig, Example, assign_references, build_examples
 from empirical.cohorts import Cohort
+from empirical.pieces import Scorer
 from empirical.preflight import keep_references, preflight
 from empirical.prompts import PromptConfig, prompt_hash
 from empirical.records import COLUMNS, Records, write_records
+from empirical.vlm.generation import UNPARSED, parse_answer
 from empirical.vlm.loading import ModelConfig
+from empirical.vlm.reader import SpeedConfig
 from see_in_pairs.configs import StrictConfig
-from see_in_pairs.console import progress, say
+from see_in_pairs.console import say
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_table, write_parquet
+from see_in_pairs.files import write_json
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from empirical.references import Assignment
-    from empirical.vlm.encoding import Encoder
-    from empirical.vlm.loading import VisionLanguageModel
-
-PIECE = 8  # batches written together: little is lost in a kill, and the disk is not kept busy
 
 
 class EvaluateConfig(StrictConfig):
@@ -49,6 +47,19 @@ class EvaluateConfig(StrictConfig):
         ``test`` or ``val``.
     batch_size : int
         Rows in a forward pass.
+    speed : SpeedConfig
+        What work to save; the scores stay those of the plain path.
+    spaced : bool
+        Count an answer with and without a space before it as the same.
+    generate : bool
+        Also let the model answer in its own words (columns ``generated`` and ``parsed``), and report how often both scorers agree.
+    max_new_tokens : int
+        Where to stop a reply.
+    calibrate_on : str, optional
+        Records of the same model and arms on the ``val`` split: a temperature is fitted there, and ``calibration.json`` and
+        ``reliability.csv`` say what it does here. The records themselves keep the scores as they are.
+    doctor : bool
+        Check the model before it is trusted (seconds).
     allow : tuple of str
         Names of audit findings that may pass; recorded in the manifest.
     threads : int, optional
@@ -65,6 +76,12 @@ class EvaluateConfig(StrictConfig):
     prompts: PromptConfig = PromptConfig()
     split: Literal["test", "val"] = "test"
     batch_size: int = Field(default=16, ge=1)
+    speed: SpeedConfig = SpeedConfig()
+    spaced: bool = False
+    generate: bool = False
+    max_new_tokens: int = Field(default=8, ge=1)
+    calibrate_on: str | None = None
+    doctor: bool = True
     allow: tuple[str, ...] = ()
     threads: int | None = Field(default=None, ge=1)
     allow_other_prompt: bool = False
@@ -135,12 +152,15 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
             keep_references(cohort, config.split, assignment, run, name, quiet)
         run.count("left_out", len(left_out))
         say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
-        scorer = _Scorer(config, cohort, run.path / "pieces", quiet)
-        tables = [scorer.arm(arm, examples[run_id(arm)]) for arm in config.arms]
+        scorer = Scorer(config, cohort, run.path / "pieces", quiet)
+        tables = [_rows(config, cohort, arm, examples[run_id(arm)], scorer.arm(run_id(arm), examples[run_id(arm)])) for arm in config.arms]
         records = Records(pd.concat(tables, ignore_index=True), tuple(cohort.info.positive), cohort.info.healthy)
         failed = int(records.table["p_positive"].isna().sum())
         run.count("not_scored", failed)
+        if scorer.diagnosis is not None:
+            run.manifest["doctor"] = scorer.diagnosis.to_dict()["checks"]
         write_records(run.path / "records.parquet", records)
+        _say_more(config, cohort, records, run, quiet)
     if failed:
         raise InputError(f"{out}: {failed} items have no finite score (see records.parquet); load the model with dtype float32")
     return records
@@ -157,78 +177,29 @@ def _examples(
     return kept
 
 
-class _Scorer:
-    """Scores arms piece by piece; the model is loaded when the first missing piece asks for it."""
+def _say_more(config: EvaluateConfig, cohort: Cohort, records: Records, run: RunFolder, quiet: bool) -> None:
+    """Report what is read off the records: agreement of the scorers, calibration."""
+    from empirical.analysis.agreement import scorer_agreement
+    from empirical.analysis.reports import report_calibration
 
-    def __init__(self, config: EvaluateConfig, cohort: Cohort, pieces: Path, quiet: bool) -> None:
-        self.config, self.cohort, self.pieces, self.quiet = config, cohort, pieces, quiet
-        self.training = self._training()
-        self.loaded: tuple[VisionLanguageModel, Encoder] | None = None
-
-    def arm(self, arm: ArmConfig, examples: Sequence[Example]) -> pd.DataFrame:
-        import pandas as pd
-
-        size = self.config.batch_size * PIECE
-        starts = range(0, len(examples), size)
-        scores = [
-            self._piece(f"{run_id(arm)}-{start}", examples[start : start + size])
-            for start in progress(starts, len(starts), run_id(arm), self.quiet)
-        ]
-        return _rows(self.config, self.cohort, arm, examples, pd.concat(scores, ignore_index=True), self.training)
-
-    def _piece(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
-        file = self.pieces / f"{name}.parquet"
-        if not file.is_file():
-            write_parquet(file, self._score(examples))
-        return read_table(file)
-
-    def _score(self, examples: Sequence[Example]) -> pd.DataFrame:
-        import pandas as pd
-
-        from empirical.vlm.scoring import answer_log_probabilities
-
-        vlm, encoder = self._load()
-        answers, batches = self.config.prompts.answers, []
-        for start in range(0, len(examples), self.config.batch_size):
-            batch = examples[start : start + self.config.batch_size]
-            began = time.perf_counter()
-            values = answer_log_probabilities(vlm.model, encoder, batch, answers)
-            table = pd.DataFrame(values, columns=list(answers))
-            batches.append(table.assign(score_seconds=(time.perf_counter() - began) / len(batch)))
-        return pd.concat(batches, ignore_index=True)
-
-    def _load(self) -> tuple[VisionLanguageModel, Encoder]:
-        if self.loaded is None:
-            import torch
-
-            from empirical.vlm.encoding import Encoder
-            from empirical.vlm.loading import load_vlm
-
-            if self.config.threads is not None:
-                torch.set_num_threads(self.config.threads)
-            vlm = load_vlm(self.config.model)
-            self.loaded = vlm, Encoder(vlm.processor, vlm.family, picture_source(self.cohort))
-        return self.loaded
-
-    def _training(self) -> dict[str, Any]:
-        from empirical.vlm.loading import training_record
-
-        record = training_record(self.config.model.name)
-        other = record and record.get("prompt_hash") != prompt_hash(self.config.prompts)
-        if other and not self.config.allow_other_prompt:
-            raise InputError(
-                f"model '{self.config.model.name}' was finetuned with other prompts or answers; "
-                "use the same, or set allow_other_prompt: true"
-            )
-        return record
+    if config.generate:
+        run.count("unparsed", int((records.table["parsed"] == UNPARSED).sum()))
+        found = scorer_agreement(records, seed=config.seed)
+        write_json(run.path / "agreement.json", found)
+        for name, one in found.items():
+            say(f"{name}: both scorers agree on {one.share:.1%} ({one.low:.1%} to {one.high:.1%}); unparsed {one.unparsed:.1%}", quiet)
+    if config.calibrate_on is not None:
+        report_calibration(records, Path(config.calibrate_on), cohort, run.path, seed=config.seed, quiet=quiet)
 
 
-def _rows(
-    config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequence[Example], scores: pd.DataFrame, training: dict[str, Any]
-) -> pd.DataFrame:
+def _rows(config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequence[Example], scores: pd.DataFrame) -> pd.DataFrame:
     """Put scores and what is known of the items into the columns of the records."""
     import pandas as pd
     from scipy.special import logsumexp, softmax
+
+    from empirical.vlm.loading import training_record
+
+    training = training_record(config.model.name)
 
     items = cohort.table.set_index("item_id")
     queries = items.loc[[example.item_id for example in examples]]
@@ -251,8 +222,8 @@ def _rows(
             "p_positive": softmax(logp, axis=1)[:, 0],
             "logp": [dict(zip(config.prompts.answers, row, strict=True)) for row in logp.tolist()],
             "mass_outside": np.maximum(0.0, -np.expm1(logsumexp(logp, axis=1))),
-            "generated": None,
-            "parsed": None,
+            "generated": scores["generated"].to_numpy(),
+            "parsed": [None if text is None else parse_answer(text, config.prompts.answers) for text in scores["generated"]],
             "score_seconds": scores["score_seconds"].to_numpy(),
         }
     )

@@ -83,6 +83,8 @@ class FinetuneConfig(StrictConfig):
         Steps between checkpoints; a killed run goes on from the last.
     keep_checkpoints : bool
         Keep them when the run is finished.
+    doctor : bool
+        Check the model before it is trained (seconds).
     allow : tuple of str
         Names of audit findings that may pass; recorded in the manifest.
     threads : int, optional
@@ -111,6 +113,7 @@ class FinetuneConfig(StrictConfig):
     gradient_checkpointing: bool = False
     save_every: int = Field(default=100, ge=1)
     keep_checkpoints: bool = False
+    doctor: bool = True
     allow: tuple[str, ...] = ()
     threads: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)

@@ -70,14 +70,21 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     import torch
     import transformers
 
+    from empirical.vlm.doctor import diagnose_loaded, require
     from empirical.vlm.encoding import Encoder
-    from empirical.vlm.loading import load_vlm
+    from empirical.vlm.loading import load_vlm, weights_hash
+    from empirical.vlm.parity import parity
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     transformers.utils.logging.set_verbosity_error()  # its warnings on resuming tied weights alarm without cause
     transformers.set_seed(config.seed)
     vlm = load_vlm(config.model)
+    run.manifest["parity"] = parity(vlm, config.prompts) | {"base_weights": weights_hash(config.model.name)}
+    if config.doctor:
+        diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
+        run.manifest["doctor"] = diagnosis.to_dict()["checks"]
+        require(diagnosis)
     model = prepare(vlm, config)
     draws = config.references_per_query
     assignment, built = build_with_draws(cohort, config.arm, config.prompts, seed=config.seed, draws=draws, model=config.model)
@@ -223,6 +230,7 @@ def _save(config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, co
         "base_model": config.model.name,
         "base_revision": config.model.revision,
         "method": config.method,
+        "parity": run.manifest["parity"],
         "prompt_hash": prompt_hash(config.prompts),
         "cohort_hash": cohort.hash,
         "config_hash": run.manifest["config_hash"],

@@ -41,6 +41,7 @@ class Encoder:
         self.family = family
         self.image_of = image_of
         self.processor.tokenizer.padding_side = "left"
+        self._texts: dict[tuple[Part, ...], str] = {}
 
     def text(self, parts: Sequence[Part]) -> str:
         """Render a prompt through the model's chat template.
@@ -55,6 +56,12 @@ class Encoder:
         str
             What the tokenizer gets, up to where the model's answer begins.
         """
+        key = tuple(parts)
+        if key not in self._texts:  # an arm has one wording for all its items
+            self._texts[key] = self._render(key)
+        return self._texts[key]
+
+    def _render(self, parts: Sequence[Part]) -> str:
         content = [{"type": "text", "text": part.text} if part.kind == "text" else {"type": "image"} for part in parts]
         return self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
 
@@ -73,26 +80,25 @@ class Encoder:
         """
         return self.processor.tokenizer(self.family.answer_prefix + answer, add_special_tokens=False)["input_ids"]
 
-    def prompts(self, examples: Sequence[Example]) -> Batch:
+    def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
         """Encode prompts and images, without answers.
 
         Parameters
         ----------
         examples : sequence of Example
             The rows; with Mllama-like families all need equally many images.
+        side : str, default 'left'
+            Where shorter prompts are padded; ``'right'`` for prompts that share their beginning.
 
         Returns
         -------
         dict of str to torch.Tensor
-            ``input_ids`` of shape (rows, tokens), padded on the left, and whatever else the family needs.
+            ``input_ids`` of shape (rows, tokens), and whatever else the family needs.
         """
         texts = [self.text(example.parts) for example in examples]
-        images = [[self.image_of(item) for item in example.images] for example in examples]  # nested: families check counts per row
-        options: dict[str, Any] = dict(self.family.processor_options)
-        encoded = self.processor(
-            text=texts, images=images, return_tensors="pt", padding=True, text_kwargs={"padding_side": "left"}, **options
-        )
-        return dict(encoded)
+        images = [[self.image_of(item) for item in example.images] for example in examples]
+        options: dict[str, Any] = self.family.processor_options | {"padding": True, "text_kwargs": {"padding_side": side}}
+        return self.family.process(self.processor, texts, images, options)
 
     def with_answers(self, examples: Sequence[Example], answers: Sequence[str], end: bool) -> tuple[Batch, torch.Tensor]:
         """Encode prompts followed by answers.
@@ -114,17 +120,52 @@ class Encoder:
             The answers' tokens, `IGNORE` where a shorter answer is padded. Logits for them stand at the last
             ``longest answer + 1`` positions, less the very last.
         """
+        stop = [self.processor.tokenizer.eos_token_id] if end else []
+        return self.append(self.prompts(examples), [self.answer_ids(answer) + stop for answer in answers])
+
+    def append(self, prompts: Batch, tokens: Sequence[Sequence[int]]) -> tuple[Batch, torch.Tensor]:
+        """Put answers behind prompts that are padded on the left.
+
+        Parameters
+        ----------
+        prompts : dict of str to torch.Tensor
+            As `prompts` makes them; left as they are.
+        tokens : sequence of sequence of int
+            Each row's answer.
+
+        Returns
+        -------
+        batch : dict of str to torch.Tensor
+            Prompts and answers.
+        labels : torch.Tensor of shape (rows, longest answer)
+            As in `with_answers`.
+        """
         import torch
 
-        batch = self.prompts(examples)
-        stop = [self.processor.tokenizer.eos_token_id] if end else []
-        ids = [torch.tensor(self.answer_ids(answer) + stop) for answer in answers]
-        labels = torch.nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=IGNORE)
+        labels = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in tokens], batch_first=True, padding_value=IGNORE)
+        labels = labels.to(prompts["input_ids"].device)
         present = labels != IGNORE
-        filled = labels.masked_fill(~present, self.processor.tokenizer.pad_token_id)
-        batch["input_ids"] = torch.cat([batch["input_ids"], filled], dim=1)
-        batch["attention_mask"] = torch.cat([batch["attention_mask"], present.to(batch["attention_mask"].dtype)], dim=1)
-        for name in PER_TOKEN:
-            if name in batch:
-                batch[name] = torch.cat([batch[name], torch.zeros_like(labels, dtype=batch[name].dtype)], dim=1)
+        added = {"input_ids": labels.masked_fill(~present, self.processor.tokenizer.pad_token_id), "attention_mask": present}
+        added |= {name: torch.zeros_like(labels) for name in PER_TOKEN}
+        batch = {
+            name: torch.cat([value, added[name].to(value.dtype)], dim=1) if name in added else value for name, value in prompts.items()
+        }
         return batch, labels
+
+
+def image_token(model: Any) -> int:
+    """Tell which token stands for a piece of an image.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel or peft.PeftModel
+        The model.
+
+    Returns
+    -------
+    int
+        Its id.
+    """
+    config = model.config
+    token = getattr(config, "image_token_id", None)
+    return int(config.image_token_index if token is None else token)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import Field
+
 from empirical.vlm.families import family_of
 from empirical.vlm.families.base import Family
-from empirical.vlm.pocket import pocket_path
+from empirical.vlm.names import ADAPTER, resolve, weights_hash
+from empirical.vlm.parity import enforce_parity, parity
+from empirical.vlm.processors import change_image_processor, first_line, load_processor
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_json, sha256
+from see_in_pairs.files import read_json
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, ProcessorMixin
-
-VIDEO_OR_AUDIO = ("video_processor", "audio_processor")
-ADAPTER = "adapter_config.json"
 
 
 class ModelConfig(StrictConfig):
@@ -39,6 +39,12 @@ class ModelConfig(StrictConfig):
         ``sdpa``, ``eager``, ``flash_attention_2``; by default what the model chooses.
     trust_remote_code : bool
         Run Python code that comes with the repository. Off unless you have read that code.
+    image_processor : dict
+        Settings of the image processor to change, by its own names, above all ``size``: the budget of pixels, and so of tokens, per
+        image. A finetuned model brings its own along.
+    allow_mismatch : tuple of str
+        What may differ from how a finetuned model was trained: ``chat_template``, ``pixel_budget``, ``resize``, ``dtype``,
+        ``image_order``, ``base_weights``. Otherwise a difference is an error.
     """
 
     name: str = "pocket"
@@ -47,6 +53,8 @@ class ModelConfig(StrictConfig):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     attention: str | None = None
     trust_remote_code: bool = False
+    image_processor: dict[str, Any] = Field(default_factory=dict)
+    allow_mismatch: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,8 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
     Raises
     ------
     InputError
-        When the model cannot be found, is of an unknown family, or has no safetensors weights.
+        When the model cannot be found, is of an unknown family, has no safetensors weights, or was finetuned with inputs made
+        otherwise than they would be now (see `empirical.vlm.parity`).
     """
     name = resolve(config.name)
     adapter = Path(name) if (Path(name) / ADAPTER).is_file() else None
@@ -105,36 +114,11 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
     processor = load_processor(name, config)
     for setting, value in family.image_processor_settings.items():
         setattr(processor.image_processor, setting, value)
-    return VisionLanguageModel(model.to(device_of(config)).eval(), processor, family, config, training)
-
-
-def resolve(name: str) -> str:
-    """Turn the name ``pocket`` into its folder; leave folders and Hub ids as they are.
-
-    Parameters
-    ----------
-    name : str
-        ``pocket``, a folder or a Hub id.
-
-    Returns
-    -------
-    str
-        What ``from_pretrained`` takes.
-
-    Raises
-    ------
-    InputError
-        When it looks like a folder and there is none.
-    """
-    if name == "pocket":
-        return str(pocket_path())
-    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
-    path = Path(name).expanduser()
-    if looks_local and not path.is_dir():
-        raise InputError(f"model '{name}': no such folder")
-    if path.is_dir() and not ((path / "config.json").is_file() or (path / ADAPTER).is_file()):
-        raise InputError(f"model '{name}': the folder holds neither a config.json nor an {ADAPTER}")
-    return str(path) if path.is_dir() else name
+    change_image_processor(processor, config)
+    vlm = VisionLanguageModel(model.to(device_of(config)).eval(), processor, family, config, training)
+    now = parity(vlm) | ({"base_weights": weights_hash(base.name)} if adapter is not None else {})
+    enforce_parity(training.get("parity", {}), now, config.name, config.allow_mismatch)
+    return vlm
 
 
 def training_record(name: str) -> dict[str, Any]:
@@ -200,94 +184,6 @@ def dtype_of(config: ModelConfig) -> torch.dtype:
     return torch.bfloat16 if device_of(config).type == "cuda" else torch.float32
 
 
-def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
-    """Load a processor, also where torchvision is absent.
-
-    Without torchvision, transformers refuses every processor that owns a video or audio part; such a part is left out here, which
-    changes nothing for images.
-
-    Parameters
-    ----------
-    name : str
-        A folder or a Hub id.
-    config : ModelConfig
-        Revision and trust.
-
-    Returns
-    -------
-    transformers.ProcessorMixin
-        The processor.
-
-    Raises
-    ------
-    InputError
-        When there is no processor, or it has no chat template.
-    """
-    import transformers
-    from transformers.utils import cached_file, is_torchvision_available
-
-    options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
-    try:
-        if is_torchvision_available():
-            processor = transformers.AutoProcessor.from_pretrained(name, **options)
-        else:
-            file = cached_file(name, "processor_config.json", revision=config.revision)
-            cls = getattr(transformers, json.loads(Path(str(file)).read_text())["processor_class"])
-            processor = image_only(cls).from_pretrained(name, **options)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise InputError(f"model '{name}': its processor cannot be loaded ({_first_line(error)})") from None
-    if processor.chat_template is None:
-        raise InputError(f"model '{name}': has no chat template; use the instruction-tuned checkpoint")
-    return processor
-
-
-def image_only(cls: Any) -> Any:
-    """Make a processor class without its video and audio parts.
-
-    Parameters
-    ----------
-    cls : type
-        A processor class of transformers.
-
-    Returns
-    -------
-    type
-        The class itself where it has no such part, else a subclass of the same name.
-    """
-    parts = cls.get_attributes()
-    if not set(parts) & set(VIDEO_OR_AUDIO):
-        return cls
-    kept = [part for part in parts if part not in VIDEO_OR_AUDIO]
-    members: dict[str, Any] = {"get_attributes": classmethod(lambda _: kept), "__module__": cls.__module__}
-    if cls.__name__ == "SmolVLMProcessor":  # the only one whose constructor demands the video part
-        members |= _smolvlm_without_video(cls)
-    return type(cls.__name__, (cls,), members)
-
-
-def _smolvlm_without_video(cls: Any) -> dict[str, Any]:
-    def init(self, image_processor, tokenizer, video_processor=None, image_seq_len=169, chat_template=None, **rest):  # type: ignore[no-untyped-def]
-        cls.__init__(self, image_processor, tokenizer, None, image_seq_len=image_seq_len, chat_template=chat_template, **rest)  # type: ignore[misc]
-
-    return {"__init__": init, "video_processor": type("NoVideo", (), {"num_frames": None, "fps": None})}
-
-
-def weights_hash(name: str) -> str:
-    """Hash the weights of a local model.
-
-    Parameters
-    ----------
-    name : str
-        ``pocket``, a folder, or a Hub id.
-
-    Returns
-    -------
-    str
-        The SHA-256 over its safetensors files; '' for a Hub id, whose revision stands for it.
-    """
-    folder = Path(resolve(name))
-    return "-".join(sha256(file)[:16] for file in sorted(folder.glob("*.safetensors"))) if folder.is_dir() else ""
-
-
 def _base_of(training: dict[str, Any], adapter: Path, config: ModelConfig) -> ModelConfig:
     base = training.get("base_model") or read_json(adapter / ADAPTER).get("base_model_name_or_path")
     if not base:
@@ -305,9 +201,4 @@ def _load_weights(name: str, config: ModelConfig) -> PreTrainedModel:
     try:
         return transformers.AutoModelForImageTextToText.from_pretrained(name, dtype=dtype_of(config), **options)
     except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"model '{name}': cannot be loaded ({_first_line(error)})") from None
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+        raise InputError(f"model '{name}': cannot be loaded ({first_line(error)})") from None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def answer_log_probabilities(model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example], answers: Sequence[str]) -> np.ndarray:
+def answer_log_probabilities(
+    model: PreTrainedModel,
+    encoder: Encoder,
+    examples: Sequence[Example],
+    answers: Sequence[str],
+    *,
+    spaced: bool = False,
+    first: Callable[[Sequence[Example]], torch.Tensor] | None = None,
+) -> np.ndarray:
     r"""Score every answer for every example.
 
     Parameters
@@ -29,6 +38,10 @@ def answer_log_probabilities(model: PreTrainedModel, encoder: Encoder, examples:
         One batch.
     answers : sequence of str
         The closed set.
+    spaced : bool, default False
+        Count an answer with and without a space before it as the same; see `answer_forms`.
+    first : callable, optional
+        Another way to the distribution of the first token, such as `PrefixReader.next_token_log_probabilities`.
 
     Returns
     -------
@@ -38,19 +51,57 @@ def answer_log_probabilities(model: PreTrainedModel, encoder: Encoder, examples:
     Notes
     -----
     For an answer of tokens :math:`a_1 \dots a_k` after the prompt :math:`x` it is
-    :math:`\sum_j \log p(a_j \mid x, a_1 \dots a_{j-1})`. Answers of one token each share one forward pass over the prompts; longer ones
-    take one pass each.
+    :math:`\sum_j \log p(a_j \mid x, a_1 \dots a_{j-1})`; over several ways to write an answer the probabilities are added. What is one
+    token long is read off one forward pass over the prompts, at its last position; each longer form takes one pass more.
     """
     import torch
 
-    check_answers(encoder, answers)
-    tokens = [encoder.answer_ids(answer) for answer in answers]
+    forms = answer_forms(encoder, answers, spaced)
+    every = [form for ways in forms for form in ways]
     with torch.inference_mode():
-        if all(len(ids) == 1 for ids in tokens):
-            columns = next_token_log_probabilities(model, encoder, examples)[:, [ids[0] for ids in tokens]]
-        else:
-            columns = torch.stack([_sequence(model, encoder, examples, answer) for answer in answers], dim=1)
-    return columns.double().cpu().numpy()
+        start = first(examples) if first else next_token_log_probabilities(model, encoder, examples)
+        prompts = to_device(encoder.prompts(examples), model) if any(len(form) > 1 for form in every) else {}
+        scores = {form: start[:, form[0]] if len(form) == 1 else _sequence(model, encoder, prompts, form) for form in every}
+        columns = [torch.stack([scores[form] for form in ways]).double().logsumexp(dim=0) for ways in forms]
+    return torch.stack(columns, dim=1).cpu().numpy()
+
+
+def answer_forms(encoder: Encoder, answers: Sequence[str], spaced: bool = False) -> list[list[tuple[int, ...]]]:
+    """List the token sequences that count as each answer.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Tokenizes the answers.
+    answers : sequence of str
+        The closed set.
+    spaced : bool, default False
+        With and without a leading space, whatever the family's habit. A form that begins with another of the same answer is left out:
+        the shorter one covers it.
+
+    Returns
+    -------
+    list of list of tuple of int
+        One list per answer, the family's own form first.
+
+    Raises
+    ------
+    InputError
+        When an answer is empty, or is how another one begins (``no`` and ``no finding``): their probabilities would overlap.
+
+    Notes
+    -----
+    Different tokenisations of the same text are not searched: a model is scored on how its tokenizer writes an answer.
+    """
+    tokenizer = encoder.processor.tokenizer
+    forms: list[list[tuple[int, ...]]] = []
+    for answer in answers:
+        texts = [answer, f" {answer}"] if spaced else []
+        ways = [tuple(encoder.answer_ids(answer)), *(tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)]
+        distinct = list(dict.fromkeys(ways))
+        forms.append([form for form in distinct if not any(_begins(form, other) for other in distinct if other != form)])
+    _refuse_overlap(answers, forms)
+    return forms
 
 
 def next_token_log_probabilities(model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]) -> torch.Tensor:
@@ -98,30 +149,6 @@ def token_log_probabilities(model: PreTrainedModel, batch: dict[str, torch.Tenso
     return chosen.where(present, chosen.new_zeros(()))
 
 
-def check_answers(encoder: Encoder, answers: Sequence[str]) -> None:
-    """Refuse answer sets whose probabilities would overlap.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        Tokenizes the answers.
-    answers : sequence of str
-        The closed set.
-
-    Raises
-    ------
-    InputError
-        When an answer is empty, or is how another one begins (``no`` and ``no finding``).
-    """
-    tokens = {answer: encoder.answer_ids(answer) for answer in answers}
-    for short, ids in tokens.items():
-        if not ids:
-            raise InputError(f"answer '{short}' is empty")
-        for other, longer in tokens.items():
-            if other != short and longer[: len(ids)] == ids:
-                raise InputError(f"answer '{other}' begins with answer '{short}'; choose answers none of which is the beginning of another")
-
-
 def to_device(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """Move a batch to a model; pictures take the model's number format.
 
@@ -143,6 +170,19 @@ def to_device(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[st
     }
 
 
-def _sequence(model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example], answer: str) -> torch.Tensor:
-    batch, labels = encoder.with_answers(examples, [answer] * len(examples), end=False)
-    return token_log_probabilities(model, to_device(batch, model), labels.to(model.device)).sum(dim=1)
+def _sequence(model: PreTrainedModel, encoder: Encoder, prompts: dict[str, torch.Tensor], form: Sequence[int]) -> torch.Tensor:
+    batch, labels = encoder.append(prompts, [form] * len(prompts["input_ids"]))
+    return token_log_probabilities(model, batch, labels).sum(dim=1)
+
+
+def _begins(longer: Sequence[int], shorter: Sequence[int]) -> bool:
+    return tuple(longer[: len(shorter)]) == tuple(shorter)
+
+
+def _refuse_overlap(answers: Sequence[str], forms: Sequence[Sequence[Sequence[int]]]) -> None:
+    for answer, ways in zip(answers, forms, strict=True):
+        if not answer.strip() or not all(ways):
+            raise InputError(f"answer '{answer}' is empty")
+    for (one, ways), (other, others) in itertools.permutations(zip(answers, forms, strict=True), 2):
+        if any(_begins(longer, short) for short in ways for longer in others):
+            raise InputError(f"answer '{other}' begins with answer '{one}'; choose answers none of which is the beginning of another")

@@ -2,10 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    Batch = dict[str, torch.Tensor]
 
 LANGUAGE_PROJECTIONS = "(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+
+
+def process(processor: Any, texts: list[str], images: list[list[Any]], options: dict[str, Any]) -> Batch:
+    """Call a processor on several prompts with their images.
+
+    Parameters
+    ----------
+    processor : transformers.ProcessorMixin
+        The model's processor.
+    texts : list of str
+        One rendered prompt per row.
+    images : list of list of PIL.Image.Image
+        The images of each row, nested: some families check their number per row.
+    options : dict
+        Further keyword arguments of the call.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        What the model takes.
+    """
+    return dict(processor(text=texts, images=images, return_tensors="pt", **options))
+
+
+def one_tensor_each(batch: Batch) -> list[torch.Tensor]:
+    """Cut a batch's pixels into its images, where the first axis counts images.
+
+    Parameters
+    ----------
+    batch : dict of str to torch.Tensor
+        As a processor makes it.
+
+    Returns
+    -------
+    list of torch.Tensor
+        One per image, in the order of the prompts.
+    """
+    return list(batch["pixel_values"])
+
+
+def nothing_more(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the further inputs of a prompt that is read in two parts, where the attention mask says all.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The model, without adapters around it.
+    batch : dict of str to torch.Tensor
+        Whole prompts.
+    cut : int
+        Where the second part begins.
+
+    Returns
+    -------
+    tuple of two dicts
+        Both empty.
+    """
+    return {}, {}
+
+
+def plain_positions(model: Any, batch: Batch) -> str:
+    """Say what is wrong with a batch's positions, where the attention mask alone decides them.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The model, without adapters around it.
+    batch : dict of str to torch.Tensor
+        Whole prompts.
+
+    Returns
+    -------
+    str
+        '' when nothing is wrong.
+    """
+    return "" if "attention_mask" in batch else "no attention_mask"
 
 
 @dataclass(frozen=True)
@@ -28,6 +110,15 @@ class Family:
         Keyword arguments of every processor call.
     image_processor_settings : dict
         Attributes set on the image processor at loading, so that an image has the same number of tokens alone and in a pair.
+    process : callable
+        How prompts and images become a batch; see `process`.
+    pixels : callable
+        How a batch's pixels are cut into images; see `one_tensor_each`.
+    prefix : callable or None
+        What a prompt read in two parts needs beside its tokens; see `nothing_more`. None: reading it in two parts is not known to be
+        valid, and the prefix cache refuses.
+    positions : callable
+        What is wrong with the positions of a batch of several images; see `plain_positions`.
     """
 
     model_type: str
@@ -37,3 +128,7 @@ class Family:
     required_inputs: tuple[str, ...] = ()
     processor_options: dict[str, Any] = field(default_factory=dict)
     image_processor_settings: dict[str, Any] = field(default_factory=dict)
+    process: Callable[[Any, list[str], list[list[Any]], dict[str, Any]], Batch] = process
+    pixels: Callable[[Batch], list[torch.Tensor]] = one_tensor_each
+    prefix: Callable[[Any, Batch, int], tuple[dict[str, Any], dict[str, Any]]] | None = nothing_more
+    positions: Callable[[Any, Batch], str] = plain_positions

@@ -2,7 +2,55 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, Family
+
+if TYPE_CHECKING:
+    from empirical.vlm.families.base import Batch
+
+
+def prefix(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give the second part the token types of the whole: with its own alone the attention mask would be wrong in silence.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The model.
+    batch : dict of str to torch.Tensor
+        Whole prompts, padded on the right.
+    cut : int
+        Where the second part begins.
+
+    Returns
+    -------
+    tuple of two dicts
+        ``token_type_ids`` of the first part (one row), and of the whole (all rows).
+    """
+    types = batch["token_type_ids"]
+    return {"token_type_ids": types[:1, :cut]}, {"token_type_ids": types}
+
+
+def positions(model: Any, batch: Batch) -> str:
+    """Hold the token types, which make image tokens see each other, against the image tokens.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The model.
+    batch : dict of str to torch.Tensor
+        Whole prompts.
+
+    Returns
+    -------
+    str
+        '' when they agree.
+    """
+    marked = batch["token_type_ids"] == 1
+    return (
+        "" if bool((marked == (batch["input_ids"] == model.config.image_token_id)).all()) else "token_type_ids do not mark the image tokens"
+    )
+
 
 FAMILIES = {
     "gemma3": Family(
@@ -10,5 +58,7 @@ FAMILIES = {
         lora_language=rf".*\.language_model\.layers\..*\.{LANGUAGE_PROJECTIONS}",
         lora_vision=r".*\.vision_tower\..*layers\.\d+\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)",
         required_inputs=("token_type_ids",),
+        prefix=prefix,
+        positions=positions,
     )
 }

@@ -2,7 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, Family
+
+if TYPE_CHECKING:
+    import torch
+
+    from empirical.vlm.families.base import Batch
+
+
+def pixels(batch: Batch) -> list[torch.Tensor]:
+    """Take a batch's images out of rows that are padded with black images to equal numbers.
+
+    Parameters
+    ----------
+    batch : dict of str to torch.Tensor
+        With ``pixel_values`` of shape (rows, images, channels, height, width).
+
+    Returns
+    -------
+    list of torch.Tensor
+        One per image, in the order of the prompts.
+    """
+    images = batch["pixel_values"].flatten(0, 1)
+    return [image for image in images if (image != 0).any()]  # as the model itself tells a padding image
+
 
 FAMILIES = {
     name: Family(
@@ -12,6 +37,7 @@ FAMILIES = {
         answer_prefix=" ",
         required_inputs=("pixel_attention_mask",),
         image_processor_settings={"do_image_splitting": False},  # 5 tiles against 1 depending on size would confound arms with resolution
+        pixels=pixels,
     )
     for name in ("idefics3", "smolvlm")
 }

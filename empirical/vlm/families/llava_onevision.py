@@ -1,8 +1,47 @@
-"""LLaVA-OneVision: tiles a lone image but not two, so a single image would get about five times the tokens of one in a pair."""
+"""LLaVA-OneVision: tiles a lone image but not two, so a single image would get about five times the tokens of one in a pair.
+
+Here no image is ever tiled: prompts reach the processor as if all their images stood in one prompt of several, which is how the family
+treats each image of a pair (padded to a square, resized, one newline token at its end).
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, Family
+from empirical.vlm.families.base import process as process_rows
+
+if TYPE_CHECKING:
+    from empirical.vlm.families.base import Batch
+
+PER_IMAGE = ("pixel_values", "image_sizes")
+
+
+def process(processor: Any, texts: list[str], images: list[list[Any]], options: dict[str, Any]) -> Batch:
+    """Call the processor so that it tiles no image.
+
+    Parameters
+    ----------
+    processor : transformers.LlavaOnevisionProcessor
+        The model's processor.
+    texts : list of str
+        One rendered prompt per row.
+    images : list of list of PIL.Image.Image
+        The images of each row.
+    options : dict
+        Further keyword arguments of the call.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        ``batch_num_images`` has one entry, of at least 2, for all images: that is what tells processor and model not to tile.
+    """
+    flat = [image for row in images for image in row]
+    if len(flat) > 1:
+        return process_rows(processor, texts, [flat], options)
+    twice = process_rows(processor, texts * 2, [flat * 2], options)  # a lone image is shown with its twin, which is then taken out
+    return {name: value if name == "batch_num_images" else value[: 1 if name in PER_IMAGE else len(texts)] for name, value in twice.items()}
+
 
 FAMILIES = {
     "llava_onevision": Family(
@@ -10,5 +49,6 @@ FAMILIES = {
         lora_language=rf".*\.language_model\.layers\..*\.{LANGUAGE_PROJECTIONS}",
         lora_vision=r".*\.vision_tower\..*layers\.\d+\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)",
         required_inputs=("image_sizes", "batch_num_images"),
+        process=process,
     )
 }

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, Family
+
+if TYPE_CHECKING:
+    import torch
+
+    from empirical.vlm.families.base import Batch
 
 VISION_LAYERS = {
     "qwen2_vl": "(qkv|proj|fc1|fc2)",
@@ -10,12 +17,113 @@ VISION_LAYERS = {
     "qwen3_vl": "(qkv|proj|linear_fc1|linear_fc2)",
 }
 
+
+def pixels(batch: Batch) -> list[torch.Tensor]:
+    """Cut a batch's patches into images of (time x height x width) patches each.
+
+    Parameters
+    ----------
+    batch : dict of str to torch.Tensor
+        With ``pixel_values`` of shape (patches, values) and ``image_grid_thw`` of shape (images, 3).
+
+    Returns
+    -------
+    list of torch.Tensor
+        One per image, in the order of the prompts.
+    """
+    return list(batch["pixel_values"].split(batch["image_grid_thw"].prod(-1).tolist()))
+
+
+def rope_index(model: Any, batch: Batch) -> torch.Tensor:
+    """Let the model compute the positions of whole prompts.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The model.
+    batch : dict of str to torch.Tensor
+        Whole prompts.
+
+    Returns
+    -------
+    torch.Tensor of shape (3, rows, tokens)
+        Time, height and width.
+    """
+    names = ("mm_token_type_ids", "image_grid_thw", "attention_mask")
+    return model.model.get_rope_index(batch["input_ids"], **{name: batch[name] for name in names})[0]
+
+
+def prefix(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give both parts their share of the positions of the whole: left to itself the model would count the second part from anew.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The model.
+    batch : dict of str to torch.Tensor
+        Whole prompts, padded on the right.
+    cut : int
+        Where the second part begins.
+
+    Returns
+    -------
+    tuple of two dicts
+        ``position_ids`` of the first part (one row) and of the second (all rows).
+    """
+    positions = rope_index(model, batch)
+    return {"position_ids": positions[:, :1, :cut]}, {"position_ids": positions[:, :, cut:]}
+
+
+def positions(model: Any, batch: Batch) -> str:
+    """Hold the model's positions against the rule, counted token by token.
+
+    A text token stands one after the largest position so far, in all three axes. An image of ``h x w`` merged patches starts there too;
+    its tokens share the time, and count rows and columns.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The model.
+    batch : dict of str to torch.Tensor
+        Whole prompts.
+
+    Returns
+    -------
+    str
+        '' when they agree.
+    """
+    found = rope_index(model, batch)
+    merge = model.config.vision_config.spatial_merge_size
+    grids = iter(batch["image_grid_thw"].tolist())
+    for row in range(len(batch["input_ids"])):
+        real = batch["attention_mask"][row].bool()
+        wanted = _positions_by_hand(batch["mm_token_type_ids"][row, real].tolist(), grids, merge)
+        if found[:, row, real].T.tolist() != wanted:
+            return f"row {row}: the positions of image and text tokens are not those of the rule"
+    return ""
+
+
+def _positions_by_hand(kinds: list[int], grids: Any, merge: int) -> list[list[int]]:
+    places: list[list[int]] = []
+    while len(places) < len(kinds):
+        start = max((max(place) for place in places), default=-1) + 1
+        if kinds[len(places)] == 0:
+            places.append([start] * 3)
+            continue
+        _, height, width = next(grids)
+        places += [[start, start + row, start + column] for row in range(height // merge) for column in range(width // merge)]
+    return places
+
+
 FAMILIES = {
     name: Family(
         model_type=name,
         lora_language=rf".*\.language_model\.layers\..*\.{LANGUAGE_PROJECTIONS}",
         lora_vision=rf".*\.visual\..*blocks\.\d+\..*\.{layers}",
         required_inputs=("image_grid_thw", "mm_token_type_ids"),  # Qwen2.5-VL without the latter falls back to 1-D positions in silence
+        pixels=pixels,
+        prefix=prefix,
+        positions=positions,
     )
     for name, layers in VISION_LAYERS.items()
 }

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from empirical.vlm.doctor import diagnose
-from empirical.vlm.loading import ModelConfig, load_vlm, resolve, weights_hash
+from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.names import resolve, weights_hash
 from empirical.vlm.pocket import PocketConfig, build_pocket, pocket_path
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import sha256

@@ -9,7 +9,7 @@ from empirical.cohorts import Cohort
 from empirical.prompts import PromptConfig
 from empirical.vlm.encoding import IGNORE, Encoder
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
-from empirical.vlm.scoring import answer_log_probabilities, check_answers, next_token_log_probabilities
+from empirical.vlm.scoring import answer_forms, answer_log_probabilities, next_token_log_probabilities
 from see_in_pairs.errors import InputError
 
 PAIR = ArmConfig.model_validate({"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}})
@@ -71,10 +71,10 @@ def test_the_first_token_is_a_distribution(vlm: VisionLanguageModel, encoder: En
 
 def test_answers_that_begin_alike_are_refused(encoder: Encoder) -> None:
     with pytest.raises(InputError, match="begins with answer"):
-        check_answers(encoder, ("no", "no finding"))
+        answer_forms(encoder, ("no", "no finding"))
     with pytest.raises(InputError, match="is empty"):
         empty = Encoder(encoder.processor, encoder.family.__class__("x", "", ""), encoder.image_of)
-        check_answers(empty, ("", "no"))
+        answer_forms(empty, ("", "no"))
 
 
 def test_labels_hold_the_answer_only(encoder: Encoder, examples: list[Example]) -> None:

@@ -12,7 +12,7 @@ import torch
 import transformers as T
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from empirical.vlm.loading import image_only
+from empirical.vlm.processors import image_only
 
 TEXT = dict(
     hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=4096
@@ -142,6 +142,21 @@ def gemma() -> Parts:
     return Parts(config, t, images, "Gemma3Processor", GEMMA.replace("IMAGE", "<start_of_image>"), dict(image_seq_length=4))
 
 
+def llava() -> Parts:
+    named = {"image_token": "<image>", "video_token": "<video>"}
+    t = tokenizer(["<|im_start|>", *named.values()], "<|im_end|>", "<|endoftext|>", named=named | {"turn_token": "<|im_start|>"})
+    grid = [[32, 32], [32, 64], [64, 32], [64, 64]]
+    config = T.LlavaOnevisionConfig(
+        text_config=dict(TEXT, **ids(t), model_type="qwen2"),
+        vision_config=dict(VISION, model_type="siglip_vision_model", vision_use_head=False),
+        image_token_index=t.convert_tokens_to_ids("<image>"), video_token_index=t.convert_tokens_to_ids("<video>"),
+        image_grid_pinpoints=grid, vision_feature_select_strategy="full", vision_feature_layer=-1,
+    )  # fmt: skip
+    images = T.LlavaOnevisionImageProcessorPil(size={"height": 32, "width": 32}, image_grid_pinpoints=grid)
+    options = dict(num_image_tokens=16, vision_feature_select_strategy="full")
+    return Parts(config, t, images, "LlavaOnevisionProcessor", CHATML.replace("IMAGE", "<image>\n"), options)
+
+
 FAMILIES: dict[str, Callable[[], Parts]] = {
     "idefics3": lambda: idefics("Idefics3"),
     "smolvlm": lambda: idefics("SmolVLM"),
@@ -150,6 +165,7 @@ FAMILIES: dict[str, Callable[[], Parts]] = {
     "qwen3_vl": lambda: qwen("qwen3"),
     "internvl": internvl,
     "gemma3": gemma,
+    "llava_onevision": llava,
 }
 
 
@@ -176,7 +192,7 @@ def _complete(folder: Path, processor_class: str) -> None:
     """Name the video part that we left out, as an official checkpoint does, so that machines with torchvision load it too."""
     video = {
         "Qwen2VLProcessor": "Qwen2VL", "Qwen2_5_VLProcessor": "Qwen2VL", "Qwen3VLProcessor": "Qwen3VL",
-        "InternVLProcessor": "InternVL", "SmolVLMProcessor": "SmolVLM",
+        "InternVLProcessor": "InternVL", "SmolVLMProcessor": "SmolVLM", "LlavaOnevisionProcessor": "LlavaOnevision",
     }.get(processor_class)  # fmt: skip
     file = folder / "processor_config.json"
     content = json.loads(file.read_text())

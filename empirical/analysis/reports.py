@@ -1,0 +1,78 @@
+"""Files that stand beside the records: what a temperature fitted on validation does on the test items."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirical.analysis.calibration import calibrated, fit_temperature, log_loss, reliability
+from empirical.records import Records, read_records
+from see_in_pairs.console import say
+from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.files import write_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from empirical.cohorts import Cohort
+
+
+def report_calibration(records: Records, validation: Path, cohort: Cohort, out: Path, *, seed: int, quiet: bool = False) -> None:
+    """Fit a temperature for each run on its validation records, and write what it does to these records.
+
+    Parameters
+    ----------
+    records : Records
+        Of the items that are reported on.
+    validation : Path
+        Records of the same runs on the ``val`` split.
+    cohort : Cohort
+        Says which items are validation items.
+    out : Path
+        Folder for ``calibration.json`` (temperature, log loss before and after) and ``reliability.csv`` (the data of a plot).
+    seed : int
+        Of the bootstrap over patients.
+    quiet : bool, default False
+        Say nothing.
+
+    Raises
+    ------
+    InputError
+        When a run has no validation records, or they hold items of another split.
+    """
+    import pandas as pd
+
+    fitted_on = read_records(validation)
+    _only_validation(fitted_on, cohort, validation)
+    pages, tables = {}, []
+    for run in records.table["run_id"].unique():
+        here, there = records.of(run_id=run), fitted_on.of(run_id=run)
+        temperature = fit_temperature(there, seed=seed)
+        pages[run] = asdict(temperature) | {
+            "log_loss_before": _with_interval(log_loss(here, seed=seed)),
+            "log_loss_after": _with_interval(log_loss(here, temperature.value, seed=seed)),
+        }
+        tables += _tables(str(run), here, temperature.value)
+        say(f"{run}: temperature {temperature.value:.2f} ({temperature.low:.2f} to {temperature.high:.2f})", quiet)
+    write_json(out / "calibration.json", pages)
+    write_text(out / "reliability.csv", pd.concat(tables, ignore_index=True).to_csv(index=False))
+
+
+def _only_validation(records: Records, cohort: Cohort, source: Path) -> None:
+    allowed = set(cohort.table.loc[cohort.table["split"] == "val", "item_id"])
+    others = [item for item in records.table["item_id"] if item not in allowed]
+    if others:
+        raise InputError(f"calibrate_on: {source} holds items that are not in this cohort's split 'val' ({first_few(others)})")
+
+
+def _tables(run: str, records: Records, temperature: float) -> list[pd.DataFrame]:
+    positive = records.is_positive().to_numpy()
+    return [
+        reliability(calibrated(records, value), positive).assign(run_id=run, temperature=value)
+        for value in dict.fromkeys((1.0, temperature))
+    ]
+
+
+def _with_interval(values: tuple[float, float, float]) -> dict[str, Any]:
+    return dict(zip(("value", "low", "high"), values, strict=True))

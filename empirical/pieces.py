@@ -1,0 +1,161 @@
+"""Scores arms piece by piece; finished pieces survive a kill, and each item in them carries the key of what its score stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirical.arms import Example, picture_source
+from empirical.prompts import prompt_hash
+from see_in_pairs.console import progress, say
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import content_hash, read_table, write_parquet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from empirical.cohorts import Cohort
+    from empirical.evaluation import EvaluateConfig
+    from empirical.vlm.doctor import Diagnosis
+    from empirical.vlm.reader import AnswerReader
+
+PIECE = 8  # batches written together: little is lost in a kill, and the disk is not kept busy
+
+
+class Scorer:
+    """Scores arms; the model is loaded when the first missing piece asks for it.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        Model, answers, switches.
+    cohort : Cohort
+        Images.
+    pieces : Path
+        Folder for the finished pieces.
+    quiet : bool
+        No messages, no progress bar.
+
+    Raises
+    ------
+    InputError
+        When the model was finetuned with other prompts, or in another order of images.
+    """
+
+    def __init__(self, config: EvaluateConfig, cohort: Cohort, pieces: Path, quiet: bool) -> None:
+        self.config, self.cohort, self.pieces, self.quiet = config, cohort, pieces, quiet
+        self.diagnosis: Diagnosis | None = None
+        self._refuse_other_prompts()
+
+    def arm(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
+        """Score all items of an arm.
+
+        Parameters
+        ----------
+        name : str
+            Of the run, and so of its pieces.
+        examples : sequence of Example
+            The items.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A column per answer, ``generated``, ``score_seconds``; in the order of the examples.
+        """
+        import pandas as pd
+
+        from empirical.vlm.reader import in_groups
+
+        size = self.config.batch_size * PIECE
+        order = in_groups(examples, self.config.batch_size)
+        starts = range(0, len(order), size)
+        tables = [
+            self._piece(f"{name}-{start}", [examples[place] for place in order[start : start + size]])
+            for start in progress(starts, len(starts), name, self.quiet)
+        ]
+        table = pd.concat(tables, ignore_index=True)
+        table.index = pd.Index(order)
+        return table.sort_index()
+
+    def _piece(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
+        file = self.pieces / f"{name}.parquet"
+        keys = [self.key(example) for example in examples]
+        if file.is_file():
+            table = read_table(file)
+            if list(table["key"]) == keys:
+                return table
+            say(f"{file}: made from other images, prompts or weights; scored again", self.quiet)
+        write_parquet(file, self._score(examples).assign(key=keys))
+        return read_table(file)
+
+    def key(self, example: Example) -> str:
+        """Hash everything that an item's score stands on.
+
+        Parameters
+        ----------
+        example : Example
+            The item as its arm shows it.
+
+        Returns
+        -------
+        str
+            Of the ordered image hashes, the prompt, and what is the same for all items: weights and adapter, template and pixel budget
+            (the files of the model), number format, attention backend, answers.
+        """
+        words = [[part.kind, part.text] for part in example.parts]
+        return content_hash([self._context, words, [self._image_hashes.get(image, image) for image in example.images]])
+
+    @cached_property
+    def _image_hashes(self) -> dict[str, str]:
+        """Hash the cohort's images; what is not among them (noise, a blank) is made from its name, which then is its hash."""
+        table = self.cohort.table
+        return dict(zip(table["item_id"], table["sha256"], strict=True))
+
+    @cached_property
+    def _context(self) -> list[Any]:
+        from empirical.vlm.loading import dtype_of, training_record
+        from empirical.vlm.names import files_hash
+
+        model, config = self.config.model, self.config
+        files = [model.name, model.revision, files_hash(model.name), training_record(model.name).get("parity", {})]
+        numbers = [str(dtype_of(model)), model.attention, model.image_processor]
+        return [files, numbers, config.prompts.answers, config.spaced, config.generate and config.max_new_tokens]
+
+    def _score(self, examples: Sequence[Example]) -> pd.DataFrame:
+        import pandas as pd
+
+        values, seconds = self._reader.scores(examples)
+        said = self._reader.generate(examples, self.config.max_new_tokens) if self.config.generate else [None] * len(examples)
+        table = pd.DataFrame(values, columns=list(self.config.prompts.answers))
+        return table.assign(generated=pd.Series(said, dtype=object), score_seconds=seconds)
+
+    @cached_property
+    def _reader(self) -> AnswerReader:
+        import torch
+
+        from empirical.vlm.doctor import diagnose_loaded, require
+        from empirical.vlm.encoding import Encoder
+        from empirical.vlm.loading import load_vlm
+        from empirical.vlm.reader import AnswerReader
+
+        config = self.config
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        vlm = load_vlm(config.model)
+        if config.doctor:
+            self.diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
+            require(self.diagnosis)
+        encoder = Encoder(vlm.processor, vlm.family, picture_source(self.cohort))
+        return AnswerReader(vlm, encoder, config.prompts.answers, config.batch_size, config.speed, config.spaced)
+
+    def _refuse_other_prompts(self) -> None:
+        from empirical.vlm.loading import training_record
+        from empirical.vlm.parity import enforce_parity, image_order
+
+        record, name = training_record(self.config.model.name), self.config.model.name
+        now = {"image_order": image_order(self.config.prompts)}
+        enforce_parity(record.get("parity", {}), now, name, self.config.model.allow_mismatch)
+        if record and record.get("prompt_hash") != prompt_hash(self.config.prompts) and not self.config.allow_other_prompt:
+            raise InputError(f"model '{name}' was finetuned with other prompts or answers; use the same, or set allow_other_prompt: true")

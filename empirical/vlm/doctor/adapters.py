@@ -1,0 +1,165 @@
+"""Training: where adapters go, where gradients arrive, and whether what is saved is what was trained."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from empirical.vlm.doctor.inputs import Outcome
+from empirical.vlm.doctor.subject import Subject
+from empirical.vlm.features import base_of
+
+VISION = re.compile(r"\.(visual|vision_tower|vision_model)\.")
+SCALE = 0.2  # of the random adapters: their product is as large as weights are, so that a lost one would show
+
+
+def places(subject: Subject) -> Outcome:
+    """The family's patterns put adapters on the language model only, and on the vision tower only.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether both match layers, each on its own side.
+    detail : str
+        How many.
+    """
+    names = [name.replace(".base_layer", "") for name, _ in base_of(subject.vlm.model).named_modules()]
+    language = {name for name in names if re.fullmatch(subject.vlm.family.lora_language, name)}
+    vision = {name for name in names if re.fullmatch(subject.vlm.family.lora_vision, name)}
+    astray = [name for name in language if VISION.search(f".{name}")] + [name for name in vision if not VISION.search(f".{name}")]
+    return bool(
+        language and vision
+    ) and not astray, f"{len(language)} language and {len(vision)} vision layers, {len(astray)} of them astray"
+
+
+def gradients(subject: Subject) -> Outcome:
+    """One backward pass reaches every trainable weight, and no frozen one.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether that holds, with adapters on language and vision layers.
+    detail : str
+        How many weights got a gradient.
+    """
+    from empirical.vlm.encoding import IGNORE
+    from empirical.vlm.scoring import to_device, token_log_probabilities
+
+    example = subject.example("square", "other")
+    batch, labels = subject.encoder.with_answers([example], [subject.prompts.positive], end=True)
+    with _trainable(subject) as model:
+        labels = labels.to(model.device)
+        (-token_log_probabilities(model, to_device(batch, model), labels).sum() / (labels != IGNORE).sum()).backward()
+        trainable = {name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad}
+        silent = [name for name, gradient in trainable.items() if gradient is None or not bool((gradient != 0).any())]
+        leaked = [name for name, weight in model.named_parameters() if not weight.requires_grad and weight.grad is not None]
+        model.zero_grad(set_to_none=True)
+    silent = [name for name in silent if not _unread(name, trainable)]
+    detail = f"{len(trainable) - len(silent)} of {len(trainable)} trainable tensors got a gradient, {len(leaked)} frozen ones did"
+    return bool(trainable) and not silent and not leaked, detail + (f"; none: {silent[0]}" if silent else "")
+
+
+def _unread(name: str, trainable: dict[str, Any]) -> bool:
+    """Tell a vision layer behind the last one that is read (some families take features before the end of the tower)."""
+    reached = max((_vision_layer(other) for other, gradient in trainable.items() if gradient is not None), default=-1)
+    return _vision_layer(name) > reached >= 0
+
+
+def _vision_layer(name: str) -> int:
+    number = re.search(r"layers?\.(\d+)\.", name)
+    return int(number[1]) if number and VISION.search(name) else -1
+
+
+def saved(subject: Subject) -> Outcome:
+    """An adapter that is saved and loaded again gives the same scores, which are not those of the model without it.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether both hold.
+    detail : str
+        The largest difference after loading, and what the adapter does.
+    """
+    rows = [subject.example("square"), subject.example("other", "wide")]
+    bare = _without_adapters(subject, rows)
+    with tempfile.TemporaryDirectory() as folder, _trainable(subject) as model:
+        trained = _scores(subject, model, rows)
+        model.save_pretrained(folder, selected_adapters=["doctor"])
+        model.load_adapter(f"{folder}/doctor", adapter_name="again", is_trainable=False)
+        model.set_adapter("again")
+        loaded = _scores(subject, model, rows)
+        model.set_adapter("doctor")
+        model.delete_adapter("again")
+    gap, effect = float(np.abs(trained - loaded).max()), float(np.abs(trained - bare).max())
+    return gap == 0 and effect > subject.tolerance, f"differs by {gap:.1e} after loading, moves scores by {effect:.1e}"
+
+
+def _without_adapters(subject: Subject, rows: list) -> np.ndarray:
+    model = subject.vlm.model
+    if hasattr(model, "disable_adapter"):
+        with model.disable_adapter():
+            return subject.scores(*rows)
+    return subject.scores(*rows)
+
+
+def _scores(subject: Subject, model: Any, rows: list) -> np.ndarray:
+    from empirical.vlm.scoring import answer_log_probabilities
+
+    return answer_log_probabilities(model, subject.encoder, rows, subject.prompts.answers)
+
+
+@contextmanager
+def _trainable(subject: Subject) -> Iterator[Any]:
+    """Put random adapters on language and vision layers for a while; afterwards the model is as it was."""
+    import peft
+    import torch
+
+    model, family = subject.vlm.model, subject.vlm.family
+    flags = {name: weight.requires_grad for name, weight in model.named_parameters()}
+    settings = peft.LoraConfig(r=2, lora_alpha=4, target_modules=f"{family.lora_language}|{family.lora_vision}", bias="none")
+    own = not isinstance(model, peft.PeftModel)
+    before = None if own else model.active_adapter
+    wrapped = peft.get_peft_model(model, settings, adapter_name="doctor") if own else model
+    if not own:
+        wrapped.add_adapter("doctor", settings)
+        wrapped.set_adapter("doctor")
+    draw = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, weight in wrapped.named_parameters():
+            if ".doctor." in name:
+                weight.copy_(SCALE * torch.randn(weight.shape, generator=draw))
+    try:
+        yield wrapped
+    finally:
+        _restore(wrapped, model, before, flags)
+
+
+def _restore(wrapped: Any, model: Any, before: str | None, flags: dict[str, bool]) -> None:
+    if before is None:
+        wrapped.unload()
+        vars(model).pop("peft_config", None)
+    else:
+        wrapped.delete_adapter("doctor")
+        wrapped.set_adapter(before)
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(flags[name])

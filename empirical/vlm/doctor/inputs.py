@@ -1,0 +1,232 @@
+"""What goes into the model: tokens, pixels, positions, labels."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from empirical.vlm.doctor.subject import ARMS, Subject
+
+if TYPE_CHECKING:
+    import torch
+
+    from empirical.arms import Example
+
+Outcome = tuple[bool, str]
+
+
+def answers(subject: Subject) -> Outcome:
+    """Answers must not overlap, or their probabilities could not be told apart.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Always; an overlap raises.
+    detail : str
+        The answers' tokens.
+    """
+    from empirical.vlm.scoring import answer_forms
+
+    forms = answer_forms(subject.encoder, subject.prompts.answers)
+    return True, ", ".join(f"'{answer}' = {list(ways[0])}" for answer, ways in zip(subject.prompts.answers, forms, strict=True))
+
+
+def needed(subject: Subject) -> Outcome:
+    """Inputs without which the family goes wrong in silence are made by the processor.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether none is missing.
+    detail : str
+        What was made.
+    """
+    made = subject.encode(subject.example("square", "other"))
+    missing = [name for name in (*subject.vlm.family.required_inputs, "attention_mask") if name not in made]
+    return not missing, f"made {', '.join(made)}" + (f"; missing {', '.join(missing)}" if missing else "")
+
+
+def features(subject: Subject) -> Outcome:
+    """A prompt holds as many image tokens as the vision tower makes features, for one image and for several of unlike shapes.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether the numbers are equal in every arm.
+    detail : str
+        The numbers.
+    """
+    import torch
+
+    from empirical.vlm.features import flat, image_features
+
+    counts = []
+    for arm in ARMS:
+        batch = subject.encode(subject.example(*arm))
+        with torch.inference_mode():
+            made = len(flat(image_features(subject.vlm.model, batch).pooler_output))
+        counts.append((subject.image_tokens(batch["input_ids"]), made))
+    return all(tokens == made for tokens, made in counts), ", ".join(f"{tokens} tokens for {made} features" for tokens, made in counts)
+
+
+def same_query(subject: Subject) -> Outcome:
+    """The query reaches the model with the same pixels and the same number of tokens in every arm, whatever stands beside it.
+
+    Otherwise a comparison of arms would be one of resolutions: LLaVA-OneVision as it comes gives a lone image five times the tokens.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether pixels and numbers are equal in all of `ARMS`.
+    detail : str
+        The numbers of tokens, and whether the pixels are equal.
+    """
+    import torch
+
+    seen = [_query(subject, subject.example(*arm)) for arm in ARMS]
+    counts = [tokens for tokens, _ in seen]
+    same = all(torch.equal(pixels, seen[0][1]) for _, pixels in seen)
+    return len(set(counts)) == 1 and same, f"{', '.join(map(str, counts))} tokens of the query over the arms; pixels equal: {same}"
+
+
+def _query(subject: Subject, example: Example) -> tuple[int, torch.Tensor]:
+    """Count the query's tokens (all, less the references': those of a prompt full of one, shared out), and give its pixels."""
+    batch = subject.encode(example)
+    size = len(example.images)
+    full = [subject.example(*[name] * size) for name in example.reference_ids]
+    others = sum(subject.image_tokens(subject.encode(each)["input_ids"]) // size for each in full)
+    kinds = [part.kind for part in example.parts if part.kind != "text"]
+    return subject.image_tokens(batch["input_ids"]) - others, subject.vlm.family.pixels(batch)[kinds.index("query")]
+
+
+def reads(subject: Subject) -> Outcome:
+    """The encoded prompt decodes to what was meant: every word in its order, and at most one token for the beginning.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether all text is found, in order.
+    detail : str
+        The prompt, without its image tokens.
+    """
+    example = subject.example("square", "other")
+    ids = subject.encode(example)["input_ids"][0]
+    tokenizer = subject.vlm.processor.tokenizer
+    text = tokenizer.decode(ids, skip_special_tokens=False)
+    wanted = ".*?".join(re.escape(word) for part in example.parts for word in part.text.split())
+    begins = int((ids == tokenizer.bos_token_id).sum()) if tokenizer.bos_token_id is not None else 0
+    expected = subject.encoder.text(example.parts).count(tokenizer.bos_token or "\0")
+    token = tokenizer.decode([subject.vlm.model.config.image_token_id]) if hasattr(subject.vlm.model.config, "image_token_id") else "\0"
+    shown = re.sub(f"({re.escape(token)})+", token, text)
+    return bool(re.search(wanted, text, re.DOTALL)) and begins <= max(1, expected), f"{shown!r}"
+
+
+def labels(subject: Subject) -> Outcome:
+    """The supervised tokens are the answer and the end of turn, and nothing else.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether they decode to just that, behind an unchanged prompt.
+    detail : str
+        What they decode to.
+    """
+    example = subject.example("square", "other")
+    batch, tokens = subject.encoder.with_answers([example], [subject.prompts.positive], end=True)
+    text = subject.vlm.processor.tokenizer.decode(tokens[0])
+    prompt = subject.encoder.prompts([example])["input_ids"]
+    wanted = subject.vlm.family.answer_prefix + subject.prompts.positive + subject.vlm.processor.tokenizer.eos_token
+    return text == wanted and bool((batch["input_ids"][:, : prompt.shape[1]] == prompt).all()), repr(text)
+
+
+def positions(subject: Subject) -> Outcome:
+    """Positions (or token types) are right for several images, in a padded batch.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        As the family's rule has it.
+    detail : str
+        What is wrong.
+    """
+    from empirical.vlm.features import base_of
+
+    batch = subject.encode(subject.example("square"), subject.example("wide", "tall"), subject.example("tall", "large", "wide"))
+    wrong = subject.vlm.family.positions(base_of(subject.vlm.model), batch)
+    return not wrong, wrong or "as the family's rule has them, for 1, 2 and 3 images in a batch"
+
+
+def whole(subject: Subject) -> Outcome:
+    """Nothing is cut off: a prompt with four images fits, and cutting through an image is an error.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether both hold.
+    detail : str
+        Length and room.
+    """
+    config, tokenizer = subject.vlm.model.config, subject.vlm.processor.tokenizer
+    longest = subject.encode(subject.example("large", "square", "wide", "tall"))["input_ids"].shape[1]
+    room = min(getattr(config.get_text_config(), "max_position_embeddings", longest), tokenizer.model_max_length)
+    raised = _cutting_raises(subject)
+    return longest <= room and raised, f"{longest} tokens with four images, room for {room}; cutting through an image raises: {raised}"
+
+
+def _cutting_raises(subject: Subject) -> bool:
+    example = subject.example("square", "other")
+    ids = subject.encode(example)["input_ids"][0].tolist()
+    last = max(place for place, token in enumerate(ids) if subject.image_tokens(_tensor([token])))
+    options = subject.vlm.family.processor_options | {"text_kwargs": {"truncation": True, "max_length": last, "truncation_side": "right"}}
+    images = [[subject.encoder.image_of(item) for item in example.images]]
+    try:
+        cut = subject.vlm.family.process(subject.vlm.processor, [subject.encoder.text(example.parts)], images, options)
+    except (ValueError, TypeError):  # the latter from processors that look up where an image's tokens ended
+        return True
+    return cut["input_ids"].shape[1] == len(ids)  # the option was not heeded: nothing was cut
+
+
+def _tensor(values: list[int]) -> torch.Tensor:
+    import torch
+
+    return torch.tensor(values)

@@ -1,0 +1,228 @@
+"""Different ways to the same score: padding, batches, teacher forcing, generation, attention backends, caches."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from empirical.vlm.doctor.inputs import Outcome
+from empirical.vlm.doctor.subject import Subject
+
+
+def padding(subject: Subject) -> Outcome:
+    """A batch scores as its rows alone, padded on the left and on the right.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether all three agree.
+    detail : str
+        The largest difference.
+    """
+    rows = [subject.example("square"), subject.example("other", "wide"), subject.example("tall", "square", "large")]
+    alone = np.concatenate([subject.scores(row) for row in rows])
+    return subject.compare(np.stack([subject.scores(*rows), _right_padded(subject, rows)]), np.stack([alone, alone]))
+
+
+def _right_padded(subject: Subject, rows: list) -> np.ndarray:
+    import torch
+
+    from empirical.vlm.scoring import answer_forms, answer_log_probabilities
+
+    def first(examples: object) -> torch.Tensor:
+        batch = subject.encode(*rows, side="right")
+        last = batch["attention_mask"].sum(dim=1) - 1
+        logits = subject.vlm.model(**batch, use_cache=False).logits
+        return logits[torch.arange(len(rows), device=logits.device), last].float().log_softmax(dim=-1)
+
+    if any(len(ways[0]) > 1 for ways in answer_forms(subject.encoder, subject.prompts.answers)):
+        return np.concatenate([subject.scores(row) for row in rows])  # answers of several tokens are only ever scored behind left padding
+    return answer_log_probabilities(subject.vlm.model, subject.encoder, rows, subject.prompts.answers, first=first)
+
+
+def order(subject: Subject) -> Outcome:
+    """Which image is the query and which the reference matters to the model.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether swapping them moves the scores at all.
+    detail : str
+        By how much.
+    """
+    there, back = subject.scores(subject.example("square", "other"), subject.example("other", "square"))
+    gap = float(np.abs(there - back).max())
+    return gap > 0, f"log-probabilities move by {gap:.1e}"
+
+
+def forced(subject: Subject) -> Outcome:
+    """The first token of an answer scores the same under teacher forcing and straight from the prompt.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether both agree.
+    detail : str
+        The largest difference.
+    """
+    import torch
+
+    from empirical.vlm.scoring import next_token_log_probabilities, to_device, token_log_probabilities
+
+    example, model = subject.example("square", "other"), subject.vlm.model
+    batch, labels = subject.encoder.with_answers([example], [subject.prompts.positive], end=False)
+    with torch.inference_mode():
+        taught = token_log_probabilities(model, to_device(batch, model), labels.to(model.device))[0, 0]
+        direct = next_token_log_probabilities(model, subject.encoder, [example])[0, labels[0, 0]]
+    return subject.compare([float(taught)], [float(direct)])
+
+
+def generated(subject: Subject) -> Outcome:
+    """What the model generates step by step, through its cache, has the log-probabilities of one pass over the whole.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether they agree at every step.
+    detail : str
+        The largest difference.
+    """
+    import torch
+
+    from empirical.vlm.scoring import token_log_probabilities
+
+    model, steps = subject.vlm.model, 3
+    prompts = subject.encode(subject.example("square"), subject.example("other", "wide"))
+    with torch.inference_mode():
+        made = model.generate(
+            **prompts,
+            do_sample=False,
+            num_beams=1,
+            min_new_tokens=steps,
+            max_new_tokens=steps,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        chosen = made.sequences[:, -steps:]
+        stepwise = torch.stack(made.logits, dim=1).float().log_softmax(dim=-1).gather(-1, chosen[..., None])[..., 0]
+        batch, labels = subject.encoder.append(prompts, chosen.tolist())
+        at_once = token_log_probabilities(model, batch, labels)
+    return subject.compare(stepwise.cpu().numpy(), at_once.cpu().numpy())
+
+
+def attention(subject: Subject) -> Outcome:
+    """Every attention backend that this machine has gives the same scores.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether they agree.
+    detail : str
+        Which were tried, and the largest difference.
+    """
+    from empirical.vlm.features import base_of
+
+    model = base_of(subject.vlm.model)
+    chosen, scores = model.config._attn_implementation, {}
+    rows = [subject.example("square"), subject.example("other", "wide")]
+    try:
+        for backend in _backends(model):
+            model.set_attn_implementation(backend)
+            scores[backend] = subject.scores(*rows)
+    finally:
+        model.set_attn_implementation(chosen)
+    same, detail = subject.compare(np.stack(list(scores.values())), np.stack([scores["eager"]] * len(scores)))
+    return same, f"{', '.join(scores)}: {detail}"
+
+
+def _backends(model: object) -> list[str]:
+    import torch
+    from transformers.utils import is_flash_attn_2_available
+
+    flash = torch.cuda.is_available() and is_flash_attn_2_available() and getattr(model, "dtype", None) != torch.float32
+    return ["eager", "sdpa", *(["flash_attention_2"] if flash else [])]
+
+
+def stored(subject: Subject) -> Outcome:
+    """Stored image features give the scores of the plain path, and each distinct image is computed once.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether both hold.
+    detail : str
+        The largest difference.
+    """
+    from empirical.vlm.scoring import answer_log_probabilities
+    from empirical.vlm.store import FeatureStore, StoredEncoder
+
+    store = FeatureStore(subject.vlm)
+    rows = [subject.example("square"), subject.example("other", "wide"), subject.example("wide", "square")]
+    with store.serving():
+        fast = answer_log_probabilities(subject.vlm.model, StoredEncoder(subject.encoder, store), rows, subject.prompts.answers)
+    same, detail = subject.compare(fast, subject.scores(*rows))
+    return same and store.computed == 3, f"{detail}; {store.computed} of 3 images computed for 5 places"
+
+
+def prefixed(subject: Subject) -> Outcome:
+    """A reference that is read once for several queries gives the scores of the plain path.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether it does, or the family is refused.
+    detail : str
+        The largest difference.
+    """
+    from empirical.vlm.prefix import PrefixReader, shared_prefix
+    from empirical.vlm.scoring import answer_log_probabilities
+    from empirical.vlm.store import FeatureStore, StoredEncoder
+
+    rows = [subject.example(query, "other") for query in ("square", "wide", "large")]
+    if subject.vlm.family.prefix is None or shared_prefix(rows[0]) is None:
+        return True, "not used: the family or the prompt (query first) does not allow it"
+    store = FeatureStore(subject.vlm)
+    encoder = StoredEncoder(subject.encoder, store)
+    reader = PrefixReader(subject.vlm, encoder)
+    first = reader.next_token_log_probabilities
+    with store.serving():
+        parts = [
+            answer_log_probabilities(subject.vlm.model, encoder, part, subject.prompts.answers, first=first)
+            for part in (rows[:2], rows[2:])
+        ]
+    same, detail = subject.compare(np.concatenate(parts), subject.scores(*rows))
+    return same and reader.read == 1, detail

@@ -1,0 +1,146 @@
+"""The key-value cache of a shared beginning: the reference is read once, and many queries after it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from empirical.arms import Example
+from empirical.vlm.features import base_of
+from empirical.vlm.loading import VisionLanguageModel
+from empirical.vlm.store import StoredEncoder
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+    from empirical.vlm.encoding import Batch
+
+
+def shared_prefix(example: Example) -> Hashable | None:
+    """Name what a prompt shows before its query.
+
+    Parameters
+    ----------
+    example : Example
+        The item as its arm shows it.
+
+    Returns
+    -------
+    tuple or None
+        Equal for examples that share text and images up to the query; None where no reference stands before the query.
+    """
+    kinds = [part.kind for part in example.parts]
+    before, after = example.parts[: kinds.index("query")], kinds[kinds.index("query") + 1 :]
+    if "reference" not in kinds[: len(before)] or "reference" in after:
+        return None
+    return before, example.images[:-1]
+
+
+class PrefixReader:
+    """Reads examples that share their beginning: the beginning once, the rest in a batch.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model; its family must be known to read a prompt in two parts exactly.
+    encoder : StoredEncoder
+        With stored image features; its store must be serving.
+
+    Raises
+    ------
+    InputError
+        When the model's family is not known to allow it.
+    """
+
+    def __init__(self, vlm: VisionLanguageModel, encoder: StoredEncoder) -> None:
+        if vlm.family.prefix is None:
+            raise InputError(f"prefix cache: not valid for family '{vlm.family.model_type}'; set prefix_cache: false")
+        self.vlm = vlm
+        self.further = vlm.family.prefix
+        self.encoder = encoder
+        self.read = 0
+        self._held: tuple[Hashable, Any] = (None, None)
+
+    def next_token_log_probabilities(self, examples: Sequence[Example]) -> torch.Tensor:
+        """Give the model's distribution of the first token of its reply.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            One batch, all with the same `shared_prefix`.
+
+        Returns
+        -------
+        torch.Tensor of shape (examples, vocabulary)
+            Log-probabilities, float32.
+
+        Raises
+        ------
+        InputError
+            When the prompts do not begin alike up to the query's first token.
+        """
+        import torch
+
+        from empirical.vlm.scoring import to_device
+
+        batch = to_device(self.encoder.prompts(examples, side="right"), self.vlm.model)
+        cut = query_start(batch, self.vlm.model, len(examples[0].images))
+        first, second = self.further(base_of(self.vlm.model), batch, cut)
+        images = batch["pixel_values"].reshape(len(examples), -1)
+        cache = self._prefix(examples[0], batch, images, cut, first)
+        cache.batch_repeat_interleave(len(examples))
+        last = batch["attention_mask"].sum(dim=1) - 1
+        kept = batch["input_ids"].shape[1] - int(last.min())  # logits from the shortest prompt's last token on
+        rest = {"input_ids": batch["input_ids"][:, cut:], "attention_mask": batch["attention_mask"], "pixel_values": images[:, -1]}
+        logits = self.vlm.model(**rest, **second, past_key_values=cache, use_cache=True, logits_to_keep=kept).logits
+        place = last - (batch["input_ids"].shape[1] - kept)
+        return logits[torch.arange(len(examples), device=logits.device), place].float().log_softmax(dim=-1)
+
+    def _prefix(self, example: Example, batch: Batch, images: torch.Tensor, cut: int, further: dict[str, Any]) -> Any:
+        """Read the beginning, unless it is the one that was read last, and hand out a copy of what it left in the cache."""
+        key = shared_prefix(example)
+        if self._held[0] != key:
+            start = {"input_ids": batch["input_ids"][:1, :cut], "attention_mask": batch["attention_mask"][:1, :cut]}
+            read = self.vlm.model(**start, **further, pixel_values=images[0, :-1], use_cache=True, logits_to_keep=1)
+            self._held = key, read.past_key_values
+            self.read += 1
+        return copy.deepcopy(self._held[1])
+
+
+def query_start(batch: Batch, model: Any, images: int) -> int:
+    """Find where the query's image tokens begin, in prompts that show it last.
+
+    Parameters
+    ----------
+    batch : dict of str to torch.Tensor
+        Prompts padded on the right.
+    model : transformers.PreTrainedModel
+        Knows its image token.
+    images : int
+        Number of images in each prompt.
+
+    Returns
+    -------
+    int
+        The place of the first token, the same in all rows.
+
+    Raises
+    ------
+    InputError
+        When the rows differ before it, or images stand so close that their tokens cannot be told apart.
+    """
+    from empirical.vlm.encoding import image_token
+
+    ids = batch["input_ids"]
+    is_image = ids == image_token(model)
+    begins = is_image.clone()
+    begins[:, 1:] &= ~is_image[:, :-1]
+    if not bool((begins.sum(dim=1) == images).all()):
+        raise InputError("prefix cache: the prompt shows images without text between them; set prefix_cache: false")
+    starts = [int(row.nonzero()[-1]) for row in begins]
+    cut = starts[0]
+    if any(start != cut for start in starts) or not bool((ids[:, :cut] == ids[:1, :cut]).all()):
+        raise InputError("prefix cache: the prompts do not begin alike; set prefix_cache: false")
+    return cut

@@ -1,0 +1,236 @@
+"""Scores many examples with as little work as gives the same answers: stored features, shared prefixes, batches of like length."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from empirical.arms import Example
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.generation import generate_answers
+from empirical.vlm.loading import VisionLanguageModel
+from empirical.vlm.prefix import PrefixReader, shared_prefix
+from empirical.vlm.scoring import answer_log_probabilities
+from empirical.vlm.store import FeatureStore, StoredEncoder
+from see_in_pairs.configs import StrictConfig
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+
+class SpeedConfig(StrictConfig):
+    """Switches that save work. Scores are those of the plain path, up to rounding; the doctor checks that for the model at hand.
+
+    Parameters
+    ----------
+    store_features : bool
+        Put each distinct image through processor and vision tower once, not once per prompt.
+    features_folder : str, optional
+        Keep image features there between runs, too.
+    prefix_cache : bool, optional
+        Read a reference once for all queries that are shown beside it. By default where the family is known to allow it and the prompt
+        shows the reference first; asked for elsewhere, it is refused.
+    by_length : bool
+        Put prompts of like length into one batch.
+    """
+
+    store_features: bool = True
+    features_folder: str | None = None
+    prefix_cache: bool | None = None
+    by_length: bool = True
+
+
+PLAIN = SpeedConfig(store_features=False, prefix_cache=False, by_length=False)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Examples that go through the model together.
+
+    Parameters
+    ----------
+    places : tuple of int
+        Where they stand in the list that was asked about.
+    shared : bool
+        Whether they begin alike, and there are enough of them for the prefix cache to pay.
+    """
+
+    places: tuple[int, ...]
+    shared: bool
+
+
+def in_groups(examples: Sequence[Example], batch_size: int) -> list[int]:
+    """Order examples so that those which begin alike stand together.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        The list.
+    batch_size : int
+        Rows in a forward pass; groups of less than a quarter of it are not worth a pass of their own and come last.
+
+    Returns
+    -------
+    list of int
+        Places in the list.
+    """
+    groups = _groups(examples, range(len(examples)))
+    worth = {key for key, places in groups.items() if key is not None and _pays(len(places), batch_size)}
+    together = [place for key, places in groups.items() if key in worth for place in places]
+    rest = [place for place, example in enumerate(examples) if shared_prefix(example) not in worth]
+    return together + rest
+
+
+def chunks(examples: Sequence[Example], batch_size: int, lengths: Sequence[int] | None, share: bool) -> list[Chunk]:
+    """Cut a list into batches.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        The list.
+    batch_size : int
+        Largest number of rows.
+    lengths : sequence of int or None
+        Tokens of each prompt, for batches of like length; None: in the order of the list.
+    share : bool
+        Make batches of examples that begin alike.
+
+    Returns
+    -------
+    list of Chunk
+        Every place once.
+    """
+    groups = _groups(examples, range(len(examples))) if share else {}
+    shared = [places for key, places in groups.items() if key is not None and _pays(len(places), batch_size)]
+    taken = {place for places in shared for place in places}
+    rest = [place for place in range(len(examples)) if place not in taken]
+    made = []
+    for places, alike in [*((places, True) for places in shared), (rest, False)]:
+        ordered = sorted(places, key=lambda place: lengths[place]) if lengths is not None else places
+        made += [Chunk(tuple(ordered[start : start + batch_size]), alike) for start in range(0, len(ordered), batch_size)]
+    return made
+
+
+def _pays(rows: int, batch_size: int) -> bool:
+    """Tell whether a shared prefix is worth a forward pass that is not full: our rule, from the cost of a pass on a small GPU batch."""
+    return rows >= max(2, batch_size // 4)
+
+
+def _groups(examples: Sequence[Example], places: Sequence[int]) -> dict[Hashable, list[int]]:
+    groups: dict[Hashable, list[int]] = {}
+    for place in places:
+        groups.setdefault(shared_prefix(examples[place]), []).append(place)
+    return groups
+
+
+class AnswerReader:
+    """Scores examples with one model.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model.
+    encoder : Encoder
+        The plain encoder.
+    answers : sequence of str
+        The closed set.
+    batch_size : int
+        Rows in a forward pass.
+    speed : SpeedConfig, optional
+        What to save; by default all that is valid.
+    spaced : bool, default False
+        Count an answer with and without a space before it as the same.
+
+    Raises
+    ------
+    InputError
+        When the prefix cache is asked for where it is not valid.
+    """
+
+    def __init__(
+        self,
+        vlm: VisionLanguageModel,
+        encoder: Encoder,
+        answers: Sequence[str],
+        batch_size: int,
+        speed: SpeedConfig | None = None,
+        spaced: bool = False,
+    ) -> None:
+        self.vlm, self.plain, self.answers, self.batch_size, self.spaced = vlm, encoder, answers, batch_size, spaced
+        self.speed = speed or SpeedConfig()
+        folder = Path(self.speed.features_folder) if self.speed.features_folder else None
+        self.store = FeatureStore(vlm, folder, batch_size) if self.speed.store_features else None
+        self.encoder = StoredEncoder(encoder, self.store) if self.store else encoder
+        self.prefix = self._prefix_reader()
+
+    def _prefix_reader(self) -> PrefixReader | None:
+        wanted = self.speed.prefix_cache
+        if not isinstance(self.encoder, StoredEncoder):
+            if wanted:
+                raise InputError("prefix_cache: stands on stored features; set store_features: true too")
+            return None
+        possible = self.vlm.family.prefix is not None
+        return PrefixReader(self.vlm, self.encoder) if wanted or (wanted is None and possible) else None
+
+    def scores(self, examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
+        """Score examples.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            As many as one likes.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (examples, answers)
+            In the order of the examples.
+        seconds : ndarray of shape (examples,)
+            Time spent on each, as its share of its batch.
+        """
+        values, seconds = np.empty((len(examples), len(self.answers))), np.empty(len(examples))
+        with self.store.serving() if self.store else nullcontext():
+            began = time.perf_counter()
+            for chunk in chunks(examples, self.batch_size, self._lengths(examples), self.prefix is not None):
+                places = list(chunk.places)
+                values[places] = self._chunk([examples[place] for place in places], chunk.shared)
+                seconds[places] = (time.perf_counter() - began) / len(places)
+                began = time.perf_counter()
+        return values, seconds
+
+    def generate(self, examples: Sequence[Example], max_new_tokens: int) -> list[str]:
+        """Let the model answer in its own words.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            As many as one likes.
+        max_new_tokens : int
+            Where to stop.
+
+        Returns
+        -------
+        list of str
+            What it said, in the order of the examples.
+        """
+        said = [""] * len(examples)
+        with self.store.serving() if self.store else nullcontext():
+            for chunk in chunks(examples, self.batch_size, self._lengths(examples), share=False):
+                rows = [examples[place] for place in chunk.places]
+                for place, text in zip(chunk.places, generate_answers(self.vlm.model, self.encoder, rows, max_new_tokens), strict=True):
+                    said[place] = text
+        return said
+
+    def _chunk(self, rows: list[Example], shared: bool) -> np.ndarray:
+        first = self.prefix.next_token_log_probabilities if self.prefix and shared else None
+        return answer_log_probabilities(self.vlm.model, self.encoder, rows, self.answers, spaced=self.spaced, first=first)
+
+    def _lengths(self, examples: Sequence[Example]) -> list[int] | None:
+        """Compare lengths where images are stored; elsewhere it would be the very work to be saved."""
+        return self.encoder.lengths(examples) if self.speed.by_length and isinstance(self.encoder, StoredEncoder) else None

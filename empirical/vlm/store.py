@@ -1,0 +1,325 @@
+"""Features of a frozen vision tower, computed once for each distinct image and then looked up, in memory or on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from empirical.arms import Example
+from empirical.prompts import Part
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.features import base_of, core_of, flat, image_features
+from empirical.vlm.loading import VisionLanguageModel
+from empirical.vlm.stand_ins import NUMBER, Player, Recorder, swapped
+from see_in_pairs.files import atomic_path, content_hash
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+    from empirical.vlm.encoding import Batch
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is kept of one image.
+
+    Parameters
+    ----------
+    facts : dict
+        What the image processor says of it beside its pixels (for some families the grid of patches, or the number of tiles).
+    per_row : tuple of str
+        What the processor says of rows, namely how many images each has.
+    features : torch.Tensor of shape (tokens, width)
+        What enters the language model.
+    deep : list of torch.Tensor
+        Features for its deeper layers, where the family has them (Qwen3-VL).
+    as_list : bool
+        Whether the family hands out a list of features, or one tensor.
+    """
+
+    facts: dict[str, Any]
+    per_row: tuple[str, ...]
+    features: torch.Tensor
+    deep: list[torch.Tensor]
+    as_list: bool
+
+
+class FeatureStore:
+    """Features of distinct images.
+
+    In a batch the pixels are replaced by the images' numbers, and the model's ``get_image_features`` by a look-up; everything else,
+    the expansion of image tokens included, is done by the official processor and model.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        Its vision tower and projector must not change while the store is in use.
+    folder : Path, optional
+        Keep features there too, under a hash of model, image processing and number format.
+    batch_size : int, default 16
+        Images in one pass of the vision tower.
+    """
+
+    def __init__(self, vlm: VisionLanguageModel, folder: Path | None = None, batch_size: int = 16) -> None:
+        self.vlm, self.batch_size = vlm, batch_size
+        self.folder = folder / store_key(vlm) if folder else None
+        self.images: list[Stored] = []
+        self.computed = 0
+        self._by_content: dict[str, int] = {}
+        self._by_item: dict[str, int] = {}
+
+    def number(self, item_id: str) -> int:
+        """Give the number of an image that was added.
+
+        Parameters
+        ----------
+        item_id : str
+            The item.
+
+        Returns
+        -------
+        int
+            Its place in the store; equal pictures share one.
+        """
+        return self._by_item[item_id]
+
+    def ticket(self, item_id: str) -> Image:
+        """Give a stand-in for an image that was added, which processors take for one.
+
+        Parameters
+        ----------
+        item_id : str
+            The item.
+
+        Returns
+        -------
+        PIL.Image.Image
+            One pixel, with the image's number.
+        """
+        from PIL import Image
+
+        stand_in = Image.new("RGB", (1, 1))
+        stand_in.info[NUMBER] = self.number(item_id)
+        return stand_in
+
+    def add(self, items: Iterable[str], encoder: Encoder) -> None:
+        """Compute the features of images that are new.
+
+        Parameters
+        ----------
+        items : iterable of str
+            Item ids.
+        encoder : Encoder
+            The plain encoder: finds their pictures, and prepares them for the vision tower.
+        """
+        new = [item for item in dict.fromkeys(items) if item not in self._by_item]
+        for start in range(0, len(new), self.batch_size):
+            self._add({item: encoder.image_of(item) for item in new[start : start + self.batch_size]}, encoder)
+
+    def _add(self, pictures: dict[str, Image], encoder: Encoder) -> None:
+        contents = {item: _content(picture) for item, picture in pictures.items()}
+        unknown = {contents[item]: picture for item, picture in pictures.items() if contents[item] not in self._by_content}
+        found = {content: stored for content in unknown if (stored := self._read(content))}
+        missing = {content: picture for content, picture in unknown.items() if content not in found}
+        made = dict(zip(missing, self._compute(list(missing.values()), encoder), strict=True)) if missing else {}
+        for content in unknown:
+            self._by_content[content] = len(self.images)
+            self.images.append(found[content] if content in found else made[content])
+        for content, stored in made.items():
+            self._write(stored, content)
+        self._by_item |= {item: self._by_content[content] for item, content in contents.items()}
+
+    def _compute(self, pictures: list[Image], encoder: Encoder) -> list[Stored]:
+        """Put images through the official processor, each as a prompt of its own, and through the vision tower."""
+        import torch
+
+        from empirical.vlm.scoring import to_device
+
+        recorder = Recorder(encoder.processor.image_processor)
+        rows = [Example("", (Part("query"),), (str(place),), "", ()) for place in range(len(pictures))]
+        with swapped(encoder.processor, "image_processor", recorder):
+            batch = Encoder(encoder.processor, encoder.family, lambda place: pictures[int(place)]).prompts(rows)
+        with torch.no_grad(), swapped(core_of(self.vlm.model), "get_image_features", self._plain_function()):
+            made = image_features(self.vlm.model, to_device(batch, self.vlm.model))
+        self.computed += len(pictures)
+        features, deep = list(made.pooler_output), getattr(made, "deepstack_features", None) or []
+        facts = {name: value for name, value in recorder.made.items() if name != "pixel_values" and _axes(value) < 3}
+        per_row = tuple(name for name, value in facts.items() if len(value) != recorder.images)
+        return [
+            Stored(
+                {name: value[place : place + 1] for name, value in facts.items() if name not in per_row},
+                per_row,
+                flat(features[place]),
+                [flat(list(layer)[place]) for layer in deep],
+                not torch.is_tensor(made.pooler_output),
+            )
+            for place in range(len(pictures))
+        ]
+
+    def _plain_function(self) -> Callable[..., Any]:
+        core = core_of(self.vlm.model)
+        return getattr(core.get_image_features, "plain", core.get_image_features)
+
+    def look_up(self, numbers: torch.Tensor) -> SimpleNamespace:
+        """Give the features of several images, as the model's own function would.
+
+        Parameters
+        ----------
+        numbers : torch.Tensor of int
+            Numbers of images, in the order of the prompts.
+
+        Returns
+        -------
+        types.SimpleNamespace
+            ``pooler_output`` and ``deepstack_features``.
+        """
+        import torch
+
+        images = [self.images[number] for number in numbers.flatten().tolist()]
+        features = [image.features for image in images]
+        deep = [[image.deep[layer] for image in images] for layer in range(len(images[0].deep))]
+        return SimpleNamespace(pooler_output=features if images[0].as_list else torch.cat(features), deepstack_features=deep)
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Let the model look features up wherever a batch holds numbers in the place of pixels.
+
+        Yields
+        ------
+        None
+            While it does.
+        """
+        core, plain = core_of(self.vlm.model), self._plain_function()
+
+        def _look_up_or_compute(pixel_values: torch.Tensor, *rest: Any, **options: Any) -> Any:
+            return plain(pixel_values, *rest, **options) if pixel_values.is_floating_point() else self.look_up(pixel_values)
+
+        _look_up_or_compute.plain = plain  # type: ignore[attr-defined]
+        with swapped(core, "get_image_features", _look_up_or_compute):
+            yield
+
+    def _read(self, content: str) -> Stored | None:
+        if self.folder is None or not (file := self.folder / f"{content}.safetensors").is_file():
+            return None
+        from safetensors import safe_open
+
+        with safe_open(file, framework="pt", device=str(self.vlm.model.device)) as stream:
+            notes = json.loads(stream.metadata()["stored"])
+            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
+        deep = [tensors[f"deep.{layer}"] for layer in range(notes["layers"])]
+        facts = notes["lists"] | {name: tensors[f"fact.{name}"].cpu() for name in notes["tensors"]}
+        return Stored(facts, tuple(notes["per_row"]), tensors["features"], deep, notes["as_list"])
+
+    def _write(self, stored: Stored, content: str) -> None:
+        if self.folder is None:
+            return
+        import torch
+        from safetensors.torch import save_file
+
+        tensors = {f"fact.{name}": value for name, value in stored.facts.items() if torch.is_tensor(value)}
+        notes = {
+            "tensors": [name.removeprefix("fact.") for name in tensors],
+            "lists": {name: value for name, value in stored.facts.items() if not torch.is_tensor(value)},
+            "layers": len(stored.deep),
+            "per_row": stored.per_row,
+            "as_list": stored.as_list,
+        }
+        tensors |= {"features": stored.features} | {f"deep.{layer}": value for layer, value in enumerate(stored.deep)}
+        with atomic_path(self.folder / f"{content}.safetensors") as temporary:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, {"stored": json.dumps(notes)})
+
+
+class StoredEncoder(Encoder):
+    """An encoder whose batches hold numbers of stored images in the place of pixels.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The plain encoder.
+    store : FeatureStore
+        Where the images are kept; its `FeatureStore.serving` must be active when a model reads the batches.
+    """
+
+    def __init__(self, encoder: Encoder, store: FeatureStore) -> None:
+        super().__init__(encoder.processor, encoder.family, store.ticket)
+        self.plain, self.store = encoder, store
+
+    def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
+        """Encode prompts; new images go through the vision tower.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            The rows.
+        side : str, default 'left'
+            Where shorter prompts are padded.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            As the plain encoder's, with ``pixel_values`` of shape (images,), the images' numbers.
+        """
+        self.store.add((item for example in examples for item in example.images), self.plain)
+        player = Player(self.processor.image_processor, self.store)
+        with swapped(self.processor, "image_processor", player):
+            return super().prompts(examples, side)
+
+    def lengths(self, examples: Sequence[Example]) -> list[int]:
+        """Compare prompts by length, without encoding each of them.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            The prompts.
+
+        Returns
+        -------
+        list of int
+            Characters of text and tokens of images: longer where the prompt is, for prompts of one wording.
+        """
+        self.store.add((item for example in examples for item in example.images), self.plain)
+        tokens = [[len(self.store.images[self.store.number(item)].features) for item in example.images] for example in examples]
+        return [sum(images) + sum(len(part.text) for part in example.parts) for images, example in zip(tokens, examples, strict=True)]
+
+
+def store_key(vlm: VisionLanguageModel) -> str:
+    """Hash everything but the image that decides its features.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model.
+
+    Returns
+    -------
+    str
+        Of the weights, the image processing, the number format and the versions of the libraries.
+    """
+    import torch
+    import transformers
+
+    from empirical.vlm.loading import weights_hash
+
+    model = vlm.model
+    weights = [vlm.config.name, vlm.config.revision, weights_hash(vlm.config.name), vlm.training.get("parity", {}).get("base_weights", "")]
+    pixels = [vlm.processor.image_processor.to_dict(), vlm.family.processor_options]
+    machine = [str(model.dtype), base_of(model).config._attn_implementation, model.device.type, torch.__version__, transformers.__version__]
+    return content_hash([weights, pixels, machine])
+
+
+def _content(picture: Image) -> str:
+    return hashlib.sha256(f"{picture.mode}{picture.size}".encode() + picture.tobytes()).hexdigest()
+
+
+def _axes(value: Any) -> int:
+    """Count axes: what has as many as an image serves the vision tower only."""
+    if hasattr(value, "ndim"):
+        return int(value.ndim)
+    return 1 + max((_axes(part) for part in value), default=0) if isinstance(value, (list, tuple)) else 0

@@ -1,0 +1,227 @@
+"""Every check of the doctor can fail: a model is spoiled in the way that the check is there for, and that check must say so."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from empirical.prompts import PromptConfig
+from empirical.vlm.doctor import adapters, diagnose, diagnose_loaded, inputs, paths, require
+from empirical.vlm.doctor.subject import Subject
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.families.base import Family, nothing_more
+from empirical.vlm.families.base import process as plain_process
+from empirical.vlm.features import core_of
+from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from see_in_pairs.errors import InputError
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_models import save_tiny
+
+Loaded = Callable[[str], VisionLanguageModel]
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    kept: dict[str, VisionLanguageModel] = {}
+
+    def loaded(family: str) -> VisionLanguageModel:
+        if family not in kept:
+            kept[family] = load_vlm(ModelConfig(name=str(save_tiny(family, tmp_path_factory.mktemp(family)))))
+        return kept[family]
+
+    return loaded
+
+
+def spoiled(vlm: VisionLanguageModel, **changes: Any) -> Subject:
+    return Subject(replace(vlm, family=replace(vlm.family, **changes)), PromptConfig())
+
+
+def without(*names: str) -> Callable[..., Any]:
+    """Make a family's call of its processor lose inputs."""
+
+    def process(*arguments: Any) -> dict[str, Any]:
+        return {name: value for name, value in plain_process(*arguments).items() if name not in names}
+
+    return process
+
+
+def test_llava_onevision_as_it_comes_gives_a_lone_image_other_tokens_than_one_of_a_pair(load: Loaded) -> None:
+    vlm = load("llava_onevision")
+    passed, detail = inputs.same_query(spoiled(vlm, process=plain_process))
+    assert not passed and detail.startswith(
+        "88, 17, 17, 17, 17 tokens"
+    )  # 16 of the whole, 64 of its four tiles, 8 ends of rows: the confound
+    assert inputs.same_query(Subject(vlm, PromptConfig())) == (
+        True,
+        "17, 17, 17, 17, 17 tokens of the query over the arms; pixels equal: True",
+    )
+
+
+def test_pixels_that_change_beside_another_image_are_seen(load: Loaded) -> None:
+    def shared_scale(*arguments: Any) -> dict[str, Any]:
+        batch = plain_process(*arguments)
+        return batch | {"pixel_values": batch["pixel_values"] / batch["pixel_values"].abs().mean()}
+
+    passed, detail = inputs.same_query(spoiled(load("gemma3"), process=shared_scale))
+    assert not passed and "pixels equal: False" in detail
+
+
+@pytest.mark.parametrize(
+    ("family", "name"), [("qwen2_5_vl", "mm_token_type_ids"), ("gemma3", "token_type_ids"), ("idefics3", "attention_mask")]
+)
+def test_an_input_whose_loss_the_model_would_bear_in_silence_is_missed(load: Loaded, family: str, name: str) -> None:
+    passed, detail = inputs.needed(spoiled(load(family), process=without(name)))
+    assert not passed and f"missing {name}" in detail
+
+
+def test_padding_without_its_mask_is_caught(load: Loaded) -> None:
+    def attend_to_all(*arguments: Any) -> dict[str, Any]:
+        batch = plain_process(*arguments)
+        return batch | {"attention_mask": torch.ones_like(batch["attention_mask"])}
+
+    assert not paths.padding(spoiled(load("idefics3"), process=attend_to_all))[0]
+
+
+def test_positions_are_recounted(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    vlm = load("qwen2_5_vl")
+    core, plain = core_of(vlm.model), core_of(vlm.model).get_rope_index
+
+    def one_dimensional(input_ids: torch.Tensor, **rest: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        _, shift = plain(input_ids, **rest)
+        return torch.arange(input_ids.shape[1]).expand(3, *input_ids.shape), shift
+
+    assert inputs.positions(Subject(vlm, PromptConfig()))[0]
+    monkeypatch.setattr(core, "get_rope_index", one_dimensional)
+    assert not inputs.positions(Subject(vlm, PromptConfig()))[0]
+
+
+def test_token_types_that_miss_the_image_are_caught(load: Loaded) -> None:
+    def causal(*arguments: Any) -> dict[str, Any]:
+        batch = plain_process(*arguments)
+        return batch | {"token_type_ids": torch.zeros_like(batch["token_type_ids"])}
+
+    assert not inputs.positions(spoiled(load("gemma3"), process=causal))[0]
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_a_prefix_read_without_its_share_of_the_positions_is_caught(load: Loaded, family: str) -> None:
+    vlm = load(family)
+    core_of(vlm.model).rope_deltas = None  # what an earlier pass leaves behind must not hide it
+    assert not (require_outcome(paths.prefixed, spoiled(vlm, prefix=nothing_more)))
+
+
+def test_gemma_read_in_two_parts_with_the_token_types_of_one_is_caught(load: Loaded) -> None:
+    def suffix_only(model: Any, batch: dict[str, torch.Tensor], cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        types = batch["token_type_ids"]
+        return {"token_type_ids": types[:1, :cut]}, {"token_type_ids": types[:, cut:]}
+
+    assert not require_outcome(paths.prefixed, spoiled(load("gemma3"), prefix=suffix_only))
+
+
+def require_outcome(check: Callable[[Subject], tuple[bool, str]], subject: Subject) -> bool:
+    try:
+        return check(subject)[0]
+    except (ValueError, RuntimeError):
+        return False
+
+
+def test_a_model_that_does_not_look_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    vlm = load("idefics3")
+    core, plain = core_of(vlm.model), core_of(vlm.model).get_image_features
+
+    def blind(*arguments: Any, **options: Any) -> Any:
+        made = plain(*arguments, **options)
+        made.pooler_output = [torch.zeros_like(features) for features in made.pooler_output]
+        return made
+
+    monkeypatch.setattr(core, "get_image_features", blind)
+    assert not paths.order(Subject(vlm, PromptConfig()))[0]
+    assert inputs.features(Subject(vlm, PromptConfig()))[0]
+
+
+def test_supervision_beside_the_answer_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Encoder.answer_ids
+    monkeypatch.setattr(Encoder, "answer_ids", lambda self, answer: [*plain(self, answer), 9])
+    assert not inputs.labels(Subject(load("idefics3"), PromptConfig()))[0]
+
+
+def test_words_that_the_template_drops_are_missed(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Encoder, "text", lambda self, parts: "<|im_start|>User:<image><image>Assistant:")
+    assert not inputs.reads(Subject(load("idefics3"), PromptConfig()))[0]
+
+
+def test_a_prompt_that_does_not_fit_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    vlm = load("idefics3")
+    monkeypatch.setattr(vlm.processor.tokenizer, "model_max_length", 40)
+    assert not inputs.whole(Subject(vlm, PromptConfig()))[0]
+
+
+def test_adapters_on_the_wrong_side_and_weights_without_a_gradient_are_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    vlm = load("gemma3")
+    assert not adapters.places(spoiled(vlm, lora_language=r".*\.(q_proj|v_proj)"))[0]  # would adapt the vision tower too
+    core = core_of(vlm.model)
+    monkeypatch.setattr(core, "get_image_features", torch.no_grad()(core.get_image_features))
+    passed, detail = adapters.gradients(Subject(vlm, PromptConfig()))
+    assert not passed and "vision_tower" in detail
+
+
+def test_an_adapter_that_does_nothing_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adapters, "SCALE", 0.0)
+    assert not adapters.saved(Subject(load("idefics3"), PromptConfig()))[0]
+
+
+def test_a_stale_feature_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    from empirical.vlm import store
+
+    monkeypatch.setattr(store, "_content", lambda picture: "the same")  # a key that cannot tell images apart
+    assert not paths.stored(Subject(load("idefics3"), PromptConfig()))[0]
+
+
+def test_the_patient_leaves_as_it_came(load: Loaded) -> None:
+    vlm = load("qwen3_vl")
+    flags = {name: weight.requires_grad for name, weight in vlm.model.named_parameters()}
+    before = {name: weight.clone() for name, weight in vlm.model.state_dict().items()}
+    attention, state = vlm.model.config._attn_implementation, torch.get_rng_state()
+    assert diagnose_loaded(vlm).passed
+    assert flags == {name: weight.requires_grad for name, weight in vlm.model.named_parameters()}
+    after = vlm.model.state_dict()
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    assert vlm.model.config._attn_implementation == attention and torch.equal(torch.get_rng_state(), state)
+    assert "get_image_features" not in vars(core_of(vlm.model))
+
+
+def test_a_failed_check_stops_a_run_and_an_error_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> dict[str, Any]:
+        raise ValueError("no such thing\nand more")
+
+    vlm = load_vlm(ModelConfig())
+    vlm = replace(vlm, family=replace(vlm.family, process=broken))
+    diagnosis = diagnose_loaded(vlm, thorough=False)
+    assert not diagnosis.passed and "ValueError: no such thing" in {check.detail for check in diagnosis.checks}
+    with pytest.raises(InputError, match="fails the check 'the processor makes every input"):
+        require(diagnosis)
+
+
+def test_half_precision_passes_with_its_own_tolerance(tmp_path: Path) -> None:
+    folder = str(save_tiny("qwen2_5_vl", tmp_path))
+    failed = [check for check in diagnose(ModelConfig(name=folder, dtype="bfloat16", device="cpu")).checks if not check.passed]
+    assert failed == []
+
+
+def test_a_family_without_a_known_prefix_is_refused(load: Loaded) -> None:
+    from empirical.vlm.prefix import PrefixReader
+    from empirical.vlm.store import FeatureStore, StoredEncoder
+
+    vlm = load("idefics3")
+    unknown = replace(vlm, family=replace(vlm.family, prefix=None))
+    encoder = StoredEncoder(Encoder(vlm.processor, vlm.family, dict[str, Any]().__getitem__), FeatureStore(vlm))
+    with pytest.raises(InputError, match="not valid for family 'idefics3'"):
+        PrefixReader(unknown, encoder)
+    assert isinstance(vlm.family, Family)

@@ -1,0 +1,198 @@
+"""Switches that save work give the scores of the plain path; each alone and all together, on every family."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from empirical.arms import Example
+from empirical.prompts import PromptConfig, prompt_text, render
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.prefix import query_start, shared_prefix
+from empirical.vlm.reader import PLAIN, AnswerReader, SpeedConfig, chunks, in_groups
+from empirical.vlm.store import FeatureStore, StoredEncoder
+from see_in_pairs.errors import InputError
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_models import FAMILIES, save_tiny
+
+WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no"}
+FLOAT32 = 1e3 * np.finfo(np.float32).eps  # a thousand roundings
+SIZES = {"a": (64, 64), "b": (96, 48), "c": (48, 96), "d": (128, 128), "e": (64, 64), "ref": (80, 64), "other": (64, 64)}
+
+
+def pictures() -> dict[str, Image.Image]:
+    rng = np.random.default_rng(0)
+    made = {name: Image.fromarray(rng.integers(0, 255, (*reversed(size), 3), dtype=np.uint8)) for name, size in SIZES.items()}
+    return made | {"twin of a": made["a"].copy()}
+
+
+PICTURES = pictures()
+
+
+def example(query: str, *references: str, prompts: PromptConfig | None = None) -> Example:
+    prompts = prompts or PromptConfig()
+    parts = render(prompt_text(prompts.pair if references else prompts.single), WORDS, len(references))
+    rest = iter(references)
+    return Example(
+        query, parts, tuple(query if part.kind == "query" else next(rest) for part in parts if part.kind != "text"), "yes", references
+    )
+
+
+MIXED = [
+    *(example(query, "ref") for query in "abcd"),
+    example("a", "other"),
+    example("e"),
+    example("b", "ref", "other"),
+    example("twin of a"),
+    example("c", "other"),
+    example("e", "ref"),
+]
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def vlm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VisionLanguageModel:
+    if request.param == "smolvlm" and importlib.util.find_spec("num2words") is None:
+        pytest.skip("SmolVLM's processor needs the package num2words")
+    return load_vlm(ModelConfig(name=str(save_tiny(request.param, tmp_path_factory.mktemp(request.param)))))
+
+
+@pytest.fixture(scope="module")
+def pocket() -> VisionLanguageModel:
+    return load_vlm(ModelConfig())
+
+
+def reader(vlm: VisionLanguageModel, speed: SpeedConfig, answers: tuple[str, str] = ("yes", "no")) -> AnswerReader:
+    return AnswerReader(vlm, Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), answers, 4, speed)
+
+
+SWITCHES = {
+    "features": SpeedConfig(store_features=True, prefix_cache=False, by_length=False),
+    "length": SpeedConfig(store_features=True, prefix_cache=False, by_length=True),
+    "prefix": SpeedConfig(store_features=True, prefix_cache=True, by_length=False),
+    "all": SpeedConfig(),
+}
+
+
+def test_every_switch_gives_the_scores_of_one_item_at_a_time(vlm: VisionLanguageModel) -> None:
+    slow = reader(vlm, PLAIN)
+    plain = np.concatenate([slow.scores([one])[0] for one in MIXED])
+    assert np.ptp(plain[:, 0]) > 0.01  # the items differ, so that mixed-up rows would show
+    for name, speed in SWITCHES.items():
+        fast = reader(vlm, speed)
+        assert np.abs(fast.scores(MIXED)[0] - plain).max() < FLOAT32, name
+        assert fast.store is not None and fast.store.computed == 7, name  # distinct pictures: the twin is known by its content
+        assert (fast.prefix.read if fast.prefix else 0) == (0 if name in ("features", "length") else 2), name
+
+
+def test_answers_of_several_tokens_go_through_every_switch_too(vlm: VisionLanguageModel) -> None:
+    answers = ("a nodule is seen", "nothing at all")
+    plain = reader(vlm, PLAIN, answers).scores(MIXED)[0]
+    assert np.abs(reader(vlm, SpeedConfig(), answers).scores(MIXED)[0] - plain).max() < FLOAT32
+
+
+def test_replies_are_the_same_with_stored_features(vlm: VisionLanguageModel) -> None:
+    assert reader(vlm, SpeedConfig()).generate(MIXED, 4) == reader(vlm, PLAIN).generate(MIXED, 4)
+
+
+def test_features_on_disk_are_used_by_the_next_run_and_not_by_another_model(vlm: VisionLanguageModel, tmp_path: Path) -> None:
+    speed = SpeedConfig(features_folder=str(tmp_path))
+    first, second = reader(vlm, speed), reader(vlm, speed)
+    scores = first.scores(MIXED)[0]
+    assert np.array_equal(second.scores(MIXED[::-1])[0][::-1].round(5), scores.round(5))
+    assert first.store is not None and second.store is not None and (first.store.computed, second.store.computed) == (7, 0)
+    other = replace(vlm, config=vlm.config.model_copy(update={"revision": "another"}))
+    changed = reader(other, speed)
+    changed.scores(MIXED)
+    assert changed.store is not None and changed.store.computed == 7
+
+
+def test_other_pixels_settings_or_formats_are_other_features(pocket: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    from empirical.vlm.store import store_key
+
+    before = store_key(pocket)
+    assert store_key(load_vlm(ModelConfig())) == before
+    assert store_key(load_vlm(ModelConfig(dtype="bfloat16", device="cpu"))) != before
+    assert store_key(load_vlm(ModelConfig(attention="eager"))) != before
+    assert store_key(load_vlm(ModelConfig(image_processor={"image_mean": [0.4, 0.4, 0.4]}))) != before
+
+
+def test_loss_on_answer_positions_is_the_loss_on_all(vlm: VisionLanguageModel) -> None:
+    from empirical.vlm.encoding import IGNORE
+    from empirical.vlm.scoring import token_log_probabilities
+
+    encoder = Encoder(vlm.processor, vlm.family, PICTURES.__getitem__)
+    batch, labels = encoder.with_answers([example("a", "ref"), example("b")], ["yes", "nothing at all"], end=True)
+    with torch.inference_mode():
+        ours = -token_log_probabilities(vlm.model, batch, labels).sum() / (labels != IGNORE).sum()
+        logits = vlm.model(**batch).logits.float()
+    whole = torch.cat([torch.full_like(batch["input_ids"][:, : -labels.shape[1]], IGNORE), labels], dim=1)
+    usual = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), whole[:, 1:].flatten(), ignore_index=IGNORE)
+    assert abs(float(ours - usual)) < FLOAT32
+
+
+def test_the_model_is_left_as_it_was(pocket: VisionLanguageModel) -> None:
+    reader(pocket, SpeedConfig()).scores(MIXED)
+    assert "get_image_features" not in vars(pocket.model.model)
+    assert type(pocket.processor.image_processor).__name__ == "Idefics3ImageProcessorPil"
+
+
+def test_what_cannot_be_is_refused(pocket: VisionLanguageModel) -> None:
+    with pytest.raises(InputError, match="stands on stored features"):
+        reader(pocket, SpeedConfig(store_features=False, prefix_cache=True))
+    unknown = replace(pocket, family=replace(pocket.family, prefix=None))
+    with pytest.raises(InputError, match="not valid for family"):
+        reader(unknown, SpeedConfig(prefix_cache=True))
+    assert reader(unknown, SpeedConfig()).prefix is None
+
+
+def test_a_query_shown_first_shares_nothing(pocket: VisionLanguageModel) -> None:
+    first = PromptConfig(pair="pair_query_first")
+    assert shared_prefix(example("a", "ref", prompts=first)) is None
+    assert shared_prefix(example("a")) is None
+    assert shared_prefix(example("a", "ref")) == shared_prefix(example("b", "ref")) != shared_prefix(example("a", "other"))
+    rows = [example(query, "ref", prompts=first) for query in "abcd"]
+    fast = reader(pocket, SpeedConfig())
+    assert np.abs(fast.scores(rows)[0] - reader(pocket, PLAIN).scores(rows)[0]).max() < FLOAT32
+    assert fast.prefix is not None and fast.prefix.read == 0
+
+
+def test_prompts_that_do_not_begin_alike_are_refused(pocket: VisionLanguageModel) -> None:
+    encoder = Encoder(pocket.processor, pocket.family, PICTURES.__getitem__)
+    batch = encoder.prompts([example("a", "ref"), example("b")], side="right")
+    with pytest.raises(InputError, match=r"images without text between|do not begin alike"):
+        query_start(batch, pocket.model, 2)
+
+
+def test_batches_hold_every_item_once_and_never_mix_prefixes() -> None:
+    for share in (False, True):
+        lengths = [len(one.images) for one in MIXED]
+        made = chunks(MIXED, 2, lengths, share)
+        assert sorted(place for chunk in made for place in chunk.places) == list(range(len(MIXED)))
+        assert all(len(chunk.places) <= 2 for chunk in made)
+        assert all(len({shared_prefix(MIXED[place]) for place in chunk.places}) == 1 for chunk in made if chunk.shared)
+        assert any(chunk.shared for chunk in made) == share
+    plain = [place for chunk in chunks(MIXED, 3, lengths, share=False) for place in chunk.places]
+    assert [lengths[place] for place in plain] == sorted(lengths)
+    assert sorted(in_groups(MIXED, 4)) == list(range(len(MIXED)))
+    assert [MIXED[place].images[:-1] for place in in_groups(MIXED, 4)][:7] == [("ref",)] * 5 + [("other",)] * 2
+
+
+def test_numbers_stand_for_pixels_only_while_the_store_serves(pocket: VisionLanguageModel) -> None:
+    encoder = Encoder(pocket.processor, pocket.family, PICTURES.__getitem__)
+    store = FeatureStore(pocket)
+    batch: dict[str, Any] = StoredEncoder(encoder, store).prompts([example("a", "ref")])
+    with torch.inference_mode(), store.serving():
+        served = pocket.model(**batch).logits
+        assert torch.allclose(pocket.model(**encoder.prompts([example("a", "ref")])).logits, served, atol=FLOAT32)
+    with torch.inference_mode(), pytest.raises((ValueError, RuntimeError)):
+        pocket.model(**batch)

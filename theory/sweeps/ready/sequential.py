@@ -110,7 +110,7 @@ def planned_from_a_pilot(data: Floats, *, pilot: int) -> dict[str, Floats]:
         Estimate from all patients that were taken, with the usual interval, and ``patients``.
     """
     mean, se = _running(data, np.array([pilot]))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         wanted = np.ceil(pilot * ((TWO_SIDED + POWER_QUANTILE) * se[:, 0] / np.abs(mean[:, 0])) ** 2)
     sizes = np.clip(np.nan_to_num(wanted, nan=np.inf), pilot, data.shape[1]).astype(int)
     total, squares = (np.take_along_axis(np.cumsum(part, axis=1), sizes[:, None] - 1, axis=1)[:, 0] for part in (data, data**2))

@@ -1,0 +1,66 @@
+"""Plots of a sweep, one kind per file: nested-loop plot, zip plot, lolly plot, heat map over two factors.
+
+A kind's module has ``gather(results, request)``, which gives a `Drawing` with every number that is shown, and ``draw(drawing)``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from paper_figures.sweep_plots._drawing import Request
+
+KINDS = {"nested-loop": "nested_loop", "zip": "zip_plot", "lolly": "lolly", "heat-map": "heat_map"}
+"""Kind of plot to module."""
+
+
+def draw_sweep(folder: Path | str, kind: str, request: Request, out: Path | str | None = None, name: str | None = None) -> Path:
+    """Draw a plot of a sweep.
+
+    Parameters
+    ----------
+    folder : Path or str
+        The sweep's folder.
+    kind : {'nested-loop', 'zip', 'lolly', 'heat-map'}
+        Which plot.
+    request : Request
+        What it is to show.
+    out : Path or str, optional
+        Where to; ``figures`` in the sweep's folder by default.
+    name : str, optional
+        File name without suffix; kind and measure by default.
+
+    Returns
+    -------
+    Path
+        The PNG; PDF and CSV lie beside it.
+
+    Raises
+    ------
+    InputError
+        When the kind is unknown, or the sweep cannot be shown so.
+    """
+    from paper_figures import style
+    from paper_figures.provenance import save_figure
+    from paper_figures.sweep_plots import _drawing
+    from see_in_pairs.files import read_json
+    from theory.sweeps import Results
+
+    if kind not in KINDS:
+        raise InputError(f"--kind {kind}: must be one of {', '.join(KINDS)}")
+    folder = Path(folder)
+    results = Results.open(folder)
+    module = importlib.import_module(f"paper_figures.sweep_plots.{KINDS[kind]}")
+    drawing = module.gather(results, request)
+    manifest = read_json(folder / "manifest.json")
+    sources = [folder / "study.yaml", *sorted((folder / "blocks").glob("[0-9]*.parquet"))]
+    with style.house_style():
+        return save_figure(
+            module.draw(drawing), drawing.data, name or f"{KINDS[kind]}_{request.measure}".replace(":", "_"), out or folder / "figures",
+            title=drawing.title, caption=drawing.caption, claim="", seed=results.study.entropy, config_hash=manifest.get("config_hash", ""),
+            sources=sources, modules=[module, _drawing, style],
+        )  # fmt: skip

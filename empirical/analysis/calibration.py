@@ -168,11 +168,14 @@ def _losses(odds: np.ndarray, positive: np.ndarray, temperature: float) -> np.nd
 
 
 def _best(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> float:
+    """Minimise the loss, which is convex in 1/T; NaN where its minimum lies at T = 0 (perfect order) or infinity (backwards)."""
     from scipy.optimize import minimize_scalar
 
-    found = minimize_scalar(
-        lambda log_t: float(np.average(_losses(odds, positive, float(np.exp(log_t))), weights=weights)),
-        bounds=(-BOUND, BOUND),
-        method="bounded",
-    )
-    return float(np.exp(found.x)) if abs(found.x) < BOUND - 0.01 else float("nan")
+    margin = np.where(positive, odds, -odds)
+    if (margin[weights > 0] > 0).all() or weights @ margin <= 0:
+        return float("nan")
+
+    def loss(log_temperature: float) -> float:
+        return float(np.average(_losses(odds, positive, float(np.exp(log_temperature))), weights=weights))
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-BOUND, BOUND), method="bounded").x))

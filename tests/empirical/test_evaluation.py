@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
 from empirical.evaluation import EvaluateConfig, evaluate
 from empirical.prompts import PromptConfig
-from empirical.records import read_records
+from empirical.records import read_records, write_records
 from see_in_pairs.errors import InputError
 
 RELATIVE = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
@@ -125,3 +126,95 @@ def test_what_could_not_be_matched_is_counted_said_and_kept(phantom: Cohort, tmp
     assert len(kept) == 36 and (kept["note"] != "").any()
     balance = pd.read_csv(tmp_path / "run" / "references" / "multi-demographic-balance.csv")
     assert {"covariate", "smd_before", "smd_after"} <= set(balance.columns)
+
+
+def test_both_scorers_are_kept_and_their_agreement_is_reported(phantom: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arms = [{"arm": "single"}, {"arm": "duplicate"}]
+    table = evaluate(settings(phantom, arms=arms, generate=True, max_new_tokens=3), tmp_path / "run").table
+    assert table["generated"].map(type).eq(str).all()
+    assert set(table["parsed"]) <= {"yes", "no", "unparsed"}  # a random model: mostly unparsed, never dropped
+    found = json.loads((tmp_path / "run" / "agreement.json").read_text())
+    assert {name: page["n"] for name, page in found.items()} == {"single": 12, "duplicate": 12}
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["counts"]["unparsed"] == int((table["parsed"] == "unparsed").sum())
+    assert "both scorers agree on" in capsys.readouterr().err
+    again = read_records(tmp_path / "run").table
+    assert again["generated"].tolist() == table["generated"].tolist()
+
+
+def test_switches_and_the_order_of_work_leave_scores_and_rows_as_they_are(phantom: Cohort, tmp_path: Path, scored: pd.DataFrame) -> None:
+    plain = {"store_features": False, "prefix_cache": False, "by_length": False}
+    table = evaluate(settings(phantom, speed=plain, batch_size=1), tmp_path / "run", quiet=True).table
+    assert table["item_id"].tolist() == scored["item_id"].tolist() and table["run_id"].tolist() == scored["run_id"].tolist()
+    assert np.allclose(table["p_positive"], scored["p_positive"], atol=1e-5)
+    assert table["reference_ids"].tolist() == scored["reference_ids"].tolist()
+
+
+def test_a_space_before_an_answer_counts_when_asked(phantom: Cohort, tmp_path: Path, scored: pd.DataFrame) -> None:
+    table = evaluate(settings(phantom, arms=[{"arm": "single"}], spaced=True), tmp_path / "run", quiet=True).table
+    strict = scored[scored["run_id"] == "single"]
+    for both, one in zip(table["logp"], strict["logp"], strict=True):
+        assert all(both[answer] > one[answer] for answer in one)  # more ways to say the same
+
+
+def test_pieces_made_from_other_inputs_are_scored_again(
+    phantom: Cohort, tmp_path: Path, scored: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = settings(phantom, arms=[{"arm": "single"}])
+    evaluate(config, tmp_path / "run", quiet=True)
+    piece = sorted((tmp_path / "run" / "pieces").glob("*.parquet"))[0]
+    stale = pd.read_parquet(piece)
+    stale.assign(key="another", yes=-1.0).to_parquet(piece)
+    assert np.array_equal(evaluate(config, tmp_path / "run").table["p_positive"], scored.loc[scored["run_id"] == "single", "p_positive"])
+    assert "scored again" in capsys.readouterr().err
+
+
+def test_the_key_of_an_item_holds_what_its_score_stands_on(phantom: Cohort, tmp_path: Path) -> None:
+    from empirical.pieces import Scorer
+
+    pair = build_examples(phantom, "test", ArmConfig.model_validate(ARMS[1]), PromptConfig(), seed=0)
+    swapped = replace(pair[0], images=pair[0].images[::-1])
+    reworded = replace(pair[0], parts=(*pair[0].parts[:-1], replace(pair[0].parts[-1], text="Well?")))
+    scorers = {
+        name: Scorer(settings(phantom, **changes), phantom, tmp_path, True)
+        for name, changes in {
+            "plain": {},
+            "dtype": {"model": {"dtype": "bfloat16"}},
+            "attention": {"model": {"attention": "eager"}},
+            "pixels": {"model": {"image_processor": {"size": {"longest_edge": 32}}}},
+            "answers": {"prompts": {"positive": "present"}},
+            "spaced": {"spaced": True},
+        }.items()
+    }
+    keys = [scorer.key(pair[0]) for scorer in scorers.values()] + [scorers["plain"].key(other) for other in (pair[1], swapped, reworded)]
+    assert len(set(keys)) == len(keys)
+    assert scorers["plain"].key(pair[0]) == Scorer(settings(phantom), phantom, tmp_path, True).key(pair[0])
+
+
+def test_a_temperature_is_fitted_on_validation_only(phantom: Cohort, tmp_path: Path) -> None:
+    arms = [{"arm": "single"}]
+    evaluate(settings(phantom, arms=arms), tmp_path / "test", quiet=True)
+    with pytest.raises(InputError, match="not in this cohort's split 'val'"):
+        evaluate(settings(phantom, arms=arms, calibrate_on=str(tmp_path / "test")), tmp_path / "wrong", quiet=True)
+
+
+def test_calibration_is_written_beside_the_records(phantom: Cohort, tmp_path: Path) -> None:
+    from empirical.analysis.reports import report_calibration
+    from empirical.records import Records
+
+    rng = np.random.default_rng(0)
+    records = evaluate(settings(phantom, arms=[{"arm": "single"}]), tmp_path / "test", quiet=True)
+    table = pd.concat([records.table] * 2, ignore_index=True)
+    table["item_id"] = [f"v{row}" for row in range(len(table))]
+    table["label"] = rng.permutation(["nodule", "healthy"] * (len(table) // 2))
+    odds = rng.normal(2.0 * (table["label"] == "nodule") - 1.0, 1.5)
+    table["logp"] = [{"yes": -np.log1p(np.exp(-3 * z)), "no": -np.log1p(np.exp(3 * z))} for z in odds]
+    validation = Records(table, records.positive, records.healthy)
+    write_records(tmp_path / "val.parquet", validation)
+    cohort = replace(phantom, table=pd.DataFrame({"item_id": table["item_id"], "split": "val"}))
+    report_calibration(records, tmp_path / "val.parquet", cohort, tmp_path / "out", seed=0, quiet=True)
+    page = json.loads((tmp_path / "out" / "calibration.json").read_text())["single"]
+    assert page["low"] < page["value"] < page["high"] and page["n"] == 24
+    assert page["log_loss_before"]["low"] <= page["log_loss_before"]["value"] <= page["log_loss_before"]["high"]
+    plot = pd.read_csv(tmp_path / "out" / "reliability.csv")
+    assert plot.groupby("temperature")["n"].sum().tolist() == [12, 12]

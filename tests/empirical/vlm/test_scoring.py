@@ -8,6 +8,7 @@ from empirical.arms import ArmConfig, Example, build_examples
 from empirical.cohorts import Cohort
 from empirical.prompts import PromptConfig
 from empirical.vlm.encoding import IGNORE, Encoder
+from empirical.vlm.generation import generate_answers, parse_answer
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
 from empirical.vlm.scoring import answer_forms, answer_log_probabilities, next_token_log_probabilities
 from see_in_pairs.errors import InputError
@@ -85,3 +86,68 @@ def test_labels_hold_the_answer_only(encoder: Encoder, examples: list[Example]) 
     assert encoder.processor.tokenizer.decode(kept) == " yes<end_of_utterance>"
     assert (batch["input_ids"][1, -longest:] == labels[1]).all()
     assert batch["attention_mask"][0, -(longest - len(kept)) :].sum() == 0  # a shorter answer is padded on the right, unattended
+
+
+def test_forms_with_and_without_a_space_are_added_and_covered_ones_left_out(
+    vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example]
+) -> None:
+    forms = answer_forms(encoder, ("yes", "no"), spaced=True)
+    decode = encoder.processor.tokenizer.decode
+    assert [[decode(list(form)) for form in ways] for ways in forms] == [[" yes", "yes"], [" no", "no"]]
+    with torch.inference_mode():
+        first = next_token_log_probabilities(vlm.model, encoder, examples).double()
+    wanted = np.stack([np.logaddexp(*(first[:, form[0]].numpy() for form in ways)) for ways in forms], axis=1)
+    assert np.abs(answer_log_probabilities(vlm.model, encoder, examples, ("yes", "no"), spaced=True) - wanted).max() < FLOAT32
+
+
+def test_forms_of_several_tokens_are_added_too(vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example]) -> None:
+    answers = ("nodule seen", "yes")
+    spaced = answer_log_probabilities(vlm.model, encoder, examples[:1], answers, spaced=True)
+    ways = answer_forms(encoder, answers, spaced=True)[0]
+    assert len(ways) == 2 and all(len(form) > 1 for form in ways)
+
+    def chain(form: tuple[int, ...]) -> float:
+        batch, total = encoder.prompts(examples[:1]), 0.0
+        for token in form:
+            with torch.inference_mode():
+                total += float(vlm.model(**batch).logits[0, -1].double().log_softmax(-1)[token])
+            batch["input_ids"] = torch.cat([batch["input_ids"], torch.tensor([[token]])], 1)
+            batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+        return total
+
+    assert abs(spaced[0, 0] - np.logaddexp(*map(chain, ways))) < FLOAT32
+
+
+def test_logits_are_made_where_they_are_read_only(vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example]) -> None:
+    widths: list[int] = []
+    handle = vlm.model.lm_head.register_forward_hook(lambda _, __, output: widths.append(output.shape[1]))
+    answer_log_probabilities(vlm.model, encoder, examples, ("yes", "no"))
+    answer_log_probabilities(vlm.model, encoder, examples, ("pneumonia is seen", "no"))
+    handle.remove()
+    assert widths == [1, 1, len(encoder.answer_ids("pneumonia is seen")) + 1]
+
+
+@pytest.mark.parametrize(
+    ("said", "parsed"),
+    [
+        ("yes", "yes"),
+        (" No.\n", "no"),
+        ("YES", "yes"),
+        ("yes, I see one", "unparsed"),
+        ("yes no", "unparsed"),
+        ("", "unparsed"),
+        ("y", "unparsed"),
+    ],
+)
+def test_the_parser_is_strict(said: str, parsed: str) -> None:
+    assert parse_answer(said, ("yes", "no")) == parsed
+
+
+def test_replies_are_those_of_one_row_at_a_time(vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example]) -> None:
+    together = generate_answers(vlm.model, encoder, examples, 4)
+    assert together == [generate_answers(vlm.model, encoder, [example], 4)[0] for example in examples]
+
+
+def test_one_token_for_the_beginning(vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example]) -> None:
+    ids = encoder.prompts(examples)["input_ids"]
+    assert (ids == encoder.processor.tokenizer.bos_token_id).sum(dim=1).tolist() == [1] * len(examples)

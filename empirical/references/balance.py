@@ -36,8 +36,8 @@ def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: S
     -------
     pandas.DataFrame
         ``covariate, level, n_missing, smd_before, se_before, smd_after, se_after``: standardised mean differences, query minus
-        reference, with their large-sample standard errors. ``n_missing`` counts queries without the covariate; they are left out of
-        that line.
+        reference, with their large-sample standard errors: before, of all queries to the whole pool; after, of the queries that have
+        references to these. ``n_missing`` counts queries without the covariate; they are left out of that line.
 
     Notes
     -----
@@ -49,12 +49,14 @@ def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: S
     import pandas as pd
 
     queries, pool = blind_queries(cohort, split), healthy_pool(cohort, split)
-    chosen = assignment.table.merge(pool, left_on="reference_id", right_on="item_id", suffixes=("", "_reference"))
+    matched = queries[queries["item_id"].isin(assignment.table["item_id"])]
+    everyone = cohort.table.drop(columns="split")  # priors are not of the pool
+    chosen = assignment.table.merge(everyone, left_on="reference_id", right_on="item_id", suffixes=("", "_reference"))
     rows = []
     for column in columns:
-        for level, values in _indicators(column, queries, pool, chosen):
+        for level, values in _indicators(column, queries, pool, matched, chosen):
             before = standardised_difference(values[0], values[1])
-            after = standardised_difference(values[0], values[2], distinct=chosen["reference_id"].nunique())
+            after = standardised_difference(values[2], values[3], distinct=chosen["reference_id"].nunique())
             rows.append((column, level, int(np.isnan(values[0]).sum()), *before, *after))
     return pd.DataFrame(rows, columns=["covariate", "level", "n_missing", "smd_before", "se_before", "smd_after", "se_after"])
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 Tower = Callable[[Sequence["Image"]], NDArray[np.float32]]
 
 
-@lru_cache(maxsize=1)
 def vision_model(config: ModelConfig) -> Tower:
     """Load a vision model.
 
@@ -43,8 +42,15 @@ def vision_model(config: ModelConfig) -> Tower:
     InputError
         When the model cannot be loaded, or is none of these.
     """
+    return _loaded(config.model_dump_json())
+
+
+@lru_cache(maxsize=1)
+def _loaded(settings: str) -> Tower:
+    """Load a model, or give the one that was loaded last."""
     from transformers import AutoConfig
 
+    config = ModelConfig.model_validate_json(settings)
     name = resolve(config.name)
     if (Path(name) / ADAPTER).is_file():
         return _vlm_tower(config)

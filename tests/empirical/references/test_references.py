@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from empirical.cohorts import Cohort, CohortInfo
-from empirical.references import ReferenceConfig, choose_references
+from empirical.references import Assignment, ReferenceConfig, choose_references
 from empirical.references.balance import balance_table, standardised_difference
-from empirical.references.pool import draw_others, healthy_pool
+from empirical.references.choose import STRATEGIES as STRATEGY_FUNCTIONS
+from empirical.references.pool import Request, draw_others, healthy_pool, stream_of
+from empirical.references.prior import choose_prior
 from see_in_pairs.configs import parse_config
 from see_in_pairs.errors import InputError
 
@@ -30,42 +33,68 @@ def cohort(rows: list[dict[str, object]]) -> Cohort:
 
 
 def hospital(seed: int = 0, n: int = 300) -> Cohort:
-    """A cohort as the NIH set is one: no reference split, several images of a patient, missing values."""
+    """A cohort as the NIH set is one: no reference split, several images of a patient."""
     rng = np.random.default_rng(seed)
     patients = rng.integers(0, n // 2, n)
     split = np.array(["train", "val", "test"])[np.searchsorted([0.6, 0.7], rng.random(n // 2))]
     rows = [
-        {"patient_id": f"p{p}", "split": split[p], "label": label, "sex": sex, "age": float(age), "view": view}
-        for p, label, sex, age, view in zip(
-            patients,
-            rng.choice(["healthy", "sick"], n),
-            rng.choice(["F", "M"], n),
-            rng.integers(20, 80, n),
-            rng.choice(["AP", "PA"], n),
-            strict=True,
+        {"patient_id": f"p{p}", "split": split[p], "label": label, "sex": sex, "age": float(age), "view": view, "site": f"s{p % 3}"}
+        | {"follow_up": float(visit)}
+        for visit, (p, label, sex, age, view) in enumerate(
+            zip(
+                patients,
+                rng.choice(["healthy", "sick"], n),
+                rng.choice(["F", "M"], n),
+                rng.integers(20, 80, n),
+                rng.choice(["AP", "PA"], n),
+                strict=True,
+            )
         )
     ]
     return cohort(rows)
 
 
+@pytest.fixture(autouse=True)
+def _made_up_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These cohorts have no pictures: an item's vector is drawn from its name."""
+
+    def embedder(*_: object) -> Callable[[Sequence[str]], np.ndarray]:
+        return lambda items: np.stack([stream_of(0, item).normal(size=8).astype(np.float32) for item in items])
+
+    monkeypatch.setattr("empirical.references.choose.embedder", embedder)
+
+
+def settings(**content: object) -> ReferenceConfig:
+    return ReferenceConfig.model_validate(content)
+
+
 STRATEGIES = {
-    "random": ReferenceConfig(m=3),
-    "demographic": ReferenceConfig(strategy="demographic", unmatched="relax", m=3),
-    "family": ReferenceConfig(strategy="demographic", columns=("family", "sex"), caliper={}, unmatched="relax"),
+    "random": settings(m=3),
+    "random, used up": settings(m=2, reuse=9),
+    "demographic": settings(strategy="demographic", unmatched="relax", m=3),
+    "demographic, used up": settings(strategy="demographic", unmatched="relax", reuse=4),
+    "family": settings(strategy="demographic", columns=("family", "sex"), caliper={}, unmatched="relax"),
+    "embedding": settings(strategy="embedding", m=3),
+    "embedding, used up": settings(strategy="embedding", reuse=5),
+    "embedding, band": settings(strategy="embedding", m=2, band=(0.5, 0.8), unmatched="relax"),
+    "other site": settings(strategy="cross_center", m=2, unmatched="relax"),
+    "same site": settings(strategy="cross_center", site="same", reuse=6, unmatched="relax"),
 }
+PRIOR = settings(strategy="prior", unmatched="relax")
+CASES = [*(("hospital", name) for name in STRATEGIES), *(("phantom", name) for name in ("random", "demographic", "family", "embedding"))]
+ONE_BY_ONE = [name for name, config in STRATEGIES.items() if config.reuse is None]
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("source", ["hospital", "phantom"])
+@pytest.mark.parametrize(("source", "strategy"), CASES)
 def test_what_must_never_happen(source: str, strategy: str, split: str, phantom: Cohort) -> None:
-    data = phantom if source == "phantom" else hospital()
-    config = STRATEGIES[strategy]
+    data, config = phantom if source == "phantom" else hospital(), STRATEGIES[strategy]
     chosen = choose_references(data, split, config, seed=1).table
     items = data.table.set_index("item_id")
     query, reference = items.loc[chosen["item_id"]].reset_index(), items.loc[chosen["reference_id"]].reset_index()
     assert list(chosen["item_id"].unique()) == list(data.queries(split)["item_id"])
     assert (chosen.groupby("item_id")["reference_id"].nunique() == config.m).all()
+    assert (chosen["note"] != "").all()
     assert (query["patient_id"] != reference["patient_id"]).all()
     assert (reference["label"] == "healthy").all()
     allowed = (
@@ -83,12 +112,58 @@ def test_what_must_never_happen(source: str, strategy: str, split: str, phantom:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_the_choice_does_not_depend_on_the_labels_of_queries(strategy: str) -> None:
     data = hospital()
-    flipped = data.table.assign(label=data.table["label"].where(data.table["split"] != "test", "sick"))
-    tables = [choose_references(replace(data, table=table), "test", STRATEGIES[strategy], seed=1).table for table in (data.table, flipped)]
-    pd.testing.assert_frame_equal(*tables)
+    held_out = data.table["split"] != "train"
+    permuted = data.table["label"].to_numpy(copy=True)
+    permuted[held_out] = np.random.default_rng(0).permutation(permuted[held_out])
+    tables = [
+        choose_references(replace(data, table=data.table.assign(label=labels)), "test", STRATEGIES[strategy], seed=1).table
+        for labels in (data.table["label"], permuted, np.where(held_out, "sick", permuted))
+    ]
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+    pd.testing.assert_frame_equal(tables[0], tables[2])
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
+def test_training_references_do_not_depend_on_the_test_set(strategy: str) -> None:
+    data = hospital()
+    test = data.table["split"] == "test"
+    poison: dict[str, object] = {"age": 99.0, "sex": "M", "site": "poison", "label": "healthy", "view": "PA"}
+    poisoned = data.table.assign(**{name: data.table[name].mask(test, value) for name, value in poison.items()})
+    versions = (data.table, poisoned, data.table[~test])
+    tables = [choose_references(replace(data, table=table), "train", STRATEGIES[strategy], seed=1).table for table in versions]
+    pd.testing.assert_frame_equal(tables[0], tables[1])
+    pd.testing.assert_frame_equal(tables[0], tables[2])
+
+
+@pytest.mark.parametrize("strategy", [*STRATEGIES, "prior"])
+def test_no_selector_is_shown_a_label_or_a_mask(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Request] = []
+
+    def watched(choose: Callable[..., Assignment]) -> Callable[..., Assignment]:
+        def choose_watched(request: Request, *earlier: pd.DataFrame) -> Assignment:
+            seen.append(replace(request, pool=earlier[0]) if earlier else request)
+            return choose(request, *earlier)
+
+        return choose_watched
+
+    for name, choose in dict(STRATEGY_FUNCTIONS).items():
+        monkeypatch.setitem(STRATEGY_FUNCTIONS, name, watched(choose))
+    monkeypatch.setattr("empirical.references.choose.choose_prior", watched(choose_prior))
+    choose_references(hospital(), "test", STRATEGIES.get(strategy, PRIOR), seed=1)
+    (request,) = seen
+    assert not {"label", "mask"} & {*request.queries.columns, *request.pool.columns}
+
+
+@pytest.mark.parametrize("strategy", [name for name, config in STRATEGIES.items() if config.reuse is not None])
+def test_no_reference_serves_more_often_than_it_may(strategy: str) -> None:
+    config = STRATEGIES[strategy]
+    chosen = choose_references(hospital(), "test", config, seed=1)
+    untouched = chosen.table[~chosen.table["item_id"].isin(chosen.unmatched["item_id"])]
+    assert chosen.table["reference_id"].value_counts().max() <= (config.reuse or 0)
+    assert len(untouched) > 0
+
+
+@pytest.mark.parametrize("strategy", ONE_BY_ONE)
 def test_the_choice_of_a_query_does_not_depend_on_the_other_queries(strategy: str) -> None:
     data = hospital()
     kept = data.table[(data.table["split"] != "test") | (np.arange(len(data.table)) % 3 == 0)]
@@ -184,8 +259,15 @@ def test_what_cannot_be_done_is_one_line(rows: list[dict[str, object]], config: 
 
 
 @pytest.mark.parametrize(
-    "content", [{"columns": ["label"]}, {"columns": ["patient_id"]}, {"relax": ["height"]}, {"m": 0}, {"caliper": {"age": -1}}]
-)
+    "content",
+    [
+        {"columns": ["label"]}, {"columns": ["patient_id"]}, {"relax": ["height"]}, {"m": 0}, {"caliper": {"age": -1}}, {"reuse": 0},
+        {"band": [0.5, 0.9]}, {"site": "same"}, {"order": "age"}, {"strategy": "prior", "order": "label"},
+        {"strategy": "random", "columns": ["sex"]}, {"strategy": "embedding", "band": [0.9, 0.5]},
+        {"strategy": "embedding", "band": [-0.5, 1]},
+        {"strategy": "cross_center", "relax": ["age"]},
+    ],
+)  # fmt: skip
 def test_configs_that_would_cheat_or_make_no_sense_are_refused(content: dict[str, object]) -> None:
     with pytest.raises(InputError, match="references"):
         parse_config(ReferenceConfig, {"strategy": "demographic", **content}, "references")

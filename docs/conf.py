@@ -28,6 +28,7 @@ extensions = [
     "matplotlib.sphinxext.plot_directive",
     "mathml",
     "computed_pages",
+    "ledger",
 ]
 exclude_patterns = ["_build", "_ext", "_templates", "figures", "generated/*.md", "generated/statements"]
 templates_path = ["_templates"]

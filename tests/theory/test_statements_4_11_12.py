@@ -12,6 +12,7 @@ from see_in_pairs.errors import InputError
 from theory import training
 from theory.quadrature import bivariate_normal_cdf
 from theory.statements import t1_univariate_rules as t1
+from theory.statements import t4_crossover
 from theory.statements import t4_learning_curves as t4
 from theory.statements import t11_rival_models as t11
 from theory.statements import t12_formulas as t12
@@ -52,6 +53,42 @@ def test_crossovers(p, distance2, rho, against, printed, first):
 
     assert wins(first)
     assert not wins(first - 1)
+
+
+@pytest.mark.parametrize(("rho", "printed"), [(0.4, 65), (0.6, 22), (0.8, 13)])
+def test_crossovers_with_a_pooled_covariance(rho, printed):
+    found = t4.crossover(10, 2, rho, "single", "pooled")
+    assert np.ceil(found) == printed
+    errors = [[t4.raudys_error(10, n, 2, rho, rep, "pooled") for rep in ("concat", "single")] for n in (printed - 1, printed)]
+    assert errors[0][0] > errors[0][1]
+    assert errors[1][0] < errors[1][1]
+
+
+@given(st.integers(2, 40), st.floats(0.5, 6), st.floats(0.05, 0.95), st.sampled_from(["single", "difference"]))
+def test_raudys_forms_are_equal_at_the_pooled_crossover(p, distance2, rho, against):
+    n = t4.crossover(p, distance2, rho, against, "pooled")
+    assert n > p
+
+    def cost(features: int, gain: float) -> float:
+        squared = gain * distance2
+        return squared / ((1 + 2 * features / (n * squared)) * 2 * n / (2 * n - features))
+
+    of_other = {"single": 1.0, "difference": 1 / (2 * (1 - rho))}[against]
+    assert cost(2 * p, 1 / (1 - rho**2)) == pytest.approx(cost(p, of_other), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("p", "distance2", "rho", "against", "first"),
+    [(3, 1, 0.3, "single", 68), (5, 4, 0.5, "difference", 17), (10, 2, 0.7, "difference", 60), (20, 4, 0.9, "difference", 245)],
+)
+def test_exact_crossovers_with_a_pooled_covariance(p, distance2, rho, against, first):
+    def wins(n: int) -> bool:
+        return t4.error(p, n, distance2, rho, "concat", "pooled") < t4.error(p, n, distance2, rho, against, "pooled")
+
+    assert wins(first)
+    assert not wins(first - 1)
+    named = {"p": p, "Delta2": distance2, "rho": rho, "against": against, "cov": "pooled"}
+    assert 0 < first - t4.crossover(**named) < t4_crossover.stated_excess(named)
 
 
 def test_crossovers_have_regimes():

@@ -18,6 +18,7 @@ from theory.montecarlo import DeviationTally, MeanTally
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import components, grid, number
 from theory.statements.t1_univariate_rules import draw_pairs
+from theory.statements.t10_designs import check_components, draw_logits, symbolic_component
 from theory.variance_components import (
     auc_gain,
     averaged_auc,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import sympy as sp
 
 LEVEL = 0.95
-SOURCES = ("P", "R", "S", "PR", "PS", "RS", "E")
 
 
 def icc_cover(groups: ArrayLike, k: ArrayLike, rho: ArrayLike) -> Floats:
@@ -117,7 +117,7 @@ def auc_R_refs(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float
     ndarray of float64
         That of `theory.variance_components.averaged_auc`.
     """
-    _check(var)
+    check_components(var)
     require(averaged_variance(R, S, var) > 0, "var: the components must add up to a positive variance")
     return averaged_auc(beta, R, S, var)
 
@@ -139,13 +139,8 @@ def EMS_PR(beta: ArrayLike, n: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[
     ndarray of float64
         The true component: the estimator is unbiased.
     """
-    _check(var)
+    check_components(var)
     return var["PR"] + 0 * (finite(beta, "beta") + whole(n, "n", 4) + whole(R, "R", 2) + whole(S, "S", 2))
-
-
-def _check(var: dict[str, float]) -> None:
-    for name, value in var.items():
-        non_negative(value, f"var.{name}")
 
 
 # Symbolic
@@ -225,26 +220,7 @@ def _symbolic_auc(beta: float, R: int, S: int, var: dict[str, float]) -> float:
 
 
 def _symbolic_ems(beta: float, n: int, R: int, S: int, var: dict[str, float]) -> float:
-    """Take expectations of the quadratic forms: traces of projections times covariances, factor by factor."""
-    import sympy as sp
-
-    from theory import symbols
-
-    sizes = {"P": n, "R": R, "S": S}
-    half = n // 2
-    in_class = sp.diag(sp.eye(half) - sp.ones(half) / half, sp.eye(n - half) - sp.ones(n - half) / (n - half))
-    centre = {"P": in_class, "R": sp.eye(R) - sp.ones(R) / R, "S": sp.eye(S) - sp.ones(S) / S}
-    average = sp.ones(S) / S
-
-    def _expected(projections: dict[str, sp.Matrix]) -> sp.Expr:
-        total, freedom = sp.Integer(0), sp.prod([projection.trace() for projection in projections.values()])
-        for source in SOURCES:
-            drawn = "PRS" if source == "E" else source
-            traces = [(p * (sp.eye(sizes[f]) if f in drawn else sp.ones(sizes[f]))).trace() for f, p in projections.items()]
-            total += symbols.exact(var[source]) * sp.prod(traces)
-        return total / freedom
-
-    return symbols.evaluate((_expected({**centre, "S": average}) - _expected(centre)) / S)
+    return symbolic_component("PR", n, R, S, var)
 
 
 # Raw simulation
@@ -296,15 +272,8 @@ def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> 
 
 
 def _simulate_ems(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    sizes = {"P": int(params["n"]), "R": int(params["R"]), "S": int(params["S"])}
-    labels = np.arange(sizes["P"]) >= sizes["P"] // 2
-    logits = np.broadcast_to(float(params["beta"]) * labels[:, None, None], (replicates, *sizes.values())).copy()
-    for source in SOURCES:
-        drawn = "PRS" if source == "E" else source
-        logits += np.sqrt(params["var"][source]) * rng.standard_normal(
-            (replicates, *(size if factor in drawn else 1 for factor, size in sizes.items()))
-        )
-    return solve_components(mean_squares(logits, labels), sizes["R"], sizes["S"])["PR"]
+    logits, labels = draw_logits(params, replicates, rng)
+    return solve_components(mean_squares(logits, labels), int(params["R"]), int(params["S"]))["PR"]
 
 
 _STUDY = (

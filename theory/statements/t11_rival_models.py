@@ -28,7 +28,7 @@ from theory.gaussian import error_of
 from theory.montecarlo import MeanTally, RatioTally, covariance_root, log_likelihood_ratio
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import grid, number
-from theory.statements.t2_several_references import mean_variance
+from theory.statements.t2_several_references import images_covariance, mean_variance
 from theory.training import class_error, class_error_series, train_and_score
 
 if TYPE_CHECKING:
@@ -308,9 +308,7 @@ def _simulate_neg_bank_error(params: Params, replicates: int, rng: np.random.Gen
 
 def _simulate_pair_aug(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     R = int(params["R"])
-    model = np.full((R + 1, R + 1), float(params["rho_rr"]))
-    model[0, :] = model[:, 0] = params["rho"]
-    np.fill_diagonal(model, 1.0)
+    model = images_covariance(params["rho"], params["rho_rr"], R)
     images = rng.standard_normal((replicates, R + 1)) @ covariance_root(model).T
     pairs = images[:, :1] - images[:, 1:]
     return np.square(np.column_stack([pairs.mean(axis=1), pairs[:, 0]]))

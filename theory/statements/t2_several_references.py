@@ -218,7 +218,19 @@ def symbolic_optimal_weight() -> sp.Expr:
     return sp.simplify(sp.solve(sp.diff(v, names["w"]), names["w"])[0])
 
 
-def _symbolic_separation(d: float, rho: float, rho_rr: float, m: int, rule: str) -> sp.Expr:
+def symbolic_separation(d: float, rho: float, rho_rr: float, m: int, rule: str) -> sp.Expr:
+    """Derive the separation from the derived variance and weight.
+
+    Parameters
+    ----------
+    d, rho, rho_rr, m, rule : object
+        As for `separation`.
+
+    Returns
+    -------
+    sympy.Expr
+        Exactly, at these values.
+    """
     import sympy as sp
 
     from theory import symbols
@@ -246,7 +258,7 @@ def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str, pi: f
     from theory import symbols
 
     expression, distance, prevalence = symbols.bayes_error()
-    return symbols.evaluate(expression, {distance: _symbolic_separation(d, rho, rho_rr, m, rule), prevalence: pi})
+    return symbols.evaluate(expression, {distance: symbolic_separation(d, rho, rho_rr, m, rule), prevalence: pi})
 
 
 def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> float:
@@ -264,17 +276,38 @@ def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> floa
     """
     from theory import symbols
 
-    return symbols.evaluate(symbols.auc(_symbolic_separation(d, rho, rho_rr, m, rule)))
+    return symbols.evaluate(symbols.auc(symbolic_separation(d, rho, rho_rr, m, rule)))
 
 
 # Raw simulation: a query and each of its m references; the optimal rule is Bayes' rule given all of them, not their mean.
 
 
+def images_covariance(rho: float, rho_rr: float, m: int) -> Floats:
+    """Assemble the covariance of a query and its references.
+
+    Parameters
+    ----------
+    rho : float
+        Correlation of the query with each reference.
+    rho_rr : float
+        Correlation of the references with each other.
+    m : int
+        Number of references.
+
+    Returns
+    -------
+    ndarray of float64, shape (m + 1, m + 1)
+        Unit variances, query first.
+    """
+    model = np.full((m + 1, m + 1), float(rho_rr))
+    model[0, :] = model[:, 0] = rho
+    np.fill_diagonal(model, 1.0)
+    return model
+
+
 def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> Floats:
     m, shift = int(params["m"]), params["d"] * np.eye(1, int(params["m"]) + 1)[0]
-    model = np.full((m + 1, m + 1), float(params["rho_rr"]))
-    model[0, :] = model[:, 0] = params["rho"]
-    np.fill_diagonal(model, 1.0)
+    model = images_covariance(params["rho"], params["rho_rr"], m)
     images = rng.standard_normal((len(diseased), m + 1)) @ covariance_root(model).T + diseased[:, None] * shift
     sees = np.eye(m + 1) if params["rule"] == "optimal" else np.concatenate([[1.0], np.full(m, -1 / m)])[None, :]
     return log_likelihood_ratio(images @ sees.T, sees @ shift, sees @ model @ sees.T)

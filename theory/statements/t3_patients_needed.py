@@ -160,9 +160,7 @@ def _symbolic_n(
 def _effects(params: Params, n: int, analysis: str, trials: int, rng: np.random.Generator) -> Floats:
     m, rho = int(params["m"]), params["rho"]
     between = params.get("rho_rr")
-    model = np.full((m + 1, m + 1), float(rho if between is None else between))
-    model[0, :] = model[:, 0] = rho
-    np.fill_diagonal(model, 1.0)
+    model = t2.images_covariance(rho, rho if between is None else between, m)
     images = rng.standard_normal((trials, 2, n, m + 1)) @ covariance_root(model).T
     query, reference = images[..., 0], images[..., 1:].mean(axis=-1)
     effect, moved = np.diff(query.mean(axis=2))[:, 0], np.diff(reference.mean(axis=2))[:, 0]

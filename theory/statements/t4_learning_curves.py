@@ -201,8 +201,8 @@ def raudys_caveat(params: Params) -> str:
 
 
 @elementwise
-def crossover(p: int, Delta2: float, rho: float, against: str) -> float:
-    r"""Tell from how many cases per class on concatenation beats another representation (Raudys' form, covariance known).
+def crossover(p: int, Delta2: float, rho: float, against: str, cov: str = "known") -> float:
+    r"""Tell from how many cases per class on concatenation beats another representation (Raudys' form).
 
     Parameters
     ----------
@@ -214,28 +214,46 @@ def crossover(p: int, Delta2: float, rho: float, against: str) -> float:
         Correlation of query and reference.
     against : {'single', 'difference'}
         The other representation.
+    cov : {'known', 'pooled'}
+        Whether the covariance is known or estimated.
 
     Returns
     -------
     float
-        The sample size; 0 where concatenation wins at every n, infinite where it never does.
+        The sample size; 0 where concatenation wins at every n (with the covariance known only: a pooled one of 2 p features needs
+        n above p + 1), infinite where it never does.
 
     Notes
     -----
-    With :math:`\kappa = 1/(1-\rho^2)` and c the gain of the other, :math:`n_\times=\frac{2p(2c^2-\kappa^2)}{\Delta^2c\kappa(\kappa-c)}`.
+    With :math:`\kappa = 1/(1-\rho^2)` and c the gain of the other, where the covariance is known
+    :math:`n_\times=\frac{2p(2c^2-\kappa^2)}{\Delta^2c\kappa(\kappa-c)}`. Where it is pooled both sides carry
+    :math:`T_\Sigma`, and :math:`n_\times` is the positive root of :math:`d_1^4(2n-p)(nd_2^2+4p)=d_2^4(2n-2p)(nd_1^2+2p)`, with
+    :math:`d_1^2=c\Delta^2`, :math:`d_2^2=\kappa\Delta^2`.
 
     Examples
     --------
-    >>> crossover(10, 2.0, 0.3, "single")
-    72.91
+    >>> crossover(10, 2.0, 0.3, "single"), crossover(10, 2.0, 0.4, "single", "pooled")
+    (72.91, 64.79)
     """
     if against not in ("single", "difference"):
         raise InputError(f"against = {against!r}: must be one of single, difference")
+    if cov not in COVARIANCES:
+        raise InputError(f"cov = {cov!r}: must be one of {', '.join(COVARIANCES)}")
     features, base = representation(p, Delta2, rho, "single")
     other, both = (float(representation(p, 1.0, rho, rep)[1]) for rep in (against, "concat"))
     if both <= other:
         return float("inf")
+    if cov == "pooled":
+        return _pooled_crossover(features, float(base) * other, float(base) * both)
     return max(0.0, float(2 * features * (2 * other**2 - both**2) / (base * other * both * (both - other))))
+
+
+def _pooled_crossover(p: int, one: float, two: float) -> float:
+    """Positive root of the quadratic in n; its ends have opposite signs, so there is one."""
+    leading = 2 * one * two * (one - two)
+    middle = one**2 * p * (8 - two) - two**2 * p * (4 - 2 * one)
+    last = 4 * p**2 * (two**2 - one**2)
+    return float((-middle - np.sqrt(middle**2 - 4 * leading * last)) / (2 * leading))
 
 
 def symbolic_distance(rep: str) -> tuple[sp.Expr, sp.Symbol]:

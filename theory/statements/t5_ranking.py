@@ -1,4 +1,4 @@
-r"""T5 as ranking: the AUC of every rule, with the sites pooled and within a site, with fresh references or fixed ones.
+r"""T5 as ranking: the AUC of every rule, with the sites pooled and within a site, with fresh references or fixed ones; the best weight.
 
 A threshold that was moved to another site is one thing, ranking another (T5): within a site its offset cancels, and so do references that
 are the same for every patient of the site. Pooled over sites the score has the variance V of T5 about the centre of all sites.
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, non_negative, whole
 from theory.gaussian import auc_of
+from theory.montecarlo import RatioTally
 from theory.sampling import score_auc
 from theory.statements import t5_site_shift as t5
 from theory.statements.base import Params, Quantity
@@ -88,6 +89,30 @@ def within_site_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 
     return auc_of(non_negative(delta, "delta") / np.sqrt(1 + (np.square(w) / m if refs == "fresh" else 0 * (w + m))))
 
 
+def shrink_weight(tau: ArrayLike, m: ArrayLike = 1) -> Floats:
+    r"""Compute the best weight on the mean of m references from the query's own site.
+
+    Parameters
+    ----------
+    tau : array_like
+        Standard deviation of the site offsets, in within-site standard deviations.
+    m : array_like, default 1
+        Number of references.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`w^*=\frac{\tau^2}{\tau^2+1/m}`, which tends to the difference rule as :math:`m\tau^2` grows (T12.5).
+
+    Examples
+    --------
+    >>> float(shrink_weight(1.0, 4))
+    0.8
+    """
+    offsets = np.square(non_negative(tau, "tau"))
+    return offsets / (offsets + 1 / whole(m, "m", 1))
+
+
 # Symbolic: the offsets and noises that a diseased and a healthy score do not have in common.
 
 
@@ -116,6 +141,17 @@ def _symbolic_within(delta: float, tau: float, rule: str, m: int = 1, refs: str 
     weight = sp.solve(sp.diff(centred, w), w)[0] if weight is None else weight
     gap = (diseased - healthy).subs(w, weight)
     return symbols.evaluate(symbols.normal_cdf(symbols.exact(delta) / sp.sqrt((gap.T * gap)[0])))
+
+
+def _symbolic_weight(tau: float, m: int = 1) -> float:
+    """Minimise the variance about what query and references share."""
+    import sympy as sp
+
+    from theory import symbols
+
+    w, t = sp.Symbol("w"), symbols.exact(tau)
+    score = sp.Matrix([1, -w / sp.sqrt(sp.Integer(int(m))), t * (1 - w)])  # noise of the query, of the references; the site
+    return symbols.evaluate(sp.solve(sp.diff((score.T * score)[0], w), w)[0])
 
 
 # Raw simulation
@@ -148,6 +184,14 @@ def _simulate_within(params: Params, replicates: int, rng: np.random.Generator) 
     others = site[:, None] + rng.standard_normal((replicates, m)) if params["refs"] == "fresh" else references
     diseased, healthy = (site + rng.standard_normal(replicates) for _ in range(2))
     return diseased + params["delta"] - references @ weights > healthy - others @ weights
+
+
+def _simulate_weight(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Regress healthy queries on the mean of their references."""
+    site = params["tau"] * rng.standard_normal(replicates)
+    query = site + rng.standard_normal(replicates)
+    mean = (site[:, None] + rng.standard_normal((replicates, int(params["m"])))).mean(axis=1)
+    return np.column_stack([query * mean, np.square(mean)])
 
 
 def _fast_pooled(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -197,5 +241,17 @@ QUANTITIES = (
         _simulate_within,
         grid(delta=[2.0], tau=[1.0], rule=WITHIN_RULES, m=[1, 4], refs=REFERENCES),
         draws=_draws,
+    ),
+    Quantity(
+        "shrink_weight",
+        "best weight on the mean of m references from the query's own site",
+        (t5.TAU, _M),
+        shrink_weight,
+        _symbolic_weight,
+        _simulate_weight,
+        grid(tau=[0.0, 0.1, 1.0, 10.0], m=[1, 16]),
+        tally=RatioTally,
+        draws=lambda params: 2 * (int(params["m"]) + 2),
+        mcse=1e-3,
     ),
 )

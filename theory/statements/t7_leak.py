@@ -148,15 +148,14 @@ def _simulate_leak(params: Params, replicates: int, rng: np.random.Generator) ->
 
 
 def _simulate_tightness(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Measure the separation on a grid of noises with the same patients, and take the top of the curve through them."""
-    centre, found = best_tightness(params["A"], params["E"], params["rule"]), []
-    logs = np.log(centre) + np.array([-0.8, -0.4, 0.0, 0.4, 0.8]) + 0.2  # off the centre, so that agreement is no matter of symmetry
+    """Measure the separation on a grid of noises with the same patients: coarsely, then around the best, where a curve is laid through."""
+    coarse, fine, found = np.linspace(np.log(params["E"] / 20), np.log(20 * params["A"]), 13), np.array([-0.8, -0.4, 0.0, 0.4, 0.8]), []
     for _ in range(replicates):
         noise = rng.standard_normal((_PAIRS, 5))
-        squared = [_squared_separation(params, noise, float(np.exp(at))) for at in logs]
-        curve = np.polyfit(logs - logs[2], squared, 4)
-        tops = np.roots(np.polyder(curve))
-        found.append(np.exp(tops[np.argmin(np.abs(tops))].real + logs[2]))
+        centre = max(coarse, key=lambda at: _squared_separation(params, noise[: _PAIRS // 4], float(np.exp(at))))
+        squared = [_squared_separation(params, noise, float(np.exp(centre + at))) for at in fine]
+        tops = np.roots(np.polyder(np.polyfit(fine, squared, 4)))
+        found.append(np.exp(tops[np.argmin(np.abs(tops))].real + centre))
     return np.array(found)
 
 

@@ -1,0 +1,130 @@
+r"""T1b at an operating point: the squared separation of images, and the sensitivity at a given specificity."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+
+from theory.checks import Floats
+from theory.gaussian import sensitivity_of
+from theory.montecarlo import MeanTally, covariance_root, log_likelihood_ratio
+from theory.statements import t1b_multivariate_gain as t1b
+from theory.statements.base import Params, Quantity
+from theory.statements.parameters import number
+
+STATEMENT_ID = "T1b"
+
+
+def sensitivity(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str, specificity: ArrayLike = 0.9) -> Floats:
+    r"""Compute the sensitivity of a rule at a given specificity.
+
+    Parameters
+    ----------
+    Sigma, C, Sr, delta, rule : object
+        As for `theory.statements.t1b_multivariate_gain.separation`.
+    specificity : array_like, default 0.9
+        Share of healthy patients that are called healthy.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(\Delta-\Phi^{-1}(s))`.
+    """
+    return sensitivity_of(t1b.separation(Sigma, C, Sr, delta, rule), specificity)
+
+
+def squared_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> float:
+    r"""Compute the squared separation of the classes.
+
+    Parameters
+    ----------
+    Sigma, C, Sr, delta, rule : object
+        As for `theory.statements.t1b_multivariate_gain.separation`.
+
+    Returns
+    -------
+    float
+        :math:`\Delta^2` of the rule; its ratio to the single image's is the gain of the statement.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> round(squared_separation(np.eye(2), 0.6 * np.eye(2), np.eye(2), [1.0, 0.0], "joint"), 4)
+    1.5625
+    """
+    return t1b.separation(Sigma, C, Sr, delta, rule) ** 2
+
+
+def _symbolic_sensitivity(specificity: float = 0.9, **params: object) -> float:
+    from theory import symbols
+
+    return symbols.sensitivity(t1b.symbolic_separation(**params), specificity)  # type: ignore[arg-type]
+
+
+def _symbolic_squared(**params: object) -> float:
+    from theory import symbols
+
+    return symbols.evaluate(t1b.symbolic_separation(**params) ** 2)  # type: ignore[arg-type]
+
+
+# Raw simulation: whole images; Bayes' rule solves the system of all pixels that it sees.
+
+
+def _ratios(params: Params, size: int, rng: np.random.Generator) -> tuple[Floats, Floats, float]:
+    """Log-likelihood ratios of diseased and of healthy patients, and the spread of a weighted sum of pixels that the model implies."""
+    p = len(params["delta"])
+    blocks = [[np.asarray(params["Sigma"]), np.asarray(params["C"])], [np.asarray(params["C"]).T, np.asarray(params["Sr"])]]
+    model, shift, one = np.block(blocks), np.concatenate([params["delta"], np.zeros(p)]), np.eye(p)
+    sees = {"single": np.hstack([one, 0 * one]), "difference": np.hstack([one, -one]), "joint": np.eye(2 * p)}[params["rule"]]
+    seen_model, seen_shift = sees @ model @ sees.T, sees @ shift
+    diseased, healthy = (
+        log_likelihood_ratio((rng.standard_normal((size, 2 * p)) @ covariance_root(model).T + s) @ sees.T, seen_shift, seen_model)
+        for s in (shift, 0 * shift)
+    )
+    weights = np.linalg.solve(seen_model, seen_shift)
+    return diseased, healthy, float(np.sqrt(weights @ seen_model @ weights))
+
+
+def _simulate_sensitivity(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    diseased, _, spread = _ratios(params, replicates, rng)
+    return diseased + spread**2 / 2 > ndtri(params["specificity"]) * spread  # the ratio of a healthy patient has mean -spread^2 / 2
+
+
+def _simulate_squared(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """How much further a diseased patient scores than a healthy one: for normal classes the mean of that is the squared separation."""
+    diseased, healthy, _ = _ratios(params, replicates, rng)
+    return diseased - healthy
+
+
+def _draws(params: Params) -> int:
+    return 8 * len(params["delta"])
+
+
+_FIRST = t1b.STATEMENT.quantity("error").points[0]
+_POINTS = tuple(point for point in t1b.STATEMENT.quantity("error").points if "pi" not in point)
+
+QUANTITIES = (
+    Quantity(
+        "sensitivity",
+        "sensitivity of a rule at a given specificity",
+        (*t1b.PARAMETERS, number("specificity", "share of healthy patients called healthy", 0.9)),
+        sensitivity,
+        _symbolic_sensitivity,
+        _simulate_sensitivity,
+        (*_POINTS[:9], {**_FIRST, "specificity": 0.05}, {**_FIRST, "specificity": 0.999}),
+        draws=_draws,
+    ),
+    Quantity(
+        "squared_separation",
+        "squared separation of the classes",
+        t1b.PARAMETERS,
+        squared_separation,
+        _symbolic_squared,
+        _simulate_squared,
+        _POINTS[:9],
+        tally=MeanTally,
+        draws=_draws,
+        mcse=5e-3,
+    ),
+)

@@ -25,6 +25,7 @@ def plot(
     y: Annotated[str | None, typer.Option("--y", metavar="FACTOR", help="Up a heat map.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder; by default 'figures' in DIR.", show_default=False)] = None,
     name: Annotated[str | None, typer.Option("--name", help="File name without suffix; by default kind and measure.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Draw a plot of a sweep: PNG, PDF, and CSV with every number shown."""

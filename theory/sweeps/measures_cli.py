@@ -23,6 +23,11 @@ Alpha = Annotated[float, typer.Option("--alpha", min=0, max=1, help="Level at wh
 Null = Annotated[float | None, typer.Option("--null", help="Value under the null hypothesis; by default the study's.", show_default=False)]
 
 
+KEPT_OF_SWEEP = ("version", "git_commit", "command_line", "config_hash", "libraries", "hardware", "started", "finished", "counts")
+
+NoSeed = Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)]
+
+
 def mount(app: typer.Typer) -> None:
     """Add the commands to a group.
 
@@ -36,7 +41,7 @@ def mount(app: typer.Typer) -> None:
     app.command()(plan)
 
 
-def list_studies(json: Json = None) -> None:
+def list_studies(json: Json = None, seed: NoSeed = 0, quiet: Quiet = False) -> None:
     """List the studies that come with this package; 'sweep NAME --out DIR' runs one."""
     from theory.sweeps.design import Study
     from theory.sweeps.packaged import packaged_studies
@@ -62,6 +67,7 @@ def performance(
     null: Null = None,
     json: Json = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for performance.csv and manifest.json.", show_default=False)] = None,
+    seed: NoSeed = 0,
     quiet: Quiet = False,
 ) -> None:
     """How well each method did: bias, coverage, power and the like, each with its Monte Carlo standard error."""
@@ -71,7 +77,7 @@ def performance(
     results = Results.open(folder)
     table = measured_of(results, measure, alpha=alpha, null=null, versus=versus)
     if out is not None:
-        _save(table, folder, out, {"measures": measure, "alpha": alpha, "null": null, "versus": versus})
+        _save(table, results.study.name, folder, out, {"measures": measure, "alpha": alpha, "null": null, "versus": versus})
     if json is not None:
         emit_json(_rows(table), json)
     else:
@@ -80,13 +86,13 @@ def performance(
     say(f"{cells['done'].sum():,} replicates done, {cells['failed'].sum():,} failed, in {len(cells)} cells", quiet)
 
 
-def _save(table: pd.DataFrame, folder: Path, out: Path, options: dict[str, Any]) -> None:
+def _save(table: pd.DataFrame, study: str, folder: Path, out: Path, options: dict[str, Any]) -> None:
     from see_in_pairs.files import atomic_path, read_json
     from see_in_pairs.runs import RunFolder
 
     swept = read_json(folder / "manifest.json")
-    config = options | {"sweep": {name: swept.get(name) for name in ("command_line", "config", "version", "git_commit", "counts")}}
-    with RunFolder(out, "sweep performance", config, swept.get("seed")) as run:
+    with RunFolder(out, "sweep performance", {"study": study, **options}, swept.get("seed")) as run:
+        run.manifest["sweep"] = {name: swept.get(name) for name in KEPT_OF_SWEEP}  # not part of the config: a sweep may be extended
         with atomic_path(run.path / "performance.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
         run.count("rows", len(table))
@@ -111,6 +117,7 @@ def plan(
     alpha: Alpha = 0.05,
     null: Null = None,
     json: Json = None,
+    seed: NoSeed = 0,
     quiet: Quiet = False,
 ) -> None:
     """Replicates needed for a wanted Monte Carlo standard error, from assumptions or from a pilot."""

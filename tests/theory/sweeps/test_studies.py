@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from see_in_pairs.errors import InputError
 from theory.statements import t1_univariate_rules as t1
 from theory.statements.t12_formulas import cauchy_shared_auc
 from theory.sweeps import Study, run
@@ -107,7 +108,10 @@ def test_delongs_report_is_the_brute_force() -> None:
 
 def test_auc_under_heavy_tails_joins_the_closed_forms() -> None:
     assert heavy_tails.single_auc(2.0, 1.0 + 1e-12, 1.5) == pytest.approx(float(cauchy_shared_auc(2.0, 0.0, 1.5)), abs=1e-8)
-    assert heavy_tails.single_auc(2.0, 1e5, 1.5) == pytest.approx(heavy_tails.single_auc(2.0, math.inf, 1.5), abs=1e-5)
+    beyond = [heavy_tails.single_auc(2.0, nu, 1.5) - heavy_tails.single_auc(2.0, math.inf, 1.5) for nu in (50.0, 100.0)]
+    assert beyond[0] / beyond[1] == pytest.approx(2, rel=0.03)  # the excess falls as 1 / nu
+    with pytest.raises(InputError, match="between 0 and 100, or infinite"):
+        heavy_tails.single_auc(2.0, 101.0, 1.5)
     rng, n = np.random.default_rng(4), 400_000
     healthy, diseased = rng.standard_t(3.0, (2, n)) + rng.standard_normal((2, n))
     won = (diseased + 2.0 > healthy).mean()

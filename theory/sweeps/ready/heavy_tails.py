@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammaln, kve, ndtr
 
-from theory.checks import Floats
+from theory.checks import Floats, require
 from theory.gaussian import normal_density
 from theory.quadrature import legendre
 from theory.statements.t12_formulas import cauchy_shared_auc
@@ -13,6 +13,7 @@ from theory.sweeps import estimand, generator, method
 from theory.sweeps.ready.intervals import Report, auc_gain_report, wald
 
 Pairs = tuple[Floats, Floats]
+MOST_FREEDOM = 100  # beyond, Bessel's function exceeds the largest double
 
 
 @generator("heavy-tailed nuisance", vectorised=True)
@@ -61,6 +62,11 @@ def single_auc(delta: float, nu: float, scale: float) -> float:
         In between :math:`\frac12+\frac1\pi\int_0^\infty\frac{\sin\delta t}t\,\varphi_\nu(st)^2e^{-t^2}dt` (Gil-Pelaez 1951), with
         the characteristic function of Student's law.
 
+    Raises
+    ------
+    InputError
+        When there are not above 0 and at most 100, or infinitely many degrees of freedom.
+
     Examples
     --------
     >>> single_auc(2.0, 1.0, 1.0), single_auc(2.0, 1.0 + 1e-9, 1.0)
@@ -70,6 +76,7 @@ def single_auc(delta: float, nu: float, scale: float) -> float:
         return float(ndtr(delta / np.sqrt(2 + 2 * scale**2)))
     if nu == 1:
         return float(cauchy_shared_auc(delta, 0.0, scale))
+    require(0 < nu <= MOST_FREEDOM, f"nu = {nu:g}: between 0 and {MOST_FREEDOM}, or infinite (.inf in YAML)")
     nodes, weights = legendre(400)
     t = 7 * nodes  # beyond, exp(-t^2) is below 1e-21
     x = np.sqrt(nu) * scale * t

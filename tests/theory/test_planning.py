@@ -83,6 +83,23 @@ def n_for(quantity):
     return float(statement("T12").quantity(quantity).value(d=1.0, rho=0.6, w=0.6))
 
 
+@given(st.floats(0.3, 3), st.floats(0.1, 0.9), st.floats(0.05, 0.95), st.floats(0.5, 0.99))
+def test_the_diseased_that_show_a_sensitivity_are_those_of_the_statement(d, rho, prevalence, specificity):
+    study = Study(prevalence=prevalence, specificity=specificity)
+    diseased = prevalence * contrast("sensitivity", Correlation(d=d, rho=rho).separations, study).cases(0.8, 0.05)
+    stated = statement("T12").quantity("n_for_sensitivity").value(d=d, rho=rho, w=rho, specificity=specificity)
+    assert diseased == pytest.approx(stated, rel=1e-6)
+
+
+@given(st.floats(0.3, 3), st.floats(-0.5, 0.9), st.integers(1, 9), st.sampled_from(["optimal", "difference"]))
+def test_gains_are_those_of_the_statement(d, rho, m, rule):
+    between = max(0.5, rho)
+    found = plan_study(Correlation(d=d, rho=rho, m=m, rho_rr=between, rule=rule), Study())
+    for measure in ("auc", "sensitivity"):
+        stated = statement("T10").quantity(f"{measure}_gain").value(d=d, rho=rho, m=m, rho_rr=between, rule=rule)
+        assert found[measure].gain == pytest.approx(stated, abs=1e-13)
+
+
 def test_cases_are_those_of_the_statement():
     by_auc, by_accuracy = (float(contrast(name, T12_8, Study()).cases(0.8, 0.05)) for name in ("auc", "accuracy"))
     assert by_accuracy == pytest.approx(n_for("n_for_accuracy"), rel=1e-6)

@@ -4,7 +4,7 @@ With no correlation and a known population, T1 and T9 predict no gain from a ref
 
 * an unknown population mean (prior :math:`\mu\sim N(\mu_0,\kappa^2)`, or a bank of :math:`N_0` healthy images): ``prior_error``,
   ``neg_bank_error``; a fixed reference then helps like a fresh one, and the gain decays with the bank;
-* pairing as augmentation (n queries x R references): ``pair_aug_factor``; never better than single when rho is 0;
+* pairing as augmentation (n queries x R references): ``pair_aug_factor``, ``effective_pairs``; never better than single when rho is 0;
 * knowing that the reference is healthy: ``unlabelled_value``, what a reference of unknown label is worth for the mean;
 * the operating point: ``biased_threshold_error``; accuracy moves, AUC does not;
 * unequal training classes, whose plug-in rule loses sensitivity when healthy cases are added: ``unbalanced_error`` (T4.5).
@@ -131,6 +131,55 @@ def pair_aug_factor(rho: ArrayLike, rho_rr: ArrayLike, R: ArrayLike) -> Floats:
     rho, R = correlation(rho), whole(R, "R", 1)
     between = (1 - 2 * rho + finite(rho_rr, "rho_rr")) / (2 * (1 - rho))
     return (1 + (R - 1) * between) / R
+
+
+def effective_pairs(n: ArrayLike, R: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike) -> Floats:
+    r"""Compute how many independent pairs n queries with R references each are worth.
+
+    Parameters
+    ----------
+    n : array_like
+        Queries.
+    R : array_like
+        References per query.
+    rho : array_like
+        Correlation of query and reference given the label.
+    rho_rr : array_like
+        Correlation of the references with each other.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\frac{nR}{1+(R-1)\rho_p}`, below :math:`n/\rho_p` however many references are drawn.
+
+    Examples
+    --------
+    >>> float(effective_pairs(100, 4, 0.0, 0.0))
+    160.0
+    """
+    return whole(n, "n", 1) / pair_aug_factor(rho, rho_rr, R)
+
+
+def subjective_rho(kappa: ArrayLike) -> Floats:
+    r"""Compute the correlation of any two healthy images to an observer who does not know their mean.
+
+    Parameters
+    ----------
+    kappa : array_like
+        Standard deviation of the prior of the mean, in those of an image.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\kappa^2/(1+\kappa^2)`: with it T2 gives what random references are worth to that observer.
+
+    Examples
+    --------
+    >>> float(subjective_rho(1.5))
+    0.69231
+    """
+    unknown = np.square(non_negative(kappa, "kappa"))
+    return unknown / (1 + unknown)
 
 
 def unlabelled_value(pi: ArrayLike, delta: ArrayLike) -> Floats:
@@ -260,6 +309,20 @@ def _symbolic_pair_aug_factor(rho: float, rho_rr: float, R: int) -> float:
     return symbols.evaluate(ratio, {r: rho, s: rho_rr})
 
 
+def _symbolic_effective_pairs(n: int, R: int, rho: float, rho_rr: float) -> float:
+    return n / _symbolic_pair_aug_factor(rho, rho_rr, R)
+
+
+def _symbolic_subjective_rho(kappa: float) -> float:
+    """Derive the covariance of two images from the mean that both contain and what is their own."""
+    import sympy as sp
+
+    from theory import symbols
+
+    joint = symbols.covariance(sp.Matrix([[symbols.exact(kappa), 1, 0], [symbols.exact(kappa), 0, 1]]))
+    return symbols.evaluate(joint[0, 1] / sp.sqrt(joint[0, 0] * joint[1, 1]))
+
+
 def _symbolic_unlabelled_value(pi: float, delta: float) -> float:
     """Derive the variance of the mixture of the two classes from its moments."""
     from theory import symbols
@@ -314,6 +377,17 @@ def _simulate_pair_aug(params: Params, replicates: int, rng: np.random.Generator
     return np.square(np.column_stack([pairs.mean(axis=1), pairs[:, 0]]))
 
 
+def _simulate_effective_pairs(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Variance of one pair over that of the mean of all pairs of a query, times the queries."""
+    of_mean, of_one = _simulate_pair_aug(params, replicates, rng).T
+    return np.column_stack([params["n"] * of_one, of_mean])
+
+
+def _simulate_subjective_rho(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    images = params["kappa"] * rng.standard_normal((replicates, 1)) + rng.standard_normal((replicates, 2))
+    return np.column_stack([images.prod(axis=1), np.square(images).mean(axis=1)])
+
+
 def _simulate_unlabelled_value(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Squared errors of a healthy and of an unlabelled image about their own means."""
     diseased = rng.random(replicates) < params["pi"]
@@ -336,6 +410,8 @@ def _simulate_unbalanced_error(params: Params, replicates: int, rng: np.random.G
 
 
 _D, _M = number("d", "effect in standard deviations, 0 or more"), number("m", "number of references, 0 or more")
+
+_RHO, _RHO_RR = number("rho", "correlation of query and reference"), number("rho_rr", "correlation of the references")
 
 STATEMENT = Statement(
     "T11",
@@ -365,17 +441,36 @@ STATEMENT = Statement(
         Quantity(
             "pair_aug_factor",
             "variance of the mean of R pairs of one query, relative to one",
-            (
-                number("rho", "correlation of query and reference"),
-                number("rho_rr", "correlation of the references"),
-                number("R", "references per query"),
-            ),
+            (_RHO, _RHO_RR, number("R", "references per query")),
             pair_aug_factor,
             _symbolic_pair_aug_factor,
             _simulate_pair_aug,
             (*grid(rho=[0.0], rho_rr=[0.0], R=[1, 4]), *grid(rho=[0.5], rho_rr=[0.5], R=[2, 10]), *grid(rho=[-0.3], rho_rr=[0.9], R=[3])),
             tally=RatioTally,
             draws=lambda params: 2 * (int(params["R"]) + 1),
+        ),
+        Quantity(
+            "effective_pairs",
+            "independent pairs that n queries with R references each are worth",
+            (number("n", "queries"), number("R", "references per query"), _RHO, _RHO_RR),
+            effective_pairs,
+            _symbolic_effective_pairs,
+            _simulate_effective_pairs,
+            (*grid(n=[100], R=[1, 4], rho=[0.0], rho_rr=[0.0]), *grid(n=[100], R=[10], rho=[0.5], rho_rr=[0.5])),
+            tally=RatioTally,
+            draws=lambda params: 2 * (int(params["R"]) + 1),
+            mcse=0.3,
+        ),
+        Quantity(
+            "subjective_rho",
+            "correlation of two healthy images to an observer who does not know their mean",
+            (number("kappa", "standard deviation of the prior of the mean"),),
+            subjective_rho,
+            _symbolic_subjective_rho,
+            _simulate_subjective_rho,
+            grid(kappa=[0.0, 0.5, 1.5, 20.0]),
+            tally=RatioTally,
+            mcse=2e-3,
         ),
         Quantity(
             "unbalanced_error",

@@ -1,4 +1,4 @@
-r"""T12.8: how many cases a comparison of the single image with the pair needs, by AUC (DeLong) and by accuracy (McNemar).
+r"""T12.8: how many cases a comparison of the single image with the pair needs, by AUC (DeLong), and by accuracy or sensitivity (McNemar).
 
 With :math:`p_{10},p_{01}` the chances that only the pair, or only the single image, is right, McNemar's test needs
 :math:`N=\frac{(z_{1-\alpha/2}\sqrt{p_{10}+p_{01}}+z_{1-\beta}\sqrt{p_{10}+p_{01}-(p_{10}-p_{01})^2})^2}{(p_{10}-p_{01})^2}` cases in all.
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from theory.checks import Floats, finite, positive, prevalence, require
+from theory.checks import Floats, finite, positive, prevalence, require, share
 from theory.gaussian import auc_of
 from theory.montecarlo import MeanTally, RatioTally
 from theory.quadrature import bivariate_normal_cdf
@@ -109,9 +109,48 @@ def n_for_accuracy(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike 
     765
     """
     better, worse = closed.pair_right_single_wrong(d, rho, w), single_right_pair_wrong(d, rho, w)
+    message = "d, rho, w: single image and pair have the same accuracy, no number of cases shows a difference"
+    return _mcnemar_cases(better, worse, message, _wanted(power, level))
+
+
+def n_for_sensitivity(
+    d: ArrayLike, rho: ArrayLike, w: ArrayLike, specificity: ArrayLike = 0.9, power: ArrayLike = 0.8, level: ArrayLike = 0.05
+) -> Floats:
+    r"""Compute the diseased cases at which McNemar's test shows the difference in sensitivity, thresholds known.
+
+    Parameters
+    ----------
+    d, rho, w, power, level : object
+        As for `n_for_auc`.
+    specificity : array_like, default 0.9
+        Where sensitivities are compared.
+
+    Returns
+    -------
+    ndarray of float64
+        N of the formula at the top of this file, with :math:`p_{10}=\Phi(D-z)-\Phi_2(d-z,D-z;r)` and :math:`p_{01}` symmetrically.
+
+    Raises
+    ------
+    InputError
+        When both rules have the same sensitivity.
+
+    Examples
+    --------
+    >>> round(float(n_for_sensitivity(1.0, 0.6, 0.6)))
+    174
+    """
+    z = ndtri(share(specificity, "specificity"))
+    single, paired = t1.separation(d, rho, "single") - z, t1.separation(d, rho, finite(w, "w")) - z
+    both = bivariate_normal_cdf(single, paired, closed.score_correlation(rho, w))
+    message = "d, rho, w: single image and pair have the same sensitivity, no number of cases shows a difference"
+    return _mcnemar_cases(ndtr(paired) - both, ndtr(single) - both, message, _wanted(power, level))
+
+
+def _mcnemar_cases(better: Floats, worse: Floats, message: str, wanted: tuple[Floats, Floats]) -> Floats:
     gain, either = better - worse, better + worse
-    require(np.abs(gain) > 1e-12, "d, rho, w: single image and pair have the same accuracy, no number of cases shows a difference")
-    of_level, of_power = _wanted(power, level)
+    require(np.abs(gain) > 1e-12, message)
+    of_level, of_power = wanted
     return np.square((of_level * np.sqrt(either) + of_power * np.sqrt(either - gain**2)) / gain)
 
 
@@ -141,10 +180,23 @@ def _symbolic_n_auc(d: float, rho: float, w: float, power: float = 0.8, level: f
 
 
 def _symbolic_n_accuracy(d: float, rho: float, w: float, power: float = 0.8, level: float = 0.05) -> float:
+    return _solve_mcnemar(further._symbolic_discordant(d, rho, w), _symbolic_discordant(d, rho, w), power, level)
+
+
+def _symbolic_n_sensitivity(d: float, rho: float, w: float, specificity: float = 0.9, power: float = 0.8, level: float = 0.05) -> float:
+    import mpmath as mp  # type: ignore[import-untyped]
+
+    z = float(mp.sqrt(2) * mp.erfinv(2 * mp.mpf(specificity) - 1))
+    single, paired, r = d - z, further._distance(d, rho, w) - z, further._score_correlation(rho, w)
+    both = further._both_below(single, paired, r)
+    better, worse = (further._both_below(x, 12.0, 0.0) - both for x in (paired, single))
+    return _solve_mcnemar(better, worse, power, level)
+
+
+def _solve_mcnemar(better: float, worse: float, power: float, level: float) -> float:
     """Solve for the N at which the signed count of discordant cases passes its critical value with the wanted probability."""
     import mpmath as mp
 
-    better, worse = further._symbolic_discordant(d, rho, w), _symbolic_discordant(d, rho, w)
     critical, wanted = _symbolic_quantiles(power, level)
     gain, either = abs(better - worse), better + worse
 
@@ -170,6 +222,14 @@ def _right(params: Params, cases: int, rng: np.random.Generator) -> tuple[np.nda
     return (query > half) == diseased, (query - params["w"] * reference > half) == diseased
 
 
+def _simulate_score_correlation(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    """Covariance of both scores over the geometric mean of their variances, each patient against the variances of a large sample."""
+    query, reference = t1.draw_pairs(replicates, params["rho"], rng).T
+    pair = query - params["w"] * reference
+    balance = float(np.std(pair) / np.std(query))
+    return np.column_stack([query * pair / balance, (np.square(query) + np.square(pair / balance)) / 2])
+
+
 def _simulate_n_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Compare two data sets each: half their squared distance estimates the variance, their product the squared gain."""
     sets = {**params, "n_per_class": _CASES}
@@ -179,14 +239,27 @@ def _simulate_n_auc(params: Params, replicates: int, rng: np.random.Generator) -
 
 
 def _simulate_n_accuracy(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    of_level, of_power = _wanted(params["power"], params["level"])
+    return np.array([_needed(*_right(params, _BLOCK, rng), params) for _ in range(replicates)])
+
+
+def _simulate_n_sensitivity(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    z, rho, w = ndtri(params["specificity"]), params["rho"], params["w"]
+    weights = np.array([1.0, -w])
+    spread = float(np.sqrt(weights @ np.array([[1.0, rho], [rho, 1.0]]) @ weights))
     needed = []
     for _ in range(replicates):
-        single, pair = _right(params, _BLOCK, rng)
-        better, worse = np.mean(pair & ~single), np.mean(single & ~pair)
-        gain, either = better - worse, better + worse
-        needed.append(((of_level * np.sqrt(either) + of_power * np.sqrt(either - gain**2)) / gain) ** 2)
+        diseased = t1.draw_pairs(_BLOCK, rho, rng)
+        diseased[:, 0] += params["d"]
+        needed.append(_needed(diseased[:, 0] > z, diseased @ weights > z * spread, params))
     return np.array(needed)
+
+
+def _needed(single: np.ndarray, pair: np.ndarray, params: Params) -> float:
+    """Cases that the counted discordances ask for."""
+    of_level, of_power = _wanted(params["power"], params["level"])
+    better, worse = np.mean(pair & ~single), np.mean(single & ~pair)
+    gain, either = better - worse, better + worse
+    return float(((of_level * np.sqrt(either) + of_power * np.sqrt(either - gain**2)) / gain) ** 2)
 
 
 _CASES, _BLOCK = 100, 200_000  # cases per class of a simulated data set; patients per estimate of the two discordances
@@ -238,5 +311,30 @@ QUANTITIES = (
         symbolic_tolerance=QUADRATURE,
         relative_allowance=0.01,
         mcse=6.0,
+    ),
+    Quantity(
+        "n_for_sensitivity",
+        "diseased cases at which McNemar's test shows the difference in sensitivity at a given specificity (round up)",
+        (*_PAIR, number("specificity", "where sensitivities are compared", 0.9), *_TEST[3:]),
+        n_for_sensitivity,
+        _symbolic_n_sensitivity,
+        _simulate_n_sensitivity,
+        (*grid(d=[1.0], rho=[0.6, 0.8], w=[0.6]), *grid(d=[1.0], rho=[0.9], w=[1.0], specificity=[0.5], power=[0.9])),
+        tally=MeanTally,
+        draws=lambda params: 6 * _BLOCK,
+        symbolic_tolerance=QUADRATURE,
+        relative_allowance=0.01,
+        mcse=2.0,
+    ),
+    Quantity(
+        "score_correlation",
+        "correlation of the single and the paired score within a class",
+        _PAIR[1:],
+        closed.score_correlation,
+        further._score_correlation,
+        _simulate_score_correlation,
+        grid(rho=[-0.5, 0.0, 0.6, 0.95], w=[0.0, 0.6, 1.0]),
+        tally=RatioTally,
+        mcse=2e-3,
     ),
 )

@@ -252,6 +252,6 @@ QUANTITIES = (
         grid(tau=[0.0, 0.1, 1.0, 10.0], m=[1, 16]),
         tally=RatioTally,
         draws=lambda params: 2 * (int(params["m"]) + 2),
-        mcse=1e-3,
+        mcse=4e-3,
     ),
 )

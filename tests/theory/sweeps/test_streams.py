@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
 
 from theory.sweeps import Results, Study, run
-from theory.sweeps.streams import block_key, method_key, stream
+from theory.sweeps.seeding import generator_of, seeds
+from theory.sweeps.streams import block_key, method_words, stream
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]
@@ -33,9 +36,27 @@ def test_vectorised_pieces_draw_from_the_stream_of_the_block(make_study: MakeStu
     assert third["estimate"].to_list() == drawn[:5].tolist()  # 25 replicates: the third block is short
 
 
+WORD = st.integers(0, 2**32 - 1)
+
+
+@given(st.integers(0, 2**300), st.lists(WORD, max_size=4), st.lists(WORD, max_size=3), st.integers(1, 40))
+def test_many_seed_sequences_at_once_are_numpys_own(entropy: int, key: list[int], tail: list[int], count: int) -> None:
+    ours = seeds(entropy, tuple(key), count, tuple(tail))
+    for number in {0, count // 2, count - 1}:
+        numpys = np.random.SeedSequence(entropy, spawn_key=(*key, number, *tail))
+        assert np.array_equal(ours[number].generate_state(4, np.uint64), numpys.generate_state(4, np.uint64))
+        assert np.array_equal(ours[number].generate_state(3), numpys.generate_state(3))
+
+
+def test_a_piece_may_spawn_from_its_stream() -> None:
+    ours = generator_of(seeds(3, (1, 2), 5)[4])
+    numpys = np.random.default_rng(np.random.SeedSequence(3, spawn_key=(1, 2, 4)))
+    assert [child.random() for child in ours.spawn(2) + ours.spawn(1)] == [child.random() for child in numpys.spawn(3)]
+
+
 def test_keys_of_different_things_differ() -> None:
     keys = [block_key("0" * 15 + digit, block, replicate) for digit in "01" for block in range(3) for replicate in (None, 0, 1)]
-    keys += [method_key(key, label) for key in list(keys) for label in ("a", "b")]
+    keys += [(*key, *method_words(label)) for key in list(keys) for label in ("a", "b")]
     first = {stream(0, key).integers(2**63) for key in keys}
     assert len(first) == len(keys) == 54
 

@@ -135,12 +135,16 @@ def show(
 ) -> None:
     """Make a contact sheet and a page of counts, as HTML and PNG."""
     from empirical.cohorts import Cohort
-    from empirical.cohorts.show import summary_tables, write_overview
+    from empirical.cohorts.show import write_overview
+    from empirical.cohorts.summary import summary_tables
 
     loaded = Cohort.load(cohort)
     folder = out or cohort / "overview"
-    with RunFolder(folder, "cohort show", {"cohort": loaded.hash}, seed=seed, inputs=[cohort / "cohort.parquet"]):
-        write_overview(loaded, folder, seed)
+    with RunFolder(folder, "cohort show", {"cohort": loaded.hash}, seed=seed, inputs=[cohort / "cohort.parquet"]) as run:
+        problems = write_overview(loaded, folder, seed)
+        run.count("unreadable_pictures", len(problems))
+    for problem in problems:
+        say(f"warning: {problem}")
     print("\n\n".join(f"{title}\n{table.to_string(index=False)}" for title, table in summary_tables(loaded).items()))
     say(f"pictures: {folder / 'index.html'}", quiet)
 

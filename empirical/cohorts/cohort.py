@@ -46,6 +46,8 @@ class CohortInfo:
         The line to show wherever results on these images are shown.
     counts : dict of str to int
         What befell how many rows while importing; nothing is skipped in silence.
+    control : str
+        What the healthy class is, in a word for prompts and pages: ``'healthy'``, or ``'benign'`` where a set has nothing healthier.
     parameters : dict
         What decided the cohort (for a phantom its config, ``rho`` and ``shares``).
     """
@@ -60,6 +62,7 @@ class CohortInfo:
     licence: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
+    control: str = "healthy"
 
 
 @dataclass(frozen=True)
@@ -225,7 +228,9 @@ class Cohort:
         import pandas as pd
 
         rows = pd.util.hash_pandas_object(self.table[sorted(self.table.columns)], index=False)
-        return content_hash([rows.astype(str).tolist(), self.info.healthy, self.info.positive, self.info.modality, self.info.finding])
+        words = [self.info.healthy, self.info.positive, self.info.modality, self.info.finding]
+        words += [] if self.info.control == "healthy" else [self.info.control]
+        return content_hash([rows.astype(str).tolist(), *words])
 
     @property
     def root(self) -> Path:

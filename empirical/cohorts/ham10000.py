@@ -58,7 +58,7 @@ def import_ham10000(root: Path | str, out: Path | str, *, positive: str = "mel",
     images = {path.stem: path.relative_to(root).as_posix() for path in sorted(root.glob("*images*/*.jpg"))}
     table["image"] = table["item_id"].map(images).fillna("")
     finding = "melanoma" if positive == "mel" else positive
-    info = CohortInfo("HAM10000", "ham10000", BENIGN, [positive], "dermatoscopic image", finding, licence=LICENCE)
+    info = CohortInfo("HAM10000", "ham10000", BENIGN, [positive], "dermatoscopic image", finding, licence=LICENCE, control="benign")
     return finish_import(Draft(root, info, table, counts, {"positive": positive}), out, **settings)
 
 

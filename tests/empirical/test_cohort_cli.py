@@ -77,7 +77,9 @@ def test_a_folder_is_imported_audited_and_shown(tmp_path: Path, capsys: pytest.C
     assert "Items and patients" in printed
     assert (out / "overview" / "contact_sheet.png").stat().st_size > 0
     page = (out / "overview" / "index.html").read_text()
-    assert "data:image/png;base64" in page
+    assert page.count("data:image/jpeg;base64") == 16
+    assert page.count("data:image/png;base64") == 1  # the splits; nothing else is known
+    assert (out / "overview" / "summary.png").stat().st_size > 0
     assert "http" not in page  # opens without a network
 
 
@@ -111,6 +113,17 @@ def test_a_failed_import_does_not_block_the_corrected_one(tmp_path: Path, capsys
         (["--kind", "nih", "--root", "set"], "no Data_Entry_2017_v2020.csv"),
         (["--kind", "xray", "--root", "set"], "xray"),
         (["--kind", "nih", "--root", "set", "--fractions", "1,1,1"], "add up to 1"),
+        (["--kind", "ham10000", "--root", "set", "--priors"], "--priors: is not for --kind ham10000 (it is for nih)"),
+        (["--kind", "nih", "--root", "set", "--column", "image=x"], "--column: is not for --kind nih (it is for table, dicom)"),
+        (
+            ["--kind", "table", "--root", "set", "--table", "t.csv", "--healthy", "0", "--column", "image"],
+            "--column image: write NAME=VALUE",
+        ),
+        (["--kind", "table", "--root", "set", "--healthy", "0"], "needs --table"),
+        (["--kind", "medmnist", "--root", "set", "--healthy", "0"], "no .npz file there"),
+        (["--kind", "chexpert", "--root", "set"], "no train.csv and no valid.csv"),
+        (["--kind", "dicom", "--root", "set", "--healthy", "well"], "no image found"),
+        (["--kind", "folder", "--root", "set", "--healthy", "well", "--where", "age"], "--where age: write column=value"),
     ],
 )
 def test_bad_imports_exit_with_2_and_one_line(
@@ -122,6 +135,61 @@ def test_bad_imports_exit_with_2_and_one_line(
     assert words in one_line(capsys)
 
 
+def test_an_audit_is_written_with_its_items_and_what_was_allowed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, report = tmp_path / "phantom", tmp_path / "audit"
+    assert run("phantom", "--out", out, *TINY) == 0
+    (out / "images" / "test-00000.png").unlink()
+    assert run("audit", out, "--out", report, "--allow", "missing_files", "--quiet") == 0
+    manifest = json.loads((report / "manifest.json").read_text())
+    assert manifest["allowed"] == ["missing_files"]
+    assert [finding["name"] for finding in manifest["audit"]] == ["missing_files"]
+    assert (report / "items.csv").read_text().splitlines() == ["finding,severity,item_id", "missing_files,error,test-00000"]
+    text = (report / "audit.txt").read_text()
+    assert text.startswith("ERROR  missing_files (allowed): 1 of")
+    assert "How well each column alone tells the classes apart" in text
+    assert "auroc,low,high" in (report / "metadata.csv").read_text()
+
+
+def test_embeddings_of_ones_own_are_taken_and_not_beside_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "phantom"
+    assert run("phantom", "--out", out, *TINY) == 0
+    items = Cohort.load(out).table["item_id"].to_numpy(str)
+    vectors = np.random.default_rng(0).normal(size=(len(items), 8))
+    vectors[np.flatnonzero(items == "train-00000")] = vectors[np.flatnonzero(items == "test-00000")] + 1e-3
+    np.savez(tmp_path / "e.npz", item_id=items, vectors=vectors)
+    capsys.readouterr()
+    assert run("audit", out, "--embeddings", tmp_path / "e.npz") == 1
+    assert "ERROR  near_duplicate_across_splits_by_embedding: 1 group" in capsys.readouterr().out
+    assert run("audit", out, "--embeddings", tmp_path / "e.npz", "--model", "pocket") == 2
+    assert "give one of them" in one_line(capsys)
+
+
+def test_a_table_is_imported_with_its_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, out = image_folder(tmp_path / "set"), tmp_path / "cohort"
+    lines = [f"{path.relative_to(root).as_posix()};{path.parent.name};{number}" for number, path in enumerate(sorted(root.rglob("*.png")))]
+    (root / "t.csv").write_text("\ufefffile;dx;age\n" + "\n".join(lines), encoding="utf-8")
+    words = [
+        "--table",
+        "t.csv",
+        "--delimiter",
+        ";",
+        "--column",
+        "image=file",
+        "--column",
+        "label=dx",
+        "--healthy",
+        "well",
+        "--where",
+        "age>=2",
+    ]
+    assert run("import", "--kind", "table", "--root", root, "--out", out, *words) == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["counts"] == Cohort.load(out).info.counts
+    assert manifest["counts"]["left_out_by_where_age>=2"] == 2
+    assert manifest["config"]["columns"] == {"image": "file", "label": "dx"}
+    assert "left out by where age>=2: 2" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["audit", "show"])
 def test_a_folder_that_is_no_cohort_exits_with_2(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, tmp_path) == 2
@@ -129,7 +197,8 @@ def test_a_folder_that_is_no_cohort_exits_with_2(command: str, tmp_path: Path, c
 
 
 def test_the_overview_of_a_phantom_outlines_lesions_beside_relatives(phantom: Cohort, tmp_path: Path) -> None:
-    from empirical.cohorts.show import SHOWN, contact_sheet, summary_tables
+    from empirical.cohorts.contact_sheet import SHOWN, contact_sheet
+    from empirical.cohorts.summary import summary_tables
 
     sheet = np.asarray(contact_sheet(phantom))
     assert (sheet == SHOWN["diseased"]).all(-1).any()

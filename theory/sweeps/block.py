@@ -15,7 +15,8 @@ from theory.sweeps.limits import TimeLimit, limited
 from theory.sweeps.outcome import WHOLE, Failure, NothingGenerated, Outcome, Rows, failure_of
 from theory.sweeps.pieces import Piece
 from theory.sweeps.plan import Method
-from theory.sweeps.streams import Key, block_key, method_key, stream
+from theory.sweeps.seeding import Seed, generator_of, seeds
+from theory.sweeps.streams import block_key, method_words, stream
 
 TAKEN = frozenset({"cell", "block", "replicate", "method"})
 """Columns of the results that no method may return."""
@@ -133,108 +134,124 @@ def _out_of_time(work: Work, block: int, replicates: int, error: TimeLimit) -> O
     return Outcome(block, replicates, replicates, failures=[failure], limited=True)
 
 
+@dataclass
+class _Use:
+    """A method at work in a block: what it is called with, its own streams, and what it has given so far."""
+
+    method: Method
+    number: int
+    arguments: dict[str, Any]
+    seeds: Sequence[np.random.SeedSequence | Seed] | None
+    done: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+
+    def call(self, data: Any, index: int) -> Any:
+        if self.seeds is None:
+            return self.method.piece.function(data, **self.arguments)
+        return self.method.piece.function(data, rng=generator_of(self.seeds[index]), **self.arguments)
+
+    def rows(self) -> Rows:
+        names = dict.fromkeys(name for _, found in self.done for name in found)
+        columns = {name: np.array([found.get(name, np.nan) for _, found in self.done]) for name in names}
+        return self.number, np.array([replicate for replicate, _ in self.done], dtype=np.int64), columns
+
+
+def _single_uses(work: Work, block: int, indices: range) -> list[_Use]:
+    """Make the methods ready that take one replicate at a time."""
+    key = block_key(work.cell, block)
+    uses = []
+    for number, method in enumerate(work.methods):
+        if not method.piece.vectorised:
+            own = seeds(work.entropy, key, indices.stop, method_words(method.label)) if method.piece.wants_rng else None
+            uses.append(_Use(method, number, method.arguments(work.factors), own))
+    return uses
+
+
 def _run_singly(work: Work, outcome: Outcome, indices: range) -> None:
-    done: list[list[tuple[int, dict[str, float]]]] = [[] for _ in work.methods]
-    given = [method.arguments(work.factors) for method in work.methods]
-    factors = work.generate.arguments(work.factors)
+    key, factors, generate = block_key(work.cell, outcome.block), work.generate.arguments(work.factors), work.generate.function
+    uses, own = _single_uses(work, outcome.block, indices), seeds(work.entropy, key, indices.stop)
     first = outcome.block * work.size
     for index in indices:
-        key = block_key(work.cell, outcome.block, index)
         outcome.attempted += 1
         try:
-            data = _frozen(_some(work.generate.function(rng=stream(work.entropy, key), **factors), work))
+            data = _locked(_some(generate(rng=generator_of(own[index]), **factors), work))
         except NothingGenerated:
             raise
         except work.catch as error:  # a replicate that raises is a result
-            outcome.failures.append(failure_of(error, first + index, "", 1, key))
+            outcome.failures.append(failure_of(error, first + index, "", 1, (*key, index)))
             outcome.failed += 1
         else:
-            outcome.failed += _analyse(work, given, data, first + index, key, done, outcome.failures)
+            outcome.failed += _analyse(work, uses, data, first + index, outcome.failures)
         if outcome.failed > work.max_failures:
             break
-    outcome.rows = [_columns(number, results) for number, results in enumerate(done) if results]
-    outcome.limited = _any_memory(work, outcome)
+    outcome.rows = [use.rows() for use in uses if use.done]
+    outcome.limited = _out_of_memory(work, outcome)
 
 
-def _analyse(
-    work: Work,
-    given: Sequence[dict[str, Any]],
-    data: Any,
-    replicate: int,
-    key: Key,
-    done: list[list[tuple[int, dict[str, float]]]],
-    failures: list[Failure],
-) -> bool:
+def _analyse(work: Work, uses: Sequence[_Use], data: Any, replicate: int, failures: list[Failure]) -> bool:
     """Run the methods that take one replicate at a time; tell whether one failed."""
     failed = False
-    for method, arguments, results in zip(work.methods, given, done, strict=True):
-        if method.piece.vectorised:
-            continue
-        own = method_key(key, method.label)
+    block, index = divmod(replicate, work.size)
+    for use in uses:
         try:
-            results.append((replicate, _numbers(_call(work, method, data, arguments, own))))
+            use.done.append((replicate, _numbers(use.call(data, index))))
         except work.catch as error:  # a replicate that raises is a result
-            failures.append(failure_of(error, replicate, method.label, 1, own if method.piece.wants_rng else key))
+            failures.append(failure_of(error, replicate, use.method.label, 1, block_key(work.cell, block, index)))
             failed = True
     return failed
 
 
-def _call(work: Work, method: Method, data: Any, arguments: dict[str, Any], key: Key) -> Any:
-    if method.piece.wants_rng:
-        return method.piece.function(data, rng=stream(work.entropy, key), **arguments)
-    return method.piece.function(data, **arguments)
-
-
 def _run_together(work: Work, outcome: Outcome, replicates: int) -> None:
     """Run vectorised pieces on a whole block, of which the first replicates are kept."""
-    key, first = block_key(work.cell, outcome.block), outcome.block * work.size
+    key = block_key(work.cell, outcome.block)
     outcome.attempted = replicates
     try:
         rng, factors = stream(work.entropy, key), work.generate.arguments(work.factors)
-        data = _frozen(_some(work.generate.function(rng=rng, replicates=work.size, **factors), work))
+        data = _locked(_some(work.generate.function(rng=rng, replicates=work.size, **factors), work))
     except NothingGenerated:
         raise
     except work.catch as error:  # a block that raises is a result
         outcome.failures.append(failure_of(error, WHOLE, "", replicates, key))
-        outcome.failed, outcome.limited = replicates, isinstance(error, MemoryError) and work.limits.megabytes is not None
-        return
-    for number, method in enumerate(work.methods):
-        if method.piece.vectorised:
-            _analyse_together(work, number, data, outcome, key)
-    if outcome.failures:
         outcome.failed = replicates
-    _slices(work, data, outcome, first)
-    outcome.limited = _any_memory(work, outcome)
+    else:
+        for number, method in enumerate(work.methods):
+            if method.piece.vectorised:
+                _analyse_together(work, number, data, outcome)
+        _analyse_slices(work, data, outcome)
+    outcome.limited = _out_of_memory(work, outcome)
 
 
-def _analyse_together(work: Work, number: int, data: Any, outcome: Outcome, key: Key) -> None:
-    method, own = work.methods[number], method_key(key, work.methods[number].label)
+def _analyse_together(work: Work, number: int, data: Any, outcome: Outcome) -> None:
+    method, key = work.methods[number], block_key(work.cell, outcome.block)
+    own = [np.random.SeedSequence(work.entropy, spawn_key=(*key, *method_words(method.label)))] if method.piece.wants_rng else None
     try:
-        results = _call(work, method, data, method.arguments(work.factors), own)
-        columns = {name: _column(name, values, work.size)[: outcome.attempted] for name, values in _mapping(results).items()}
+        results = _mapping(_Use(method, number, method.arguments(work.factors), own).call(data, 0))
+        columns = {name: _column(name, values, work.size)[: outcome.attempted] for name, values in results.items()}
     except work.catch as error:  # a block that raises is a result
-        outcome.failures.append(failure_of(error, WHOLE, method.label, outcome.attempted, own if method.piece.wants_rng else key))
+        outcome.failures.append(failure_of(error, WHOLE, method.label, outcome.attempted, key))
+        outcome.failed = outcome.attempted
     else:
         numbers = np.arange(outcome.attempted, dtype=np.int64) + outcome.block * work.size
         outcome.rows.append((number, numbers, columns))
 
 
-def _slices(work: Work, data: Any, outcome: Outcome, first: int) -> None:
+def _analyse_slices(work: Work, data: Any, outcome: Outcome) -> None:
     """Run the methods that take one replicate at a time on the slices of a block."""
-    if all(method.piece.vectorised for method in work.methods):
-        return
-    done: list[list[tuple[int, dict[str, float]]]] = [[] for _ in work.methods]
-    given = [method.arguments(work.factors) for method in work.methods]
-    failed = 0
-    for index in range(outcome.attempted):
-        key = block_key(work.cell, outcome.block, index)
-        failed += _analyse(work, given, slice_of(data, index), first + index, key, done, outcome.failures)
+    uses, first, failed = _single_uses(work, outcome.block, range(outcome.attempted)), outcome.block * work.size, 0
+    for index in range(outcome.attempted if uses else 0):
+        failed += _analyse(work, uses, slice_of(data, index), first + index, outcome.failures)
         if failed > work.max_failures:
-            outcome.attempted = index + 1
-            outcome.rows = [(n, numbers[: index + 1], {k: v[: index + 1] for k, v in c.items()}) for n, numbers, c in outcome.rows]
+            _shorten(outcome, index + 1)
             break
     outcome.failed = min(max(outcome.failed, failed), outcome.attempted)
-    outcome.rows += [_columns(number, results) for number, results in enumerate(done) if results]
+    outcome.rows += [use.rows() for use in uses if use.done]
+
+
+def _shorten(outcome: Outcome, attempted: int) -> None:
+    outcome.attempted = attempted
+    cut = slice(attempted)
+    outcome.rows = [
+        (number, found[cut], {name: values[cut] for name, values in columns.items()}) for number, found, columns in outcome.rows
+    ]
 
 
 def slice_of(data: Any, index: int) -> Any:
@@ -270,28 +287,27 @@ def _some(data: Any, work: Work) -> Any:
     return data
 
 
-def _frozen(data: Any) -> Any:
+def _locked(data: Any) -> Any:
     """Lock arrays, so that no method changes what the next one sees."""
     if isinstance(data, np.ndarray):
         locked = data.view()
         locked.flags.writeable = False
         return locked
     if isinstance(data, (tuple, list)):
-        return _rebuilt(data, [_frozen(part) for part in data])
-    return {name: _frozen(part) for name, part in data.items()} if type(data) is dict else data
+        return _rebuilt(data, [_locked(part) for part in data])
+    return {name: _locked(part) for name, part in data.items()} if type(data) is dict else data
 
 
 def _mapping(results: Any) -> Mapping[str, Any]:
     if not isinstance(results, Mapping) or not results:
         raise TypeError(f"returned {results!r:.60}, not a mapping of names to numbers")
-    taken = TAKEN.intersection(results)
-    if taken:
-        raise TypeError(f"returned '{min(taken)}', which is a column of every result; choose another name")
+    if not TAKEN.isdisjoint(results):
+        raise TypeError(f"returned '{min(TAKEN.intersection(results))}', which is a column of every result; choose another name")
     return results
 
 
 def _numbers(results: Any) -> dict[str, float]:
-    return {str(name): float(value) for name, value in _mapping(results).items()}
+    return {name: float(value) for name, value in _mapping(results).items()}
 
 
 def _column(name: str, values: Any, size: int) -> Floats:
@@ -301,11 +317,5 @@ def _column(name: str, values: Any, size: int) -> Floats:
     return column
 
 
-def _columns(number: int, results: Sequence[tuple[int, dict[str, float]]]) -> Rows:
-    names = dict.fromkeys(name for _, found in results for name in found)
-    columns = {name: np.array([found.get(name, np.nan) for _, found in results]) for name in names}
-    return number, np.array([replicate for replicate, _ in results], dtype=np.int64), columns
-
-
-def _any_memory(work: Work, outcome: Outcome) -> bool:
+def _out_of_memory(work: Work, outcome: Outcome) -> bool:
     return work.limits.megabytes is not None and any(failure.error.endswith("MemoryError") for failure in outcome.failures)

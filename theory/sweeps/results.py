@@ -145,7 +145,7 @@ class Results:
         ------
         pandas.DataFrame
             Columns ``cell, block, replicate, method`` and the results; in the order of blocks, then methods, then replicates. A frame
-            holds whole blocks of one cell, about 250,000 rows at most (one block where that has more); a large cell comes in several.
+            holds whole blocks of one cell, about 100,000 rows at most (one block where that has more); a large cell comes in several.
             Where it is cut depends on the design alone.
 
         Raises

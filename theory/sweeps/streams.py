@@ -19,7 +19,7 @@ import hashlib
 
 import numpy as np
 
-Key = tuple[int, ...]
+from theory.sweeps.seeding import Key
 
 
 def words(digits: str) -> Key:
@@ -63,22 +63,20 @@ def block_key(cell: str, block: int, replicate: int | None = None) -> Key:
     return (*words(cell), block) if replicate is None else (*words(cell), block, replicate)
 
 
-def method_key(key: Key, label: str) -> Key:
-    """Give the key of a method's own stream.
+def method_words(label: str) -> Key:
+    """Give what a method's own stream adds to the key of the block or the replicate.
 
     Parameters
     ----------
-    key : tuple of int
-        Of the block or replicate.
     label : str
         The method's name in the study.
 
     Returns
     -------
     tuple of int
-        The key.
+        Two words.
     """
-    return (*key, *words(hashlib.sha256(label.encode()).hexdigest()))
+    return words(hashlib.sha256(label.encode()).hexdigest())
 
 
 def stream(entropy: int, key: Key) -> np.random.Generator:
@@ -89,7 +87,7 @@ def stream(entropy: int, key: Key) -> np.random.Generator:
     entropy : int
         The study's.
     key : tuple of int
-        As from `block_key` or `method_key`.
+        As from `block_key`.
 
     Returns
     -------

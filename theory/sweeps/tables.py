@@ -21,7 +21,7 @@ LEDGER = b"sweep_ledger"
 NO_ROWS = -1
 """The row group of a block in which every replicate failed."""
 
-MOST_ROWS = 250_000
+MOST_ROWS = 100_000
 """Rows in a group of a file: what bounds memory."""
 
 Part = tuple["pa.Table", list[Entry]]
@@ -70,7 +70,7 @@ def write_blocks(path: Path, parts: Iterable[Part], columns: Sequence[str], leve
 
     groups: list[list[Entry]] = []
     empty: list[Entry] = []
-    options = {"use_dictionary": ["cell", "method"], "compression": "zstd"}
+    options: dict[str, Any] = {"use_dictionary": ["cell", "method", "block"], "column_encoding": {"replicate": "DELTA_BINARY_PACKED"}}
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, _schema(columns), **options) as writer:
         for table, entries in _joined(parts, columns):
             if table.num_rows:

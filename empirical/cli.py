@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from see_in_pairs.console import Json, Quiet, emit_json, say
 from see_in_pairs.errors import CheckFailed
@@ -14,6 +15,25 @@ Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yam
 Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")]
 SeedChange = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")]
+
+
+class ListingArms(TyperCommand):
+    """A command whose help ends with the arms, and with what each of them isolates."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the list, imported only when help is asked for.
+
+        Parameters
+        ----------
+        ctx : object
+            Not used.
+        formatter : object
+            Lays the help out.
+        """
+        from empirical.arms import ARMS
+
+        with formatter.section("Arms (the numerals are the rival explanations of statement T11)"):
+            formatter.write_dl([(arm.name, f"{arm.shows}; isolates {arm.isolates}") for arm in ARMS.values()])
 
 
 def mount(app: typer.Typer) -> None:
@@ -29,8 +49,8 @@ def mount(app: typer.Typer) -> None:
 
     cohort.command("references")(references)
     app.add_typer(cohort, name="cohort")
-    app.command("finetune")(finetune)
-    app.command("evaluate")(evaluate)
+    app.command("finetune", cls=ListingArms)(finetune)
+    app.command("evaluate", cls=ListingArms)(evaluate)
     app.command("doctor")(doctor)
     app.command("pretrain")(pretrain)
 

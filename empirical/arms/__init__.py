@@ -7,12 +7,12 @@ tokens; (iv) pair augmentation in training; (v) the reference is known to be hea
 """
 
 from empirical.arms.build import assign_references, build_examples, build_with_draws
-from empirical.arms.catalogue import ARMS, arms_text
+from empirical.arms.catalogue import ARMS
 from empirical.arms.config import ArmConfig
 from empirical.arms.example import Example
 from empirical.arms.pictures import picture_source
 from empirical.arms.queries import queries_of
 
 __all__ = [
-    "ARMS", "ArmConfig", "Example", "arms_text", "assign_references", "build_examples", "build_with_draws", "picture_source", "queries_of",
+    "ARMS", "ArmConfig", "Example", "assign_references", "build_examples", "build_with_draws", "picture_source", "queries_of",
 ]  # fmt: skip

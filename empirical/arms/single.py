@@ -2,4 +2,4 @@
 
 from empirical.arms.base import Arm
 
-ARM = Arm(name="single", shows="the query alone", isolates="the baseline", wording="single")
+ARM = Arm(name="single", shows="the query alone", isolates="nothing: it is the baseline", wording="single")

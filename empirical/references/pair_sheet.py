@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.cohorts.show import SHOWN
-
 if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from empirical.references.assignment import Assignment
 
 TILE, CAPTION, GAP = 224, 48, 8
+COLOURS = {"healthy": (70, 130, 180), "diseased": (205, 92, 52)}  # as on the contact sheet of a cohort
 
 
 def pair_sheet(cohort: Cohort, assignment: Assignment, seed: int = 0, rows: int = 4) -> Image.Image:
@@ -70,7 +69,7 @@ def _tile(picture: Image.Image, row: pd.Series, healthy: str, words: str) -> Ima
     resized = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.BICUBIC)
     tile.paste(resized, ((TILE - resized.width) // 2, (inside - resized.height) // 2))
     draw = ImageDraw.Draw(tile)
-    draw.rectangle((3, inside + 1, TILE - 4, inside + 4), fill=SHOWN["healthy" if row["label"] == healthy else "diseased"])
+    draw.rectangle((3, inside + 1, TILE - 4, inside + 4), fill=COLOURS["healthy" if row["label"] == healthy else "diseased"])
     age = "" if np.isnan(row["age"]) else f"{row['age']:.0f}"
     known = " ".join(str(part) for part in (row["label"], row["sex"], age, row["view"], row["site"]) if part)
     for line, text in enumerate((known, *_wrapped(words))):

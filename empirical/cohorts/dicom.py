@@ -11,7 +11,7 @@ from empirical.cohorts.cohort import Cohort, CohortInfo
 from empirical.cohorts.dicom_pixels import open_dataset
 from empirical.cohorts.folder import files_below, keep_labels, list_files
 from empirical.cohorts.images import is_dicom
-from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder, warn_that_files_are_patients
+from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.labels_table import find_table, rename_columns
 from empirical.cohorts.tables import parse_age, parse_sex, read_any_table, refuse_two_spellings, require_columns
 from see_in_pairs.console import progress
@@ -96,7 +96,7 @@ def import_dicom(
     refuse_two_spellings(rows["patient_id"], str(root))
     info = CohortInfo(name or root.name, "dicom", healthy, chosen, modality, finding or " or ".join(chosen))
     options = {"table": None if table is None else str(table), "columns": dict(columns or {}), "delimiter": delimiter}
-    return finish_import(Draft(root, info, rows, counts, options), out, **settings)
+    return finish_import(Draft(root, info, rows, counts, options, "headers without a PatientID"), out, **settings)
 
 
 def _list_by_table(root: Path, path: Path, columns: dict[str, str], delimiter: str) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -161,9 +161,6 @@ def _tidy(rows: pd.DataFrame, counts: dict[str, int]) -> pd.DataFrame:
     import pandas as pd
 
     nobody = rows["patient_id"] == ""
-    counts["files_without_patient"] = int((nobody & (rows["image"] != "")).sum())
-    if counts["files_without_patient"]:
-        warn_that_files_are_patients(counts["files_without_patient"], "headers without a PatientID")
     rows["patient_id"] = rows["patient_id"].mask(nobody, rows["item_id"])
     born, seen = (pd.to_datetime(rows[column], format="%Y%m%d", errors="coerce") for column in ("birth_date", "study_date"))
     age = parse_age(rows["age"]).fillna((seen - born).dt.days / 365.25)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from empirical.cohorts.cohort import Cohort, CohortInfo
 from empirical.cohorts.images import IMAGE_SUFFIXES
-from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder, warn_that_files_are_patients
+from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -67,11 +67,8 @@ def import_folder(
     table, counts = list_files(root, lambda path: path.suffix.lower() in IMAGE_SUFFIXES, ", ".join(IMAGE_SUFFIXES))
     table, positive = keep_labels(table, healthy, positive, counts, str(root))
     table["patient_id"] = _patients(table["image"], patient_pattern)
-    if patient_pattern is None:
-        counts["files_taken_as_patients"] = len(table)
-        warn_that_files_are_patients(len(table), "no --patient-pattern")
     info = CohortInfo(name or root.name, "folder", healthy, positive, modality, finding or " or ".join(positive))
-    return finish_import(Draft(root, info, table, counts, {"patient_pattern": patient_pattern}), out, **settings)
+    return finish_import(Draft(root, info, table, counts, {"patient_pattern": patient_pattern}, "no --patient-pattern"), out, **settings)
 
 
 def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:

@@ -71,6 +71,8 @@ class Draft:
         What befell how many rows so far.
     options : dict
         The reader's own options, to be recorded.
+    no_patients : str
+        Why an item whose patient is itself may be one of several of a patient; `finish_import` counts them and warns.
     """
 
     root: Path
@@ -78,6 +80,7 @@ class Draft:
     table: pd.DataFrame
     counts: dict[str, int]
     options: dict[str, Any] = field(default_factory=dict)
+    no_patients: str = ""
 
 
 def finish_import(
@@ -129,12 +132,16 @@ def finish_import(
     counts |= {"priors_without_query": int((~useful).sum())} if (~useful).any() else {}
     _refuse_empty_class(table, draft.info)
     table["split"] = _splits(table, draft.info.healthy, fractions, seed, stratify, resplit, quiet)
+    alone = int((table["patient_id"] == table["item_id"]).sum()) if draft.no_patients else 0
+    counts |= {"files_taken_as_patients": alone} if alone else {}
     settings = {"fractions": list(fractions), "seed": seed, "where": list(where), "stratify": list(stratify)}
     settings |= {"resplit": resplit, "only_present": only_present, "skip_broken": skip_broken}
     info = replace(draft.info, image_root=str(draft.root), counts=counts, parameters=draft.options | settings)
     cohort = assemble(out, info, table)
     keep_signatures(cohort.folder, list(table["sha256"]), seen)
     looks.write_problems(cohort.folder)
+    if alone:
+        say(f"warning: {draft.no_patients}, so each of {alone} files counts as a patient of its own")
     say("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
     return cohort
 
@@ -220,19 +227,6 @@ def assemble(out: Path | str, info: CohortInfo, table: pd.DataFrame) -> Cohort:
     cohort = Cohort(Path(out), info, table[ordered].reset_index(drop=True))
     cohort.save()
     return cohort
-
-
-def warn_that_files_are_patients(count: int, remedy: str) -> None:
-    """Say that nothing tells which images are of one patient.
-
-    Parameters
-    ----------
-    count : int
-        How many images there are.
-    remedy : str
-        What the user may do.
-    """
-    say(f"warning: {remedy}, so each of the {count} files counts as a patient of its own")
 
 
 def _splits(

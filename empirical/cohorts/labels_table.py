@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from empirical.cohorts.cohort import Cohort, CohortInfo, is_safe_path
 from empirical.cohorts.folder import SPLIT_NAMES, keep_labels
 from empirical.cohorts.images import DICOM_SUFFIXES, IMAGE_SUFFIXES
-from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder, warn_that_files_are_patients
+from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.tables import parse_age, parse_sex, read_any_table, refuse_repeated, refuse_two_spellings, require_columns
 from see_in_pairs.errors import InputError, first_few
 
@@ -75,14 +75,11 @@ def import_table(
     counts = {"rows_in_table": len(rows)}
     rows, chosen = keep_labels(rows, healthy, positive, counts, str(path))
     rows["image"] = _find_images(root, rows["image"], str(path))
-    if "patient_id" not in rows:
-        rows["patient_id"] = rows["item_id"]
-        counts["files_taken_as_patients"] = len(rows)
-        warn_that_files_are_patients(len(rows), "no column for the patient (--column patient_id=NAME)")
+    rows = rows if "patient_id" in rows else rows.assign(patient_id=rows["item_id"])
     rows = _tidy(rows, counts, str(path))
     info = CohortInfo(name or root.name, "table", healthy, chosen, modality, finding or " or ".join(chosen))
     options = {"table": str(path), "columns": dict(columns or {}), "delimiter": delimiter}
-    return finish_import(Draft(root, info, rows, counts, options), out, **settings)
+    return finish_import(Draft(root, info, rows, counts, options, "no column for the patient (--column patient_id=NAME)"), out, **settings)
 
 
 def find_table(root: Path, table: Path | str) -> Path:

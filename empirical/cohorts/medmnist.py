@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from empirical.cohorts.cohort import QUERY_SPLITS, Cohort, CohortInfo
 from empirical.cohorts.folder import keep_labels
-from empirical.cohorts.intake import Draft, ImportSettings, finish_import, warn_that_files_are_patients
+from empirical.cohorts.intake import Draft, ImportSettings, finish_import
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import sha256
 
@@ -74,9 +74,8 @@ def import_medmnist(
     spelled = {str(number): word for number, word in enumerate(NAMES.get(known, ()))} | dict(label_names or {})
     arrays = _read(path)
     table = _items(arrays, spelled)
-    counts = {"images_in_file": len(table), "files_taken_as_patients": len(table)}
+    counts = {"images_in_file": len(table)}
     table, chosen = keep_labels(table, healthy, positive, counts, str(path))
-    warn_that_files_are_patients(len(table), "MedMNIST names no patients")
     folder = Path(out).resolve()
     _write_images(folder, arrays, table)
     info = CohortInfo(
@@ -84,7 +83,7 @@ def import_medmnist(
         licence=LICENCE,
     )  # fmt: skip
     options = {"file_sha256": sha256(path), "label_names": spelled}
-    return finish_import(Draft(folder, info, table.drop(columns="row"), counts, options), out, **settings)
+    return finish_import(Draft(folder, info, table.drop(columns="row"), counts, options, "MedMNIST names no patients"), out, **settings)
 
 
 def _find_file(root: Path) -> Path:

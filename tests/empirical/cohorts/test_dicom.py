@@ -224,6 +224,6 @@ def test_files_without_a_patient_are_counted_and_said(tmp_path: Path, capsys: py
     root = dicom_set(tmp_path / "set")
     write(root / "ill" / "nobody.dcm")
     cohort = import_dicom(root, tmp_path / "out", healthy="well", quiet=True)
-    assert cohort.info.counts["files_without_patient"] == 1
+    assert cohort.info.counts["files_taken_as_patients"] == 1
     assert "headers without a PatientID" in capsys.readouterr().err
     assert cohort.table.set_index("item_id").loc["ill/nobody.dcm", "patient_id"] == "ill/nobody.dcm"

@@ -49,6 +49,24 @@ class CurriculumConfig(StrictConfig):
     target: float = 1.0
 
 
+class EarlyStopping(StrictConfig):
+    """Stop when the validation loss no longer falls, and keep the best weights. The test split is never looked at.
+
+    Parameters
+    ----------
+    every : int
+        Steps between looks at the validation loss; checkpoints are written then, too.
+    patience : int
+        Looks without a fall after which training ends.
+    least : float
+        Smallest fall that counts, in nats per answer token.
+    """
+
+    every: int = Field(default=50, ge=1)
+    patience: int = Field(default=3, ge=1)
+    least: float = Field(default=0.0, ge=0)
+
+
 class FinetuneConfig(StrictConfig):
     """Everything that decides a finetuning run.
 
@@ -79,6 +97,14 @@ class FinetuneConfig(StrictConfig):
         AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
     gradient_checkpointing : bool
         Trade time for memory.
+    store_features : bool
+        Put each distinct image through a frozen vision tower once, not once per epoch; used where the tower is frozen.
+    features_folder : str, optional
+        Keep image features there between runs, too.
+    early_stopping : EarlyStopping, optional
+        By the loss on the ``val`` split, shown as the arm shows training items.
+    report_to : tuple of str
+        ``tensorboard`` or ``wandb``, through transformers' Trainer.
     save_every : int
         Steps between checkpoints; a killed run goes on from the last.
     keep_checkpoints : bool
@@ -111,6 +137,10 @@ class FinetuneConfig(StrictConfig):
     adam_beta2: float = Field(default=0.99, gt=0, lt=1)
     max_grad_norm: float = Field(default=1.0, gt=0)
     gradient_checkpointing: bool = False
+    store_features: bool = True
+    features_folder: str | None = None
+    early_stopping: EarlyStopping | None = None
+    report_to: tuple[Literal["tensorboard", "wandb"], ...] = ()
     save_every: int = Field(default=100, ge=1)
     keep_checkpoints: bool = False
     doctor: bool = True

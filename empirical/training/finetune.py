@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example, build_with_draws, picture_source, queries_of
+from empirical.arms import Example, assign_references, build_examples, build_with_draws, picture_source, queries_of
 from empirical.cohorts import Cohort
 from empirical.preflight import keep_references, preflight
 from empirical.prompts import prompt_hash
+from empirical.training.card import run_card
 from empirical.training.checkpoints import last_checkpoint
 from empirical.training.config import FinetuneConfig
+from empirical.training.memory import out_of_memory
 from empirical.training.plan import draws_of, split_by_difficulty, training_plan
+from empirical.training.prepare import prepare, vision_is_frozen
 from see_in_pairs.console import say
-from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, Trainer
+    import pandas as pd
+    from transformers import Trainer
 
+    from empirical.training.trainer import AnswerTrainer
+    from empirical.vlm.encoding import Encoder
     from empirical.vlm.loading import VisionLanguageModel
 
 
@@ -70,78 +76,92 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     import torch
     import transformers
 
-    from empirical.vlm.doctor import diagnose_loaded, require
-    from empirical.vlm.encoding import Encoder
-    from empirical.vlm.loading import load_vlm, weights_hash
-    from empirical.vlm.parity import parity
+    from empirical.vlm.loading import load_vlm
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     transformers.utils.logging.set_verbosity_error()  # its warnings on resuming tied weights alarm without cause
     transformers.set_seed(config.seed)
     vlm = load_vlm(config.model)
-    run.manifest["parity"] = parity(vlm, config.prompts) | {"base_weights": weights_hash(config.model.name)}
-    if config.doctor:
-        diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
-        run.manifest["doctor"] = diagnosis.to_dict()["checks"]
-        require(diagnosis)
+    _examine(config, vlm, run)
     model = prepare(vlm, config)
-    draws = config.references_per_query
-    assignment, built = build_with_draws(cohort, config.arm, config.prompts, seed=config.seed, draws=draws, model=config.model)
-    keep_references(cohort, "train", assignment, run, config.arm.arm, quiet)
-    plan = training_plan(cohort, config, world_size=_world_size(), left_out=frozenset() if assignment is None else assignment.left_out)
-    examples = [built[draw][item_id] for item_id, draw in zip(plan, draws_of(plan, draws), strict=True)]
-    _describe(config, cohort, run, examples, model, quiet)
-    trainer = _trainer(config, model, Encoder(vlm.processor, vlm.family, picture_source(cohort)), examples, run.path, quiet)
-    trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
+    examples = _shown(config, cohort, run, quiet)
+    shown = _describe(config, cohort, run, examples, model, quiet)
+    encoder, serving = _encoder(config, vlm, cohort)
+    trainer = _trainer(config, model, encoder, examples, _validation(config, cohort, run), run.path, quiet)
+    with serving:
+        _run(config, trainer, examples, run)
     if trainer.is_world_process_zero():  # under 'accelerate launch' every process comes by here; one writes
         _write_history(run.path, trainer.state.log_history)
-        _save(config, vlm, trainer, cohort, run)
+        _save(config, vlm, trainer, cohort, run, shown)
         if not config.keep_checkpoints:
             shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
 
 
-def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel:
-    """Make a loaded model trainable: all of it, or adapters on it.
+def _examine(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -> None:
+    """Put down what the model's inputs are made of, and let the doctor look at it."""
+    from empirical.vlm.doctor import diagnose_loaded, require
+    from empirical.vlm.loading import weights_hash
+    from empirical.vlm.parity import parity
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The loaded model.
-    config : FinetuneConfig
-        Method and adapter settings.
-
-    Returns
-    -------
-    transformers.PreTrainedModel
-        The model for the Trainer.
-
-    Raises
-    ------
-    InputError
-        When no layer of the model matches the family's pattern for adapters.
-    """
-    model = vlm.model
-    model.train()
-    if config.method == "full":
-        return model.float()  # the optimiser needs float32 weights; mixed precision computes in bfloat16 on a GPU
-    import re
-
-    import peft
-
-    pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if config.lora.vision else "")
-    if not any(re.fullmatch(pattern, name) for name, _ in model.named_modules()):
-        raise InputError(
-            f"lora: no layer of '{config.model.name}' matches the pattern of family '{vlm.family.model_type}'; use method: full"
-        )
-    settings = peft.LoraConfig(
-        r=config.lora.rank, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout, target_modules=pattern, bias="none"
-    )
-    return peft.get_peft_model(model, settings)
+    run.manifest["parity"] = parity(vlm, config.prompts) | {"base_weights": weights_hash(config.model.name)}
+    if config.doctor:
+        diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
+        run.manifest["doctor"] = diagnosis.to_dict()["checks"]
+        require(diagnosis)
 
 
-def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> None:
+def _shown(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> list[Example]:
+    """Build what is shown, in the order of the plan."""
+    draws = config.references_per_query
+    assignment, built = build_with_draws(cohort, config.arm, config.prompts, seed=config.seed, draws=draws, model=config.model)
+    keep_references(cohort, "train", assignment, run, config.arm.arm, quiet)
+    plan = training_plan(cohort, config, world_size=_world_size(), left_out=frozenset() if assignment is None else assignment.left_out)
+    return [built[draw][item_id] for item_id, draw in zip(plan, draws_of(plan, draws), strict=True)]
+
+
+def _validation(config: FinetuneConfig, cohort: Cohort, run: RunFolder) -> list[Example] | None:
+    """Show the validation items as the training items are shown."""
+    if config.early_stopping is None:
+        return None
+    queries_of(cohort, "val")
+    assignment = assign_references(cohort, "val", config.arm, seed=config.seed, model=config.model)
+    examples = build_examples(cohort, "val", config.arm, config.prompts, seed=config.seed, assignment=assignment)
+    left_out = frozenset[str]() if assignment is None else assignment.left_out
+    kept = [example for example in examples if example.item_id not in left_out]
+    run.manifest["n_validation"] = len(kept)
+    return kept
+
+
+def _encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohort) -> tuple[Encoder, AbstractContextManager[None]]:
+    """Give the encoder, with features stored where the vision tower is frozen, and what must be active while a model reads from it."""
+    from empirical.vlm.encoding import Encoder
+    from empirical.vlm.store import FeatureStore, StoredEncoder
+
+    plain = Encoder(vlm.processor, vlm.family, picture_source(cohort))
+    if not (config.store_features and vision_is_frozen(config)):
+        return plain, nullcontext()
+    folder = Path(config.features_folder) if config.features_folder else None
+    store = FeatureStore(vlm, folder, batch_size=1, held=config.gradient_accumulation + 3)  # one by one: a resumed run sees the same bits
+    return StoredEncoder(plain, store), store.serving()
+
+
+def _run(config: FinetuneConfig, trainer: AnswerTrainer, examples: list[Example], run: RunFolder) -> None:
+    import torch
+
+    try:
+        trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
+    except torch.OutOfMemoryError:
+        trainer.model.zero_grad(set_to_none=True)
+        error = out_of_memory(config, trainer.try_step, examples)
+    else:
+        return
+    raise error
+
+
+def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> pd.DataFrame:
+    """Write down and say what will be done."""
     import pandas as pd
 
     item_ids = [example.item_id for example in examples]
@@ -153,58 +173,37 @@ def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: 
     patients = queries[queries["item_id"].isin(item_ids)]["patient_id"].nunique()
     run.manifest["n_train"] = int(patients)  # all that were seen, those of a curriculum's easy part included
     run.manifest["n_easy"] = len(set(easy) & set(item_ids))
-    run.save()
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in model.parameters())
+    run.manifest["weights"] = {"trainable": trainable, "total": total}
+    run.save()
     say(
         f"finetune '{config.model.name}', arm '{config.arm.arm}' {config.arm.strategy}: {config.steps} steps of "
         f"{len(examples) // config.steps} rows from {patients} patients, {trainable:,} of {total:,} weights",
         quiet,
     )
+    return table
 
 
-def _trainer(config: FinetuneConfig, model: Any, encoder: Any, examples: list[Example], out: Path, quiet: bool) -> Trainer:
-    import torch
-    from transformers import TrainingArguments
+def _trainer(
+    config: FinetuneConfig, model: Any, encoder: Any, examples: list[Example], validation: list[Example] | None, out: Path, quiet: bool
+) -> AnswerTrainer:
+    from transformers import EarlyStoppingCallback
 
+    from empirical.training.arguments import training_arguments
     from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, collate
 
-    gpu = next(model.parameters()).device.type == "cuda"
-    arguments = TrainingArguments(
-        output_dir=str(out / "checkpoints"),
-        max_steps=config.steps,
-        per_device_train_batch_size=config.batch_size,
-        gradient_accumulation_steps=config.gradient_accumulation,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(config.warmup * config.steps),
-        weight_decay=config.weight_decay,
-        adam_beta2=config.adam_beta2,
-        max_grad_norm=config.max_grad_norm,
-        **_checkpointing(config.gradient_checkpointing),
-        bf16=gpu and torch.cuda.is_bf16_supported(),
-        use_cpu=not gpu,
-        save_steps=config.save_every,
-        save_total_limit=2,
-        logging_steps=1,  # the Trainer forgets a running mean when it resumes; single steps come out the same
-        logging_nan_inf_filter=False,
-        seed=config.seed,
-        data_seed=config.seed,
-        remove_unused_columns=False,
-        report_to=[],
-        disable_tqdm=True,
+    arguments = training_arguments(config, out, gpu=next(model.parameters()).device.type == "cuda")
+    stop = config.early_stopping
+    early = [EarlyStoppingCallback(stop.patience, stop.least)] if stop else []
+    return AnswerTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=examples,
+        eval_dataset=validation,
+        data_collator=collate(encoder),
+        callbacks=[MarkComplete(), *early, *([] if quiet else [Bar(config.steps)])],
     )
-    callbacks = [MarkComplete(), *([] if quiet else [Bar(config.steps)])]
-    return AnswerTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collate(encoder), callbacks=callbacks)
-
-
-def _checkpointing(wanted: bool) -> dict[str, Any]:
-    """Ask for gradient checkpointing by the name that the installed transformers knows it by (renamed within version 5)."""
-    from transformers import TrainingArguments
-
-    new = "activation_checkpointing" in TrainingArguments.__dataclass_fields__
-    name = "activation_checkpointing" if new else "gradient_checkpointing"
-    return {name: True, f"{name}_kwargs": {"use_reentrant": False}} if wanted else {}
 
 
 def _write_history(out: Path, history: list[dict[str, float]]) -> None:
@@ -212,9 +211,12 @@ def _write_history(out: Path, history: list[dict[str, float]]) -> None:
 
     table = pd.DataFrame([row for row in history if "loss" in row]).reindex(columns=["step", "loss", "learning_rate", "grad_norm"])
     write_text(out / "history.csv", table.to_csv(index=False))
+    looks = pd.DataFrame([row for row in history if "eval_loss" in row]).reindex(columns=["step", "eval_loss"])
+    if len(looks):
+        write_text(out / "validation.csv", looks.to_csv(index=False))
 
 
-def _save(config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, cohort: Cohort, run: RunFolder) -> None:
+def _save(config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, cohort: Cohort, run: RunFolder, shown: pd.DataFrame) -> None:
     """Write the model under a temporary name, then rename: a folder ``model`` is always whole."""
     building = run.path / ".model"
     shutil.rmtree(building, ignore_errors=True)
@@ -235,6 +237,7 @@ def _save(config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, co
         "cohort_hash": cohort.hash,
         "config_hash": run.manifest["config_hash"],
     }
+    write_text(building / "README.md", run_card(config, cohort, run.manifest, shown, trainer.state.log_history))
     write_json(building / "training.json", record)
     building.rename(run.path / "model")
 

@@ -60,7 +60,7 @@ class AnswerTrainer(Trainer):
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None, **_: Any
-    ) -> torch.Tensor:
+    ) -> torch.Tensor | tuple[torch.Tensor, dict[str, Any]]:
         """Compute the loss of one batch.
 
         Parameters
@@ -70,7 +70,7 @@ class AnswerTrainer(Trainer):
         inputs : dict
             What the collator made.
         return_outputs : bool
-            Not supported: there is nothing but the loss.
+            Asked for where the validation loss is computed; there is nothing but the loss.
         num_items_in_batch : object
             Ignored.
         **_ : object
@@ -78,11 +78,26 @@ class AnswerTrainer(Trainer):
 
         Returns
         -------
-        torch.Tensor
-            Scalar.
+        torch.Tensor, or tuple of torch.Tensor and dict
+            Scalar; with `return_outputs` an empty dict beside it.
         """
         labels = inputs.pop("labels")
-        return -token_log_probabilities(model, inputs, labels).sum() / (labels != IGNORE).sum()
+        loss = -token_log_probabilities(model, inputs, labels).sum() / (labels != IGNORE).sum()
+        return (loss, {}) if return_outputs else loss
+
+    def try_step(self, examples: Sequence[Example]) -> None:
+        """Run one forward and backward pass, to see whether it fits.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            The rows.
+        """
+        batch = self._prepare_inputs(self.data_collator(examples))
+        with self.compute_loss_context_manager():
+            loss = self.compute_loss(self.model, batch)
+        self.accelerator.backward(loss)
+        self.model.zero_grad(set_to_none=True)
 
 
 class MarkComplete(TrainerCallback):

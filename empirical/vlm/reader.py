@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydantic import Field
 
 from empirical.arms import Example
 from empirical.vlm.encoding import Encoder
@@ -34,6 +35,8 @@ class SpeedConfig(StrictConfig):
         Put each distinct image through processor and vision tower once, not once per prompt.
     features_folder : str, optional
         Keep image features there between runs, too.
+    features_memory : float
+        GiB of main memory for features.
     prefix_cache : bool, optional
         Read a reference once for all queries that are shown beside it. By default where the family is known to allow it and the prompt
         shows the reference first; asked for elsewhere, it is refused.
@@ -43,6 +46,7 @@ class SpeedConfig(StrictConfig):
 
     store_features: bool = True
     features_folder: str | None = None
+    features_memory: float = Field(default=8, gt=0)
     prefix_cache: bool | None = None
     by_length: bool = True
 
@@ -166,7 +170,7 @@ class AnswerReader:
         self.vlm, self.plain, self.answers, self.batch_size, self.spaced = vlm, encoder, answers, batch_size, spaced
         self.speed = speed or SpeedConfig()
         folder = Path(self.speed.features_folder) if self.speed.features_folder else None
-        self.store = FeatureStore(vlm, folder, batch_size) if self.speed.store_features else None
+        self.store = FeatureStore(vlm, folder, batch_size, self.speed.features_memory) if self.speed.store_features else None
         self.encoder = StoredEncoder(encoder, self.store) if self.store else encoder
         self.prefix = self._prefix_reader()
 

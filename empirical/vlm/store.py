@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ class Stored:
     deep: list[torch.Tensor]
     as_list: bool
 
+    @property
+    def bytes(self) -> int:
+        """Memory that the features take."""
+        return sum(part.nbytes for part in (self.features, *self.deep))
+
 
 class FeatureStore:
     """Features of distinct images.
@@ -64,13 +70,20 @@ class FeatureStore:
     folder : Path, optional
         Keep features there too, under a hash of model, image processing and number format.
     batch_size : int, default 16
-        Images in one pass of the vision tower.
+        Images in one pass of the vision tower; with 1, what is stored does not depend on what else is new, to the last bit.
+    memory : float, default 8
+        GiB of main memory for features; those not used for longest give way, and are read or computed again when they come up.
+    held : int, default 4
+        Batches that are encoded before the first of them is read (a Trainer looks ahead); their features never give way.
     """
 
-    def __init__(self, vlm: VisionLanguageModel, folder: Path | None = None, batch_size: int = 16) -> None:
-        self.vlm, self.batch_size = vlm, batch_size
+    def __init__(
+        self, vlm: VisionLanguageModel, folder: Path | None = None, batch_size: int = 16, memory: float = 8, held: int = 4
+    ) -> None:
+        self.vlm, self.batch_size, self.memory = vlm, batch_size, memory * 2**30
+        self._held: deque[set[int]] = deque(maxlen=held)
         self.folder = folder / store_key(vlm) if folder else None
-        self.images: list[Stored] = []
+        self.images: dict[int, Stored] = {}  # the one used last stands last
         self.computed = 0
         self._by_content: dict[str, int] = {}
         self._by_item: dict[str, int] = {}
@@ -119,22 +132,36 @@ class FeatureStore:
         encoder : Encoder
             The plain encoder: finds their pictures, and prepares them for the vision tower.
         """
-        new = [item for item in dict.fromkeys(items) if item not in self._by_item]
+        wanted = list(dict.fromkeys(items))
+        new = [item for item in wanted if self._by_item.get(item) not in self.images]
         for start in range(0, len(new), self.batch_size):
             self._add({item: encoder.image_of(item) for item in new[start : start + self.batch_size]}, encoder)
+        self._give_way({self._by_item[item] for item in wanted})
 
     def _add(self, pictures: dict[str, Image], encoder: Encoder) -> None:
         contents = {item: _content(picture) for item, picture in pictures.items()}
-        unknown = {contents[item]: picture for item, picture in pictures.items() if contents[item] not in self._by_content}
+        unknown = {contents[item]: picture for item, picture in pictures.items() if self._by_content.get(contents[item]) not in self.images}
         found = {content: stored for content in unknown if (stored := self._read(content))}
         missing = {content: picture for content, picture in unknown.items() if content not in found}
         made = dict(zip(missing, self._compute(list(missing.values()), encoder), strict=True)) if missing else {}
         for content in unknown:
-            self._by_content[content] = len(self.images)
-            self.images.append(found[content] if content in found else made[content])
+            number = self._by_content.setdefault(content, len(self._by_content))
+            self.images[number] = found[content] if content in found else made[content]
         for content, stored in made.items():
             self._write(stored, content)
         self._by_item |= {item: self._by_content[content] for item, content in contents.items()}
+
+    def _give_way(self, wanted: set[int]) -> None:
+        """Move what is wanted to the end, and drop from the front what does not fit; what may still be read stays."""
+        self._held.append(wanted)
+        for number in wanted:
+            self.images[number] = self.images.pop(number)
+        size = sum(stored.bytes for stored in self.images.values())
+        kept = set[int]().union(*self._held)
+        for number in [number for number in self.images if number not in kept]:
+            if size <= self.memory:
+                return
+            size -= self.images.pop(number).bytes
 
     def _compute(self, pictures: list[Image], encoder: Encoder) -> list[Stored]:
         """Put images through the official processor, each as a prompt of its own, and through the vision tower."""
@@ -146,8 +173,11 @@ class FeatureStore:
         rows = [Example("", (Part("query"),), (str(place),), "", ()) for place in range(len(pictures))]
         with swapped(encoder.processor, "image_processor", recorder):
             batch = Encoder(encoder.processor, encoder.family, lambda place: pictures[int(place)]).prompts(rows)
+        training = self.vlm.model.training
+        self.vlm.model.eval()  # a frozen tower has no dropout
         with torch.no_grad(), swapped(core_of(self.vlm.model), "get_image_features", self._plain_function()):
             made = image_features(self.vlm.model, to_device(batch, self.vlm.model))
+        self.vlm.model.train(training)
         self.computed += len(pictures)
         features, deep = list(made.pooler_output), getattr(made, "deepstack_features", None) or []
         facts = {name: value for name, value in recorder.made.items() if name != "pixel_values" and _axes(value) < 3}
@@ -156,8 +186,8 @@ class FeatureStore:
             Stored(
                 {name: value[place : place + 1] for name, value in facts.items() if name not in per_row},
                 per_row,
-                flat(features[place]),
-                [flat(list(layer)[place]) for layer in deep],
+                flat(features[place]).cpu(),
+                [flat(list(layer)[place]).cpu() for layer in deep],
                 not torch.is_tensor(made.pooler_output),
             )
             for place in range(len(pictures))
@@ -182,9 +212,9 @@ class FeatureStore:
         """
         import torch
 
-        images = [self.images[number] for number in numbers.flatten().tolist()]
-        features = [image.features for image in images]
-        deep = [[image.deep[layer] for image in images] for layer in range(len(images[0].deep))]
+        images, device = [self.images[number] for number in numbers.flatten().tolist()], self.vlm.model.device
+        features = [image.features.to(device, non_blocking=True) for image in images]
+        deep = [[image.deep[layer].to(device, non_blocking=True) for image in images] for layer in range(len(images[0].deep))]
         return SimpleNamespace(pooler_output=features if images[0].as_list else torch.cat(features), deepstack_features=deep)
 
     @contextmanager
@@ -210,11 +240,11 @@ class FeatureStore:
             return None
         from safetensors import safe_open
 
-        with safe_open(file, framework="pt", device=str(self.vlm.model.device)) as stream:
+        with safe_open(file, framework="pt", device="cpu") as stream:
             notes = json.loads(stream.metadata()["stored"])
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
         deep = [tensors[f"deep.{layer}"] for layer in range(notes["layers"])]
-        facts = notes["lists"] | {name: tensors[f"fact.{name}"].cpu() for name in notes["tensors"]}
+        facts = notes["lists"] | {name: tensors[f"fact.{name}"] for name in notes["tensors"]}
         return Stored(facts, tuple(notes["per_row"]), tensors["features"], deep, notes["as_list"])
 
     def _write(self, stored: Stored, content: str) -> None:

@@ -1,0 +1,86 @@
+"""What transformers' Trainer is told."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirical.training.config import FinetuneConfig
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import TrainingArguments
+
+
+def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> TrainingArguments:
+    """Spell out a run for the Trainer.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+        The run.
+    out : Path
+        Its folder.
+    gpu : bool
+        Whether the model is on one.
+
+    Returns
+    -------
+    transformers.TrainingArguments
+        The arguments.
+
+    Raises
+    ------
+    InputError
+        When a reporter is asked for that is not installed.
+    """
+    import torch
+    from transformers import TrainingArguments
+
+    for reporter in config.report_to:
+        if importlib.util.find_spec(reporter) is None:
+            raise InputError(f"report_to: {reporter} is not installed; 'pip install {reporter}', or leave it out")
+    return TrainingArguments(
+        output_dir=str(out / "checkpoints"),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=config.batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=round(config.warmup * config.steps),
+        weight_decay=config.weight_decay,
+        adam_beta2=config.adam_beta2,
+        max_grad_norm=config.max_grad_norm,
+        **_checkpointing(config.gradient_checkpointing),
+        **_validation(config),
+        bf16=gpu and torch.cuda.is_bf16_supported(),
+        use_cpu=not gpu,
+        save_total_limit=2,
+        logging_steps=1,  # the Trainer forgets a running mean when it resumes; single steps come out the same
+        logging_nan_inf_filter=False,
+        seed=config.seed,
+        data_seed=config.seed,
+        remove_unused_columns=False,
+        report_to=list(config.report_to),
+        disable_tqdm=True,
+    )
+
+
+def _validation(config: FinetuneConfig) -> dict[str, Any]:
+    """Look at the validation loss, and write a checkpoint at every look, so that the best weights are there to go back to."""
+    if config.early_stopping is None:
+        return {"save_steps": config.save_every}
+    every = config.early_stopping.every
+    best = {"load_best_model_at_end": True, "metric_for_best_model": "eval_loss", "greater_is_better": False}
+    return {"eval_strategy": "steps", "eval_steps": every, "save_steps": every, "prediction_loss_only": True, **best}
+
+
+def _checkpointing(wanted: bool) -> dict[str, Any]:
+    """Ask for gradient checkpointing by the name that the installed transformers knows it by (renamed within version 5)."""
+    from transformers import TrainingArguments
+
+    new = "activation_checkpointing" in TrainingArguments.__dataclass_fields__
+    name = "activation_checkpointing" if new else "gradient_checkpointing"
+    return {name: True, f"{name}_kwargs": {"use_reentrant": False}} if wanted else {}

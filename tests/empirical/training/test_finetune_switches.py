@@ -1,0 +1,174 @@
+"""What a run may be asked for: stored features, early stopping, a card, reporters, and a way out when memory is short."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from empirical.arms import Example
+from empirical.cohorts import Cohort
+from empirical.training import trainer as trainer_module
+from empirical.training.arguments import training_arguments
+from empirical.training.config import FinetuneConfig
+from empirical.training.finetune import finetune
+from empirical.training.memory import largest_fitting, out_of_memory
+from empirical.training.prepare import prepare
+from empirical.vlm.features import core_of
+from empirical.vlm.loading import ModelConfig, load_vlm
+from see_in_pairs.errors import InputError
+
+PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
+
+
+def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
+    base: dict[str, object] = {"cohort": str(cohort.folder), "arm": PAIR, "steps": 6, "batch_size": 4, "learning_rate": 1e-2}
+    return FinetuneConfig.model_validate(base | {"save_every": 2, "threads": 1, "doctor": False} | changes)
+
+
+def weights(model: Path) -> dict[str, np.ndarray]:
+    (file,) = model.glob("*.safetensors")
+    return load_file(file)
+
+
+def test_stored_features_train_the_same_adapter(phantom: Cohort, tmp_path: Path) -> None:
+    fast = weights(finetune(settings(phantom), tmp_path / "fast", quiet=True))
+    slow = weights(finetune(settings(phantom, store_features=False), tmp_path / "slow", quiet=True))
+    start = weights(finetune(settings(phantom, steps=1, learning_rate=1e-9), tmp_path / "start", quiet=True))
+    moved = max(np.abs(slow[name] - start[name]).max() for name in slow)
+    apart = max(np.abs(slow[name] - fast[name]).max() for name in slow)
+    assert moved > 0.01 and apart < 1e-3 * moved  # Adam's first steps follow signs: rounding may grow, but not show
+
+
+def test_every_image_is_computed_once_however_many_epochs(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from empirical.vlm.store import FeatureStore
+
+    seen: list[int] = []
+    plain = FeatureStore._compute
+    monkeypatch.setattr(
+        FeatureStore, "_compute", lambda self, pictures, encoder: seen.append(len(pictures)) or plain(self, pictures, encoder)
+    )
+    finetune(settings(phantom, steps=20), tmp_path / "run", quiet=True)
+    plan = pd.read_parquet(tmp_path / "run" / "plan.parquet")
+    shown = set(plan["item_id"]) | {reference for row in plan["reference_ids"] for reference in row}
+    assert len(plan) == 80 and sum(seen) == len(shown) and set(seen) == {1}
+
+
+def test_features_that_gave_way_come_back(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from empirical.vlm import store
+
+    plain = store.FeatureStore.__init__
+    monkeypatch.setattr(store.FeatureStore, "__init__", lambda self, *a, **k: plain(self, *a, **(k | {"memory": 1e-6})))
+    short = weights(finetune(settings(phantom), tmp_path / "short", quiet=True))
+    monkeypatch.undo()
+    roomy = weights(finetune(settings(phantom), tmp_path / "roomy", quiet=True))
+    assert all(np.array_equal(short[name], roomy[name]) for name in roomy)
+
+
+def test_a_trained_vision_tower_is_never_stored_and_a_frozen_one_keeps_no_graph(phantom: Cohort, tmp_path: Path) -> None:
+    model = finetune(settings(phantom, lora={"vision": True}, steps=2), tmp_path / "vision", quiet=True)
+    moved = [np.abs(weight).max() for name, weight in weights(model).items() if "vision_model" in name and "lora_B" in name]
+    assert moved and min(moved) > 0
+    vlm = load_vlm(ModelConfig())
+    wrapped = prepare(vlm, settings(phantom))
+    wrapped.enable_input_require_grads()
+    pixels = torch.rand(1, 1, 3, 64, 64)
+    assert not core_of(wrapped).get_image_features(pixels, return_dict=True).pooler_output[0].requires_grad
+
+
+def test_early_stopping_looks_at_validation_only_and_keeps_the_best(phantom: Cohort, tmp_path: Path) -> None:
+    stop = {"every": 2, "patience": 2}
+    config = settings(phantom, early_stopping=stop, steps=40, learning_rate=0.3, method="full")  # so fast that it must go wrong
+    model = finetune(config, tmp_path / "run", quiet=True)
+    looks = pd.read_csv(tmp_path / "run" / "validation.csv")
+    best = int(looks["eval_loss"].idxmin())
+    assert len(pd.read_csv(tmp_path / "run" / "history.csv")) < 40 and len(looks) == best + 3
+    again = finetune(settings(phantom, early_stopping=stop, steps=40, learning_rate=0.3, method="full"), tmp_path / "again", quiet=True)
+    assert all(np.array_equal(a, b) for a, b in zip(weights(model).values(), weights(again).values(), strict=True))
+    assert validation_loss(model, phantom) == pytest.approx(looks["eval_loss"].min(), rel=1e-4)
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["n_validation"] == 4
+    assert f"at step {looks['step'][best]}, on 4 items" in (model / "README.md").read_text()
+
+
+def validation_loss(model: Path, cohort: Cohort) -> float:
+    from empirical.arms import ArmConfig, build_examples
+    from empirical.prompts import PromptConfig
+    from empirical.vlm.encoding import IGNORE, Encoder
+    from empirical.vlm.scoring import token_log_probabilities
+
+    vlm = load_vlm(ModelConfig(name=str(model)))
+    examples = build_examples(cohort, "val", ArmConfig.model_validate(PAIR), PromptConfig(), seed=0)
+    batch, labels = Encoder(vlm.processor, vlm.family, cohort.image).with_answers(examples, [one.answer for one in examples], end=True)
+    with torch.inference_mode():
+        return float(-token_log_probabilities(vlm.model, batch, labels).sum() / (labels != IGNORE).sum())
+
+
+def test_the_card_says_what_was_done_and_what_it_is_not(phantom: Cohort, tmp_path: Path) -> None:
+    model = finetune(settings(phantom, steps=3, doctor=True), tmp_path / "run", quiet=True)
+    card = (model / "README.md").read_text()
+    record = json.loads((model / "training.json").read_text())
+    for piece in (
+        "Not a diagnostic device",
+        "arm `pair` (demographic)",
+        phantom.info.name,
+        phantom.hash,
+        record["parity"]["hash"],
+        "seed 0",
+    ):
+        assert piece in card
+    assert "checks of the doctor passed" in card and "learning_rate: 0.01" in card and "24 patients" not in card
+    losses = pd.read_csv(tmp_path / "run" / "history.csv")["loss"]
+    assert f"over the last 3 steps: mean {losses.mean():.4f}" in card
+    assert "{{" not in card and "{%" not in card
+
+
+def test_a_reporter_that_is_not_installed_is_named_and_others_are_passed_on(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    config = settings(phantom, report_to=("tensorboard",))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match="tensorboard is not installed; 'pip install tensorboard'"):
+        training_arguments(config, tmp_path, gpu=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert training_arguments(config, tmp_path, gpu=False).report_to == ["tensorboard"]
+
+
+def test_out_of_memory_ends_with_the_batch_size_that_would_fit(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room, plain = 5, trainer_module.token_log_probabilities
+
+    def short_of_memory(model: Any, batch: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        if len(labels) > room:
+            raise torch.OutOfMemoryError("no more")
+        return plain(model, batch, labels)
+
+    monkeypatch.setattr(trainer_module, "token_log_probabilities", short_of_memory)
+    with pytest.raises(
+        InputError, match=r"batch_size 16; 4 would fit: set batch_size: 4 and gradient_accumulation: 8 .*32 rows \(now 32\)"
+    ):
+        finetune(settings(phantom, batch_size=16, gradient_accumulation=2, steps=2), tmp_path / "run", quiet=True)
+    room = 0
+    with pytest.raises(InputError, match=r"even with batch_size 1; set gradient_checkpointing: true, fewer pixels"):
+        finetune(settings(phantom, steps=1), tmp_path / "none", quiet=True)
+
+
+def test_the_search_halves_and_counts_only_what_ran() -> None:
+    tried: list[int] = []
+
+    def step(examples: Sequence[Example]) -> None:
+        tried.append(len(examples))
+        if len(examples) > 3:
+            raise torch.OutOfMemoryError("no more")
+
+    assert largest_fitting(step, [None] * 20, 12) == 3 and tried == [12, 6, 3]  # type: ignore[list-item]
+    odd = FinetuneConfig.model_validate({"cohort": "c", "arm": {"arm": "single"}, "batch_size": 7})
+    assert "set batch_size: 3 and gradient_accumulation: 3 for steps of 9 rows (now 7)" in str(out_of_memory(odd, step, [None] * 7))  # type: ignore[list-item]

@@ -39,9 +39,9 @@ def open_folder(plan: Plan, out: Path) -> RunFolder:
         When it holds another study, or more than this one asks for; what differs is named.
     """
     truths = [plan.truth(cell) for cell in plan.study.all_cells]
-    if (out / STUDY).is_file():
+    if (out / CELLS).is_file():
         _refuse_a_changed_design(Study.load(out / STUDY), plan.study, out)
-    elif out.is_dir() and any(path.name not in (LOCK, "manifest.json") for path in out.iterdir()):
+    elif not (out / "manifest.json").is_file() and any(path.name != LOCK for path in out.iterdir()):
         raise InputError(f"--out {out}: holds something that is not a sweep; choose another folder")
     folder = RunFolder(out, "sweep", identity(plan), plan.study.entropy)
     plan.study.save(out / STUDY)

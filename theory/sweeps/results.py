@@ -69,8 +69,8 @@ class Results:
             When it holds no sweep.
         """
         folder = Path(folder)
-        if not (folder / STUDY).is_file():
-            raise InputError(f"{folder}: holds no sweep (no {STUDY}); name the folder that was given to --out")
+        if not (folder / CELLS).is_file():
+            raise InputError(f"{folder}: holds no sweep (no {CELLS}); name the folder that was given to --out")
         ledger, columns, _ = read_all(folder / "blocks")
         looks = read_json(folder / LOOKS)["cells"] if (folder / LOOKS).is_file() else {}
         targets = {cell: looked["replicates"] for cell, looked in looks.items()}
@@ -203,10 +203,12 @@ class Results:
             Columns ``cell, block, replicate`` (-1: the whole block), ``method`` ('': the generator or a limit), ``replicates`` (how many it
             cost), ``error, message, trace, key`` (of the stream: ``SeedSequence(entropy, spawn_key=key)``), in the order of the design.
         """
+        import numpy as np
+
         table = read_failures(sorted((self.folder / "failures").glob("[0-9]*.parquet")))
         order = {cell.hash: number for number, cell in enumerate(self.study.all_cells)}
         counts = [self._counts(row) for row in table[["cell", "block", "attempted", "limited"]].itertuples(index=False)]
-        table = table[counts].drop_duplicates(["cell", "block", "replicate", "method"], keep="last")
+        table = table[np.array(counts, dtype=bool)].drop_duplicates(["cell", "block", "replicate", "method"], keep="last")
         table = table.assign(_order=table["cell"].map(order)).sort_values(["_order", "block", "replicate"], kind="stable")
         return table.drop(columns=["_order", "attempted", "limited"]).reset_index(drop=True)
 

@@ -51,7 +51,7 @@ def hungry(*, rng: np.random.Generator, n: int, megabytes: int) -> np.ndarray:
 @generator("simple_deadly")
 def deadly(*, rng: np.random.Generator, mean: float, n: int, lives: str) -> np.ndarray:
     drawn = rng.normal(mean, 1, n)
-    if drawn[0] > 2.2 and not os.path.exists(lives):
+    if drawn[0] > 1.8 and not os.path.exists(lives):
         os.kill(os.getpid(), signal.SIGKILL)
     return drawn
 

@@ -36,10 +36,8 @@ def test_cells_of_different_content_have_different_hashes(first: dict[str, Any],
     def alike(a: Any, b: Any) -> bool:
         if isinstance(a, list) and isinstance(b, list):
             return len(a) == len(b) and all(map(alike, a, b))
-        return (
-            (isinstance(a, bool) == isinstance(b, bool)
-            and type(a).__eq__(a, b) is True)
-            or (not isinstance(a, (bool, str)) and not isinstance(b, (bool, str)) and a == b)
+        return (isinstance(a, bool) == isinstance(b, bool) and type(a).__eq__(a, b) is True) or (
+            not isinstance(a, (bool, str)) and not isinstance(b, (bool, str)) and a == b
         )
 
     equal = first.keys() == second.keys() and all(alike(first[name], second[name]) for name in first)

@@ -18,6 +18,11 @@ MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]
 
 
+def test_without_failures_the_list_is_empty(make_study: MakeStudy, tmp_path: Path) -> None:
+    failures = run(make_study(), tmp_path / "a").failures()
+    assert failures.empty and {"cell", "block", "replicate", "method", "replicates", "error", "message", "trace", "key"} == set(failures)
+
+
 def test_failed_replicates_are_kept_with_their_stream(make_study: MakeStudy, tmp_path: Path) -> None:
     study = make_study(generate="simple_failing", fixed={"n": 8, "share": 0.2})
     results = run(study, tmp_path / "a")
@@ -94,9 +99,9 @@ def test_a_generator_that_returns_nothing_is_one_line(make_study: MakeStudy, tmp
 
 
 def test_a_block_that_takes_too_long_is_a_failure(make_study: MakeStudy, tmp_path: Path) -> None:
-    cells = [{"n": 5, "seconds": 0.0}, {"n": 5, "seconds": 0.6}]
+    cells = [{"n": 5, "seconds": 0.0}, {"n": 5, "seconds": 0.2}]
     use = {"generate": "simple_slow", "estimand": None, "fixed": None, "grid": None, "cells": cells, "block": 2, "replicates": 4}
-    study = make_study(**use, limits={"seconds": 0.3}, max_failures=1)
+    study = make_study(**use, limits={"seconds": 0.1}, max_failures=1)
     results = run(study, tmp_path / "a")
     assert results.cells[["done", "failed"]].values.tolist() == [[4, 0], [0, 2]]
     assert results.failures()["error"].tolist() == ["TimeLimit"]
@@ -116,7 +121,7 @@ def test_a_block_that_takes_too_much_memory_is_a_failure(make_study: MakeStudy, 
 
 def test_a_dead_worker_costs_its_block_alone(make_study: MakeStudy, same: Same, tmp_path: Path) -> None:
     lives = tmp_path / "lives"
-    study = make_study(generate="simple_deadly", fixed={"n": 8, "lives": str(lives)}, replicates=60, max_failures=60)
+    study = make_study(generate="simple_deadly", fixed={"n": 8, "lives": str(lives)}, grid={"mean": [0]}, replicates=60, max_failures=60)
     results = run(study, tmp_path / "a", workers=2)
     failures = results.failures()
     assert len(failures) and set(failures["error"]) == {"WorkerDied"} and set(failures["replicates"]) == {10}

@@ -185,5 +185,10 @@ def test_a_folder_of_something_else_is_refused(make_study: MakeStudy, tmp_path: 
     (tmp_path / "a" / "thesis.tex").touch()
     with pytest.raises(InputError, match="not a sweep"):
         run(make_study(), tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "study.yaml").write_text("a user's own")
+    with pytest.raises(InputError, match="not a sweep"):
+        run(make_study(), tmp_path / "b")
+    assert (tmp_path / "b" / "study.yaml").read_text() == "a user's own"
     with pytest.raises(InputError, match="is a file"):
         run(make_study(), tmp_path / "a" / "thesis.tex")

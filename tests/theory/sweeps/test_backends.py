@@ -1,0 +1,105 @@
+"""Where blocks run, what cannot be sent there, and how runs are paced. (That all give the same numbers is in ``test_resume``.)"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from see_in_pairs.errors import InputError
+from theory.sweeps import Results, Study, generator, method, run
+from theory.sweeps.backends import check_backend, usable_cores
+from theory.sweeps.cells import Cell
+from theory.sweeps.chunk import Chunk, Entry, Task
+from theory.sweeps.progress import Meter, duration
+from theory.sweeps.runner import Tasks
+
+MakeStudy = Callable[..., Study]
+Same = Callable[[Results, Results], None]
+
+
+def test_what_cannot_be_pickled_is_one_line(tmp_path: Path) -> None:
+    lock = threading.Lock()
+
+    @generator("locked draws")
+    def draw(*, rng: np.random.Generator, n: int) -> float:
+        with lock:
+            return rng.normal(size=n).mean()
+
+    @method("locked draws as they are")
+    def itself(data: float) -> dict[str, float]:
+        return {"estimate": data}
+
+    study = Study(name="lock", generate=draw, methods=[itself], grid={"n": [1, 2]}, replicates=3)
+    with pytest.raises(InputError, match=r"generator 'locked draws' cannot be sent to a worker .*lock") as caught:
+        run(study, tmp_path / "a", workers=2)
+    assert "\n" not in str(caught.value)
+    assert run(study, tmp_path / "a").cells["done"].tolist() == [3, 3]  # here nothing needs to be sent
+
+
+def test_functions_of_a_script_reach_the_workers(same: Same, tmp_path: Path) -> None:
+    shift = 3.0
+
+    def draw(*, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.normal(shift, 1, n)
+
+    def mean(data: np.ndarray) -> dict[str, float]:
+        return {"estimate": data.mean()}
+
+    study = Study(name="closure", generate=draw, methods=[mean], grid={"n": [2, 4]}, replicates=300)
+    same(run(study, tmp_path / "a", workers=2), run(study, tmp_path / "b"))
+
+
+@pytest.mark.parametrize(("backend", "module"), [("ray", "ray"), ("dask", "dask.distributed")])
+def test_a_backend_that_is_not_installed_is_one_line(
+    make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(InputError, match=rf"--backend {backend}: is not installed; install it with: pip install"):
+        run(make_study(), tmp_path / "a", backend=backend)
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(make_study: MakeStudy, tmp_path: Path) -> None:
+    dask = pytest.importorskip("dask", reason="needs dask[distributed]")
+    pytest.importorskip("dask.distributed", reason="needs dask[distributed]")
+    settings = {"scheduler-address": "tcp://127.0.0.1:1", "distributed.comm.timeouts.connect": "200ms"}
+    with dask.config.set(settings), pytest.raises(InputError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):
+        run(make_study(), tmp_path / "a", backend="dask")
+
+
+def test_workers_and_backends_are_checked() -> None:
+    assert check_backend("loky", -1) == usable_cores() >= 1
+    for backend, workers in [("slurm", 1), ("loky", 0), ("loky", -2)]:
+        with pytest.raises(InputError):
+            check_backend(backend, workers)
+
+
+def test_tasks_are_as_long_as_a_fifth_of_a_second() -> None:
+    cell, other = Cell("a" * 16, {}), Cell("b" * 16, {})
+    tasks = Tasks({cell: [(number, 10) for number in range(100)], other: [(0, 10)]}, workers=2)
+    made = iter(tasks)
+    assert next(made).blocks == ((0, 10),)  # nothing is known yet
+    tasks.learn(Chunk([Entry(cell.hash, 0, 10, 0, 0.02)], table=None))
+    assert next(made).blocks == tuple((number, 10) for number in range(1, 11))
+    tasks.learn(Chunk([Entry(cell.hash, 1, 10, 0, 5.0)], table=None))
+    assert next(made).blocks == ((11, 10),)
+    rest: list[Task] = list(made)
+    assert [number for task in rest if task.cell is cell for number, _ in task.blocks] == list(range(12, 100))
+    assert rest[-1] == Task(other, ((0, 10),))
+
+
+def test_progress_says_rate_and_time_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from theory.sweeps import progress
+
+    clock = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    with Meter(4000, quiet=False) as meter:
+        clock[0] += 20
+        meter.add(1000)
+        meter.add(1)  # not again within ten seconds
+    assert capsys.readouterr().err == "sweep: 1,000 of 4,000 replicates, 50 replicates/s, 1 min 00 s left\n"
+    assert [duration(s) for s in (3.4, 61, 7322, float("inf"))] == ["3 s", "1 min 01 s", "2 h 02 min", "unknown time"]

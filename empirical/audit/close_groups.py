@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 TILE = 2048  # rows of one side of a tile: 16 MB of cosines at a time
 
 
-def close_groups(vectors: NDArray[np.floating[Any]], least_cosine: float, tile: int = TILE) -> NDArray[np.int64]:
+def close_groups(
+    vectors: NDArray[np.floating[Any]], least_cosine: float, tile: int = TILE, components: int | None = None
+) -> NDArray[np.int64]:
     r"""Group vectors whose cosine against the cohort is high.
 
     Parameters
@@ -21,6 +23,8 @@ def close_groups(vectors: NDArray[np.floating[Any]], least_cosine: float, tile: 
         Two vectors belong together from this cosine on, and all that are connected through others.
     tile : int
         How many are compared with how many at a time.
+    components : int, optional
+        How many principal components to compare; by default the dimensions as they are.
 
     Returns
     -------
@@ -31,11 +35,12 @@ def close_groups(vectors: NDArray[np.floating[Any]], least_cosine: float, tile: 
     -----
     1. Equal vectors are counted once.
     2. Each dimension loses its median over the cohort and is divided by its standard deviation, so that what all images share (the
-       anatomy) says nothing; then the cosine is taken.
+       anatomy) says nothing; then the cosine is taken. With `components`, the leading principal components take the dimensions' place:
+       those of an embedding say much the same as each other, and strangers look alike in them.
     3. Pairs are compared in tiles of the upper triangle; groups are joined after each tile, so memory is that of the vectors and one tile.
     """
     distinct, place = np.unique(np.asarray(vectors, dtype=np.float32), axis=0, return_inverse=True)
-    directions = _against_cohort(distinct)
+    directions = _against_cohort(distinct if components is None else _principal(distinct, components))
     group = np.arange(len(distinct))
     for top in range(0, len(distinct), tile):
         for left in range(top, len(distinct), tile):
@@ -51,6 +56,12 @@ def _against_cohort(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     scaled = centred / np.where(spread > 0, spread, 1)
     lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
     return np.asarray(scaled / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+
+
+def _principal(vectors: NDArray[np.float32], components: int) -> NDArray[np.float32]:
+    centred = vectors - vectors.mean(axis=0)
+    _, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)  # ascending
+    return centred @ axes[:, ::-1][:, :components].astype(np.float32)
 
 
 def _join(group: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -184,6 +184,18 @@ def brute_force_on_distinct(vectors: np.ndarray, least: float) -> set[frozenset[
     return {frozenset(np.flatnonzero(np.isin(place.reshape(-1), list(group))).tolist()) for group in groups}
 
 
+def test_components_tell_strangers_apart_where_dimensions_do_not() -> None:
+    """An embedding whose dimensions nearly repeat each other: 64 dimensions, of which 8 differ."""
+    rng = np.random.default_rng(0)
+    vectors = (rng.normal(size=(200, 8)) * [30, 1, 1, 1, 1, 1, 1, 1]) @ rng.normal(size=(8, 64))
+    vectors[100] = vectors[3] * 1.001
+    by_dimension = close_groups(vectors, 0.95)
+    by_component = close_groups(vectors, 0.95, components=8)
+    assert len(set(by_dimension)) < 100  # strangers taken for copies
+    assert by_component[100] == by_component[3]
+    assert len(set(by_component)) > 190  # 8 dimensions: a few strangers may meet by chance
+
+
 def test_a_signature_has_unit_length_and_a_blank_image_none() -> None:
     assert np.linalg.norm(signature(anatomy(0)).astype(float)) == pytest.approx(1, abs=2**-10)  # float16
     assert not signature(Image.new("RGB", (50, 40), (9, 9, 9))).any()

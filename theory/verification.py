@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FALSE_ALARM = 1e-4
 CORE_SECONDS = 5.0
 DRAWS_PER_BATCH = 2**20
+FEWEST_STUDIES = 8  # where a replicate is a whole study: enough for a standard error, whose few degrees of freedom z allows for
 COLUMNS = ("statement", "quantity", "params", "symbolic", "closed_form", "simulated", "mcse", "z", "agrees")
 
 Watch = Callable[[Iterable[Any], int], Iterator[Any]]
@@ -152,7 +153,8 @@ def simulate(point: Point, seed: int, replicates: int | None = None) -> Estimate
     seed : int
         Seed of the whole run; the point's own stream depends on its name and parameters only.
     replicates : int, optional
-        How many replicates; when not given, until the quantity's MCSE (by default 5e-4) or 5 core-seconds.
+        How many replicates (patients, where a replicate is a study of thousands); when not given, until the quantity's MCSE (by
+        default 5e-4) or 5 core-seconds.
 
     Returns
     -------
@@ -160,6 +162,8 @@ def simulate(point: Point, seed: int, replicates: int | None = None) -> Estimate
         The estimate.
     """
     quantity, tally, started, done, batch = point.quantity, point.quantity.tally(), time.process_time(), 0, 0
+    if replicates is not None and quantity.block > 1:
+        replicates = max(FEWEST_STUDIES, replicates // quantity.block)
     size = max(2, DRAWS_PER_BATCH // quantity.draws(point.params))
     while True:
         wanted = size if replicates is None else min(size, replicates - done)

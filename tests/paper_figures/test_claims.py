@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from empirical.records import Records, read_records, write_records
 from paper_figures.claims import CLAIMS, SOURCES, evaluate_claims
 from paper_figures.claims.ledger import VERDICTS, Finding, judge, judge_family
+from paper_figures.claims.predicted import simulation_verdicts, strategy_gains, theory_verdicts
 from paper_figures.claims.registry import LEVEL
 from paper_figures.claims.theoretical import simulation_verdict, theory_verdict
 from paper_figures.cli import app
@@ -149,6 +150,60 @@ def test_simulation_verdict() -> None:
     assert simulation_verdict(verify_rows()).verdict == "supported"
     assert simulation_verdict(verify_rows(shift=0.0666)).verdict == "inconclusive"
     assert simulation_verdict(verify_rows(shift=0.2)).verdict == "contradicted"
+
+
+CURVE = {"p": 10, "n_per_class": 20, "Delta2": 2.0, "rho": 0.6}
+
+
+def predicted_rows(concat: float = 0.31408, difference: float = 0.28086, cross: float = 0.0, agrees: bool = True) -> pd.DataFrame:
+    """Rows as of ``theory verify``: learning curves with everything learned (T4), and what four kinds of references gain (T7, T11)."""
+    curves = (("single", 0.30800), ("difference", difference), ("concat", concat))
+    rows = [("T4", "error", CURVE | {"rep": rep, "cov": "pooled"}, error, 5e-4) for rep, error in curves]
+    iso = {"emb": "iso", "delta": 1.5, "A": 9.0, "E": 1.0, "N": 1.93}
+    rows += [("T7", "auc", iso | {"rule": "optimal"}, 0.65796, 5e-4), ("T7", "auc", iso | {"rule": "difference"}, 0.62911, 5e-4)]
+    rows.append(("T7", "auc", {"emb": "scalar", "delta": 1.5, "A": 4.0, "E": 1.0, "N": 1.0, "w": 1.0, "rule": "optimal"}, 0.6824, 5e-4))
+    controls = (("matched", "matched_same_site", 0.05657), ("matched", "random_same_site", 0.01), ("site", "random_cross_site", cross))
+    rows += [("T11", "gain", {"model": model, "control": control}, gain, 1e-3) for model, control, gain in controls]
+    columns = ["statement", "quantity", "params", "closed_form", "mcse"]
+    return pd.DataFrame(rows, columns=columns).assign(simulated=lambda table: table["closed_form"], agrees=agrees)
+
+
+def test_learning_curves_judge_c3_and_c5() -> None:
+    found = theory_verdicts(predicted_rows())
+    for claim in ("C3", "C5"):
+        assert found[claim].verdict == "inconclusive"
+        assert found[claim].estimate == pytest.approx(0.30800 - 0.31408)
+        assert found[claim].interval is not None
+        assert found[claim].interval[1] - found[claim].interval[0] == pytest.approx(2 * 1.96 * np.hypot(5e-4, 5e-4))
+        assert "concatenation" in found[claim].reason
+    assert theory_verdicts(predicted_rows(concat=0.30))["C3"].verdict == "supported"
+    assert theory_verdicts(predicted_rows(difference=0.32))["C3"].verdict == "contradicted"
+    assert theory_verdicts(predicted_rows(agrees=False))["C3"].verdict == "inconclusive"
+    many = predicted_rows(concat=0.30)
+    many["params"] = [params | {"n_per_class": 200} if "n_per_class" in params else params for params in many["params"]]
+    assert theory_verdicts(many)["C3"].verdict == "not tested"  # 200 cases are not little data
+    assert theory_verdicts(many)["C5"].verdict == "supported"
+
+
+def test_four_strategies_judge_c4() -> None:
+    found = theory_verdicts(predicted_rows())["C4"]
+    assert (found.verdict, found.estimate, found.n) == ("contradicted", 0.0, 4)
+    assert "cross_center" in found.reason
+    assert theory_verdicts(predicted_rows(cross=0.02))["C4"].verdict == "supported"
+    gains = {gain.name: gain.closed_form for gain in strategy_gains(predicted_rows().to_dict("records"))}  # type: ignore[arg-type]
+    assert gains["embedding"] == pytest.approx(0.65796 - 0.63136, abs=2e-5)  # single image: Phi(1.5 / sqrt 20)
+    table = predicted_rows()
+    assert theory_verdicts(table[table["statement"] != "T7"])["C4"].verdict == "not tested"
+
+
+def test_simulation_judges_by_its_standard_error() -> None:
+    assert simulation_verdicts(predicted_rows())["C4"].verdict == "inconclusive"  # a gain of exactly 0 is not below 0
+    assert simulation_verdicts(predicted_rows(cross=-0.02))["C4"].verdict == "contradicted"
+    assert simulation_verdicts(predicted_rows(cross=0.02))["C4"].verdict == "supported"
+    assert simulation_verdicts(predicted_rows())["C3"].verdict == "inconclusive"
+    assert simulation_verdicts(predicted_rows(concat=0.30))["C3"].verdict == "supported"
+    assert simulation_verdicts(predicted_rows(concat=0.3079))["C3"].verdict == "inconclusive"
+    assert simulation_verdicts(predicted_rows(difference=0.32))["C3"].verdict == "contradicted"
 
 
 def test_command_writes_the_ledger(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from see_in_pairs.errors import InputError
 from theory.statements import Statement, all_statements, statement
-from theory.verification import COLUMNS, points_of, to_table, verify, verify_rows
+from theory.verification import COLUMNS, FEWEST_STUDIES, points_of, simulate, to_table, verify, verify_rows
 
 
 def _only(identifier: str, name: str, **changes: object) -> Statement:
@@ -32,6 +32,12 @@ def test_every_point_has_equal_symbolic_and_closed_form(identifier):
     for row in rows:
         tolerance = statement(identifier).quantity(row["quantity"]).symbolic_tolerance
         assert row["symbolic"] == pytest.approx(row["closed_form"], abs=tolerance, rel=tolerance), row
+
+
+def test_replicates_count_patients_where_a_replicate_is_a_study():
+    point = next(point for point in points_of(["T7"]) if point.quantity.name == "best_tightness")
+    assert simulate(point, 0, replicates=2_000).replicates == FEWEST_STUDIES
+    assert simulate(point, 0, replicates=10 * point.quantity.block).replicates == 10
 
 
 def test_a_wrong_closed_form_is_found_by_both_sides():

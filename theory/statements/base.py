@@ -67,6 +67,9 @@ class Quantity:
         Takes the parameters, returns a line where the stated error is not known to hold there, else nothing.
     mcse : float
         Standard error at which the simulation stops.
+    block : int
+        Patients in a replicate that is an estimate of its own (a study); 1 where a replicate is a patient or a small set of them. A number
+        of replicates that a user asks for counts patients there.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Quantity:
     relative_allowance: float = 0.0
     caveat: Callable[[Params], str] = _everywhere
     mcse: float = 5e-4
+    block: int = 1
 
     def bind(self, values: Mapping[str, Any]) -> Params:
         """Complete and check named values.

@@ -385,6 +385,7 @@ QUANTITIES = (
         ),
         tally=MeanTally,
         draws=lambda params: 6 * _PAIRS,
+        block=2 * _PAIRS,
         allowance=lambda params: 1e-3,  # a study of 20,000 pairs is biased to first order in 1 / n
         mcse=1e-3,
     ),

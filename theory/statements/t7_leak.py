@@ -221,6 +221,7 @@ QUANTITIES = (
         draws=lambda params: 10 * _PAIRS,
         symbolic_tolerance=1e-9,
         relative_allowance=0.03,
+        block=_PAIRS,
         mcse=0.02,
     ),
 )

@@ -13,7 +13,9 @@ from see_in_pairs.errors import InputError
 if TYPE_CHECKING:
     from paper_figures.statistics.comparison import Comparison
 
-_INPUT = "records.parquet, a folder with one, or a CSV file with item_id,label,score or item_id,correct."
+_INPUT = "records.parquet, a folder with one, a CSV file with item_id,label,score or item_id,correct, or a harness's samples .jsonl."
+_ITEMS = "A table with item_id and further columns, for example patient_id, for both arms."
+_METRIC = "Of a harness's log: what is 1 for right, 0 for wrong (acc; exact_match,strict-match)."
 _RUN = "Run(s) of arm {}; several for several training seeds."
 _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
 
@@ -26,6 +28,8 @@ def compare(
     run_a: Annotated[list[str] | None, typer.Option("--run-a", metavar="RUN", help=_RUN.format("A"))] = None,
     run_b: Annotated[list[str] | None, typer.Option("--run-b", metavar="RUN", help=_RUN.format("B"))] = None,
     cluster: Annotated[list[str] | None, typer.Option("--cluster", metavar="COLUMN", help=_CLUSTER)] = None,
+    items: Annotated[Path | None, typer.Option("--items", metavar="TABLE", help=_ITEMS)] = None,
+    metric: Annotated[str | None, typer.Option("--metric", metavar="NAME", help=_METRIC)] = None,
     threshold: Annotated[float, typer.Option("--threshold", help="A score at or above it counts as positive.")] = 0.5,
     positive: Annotated[
         list[str] | None, typer.Option("--positive", metavar="LABEL", help="Label(s) to detect; default as the records say, or 1.")
@@ -41,12 +45,14 @@ def compare(
     """Compare two arms on the same items: every paired test, and which one to report."""
     from paper_figures.statistics.compare_arms import compare_arms
     from paper_figures.statistics.presentation import comparison_text
-    from paper_figures.statistics.score_tables import read_arm
+    from paper_figures.statistics.score_tables import read_arm, with_items
 
     if not threshold == threshold:
         raise InputError("--threshold: not a number")
     labels = tuple(positive or ())
-    arms = (read_arm(records_a, arm_a, run_a or (), labels), read_arm(records_b, arm_b, run_b or (), labels))
+    arms = (read_arm(records_a, arm_a, run_a or (), labels, metric), read_arm(records_b, arm_b, run_b or (), labels, metric))
+    if items is not None:
+        arms = (with_items(arms[0], items), with_items(arms[1], items))
     aligned = _align(arms, tuple(cluster or ()))
     if len(aligned.inputs["scores_a"]) > 200_000:
         console.say(f"comparing {len(aligned.inputs['scores_a'])} items: the bootstrap takes a minute or so", quiet)
@@ -56,7 +62,13 @@ def compare(
     )  # fmt: skip
     content = comparison.to_dict() | {"cluster_columns": list(aligned.cluster_columns), "threshold": threshold, "seed": seed}
     if out is not None:
-        _write(out, comparison, content, (records_a, records_b), {"arms": [arm_a, arm_b], "runs": [run_a, run_b], "positive": positive})
+        _write(
+            out,
+            comparison,
+            content,
+            (records_a, records_b),
+            {"arms": [arm_a, arm_b], "runs": [run_a, run_b], "positive": positive, "metric": metric},
+        )
     text = comparison_text(comparison)
     if json == "-":
         console.say(text, quiet)

@@ -150,13 +150,16 @@ def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
         table.to_parquet(temporary, index=False)
 
 
-def read_table(path: Path | str) -> pd.DataFrame:
+def read_table(path: Path | str, as_text: bool = False) -> pd.DataFrame:
     """Read a Parquet or CSV table, or say in one line why not.
 
     Parameters
     ----------
     path : Path or str
         A file ending in ``.parquet``, ``.csv`` or ``.tsv`` (a byte-order mark is allowed).
+    as_text : bool, default False
+        Whether to leave every cell of a CSV file as it is written, so that an identifier ``007`` stays one and ``NA`` is a name; only an
+        empty cell is missing.
 
     Returns
     -------
@@ -176,7 +179,8 @@ def read_table(path: Path | str) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
-        return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", encoding="utf-8-sig")
+        words: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]} if as_text else {}
+        return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", encoding="utf-8-sig", **words)
     except Exception as error:  # pandas and pyarrow raise many kinds for a broken file; all mean the same to the user
         raise InputError(f"{path}: cannot be read as a table ({str(error).splitlines()[0]})") from None
 

@@ -14,12 +14,14 @@ from paper_figures.statistics.delong import delong
 from paper_figures.statistics.durkalski import durkalski
 from paper_figures.statistics.equivalence import equivalence, tost
 from paper_figures.statistics.gee import gee
+from paper_figures.statistics.gee_interaction import gee_interaction
 from paper_figures.statistics.mcnemar import mcnemar
 from paper_figures.statistics.multinomial_bootstrap import multinomial_bootstrap
 from paper_figures.statistics.multiplicity import benjamini_hochberg, holm
 from paper_figures.statistics.obuchowski import obuchowski
 from paper_figures.statistics.paired_bootstrap import paired_bootstrap
 from paper_figures.statistics.paired_difference import paired_difference
+from paper_figures.statistics.planning import paired_power, patients_needed
 from paper_figures.statistics.procedure import procedure, procedure_auroc
 from paper_figures.statistics.sign_flip import sign_flip
 from paper_figures.statistics.two_way import two_way
@@ -38,12 +40,15 @@ __all__ = [
     "durkalski",
     "equivalence",
     "gee",
+    "gee_interaction",
     "holm",
     "mcnemar",
     "multinomial_bootstrap",
     "obuchowski",
     "paired_bootstrap",
     "paired_difference",
+    "paired_power",
+    "patients_needed",
     "procedure",
     "procedure_auroc",
     "sign_flip",

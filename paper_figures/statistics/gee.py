@@ -77,6 +77,8 @@ def gee(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.ArrayL
         raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
     if any(arm.all() or not arm.any() for arm in (a, b)):
         raise InputError("an arm is always right or always wrong: the odds ratio is 0 or infinite; use clustered_difference")
+    if (a == b).all():
+        return GeeResult(0.0, 0.0, (0.0, 0.0), 1.0, int(codes.max()) + 1)
     import statsmodels.api as sm
 
     right, arm = np.concatenate([a, b]).astype(np.float64), np.repeat([1.0, 0.0], len(a))

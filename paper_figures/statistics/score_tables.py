@@ -49,19 +49,24 @@ class ArmScores:
         return "score" in self.table.columns
 
 
-def read_arm(path: Path | str, arm: str | None = None, runs: Sequence[str] = (), positive: Sequence[str] = ()) -> ArmScores:
+def read_arm(
+    path: Path | str, arm: str | None = None, runs: Sequence[str] = (), positive: Sequence[str] = (), metric: str | None = None
+) -> ArmScores:
     """Read one arm from records or a table.
 
     Parameters
     ----------
     path : Path or str
-        A ``records.parquet``, a folder that holds one, or a CSV file with ``item_id, label, score`` or ``item_id, correct``.
+        A ``records.parquet``, a folder that holds one, a CSV file with ``item_id, label, score`` or ``item_id, correct``, or the
+        ``.jsonl`` log of samples of lm-evaluation-harness or lmms-eval.
     arm : str, optional
         The arm to take; needed where the file holds several.
     runs : sequence of str
         The run(s) to take; needed where the arm has several.
     positive : sequence of str
         The label(s) to detect; by default those named in the records, or 1 in a table.
+    metric : str, optional
+        Of a log of samples: the metric that is 1 for right, 0 for wrong.
 
     Returns
     -------
@@ -74,7 +79,10 @@ def read_arm(path: Path | str, arm: str | None = None, runs: Sequence[str] = (),
         One line that says what is wrong and what to do.
     """
     path = Path(path)
-    scores = _from_records(path, arm, runs) if path.is_dir() or path.suffix == ".parquet" else _from_table(path, arm)
+    if path.is_dir() or path.suffix == ".parquet":
+        scores = _from_records(path, arm, runs)
+    else:
+        scores = _from_table(_table(path, metric), path, arm)
     if positive:
         scores = ArmScores(scores.name, scores.source, scores.table, tuple(positive))
     _check(scores)
@@ -107,10 +115,54 @@ def _pick(table: pd.DataFrame, column: str, values: list[str], path: Path) -> pd
     return table[table[column].astype(str).isin(values)]
 
 
-def _from_table(path: Path, arm: str | None) -> ArmScores:
+def _table(path: Path, metric: str | None) -> pd.DataFrame:
+    if path.suffix == ".jsonl":
+        from paper_figures.statistics.harness_logs import read_samples
+
+        return read_samples(path, metric)
     from see_in_pairs.files import read_table
 
-    table = read_table(path)
+    return read_table(path, as_text=True)
+
+
+def with_items(scores: ArmScores, path: Path) -> ArmScores:
+    """Add what a table of items says, such as the patient of each, which logs of other harnesses seldom hold.
+
+    Parameters
+    ----------
+    scores : ArmScores
+        An arm.
+    path : Path
+        A table with ``item_id`` and further columns.
+
+    Returns
+    -------
+    ArmScores
+        The arm with these columns; its own are kept where both have one.
+
+    Raises
+    ------
+    InputError
+        When the table has no ``item_id``, names an item twice, or lacks one.
+    """
+    from see_in_pairs.files import read_table
+
+    items = read_table(path, as_text=True)
+    if "item_id" not in items.columns:
+        raise InputError(f"{path}: needs the column item_id; it has {first_few(list(items.columns), 6)}")
+    items = items.assign(item_id=items["item_id"].astype(str))
+    if items["item_id"].duplicated().any():
+        raise InputError(f"{path}: names items twice ({first_few(items.loc[items['item_id'].duplicated(), 'item_id'].tolist())})")
+    lacking = sorted(set(scores.table["item_id"]) - set(items["item_id"]))
+    if lacking:
+        raise InputError(f"{path}: lacks {len(lacking)} items of {scores.source} ({first_few(lacking)})")
+    new = [column for column in items.columns if column == "item_id" or column not in scores.table.columns]
+    return ArmScores(scores.name, scores.source, scores.table.merge(items[new], on="item_id", how="left"), scores.positive)
+
+
+def _from_table(table: pd.DataFrame, path: Path, arm: str | None) -> ArmScores:
+    import pandas as pd
+
     table = table.rename(columns={column: str(column).strip() for column in table.columns})
     if "item_id" not in table.columns or not ({"label", "score"} <= set(table.columns) or "correct" in table.columns):
         found = first_few(list(table.columns), 6)
@@ -124,7 +176,7 @@ def _from_table(path: Path, arm: str | None) -> ArmScores:
     if "label" not in table.columns or "score" not in table.columns:
         table = table.drop(columns=["score", "label"], errors="ignore")
     else:
-        table = table.drop(columns="correct", errors="ignore")
+        table = table.drop(columns="correct", errors="ignore").assign(score=pd.to_numeric(table["score"], errors="coerce"))
     table = table.assign(item_id=table["item_id"].astype(str), seed=0, train_seed=0).reset_index(drop=True)
     return ArmScores(arm or path.stem, str(path), table, ())
 

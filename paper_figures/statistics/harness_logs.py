@@ -1,0 +1,102 @@
+"""Reading the per-sample logs of lm-evaluation-harness and lmms-eval (``--log_samples``): right or wrong per item."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from see_in_pairs.errors import InputError, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ABOUT = set("doc_id doc target arguments input resps filtered_resps doc_hash prompt_hash target_hash filter metrics".split())
+"""Keys of a sample that are not metrics."""
+
+
+def read_samples(path: Path, metric: str | None = None) -> pd.DataFrame:
+    """Read a log of samples, one JSON object per line.
+
+    Parameters
+    ----------
+    path : Path
+        ``samples_TASK_DATE.jsonl`` of lm-evaluation-harness, or ``DATE_samples_TASK.jsonl`` of lmms-eval.
+    metric : str, optional
+        The metric that says right (1) or wrong (0), for example ``acc``; ``exact_match,strict-match`` names the answer filter too, as the
+        harness does, and ``gqa_score.score`` a number inside a metric. Needed where the log has several.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``item_id`` (the harness's ``doc_id``), ``correct``, and what the log keeps of each document that is text or a number.
+
+    Raises
+    ------
+    InputError
+        When the file is no such log, or it does not say which metric or filter to take.
+
+    Notes
+    -----
+    The two formats as their code writes them: each line has ``doc_id``, ``target``, ``filtered_resps`` and one key per metric;
+    lm-evaluation-harness adds ``doc``, ``filter`` and ``metrics``, with one line per document *and filter*; lmms-eval drops ``doc``, so
+    patients must be given in a table beside it.
+    """
+    import pandas as pd
+
+    name, _, wanted = (metric or "").partition(",")
+    samples = _one_filter(list(_lines(path)), wanted, path)
+    name = name or _only_metric(samples, path)
+    correct = [_number(sample, name, path) for sample in samples]
+    table = pd.DataFrame({"item_id": [str(sample["doc_id"]) for sample in samples], "correct": correct})
+    documents = [sample["doc"] if isinstance(sample.get("doc"), dict) else {} for sample in samples]
+    columns = [key for key in dict.fromkeys(key for document in documents for key in document) if key not in ("item_id", "correct")]
+    for key in columns:
+        values = [document.get(key) for document in documents]
+        if all(value is None or isinstance(value, (str, int, float)) for value in values):
+            table[key] = [None if value is None else str(value) for value in values]
+    return table.drop(columns=["label", "score"], errors="ignore")
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                sample = json.loads(line) if line.strip() else None
+            except ValueError:
+                raise InputError(f"{path}: line {number} is not JSON") from None
+            if sample is not None:
+                if not isinstance(sample, dict) or "doc_id" not in sample:
+                    raise InputError(f"{path}: line {number} has no doc_id; this reads logs of lm-evaluation-harness and lmms-eval")
+                yield sample
+
+
+def _one_filter(samples: list[dict[str, Any]], wanted: str, path: Path) -> list[dict[str, Any]]:
+    if not samples:
+        raise InputError(f"{path}: no items")
+    filters = sorted({str(sample.get("filter", "none")) for sample in samples})
+    if wanted and wanted not in filters:
+        raise InputError(f"{path}: no filter {wanted!r}; there are {first_few(filters, 6)}")
+    if not wanted and len(filters) > 1:
+        raise InputError(f"{path}: every item stands once per filter ({first_few(filters, 6)}); name one: --metric METRIC,{filters[0]}")
+    return [sample for sample in samples if not wanted or str(sample.get("filter", "none")) == wanted]
+
+
+def _only_metric(samples: list[dict[str, Any]], path: Path) -> str:
+    found = [name for name in samples[0] if name not in ABOUT and all(sample.get(name) in (0, 1) for sample in samples)]
+    if len(found) == 1:
+        return found[0]
+    others = [name for name in samples[0] if name not in ABOUT]
+    raise InputError(f"{path}: name the metric that is 0 or 1 with --metric (the log has {first_few(found or others, 6) or 'none'})")
+
+
+def _number(sample: dict[str, Any], name: str, path: Path) -> float:
+    value: Any = sample
+    for key in [name] if name in sample else name.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    if value not in (0, 1):
+        raise InputError(f"{path}: {name} of item {sample['doc_id']} is {value!r}, not 0 or 1")
+    return float(value)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata")
-NEEDED = ("lesion_id", "image_id", "dx", "age", "sex", "localization", "dataset")
+NEEDED = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization", "dataset")
 BENIGN = "nv"  # nevus: no healthy skin in this set, so the benign control takes the healthy one's place
 LICENCE = "HAM10000: CC BY-NC 4.0; cite Tschandl, Rosendahl and Kittler, Scientific Data 5:180161 (2018)."
 
@@ -76,6 +76,7 @@ def _tidy(entries: pd.DataFrame) -> pd.DataFrame:
             "age": age.where(age > 0, np.nan),
             "sex": parse_sex(entries["sex"]),
             "localization": entries["localization"],
+            "dx_type": entries["dx_type"],  # how the diagnosis was confirmed, which in the whole set tells nevi from melanomas
         }
     )
 

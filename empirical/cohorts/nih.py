@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TABLES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 NEEDED = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender", "View Position")
+ORIGINALS = {"OriginalImage[Width": "original_width", "Height]": "original_height", "OriginalImagePixelSpacing[x": "original_spacing"}
 NO_FINDING = "No Finding"
 OLDEST = 100  # years; the set has ages such as 414, which are typing errors
 LICENCE = (
@@ -141,6 +142,7 @@ def _left_out(entries: pd.DataFrame, labels: pd.Series, positive: str) -> dict[s
 def _tidy(entries: pd.DataFrame, labels: pd.Series, earlier: pd.Series) -> pd.DataFrame:
     import pandas as pd
 
+    originals = {ours: pd.to_numeric(entries[theirs], errors="coerce") for theirs, ours in ORIGINALS.items() if theirs in entries}
     return pd.DataFrame(
         {
             "item_id": entries["Image Index"],
@@ -151,6 +153,7 @@ def _tidy(entries: pd.DataFrame, labels: pd.Series, earlier: pd.Series) -> pd.Da
             "view": entries["View Position"],
             "serves": earlier.map({True: "prior", False: ""}),
             "follow_up": pd.to_numeric(entries["Follow-up #"], errors="coerce"),
+            **originals,
         }
     ).reset_index(drop=True)
 

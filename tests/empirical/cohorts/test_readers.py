@@ -66,6 +66,13 @@ def test_nih_keeps_findings_and_clean_controls_and_accounts_for_every_row(tmp_pa
     assert not (tmp_path / "out" / "images").exists()
 
 
+def test_nih_keeps_what_tells_scanners_apart(tmp_path: Path) -> None:
+    originals = {"OriginalImage[Width": range(2000, 2007), "Height]": 2500, "OriginalImagePixelSpacing[x": 0.143, "y]": 0.143}
+    cohort = import_nih(nih_set(tmp_path / "nih", **originals), tmp_path / "out", quiet=True)
+    kept = cohort.table.set_index("item_id")[["original_width", "original_height", "original_spacing"]]
+    assert kept.loc["b0.png"].tolist() == [2002, 2500, 0.143]
+
+
 def test_nih_rows_without_an_image_stop_unless_allowed(tmp_path: Path) -> None:
     root = nih_set(tmp_path / "nih", absent=("b1.png", "a1.png"))  # a1 is not asked for
     with pytest.raises(InputError, match=r"1 of 5 rows have no image: b1\.png; .*--only-present"):

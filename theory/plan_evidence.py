@@ -135,6 +135,7 @@ def known_components(
     """
     if set(components) != set(COMPONENTS):
         raise InputError(f"components: give exactly {', '.join(COMPONENTS)}")
+    require(not any(isinstance(value, bool) for value in components.values()), "components: give numbers, not true or false")
     var = {name: float(finite(value, f"components.{name}")) for name, value in components.items()}
     total = float(averaged_variance(m, seeds, var))
     require(total > 0, "components: they must add up to a positive variance")

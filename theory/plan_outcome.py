@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from theory.planning import Evidence, Expected, Study
 
+FIRST_ORDER = 200  # from 100 cases per class on DeLong's first-order variance is good to 8 % (T12.8)
 HEADS = {"auc": "AUC", "sensitivity": "sensitivity at {:.0%} specificity", "accuracy": "accuracy"}
 
 
@@ -42,13 +43,13 @@ class Outcome:
         Returns
         -------
         dict
-            ``inputs, separation, study, measures``; numbers that do not exist are null, and ``reason`` says why.
+            ``inputs, separation, study, counts, notes, measures``; numbers that do not exist are null, and ``reason`` says why.
         """
         best = self.evidence.separations
         separation = {"single": best.single, "pair": best.pair, "score_correlation": best.correlation}
         study = {item.name: getattr(self.study, item.name) for item in fields(self.study)} | {"design_effect": self.study.design_effect}
         return {
-            "inputs": self.inputs, "separation": separation, "study": study, "counts": self.counts,
+            "inputs": self.inputs, "separation": separation, "study": study, "counts": self.counts, "notes": self.notes(),
             "measures": {name: _arranged(found) for name, found in self.expected.items()},
         }  # fmt: skip
 
@@ -67,13 +68,26 @@ class Outcome:
             interval = _interval(found.gain_interval, "+.4f")
             lines.append(f"{HEADS[name].format(self.study.specificity):<34}{numbers}  {interval:<19}{_count(found)}")
         lines += [
-            f"separation {float(best.single):.3f} (single), {float(best.pair):.3f} (pair); scores correlated {float(best.correlation):.3f}",
+            f"separation {float(best.single):.3f} (single), {float(best.pair):.3f} (pair); {_alike(float(best.correlation))}",
             f"interval: {first.interval_method}",
             f"patients: for {self.study.power:.0%} power at two-sided {self.study.alpha:g}, prevalence {self.study.prevalence:g}, "
             f"{self.study.images_per_patient:g} image(s) per patient, design effect {self.study.design_effect:.3g}",
         ]
         lines += [f"left out: {number} {what}" for what, number in self.counts.items() if number]
-        return "\n".join(lines)
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes())])
+
+    def notes(self) -> list[str]:
+        """Say where the numbers are less sure than they look.
+
+        Returns
+        -------
+        list of str
+            A line each; none where nothing is to be said.
+        """
+        small = [name for name, found in self.expected.items() if found.cases < FIRST_ORDER]
+        if not small:
+            return []
+        return [f"below {FIRST_ORDER} cases the tests' first order is rough (T12.8): take more than it says for {', '.join(small)}"]
 
 
 def _arranged(found: Expected) -> dict[str, Any]:
@@ -93,6 +107,10 @@ def _why_not(found: Expected) -> str:
     if found.patients_interval[1] == float("inf"):
         return "the evidence is compatible with no gain, so the number of patients has no upper end"
     return ""
+
+
+def _alike(correlation: float) -> str:
+    return "how alike the scores are is not known" if correlation != correlation else f"scores correlated {correlation:.3f}"
 
 
 def _interval(ends: tuple[float, float], spec: str) -> str:

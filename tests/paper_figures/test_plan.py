@@ -60,6 +60,16 @@ def test_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "rho" in capsys.readouterr().err
 
 
+def test_small_studies_and_unknown_likeness_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["plan", "--d", "1", "--rho", "0.95"]) == 0
+    assert "note: below 200 cases" in capsys.readouterr().out
+    assert planned(capsys, "--d", "1", "--rho", "0.6")["notes"] == []
+    assert run_app(app, ["plan", "--d", "1", "--beta", "1.5", "--components", '{"P":1,"PR":0.6,"PS":0.2,"E":0.4}']) == 0
+    printed = capsys.readouterr().out
+    assert "not known" in printed
+    assert "nan" not in printed
+
+
 def test_no_gain_still_makes_a_picture(tmp_path: Path) -> None:
     assert run_app(app, ["plan", "--d", "1", "--rho", "0", "--out", str(tmp_path / "none"), "--quiet"]) == 0
     content = json.loads((tmp_path / "none" / "plan.json").read_text())["measures"]["auc"]
@@ -106,6 +116,10 @@ def test_items_without_a_score_are_counted(finished: Path, tmp_path: Path, capsy
         (["--beta", "0.5", "--d", "1"], "--components and --beta: give both"),
         (["--beta", "0.5", "--d", "1", "--components", "P=1"], "give JSON"),
         (["--beta", "0.5", "--d", "1", "--components", '{"P":"x","PR":0,"PS":0,"E":0}'], "not a number"),
+        (["--beta", "0.5", "--d", "1", "--components", '{"P":true,"PR":0,"PS":0,"E":0}'], "not true or false"),
+        (["--beta", "0.5", "--d", "1", "--components", '{"P":1,"PR":0,"PS":0,"E":0}', "--score-correlation", "2"], "between -1 and 1"),
+        (["--rho", "0.5", "--d", "1", "--specificity", "1"], "specificity"),
+        (["--rho", "0.5", "--d", "1", "--rho-interval", "0.8", "0.4"], "does not contain"),
         (["--rho", "0.5", "--d", "1", "--m", "0"], "m = 0"),
         (["--rho", "0.5", "--d", "1", "--prevalence", "0"], "prevalence"),
         (["--rho", "0.5", "--d", "1", "--clusters", "0"], "clusters"),

@@ -35,7 +35,7 @@ def test_every_point_has_equal_symbolic_and_closed_form(identifier):
 
 
 def test_replicates_count_patients_where_a_replicate_is_a_study():
-    point = next(point for point in points_of(["T7"]) if point.quantity.name == "best_tightness")
+    point = next(point for point in points_of(["T12"]) if point.quantity.name == "n_for_sensitivity")
     assert simulate(point, 0, replicates=2_000).replicates == FEWEST_STUDIES
     assert simulate(point, 0, replicates=10 * point.quantity.block).replicates == 10
 

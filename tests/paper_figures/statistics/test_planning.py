@@ -28,7 +28,7 @@ def test_number_of_independent_items_is_the_textbooks() -> None:
     """With the variance under the alternative 620.1 items for z; Connor's (1987) formula, with that under the null for the level, 625.6."""
     normal = (1.959964 + 0.841621) ** 2 * (0.2 - 0.05**2) / 0.05**2
     connor = (1.959964 * math.sqrt(0.2) + 0.841621 * math.sqrt(0.2 - 0.05**2)) ** 2 / 0.05**2
-    assert (normal, connor) == (pytest.approx(620.1, abs=0.05), pytest.approx(625.6, abs=0.05))
+    assert (normal, connor) == (pytest.approx(620.06, abs=0.01), pytest.approx(625.55, abs=0.01))
     assert normal < patients_needed(0.05, 0.2).patients < connor
 
 

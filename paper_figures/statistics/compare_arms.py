@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import numpy.typing as npt
 
 from paper_figures.statistics._blocks import (
@@ -21,7 +22,7 @@ from paper_figures.statistics._inputs import as_count, as_level
 from paper_figures.statistics._rows import Reasons, Rows, Settings, make_rows
 from paper_figures.statistics.bootstrap_result import BootstrapDifference
 from paper_figures.statistics.comparison import Comparison
-from paper_figures.statistics.recommendation import FEW_CLUSTERS, recommend_accuracy, recommend_auroc
+from paper_figures.statistics.recommendation import FEW_CLUSTERS, FEW_REFERENCES, recommend_accuracy, recommend_auroc
 from paper_figures.statistics.sign_flip import sign_flip
 
 
@@ -132,8 +133,13 @@ def _compare(rows: Rows, settings: Settings, given: tuple[str, ...]) -> Comparis
         procedure_auroc=procedure_auroc, bootstrap=bootstrap,
         permutation=permutation, recommended={name: one for name, one in recommended.items() if one}, reasons=why.found,
         warnings=given + tuple(_warnings(rows, settings, bootstrap, {"two_way": two_way, "procedure": procedure})),
-        confidence_level=settings.level,
+        confidence_level=settings.level, specificity=settings.specificity,
     )  # fmt: skip
+
+
+def _members(entry: object) -> set[str]:
+    """Read the second clusters of one item, one name or several."""
+    return {str(name) for name in entry} if isinstance(entry, (list, tuple, set, frozenset, np.ndarray)) else {str(entry)}
 
 
 def _warnings(rows: Rows, settings: Settings, bootstrap: dict[str, BootstrapDifference], ways: dict[str, Robust | None]) -> list[str]:
@@ -144,8 +150,10 @@ def _warnings(rows: Rows, settings: Settings, bootstrap: dict[str, BootstrapDiff
         ignoring = "McNemar's tests, the Tango, Newcombe, Wald and Bonett-Price intervals"
         ignoring += " and DeLong's test" if rows.scores is not None else ""
         found.append(f"{rows.items} items come in {rows.clusters} clusters, which {ignoring} ignore; read the clustered results")
-    if rows.clusters < 2 * FEW_CLUSTERS:
-        found.append(f"{rows.clusters} clusters are few: bootstrap intervals and normal approximations are too optimistic")
+    if rows.clusters < FEW_CLUSTERS:
+        found.append(f"{rows.clusters} clusters are few: bootstrap intervals are too short (below about {FEW_CLUSTERS}), and so are GEE's")
+    if rows.second is not None and (references := len(set().union(*map(_members, rows.second)))) < FEW_REFERENCES:
+        found.append(f"{references} clusters of the second kind are few: two-way tests reject somewhat too often below {FEW_REFERENCES}")
     if bootstrap_resamples(rows, settings) < 2000 and settings.resamples is None:
         found.append(f"{bootstrap_resamples(rows, settings)} bootstrap resamples, for so many items; ask for more with resamples")
     if rows.scores is not None and (rows.scores.min() < 0 or rows.scores.max() > 1):

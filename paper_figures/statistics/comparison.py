@@ -208,6 +208,8 @@ class Comparison(Result):
         What a reader must know.
     confidence_level : float
         Of all intervals.
+    specificity : float
+        At which sensitivities are compared.
     """
 
     items: int
@@ -226,6 +228,7 @@ class Comparison(Result):
     reasons: dict[str, str]
     warnings: tuple[str, ...]
     confidence_level: float
+    specificity: float = 0.9
 
     def to_dict(self) -> dict[str, Any]:
         """Give the comparison in the layout of ``see-in-pairs compare --json``.

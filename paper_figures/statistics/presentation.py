@@ -7,6 +7,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from paper_figures.statistics._result import Interval
+from paper_figures.statistics.multiplicity import holm
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,8 +19,8 @@ NAMES = {
     "auroc": "AUROC",
     "average_precision": "Average precision",
     "sensitivity": "Sensitivity",
-    "brier": "Brier score",
-    "calibration_error": "Calibration error",
+    "brier": "Brier score (lower is better)",
+    "calibration_error": "Calibration error (lower is better)",
 }
 WIDTH = 120
 
@@ -170,19 +171,19 @@ def comparison_text(comparison: Comparison) -> str:
     str
         Heading, table, the reasons for the tests, other tests, warnings.
     """
-    parts = [_heading(comparison), _table(comparison), _why(comparison), _others(comparison), _remarks(comparison)]
+    parts = [_heading(comparison), _table(comparison), _in_words(comparison), _why(comparison), _others(comparison), _remarks(comparison)]
     return "\n\n".join(part for part in parts if part)
 
 
 def _heading(comparison: Comparison) -> str:
     clusters = f" in {comparison.clusters} clusters" if comparison.clusters < comparison.items else ""
     arms = f"A = {comparison.arms[0]}, B = {comparison.arms[1]}"
-    level = f"Differences are A minus B; {comparison.confidence_level:.0%} intervals."
-    return f"{arms}, on the same {comparison.items} items{clusters}. {level}"
+    return f"{arms}, on the same {comparison.items} items{clusters}."
 
 
 def _table(comparison: Comparison) -> str:
-    head = ("", "A", "B", "difference", "p", "test")
+    level = f"[{comparison.confidence_level:.0%} interval]"
+    head = ("", f"A {level}", f"B {level}", f"A - B {level}", "p", "test")
     lines = [head, *_main_lines(comparison), *_bootstrap_lines(comparison)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     rule = "-" * min(WIDTH, sum(widths) + 2 * len(widths))
@@ -203,23 +204,46 @@ def _main_lines(comparison: Comparison) -> list[tuple[str, ...]]:
 
 
 def _bootstrap_lines(comparison: Comparison) -> list[tuple[str, ...]]:
+    names = NAMES | {"sensitivity": f"Sensitivity at specificity {comparison.specificity:g}"}
     return [
         (
-            NAMES[name], f"{one.a:.3f} {format_interval(one.a_interval)}", f"{one.b:.3f} {format_interval(one.b_interval)}",
+            names[name], f"{one.a:.3f} {format_interval(one.a_interval)}", f"{one.b:.3f} {format_interval(one.b_interval)}",
             f"{one.difference:+.3f} {format_interval(one.interval, '+')}", "", f"paired bootstrap ({one.method}, {one.resamples})",
         )
         for name, one in comparison.bootstrap.items() if name not in comparison.recommended
     ]  # fmt: skip
 
 
+def _in_words(comparison: Comparison) -> str:
+    """Say the result as one would in a paper; what cannot be told is not called equality."""
+    lines = []
+    for name, one in comparison.recommended.items():
+        unit, scale, digits = ("percentage points", 100.0, 1) if name == "accuracy" else ("", 1.0, 3)
+        low, high = (f"{scale * end:+.{digits}f}" for end in one.interval)
+        size = f"{scale * one.difference:+.{digits}f} {unit}".strip()
+        a, b = comparison.arms
+        found = (
+            "the data tell them apart" if one.p < 1 - comparison.confidence_level else "not told apart by these data (no proof of equality)"
+        )
+        p = format_p(one.p)
+        level = f"{comparison.confidence_level:.0%} interval {low} to {high}, p {p if p.startswith('<') else f'= {p}'}"
+        lines.append(f"{NAMES[name]} of {a} less that of {b}: {size} ({level}): {found}.")
+    return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
+
+
 def _why(comparison: Comparison) -> str:
-    return "\n".join(f"{NAMES[name]}: {one.test}, because {one.why}." for name, one in comparison.recommended.items())
+    lines = [f"{NAMES[name]}: {one.test}, because {one.why}." for name, one in comparison.recommended.items()]
+    if len(comparison.recommended) > 1:
+        adjusted = holm([one.p for one in comparison.recommended.values()], family="recommended").adjusted
+        shown = ", ".join(f"{NAMES[name]} {format_p(float(p))}" for name, p in zip(comparison.recommended, adjusted, strict=True))
+        lines.append(f"Family 'recommended', {len(adjusted)} tests; p by Holm's method: {shown}.")
+    return "\n".join(lines)
 
 
 def _others(comparison: Comparison) -> str:
     frame_rows = [row for row in [*_accuracy_rows(comparison), *_auroc_rows(comparison)] if not math.isnan(row["p"])]
     tests = "; ".join(f"{row['test']} {format_p(row['p'])}" for row in frame_rows)
-    lines = [f"All p-values (of no difference, unadjusted): {tests}."]
+    lines = [f"Family 'all tests of this comparison', not to be chosen from, unadjusted p: {tests}."]
     if comparison.equivalence:
         equal = comparison.equivalence
         one_sided = f"A not worse by the margin: p {format_p(equal.non_inferior_p)}"

@@ -9,7 +9,7 @@ from paper_figures.statistics.comparison import Accuracy, Auroc, ClusteredAccura
 from paper_figures.statistics.procedure import ProcedureResult
 from paper_figures.statistics.sign_flip import SignFlipResult
 
-FEW_CLUSTERS = 10
+FEW_CLUSTERS, FEW_REFERENCES = 50, 20  # where the calibration study finds bootstrap intervals and two-way tests at their level
 
 FEWEST = 6  # 2 / 2^5 is above .05
 PROCEDURE = "seeds crossed with clusters (Obuchowski-Rockette), t"

@@ -14,7 +14,7 @@ from theory.statements import t1_univariate_rules as t1
 from theory.statements.t12_formulas import cauchy_shared_auc
 from theory.sweeps import Study, run
 from theory.sweeps.performance import performance
-from theory.sweeps.ready import gain, heavy_tails, intervals, sequential, site_shift
+from theory.sweeps.ready import gain, heavy_tails, intervals, overmatching, sequential, site_shift
 
 FOLDER = Path(gain.__file__).parent.parent / "studies"
 NAMES = ("gain", "site_shift", "faulty", "overmatching", "misspecified_rho", "sequential", "heavy_tails")
@@ -138,6 +138,26 @@ def test_the_same_site_cancels_and_another_does_not() -> None:
         site_shift.error_at_new_sites(rule="same_diff", delta=2.0, tau=0.0, m=4)
     )
     assert site_shift.error_at_new_sites(rule="cross_diff", **far) > 0.49
+
+
+def test_weights_learned_on_other_cases_are_the_brute_force() -> None:
+    rng = np.random.default_rng(5)
+    data = tuple(rng.normal(shift, 1.0, size=(2, 3, 12)) for shift in (0.0, 0.7))
+    report = overmatching.learned_on_others(data)
+    for row in range(3):
+        healthy, diseased = (group[:, row] for group in data)
+        gains, variances = [], []
+        for learn, judge in ((0, 1), (1, 0)):
+            known = [group[:, learn::2] for group in (healthy, diseased)]
+            within = sum(np.cov(group) for group in known)
+            weights = np.linalg.solve(within, known[1].mean(axis=1) - known[0].mean(axis=1))
+            judged = [group[:, judge::2] for group in (healthy, diseased)]
+            arms = [[image[0] for image in judged], [weights @ image for image in judged]]
+            one = intervals.auc_gain_report(*(tuple(scores[None] for scores in arm) for arm in arms))
+            gains.append(one["estimate"][0])
+            variances.append(one["se"][0] ** 2)
+        assert report["estimate"][row] == pytest.approx(np.mean(gains), abs=1e-12)
+        assert report["se"][row] == pytest.approx(math.sqrt(np.mean(variances) / 2), rel=1e-9)
 
 
 def test_learning_the_weight_on_the_judged_cases_flatters(measured: dict[str, pd.DataFrame]) -> None:

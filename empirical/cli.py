@@ -1,4 +1,4 @@
-"""The commands of the empirical part: ``cohort``, ``finetune``, ``evaluate``, ``doctor``, ``pretrain``."""
+"""The commands of the empirical part: ``cohort``, ``finetune``, ``evaluate``, ``doctor``, ``pretrain``, ``benchmark``."""
 
 from __future__ import annotations
 
@@ -44,11 +44,13 @@ def mount(app: typer.Typer) -> None:
     app : typer.Typer
         The command line.
     """
+    from empirical.benchmark_cli import app as benchmark
     from empirical.cohort_cli import app as cohort
     from empirical.references_cli import references
 
     cohort.command("references")(references)
     app.add_typer(cohort, name="cohort")
+    app.add_typer(benchmark, name="benchmark")
     app.command("finetune", cls=ListingArms)(finetune)
     app.command("evaluate", cls=ListingArms)(evaluate)
     app.command("doctor")(doctor)

@@ -1,0 +1,141 @@
+r"""The count behind 'model FLOP utilisation', stated.
+
+A multiplication with a matrix of :math:`P` weights costs :math:`2P` per token forward, :math:`2P` more backward where a gradient goes
+through it, and :math:`2P` more where the matrix itself is trained. Attention over :math:`n` tokens costs :math:`4 n^2 d` per layer
+forward (half of it where it is causal) and twice that backward. Counted are the vision tower forward only, when it is frozen, and not
+at all where its features are stored; the output layer at answer positions only; nothing that is computed twice (gradient
+checkpointing). Norms, softmax and element-wise work are left out, as is usual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from empirical.benchmark.shapes import Shape
+
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12}
+"""Dense bfloat16 FLOP per second, from NVIDIA's data sheets (the SXM versions, without sparsity)."""
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """FLOP of a finetuning step with adapters on the language model.
+
+    Parameters
+    ----------
+    vision, language, adapters, head : float
+        Its parts.
+    """
+
+    vision: float
+    language: float
+    adapters: float
+    head: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.vision + self.language + self.adapters + self.head
+
+
+def language_weights(shape: Shape) -> int:
+    """Count the weights that every token is multiplied with.
+
+    Parameters
+    ----------
+    shape : Shape
+        The model.
+
+    Returns
+    -------
+    int
+        Of the linear layers of the language model, without embeddings and output layer.
+    """
+    head = shape.width // shape.heads
+    attention = 2 * shape.width * shape.width + 2 * shape.width * shape.kv_heads * head
+    return shape.layers * (attention + 3 * shape.width * shape.feed_forward)
+
+
+def vision_weights(shape: Shape) -> int:
+    """Count the weights that every patch is multiplied with.
+
+    Parameters
+    ----------
+    shape : Shape
+        The model.
+
+    Returns
+    -------
+    int
+        Of the vision tower's linear layers and of the merger, whose weights meet every fourth patch's place only.
+    """
+    block = 4 * shape.vision_width**2 + 3 * shape.vision_width * shape.vision_feed_forward
+    merger = (4 * shape.vision_width) ** 2 + 4 * shape.vision_width * shape.width
+    patch = 2 * 3 * shape.patch**2 * shape.vision_width
+    return shape.vision_layers * block + patch + merger // 4
+
+
+def vision_forward(shape: Shape) -> float:
+    """Count the FLOP of one image's way through the vision tower.
+
+    Parameters
+    ----------
+    shape : Shape
+        The model and its images.
+
+    Returns
+    -------
+    float
+        FLOP.
+    """
+    patches = (shape.image // shape.patch) ** 2
+    window = min(patches, (shape.window // shape.patch) ** 2)
+    seen = len(shape.whole) * patches + (shape.vision_layers - len(shape.whole)) * window
+    return 2.0 * vision_weights(shape) * patches + 4.0 * patches * seen * shape.vision_width
+
+
+def finetuning_step(shape: Shape, rows: int, tokens: int, images: int, answer: int, rank: int, stored: bool) -> StepCost:
+    """Count a step of LoRA on the language model's seven projections.
+
+    Parameters
+    ----------
+    shape : Shape
+        The model.
+    rows, tokens, images, answer : int
+        Rows; tokens, images and answer tokens in each.
+    rank : int
+        Of the adapters.
+    stored : bool
+        Whether image features are looked up.
+
+    Returns
+    -------
+    StepCost
+        FLOP.
+    """
+    attention = shape.layers * 4.0 * tokens**2 * shape.width / 2
+    language = 2 * 2.0 * language_weights(shape) * tokens + 3 * attention  # forward and back; attention's two products each go back twice
+    head = shape.width // shape.heads
+    ends = [(shape.width, shape.width)] * 2 + [(shape.width, shape.kv_heads * head)] * 2 + [(shape.width, shape.feed_forward)] * 3
+    adapters = 6.0 * rank * sum(a + b for a, b in ends) * shape.layers * tokens
+    output = 2 * 2.0 * shape.width * shape.vocabulary * (answer + 1)
+    vision = 0.0 if stored else images * vision_forward(shape)
+    return StepCost(rows * vision, rows * language, rows * adapters, rows * output)
+
+
+def peak_of(device: str) -> float | None:
+    """Look a device's peak up.
+
+    Parameters
+    ----------
+    device : str
+        Its name, as torch gives it.
+
+    Returns
+    -------
+    float or None
+        FLOP per second in bfloat16; None where it is not in our table.
+    """
+    return next((peak for name, peak in PEAKS.items() if name in device), None)

@@ -1,0 +1,55 @@
+"""Speed of evaluation, as ratios in one run: the usual loop over ``generate`` against ours, with and without each switch.
+
+500 queries share 20 references. The pocket model is so small that Python's and the processor's time counts as much as arithmetic: what a
+large model on a GPU gains is measured by ``see-in-pairs benchmark gpu``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from empirical.benchmark.evaluation import PATHS, plain_loop, scores
+from empirical.benchmark.items import Items
+from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+
+LEAST = 5.0  # times the plain loop, with every switch on
+WAYS = ("plain loop", *PATHS)
+
+
+@pytest.fixture(scope="module")
+def pocket() -> VisionLanguageModel:
+    torch.set_num_threads(1)
+    return load_vlm(ModelConfig())
+
+
+@pytest.fixture(scope="module")
+def medians() -> dict[str, float]:
+    return {}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_evaluation(benchmark: BenchmarkFixture, pocket: VisionLanguageModel, medians: dict[str, float], way: str) -> None:
+    timed = benchmark.enabled
+    items = Items(500, 20, 64) if timed else Items(8, 2, 64)
+
+    def work() -> object:
+        return plain_loop(pocket, items) if way == "plain loop" else scores(pocket, items, 32, PATHS[way])
+
+    benchmark.pedantic(work, rounds=3 if timed else 1, warmup_rounds=1 if timed else 0)
+    if not timed:
+        return
+    medians[way] = benchmark.stats.stats.median
+    if way != "plain loop":
+        benchmark.extra_info["times the plain loop"] = round(medians["plain loop"] / medians[way], 1)
+    if way == "everything":
+        assert medians["plain loop"] / medians[way] >= LEAST
+
+
+def test_every_path_gives_the_same_scores(pocket: VisionLanguageModel) -> None:
+    items = Items(9, 2, 64)
+    plain = scores(pocket, items, 4, PATHS["plain batches"])
+    for name, speed in PATHS.items():
+        assert np.abs(scores(pocket, items, 4, speed) - plain).max() < 1e3 * np.finfo(np.float32).eps, name

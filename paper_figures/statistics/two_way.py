@@ -147,7 +147,7 @@ def two_way_variance(parts: Floats, codes: Codes, sets: list[tuple[int, ...]]) -
     patients, references = int(codes.max()) + 1, len(set().union(*sets))
     patient = _factor(patients) * float((np.bincount(codes, parts) ** 2).sum())
     reference = _factor(references) * shared_products(parts, sets)
-    pairs = len({(code, name) for code, names in zip(codes.tolist(), sets, strict=True) for name in names})
+    pairs = len(np.unique(_subsets(_by_count(sets), 1, codes)[1]))
     total = patient + reference - _factor(pairs) * shared_products(parts, sets, codes)
     if total > 1e-12 * float((parts**2).sum()):
         return total, ""
@@ -182,16 +182,32 @@ def shared_products(e: Floats, sets: list[tuple[int, ...]], codes: Codes | None 
     41.0
     """
     total = 0.0
-    for size in range(1, max(map(len, sets)) + 1):
-        rows, keys = _subsets(sets, size, codes)
-        _, groups = np.unique(keys, axis=0, return_inverse=True)
-        total += (-1) ** (size + 1) * float((np.bincount(groups.ravel(), e[rows]) ** 2).sum())
+    by_count = _by_count(sets)
+    for size in range(1, max(by_count) + 1):
+        rows, groups = _subsets(by_count, size, codes)
+        total += (-1) ** (size + 1) * float((np.bincount(groups, e[rows]) ** 2).sum())
     return total
 
 
-def _subsets(sets: list[tuple[int, ...]], size: int, codes: Codes | None) -> tuple[Codes, Codes]:
-    """List (item, subset) for every subset of this size of every item's memberships; the code, if any, is part of the subset."""
-    found = [(row, *subset) for row, names in enumerate(sets) for subset in combinations(names, size)]
-    table = np.array(found, dtype=np.intp).reshape(len(found), size + 1)
-    rows, keys = table[:, 0], table[:, 1:]
-    return rows, keys if codes is None else np.column_stack([codes[rows], keys])
+def _by_count(sets: list[tuple[int, ...]]) -> dict[int, tuple[Codes, Codes]]:
+    """Gather the items that have equally many memberships: their numbers, and their memberships as a table."""
+    counts = np.array([len(names) for names in sets], dtype=np.intp)
+    found = {}
+    for count in np.unique(counts).tolist():
+        rows = np.flatnonzero(counts == count)
+        found[count] = rows, np.array([sets[row] for row in rows], dtype=np.intp).reshape(len(rows), count)
+    return found
+
+
+def _subsets(by_count: dict[int, tuple[Codes, Codes]], size: int, codes: Codes | None) -> tuple[Codes, Codes]:
+    """List (item, group) for every subset of this size of every item's memberships; equal subsets (and codes, if any) are one group."""
+    items, members = [], []
+    for count, (rows, names) in by_count.items():
+        chosen = np.array(list(combinations(range(count), size)), dtype=np.intp).reshape(-1, size)
+        items.append(np.repeat(rows, len(chosen)))
+        members.append(names[:, chosen].reshape(-1, size))
+    rows, table = np.concatenate(items), np.concatenate(members)
+    groups = np.zeros(len(rows), dtype=np.intp)
+    for column in ([] if codes is None else [codes[rows]]) + list(table.T):
+        groups = np.unique(groups * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1]
+    return rows, groups

@@ -179,6 +179,7 @@ def follow_ups() -> Cohort:
         ("b0", "b", 0, "well", "reference", "prior"),
         ("b1", "b", 1, "sick", "test", ""),
         ("c0", "c", 0, "well", "train", ""),
+        ("a-1", "a", -1, "well", "reference", "val"),
     ]
     table = pd.DataFrame(rows, columns=["item_id", "patient_id", "follow_up", "label", "split", "serves"])
     table["sha256"] = table["item_id"]
@@ -204,6 +205,7 @@ def test_a_prior_may_be_of_the_querys_patient_if_earlier_and_healthy() -> None:
         ({"a1": "a2"}, "prior", {"prior_not_earlier", "reference_not_healthy"}),
         ({"b1": "a0"}, "prior", {"reference_from_evaluation"}),
         ({"a2": "b0"}, "prior", {"reference_from_evaluation"}),  # kept as a prior of another patient
+        ({"a2": "a-1"}, "prior", {"reference_from_evaluation"}),  # reserved for another split
         ({"a2": "b0"}, "random", {"reference_from_evaluation"}),
         ({"a2": "a1"}, "random", {"reference_of_same_patient", "reference_from_evaluation"}),
     ],

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from empirical.cohorts.chexpert import import_chexpert
+from empirical.cohorts.chexpert import import_chexpert, label_rows
 from see_in_pairs.errors import InputError
 
 COLUMNS = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", "No Finding", "Edema", "Pneumonia"]
@@ -50,6 +50,12 @@ def test_positives_and_clean_controls_under_each_policy(uncertain: str, positive
     left = cohort.info.counts["rows_neither_positive_nor_clean"] + cohort.info.counts["lateral_views_left_out"]
     assert len(cohort.table) + left == cohort.info.counts["rows_in_table"] == 9
     assert cohort.info.parameters["uncertain"] == uncertain
+
+
+@pytest.mark.parametrize(("finding", "expected"), [("1.0", "Pneumonia"), ("-1.0", ""), ("0.0", "No Finding"), ("", "No Finding")])
+def test_a_row_that_contradicts_no_finding_is_no_control(finding: str, expected: str) -> None:
+    rows = pd.DataFrame([("train/patient00001/study1/a.jpg", *ROWS[2][1:-1], finding)], columns=COLUMNS)
+    assert label_rows(rows, "Pneumonia", "ignore").tolist() == [expected]
 
 
 def test_what_the_table_and_the_path_say(tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ def test_monochrome1_is_inverted_and_padding_is_black(tmp_path: Path) -> None:
     np.testing.assert_array_equal(shown[1:], scaled(1 - (RAMP[1:] - low) / (high - low)))
 
 
+def test_padding_is_black_where_low_values_are_bright(tmp_path: Path) -> None:
+    shown = gray(write(tmp_path / "a.dcm", PhotometricInterpretation="MONOCHROME1", PixelPaddingValue=0))
+    assert (shown.ravel()[0], shown.ravel()[1]) == (0, 255)
+
+
 def test_a_range_of_padding_is_black(tmp_path: Path) -> None:
     shown = gray(write(tmp_path / "a.dcm", PixelPaddingValue=0, PixelPaddingRangeLimit=640))
     assert (shown[RAMP <= 640] == 0).all()

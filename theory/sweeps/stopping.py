@@ -4,9 +4,10 @@ The decision after k blocks rests on the first k blocks and nothing else, so it 
 finished first, and after a crash. Looks come at counts that grow by half each time: the work of looking stays a small share of all.
 
 Stopping when a standard error is small enough leaves estimates of bias and the like valid in the limit (Chow and Robbins 1965), since it
-is the spread that decides and not the estimate. With few replicates it does not: a lucky small spread stops a cell early. So begin with
-enough (`replicates` of the design; some hundreds), and mind that a coverage of 100 % after the first block is not a precise one:
-`theory.sweeps.measures.proportion_error` never says 0.
+is the spread that decides and not the estimate. Two things to mind. With few replicates a lucky small spread stops a cell early: begin
+with some hundreds (`replicates` of the design). And the MCSE of a share follows from the share itself, so that a cell whose coverage
+happens to look better stops earlier: a stopped coverage of 95 % is too high by about a tenth of its MCSE (a test measures it), while a
+coverage of 100 % after the first block stops nothing, since `theory.sweeps.measures.proportion_error` never says 0.
 """
 
 from __future__ import annotations

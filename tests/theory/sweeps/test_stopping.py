@@ -70,6 +70,20 @@ def test_a_method_that_cannot_have_it_does_not_hold_the_others_up() -> None:
     assert decide(performance(Table(both, 0.0), ["coverage"]), "coverage", 0.01).finished
 
 
+def test_a_stopped_coverage_is_a_little_too_high_and_no_more() -> None:
+    """Its MCSE falls as the share rises, so lucky cells stop first; the module says by how much."""
+    rng, cells, wanted = np.random.default_rng(3), 3000, 0.008
+    counts = np.array(looks(300, 20_000, 100)[:8]) * 100
+    covered = np.cumsum(rng.random((cells, counts[-1])) < 0.95, axis=1)[:, counts - 1] / counts
+    precise = np.sqrt(covered * (1 - covered) / counts) <= wanted
+    assert precise.any(axis=1).all()
+    ends = covered[np.arange(cells), precise.argmax(axis=1)]
+    excess, slack = ends.mean() - 0.95, 4 * ends.std() / math.sqrt(cells)
+    assert excess + slack > 0
+    assert excess - slack < 0.25 * wanted
+    assert ends.std() < wanted * 1.1
+
+
 def test_stopping_reaches_the_precision_it_promises_without_bias() -> None:
     """The spread of the bias over studies that each stop when its MCSE is 0.05 is 0.05, and its mean is 0."""
     rng, ends, sizes = np.random.default_rng(2), [], []

@@ -12,8 +12,8 @@ from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash
 
 RESERVED = (
-    "cell", "block", "replicate", "method", "truth", "wanted", "attempted", "done", "failed", "stopped", "measure", "value", "mcse", "n",
-    "rng", "data", "replicates",
+    "cell", "block", "replicate", "method", "truth", "wanted", "attempted", "done", "failed", "stopped", "measure", "value", "mcse",
+    "completed", "note", "n", "rng", "data", "replicates",
 )  # fmt: skip
 """Names that the engine, its tables or its pieces use for something else; `n` is a usual factor and is let through."""
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.chunk import Chunk, Common, Task, died, pickled, run_remotely, run_task, work_of
+from theory.sweeps.chunk import Chunk, Task, died, run_remotely, run_task, work_of
 from theory.sweeps.plan import Plan
+from theory.sweeps.sending import Common, pickled
 
 BACKENDS = ("loky", "dask", "ray")
 
@@ -65,6 +66,7 @@ class Pool:
                 yield from self._together(waiting)
                 return
             except Exception as error:
+                _refuse_what_cannot_be_imported(error)
                 if not _says_a_worker_died(error):
                     raise
                 if self.backend != "loky":
@@ -114,7 +116,13 @@ def _with_its_task(common: Common, task: Task) -> tuple[Task, Chunk | str]:
 
 
 def _says_a_worker_died(error: Exception) -> bool:
-    return any(kind.__name__ in ("BrokenProcessPool", "KilledWorker", "WorkerCrashedError") for kind in type(error).__mro__)
+    return any(kind.__name__ in ("TerminatedWorkerError", "KilledWorker", "WorkerCrashedError") for kind in type(error).__mro__)
+
+
+def _refuse_what_cannot_be_imported(error: Exception) -> None:
+    if isinstance(error, ImportError) or "un-serialize" in str(error):
+        reason = str(error.__cause__ or error).strip().splitlines()[-1]
+        raise InputError(f"a worker cannot import a piece ({reason}); install its module there, or name the file under 'pieces'") from None
 
 
 @contextlib.contextmanager
@@ -145,7 +153,7 @@ def open_pool(plan: Plan, workers: int, backend: str) -> Iterator[Pool]:
     if backend == "loky" and workers == 1:
         yield Pool(plan, backend, 1)
         return
-    sent = pickled(plan)
+    sent = pickled(plan, work_of(plan))
     if backend == "loky":
         yield Pool(plan, backend, workers, sent)
         return

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from theory.checks import Floats
 from theory.sweeps.design import Limits
@@ -134,25 +135,44 @@ def _out_of_time(work: Work, block: int, replicates: int, error: TimeLimit) -> O
     return Outcome(block, replicates, replicates, failures=[failure], limited=True)
 
 
-@dataclass
 class _Use:
     """A method at work in a block: what it is called with, its own streams, and what it has given so far."""
 
-    method: Method
-    number: int
-    arguments: dict[str, Any]
-    seeds: Sequence[np.random.SeedSequence | Seed] | None
-    done: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    def __init__(self, work: Work, number: int, own: Sequence[np.random.SeedSequence | Seed] | None) -> None:
+        self.method, self.number, self.seeds = work.methods[number], number, own
+        self.function, self.arguments = self.method.piece.function, self.method.arguments(work.factors)
+        self.done: dict[tuple[str, ...], tuple[list[int], list[list[float]]]] = {}  # by the names it gave: as a rule one
 
     def call(self, data: Any, index: int) -> Any:
         if self.seeds is None:
-            return self.method.piece.function(data, **self.arguments)
-        return self.method.piece.function(data, rng=generator_of(self.seeds[index]), **self.arguments)
+            return self.function(data, **self.arguments)
+        return self.function(data, rng=generator_of(self.seeds[index]), **self.arguments)
+
+    def add(self, replicate: int, results: Any) -> None:
+        values = [float(value) for value in results.values()] if isinstance(results, dict) else None
+        if values is None or (names := tuple(results)) not in self.done:
+            _mapping(results)
+            names, values = tuple(results), [float(value) for value in results.values()]
+            self.done[names] = self.done.get(names, ([], []))
+        replicates, rows = self.done[names]
+        replicates.append(replicate)
+        rows.append(values)
 
     def rows(self) -> Rows:
-        names = dict.fromkeys(name for _, found in self.done for name in found)
-        columns = {name: np.array([found.get(name, np.nan) for _, found in self.done]) for name in names}
-        return self.number, np.array([replicate for replicate, _ in self.done], dtype=np.int64), columns
+        parts = [_columns(names, *found) for names, found in self.done.items()]
+        if len(parts) == 1:
+            return self.number, *parts[0]
+        replicates = np.concatenate([found for found, _ in parts])
+        order = np.argsort(replicates)
+        names = dict.fromkeys(name for _, columns in parts for name in columns)
+        nothing = [np.full(len(found), np.nan) for found, _ in parts]
+        joined = {name: np.concatenate([c.get(name, n) for (_, c), n in zip(parts, nothing, strict=True)])[order] for name in names}
+        return self.number, replicates[order], joined
+
+
+def _columns(names: Sequence[str], replicates: list[int], rows: list[list[float]]) -> tuple[NDArray[np.int64], dict[str, Floats]]:
+    table = np.array(rows)
+    return np.array(replicates, dtype=np.int64), {name: table[:, number] for number, name in enumerate(names)}
 
 
 def _single_uses(work: Work, block: int, indices: range) -> list[_Use]:
@@ -162,7 +182,7 @@ def _single_uses(work: Work, block: int, indices: range) -> list[_Use]:
     for number, method in enumerate(work.methods):
         if not method.piece.vectorised:
             own = seeds(work.entropy, key, indices.stop, method_words(method.label)) if method.piece.wants_rng else None
-            uses.append(_Use(method, number, method.arguments(work.factors), own))
+            uses.append(_Use(work, number, own))
     return uses
 
 
@@ -190,12 +210,11 @@ def _run_singly(work: Work, outcome: Outcome, indices: range) -> None:
 def _analyse(work: Work, uses: Sequence[_Use], data: Any, replicate: int, failures: list[Failure]) -> bool:
     """Run the methods that take one replicate at a time; tell whether one failed."""
     failed = False
-    block, index = divmod(replicate, work.size)
     for use in uses:
         try:
-            use.done.append((replicate, _numbers(use.call(data, index))))
+            use.add(replicate, use.call(data, replicate % work.size))
         except work.catch as error:  # a replicate that raises is a result
-            failures.append(failure_of(error, replicate, use.method.label, 1, block_key(work.cell, block, index)))
+            failures.append(failure_of(error, replicate, use.method.label, 1, block_key(work.cell, *divmod(replicate, work.size))))
             failed = True
     return failed
 
@@ -224,7 +243,7 @@ def _analyse_together(work: Work, number: int, data: Any, outcome: Outcome) -> N
     method, key = work.methods[number], block_key(work.cell, outcome.block)
     own = [np.random.SeedSequence(work.entropy, spawn_key=(*key, *method_words(method.label)))] if method.piece.wants_rng else None
     try:
-        results = _mapping(_Use(method, number, method.arguments(work.factors), own).call(data, 0))
+        results = _mapping(_Use(work, number, own).call(data, 0))
         columns = {name: _column(name, values, work.size)[: outcome.attempted] for name, values in results.items()}
     except work.catch as error:  # a block that raises is a result
         outcome.failures.append(failure_of(error, WHOLE, method.label, outcome.attempted, key))
@@ -304,10 +323,6 @@ def _mapping(results: Any) -> Mapping[str, Any]:
     if not TAKEN.isdisjoint(results):
         raise TypeError(f"returned '{min(TAKEN.intersection(results))}', which is a column of every result; choose another name")
     return results
-
-
-def _numbers(results: Any) -> dict[str, float]:
-    return {name: float(value) for name, value in _mapping(results).items()}
 
 
 def _column(name: str, values: Any, size: int) -> Floats:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import pickle
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from see_in_pairs.errors import InputError
 from theory.sweeps.block import Work, run_block
 from theory.sweeps.cells import Cell, named
 from theory.sweeps.design import Limits
 from theory.sweeps.outcome import WHOLE, Failure, NothingGenerated, Outcome
 from theory.sweeps.plan import Plan
+from theory.sweeps.sending import Common
 from theory.sweeps.streams import block_key
 
 if TYPE_CHECKING:
@@ -53,22 +52,6 @@ class Entry(NamedTuple):
     failed: int
     seconds: float
     limited: str = ""
-
-
-@dataclass(frozen=True)
-class Common:
-    """What all cells of a study share, pickled once.
-
-    Parameters
-    ----------
-    content : bytes
-        A `Work` without a cell.
-    digest : str
-        Its hash, by which workers know it again.
-    """
-
-    content: bytes
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -164,37 +147,6 @@ def work_of(plan: Plan, cell: Cell | None = None) -> Work:
         limits=study.limits,
         max_failures=study.max_failures,
     )
-
-
-def pickled(plan: Plan) -> Common:
-    """Pickle what all cells share.
-
-    Parameters
-    ----------
-    plan : Plan
-        The study.
-
-    Returns
-    -------
-    Common
-        Bytes for workers anywhere.
-
-    Raises
-    ------
-    InputError
-        When a piece cannot be pickled; it is named.
-    """
-    import cloudpickle  # type: ignore[import-untyped]
-
-    for name, part in [(f"generator '{plan.generate.name}'", plan.generate), *((f"method '{m.label}'", m) for m in plan.methods)]:
-        try:
-            cloudpickle.dumps(part)
-        except Exception as error:  # pickling raises many kinds
-            raise InputError(
-                f"{name} cannot be sent to a worker ({error}); write it as a plain function in a module or file, or run with one worker"
-            ) from None
-    content = cloudpickle.dumps(work_of(plan))
-    return Common(content, hashlib.sha256(content).hexdigest())
 
 
 @functools.lru_cache(maxsize=8)

@@ -400,12 +400,4 @@ def _load_file(path: Path) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
-    _send_by_value(module)
     return module
-
-
-def _send_by_value(module: ModuleType) -> None:
-    """Let workers have the functions of a file that they cannot import by name."""
-    import cloudpickle  # type: ignore[import-untyped]
-
-    cloudpickle.register_pickle_by_value(module)

@@ -17,6 +17,7 @@ from theory.sweeps.results import Results
 from theory.sweeps.schedule import due
 from theory.sweeps.sequential import Sequence, check_stop
 from theory.sweeps.store import Store
+from theory.sweeps.tables import MOST_ROWS
 
 TASK_SECONDS = 0.2
 """How long a task should take: what a killed worker may lose beside the half second before what came back is written."""
@@ -77,7 +78,7 @@ def _round(pool: Pool, store: Store, targets: Mapping[Cell, int], quiet: bool) -
     meter = Meter(sum(size for blocks in todo.values() for _, size in blocks), quiet)
     if not any(todo.values()):
         return
-    tasks = Tasks(todo, pool.workers)
+    tasks = Tasks(todo, pool.workers, most=max(1, MOST_ROWS // (study.block * len(study.methods))))
     with meter, contextlib.closing(pool.run(tasks)) as finished:
         for chunk in finished:
             if isinstance(chunk, str):
@@ -96,11 +97,12 @@ class Tasks:
         Blocks due.
     workers : int
         Among whom they are shared.
+    most : int
+        Blocks in a task at most, whose results are held in memory.
     """
 
-    def __init__(self, todo: Mapping[Cell, list[tuple[int, int]]], workers: int) -> None:
-        self.todo = todo
-        self.workers = workers
+    def __init__(self, todo: Mapping[Cell, list[tuple[int, int]]], workers: int, most: int) -> None:
+        self.todo, self.workers, self.most = todo, workers, most
         self.seconds: dict[str, float] = {}  # per block, by cell
 
     def __iter__(self) -> Iterator[Task]:
@@ -115,7 +117,7 @@ class Tasks:
         seconds = self.seconds.get(cell.hash)
         if seconds is None:
             return 1
-        return max(1, min(int(TASK_SECONDS / max(seconds, 1e-6)), -(-left // (2 * self.workers))))
+        return max(1, min(int(TASK_SECONDS / max(seconds, 1e-6)), -(-left // (2 * self.workers)), self.most))
 
     def learn(self, chunk: Chunk) -> None:
         """Note how long blocks take.

@@ -30,13 +30,24 @@ class Seed(ISpawnableSeedSequence):
         What it gives a PCG64.
     entropy : int
         As of `numpy.random.SeedSequence`.
-    spawn_key : tuple of int
-        As of `numpy.random.SeedSequence`.
+    key : tuple of int
+        The block's part of the spawn key.
+    number : int
+        The replicate's.
+    tail : tuple of int
+        What comes after.
     """
 
-    def __init__(self, words: NDArray[np.uint64], entropy: int, spawn_key: Key) -> None:
-        self.words, self.entropy, self.spawn_key = words, entropy, spawn_key
+    __slots__ = ("_full", "entropy", "key", "number", "tail", "words")
+
+    def __init__(self, words: NDArray[np.uint64], entropy: int, key: Key, number: int, tail: Key) -> None:
+        self.words, self.entropy, self.key, self.number, self.tail = words, entropy, key, number, tail
         self._full: np.random.SeedSequence | None = None
+
+    @property
+    def spawn_key(self) -> Key:
+        """As of `numpy.random.SeedSequence`."""
+        return (*self.key, self.number, *self.tail)
 
     @property
     def full(self) -> np.random.SeedSequence:
@@ -124,7 +135,7 @@ def seeds(entropy: int, key: Key, count: int, tail: Key = ()) -> list[Seed]:
     key, tail = tuple(map(int, key)), tuple(map(int, tail))
     each = np.arange(count, dtype=np.uint32)
     states = _state(_pool([*words, *key, each, *tail]), count)
-    return [Seed(state, entropy, (*key, number, *tail)) for number, state in enumerate(states)]
+    return [Seed(state, entropy, key, number, tail) for number, state in enumerate(states)]
 
 
 def _words(number: int) -> list[int]:

@@ -80,7 +80,7 @@ def test_workers_and_backends_are_checked() -> None:
 
 def test_tasks_are_as_long_as_a_fifth_of_a_second() -> None:
     cell, other = Cell("a" * 16, {}), Cell("b" * 16, {})
-    tasks = Tasks({cell: [(number, 10) for number in range(100)], other: [(0, 10)]}, workers=2)
+    tasks = Tasks({cell: [(number, 10) for number in range(100)], other: [(0, 10)]}, workers=2, most=50)
     made = iter(tasks)
     assert next(made).blocks == ((0, 10),)  # nothing is known yet
     tasks.learn(Chunk([Entry(cell.hash, 0, 10, 0, 0.02)], table=None))

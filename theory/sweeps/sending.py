@@ -1,0 +1,94 @@
+"""Sends pieces to workers, which may not be able to import them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from see_in_pairs.errors import InputError
+from theory.sweeps.plan import Plan
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all cells of a study share, pickled once.
+
+    Parameters
+    ----------
+    content : bytes
+        The pickle.
+    digest : str
+        Its hash, by which workers know it again.
+    """
+
+    content: bytes
+    digest: str
+
+
+def pickled(plan: Plan, common: Any) -> Common:
+    """Pickle what all cells share.
+
+    Parameters
+    ----------
+    plan : Plan
+        The study.
+    common : object
+        What to send.
+
+    Returns
+    -------
+    Common
+        Bytes for workers anywhere. Functions of modules that can be imported go by name; those of a file of pieces, of a script or a
+        notebook go as code.
+
+    Raises
+    ------
+    InputError
+        When a piece cannot be pickled; it is named.
+    """
+    import cloudpickle  # type: ignore[import-untyped]
+
+    for name, piece in [(f"generator '{plan.generate.name}'", plan.generate), *((f"method '{m.label}'", m.piece) for m in plan.methods)]:
+        _by_value_where_needed(inspect.getmodule(piece.function))
+        try:
+            cloudpickle.dumps(piece)
+        except Exception as error:  # pickling raises many kinds
+            advice = "write it as a plain function in a module or file, or run with one worker"
+            raise InputError(f"{name} cannot be sent to a worker ({error}); {advice}") from None
+    content = cloudpickle.dumps(common)
+    return Common(content, hashlib.sha256(content).hexdigest())
+
+
+def _by_value_where_needed(module: ModuleType | None) -> None:
+    import cloudpickle
+
+    if module is not None and module.__name__ != "__main__" and not importable(module):
+        cloudpickle.register_pickle_by_value(module)
+
+
+def importable(module: ModuleType) -> bool:
+    """Tell whether another process would find a module by its name.
+
+    Parameters
+    ----------
+    module : module
+        Imported here, by whatever means.
+
+    Returns
+    -------
+    bool
+        Whether the finders of Python know the name and mean the same file.
+    """
+    path: Any = None
+    parts = module.__name__.split(".")
+    for depth in range(len(parts)):
+        name = ".".join(parts[: depth + 1])
+        found = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, path)) is not None), None)
+        if found is None:
+            return False
+        path = found.submodule_search_locations
+    return found is not None and found.origin == getattr(module.__spec__, "origin", None)

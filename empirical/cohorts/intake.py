@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class ImportSettings(TypedDict, total=False):
     """What every reader takes besides its own options.
 
-    Parameters
+    Attributes
     ----------
     fractions : tuple of float
         Shares of patients for train, val, test, and of healthy patients for a pool of references where there is a fourth number.

@@ -131,6 +131,30 @@ def head(figure: Figure, title: str) -> None:
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=16, fontweight="bold")
 
 
+def rows_and_columns(panels: int, at_most: int) -> tuple[int, int]:
+    """Lay panels out in rows of about equal length.
+
+    Parameters
+    ----------
+    panels : int
+        How many.
+    at_most : int
+        How many fit in a row.
+
+    Returns
+    -------
+    rows, columns : int
+        The layout.
+
+    Examples
+    --------
+    >>> rows_and_columns(4, 3), rows_and_columns(3, 4)
+    ((2, 2), (1, 3))
+    """
+    rows = -(-panels // max(at_most, 1))
+    return rows, -(-panels // rows)
+
+
 def name_of(measure: str) -> str:
     """Name a measure as in a figure.
 

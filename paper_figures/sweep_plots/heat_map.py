@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.style import INK
+from paper_figures.style import INK, short
 from paper_figures.sweep_plots._drawing import (
     TARGETS,
     Drawing,
@@ -17,6 +17,7 @@ from paper_figures.sweep_plots._drawing import (
     measured,
     name_of,
     replicates_line,
+    rows_and_columns,
     spaced,
     title_of,
 )
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_PANELS = 12
 IN_A_ROW = 4
+WIDEST = 14.0  # inches
 
 
 def gather(results: Results, request: Request) -> Drawing:
@@ -100,10 +102,10 @@ def draw(drawing: Drawing) -> Figure:
 
     x, y, *others = drawing.factors
     groups = list(drawing.data.groupby([*others, "method"], sort=False))
-    columns = min(IN_A_ROW, len(groups))
-    rows = -(-len(groups) // columns)
     across, down = (drawing.data[name].astype(str).nunique() for name in (x, y))
-    figure = Figure(figsize=(max(7.0, 2.6 + columns * max(2.6, 0.86 * across)), 1.9 + rows * (1.0 + 0.62 * down)))
+    width = max(2.6, 0.86 * across)
+    rows, columns = rows_and_columns(len(groups), min(IN_A_ROW, int(WIDEST / width)))
+    figure = Figure(figsize=(max(7.0, 2.6 + columns * width), 1.9 + rows * (1.0 + 0.62 * down)))
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     colours, scale = _colours(drawing)
     for axes, (_, cells) in zip(panels.flat, groups, strict=False):
@@ -112,6 +114,8 @@ def draw(drawing: Drawing) -> Figure:
         axes.set_title(
             "\n".join(part for part in (str(first["method"]), label_of(first, others)) if part), fontweight="normal", fontsize=13
         )
+    for axes in panels.flat[len(groups) - columns : len(groups)]:
+        axes.tick_params(labelbottom=True)  # also where the panel below is empty
     for axes in panels.flat[len(groups) :]:
         axes.set_visible(False)
     figure.supxlabel(spaced(x), fontsize=14)
@@ -165,7 +169,7 @@ def _write(axes: Axes, place: tuple[int, int], row: dict[Any, Any], look: tuple[
         axes.text(place[1], place[0], "–", ha="center", va="center", color=INK)
         return
     colour = "white" if _is_dark(colours, scale, row["value"]) else INK
-    value, error = (f"{number:.{digits}f}".replace("-", "−").replace("0.", ".", 1) for number in (row["value"], row["mcse"]))
+    value, error = (short(number, digits) for number in (row["value"], row["mcse"]))
     axes.text(place[1], place[0] + 0.12, value, ha="center", va="center", color=colour, fontsize=12)
     axes.text(place[1], place[0] - 0.24, error, ha="center", va="center", color=colour, fontsize=8.5)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paper_figures.style import BLUE, GREEN, INK, MUTED, RED, short
-from paper_figures.sweep_plots._drawing import Drawing, Request, chosen, head, label_of, title_of, varying
+from paper_figures.sweep_plots._drawing import Drawing, Request, chosen, head, label_of, rows_and_columns, title_of, varying
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def gather(results: Results, request: Request) -> Drawing:
     factors = varying(cells)
     data = _intervals(results, cells, factors)
     caption = (
-        f"95 % intervals of at most {MOST_INTERVALS:,} replicates per panel, sorted by the size of their z statistic; red ones miss "
+        f"95 % intervals of at most {MOST_INTERVALS:,} replicates per panel, sorted by the size of their z statistic; orange ones miss "
         "the true value (line). Dashed: coverage over all replicates, with its 95 % Monte Carlo interval; dotted: 95 %. After Morris, "
         "White and Crowther (2019)."
     )
@@ -119,8 +119,7 @@ def draw(drawing: Drawing) -> Figure:
     from matplotlib.figure import Figure
 
     groups = list(drawing.data.groupby([*drawing.factors, "method"], sort=False))
-    columns = min(IN_A_ROW, len(groups))
-    rows = -(-len(groups) // columns)
+    rows, columns = rows_and_columns(len(groups), IN_A_ROW)
     figure = Figure(figsize=(1.2 + 3.3 * max(columns, 2), 1.5 + 4.2 * rows))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, (_, intervals) in zip(panels.flat, groups, strict=False):

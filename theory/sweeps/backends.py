@@ -121,7 +121,7 @@ def _says_a_worker_died(error: Exception) -> bool:
 
 def _refuse_what_cannot_be_imported(error: Exception) -> None:
     if isinstance(error, ImportError) or "un-serialize" in str(error):
-        reason = str(error.__cause__ or error).strip().splitlines()[-1]
+        reason = str(error.__cause__ or error).strip('" \n').splitlines()[-1]
         raise InputError(f"a worker cannot import a piece ({reason}); install its module there, or name the file under 'pieces'") from None
 
 

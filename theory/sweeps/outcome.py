@@ -96,8 +96,14 @@ def failure_of(error: BaseException, replicate: int, method: str, replicates: in
     ----------
     error : BaseException
         The exception.
-    replicate, method, replicates, key
-        As in `Failure`.
+    replicate : int
+        Number within the cell; -1 for a whole block.
+    method : str
+        The method's name; '' for the generator or a limit.
+    replicates : int
+        How many replicates it cost.
+    key : tuple of int
+        Spawn key of the stream.
 
     Returns
     -------

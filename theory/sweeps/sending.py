@@ -68,6 +68,8 @@ def _by_value_where_needed(module: ModuleType | None) -> None:
 
     if module is not None and module.__name__ != "__main__" and not importable(module):
         cloudpickle.register_pickle_by_value(module)
+        # pickle takes numpy's ufuncs to be of the first module that has them, which must not be this one
+        sys.modules[module.__name__] = sys.modules.pop(module.__name__)
 
 
 def importable(module: ModuleType) -> bool:

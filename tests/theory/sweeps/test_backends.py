@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import sys
 import threading
 from collections.abc import Callable
@@ -14,9 +16,10 @@ from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, generator, method, run
 from theory.sweeps.backends import check_backend, usable_cores
 from theory.sweeps.cells import Cell
-from theory.sweeps.chunk import Chunk, Entry, Task
+from theory.sweeps.chunk import Chunk, Entry, Task, work_of
 from theory.sweeps.progress import Meter, duration
 from theory.sweeps.runner import Tasks
+from theory.sweeps.sending import pickled
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]
@@ -52,6 +55,38 @@ def test_functions_of_a_script_reach_the_workers(same: Same, tmp_path: Path) -> 
 
     study = Study(name="closure", generate=draw, methods=[mean], grid={"n": [2, 4]}, replicates=300)
     same(run(study, tmp_path / "a", workers=2), run(study, tmp_path / "b"))
+
+
+UFUNC = """
+from scipy.special import stdtrit
+from theory.sweeps import generator, method
+
+@generator("ufunc draws")
+def draw(*, rng):
+    return stdtrit(5.0, rng.random())
+
+@method("ufunc as is")
+def as_is(data):
+    return dict(estimate=data)
+"""
+
+
+def test_a_file_that_imports_a_ufunc_reaches_the_workers(tmp_path: Path) -> None:
+    """Pickle looks through all modules, in the order of import, for the home of a ufunc: that must not be a file which workers lack."""
+    (tmp_path / "ufunc.py").write_text(UFUNC)
+    plan = Study(name="u", pieces=[str(tmp_path / "ufunc.py")], generate="ufunc draws", methods=["ufunc as is"], cells=[{}]).plan()
+    for name in [name for name in sys.modules if name.startswith("scipy.special")]:
+        sys.modules[name] = sys.modules.pop(name)  # as in a process that imports the file before scipy
+    homes: list[str] = []
+
+    class Reader(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> object:
+            homes.append(module)
+            return super().find_class(module, name)
+
+    Reader(io.BytesIO(pickled(plan, work_of(plan)).content)).load()
+    assert any(home.startswith("scipy.special") for home in homes)
+    assert not any(home.startswith("sweep_pieces_") for home in homes)
 
 
 @pytest.mark.parametrize(("backend", "module"), [("ray", "ray"), ("dask", "dask.distributed")])

@@ -78,7 +78,8 @@ def _draw(matcher: Matcher, query: Query, request: Request) -> Positions:
     eligible = matcher.eligible(query)
     if not len(eligible):
         return eligible
-    own = np.flatnonzero(np.isin(eligible, matcher.own(query)))
+    kin = matcher.own(query)
+    own = np.flatnonzero(np.isin(eligible, kin)) if len(kin) else kin
     return eligible[draw_others(stream_of(request.seed, query["item_id"]), len(eligible), request.config.m, own)]
 
 

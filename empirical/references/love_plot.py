@@ -37,10 +37,26 @@ def love_plot(balance: pd.DataFrame, title: str) -> Figure:
     """
     from matplotlib.figure import Figure
 
+    number = int(balance["smd_before"].notna().sum())
+    figure = Figure(figsize=(8.6, 1.9 + 0.5 * number), layout="constrained")
+    draw_balance(figure.subplots(), balance, title)
+    return figure
+
+
+def draw_balance(axes: Axes, balance: pd.DataFrame, title: str) -> None:
+    """Draw a Love plot into axes.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    balance : pandas.DataFrame
+        From `empirical.references.balance.balance_table`.
+    title : str
+        Above the plot.
+    """
     rows = balance[balance["smd_before"].notna()]
     rows = rows.iloc[np.argsort(rows["smd_before"].abs().to_numpy(), kind="stable")]
-    figure = Figure(figsize=(8.6, 1.9 + 0.5 * len(rows)), layout="constrained")
-    axes = figure.subplots()
     limit = _limit(rows)
     for name, colour, shift, face in (("before", BEFORE, 0.13, "white"), ("after", AFTER, -0.13, AFTER)):
         _points(axes, rows, name, colour, shift, face, limit)
@@ -53,7 +69,6 @@ def love_plot(balance: pd.DataFrame, title: str) -> Figure:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.set_title(title, loc="left", fontsize=13, fontweight="bold")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=11)
-    return figure
 
 
 def _points(axes: Axes, rows: pd.DataFrame, name: str, colour: str, shift: float, face: str, limit: float) -> None:

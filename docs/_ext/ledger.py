@@ -7,6 +7,7 @@ import importlib
 import re
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -50,7 +51,10 @@ def our_value(row: dict[str, Any], words: dict[str, str]) -> float:
     ((name, given),) = row["call"].items()
     module, _, function = f"{HOME}.{name}".rpartition(".")
     arguments = {key: _argument(value, words) for key, value in given.items()}
-    found: Any = getattr(importlib.import_module(module), function)(*arguments.pop("*", ()), **arguments)
+    known: Any = getattr(importlib.import_module(module), function)
+    if isinstance(known, ModuleType):  # while the pages are built, a package shows the module of this name in place of its function
+        known = getattr(known, function)
+    found = known(*arguments.pop("*", ()), **arguments)
     for step in row["take"].split("."):
         found = _step(found, step)
     return float(found)

@@ -165,7 +165,7 @@ def shifted_error(delta: ArrayLike, w: ArrayLike, a: ArrayLike) -> Floats:
     >>> float(shifted_error(2.0, 1.0, 50.0)) == float(shifted_error(2.0, 1.0, 0.0))
     True
     """
-    delta, w, moved = non_negative(delta, "delta"), np.asarray(w, dtype=np.float64), np.asarray(a, dtype=np.float64)
+    delta, w, moved = non_negative(delta, "delta"), finite(w, "w"), finite(a, "a")
     spread, left = np.sqrt(1 + w * w), (1 - w) * moved
     return (ndtr(-(delta / 2 + left) / spread) + ndtr(-(delta / 2 - left) / spread)) / 2
 

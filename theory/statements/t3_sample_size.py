@@ -268,6 +268,7 @@ STATEMENT = Statement(
             _simulate_scaled_var,
             _SCALED,
             tally=MeanTally,
+            mcse=1e-3,
             fast=_fast_scaled_var,
             draws=_draws,
         ),

@@ -8,9 +8,10 @@ What counts for an ideal observer is the correlation minus the leak. For the iso
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, positive
+from theory.checks import Floats, positive, whole
 from theory.elementwise import elementwise
 from theory.montecarlo import MeanTally, RatioTally
 from theory.statements import t7_matching as t7
@@ -21,36 +22,40 @@ STATEMENT_ID = "T7"
 _PAIRS = 100_000  # per estimate of the best tightness
 
 
-def matched_correlation(emb: str, A: float, E: float, N: float, w: float | None = None) -> Floats:
+def matched_correlation(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike | None = None, M: ArrayLike = t7.POOL) -> Floats:
     r"""Compute the correlation of a query with its matched reference, given the label.
 
     Parameters
     ----------
     emb, A, E, N, w : object
         As for `theory.statements.t7_matching.inherited`.
+    M : array_like, default 400000
+        Size of the simulated pool; the value is the limit of an infinite one.
 
     Returns
     -------
     ndarray of float64
         The correlation :math:`\rho_h`.
     """
-    return t7.inherited(emb, A, E, N, w)[1]
+    return t7.inherited(emb, A, E, N, w)[1] + 0 * whole(M, "M", 1)
 
 
-def leaked_share(emb: str, A: float, E: float, N: float, w: float | None = None) -> Floats:
+def leaked_share(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike | None = None, M: ArrayLike = t7.POOL) -> Floats:
     r"""Compute the share of the signal that a matched reference inherits.
 
     Parameters
     ----------
     emb, A, E, N, w : object
         As for `theory.statements.t7_matching.inherited`.
+    M : array_like, default 400000
+        Size of the simulated pool; the value is the limit of an infinite one.
 
     Returns
     -------
     ndarray of float64
         The mean of the reference of a diseased query is :math:`s\delta`.
     """
-    return t7.inherited(emb, A, E, N, w)[0]
+    return t7.inherited(emb, A, E, N, w)[0] + 0 * whole(M, "M", 1)
 
 
 @elementwise
@@ -95,11 +100,11 @@ def _symbolic_of(emb: str, A: float, E: float, N: float, w: float | None) -> tup
     return symbols.evaluate(shift[1]), symbols.evaluate(joint[0, 1] / joint[0, 0])
 
 
-def _symbolic_correlation(emb: str, A: float, E: float, N: float, w: float | None = None) -> float:
+def _symbolic_correlation(emb: str, A: float, E: float, N: float, w: float | None = None, M: int = t7.POOL) -> float:
     return _symbolic_of(emb, A, E, N, w)[1]
 
 
-def _symbolic_leak(emb: str, A: float, E: float, N: float, w: float | None = None) -> float:
+def _symbolic_leak(emb: str, A: float, E: float, N: float, w: float | None = None, M: int = t7.POOL) -> float:
     return _symbolic_of(emb, A, E, N, w)[0]
 
 
@@ -124,7 +129,19 @@ def _symbolic_tightness(A: float, E: float, rule: str) -> float:
     return max(roots, key=value)
 
 
-# Raw simulation: pairs whose reference is drawn given the query's noisy embedding (an infinite pool; T7's own check retrieves from a pool).
+# Raw simulation: references retrieved from a pool. The best tightness is looked for in an infinite one.
+
+
+def _simulate_correlation(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    query, reference = t7.retrieve(params, replicates, (0.0,), rng)[0].T
+    return np.column_stack([query * reference, (query**2 + reference**2) / 2])
+
+
+def _simulate_leak(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    return t7.retrieve(params, replicates, (1.0,), rng)[0][:, 1]
+
+
+# Fast sampling, an infinite pool: the reference is drawn given the query's noisy embedding.
 
 
 def _pairs(params: Params, shift: float, noise: Floats, spread: float | None = None) -> Floats:
@@ -138,12 +155,12 @@ def _pairs(params: Params, shift: float, noise: Floats, spread: float | None = N
     return np.column_stack([axes.sum(axis=1), embedding @ slope + left * noise[:, 4]])
 
 
-def _simulate_correlation(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+def _fast_correlation(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     query, reference = _pairs(params, 0.0, rng.standard_normal((replicates, 5))).T
     return np.column_stack([query * reference, (query**2 + reference**2) / 2])
 
 
-def _simulate_leak(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+def _fast_leak(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     return _pairs(params, 1.0, rng.standard_normal((replicates, 5)))[:, 1]
 
 
@@ -174,6 +191,7 @@ _EMBEDDING = (
     number("E", "variance of the axis that carries the disease"),
     number("N", "variance of the embedding's noise"),
     number("w", "weight of the disease axis (scalar embedding)", None),
+    number("M", "size of the simulated pool", t7.POOL),
 )
 _POINTS: tuple[Params, ...] = (
     *grid(emb=["scalar"], A=[4.0], E=[1.0], N=[1.0], w=[0.0, 0.5, 1.0]),
@@ -190,7 +208,10 @@ QUANTITIES = (
         _simulate_correlation,
         _POINTS,
         tally=RatioTally,
-        draws=lambda params: 10,
+        fast=_fast_correlation,
+        draws=lambda params: 6,
+        allowance=lambda params: 0.003,
+        caveat=t7.pool_caveat,
         mcse=2e-3,
     ),
     Quantity(
@@ -202,8 +223,11 @@ QUANTITIES = (
         _simulate_leak,
         _POINTS,
         tally=MeanTally,
-        draws=lambda params: 10,
-        mcse=2e-3,
+        fast=_fast_leak,
+        draws=lambda params: 6,
+        allowance=lambda params: 0.003,
+        caveat=t7.pool_caveat,
+        mcse=5e-3,
     ),
     Quantity(
         "best_tightness",

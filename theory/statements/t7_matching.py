@@ -16,6 +16,7 @@ iso       E / (E + N), with h = (a, g) + noise N I       (A^2/(A+N) + E^2/(E+N))
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -287,16 +288,54 @@ def _people(params: Params, count: int, shift: float, rng: np.random.Generator) 
     return nuisance + axis, _embed(params, nuisance, axis, rng)
 
 
+def retrieve(params: Params, count: int, shifts: Sequence[float], rng: np.random.Generator) -> list[Floats]:
+    """Draw a pool of healthy people, and queries who are each shown the nearest of it.
+
+    Parameters
+    ----------
+    params : dict
+        ``emb``, ``A``, ``E``, ``N``, ``M`` and, for the scalar embedding, ``w``.
+    count : int
+        Queries for each shift.
+    shifts : sequence of float
+        Signal of the queries, one group for each.
+    rng : numpy.random.Generator
+        The stream.
+
+    Returns
+    -------
+    list of ndarray of float64, shape (count, 2)
+        Images of query and retrieved reference, by group.
+    """
+    pool, where = _people(params, int(params["M"]), 0.0, rng)
+    nearest, pairs = _finder(where), []
+    for shift in shifts:
+        query, embedding = _people(params, count, shift, rng)
+        pairs.append(np.column_stack([query, pool[nearest(embedding)]]))
+    return pairs
+
+
 def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+    scores = _score_pairs(params["rule"], *retrieve(params, replicates, (0.0, params["delta"]), rng))
+    return scores[1] > scores[0]
+
+
+def _finder(where: Floats) -> Callable[[Floats], np.ndarray]:
+    """Tell who of a pool is nearest: along a line by bisection, which is faster than a tree."""
     from scipy.spatial import cKDTree
 
-    pool, where = _people(params, int(params["M"]), 0.0, rng)
-    tree, pairs = cKDTree(where), []
-    for shift in (0.0, params["delta"]):
-        query, embedding = _people(params, replicates, shift, rng)
-        pairs.append(np.column_stack([query, pool[tree.query(embedding)[1]]]))
-    scores = _score_pairs(params["rule"], *pairs)
-    return scores[1] > scores[0]
+    if where.shape[1] > 1:
+        tree = cKDTree(where, balanced_tree=False, compact_nodes=False)
+        return lambda embedding: np.asarray(tree.query(embedding)[1])
+    order = np.argsort(where[:, 0])
+    along = where[order, 0]
+
+    def _nearest(embedding: Floats) -> np.ndarray:
+        at = embedding[:, 0]
+        above = np.clip(np.searchsorted(along, at), 1, len(along) - 1)
+        return order[np.where(at - along[above - 1] < along[above] - at, above - 1, above)]
+
+    return _nearest
 
 
 def _score_pairs(rule: str, healthy: Floats, diseased: Floats) -> list[Floats]:
@@ -327,7 +366,19 @@ def _simulate_min_norm(params: Params, replicates: int, rng: np.random.Generator
     return np.square(rng.standard_normal((replicates, M, k))).sum(axis=2).min(axis=1)
 
 
-def _caveat(params: Params) -> str:
+def pool_caveat(params: Params) -> str:
+    """Say where the limit of an infinite pool is not known to be near.
+
+    Parameters
+    ----------
+    params : dict
+        With ``M``.
+
+    Returns
+    -------
+    str
+        A line, or nothing from 400,000 references on.
+    """
     return "" if params["M"] >= POOL else f"the limit of an infinite pool: within .003 from M = {POOL} on"
 
 
@@ -362,9 +413,9 @@ STATEMENT = Statement(
             _simulate_auc,
             _POINTS,
             fast=_fast_auc,
-            draws=lambda params: 16,
+            draws=lambda params: 6,  # few enough that many patients are served by a pool
             allowance=lambda params: 0.003,
-            caveat=_caveat,
+            caveat=pool_caveat,
         ),
         Quantity(
             "mean_sq_min_norm",
@@ -377,7 +428,6 @@ STATEMENT = Statement(
             tally=MeanTally,
             draws=lambda params: 2 * int(params["k"] * params["M"]),
             symbolic_tolerance=QUADRATURE,
-            mcse=5e-5,
         ),
     ),
 )

@@ -144,6 +144,7 @@ STATEMENT = Statement(
             draws=lambda params: 6 * int(params["n_total"] * params["p"]),
             symbolic_tolerance=QUADRATURE,
             allowance=lambda params: 0.02,
+            mcse=5e-3,
             caveat=lambda params: "" if params["n_total"] >= 800 else "a limit: within .02 of the finite ratio from 800 cases on",
         ),
     ),

@@ -13,8 +13,6 @@ SHOWN = {"nih-demographic": "ChestX-ray14: matched on age, sex, view", "nih-scan
 
 here = Path(__file__).parent if "__file__" in globals() else Path.cwd()  # the docs build runs this file in its folder, without a name
 kept = here.parent / "results" / "references"
-    (Path(__file__).parent.parent if "__file__" in globals() else Path("..")) / "results" / "references"
-)  # the docs build runs this file from its folder
 figure, axes = plt.subplots(len(SHOWN), 1, figsize=(8.6, 7.2), layout="constrained")
 for place, (name, title) in zip(axes, SHOWN.items(), strict=True):
     draw_balance(place, pd.read_csv(kept / f"{name}.csv", keep_default_na=True).fillna({"level": ""}), title)

@@ -99,6 +99,7 @@ def audit(
     out: options.ReportFolder = None,
     model: options.VisionModel = None,
     embeddings: options.Embeddings = None,
+    rehash: options.Rehash = False,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = None,
@@ -106,17 +107,15 @@ def audit(
     """Check a cohort for leakage and confounds; exit code 1 when something stops."""
     from empirical.audit import audit as find
     from empirical.audit import stop_on_errors, summary
-    from empirical.audit.embeddings import embed, read_embeddings
+    from empirical.audit.embeddings import embeddings_of
     from empirical.audit.report import write_report
     from empirical.cohorts import Cohort
 
     loaded = Cohort.load(cohort)
-    if model is not None and embeddings is not None:
-        raise InputError("--model and --embeddings: give one of them")
-    vectors = read_embeddings(embeddings, loaded) if embeddings is not None else embed(loaded, model, quiet) if model is not None else None
-    findings = find(loaded, seed, vectors)
+    findings = find(loaded, seed, embeddings_of(loaded, model, embeddings, quiet), rehash)
     if out is not None:
         settings = {"cohort": loaded.hash, "allow": allow or [], "model": model, "embeddings": embeddings and str(embeddings)}
+        settings["rehash"] = rehash
         with RunFolder(out, "cohort audit", settings, seed=seed, inputs=[cohort / "cohort.parquet"]) as run:
             write_report(loaded, findings, run, allow or (), seed)
     if json is not None:

@@ -74,6 +74,7 @@ ReportFolder = Annotated[Path | None, _option("--out", "Folder for the report: f
 VisionModel = Annotated[
     str | None, _option("--model", "Look for near duplicates by this vision model's embeddings too: 'pocket', a folder or a Hub id.")
 ]
+Rehash = Annotated[bool, _option("--rehash", "Hash every image again, and stop where it is not the one that was imported.")]
 Embeddings = Annotated[
     Path | None, _option("--embeddings", "The same by embeddings of your own: arrays 'item_id' and 'vectors'.", "FILE.npz")
 ]

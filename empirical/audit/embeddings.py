@@ -13,6 +13,37 @@ from empirical.cohorts import Cohort
 from see_in_pairs.errors import InputError, first_few
 
 
+def embeddings_of(cohort: Cohort, model: str | None, path: Path | None, quiet: bool = False) -> NDArray[np.floating[Any]] | None:
+    """Get the embeddings that were asked for.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Whose images.
+    model : str or None
+        A vision model.
+    path : Path or None
+        A file of embeddings.
+    quiet : bool, default False
+        No progress bar.
+
+    Returns
+    -------
+    ndarray of float, shape (items, dimensions), or None
+        In the order of the table; None where neither was asked for.
+
+    Raises
+    ------
+    InputError
+        When both were, or as `read_embeddings`.
+    """
+    if model is not None and path is not None:
+        raise InputError("--model and --embeddings: give one of them")
+    if path is not None:
+        return read_embeddings(path, cohort)
+    return None if model is None else embed(cohort, model, quiet)
+
+
 def read_embeddings(path: Path, cohort: Cohort) -> NDArray[np.floating[Any]]:
     """Read embeddings that were computed elsewhere.
 

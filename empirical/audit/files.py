@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from empirical.audit.finding import Finding
 from empirical.audit.subject import Subject
 from empirical.cohorts.signatures import load_signatures
 from see_in_pairs.errors import first_few
+from see_in_pairs.files import sha256
 
 
 def missing_files(subject: Subject) -> Iterator[Finding]:
@@ -28,6 +30,31 @@ def missing_files(subject: Subject) -> Iterator[Finding]:
     if absent:
         message = f"{len(absent)} of {len(table)} images are not under {root}: {first_few(absent)}"
         yield Finding("missing_files", "error", message, absent, "put them back, or import again with --only-present")
+
+
+def changed_files(subject: Subject) -> Iterator[Finding]:
+    """Find images whose bytes are not those that were imported, where the audit was asked to hash them again.
+
+    Parameters
+    ----------
+    subject : Subject
+        The cohort.
+
+    Yields
+    ------
+    Finding
+        Error ``changed_files``.
+    """
+    if not subject.rehash:
+        return
+    known = subject.table[subject.table["sha256"] != ""]
+    paths = [subject.cohort.root / image for image in known["image"]]
+    with ThreadPoolExecutor() as pool:
+        now = list(pool.map(lambda path: sha256(path) if path.is_file() else "", paths))
+    changed = tuple(item for item, before, after in zip(known["item_id"], known["sha256"], now, strict=True) if after not in ("", before))
+    if changed:
+        message = f"{len(changed)} of {len(known)} images are not the ones that were imported: {first_few(changed)}"
+        yield Finding("changed_files", "error", message, changed, "put the old ones back, or import again")
 
 
 def blank_images(subject: Subject) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from empirical.audit.classes import both_classes
 from empirical.audit.confounds import metadata_predicts_class
 from empirical.audit.duplicates import duplicates_within_split
-from empirical.audit.files import blank_images, missing_files
+from empirical.audit.files import blank_images, changed_files, missing_files
 from empirical.audit.finding import Finding
 from empirical.audit.labels import labels_within_patient
 from empirical.audit.missing_values import missing_values
@@ -30,13 +30,14 @@ CHECKS: tuple[Check, ...] = (
     duplicates_within_split,
     labels_within_patient,
     missing_files,
+    changed_files,
     blank_images,
     missing_values,
     metadata_predicts_class,
 )
 
 
-def audit(cohort: Cohort, seed: int = 0, embeddings: NDArray[np.floating] | None = None) -> list[Finding]:
+def audit(cohort: Cohort, seed: int = 0, embeddings: NDArray[np.floating] | None = None, rehash: bool = False) -> list[Finding]:
     """Check a cohort.
 
     Parameters
@@ -47,12 +48,14 @@ def audit(cohort: Cohort, seed: int = 0, embeddings: NDArray[np.floating] | None
         Of the folds in which metadata predict the class, and of the one item taken of each patient.
     embeddings : ndarray of float, shape (items, dimensions), optional
         A vision model's view of each image, in the order of the table, by which to look for near duplicates as well.
+    rehash : bool, default False
+        Hash every image again, to see that it is the one that was imported.
 
     Returns
     -------
     list of Finding
         Errors first; empty when nothing was found.
     """
-    subject = Subject(cohort, seed, embeddings)
+    subject = Subject(cohort, seed, embeddings, rehash)
     findings = [finding for check in CHECKS for finding in check(subject)]
     return sorted(findings, key=lambda finding: finding.severity)  # 'error' comes before 'warn'

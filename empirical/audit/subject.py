@@ -29,11 +29,14 @@ class Subject:
         Of whatever a check draws.
     embeddings : ndarray of float, shape (items, dimensions), optional
         A vision model's view of each image, in the order of the table.
+    rehash : bool
+        Whether every image's bytes shall be hashed again.
     """
 
     cohort: Cohort
     seed: int = 0
     embeddings: NDArray[np.floating] | None = None
+    rehash: bool = False
 
     @cached_property
     def table(self) -> pd.DataFrame:

@@ -102,7 +102,7 @@ def keep_signatures(folder: Path, hashes: list[str], values: Signatures) -> None
     try:
         with atomic_path(folder / FILE) as temporary, temporary.open("wb") as stream:
             np.savez(stream, sha256=np.array([hashes[row] for row in keep], dtype="S64"), signature=values[keep])
-    except PermissionError:
+    except OSError:  # no right to write there, a read-only or a full disk: they are computed again next time
         return
 
 

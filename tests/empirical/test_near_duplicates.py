@@ -121,6 +121,16 @@ def test_blank_and_unreadable_images_are_findings(cohort: Cohort, tmp_path: Path
     assert "5.png: cannot be read" in findings["unreadable_images"].message
 
 
+def test_images_that_were_exchanged_are_found_when_asked(cohort: Cohort, tmp_path: Path) -> None:
+    for seed in range(20):
+        anatomy(seed).save(tmp_path / f"{seed}.png")
+    kept = written(tmp_path, [f"{seed}.png" for seed in range(20)])
+    assert names(kept, rehash=True) == {}
+    anatomy(99).save(tmp_path / "4.png")
+    assert names(kept) == {}
+    assert names(kept, rehash=True) == {"changed_files": ("4.png",)}
+
+
 def test_the_same_bytes_are_left_to_the_other_checks(cohort: Cohort, tmp_path: Path) -> None:
     for seed in range(20):
         anatomy(seed % 19).save(tmp_path / f"{seed}.png")

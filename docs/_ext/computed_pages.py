@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import statement_parts
+import sweep_pages
 import typer
 
 from see_in_pairs.console import run_app
@@ -138,6 +139,7 @@ def write_pages(app: Sphinx) -> None:
     pages: dict[str, Callable[[], str]] = {
         "command_line": command_line, "checks": checks, "warning": warning, "plan": plan, "statements/index": statement_parts.index,
     }  # fmt: skip
+    pages |= sweep_pages.pages()
     pages |= {f"statements/{name.lower()}": partial(statement_parts.statement_part, item) for name, item in all_statements().items()}
     for name, page in pages.items():
         path, text = folder / f"{name}.md", page()

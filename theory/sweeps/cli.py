@@ -113,7 +113,7 @@ def format_status(results: Results) -> str:
     """
     table = results.cells
     factors = [name for name in table if name not in ("cell", "truth", "wanted", "attempted", "done", "failed", "stopped")]
-    lines = [f"{'cell':<16} {'done':>10} {'failed':>7} {'wanted':>10}  {'':<8} factors"]
+    lines = [f"{'cell':<16} {'done':>10} {'failed':>7} {'wanted':>10}  {'':<9} factors"]
     for row in table.to_dict("records"):
         state = "stopped" if row["stopped"] else "" if row["attempted"] >= row["wanted"] else "under way"
         named = ", ".join(f"{name}={row[name]}" for name in factors)

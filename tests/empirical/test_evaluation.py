@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from empirical.arms import ArmConfig, build_examples
+from empirical.arms import ArmConfig, Example, build_examples
 from empirical.cohorts import Cohort
 from empirical.evaluation import EvaluateConfig, evaluate
 from empirical.prompts import PromptConfig
@@ -218,3 +218,30 @@ def test_calibration_is_written_beside_the_records(phantom: Cohort, tmp_path: Pa
     assert page["log_loss_before"]["low"] <= page["log_loss_before"]["value"] <= page["log_loss_before"]["high"]
     plot = pd.read_csv(tmp_path / "out" / "reliability.csv")
     assert plot.groupby("temperature")["n"].sum().tolist() == [12, 12]
+
+
+def test_items_that_share_references_are_read_together_and_given_back_in_their_order(phantom: Cohort, tmp_path: Path) -> None:
+    from empirical.pieces import Scorer
+    from empirical.vlm.reader import PLAIN, in_groups
+
+    built = build_examples(phantom, "test", ArmConfig.model_validate(ARMS[1]), PromptConfig(), seed=0)
+    references = [example.images[0] for example in built[:2]]
+    mixed = [replace(example, images=(references[place % 2], example.images[1])) for place, example in enumerate(built)]
+    assert in_groups(mixed, 4) != list(range(len(mixed)))
+    tables = [
+        Scorer(settings(phantom, batch_size=4, speed=speed), phantom, tmp_path / name, True).arm("pair", mixed)
+        for name, speed in {"fast": {}, "plain": PLAIN.model_dump()}.items()
+    ]
+    assert np.allclose(*(table[["yes", "no"]].to_numpy() for table in tables), atol=1e-5)
+    one = [evaluate_alone(phantom, example) for example in mixed[:3]]
+    assert np.allclose(tables[0]["yes"].to_numpy()[:3], one, atol=1e-5)
+
+
+def evaluate_alone(phantom: Cohort, example: Example) -> float:
+    from empirical.vlm.encoding import Encoder
+    from empirical.vlm.loading import ModelConfig, load_vlm
+    from empirical.vlm.scoring import answer_log_probabilities
+
+    vlm = load_vlm(ModelConfig())
+    encoder = Encoder(vlm.processor, vlm.family, phantom.image)
+    return float(answer_log_probabilities(vlm.model, encoder, [example], ("yes", "no"))[0, 0])

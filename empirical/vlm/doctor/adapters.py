@@ -159,7 +159,7 @@ def _restore(wrapped: Any, model: Any, before: str | None, flags: dict[str, bool
         wrapped.unload()
         vars(model).pop("peft_config", None)
     else:
-        wrapped.delete_adapter("doctor")
         wrapped.set_adapter(before)
+        wrapped.delete_adapter("doctor")
     for name, weight in model.named_parameters():
         weight.requires_grad_(flags[name])

@@ -225,3 +225,17 @@ def test_a_family_without_a_known_prefix_is_refused(load: Loaded) -> None:
     with pytest.raises(InputError, match="not valid for family 'idefics3'"):
         PrefixReader(unknown, encoder)
     assert isinstance(vlm.family, Family)
+
+
+@pytest.mark.parametrize("family", ["idefics3", "internvl", "gemma3", "llava_onevision"])
+def test_no_image_is_cut_into_tiles(load: Loaded, family: str) -> None:
+    subject = Subject(load(family), PromptConfig())
+    counts = {name: subject.image_tokens(subject.encode(subject.example(name))["input_ids"]) for name in ("square", "large", "wide")}
+    assert len(set(counts.values())) == 1
+    tiled = spoiled(load(family), processor_options={})  # InternVL's own default cuts a picture in up to thirteen
+    if family == "internvl":
+        assert tiled.image_tokens(_encoded(tiled)["input_ids"]) > counts["square"]
+
+
+def _encoded(subject: Subject) -> dict[str, Any]:
+    return subject.encode(subject.example("wide"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from empirical.evaluation import EvaluateConfig, evaluate
 from empirical.prompts import PromptConfig
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
-from empirical.vlm.doctor import diagnose
+from empirical.vlm.doctor import diagnose, diagnose_loaded
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.reader import PLAIN, AnswerReader
 from empirical.vlm.scoring import answer_log_probabilities
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -58,3 +60,19 @@ def test_lora_finetuning_saves_an_adapter_that_loads_to_the_same_scores(checkpoi
     for example, row in zip(examples, scores(trained), strict=True):
         assert np.allclose(list(pair.loc[example.item_id, "logp"].values()), row, atol=1e-4)
     assert set(table["train_arm"]) == {"pair"}
+
+
+def test_an_adapter_is_read_as_fast_and_as_exactly(checkpoint: Path, phantom: Cohort, tmp_path: Path) -> None:
+    config = {"cohort": str(phantom.folder), "arm": PAIR, "model": {"name": str(checkpoint)}, "steps": 1, "batch_size": 2, "doctor": False}
+    trained = finetune(
+        FinetuneConfig.model_validate(config | {"learning_rate": 0.05, "lora": {"vision": True}}), tmp_path / "run", quiet=True
+    )
+    vlm = load_vlm(ModelConfig(name=str(trained)))
+    assert diagnose_loaded(vlm).passed  # every check, on a model with adapters
+    built = build_examples(phantom, "test", ArmConfig.model_validate(PAIR), PromptConfig(), seed=0)[:4]
+    shared = [replace(example, images=(built[0].images[0], example.images[1])) for example in built]
+    encoder = Encoder(vlm.processor, vlm.family, phantom.image)
+    fast = AnswerReader(vlm, encoder, ("yes", "no"), 4)
+    plain = AnswerReader(vlm, encoder, ("yes", "no"), 4, PLAIN).scores(shared)[0]
+    assert np.abs(fast.scores(shared)[0] - plain).max() < 1e3 * np.finfo(np.float32).eps
+    assert fast.prefix is not None and fast.prefix.read == 1

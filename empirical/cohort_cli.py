@@ -114,8 +114,8 @@ def audit(
     loaded = Cohort.load(cohort)
     findings = find(loaded, seed, embeddings_of(loaded, model, embeddings, quiet), rehash)
     if out is not None:
-        settings = {"cohort": loaded.hash, "allow": allow or [], "model": model, "embeddings": embeddings and str(embeddings)}
-        settings["rehash"] = rehash
+        settings: dict[str, Any] = {"cohort": loaded.hash, "allow": allow or [], "model": model, "rehash": rehash}
+        settings["embeddings"] = embeddings and str(embeddings)
         with RunFolder(out, "cohort audit", settings, seed=seed, inputs=[cohort / "cohort.parquet"]) as run:
             write_report(loaded, findings, run, allow or (), seed)
     if json is not None:

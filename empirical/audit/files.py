@@ -29,7 +29,13 @@ def missing_files(subject: Subject) -> Iterator[Finding]:
     absent = tuple(item for item, image in zip(table["item_id"], table["image"], strict=True) if not (root / image).is_file())
     if absent:
         message = f"{len(absent)} of {len(table)} images are not under {root}: {first_few(absent)}"
-        yield Finding("missing_files", "error", message, absent, "put them back, or import again with --only-present")
+        yield Finding(
+            "missing_files",
+            "error",
+            message,
+            absent,
+            "put them back, write where they are now into cohort.json (image_root), or import again with --only-present",
+        )
 
 
 def changed_files(subject: Subject) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from empirical.audit.finding import Finding
 from empirical.audit.subject import Subject
-from empirical.cohorts.cohort import TEXT_COLUMNS
+from empirical.cohorts.contract import TEXT_COLUMNS
 
 
 def missing_values(subject: Subject) -> Iterator[Finding]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
-from empirical.cohorts.cohort import Cohort, CohortInfo, is_safe_path
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.contract import CohortInfo
 from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.paths import is_safe_path
 from empirical.cohorts.tables import parse_age, parse_sex, read_csv
 from see_in_pairs.errors import InputError, first_few
 
@@ -161,8 +163,8 @@ def _number(texts: pd.Series) -> pd.Series:
 def _find_images(root: Path, paths: pd.Series) -> pd.Series:
     """Find each image below the root, with or without the first folder of its path (``CheXpert-v1.0-small/``)."""
 
-    def find(path: str) -> str:
+    def _find(path: str) -> str:
         shorter = path.partition("/")[2]
         return next((name for name in (path, shorter) if name and (root / name).is_file()), "")
 
-    return paths.map(find)
+    return paths.map(_find)

@@ -2,67 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from empirical.cohorts.contract import QUERY_SPLITS, CohortInfo, check_table
 from empirical.cohorts.images import open_mask, open_rgb
-from see_in_pairs.errors import InputError, first_few
+from empirical.cohorts.paths import inside
+from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_json, read_table, write_json, write_parquet
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from PIL import Image
-
-TEXT_COLUMNS = ("item_id", "image", "mask", "label", "patient_id", "family", "site", "split", "serves", "sex", "view", "sha256")
-COLUMNS = (*TEXT_COLUMNS, "age")
-QUERY_SPLITS = ("train", "val", "test")
-SPLITS = (*QUERY_SPLITS, "reference")
-
-
-@dataclass(frozen=True)
-class CohortInfo:
-    """Facts about a cohort, kept in ``cohort.json``.
-
-    Parameters
-    ----------
-    name : str
-        What to call it in figures and reports.
-    kind : str
-        Which reader made it: ``'phantom'``, ``'nih'``, ``'folder'``...
-    healthy : str
-        The label of the healthy class.
-    positive : list of str
-        The label(s) to detect.
-    modality : str
-        For the prompt, for example ``'chest X-ray'``.
-    finding : str
-        What to look for, in words for the prompt, for example ``'a nodule'``.
-    image_root : str or None
-        The folder that image paths are relative to; None: the cohort's own folder.
-    licence : str
-        The line to show wherever results on these images are shown.
-    counts : dict of str to int
-        What befell how many rows while importing; nothing is skipped in silence.
-    control : str
-        What the healthy class is, in a word for prompts and pages: ``'healthy'``, or ``'benign'`` where a set has nothing healthier.
-    parameters : dict
-        What decided the cohort (for a phantom its config, ``rho`` and ``shares``).
-    """
-
-    name: str
-    kind: str
-    healthy: str
-    positive: list[str]
-    modality: str
-    finding: str
-    image_root: str | None = None
-    licence: str = ""
-    counts: dict[str, int] = field(default_factory=dict)
-    parameters: dict[str, Any] = field(default_factory=dict)
-    control: str = "healthy"
 
 
 @dataclass(frozen=True)
@@ -245,99 +199,6 @@ class Cohort:
         if item_id not in self._positions:
             raise InputError(f"{self.folder}: no item '{item_id}'")
         return self.table.iloc[self._positions[item_id]]
-
-
-def inside(root: Path, relative: str) -> Path:
-    """Join a path to its root, and make sure that it stays there.
-
-    Parameters
-    ----------
-    root : Path
-        A folder.
-    relative : str
-        A path in it.
-
-    Returns
-    -------
-    Path
-        The file, whether or not it exists.
-
-    Raises
-    ------
-    InputError
-        When it leads out, or a link on its way leads in a circle.
-    """
-    path = root / relative
-    try:
-        stays = path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError):  # a loop of symbolic links
-        raise InputError(f"{path}: is a symbolic link that leads in a circle; replace it by the file") from None
-    if not stays:
-        raise InputError(f"{path}: leads out of {root}; put the file there, or name the folder where it really is")
-    return path
-
-
-def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
-    """Hold a table against the contract of a cohort.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The items.
-    info : CohortInfo
-        Names the classes.
-    source : str
-        Named in the error line.
-
-    Raises
-    ------
-    InputError
-        One line on the first breach: no rows, missing columns, missing or repeated ids, an unknown split or label, a path that leads
-        out of the cohort.
-    """
-    missing = [column for column in COLUMNS if column not in table.columns]
-    if missing:
-        raise InputError(f"{source}: a cohort needs the column(s) {first_few(missing, 5)}")
-    if table.empty:
-        raise InputError(f"{source}: the cohort is empty (no item)")
-    nulls = [column for column in TEXT_COLUMNS if table[column].isna().any()]
-    if nulls:
-        raise InputError(f"{source}: empty values in {first_few(nulls)}; write '' where a text is missing")
-    _refuse(table, table["item_id"].duplicated() | (table["item_id"] == ""), f"{source}: item ids are empty or occur twice")
-    _refuse(table, table["patient_id"] == "", f"{source}: items without a patient")
-    _refuse(table, ~table["split"].isin(SPLITS), f"{source}: items with an unknown split (known: {', '.join(SPLITS)})")
-    _refuse(table, ~table["label"].isin([info.healthy, *info.positive]), f"{source}: items with a label that cohort.json does not name")
-    references = table["split"] == "reference"
-    _refuse(table, references & (table["label"] != info.healthy), f"{source}: references that are not {info.healthy}")
-    unsafe = ~(table["image"].map(is_safe_path) & table["mask"].map(lambda mask: mask == "" or is_safe_path(mask)))
-    _refuse(table, unsafe, f"{source}: image paths must be relative and stay inside their folder")
-
-
-def is_safe_path(path: str) -> bool:
-    """Tell whether a path is relative and does not climb.
-
-    Parameters
-    ----------
-    path : str
-        As written in a table, with forward slashes.
-
-    Returns
-    -------
-    bool
-        False for an empty or absolute path, a drive letter, or one with ``..``.
-
-    Examples
-    --------
-    >>> is_safe_path("images/a.png"), is_safe_path("../../etc/passwd"), is_safe_path("/etc/passwd")
-    (True, False, False)
-    """
-    parts = PurePosixPath(path.replace("\\", "/")).parts
-    return bool(parts) and parts[0] != "/" and ".." not in parts and ":" not in parts[0]
-
-
-def _refuse(table: pd.DataFrame, bad: pd.Series, message: str) -> None:
-    if bad.any():
-        raise InputError(f"{message}: {int(bad.sum())} item(s), {first_few(list(table.loc[bad, 'item_id']))}")
 
 
 def _read_info(path: Path) -> CohortInfo:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.cohorts.cohort import QUERY_SPLITS, Cohort
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.contract import QUERY_SPLITS
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from empirical.cohorts.cohort import Cohort, CohortInfo
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.contract import CohortInfo
 from empirical.cohorts.dicom_pixels import open_dataset
 from empirical.cohorts.folder import files_below, keep_labels, list_files
 from empirical.cohorts.images import is_dicom
@@ -144,7 +145,7 @@ def _best_names(root: Path, files: pd.Series, wanted: set[str]) -> pd.Series:
 def _read_headers(root: Path, images: pd.Series, quiet: bool) -> pd.DataFrame:
     import pandas as pd
 
-    def read(image: str) -> dict[str, str]:
+    def _read(image: str) -> dict[str, str]:
         if not image:  # a row of the table without a file
             return dict.fromkeys(HEADER, "")
         try:
@@ -154,7 +155,7 @@ def _read_headers(root: Path, images: pd.Series, quiet: bool) -> pd.DataFrame:
         return {column: _text(dataset.get(element)) for column, element in HEADER.items()}
 
     with ThreadPoolExecutor() as pool:
-        return pd.DataFrame(list(progress(pool.map(read, images), len(images), "headers", quiet)), columns=list(HEADER))
+        return pd.DataFrame(list(progress(pool.map(_read, images), len(images), "headers", quiet)), columns=list(HEADER))
 
 
 def _tidy(rows: pd.DataFrame, counts: dict[str, int]) -> pd.DataFrame:

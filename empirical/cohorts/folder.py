@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from empirical.cohorts.cohort import Cohort, CohortInfo
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.contract import CohortInfo
 from empirical.cohorts.images import IMAGE_SUFFIXES
 from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder
 from see_in_pairs.errors import InputError, first_few

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.cohorts.cohort import COLUMNS, TEXT_COLUMNS, Cohort, CohortInfo
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.contract import COLUMNS, TEXT_COLUMNS, CohortInfo
 from empirical.cohorts.filters import keep_where
 from empirical.cohorts.looking import look_at_images
 from empirical.cohorts.signatures import keep_signatures

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from empirical.cohorts.cohort import Cohort, CohortInfo, is_safe_path
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.contract import CohortInfo
 from empirical.cohorts.folder import SPLIT_NAMES, keep_labels
 from empirical.cohorts.images import DICOM_SUFFIXES, IMAGE_SUFFIXES
 from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.paths import is_safe_path
 from empirical.cohorts.tables import parse_age, parse_sex, read_any_table, refuse_repeated, refuse_two_spellings, require_columns
 from see_in_pairs.errors import InputError, first_few
 
@@ -194,18 +196,18 @@ def _splits(texts: pd.Series, source: str) -> pd.Series:
 def _find_images(root: Path, names: pd.Series, source: str) -> pd.Series:
     """Find each image below the root; an absolute path must lie there, and an ending may be missing."""
 
-    def below(name: str) -> str:
+    def _below(name: str) -> str:
         return Path(name).relative_to(root).as_posix() if Path(name).is_absolute() and Path(name).is_relative_to(root) else name
 
-    relative = names.map(below)
+    relative = names.map(_below)
     unsafe = [name for name in relative if name and not is_safe_path(name)]
     if unsafe:
         raise InputError(f"{source}: {len(unsafe)} image paths lead out of {root}: {first_few(unsafe)}; paths must be relative to --root")
 
-    def find(name: str) -> str:
+    def _find(name: str) -> str:
         endings = ("", *IMAGE_SUFFIXES, *DICOM_SUFFIXES) if name else ()
         return next(
             (name + ending for ending in endings if (root / (name + ending)).is_file() or (root / (name + ending)).is_symlink()), ""
         )
 
-    return relative.map(find)
+    return relative.map(_find)

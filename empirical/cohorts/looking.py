@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.cohorts.cohort import inside
 from empirical.cohorts.images import read_image
+from empirical.cohorts.paths import inside
 from empirical.cohorts.signatures import LENGTH, Signatures, signature
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.cohorts.cohort import QUERY_SPLITS, Cohort, CohortInfo
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.contract import QUERY_SPLITS, CohortInfo
 from empirical.cohorts.folder import keep_labels
 from empirical.cohorts.intake import Draft, ImportSettings, finish_import
 from see_in_pairs.errors import InputError, first_few

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
-from empirical.cohorts.cohort import Cohort, CohortInfo
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.contract import CohortInfo
 from empirical.cohorts.intake import Draft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.tables import parse_age, parse_sex, read_csv, refuse_unsafe_names
 from see_in_pairs.errors import InputError, first_few

@@ -121,13 +121,13 @@ def _read(path: Path) -> dict[str, Signatures]:
 def _try(cohort: Cohort) -> Callable[[str], tuple[Signatures, str]]:
     from empirical.cohorts.images import open_rgb
 
-    def compute(image: str) -> tuple[Signatures, str]:
+    def _compute(image: str) -> tuple[Signatures, str]:
         try:
             return signature(open_rgb(cohort.file(image))), ""
         except InputError as error:
             return np.full(LENGTH, np.nan, dtype=np.float16), str(error)
 
-    return compute
+    return _compute
 
 
 def _lowest() -> tuple[NDArray[np.intp], NDArray[np.intp]]:

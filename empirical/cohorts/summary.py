@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.cohorts.cohort import SPLITS, Cohort
+from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.contact_sheet import SHOWN
+from empirical.cohorts.contract import SPLITS
 
 if TYPE_CHECKING:
     import pandas as pd

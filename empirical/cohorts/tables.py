@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.cohorts.cohort import is_safe_path
+from empirical.cohorts.paths import is_safe_path
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import read_table
 
@@ -122,12 +122,12 @@ def as_text(values: pd.Series, source: str) -> pd.Series:
     if len(kinds) > 1:
         raise InputError(f"{source}: column '{values.name}' mixes numbers with text; write all of it as text")
 
-    def write(value: object) -> str:
+    def _write(value: object) -> str:
         if isinstance(value, (float, np.floating)) and float(value).is_integer():
             return str(int(value))
         return str(value).strip()
 
-    written = {value: write(value) for value in values[values.notna()].unique()}
+    written = {value: _write(value) for value in values[values.notna()].unique()}
     return pd.Series([written.get(value, "") for value in values], index=values.index, name=values.name, dtype=str)
 
 

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from empirical.cohorts import Cohort, CohortInfo
-from empirical.cohorts.cohort import is_safe_path
 from empirical.cohorts.images import open_rgb
+from empirical.cohorts.paths import is_safe_path
 from see_in_pairs.errors import InputError
 
 
@@ -45,6 +45,8 @@ def test_the_hash_sees_labels_and_images_but_not_the_folder(phantom: Cohort) -> 
         ({"image": "../../etc/passwd"}, "stay inside"),
         ({"mask": "/etc/passwd"}, "stay inside"),
         ({"sex": None}, "empty values in sex"),
+        ({"patient_id": 7}, "patient_id: must hold text"),
+        ({"age": "old"}, "age: must hold numbers"),
     ],
 )
 def test_a_table_that_breaks_the_contract_is_refused(phantom: Cohort, changes: dict[str, object], words: str, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from empirical.arms import ARMS
 from paper_figures.bridge import cohort_limits
 from paper_figures.claims.evidence import Evidence
 from paper_figures.estimates import auroc_difference
@@ -25,7 +26,7 @@ class Control:
     name : str
         A few words.
     first, second : str
-        Properties of `Evidence`; the difference is first less second.
+        Names of runs, as `Evidence.run` takes them; the difference is first less second.
     question : str
         What it asks.
     ideal : str
@@ -59,6 +60,33 @@ CONTROLS = (
     Control("pair-trained: its references over random ones", "pair", "shown_random", "Does it use what reference and query share?", ""),
 )
 
+SAY_NOTHING = ("blank", "noise", "fixed", "wrong_modality", "text")
+"""Controls that show nothing of what this query shares with its reference: an observer who knows the population gains nothing."""
+FURTHER = (
+    *(Control(f"{name} over single", name, "single", ARMS[name].isolates, "zero") for name in SAY_NOTHING),
+    *(
+        Control(f"pair-trained: its references over '{name}'", "pair", f"shown_{name}", ARMS[name].isolates, "")
+        for name in (*SAY_NOTHING, "diseased", "reversed", "unlabelled")
+    ),
+)
+"""Controls that are estimated where a study planned them, which shows in their runs being there."""
+
+
+def planned(evidence: Evidence) -> tuple[Control, ...]:
+    """List the controls of a study: the usual ones, and the further ones that it has runs of.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        The runs.
+
+    Returns
+    -------
+    tuple of Control
+        They share one correction for multiplicity.
+    """
+    return (*CONTROLS, *(control for control in FURTHER if not evidence.missing(control.first, control.second)))
+
 
 def control_rows(evidence: Evidence) -> list[dict[str, Any]]:
     """Estimate every control.
@@ -74,21 +102,23 @@ def control_rows(evidence: Evidence) -> list[dict[str, Any]]:
         ``name, question, first, second, estimate, interval, p, p_holm, n, test, family, ideal, reason``; where runs are missing the
         numbers are None and ``reason`` says so.
     """
-    found = {control.name: _difference(evidence, control) for control in CONTROLS}
+    controls = planned(evidence)
+    found = {control.name: _difference(evidence, control) for control in controls}
     raw = [item.p if not isinstance(item, str) and not item.reason else 1.0 for item in found.values()]
     adjusted = holm(raw, FAMILY).adjusted.tolist()
-    return [_row(evidence, control, found[control.name], p) for control, p in zip(CONTROLS, adjusted, strict=True)]
+    family = f"{FAMILY} ({len(controls)} tests; Holm)"
+    return [_row(evidence, control, found[control.name], p) | {"family": family} for control, p in zip(controls, adjusted, strict=True)]
 
 
 def _difference(evidence: Evidence, control: Control) -> Estimate | str:
     if missing := evidence.missing(control.first, control.second):
         return missing
-    return auroc_difference(*evidence.results.aligned([getattr(evidence, control.first), getattr(evidence, control.second)]))
+    return auroc_difference(*evidence.results.aligned([evidence.run(control.first), evidence.run(control.second)]))  # type: ignore[list-item]
 
 
 def _row(evidence: Evidence, control: Control, found: Estimate | str, adjusted: float) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": control.name, "question": control.question, "family": f"{FAMILY} ({len(CONTROLS)} tests; Holm)"}
-    row |= {side: getattr(getattr(evidence, name), "run_id", None) for side, name in (("first", control.first), ("second", control.second))}
+    row: dict[str, Any] = {"name": control.name, "question": control.question}
+    row |= {side: getattr(evidence.run(name), "run_id", None) for side, name in (("first", control.first), ("second", control.second))}
     row["ideal"] = _ideal(evidence, control)
     if isinstance(found, str) or found.reason:
         nothing = dict.fromkeys(("estimate", "interval", "p", "p_holm", "n"))

@@ -77,20 +77,39 @@ class Evidence:
     def _matched(self) -> dict[str, object]:
         return {"strategy": "demographic"} if self.rho is None else {"strategy": "demographic", "evaluated_rho": self.rho}
 
+    def run(self, name: str) -> Run | None:
+        """Find a run by what it is.
+
+        Parameters
+        ----------
+        name : str
+            A property of this class, an arm (finetuned and evaluated on it), or ``shown_`` and an arm (finetuned on pairs, shown the arm).
+
+        Returns
+        -------
+        Run or None
+            None when there is no such run.
+        """
+        if hasattr(type(self), name):
+            return getattr(self, name)
+        if name.startswith("shown_"):
+            return self.results.find(arm=name.removeprefix("shown_"), train_arm="pair")
+        return self.results.find(arm=name, own_arm=True)
+
     def missing(self, *names: str) -> str:
         """Say which runs are not there.
 
         Parameters
         ----------
         *names : str
-            Names of properties of this class.
+            Names as for `run`.
 
         Returns
         -------
         str
             The reason; ``''`` when all are there.
         """
-        lost = [name.replace("_", " ") for name in names if getattr(self, name) is None]
+        lost = [name.replace("_", " ") for name in names if self.run(name) is None]
         return f"no run of: {', '.join(lost)}" if lost else ""
 
     def bootstrap(self, scores: Scores) -> PatientBootstrap:

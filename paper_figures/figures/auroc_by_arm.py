@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 TITLE = "AUROC by arm, and the gain over the single image"
 CLAIM = "C2, C3"
+LABELS = {
+    "single": "single image", "duplicate": "duplicate (query twice)", "blank": "gray image as reference", "noise": "noise as reference",
+    "fixed": "one reference for all", "diseased": "diseased reference", "wrong_modality": "reference of another kind",
+    "reversed": "pair, query first", "unlabelled": "pair, not said healthy", "text": "comparing words, no image",
+}  # fmt: skip
 GROUPS = ("off the shelf", "finetuned on its own arm", "finetuned on pairs, shown something else")
 
 
@@ -106,7 +111,7 @@ def run_label(run: Run) -> str:
         return f"{run.arm}, only the {run.series} shared"
     if run.arm in ("pair", "multi"):
         return f"{run.arm}, {run.strategy}" if run.evaluated_rho is None else f"{run.arm}, ρ = {run.evaluated_rho:g}"
-    return {"duplicate": "duplicate (query twice)", "single": "single image"}.get(run.arm, run.arm)
+    return LABELS.get(run.arm, run.arm)
 
 
 def _ideal_gain(limits: ObserverLimits, run: Run) -> float:

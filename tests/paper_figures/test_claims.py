@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,21 @@ def test_controls(finished: Path) -> None:
     assert rows["random over single"]["interval"][0] < 0 < rows["random over single"]["interval"][1]
     assert rows["random over single"]["p_holm"] >= rows["random over single"]["p"]
     assert all(row["family"] == "controls (5 tests; Holm)" for row in rows.values())
+
+
+def test_further_controls_are_estimated_where_a_study_ran_them(out: Path) -> None:
+    records, runs = read_records(out / "records"), read_json(out / "records" / "runs.json")
+    model = next(run for run in runs if run["run_id"] == "pair-0.90-eval-random")
+    shown = {"run_id": "pair-0.90-eval-noise", "arm": "noise", "strategy": "noise", "rho": None, "evaluated_rho": None}
+    rows = records.of(run_id=model["run_id"]).table.assign(run_id=shown["run_id"], arm="noise", reference_strategy="noise")
+    table = pd.concat([records.table, rows], ignore_index=True)
+    write_records(out / "records" / "records.parquet", replace(records, table=table))
+    write_json(out / "records" / "runs.json", [*runs, model | shown])
+    found = {row["name"]: row for row in evaluate_claims(out).controls}
+    assert len(found) == 6 and all(row["family"] == "controls (6 tests; Holm)" for row in found.values())
+    noise, random = found["pair-trained: its references over 'noise'"], found["pair-trained: its references over random ones"]
+    assert noise["estimate"] == random["estimate"] and noise["second"] == shown["run_id"]
+    assert "prompt and tokens" in noise["question"]
 
 
 def test_a_missing_run_is_said_and_still_counts_in_the_family(out: Path) -> None:

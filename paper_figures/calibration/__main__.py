@@ -5,4 +5,5 @@ import sys
 from paper_figures.calibration.cli import app
 from see_in_pairs.console import run_app
 
-sys.exit(run_app(app))
+if __name__ == "__main__":
+    sys.exit(run_app(app))

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, field_validator, model_validator
 
 from see_in_pairs.configs import StrictConfig, load_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_text
 from theory.sweeps.cells import Cell, combine, plain
-from theory.sweeps.pieces import find_file, load_pieces, name_of, piece
+from theory.sweeps.pieces import Piece, find_file, load_pieces, piece, piece_of
 from theory.sweeps.plan import Method, Plan
 
 
@@ -140,20 +140,23 @@ class Study(StrictConfig):
     null: float | None = None
 
     _folder: Path | None = PrivateAttr(default=None)
+    _given: dict[tuple[str, str], Piece] = PrivateAttr(default_factory=dict)
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _names_for_functions(cls, content: Any) -> Any:
-        """Let pieces be given as functions."""
+    def _functions_for_names(cls, content: Any, make: ModelWrapValidatorHandler[Study]) -> Study:
+        """Let pieces be given as functions: the study goes by their names, and remembers which ones it means."""
         if not isinstance(content, dict):
-            return content
+            return make(content)
         named = {"null" if key is None else key: value for key, value in content.items()}  # an unquoted null is None in YAML
+        given: dict[tuple[str, str], Piece] = {}
         for key, kind in (("generate", "generator"), ("estimand", "estimand")):
-            if callable(named.get(key)):
-                named[key] = name_of(kind, named[key])
+            named |= {key: _named(kind, named[key], given)} if key in named else {}
         if isinstance(named.get("methods"), (list, tuple)):
-            named["methods"] = [_use_of(entry) for entry in named["methods"]]
-        return named
+            named["methods"] = [_use_of(entry, given) for entry in named["methods"]]
+        study = make(named)
+        study._given.update(given)
+        return study
 
     @field_validator("grid", "fixed", "cells", mode="before")
     @classmethod
@@ -215,9 +218,7 @@ class Study(StrictConfig):
         """
         if replicates < 1:
             raise InputError(f"replicates {replicates}: ask for 1 or more")
-        changed = self.model_copy(update={"replicates": replicates})
-        changed._folder = self._folder
-        return changed
+        return self.model_copy(update={"replicates": replicates})
 
     def plan(self) -> Plan:
         """Find the pieces and check that they and the factors fit together.
@@ -234,11 +235,14 @@ class Study(StrictConfig):
         """
         load_pieces(self.pieces, self._folder)
         self._check_itself()
-        methods = tuple(Method(use.name, piece("method", use.use), use.parameters) for use in self.methods)
-        truth = piece("estimand", self.estimand) if isinstance(self.estimand, str) else None
-        plan = Plan(self, piece("generator", self.generate), methods, truth)
+        methods = tuple(Method(use.name, self._piece("method", use.use), use.parameters) for use in self.methods)
+        truth = self._piece("estimand", self.estimand) if isinstance(self.estimand, str) else None
+        plan = Plan(self, self._piece("generator", self.generate), methods, truth)
         plan.check()
         return plan
+
+    def _piece(self, kind: str, name: str) -> Piece:
+        return self._given.get((kind, name)) or piece(kind, name)
 
     def _check_itself(self) -> None:
         labels = [use.name for use in self.methods]
@@ -267,7 +271,7 @@ class Study(StrictConfig):
             return given
         used = [("generator", self.generate), *(("method", use.use) for use in self.methods)]
         used += [("estimand", self.estimand)] if isinstance(self.estimand, str) else []
-        return list(dict.fromkeys(source for kind, name in used if (source := piece(kind, name).home)))
+        return list(dict.fromkeys(source for kind, name in used if (source := self._piece(kind, name).home)))
 
     def save(self, path: Path | str) -> None:
         """Write the study as YAML, atomically.
@@ -280,7 +284,18 @@ class Study(StrictConfig):
         write_text(path, yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True))
 
 
-def _use_of(entry: Any) -> Any:
+def _use_of(entry: Any, given: dict[tuple[str, str], Piece]) -> Any:
     """Turn a method's name or function into the mapping it stands for."""
-    name = name_of("method", entry) if callable(entry) else entry
+    name = _named("method", entry, given)
     return {"name": name, "use": name} if isinstance(name, str) else name
+
+
+def _named(kind: str, entry: Any, given: dict[tuple[str, str], Piece]) -> Any:
+    """Give a function's name, and note the function."""
+    if not callable(entry):
+        return entry
+    found = piece_of(kind, entry)
+    if given.get((kind, found.name), found).function is not entry:
+        raise InputError(f"two functions are called '{found.name}'; name one with the decorator, as in @{kind}('another name')")
+    given[kind, found.name] = found
+    return found.name

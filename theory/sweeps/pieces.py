@@ -312,8 +312,8 @@ def piece(kind: str, name: str) -> Piece:
     return _REGISTRY[kind, name]
 
 
-def name_of(kind: str, function: Callable[..., Any]) -> str:
-    """Give the name a function is registered under; register it by its own name where it is not.
+def piece_of(kind: str, function: Callable[..., Any]) -> Piece:
+    """Give the piece that a function is: as it is registered, or by its own name where it is not.
 
     Parameters
     ----------
@@ -324,13 +324,18 @@ def name_of(kind: str, function: Callable[..., Any]) -> str:
 
     Returns
     -------
-    str
-        The name.
+    Piece
+        The piece.
+
+    Raises
+    ------
+    InputError
+        When the signature does not fit the kind.
     """
-    for (of, name), known in _REGISTRY.items():
+    for (of, _), known in _REGISTRY.items():
         if of == kind and known.function is function:
-            return name
-    return register(kind, getattr(function, "__name__", type(function).__name__), function).name
+            return known
+    return _describe(kind, getattr(function, "__name__", type(function).__name__), function, vectorised=False)
 
 
 def load_pieces(sources: Iterable[str], beside: Path | None = None) -> None:

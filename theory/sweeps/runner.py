@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from see_in_pairs.errors import InputError
@@ -66,7 +67,7 @@ def run(
                 _round(pool, store, sequence.targets(), quiet)
                 store.flush()
                 more = sequence.look(Results.open(out))
-        results = Results.open(out)
+        results = replace(Results.open(out), study=study)
         _count(folder.count, results)
     return results
 

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from see_in_pairs.errors import InputError
-from theory.sweeps import Study
+from theory.sweeps import Study, run
 from theory.sweeps.cells import make_cell
 from theory.sweeps.pieces import generator, method, source_hash
+from theory.sweeps.replay import replay
 
 MakeStudy = Callable[..., Study]
 
@@ -89,8 +90,6 @@ def test_moving_a_factor_from_fixed_to_the_grid_keeps_its_cell(make_study: MakeS
     ],
 )  # fmt: skip
 def test_a_bad_design_is_one_line(make_study: MakeStudy, tmp_path: Path, changes: dict[str, Any], says: str) -> None:
-    from theory.sweeps import run
-
     with pytest.raises(InputError, match=says) as caught:
         run(make_study(**changes), tmp_path / "out")
     assert "\n" not in str(caught.value)
@@ -131,6 +130,26 @@ def test_functions_may_be_given_in_place_of_names() -> None:
     study = Study(name="f", generate=draw, methods=[itself], estimand=0, grid={"mean": [0.0]})
     assert study.plan().generate.function is draw
     assert study.plan().truth(study.all_cells[0]) == 0
+
+
+def test_a_study_means_the_functions_it_was_given(tmp_path: Path) -> None:
+    """Functions made by the same lines share a name: a later one must not take the place of an earlier one."""
+
+    def study(shift: float) -> Study:
+        def draw(*, rng: np.random.Generator, n: int) -> float:
+            return shift
+
+        def itself(data: float) -> dict[str, float]:
+            return {"estimate": data}
+
+        return Study(name="f", generate=draw, methods=[itself], grid={"n": [1]}, replicates=3)
+
+    first, second = study(1.0), study(2.0)
+    found = [run(each, tmp_path / str(number)).to_frame()["estimate"].unique() for number, each in enumerate((first, second))]
+    assert found == [[1.0], [2.0]]
+    assert replay(run(first, tmp_path / "0"), first.all_cells[0].hash, 1).rows[0][2]["estimate"] == [1.0]
+    with pytest.raises(ValueError, match="two functions are called 'itself'"):
+        Study(name="f", generate=first.plan().generate.function, methods=[s.plan().methods[0].piece.function for s in (first, second)])
 
 
 def test_pieces_with_a_wrong_signature_are_refused() -> None:

@@ -38,7 +38,7 @@ def elementwise(formula: Scalar) -> Scalar:
     """
 
     @functools.wraps(formula)
-    def broadcast(*args: Any, **kwargs: Any) -> float | Floats:
+    def _broadcast(*args: Any, **kwargs: Any) -> float | Floats:
         places = [*enumerate(args), *kwargs.items()]
         numbers = {place: np.asarray(value) for place, value in places if _is_array_of_numbers(value)}
         if not numbers:
@@ -52,7 +52,7 @@ def elementwise(formula: Scalar) -> Scalar:
             values[index] = formula(*(here.get(place, value) for place, value in enumerate(args)), **named)
         return values[()]
 
-    return broadcast  # type: ignore[return-value]
+    return _broadcast  # type: ignore[return-value]
 
 
 def _is_array_of_numbers(value: Any) -> bool:

@@ -22,10 +22,12 @@ from theory.statements import t7_distance as distance
 from theory.statements import t7_matching as t7
 from theory.statements import t8_logistic_efficiency as t8
 from theory.statements import t10_gain as gains
+from theory.statements import t11_augmentation as augmentation
 from theory.statements import t11_controls as controls
 from theory.statements import t11_rival_models as rivals
 from theory.statements import t12_formulas as formulas
-from theory.statements import t12_weights as weights
+from theory.statements import t12_minimax as minimax
+from theory.statements import t12_misspecified as misspecified
 from theory.statements.t11_rival_models import FINGERPRINT, MODELS
 
 correlations = st.floats(-0.95, 0.95)
@@ -89,26 +91,26 @@ def test_the_gain_from_an_unknown_mean_decays_with_the_bank(d, strength, bank):
     assert now > later >= 0
 
 
-@given(correlations, correlations, st.sampled_from(weights.CRITERIA))
+@given(correlations, correlations, st.sampled_from(minimax.CRITERIA))
 def test_no_weight_on_a_grid_has_a_smaller_worst_case(one, other, criterion):
     low, high = min(one, other), max(one, other)
     rhos, w = np.linspace(low, high, 101), np.linspace(-1, 1, 401)[:, None]
     variance, best = 1 - 2 * w * rhos + w * w, 1 - rhos**2
     loss = {"regret": variance - best, "variance": variance, "ratio": variance / best}[criterion]
-    assert weights.minimax_risk(low, high, criterion) <= loss.max(axis=1).min() + 1e-9
+    assert minimax.minimax_risk(low, high, criterion) <= loss.max(axis=1).min() + 1e-9
 
 
 @given(st.floats(0.2, 3), correlations, correlations, st.floats(0.02, 0.98))
 def test_a_wrong_correlation_never_helps(d, rho, assumed, pi):
     right = float(t1.error(d, rho, "optimal", pi))
-    assert float(weights.misspecified_error(d, rho, assumed, pi)) >= right - 1e-12
-    assert float(weights.misspecified_error(d, rho, rho, pi)) == pytest.approx(right)
+    assert float(misspecified.misspecified_error(d, rho, assumed, pi)) >= right - 1e-12
+    assert float(misspecified.misspecified_error(d, rho, rho, pi)) == pytest.approx(right)
 
 
 @given(st.floats(0.1, 4), st.floats(-5, 5))
 def test_only_the_difference_is_free_of_a_common_shift(delta, a):
-    assert float(weights.shifted_error(delta, 1.0, a)) == pytest.approx(float(weights.shifted_error(delta, 1.0, 0.0)))
-    assert float(weights.shifted_error(delta, 0.5, 1e4)) == pytest.approx(0.5)
+    assert float(misspecified.shifted_error(delta, 1.0, a)) == pytest.approx(float(misspecified.shifted_error(delta, 1.0, 0.0)))
+    assert float(misspecified.shifted_error(delta, 0.5, 1e4)) == pytest.approx(0.5)
 
 
 variances = st.floats(0.1, 20)
@@ -187,7 +189,7 @@ def test_an_unknown_mean_is_exchangeability(kappa, m, d):
 @given(st.integers(1, 50), st.integers(1, 40), st.floats(0, 0.9))
 def test_augmentation_never_makes_more_pairs_than_its_ceiling(n, R, rho):
     between = (1 - 2 * rho + rho) / (2 * (1 - rho))
-    assert float(rivals.effective_pairs(n, R, rho, rho)) < n / between + 1e-9
+    assert float(augmentation.effective_pairs(n, R, rho, rho)) < n / between + 1e-9
     assert between == pytest.approx(0.5)
 
 

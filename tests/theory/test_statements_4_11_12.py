@@ -12,7 +12,7 @@ from see_in_pairs.errors import InputError
 from theory import training
 from theory.quadrature import bivariate_normal_cdf
 from theory.statements import t1_univariate_rules as t1
-from theory.statements import t4_crossover
+from theory.statements import t4_crossover, t11_augmentation
 from theory.statements import t4_learning_curves as t4
 from theory.statements import t11_rival_models as t11
 from theory.statements import t12_formulas as t12
@@ -186,7 +186,7 @@ def test_bivariate_normal_at_its_edges():
         (lambda: t4.error(10, 20, 0.0, 0.5, "single", "known"), "Delta2"),
         (lambda: t11.unbalanced_error(10, 10, 30, 3.0, 2), "cls = 2"),
         (lambda: t11.neg_bank_error(1.0, 0, 0), "at least one"),
-        (lambda: t11.pair_aug_factor(0.6, 0.0, 5), "impossible together"),
+        (lambda: t11_augmentation.pair_aug_factor(0.6, 0.0, 5), "impossible together"),
         (lambda: t11.unlabelled_value(1.0, 1.0), "prevalence"),
         (lambda: t12.learned_w_var(0.5, 4), "N = 4"),
         (lambda: t12.minimax_ratio_weight(0.5, 0.2), "lower end"),

@@ -4,7 +4,7 @@ With no correlation and a known population, T1 and T9 predict no gain from a ref
 
 * an unknown population mean (prior :math:`\mu\sim N(\mu_0,\kappa^2)`, or a bank of :math:`N_0` healthy images): ``prior_error``,
   ``neg_bank_error``; a fixed reference then helps like a fresh one, and the gain decays with the bank;
-* pairing as augmentation (n queries x R references): ``pair_aug_factor``, ``effective_pairs``; never better than single when rho is 0;
+* pairing as augmentation (n queries x R references), in `theory.statements.t11_augmentation`; never better than single when rho is 0;
 * knowing that the reference is healthy: ``unlabelled_value``, what a reference of unknown label is worth for the mean;
 * the operating point: ``biased_threshold_error``; accuracy moves, AUC does not;
 * unequal training classes, whose plug-in rule loses sensitivity when healthy cases are added: ``unbalanced_error`` (T4.5).
@@ -22,13 +22,12 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, correlation, finite, non_negative, positive, prevalence, require, whole
+from theory.checks import Floats, finite, non_negative, positive, prevalence, require, whole
 from theory.elementwise import elementwise
 from theory.gaussian import error_of
-from theory.montecarlo import MeanTally, RatioTally, covariance_root, log_likelihood_ratio
+from theory.montecarlo import MeanTally, RatioTally, log_likelihood_ratio
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import grid, number
-from theory.statements.t2_several_references import images_covariance, mean_variance
 from theory.training import class_error, class_error_series, train_and_score
 
 if TYPE_CHECKING:
@@ -103,61 +102,6 @@ def neg_bank_error(d: ArrayLike, N0: ArrayLike, m: ArrayLike) -> Floats:
     images = whole(N0, "N0", 0) + whole(m, "m", 0)
     require(images >= 1, "N0, m: at least one healthy image is needed to know the mean")
     return error_of(non_negative(d, "d") / np.sqrt(1 + 1 / images))
-
-
-def pair_aug_factor(rho: ArrayLike, rho_rr: ArrayLike, R: ArrayLike) -> Floats:
-    r"""Compute the variance of the mean of R pairs of one query, relative to one pair.
-
-    Parameters
-    ----------
-    rho : array_like
-        Correlation of query and reference given the label.
-    rho_rr : array_like
-        Correlation of the references with each other.
-    R : array_like
-        References per query.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\frac{1+(R-1)\rho_p}R`, :math:`\rho_p=\frac{1-2\rho+\rho_{rr}}{2(1-\rho)}`.
-
-    Examples
-    --------
-    >>> float(pair_aug_factor(0.0, 0.0, 4))
-    0.625
-    """
-    mean_variance(R, rho_rr, rho)
-    rho, R = correlation(rho), whole(R, "R", 1)
-    between = (1 - 2 * rho + finite(rho_rr, "rho_rr")) / (2 * (1 - rho))
-    return (1 + (R - 1) * between) / R
-
-
-def effective_pairs(n: ArrayLike, R: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike) -> Floats:
-    r"""Compute how many independent pairs n queries with R references each are worth.
-
-    Parameters
-    ----------
-    n : array_like
-        Queries.
-    R : array_like
-        References per query.
-    rho : array_like
-        Correlation of query and reference given the label.
-    rho_rr : array_like
-        Correlation of the references with each other.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\frac{nR}{1+(R-1)\rho_p}`, below :math:`n/\rho_p` however many references are drawn.
-
-    Examples
-    --------
-    >>> float(effective_pairs(100, 4, 0.0, 0.0))
-    160.0
-    """
-    return whole(n, "n", 1) / pair_aug_factor(rho, rho_rr, R)
 
 
 def subjective_rho(kappa: ArrayLike) -> Floats:
@@ -297,22 +241,6 @@ def _symbolic_neg_bank_error(d: float, N0: int, m: int) -> float:
     return _linear_error(d, 1 + sp.limit(posterior, unknown, sp.oo).subs(n, int(N0 + m)))
 
 
-def _symbolic_pair_aug_factor(rho: float, rho_rr: float, R: int) -> float:
-    import sympy as sp
-
-    from theory import symbols
-
-    r, s = sp.symbols("r s", real=True)
-    joint = sp.Matrix(R + 1, R + 1, lambda i, j: 1 if i == j else (r if 0 in (i, j) else s))
-    pairs = sp.ones(R, 1).row_join(-sp.eye(R)) * joint * sp.ones(1, R).col_join(-sp.eye(R))
-    ratio = sum(pairs) / R**2 / pairs[0, 0]
-    return symbols.evaluate(ratio, {r: rho, s: rho_rr})
-
-
-def _symbolic_effective_pairs(n: int, R: int, rho: float, rho_rr: float) -> float:
-    return n / _symbolic_pair_aug_factor(rho, rho_rr, R)
-
-
 def _symbolic_subjective_rho(kappa: float) -> float:
     """Derive the covariance of two images from the mean that both contain and what is their own."""
     import sympy as sp
@@ -369,20 +297,6 @@ def _simulate_neg_bank_error(params: Params, replicates: int, rng: np.random.Gen
     return (query > healthy + params["d"] / 2) != diseased
 
 
-def _simulate_pair_aug(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    R = int(params["R"])
-    model = images_covariance(params["rho"], params["rho_rr"], R)
-    images = rng.standard_normal((replicates, R + 1)) @ covariance_root(model).T
-    pairs = images[:, :1] - images[:, 1:]
-    return np.square(np.column_stack([pairs.mean(axis=1), pairs[:, 0]]))
-
-
-def _simulate_effective_pairs(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Variance of one pair over that of the mean of all pairs of a query, times the queries."""
-    of_mean, of_one = _simulate_pair_aug(params, replicates, rng).T
-    return np.column_stack([params["n"] * of_one, of_mean])
-
-
 def _simulate_subjective_rho(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     images = params["kappa"] * rng.standard_normal((replicates, 1)) + rng.standard_normal((replicates, 2))
     return np.column_stack([images.prod(axis=1), np.square(images).mean(axis=1)])
@@ -411,8 +325,6 @@ def _simulate_unbalanced_error(params: Params, replicates: int, rng: np.random.G
 
 _D, _M = number("d", "effect in standard deviations, 0 or more"), number("m", "number of references, 0 or more")
 
-_RHO, _RHO_RR = number("rho", "correlation of query and reference"), number("rho_rr", "correlation of the references")
-
 STATEMENT = Statement(
     "T11",
     "Rival models",
@@ -437,29 +349,6 @@ STATEMENT = Statement(
             _simulate_prior_error,
             (*grid(d=[1.5], kappa=[0.0, 1.5, 20.0], m=[0, 2]), *grid(d=[1.5], kappa=[0.5], m=[12])),
             draws=lambda params: 6 + 2 * int(params["m"]),
-        ),
-        Quantity(
-            "pair_aug_factor",
-            "variance of the mean of R pairs of one query, relative to one",
-            (_RHO, _RHO_RR, number("R", "references per query")),
-            pair_aug_factor,
-            _symbolic_pair_aug_factor,
-            _simulate_pair_aug,
-            (*grid(rho=[0.0], rho_rr=[0.0], R=[1, 4]), *grid(rho=[0.5], rho_rr=[0.5], R=[2, 10]), *grid(rho=[-0.3], rho_rr=[0.9], R=[3])),
-            tally=RatioTally,
-            draws=lambda params: 2 * (int(params["R"]) + 1),
-        ),
-        Quantity(
-            "effective_pairs",
-            "independent pairs that n queries with R references each are worth",
-            (number("n", "queries"), number("R", "references per query"), _RHO, _RHO_RR),
-            effective_pairs,
-            _symbolic_effective_pairs,
-            _simulate_effective_pairs,
-            (*grid(n=[100], R=[1, 4], rho=[0.0], rho_rr=[0.0]), *grid(n=[100], R=[10], rho=[0.5], rho_rr=[0.5])),
-            tally=RatioTally,
-            draws=lambda params: 2 * (int(params["R"]) + 1),
-            mcse=0.3,
         ),
         Quantity(
             "subjective_rho",

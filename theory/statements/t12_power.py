@@ -120,10 +120,12 @@ def n_for_sensitivity(
 
     Parameters
     ----------
-    d, rho, w, power, level : object
+    d, rho, w : array_like
         As for `n_for_auc`.
     specificity : array_like, default 0.9
         Where sensitivities are compared.
+    power, level : array_like
+        As for `n_for_auc`.
 
     Returns
     -------

@@ -187,6 +187,22 @@ def test_the_recommended_test_follows_the_design(patients: int, images: int, ext
     assert result.recommended["accuracy"].test == test
 
 
+def test_five_patients_are_too_few_and_it_is_said() -> None:
+    result = compare_arms(**data(patients=5, images=20), resamples=100)
+    assert "p cannot fall below 0.0625" in result.recommended["accuracy"].why
+    assert result.recommended["accuracy"].interval == result.clustered_accuracy.difference.interval  # type: ignore[union-attr]
+    assert any("5 clusters are few" in text for text in result.warnings)
+    few = compare_arms(**data(), second_clusters=np.arange(150) % 5, resamples=100)
+    assert any("5 clusters of the second kind are few" in text for text in few.warnings)
+
+
+def test_the_recommended_interval_is_that_of_the_test() -> None:
+    result = compare_arms(**data(), resamples=100)
+    assert result.recommended["accuracy"].interval == result.permutation.interval
+    same = compare_arms(np.ones(60), np.zeros(60), None, clusters=np.arange(60) // 3, resamples=100)
+    assert same.recommended["accuracy"].interval[0] < 1  # every patient says the same: no interval without a width
+
+
 def test_equivalence_uses_the_clusters() -> None:
     inputs = data(patients=200)
     result = compare_arms(**(inputs | {"scores_b": inputs["scores_a"] * 0.999}), margin=0.05, resamples=100)

@@ -37,6 +37,7 @@ def test_the_fewest_that_have_the_power(power: float) -> None:
     plan = patients_needed(0.08, 0.25, images=4, correlation=0.3, size_variation=0.5, power=power)
     assert plan.power >= power > paired_power(plan.patients - 1, 0.08, 0.25, 4, 0.3, 0.5).power
     assert plan.items == plan.patients * 4
+    assert plan.design_effect == pytest.approx(1 + ((1 + 0.5**2) * 4 - 1) * 0.3)
 
 
 def test_more_images_help_less_the_more_they_are_alike() -> None:

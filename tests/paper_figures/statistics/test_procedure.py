@@ -102,3 +102,13 @@ def test_degenerate_data() -> None:
             procedure([1] * 8, [0] * 8, clusters, trained)
     with pytest.raises(InputError, match="one class"):
         procedure_auroc(np.zeros((2, 8)), [1, 1, 1, 1, 0, 0, 0, 0], who, seeds)
+
+
+def test_trainings_that_happen_to_agree_are_not_taken_for_certain() -> None:
+    """Both seeds give a difference of 0, patient by patient with opposite signs: what patients explain, v - c, stands in for s^2 = 0."""
+    d = np.array([[1, -1, 1, -1], [-1, 1, -1, 1]])
+    result = procedure(d.ravel() > 0, d.ravel() < 0, np.tile(np.arange(4), 2), np.repeat([0, 1], 4))
+    own = 4 / 3 * 4 / 16  # K / (K - 1) times the sum of (d / K)^2; between the seeds it is the same with a minus sign
+    assert result.by_seed == (0, 0)
+    assert result.se == pytest.approx(math.sqrt((own + own) / 2))
+    assert result.df == pytest.approx(1)

@@ -65,5 +65,6 @@ class ArmConfig(StrictConfig):
     def strategy(self) -> str:
         """The name of the reference strategy as it stands in the records; of a control without references its own name."""
         if self.references is not None:
-            return self.references.strategy
+            same_site = self.references.strategy == "cross_center" and self.references.site == "same"
+            return "cross_center_same" if same_site else self.references.strategy
         return "" if self.arm in ("single", "text") else self.arm

@@ -49,6 +49,16 @@ class Evidence:
         return self.results.find(arm="pair", own_arm=True, strategy="random")
 
     @cached_property
+    def embedding(self) -> Run | None:
+        """Finetuned and evaluated on pairs, references retrieved by the likeness of images."""
+        return self.results.find(arm="pair", own_arm=True, strategy="embedding")
+
+    @cached_property
+    def cross_center(self) -> Run | None:
+        """Finetuned and evaluated on pairs, references by site."""
+        return self.results.find(arm="pair", own_arm=True, strategy="cross_center")
+
+    @cached_property
     def duplicate(self) -> Run | None:
         """Finetuned and evaluated on the query shown twice."""
         return self.results.find(arm="duplicate", own_arm=True)

@@ -10,7 +10,8 @@ import numpy as np
 
 from paper_figures.bridge import log_separation_ratio
 from paper_figures.claims.evidence import Evidence, off_the_shelf_is_random
-from paper_figures.claims.ledger import Finding, Verdict, judge_family, not_tested
+from paper_figures.claims.ledger import Finding, Verdict, judge_family
+from paper_figures.claims.strategies import strategies
 from paper_figures.estimates import auroc_difference, aurocs
 from paper_figures.style import with_interval
 
@@ -37,7 +38,7 @@ def experiment_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
     """
     tests: dict[str, Callable[[Evidence], Finding | str]] = {"C1": separation_ratio, "C2": gain_off_the_shelf, "C3": gain_of_gains}
     verdicts = judge_family({claim: test(evidence) for claim, test in tests.items()}, family)
-    return verdicts | {"C4": strategies(evidence)}
+    return verdicts | {"C4": strategies(evidence, family)}
 
 
 def separation_ratio(evidence: Evidence) -> Finding | str:
@@ -117,31 +118,6 @@ def gain_of_gains(evidence: Evidence) -> Finding | str:
     context = f"gain {_shown(after)} after finetuning on {scores[0].run.n_train} patients, {_shown(before)} off the shelf"
     untrained = "off the shelf the bundled model has random weights and can gain nothing, so this says only that training was needed"
     return Finding(found, context, unless_above=untrained if off_the_shelf_is_random(scores[2].run) else "")
-
-
-def strategies(evidence: Evidence) -> Verdict:
-    """Say for C4 which strategies were run, and what they gained; with two of the four the claim is not tested.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        The runs.
-
-    Returns
-    -------
-    Verdict
-        ``not tested``, with the gain of random references where there is one.
-    """
-    if missing := evidence.missing("pair", "random", "single"):
-        return not_tested(f"two of the four strategies are in this version, and here there is {missing}")
-    scores = evidence.results.aligned([evidence.random, evidence.pair, evidence.single])  # type: ignore[list-item]
-    random, matched = (auroc_difference(item, scores[2]) for item in scores[:2])
-    reason = (
-        f"only two of the four strategies are in this version: random references {_shown(random)}, demographic-matched ones "
-        f"{_shown(matched)} over "
-        "the single image (the estimate given is that of random references); embedding-retrieved and cross-center references were not run"
-    )
-    return not_tested(reason, replace(random, unit="gain in AUROC, random references"))
 
 
 def _shown(estimate: Estimate) -> str:

@@ -106,7 +106,7 @@ CLAIMS = (
             "simulation": f"the same from raw simulation: supported where each gain exceeds the bound on z at family-wise level {LEVEL}, "
             "contradicted where one is below 0 by it, else inconclusive",
         },
-        {"real": "embedding-retrieved and cross-center references are not in this version"},
+        {"real": NO_REAL_RUN},
     ),
     Claim(
         "C5",

@@ -17,6 +17,8 @@ from paper_figures.claims import CLAIMS, SOURCES, evaluate_claims
 from paper_figures.claims.ledger import VERDICTS, Finding, judge, judge_family
 from paper_figures.claims.predicted import simulation_verdicts, strategy_gains, theory_verdicts
 from paper_figures.claims.registry import LEVEL
+from paper_figures.claims.strategies import STRATEGIES
+from paper_figures.claims.strategies import _judge as judge_strategies
 from paper_figures.claims.theoretical import simulation_verdict, theory_verdict
 from paper_figures.cli import app
 from paper_figures.estimates import Estimate
@@ -46,7 +48,7 @@ def test_claims_of_ideal_observers(finished: Path) -> None:
     fourth = ledger.verdict("C4", "phantom")
     assert fourth.verdict == "not tested"
     assert fourth.interval is not None
-    assert "two of the four strategies" in fourth.reason
+    assert "all four strategies are needed, and there is no run of: embedding, cross center; gains over" in fourth.reason
     assert all(entry.verdicts["real"].verdict == "not tested" for entry in ledger.entries)
 
 
@@ -96,6 +98,42 @@ def test_controls(finished: Path) -> None:
     assert rows["random over single"]["interval"][0] < 0 < rows["random over single"]["interval"][1]
     assert rows["random over single"]["p_holm"] >= rows["random over single"]["p"]
     assert all(row["family"] == "controls (5 tests; Holm)" for row in rows.values())
+
+
+def with_copies(out: Path, copies: dict[str, tuple[str, str]]) -> Path:
+    """Add runs on pairs of further strategies, with the scores of other runs."""
+    records, runs = read_records(out / "records"), read_json(out / "records" / "runs.json")
+    tables = [records.table]
+    for run_id, (strategy, source) in copies.items():
+        tables.append(records.of(run_id=source).table.assign(run_id=run_id, arm="pair", train_arm="pair", reference_strategy=strategy))
+        own = {"run_id": run_id, "arm": "pair", "train_arm": "pair", "strategy": strategy, "rho": None, "evaluated_rho": None}
+        runs.append(runs[3] | own | {"model": f"models/{run_id}/model"})
+    write_records(out / "records" / "records.parquet", replace(records, table=pd.concat(tables, ignore_index=True)))
+    write_json(out / "records" / "runs.json", runs)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("cross_center", "verdict", "words"),
+    [
+        ("pair-0.90", "inconclusive", "not distinguishable from 0: random"),
+        ("pair-0.90-eval-duplicate", "contradicted", "cross-center references lose"),
+    ],
+)
+def test_all_four_strategies_decide_the_fourth_claim(out: Path, cross_center: str, verdict: str, words: str) -> None:
+    folder = with_copies(out, {"by-likeness": ("embedding", "pair-0.50"), "by-site": ("cross_center", cross_center)})
+    found = evaluate_claims(folder).verdict("C4", "phantom")
+    assert found.verdict == verdict and words in found.reason
+    assert "embedding-retrieved 0." in found.reason and found.interval is not None
+    assert found.p is not None and found.p_holm is not None and found.p_holm >= found.p
+    assert "Holm" in found.family
+
+
+def test_four_gains_support_the_fourth_claim() -> None:
+    gains = {name: Estimate(0.1 + 0.01 * k, 0.05, 0.2, 0.001 * (k + 1)) for k, name in enumerate(STRATEGIES.values())}
+    found = judge_strategies(gains, "", "toy")
+    assert (found.verdict, found.estimate, found.unit) == ("supported", 0.1, "gain in AUROC, random references")
+    assert found.p_holm == pytest.approx(4 * 0.001)
 
 
 def test_further_controls_are_estimated_where_a_study_ran_them(out: Path) -> None:

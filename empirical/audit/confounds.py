@@ -77,7 +77,7 @@ def metadata_table(cohort: Cohort, seed: int = 0) -> pd.DataFrame:
 def _one_each(cohort: Cohort, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Take one query of each patient, so that rows are independent, and add what follows from an image's size."""
     queries = cohort.table[cohort.table["split"] != "reference"]
-    chosen = queries.groupby("patient_id").sample(n=1, random_state=seed)
+    chosen = queries.sample(frac=1, random_state=seed).drop_duplicates("patient_id").sort_index()
     if {"width", "height"} <= set(chosen.columns):
         chosen = chosen.assign(pixels=chosen["width"] * chosen["height"], aspect=(chosen["width"] / chosen["height"]).round(3))
     return chosen, chosen["label"].ne(cohort.info.healthy).to_numpy()

@@ -1,4 +1,4 @@
-"""The commands of the empirical part: ``cohort``, ``finetune``, ``evaluate``, ``doctor``, ``pretrain``, ``benchmark``."""
+"""The commands of the empirical part: ``cohort``, ``finetune``, ``evaluate``, ``doctor``, ``pretrain``, ``benchmark``, ``analyse``."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def mount(app: typer.Typer) -> None:
     app : typer.Typer
         The command line.
     """
+    from empirical.analysis_cli import app as analyse
     from empirical.benchmark_cli import app as benchmark
     from empirical.cohort_cli import app as cohort
     from empirical.references_cli import references
@@ -51,6 +52,7 @@ def mount(app: typer.Typer) -> None:
     cohort.command("references")(references)
     app.add_typer(cohort, name="cohort")
     app.add_typer(benchmark, name="benchmark")
+    app.add_typer(analyse, name="analyse")
     app.command("finetune", cls=ListingArms)(finetune)
     app.command("evaluate", cls=ListingArms)(evaluate)
     app.command("doctor")(doctor)

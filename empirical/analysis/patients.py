@@ -43,5 +43,7 @@ def patient_interval(
     number = int(patient.max()) + 1
     drawn = rng.multinomial(number, np.full(number, 1 / number), size=resamples)
     values = np.array([statistic(weights[patient].astype(float)) for weights in drawn])
+    if np.isnan(values).all():
+        return float("nan"), float("nan")
     low, high = np.nanquantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

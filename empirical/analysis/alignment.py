@@ -1,0 +1,216 @@
+r"""Whether images and answers are represented more alike (claim C6): linear CKA and the modality gap, layer by layer.
+
+For each query, two vectors are taken at every layer of the language model: the mean over the query's image tokens, as the model reads
+the prompt, and the mean over the tokens of the true answer, written behind the same prompt. Over queries that gives two matrices,
+:math:`X` and :math:`Y`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from empirical.arms import Example
+from empirical.vlm.encoding import Encoder, image_token
+from empirical.vlm.loading import VisionLanguageModel
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+    from empirical.vlm.encoding import Batch
+
+RESAMPLES = 200
+LEVEL = 0.95
+
+
+def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
+    r"""Compare two representations of the same items.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (items, dimensions)
+        The representations; their dimensions may differ.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 1 where one is a rotation and scaling of the other.
+
+    Notes
+    -----
+    :math:`\lVert Y_c^\top X_c\rVert_F^2 / (\lVert X_c^\top X_c\rVert_F\,\lVert Y_c^\top Y_c\rVert_F)` with centred columns (Kornblith,
+    Norouzi, Lee and Hinton 2019). With few items and many dimensions it lies well above 0 even for unrelated matrices, so
+    `debiased_cka` stands beside it.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(20, 3))
+    >>> turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    >>> round(linear_cka(x, 5 * x @ turn + 1), 12)
+    1.0
+    """
+    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
+    k, m = x @ x.T, y @ y.T
+    scale = np.sqrt((k * k).sum() * (m * m).sum())
+    return float((k * m).sum() / scale) if scale > 0 else float("nan")
+
+
+def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
+    r"""Compare two representations without the bias of few items.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (items, dimensions)
+        The representations, of at least four items.
+
+    Returns
+    -------
+    float
+        At most 1; about 0 for unrelated matrices, and then as often below as above.
+
+    Notes
+    -----
+    The same ratio with the unbiased estimator of the Hilbert-Schmidt independence criterion (Song et al. 2012):
+    :math:`\frac{1}{n(n-3)}\left[\operatorname{tr}(\tilde K\tilde L)+\frac{1^\top\tilde K1\,1^\top\tilde L1}{(n-1)(n-2)}
+    -\frac{2}{n-2}1^\top\tilde K\tilde L1\right]`, the diagonals of both Gram matrices set to zero.
+    """
+    k, m = _hollow(x @ x.T), _hollow(y @ y.T)
+    scale = _hsic(k, k) * _hsic(m, m)
+    return _hsic(k, m) / float(np.sqrt(scale)) if scale > 0 else float("nan")
+
+
+def modality_gap(x: np.ndarray, y: np.ndarray) -> float:
+    """Measure how far apart two clouds lie.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (items, dimensions)
+        Representations in one space.
+
+    Returns
+    -------
+    float
+        The distance between the mean directions, in [0, 2] (Liang et al. 2022); the vectors are scaled to length 1 first.
+    """
+    directions = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (x, y)]
+    return float(np.linalg.norm(directions[0].mean(axis=0) - directions[1].mean(axis=0)))
+
+
+def alignment_table(images: np.ndarray, answers: np.ndarray, patients: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
+    """Tabulate alignment by layer, with intervals over patients.
+
+    Parameters
+    ----------
+    images, answers : ndarray of shape (layers, items, width)
+        As `representations` gives them.
+    patients : ndarray of shape (items,)
+        Whose items they are.
+    seed : int, default 0
+        Of the bootstrap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per layer and measure: ``layer``, ``measure``, ``value``, ``low``, ``high`` (95 %).
+
+    Raises
+    ------
+    InputError
+        When there are fewer than ten patients.
+
+    Notes
+    -----
+    The interval leaves out patients rather than drawing them with replacement: an item that stands twice in a sample is perfectly alike
+    to itself, which would pull every resampled CKA up. Samples of half the patients are drawn without replacement, and the spread of
+    the measure over them is that of the whole, for halves, to first order (the delete-half jackknife, Shao and Wu 1989).
+    """
+    import pandas as pd
+
+    _, patient = np.unique(patients, return_inverse=True)
+    number = int(patient.max()) + 1
+    if number < 10:
+        raise InputError(f"alignment: {number} patients are too few for an interval; show at least 10")
+    rng = np.random.default_rng(seed)
+    halves = [np.isin(patient, rng.choice(number, number // 2, replace=False)) for _ in range(RESAMPLES)]
+    measures = {"cka": linear_cka, "debiased_cka": debiased_cka, "modality_gap": modality_gap}
+    rows = []
+    for layer, (x, y) in enumerate(zip(images, answers, strict=True)):
+        for name, measure in measures.items():
+            value = measure(x, y)
+            half = 1.96 * float(np.nanstd([measure(x[kept], y[kept]) for kept in halves], ddof=1))
+            rows.append((layer, name, value, value - half, value + half))
+    return pd.DataFrame(rows, columns=["layer", "measure", "value", "low", "high"])
+
+
+def representations(
+    vlm: VisionLanguageModel, encoder: Encoder, examples: Sequence[Example], batch_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Read off what the language model makes of the query and of the true answer.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model.
+    encoder : Encoder
+        Its encoder.
+    examples : sequence of Example
+        Items of one arm.
+    batch_size : int
+        Rows in a forward pass.
+
+    Returns
+    -------
+    tuple of two ndarrays of shape (layers + 1, items, width)
+        Of images and answers: means over the query's image tokens, and over the answer's tokens; layer 0 is what enters the language model.
+    """
+    import torch
+
+    from empirical.vlm.scoring import to_device
+
+    images, answers = [], []
+    for start in range(0, len(examples), batch_size):
+        rows = examples[start : start + batch_size]
+        batch, labels = encoder.with_answers(rows, [row.answer for row in rows], end=False)
+        batch = to_device(batch, vlm.model)
+        with torch.inference_mode():
+            hidden = vlm.model(**batch, output_hidden_states=True, use_cache=False, logits_to_keep=1).hidden_states
+        states = torch.stack([layer.float() for layer in hidden])
+        present = (labels >= 0).to(states.device)
+        images.append(_mean(states, _query_places(batch, vlm, rows)).cpu().numpy())
+        answers.append(_mean(states[:, :, -labels.shape[1] :], present).cpu().numpy())
+    return np.concatenate(images, axis=1), np.concatenate(answers, axis=1)
+
+
+def _query_places(batch: Batch, vlm: VisionLanguageModel, rows: Sequence[Example]) -> torch.Tensor:
+    """Mark the query's image tokens: the n-th run of image tokens where the query is the n-th image."""
+    is_image = batch["input_ids"] == image_token(vlm.model)
+    begins = is_image.clone()
+    begins[:, 1:] &= ~is_image[:, :-1]
+    which = begins.cumsum(dim=1)
+    marked = is_image.clone()
+    for place, row in enumerate(rows):
+        kinds = [part.kind for part in row.parts if part.kind != "text"]
+        if int(which[place, -1]) != len(kinds):
+            raise InputError("alignment: images stand without text between them, their tokens cannot be told apart")
+        marked[place] &= which[place] == kinds.index("query") + 1
+    return marked
+
+
+def _mean(states: torch.Tensor, marked: torch.Tensor) -> torch.Tensor:
+    """Average over marked tokens: (layers, rows, tokens, width) to (layers, rows, width)."""
+    weights = marked.to(states.dtype) / marked.sum(dim=1, keepdim=True)
+    return (states * weights[None, :, :, None]).sum(dim=2)
+
+
+def _hollow(gram: np.ndarray) -> np.ndarray:
+    return gram - np.diag(np.diag(gram))
+
+
+def _hsic(k: np.ndarray, m: np.ndarray) -> float:
+    n = len(k)
+    cross = k.sum() * m.sum() / ((n - 1) * (n - 2)) - 2 / (n - 2) * float(k.sum(axis=0) @ m.sum(axis=0))
+    return float(((k * m).sum() + cross) / (n * (n - 3)))

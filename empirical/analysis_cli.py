@@ -1,0 +1,40 @@
+"""The commands ``analyse crossed`` and ``analyse alignment``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from see_in_pairs.console import Quiet, new_app, say
+
+Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")]
+SeedChange = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")]
+
+app = new_app("What explains a model's scores: patients, references and seeds; and how alike images and answers are represented.")
+
+
+@app.command("crossed")
+def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Score every patient beside every reference with every model; run again to resume."""
+    from empirical.analysis.crossed import CrossedConfig, crossed_scores
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(CrossedConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    table = crossed_scores(settings, out, quiet=quiet)
+    say(f"{len(table)} logits: {out / 'crossed.parquet'}", quiet)
+
+
+@app.command("alignment")
+def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Measure CKA and the gap between images and answers, layer by layer, in each arm of an evaluation's config."""
+    from empirical.analysis.reports import report_alignment
+    from empirical.evaluation import EvaluateConfig
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    table = report_alignment(settings, out, quiet=quiet)
+    say(f"{len(table)} rows: {out / 'alignment.csv'}", quiet)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from empirical.analysis.alignment import alignment_table, debiased_cka, linear_cka, modality_gap, representations
+from empirical.arms import ArmConfig, build_examples
+from empirical.cohorts import Cohort
+from empirical.prompts import PromptConfig
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.loading import ModelConfig, load_vlm
+from see_in_pairs.console import run_app
+from see_in_pairs.errors import InputError
+
+PAIR = ArmConfig.model_validate({"arm": "pair", "references": {"strategy": "random"}})
+
+
+def test_cka_is_the_formula_with_loops() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 5)), rng.normal(size=(12, 7))
+    xc, yc = x - x.mean(0), y - y.mean(0)
+    by_columns = np.linalg.norm(yc.T @ xc) ** 2 / (np.linalg.norm(xc.T @ xc) * np.linalg.norm(yc.T @ yc))
+    assert linear_cka(x, y) == pytest.approx(by_columns, rel=1e-12)
+    assert linear_cka(x, y) == pytest.approx(linear_cka(y, x)) and linear_cka(x, 3 * x + 2) == pytest.approx(1)
+
+
+def test_the_debiased_one_is_zero_on_average_where_the_plain_one_is_far_from_it() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [(rng.normal(size=(20, 50)), rng.normal(size=(20, 50))) for _ in range(400)]
+    plain, debiased = (np.array([measure(x, y) for x, y in drawn]) for measure in (linear_cka, debiased_cka))
+    assert plain.mean() > 0.5
+    assert abs(debiased.mean()) < 4 * debiased.std() / np.sqrt(len(debiased))
+    x = drawn[0][0]
+    assert debiased_cka(x, 2 * x - 1) == pytest.approx(1)
+
+
+def test_the_unbiased_criterion_is_the_average_over_quadruples() -> None:
+    """Song et al. 2012: the estimator is the U-statistic of order four; here all quadruples of six items, by brute force."""
+    from itertools import permutations
+
+    from empirical.analysis.alignment import _hollow, _hsic
+
+    rng = np.random.default_rng(1)
+    k, m = ((a @ a.T) for a in (rng.normal(size=(6, 2)), rng.normal(size=(6, 3))))
+    terms = [k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q]) for i, j, q, r in permutations(range(6), 4)]
+    assert _hsic(_hollow(k), _hollow(m)) == pytest.approx(np.mean(terms), rel=1e-10)
+
+
+def test_the_gap_is_the_distance_of_mean_directions() -> None:
+    x, y = np.array([[3.0, 0.0], [0.0, 2.0]]), np.array([[-1.0, 0.0], [0.0, -5.0]])
+    assert modality_gap(x, y) == pytest.approx(np.sqrt(2)) and modality_gap(x, 7 * x) == pytest.approx(0)
+
+
+def test_intervals_cover_what_more_patients_show() -> None:
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(4000, 4))
+    x, y = (shared @ rng.normal(size=(4, 6)) + rng.normal(size=(4000, 6)) for _ in range(2))
+    truth = debiased_cka(x, y)
+    covered = []
+    for start in range(0, 4000, 100):
+        table = alignment_table(x[None, start : start + 100], y[None, start : start + 100], np.arange(100), seed=start)
+        row = table[table["measure"] == "debiased_cka"].iloc[0]
+        covered.append(row["low"] <= truth <= row["high"])
+    assert np.mean(covered) >= 0.85  # 40 intervals of 95 %: fewer than 34 by chance once in 400
+    with pytest.raises(InputError, match="4 patients are too few"):
+        alignment_table(x[None, :8], y[None, :8], np.repeat(np.arange(4), 2))
+
+
+def test_means_are_over_the_query_and_the_answer_only(phantom: Cohort) -> None:
+    vlm = load_vlm(ModelConfig())
+    encoder = Encoder(vlm.processor, vlm.family, phantom.image)
+    examples = build_examples(phantom, "test", PAIR, PromptConfig(), seed=0)[:3]
+    images, answers = representations(vlm, encoder, examples, batch_size=2)
+    assert images.shape == answers.shape == (5, 3, 128)
+    batch, labels = encoder.with_answers(examples[2:], [examples[2].answer], end=False)
+    with torch.inference_mode():
+        hidden = vlm.model(**batch, output_hidden_states=True).hidden_states
+    places = (batch["input_ids"][0] == vlm.model.config.image_token_id).nonzero().flatten()[16:]  # the second image's sixteen
+    for layer in (0, 3):
+        assert np.allclose(images[layer, 2], hidden[layer][0, places].mean(0), atol=1e-5)
+        assert np.allclose(answers[layer, 2], hidden[layer][0, -labels.shape[1] :].mean(0), atol=1e-5)
+
+
+def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path) -> None:
+    from paper_figures.cli import app
+
+    arms = [{"arm": "single"}, PAIR.model_dump(exclude_none=True)]
+    content = {"cohort": str(phantom.folder), "arms": arms, "threads": 1}
+    (tmp_path / "config.yaml").write_text(json.dumps(content))
+    assert run_app(app, ["analyse", "alignment", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    table = pd.read_csv(tmp_path / "out" / "alignment.csv")
+    assert table.groupby(["run_id", "measure"]).size().eq(5).all() and table["run_id"].nunique() == 2
+    assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from empirical.analysis.crossed import CrossedConfig, choose_crossed, crossed_scores
+from empirical.arms import ArmConfig, build_examples
+from empirical.cohorts import Cohort
+from empirical.prompts import PromptConfig
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.pocket import PocketConfig, build_pocket
+from empirical.vlm.scoring import answer_log_probabilities
+from see_in_pairs.errors import InputError
+from theory.variance_components import crossed_components, logits_of, paired_correlation
+
+
+@pytest.fixture(scope="module")
+def config(phantom: Cohort, tmp_path_factory: pytest.TempPathFactory) -> CrossedConfig:
+    models = []
+    for seed in range(2):
+        folder = tmp_path_factory.mktemp("model")
+        build_pocket(folder, PocketConfig(seed=seed))
+        models.append({"name": str(folder)})
+    pairing = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
+    content = {"cohort": str(phantom.folder), "models": models, "patients": 3, "references": 4, "pairing": pairing, "batch_size": 4}
+    return CrossedConfig.model_validate(content)
+
+
+@pytest.fixture(scope="module")
+def folder(config: CrossedConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("crossed")
+    crossed_scores(config, out, quiet=True)
+    return out
+
+
+def test_every_combination_occurs_once_and_the_theory_takes_it_in(folder: Path, config: CrossedConfig) -> None:
+    logits, labels = logits_of(pd.read_parquet(folder / "crossed.parquet"))
+    assert logits.shape == (6, 4, 2) and labels.sum() == 3
+    found = crossed_components(logits, labels)
+    assert np.isfinite([found.P, found.PR, found.PS, found.E]).all()
+    pairs = pd.read_parquet(folder / "paired.parquet")
+    assert pairs.groupby("seed").size().tolist() == [12, 12]
+    one = pairs[pairs["seed"] == 0]
+    rho = paired_correlation(one["query"], one["reference"], one["label"])
+    assert -1 <= rho.low <= rho.estimate <= rho.high <= 1
+
+
+def test_a_logit_is_the_one_that_evaluation_gives(folder: Path, config: CrossedConfig, phantom: Cohort) -> None:
+    table = pd.read_parquet(folder / "crossed.parquet")
+    arm = ArmConfig.model_validate({"arm": "pair", "references": {"strategy": "random"}})
+    (template, *_) = build_examples(phantom, "test", arm, PromptConfig(), seed=0)
+    vlm = load_vlm(ModelConfig(name=config.models[1].name))
+    encoder = Encoder(vlm.processor, vlm.family, phantom.image)
+    for row in table[table["seed"] == 1].sample(3, random_state=0).itertuples():
+        example = replace(template, item_id=row.item_id, images=(row.reference_id, row.item_id))
+        yes, no = answer_log_probabilities(vlm.model, encoder, [example], ("yes", "no"))[0]
+        assert row.logit == pytest.approx(yes - no, abs=1e-4)
+
+
+def test_references_are_nobodys_relatives(config: CrossedConfig, phantom: Cohort) -> None:
+    queries, references = choose_crossed(phantom, config)
+    assert queries["positive"].sum() == 3 and not queries["patient_id"].duplicated().any()
+    assert (references["split"] == "reference").all() and set(references["serves"]) <= {"test", ""}
+    assert not set(queries["patient_id"]) & set(references["patient_id"]) and not set(queries["family"]) & set(references["family"])
+    again = choose_crossed(phantom, config)
+    assert again[0]["item_id"].tolist() == queries["item_id"].tolist() and again[1]["item_id"].tolist() == references["item_id"].tolist()
+
+
+def test_finished_models_are_kept(folder: Path, config: CrossedConfig) -> None:
+    piece = folder / "pieces" / "0.parquet"
+    stamp = piece.stat().st_mtime_ns
+    before = pd.read_parquet(folder / "crossed.parquet")
+    (folder / "pieces" / "1.parquet").unlink()
+    assert crossed_scores(config, folder, quiet=True)["logit"].round(5).equals(before["logit"].round(5))
+    assert piece.stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"patients": 99}, "patients: 99 of each class asked for"), ({"references": 99}, "references: 99 asked for")]
+)
+def test_too_few_are_said_to_be_few(config: CrossedConfig, phantom: Cohort, change: dict[str, int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        choose_crossed(phantom, config.model_copy(update=change))
+
+
+def test_models_of_one_seed_are_refused(config: CrossedConfig, phantom: Cohort, tmp_path: Path) -> None:
+    from empirical.training.config import FinetuneConfig
+    from empirical.training.finetune import finetune
+
+    training = {"cohort": str(phantom.folder), "arm": {"arm": "single"}, "steps": 1, "batch_size": 2, "doctor": False, "seed": 1}
+    model = finetune(FinetuneConfig.model_validate(training), tmp_path / "run", quiet=True)
+    twice = config.model_copy(update={"models": (ModelConfig(name=str(model)),) * 2})
+    with pytest.raises(InputError, match=r"training seeds occur twice \(1, 1\)"):
+        crossed_scores(twice, tmp_path / "out", quiet=True)

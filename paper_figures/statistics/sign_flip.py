@@ -39,6 +39,8 @@ class SignFlipResult(Result):
         Mean difference per item.
     interval : tuple of float
         The mean differences that the test does not reject; infinite ends where no sign pattern could reject any.
+    interval_mcse : tuple of float
+        Monte Carlo standard error of its ends; 0 where all patterns were tried.
     """
 
     statistic: float
@@ -50,6 +52,7 @@ class SignFlipResult(Result):
     seed: int
     difference: float
     interval: Interval
+    interval_mcse: Interval
 
 
 def sign_flip(
@@ -103,15 +106,16 @@ def sign_flip(
     --------
     >>> sign_flip([1, 1, 0, 1, 1, -1], clusters=list("aabbcc"))
     SignFlipResult
-      statistic   3
-      p           0.5
-      mcse        0
-      resamples   4
-      exact       True
-      clusters    2
-      seed        0
-      difference  0.5
-      interval    [-inf, inf]
+      statistic      3
+      p              0.5
+      mcse           0
+      resamples      4
+      exact          True
+      clusters       2
+      seed           0
+      difference     0.5
+      interval       [-inf, inf]
+      interval_mcse  [0, 0]
     """
     values = as_scores(differences, "differences")
     if not np.isfinite(values).all():
@@ -139,9 +143,11 @@ def _sign_flip(sums: Floats, sizes: Floats, resamples: int, level: float, seed: 
     if not exact:
         p, looked = float((np.abs(x) >= observed - slack).mean()), resamples
         mcse = math.sqrt(p * (1 - p) / (1 + resamples))
-    low, high = _interval(x, y, observed, items, 1 - level)
-    ends = (low, high) if side > 0 else (-high, -low)
-    return SignFlipResult(side * observed, p, mcse, looked, exact, k, seed, side * observed / items, ends)
+    ends, errors = _interval(x, y, observed, items, 1 - level)
+    errors = (0.0, 0.0) if len(d) <= EXACT_UP_TO else errors
+    if side < 0:
+        ends, errors = (-ends[1], -ends[0]), errors[::-1]
+    return SignFlipResult(side * observed, p, mcse, looked, exact, k, seed, side * observed / items, ends, errors)
 
 
 def _side(sums: Floats, sizes: Floats) -> float:
@@ -177,13 +183,18 @@ def _groups(d: Floats, sizes: Floats) -> tuple[Floats, Codes]:
     return table[starts], np.diff(np.append(starts, len(table)))
 
 
-def _interval(x: Floats, y: Floats, observed: float, items: float, alpha: float) -> Interval:
-    """Give the differences that are as extreme in more than the share alpha of the patterns."""
+def _interval(x: Floats, y: Floats, observed: float, items: float, alpha: float) -> tuple[Interval, Interval]:
+    """Give the differences that are as extreme in more than the share alpha of the patterns, and the Monte Carlo error of the ends."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.stack([(observed - x) / (items - y), (observed + x) / (items + y)])
     never = np.abs(y) >= items * (1 - 1e-12)  # all signs equal: as extreme as the observed pattern whatever the difference
-    lower, upper = np.where(never, -np.inf, ends.min(axis=0)), np.where(never, np.inf, ends.max(axis=0))
+    lower, upper = np.sort(np.where(never, -np.inf, ends.min(axis=0))), np.sort(np.where(never, np.inf, ends.max(axis=0)))[::-1]
     rejecting = math.floor(alpha * len(x) + 1e-9)  # so many patterns may be as extreme and p still be at most alpha
     if rejecting >= len(x):
-        return observed / items, observed / items
-    return float(np.partition(lower, rejecting)[rejecting]), float(-np.partition(-upper, rejecting)[rejecting])
+        return (observed / items, observed / items), (0.0, 0.0)
+    found = float(lower[rejecting]), float(upper[rejecting])
+    if not (math.isfinite(found[0]) and math.isfinite(found[1])):
+        return found, (math.nan, math.nan)
+    step = math.ceil(math.sqrt(alpha * (1 - alpha) * len(x)))  # a standard deviation of the number of patterns beyond the end
+    around = [max(rejecting - step, int(never.sum())), min(rejecting + step, len(x) - 1)]
+    return found, (float(abs(np.ptp(lower[around]))) / 2, float(abs(np.ptp(upper[around]))) / 2)

@@ -94,6 +94,21 @@ def test_right_and_wrong_only(run: Run, files: tuple[Path, Path], tmp_path: Path
     assert result["accuracy"]["n10"] > 0
 
 
+def test_logs_of_another_harness_with_a_table_of_patients(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, share in (("a", 0.8), ("b", 0.6)):
+        samples = [{"doc_id": i, "target": "yes", "filtered_resps": ["yes"], "acc": float(rng.random() < share)} for i in range(60)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
+    pd.DataFrame({"item_id": range(60), "patient_id": [f"00{i // 3}" for i in range(60)]}).to_csv(tmp_path / "items.csv", index=False)
+    logs = (tmp_path / "a.jsonl", tmp_path / "b.jsonl")
+    code, out, err = run(*logs, "--items", tmp_path / "items.csv", "--metric", "acc", "--json", "--quiet", "--resamples", 100)
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["items"], result["clusters"], result["cluster_columns"], result["auroc"]) == (60, 20, ["patient_id"], None)
+    code, out, err = run(*logs, "--metric", "f1")
+    assert (code, out, err.count("\n"), "f1" in err) == (2, "", 1, True)
+
+
 def test_category_labels_need_positive(run: Run, files: tuple[Path, Path]) -> None:
     for path in files:
         table = pd.read_csv(path)

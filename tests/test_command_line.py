@@ -17,7 +17,7 @@ from see_in_pairs.console import run_app
 
 COMMANDS = [
     "reproduce", "finetune", "evaluate", "doctor", "compare", "claims", "figures", "report", "verify",
-    "theory list", "theory verify", "theory value", "cohort phantom", "cohort import", "cohort audit", "cohort show",
+    "theory list", "theory verify", "theory value", "cohort phantom", "cohort import", "cohort audit", "cohort show", "cohort references",
 ]  # fmt: skip
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import yaml
-from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, field_validator, model_validator
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, field_validator, model_validator
 
 from see_in_pairs.configs import StrictConfig, load_config
 from see_in_pairs.errors import InputError
@@ -139,8 +139,9 @@ class Study(StrictConfig):
     max_failures: Annotated[int, Field(ge=0)] = 50
     null: float | None = None
 
-    _folder: Path | None = PrivateAttr(default=None)
-    _given: dict[tuple[str, str], Piece] = PrivateAttr(default_factory=dict)
+    _folder: ClassVar[Path | None] = None
+    _given: ClassVar[Mapping[tuple[str, str], Piece]] = {}
+    # Both are set on the instance beside the fields, where copies take them along and nothing writes them down.
 
     @model_validator(mode="wrap")
     @classmethod
@@ -155,7 +156,7 @@ class Study(StrictConfig):
         if isinstance(named.get("methods"), (list, tuple)):
             named["methods"] = [_use_of(entry, given) for entry in named["methods"]]
         study = make(named)
-        study._given.update(given)
+        study.__dict__["_given"] = given
         return study
 
     @field_validator("grid", "fixed", "cells", mode="before")
@@ -185,8 +186,27 @@ class Study(StrictConfig):
             When the file is missing or does not make a study.
         """
         study = load_config(cls, path, changes)
-        study._folder = Path(path).resolve().parent
+        study.__dict__["_folder"] = Path(path).resolve().parent
         return study
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Study:
+        """Copy the study, changing some fields.
+
+        Parameters
+        ----------
+        update : mapping, optional
+            Field to value, not validated.
+        deep : bool, default False
+            Whether to copy the values too.
+
+        Returns
+        -------
+        Study
+            The copy.
+        """
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("all_cells", None)  # worked out anew, since it may be of another grid
+        return copied
 
     @cached_property
     def all_cells(self) -> list[Cell]:

@@ -152,6 +152,18 @@ def test_a_study_means_the_functions_it_was_given(tmp_path: Path) -> None:
         Study(name="f", generate=first.plan().generate.function, methods=[s.plan().methods[0].piece.function for s in (first, second)])
 
 
+def test_a_copy_has_its_own_cells_and_the_same_functions(make_study: MakeStudy) -> None:
+    def itself(data: np.ndarray) -> dict[str, float]:
+        return {"estimate": data[0]}
+
+    study = make_study(methods=[itself])
+    assert len(study.all_cells) == 2
+    copied = study.model_copy(update={"grid": {"mean": [1, 2, 3]}})
+    assert len(copied.all_cells) == 3 and len(study.all_cells) == 2
+    assert copied.plan().methods[0].piece.function is itself
+    assert set(study.to_dict()) == {"name", "pieces", "generate", "methods", "estimand", "fixed", "grid", "replicates", "block", "entropy"}
+
+
 def test_pieces_with_a_wrong_signature_are_refused() -> None:
     with pytest.raises(InputError, match="must take its random stream"):
         generator("no stream")(lambda *, n: n)

@@ -106,12 +106,13 @@ def audit(
 ) -> None:
     """Check a cohort for leakage and confounds; exit code 1 when something stops."""
     from empirical.audit import audit as find
-    from empirical.audit import stop_on_errors, summary
+    from empirical.audit import check_allowed, stop_on_errors, summary
     from empirical.audit.embeddings import embeddings_of
     from empirical.audit.report import write_report
     from empirical.cohorts import Cohort
 
     loaded = Cohort.load(cohort)
+    check_allowed(allow or ())
     findings = find(loaded, seed, embeddings_of(loaded, model, embeddings, quiet), rehash)
     if out is not None:
         settings: dict[str, Any] = {"cohort": loaded.hash, "allow": allow or [], "model": model, "rehash": rehash}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from empirical.audit import audit, stop_on_errors
+from empirical.audit import audit, check_allowed, stop_on_errors
 from empirical.audit.report import record
 from empirical.cohorts import Cohort
 from empirical.references import Assignment
@@ -32,9 +32,12 @@ def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, q
 
     Raises
     ------
+    InputError
+        When a name in `allow` is no finding's.
     CheckFailed
         When the audit finds leakage.
     """
+    check_allowed(allow)
     findings = audit(cohort, seed=seed)
     record(run, findings, allow)
     for finding in findings:

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from see_in_pairs.errors import CheckFailed, first_few
+from see_in_pairs.errors import CheckFailed, InputError, first_few
+
+STOPS = (
+    "patient_in_two_splits", "family_in_two_splits", "duplicate_across_splits", "near_duplicate_across_splits",
+    "near_duplicate_across_splits_by_embedding", "contradictory_duplicates", "missing_files", "unreadable_images", "changed_files",
+    "empty_split", "one_class", "one_patient", "reference_of_same_patient", "reference_not_healthy", "reference_from_evaluation",
+    "reference_is_query", "prior_not_earlier",
+)  # fmt: skip
+"""Names of the findings that stop a run, and that may be allowed."""
 
 Severity = Literal["error", "warn"]
 
@@ -34,6 +42,28 @@ class Finding:
     message: str
     rows: tuple[str, ...]
     advice: str
+
+    def __post_init__(self) -> None:
+        if (self.severity == "error") != (self.name in STOPS):
+            raise ValueError(f"'{self.name}' {'is not' if self.severity == 'error' else 'is'} among the findings that stop a run")
+
+
+def check_allowed(names: Sequence[str]) -> None:
+    """Refuse to allow what no check reports: a misspelt name would be believed to be let pass.
+
+    Parameters
+    ----------
+    names : sequence of str
+        What the user allows.
+
+    Raises
+    ------
+    InputError
+        Naming the first unknown name, and the known ones.
+    """
+    unknown = [name for name in names if name not in STOPS]
+    if unknown:
+        raise InputError(f"allow '{unknown[0]}': no finding of that name stops a run (those that do: {', '.join(STOPS)})")
 
 
 def stop_on_errors(findings: Iterable[Finding], allow: Sequence[str] = ()) -> None:

@@ -95,6 +95,25 @@ def test_audit_exits_with_1_when_something_stops(tmp_path: Path, capsys: pytest.
     assert run("audit", out, "--allow", "missing_files") == 0
 
 
+def test_allowing_what_is_no_finding_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "phantom"
+    assert run("phantom", "--out", out, *TINY) == 0
+    capsys.readouterr()
+    assert run("audit", out, "--allow", "missing_file") == 2
+    assert "allow 'missing_file': no finding of that name stops a run" in one_line(capsys)
+
+
+def test_a_picture_that_cannot_be_read_is_shown_gray_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "phantom"
+    assert run("phantom", "--out", out, *TINY) == 0
+    for path in (out / "images").glob("train-*.png"):
+        path.unlink()
+    assert run("show", out, "--quiet") == 0
+    assert "no such image" in capsys.readouterr().err
+    assert "(unreadable)" in (out / "overview" / "index.html").read_text()
+    assert json.loads((out / "overview" / "manifest.json").read_text())["counts"]["unreadable_pictures"] > 0
+
+
 def test_a_failed_import_does_not_block_the_corrected_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, out = image_folder(tmp_path / "set"), tmp_path / "cohort"
     assert run("import", "--kind", "folder", "--root", root, "--out", out, "--healthy", "fine", "--quiet") == 2

@@ -10,7 +10,7 @@ import pytest
 
 from empirical.cohorts import Cohort
 from empirical.preflight import preflight
-from see_in_pairs.errors import CheckFailed
+from see_in_pairs.errors import CheckFailed, InputError
 from see_in_pairs.runs import RunFolder
 
 
@@ -32,6 +32,14 @@ def test_leakage_stops_and_is_on_record(leaky: Cohort, tmp_path: Path) -> None:
     kept = manifest_of(tmp_path)
     assert [(finding["name"], finding["severity"], finding["rows"]) for finding in kept["audit"]] == [("patient_in_two_splits", "error", 2)]
     assert (kept["allowed"], kept["finished"]) == ([], None)
+
+
+def test_a_misspelt_name_is_refused(leaky: Cohort, tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="allow 'patients_in_two_splits': no finding of that name"),
+        RunFolder(tmp_path, "evaluate", {}) as run,
+    ):
+        preflight(leaky, run, ("patients_in_two_splits",), 0, quiet=True)
 
 
 def test_what_is_allowed_passes_and_is_said_and_recorded(leaky: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

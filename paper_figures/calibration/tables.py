@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from theory.sweeps import Results
 
 STUDIES = Path(__file__).parent / "studies"
-NAMES = ("accuracy", "auroc", "resampling_accuracy", "resampling_auroc", "lopsided", "references", "training")
+NAMES = ("accuracy", "auroc", "auroc_mixed", "resampling_accuracy", "resampling_auroc", "lopsided", "references", "training")
 MEASURES = ("type_1_error", "power", "coverage")
 LEVEL = 0.05
 
@@ -22,6 +22,7 @@ RECOMMENDED = {"accuracy": "sign-flip, all patterns", "auroc": "clustered DeLong
 TITLES = {
     "accuracy": "Accuracy, closed-form tests",
     "auroc": "AUROC, closed-form tests",
+    "auroc_mixed": "AUROC where clusters hold both classes",
     "resampling_accuracy": "Accuracy, resampling tests in twelve cells",
     "resampling_auroc": "AUROC, resampling tests in twelve cells",
     "lopsided": "A null hypothesis without symmetry",

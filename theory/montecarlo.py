@@ -182,6 +182,22 @@ class MeanTally:
 
 
 @dataclass
+class PairedTally(MeanTally):
+    """Mean of differences of two outcomes of the same patient (-1, 0 or 1), with a standard error that few patients do not make 0."""
+
+    def estimate(self) -> Estimate:
+        """Summarise.
+
+        Returns
+        -------
+        Estimate
+            The mean, and its standard error as if one more patient in `replicates` had differed.
+        """
+        variance = self.squares / max(self.replicates - 1, 1) + 1 / self.replicates
+        return Estimate(self.mean, float(np.sqrt(variance / self.replicates)), self.replicates)
+
+
+@dataclass
 class DeviationTally:
     """Standard deviation over replicates, with the delta-method standard error from the fourth moment."""
 

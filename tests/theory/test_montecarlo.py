@@ -11,6 +11,7 @@ from theory.montecarlo import (
     DeviationTally,
     Estimate,
     MeanTally,
+    PairedTally,
     ProportionTally,
     RatioTally,
     covariance_root,
@@ -114,3 +115,18 @@ def test_rank_auc_against_all_pairs():
     np.testing.assert_allclose(placed.diseased, pairs.mean(axis=1))
     np.testing.assert_allclose(placed.healthy, pairs.mean(axis=0))
     assert placed.minus(placed).value == 0
+
+
+def test_no_difference_in_a_few_patients_is_not_certain():
+    tally, plain = PairedTally(), MeanTally()
+    for _ in range(2):
+        tally.add(np.zeros(50))
+        plain.add(np.zeros(50))
+    assert plain.estimate().mcse == 0
+    assert tally.estimate() == Estimate(0.0, pytest.approx(0.01), 100)  # as if one patient of a hundred had differed
+    assert abs(tally.estimate().z_against(1e-9)) < 1e-6
+    many = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], 100_000)
+    tally, plain = PairedTally(), MeanTally()
+    tally.add(many)
+    plain.add(many)
+    assert tally.estimate().mcse == pytest.approx(plain.estimate().mcse, rel=1e-4)

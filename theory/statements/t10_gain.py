@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, correlation, non_negative, whole
 from theory.gaussian import auc_of, sensitivity_of
-from theory.montecarlo import MeanTally, RatioTally, covariance_root
+from theory.montecarlo import PairedTally, RatioTally, covariance_root
 from theory.statements import t2_several_references as t2
 from theory.statements.base import QUADRATURE, Params, Quantity
 from theory.statements.parameters import choice, grid, number
@@ -226,7 +226,7 @@ _GAIN = (
     choice("rule", "best weight on the references, or subtract them", RULES, "optimal"),
 )
 _POINTS = (
-    *grid(d=[1.0], rho=[-0.4, 0.0, 0.3, 0.6, 0.95], rule=RULES),
+    *grid(d=[1.0], rho=[-0.95, -0.4, 0.0, 1e-6, 0.3, 0.6, 0.999], rule=RULES),
     *({"d": 1.0, "rho": 0.4, "m": m, "rho_rr": between, "rule": rule} for m, between in ((4, 0.4), (4, 0.8), (30, 0.3)) for rule in RULES),
     *grid(d=[3.0, 0.1], rho=[0.6]),
 )
@@ -240,7 +240,7 @@ QUANTITIES = (
         _symbolic_auc_gain,
         _simulate_auc_gain,
         _POINTS,
-        tally=MeanTally,
+        tally=PairedTally,
         draws=lambda params: 4 * (int(params["m"]) + 1),
         mcse=1e-3,
     ),
@@ -252,7 +252,7 @@ QUANTITIES = (
         _symbolic_sensitivity_gain,
         _simulate_sensitivity_gain,
         (*_POINTS, *grid(d=[1.0], rho=[0.6], specificity=[0.05, 0.999])),
-        tally=MeanTally,
+        tally=PairedTally,
         draws=lambda params: 2 * (int(params["m"]) + 1),
         mcse=1e-3,
     ),

@@ -27,7 +27,7 @@ from scipy.special import ndtr
 from see_in_pairs.errors import InputError
 from theory.checks import Floats, positive, prevalence, whole
 from theory.elementwise import elementwise
-from theory.montecarlo import MeanTally, log_likelihood_ratio
+from theory.montecarlo import PairedTally, log_likelihood_ratio
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
 from theory.statements.t11_rival_models import MODELS
@@ -236,8 +236,10 @@ QUANTITIES = (
             *grid(model=MODELS, control=_DRAWN),
             *grid(model=["mean", "site"], control=["fixed", "duplicate", "blank"]),
             *grid(model=["mean"], control=["random_cross_site", "label_hidden"], N0=[5], pi=[0.2]),
+            *grid(model=["mean", "site"], control=["random_same_site"], d=[0.3], strength=[0.05, 20.0]),
+            *grid(model=["mean"], control=["label_hidden"], pi=[1e-3, 0.99], N0=[0, 40]),
         ),
-        tally=MeanTally,
+        tally=PairedTally,
         draws=lambda params: 8 + int(params["N0"]),
         mcse=1e-3,
     ),

@@ -84,7 +84,7 @@ QUANTITIES = (
         _symbolic_sensitivity,
         _simulate_sensitivity,
         (
-            *grid(d=[1.0], rho=[-0.4, 0.0, 0.5, 0.9], rule=["difference", "optimal"]),
+            *grid(d=[1.0], rho=[-0.95, -0.4, 0.0, 1e-6, 0.5, 0.9, 0.999], rule=["difference", "optimal"]),
             *grid(d=[1.0], rho=[0.7], rule=["single"], specificity=[0.01, 0.5, 0.999]),
         ),
     ),
@@ -95,7 +95,7 @@ QUANTITIES = (
         t1.variance,
         _symbolic_variance,
         _simulate_variance,
-        grid(rho=[-0.4, 0.0, 0.5, 0.9], rule=["difference", "optimal", 0.3]),
+        grid(rho=[-0.95, -0.4, 0.0, 1e-6, 0.5, 0.9, 0.999], rule=["difference", "optimal", 0.3]),
         tally=MeanTally,
         mcse=2e-3,
     ),

@@ -273,7 +273,7 @@ QUANTITIES = (
         unequal_error,
         _symbolic_error,
         _simulate_error,
-        (*_POINTS, {**_POINTS[3], "pi": 0.05}),
+        (*_POINTS, *({**_POINTS[3], "pi": pi} for pi in (1e-3, 0.05, 0.9))),
         draws=_draws,
         fast=_fast_error,
     ),
@@ -297,7 +297,8 @@ QUANTITIES = (
         _simulate_limit,
         (
             *grid(d=[1.0], rho=[0.4], rho_rr=[0.4, 0.8], rule=RULES),
-            *grid(d=[1.0], rho=[-0.3], rho_rr=[0.2], rule=RULES),
+            *grid(d=[1.0], rho=[-0.3, 1e-6], rho_rr=[0.2], rule=RULES),
+            *grid(d=[0.1], rho=[0.99], rho_rr=[0.99], rule=RULES),
             *grid(d=[1.0], rho=[0.0], rho_rr=[0.0], rule=["meandiff"]),
         ),
         draws=lambda params: 8,

@@ -198,7 +198,7 @@ QUANTITIES = (
         ancova_m_var,
         _symbolic_ancova_m,
         _simulate_ancova_m,
-        (*grid(n_per_group=[10], rho=[0.6], rho_rr=[0.6], m=[1, 4]), *grid(n_per_group=[5], rho=[-0.3], rho_rr=[0.2], m=[3])),
+        (*grid(n_per_group=[10], rho=[0.6], rho_rr=[0.6], m=[1, 4]), *grid(n_per_group=[5], rho=[-0.3, 0.0], rho_rr=[0.2], m=[3, 20])),
         tally=MeanTally,
         fast=_fast_ancova_m,
         draws=lambda params: int(4 * params["n_per_group"] * (params["m"] + 1)),

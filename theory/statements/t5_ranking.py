@@ -239,7 +239,10 @@ QUANTITIES = (
         within_site_auc,
         _symbolic_within,
         _simulate_within,
-        grid(delta=[2.0], tau=[1.0], rule=WITHIN_RULES, m=[1, 4], refs=REFERENCES),
+        (
+            *grid(delta=[2.0], tau=[1.0], rule=WITHIN_RULES, m=[1, 4], refs=REFERENCES),
+            *grid(delta=[0.5], tau=[0.0, 20.0], rule=["same_shrink"], m=[30], refs=REFERENCES),
+        ),
         draws=_draws,
     ),
     Quantity(

@@ -212,7 +212,8 @@ QUANTITIES = (
         (
             *grid(d=[1.5], rho=[0.8], fault=FAULTS, rate=[0.0, 0.2, 0.5, 1.0]),
             *grid(d=[1.0], rho=[-0.5, 0.0], fault=FAULTS, rate=[0.3]),
-            *grid(d=[1.5], rho=[0.6], fault=FAULTS, rate=[0.1], pi=[0.1]),
+            *grid(d=[1.5], rho=[0.6], fault=FAULTS, rate=[0.1], pi=[1e-3, 0.1, 0.9]),
+            *grid(d=[1.5], rho=[0.99], fault=FAULTS, rate=[0.999]),
         ),
         symbolic_tolerance=QUADRATURE,
     ),

@@ -195,6 +195,7 @@ _EMBEDDING = (
 )
 _POINTS: tuple[Params, ...] = (
     *grid(emb=["scalar"], A=[4.0], E=[1.0], N=[1.0], w=[0.0, 0.5, 1.0]),
+    *grid(emb=["scalar"], A=[4.0], E=[1.0], N=[0.0], w=[0.0, 0.5]),
     *grid(emb=["iso"], A=[9.0], E=[1.0], N=[0.2, 50.0]),
 )
 

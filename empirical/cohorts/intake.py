@@ -22,6 +22,8 @@ from see_in_pairs.errors import InputError, first_few
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_STRATA = 8
+
 
 class ImportSettings(TypedDict, total=False):
     """What every reader takes besides its own options.
@@ -141,6 +143,8 @@ def finish_import(
     cohort = assemble(out, info, table)
     keep_signatures(cohort.folder, list(table["sha256"]), seen)
     looks.write_problems(cohort.folder)
+    if not any(letter.isalpha() for letter in info.finding):
+        say(f"warning: prompts will ask for '{info.finding}', which is only a number; name what to look for with --finding")
     if alone:
         say(f"warning: {draft.no_patients}, so each of {alone} files counts as a patient of its own")
     say("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
@@ -238,12 +242,18 @@ def _splits(
         return table["split"]
     if "split" in table and (table["split"] != "").any():
         say("split anew by patient", quiet)
-    unknown = [column for column in stratify if column not in table.columns]
-    if unknown:
-        raise InputError(f"--stratify {unknown[0]}: no such column (there are {first_few(list(table.columns), 15)})")
-    strata = table[list(stratify)].astype(str).agg("\x1f".join, axis=1) if stratify else None
+    strata = _strata(table, stratify) if stratify else None
     split = split_by_patient(table["patient_id"], table["label"] != healthy, fractions, seed, strata)
     return split.mask(table["serves"] == "prior", "reference") if "serves" in table else split
+
+
+def _strata(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    for column in columns:
+        if column not in table.columns:
+            raise InputError(f"--stratify {column}: no such column (there are {first_few(list(table.columns), 15)})")
+        if table[column].nunique() > max(MOST_STRATA, table["patient_id"].nunique() / 20):  # strata of a patient or two cannot be split
+            raise InputError(f"--stratify {column}: has {table[column].nunique()} different values; take a column with a few")
+    return table[list(columns)].astype(str).agg("\x1f".join, axis=1)
 
 
 def _not_idle(table: pd.DataFrame) -> NDArray[np.bool_]:

@@ -76,7 +76,8 @@ def import_medmnist(
     arrays = _read(path)
     table = _items(arrays, spelled)
     counts = {"images_in_file": len(table)}
-    table, chosen = keep_labels(table, healthy, positive, counts, str(path))
+    healthy, wanted = spelled.get(healthy, healthy), [spelled.get(label, label) for label in positive]
+    table, chosen = keep_labels(table, healthy, wanted, counts, str(path))
     folder = Path(out).resolve()
     _write_images(folder, arrays, table)
     info = CohortInfo(

@@ -125,6 +125,8 @@ def test_splits_hold_the_shares_of_a_column_too() -> None:
 def test_stratifying_on_what_is_not_there_is_one_line(folder: Path) -> None:
     with pytest.raises(InputError, match="--stratify country: no such column"):
         imported(folder, stratify=["country"])
+    with pytest.raises(InputError, match="--stratify image: has 40 different values"):
+        imported(folder, stratify=["image"])
 
 
 @pytest.mark.parametrize(

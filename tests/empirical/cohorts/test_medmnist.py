@@ -36,15 +36,20 @@ def test_splits_labels_and_pixels_are_those_of_the_file(shape: tuple[int, ...], 
     assert cohort.table.set_index("item_id").loc["test-000003", "label"] == "pneumonia"
 
 
-def test_numbers_serve_as_labels_and_others_are_counted(tmp_path: Path) -> None:
+def test_numbers_serve_as_labels_and_others_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "organ.npz"
     np.savez(path, **arrays(classes=3))
     cohort = import_medmnist(path, tmp_path / "out", healthy="0", positive=["2"], quiet=True)
     assert set(cohort.table["label"]) == {"0", "2"}
+    assert "warning: prompts will ask for '2', which is only a number" in capsys.readouterr().err
     assert cohort.info.counts["items_of_other_labels"] + len(cohort.table) == sum(SIZES.values())
     assert len(list((tmp_path / "out" / "images").iterdir())) == len(cohort.table)
     named = import_medmnist(path, tmp_path / "named", healthy="liver", label_names={"0": "liver", "1": "spleen"}, quiet=True)
     assert named.info.positive == ["2", "spleen"]
+    by_number = import_medmnist(
+        path, tmp_path / "numbered", healthy="0", positive=["1"], label_names={"0": "liver", "1": "spleen"}, quiet=True
+    )
+    assert (by_number.info.healthy, by_number.info.positive) == ("liver", ["spleen"])
 
 
 BAD = {

@@ -38,7 +38,7 @@ class Mixed:
 
 @generator("clusters of both classes", vectorised=True)
 def mixed(*, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str, correlation: float) -> Mixed:
-    """Draw normal scores of arms with equal areas; each item is positive with a chance of .4, whatever its cluster.
+    """Draw normal scores of arms with equal areas; each item is positive with a chance of .4, but for one cluster of each class alone.
 
     Parameters
     ----------
@@ -81,9 +81,14 @@ def clustered_z(data: Mixed) -> Columns:
     Returns
     -------
     dict
-        The p-values.
+        Estimates and p-values.
     """
-    return _each(data, lambda scores, labels: clustered_delong(scores, labels, data.codes).difference().p)
+
+    def test(scores: Floats, labels: Bools) -> tuple[float, float]:
+        found = clustered_delong(scores, labels, data.codes).difference()
+        return found.difference, found.p
+
+    return _each(data, test)
 
 
 @method("clustered DeLong, jackknife t (both classes)", vectorised=True)
@@ -98,17 +103,23 @@ def clustered_t(data: Mixed) -> Columns:
     Returns
     -------
     dict
-        The p-values.
+        Estimates and p-values.
     """
-    return _each(data, lambda scores, labels: clustered_auroc_difference(scores, labels, data.codes).p)
+
+    def test(scores: Floats, labels: Bools) -> tuple[float, float]:
+        found = clustered_auroc_difference(scores, labels, data.codes)
+        return found.estimate, found.p
+
+    return _each(data, test)
 
 
-def _each(data: Mixed, test: Callable[[Floats, Bools], float]) -> Columns:
+def _each(data: Mixed, test: Callable[[Floats, Bools], tuple[float, float]]) -> Columns:
     """Test every replicate; one that cannot be tested (both arms separate the classes) does not reject."""
     found = []
     for scores, labels in zip(data.scores, data.labels, strict=True):
         try:
             found.append(test(scores, labels))
         except NotEstimable:
-            found.append(1.0)
-    return {"p": np.array(found)}
+            found.append((math.nan, 1.0))
+    table = np.array(found)
+    return {"estimate": table[:, 0], "p": table[:, 1]}

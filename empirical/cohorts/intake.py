@@ -244,6 +244,8 @@ def _splits(
         say("split anew by patient", quiet)
     strata = _strata(table, stratify) if stratify else None
     split = split_by_patient(table["patient_id"], table["label"] != healthy, fractions, seed, strata)
+    if len(fractions) == 4 and fractions[3] > 0 and not (split == "reference").any():
+        raise InputError("--fractions: no patient is left to be set aside for references; they need patients with healthy images only")
     return split.mask(table["serves"] == "prior", "reference") if "serves" in table else split
 
 

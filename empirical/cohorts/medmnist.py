@@ -103,7 +103,12 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, MemoryError) as error:
-        raise InputError(f"{path}: cannot be read as .npz without pickles ({(str(error).splitlines() or ['broken'])[0]})") from None
+        why = (
+            (str(error).splitlines() or ["broken"])[0]
+            if "pickle" not in str(error)
+            else "it is none, or holds pickles, which are not loaded"
+        )
+        raise InputError(f"{path}: cannot be read as .npz ({why})") from None
     parts = [split for split in QUERY_SPLITS if {f"{split}_images", f"{split}_labels"} <= arrays.keys()]
     if not parts:
         raise InputError(f"{path}: no train_images with train_labels (found: {first_few(sorted(arrays), 6)}); is it a file of MedMNIST?")

@@ -115,6 +115,11 @@ def test_a_fourth_fraction_sets_healthy_patients_aside(tmp_path: Path) -> None:
     assert set(again.table.loc[again.table["split"] == "reference", "serves"]) == {""}
 
 
+def test_references_cannot_be_set_aside_where_every_patient_is_ill(folder: Path) -> None:
+    with pytest.raises(InputError, match="no patient is left to be set aside for references"):
+        imported(folder, fractions=(0.4, 0.1, 0.3, 0.2))
+
+
 def test_splits_hold_the_shares_of_a_column_too() -> None:
     patients = pd.Series([f"p{k}" for k in range(200)])
     positive, site = pd.Series(np.arange(200) % 2 == 0), pd.Series(np.where(np.arange(200) < 40, "small", "large"))

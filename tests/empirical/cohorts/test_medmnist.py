@@ -57,7 +57,7 @@ BAD = {
     "floating point": (arrays(dtype=np.float32), "8-bit"),
     "several labels": (arrays() | {"train_labels": np.zeros((12, 14), dtype=np.uint8)}, "one label for each"),
     "other arrays": ({"x": np.zeros(3)}, "is it a file of MedMNIST"),
-    "pickles": (arrays() | {"train_labels": np.array([{}] * 12, dtype=object)}, "without pickles"),
+    "pickles": (arrays() | {"train_labels": np.array([{}] * 12, dtype=object)}, "holds pickles, which are not loaded"),
 }
 
 

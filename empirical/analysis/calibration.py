@@ -62,7 +62,8 @@ def fit_temperature(records: Records, *, seed: int = 0, resamples: int = 200) ->
     Notes
     -----
     It minimises :math:`-\sum_i \log \sigma(\pm z_i / T)`, with :math:`z_i` the log-odds of the positive answer within the closed set and
-    the sign of the true class (Guo, Pleiss, Sun and Weinberger 2017, for two classes). The order of the items, hence the AUROC, is left alone.
+    the sign of the true class (Guo, Pleiss, Sun and Weinberger 2017, for two classes). The order of the items, hence the AUROC, is left
+    alone.
     """
     odds, positive = _log_odds(records), records.is_positive().to_numpy()
     if positive.all() or not positive.any():

@@ -52,6 +52,26 @@ def one_tensor_each(batch: Batch) -> list[torch.Tensor]:
     return list(batch["pixel_values"])
 
 
+def over_channels(batch: Batch, image: int, values: torch.Tensor) -> torch.Tensor:
+    """Lay the values of one image's pixels out as the picture lies, where pixels are (..., channels, height, width).
+
+    Parameters
+    ----------
+    batch : dict of str to torch.Tensor
+        As a processor makes it.
+    image : int
+        Which of its images, in the order of the prompts.
+    values : torch.Tensor
+        One value for each of that image's pixels and channels, as `one_tensor_each` cuts them.
+
+    Returns
+    -------
+    torch.Tensor of shape (height, width)
+        Added up over channels.
+    """
+    return values.reshape(-1, *values.shape[-2:]).sum(dim=0)
+
+
 def nothing_more(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give the further inputs of a prompt that is read in two parts, where the attention mask says all.
 
@@ -114,6 +134,8 @@ class Family:
         How prompts and images become a batch; see `process`.
     pixels : callable
         How a batch's pixels are cut into images; see `one_tensor_each`.
+    layout : callable
+        How values of an image's pixels lie in the picture; see `over_channels`.
     prefix : callable or None
         What a prompt read in two parts needs beside its tokens; see `nothing_more`. None: reading it in two parts is not known to be
         valid, and the prefix cache refuses.
@@ -130,5 +152,6 @@ class Family:
     image_processor_settings: dict[str, Any] = field(default_factory=dict)
     process: Callable[[Any, list[str], list[list[Any]], dict[str, Any]], Batch] = process
     pixels: Callable[[Batch], list[torch.Tensor]] = one_tensor_each
+    layout: Callable[[Batch, int, torch.Tensor], torch.Tensor] = over_channels
     prefix: Callable[[Any, Batch, int], tuple[dict[str, Any], dict[str, Any]]] | None = nothing_more
     positions: Callable[[Any, Batch], str] = plain_positions

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from empirical.vlm.families.base import Batch
 
+MERGE = 2  # patches that become one token lie in squares of so many by so many, in all three
+
 VISION_LAYERS = {
     "qwen2_vl": "(qkv|proj|fc1|fc2)",
     "qwen2_5_vl": "(qkv|proj|gate_proj|up_proj|down_proj)",
@@ -32,6 +34,28 @@ def pixels(batch: Batch) -> list[torch.Tensor]:
         One per image, in the order of the prompts.
     """
     return list(batch["pixel_values"].split(batch["image_grid_thw"].prod(-1).tolist()))
+
+
+def layout(batch: Batch, image: int, values: torch.Tensor) -> torch.Tensor:
+    """Lay an image's patches out as the picture lies: they come in blocks of two by two.
+
+    Parameters
+    ----------
+    batch : dict of str to torch.Tensor
+        With ``image_grid_thw`` of shape (images, 3).
+    image : int
+        Which of its images.
+    values : torch.Tensor of shape (patches, values)
+        One value for each of the patches' pixels and channels.
+
+    Returns
+    -------
+    torch.Tensor of shape (height, width) in patches
+        Added up within patches.
+    """
+    _, height, width = batch["image_grid_thw"][image].tolist()
+    blocks = values.sum(dim=-1).reshape(-1, height // MERGE, width // MERGE, MERGE, MERGE).sum(dim=0)
+    return blocks.transpose(1, 2).reshape(height, width)
 
 
 def rope_index(model: Any, batch: Batch) -> torch.Tensor:
@@ -122,6 +146,7 @@ FAMILIES = {
         lora_vision=rf".*\.visual\..*blocks\.\d+\..*\.{layers}",
         required_inputs=("image_grid_thw", "mm_token_type_ids"),  # Qwen2.5-VL without the latter falls back to 1-D positions in silence
         pixels=pixels,
+        layout=layout,
         prefix=prefix,
         positions=positions,
     )

@@ -1,0 +1,206 @@
+"""Where in the query a score comes from (claim C8): integrated gradients and occlusion, and the share that falls on the lesion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from empirical.arms import Example
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.loading import VisionLanguageModel
+from empirical.vlm.scoring import answer_log_probabilities, to_device
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+    from empirical.vlm.encoding import Batch
+
+
+FLAT = "flat"  # name of the baseline picture
+
+
+@dataclass(frozen=True)
+class LesionShare:
+    """How much of an attribution lies on the lesion.
+
+    Parameters
+    ----------
+    share : float
+        Of the positive attribution.
+    expected : float
+        Share of a map that was shifted at random: the lesion's share of the picture.
+    p_value : float
+        Share of shifts of the map, the true place among them, that put at least as much on the lesion.
+    """
+
+    share: float
+    expected: float
+    p_value: float
+
+
+def integrated_gradients(
+    vlm: VisionLanguageModel, encoder: Encoder, example: Example, answers: tuple[str, str], *, steps: int = 32
+) -> np.ndarray:
+    r"""Attribute an item's log-odds to the pixels of its query.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model.
+    encoder : Encoder
+        The plain encoder.
+    example : Example
+        The item as its arm shows it.
+    answers : tuple of str
+        The positive answer and the negative; of one token each.
+    steps : int, default 32
+        Of the integral.
+
+    Returns
+    -------
+    ndarray of shape (height, width)
+        As the vision tower sees the query (in pixels, or in patches for some families); adds up to the log-odds less those of a query
+        that is flat, of its mean colour.
+
+    Notes
+    -----
+    :math:`(x-x')\int_0^1 \partial z/\partial x\,(x'+t(x-x'))\,dt` by the midpoint rule, :math:`x'` a picture of the query's mean
+    colour, so that what is attributed is its structure (Sundararajan, Taly and Yan 2017). The reference image is left as it is.
+    """
+    import torch
+
+    place = [part.kind for part in example.parts if part.kind != "text"].index("query")
+    flat = _flat(encoder.image_of(example.images[place]))
+    source = Encoder(encoder.processor, encoder.family, lambda name: flat if name == FLAT else encoder.image_of(name))
+    batch = to_device(encoder.prompts([example]), vlm.model)
+    pixels = batch["pixel_values"].float()
+    gray = to_device(source.prompts([_instead(example, place, FLAT)]), vlm.model)["pixel_values"].float()
+    tokens = [encoder.answer_ids(answer)[0] for answer in answers]
+    total = torch.zeros_like(pixels)
+    for step in range(steps):
+        at = (gray + (step + 0.5) / steps * (pixels - gray)).detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(_log_odds(vlm, batch | {"pixel_values": at.to(vlm.model.dtype)}, tokens), at)
+        total += gradient
+    values = (pixels - gray) * total / steps
+    mine = values.flatten()[_places(vlm, batch, place)]
+    return vlm.family.layout(batch, place, mine).detach().cpu().double().numpy()
+
+
+def occlusion(
+    vlm: VisionLanguageModel, encoder: Encoder, example: Example, answers: tuple[str, str], *, grid: int = 8, batch_size: int = 16
+) -> np.ndarray:
+    """Attribute an item's log-odds to squares of its query, by painting over one after the other.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model.
+    encoder : Encoder
+        The plain encoder.
+    example : Example
+        The item as its arm shows it.
+    answers : tuple of str
+        The positive answer and the negative.
+    grid : int, default 8
+        Squares along each side.
+    batch_size : int, default 16
+        Rows in a forward pass.
+
+    Returns
+    -------
+    ndarray of shape (grid, grid)
+        By how much the log-odds fall when the square takes the picture's mean.
+    """
+    picture = encoder.image_of(example.item_id)
+    squares = [(row, column) for row in range(grid) for column in range(grid)]
+    changed = {f"square-{row}-{column}": _painted(picture, row, column, grid) for row, column in squares}
+    source = Encoder(encoder.processor, encoder.family, lambda name: changed[name] if name in changed else encoder.image_of(name))
+    place = [part.kind for part in example.parts if part.kind != "text"].index("query")
+    rows = [_instead(example, place, name) for name in ("", *changed)]
+    scores = np.concatenate(
+        [
+            answer_log_probabilities(vlm.model, source, rows[start : start + batch_size], answers)
+            for start in range(0, len(rows), batch_size)
+        ]
+    )
+    odds = scores[:, 0] - scores[:, 1]
+    return (odds[0] - odds[1:]).reshape(grid, grid)
+
+
+def lesion_share(attribution: np.ndarray, mask: np.ndarray) -> LesionShare:
+    """Hold an attribution against a lesion's mask, and against the same map in other places.
+
+    Parameters
+    ----------
+    attribution : ndarray of shape (rows, columns)
+        What speaks for the finding is positive; the rest is set to zero.
+    mask : ndarray of bool, shape (height, width)
+        The lesion, in the picture's pixels.
+
+    Returns
+    -------
+    LesionShare
+        Share, what a random map would give, and how many of all shifts around the edges do as well.
+
+    Examples
+    --------
+    >>> attribution, mask = np.zeros((4, 4)), np.zeros((8, 8), dtype=bool)
+    >>> attribution[1, 1], mask[2:4, 2:4] = 1.0, True
+    >>> lesion_share(attribution, mask)
+    LesionShare(share=1.0, expected=0.0625, p_value=0.0625)
+    """
+    weights = np.clip(attribution, 0, None)
+    lesion = _coarse(mask, *attribution.shape)
+    if weights.sum() == 0:
+        return LesionShare(float("nan"), float(lesion.mean()), 1.0)
+    weights = weights / weights.sum()
+    shifts = np.array([(np.roll(weights, (down, right), (0, 1)) * lesion).sum() for down, right in np.ndindex(*weights.shape)])
+    return LesionShare(float(shifts[0]), float(lesion.mean()), float((shifts >= shifts[0] - 1e-12).mean()))
+
+
+def _log_odds(vlm: VisionLanguageModel, batch: Batch, tokens: list[int]) -> torch.Tensor:
+    logits = vlm.model(**batch, logits_to_keep=1, use_cache=False).logits[0, -1].float()
+    return logits[tokens[0]] - logits[tokens[1]]
+
+
+def _places(vlm: VisionLanguageModel, batch: Batch, place: int) -> torch.Tensor:
+    """Find one image's entries among all: number them, let the family cut, and see which come out."""
+    import torch
+
+    pixels = batch["pixel_values"]
+    numbers = torch.arange(1, pixels.numel() + 1, device=pixels.device, dtype=torch.float64).reshape(pixels.shape)  # none is 0: no padding
+    return vlm.family.pixels(batch | {"pixel_values": numbers})[place].long() - 1
+
+
+def _flat(picture: Image) -> Image:
+    from PIL import Image
+
+    colour = np.asarray(picture).mean(axis=(0, 1)).round().astype(np.uint8)
+    return Image.new("RGB", picture.size, tuple(int(value) for value in colour))
+
+
+def _painted(picture: Image, row: int, column: int, grid: int) -> Image:
+    from PIL import Image
+
+    array = np.array(picture)
+    height, width = array.shape[:2]
+    rows = slice(row * height // grid, (row + 1) * height // grid)
+    columns = slice(column * width // grid, (column + 1) * width // grid)
+    array[rows, columns] = array.mean(axis=(0, 1)).round().astype(array.dtype)
+    return Image.fromarray(array)
+
+
+def _instead(example: Example, place: int, name: str) -> Example:
+    images = example.images if not name else (*example.images[:place], name, *example.images[place + 1 :])
+    return Example(example.item_id, example.parts, images, example.answer, example.reference_ids)
+
+
+def _coarse(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """Average a mask over the cells of a grid."""
+    edges = [np.linspace(0, size, cells + 1).round().astype(int) for size, cells in zip(mask.shape, (rows, columns), strict=True)]
+    cell = mask.astype(float)
+    sums = np.add.reduceat(np.add.reduceat(cell, edges[0][:-1], axis=0), edges[1][:-1], axis=1)
+    return sums / np.outer(np.diff(edges[0]), np.diff(edges[1]))

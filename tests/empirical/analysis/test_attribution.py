@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from empirical.analysis.attribution import integrated_gradients, lesion_share, occlusion
+from empirical.arms import Example
+from empirical.prompts import PromptConfig, prompt_text, render
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.scoring import answer_log_probabilities
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "vlm"))
+from tiny_models import save_tiny
+
+WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no"}
+ANSWERS = ("yes", "no")
+
+
+def pair(query: str = "query") -> Example:
+    return Example(query, render(prompt_text(PromptConfig().pair), WORDS, 1), ("reference", query), "yes", ("reference",))
+
+
+def pictures(side: int = 64) -> dict[str, Image.Image]:
+    rng = np.random.default_rng(0)
+    return {name: Image.fromarray(rng.integers(0, 255, (side, side, 3), dtype=np.uint8)) for name in ("query", "reference")}
+
+
+@pytest.mark.parametrize(
+    ("family", "shape"), [("pocket", (64, 64)), ("qwen2_5_vl", (8, 8)), ("llava_onevision", (32, 32)), ("gemma3", (32, 32))]
+)
+def test_integrated_gradients_add_up_to_what_the_query_adds(family: str, shape: tuple[int, int], tmp_path: Path) -> None:
+    name = "pocket" if family == "pocket" else str(save_tiny(family, tmp_path))
+    vlm = load_vlm(ModelConfig(name=name))
+    images = pictures()
+    colour = tuple(int(value) for value in np.asarray(images["query"]).mean(axis=(0, 1)).round())
+    images["gray"] = Image.new("RGB", (64, 64), colour)
+    encoder = Encoder(vlm.processor, vlm.family, images.__getitem__)
+    found = integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=32)
+    change = log_odds(vlm, encoder.prompts([pair()])) - log_odds(vlm, encoder.prompts([pair("gray")]))
+    weight = np.abs(found).sum()
+    assert weight > 1e-2 and found.shape == shape
+    assert found.sum() == pytest.approx(change, abs=0.01 * weight)  # the midpoint rule's error, on a rough random model
+
+
+def log_odds(vlm: VisionLanguageModel, batch: dict) -> float:
+    import torch
+
+    with torch.inference_mode():
+        logits = vlm.model(**batch).logits[0, -1].double()
+    tokens = [Encoder(vlm.processor, vlm.family, dict[str, Image.Image]().__getitem__).answer_ids(answer)[0] for answer in ANSWERS]
+    return float(logits[tokens[0]] - logits[tokens[1]])
+
+
+def test_patches_are_laid_out_as_the_picture_lies(tmp_path: Path) -> None:
+    """A picture whose left upper quarter alone is not gray: all of the map must lie there."""
+    vlm = load_vlm(ModelConfig(name=str(save_tiny("qwen2_5_vl", tmp_path))))
+    images = pictures()
+    array = np.full((64, 64, 3), 128, dtype=np.uint8)
+    array[:32, :32] = np.asarray(images["query"])[:32, :32]
+    array[:32, :32:2] = 255 - array[:32, 1:32:2]  # so that its mean colour is that of the rest, up to half a step
+    encoder = Encoder(vlm.processor, vlm.family, (images | {"query": Image.fromarray(array)}).__getitem__)
+    found = np.abs(integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=4))
+    assert found.shape == (8, 8)
+    assert found[:4, :4].sum() > 0.8 * found.sum()
+
+
+def test_occlusion_is_the_fall_of_the_log_odds() -> None:
+    vlm = load_vlm(ModelConfig())
+    images = pictures()
+    encoder = Encoder(vlm.processor, vlm.family, images.__getitem__)
+    found = occlusion(vlm, encoder, pair(), ANSWERS, grid=4)
+    painted = np.asarray(images["query"]).copy()
+    painted[16:32, 48:] = painted.mean(axis=(0, 1)).round().astype(np.uint8)
+    by_hand = Encoder(vlm.processor, vlm.family, (images | {"painted": Image.fromarray(painted)}).__getitem__)
+    scores = answer_log_probabilities(vlm.model, by_hand, [pair(), pair("painted")], ANSWERS)
+    assert found[1, 3] == pytest.approx(np.diff(-(scores[:, 0] - scores[:, 1]))[0], abs=1e-4)
+    assert found.shape == (4, 4) and np.ptp(found) > 0
+
+
+def draw(shape: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
+    mask = np.zeros((40, 40), dtype=bool)
+    mask[5:15, 20:30] = True
+    return np.array([lesion_share(shape(np.random.default_rng(seed)), mask).p_value for seed in range(300)])
+
+
+def test_random_maps_are_no_better_than_chance_and_true_ones_are() -> None:
+    p = draw(lambda rng: rng.normal(size=(8, 8)))
+    assert abs(p.mean() - 0.5) < 4 * np.sqrt(1 / 12 / 300) + 1 / 128
+    assert (p <= 0.05).mean() < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 300)
+
+    def on_the_lesion(rng: np.random.Generator) -> np.ndarray:
+        values = rng.normal(size=(8, 8))
+        values[1:3, 4:6] += 5
+        return values
+
+    assert (draw(on_the_lesion) <= 0.05).mean() > 0.95
+
+
+def test_masks_of_any_size_are_averaged_over_cells_and_nothing_positive_is_no_share() -> None:
+    mask = np.zeros((10, 7), dtype=bool)
+    mask[:5] = True
+    assert lesion_share(np.ones((4, 3)), mask).share == pytest.approx(0.5, abs=0.05)
+    nothing = lesion_share(-np.ones((4, 4)), np.ones((8, 8), dtype=bool))
+    assert np.isnan(nothing.share) and nothing.p_value == 1

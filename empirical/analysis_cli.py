@@ -1,4 +1,4 @@
-"""The commands ``analyse crossed`` and ``analyse alignment``."""
+"""The commands ``analyse crossed``, ``analyse alignment`` and ``analyse attribution``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")]
 SeedChange = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")]
 
-app = new_app("What explains a model's scores: patients, references and seeds; and how alike images and answers are represented.")
+app = new_app("What explains a score: patients, references, seeds; where in the picture it comes from; how images and answers align.")
 
 
 @app.command("crossed")
@@ -31,10 +31,22 @@ def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange 
 @app.command("alignment")
 def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
     """Measure CKA and the gap between images and answers, layer by layer, in each arm of an evaluation's config."""
-    from empirical.analysis.reports import report_alignment
+    from empirical.analysis.arms import report_alignment
     from empirical.evaluation import EvaluateConfig
     from see_in_pairs.configs import load_config
 
     settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
     table = report_alignment(settings, out, quiet=quiet)
     say(f"{len(table)} rows: {out / 'alignment.csv'}", quiet)
+
+
+@app.command("attribution")
+def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Measure how much of the evidence lies on the lesion, where its mask is known, in each arm of an evaluation's config."""
+    from empirical.analysis.arms import report_attribution
+    from empirical.evaluation import EvaluateConfig
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    for row in report_attribution(settings, out, quiet=quiet).itertuples():
+        say(f"{row.run_id}, {row.method}: {row.excess:+.3f} ({row.low:+.3f} to {row.high:+.3f}) more on the lesion than by chance", quiet)

@@ -11,13 +11,11 @@ from empirical.records import Records, read_records
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import write_json, write_text
-from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from empirical.cohorts import Cohort
-    from empirical.evaluation import EvaluateConfig
 
 
 def report_calibration(records: Records, validation: Path, cohort: Cohort, out: Path, *, seed: int, quiet: bool = False) -> None:
@@ -59,52 +57,6 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
         say(f"{run}: temperature {temperature.value:.2f} ({temperature.low:.2f} to {temperature.high:.2f})", quiet)
     write_json(out / "calibration.json", pages)
     write_text(out / "reliability.csv", pd.concat(tables, ignore_index=True).to_csv(index=False))
-
-
-def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
-    """Measure how alike images and answers are represented, layer by layer, in every arm, on the same items.
-
-    Parameters
-    ----------
-    config : EvaluateConfig
-        Model, cohort and arms, as for an evaluation.
-    out : Path
-        Folder for ``alignment.csv`` and the manifest.
-    quiet : bool, default False
-        Say nothing.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``run_id``, ``layer``, ``measure``, ``value``, ``low``, ``high``.
-    """
-    import pandas as pd
-
-    from empirical.analysis.alignment import alignment_table, representations
-    from empirical.arms import assign_references, build_examples, picture_source
-    from empirical.cohorts import Cohort
-    from empirical.evaluation import run_id
-    from empirical.preflight import preflight
-    from empirical.vlm.encoding import Encoder
-    from empirical.vlm.loading import load_vlm, weights_hash
-
-    cohort = Cohort.load(Path(config.cohort))
-    identity = config.model_dump() | {"cohort_hash": cohort.hash, "weights_hash": weights_hash(config.model.name)}
-    with RunFolder(out, "alignment", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
-        preflight(cohort, run, config.allow, config.seed, quiet)
-        vlm = load_vlm(config.model)
-        encoder, patient = Encoder(vlm.processor, vlm.family, picture_source(cohort)), cohort.table.set_index("item_id")["patient_id"]
-        tables = []
-        for arm in config.arms:
-            assignment = assign_references(cohort, config.split, arm, seed=config.seed, model=config.model)
-            examples = build_examples(cohort, config.split, arm, config.prompts, seed=config.seed, assignment=assignment)
-            say(f"{run_id(arm)}: {len(examples)} items", quiet)
-            images, answers = representations(vlm, encoder, examples, config.batch_size)
-            patients = patient.loc[[example.item_id for example in examples]].to_numpy()
-            tables.append(alignment_table(images, answers, patients, seed=config.seed).assign(run_id=run_id(arm)))
-        table = pd.concat(tables, ignore_index=True)[["run_id", "layer", "measure", "value", "low", "high"]]
-        write_text(run.path / "alignment.csv", table.to_csv(index=False))
-    return table
 
 
 def _only_validation(records: Records, cohort: Cohort, source: Path) -> None:

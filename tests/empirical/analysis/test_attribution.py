@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from empirical.analysis.attribution import integrated_gradients, lesion_share, occlusion
 from empirical.arms import Example
+from empirical.cohorts import Cohort
 from empirical.prompts import PromptConfig, prompt_text, render
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
 from empirical.vlm.scoring import answer_log_probabilities
+from see_in_pairs.console import run_app
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "vlm"))
 from tiny_models import save_tiny
@@ -108,3 +112,24 @@ def test_masks_of_any_size_are_averaged_over_cells_and_nothing_positive_is_no_sh
     assert lesion_share(np.ones((4, 3)), mask).share == pytest.approx(0.5, abs=0.05)
     nothing = lesion_share(-np.ones((4, 4)), np.ones((8, 8), dtype=bool))
     assert np.isnan(nothing.share) and nothing.p_value == 1
+
+
+def test_arms_are_compared_on_the_items_whose_lesion_is_known(phantom: Cohort, tmp_path: Path) -> None:
+    from paper_figures.cli import app
+
+    content = {
+        "cohort": str(phantom.folder),
+        "arms": [{"arm": "single"}, {"arm": "duplicate"}],
+        "batch_size": 65,
+        "threads": 1,
+        "split": "val",
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(content))
+    assert run_app(app, ["analyse", "attribution", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    rows, summary = (pd.read_csv(tmp_path / "out" / name) for name in ("attribution.csv", "attribution_summary.csv"))
+    positive = set(phantom.queries("val").query("label in @phantom.info.positive")["item_id"])
+    assert rows.groupby(["run_id", "method"])["item_id"].apply(set).map(lambda items: items == positive).all()
+    assert len(summary) == 4 and (summary["n"] == len(positive)).all()
+    assert (summary["low"] <= summary["excess"]).all() and (summary["excess"] <= summary["high"]).all()
+    counts = json.loads((tmp_path / "out" / "manifest.json").read_text())["counts"]
+    assert counts["without_mask"] == len(phantom.queries("val")) - len(positive)

@@ -1,0 +1,158 @@
+"""Analyses of a model in several arms, on the same items: alignment of images and answers, attribution to the lesion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from empirical.analysis.patients import patient_interval
+from empirical.arms import Example, assign_references, build_examples, picture_source
+from empirical.cohorts import Cohort
+from empirical.preflight import preflight
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.loading import VisionLanguageModel, load_vlm, weights_hash
+from see_in_pairs.console import progress, say
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import write_text
+from see_in_pairs.runs import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from empirical.evaluation import EvaluateConfig
+
+
+def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
+    """Measure how alike images and answers are represented, layer by layer, in every arm, on the same items.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        Model, cohort and arms, as for an evaluation.
+    out : Path
+        Folder for ``alignment.csv`` and the manifest.
+    quiet : bool, default False
+        Say nothing.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``run_id``, ``layer``, ``measure``, ``value``, ``low``, ``high``.
+    """
+    import pandas as pd
+
+    from empirical.analysis.alignment import alignment_table, representations
+
+    with _opened(config, "alignment", out, quiet) as (run, cohort, vlm, encoder):
+        patient, tables = cohort.table.set_index("item_id")["patient_id"], []
+        for name, examples in _by_arm(config, cohort, quiet):
+            images, answers = representations(vlm, encoder, examples, config.batch_size)
+            patients = patient.loc[[example.item_id for example in examples]].to_numpy()
+            tables.append(alignment_table(images, answers, patients, seed=config.seed).assign(run_id=name))
+        table = pd.concat(tables, ignore_index=True)[["run_id", "layer", "measure", "value", "low", "high"]]
+        write_text(run.path / "alignment.csv", table.to_csv(index=False))
+    return table
+
+
+def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
+    """Measure how much of the evidence for the finding lies on the lesion, in every arm, on the items whose lesion is known.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        Model, cohort and arms, as for an evaluation.
+    out : Path
+        Folder for ``attribution.csv`` (one row per run, item and method), ``attribution_summary.csv`` and the manifest.
+    quiet : bool, default False
+        Say nothing, no progress bar.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The summary: ``run_id``, ``method``, ``n``, and the mean over items of share less random-map share, ``excess``, with its 95 %
+        interval over patients (``low``, ``high``).
+
+    Raises
+    ------
+    InputError
+        When no positive item of the split has a mask.
+    """
+    import pandas as pd
+
+    from empirical.analysis.attribution import integrated_gradients, lesion_share, occlusion
+
+    rows = []
+    with _opened(config, "attribution", out, quiet) as (run, cohort, vlm, encoder):
+        patient = cohort.table.set_index("item_id")["patient_id"]
+        masks = _masks(cohort, config.split)
+        run.count("without_mask", len(cohort.queries(config.split)) - len(masks))
+        for name, examples in _by_arm(config, cohort, quiet):
+            shown = [example for example in examples if example.item_id in masks]
+            for example in progress(shown, len(shown), name, quiet):
+                maps = {
+                    "integrated_gradients": integrated_gradients(vlm, encoder, example, config.prompts.answers),
+                    "occlusion": occlusion(vlm, encoder, example, config.prompts.answers, batch_size=config.batch_size),
+                }
+                for method, values in maps.items():
+                    found = lesion_share(values, masks[example.item_id])
+                    rows.append((name, example.item_id, patient[example.item_id], method, found.share, found.expected, found.p_value))
+        table = pd.DataFrame(rows, columns=["run_id", "item_id", "patient_id", "method", "share", "expected", "p_value"])
+        write_text(run.path / "attribution.csv", table.to_csv(index=False))
+        run.count("without_positive_attribution", int(table["share"].isna().sum()))
+        summary = _summary(table, config.seed)
+        write_text(run.path / "attribution_summary.csv", summary.to_csv(index=False))
+    return summary
+
+
+def _summary(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Average over items; an item without any evidence for the finding has put nothing on the lesion, and counts as that."""
+    import pandas as pd
+
+    rows = []
+    for (name, method), group in table.groupby(["run_id", "method"], sort=False):
+        excess = (group["share"].fillna(0) - group["expected"]).to_numpy()
+
+        def mean(weights: np.ndarray, excess: np.ndarray = excess) -> float:
+            return float(np.average(excess, weights=weights))
+
+        low, high = patient_interval(mean, group["patient_id"].to_numpy(), rng=np.random.default_rng(seed))
+        rows.append((name, method, len(group), float(excess.mean()), low, high))
+    return pd.DataFrame(rows, columns=["run_id", "method", "n", "excess", "low", "high"])
+
+
+def _masks(cohort: Cohort, split: str) -> dict[str, np.ndarray]:
+    queries = cohort.queries(split)
+    positive = queries[queries["label"].isin(cohort.info.positive)]["item_id"]
+    found = {item: mask for item in positive if (mask := cohort.mask(item)) is not None and mask.any()}
+    if not found:
+        raise InputError(
+            f"attribution: no positive item of the split '{split}' has a lesion mask; use a cohort with masks (the phantom has)"
+        )
+    return found
+
+
+@contextmanager
+def _opened(
+    config: EvaluateConfig, command: str, out: Path, quiet: bool
+) -> Iterator[tuple[RunFolder, Cohort, VisionLanguageModel, Encoder]]:
+    """Open run folder, cohort and model."""
+    cohort = Cohort.load(Path(config.cohort))
+    identity = config.model_dump() | {"cohort_hash": cohort.hash, "weights_hash": weights_hash(config.model.name)}
+    with RunFolder(out, command, identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
+        preflight(cohort, run, config.allow, config.seed, quiet)
+        vlm = load_vlm(config.model)
+        yield run, cohort, vlm, Encoder(vlm.processor, vlm.family, picture_source(cohort))
+
+
+def _by_arm(config: EvaluateConfig, cohort: Cohort, quiet: bool) -> Iterator[tuple[str, list[Example]]]:
+    from empirical.evaluation import run_id
+
+    for arm in config.arms:
+        assignment = assign_references(cohort, config.split, arm, seed=config.seed, model=config.model)
+        examples = build_examples(cohort, config.split, arm, config.prompts, seed=config.seed, assignment=assignment)
+        say(f"{run_id(arm)}: {len(examples)} items", quiet)
+        yield run_id(arm), examples

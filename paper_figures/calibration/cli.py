@@ -23,7 +23,7 @@ def calibrate(
     replicates: Annotated[int | None, typer.Option("--replicates", min=2, help="Fewer of them, for a trial.")] = None,
     quiet: console.Quiet = False,
 ) -> None:
-    """Run the calibration studies (about ten minutes on one core) and write tables, figures and a manifest."""
+    """Run the calibration studies (about fifteen minutes on one core) and write tables, figures and a manifest."""
     from paper_figures.calibration.tables import NAMES, measure
     from see_in_pairs.files import read_json, write_json
 

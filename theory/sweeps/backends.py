@@ -153,7 +153,7 @@ def open_pool(plan: Plan, workers: int, backend: str) -> Iterator[Pool]:
     if backend == "loky" and workers == 1:
         yield Pool(plan, backend, 1)
         return
-    sent = pickled(plan, work_of(plan))
+    sent = pickled(plan, work_of(plan), parent=os.getpid() if backend == "loky" else None)
     if backend == "loky":
         yield Pool(plan, backend, workers, sent)
         return

@@ -17,7 +17,7 @@ from theory.sweeps.cells import Cell, named
 from theory.sweeps.design import Limits
 from theory.sweeps.outcome import WHOLE, Failure, NothingGenerated, Outcome
 from theory.sweeps.plan import Plan
-from theory.sweeps.sending import Common
+from theory.sweeps.sending import Common, leave_with
 from theory.sweeps.streams import block_key
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ def run_remotely(common: Common, task: Task) -> Chunk | str:
     Chunk or str
         What came out; a text where the piece is at fault as a whole.
     """
+    if common.parent is not None:
+        leave_with(common.parent)
     return run_task(_unpickled(common.digest, common.content), task)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
+import os
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -23,13 +27,16 @@ class Common:
         The pickle.
     digest : str
         Its hash, by which workers know it again.
+    parent : int, optional
+        The process that workers belong to, where it starts them itself: they end with it.
     """
 
     content: bytes
     digest: str
+    parent: int | None = None
 
 
-def pickled(plan: Plan, common: Any) -> Common:
+def pickled(plan: Plan, common: Any, parent: int | None = None) -> Common:
     """Pickle what all cells share.
 
     Parameters
@@ -38,6 +45,8 @@ def pickled(plan: Plan, common: Any) -> Common:
         The study.
     common : object
         What to send.
+    parent : int, optional
+        The process that workers end with.
 
     Returns
     -------
@@ -60,7 +69,25 @@ def pickled(plan: Plan, common: Any) -> Common:
             advice = "write it as a plain function in a module or file, or run with one worker"
             raise InputError(f"{name} cannot be sent to a worker ({error}); {advice}") from None
     content = cloudpickle.dumps(common)
-    return Common(content, hashlib.sha256(content).hexdigest())
+    return Common(content, hashlib.sha256(content).hexdigest(), parent)
+
+
+@functools.cache
+def leave_with(parent: int) -> None:
+    """End this process when the one that started it has gone: a killed run must not leave its workers behind.
+
+    Parameters
+    ----------
+    parent : int
+        The process that started this one.
+    """
+    threading.Thread(target=_watch, args=(parent,), name="sweep-parent", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)  # nobody is there to whom an exception could be told
 
 
 def _by_value_where_needed(module: ModuleType | None) -> None:

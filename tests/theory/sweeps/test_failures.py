@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
+from theory.sweeps.design import Limits
+from theory.sweeps.limits import TimeLimit, limited
 from theory.sweeps.replay import replay
 
 MakeStudy = Callable[..., Study]
@@ -108,6 +112,29 @@ def test_a_block_that_takes_too_long_is_a_failure(make_study: MakeStudy, tmp_pat
     higher = run(make_study(**use, limits={"seconds": 30}, max_failures=1), tmp_path / "a")  # tried again, since the limit is another
     assert higher.cells[["done", "failed"]].values.tolist() == [[4, 0], [4, 0]]
     assert higher.failures().empty
+
+
+def test_a_limit_of_time_holds_outside_the_main_thread_too() -> None:
+    """A worker of Dask runs blocks in another thread, which gets no signals."""
+    ended: list[str] = []
+
+    def work(seconds: float) -> None:
+        try:
+            with limited(Limits(seconds=0.1)):
+                until = time.monotonic() + seconds
+                while time.monotonic() < until:
+                    pass
+        except TimeLimit:
+            ended.append("limit")
+        else:
+            ended.append("done")
+        time.sleep(0.15)  # a limit that came too late would be raised here
+
+    for seconds in (5.0, 0.01):
+        thread = threading.Thread(target=work, args=(seconds,))
+        thread.start()
+        thread.join(10)
+    assert ended == ["limit", "done"]
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited on Linux only")

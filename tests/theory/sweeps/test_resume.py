@@ -39,9 +39,8 @@ def running(config: Path, out: Path, workers: int) -> Iterator[subprocess.Popen[
     try:
         yield process
     finally:
-        with_workers = os.getpgid(process.pid) if process.poll() is None else process.pid
         with suppress(ProcessLookupError):
-            os.killpg(with_workers, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -58,7 +57,21 @@ def kill_after(config: Path, out: Path, log: Path, workers: int, seconds: float)
             time.sleep(0.01)
         time.sleep(seconds)
         os.kill(process.pid, signal.SIGKILL)
-        return time.time(), before
+        killed = time.time()
+        process.wait()
+        assert gone(process.pid)
+        return killed, before
+
+
+def gone(group: int) -> bool:
+    """Tell whether a killed process has left no worker behind, some seconds later."""
+    for _ in range(100):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def stored(out: Path) -> int:

@@ -111,6 +111,8 @@ def format_status(results: Results) -> str:
     str
         A line per cell, and one in all.
     """
+    from theory.sweeps.progress import duration
+
     table = results.cells
     factors = [name for name in table if name not in ("cell", "truth", "wanted", "attempted", "done", "failed", "stopped")]
     lines = [f"{'cell':<16} {'done':>10} {'failed':>7} {'wanted':>10}  {'':<9} factors"]
@@ -120,6 +122,8 @@ def format_status(results: Results) -> str:
         lines.append(f"{row['cell']:<16} {row['done']:>10,} {row['failed']:>7,} {row['wanted']:>10,}  {state:<9} {named}")
     total = table[["done", "failed", "wanted"]].sum()
     running = "running" if results.running else "not running"
+    if results.seconds_left > 0:
+        running += f", {duration(results.seconds_left)} of processor time left"
     lines.append(f"{'all':<16} {total['done']:>10,} {total['failed']:>7,} {total['wanted']:>10,}  {running}")
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -101,6 +102,20 @@ class Results:
     def running(self) -> bool:
         """Whether a process is working in the folder now."""
         return is_locked(self.folder)
+
+    @property
+    def seconds_left(self) -> float:
+        """Processor time that the missing replicates will take, as long as those of their cells took, or of all cells; NaN before any."""
+        entries = {cell: [place.entry for place in places.values()] for cell, places in self.ledger.items()}
+        everything = [entry for found in entries.values() for entry in found]
+        left = 0.0
+        for cell, replicates in self.wanted.items():
+            found = self.kept[cell]
+            seen = entries.get(cell) or everything
+            if not found.stopped and found.attempted < replicates:
+                done = sum(entry.attempted for entry in seen)
+                left += (replicates - found.attempted) * (sum(entry.seconds for entry in seen) / done if done else math.nan)
+        return left
 
     @cached_property
     def kept(self) -> dict[str, Kept]:

@@ -54,6 +54,13 @@ def test_status_of_a_finished_and_of_an_unfinished_sweep(write_study: Write, tmp
     next((out / "blocks").iterdir()).unlink()
     assert sweep("status", out) == 0
     assert capsys.readouterr().out.count("under way") == 2
+    assert sweep(write_study("slow.yaml", fixed={"n": 8, "pause": 0.01}), "--out", tmp_path / "slow", "--replicates", 25, "--quiet") == 0
+    study = (tmp_path / "slow" / "study.yaml").read_text()
+    (tmp_path / "slow" / "study.yaml").write_text(study.replace("replicates: 25", "replicates: 125"))  # as if killed early on
+    assert 2 <= Results.open(tmp_path / "slow").seconds_left < 10  # 2 cells x 100 replicates x 10 ms
+    capsys.readouterr()
+    assert sweep("status", tmp_path / "slow") == 0
+    assert "s of processor time left" in capsys.readouterr().out.splitlines()[-1]
     assert sweep(config, "--out", out, "--replicates", 30, "--quiet") == 0
     capsys.readouterr()
     assert sweep("status", out, "--json") == 0

@@ -97,7 +97,7 @@ def page(tables: dict[str, pd.DataFrame]) -> str:
         for kind, heading in HEADINGS.items():
             rows = table[table["measure"] == kind]
             if len(rows):
-                parts.append(f"### {heading} ({TITLES[name].lower()})\n\n{_wide(rows)}\n")
+                parts.append(f"### {heading}: {TITLES[name]}\n\n{_wide(rows)}\n")
     return "\n".join(parts)
 
 

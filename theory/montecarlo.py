@@ -12,6 +12,7 @@ from scipy.special import bdtr, bdtrc, ndtri, stdtr
 
 from theory.checks import Floats
 
+ROUNDING = 1e-13  # of sums and ratios: what is the same in every replicate differs from its closed form by no more
 ENOUGH_OUTCOMES = 10_000  # of either kind: then skewness moves a z of 5 by less than 0.1 and the normal score serves
 
 
@@ -49,7 +50,7 @@ class Estimate:
             The signed distance beyond the allowance, in MCSEs; with few replicates, the normal score of Student's t.
         """
         gap = self.value - truth
-        beyond = max(abs(gap) - allowance, 0.0)
+        beyond = max(abs(gap) - allowance - ROUNDING * max(1.0, abs(truth)), 0.0)
         if beyond == 0:
             return 0.0
         if not self.mcse > 0:

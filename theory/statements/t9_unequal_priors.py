@@ -168,7 +168,7 @@ QUANTITIES = (
         _simulate_information,
         (
             *grid(separation=[0.5, 1.0, 3.0], pi=[0.5, 0.1]),
-            *grid(separation=[0.0, 8.0], pi=[0.5]),
+            *grid(separation=[0.0, 4.0], pi=[0.5]),
             *grid(separation=[1.0], pi=[1e-3, 0.99]),
         ),
         tally=MeanTally,
@@ -181,7 +181,7 @@ QUANTITIES = (
         mi_gain_prior_nats,
         _symbolic_gain,
         _simulate_gain,
-        grid(d=[1.0], rho=[-0.5, 0.0, 1e-3, 0.8, 0.99], pi=[0.01, 0.3, 0.9]),
+        (*grid(d=[1.0], rho=[-0.5, 0.0, 1e-3, 0.8], pi=[0.01, 0.3, 0.9]), *grid(d=[1.0], rho=[0.99], pi=[0.3])),
         tally=MeanTally,
         symbolic_tolerance=QUADRATURE,
         draws=lambda params: 12,

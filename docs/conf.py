@@ -18,6 +18,7 @@ version = release = __version__
 
 for package in ("theory", "empirical", "paper_figures", "see_in_pairs"):
     api.uncover_modules(package)
+api.forget_pages(Path(__file__).parent / "generated" / "api")
 
 extensions = [
     "sphinx.ext.autodoc",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
+from pathlib import Path
 
 
 def surface(package: str) -> list[str]:
@@ -46,3 +48,23 @@ def uncover_modules(package: str) -> None:
 
 def _unwrapped(value: object, name: str) -> object:
     return getattr(value, name) if inspect.ismodule(value) else value
+
+
+def forget_pages(folder: Path) -> None:
+    """Remove the pages of modules that are no more, which would be warned about for ever.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds a page ``MODULE.rst`` for each module, from this or an earlier build.
+    """
+    for page in folder.glob("*.rst"):
+        if not _exists(page.stem):
+            page.unlink()
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # a package above it is gone, too
+        return False

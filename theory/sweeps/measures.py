@@ -3,22 +3,22 @@ r"""Performance measures of a simulation study, each with its Monte Carlo standa
 With estimates :math:`\hat\theta_i`, :math:`i=1..n`, of the true value :math:`\theta`, their mean :math:`\bar\theta`, their standard
 deviation S, standard errors :math:`\mathrm{se}_i` and intervals :math:`[l_i,u_i]`:
 
-========================= ============================================== =======================================================
-measure                   value                                          MCSE
-========================= ============================================== =======================================================
-bias                      :math:`\bar\theta-\theta`                      :math:`S/\sqrt n`
-relative_bias             :math:`\bar\theta/\theta-1`                    :math:`S/(\sqrt n|\theta|)`
-empirical_se              S                                              jackknife
-mse                       mean of :math:`(\hat\theta_i-\theta)^2`        standard error of that mean
-rmse                      root of the MSE                                delta method
-coverage                  share of :math:`l_i\le\theta\le u_i`           binomial
-bias_eliminated_coverage  share of :math:`l_i\le\bar\theta\le u_i`       binomial
-power, type_1_error       share of rejections                            binomial
-model_se                  :math:`M=\sqrt{\text{mean of }\mathrm{se}_i^2}` delta method
-relative_se_error         M / S - 1                                      delta method, both parts from the same replicates
-relative_precision        :math:`S_0^2/S^2-1` against another method     delta method, replicate by replicate
-mean:COLUMN               mean of any other result, such as patients     standard error of that mean
-========================= ============================================== =======================================================
+======================== =============================================== =================================================
+measure                  value                                           MCSE
+======================== =============================================== =================================================
+bias                     :math:`\bar\theta-\theta`                       :math:`S/\sqrt n`
+relative_bias            :math:`\bar\theta/\theta-1`                     :math:`S/(\sqrt n|\theta|)`
+empirical_se             S                                               jackknife
+mse                      mean of :math:`(\hat\theta_i-\theta)^2`         standard error of that mean
+rmse                     root of the MSE                                 delta method
+coverage                 share of :math:`l_i\le\theta\le u_i`            binomial
+bias_eliminated_coverage share of :math:`l_i\le\bar\theta\le u_i`        binomial
+power, type_1_error      share of rejections                             binomial
+model_se                 :math:`M=\sqrt{\text{mean of }\mathrm{se}_i^2}` delta method
+relative_se_error        M / S - 1                                       delta method, both parts from the same replicates
+relative_precision       :math:`S_0^2/S^2-1` against another method      delta method, replicate by replicate
+mean:COLUMN              mean of any other result, such as patients      standard error of that mean
+======================== =============================================== =================================================
 
 Morris, White and Crowther (2019, Table 6) give the measures. Their MCSEs of the last two and of S hold for normal estimates that are
 independent of their standard errors; ours are the nonparametric ones, which agree with theirs where that holds and remain right

@@ -16,7 +16,7 @@ Outcome = tuple[bool, str]
 
 
 def answers(subject: Subject) -> Outcome:
-    """Answers must not overlap, or their probabilities could not be told apart.
+    """No two answers may overlap, or their probabilities could not be told apart.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def answers(subject: Subject) -> Outcome:
 
 
 def needed(subject: Subject) -> Outcome:
-    """Inputs without which the family goes wrong in silence are made by the processor.
+    """What the family goes wrong without, in silence, is made by the processor.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def labels(subject: Subject) -> Outcome:
 
 
 def positions(subject: Subject) -> Outcome:
-    """Positions (or token types) are right for several images, in a padded batch.
+    """In a padded batch with several images positions (or token types) are right.
 
     Parameters
     ----------

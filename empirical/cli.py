@@ -100,7 +100,7 @@ def doctor(
     seed: SeedChange = None,
     quiet: Quiet = False,
 ) -> None:
-    """Check a model before it is trusted: padding, tokens, labels, order of images. Exit code 1 when a check fails."""
+    """Check a model before it is trusted: tokens, pixels, positions, padding, labels, gradients, caches. Exit code 1 when a check fails."""
     from empirical.vlm.doctor import diagnose
     from empirical.vlm.loading import ModelConfig
 

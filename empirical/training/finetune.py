@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -140,7 +141,8 @@ def _encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohort) -
     from empirical.vlm.store import FeatureStore, StoredEncoder
 
     plain = Encoder(vlm.processor, vlm.family, picture_source(cohort))
-    if not (config.store_features and vision_is_frozen(config)):
+    sharded = os.environ.get("ACCELERATE_USE_FSDP") == "true"  # then no process holds a whole vision tower outside a forward pass
+    if sharded or not (config.store_features and vision_is_frozen(config)):
         return plain, nullcontext()
     folder = Path(config.features_folder) if config.features_folder else None
     store = FeatureStore(vlm, folder, batch_size=1, held=config.gradient_accumulation + 3)  # one by one: a resumed run sees the same bits
@@ -243,6 +245,4 @@ def _save(config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, co
 
 
 def _world_size() -> int:
-    import os
-
     return int(os.environ.get("WORLD_SIZE", "1"))

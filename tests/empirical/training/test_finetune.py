@@ -34,7 +34,7 @@ def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
         "batch_size": 4,
         "learning_rate": 1e-3,
     }
-    return FinetuneConfig.model_validate(base | {"save_every": 2, "threads": 1} | changes)
+    return FinetuneConfig.model_validate(base | {"save_every": 2, "threads": 1, "doctor": False} | changes)
 
 
 def weights(model: Path) -> dict[str, np.ndarray]:
@@ -89,7 +89,7 @@ def test_rows_are_shown_in_the_order_of_the_plan(phantom: Cohort, tmp_path: Path
         return plain(self, examples, *rest, **options)
 
     monkeypatch.setattr(Encoder, "with_answers", recording)
-    finetune(settings(phantom, steps=4, doctor=False), tmp_path / "run", quiet=True)
+    finetune(settings(phantom, steps=4), tmp_path / "run", quiet=True)
     assert shown == pd.read_parquet(tmp_path / "run" / "plan.parquet")["item_id"].tolist()
 
 

@@ -42,7 +42,15 @@ def test_the_doctor_finds_nothing_wrong(checkpoint: Path) -> None:
 
 def test_lora_finetuning_saves_an_adapter_that_loads_to_the_same_scores(checkpoint: Path, phantom: Cohort, tmp_path: Path) -> None:
     config = FinetuneConfig.model_validate(
-        {"cohort": str(phantom.folder), "arm": PAIR, "model": {"name": str(checkpoint)}, "steps": 2, "batch_size": 4, "learning_rate": 0.05}
+        {
+            "cohort": str(phantom.folder),
+            "arm": PAIR,
+            "model": {"name": str(checkpoint)},
+            "steps": 2,
+            "batch_size": 4,
+            "learning_rate": 0.05,
+            "doctor": False,
+        }
     )
     trained = finetune(config, tmp_path / "run", quiet=True)
     assert (trained / "adapter_model.safetensors").is_file()
@@ -54,7 +62,13 @@ def test_lora_finetuning_saves_an_adapter_that_loads_to_the_same_scores(checkpoi
 
     assert np.abs(scores(trained) - scores(checkpoint)).max() > 1e-3  # the adapter is not a no-op
     assert np.array_equal(scores(trained), scores(trained))
-    evaluation = {"cohort": str(phantom.folder), "arms": [PAIR, {"arm": "single"}], "model": {"name": str(trained)}, "batch_size": 4}
+    evaluation = {
+        "cohort": str(phantom.folder),
+        "arms": [PAIR, {"arm": "single"}],
+        "model": {"name": str(trained)},
+        "batch_size": 4,
+        "doctor": False,
+    }
     table = evaluate(EvaluateConfig.model_validate(evaluation), tmp_path / "eval", quiet=True).table
     pair = table[table["arm"] == "pair"].set_index("item_id")
     for example, row in zip(examples, scores(trained), strict=True):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import special
 
-from paper_figures.calibration.accuracy import Columns, Counts, chi_squared
+from paper_figures.calibration.accuracy import Columns, Counts
+from paper_figures.calibration.item_tests import chi_squared
 from paper_figures.statistics._inputs import Floats
 from theory.sweeps import method
 

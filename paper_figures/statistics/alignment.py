@@ -166,7 +166,7 @@ def _second(
     if max(map(len, sets)) > MOST_MEMBERSHIPS and not asked:
         warnings.append(f"items have more than {MOST_MEMBERSHIPS} references: that references are shared is ignored")
         return None
-    warnings.append("references serve several patients, which correlates their errors: the two-way tests allow for it, all others ignore it")
+    warnings.append("references serve several patients, which correlates their errors: two-way tests allow for it, all others ignore it")
     return sets
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from paper_figures import statistics as st
-from paper_figures.calibration import accuracy, auroc, clustered_accuracy, references, resampled, training
+from paper_figures.calibration import accuracy, auroc, clustered_accuracy, item_tests, references, resampled, training
 from paper_figures.calibration.sizes import cluster_sizes
 from paper_figures.statistics.paired_difference import paired_difference
 
@@ -34,10 +34,10 @@ def _mcnemar(which: str) -> Clustered:
 
 
 TESTS: dict[str, tuple[Callable[..., dict[str, np.ndarray]], Clustered]] = {
-    "exact": (accuracy.exact, _mcnemar("exact")),
-    "mid-p": (accuracy.mid_p, _mcnemar("mid_p")),
-    "asymptotic": (accuracy.asymptotic, _mcnemar("asymptotic")),
-    "corrected": (accuracy.corrected, _mcnemar("corrected")),
+    "exact": (item_tests.exact, _mcnemar("exact")),
+    "mid-p": (item_tests.mid_p, _mcnemar("mid_p")),
+    "asymptotic": (item_tests.asymptotic, _mcnemar("asymptotic")),
+    "corrected": (item_tests.corrected, _mcnemar("corrected")),
     "Obuchowski": (clustered_accuracy.obuchowski, lambda a, b, k: st.obuchowski(a, b, k).p),
     "Yang": (clustered_accuracy.yang, lambda a, b, k: st.yang(a, b, k).p),
     "Durkalski": (clustered_accuracy.durkalski, lambda a, b, k: st.durkalski(a, b, k).p),
@@ -66,7 +66,7 @@ def test_sign_flip_over_all_patterns(cell: tuple[int, int, str, float]) -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_intervals_are_those_of_the_package(cell: tuple[int, int, str, float]) -> None:
     data = counts(cell, effect=True)
-    found = {"wald": accuracy.wald(data), "bonett_price": accuracy.bonett_price(data), "newcombe": accuracy.newcombe(data)}
+    found = {"wald": item_tests.wald(data), "bonett_price": item_tests.bonett_price(data), "newcombe": item_tests.newcombe(data)}
     for r in range(25):
         a, b, _ = items(data, r)
         table = paired_difference(*(int(cell.sum()) for cell in (a & b, a & ~b, b & ~a, ~a & ~b)))
@@ -76,7 +76,7 @@ def test_intervals_are_those_of_the_package(cell: tuple[int, int, str, float]) -
 
 def test_regressions_are_those_of_the_package() -> None:
     data = counts(CELLS[2], replicates=6, effect=True)
-    gee, logit = clustered_accuracy.gee(data)["p"], accuracy.conditional_logit(data)["p"]
+    gee, logit = clustered_accuracy.gee(data)["p"], item_tests.conditional_logit(data)["p"]
     for r in range(6):
         a, b, clusters = items(data, r)
         assert gee[r] == pytest.approx(st.gee(a, b, clusters).p, abs=1e-6)

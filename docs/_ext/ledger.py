@@ -184,7 +184,13 @@ def _link(test: str) -> str:
 
 
 def write_page(app: Sphinx) -> None:
-    """Write what has changed into ``generated/``, where the page includes it."""
+    """Write what has changed into ``generated/``, where the page includes it.
+
+    Parameters
+    ----------
+    app : Sphinx
+        The build.
+    """
     path, text = Path(app.srcdir) / "generated" / "ledger.md", page()
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -192,6 +198,17 @@ def write_page(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx."""
+    """Register with Sphinx.
+
+    Parameters
+    ----------
+    app : Sphinx
+        The build.
+
+    Returns
+    -------
+    dict
+        What Sphinx may do with it.
+    """
     app.connect("builder-inited", write_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -87,11 +88,21 @@ class Pool:
         assert self.sent is not None
         options: dict[str, Any] = {"inner_max_num_threads": 1} if self.backend == "loky" else {}
         with joblib.parallel_config(backend=self.backend, n_jobs=self.workers, **options):
-            parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-            sent = self.sent
-            for task, result in parallel(joblib.delayed(_with_its_task)(sent, task) for task in tasks):
+            calls = (joblib.delayed(_with_its_task)(self.sent, task) for task in tasks)
+            for task, result in self._as_they_finish(calls):
                 self._out.pop(task)
                 yield result
+
+    def _as_they_finish(self, calls: Iterator[Any]) -> Iterator[tuple[Task, Chunk | str]]:
+        import joblib
+        from joblib.parallel import get_active_backend
+
+        if getattr(get_active_backend()[0], "supports_return_generator", False):
+            yield from joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")(calls)
+            return
+        with joblib.Parallel(batch_size=1) as parallel:  # Ray: a few at a time, since it gives nothing before all are done
+            while some := list(itertools.islice(calls, 2 * self.workers)):
+                yield from parallel(some)
 
     def _one_by_one(self) -> Iterator[Chunk | str]:
         """Run what was out when a worker died, block by block, each in a process that may die alone."""
@@ -157,7 +168,7 @@ def open_pool(plan: Plan, workers: int, backend: str) -> Iterator[Pool]:
     if backend == "loky":
         yield Pool(plan, backend, workers, sent)
         return
-    with _dask(workers) if backend == "dask" else _ray() as there:
+    with _dask(workers) if backend == "dask" else _ray(workers) as there:
         yield Pool(plan, backend, there, sent)
 
 
@@ -230,13 +241,19 @@ def _connected(client: Any, address: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _ray() -> Iterator[int]:
+def _ray(workers: int) -> Iterator[int]:
+    """Use the cluster that RAY_ADDRESS names or this process is connected to, else one on this machine."""
     try:
         import ray  # type: ignore[import-not-found]
         from ray.util.joblib import register_ray  # type: ignore[import-not-found]
     except ImportError:
         raise InputError("--backend ray: is not installed; install it with: pip install ray") from None
     register_ray()
-    if not ray.is_initialized():
-        ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False)
-    yield max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    connected, address = ray.is_initialized(), os.environ.get("RAY_ADDRESS")
+    if not connected:
+        ray.init(address=address, log_to_driver=False, **({} if address else {"num_cpus": workers}))
+    try:
+        yield max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    finally:
+        if not connected:
+            ray.shutdown()

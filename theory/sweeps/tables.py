@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import atomic_path
@@ -14,8 +15,10 @@ from theory.sweeps.chunk import KEYS, Entry
 from theory.sweeps.outcome import Failure
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 LEDGER = b"sweep_ledger"
 NO_ROWS = -1
@@ -139,22 +142,41 @@ def read_blocks(path: Path, group: int, entries: Iterable[Entry]) -> pa.Table:
     pyarrow.Table
         Their rows, in the order of the file.
     """
+    import numpy as np
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     if group == NO_ROWS:
         return _schema(pq.read_schema(path).names[len(KEYS) :]).empty_table()
-    table = pq.ParquetFile(path).read_row_group(group)
+    stamp = path.stat()
+    found = _read_group(path, group, (stamp.st_mtime_ns, stamp.st_size))
     wanted: dict[str, list[int]] = {}
     for entry in entries:
         wanted.setdefault(entry.cell, []).append(entry.block)
-    cell = table["cell"].cast(pa.string())
-    keep = pa.scalar(False)
-    for name, blocks in wanted.items():
-        among = pc.is_in(table["block"], value_set=pa.array(blocks, pa.int32()))
-        keep = pc.or_(keep, pc.and_(pc.equal(cell, name), among))
-    return table.filter(keep)
+    keep = np.zeros(len(found.block), dtype=bool)
+    for cell, blocks in wanted.items():
+        keep |= (found.cell == found.codes[cell]) & np.isin(found.block, blocks)
+    return found.table.filter(pa.array(keep))
+
+
+class _Group(NamedTuple):
+    """A row group in memory: its rows, and of each the cell as a code and the block."""
+
+    table: pa.Table
+    cell: NDArray[np.int32]
+    block: NDArray[np.int32]
+    codes: dict[str, int]
+
+
+@functools.lru_cache(maxsize=4)
+def _read_group(path: Path, group: int, stamp: tuple[int, int]) -> _Group:
+    """Read a row group; the last few are kept, since one holds many cells where cells are small. The stamp is the file's."""
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(path).read_row_group(group).unify_dictionaries().combine_chunks()
+    cell = table["cell"].chunk(0)
+    codes = {name: code for code, name in enumerate(cell.dictionary.to_pylist())}
+    return _Group(table, cell.indices.to_numpy(), table["block"].to_numpy(), codes)
 
 
 def conform(table: pa.Table, columns: Sequence[str]) -> pa.Table:

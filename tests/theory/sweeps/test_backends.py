@@ -6,15 +6,16 @@ import io
 import pickle
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from joblib._parallel_backends import ThreadingBackend
 
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, generator, method, run
-from theory.sweeps.backends import check_backend, usable_cores
+from theory.sweeps.backends import Pool, check_backend, usable_cores
 from theory.sweeps.cells import Cell
 from theory.sweeps.chunk import Chunk, Entry, Task, work_of
 from theory.sweeps.progress import Meter, duration
@@ -96,6 +97,25 @@ def test_a_backend_that_is_not_installed_is_one_line(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(InputError, match=rf"--backend {backend}: is not installed; install it with: pip install"):
         run(make_study(), tmp_path / "a", backend=backend)
+
+
+def test_a_backend_that_gives_nothing_before_all_is_done(make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's: tasks go out a few at a time."""
+    asked = []
+
+    def tasks(cells: list[Cell]) -> Iterator[Task]:
+        for number, cell in enumerate(cells * 4):
+            asked.append(number)
+            yield Task(cell, ((number // 2, 10),))
+
+    monkeypatch.setattr(ThreadingBackend, "supports_return_generator", False)
+    plan = make_study().plan()
+    pool = Pool(plan, "threading", 2, pickled(plan, work_of(plan)))
+    made = pool.run(tasks(plan.study.all_cells))
+    first = next(made)
+    assert asked == [0, 1, 2, 3]
+    entries = [chunk.entries[0][:3] for chunk in [first, *made] if isinstance(chunk, Chunk)]
+    assert sorted(entries) == sorted((cell.hash, block, 10) for cell in plan.study.all_cells for block in range(4))
 
 
 def test_a_scheduler_that_does_not_answer_is_one_line(make_study: MakeStudy, tmp_path: Path) -> None:

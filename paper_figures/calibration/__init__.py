@@ -2,5 +2,5 @@
 
 ``sizes`` says how large clusters are; ``accuracy``, ``auroc``, ``mixed``, ``references`` and ``training`` make data, on whole blocks of
 which ``item_tests``, ``clustered_accuracy`` and the others run the closed-form tests, ``resampled`` bootstrap and sign-flip. The designs,
-for the sweep engine, are ``studies/*.yaml``; ``tables`` and ``figure`` make what the docs show, ``python -m paper_figures.calibration`` all.
+for the engine, are ``studies/*.yaml``; ``tables`` and ``figure`` make what the docs show, ``python -m paper_figures.calibration`` all.
 """

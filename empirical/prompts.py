@@ -13,7 +13,7 @@ from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import content_hash
 
 PLACE = re.compile(r"\{(\w+)\}")
-WORDS = ("modality", "finding", "answers")
+WORDS = ("modality", "finding", "answers", "control")
 IMAGES = ("query", "reference")
 
 
@@ -100,7 +100,8 @@ def render(template: str, words: Mapping[str, str], references: int) -> tuple[Pa
     Parameters
     ----------
     template : str
-        Text with ``{query}``, ``{reference}`` and the words ``{modality}``, ``{finding}``, ``{answers}``.
+        Text with ``{query}``, ``{reference}`` and the words ``{modality}``, ``{finding}``, ``{answers}`` and ``{control}`` (what a
+        reference is called: ``healthy``, or ``benign`` for a set of benign lesions).
     words : mapping of str to str
         A value for each word.
     references : int

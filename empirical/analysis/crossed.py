@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from empirical.arms import Example, picture_source, queries_of
+from empirical.arms import Example, picture_source, queries_of, words_of
 from empirical.cohorts import Cohort
 from empirical.prompts import PromptConfig, prompt_hash, prompt_text, render
 from empirical.references import ReferenceConfig
@@ -175,7 +175,7 @@ def _score(config: CrossedConfig, model: ModelConfig, cohort: Cohort, queries: p
     vlm = load_vlm(model)
     encoder = Encoder(vlm.processor, vlm.family, picture_source(cohort))
     reader = AnswerReader(vlm, encoder, config.prompts.answers, config.batch_size, config.speed)
-    words = _words(config, cohort)
+    words = words_of(cohort, config.prompts)
 
     def logits(pairs: list[tuple[str, ...]]) -> np.ndarray:
         values = reader.scores([_example(config, words, images) for images in pairs])[0]
@@ -202,11 +202,6 @@ def _paired(config: CrossedConfig, model: ModelConfig, cohort: Cohort, logits: A
     return table.assign(
         label=label.loc[table["item_id"]].to_numpy(), query=table["item_id"].map(alone), reference=table["reference_id"].map(alone)
     )
-
-
-def _words(config: CrossedConfig, cohort: Cohort) -> dict[str, str]:
-    prompts = config.prompts
-    return {"modality": cohort.info.modality, "finding": cohort.info.finding, "answers": f"{prompts.positive} or {prompts.negative}"}
 
 
 def _example(config: CrossedConfig, words: dict[str, str], images: tuple[str, ...]) -> Example:

@@ -6,7 +6,7 @@ One file per arm says what is shown and which of the rival explanations of T11 (
 tokens; (iv) pair augmentation in training; (v) the reference is known to be healthy; (vi) the operating point.
 """
 
-from empirical.arms.build import assign_references, build_examples, build_with_draws
+from empirical.arms.build import assign_references, build_examples, build_with_draws, words_of
 from empirical.arms.catalogue import ARMS
 from empirical.arms.config import ArmConfig
 from empirical.arms.example import Example
@@ -14,5 +14,5 @@ from empirical.arms.pictures import picture_source
 from empirical.arms.queries import queries_of
 
 __all__ = [
-    "ARMS", "ArmConfig", "Example", "assign_references", "build_examples", "build_with_draws", "picture_source", "queries_of",
+    "ARMS", "ArmConfig", "Example", "assign_references", "build_examples", "build_with_draws", "picture_source", "queries_of", "words_of",
 ]  # fmt: skip

@@ -113,7 +113,7 @@ def build_examples(
     assignment = assignment or assign_references(cohort, split, arm, seed=seed, model=model)
     chosen = {} if assignment is None else assignment.references()
     template = _template(kind, prompts)
-    words = {"modality": cohort.info.modality, "finding": cohort.info.finding, "answers": f"{prompts.positive} or {prompts.negative}"}
+    words = words_of(cohort, prompts)
     patients = _patients(cohort, arm)
     task, examples = Task(cohort, split, arm, seed, model), []
     for item_id, is_positive in zip(queries["item_id"], queries["label"].isin(cohort.info.positive), strict=True):
@@ -165,6 +165,26 @@ def build_with_draws(
     parts = [assignment if assignment is None or draws == 1 else assignment.part(number, size) for number in range(draws)]
     built = [build_examples(cohort, "train", arm, prompts, seed=seed, assignment=part) for part in parts]
     return assignment, [{example.item_id: example for example in examples} for examples in built]
+
+
+def words_of(cohort: Cohort, prompts: PromptConfig) -> dict[str, str]:
+    """Say what a prompt calls things in a cohort.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Its modality, its finding, and what it calls its references.
+    prompts : PromptConfig
+        The answers.
+
+    Returns
+    -------
+    dict of str to str
+        A value for each of `empirical.prompts.WORDS`.
+    """
+    info = cohort.info
+    answers = f"{prompts.positive} or {prompts.negative}"
+    return {"modality": info.modality, "finding": info.finding, "answers": answers, "control": info.control}
 
 
 def _template(kind: Arm, prompts: PromptConfig) -> str:

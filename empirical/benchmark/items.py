@@ -13,7 +13,7 @@ from empirical.prompts import PromptConfig, prompt_text, render
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no"}
+WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,13 @@ def test_controls_show_what_their_names_say(phantom: Cohort, skin: Cohort) -> No
         assert ("Compare" in said) == (arm != "single")
 
 
+@pytest.mark.parametrize("arm", ["pair", "reversed", "text"])
+def test_a_benign_control_is_not_called_healthy(phantom: Cohort, skin: Cohort, arm: str) -> None:
+    benign = replace(phantom, info=replace(phantom.info, control="benign"))
+    said = {words(example) for example in built(benign, skin, arm)}
+    assert all("benign" in text and "healthy" not in text for text in said)
+
+
 def test_one_fixed_reference_for_all_but_its_own_family(phantom: Cohort, skin: Cohort) -> None:
     items = phantom.table.set_index("item_id")
     for seed in range(6):

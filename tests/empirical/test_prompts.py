@@ -7,7 +7,7 @@ import pytest
 from empirical.prompts import Part, PromptConfig, prompt_hash, prompt_text, render
 from see_in_pairs.errors import InputError
 
-WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no"}
+WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
 
 
 def test_bundled_prompts_show_the_reference_first_by_default() -> None:

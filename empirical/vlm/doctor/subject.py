@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from empirical.vlm.encoding import Batch
 
-WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no"}
+WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
 SIZES = {"square": (224, 224), "other": (224, 224), "wide": (240, 160), "tall": (160, 240), "large": (448, 448)}
 ARMS = (("square",), ("square", "square"), ("square", "other"), ("square", "large"), ("square", "tall", "wide"))
 

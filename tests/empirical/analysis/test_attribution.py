@@ -22,7 +22,7 @@ from see_in_pairs.console import run_app
 sys.path.insert(0, str(Path(__file__).parent.parent / "vlm"))
 from tiny_models import save_tiny
 
-WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no"}
+WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
 ANSWERS = ("yes", "no")
 
 

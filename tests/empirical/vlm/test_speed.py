@@ -25,7 +25,7 @@ from see_in_pairs.errors import InputError
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_models import FAMILIES, save_tiny
 
-WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no"}
+WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
 FLOAT32 = 1e3 * np.finfo(np.float32).eps  # a thousand roundings
 SIZES = {"a": (64, 64), "b": (96, 48), "c": (48, 96), "d": (128, 128), "e": (64, 64), "ref": (80, 64), "other": (64, 64)}
 

@@ -129,13 +129,13 @@ def test_a_file_that_is_no_result_is_one_line(make_study: MakeStudy, tmp_path: P
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 160 kB."""
+    """A disk of 100 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = shutil.which("mount")
     if mount is None or os.geteuid() != 0:
         pytest.skip("only root may mount a small disk")
-    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=160k", "sweep-test", str(folder)], capture_output=True).returncode:
+    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=100k", "sweep-test", str(folder)], capture_output=True).returncode:
         pytest.skip("no small disk can be mounted here")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)

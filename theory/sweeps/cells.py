@@ -12,12 +12,10 @@ from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash
 
 RESERVED = (
-    "cell", "block", "replicate", "method", "truth", "wanted", "attempted", "done", "failed", "stopped", "measure", "value", "mcse",
-    "completed", "note", "n", "rng", "data", "replicates",
+    "cell", "block", "replicate", "method", "truth", "wanted", "attempted", "done", "failed", "stopped",
+    "measure", "value", "mcse", "completed", "note", "rng", "data", "replicates",
 )  # fmt: skip
-"""Names that the engine, its tables or its pieces use for something else; `n` is a usual factor and is let through."""
-
-_FACTOR_ALLOWED = ("n",)
+"""Names that the engine, its tables or its pieces use for something else."""
 
 
 @dataclass(frozen=True)
@@ -198,5 +196,5 @@ def _all_factors(grid: Mapping[str, Sequence[Any]], explicit: list[Mapping[str, 
 def _check_name(factor: object) -> None:
     if not isinstance(factor, str) or not factor.isidentifier():
         raise InputError(f"factor '{factor}': a factor is passed to functions by name, so write it as one (letters, digits, underscores)")
-    if factor in RESERVED and factor not in _FACTOR_ALLOWED:
+    if factor in RESERVED:
         raise InputError(f"factor '{factor}': the engine's tables use this name for something else; choose another")

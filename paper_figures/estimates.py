@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paper_figures.statistics.auroc_difference import clustered_auroc_difference
 from paper_figures.statistics.clustered_delong import clustered_delong
 from see_in_pairs.errors import InputError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from paper_figures.statistics.delong import DeLongResult
 
 LEVEL = 0.95
-DELONG = "clustered DeLong over patients"
+DELONG, JACKKNIFE = "clustered DeLong over patients", "clustered DeLong over patients, jackknife t"
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,24 @@ def auroc_difference(first: Scores, second: Scores) -> Estimate:
     Returns
     -------
     Estimate
-        First less second.
+        First less second; where patients have several items by the test that calibration found to keep its level over few of them.
     """
+    patients = len(np.unique(first.patients))
+    if patients < len(first.items):
+        return _jackknife(first, second, patients)
     found = _delong([first, second])
     if isinstance(found, str):
         return _nothing(first, found)
     gap = found.difference(0, 1)
-    return Estimate(gap.difference, *gap.interval, gap.p, "AUROC", DELONG, len(first.items), len(np.unique(first.patients)))
+    return Estimate(gap.difference, *gap.interval, gap.p, "AUROC", DELONG, len(first.items), patients)
+
+
+def _jackknife(first: Scores, second: Scores, patients: int) -> Estimate:
+    try:
+        found = clustered_auroc_difference([first.ranked, second.ranked], first.positive, first.patients)
+    except InputError as error:
+        return _nothing(first, str(error))
+    return Estimate(found.estimate, *found.interval, found.p, "AUROC", JACKKNIFE, len(first.items), patients)
 
 
 def _delong(scores: Sequence[Scores]) -> DeLongResult | str:

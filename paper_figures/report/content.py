@@ -166,17 +166,18 @@ def comparison_rows(results: Results) -> list[dict[str, Any]]:
 
 def _comparison_row(entry: dict[str, Any]) -> dict[str, Any]:
     result = entry["result"]
-    accuracy, auroc = result.get("accuracy") or {}, result.get("auroc") or {}
-    clustered = auroc.get("clustered_delong") or auroc.get("delong") or {}
+    accuracy, found = result.get("accuracy") or {}, result.get("recommended") or {}
     return {
         "name": entry["name"], "family": entry["family"], "items": result["items"], "clusters": result["clusters"],
         "warnings": result.get("warnings") or [],
-        "auroc": {"difference": auroc.get("difference"), "interval": clustered.get("interval"), "p": clustered.get("p")},
-        "accuracy": {
-            "difference": accuracy.get("difference"), "interval": (accuracy.get("intervals") or {}).get("tango"),
-            "p": (accuracy.get("mcnemar") or {}).get("mid_p"), "n10": accuracy.get("n10"), "n01": accuracy.get("n01"),
-        },
+        "auroc": _recommended(found.get("auroc")),
+        "accuracy": _recommended(found.get("accuracy")) | {"n10": accuracy.get("n10"), "n01": accuracy.get("n01")},
     }  # fmt: skip
+
+
+def _recommended(found: dict[str, Any] | None) -> dict[str, Any]:
+    """Take the one test that the rule of `compare` chooses by the design, never by the result."""
+    return {key: (found or {}).get(key) for key in ("difference", "interval", "p", "test")}
 
 
 def figure_blocks(results: Results) -> list[dict[str, Any]]:

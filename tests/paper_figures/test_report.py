@@ -71,6 +71,13 @@ def test_says_what_came_out(page: Page, complete: Path) -> None:
     assert "None" not in text
 
 
+def test_paired_tests_are_those_that_the_rule_of_compare_chooses(page: Page, complete: Path) -> None:
+    text = [word.strip() for word in page.words]
+    for entry in read_json(complete / "tests" / "comparisons.json"):
+        for chosen in entry["result"]["recommended"].values():
+            assert chosen["test"] in text
+
+
 def test_every_auroc_has_its_interval(page: Page) -> None:
     cells = [word.strip() for word in page.words if re.fullmatch(r"0\.\d{3} \[.*\]", word.strip())]
     assert len(cells) >= 9  # one for each run

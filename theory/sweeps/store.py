@@ -156,6 +156,10 @@ class Store:
             if chunks:
                 self._write(chunks)
                 self._merge_small()
+        except MemoryError as error:  # a block beside us may be at its limit: later there is room again
+            with self._changed:
+                self._error = error if self._closing else None
+                self._waiting = [*chunks, *self._waiting]
         except BaseException as error:  # handed to the thread that runs the study
             self._error = error
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -101,6 +102,25 @@ def test_finished_blocks_are_written_while_a_long_one_runs(make_study: MakeStudy
         opened.add(next(chunks(study)))
         time.sleep(0.9)  # nothing else comes in
         assert len(read_all(tmp_path / "blocks")[0]) == 1
+
+
+def test_a_write_for_which_there_was_no_memory_is_made_later(
+    make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where everything runs in one process, a block's limit of memory is the writer's too."""
+    write, refusals = store.write_blocks, iter([True, True])
+
+    def sometimes(*arguments: Any, **more: Any) -> Any:
+        if next(refusals, False):
+            raise MemoryError
+        return write(*arguments, **more)
+
+    monkeypatch.setattr(store, "write_blocks", sometimes)
+    with Store(tmp_path) as opened:
+        for chunk in chunks(make_study(replicates=20)):
+            opened.add(chunk)
+        time.sleep(1.4)
+    assert sorted(len(blocks) for blocks in read_all(tmp_path / "blocks")[0].values()) == [2, 2]
 
 
 def test_a_reader_may_come_while_a_sweep_runs(make_study: MakeStudy, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_import_of_112_000_rows_with_700_images(benchmark: BenchmarkFixture, par
     cohort = benchmark.pedantic(import_nih, (partial_download, tmp_path), {"only_present": True, "quiet": True}, rounds=1)
     assert cohort.info.counts["rows_in_table"] == ROWS
     assert len(cohort.table) > IMAGES / 2
-    assert time.process_time() - began < 10
+    assert not benchmark.enabled or time.process_time() - began < 10
 
 
 def test_audit_of_such_a_cohort(benchmark: BenchmarkFixture, partial_download: Path, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_demographic_matching_of_many(benchmark: BenchmarkFixture, reuse: int | 
     )
     benchmark.extra_info |= {"seconds": taken, "peak_gib": peak / GIB}
     benchmark.pedantic(lambda: None, rounds=1)  # timed above: once is enough
-    assert taken < 30
+    assert not benchmark.enabled or taken < 30
     assert peak < 2 * GIB
 
 
@@ -92,7 +92,7 @@ def test_optimal_matching_against_all_pairs(benchmark: BenchmarkFixture) -> None
     benchmark.extra_info["ratio"] = theirs / ours
     benchmark.pedantic(choose_references, (cohort, "test", config, 0), rounds=1)
     assert (len(table), total) == all_pairs()
-    assert theirs / ours > 1
+    assert not benchmark.enabled or theirs / ours > 1
 
 
 @pytest.mark.slow

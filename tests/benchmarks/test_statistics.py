@@ -34,7 +34,7 @@ def test_multinomial_bootstrap_against_scipy(benchmark: BenchmarkFixture) -> Non
     ours = seconds(lambda: multinomial_bootstrap(n10, n01, 20_000, 9999), rounds=5)
     benchmark.extra_info["ratio"] = theirs / ours
     benchmark(multinomial_bootstrap, n10, n01, 20_000, 9999)
-    assert theirs / ours > 300
+    assert not benchmark.enabled or theirs / ours > 300
 
 
 def test_clustered_bootstrap_of_auroc(benchmark: BenchmarkFixture) -> None:
@@ -45,7 +45,7 @@ def test_clustered_bootstrap_of_auroc(benchmark: BenchmarkFixture) -> None:
     work = lambda: paired_bootstrap(scores[0], scores[1], labels, clusters, ["auroc"], 2000)
     fastest = seconds(work, rounds=3)
     benchmark(work)
-    assert fastest < 1
+    assert not benchmark.enabled or fastest < 1
 
 
 def usual_delong_variance(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -87,8 +87,8 @@ def test_delong_of_a_million_items(benchmark: BenchmarkFixture) -> None:
     benchmark.extra_info["ratio"] = theirs / ours
     result = benchmark.pedantic(delong, (scores, labels), rounds=3)
     assert result.covariance[0, 0] == pytest.approx(variance, rel=1e-9)
-    assert ours < 2
-    assert theirs / ours > 5
+    assert not benchmark.enabled or ours < 2
+    assert not benchmark.enabled or theirs / ours > 5
 
 
 def test_a_usual_comparison(benchmark: BenchmarkFixture) -> None:
@@ -99,7 +99,7 @@ def test_a_usual_comparison(benchmark: BenchmarkFixture) -> None:
     work = lambda: compare_arms(scores[0], scores[1], labels, clusters)
     fastest = seconds(work, rounds=2)
     benchmark(work)
-    assert fastest < 2
+    assert not benchmark.enabled or fastest < 2
 
 
 def peak_megabytes(work: Callable[[], object]) -> float:
@@ -142,4 +142,4 @@ def test_two_way_of_many_items(benchmark: BenchmarkFixture) -> None:
     start = time.perf_counter()
     two_way(scores[0] > 0.5, scores[1] > 0.5, patients, references)
     benchmark.pedantic(two_way_delong, (scores, labels, patients, references), rounds=1)
-    assert time.perf_counter() - start < 16
+    assert not benchmark.enabled or time.perf_counter() - start < 16

@@ -88,7 +88,8 @@ def test_overhead_per_block(benchmark: BenchmarkFixture, tmp_path: Path, replica
     benchmark.extra_info |= {"added, ms per block": round(1e3 * added, 3), "share of 20 ms": round(added / BLOCK_SECONDS, 4)}
     print(f"{replicates} replicates, vectorised {vectorised}: {1e3 * added:.3f} ms per block, {added / BLOCK_SECONDS:.2%} of 20 ms")
     benchmark.pedantic(engine, args=(5,), rounds=1)
-    assert added < (0.03 if benchmark.enabled else 0.06) * BLOCK_SECONDS  # other tests may run beside this one
+    if benchmark.enabled:  # else other tests run beside this one, and times mean nothing
+        assert added < 0.03 * BLOCK_SECONDS
 
 
 def in_a_module(folder: Path) -> ModuleType:
@@ -174,7 +175,8 @@ def test_against_a_loop_with_joblib_and_a_loop_in_r(benchmark: BenchmarkFixture,
     for found in powers.values():  # ratios mean nothing unless all answer the same question
         error = np.sqrt(0.25 * 2 / replicates)
         assert np.abs(np.subtract(found, powers["engine"])).max() < 5 * error
-    assert ratios["joblib loop / engine"] > 1 / 1.5
+    if benchmark.enabled:
+        assert ratios["joblib loop / engine"] > 1 / 1.5
 
 
 MEMORY = """

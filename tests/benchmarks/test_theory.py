@@ -83,9 +83,9 @@ def test_two_groups_against_scipy(benchmark: BenchmarkFixture) -> None:
     benchmark.extra_info |= {f"{name}, ns per replicate": round(1e9 * value, 1) for name, value in (each | {"floor": floor}).items()}
     print("; ".join(f"{name} {ratio:.4g}" for name, ratio in ratios.items()))
     benchmark(fast)
-    assert ratios["scipy loop / fast"] > 500
-    assert ratios["raw / fast"] > 10
-    assert ratios["fast / floor"] < 3
+    assert not benchmark.enabled or ratios["scipy loop / fast"] > 500
+    assert not benchmark.enabled or ratios["raw / fast"] > 10
+    assert not benchmark.enabled or ratios["fast / floor"] < 3
 
 
 LEARNING = {"p": 10, "n_per_class": 20, "Delta2": 2.0, "rho": 0.6, "rep": "concat", "cov": "pooled"}
@@ -110,7 +110,7 @@ def test_samplers_against_the_raw_simulation(
     benchmark.extra_info["raw / fast"] = round(raw_each / fast_each, 2)
     print(f"{identifier} {name}: raw / fast {raw_each / fast_each:.4g}")
     benchmark(sampler, params, 20 * 1000, np.random.default_rng(0))
-    assert raw_each / fast_each > least
+    assert not benchmark.enabled or raw_each / fast_each > least
 
 
 def test_every_sampler_in_one_run(benchmark: BenchmarkFixture) -> None:
@@ -126,5 +126,5 @@ def test_every_sampler_in_one_run(benchmark: BenchmarkFixture) -> None:
     benchmark.extra_info |= {f"{name}, raw / fast": round(ratio, 2) for name, ratio in ratios.items()}
     print("raw / fast: " + "; ".join(f"{name} {ratio:.3g}" for name, ratio in ratios.items()))
     benchmark(fast)
-    assert min(ratios.values()) > 0.8  # timing of the nearest ones: a fifth
-    assert np.exp(np.mean(np.log(list(ratios.values())))) > 4
+    assert not benchmark.enabled or min(ratios.values()) > 0.8  # timing of the nearest ones: a fifth
+    assert not benchmark.enabled or np.exp(np.mean(np.log(list(ratios.values())))) > 4

@@ -57,7 +57,7 @@ class EvaluateConfig(StrictConfig):
         Where to stop a reply.
     calibrate_on : str, optional
         Records of the same model and arms on the ``val`` split: a temperature is fitted there, and ``calibration.json`` and
-        ``reliability.csv`` say what it does here. The records themselves keep the scores as they are.
+        ``reliability.png`` say what it does here. The records themselves keep the scores as they are.
     doctor : bool
         Check the model before it is trusted (seconds).
     allow : tuple of str

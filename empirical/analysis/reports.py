@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.analysis.calibration import calibrated, fit_temperature, log_loss, reliability
+from empirical.analysis.reliability_plot import reliability_plot
 from empirical.records import Records, read_records
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import write_json, write_text
+from see_in_pairs.files import atomic_path, write_json, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,8 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
     cohort : Cohort
         Says which items are validation items.
     out : Path
-        Folder for ``calibration.json`` (temperature, log loss before and after) and ``reliability.csv`` (the data of a plot).
+        Folder for ``calibration.json`` (temperature, log loss before and after) ``reliability.csv`` and its plot
+        ``reliability.png``.
     seed : int
         Of the bootstrap over patients.
     quiet : bool, default False
@@ -56,7 +58,10 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
         tables += _tables(str(run), here, temperature.value)
         say(f"{run}: temperature {temperature.value:.2f} ({temperature.low:.2f} to {temperature.high:.2f})", quiet)
     write_json(out / "calibration.json", pages)
-    write_text(out / "reliability.csv", pd.concat(tables, ignore_index=True).to_csv(index=False))
+    points = pd.concat(tables, ignore_index=True)
+    write_text(out / "reliability.csv", points.to_csv(index=False))
+    with atomic_path(out / "reliability.png") as path:
+        reliability_plot(points).savefig(path, dpi=150, format="png", metadata={"Software": None})
 
 
 def _only_validation(records: Records, cohort: Cohort, source: Path) -> None:

@@ -216,6 +216,7 @@ def test_calibration_is_written_beside_the_records(phantom: Cohort, tmp_path: Pa
     page = json.loads((tmp_path / "out" / "calibration.json").read_text())["single"]
     assert page["low"] < page["value"] < page["high"] and page["n"] == 24
     assert page["log_loss_before"]["low"] <= page["log_loss_before"]["value"] <= page["log_loss_before"]["high"]
+    assert (tmp_path / "out" / "reliability.png").read_bytes().startswith(b"\x89PNG")
     plot = pd.read_csv(tmp_path / "out" / "reliability.csv")
     assert plot.groupby("temperature")["n"].sum().tolist() == [12, 12]
 

@@ -124,7 +124,7 @@ CLAIMS = (
         "C6",
         "Comparison aligns visual and textual representations more tightly (version 2).",
         {"phantom": "cosine similarity of image and answer representations, pair less single", "real": "the same"},
-        {"": "needs the analysis of representations, not in this version"},
+        {"": "'see-in-pairs analyse alignment' measures it on your own models; its tables are not read here yet"},
     ),
     Claim(
         "C7",
@@ -136,6 +136,6 @@ CLAIMS = (
         "C8",
         "Attribution moves to the pathology (summaries of version 2).",
         {"phantom": "share of attribution inside the lesion's mask, pair less single", "real": "the same where masks exist"},
-        {"": "needs attribution maps, not in this version"},
+        {"": "'see-in-pairs analyse attribution' measures it on your own models; its tables are not read here yet"},
     ),
 )

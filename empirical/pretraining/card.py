@@ -44,7 +44,7 @@ def model_card(config: PretrainConfig, examination: pd.DataFrame, manifest: dict
         kinds=", ".join(config.kinds),
         easiest=config.hardness.easiest,
         target=config.hardness.target,
-        command=" ".join(manifest["command_line"]),
+        command=_command(manifest["command_line"]),
         steps=config.steps,
         batch=config.batch_size,
         rate=config.learning_rate,
@@ -56,3 +56,8 @@ def model_card(config: PretrainConfig, examination: pd.DataFrame, manifest: dict
         rows=examination.to_dict("records"),
         size=config.model.image_size,
     )
+
+
+def _command(words: list[str]) -> str:
+    """Write a command out, without the folder that its result went to."""
+    return " ".join("DIR" if before == "--out" else word for before, word in zip(["", *words], words, strict=False))

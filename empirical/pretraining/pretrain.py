@@ -89,10 +89,9 @@ def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
     vlm = load_vlm(ModelConfig(name=str(start), dtype="float32"))
     weights = sum(parameter.numel() for parameter in vlm.model.parameters())
     say(f"pretrain: {config.steps} steps of {config.batch_size} questions ({', '.join(config.kinds)}), {weights:,} weights", quiet)
-    began = time.monotonic()
     trainer = _trainer(config, vlm, run.path, quiet)
+    trainer.add_callback(_clock(run))
     trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
-    run.count("training_seconds", run.manifest["counts"].get("training_seconds", 0) + round(time.monotonic() - began))
     if trainer.is_world_process_zero():
         _finish(config, vlm, trainer, run, quiet)
     trainer.accelerator.wait_for_everyone()
@@ -131,6 +130,21 @@ def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet:
     encoder = Encoder(vlm.processor, vlm.family, stream.image_of)
     callbacks = [MarkComplete(), _examiner(config, vlm, out, quiet), *([] if quiet else [Bar(config.steps)])]
     return AnswerTrainer(model=vlm.model, args=arguments, train_dataset=stream, data_collator=collate(encoder), callbacks=callbacks)
+
+
+def _clock(run: RunFolder) -> Any:
+    """Make a callback that counts the seconds up to each checkpoint, those of earlier starts included."""
+    from transformers import TrainerCallback
+
+    before, began = run.manifest["counts"].get("training_seconds", 0), time.monotonic()
+
+    class Clock(TrainerCallback):
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                run.count("training_seconds", before + round(time.monotonic() - began))
+                run.save()
+
+    return Clock()
 
 
 def _examiner(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Any:

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 from sklearn.metrics import roc_auc_score
 
+from empirical.pretraining.card import model_card
 from empirical.pretraining.config import PretrainConfig
 from empirical.pretraining.examination import Sitting, examine, measured, sittings
 from empirical.pretraining.pretrain import pretrain
@@ -25,6 +26,7 @@ from empirical.vlm.scoring import answer_log_probabilities
 from paper_figures.cli import app
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_json
 
 TINY = {"vision_width": 32, "vision_layers": 1, "width": 32, "layers": 1, "heads": 2, "image_size": 32, "patch_size": 16}
 CONFIG = PretrainConfig.model_validate(
@@ -55,6 +57,7 @@ def test_a_run_leaves_model_card_results_and_curves(trained: Path) -> None:
     assert "| new | pictures | swapped | AUROC |" in card
     assert "{{" not in card
     assert not (run / "checkpoints").exists()
+    assert read_json(run / "manifest.json")["counts"]["training_seconds"] >= 0
 
 
 def test_a_pretrained_model_goes_through_doctor_like_any_other(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,6 +99,12 @@ def test_another_config_in_the_same_folder_is_refused_and_a_finished_run_is_kept
     assert (trained / "README.md").stat().st_mtime_ns == written
     with pytest.raises(InputError, match="steps: 24 there, 25 now"):
         pretrain(CONFIG.model_copy(update={"steps": 25}), trained.parent, quiet=True)
+
+
+def test_a_card_does_not_name_the_folder_of_its_run(trained: Path) -> None:
+    manifest = read_json(trained.parent / "manifest.json") | {"command_line": ["see-in-pairs", "pretrain", "c.yaml", "--out", "/home/me/x"]}
+    card = model_card(CONFIG, pd.read_csv(trained.parent / "examination.csv", keep_default_na=False), manifest, 7)
+    assert "`see-in-pairs pretrain c.yaml --out DIR`" in card
 
 
 def test_an_unknown_key_of_the_config_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

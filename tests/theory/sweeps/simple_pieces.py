@@ -51,7 +51,7 @@ def hungry(*, rng: np.random.Generator, n: int, megabytes: int) -> np.ndarray:
 @generator("simple_deadly")
 def deadly(*, rng: np.random.Generator, mean: float, n: int, lives: str) -> np.ndarray:
     drawn = rng.normal(mean, 1, n)
-    if drawn[0] > 1.8 and not os.path.exists(lives):
+    if drawn[0] > 1.0 and not os.path.exists(lives):  # of 60 replicates at least one, but for 3 designs in 100,000: the path is a factor
         os.kill(os.getpid(), signal.SIGKILL)
     return drawn
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from empirical.pretraining.questions import KINDS, Look
+from empirical.training.config import ScheduleConfig
 from empirical.vlm.pocket import PocketConfig
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import first_few
@@ -60,7 +61,7 @@ class HardnessConfig(StrictConfig):
         return Look(amplitude, self.faint + (1 - self.faint) * hardness, hardness)
 
 
-class PretrainConfig(StrictConfig):
+class PretrainConfig(ScheduleConfig):
     """Everything that decides a pretraining run.
 
     Parameters

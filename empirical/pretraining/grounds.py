@@ -15,6 +15,7 @@ HELD_OUT = (0.4, 0.6)
 """The band of every parameter (as a share of its range) that training never draws from, and the test of new parameters always does."""
 
 Ground = Callable[[np.random.Generator, int, bool], np.ndarray]
+"""From (generator, side in pixels, whether parameters are of the held-out band) to gray values of shape (side, side)."""
 
 
 def parameter(rng: np.random.Generator, low: float, high: float, held_out: bool) -> float:
@@ -47,142 +48,56 @@ def parameter(rng: np.random.Generator, low: float, high: float, held_out: bool)
     return low + (high - low) * share
 
 
-def stripes(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
-    """Paint parallel stripes.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    size : int
-        Side, in pixels.
-    held_out : bool
-        Draw parameters from the band that is kept for the test.
-
-    Returns
-    -------
-    ndarray of shape (size, size)
-        Gray values.
-    """
+def _stripes(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint parallel stripes."""
     wave = _wave(rng, size, held_out)
     return _standardised(wave if rng.random() < 0.5 else np.sign(wave))
 
 
-def checks(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
-    """Paint two crossing sets of stripes.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    size : int
-        Side, in pixels.
-    held_out : bool
-        Draw parameters from the band that is kept for the test.
-
-    Returns
-    -------
-    ndarray of shape (size, size)
-        Gray values.
-    """
-    angle, period = parameter(rng, 0, np.pi / 2, held_out), parameter(rng, 8, 20, held_out)
-    one, other = (_plane_wave(size, angle + turn, period, rng.uniform(0, 2 * np.pi)) for turn in (0, np.pi / 2))
+def _checks(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint two crossing sets of stripes."""
+    one, other = _crossing(rng, size, parameter(rng, 0, np.pi / 2, held_out), parameter(rng, 8, 20, held_out))
     return _standardised(np.sign(one * other) if rng.random() < 0.5 else one + other)
 
 
-def dots(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
-    """Paint a lattice of soft dots.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    size : int
-        Side, in pixels.
-    held_out : bool
-        Draw parameters from the band that is kept for the test.
-
-    Returns
-    -------
-    ndarray of shape (size, size)
-        Gray values.
-    """
-    angle, period = parameter(rng, 0, np.pi / 2, held_out), parameter(rng, 9, 18, held_out)
-    one, other = (_plane_wave(size, angle + turn, period, rng.uniform(0, 2 * np.pi)) for turn in (0, np.pi / 2))
+def _dots(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint a lattice of soft dots."""
+    one, other = _crossing(rng, size, parameter(rng, 0, np.pi / 2, held_out), parameter(rng, 9, 18, held_out))
     return _standardised(np.exp(2 * (one + other)))
 
 
-def field(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
-    """Paint smoothed noise.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    size : int
-        Side, in pixels.
-    held_out : bool
-        Draw parameters from the band that is kept for the test.
-
-    Returns
-    -------
-    ndarray of shape (size, size)
-        Gray values.
-    """
+def _field(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint smoothed noise."""
     return _standardised(gaussian_filter(rng.standard_normal((size, size)), parameter(rng, 1.5, 8, held_out), mode="wrap"))
 
 
-def grain(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
-    """Paint smoothed noise drawn out along one direction, like wood or cloth.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    size : int
-        Side, in pixels.
-    held_out : bool
-        Draw parameters from the band that is kept for the test.
-
-    Returns
-    -------
-    ndarray of shape (size, size)
-        Gray values.
-    """
+def _grain(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint smoothed noise drawn out along one direction, like wood or cloth."""
     along, across = parameter(rng, 4, 12, held_out), parameter(rng, 0.8, 2.5, held_out)
     drawn = gaussian_filter(rng.standard_normal((size, size)), (along, across), mode="wrap")
     return _standardised(drawn if rng.random() < 0.5 else drawn.T)
 
 
-def pebbles(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
-    """Paint soft round spots at random places, bright and dark.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    size : int
-        Side, in pixels.
-    held_out : bool
-        Draw parameters from the band that is kept for the test.
-
-    Returns
-    -------
-    ndarray of shape (size, size)
-        Gray values.
-    """
+def _pebbles(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
+    """Paint soft round spots at random places, bright and dark."""
     canvas = np.zeros((size, size))
     places = rng.integers(0, size, (round(parameter(rng, 8, 30, held_out)), 2))
     np.add.at(canvas, tuple(places.T), rng.choice([-1.0, 1.0], len(places)))
     return _standardised(gaussian_filter(canvas, parameter(rng, 2, 5, held_out), mode="wrap"))
 
 
-REGULAR: dict[str, Ground] = {"stripes": stripes, "checks": checks, "dots": dots}
-IRREGULAR: dict[str, Ground] = {"field": field, "grain": grain, "pebbles": pebbles}
+REGULAR: dict[str, Ground] = {"stripes": _stripes, "checks": _checks, "dots": _dots}
+"""Grounds that repeat themselves, by name."""
+IRREGULAR: dict[str, Ground] = {"field": _field, "grain": _grain, "pebbles": _pebbles}
+"""Grounds that do not, by name."""
 
 
 def _wave(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
     return _plane_wave(size, parameter(rng, 0, np.pi, held_out), parameter(rng, 7, 22, held_out), rng.uniform(0, 2 * np.pi))
+
+
+def _crossing(rng: np.random.Generator, size: int, angle: float, period: float) -> list[np.ndarray]:
+    return [_plane_wave(size, angle + turn, period, rng.uniform(0, 2 * np.pi)) for turn in (0, np.pi / 2)]
 
 
 def _plane_wave(size: int, angle: float, period: float, phase: float) -> np.ndarray:

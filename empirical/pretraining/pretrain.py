@@ -12,6 +12,7 @@ from empirical.pretraining.config import PretrainConfig
 from empirical.pretraining.examination import Sitting, examine, sittings
 from empirical.pretraining.questions import KINDS
 from empirical.pretraining.stream import training_stream, wordings
+from empirical.training.arguments import schedule
 from empirical.training.checkpoints import last_checkpoint
 from empirical.vlm.pocket import build_pocket, training_text
 from see_in_pairs.console import say
@@ -105,27 +106,7 @@ def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet:
 
     stream = training_stream(config)
     gpu = next(vlm.model.parameters()).device.type == "cuda"
-    arguments = TrainingArguments(
-        output_dir=str(out / "checkpoints"),
-        max_steps=config.steps,
-        per_device_train_batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(config.warmup * config.steps),
-        weight_decay=config.weight_decay,
-        adam_beta2=config.adam_beta2,
-        max_grad_norm=config.max_grad_norm,
-        use_cpu=not gpu,
-        save_steps=config.save_every,
-        save_total_limit=2,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        seed=config.seed,
-        data_seed=config.seed,
-        remove_unused_columns=False,
-        report_to=[],
-        disable_tqdm=True,
-    )
+    arguments = TrainingArguments(**schedule(config, out, gpu), save_steps=config.save_every, report_to=[])
     vlm.model.train()
     encoder = Encoder(vlm.processor, vlm.family, stream.image_of)
     callbacks = [MarkComplete(), _examiner(config, vlm, out, quiet), *([] if quiet else [Bar(config.steps)])]

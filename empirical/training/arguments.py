@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.training.config import FinetuneConfig
+from empirical.training.config import FinetuneConfig, ScheduleConfig
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,30 +42,52 @@ def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> Training
         if importlib.util.find_spec(reporter) is None:
             raise InputError(f"report_to: {reporter} is not installed; 'pip install {reporter}', or leave it out")
     return TrainingArguments(
-        output_dir=str(out / "checkpoints"),
-        max_steps=config.steps,
-        per_device_train_batch_size=config.batch_size,
+        **schedule(config, out, gpu),
         per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=round(config.warmup * config.steps),
-        weight_decay=config.weight_decay,
-        adam_beta2=config.adam_beta2,
-        max_grad_norm=config.max_grad_norm,
         **_checkpointing(config.gradient_checkpointing),
         **_validation(config),
         bf16=gpu and torch.cuda.is_bf16_supported(),
-        use_cpu=not gpu,
-        save_total_limit=2,
-        logging_steps=1,  # the Trainer forgets a running mean when it resumes; single steps come out the same
-        logging_nan_inf_filter=False,
-        seed=config.seed,
-        data_seed=config.seed,
-        remove_unused_columns=False,
         report_to=list(config.report_to),
-        disable_tqdm=True,
     )
+
+
+def schedule(config: ScheduleConfig, out: Path, gpu: bool) -> dict[str, Any]:
+    """Spell out what every run has: its steps, AdamW under a cosine schedule, and a log and checkpoints that an exact resume can use.
+
+    Parameters
+    ----------
+    config : ScheduleConfig
+        The run.
+    out : Path
+        Its folder.
+    gpu : bool
+        Whether the model is on one.
+
+    Returns
+    -------
+    dict
+        Arguments of transformers' TrainingArguments.
+    """
+    return {
+        "output_dir": str(out / "checkpoints"),
+        "max_steps": config.steps,
+        "per_device_train_batch_size": config.batch_size,
+        "learning_rate": config.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": round(config.warmup * config.steps),
+        "weight_decay": config.weight_decay,
+        "adam_beta2": config.adam_beta2,
+        "max_grad_norm": config.max_grad_norm,
+        "use_cpu": not gpu,
+        "save_total_limit": 2,
+        "logging_steps": 1,  # the Trainer forgets a running mean when it resumes; single steps come out the same
+        "logging_nan_inf_filter": False,
+        "seed": config.seed,
+        "data_seed": config.seed,
+        "remove_unused_columns": False,
+        "disable_tqdm": True,
+    }
 
 
 def _validation(config: FinetuneConfig) -> dict[str, Any]:

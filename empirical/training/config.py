@@ -67,7 +67,30 @@ class EarlyStopping(StrictConfig):
     least: float = Field(default=0.0, ge=0)
 
 
-class FinetuneConfig(StrictConfig):
+class ScheduleConfig(StrictConfig):
+    """What the settings of finetuning and of pretraining have in common; each has defaults of its own.
+
+    Parameters
+    ----------
+    steps, batch_size : int
+        Optimiser steps; rows per device and forward pass.
+    learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
+        AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
+    seed : int
+        Of everything random.
+    """
+
+    steps: int
+    batch_size: int
+    learning_rate: float
+    warmup: float
+    weight_decay: float
+    adam_beta2: float
+    max_grad_norm: float
+    seed: int
+
+
+class FinetuneConfig(ScheduleConfig):
     """Everything that decides a finetuning run.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from empirical.pretraining.questions import KINDS, Look
@@ -15,7 +16,7 @@ class HardnessConfig(StrictConfig):
     """From easy to hard. Without easy questions first, none of our trials learned to compare.
 
     A question of hardness h (0 to 1) has marks of amplitude ``easiest ** (1 - h) * target ** h``, a ground of strength
-    ``faint + (1 - faint) * h``, and other marks to see past with probability h. In every step hardness is uniform between 0 and its
+    ``faint + (1 - faint) * h``, and other marks to see past with probability h. In every step hardness is drawn between 0 and its
     largest value so far, so that easy questions never stop altogether; the test asks at hardness 1.
 
     Parameters
@@ -26,18 +27,39 @@ class HardnessConfig(StrictConfig):
         Strength of the ground at hardness 0.
     rise : float
         Share of the steps over which the largest hardness rises from 0 to 1.
+    lean : float
+        How draws lean towards the largest hardness: they are it times ``u ** (1 / lean)`` with uniform u, so 1 is uniform, and the mean
+        is ``lean / (1 + lean)`` of the largest.
     """
 
     easiest: float = Field(default=6.0, gt=0)
     target: float = Field(default=2.0, gt=0)
     faint: float = Field(default=0.2, ge=0, le=1)
     rise: float = Field(default=0.6, gt=0, le=1)
+    lean: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")
     def _falls(self) -> HardnessConfig:
         if self.target > self.easiest:
             raise ValueError(f"target {self.target} is above easiest {self.easiest}; amplitudes fall")
         return self
+
+    def draw(self, rng: np.random.Generator, done: float) -> float:
+        """Draw how hard a question of the training is.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            Source of randomness.
+        done : float
+            Share of the training that is over.
+
+        Returns
+        -------
+        float
+            0 to 1.
+        """
+        return min(1.0, done / self.rise) * rng.random() ** (1 / self.lean)
 
     def look(self, hardness: float) -> Look:
         """Say what questions of a hardness look like.

@@ -149,7 +149,7 @@ def training_stream(config: PretrainConfig) -> QuestionStream:
     length = config.steps * config.batch_size
 
     def look(number: int, rng: np.random.Generator) -> Look:
-        return config.hardness.look(rng.uniform(0, min(1.0, number / (config.hardness.rise * length))))
+        return config.hardness.look(config.hardness.draw(rng, number / length))
 
     return QuestionStream(length, (config.seed, TRAIN), config.kinds, look, config.model.image_size)
 

@@ -57,6 +57,7 @@ def mount(app: typer.Typer) -> None:
     app.command("evaluate", cls=ListingArms)(evaluate)
     app.command("doctor")(doctor)
     app.command("pretrain")(pretrain)
+    app.command("pretrain-grid")(pretrain_grid)
 
 
 def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
@@ -90,6 +91,22 @@ def pretrain(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     settings = load_config(PretrainConfig, config, _with_seed(changes, seed))
     folder = run(settings, out, quiet=quiet)
     say(f"model: {folder} (its README.md has the results)", quiet)
+
+
+def pretrain_grid(
+    config: Config,
+    out: Out,
+    changes: Changes = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Runs at a time.")] = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Pretrain pocket models of several shapes, rates and seeds; one table. Run again to resume."""
+    from empirical.pretraining.grid import GridConfig
+    from empirical.pretraining.grid import pretrain_grid as run
+    from see_in_pairs.configs import load_config
+
+    run(load_config(GridConfig, config, changes or []), out, workers=workers, quiet=quiet)
+    say(f"table: {out / 'summary.csv'}", quiet)
 
 
 def doctor(

@@ -38,7 +38,7 @@ def model_card(config: PretrainConfig, examination: pd.DataFrame, manifest: dict
     return template.render(
         name="See-in-Pairs pocket VLM",
         weights=weights,
-        architecture="Idefics3",
+        architecture={"idefics3": "Idefics3", "internvl": "InternVL"}[config.model.architecture],
         questions=config.steps * config.batch_size,
         seed=config.seed,
         kinds=", ".join(config.kinds),

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from empirical.pretraining.questions import KINDS, Look
 from empirical.training.config import ScheduleConfig
-from empirical.vlm.pocket import PocketConfig
+from empirical.vlm.pocket.config import PocketConfig
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import first_few
 

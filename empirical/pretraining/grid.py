@@ -1,0 +1,183 @@
+"""Several pretraining runs side by side: architectures, learning rates and seeds, and one table of what each learned."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, field_validator
+
+from empirical.pretraining.config import PretrainConfig
+from empirical.vlm.pocket.config import PocketConfig
+from see_in_pairs.configs import StrictConfig
+from see_in_pairs.console import say
+from see_in_pairs.files import read_json, read_table, write_text
+from see_in_pairs.runs import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class GridConfig(StrictConfig):
+    """Which runs, all but for what is named here alike.
+
+    Parameters
+    ----------
+    base : PretrainConfig
+        What the runs have in common.
+    models : dict of str to PocketConfig
+        Shapes to be compared, by a name.
+    learning_rates : list of float
+        Peak learning rates.
+    seeds : list of int
+        Each decides the first weights and the questions of a run.
+    """
+
+    base: PretrainConfig
+    models: dict[str, PocketConfig] = Field(min_length=1)
+    learning_rates: list[float] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1)
+
+    @field_validator("learning_rates", "seeds")
+    @classmethod
+    def _once(cls, values: list[Any]) -> list[Any]:
+        if len(set(values)) < len(values):
+            raise ValueError(f"{values}: name each once")
+        return values
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the grid.
+
+    Parameters
+    ----------
+    model : str
+        Name of its shape.
+    learning_rate : float
+        Its peak learning rate.
+    seed : int
+        Its seed.
+    """
+
+    model: str
+    learning_rate: float
+    seed: int
+
+    @property
+    def folder(self) -> str:
+        """Name of the run's folder."""
+        return f"{self.model}-{self.learning_rate:g}-{self.seed}"
+
+    def settings(self, grid: GridConfig) -> PretrainConfig:
+        """Spell out the run.
+
+        Parameters
+        ----------
+        grid : GridConfig
+            The grid.
+
+        Returns
+        -------
+        PretrainConfig
+            What ``pretrain`` takes.
+        """
+        shape = grid.models[self.model].model_copy(update={"seed": self.seed})
+        return grid.base.model_copy(update={"model": shape, "learning_rate": self.learning_rate, "seed": self.seed})
+
+
+def cells(grid: GridConfig) -> list[Cell]:
+    """List the runs, first one seed of everything, then the next.
+
+    Parameters
+    ----------
+    grid : GridConfig
+        The grid.
+
+    Returns
+    -------
+    list of Cell
+        In the order in which they are begun.
+    """
+    return [Cell(model, rate, seed) for seed, rate, model in product(grid.seeds, grid.learning_rates, grid.models)]
+
+
+def pretrain_grid(grid: GridConfig, out: Path, *, workers: int = 1, quiet: bool = False) -> pd.DataFrame:
+    """Run the grid; called again after a kill, it goes on.
+
+    Parameters
+    ----------
+    grid : GridConfig
+        The runs.
+    out : Path
+        Folder for the runs, ``grid.csv`` (a row per run and examination) and ``summary.csv``.
+    workers : int, default 1
+        Runs at a time; results do not depend on it where ``base.threads`` is fixed.
+    quiet : bool, default False
+        No messages.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The summary, see `summarise`.
+
+    Raises
+    ------
+    InputError
+        When `out` holds another grid.
+    """
+    import pandas as pd
+
+    with RunFolder(out, "pretrain-grid", grid.model_dump()) as run:
+        wanted = cells(grid)
+        say(f"pretrain-grid: {len(wanted)} runs of {grid.base.steps} steps, {workers} at a time", quiet)
+        jobs = [(cell.settings(grid).model_dump(), str(run.path / cell.folder)) for cell in wanted]
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for cell, _ in zip(wanted, pool.map(_pretrain, *zip(*jobs, strict=True)), strict=True):
+                say(f"finished {cell.folder}", quiet)
+        table = pd.concat([_read(run.path / cell.folder, cell) for cell in wanted], ignore_index=True)
+        write_text(run.path / "grid.csv", table.to_csv(index=False))
+        summary = summarise(table)
+        write_text(run.path / "summary.csv", summary.to_csv(index=False))
+    return summary
+
+
+def summarise(table: pd.DataFrame) -> pd.DataFrame:
+    """Average over seeds.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        With columns ``model``, ``learning_rate``, ``kind``, ``test``, ``change``, ``measure`` and ``value``; a row per seed.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``value`` is the mean over seeds, ``low`` and ``high`` the ends of its 95 % t interval over seeds, which holds for new trainings
+        with new questions; missing with one seed.
+    """
+    from scipy import stats
+
+    by = table.groupby(["model", "learning_rate", "kind", "test", "change", "measure"], sort=False)["value"]
+    found = by.agg(["count", "mean", "std"]).reset_index().rename(columns={"count": "seeds", "mean": "value"})
+    half = stats.t.ppf(0.975, (found["seeds"] - 1).where(found["seeds"] > 1)) * found.pop("std") / found["seeds"] ** 0.5
+    return found.assign(low=found["value"] - half, high=found["value"] + half)
+
+
+def _pretrain(settings: dict[str, Any], out: str) -> str:
+    from empirical.pretraining.pretrain import pretrain
+
+    return str(pretrain(PretrainConfig.model_validate(settings), Path(out), quiet=True))
+
+
+def _read(folder: Path, cell: Cell) -> pd.DataFrame:
+    table = read_table(folder / "examination.csv").fillna({"change": ""})
+    seconds = read_json(folder / "manifest.json")["counts"].get("training_seconds", 0)
+    table.insert(0, "model", cell.model)
+    table.insert(1, "learning_rate", cell.learning_rate)
+    table.insert(2, "seed", cell.seed)
+    return table.assign(seconds=seconds)

@@ -1,0 +1,72 @@
+"""Write a pocket VLM of random weights into a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from empirical.vlm.pocket.config import PocketConfig
+from empirical.vlm.pocket.text import training_text
+from see_in_pairs import __version__
+from see_in_pairs.files import content_hash
+
+
+def pocket_path(config: PocketConfig | None = None) -> Path:
+    """Give the folder of a pocket VLM of random weights, making it on first use.
+
+    Parameters
+    ----------
+    config : PocketConfig, optional
+        By default the default shape.
+
+    Returns
+    -------
+    Path
+        A folder that ``from_pretrained`` accepts, under ``$SEE_IN_PAIRS_CACHE`` or the user's cache folder.
+    """
+    config = config or PocketConfig()
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "see-in-pairs"
+    root = Path(os.environ.get("SEE_IN_PAIRS_CACHE", default))
+    folder = root / f"pocket-{content_hash({'config': config.model_dump(), 'version': __version__, 'text': training_text()})}"
+    if not (folder / "config.json").is_file():
+        root.mkdir(parents=True, exist_ok=True)
+        building = Path(tempfile.mkdtemp(dir=root, prefix=".pocket-"))
+        build_pocket(building, config)
+        try:
+            building.rename(folder)
+        except OSError:  # another process made it meanwhile, to the same bytes
+            shutil.rmtree(building)
+    return folder
+
+
+def build_pocket(folder: Path, config: PocketConfig, text: str | None = None) -> None:
+    """Write a pocket VLM with random weights.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to write; it must exist.
+    config : PocketConfig
+        Shape and seed.
+    text : str, optional
+        What its tokenizer is trained on; by default the package's own prompts.
+    """
+    import torch
+    from transformers import AutoModelForImageTextToText
+    from transformers.utils import logging
+
+    from empirical.vlm.pocket.idefics3 import idefics3
+    from empirical.vlm.pocket.internvl import internvl
+
+    logging.disable_progress_bar()
+    spell = {"idefics3": idefics3, "internvl": internvl}[config.architecture]
+    architecture, processor = spell(config, training_text() if text is None else text)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = AutoModelForImageTextToText.from_config(architecture)
+    model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
+    model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)

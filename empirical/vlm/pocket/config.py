@@ -1,0 +1,94 @@
+"""The settings of a pocket VLM."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import model_validator
+
+from see_in_pairs.configs import StrictConfig
+
+
+class PocketConfig(StrictConfig):
+    """Shape and seed of a pocket VLM.
+
+    Parameters
+    ----------
+    architecture : {'idefics3', 'internvl'}
+        Which of the architectures of transformers.
+    image_size : int
+        Side of the square image the vision tower sees, in pixels; other images are resized to it.
+    patch_size : int
+        Side of a patch, in pixels.
+    merge : int
+        So many patches by so many become one image token (the pixel shuffle).
+    vision_width, vision_layers : int
+        Width and depth of the vision tower.
+    width, layers, heads : int
+        Width, depth and attention heads of the language model; the vision tower has as many heads.
+    vocabulary : int
+        Largest size of the byte-level BPE vocabulary, trained on the package's own prompts.
+    initializer_range : float
+        Standard deviation of the random weights.
+    seed : int
+        Seed of the random weights.
+    """
+
+    architecture: Literal["idefics3", "internvl"] = "idefics3"
+    image_size: int = 64
+    patch_size: int = 16
+    merge: int = 1
+    vision_width: int = 96
+    vision_layers: int = 3
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    vocabulary: int = 600
+    initializer_range: float = 0.06
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> PocketConfig:
+        if min(self.patch_size, self.merge) < 1 or self.image_size % (self.patch_size * self.merge):
+            raise ValueError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size} times merge {self.merge}")
+        if self.heads < 1 or self.width % self.heads or self.vision_width % self.heads:
+            raise ValueError(f"width {self.width} and vision_width {self.vision_width} must be multiples of heads {self.heads}")
+        return self
+
+    @property
+    def tokens_per_image(self) -> int:
+        """Number of tokens an image becomes."""
+        return (self.image_size // (self.patch_size * self.merge)) ** 2
+
+    def language(self) -> dict[str, object]:
+        """Spell out the language model in transformers' words.
+
+        Returns
+        -------
+        dict
+            Options of a Llama-like config, without vocabulary.
+        """
+        return {
+            "hidden_size": self.width,
+            "intermediate_size": 2 * self.width,
+            "num_hidden_layers": self.layers,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.heads,
+            "max_position_embeddings": 2048,
+            "initializer_range": self.initializer_range,
+        }
+
+    def vision(self) -> dict[str, object]:
+        """Spell out the vision tower in transformers' words.
+
+        Returns
+        -------
+        dict
+            Options of a ViT-like config, without sizes of images.
+        """
+        return {
+            "hidden_size": self.vision_width,
+            "intermediate_size": 2 * self.vision_width,
+            "num_hidden_layers": self.vision_layers,
+            "num_attention_heads": self.heads,
+        }

@@ -1,0 +1,75 @@
+"""The tokenizer of a pocket VLM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+PAD = "<|endoftext|>"
+BEGIN = "<|im_start|>"
+
+
+@cache
+def training_text() -> str:
+    """Give the text that the pocket tokenizer is trained on: our prompts as they read when filled, with answers.
+
+    Returns
+    -------
+    str
+        A few lines; words that are not in them are spelled in pieces, down to bytes.
+    """
+    return (resources.files("empirical.vlm.pocket") / "vocabulary.txt").read_text(encoding="utf-8")
+
+
+def chat_template(name: str) -> str:
+    """Read a chat template of this package.
+
+    Parameters
+    ----------
+    name : str
+        Name of the architecture.
+
+    Returns
+    -------
+    str
+        The template; the line breaks that only make the file readable are gone.
+    """
+    text = (resources.files("empirical.vlm.pocket") / f"{name}.jinja").read_text(encoding="utf-8")
+    return text.replace("\n", "").replace("\\n", "\n")
+
+
+def train_tokenizer(vocabulary: int, text: str, special: Sequence[str], **options: Any) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer.
+
+    Parameters
+    ----------
+    vocabulary : int
+        Largest number of tokens; all 256 bytes are among them, so no text is unknown.
+    text : str
+        What it is trained on.
+    special : sequence of str
+        Special tokens besides `PAD`; they come first in the vocabulary.
+    **options : object
+        Of the tokenizer's constructor: which special token ends a turn, which are extra.
+
+    Returns
+    -------
+    PreTrainedTokenizerFast
+        The tokenizer, padding on the left.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary, special_tokens=[PAD, *special], show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
+    )
+    tokenizer.train_from_iterator([text] * 4, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, padding_side="left", **options)

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms import Example
+from empirical.vlm.continuation import Continuation
 from empirical.vlm.features import base_of
 from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.store import StoredEncoder
@@ -48,6 +49,11 @@ class PrefixReader:
     encoder : StoredEncoder
         With stored image features; its store must be serving.
 
+    Attributes
+    ----------
+    read_anew : int
+        How many beginnings went through the model so far.
+
     Raises
     ------
     InputError
@@ -60,11 +66,11 @@ class PrefixReader:
         self.vlm = vlm
         self.further = vlm.family.prefix
         self.encoder = encoder
-        self.read = 0
+        self.read_anew = 0
         self._held: tuple[Hashable, Any] = (None, None)
 
-    def next_token_log_probabilities(self, examples: Sequence[Example]) -> torch.Tensor:
-        """Give the model's distribution of the first token of its reply.
+    def read(self, examples: Sequence[Example]) -> Continuation:
+        """Read prompts that begin alike.
 
         Parameters
         ----------
@@ -73,8 +79,8 @@ class PrefixReader:
 
         Returns
         -------
-        torch.Tensor of shape (examples, vocabulary)
-            Log-probabilities, float32.
+        Continuation
+            With the distribution of the first token of each reply; longer replies are read behind the cache.
 
         Raises
         ------
@@ -88,7 +94,7 @@ class PrefixReader:
         batch = to_device(self.encoder.prompts(examples, side="right"), self.vlm.model)
         cut = query_start(batch, self.vlm.model, len(examples[0].images))
         first, second = self.further(base_of(self.vlm.model), batch, cut)
-        images = batch["pixel_values"].reshape(len(examples), -1)
+        images = batch.pop("pixel_values").reshape(len(examples), -1)
         cache = self._prefix(examples[0], batch, images, cut, first)
         cache.batch_repeat_interleave(len(examples))
         last = batch["attention_mask"].sum(dim=1) - 1
@@ -96,7 +102,8 @@ class PrefixReader:
         rest = {"input_ids": batch["input_ids"][:, cut:], "attention_mask": batch["attention_mask"], "pixel_values": images[:, -1]}
         logits = self.vlm.model(**rest, **second, past_key_values=cache, use_cache=True, logits_to_keep=kept).logits
         place = last - (batch["input_ids"].shape[1] - kept)
-        return logits[torch.arange(len(examples), device=logits.device), place].float().log_softmax(dim=-1)
+        following = logits[torch.arange(len(examples), device=logits.device), place].float().log_softmax(dim=-1)
+        return Continuation(self.vlm, self.encoder, examples, batch, cache, following)
 
     def _prefix(self, example: Example, batch: Batch, images: torch.Tensor, cut: int, further: dict[str, Any]) -> Any:
         """Read the beginning, unless it is the one that was read last, and hand out a copy of what it left in the cache."""
@@ -105,7 +112,7 @@ class PrefixReader:
             start = {"input_ids": batch["input_ids"][:1, :cut], "attention_mask": batch["attention_mask"][:1, :cut]}
             read = self.vlm.model(**start, **further, pixel_values=images[0, :-1], use_cache=True, logits_to_keep=1)
             self._held = key, read.past_key_values
-            self.read += 1
+            self.read_anew += 1
         return copy.deepcopy(self._held[1])
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from empirical.arms import Example
 from empirical.vlm.encoding import Encoder
-from empirical.vlm.generation import generate_answers
+from empirical.vlm.generation import continued_answers, generate_answers
 from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.prefix import PrefixReader, shared_prefix
 from empirical.vlm.scoring import answer_log_probabilities
@@ -38,8 +38,8 @@ class SpeedConfig(StrictConfig):
     features_memory : float
         GiB of main memory for features.
     prefix_cache : bool, optional
-        Read a reference once for all queries that are shown beside it. By default where the family is known to allow it and the prompt
-        shows the reference first; asked for elsewhere, it is refused.
+        Read a reference once for all queries that are shown beside it, and behind the prompts only the tokens of an answer or reply. By
+        default where the family is known to allow it and the prompt shows the reference first; asked for elsewhere, it is refused.
     by_length : bool
         Put prompts of like length into one batch.
     """
@@ -225,15 +225,25 @@ class AnswerReader:
         """
         said = [""] * len(examples)
         with self.store.serving() if self.store else nullcontext():
-            for chunk in chunks(examples, self.batch_size, self._lengths(examples), share=False):
+            for chunk in chunks(examples, self.batch_size, self._lengths(examples), self.prefix is not None):
                 rows = [examples[place] for place in chunk.places]
-                for place, text in zip(chunk.places, generate_answers(self.vlm.model, self.encoder, rows, max_new_tokens), strict=True):
+                for place, text in zip(chunk.places, self._replies(rows, chunk.shared, max_new_tokens), strict=True):
                     said[place] = text
         return said
 
     def _chunk(self, rows: list[Example], shared: bool) -> np.ndarray:
-        first = self.prefix.next_token_log_probabilities if self.prefix and shared else None
-        return answer_log_probabilities(self.vlm.model, self.encoder, rows, self.answers, spaced=self.spaced, first=first)
+        read = self.prefix.read if self.prefix and shared else None
+        return answer_log_probabilities(self.vlm.model, self.encoder, rows, self.answers, spaced=self.spaced, read=read)
+
+    def _replies(self, rows: list[Example], shared: bool, max_new_tokens: int) -> list[str]:
+        import torch
+
+        if self.prefix and shared:
+            with torch.inference_mode():
+                reading = self.prefix.read(rows)
+                if reading.exact:
+                    return continued_answers(self.vlm.model, self.encoder, reading, max_new_tokens)
+        return generate_answers(self.vlm.model, self.encoder, rows, max_new_tokens)
 
     def _lengths(self, examples: Sequence[Example]) -> list[int] | None:
         """Compare lengths where images are stored; elsewhere it would be the very work to be saved."""

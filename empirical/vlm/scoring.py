@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -17,6 +18,70 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+class Reading(Protocol):
+    """A batch of prompts that a model has read, by whatever way.
+
+    Parameters
+    ----------
+    first : torch.Tensor of shape (rows, vocabulary)
+        Log-probabilities of the first token of each reply.
+    """
+
+    first: torch.Tensor
+
+    def log_probability(self, form: Sequence[int]) -> torch.Tensor:
+        """Score a reply of several tokens.
+
+        Parameters
+        ----------
+        form : sequence of int
+            Its tokens.
+
+        Returns
+        -------
+        torch.Tensor of shape (rows,)
+            Log-probability that each row's reply begins with it.
+        """
+
+
+class PlainReading:
+    """Prompts read as a whole, anew for every reply of several tokens: what all that is faster is held against.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In evaluation mode.
+    encoder : Encoder
+        The model's encoder.
+    examples : sequence of Example
+        One batch.
+    """
+
+    def __init__(self, model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]) -> None:
+        self.model, self.encoder, self.examples = model, encoder, examples
+        self.first = next_token_log_probabilities(model, encoder, examples)
+
+    @cached_property
+    def _prompts(self) -> dict[str, torch.Tensor]:
+        return to_device(self.encoder.prompts(self.examples), self.model)
+
+    def log_probability(self, form: Sequence[int]) -> torch.Tensor:
+        """Score a reply of several tokens, by one more pass over prompts and reply.
+
+        Parameters
+        ----------
+        form : sequence of int
+            Its tokens.
+
+        Returns
+        -------
+        torch.Tensor of shape (rows,)
+            Log-probability that each row's reply begins with it.
+        """
+        batch, labels = self.encoder.append(self._prompts, [form] * len(self.examples))
+        return token_log_probabilities(self.model, batch, labels).sum(dim=1)
+
+
 def answer_log_probabilities(
     model: PreTrainedModel,
     encoder: Encoder,
@@ -24,7 +89,7 @@ def answer_log_probabilities(
     answers: Sequence[str],
     *,
     spaced: bool = False,
-    first: Callable[[Sequence[Example]], torch.Tensor] | None = None,
+    read: Callable[[Sequence[Example]], Reading] | None = None,
 ) -> np.ndarray:
     r"""Score every answer for every example.
 
@@ -40,8 +105,8 @@ def answer_log_probabilities(
         The closed set.
     spaced : bool, default False
         Count an answer with and without a space before it as the same; see `answer_forms`.
-    first : callable, optional
-        Another way to the distribution of the first token, such as `PrefixReader.next_token_log_probabilities`.
+    read : callable, optional
+        Another way to read the prompts, such as `PrefixReader.read`; by default each as a whole, see `PlainReading`.
 
     Returns
     -------
@@ -52,16 +117,15 @@ def answer_log_probabilities(
     -----
     For an answer of tokens :math:`a_1 \dots a_k` after the prompt :math:`x` it is
     :math:`\sum_j \log p(a_j \mid x, a_1 \dots a_{j-1})`; over several ways to write an answer the probabilities are added. What is one
-    token long is read off one forward pass over the prompts, at its last position; each longer form takes one pass more.
+    token long is read off one forward pass over the prompts, at its last position;
+    each longer form takes one pass more: over the prompts again, or where ``read`` keeps what it has read, over the form alone.
     """
     import torch
 
     forms = answer_forms(encoder, answers, spaced)
-    every = [form for ways in forms for form in ways]
     with torch.inference_mode():
-        start = first(examples) if first else next_token_log_probabilities(model, encoder, examples)
-        prompts = to_device(encoder.prompts(examples), model) if any(len(form) > 1 for form in every) else {}
-        scores = {form: start[:, form[0]] if len(form) == 1 else _sequence(model, encoder, prompts, form) for form in every}
+        reading = read(examples) if read else PlainReading(model, encoder, examples)
+        scores = {form: _score(reading, form) for ways in forms for form in ways}
         columns = [torch.stack([scores[form] for form in ways]).double().logsumexp(dim=0) for ways in forms]
     return torch.stack(columns, dim=1).cpu().numpy()
 
@@ -170,9 +234,8 @@ def to_device(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[st
     }
 
 
-def _sequence(model: PreTrainedModel, encoder: Encoder, prompts: dict[str, torch.Tensor], form: Sequence[int]) -> torch.Tensor:
-    batch, labels = encoder.append(prompts, [form] * len(prompts["input_ids"]))
-    return token_log_probabilities(model, batch, labels).sum(dim=1)
+def _score(reading: Reading, form: Sequence[int]) -> torch.Tensor:
+    return reading.first[:, form[0]] if len(form) == 1 else reading.log_probability(form)
 
 
 def _begins(longer: Sequence[int], shorter: Sequence[int]) -> bool:

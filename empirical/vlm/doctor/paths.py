@@ -24,24 +24,22 @@ def padding(subject: Subject) -> Outcome:
         The largest difference.
     """
     rows = [subject.example("square"), subject.example("other", "wide"), subject.example("tall", "square", "large")]
-    alone = np.concatenate([subject.scores(row) for row in rows])
-    return subject.compare(np.stack([subject.scores(*rows), _right_padded(subject, rows)]), np.stack([alone, alone]))
+    alone = [np.hstack([subject.scores(row), _right_padded(subject, [row])]) for row in rows]
+    return subject.compare(np.hstack([subject.scores(*rows), _right_padded(subject, rows)]), np.concatenate(alone))
 
 
 def _right_padded(subject: Subject, rows: list) -> np.ndarray:
+    """Score the first token of each answer behind prompts that are padded on the right, if there is anything to pad."""
     import torch
 
-    from empirical.vlm.scoring import answer_forms, answer_log_probabilities
+    from empirical.vlm.scoring import answer_forms
 
-    def first(examples: object) -> torch.Tensor:
-        batch = subject.encode(*rows, side="right")
-        last = batch["attention_mask"].sum(dim=1) - 1
+    batch = subject.encode(*rows, side="right")
+    last = batch["attention_mask"].sum(dim=1) - 1
+    tokens = [ways[0][0] for ways in answer_forms(subject.encoder, subject.prompts.answers)]
+    with torch.inference_mode():
         logits = subject.vlm.model(**batch, use_cache=False).logits
-        return logits[torch.arange(len(rows), device=logits.device), last].float().log_softmax(dim=-1)
-
-    if any(len(ways[0]) > 1 for ways in answer_forms(subject.encoder, subject.prompts.answers)):
-        return np.concatenate([subject.scores(row) for row in rows])  # answers of several tokens are only ever scored behind left padding
-    return answer_log_probabilities(subject.vlm.model, subject.encoder, rows, subject.prompts.answers, first=first)
+        return logits[torch.arange(len(rows), device=logits.device), last].float().log_softmax(dim=-1)[:, tokens].cpu().numpy()
 
 
 def order(subject: Subject) -> Outcome:
@@ -194,7 +192,7 @@ def stored(subject: Subject) -> Outcome:
 
 
 def prefixed(subject: Subject) -> Outcome:
-    """A reference that is read once for several queries gives the scores of the plain path.
+    """A reference that is read once for several queries gives the scores of the plain path, also for an answer of several tokens.
 
     Parameters
     ----------
@@ -218,11 +216,10 @@ def prefixed(subject: Subject) -> Outcome:
     store = FeatureStore(subject.vlm)
     encoder = StoredEncoder(subject.encoder, store)
     reader = PrefixReader(subject.vlm, encoder)
-    first = reader.next_token_log_probabilities
+    model, several = subject.vlm.model, " ".join(subject.prompts.answers)
+    asked = [(part, answers) for part in (rows[:2], rows[2:]) for answers in (subject.prompts.answers, (several,))]
+    plain = [answer_log_probabilities(model, subject.encoder, part, answers) for part, answers in asked]
     with store.serving():
-        parts = [
-            answer_log_probabilities(subject.vlm.model, encoder, part, subject.prompts.answers, first=first)
-            for part in (rows[:2], rows[2:])
-        ]
-    same, detail = subject.compare(np.concatenate(parts), subject.scores(*rows))
-    return same and reader.read == 1, detail
+        fast = [answer_log_probabilities(model, encoder, part, answers, read=reader.read) for part, answers in asked]
+    same, detail = subject.compare(*(np.concatenate([scores.ravel() for scores in way]) for way in (fast, plain)))
+    return same and reader.read_anew == 1, detail

@@ -91,7 +91,7 @@ def test_every_switch_gives_the_scores_of_one_item_at_a_time(vlm: VisionLanguage
         fast = reader(vlm, speed)
         assert np.abs(fast.scores(MIXED)[0] - plain).max() < FLOAT32, name
         assert fast.store is not None and fast.store.computed == 7, name  # distinct pictures: the twin is known by its content
-        assert (fast.prefix.read if fast.prefix else 0) == (0 if name in ("features", "length") else 2), name
+        assert (fast.prefix.read_anew if fast.prefix else 0) == (0 if name in ("features", "length") else 2), name
 
 
 def test_answers_of_several_tokens_go_through_every_switch_too(vlm: VisionLanguageModel) -> None:
@@ -163,7 +163,7 @@ def test_a_query_shown_first_shares_nothing(pocket: VisionLanguageModel) -> None
     rows = [example(query, "ref", prompts=first) for query in "abcd"]
     fast = reader(pocket, SpeedConfig())
     assert np.abs(fast.scores(rows)[0] - reader(pocket, PLAIN).scores(rows)[0]).max() < FLOAT32
-    assert fast.prefix is not None and fast.prefix.read == 0
+    assert fast.prefix is not None and fast.prefix.read_anew == 0
 
 
 def test_prompts_that_do_not_begin_alike_are_refused(pocket: VisionLanguageModel) -> None:

@@ -1,0 +1,214 @@
+"""Replies read behind a cached prompt score, and read, as those of the plain path: whatever their tokens, on every family."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from empirical.arms import Example
+from empirical.prompts import Part, PromptConfig, prompt_text, render
+from empirical.vlm.continuation import Continuation
+from empirical.vlm.doctor import paths
+from empirical.vlm.doctor.subject import Subject
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.generation import generate_answers, stop_tokens
+from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.prefix import PrefixReader
+from empirical.vlm.reader import PLAIN, AnswerReader, SpeedConfig
+from empirical.vlm.scoring import PlainReading, answer_forms, answer_log_probabilities
+from empirical.vlm.store import FeatureStore, StoredEncoder
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny_models import FAMILIES, save_tiny
+
+WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
+FLOAT32 = 1e3 * np.finfo(np.float32).eps  # a thousand roundings
+SIZES = {"a": (64, 64), "b": (96, 48), "c": (48, 96), "d": (128, 128), "ref": (80, 64)}  # unlike numbers of tokens where a family has them
+SHARED = "abcd"
+
+
+def pictures() -> dict[str, Image.Image]:
+    rng = np.random.default_rng(0)
+    return {name: Image.fromarray(rng.integers(0, 255, (*reversed(size), 3), dtype=np.uint8)) for name, size in SIZES.items()}
+
+
+PICTURES = pictures()
+
+
+def pair(query: str, more: str = "") -> Example:
+    parts = render(prompt_text(PromptConfig().pair), WORDS, 1)
+    return Example(query, (*parts, *([Part("text", more)] if more else [])), ("ref", query), "yes", ("ref",))
+
+
+PAIRS = [pair(query) for query in SHARED]
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def vlm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VisionLanguageModel:
+    if request.param == "smolvlm" and importlib.util.find_spec("num2words") is None:
+        pytest.skip("SmolVLM's processor needs the package num2words")
+    return tiny(request.param, tmp_path_factory.mktemp(request.param))
+
+
+def tiny(family: str, folder: Path) -> VisionLanguageModel:
+    return load_vlm(ModelConfig(name=str(save_tiny(family, folder))))
+
+
+def plain_encoder(vlm: VisionLanguageModel) -> Encoder:
+    return Encoder(vlm.processor, vlm.family, PICTURES.__getitem__)
+
+
+@contextmanager
+def cached(vlm: VisionLanguageModel, examples: list[Example]) -> Iterator[Continuation]:
+    store = FeatureStore(vlm)
+    reader = PrefixReader(vlm, StoredEncoder(plain_encoder(vlm), store))
+    with torch.inference_mode(), store.serving():
+        yield reader.read(examples)
+
+
+@contextmanager
+def counting_tokens(vlm: VisionLanguageModel) -> Iterator[list[int]]:
+    """List how many tokens, over all rows, each pass sends through the language model."""
+    counts: list[int] = []
+    layer = next(module for name, module in vlm.model.get_decoder().named_modules() if name.endswith("layers.0"))
+    handle = layer.register_forward_hook(lambda _, inputs, __: counts.append(inputs[0].shape[0] * inputs[0].shape[1]))
+    yield counts
+    handle.remove()
+
+
+@settings(max_examples=6, deadline=None, derandomize=True)
+@given(st.lists(st.integers(10, 250), min_size=2, max_size=5), st.lists(st.sampled_from(SHARED), min_size=2, max_size=4, unique=True))
+def test_any_reply_behind_any_rows_scores_as_in_the_plain_path(vlm: VisionLanguageModel, form: list[int], queries: list[str]) -> None:
+    rows = [pair(query) for query in queries]
+    with cached(vlm, rows) as reading:
+        plain = PlainReading(vlm.model, plain_encoder(vlm), rows).log_probability(form)
+        for _ in range(2):  # the first reply leaves nothing behind
+            assert float((reading.log_probability(form) - plain).abs().max()) < FLOAT32
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+def test_answer_sets_of_mixed_lengths_and_forms(vlm: VisionLanguageModel, spaced: bool) -> None:
+    answers = ("yes", "nothing at all")
+    assert {len(form) > 1 for ways in answer_forms(plain_encoder(vlm), answers, spaced) for form in ways} == {False, True}
+    fast = AnswerReader(vlm, plain_encoder(vlm), answers, 4, spaced=spaced)
+    slow = AnswerReader(vlm, plain_encoder(vlm), answers, 4, PLAIN, spaced=spaced)
+    assert np.abs(fast.scores(PAIRS)[0] - slow.scores(PAIRS)[0]).max() < FLOAT32
+    assert fast.prefix is not None and fast.prefix.read_anew == 1
+
+
+def test_only_new_tokens_go_through_the_model(vlm: VisionLanguageModel) -> None:
+    rows = [pair("a"), pair("d"), pair("b")]
+    answers = ("a nodule is seen", "nothing at all")
+    lengths = [len(ways[0]) for ways in answer_forms(plain_encoder(vlm), answers)]
+    whole = plain_encoder(vlm).prompts(rows)["input_ids"].shape[1]
+    with counting_tokens(vlm) as plain:
+        AnswerReader(vlm, plain_encoder(vlm), answers, 4, PLAIN).scores(rows)
+    with counting_tokens(vlm) as fast:
+        AnswerReader(vlm, plain_encoder(vlm), answers, 4).scores(rows)
+    assert plain == [3 * whole, *(3 * (whole + length) for length in lengths)]
+    beginning, rest, *replies = fast
+    assert replies == [3 * (length - 1) for length in lengths]
+    assert rest == 3 * (whole - beginning)
+
+
+def test_replies_behind_a_cached_prompt_are_those_of_the_plain_path(vlm: VisionLanguageModel) -> None:
+    fast, slow = (AnswerReader(vlm, plain_encoder(vlm), ("yes", "no"), 4, speed) for speed in (SpeedConfig(), PLAIN))
+    said = fast.generate(PAIRS, 6)
+    assert said == slow.generate(PAIRS, 6) and len(set(said)) > 1
+    assert fast.prefix is not None and fast.prefix.read_anew == 1
+
+
+def test_a_reply_ends_where_the_plain_path_ends_it(tmp_path: Path) -> None:
+    vlm = tiny("qwen2_5_vl", tmp_path)
+    encoder = plain_encoder(vlm)
+    with cached(vlm, PAIRS) as reading:
+        free = reading.greedy([], 5)
+    vlm.model.generation_config.eos_token_id = [int(free[0, 1]), 5]  # what the first row says second
+    stops = stop_tokens(vlm.model, encoder)
+    assert stops == {int(free[0, 1]), 5, encoder.processor.tokenizer.eos_token_id}
+    with cached(vlm, PAIRS) as reading:
+        ended = reading.greedy(stops, 5)
+    assert (ended[0, 2:] == encoder.processor.tokenizer.pad_token_id).all()
+    lengths = [next((place + 1 for place, token in enumerate(row) if token in stops), 5) for row in free.tolist()]
+    assert [row[:length] for row, length in zip(ended.tolist(), lengths, strict=True)] == [
+        row[:length] for row, length in zip(free.tolist(), lengths, strict=True)
+    ]
+    slow = AnswerReader(vlm, encoder, ("yes", "no"), 4, PLAIN).generate(PAIRS, 5)
+    assert AnswerReader(vlm, encoder, ("yes", "no"), 4).generate(PAIRS, 5) == slow
+
+
+def test_greedy_means_greedy_whatever_a_checkpoint_asks_for(tmp_path: Path) -> None:
+    vlm = tiny("idefics3", tmp_path)
+    encoder = plain_encoder(vlm)
+    before = generate_answers(vlm.model, encoder, PAIRS, 4)
+    batch = encoder.prompts(PAIRS[:1])
+    with torch.inference_mode():
+        likeliest = vlm.model(**batch).logits[0, -1].argmax()
+    assert before[0].startswith(encoder.processor.tokenizer.decode([likeliest]))
+    chosen = vlm.model.generation_config
+    chosen.repetition_penalty, chosen.min_new_tokens, chosen.suppress_tokens = 9.0, 4, [int(likeliest)]
+    with torch.inference_mode():
+        penalised = vlm.model.generate(**batch, do_sample=False, max_new_tokens=4)[0, batch["input_ids"].shape[1]]
+    assert penalised != likeliest  # so it would have mattered
+    assert generate_answers(vlm.model, encoder, PAIRS, 4) == before
+    assert vlm.model.generation_config is chosen
+
+
+def test_padding_inside_a_window_is_read_the_plain_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    vlm = tiny("gemma3", tmp_path)
+    encoder, form = plain_encoder(vlm), [20, 30, 40, 50]
+    rows = [pair("a"), pair("b", more=" Look at both lungs, and at the heart between them.")]
+    with cached(vlm, rows) as reading:
+        assert not reading.exact
+        plain = PlainReading(vlm.model, encoder, rows).log_probability(form)
+        assert float((reading.log_probability(form) - plain).abs().max()) < FLOAT32
+        with monkeypatch.context() as careless:
+            careless.setattr(Continuation, "exact", True)
+            assert float((reading.log_probability(form) - plain).abs().max()) > FLOAT32  # the padding would have been counted
+    fast, slow = (AnswerReader(vlm, encoder, ("yes", "no"), 4, speed) for speed in (SpeedConfig(), PLAIN))
+    assert fast.generate(rows, 5) == slow.generate(rows, 5)
+    with cached(vlm, PAIRS) as reading:
+        assert reading.exact
+
+
+def test_the_doctor_sees_replies_at_wrong_positions(tmp_path: Path) -> None:
+    vlm = tiny("qwen2_vl", tmp_path)
+    plain = vlm.family.prefix
+    assert plain is not None
+
+    def counted_anew(model: Any, batch: dict[str, torch.Tensor], cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        first, second = plain(model, batch, cut)
+        behind = "pixel_values" not in batch  # a reply, not a prompt
+        return first, {"position_ids": second["position_ids"] - 7} if behind else second
+
+    spoiled = replace(vlm, family=replace(vlm.family, prefix=counted_anew))
+    assert paths.prefixed(Subject(vlm, PromptConfig()))[0]
+    assert not paths.prefixed(Subject(spoiled, PromptConfig()))[0]
+
+
+def test_an_adapter_answers_behind_the_cache_too(tmp_path: Path) -> None:
+    import peft
+
+    vlm = tiny("internvl", tmp_path)
+    torch.manual_seed(0)
+    model = peft.get_peft_model(vlm.model, peft.LoraConfig(r=2, target_modules=vlm.family.lora_language, init_lora_weights=False)).eval()
+    adapted = replace(vlm, model=model)
+    answers = ("a nodule is seen", "nothing at all")
+    fast, slow = (AnswerReader(adapted, plain_encoder(vlm), answers, 4, speed) for speed in (SpeedConfig(), PLAIN))
+    scores = slow.scores(PAIRS)[0]
+    assert np.abs(fast.scores(PAIRS)[0] - scores).max() < FLOAT32
+    assert fast.generate(PAIRS, 4) == slow.generate(PAIRS, 4)
+    with model.disable_adapter():
+        assert np.abs(answer_log_probabilities(model, plain_encoder(vlm), PAIRS, answers) - scores).max() > 1e-2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -18,6 +17,7 @@ from empirical.training.config import FinetuneConfig
 from empirical.training.memory import out_of_memory
 from empirical.training.plan import draws_of, split_by_difficulty, training_plan
 from empirical.training.prepare import prepare, vision_is_frozen
+from empirical.training.processes import is_first, launched, not_sharded, save_weights, sharding_wanted, world_size
 from see_in_pairs.console import say
 from see_in_pairs.files import write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
@@ -61,6 +61,8 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     queries_of(cohort, "train")
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["weights_hash"] = weights_hash(config.model.name)
+    identity |= launched()
+    quiet = quiet or not is_first()
     if config.arm.other_cohort is not None:
         identity["other_cohort_hash"] = Cohort.load(Path(config.arm.other_cohort)).hash
     with RunFolder(out, "finetune", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
@@ -90,11 +92,15 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     shown = _describe(config, cohort, run, examples, model, quiet)
     encoder, serving = _encoder(config, vlm, cohort)
     trainer = _trainer(config, model, encoder, examples, _validation(config, cohort, run), run.path, quiet)
+    if note := not_sharded(trainer):
+        say(note, quiet)
     with serving:
         _run(config, trainer, examples, run)
+    building = run.path / ".model"
+    save_weights(trainer, building)
     if trainer.is_world_process_zero():  # under 'accelerate launch' every process comes by here; one writes
         _write_history(run.path, trainer.state.log_history)
-        _save(config, vlm, trainer, cohort, run, shown)
+        _finish(config, vlm, trainer, cohort, run, shown, building)
         if not config.keep_checkpoints:
             shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
@@ -118,7 +124,7 @@ def _shown(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     draws = config.references_per_query
     assignment, built = build_with_draws(cohort, config.arm, config.prompts, seed=config.seed, draws=draws, model=config.model)
     keep_references(cohort, "train", assignment, run, config.arm.arm, quiet)
-    plan = training_plan(cohort, config, world_size=_world_size(), left_out=frozenset() if assignment is None else assignment.left_out)
+    plan = training_plan(cohort, config, world_size=world_size(), left_out=frozenset() if assignment is None else assignment.left_out)
     return [built[draw][item_id] for item_id, draw in zip(plan, draws_of(plan, draws), strict=True)]
 
 
@@ -141,8 +147,7 @@ def _encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohort) -
     from empirical.vlm.store import FeatureStore, StoredEncoder
 
     plain = Encoder(vlm.processor, vlm.family, picture_source(cohort))
-    sharded = os.environ.get("ACCELERATE_USE_FSDP") == "true"  # then no process holds a whole vision tower outside a forward pass
-    if sharded or not (config.store_features and vision_is_frozen(config)):
+    if sharding_wanted() or not (config.store_features and vision_is_frozen(config)):
         return plain, nullcontext()
     folder = Path(config.features_folder) if config.features_folder else None
     store = FeatureStore(vlm, folder, batch_size=1, held=config.gradient_accumulation + 3)  # one by one: a resumed run sees the same bits
@@ -156,7 +161,8 @@ def _run(config: FinetuneConfig, trainer: AnswerTrainer, examples: list[Example]
         trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
     except torch.OutOfMemoryError:
         trainer.model.zero_grad(set_to_none=True)
-        error = out_of_memory(config, trainer.try_step, examples)
+        alone = trainer.args.world_size == 1  # among several a trial would wait for the others, who did not run out of memory
+        error = out_of_memory(config, trainer.try_step if alone else None, examples)
     else:
         return
     raise error
@@ -218,11 +224,10 @@ def _write_history(out: Path, history: list[dict[str, float]]) -> None:
         write_text(out / "validation.csv", looks.to_csv(index=False))
 
 
-def _save(config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, cohort: Cohort, run: RunFolder, shown: pd.DataFrame) -> None:
-    """Write the model under a temporary name, then rename: a folder ``model`` is always whole."""
-    building = run.path / ".model"
-    shutil.rmtree(building, ignore_errors=True)
-    trainer.save_model(str(building))
+def _finish(
+    config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, cohort: Cohort, run: RunFolder, shown: pd.DataFrame, building: Path
+) -> None:
+    """Write what belongs beside the weights, then rename: a folder ``model`` is always whole."""
     (building / "training_args.bin").unlink(missing_ok=True)  # a pickle; the manifest says the same in the open
     vlm.processor.save_pretrained(str(building))
     record = {
@@ -242,7 +247,3 @@ def _save(config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, co
     write_text(building / "README.md", run_card(config, cohort, run.manifest, shown, trainer.state.log_history))
     write_json(building / "training.json", record)
     building.rename(run.path / "model")
-
-
-def _world_size() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))

@@ -11,15 +11,16 @@ from empirical.training.config import FinetuneConfig
 from see_in_pairs.errors import InputError
 
 
-def out_of_memory(config: FinetuneConfig, step: Callable[[Sequence[Example]], Any], examples: Sequence[Example]) -> InputError:
+def out_of_memory(config: FinetuneConfig, step: Callable[[Sequence[Example]], Any] | None, examples: Sequence[Example]) -> InputError:
     """Find out what would have fitted, and put it into an error.
 
     Parameters
     ----------
     config : FinetuneConfig
         The run that did not fit.
-    step : callable
-        One forward and backward pass over the examples it is given; raises ``torch.OutOfMemoryError`` where they are too many.
+    step : callable or None
+        One forward and backward pass over the examples it is given; raises ``torch.OutOfMemoryError`` where they are too many. Without
+        it, half the rows are proposed, and said to be untried.
     examples : sequence of Example
         At least `batch_size` of them.
 
@@ -28,14 +29,15 @@ def out_of_memory(config: FinetuneConfig, step: Callable[[Sequence[Example]], An
     InputError
         One line: the batch size, and the accumulation that keeps the optimiser's steps as they were.
     """
-    fits = largest_fitting(step, examples, config.batch_size // 2)
+    half = config.batch_size // 2
+    fits = half if step is None else largest_fitting(step, examples, half)
     if fits == 0:
         more = "" if config.gradient_checkpointing else "gradient_checkpointing: true, "
         return InputError(f"out of memory even with batch_size 1; set {more}fewer pixels (model.image_processor.size) or a smaller model")
     rows = config.batch_size * config.gradient_accumulation
     accumulation = math.ceil(rows / fits)
     return InputError(
-        f"out of memory with batch_size {config.batch_size}; {fits} would fit: "
+        f"out of memory with batch_size {config.batch_size}; {fits} {'would fit' if step else 'may fit'}: "
         f"set batch_size: {fits} and gradient_accumulation: {accumulation} for steps of {accumulation * fits} rows (now {rows})"
     )
 

@@ -1,0 +1,90 @@
+"""Several processes under ``accelerate launch``: each with the whole model (DDP), or sharing it (FSDP)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+
+def world_size() -> int:
+    """Tell how many processes train together.
+
+    Returns
+    -------
+    int
+        1 where nothing launched several.
+    """
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first() -> bool:
+    """Tell whether this process is the one that speaks and writes.
+
+    Returns
+    -------
+    bool
+        True also where it is the only one.
+    """
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def sharding_wanted() -> bool:
+    """Tell whether the processes were launched to share the model (FSDP), so that none holds all of it outside a forward pass.
+
+    Returns
+    -------
+    bool
+        What ``accelerate launch`` was told.
+    """
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+
+
+def launched() -> dict[str, Any]:
+    """Say how a run was launched, as far as its plan and its checkpoints depend on it: it can be resumed in the same way only.
+
+    Returns
+    -------
+    dict
+        Empty for one process; else the number of ``processes``, and whether they were to be ``sharded``.
+    """
+    return {"processes": world_size(), "sharded": sharding_wanted()} if world_size() > 1 else {}
+
+
+def not_sharded(trainer: Trainer) -> str:
+    """Say so where sharding was asked for and does not take place.
+
+    Parameters
+    ----------
+    trainer : transformers.Trainer
+        Of the run.
+
+    Returns
+    -------
+    str
+        One line; empty where there is nothing to say.
+    """
+    if not sharding_wanted() or trainer.is_fsdp_enabled:
+        return ""
+    return "FSDP was asked for, but accelerate shards on accelerators only: each process holds the whole model (DDP)"
+
+
+def save_weights(trainer: Trainer, folder: Path) -> None:
+    """Write the whole model; every process must come here, since each brings its part where they share the weights.
+
+    Parameters
+    ----------
+    trainer : transformers.Trainer
+        Of the finished run.
+    folder : Path
+        Where to; what is there is replaced.
+    """
+    if trainer.is_world_process_zero():
+        shutil.rmtree(folder, ignore_errors=True)
+    if trainer.is_fsdp_enabled:  # as shards, which is fit for checkpoints, the Trainer would write no model at all
+        trainer.accelerator.state.fsdp_plugin.set_state_dict_type("FULL_STATE_DICT")
+    trainer.save_model(str(folder))

@@ -1,0 +1,101 @@
+"""Two processes that share a model (FSDP, gloo on a CPU) train as one process with twice the batch, and go on where they were killed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from empirical.cohorts import Cohort
+from empirical.training.config import FinetuneConfig
+from empirical.training.finetune import finetune
+from empirical.training.memory import out_of_memory
+from see_in_pairs.errors import InputError
+
+PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
+# accelerate 1.15 (state.py, AcceleratorState.__init__) turns FSDP on for accelerators only. The script lifts that one gate, so that all
+# that comes after it runs on a CPU as on GPUs, and then runs several commands one after the other.
+SCRIPT = """
+import json, sys
+from accelerate import state
+from accelerate.utils import DistributedType
+plain = state.AcceleratorState.__init__
+def init(self, *args, **options):
+    plain(self, *args, **options)
+    plugin = options.get("fsdp_plugin")
+    if plugin is not None and self.distributed_type == DistributedType.MULTI_CPU:
+        self.fsdp_plugin = plugin
+        self.distributed_type = state.PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+state.AcceleratorState.__init__ = init
+from paper_figures.cli import app
+from see_in_pairs.console import run_app
+sys.exit(max(run_app(app, words) for words in json.loads(sys.argv[1])))
+"""
+LAUNCH = ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+FSDP = ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
+
+
+def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
+    base: dict[str, object] = {"cohort": str(cohort.folder), "arm": PAIR, "steps": 4, "batch_size": 4, "learning_rate": 1e-3}
+    fixed: dict[str, object] = {"save_every": 2, "threads": 1, "doctor": False, "lora": {"dropout": 0.0}}  # masks differ between processes
+    return FinetuneConfig.model_validate(base | fixed | changes)
+
+
+def launch(tmp_path: Path, runs: dict[str, FinetuneConfig]) -> None:
+    (tmp_path / "sharded.py").write_text(SCRIPT)
+    jobs = []
+    for name, config in runs.items():
+        (tmp_path / f"{name}.yaml").write_text(config.model_dump_json())  # JSON is YAML
+        jobs.append(["finetune", str(tmp_path / f"{name}.yaml"), "--out", str(tmp_path / name), "--quiet"])
+    words = [sys.executable, "-m", "accelerate.commands.launch", *FSDP, *LAUNCH, str(tmp_path / "sharded.py"), json.dumps(jobs)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def weights(run: Path) -> dict[str, np.ndarray]:
+    (file,) = (run / "model").glob("*.safetensors")
+    return load_file(file)
+
+
+def losses(run: Path) -> np.ndarray:
+    return pd.read_csv(run / "history.csv")["loss"].to_numpy()
+
+
+@pytest.mark.slow
+def test_processes_that_share_a_model_train_as_one_and_resume(phantom: Cohort, tmp_path: Path) -> None:
+    one = {method: settings(phantom, method=method, keep_checkpoints=True) for method in ("full", "lora")}
+    two = {method: config.model_copy(update={"batch_size": 2}) for method, config in one.items()}
+    launch(tmp_path, two)
+    for method, config in one.items():
+        finetune(config, tmp_path / f"{method}-one", quiet=True)
+        alone, shared = weights(tmp_path / f"{method}-one"), weights(tmp_path / method)
+        assert set(shared) - set(alone) <= {"lm_head.weight"} and set(alone) <= set(shared)  # tied to the embeddings, written twice
+        # As for two processes that each hold it all: the same rows, float32 sums in another order. Adam's steps follow signs, so that
+        # roundings grow where a gradient is next to nothing, by far less than the four steps of 1e-3.
+        assert np.allclose(losses(tmp_path / f"{method}-one"), losses(tmp_path / method), rtol=1e-4)
+        assert max(np.abs(shared[name] - alone[name]).max() for name in alone) < 1e-3 * 4 * 1e-3
+    for method in two:  # what a kill after the second step leaves
+        whole = tmp_path / method
+        shutil.copytree(whole, tmp_path / f"{method}-killed")
+        shutil.rmtree(tmp_path / f"{method}-killed" / "model")
+        shutil.rmtree(tmp_path / f"{method}-killed" / "checkpoints" / "checkpoint-4")
+    launch(tmp_path, {f"{method}-killed": config for method, config in two.items()})
+    for method in two:
+        killed, whole = weights(tmp_path / f"{method}-killed"), weights(tmp_path / method)
+        assert all(np.array_equal(killed[name], whole[name]) for name in whole)
+        assert (tmp_path / f"{method}-killed" / "history.csv").read_text() == (tmp_path / method / "history.csv").read_text()
+    with pytest.raises(InputError, match=r"config\.processes: 2 there, None now"):
+        finetune(two["full"], tmp_path / "full-killed", quiet=True)
+
+
+def test_memory_of_several_processes_is_not_tried_out(phantom: Cohort) -> None:
+    assert "batch_size 16; 8 may fit: set batch_size: 8 and gradient_accumulation: 2" in str(
+        out_of_memory(settings(phantom, batch_size=16), None, [])
+    )

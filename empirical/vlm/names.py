@@ -10,15 +10,16 @@ from see_in_pairs.errors import InputError
 from see_in_pairs.files import sha256
 
 ADAPTER = "adapter_config.json"
+PRETRAINED = Path(__file__).parent / "pocket" / "weights"
 
 
 def resolve(name: str) -> str:
-    """Turn the name ``pocket`` into its folder; leave folders and Hub ids as they are.
+    """Turn the names ``pocket`` and ``pocket-pretrained`` into folders; leave folders and Hub ids as they are.
 
     Parameters
     ----------
     name : str
-        ``pocket``, a folder or a Hub id.
+        ``pocket`` (random weights), ``pocket-pretrained`` (the bundled weights), a folder or a Hub id.
 
     Returns
     -------
@@ -32,6 +33,8 @@ def resolve(name: str) -> str:
     """
     if name == "pocket":
         return str(pocket_path())
+    if name == "pocket-pretrained":
+        return str(PRETRAINED)
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     path = Path(name).expanduser()
     if looks_local and not path.is_dir():

@@ -64,3 +64,15 @@ def test_an_unknown_family_is_named(tmp_path: Path) -> None:
     config.write_text(config.read_text().replace('"model_type": "idefics3"', '"model_type": "aya_vision"'))
     with pytest.raises(InputError):
         load_vlm(ModelConfig(name=str(tmp_path)))
+
+
+def test_the_pretrained_pocket_model_comes_with_its_card_and_loads() -> None:
+    folder = Path(resolve("pocket-pretrained"))
+    assert (folder / "README.md").is_file() and (folder / "model.safetensors").stat().st_size < 8 * 2**20
+    assert weights_hash("pocket-pretrained") != weights_hash("pocket")
+    assert diagnose(ModelConfig(name="pocket-pretrained")).passed
+
+
+def test_internvl_is_a_pocket_model_too(tmp_path: Path) -> None:
+    build_pocket(tmp_path, PocketConfig(architecture="internvl", patch_size=8, merge=2))
+    assert diagnose(ModelConfig(name=str(tmp_path))).passed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
+from empirical.pretraining.marks import EDGE
 from empirical.pretraining.questions import KINDS, Look
 from empirical.training.config import ScheduleConfig
 from empirical.vlm.pocket.config import PocketConfig
@@ -16,7 +17,8 @@ class HardnessConfig(StrictConfig):
     """From easy to hard. Without easy questions first, none of our trials learned to compare.
 
     A question of hardness h (0 to 1) has marks of amplitude ``easiest ** (1 - h) * target ** h``, a ground of strength
-    ``faint + (1 - faint) * h``, and other marks to see past with probability h. In every step hardness is drawn between 0 and its
+    ``faint + (1 - faint) * h``, and other marks to see past with probability h; likeness and edge go from 1 and sharp to their values here
+    in a straight line. In every step hardness is drawn between 0 and its
     largest value so far, so that easy questions never stop altogether; the test asks at hardness 1.
 
     Parameters
@@ -30,6 +32,10 @@ class HardnessConfig(StrictConfig):
     lean : float
         How draws lean towards the largest hardness: they are it times ``u ** (1 / lean)`` with uniform u, so 1 is uniform, and the mean
         is ``lean / (1 + lean)`` of the largest.
+    likeness : float
+        Correlation of the grounds of the two pictures in ``new`` and ``where`` at hardness 1; at hardness 0 they are the same.
+    edge : float
+        Width of the edges of marks in ``new`` and ``where`` at hardness 1, in pixels; at hardness 0 they are sharp.
     """
 
     easiest: float = Field(default=6.0, gt=0)
@@ -37,6 +43,8 @@ class HardnessConfig(StrictConfig):
     faint: float = Field(default=0.2, ge=0, le=1)
     rise: float = Field(default=0.6, gt=0, le=1)
     lean: float = Field(default=1.0, gt=0)
+    likeness: float = Field(default=1.0, ge=0, le=1)
+    edge: float = Field(default=EDGE, ge=EDGE)
 
     @model_validator(mode="after")
     def _falls(self) -> HardnessConfig:
@@ -77,10 +85,11 @@ class HardnessConfig(StrictConfig):
         Examples
         --------
         >>> HardnessConfig().look(1.0)
-        Look(amplitude=2.0, ground=1.0, clutter=1.0)
+        Look(amplitude=2.0, ground=1.0, clutter=1.0, likeness=1.0, edge=0.8)
         """
         amplitude = self.easiest ** (1 - hardness) * self.target**hardness
-        return Look(amplitude, self.faint + (1 - self.faint) * hardness, hardness)
+        likeness, edge = 1 - (1 - self.likeness) * hardness, EDGE + (self.edge - EDGE) * hardness
+        return Look(amplitude, self.faint + (1 - self.faint) * hardness, hardness, likeness, edge)
 
 
 class PretrainConfig(ScheduleConfig):
@@ -90,6 +99,8 @@ class PretrainConfig(ScheduleConfig):
     ----------
     model : PocketConfig
         Shape of the model and seed of its weights.
+    start : str, optional
+        A pocket model to go on from (``pocket``, or a folder), instead of random weights; `model` is its shape.
     kinds : dict of str to float
         How often each kind of question is asked, relative to the others.
     hardness : HardnessConfig
@@ -111,6 +122,7 @@ class PretrainConfig(ScheduleConfig):
     """
 
     model: PocketConfig = PocketConfig()
+    start: str | None = None
     kinds: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     hardness: HardnessConfig = HardnessConfig()
     steps: int = Field(default=8000, ge=1)

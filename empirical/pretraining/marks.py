@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 EDGE = 0.8
-"""Width of a mark's soft edge, in pixels."""
+"""Width of a sharp mark's edge, in pixels."""
 
 APART = 1.5
 """Least distance of two centres in sums of radii: more than the square root of 2, so that squares do not touch at their corners."""
@@ -54,6 +54,8 @@ class Mark:
         In pixels.
     amplitude : float
         Gray value in its middle, in standard deviations of the ground.
+    edge : float
+        Width of its soft edge, in pixels.
     """
 
     shape: str
@@ -61,6 +63,7 @@ class Mark:
     column: float
     radius: float
     amplitude: float
+    edge: float = EDGE
 
     def paint(self, size: int) -> np.ndarray:
         """Paint the mark alone.
@@ -82,10 +85,12 @@ class Mark:
         """
         rows, columns = np.indices((size, size), dtype=float)
         outside = SHAPES[self.shape](rows - self.row, columns - self.column, self.radius)
-        return self.amplitude / (1 + np.exp(np.clip(outside / EDGE, -30, 30)))
+        return self.amplitude / (1 + np.exp(np.clip(outside / self.edge, -30, 30)))
 
 
-def scattered(rng: np.random.Generator, size: int, number: int, amplitude: float, shape: str | None = None) -> list[Mark]:
+def scattered(
+    rng: np.random.Generator, size: int, number: int, amplitude: float, shape: str | None = None, edge: float = EDGE
+) -> list[Mark]:
     """Scatter marks that do not touch each other.
 
     Parameters
@@ -100,6 +105,8 @@ def scattered(rng: np.random.Generator, size: int, number: int, amplitude: float
         Of each, with a random sign that all share.
     shape : str, optional
         By default each has one of its own.
+    edge : float
+        Width of their edges, in pixels.
 
     Returns
     -------
@@ -113,7 +120,7 @@ def scattered(rng: np.random.Generator, size: int, number: int, amplitude: float
         row, column = rng.uniform(margin, size - margin, 2)
         drawn = shape or str(rng.choice(list(SHAPES)))
         if all(np.hypot(row - mark.row, column - mark.column) > APART * (radius + mark.radius) for mark in marks):
-            marks.append(Mark(drawn, float(row), float(column), float(radius), sign * amplitude))
+            marks.append(Mark(drawn, float(row), float(column), float(radius), sign * amplitude, edge))
         if len(marks) == number:
             return marks
-    return scattered(rng, size, number, amplitude, shape)  # they stand in each other's way: begin anew
+    return scattered(rng, size, number, amplitude, shape, edge)  # they stand in each other's way: begin anew

@@ -50,7 +50,11 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
     InputError
         When `out` holds another run.
     """
+    from empirical.vlm.loading import weights_hash
+
     identity = config.model_dump() | {"wordings": wordings(), "kinds_known": list(KINDS)}
+    if config.start is not None:
+        identity["start_weights"] = weights_hash(config.start)
     with RunFolder(out, "pretrain", identity, seed=config.seed) as run:
         model = run.path / "model"
         if (model / "README.md").is_file():
@@ -83,11 +87,7 @@ def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
         torch.set_num_threads(config.threads)
     transformers.utils.logging.set_verbosity_error()
     transformers.set_seed(config.seed)
-    start = run.path / "start"
-    if not (start / "config.json").is_file():
-        start.mkdir(exist_ok=True)
-        build_pocket(start, config.model, tokenizer_text())
-    vlm = load_vlm(ModelConfig(name=str(start), dtype="float32"))
+    vlm = load_vlm(ModelConfig(name=config.start or _built(config, run), dtype="float32"))
     weights = sum(parameter.numel() for parameter in vlm.model.parameters())
     say(f"pretrain: {config.steps} steps of {config.batch_size} questions ({', '.join(config.kinds)}), {weights:,} weights", quiet)
     trainer = _trainer(config, vlm, run.path, quiet)
@@ -96,6 +96,14 @@ def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
     if trainer.is_world_process_zero():
         _finish(config, vlm, trainer, run, quiet)
     trainer.accelerator.wait_for_everyone()
+
+
+def _built(config: PretrainConfig, run: RunFolder) -> str:
+    start = run.path / "start"
+    if not (start / "config.json").is_file():
+        start.mkdir(exist_ok=True)
+        build_pocket(start, config.model, tokenizer_text())
+    return str(start)
 
 
 def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Trainer:

@@ -12,7 +12,8 @@ new          2         whether the second bears a mark that the first does not; 
 where        2         where that mark is
 ===========  ========  =============================================================================================
 
-In ``same``, ``new`` and ``where`` both pictures have the same irregular ground and bear the same other marks. In ``new`` the second
+In ``same``, ``new`` and ``where`` both pictures have the same irregular ground (in the last two: one more or less like it) and bear the
+same other marks. In ``new`` the second
 picture has the same law whatever the answer is (where there are other marks): alone it says nothing.
 """
 
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from empirical.pretraining.grounds import IRREGULAR, REGULAR, Ground
-from empirical.pretraining.marks import SHAPES, Mark, scattered
+from empirical.pretraining.marks import EDGE, SHAPES, Mark, scattered
 
 CENTRES = {"north": (0.2, 0.5), "south": (0.8, 0.5), "east": (0.5, 0.8), "west": (0.5, 0.2)}
 """Where the four marks of ``odd`` and the quarter of ``where`` lie, as shares of the side (row, column)."""
@@ -53,11 +54,17 @@ class Look:
         Strength of the ground, 1 for full.
     clutter : float
         Probability that a comparison has to see past other marks.
+    likeness : float
+        Correlation of the grounds of the two pictures in ``new`` and ``where``; 1: the same ground.
+    edge : float
+        Width of the edges of marks in ``new`` and ``where``, in pixels.
     """
 
     amplitude: float
     ground: float = 1.0
     clutter: float = 1.0
+    likeness: float = 1.0
+    edge: float = EDGE
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,7 @@ def _brighter(rng: np.random.Generator, size: int, look: Look, held_out: bool) -
 
 
 def _new(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Question:
-    ground, marks, extra = _clutter(rng, size, look, held_out)
+    ground, marks, extra = _clutter(rng, size, look, held_out, look.edge)
     gained, loses = rng.random() < 0.5, rng.random() < 0.5
     if marks:  # the second picture's marks do not depend on the answer
         before, after = (marks[1:] if gained else marks) + ([extra] if loses else []), marks
@@ -176,12 +183,14 @@ def _new(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Que
         before, after = ([extra] if loses and not gained else []), ([extra] if gained else [])
     loses = len(before) > len(after) or (bool(marks) and loses)
     answer, back = ("yes" if gained else "no"), ("yes" if loses else "no")
-    return Question("new", (_picture(rng, ground, before), _picture(rng, ground, after)), answer, swapped=back)
+    earlier = _related(rng, ground, look, held_out)
+    return Question("new", (_picture(rng, earlier, before), _picture(rng, ground, after)), answer, swapped=back)
 
 
 def _where(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Question:
-    ground, marks, extra = _clutter(rng, size, look, held_out)
-    return Question("where", (_picture(rng, ground, marks), _picture(rng, ground, [*marks, extra])), _quarter(extra, size))
+    ground, marks, extra = _clutter(rng, size, look, held_out, look.edge)
+    earlier = _related(rng, ground, look, held_out)
+    return Question("where", (_picture(rng, earlier, marks), _picture(rng, ground, [*marks, extra])), _quarter(extra, size))
 
 
 def _quarter(mark: Mark, size: int) -> str:
@@ -192,16 +201,23 @@ def _quarter(mark: Mark, size: int) -> str:
     return "east" if right > 0 else "west"
 
 
-def _clutter(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> tuple[np.ndarray, list[Mark], Mark]:
+def _clutter(rng: np.random.Generator, size: int, look: Look, held_out: bool, edge: float = EDGE) -> tuple[np.ndarray, list[Mark], Mark]:
     """Give a ground that does not repeat itself, one to three marks on it that say nothing (or none), and one more of the same kind."""
     ground = _ground(rng, size, look, held_out, IRREGULAR)
     others = int(rng.integers(1, 4)) if rng.random() < look.clutter else 0
-    *marks, extra = scattered(rng, size, others + 1, look.amplitude)
+    *marks, extra = scattered(rng, size, others + 1, look.amplitude, edge=edge)
     return ground, marks, extra
 
 
 def _ground(rng: np.random.Generator, size: int, look: Look, held_out: bool, kinds: dict[str, Ground]) -> np.ndarray:
     return look.ground * np.clip(kinds[str(rng.choice(list(kinds)))](rng, size, held_out), -DEEPEST, DEEPEST)
+
+
+def _related(rng: np.random.Generator, ground: np.ndarray, look: Look, held_out: bool) -> np.ndarray:
+    """Paint a ground that is like another: as two patients' anatomy is, not as two pictures of one."""
+    if look.likeness == 1:
+        return ground
+    return look.likeness * ground + np.sqrt(1 - look.likeness**2) * _ground(rng, len(ground), look, held_out, IRREGULAR)
 
 
 def _picture(rng: np.random.Generator, ground: np.ndarray, marks: list[Mark]) -> np.ndarray:

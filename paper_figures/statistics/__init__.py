@@ -22,7 +22,7 @@ from paper_figures.statistics.obuchowski import obuchowski
 from paper_figures.statistics.paired_bootstrap import paired_bootstrap
 from paper_figures.statistics.paired_difference import paired_difference
 from paper_figures.statistics.planning import paired_power, patients_needed
-from paper_figures.statistics.procedure import procedure, procedure_auroc
+from paper_figures.statistics.procedure import procedure, procedure_auroc, procedure_contrast
 from paper_figures.statistics.sign_flip import sign_flip
 from paper_figures.statistics.two_way import two_way
 from paper_figures.statistics.yang import yang
@@ -51,6 +51,7 @@ __all__ = [
     "patients_needed",
     "procedure",
     "procedure_auroc",
+    "procedure_contrast",
     "sign_flip",
     "tost",
     "two_way",

@@ -188,8 +188,25 @@ def contributions(curves: Floats, labels: Bools) -> Floats:
     the m positive items and the same over n for the n negative ones. DeLong's variance of the difference is
     :math:`\frac{m}{m-1} \sum_{+} \psi_i^2 + \frac{n}{n-1} \sum_{-} \psi_i^2`.
     """
-    gaps = placements(curves[0], labels) - placements(curves[1], labels)
-    parts = gaps - gaps[labels].mean()  # the mean of the negative items' placements is the same area
+    return centred(placements(curves[0], labels) - placements(curves[1], labels), labels)
+
+
+def centred(values: Floats, labels: Bools) -> Floats:
+    """Give what each item contributes to a sum of areas, beyond its expectation.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (n,)
+        A weighted sum of placements (see `placements`).
+    labels : ndarray of bool, shape (n,)
+        Whether each item is positive; both classes occur.
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+        Their sum is 0 within each class.
+    """
+    parts = values - values[labels].mean()  # the mean of the negative items' placements is the same area
     result: Floats = parts / np.where(labels, labels.sum(), (~labels).sum())
     return result
 

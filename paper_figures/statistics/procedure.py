@@ -12,9 +12,10 @@ import numpy.typing as npt
 from paper_figures.statistics._distributions import student_p, student_quantile
 from paper_figures.statistics._inputs import Bools, Codes, Floats, NotEstimable, as_codes, as_flags, as_level, same_length
 from paper_figures.statistics._result import Interval, Result
-from paper_figures.statistics.auroc_difference import contributions
+from paper_figures.statistics.auroc_difference import centred
 from paper_figures.statistics.bonett_price import bonett_price_standard_error
 from paper_figures.statistics.delong import curves_and_labels, placements
+from see_in_pairs.errors import InputError
 
 FEW_SEEDS = 5
 
@@ -148,19 +149,77 @@ def procedure_auroc(
     InputError
         When inputs do not fit, or there is one patient, one training seed or one class only.
     """
+    if len(np.atleast_2d(np.asarray(scores))) != 2:
+        raise InputError("scores: give two arms; procedure_contrast takes more")
+    return procedure_contrast(scores, (1.0, -1.0), labels, clusters, seeds, confidence_level)
+
+
+def procedure_contrast(
+    scores: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    clusters: npt.ArrayLike,
+    seeds: npt.ArrayLike,
+    confidence_level: float = 0.95,
+) -> ProcedureResult:
+    r"""Estimate a weighted sum of the areas under the ROC curve of training procedures, tested on the same patients.
+
+    Weights (1,) give one area with its interval, (1, -1) a difference, (1, -1, -1, 1) the difference of two gains.
+
+    Parameters
+    ----------
+    scores : array_like, shape (k, n)
+        Scores of each procedure; one column per item and training seed. A model that was trained once has the same scores with each seed.
+    weights : array_like, shape (k,)
+        What each area counts.
+    labels : array_like of bool, shape (n,)
+        Whether each item is positive.
+    clusters : array_like, shape (n,)
+        The patient of each row.
+    seeds : array_like, shape (n,)
+        The training seed of each row.
+    confidence_level : float, default 0.95
+        Of the interval.
+
+    Returns
+    -------
+    ProcedureResult
+        The mean over seeds of :math:`\sum_k w_k A_k`, within what the weights allow; p is of the null hypothesis that it is 0, or, where
+        the weights do not sum to 0, what it is at chance, half that sum.
+
+    Raises
+    ------
+    InputError
+        When inputs do not fit, or there is one patient, one training seed or one class only.
+
+    Notes
+    -----
+    As `procedure`; the contribution of an item is the weighted sum of its centred placements (see `contributions`).
+    """
     curves, flags = curves_and_labels(scores, labels)
+    factors = np.asarray(weights, dtype=np.float64)
+    if factors.shape != (len(curves),) or not np.isfinite(factors).all():
+        raise InputError(f"weights: give {len(curves)} finite numbers, one for each row of scores")
 
     def parts(rows: Bools) -> tuple[float, Floats]:
         if flags[rows].all() or not flags[rows].any():
             raise NotEstimable("one class only with some training seed: no ROC curve")
-        areas = [float(placements(row[rows], flags[rows])[flags[rows]].mean()) for row in curves]
-        return areas[0] - areas[1], contributions(curves[:, rows], flags[rows])
+        found = np.stack([placements(row[rows], flags[rows]) for row in curves])
+        return float(factors @ found[:, flags[rows]].mean(1)), centred(factors @ found, flags[rows])
 
-    return _procedure(parts, len(flags), clusters, seeds, as_level(confidence_level))
+    bounds = float(np.minimum(factors, 0).sum()), float(np.maximum(factors, 0).sum())
+    level = as_level(confidence_level)
+    return _procedure(parts, len(flags), clusters, seeds, level, bounds, null=float(factors.sum()) / 2)
 
 
 def _procedure(
-    parts: Callable[[Bools], tuple[float, Floats]], rows: int, clusters: npt.ArrayLike, seeds: npt.ArrayLike, level: float
+    parts: Callable[[Bools], tuple[float, Floats]],
+    rows: int,
+    clusters: npt.ArrayLike,
+    seeds: npt.ArrayLike,
+    level: float,
+    bounds: Interval = (-1.0, 1.0),
+    null: float = 0.0,
 ) -> ProcedureResult:
     codes, trained = as_codes(clusters, rows), as_codes(seeds, rows, "seeds")
     names, patients = tuple(str(name) for name in np.unique(np.asarray(seeds).astype(str))), int(codes.max()) + 1
@@ -170,14 +229,18 @@ def _procedure(
         raise NotEstimable("one training seed only: the variation between trainings cannot be estimated")
     found = [parts(trained == number) for number in range(int(trained.max()) + 1)]
     sums = np.stack([_by_patient(part, codes[trained == number], patients) for number, (_, part) in enumerate(found)])
-    return _result(np.array([estimate for estimate, _ in found]), patients / (patients - 1) * sums @ sums.T, patients, names, level)
+    return _result(
+        np.array([estimate for estimate, _ in found]), patients / (patients - 1) * sums @ sums.T, patients, names, level, bounds, null
+    )
 
 
 def _by_patient(part: Floats, codes: Codes, patients: int) -> Floats:
     return np.bincount(codes, part, minlength=patients).astype(np.float64)
 
 
-def _result(by_seed: Floats, covariance: Floats, patients: int, names: tuple[str, ...], level: float) -> ProcedureResult:
+def _result(
+    by_seed: Floats, covariance: Floats, patients: int, names: tuple[str, ...], level: float, bounds: Interval, null: float
+) -> ProcedureResult:
     seeds, estimate = len(by_seed), float(by_seed.mean())
     own = float(np.trace(covariance)) / seeds
     shared = float(covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1))
@@ -188,12 +251,13 @@ def _result(by_seed: Floats, covariance: Floats, patients: int, names: tuple[str
     if seeds < FEW_SEEDS:
         note = f"{seeds} training seeds say little of how trainings vary; the calibration page shows the size of this test"
     se = math.sqrt(variance)
-    if variance <= 1e-20 and estimate:
+    effect = estimate - null
+    if variance <= 1e-20 and effect:
         size = min(seeds, patients)
-        se = bonett_price_standard_error(size * max(estimate, 0.0), size * max(-estimate, 0.0), size)
+        se = bonett_price_standard_error(size * max(effect, 0.0), size * max(-effect, 0.0), size)
         note = "every cluster shows the same difference; each is counted as one item"
     half = student_quantile(level, df) * se
-    interval = max(-1.0, estimate - half), min(1.0, estimate + half)
-    p = student_p(estimate / se, df) if se else 1.0
+    interval = max(bounds[0], estimate - half), min(bounds[1], estimate + half)
+    p = student_p(effect / se, df) if se else 1.0
     spread = math.sqrt(max(between - (own - shared), 0.0))
     return ProcedureResult(estimate, se, df, interval, p, names, tuple(by_seed.tolist()), spread, math.sqrt(own), note)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paper_figures.statistics import clustered_difference, procedure, procedure_auroc
+from paper_figures.statistics import clustered_delong, clustered_difference, procedure, procedure_auroc, procedure_contrast
 from see_in_pairs.errors import InputError
 
 
@@ -63,6 +63,48 @@ def test_areas_of_each_training_are_taken_by_themselves() -> None:
     each = [delong(scores[:, trained == s], labels[trained == s]).difference().difference for s in range(3)]
     assert one.by_seed == pytest.approx(tuple(each))
     assert one.estimate == pytest.approx(np.mean(each))
+
+
+def several(seed: int, models: int, seeds: int = 3, patients: int = 40) -> tuple[np.ndarray, ...]:
+    """Scores of several models, each trained with several seeds."""
+    rng = np.random.default_rng(seed)
+    labels, who, trained = (
+        np.tile(np.arange(patients) % 2 == 0, seeds), np.tile(np.arange(patients), seeds), np.repeat(np.arange(seeds), patients),
+    )  # fmt: skip
+    return rng.normal(size=(models, seeds * patients)) + labels, labels, who, trained
+
+
+def test_a_contrast_is_the_weighted_sum_of_areas() -> None:
+    scores, labels, who, trained = several(6, 4)
+    areas = [procedure_contrast(scores[[k]], [1], labels, who, trained) for k in range(4)]
+    weights = [1, -1, -0.5, 2]
+    found = procedure_contrast(scores, weights, labels, who, trained)
+    assert found.estimate == pytest.approx(np.dot(weights, [area.estimate for area in areas]))
+    assert found.by_seed == pytest.approx(tuple(np.dot(weights, [area.by_seed for area in areas])))
+    assert procedure_contrast(scores[:2], [1, -1], labels, who, trained) == procedure_auroc(scores[:2], labels, who, trained)
+
+
+def test_one_area_is_tested_against_chance() -> None:
+    """Trainings that are copies leave the patients, so the standard error is that of DeLong, but for one factor K / (K - 1) by class."""
+    scores, labels, who, _ = several(7, 1, seeds=1, patients=400)
+    result = procedure_contrast(np.tile(scores, 3), [1], np.tile(labels, 3), np.tile(who, 3), np.repeat([0, 1, 2], 400))
+    once = clustered_delong(scores, labels, who)
+    assert result.estimate == pytest.approx(once.auc[0])
+    assert result.se == pytest.approx(math.sqrt(once.covariance[0, 0]), rel=1 / 200)
+    z = (result.estimate - 0.5) / result.se
+    assert result.p == pytest.approx(math.erfc(z / math.sqrt(2)), rel=0.5)
+    assert result.interval[1] <= 1
+    noise = procedure_contrast(np.zeros((1, 12)), [1], [1, 0, 1, 0] * 3, [0, 1, 2, 3] * 3, [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2])
+    assert (noise.estimate, noise.p) == (0.5, 1)
+
+
+@pytest.mark.parametrize("weights", [[1], [1, -1, 1], [1, math.nan], [[1, -1]]])
+def test_weights_that_do_not_fit(weights: list[float]) -> None:
+    scores, labels, who, trained = several(8, 2)
+    with pytest.raises(InputError, match="weights: give 2 finite numbers"):
+        procedure_contrast(scores, weights, labels, who, trained)
+    with pytest.raises(InputError, match="give two arms"):
+        procedure_auroc(scores[:1], labels, who, trained)
 
 
 @given(st.integers(0, 1000), st.integers(2, 5))

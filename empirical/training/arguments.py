@@ -13,6 +13,33 @@ if TYPE_CHECKING:
     from transformers import TrainingArguments
 
 
+WRITERS = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
+"""Packages of which one must be there, by the name of the tracker."""
+
+
+def require_trackers(config: FinetuneConfig) -> None:
+    """Stop before anything is done where a tracker is asked for that is not installed.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+        The run.
+
+    Raises
+    ------
+    InputError
+        It names the package.
+    """
+    for name in config.report_to:
+        if not any(_installed(package) for package in WRITERS[name]):
+            raise InputError(f"report_to: {name} is not installed; 'pip install {name}', or leave it out")
+
+
+def _installed(package: str) -> bool:
+    spec = importlib.util.find_spec(package)
+    return spec is not None and spec.origin is not None  # a folder of that name, as W&B leaves one behind, has a spec but no origin
+
+
 def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> TrainingArguments:
     """Spell out a run for the Trainer.
 
@@ -29,18 +56,10 @@ def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> Training
     -------
     transformers.TrainingArguments
         The arguments.
-
-    Raises
-    ------
-    InputError
-        When a reporter is asked for that is not installed.
     """
     import torch
     from transformers import TrainingArguments
 
-    for reporter in config.report_to:
-        if importlib.util.find_spec(reporter) is None:
-            raise InputError(f"report_to: {reporter} is not installed; 'pip install {reporter}', or leave it out")
     return TrainingArguments(
         **schedule(config, out, gpu),
         per_device_eval_batch_size=config.batch_size,
@@ -48,7 +67,7 @@ def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> Training
         **_checkpointing(config.gradient_checkpointing),
         **_validation(config),
         bf16=gpu and torch.cuda.is_bf16_supported(),
-        report_to=list(config.report_to),
+        report_to=[name for name in config.report_to if name != "tensorboard"],  # its files go elsewhere: see `EventFiles`
     )
 
 

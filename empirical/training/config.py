@@ -127,7 +127,7 @@ class FinetuneConfig(ScheduleConfig):
     early_stopping : EarlyStopping, optional
         By the loss on the ``val`` split, shown as the arm shows training items.
     report_to : tuple of str
-        ``tensorboard`` or ``wandb``, through transformers' Trainer.
+        ``tensorboard`` (event files in the run's folder ``tensorboard``) or ``wandb``, through transformers' Trainer.
     save_every : int
         Steps between checkpoints; a killed run goes on from the last.
     keep_checkpoints : bool

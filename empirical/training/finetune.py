@@ -51,12 +51,14 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     Raises
     ------
     InputError
-        When cohort, model or config do not fit, or `out` holds another run.
+        When cohort, model or config do not fit, a tracker is not installed, or `out` holds another run.
     CheckFailed
         When the audit of the cohort finds leakage.
     """
+    from empirical.training.arguments import require_trackers
     from empirical.vlm.loading import weights_hash
 
+    require_trackers(config)
     cohort = Cohort.load(Path(config.cohort))
     queries_of(cohort, "train")
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
@@ -199,18 +201,20 @@ def _trainer(
     from transformers import EarlyStoppingCallback
 
     from empirical.training.arguments import training_arguments
+    from empirical.training.trackers import EventFiles
     from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, collate
 
     arguments = training_arguments(config, out, gpu=next(model.parameters()).device.type == "cuda")
     stop = config.early_stopping
     early = [EarlyStoppingCallback(stop.patience, stop.least)] if stop else []
+    told = [EventFiles(out / "tensorboard")] if "tensorboard" in config.report_to else []
     return AnswerTrainer(
         model=model,
         args=arguments,
         train_dataset=examples,
         eval_dataset=validation,
         data_collator=collate(encoder),
-        callbacks=[MarkComplete(), *early, *([] if quiet else [Bar(config.steps)])],
+        callbacks=[MarkComplete(), *early, *told, *([] if quiet else [Bar(config.steps)])],
     )
 
 

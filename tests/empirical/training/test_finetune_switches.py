@@ -16,7 +16,6 @@ from safetensors.numpy import load_file
 from empirical.arms import Example
 from empirical.cohorts import Cohort
 from empirical.training import trainer as trainer_module
-from empirical.training.arguments import training_arguments
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.training.memory import largest_fitting, out_of_memory
@@ -128,19 +127,6 @@ def test_the_card_says_what_was_done_and_what_it_is_not(phantom: Cohort, tmp_pat
     losses = pd.read_csv(tmp_path / "run" / "history.csv")["loss"]
     assert f"over the last 3 steps: mean {losses.mean():.4f}" in card
     assert "{{" not in card and "{%" not in card
-
-
-def test_a_reporter_that_is_not_installed_is_named_and_others_are_passed_on(
-    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import importlib.util
-
-    config = settings(phantom, report_to=("tensorboard",))
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="tensorboard is not installed; 'pip install tensorboard'"):
-        training_arguments(config, tmp_path, gpu=False)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
-    assert training_arguments(config, tmp_path, gpu=False).report_to == ["tensorboard"]
 
 
 def test_out_of_memory_ends_with_the_batch_size_that_would_fit(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ def embed(cohort: Cohort, model: str, quiet: bool = False) -> NDArray[np.floatin
     cohort : Cohort
         Its images.
     model : str
-        ``'pocket'``, a folder or a Hub id.
+        ``'pocket'``, ``'pocket-random'``, a folder or a Hub id.
     quiet : bool, default False
         No progress bar.
 

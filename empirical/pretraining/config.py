@@ -100,7 +100,7 @@ class PretrainConfig(ScheduleConfig):
     model : PocketConfig
         Shape of the model and seed of its weights.
     start : str, optional
-        A pocket model to go on from (``pocket``, or a folder), instead of random weights; `model` is its shape.
+        A pocket model to go on from (``pocket``, the bundled one, or a folder), instead of random weights; `model` is its shape.
     kinds : dict of str to float
         How often each kind of question is asked, relative to the others.
     hardness : HardnessConfig

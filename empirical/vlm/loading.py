@@ -1,4 +1,4 @@
-"""Load a vision-language model: the pocket model, a local folder, a Hub id, or an adapter trained by this package."""
+"""Load a vision-language model: a pocket model, a local folder, a Hub id, or an adapter trained by this package."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class ModelConfig(StrictConfig):
     Parameters
     ----------
     name : str
-        ``pocket``, a folder, or a Hub id; a folder written by ``finetune`` brings its base model with it.
+        ``pocket`` (the bundled model), ``pocket-random``, a folder, or a Hub id; a folder written by ``finetune`` brings its base model
+        with it.
     revision : str, optional
         The commit of a Hub repository; pin it for a result that can be made again.
     dtype : str
@@ -127,7 +128,7 @@ def training_record(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name : str
-        ``pocket``, a folder or a Hub id.
+        ``pocket``, ``pocket-random``, a folder or a Hub id.
 
     Returns
     -------

@@ -1,25 +1,27 @@
-"""Names of models: the bundled one, folders, Hub ids; and hashes of what a folder holds."""
+"""Names of models: the bundled ones, folders, Hub ids; and hashes of what a folder holds."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
-from empirical.vlm.pocket import pocket_path
+from empirical.vlm.pocket import random_pocket_path
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import sha256
 
 ADAPTER = "adapter_config.json"
-PRETRAINED = Path(__file__).parent / "pocket" / "weights"
+POCKET = Path(__file__).parent / "pocket" / "weights"
+"""The bundled model: config, weights, tokenizer, processor, chat template and card."""
 
 
 def resolve(name: str) -> str:
-    """Turn the names ``pocket`` and ``pocket-pretrained`` into folders; leave folders and Hub ids as they are.
+    """Turn the names ``pocket`` and ``pocket-random`` into folders; leave folders and Hub ids as they are.
 
     Parameters
     ----------
     name : str
-        ``pocket`` (random weights), ``pocket-pretrained`` (the bundled weights), a folder or a Hub id.
+        ``pocket`` (the bundled model, which has learned to compare), ``pocket-random`` (one of its shape that has learned nothing), a
+        folder or a Hub id.
 
     Returns
     -------
@@ -32,9 +34,9 @@ def resolve(name: str) -> str:
         When it looks like a folder and there is none.
     """
     if name == "pocket":
-        return str(pocket_path())
-    if name == "pocket-pretrained":
-        return str(PRETRAINED)
+        return str(POCKET)
+    if name == "pocket-random":
+        return str(random_pocket_path())
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
     path = Path(name).expanduser()
     if looks_local and not path.is_dir():
@@ -50,7 +52,7 @@ def weights_hash(name: str) -> str:
     Parameters
     ----------
     name : str
-        ``pocket``, a folder, or a Hub id.
+        ``pocket``, ``pocket-random``, a folder, or a Hub id.
 
     Returns
     -------
@@ -68,7 +70,7 @@ def files_hash(name: str) -> dict[str, str]:
     Parameters
     ----------
     name : str
-        ``pocket``, a folder, or a Hub id.
+        ``pocket``, ``pocket-random``, a folder, or a Hub id.
 
     Returns
     -------

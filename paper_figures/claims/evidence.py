@@ -11,8 +11,10 @@ from paper_figures.resampling import PatientBootstrap
 if TYPE_CHECKING:
     from paper_figures.results import Results, Run, Scores
 
-RANDOM_WEIGHTS = ("pocket",)
-"""Models that know nothing before finetuning: in this version the bundled one."""
+RANDOM_WEIGHTS = ("pocket-random",)
+"""Models that know nothing before finetuning."""
+LEARNED_TO_COMPARE = ("pocket",)
+"""Models that can compare pictures before finetuning, and have seen nothing of medicine: the bundled one."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ class Evidence:
 
 
 def off_the_shelf_is_random(run: Run) -> bool:
-    """Tell whether the model off the shelf has random weights, as the bundled pocket model of this version has.
+    """Tell whether the model off the shelf has random weights.
 
     Parameters
     ----------
@@ -149,6 +151,22 @@ def off_the_shelf_is_random(run: Run) -> bool:
     Returns
     -------
     bool
-        True for the bundled model.
+        True for ``pocket-random``.
     """
     return run.model in RANDOM_WEIGHTS
+
+
+def off_the_shelf_knows_no_medicine(run: Run) -> bool:
+    """Tell whether the model off the shelf can compare, but has learned nothing of medicine.
+
+    Parameters
+    ----------
+    run : Run
+        A run off the shelf.
+
+    Returns
+    -------
+    bool
+        True for ``pocket``, the bundled model.
+    """
+    return run.model in LEARNED_TO_COMPARE

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paper_figures.bridge import log_separation_ratio
-from paper_figures.claims.evidence import Evidence, off_the_shelf_is_random
+from paper_figures.claims.evidence import Evidence, off_the_shelf_is_random, off_the_shelf_knows_no_medicine
 from paper_figures.claims.ledger import Finding, Verdict, judge_family
 from paper_figures.claims.strategies import strategies
 from paper_figures.estimates import auroc_difference, aurocs
@@ -18,7 +18,8 @@ from paper_figures.style import with_interval
 if TYPE_CHECKING:
     from paper_figures.estimates import Estimate
 
-NEVER_TRAINED = "off the shelf the bundled model has random weights, so it can only be at chance: give a Hub checkpoint to test this"
+NEVER_TRAINED = "off the shelf this model has random weights, so it can only be at chance: give one that has learned something to test this"
+NO_MEDICINE = "off the shelf the bundled model has learned to compare procedural pictures, and knows no medicine"
 
 
 def experiment_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
@@ -89,6 +90,8 @@ def gain_off_the_shelf(evidence: Evidence) -> Finding | str:
     context = f"AUROC {_shown(single)} single, {_shown(pair)} pair"
     if off_the_shelf_is_random(scores[0].run):
         context += f"; {NEVER_TRAINED}"
+    elif off_the_shelf_knows_no_medicine(scores[0].run):
+        context += f"; {NO_MEDICINE}"
     chance = "the better arm is not above chance"
     gain = replace(auroc_difference(*scores), unit="gain in AUROC")
     return Finding(gain, context, "" if pair.low > 0.5 else chance, "" if single.low > 0.5 else chance)
@@ -116,7 +119,7 @@ def gain_of_gains(evidence: Evidence) -> Finding | str:
     after, before = (bootstrap.estimate(gain, "AUROC", "the gain") for gain in (pair - single, off_pair - off_single))
     found = bootstrap.estimate((pair - single) - (off_pair - off_single), "gain in AUROC, after less before", "the difference of the gains")
     context = f"gain {_shown(after)} after finetuning on {scores[0].run.n_train} patients, {_shown(before)} off the shelf"
-    untrained = "off the shelf the bundled model has random weights and can gain nothing, so this says only that training was needed"
+    untrained = "off the shelf this model has random weights and can gain nothing, so this says only that training was needed"
     return Finding(found, context, unless_above=untrained if off_the_shelf_is_random(scores[2].run) else "")
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from paper_figures.claims.evidence import off_the_shelf_is_random
+from paper_figures.claims.evidence import off_the_shelf_is_random, off_the_shelf_knows_no_medicine
 from paper_figures.figures.auroc_by_arm import GROUPS
 from paper_figures.style import short, with_interval
 
 if TYPE_CHECKING:
     from empirical.cohorts import Cohort, CohortInfo
-    from paper_figures.results import Results
+    from paper_figures.results import Results, Run
 
 Row = dict[str, Any]
 
@@ -172,11 +172,20 @@ def _limits_of_training(results: Results) -> list[str]:
     if easier:
         found.append(
             f"Training began with {easier:,} patients whose lesions are plainer than those of the test: a "
-            "model of random weights learns from them where to look. So 'with little data' (C3) is not what was tested."
+            "small model learns from them where to look. So 'with little data' (C3) is not what was tested."
         )
-    if any(run.off_the_shelf and off_the_shelf_is_random(run) for run in results.runs):
+    return found + _limits_off_the_shelf([run for run in results.runs if run.off_the_shelf])
+
+
+def _limits_off_the_shelf(runs: list[Run]) -> list[str]:
+    found = []
+    if any(off_the_shelf_is_random(run) for run in runs):
         found.append(
-            "The bundled model has random weights before finetuning. Off the shelf it can only be at chance, so nothing here "
-            "bears on zero-shot use."
+            "The model has random weights before finetuning. Off the shelf it can only be at chance: nothing here bears on zero-shot use."
+        )
+    if any(off_the_shelf_knows_no_medicine(run) for run in runs):
+        found.append(
+            "Before finetuning the bundled model has learned to look at procedural pictures and to compare them; it knows no medicine. "
+            "What it does off the shelf is what such a small model does, not what a large general-purpose model would do."
         )
     return found

@@ -38,18 +38,51 @@ def test_claims_of_ideal_observers(finished: Path) -> None:
     assert found.n == 240
     assert "Holm" in found.family
     assert ledger.verdict("C1", "theory").verdict == "supported"
-    assert ledger.verdict("C2", "phantom").verdict == "inconclusive"
-    assert "random weights" in ledger.verdict("C2", "phantom").reason
+    second = ledger.verdict("C2", "phantom")
+    assert second.verdict == "inconclusive"
+    assert "not distinguishable from 0" in second.reason
+    assert "knows no medicine" in second.reason and "random weights" not in second.reason
     third = ledger.verdict("C3", "phantom")
-    assert third.verdict == "inconclusive"  # the gain is there, but a model of random weights could gain nothing before
+    assert third.verdict == "supported"
     assert third.interval is not None and third.interval[0] > 0
-    assert "random weights" in third.reason
     assert "100 patients" in third.reason
     fourth = ledger.verdict("C4", "phantom")
     assert fourth.verdict == "not tested"
     assert fourth.interval is not None
     assert "all four strategies are needed, and there is no run of: embedding, cross center; gains over" in fourth.reason
     assert all(entry.verdicts["real"].verdict == "not tested" for entry in ledger.entries)
+
+
+def off_the_shelf(out: Path, model: str, like: dict[str, str]) -> None:
+    """Name the model of the runs off the shelf, and give them the scores of other runs."""
+    runs, records = read_json(out / "records" / "runs.json"), read_records(out / "records")
+    write_json(out / "records" / "runs.json", [run if run["train_arm"] else run | {"model": model} for run in runs])
+    table = records.table.copy()
+    for name, source in like.items():
+        theirs = table[table["run_id"] == source].set_index("item_id")
+        rows = table["run_id"] == name
+        for column in ("p_positive", "logp"):
+            table.loc[rows, column] = pd.Series(list(theirs.loc[table.loc[rows, "item_id"], column]), index=table.index[rows])
+    write_records(out / "records" / "records.parquet", Records(table, records.positive, records.healthy))
+
+
+def test_random_weights_off_the_shelf_are_said_and_no_support_for_a_gain_by_training(out: Path) -> None:
+    off_the_shelf(out, "pocket-random", {})
+    ledger = evaluate_claims(out)
+    assert ledger.verdict("C2", "phantom").verdict == "inconclusive"
+    assert "random weights" in ledger.verdict("C2", "phantom").reason
+    third = ledger.verdict("C3", "phantom")
+    assert third.verdict == "inconclusive"  # the gain is there, but a model of random weights could gain nothing before
+    assert third.interval is not None and third.interval[0] > 0
+    assert "random weights" in third.reason
+
+
+@pytest.mark.parametrize(("pair", "single", "verdict"), [("pair-0.90", "single", "supported"), ("single", "pair-0.90", "contradicted")])
+def test_the_bundled_model_off_the_shelf_is_judged_like_any_other(out: Path, pair: str, single: str, verdict: str) -> None:
+    off_the_shelf(out, "pocket", {"off-pair-0.90": pair, "off-single": single})
+    found = evaluate_claims(out).verdict("C2", "phantom")
+    assert found.verdict == verdict
+    assert "knows no medicine" in found.reason
 
 
 def test_every_verdict_has_its_reason_and_no_number_stands_alone(finished: Path) -> None:

@@ -60,7 +60,7 @@ def test_says_what_came_out(page: Page, complete: Path) -> None:
     for words in (
         "240 test items",
         "better than chance",
-        "random weights",
+        "it knows no medicine",
         "one training seed",
         "Only the abstracts",
         "phantoms",

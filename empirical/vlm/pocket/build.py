@@ -13,7 +13,7 @@ from see_in_pairs import __version__
 from see_in_pairs.files import content_hash
 
 
-def pocket_path(config: PocketConfig | None = None) -> Path:
+def random_pocket_path(config: PocketConfig | None = None) -> Path:
     """Give the folder of a pocket VLM of random weights, making it on first use.
 
     Parameters
@@ -29,7 +29,7 @@ def pocket_path(config: PocketConfig | None = None) -> Path:
     config = config or PocketConfig()
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "see-in-pairs"
     root = Path(os.environ.get("SEE_IN_PAIRS_CACHE", default))
-    folder = root / f"pocket-{content_hash({'config': config.model_dump(), 'version': __version__, 'text': training_text()})}"
+    folder = root / f"pocket-random-{content_hash({'config': config.model_dump(), 'version': __version__, 'text': training_text()})}"
     if not (folder / "config.json").is_file():
         root.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(dir=root, prefix=".pocket-"))

@@ -1,4 +1,7 @@
-"""The commands of the empirical part: ``cohort``, ``finetune``, ``evaluate``, ``doctor``, ``pretrain``, ``benchmark``, ``analyse``."""
+"""The commands of the empirical part.
+
+``cohort``, ``finetune``, ``evaluate``, ``doctor``, ``pretrain``, ``pretrain-grid``, ``benchmark``, ``analyse``.
+"""
 
 from __future__ import annotations
 
@@ -98,6 +101,7 @@ def pretrain_grid(
     out: Out,
     changes: Changes = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Runs at a time.")] = 1,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="This seed only; by default the config's seeds.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Pretrain pocket models of several shapes, rates and seeds; one table. Run again to resume."""
@@ -105,12 +109,13 @@ def pretrain_grid(
     from empirical.pretraining.grid import pretrain_grid as run
     from see_in_pairs.configs import load_config
 
-    run(load_config(GridConfig, config, changes or []), out, workers=workers, quiet=quiet)
+    only = [] if seed is None else [f"seeds=[{seed}]"]
+    run(load_config(GridConfig, config, [*(changes or []), *only]), out, workers=workers, quiet=quiet)
     say(f"table: {out / 'summary.csv'}", quiet)
 
 
 def doctor(
-    model: Annotated[str, typer.Option("--model", help="'pocket', a folder, or a Hub id.")] = "pocket",
+    model: Annotated[str, typer.Option("--model", help="'pocket' (the bundled model), 'pocket-random', a folder, or a Hub id.")] = "pocket",
     revision: Annotated[str | None, typer.Option("--revision", help="Commit of a Hub repository.")] = None,
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the repository.")] = False,
     json: Json = None,

@@ -16,8 +16,9 @@ from paper_figures.cli import app
 from see_in_pairs.console import run_app
 
 COMMANDS = [
-    "reproduce", "finetune", "evaluate", "doctor", "compare", "claims", "figures", "report", "verify",
-    "theory list", "theory verify", "theory value", "cohort phantom", "cohort import", "cohort audit", "cohort show", "cohort references",
+    "reproduce", "finetune", "evaluate", "doctor", "pretrain", "pretrain-grid", "compare", "claims", "figures", "report", "verify",
+    "theory list", "theory verify", "theory value", "sweep run",
+    "cohort phantom", "cohort import", "cohort audit", "cohort show", "cohort references",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ see-in-pairs cohort import --kind nih --root "$data/nih-chestxray14" --out nih-a
 see-in-pairs cohort import --kind ham10000 --root "$data/ham10000" --out ham10000 --stratify site
 
 for set in nih nih-adults-pa ham10000; do
-  see-in-pairs cohort audit "$set" --model pocket --out "$set-audit" --quiet > /dev/null   # stops here when something is leaking
+  see-in-pairs cohort audit "$set" --model pocket-random --out "$set-audit" --quiet > /dev/null   # stops here when something is leaking
   cp "$set-audit/audit.txt" "$here/$set-audit.txt"
   see-in-pairs cohort show "$set" --out "$set-overview" --quiet > "$here/$set-summary.txt"
 done

@@ -4,7 +4,7 @@
 # Tables go beside this script, one text for each set and the numbers of each strategy as CSV; pictures (Love plots, sheets of pairs) stay in the work folder.
 set -euo pipefail
 nih=$(realpath "$1"); ham=$(realpath "$2"); here=$(realpath "$(dirname "$0")"); mkdir -p "$3"; cd "$3"
-tower='model={name: pocket}' # random weights: it sees gray levels and coarse shape, not disease
+tower='model={name: pocket-random}' # random weights: it sees gray levels and coarse shape, not disease
 
 strategy() { # COHORT NAME SETTING...
   cohort=$1; name=$2; shift 2

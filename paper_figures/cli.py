@@ -12,6 +12,7 @@ from empirical.cli import mount
 from paper_figures.compare import compare
 from paper_figures.outputs_cli import claims, figures, report, verify
 from paper_figures.plan_records import plan
+from paper_figures.study.cli import study
 from paper_figures.sweep_plots.cli import plot
 from see_in_pairs import __version__
 from see_in_pairs.console import Quiet, Seed, new_app, run_app, say
@@ -56,7 +57,7 @@ app.add_typer(theory, name="theory")
 sweep.command()(plot)
 app.add_typer(sweep, name="sweep")
 mount(app)
-for command in (plan, compare, claims, figures, report, verify):
+for command in (study, plan, compare, claims, figures, report, verify):
     app.command()(command)
 
 

@@ -1,0 +1,228 @@
+"""A cell of a study: one finetuning (or none) and the evaluation of its model, in a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paper_figures.study.config import ALL, StudyConfig
+from see_in_pairs.configs import parse_config
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import content_hash, read_json, write_json
+
+if TYPE_CHECKING:
+    from empirical.evaluation import EvaluateConfig
+    from empirical.training.config import FinetuneConfig
+
+SOURCE = "study"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One finetuning.
+
+    Parameters
+    ----------
+    cohort, arm : str
+        Their names in the study.
+    n_train : int or ``'all'``
+        Training patients; 0: off the shelf.
+    seed : int
+        Of everything random in it.
+    block : int
+        Number of the block that asks for it.
+    """
+
+    cohort: str
+    arm: str
+    n_train: int | str
+    seed: int
+    block: int
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies, below the study's ``cells``."""
+        return Path(self.cohort) / self.arm / f"n{self.n_train}-seed{self.seed}"
+
+    @property
+    def trained(self) -> bool:
+        """Whether the model is finetuned at all."""
+        return self.n_train != 0
+
+
+def cells(config: StudyConfig, block: int) -> list[Cell]:
+    """List the cells of a block: one seed of everything, then the next.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        The study.
+    block : int
+        Number of the block.
+
+    Returns
+    -------
+    list of Cell
+        In the order in which they are begun, without those that an earlier block has asked for.
+    """
+    before = {cell.folder for earlier in range(block) for cell in _every(config, earlier)}
+    return [cell for cell in _every(config, block) if cell.folder not in before]
+
+
+def _every(config: StudyConfig, number: int) -> Iterator[Cell]:
+    block = config.blocks[number]
+    for seed, size, cohort, arm in product(block.seeds, block.n_train, block.cohorts or config.cohorts, block.arms or config.arms):
+        yield Cell(cohort, arm, size, seed, number)
+
+
+def finetune_config(config: StudyConfig, cell: Cell, cohort: Path) -> FinetuneConfig:
+    """Spell out the finetuning of a cell.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        The study.
+    cell : Cell
+        The cell.
+    cohort : Path
+        Folder of its cohort.
+
+    Returns
+    -------
+    FinetuneConfig
+        What ``finetune`` takes.
+
+    Raises
+    ------
+    InputError
+        When `training` of the study does not fit.
+    """
+    from empirical.training.config import FinetuneConfig
+
+    own = {"cohort": str(cohort), "n_train": None if cell.n_train == ALL else cell.n_train, "seed": cell.seed}
+    settings = _common(config, cell) | config.training | config.blocks[cell.block].training | own
+    return parse_config(FinetuneConfig, settings | {"arm": config.arms[cell.arm]}, source=SOURCE)
+
+
+def evaluate_config(config: StudyConfig, cell: Cell, cohort: Path, model: Path) -> EvaluateConfig:
+    """Spell out the evaluation of a cell.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        The study.
+    cell : Cell
+        The cell.
+    cohort : Path
+        Folder of its cohort.
+    model : Path
+        Folder of the finetuned model; not used off the shelf.
+
+    Returns
+    -------
+    EvaluateConfig
+        What ``evaluate`` takes.
+
+    Raises
+    ------
+    InputError
+        When `evaluation` of the study does not fit.
+    """
+    from empirical.evaluation import EvaluateConfig
+
+    own: dict[str, Any] = {"cohort": str(cohort), "arms": [config.arms[cell.arm]], "seed": cell.seed}
+    if cell.trained:
+        own["model"] = config.model.model_copy(update={"name": str(model), "revision": None})
+    return parse_config(EvaluateConfig, _common(config, cell) | config.evaluation | own, source=SOURCE)
+
+
+def _common(config: StudyConfig, cell: Cell) -> dict[str, Any]:
+    return {"model": config.model, "prompts": config.prompts}
+
+
+def is_finished(cell: Cell, folder: Path, identity: str) -> bool:
+    """Tell whether a cell has been run, with these settings.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    folder : Path
+        Its folder.
+    identity : str
+        Hash of its settings, from `identity_of`.
+
+    Returns
+    -------
+    bool
+        Whether its records are there.
+
+    Raises
+    ------
+    InputError
+        When it was run with other settings.
+    """
+    note = folder / "cell.json"
+    if not note.is_file():
+        return False
+    if read_json(note).get("settings") != identity:
+        raise InputError(f"{folder}: was run with other settings; choose another --out, or delete this folder to run it again")
+    return (folder / "evaluation" / "records.parquet").is_file()
+
+
+def identity_of(config: StudyConfig, cell: Cell, cohort_hash: str) -> str:
+    """Hash what decides a cell.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        The study.
+    cell : Cell
+        The cell.
+    cohort_hash : str
+        Of its cohort.
+
+    Returns
+    -------
+    str
+        Changes with any setting; not with where the folders lie.
+    """
+    nowhere = Path("cohort")
+    training = finetune_config(config, cell, nowhere).model_dump() if cell.trained else None
+    return content_hash([cohort_hash, evaluate_config(config, cell, nowhere, Path("model")).model_dump(), training])
+
+
+def run_cell(config: StudyConfig, cell: Cell, cohort: Path, folder: Path, identity: str) -> Path:
+    """Finetune and evaluate; called again after a kill, it goes on.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        The study.
+    cell : Cell
+        The cell.
+    cohort, folder : Path
+        Folder of its cohort, and its own.
+    identity : str
+        Hash of its settings, kept beside the results.
+
+    Returns
+    -------
+    Path
+        Its records.
+    """
+    from empirical.evaluation import evaluate
+    from empirical.training.finetune import finetune
+
+    write_json(folder / "cell.json", {"settings": identity})
+    training = folder / "training"
+    if cell.trained:
+        finetune(finetune_config(config, cell, cohort), training, quiet=True)
+    evaluate(evaluate_config(config, cell, cohort, training / "model"), folder / "evaluation", quiet=True)
+    if cell.trained and not config.keep_models:
+        shutil.rmtree(training / "model")
+    return folder / "evaluation" / "records.parquet"

@@ -1,0 +1,143 @@
+"""The settings of a study."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from empirical.arms import ArmConfig
+from empirical.cohorts.phantom import PhantomConfig
+from empirical.prompts import PromptConfig
+from empirical.vlm.loading import ModelConfig
+from see_in_pairs.configs import StrictConfig
+
+ALL = "all"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+TRAINING_IS_THE_STUDYS = {"cohort", "arm", "model", "prompts", "n_train", "seed"}
+EVALUATION_IS_THE_STUDYS = {"cohort", "arms", "model", "prompts", "seed"}
+
+
+class CohortSource(StrictConfig):
+    """Where a cohort comes from: made here, or a folder.
+
+    Parameters
+    ----------
+    phantom : PhantomConfig, optional
+        A phantom, made with the study's `phantom_seed`.
+    folder : str, optional
+        A cohort made before, by ``see-in-pairs cohort import``.
+    """
+
+    phantom: PhantomConfig | None = None
+    folder: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.phantom is None) == (self.folder is None):
+            raise ValueError("give either phantom (settings) or folder (of a cohort)")
+        return self
+
+
+class Block(StrictConfig):
+    """Finetunings that are run together: every cohort with every arm, number of patients and seed.
+
+    Parameters
+    ----------
+    cohorts, arms : list of str
+        Names given in the study; by default all.
+    n_train : list of int or ``'all'``
+        Training patients; 0 is the model off the shelf.
+    seeds : list of int
+        Each decides the patients, their order, the references and all else that is random in a training.
+    training : dict
+        What differs from the study's `training` in this block.
+    """
+
+    cohorts: list[str] | None = None
+    arms: list[str] | None = None
+    n_train: list[int | Literal["all"]] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1)
+    training: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("n_train")
+    @classmethod
+    def _enough(cls, sizes: list[int | str]) -> list[int | str]:
+        if any(isinstance(size, int) and (size < 0 or size == 1) for size in sizes):
+            raise ValueError("numbers of patients are 0 (off the shelf), 2 or more, or 'all'")
+        return sizes
+
+    @field_validator("cohorts", "arms", "n_train", "seeds")
+    @classmethod
+    def _once(cls, values: list[Any] | None) -> list[Any] | None:
+        if values is not None and (len(set(values)) < len(values) or not values):
+            raise ValueError(f"{values}: name at least one, and each once")
+        return values
+
+
+class StudyConfig(StrictConfig):
+    """Everything that decides a study.
+
+    Parameters
+    ----------
+    title : str
+        Heading of its figures.
+    model : ModelConfig
+        The model that every finetuning starts from.
+    prompts : PromptConfig
+        Wording and answers.
+    cohorts : dict of str to CohortSource
+        By a name.
+    arms : dict of str to ArmConfig
+        By a name; each is trained and evaluated as itself.
+    training, evaluation : dict
+        Settings of ``finetune`` and ``evaluate``, all but cohort, arm, model, prompts, number of patients and seed.
+    blocks : list of Block
+        What is run, in this order. A study can be extended: blocks may be added, or get more seeds, when it is run again.
+    comparisons : list of pair of str
+        Arms whose areas are compared, the first less the second, at every number of patients. All p-values of a study are one family.
+    keep_models : bool
+        Keep the finetuned weights of every cell.
+    phantom_seed : int
+        Of the phantoms.
+    """
+
+    title: str = "A study"
+    model: ModelConfig = ModelConfig()
+    prompts: PromptConfig = PromptConfig()
+    cohorts: dict[str, CohortSource] = Field(min_length=1)
+    arms: dict[str, ArmConfig] = Field(min_length=1)
+    training: dict[str, Any] = Field(default_factory=dict)
+    evaluation: dict[str, Any] = Field(default_factory=dict)
+    blocks: list[Block] = Field(min_length=1)
+    comparisons: list[tuple[str, str]] = Field(default_factory=list)
+    keep_models: bool = True
+    phantom_seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for kind, names in (("cohorts", self.cohorts), ("arms", self.arms)):
+            if odd := [name for name in names if not NAME.fullmatch(name)]:
+                raise ValueError(f"{kind}: '{odd[0]}' cannot name a folder; use letters, digits, '.', '_' and '-'")
+        for block in self.blocks:
+            _known(block.cohorts, self.cohorts, "cohort")
+            _known(block.arms, self.arms, "arm")
+            _not_set_here(block.training, TRAINING_IS_THE_STUDYS, "blocks.training")
+        for pair in self.comparisons:
+            _known(list(pair), self.arms, "arm")
+        _not_set_here(self.training, TRAINING_IS_THE_STUDYS, "training")
+        _not_set_here(self.evaluation, EVALUATION_IS_THE_STUDYS, "evaluation")
+        return self
+
+
+def _known(names: list[str] | None, known: dict[str, Any], kind: str) -> None:
+    for name in names or ():
+        if name not in known:
+            raise ValueError(f"unknown {kind} '{name}' (known: {', '.join(known)})")
+
+
+def _not_set_here(settings: dict[str, Any], taken: set[str], where: str) -> None:
+    if clash := sorted(taken & set(settings)):
+        raise ValueError(f"{where}: '{clash[0]}' is set by the study itself")

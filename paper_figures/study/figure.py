@@ -1,0 +1,180 @@
+"""Figures of a study: learning curves, the gain against rho, and all areas side by side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paper_figures import style
+from paper_figures.provenance import save_figure
+from paper_figures.study.config import StudyConfig
+from paper_figures.study.tables import GAIN
+from paper_figures.style import COLOURS, GREEN, INK, MUTED, PURPLE, RED, SKY, WIDE
+from see_in_pairs.files import content_hash
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+OTHERS = (RED, PURPLE, SKY, INK, GREEN)
+MARKS = "osD^vPX"
+INTERVALS = "95 % intervals for new patients and new trainings (one model: for new patients)"
+
+
+def draw_figures(config: StudyConfig, out: Path, areas: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
+    """Draw what the tables have enough points for.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        The study.
+    out : Path
+        Its folder.
+    areas, gains : pandas.DataFrame
+        Content of ``study.csv`` and ``comparisons.csv``.
+
+    Returns
+    -------
+    list of str
+        Names of the figures in ``figures/``.
+    """
+    curves = areas[areas["n_train"] > 0].groupby("cohort")["n_train"].nunique()
+    along = [cohort for cohort in config.cohorts if curves.get(cohort, 0) > 1]
+    by_rho = _gains_by_rho(gains)
+    drawn = []
+    if along:
+        rows = areas[areas["cohort"].isin(along)]
+        caption = f"AUROC against the number of training patients, {INTERVALS}. Small dots: single trainings. Dashed: ideal observers."
+        _save(config, out, "learning_curve", _learning_curves(config, rows, along), rows, caption, "C3, C5")
+        drawn.append("learning_curve")
+    if len(by_rho):
+        caption = f"Gain in AUROC against the correlation of query and reference, {INTERVALS}. Dashed: the ideal observer's gain."
+        _save(config, out, "gain_by_rho", _by_rho(config, by_rho), by_rho, caption, "C1, C4")
+        drawn.append("gain_by_rho")
+    most = areas["n_train"] == areas.groupby(["cohort", "arm"])["n_train"].transform("max")
+    rows = areas[most | (areas["n_train"] == 0)]
+    caption = f"AUROC of every arm, off the shelf and at its largest number of training patients, {INTERVALS}. Diamonds: ideal observers."
+    _save(config, out, "areas", _areas(config, rows), rows, caption, "C2, C3, C4")
+    return [*drawn, "areas"]
+
+
+def _save(config: StudyConfig, out: Path, name: str, figure: Figure, data: pd.DataFrame, caption: str, claim: str) -> None:
+    table = out / ("comparisons.csv" if name == "gain_by_rho" else "study.csv")
+    with style.house_style():
+        save_figure(
+            figure, data, name, out / "figures", title=config.title, caption=caption, claim=claim, seed=None,
+            config_hash=content_hash(config.model_dump()), sources=[table], modules=[sys.modules[__name__], style],
+        )  # fmt: skip
+
+
+def _look(config: StudyConfig, arm: str) -> tuple[str, str]:
+    """Give an arm its colour and mark: the house's where the arm has one and is the first of its kind."""
+    names = list(config.arms)
+    kinds = [config.arms[name].arm for name in names]
+    number, kind = names.index(arm), config.arms[arm].arm
+    own = kind in COLOURS and kinds.index(kind) == number
+    return (COLOURS[kind] if own else OTHERS[number % len(OTHERS)]), MARKS[number % len(MARKS)]
+
+
+def _learning_curves(config: StudyConfig, rows: pd.DataFrame, cohorts: list[str]) -> Figure:
+    from matplotlib.figure import Figure
+
+    with style.house_style():
+        figure = Figure(figsize=(max(WIDE[0], 5.5 * len(cohorts)), WIDE[1]))
+        panels = np.atleast_1d(figure.subplots(1, len(cohorts), sharey=True))
+        sizes = sorted(set(rows["n_train"]))
+        place = {size: number for number, size in enumerate(sizes)}
+        for axes, cohort in zip(panels, cohorts, strict=True):
+            _one_cohort(config, axes, rows[rows["cohort"] == cohort], place)
+            axes.set(title=cohort, xlabel="training patients", xticks=range(len(sizes)))
+            axes.set_xticklabels([f"{size:,}" if size else "none" for size in sizes])
+        panels[0].set(ylabel="AUROC")
+        panels[-1].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        figure.suptitle(config.title, x=0.01, ha="left", fontsize=16, fontweight="bold")
+    return figure
+
+
+def _one_cohort(config: StudyConfig, axes: Axes, rows: pd.DataFrame, place: dict[int, int]) -> None:
+    arms = [arm for arm in config.arms if arm in set(rows["arm"])]
+    for number, arm in enumerate(arms):
+        mine, (colour, mark) = rows[rows["arm"] == arm].sort_values("n_train"), _look(config, arm)
+        x = np.array([place[size] for size in mine["n_train"]]) + 0.07 * (number - (len(arms) - 1) / 2)
+        trained = (mine["n_train"] > 0).to_numpy()
+        axes.plot(x[trained], mine["auroc"][trained], color=colour, lw=2.2, label=arm)
+        _points(axes, x, mine, ("auroc", "low", "high"), colour, mark)
+        for at, values in zip(x, mine["by_seed"], strict=True):
+            each = [float(value) for value in str(values).split()] if isinstance(values, str) else []
+            axes.plot([at] * len(each), each, ".", color=colour, ms=5, alpha=0.5, zorder=2)
+    for ideal in sorted(set(rows["ideal"].dropna().round(6))):
+        names = [arm for arm in arms if np.isclose(rows[rows["arm"] == arm]["ideal"].astype(float), ideal).any()]
+        axes.axhline(ideal, color=COLOURS["ideal"], lw=1.8, ls="--", zorder=1)
+        axes.annotate(f"ideal: {', '.join(names)}", (0.01, ideal), xycoords=("axes fraction", "data"), xytext=(0, 4),
+                      textcoords="offset points", color=COLOURS["ideal"], fontsize=11)  # fmt: skip
+    axes.axhline(0.5, color=MUTED, lw=1.2, ls=":")
+
+
+def _points(axes: Axes, x: Any, rows: pd.DataFrame, columns: tuple[str, str, str], colour: str, mark: str) -> None:
+    value, low, high = (rows[name].to_numpy(dtype=float) for name in columns)
+    axes.vlines(x, low, high, color=colour, lw=2.6, zorder=3)
+    axes.plot(x, value, mark, color=colour, ms=9, mec="white", zorder=4)
+
+
+def _gains_by_rho(gains: pd.DataFrame) -> pd.DataFrame:
+    """Keep gains at the largest number of patients, of comparisons that were made at three values of rho or more."""
+    if not len(gains) or gains["rho"].isna().all():
+        return gains.iloc[:0]
+    rows = gains[(gains["kind"] == GAIN) & gains["rho"].notna() & (gains["n_train"] > 0)]
+    rows = rows[rows["n_train"] == rows["n_train"].max()]
+    return rows[rows.groupby(["a", "b"])["rho"].transform("nunique") > 2].sort_values(["a", "b", "rho"])
+
+
+def _by_rho(config: StudyConfig, rows: pd.DataFrame) -> Figure:
+    from matplotlib.figure import Figure
+
+    with style.house_style():
+        figure = Figure(figsize=WIDE)
+        axes = figure.subplots()
+        for number, ((a, b), mine) in enumerate(rows.groupby(["a", "b"], sort=False)):
+            colour = _look(config, str(a))[0] if number == 0 else OTHERS[number % len(OTHERS)]
+            x = mine["rho"].to_numpy(dtype=float) + 0.006 * number
+            axes.plot(x, mine["difference"], color=colour, lw=2.2, label=f"{a} - {b}")
+            _points(axes, x, mine, ("difference", "low", "high"), colour, MARKS[number])
+            if mine["ideal_difference"].abs().max() > 0:
+                label = f"ideal observer, {a} - {b}"
+                axes.plot(mine["rho"], mine["ideal_difference"], "--D", color=COLOURS["ideal"], mfc="none", ms=8, lw=1.8, label=label)
+        axes.axhline(0, color=MUTED, lw=1.2, ls=":")
+        patients = f"{int(rows['n_train'].iloc[0]):,} training patients"
+        axes.set(xlabel="correlation of query and reference (rho)", ylabel="gain in AUROC", title=patients)
+        axes.legend(loc="upper left")
+        figure.suptitle(config.title, x=0.01, ha="left", fontsize=16, fontweight="bold")
+    return figure
+
+
+def _areas(config: StudyConfig, rows: pd.DataFrame) -> Figure:
+    from matplotlib.figure import Figure
+
+    rows = rows.sort_values(["cohort", "n_train"], kind="stable")
+    with style.house_style():
+        figure = Figure(figsize=(WIDE[0], 1.8 + 0.42 * len(rows)))
+        axes = figure.subplots()
+        listed: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
+        for place, row in enumerate(listed):
+            colour, mark = _look(config, row["arm"])
+            axes.hlines(place, row["low"], row["high"], color=colour, lw=3, zorder=3)
+            axes.plot([row["auroc"]], [place], mark, color=colour, ms=9, mec="white", zorder=4)
+            axes.plot([row["ideal"]], [place], "D", ms=8, mfc="none", mec=COLOURS["ideal"], mew=2, zorder=5)
+        axes.axvline(0.5, color=MUTED, lw=1.2, ls=":")
+        axes.set(xlabel="AUROC (dotted: chance)", yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.6))
+        axes.set_yticklabels([_label(row) for row in listed])
+        axes.tick_params(axis="y", length=0)
+        figure.suptitle(config.title, x=0.01, ha="left", fontsize=16, fontweight="bold")
+    return figure
+
+
+def _label(row: dict[str, Any]) -> str:
+    how = f"{row['n_train']:,} patients, {row['seeds']} seed{'s' if row['seeds'] > 1 else ''}" if row["n_train"] else "off the shelf"
+    return f"{row['cohort']}: {row['arm']} ({how})"

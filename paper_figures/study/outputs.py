@@ -1,0 +1,139 @@
+"""What a study leaves: records, areas, comparisons, a page to read, figures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paper_figures.study.cells import Cell
+from paper_figures.study.config import StudyConfig
+from paper_figures.study.limits import Limits, limits_of
+from paper_figures.study.tables import Point, area_rows, comparison_rows
+from paper_figures.style import short, with_interval
+from see_in_pairs.files import content_hash, read_table, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from empirical.cohorts import Cohort
+    from empirical.records import Records
+
+
+def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], finished: list[Cell]) -> None:
+    """Write tables, page and figures from the cells that are finished.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        The study.
+    out : Path
+        Its folder.
+    cohorts : dict of str to Cohort
+        Loaded.
+    finished : list of Cell
+        Cells with records.
+    """
+    import pandas as pd
+
+    from paper_figures.study.figure import draw_figures
+
+    points = _points(out, finished)
+    limits = {name: limits_of(cohort, out / "limits.json") for name, cohort in cohorts.items()}
+    areas = pd.DataFrame([row | _ideal(limits[row["cohort"]], config, row["arm"]) for row in area_rows(points)])
+    compared = comparison_rows(points, config.comparisons, {name: _queries_hash(cohort) for name, cohort in cohorts.items()})
+    gains = pd.DataFrame([row | _ideal_difference(limits[row["cohort"]], config, row) for row in compared])
+    for name, table in (("study", areas), ("comparisons", gains)):
+        write_text(out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
+    drawn = draw_figures(config, out, areas, gains)
+    write_text(out / "study.md", _page(config, areas, gains, read_table(out / "audit.csv"), drawn))
+
+
+def _points(out: Path, finished: list[Cell]) -> list[Point]:
+    """Read the records of all cells, put them together by curve point, and write them as one table."""
+    from empirical.records import concatenate, read_records, write_records
+
+    parts: list[Records] = []
+    points: defaultdict[tuple[str, str, int], dict[int, Records]] = defaultdict(dict)
+    for cell in finished:
+        records = read_records(out / "cells" / cell.folder / "evaluation" / "records.parquet")
+        size = int(records.table["n_train"].iloc[0])
+        points[cell.cohort, cell.arm, size][cell.seed] = records
+        records.table["run_id"] = f"{cell.cohort}/{cell.arm}/n{size}"
+        records.table["train_seed"] = cell.seed
+        parts.append(records)
+    if len({(part.positive, part.healthy) for part in parts}) == 1:
+        write_records(out / "records.parquet", concatenate(parts))
+    return [Point(cohort, arm, size, by_seed) for (cohort, arm, size), by_seed in sorted(points.items())]
+
+
+def _queries_hash(cohort: Cohort) -> str:
+    """Hash the queries of a cohort, whatever references it has."""
+    table = cohort.table[cohort.table["split"] != "reference"].sort_values("item_id")
+    return content_hash(table[["item_id", "label", "split", "patient_id", "sha256"]].to_dict("list"))
+
+
+def _ideal(limits: Limits | None, config: StudyConfig, arm: str) -> dict[str, Any]:
+    if limits is None:
+        return {"rho": None, "ideal": None, "ideal_mcse": None}
+    return {"rho": limits.rho, "ideal": limits.of(config.arms[arm]), "ideal_mcse": limits.mcse}
+
+
+def _ideal_difference(limits: Limits | None, config: StudyConfig, row: dict[str, Any]) -> dict[str, Any]:
+    if limits is None:
+        return {"rho": None, "ideal_difference": None}
+    return {"rho": limits.rho, "ideal_difference": limits.of(config.arms[row["a"]]) - limits.of(config.arms[row["b"]])}
+
+
+def _page(config: StudyConfig, areas: pd.DataFrame, gains: pd.DataFrame, findings: pd.DataFrame, drawn: list[str]) -> str:
+    """Write the page to read: figures, areas, comparisons, what the audit found."""
+    lines = [f"# {config.title}", "", f"Model: `{config.model.name}`. Area under the ROC curve (AUROC) with 95 % intervals; with several"]
+    lines += ["training seeds they hold for new patients and new trainings (crossed random factors).", ""]
+    for name in drawn:
+        lines += [f"![{name}](figures/{name}.png)", ""]
+    lines += _table(
+        ["cohort", "arm", "training patients", "seeds", "AUROC", "ideal observer"],
+        [
+            [
+                row["cohort"], row["arm"], _patients(row["n_train"]), row["seeds"],
+                with_interval(row["auroc"], row["low"], row["high"]), _or_dash(row["ideal"]),
+            ]
+            for row in _rows(areas)
+        ],
+    )  # fmt: skip
+    if len(gains):
+        lines += _table(
+            ["what", "cohort", "arms", "training patients", "seeds", "difference", "p (Holm)", "ideal"],
+            [
+                [
+                    row["kind"], row["cohort"], f"{row['a']} - {row['b']}", _sizes(row["n_train"], row["n_train_b"]), row["seeds"],
+                    with_interval(row["difference"], row["low"], row["high"], 3), f"{row['p_holm']:.2g}", _or_dash(row["ideal_difference"]),
+                ]
+                for row in _rows(gains)
+            ],
+        )  # fmt: skip
+    if len(findings):
+        lines += ["What the audit of the cohorts found:", ""]
+        lines += [f"- {row['cohort']}, {row['severity']}, {row['finding']}: {row['message']}" for row in _rows(findings)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return table.to_dict("records")  # type: ignore[return-value]
+
+
+def _table(heads: list[str], rows: list[list[Any]]) -> list[str]:
+    body = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    return ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads), *body, ""]
+
+
+def _patients(number: int) -> str:
+    return f"{number:,}" if number else "off the shelf"
+
+
+def _sizes(a: int, b: int) -> str:
+    return _patients(a) if a == b else f"{_patients(a)} against {_patients(b)}"
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None or value != value else short(value)

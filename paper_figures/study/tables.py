@@ -1,0 +1,222 @@
+"""Areas of every curve point and comparisons between them; intervals hold for new patients and, with several seeds, new trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paper_figures.statistics import clustered_auroc_difference, clustered_delong, holm, procedure_contrast
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from empirical.records import Records
+
+Floats = NDArray[np.float64]
+
+ONE_MODEL = "one model: the interval holds for this model, not for another training"
+GAIN, AFTER, FEWER = "gain", "gain after less before finetuning", "on fewer patients"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One arm of one cohort at one number of training patients, with every seed.
+
+    Parameters
+    ----------
+    cohort, arm : str
+        Their names in the study.
+    n_train : int
+        Training patients; 0 off the shelf.
+    by_seed : dict of int to Records
+        The scores of each training.
+    """
+
+    cohort: str
+    arm: str
+    n_train: int
+    by_seed: dict[int, Records]
+
+    @cached_property
+    def items(self) -> pd.DataFrame:
+        """Item, patient and whether it is positive, sorted by item; the same for every seed."""
+        first = next(iter(self.by_seed.values()))
+        table = first.table[["item_id", "patient_id"]].assign(positive=first.is_positive())
+        return table.sort_values("item_id", ignore_index=True)
+
+    def scores(self, seeds: Iterable[int]) -> Floats:
+        """Give the scores of some trainings.
+
+        Parameters
+        ----------
+        seeds : iterable of int
+            Seeds; a model off the shelf that was scored once has the same scores with each.
+
+        Returns
+        -------
+        ndarray of float, shape (seeds, items)
+            In the order of `items`.
+
+        Raises
+        ------
+        InputError
+            When a seed was scored on other items.
+        """
+        return np.stack([self._of(seed) for seed in seeds])
+
+    def _of(self, seed: int) -> Floats:
+        records = next(iter(self.by_seed.values())) if self.n_train == 0 and len(self.by_seed) == 1 else self.by_seed[seed]
+        table = records.table.sort_values("item_id")
+        if table["item_id"].tolist() != self.items["item_id"].tolist():
+            raise InputError(f"{self.cohort}, {self.arm}: seed {seed} was scored on other items; delete its cell and run the study again")
+        return table["p_positive"].to_numpy(dtype=float)
+
+    def seeds_with(self, *others: Point) -> list[int]:
+        """List the seeds that this and other points have in common.
+
+        Parameters
+        ----------
+        *others : Point
+            Other points; one off the shelf with a single scoring goes with any seed.
+
+        Returns
+        -------
+        list of int
+            Sorted.
+        """
+        fixed = [point for point in (self, *others) if not (point.n_train == 0 and len(point.by_seed) == 1)]
+        return sorted(set.intersection(*(set(point.by_seed) for point in fixed))) if fixed else [next(iter(self.by_seed))]
+
+
+def area_rows(points: Iterable[Point]) -> list[dict[str, Any]]:
+    """Estimate the area of every point.
+
+    Parameters
+    ----------
+    points : iterable of Point
+        The points.
+
+    Returns
+    -------
+    list of dict
+        ``cohort, arm, n_train, seeds, items, patients, auroc, low, high, p, training_sd, by_seed, note``; p is of chance.
+    """
+    return [_place(point) | _contrast([point], [1.0]) for point in points]
+
+
+def _place(point: Point) -> dict[str, Any]:
+    return {"cohort": point.cohort, "arm": point.arm, "n_train": point.n_train}
+
+
+def _contrast(points: list[Point], weights: list[float]) -> dict[str, Any]:
+    """Estimate a weighted sum of areas over the seeds that all points have."""
+    first, seeds = points[0], points[0].seeds_with(*points[1:])
+    if any(not point.items.equals(first.items) for point in points):
+        raise InputError(f"{first.cohort}: {', '.join(point.arm for point in points)} were scored on other items; they cannot be compared")
+    size = {"seeds": len(seeds), "items": len(first.items), "patients": int(first.items["patient_id"].nunique())}
+    name = "auroc" if len(points) == 1 else "difference"
+    try:
+        if not seeds:
+            raise InputError("no seed in common")
+        found = _estimate(points, weights, seeds)
+    except InputError as error:
+        found = dict.fromkeys(("value", "low", "high", "p", "training_sd"), np.nan) | {"by_seed": "", "note": str(error)}
+    return size | {name: found.pop("value")} | found
+
+
+def _estimate(points: list[Point], weights: list[float], seeds: list[int]) -> dict[str, Any]:
+    items = points[0].items
+    positive, patients = items["positive"].to_numpy(), items["patient_id"].to_numpy()
+    scores = np.stack([point.scores(seeds) for point in points])  # (points, seeds, items)
+    if len(seeds) == 1:
+        return _one_model(scores[:, 0], weights, positive, patients)
+    labels, who, trained = np.tile(positive, len(seeds)), np.tile(patients, len(seeds)), np.repeat(seeds, len(items))
+    found = procedure_contrast(scores.reshape(len(points), -1), weights, labels, who, trained)
+    return {
+        "value": found.estimate, "low": found.interval[0], "high": found.interval[1], "p": found.p, "training_sd": found.training_sd,
+        "by_seed": " ".join(f"{value:.4f}" for value in found.by_seed), "note": found.note,
+    }  # fmt: skip
+
+
+def _one_model(scores: Floats, weights: list[float], positive: Any, patients: Any) -> dict[str, Any]:
+    rest = {"training_sd": np.nan, "by_seed": "", "note": ONE_MODEL}
+    if len(scores) == 2:
+        gap = clustered_auroc_difference(scores, positive, patients)
+        return {"value": gap.estimate, "low": gap.interval[0], "high": gap.interval[1], "p": gap.p} | rest
+    from scipy.special import ndtr, ndtri
+
+    found, factors = clustered_delong(scores, positive, patients), np.asarray(weights)
+    value, se = float(factors @ found.auc), float(np.sqrt(factors @ found.covariance @ factors))
+    half, effect = float(ndtri(0.975)) * se, value - factors.sum() / 2
+    p = 2 * float(ndtr(-abs(effect) / se)) if se > 0 else float(effect == 0)
+    low, high = found.interval(0) if len(scores) == 1 else (value - half, value + half)
+    return {"value": value, "low": low, "high": high, "p": p} | rest
+
+
+def comparison_rows(points: Iterable[Point], comparisons: Iterable[tuple[str, str]], same_queries: dict[str, str]) -> list[dict[str, Any]]:
+    """Compare arms at every number of patients, before and after finetuning, and the first arm on fewer patients than the second.
+
+    Parameters
+    ----------
+    points : iterable of Point
+        The points.
+    comparisons : iterable of pair of str
+        Arms, the first less the second.
+    same_queries : dict of str to str
+        From cohort to a hash of its queries: an arm that was not run in a cohort is taken from another with the same queries.
+
+    Returns
+    -------
+    list of dict
+        ``kind, cohort, a, b, n_train, n_train_b, seeds, items, patients, difference, low, high, p, p_holm, training_sd, by_seed, note``.
+        p-values of a kind are a family (Holm).
+    """
+    known = {(point.cohort, point.arm, point.n_train): point for point in points}
+    rows: list[dict[str, Any]] = []
+    for a, b in comparisons:
+        for cohort in dict.fromkeys(cohort for cohort, arm, _ in known if arm == a):
+            stand_ins = [cohort, *(other for other in same_queries if other != cohort and same_queries[other] == same_queries[cohort])]
+            curve_a = {size: point for (where, arm, size), point in known.items() if (where, arm) == (cohort, a)}
+            curve_b = _first_curve(known, stand_ins, b)
+            rows += [{"a": a, "b": b} | row for row in _along(curve_a, curve_b)]
+    return _with_holm(rows)
+
+
+def _first_curve(known: dict[tuple[str, str, int], Point], cohorts: list[str], arm: str) -> dict[int, Point]:
+    """Give an arm's points by number of patients, each from the first cohort that has it."""
+    found: dict[int, Point] = {}
+    for cohort in cohorts:
+        for (where, name, size), point in known.items():
+            if (where, name) == (cohort, arm):
+                found.setdefault(size, point)
+    return found
+
+
+def _along(curve_a: dict[int, Point], curve_b: dict[int, Point]) -> list[dict[str, Any]]:
+    both = sorted(set(curve_a) & set(curve_b))
+    rows = [_row(GAIN, curve_a[n], curve_b[n], [curve_a[n], curve_b[n]], [1, -1]) for n in both]
+    if both and both[0] == 0:
+        before = [curve_a[0], curve_b[0]]
+        rows += [_row(AFTER, curve_a[n], curve_b[n], [curve_a[n], curve_b[n], *before], [1, -1, -1, 1]) for n in both[1:]]
+    trained = [(few, many) for few, many in combinations(sorted({*curve_a, *curve_b} - {0}), 2) if few in curve_a and many in curve_b]
+    return rows + [_row(FEWER, curve_a[few], curve_b[many], [curve_a[few], curve_b[many]], [1, -1]) for few, many in trained]
+
+
+def _row(kind: str, a: Point, b: Point, points: list[Point], weights: list[float]) -> dict[str, Any]:
+    return {"kind": kind, "cohort": a.cohort, "n_train": a.n_train, "n_train_b": b.n_train} | _contrast(points, weights)
+
+
+def _with_holm(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for kind in (GAIN, AFTER, FEWER):
+        family = [row for row in rows if row["kind"] == kind and np.isfinite(row["p"])]
+        if family:
+            for row, p in zip(family, holm([row["p"] for row in family]).adjusted.tolist(), strict=True):
+                row["p_holm"] = p
+    return [row | {"p_holm": row.get("p_holm", np.nan)} for row in rows]

@@ -111,14 +111,36 @@ class PatientBootstrap:
         Estimate
             With a percentile interval and a p-value. More than 2.5 % undefined resamples leave it without a number.
         """
-        test = f"bootstrap over patients ({self.resamples} resamples, percentile)"
-        undefined = int(np.isnan(values).sum())
-        if np.isnan(values[0]) or undefined > (1 - LEVEL) / 2 * len(values):
-            reason = f"{what} is undefined in {undefined} of {len(values)} resamples"
-            return Estimate(np.nan, np.nan, np.nan, np.nan, unit, test, self.items, self.patients, reason)
-        drawn = values[1:][~np.isnan(values[1:])]
-        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
-        return Estimate(float(values[0]), float(low), float(high), _p_value(drawn), unit, test, self.items, self.patients)
+        return percentile_estimate(values, unit, what, self.items, self.patients)
+
+
+def percentile_estimate(values: Floats, unit: str, what: str, items: int, patients: int) -> Estimate:
+    """Summarise a quantity over resamples of patients.
+
+    Parameters
+    ----------
+    values : ndarray, shape (1 + resamples,)
+        The estimate first.
+    unit : str
+        What it is measured in.
+    what : str
+        Named in the reason where there is no number.
+    items, patients : int
+        On how many of each.
+
+    Returns
+    -------
+    Estimate
+        As `PatientBootstrap.estimate` gives it.
+    """
+    test = f"bootstrap over patients ({len(values) - 1} resamples, percentile)"
+    undefined = int(np.isnan(values).sum())
+    if np.isnan(values[0]) or undefined > (1 - LEVEL) / 2 * len(values):
+        reason = f"{what} is undefined in {undefined} of {len(values)} resamples"
+        return Estimate(np.nan, np.nan, np.nan, np.nan, unit, test, items, patients, reason)
+    drawn = values[1:][~np.isnan(values[1:])]
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
+    return Estimate(float(values[0]), float(low), float(high), _p_value(drawn), unit, test, items, patients)
 
 
 def _p_value(drawn: Floats) -> float:

@@ -100,8 +100,8 @@ def modality_gap(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.linalg.norm(directions[0].mean(axis=0) - directions[1].mean(axis=0)))
 
 
-def alignment_table(images: np.ndarray, answers: np.ndarray, patients: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
-    """Tabulate alignment by layer, with intervals over patients.
+def alignment_draws(images: np.ndarray, answers: np.ndarray, patients: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
+    """Measure alignment over all patients and over halves of them, which with the same patients and seed are the same in every arm.
 
     Parameters
     ----------
@@ -110,23 +110,17 @@ def alignment_table(images: np.ndarray, answers: np.ndarray, patients: np.ndarra
     patients : ndarray of shape (items,)
         Whose items they are.
     seed : int, default 0
-        Of the bootstrap.
+        Of the choice of halves.
 
     Returns
     -------
     pandas.DataFrame
-        One row per layer and measure: ``layer``, ``measure``, ``value``, ``low``, ``high`` (95 %).
+        One row per layer, measure and draw: ``layer``, ``measure``, ``draw`` (0: all patients; from 1 on: a half of them), ``value``.
 
     Raises
     ------
     InputError
         When there are fewer than ten patients.
-
-    Notes
-    -----
-    The interval leaves out patients rather than drawing them with replacement: an item that stands twice in a sample is perfectly alike
-    to itself, which would pull every resampled CKA up. Samples of half the patients are drawn without replacement, and the spread of
-    the measure over them is that of the whole, for halves, to first order (the delete-half jackknife, Shao and Wu 1989).
     """
     import pandas as pd
 
@@ -140,9 +134,37 @@ def alignment_table(images: np.ndarray, answers: np.ndarray, patients: np.ndarra
     rows = []
     for layer, (x, y) in enumerate(zip(images, answers, strict=True)):
         for name, measure in measures.items():
-            value = measure(x, y)
-            half = 1.96 * float(np.nanstd([measure(x[kept], y[kept]) for kept in halves], ddof=1))
-            rows.append((layer, name, value, value - half, value + half))
+            rows.append((layer, name, 0, measure(x, y)))
+            rows += [(layer, name, 1 + place, measure(x[kept], y[kept])) for place, kept in enumerate(halves)]
+    return pd.DataFrame(rows, columns=["layer", "measure", "draw", "value"])
+
+
+def alignment_table(draws: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate alignment by layer, with intervals over patients.
+
+    Parameters
+    ----------
+    draws : pandas.DataFrame
+        As `alignment_draws` gives them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per layer and measure: ``layer``, ``measure``, ``value``, ``low``, ``high`` (95 %).
+
+    Notes
+    -----
+    The interval leaves out patients rather than drawing them with replacement: an item that stands twice in a sample is perfectly alike
+    to itself, which would pull every resampled CKA up. Samples of half the patients are drawn without replacement, and the spread of
+    the measure over them is that of the whole, for halves, to first order (the delete-half jackknife, Shao and Wu 1989).
+    """
+    import pandas as pd
+
+    rows = []
+    for (layer, measure), group in draws.groupby(["layer", "measure"], sort=False):
+        whole = group["draw"] == 0
+        value, half = float(group.loc[whole, "value"].iloc[0]), 1.96 * float(group.loc[~whole, "value"].std(ddof=1))
+        rows.append((layer, measure, value, value - half, value + half))
     return pd.DataFrame(rows, columns=["layer", "measure", "value", "low", "high"])
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,10 +15,10 @@ from empirical.arms import Example, assign_references, build_examples, picture_s
 from empirical.cohorts import Cohort
 from empirical.preflight import preflight
 from empirical.vlm.encoding import Encoder
-from empirical.vlm.loading import VisionLanguageModel, load_vlm, weights_hash
+from empirical.vlm.loading import VisionLanguageModel, load_vlm, training_record, weights_hash
 from see_in_pairs.console import progress, say
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import write_text
+from see_in_pairs.files import content_hash, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) 
     config : EvaluateConfig
         Model, cohort and arms, as for an evaluation.
     out : Path
-        Folder for ``alignment.csv`` and the manifest.
+        Folder for ``alignment.csv``, for ``alignment_draws.parquet`` (the same in halves of the patients, which are the same halves in
+        every arm and model that is shown the same items, so that a difference has its interval) and the manifest.
     quiet : bool, default False
         Say nothing.
 
@@ -45,17 +47,26 @@ def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) 
     """
     import pandas as pd
 
-    from empirical.analysis.alignment import alignment_table, representations
+    from empirical.analysis.alignment import alignment_draws, alignment_table, representations
 
     with _opened(config, "alignment", out, quiet) as (run, cohort, vlm, encoder):
-        patient, tables = cohort.table.set_index("item_id")["patient_id"], []
-        for name, examples in _by_arm(config, cohort, quiet):
+        patient, tables, drawn = cohort.table.set_index("item_id")["patient_id"], [], []
+        for told, examples in _by_arm(config, cohort, quiet):
             images, answers = representations(vlm, encoder, examples, config.batch_size)
-            patients = patient.loc[[example.item_id for example in examples]].to_numpy()
-            tables.append(alignment_table(images, answers, patients, seed=config.seed).assign(run_id=name))
+            patients = patient.loc[[example.item_id for example in examples]]
+            draws = alignment_draws(images, answers, patients.to_numpy(), seed=config.seed)
+            tables.append(alignment_table(draws).assign(run_id=told["run_id"]))
+            drawn.append(draws.assign(**told, **_drawn_from(patients, config.seed)))
         table = pd.concat(tables, ignore_index=True)[["run_id", "layer", "measure", "value", "low", "high"]]
         write_text(run.path / "alignment.csv", table.to_csv(index=False))
+        write_parquet(run.path / "alignment_draws.parquet", pd.concat(drawn, ignore_index=True))
     return table
+
+
+def _drawn_from(patients: pd.Series, seed: int) -> dict[str, Any]:
+    """Say how many there were to draw from, and mark what makes the draws comparable: items, patients and seed."""
+    pairs = sorted(zip(patients.index.astype(str), patients.astype(str), strict=True))
+    return {"items": len(patients), "patients": patients.nunique(), "drawn_from": content_hash([pairs, seed])}
 
 
 def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
@@ -66,7 +77,8 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
     config : EvaluateConfig
         Model, cohort and arms, as for an evaluation.
     out : Path
-        Folder for ``attribution.csv`` (one row per run, item and method), ``attribution_summary.csv`` and the manifest.
+        Folder for ``attribution.csv`` (one row per run, item and method, with what model and arm these are), ``attribution_summary.csv``
+        and the manifest.
     quiet : bool, default False
         Say nothing, no progress bar.
 
@@ -90,17 +102,17 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
         patient = cohort.table.set_index("item_id")["patient_id"]
         masks = _masks(cohort, config.split)
         run.count("without_mask", len(cohort.queries(config.split)) - len(masks))
-        for name, examples in _by_arm(config, cohort, quiet):
+        for told, examples in _by_arm(config, cohort, quiet):
             shown = [example for example in examples if example.item_id in masks]
-            for example in progress(shown, len(shown), name, quiet):
+            for example in progress(shown, len(shown), told["run_id"], quiet):
                 maps = {
                     "integrated_gradients": integrated_gradients(vlm, encoder, example, config.prompts.answers),
                     "occlusion": occlusion(vlm, encoder, example, config.prompts.answers, batch_size=config.batch_size),
                 }
                 for method, values in maps.items():
-                    found = lesion_share(values, masks[example.item_id])
-                    rows.append((name, example.item_id, patient[example.item_id], method, found.share, found.expected, found.p_value))
-        table = pd.DataFrame(rows, columns=["run_id", "item_id", "patient_id", "method", "share", "expected", "p_value"])
+                    item = {"item_id": example.item_id, "patient_id": patient[example.item_id], "method": method}
+                    rows.append(told | item | asdict(lesion_share(values, masks[example.item_id])))
+        table = pd.DataFrame(rows)
         write_text(run.path / "attribution.csv", table.to_csv(index=False))
         run.count("without_positive_attribution", int(table["share"].isna().sum()))
         summary = _summary(table, config.seed)
@@ -148,11 +160,14 @@ def _opened(
         yield run, cohort, vlm, Encoder(vlm.processor, vlm.family, picture_source(cohort))
 
 
-def _by_arm(config: EvaluateConfig, cohort: Cohort, quiet: bool) -> Iterator[tuple[str, list[Example]]]:
+def _by_arm(config: EvaluateConfig, cohort: Cohort, quiet: bool) -> Iterator[tuple[dict[str, Any], list[Example]]]:
+    """Give what each arm is, on which model, and what it shows."""
     from empirical.evaluation import run_id
 
+    training = training_record(config.model.name)
+    trained = {name: training.get(name, "") for name in ("train_arm", "train_strategy")} | {"train_seed": training.get("train_seed", 0)}
     for arm in config.arms:
         assignment = assign_references(cohort, config.split, arm, seed=config.seed, model=config.model)
         examples = build_examples(cohort, config.split, arm, config.prompts, seed=config.seed, assignment=assignment)
         say(f"{run_id(arm)}: {len(examples)} items", quiet)
-        yield run_id(arm), examples
+        yield {"run_id": run_id(arm), "arm": arm.arm, "strategy": arm.strategy, **trained, "cohort_hash": cohort.hash}, examples

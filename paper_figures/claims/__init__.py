@@ -1,7 +1,7 @@
 """The ledger of claims: what each says, by which criterion it is judged, and what each source of evidence found.
 
-``registry`` the claims and criteria, ``ledger`` the rule of the verdicts, ``theoretical`` (C1), ``predicted`` (C3 to C5) and
-``experiments`` the evidence, ``controls`` what a gain is due to.
+``registry`` the claims and criteria, ``ledger`` the rule of the verdicts, ``theoretical`` (C1), ``predicted`` (C3 to C5),
+``experiments`` and ``inside`` (C6, C8) the evidence, ``controls`` what a gain is due to.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int =
     from paper_figures.claims.controls import control_rows
     from paper_figures.claims.evidence import Evidence
     from paper_figures.claims.experiments import experiment_verdicts
+    from paper_figures.claims.inside import inside_verdicts
     from paper_figures.claims.ledger import assemble
     from paper_figures.claims.predicted import simulation_verdicts, theory_verdicts
     from paper_figures.claims.theoretical import simulation_verdict, theory_verdict
@@ -50,7 +51,8 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int =
         "theory": {"C1": theory_verdict(results.theory)} | theory_verdicts(results.theory),
         "simulation": {"C1": simulation_verdict(results.theory)} | simulation_verdicts(results.theory),
     }
-    verdicts["phantom"] = experiment_verdicts(phantom, "claims, phantom")
+    verdicts["phantom"] = experiment_verdicts(phantom, "claims, phantom") | inside_verdicts(phantom, "claims, phantom")
     if real is not None:
-        verdicts["real"] = experiment_verdicts(Evidence(Results(Path(real)), None, seed), "claims, real")
+        evidence = Evidence(Results(Path(real)), None, seed)
+        verdicts["real"] = experiment_verdicts(evidence, "claims, real") | inside_verdicts(evidence, "claims, real")
     return assemble(verdicts, control_rows(phantom))

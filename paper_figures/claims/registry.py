@@ -47,6 +47,7 @@ class Claim:
 
 NO_EXPERIMENT = "no experiment on it in this version"
 NO_REAL_RUN = "no folder of real runs was given (--real DIR)"
+NO_MODEL = "there is no trained model to look into"
 
 _AUROC = "AUROC(pair) less AUROC(single) on the same items, clustered DeLong over patients"
 
@@ -123,8 +124,13 @@ CLAIMS = (
     Claim(
         "C6",
         "Comparison aligns visual and textual representations more tightly (version 2).",
-        {"phantom": "cosine similarity of image and answer representations, pair less single", "real": "the same"},
-        {"": "'see-in-pairs analyse alignment' measures it on your own models; its tables are not read here yet"},
+        {
+            "phantom": "linear CKA (without the bias of few items) of the query's image tokens and the true answer's tokens after the last "
+            "layer of the language model, pair less single, each model finetuned and shown its own arm, on the same items; interval from "
+            "halves of the patients. Read from the tables of 'see-in-pairs analyse alignment' in the folder's analysis/",
+            "real": "the same with references matched on demographics",
+        },
+        {"theory": NO_MODEL, "simulation": NO_MODEL, "real": NO_REAL_RUN},
     ),
     Claim(
         "C7",
@@ -135,7 +141,13 @@ CLAIMS = (
     Claim(
         "C8",
         "Attribution moves to the pathology (summaries of version 2).",
-        {"phantom": "share of attribution inside the lesion's mask, pair less single", "real": "the same where masks exist"},
-        {"": "'see-in-pairs analyse attribution' measures it on your own models; its tables are not read here yet"},
+        {
+            "phantom": "share of the positive attribution on the lesion's mask less that of the same map shifted at random, pair less "
+            "single, each model finetuned and shown its own arm, mean over the same positive items; bootstrap over patients. Above 0 by "
+            "integrated gradients and by occlusion supports (below by both contradicts, else inconclusive), and in the pair arm more than "
+            "by chance must lie on the lesion. Read from the tables of 'see-in-pairs analyse attribution' in the folder's analysis/",
+            "real": "the same with references matched on demographics, where masks exist",
+        },
+        {"theory": NO_MODEL, "simulation": NO_MODEL, "real": NO_REAL_RUN},
     ),
 )

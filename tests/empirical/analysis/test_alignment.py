@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from empirical.analysis.alignment import alignment_table, debiased_cka, linear_cka, modality_gap, representations
+from empirical.analysis.alignment import alignment_draws, alignment_table, debiased_cka, linear_cka, modality_gap, representations
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
 from empirical.prompts import PromptConfig
@@ -63,12 +63,13 @@ def test_intervals_cover_what_more_patients_show() -> None:
     truth = debiased_cka(x, y)
     covered = []
     for start in range(0, 4000, 100):
-        table = alignment_table(x[None, start : start + 100], y[None, start : start + 100], np.arange(100), seed=start)
+        part = slice(start, start + 100)
+        table = alignment_table(alignment_draws(x[None, part], y[None, part], np.arange(100), seed=start))
         row = table[table["measure"] == "debiased_cka"].iloc[0]
         covered.append(row["low"] <= truth <= row["high"])
     assert np.mean(covered) >= 0.85  # 40 intervals of 95 %: fewer than 34 by chance once in 400
     with pytest.raises(InputError, match="4 patients are too few"):
-        alignment_table(x[None, :8], y[None, :8], np.repeat(np.arange(4), 2))
+        alignment_draws(x[None, :8], y[None, :8], np.repeat(np.arange(4), 2))
 
 
 def test_means_are_over_the_query_and_the_answer_only(phantom: Cohort) -> None:
@@ -87,6 +88,7 @@ def test_means_are_over_the_query_and_the_answer_only(phantom: Cohort) -> None:
 
 
 def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path) -> None:
+    from paper_figures.claims.analyses import ALIGNMENT, _checked
     from paper_figures.cli import app
 
     arms = [{"arm": "single"}, PAIR.model_dump(exclude_none=True)]
@@ -96,3 +98,20 @@ def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path
     table = pd.read_csv(tmp_path / "out" / "alignment.csv")
     assert table.groupby(["run_id", "measure"]).size().eq(5).all() and table["run_id"].nunique() == 2
     assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
+    draws = _checked(pd.read_parquet(tmp_path / "out" / "alignment_draws.parquet"), "", ALIGNMENT)  # what the ledger of claims reads
+    whole = draws[draws["draw"] == 0]
+    assert whole["value"].tolist() == table["value"].tolist() and draws["drawn_from"].nunique() == 1
+    said = draws[["arm", "strategy", "train_arm", "train_strategy", "train_seed", "items", "patients"]].drop_duplicates()
+    assert said.to_numpy().tolist() == [["single", "", "", "", "0", 12, 12], ["pair", "random", "", "", "0", 12, 12]]
+
+
+def test_halves_depend_on_patients_and_seed_not_on_the_order_of_items() -> None:
+    rng = np.random.default_rng(0)
+    x, y, patients = rng.normal(size=(1, 30, 4)), rng.normal(size=(1, 30, 4)), np.arange(30).repeat(2)[:30]
+    order = rng.permutation(30)
+    draws, turned = (
+        alignment_draws(images, answers, whose)["value"].to_numpy()
+        for images, answers, whose in ((x, y, patients), (x[:, order], y[:, order], patients[order]))
+    )
+    assert np.allclose(draws, turned, atol=1e-12)
+    assert not np.allclose(draws, alignment_draws(x, y, patients, seed=1)["value"], atol=1e-3)

@@ -115,6 +115,7 @@ def test_masks_of_any_size_are_averaged_over_cells_and_nothing_positive_is_no_sh
 
 
 def test_arms_are_compared_on_the_items_whose_lesion_is_known(phantom: Cohort, tmp_path: Path) -> None:
+    from paper_figures.claims.analyses import ATTRIBUTION, _checked
     from paper_figures.cli import app
 
     content = {
@@ -133,3 +134,4 @@ def test_arms_are_compared_on_the_items_whose_lesion_is_known(phantom: Cohort, t
     assert (summary["low"] <= summary["excess"]).all() and (summary["excess"] <= summary["high"]).all()
     counts = json.loads((tmp_path / "out" / "manifest.json").read_text())["counts"]
     assert counts["without_mask"] == len(phantom.queries("val")) - len(positive)
+    assert _checked(rows, "", ATTRIBUTION)["arm"].value_counts().tolist() == [2 * len(positive)] * 2  # what the ledger of claims reads

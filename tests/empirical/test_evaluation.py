@@ -150,10 +150,13 @@ def test_switches_and_the_order_of_work_leave_scores_and_rows_as_they_are(phanto
     assert table["reference_ids"].tolist() == scored["reference_ids"].tolist()
 
 
-def test_a_space_before_an_answer_counts_when_asked(phantom: Cohort, tmp_path: Path, scored: pd.DataFrame) -> None:
-    table = evaluate(settings(phantom, arms=[{"arm": "single"}], spaced=True), tmp_path / "run", quiet=True).table
-    strict = scored[scored["run_id"] == "single"]
-    for both, one in zip(table["logp"], strict["logp"], strict=True):
+def test_a_space_before_an_answer_counts_when_asked(phantom: Cohort, tmp_path: Path) -> None:
+    """With random weights, as the bundled model has learned that no answer begins with a space: there the second way drowns in rounding."""
+    loose, strict = (
+        evaluate(settings(phantom, arms=[{"arm": "single"}], model={"name": "pocket-random"}, spaced=spaced), tmp_path / name, quiet=True)
+        for name, spaced in (("loose", True), ("strict", False))
+    )
+    for both, one in zip(loose.table["logp"], strict.table["logp"], strict=True):
         assert all(both[answer] > one[answer] for answer in one)  # more ways to say the same
 
 

@@ -1,0 +1,97 @@
+"""Areas and comparisons from records whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit, ndtr
+
+from empirical.records import Records
+from paper_figures.statistics import clustered_auroc_difference, procedure_auroc
+from paper_figures.study.tables import ONE_MODEL, Point, area_rows, comparison_rows
+from see_in_pairs.errors import InputError
+
+ITEMS = 200
+
+
+def records(rng: np.random.Generator, separation: float, healthy: np.ndarray, items: int = ITEMS) -> Records:
+    positive = np.arange(items) % 2 == 0
+    score = separation * positive + healthy[:items] + 0.5 * rng.normal(size=items)
+    order = rng.permutation(items)  # rows come in any order
+    table = pd.DataFrame({
+        "item_id": [f"i{number:03d}" for number in range(items)], "patient_id": [f"p{number:03d}" for number in range(items)],
+        "label": np.where(positive, "ill", "well"), "p_positive": expit(score),
+    }).iloc[order]  # fmt: skip
+    return Records(table.reset_index(drop=True), ("ill",), "well")
+
+
+@pytest.fixture
+def points() -> list[Point]:
+    """Pairs separate by 2 and single images by 1, both by 0 off the shelf; two seeds."""
+    rng = np.random.default_rng(0)
+    healthy = rng.normal(size=ITEMS)
+
+    def point(cohort: str, arm: str, n_train: int, separation: float, seeds: tuple[int, ...]) -> Point:
+        return Point(cohort, arm, n_train, {seed: records(rng, separation, healthy) for seed in seeds})
+
+    return [
+        point("near", "pair", 0, 0.0, (0,)), point("near", "single", 0, 0.0, (0,)),
+        point("near", "pair", 50, 2.0, (0, 1, 2)), point("near", "single", 50, 1.0, (0, 1, 2, 3)),
+        point("near", "single", 200, 1.2, (1, 2)), point("far", "pair", 50, 1.0, (0, 1)),
+    ]  # fmt: skip
+
+
+def test_areas(points: list[Point]) -> None:
+    rows = {(row["cohort"], row["arm"], row["n_train"]): row for row in area_rows(points)}
+    truth = ndtr(2.0 / np.sqrt(2 * 1.25))
+    found = rows["near", "pair", 50]
+    assert found["low"] < truth < found["high"] and found["seeds"] == 3 and found["p"] < 1e-6
+    once = rows["near", "pair", 0]
+    assert once["note"] == ONE_MODEL and once["low"] < 0.5 < once["high"] and once["p"] > 0.01
+
+
+def test_comparisons_use_the_seeds_that_both_have(points: list[Point]) -> None:
+    rows = comparison_rows(points, [("pair", "single")], {"near": "q", "far": "q"})
+    found = {(row["kind"], row["cohort"], row["n_train"], row["n_train_b"]): row for row in rows}
+    gain = found["gain", "near", 50, 50]
+    pair, single = points[2], points[3]
+    positive = pair.items["positive"].to_numpy()
+    expected = procedure_auroc(
+        [pair.scores([0, 1, 2]).ravel(), single.scores([0, 1, 2]).ravel()],
+        np.tile(positive, 3), np.tile(pair.items["patient_id"], 3), np.repeat([0, 1, 2], ITEMS),
+    )  # fmt: skip
+    assert (gain["difference"], gain["low"], gain["high"], gain["p"]) == pytest.approx((expected.estimate, *expected.interval, expected.p))
+    assert gain["seeds"] == 3
+    off = found["gain", "near", 0, 0]
+    alone = clustered_auroc_difference([points[0].scores([0])[0], points[1].scores([0])[0]], positive, pair.items["patient_id"])
+    assert (off["difference"], off["p"]) == pytest.approx((alone.estimate, alone.p))
+    after = found["gain after less before finetuning", "near", 50, 50]
+    assert after["difference"] == pytest.approx(gain["difference"] - off["difference"])
+    assert found["on fewer patients", "near", 50, 200]["seeds"] == 2
+    assert found["gain", "far", 50, 50]["seeds"] == 2  # against the single arm of the other cohort
+    assert set(found) == {
+        ("gain", "near", 0, 0), ("gain", "near", 50, 50), ("gain after less before finetuning", "near", 50, 50),
+        ("on fewer patients", "near", 50, 200), ("gain", "far", 50, 50), ("on fewer patients", "far", 50, 200),
+    }  # fmt: skip
+
+
+def test_cohorts_of_other_queries_do_not_stand_in(points: list[Point]) -> None:
+    rows = comparison_rows(points, [("pair", "single")], {"near": "q", "far": "other"})
+    assert {row["cohort"] for row in rows} == {"near"}
+
+
+def test_holm_within_a_kind(points: list[Point]) -> None:
+    rows = [row for row in comparison_rows(points, [("pair", "single")], {"near": "q", "far": "q"}) if row["kind"] == "gain"]
+    p = sorted(row["p"] for row in rows)
+    smallest = min(rows, key=lambda row: row["p"])
+    assert smallest["p_holm"] == pytest.approx(min(1, 3 * p[0]))
+
+
+def test_what_cannot_be_compared(points: list[Point]) -> None:
+    short = Point("near", "single", 50, {0: records(np.random.default_rng(1), 1.0, np.zeros(ITEMS), items=20)})
+    with pytest.raises(InputError, match="scored on other items"):
+        comparison_rows([points[2], short], [("pair", "single")], {"near": "q"})
+    apart = Point("near", "single", 50, {7: records(np.random.default_rng(1), 1.0, np.zeros(ITEMS))})
+    (row,) = comparison_rows([points[2], apart], [("pair", "single")], {"near": "q"})
+    assert row["note"] == "no seed in common" and np.isnan(row["difference"])

@@ -1,4 +1,4 @@
-"""The command ``benchmark``."""
+"""The commands ``benchmark gpu`` and ``benchmark padding``."""
 
 from __future__ import annotations
 
@@ -50,3 +50,27 @@ def gpu(
     outside = table[table["within"] == False]  # noqa: E712 (missing is not False)
     if len(outside):
         raise CheckFailed(f"{len(outside)} path(s) lose more than the plain one: {', '.join(outside['path'])}; see {out / 'benchmark.csv'}")
+
+
+@app.command("padding")
+def padding(
+    config: Annotated[Path, typer.Argument(help="YAML config of 'finetune'.", metavar="CONFIG.yaml")],
+    changes: Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")] = None,
+    most: Annotated[int, typer.Option("--rows", min=1, help="Look at the first so many rows of the training plan.")] = 2000,
+    json: Json = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Count the padding in the batches of a finetuning run, which is the most that packing could save."""
+    from empirical.benchmark.padding import count_padding
+    from empirical.training.config import FinetuneConfig
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(FinetuneConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    say(f"count the padding in the first {most} rows of the training plan; nothing is written, no model is trained", quiet)
+    found = count_padding(settings, most, quiet=quiet)
+    if json is not None:
+        return emit_json(found, json)
+    rows, least, longest, batch = found["rows"], found["fewest_tokens"], found["most_tokens"], found["batch_size"]
+    print(f"{rows} rows of {least} to {longest} tokens, {batch} to a batch")
+    print(f"padding: {found['padding']:.2%} of all positions in the plan's order, {found['padding_by_length']:.2%} in batches by length")

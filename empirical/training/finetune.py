@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example, assign_references, build_examples, build_with_draws, picture_source, queries_of
+from empirical.arms import Example, assign_references, build_examples, picture_source, queries_of
 from empirical.cohorts import Cohort
 from empirical.preflight import keep_references, preflight
 from empirical.prompts import prompt_hash
@@ -15,7 +15,7 @@ from empirical.training.card import run_card
 from empirical.training.checkpoints import last_checkpoint
 from empirical.training.config import FinetuneConfig
 from empirical.training.memory import out_of_memory
-from empirical.training.plan import draws_of, split_by_difficulty, training_plan
+from empirical.training.plan import planned_examples, split_by_difficulty
 from empirical.training.prepare import prepare, vision_is_frozen
 from empirical.training.processes import is_first, launched, not_sharded, save_weights, sharding_wanted, world_size
 from see_in_pairs.console import say
@@ -123,11 +123,9 @@ def _examine(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -
 
 def _shown(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> list[Example]:
     """Build what is shown, in the order of the plan."""
-    draws = config.references_per_query
-    assignment, built = build_with_draws(cohort, config.arm, config.prompts, seed=config.seed, draws=draws, model=config.model)
+    assignment, examples = planned_examples(cohort, config, world_size())
     keep_references(cohort, "train", assignment, run, config.arm.arm, quiet)
-    plan = training_plan(cohort, config, world_size=world_size(), left_out=frozenset() if assignment is None else assignment.left_out)
-    return [built[draw][item_id] for item_id, draw in zip(plan, draws_of(plan, draws), strict=True)]
+    return examples
 
 
 def _validation(config: FinetuneConfig, cohort: Cohort, run: RunFolder) -> list[Example] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.arms import queries_of
+from empirical.arms import Example, build_with_draws, queries_of
 from empirical.training.config import CurriculumConfig, FinetuneConfig
 from see_in_pairs.errors import InputError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from empirical.cohorts import Cohort
+    from empirical.references import Assignment
 
 
 def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1, left_out: frozenset[str] = frozenset()) -> list[str]:
@@ -52,6 +53,31 @@ def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1, l
     while len(plan) < total:
         plan += list(rng.permutation(items["item_id"].to_numpy(dtype=object)))
     return plan[:total]
+
+
+def planned_examples(cohort: Cohort, config: FinetuneConfig, world_size: int = 1) -> tuple[Assignment | None, list[Example]]:
+    """Build what is shown, in the order in which it is shown.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Its ``train`` split is used.
+    config : FinetuneConfig
+        Arm, prompts and plan.
+    world_size : int, default 1
+        Number of processes.
+
+    Returns
+    -------
+    assignment : Assignment or None
+        The references that were chosen; None for an arm without.
+    examples : list of Example
+        One per place of the plan.
+    """
+    draws = config.references_per_query
+    assignment, built = build_with_draws(cohort, config.arm, config.prompts, seed=config.seed, draws=draws, model=config.model)
+    plan = training_plan(cohort, config, world_size=world_size, left_out=frozenset() if assignment is None else assignment.left_out)
+    return assignment, [built[draw][item_id] for item_id, draw in zip(plan, draws_of(plan, draws), strict=True)]
 
 
 def draws_of(plan: Sequence[str], draws: int) -> list[int]:

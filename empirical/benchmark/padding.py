@@ -1,0 +1,87 @@
+"""How much of a training batch is padding: an upper bound of what packing several rows into one sequence could save."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from empirical.arms import Example, picture_source
+from empirical.cohorts import Cohort
+from empirical.training.config import FinetuneConfig
+from empirical.training.plan import planned_examples
+from empirical.vlm.encoding import Encoder
+from empirical.vlm.loading import load_vlm
+from see_in_pairs.console import progress
+
+
+def count_padding(config: FinetuneConfig, most: int, *, quiet: bool = False) -> dict[str, Any]:
+    """Count the padding of a run, as its plan makes the batches, and as batches of rows of like length would have it.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+        The run.
+    most : int
+        Look at the first so many rows of the plan.
+    quiet : bool, default False
+        No progress bar.
+
+    Returns
+    -------
+    dict
+        ``rows, batch_size, fewest_tokens, most_tokens, padding, padding_by_length``; both shares are counted, not estimated.
+
+    Raises
+    ------
+    InputError
+        When cohort, model or config do not fit.
+    """
+    cohort = Cohort.load(Path(config.cohort))
+    _, examples = planned_examples(cohort, config)
+    vlm = load_vlm(config.model)
+    lengths = _lengths(Encoder(vlm.processor, vlm.family, picture_source(cohort)), examples[:most], quiet)
+    return {
+        "rows": len(lengths),
+        "batch_size": config.batch_size,
+        "fewest_tokens": min(lengths),
+        "most_tokens": max(lengths),
+        "padding": padding_share(lengths, config.batch_size),
+        "padding_by_length": padding_share(sorted(lengths), config.batch_size),
+    }
+
+
+def padding_share(lengths: Sequence[int], batch_size: int) -> float:
+    """Tell which share of all positions is padding, when each batch is as long as its longest row.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        Tokens of each row, in the order in which batches are cut.
+    batch_size : int
+        Rows to a batch; the last may hold fewer.
+
+    Returns
+    -------
+    float
+        In [0, 1).
+
+    Examples
+    --------
+    >>> padding_share([2, 4, 4, 2], 2), padding_share([2, 2, 4, 4], 2)
+    (0.25, 0.0)
+    """
+    batches = [lengths[start : start + batch_size] for start in range(0, len(lengths), batch_size)]
+    return 1 - sum(lengths) / sum(len(batch) * max(batch) for batch in batches)
+
+
+def _lengths(encoder: Encoder, examples: Sequence[Example], quiet: bool) -> list[int]:
+    """Encode each distinct row once, alone, answer included."""
+    distinct = {(example.images, example.answer): example for example in examples}
+    known = {}
+    for key, example in progress(list(distinct.items()), len(distinct), "rows", quiet):
+        batch, _ = encoder.with_answers([example], [example.answer], end=True)
+        known[key] = int(np.asarray(batch["attention_mask"].sum()))
+    return [known[example.images, example.answer] for example in examples]

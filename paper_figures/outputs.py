@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from paper_figures.claims import Ledger
 
 
-def write_claims(out: Path | str, *, real: Path | str | None = None, seed: int = 0) -> Ledger:
+def write_claims(out: Path | str, *, real: Path | str | None = None, studies: Sequence[Path | str] = (), seed: int = 0) -> Ledger:
     """Judge the claims and write ``claims.json`` and ``controls.json``.
 
     Parameters
@@ -22,6 +22,8 @@ def write_claims(out: Path | str, *, real: Path | str | None = None, seed: int =
         The output folder.
     real : Path or str, optional
         A folder with the records of real runs.
+    studies : sequence of Path or str
+        Outputs of ``see-in-pairs study``.
     seed : int, default 0
         Seed of the bootstrap.
 
@@ -32,7 +34,7 @@ def write_claims(out: Path | str, *, real: Path | str | None = None, seed: int =
     """
     from paper_figures.claims import evaluate_claims
 
-    ledger = evaluate_claims(out, real, seed)
+    ledger = evaluate_claims(out, real, seed, studies)
     ledger.save(Path(out))
     return ledger
 

@@ -17,6 +17,9 @@ DEFAULT_OUT = Path("out/reproduce")
 def claims(
     out: Out = DEFAULT_OUT,
     real: Annotated[Path | None, typer.Option("--real", help="Folder with the records of real runs (records.parquet, runs.json).")] = None,
+    studies: Annotated[
+        list[Path] | None, typer.Option("--study", help="Output of 'see-in-pairs study' (C3, C5, C7); may be repeated.")
+    ] = None,
     json: Json = None,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -26,7 +29,7 @@ def claims(
     from paper_figures.style import short, with_interval
 
     say(f"judge the claims by the theory checks and records in {out}", quiet)
-    ledger = write_claims(out, real=real, seed=seed)
+    ledger = write_claims(out, real=real, studies=studies or (), seed=seed)
     if json is not None:
         return emit_json(ledger.to_list(), json)
     for entry in ledger.entries:

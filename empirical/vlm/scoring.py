@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Reading(Protocol):
     """A batch of prompts that a model has read, by whatever way.
 
-    Parameters
+    Attributes
     ----------
     first : torch.Tensor of shape (rows, vocabulary)
         Log-probabilities of the first token of each reply.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 ONE_MODEL = "one model: the interval holds for this model, not for another training"
-GAIN, AFTER, FEWER = "gain", "gain after less before finetuning", "on fewer patients"
+GAIN, AFTER, CURVE, FEWER = "gain", "gain after less before finetuning", "mean gain over the learning curve", "on fewer patients"
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _one_model(scores: Floats, weights: list[float], positive: Any, patients: An
 
 
 def comparison_rows(points: Iterable[Point], comparisons: Iterable[tuple[str, str]], same_queries: dict[str, str]) -> list[dict[str, Any]]:
-    """Compare arms at every number of patients, before and after finetuning, and the first arm on fewer patients than the second.
+    """Compare arms at every number of patients, before and after finetuning, over the curve, and the first arm on fewer patients.
 
     Parameters
     ----------
@@ -175,7 +175,8 @@ def comparison_rows(points: Iterable[Point], comparisons: Iterable[tuple[str, st
     Returns
     -------
     list of dict
-        ``kind, cohort, a, b, n_train, n_train_b, seeds, items, patients, difference, low, high, p, p_holm, training_sd, by_seed, note``.
+        ``kind, cohort, a, b, n_train, n_train_b, seeds, items, patients, difference, low, high, p, p_holm, training_sd, by_seed, note``;
+        of the mean over the curve, ``n_train`` and ``n_train_b`` are its ends.
         p-values of a kind are a family (Holm).
     """
     known = {(point.cohort, point.arm, point.n_train): point for point in points}
@@ -205,6 +206,10 @@ def _along(curve_a: dict[int, Point], curve_b: dict[int, Point]) -> list[dict[st
     if both and both[0] == 0:
         before = [curve_a[0], curve_b[0]]
         rows += [_row(AFTER, curve_a[n], curve_b[n], [curve_a[n], curve_b[n], *before], [1, -1, -1, 1]) for n in both[1:]]
+    sizes = [n for n in both if n > 0]
+    if len(sizes) > 1:
+        whole = [point for n in sizes for point in (curve_a[n], curve_b[n])]
+        rows.append(_row(CURVE, curve_a[sizes[0]], curve_b[sizes[-1]], whole, [1 / len(sizes), -1 / len(sizes)] * len(sizes)))
     trained = [(few, many) for few, many in combinations(sorted({*curve_a, *curve_b} - {0}), 2) if few in curve_a and many in curve_b]
     return rows + [_row(FEWER, curve_a[few], curve_b[many], [curve_a[few], curve_b[many]], [1, -1]) for few, many in trained]
 
@@ -214,7 +219,7 @@ def _row(kind: str, a: Point, b: Point, points: list[Point], weights: list[float
 
 
 def _with_holm(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    for kind in (GAIN, AFTER, FEWER):
+    for kind in (GAIN, AFTER, CURVE, FEWER):
         family = [row for row in rows if row["kind"] == kind and np.isfinite(row["p"])]
         if family:
             for row, p in zip(family, holm([row["p"] for row in family]).adjusted.tolist(), strict=True):

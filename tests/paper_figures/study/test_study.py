@@ -51,12 +51,15 @@ def test_everything_promised_is_there(done: Path) -> None:
     ]  # fmt: skip
     assert ((areas["low"] <= areas["auroc"]) & (areas["auroc"] <= areas["high"])).all()
     assert gains.groupby("kind")["n_train"].apply(list).to_dict() == {
-        "gain": [0, 4, 12], "gain after less before finetuning": [4, 12], "on fewer patients": [4],
+        "gain": [0, 4, 12], "gain after less before finetuning": [4, 12],
+        "mean gain over the learning curve": [4], "on fewer patients": [4],
     }  # fmt: skip
     means = areas.set_index(["arm", "n_train"])["auroc"]
     plain = gains[gains["kind"] == "gain"].set_index("n_train")["difference"]
     for size in (0, 4, 12):  # the difference of the means over seeds
         assert plain[size] == pytest.approx(means["pair", size] - means["single", size], abs=2e-5)
+    curve = gains[gains["kind"] == "mean gain over the learning curve"].iloc[0]
+    assert curve["difference"] == pytest.approx((plain[4] + plain[12]) / 2, abs=2e-5)
     fewer = gains[gains["kind"] == "on fewer patients"].iloc[0]
     assert fewer["difference"] == pytest.approx(means["pair", 4] - means["single", 12], abs=2e-5)
     assert (gains["p_holm"] >= gains["p"]).all()

@@ -138,9 +138,9 @@ CLAIMS = (
         "C7",
         "It holds over several tasks and modalities.",
         {
-            "real": "a study ('claims --study'): AUROC(pair) - AUROC(single) at the largest number of training patients, references matched, "
-            "training seeds and patients as random factors, is above 0 on each of several cohorts (Holm over cohorts); below 0 on one "
-            "contradicts"
+            "real": "a study ('claims --study'): AUROC(pair) - AUROC(single) at the largest number of training patients, references "
+            "matched, training seeds and patients as random factors, is above 0 on each of several cohorts (Holm over cohorts); below 0 "
+            "on one contradicts"
         },
         {"phantom": "one phantom, one task", "": "needs several real cohorts: 'see-in-pairs study', then 'claims --study'"},
     ),

@@ -177,6 +177,86 @@ def test_an_adapter_that_does_nothing_is_caught(load: Loaded, monkeypatch: pytes
     assert not adapters.saved(Subject(load("idefics3"), PromptConfig()))[0]
 
 
+def test_an_adapter_that_comes_back_changed_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    from peft import PeftModel
+
+    plain = PeftModel.load_adapter
+
+    def rounded(self: PeftModel, *arguments: Any, **options: Any) -> Any:
+        made = plain(self, *arguments, **options)
+        with torch.no_grad():
+            for name, weight in self.named_parameters():
+                if ".again." in name:
+                    weight.mul_(1.001)
+        return made
+
+    assert adapters.saved(Subject(load("idefics3"), PromptConfig()))[0]
+    monkeypatch.setattr(PeftModel, "load_adapter", rounded)
+    assert not adapters.saved(Subject(load("idefics3"), PromptConfig()))[0]
+
+
+def test_answers_that_begin_alike_are_refused(load: Loaded) -> None:
+    with pytest.raises(InputError, match="'no finding' begins with answer 'no'"):
+        inputs.answers(Subject(load("idefics3"), PromptConfig(positive="no finding", negative="no")))
+
+
+def test_an_image_token_too_few_is_caught(load: Loaded) -> None:
+    vlm = load("idefics3")
+    image_token = vlm.model.config.image_token_id
+
+    def one_fewer(*arguments: Any) -> dict[str, Any]:
+        made = plain_process(*arguments)
+        ids = torch.as_tensor(made["input_ids"]).clone()
+        row, place = (ids == image_token).nonzero()[0]
+        ids[row, place] = 9
+        return made | {"input_ids": ids}
+
+    assert not inputs.features(spoiled(vlm, process=one_fewer))[0]
+
+
+def test_a_prompt_that_ends_otherwise_in_training_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Encoder.with_answers
+
+    def other_end(self: Encoder, *arguments: Any, **options: Any) -> Any:
+        batch, labels = plain(self, *arguments, **options)
+        batch["input_ids"][:, -labels.shape[1] - 1] = 9
+        return batch, labels
+
+    monkeypatch.setattr(Encoder, "with_answers", other_end)
+    assert not paths.forced(Subject(load("idefics3"), PromptConfig()))[0]
+
+
+def test_positions_that_jump_when_the_cache_takes_over_are_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    import functools
+
+    model = load("idefics3").model
+    plain = model.prepare_inputs_for_generation
+
+    @functools.wraps(plain)
+    def counted_from_padding(*arguments: Any, **options: Any) -> Any:
+        made = plain(*arguments, **options)
+        if made["input_ids"].shape[1] == 1:
+            made["position_ids"] = made["position_ids"] + 3
+        return made
+
+    monkeypatch.setattr(model, "prepare_inputs_for_generation", counted_from_padding)
+    assert not paths.generated(Subject(load("idefics3"), PromptConfig()))[0]
+
+
+def test_an_attention_backend_of_its_own_mind_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    plain = ALL_ATTENTION_FUNCTIONS["sdpa"]
+
+    def louder(*arguments: Any, **options: Any) -> Any:
+        output, weights = plain(*arguments, **options)
+        return 1.01 * output, weights
+
+    assert paths.attention(Subject(load("idefics3"), PromptConfig()))[0]
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "sdpa", louder)
+    assert not paths.attention(Subject(load("idefics3"), PromptConfig()))[0]
+
+
 def test_a_stale_feature_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     from empirical.vlm import store
 

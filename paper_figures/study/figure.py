@@ -104,11 +104,11 @@ def _one_cohort(config: StudyConfig, axes: Axes, rows: pd.DataFrame, place: dict
         mine, (colour, mark) = rows[rows["arm"] == arm].sort_values("n_train"), _look(config, arm)
         x = np.array([place[size] for size in mine["n_train"]]) + 0.07 * (number - (len(arms) - 1) / 2)
         trained = (mine["n_train"] > 0).to_numpy()
-        axes.plot(x[trained], mine["auroc"][trained], color=colour, lw=2.2, label=arm)
+        axes.plot(x[trained], mine["auroc"][trained], marker=mark, mec="white", color=colour, lw=2.2, ms=9, label=arm)
         _points(axes, x, mine, ("auroc", "low", "high"), colour, mark)
         for at, values in zip(x, mine["by_seed"], strict=True):
             each = [float(value) for value in str(values).split()] if isinstance(values, str) else []
-            axes.plot([at] * len(each), each, ".", color=colour, ms=5, alpha=0.5, zorder=2)
+            axes.plot([at + 0.03] * len(each), each, "o", color=colour, ms=4, alpha=0.7, mew=0, zorder=2)
     for ideal in sorted(set(rows["ideal"].dropna().round(6))):
         names = [arm for arm in arms if np.isclose(rows[rows["arm"] == arm]["ideal"].astype(float), ideal).any()]
         axes.axhline(ideal, color=COLOURS["ideal"], lw=1.8, ls="--", zorder=1)
@@ -157,7 +157,8 @@ def _by_rho(config: StudyConfig, rows: pd.DataFrame) -> Figure:
 def _areas(config: StudyConfig, rows: pd.DataFrame) -> Figure:
     from matplotlib.figure import Figure
 
-    rows = rows.sort_values(["cohort", "n_train"], kind="stable")
+    order = {name: number for number, name in enumerate(config.cohorts)}
+    rows = rows.assign(at=rows["cohort"].map(order)).sort_values(["at", "n_train"], kind="stable")
     with style.house_style():
         figure = Figure(figsize=(WIDE[0], 1.8 + 0.42 * len(rows)))
         axes = figure.subplots()

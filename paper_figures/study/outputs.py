@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from paper_figures.study.cells import Cell
 from paper_figures.study.config import StudyConfig
 from paper_figures.study.limits import Limits, limits_of
-from paper_figures.study.tables import Point, area_rows, comparison_rows
+from paper_figures.study.tables import CURVE, Point, area_rows, comparison_rows
 from paper_figures.style import short, with_interval
 from see_in_pairs.files import content_hash, read_table, write_text
 
@@ -38,7 +38,7 @@ def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], fi
 
     from paper_figures.study.figure import draw_figures
 
-    points = _points(out, finished)
+    points = _points(config, out, finished)
     limits = {name: limits_of(cohort, out / "limits.json") for name, cohort in cohorts.items()}
     areas = pd.DataFrame([row | _ideal(limits[row["cohort"]], config, row["arm"]) for row in area_rows(points)])
     compared = comparison_rows(points, config.comparisons, {name: _queries_hash(cohort) for name, cohort in cohorts.items()})
@@ -49,7 +49,7 @@ def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], fi
     write_text(out / "study.md", _page(config, areas, gains, read_table(out / "audit.csv"), drawn))
 
 
-def _points(out: Path, finished: list[Cell]) -> list[Point]:
+def _points(config: StudyConfig, out: Path, finished: list[Cell]) -> list[Point]:
     """Read the records of all cells, put them together by curve point, and write them as one table."""
     from empirical.records import concatenate, read_records, write_records
 
@@ -64,7 +64,9 @@ def _points(out: Path, finished: list[Cell]) -> list[Point]:
         parts.append(records)
     if len({(part.positive, part.healthy) for part in parts}) == 1:
         write_records(out / "records.parquet", concatenate(parts))
-    return [Point(cohort, arm, size, by_seed) for (cohort, arm, size), by_seed in sorted(points.items())]
+    found = [Point(cohort, arm, size, by_seed) for (cohort, arm, size), by_seed in points.items()]
+    cohorts, arms = list(config.cohorts), list(config.arms)
+    return sorted(found, key=lambda point: (cohorts.index(point.cohort), arms.index(point.arm), point.n_train))
 
 
 def _queries_hash(cohort: Cohort) -> str:
@@ -106,7 +108,7 @@ def _page(config: StudyConfig, areas: pd.DataFrame, gains: pd.DataFrame, finding
             ["what", "cohort", "arms", "training patients", "seeds", "difference", "p (Holm)", "ideal"],
             [
                 [
-                    row["kind"], row["cohort"], f"{row['a']} - {row['b']}", _sizes(row["n_train"], row["n_train_b"]), row["seeds"],
+                    row["kind"], row["cohort"], f"{row['a']} - {row['b']}", _sizes(row), row["seeds"],
                     with_interval(row["difference"], row["low"], row["high"], 3), f"{row['p_holm']:.2g}", _or_dash(row["ideal_difference"]),
                 ]
                 for row in _rows(gains)
@@ -131,8 +133,9 @@ def _patients(number: int) -> str:
     return f"{number:,}" if number else "off the shelf"
 
 
-def _sizes(a: int, b: int) -> str:
-    return _patients(a) if a == b else f"{_patients(a)} against {_patients(b)}"
+def _sizes(row: dict[str, Any]) -> str:
+    first, last = _patients(row["n_train"]), _patients(row["n_train_b"])
+    return first if first == last else f"{first} {'to' if row['kind'] == CURVE else 'against'} {last}"
 
 
 def _or_dash(value: float | None) -> str:

@@ -47,7 +47,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_everything_promised_is_there(done: Path) -> None:
     areas, gains = pd.read_csv(done / "study.csv"), pd.read_csv(done / "comparisons.csv")
     assert list(zip(areas["arm"], areas["n_train"], areas["seeds"], strict=True)) == [
-        ("pair", 0, 1), ("pair", 4, 2), ("pair", 12, 2), ("single", 0, 1), ("single", 4, 2), ("single", 12, 2),
+        ("single", 0, 1), ("single", 4, 2), ("single", 12, 2), ("pair", 0, 1), ("pair", 4, 2), ("pair", 12, 2),
     ]  # fmt: skip
     assert ((areas["low"] <= areas["auroc"]) & (areas["auroc"] <= areas["high"])).all()
     assert gains.groupby("kind")["n_train"].apply(list).to_dict() == {

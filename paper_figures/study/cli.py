@@ -15,9 +15,7 @@ def study(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything.")],
     changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Finetunings at a time; on one GPU, 1.")] = 1,
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, help="Of the phantoms; every block names the seeds of its trainings.")
-    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the phantoms; a block names those of its trainings.")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Finetune and evaluate over cohorts, arms, numbers of patients and seeds, and compare. Run again to resume or extend."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import Field
 
+from empirical.prompts import PromptConfig
 from see_in_pairs.configs import StrictConfig, parse_config
 from see_in_pairs.console import say
 from see_in_pairs.files import write_json, write_parquet
@@ -69,6 +70,8 @@ class ReproduceConfig(StrictConfig):
         One more cohort, again with the same queries.
     model : str
         The model to start from.
+    prompts : PromptConfig
+        Wording and answers.
     training, evaluation : dict
         Settings of ``finetune`` and ``evaluate``, all but cohort, model and arm.
     resamples : int
@@ -80,6 +83,7 @@ class ReproduceConfig(StrictConfig):
     rhos: list[float] = Field(min_length=1)
     second_series: SecondSeries
     model: str
+    prompts: PromptConfig = PromptConfig()
     training: dict[str, Any]
     evaluation: dict[str, Any]
     resamples: int = Field(ge=99)
@@ -281,6 +285,7 @@ class _Chain:
 
     def finetune_settings(self, run: Run) -> dict[str, Any]:
         places = {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": self.config.model}, "seed": self.seed}
+        places |= {"prompts": self.config.prompts}
         return self.config.training | places | {"arm": run.arm_config()}
 
     def evaluate(self) -> None:
@@ -291,6 +296,7 @@ class _Chain:
         for run in self.runs:
             model = str(self.out / "models" / run.model_of / "model") if run.model_of else self.config.model
             places = {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": model}, "seed": self.seed}
+            places |= {"prompts": self.config.prompts}
             settings = parse_config(EvaluateConfig, self.config.evaluation | places | {"arms": [run.arm_config()]}, source=DEFAULT)
             parts.append(evaluate(settings, self.out / "evaluations" / run.run_id, quiet=True))
         write_records(self.out / "records" / "records.parquet", concatenate(parts))

@@ -52,7 +52,7 @@ def draw_figures(config: StudyConfig, out: Path, areas: pd.DataFrame, gains: pd.
         _save(config, out, "learning_curve", _learning_curves(config, rows, along), rows, caption, "C3, C5")
         drawn.append("learning_curve")
     if len(by_rho):
-        caption = f"Gain in AUROC against the correlation of query and reference, {INTERVALS}. Dashed: the ideal observer's gain."
+        caption = f"Gain in AUROC against the correlation of query and reference, {INTERVALS}. Dots: trainings; dashed: the ideal gain."
         _save(config, out, "gain_by_rho", _by_rho(config, by_rho), by_rho, caption, "C1, C4")
         drawn.append("gain_by_rho")
     most = areas["n_train"] == areas.groupby(["cohort", "arm"])["n_train"].transform("max")
@@ -106,9 +106,7 @@ def _one_cohort(config: StudyConfig, axes: Axes, rows: pd.DataFrame, place: dict
         trained = (mine["n_train"] > 0).to_numpy()
         axes.plot(x[trained], mine["auroc"][trained], marker=mark, mec="white", color=colour, lw=2.2, ms=9, label=arm)
         _points(axes, x, mine, ("auroc", "low", "high"), colour, mark)
-        for at, values in zip(x, mine["by_seed"], strict=True):
-            each = [float(value) for value in str(values).split()] if isinstance(values, str) else []
-            axes.plot([at + 0.03] * len(each), each, "o", color=colour, ms=4, alpha=0.7, mew=0, zorder=2)
+        _trainings(axes, x + 0.03, mine, colour)
     for ideal in sorted(set(rows["ideal"].dropna().round(6))):
         names = [arm for arm in arms if np.isclose(rows[rows["arm"] == arm]["ideal"].astype(float), ideal).any()]
         axes.axhline(ideal, color=COLOURS["ideal"], lw=1.8, ls="--", zorder=1)
@@ -121,6 +119,17 @@ def _points(axes: Axes, x: Any, rows: pd.DataFrame, columns: tuple[str, str, str
     value, low, high = (rows[name].to_numpy(dtype=float) for name in columns)
     axes.vlines(x, low, high, color=colour, lw=2.6, zorder=3)
     axes.plot(x, value, mark, color=colour, ms=9, mec="white", zorder=4)
+
+
+def _trainings(axes: Axes, x: Any, rows: pd.DataFrame, colour: str) -> None:
+    """Show every single training as a small dot."""
+    for at, values in zip(x, rows["by_seed"], strict=True):
+        each = [float(value) for value in values.split()] if isinstance(values, str) else []
+        axes.plot([at] * len(each), each, "o", color=colour, ms=4, alpha=0.7, mew=0, zorder=2)
+
+
+def _of(rows: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    return rows[(rows["a"] == a) & (rows["b"] == b)].sort_values("rho")
 
 
 def _gains_by_rho(gains: pd.DataFrame) -> pd.DataFrame:
@@ -138,14 +147,19 @@ def _by_rho(config: StudyConfig, rows: pd.DataFrame) -> Figure:
     with style.house_style():
         figure = Figure(figsize=WIDE)
         axes = figure.subplots()
-        for number, ((a, b), mine) in enumerate(rows.groupby(["a", "b"], sort=False)):
-            colour = _look(config, str(a))[0] if number == 0 else OTHERS[number % len(OTHERS)]
+        ideals: set[tuple[float, ...]] = set()
+        for number, (a, b) in enumerate(pair for pair in config.comparisons if len(_of(rows, *pair))):
+            mine = _of(rows, a, b)
+            colour = _look(config, a)[0] if number == 0 else OTHERS[number % len(OTHERS)]
             x = mine["rho"].to_numpy(dtype=float) + 0.006 * number
-            axes.plot(x, mine["difference"], color=colour, lw=2.2, label=f"{a} - {b}")
+            axes.plot(x, mine["difference"], marker=MARKS[number], mec="white", ms=9, color=colour, lw=2.2, label=f"{a} - {b}")
+            _trainings(axes, x + 0.008, mine, colour)
             _points(axes, x, mine, ("difference", "low", "high"), colour, MARKS[number])
-            if mine["ideal_difference"].abs().max() > 0:
-                label = f"ideal observer, {a} - {b}"
-                axes.plot(mine["rho"], mine["ideal_difference"], "--D", color=COLOURS["ideal"], mfc="none", ms=8, lw=1.8, label=label)
+            ideal = tuple(mine["ideal_difference"].round(6))
+            if max(map(abs, ideal)) > 0 and ideal not in ideals:
+                label = None if ideals else "ideal observer"
+                axes.plot(mine["rho"], ideal, "--D", color=COLOURS["ideal"], mfc="none", ms=8, lw=1.8, label=label)
+                ideals.add(ideal)
         axes.axhline(0, color=MUTED, lw=1.2, ls=":")
         patients = f"{int(rows['n_train'].iloc[0]):,} training patients"
         axes.set(xlabel="correlation of query and reference (rho)", ylabel="gain in AUROC", title=patients)

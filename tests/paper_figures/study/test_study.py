@@ -33,7 +33,7 @@ STUDY: dict[str, Any] = {
 
 def run(folder: Path, content: dict[str, Any], out: Path) -> int:
     file = folder / "study.yaml"
-    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return run_app(app, ["study", str(file), "--out", str(out), "--quiet"])
 
 

@@ -41,6 +41,8 @@ def model_card(config: PretrainConfig, examination: pd.DataFrame, manifest: dict
         architecture={"idefics3": "Idefics3", "internvl": "InternVL"}[config.model.architecture],
         questions=config.steps * config.batch_size,
         seed=config.seed,
+        origin="was trained from nothing" if config.start is None else f"went on from `{config.start}`",
+        alike=_alike(config),
         kinds=", ".join(config.kinds),
         easiest=config.hardness.easiest,
         target=config.hardness.target,
@@ -56,6 +58,11 @@ def model_card(config: PretrainConfig, examination: pd.DataFrame, manifest: dict
         rows=examination.to_dict("records"),
         size=config.model.image_size,
     )
+
+
+def _alike(config: PretrainConfig) -> str:
+    likeness = config.hardness.likeness
+    return "" if likeness == 1 else f"; grounds of `new` and `where` have a correlation of down to {likeness:g}"
 
 
 def _command(words: list[str]) -> str:

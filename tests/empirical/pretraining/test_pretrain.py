@@ -146,3 +146,22 @@ def test_measures_are_those_of_scikit_learn_and_hand() -> None:
     assert found["low"] < found["value"] < found["high"]
     several = measured(np.eye(4)[[0, 1, 2, 3, 0, 0]], np.array([0, 1, 2, 3, 1, 0]))
     assert (several["measure"], several["value"], several["chance"]) == ("accuracy", pytest.approx(5 / 6), 0.25)
+
+
+def test_it_goes_on_from_a_model(trained: Path, tmp_path: Path) -> None:
+    """With a rate of next to nothing the weights stay those of the start; another start in the same folder is refused."""
+    config = CONFIG.model_copy(update={"start": str(trained), "steps": 2, "learning_rate": 1e-12, "weight_decay": 0.0, "questions": 20})
+    model = pretrain(config, tmp_path / "on", quiet=True)
+    before, after = load_file(trained / "model.safetensors"), load_file(model / "model.safetensors")
+    assert max(float(np.abs(before[name] - after[name]).max()) for name in before) < 1e-9
+    assert f"went on from `{trained}`" in (model / "README.md").read_text()
+    with pytest.raises(InputError, match="start"):
+        pretrain(config.model_copy(update={"start": "pocket"}), tmp_path / "on", quiet=True)
+
+
+def test_likeness_and_edge_come_with_hardness() -> None:
+    hardness = CONFIG.hardness.model_copy(update={"likeness": 0.6, "edge": 2.8})
+    easy, half, hard = (hardness.look(value) for value in (0.0, 0.5, 1.0))
+    assert (easy.likeness, easy.edge) == (1.0, 0.8)
+    assert (half.likeness, half.edge) == (pytest.approx(0.8), pytest.approx(1.8))
+    assert (hard.likeness, hard.edge) == (pytest.approx(0.6), pytest.approx(2.8))

@@ -111,3 +111,23 @@ def test_the_odd_mark_is_where_the_answer_says() -> None:
         profiles = {name: _profile(covered[top : top + 32, left : left + 32]) for name, (top, left) in corners.items()}
         unlike = {name: sum(np.abs(profile - other).sum() for other in profiles.values()) for name, profile in profiles.items()}
         assert max(unlike, key=lambda name: unlike[name]) == question.answer
+
+
+@pytest.mark.parametrize("likeness", [0.0, 0.5, 0.8])
+def test_grounds_that_are_alike_correlate_as_asked(likeness: float) -> None:
+    """Without marks, each ground's variance is that of irregular grounds cut off; own noise comes on top of both."""
+    look = Look(amplitude=0.0, clutter=0.0, likeness=likeness)
+    rng = np.random.default_rng(0)
+    pairs = [KINDS["new"].paint(rng, 48, look, False).pictures for _ in range(300)]
+    values = [np.stack(pair).reshape(2, -1).astype(float) for pair in pairs]
+    found = np.array([np.corrcoef(pair)[0, 1] for pair in values])
+    expected = likeness / (1 + NOISE**2)
+    # a picture has few independent places, and cutting off takes about 3 % of a ground's variance
+    assert found.mean() == pytest.approx(expected, abs=4 * found.std() / np.sqrt(len(found)) + 0.02)
+
+
+def test_a_soft_mark_is_the_same_mark_with_a_wider_edge() -> None:
+    sharp, soft = (Mark("disk", 24, 24, 6, 2.0, edge).paint(48) for edge in (0.8, 2.5))
+    assert sharp[24, 30] == pytest.approx(soft[24, 30]) == pytest.approx(1.0)  # half way at the outline, whatever the edge
+    assert soft[24, 36] > 10 * sharp[24, 36]
+    assert {mark.edge for mark in scattered(np.random.default_rng(0), 48, 3, 1.0, edge=2.5)} == {2.5}

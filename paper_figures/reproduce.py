@@ -242,6 +242,7 @@ def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2
             (f"finetune '{config.model}' in {len(chain.trained)} arms, {workers} at a time", chain.finetune),
             (f"evaluate {len(runs)} runs on the same test queries", chain.evaluate),
             ("compare the arms", chain.compare),
+            ("look inside the models of the single image and of the main pair: alignment, attribution", chain.inside),
             ("judge the claims, draw the figures, write the report", chain.report),
         ]
         for number, (label, step) in enumerate(steps, start=1):
@@ -285,8 +286,7 @@ class _Chain:
 
     def finetune_settings(self, run: Run) -> dict[str, Any]:
         places = {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": self.config.model}, "seed": self.seed}
-        places |= {"prompts": self.config.prompts}
-        return self.config.training | places | {"arm": run.arm_config()}
+        return self.config.training | places | {"prompts": self.config.prompts, "arm": run.arm_config()}
 
     def evaluate(self) -> None:
         from empirical.evaluation import EvaluateConfig, evaluate
@@ -294,13 +294,15 @@ class _Chain:
 
         parts = []
         for run in self.runs:
-            model = str(self.out / "models" / run.model_of / "model") if run.model_of else self.config.model
-            places = {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": model}, "seed": self.seed}
-            places |= {"prompts": self.config.prompts}
-            settings = parse_config(EvaluateConfig, self.config.evaluation | places | {"arms": [run.arm_config()]}, source=DEFAULT)
+            settings = parse_config(EvaluateConfig, self.evaluate_settings(run), source=DEFAULT)
             parts.append(evaluate(settings, self.out / "evaluations" / run.run_id, quiet=True))
         write_records(self.out / "records" / "records.parquet", concatenate(parts))
         write_json(self.out / "records" / "runs.json", [self._describe(run, part) for run, part in zip(self.runs, parts, strict=True)])
+
+    def evaluate_settings(self, run: Run) -> dict[str, Any]:
+        model = str(self.out / "models" / run.model_of / "model") if run.model_of else self.config.model
+        places = {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": model}, "seed": self.seed}
+        return self.config.evaluation | places | {"prompts": self.config.prompts, "arms": [run.arm_config()]}
 
     def _describe(self, run: Run, records: Records) -> dict[str, Any]:
         model = f"models/{run.model_of}/model" if run.model_of else self.config.model
@@ -329,6 +331,13 @@ class _Chain:
             results.append(plan | {"arm_a": arms[plan["run_a"]], "arm_b": arms[plan["run_b"]], "result": result.to_dict()})
         write_json(self.out / "tests" / "comparisons.json", results)
 
+    def inside(self) -> None:
+        main = f"pair-{self.config.rhos[0]:.2f}"
+        shown = [run for run in self.trained if run.run_id in ("single", main)]
+        jobs = [(self.evaluate_settings(run), str(self.out / "analysis"), run.run_id) for run in shown]
+        with ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) as pool:
+            list(pool.map(_look_inside, *zip(*jobs, strict=True)))
+
     def report(self) -> None:
         from paper_figures.outputs import write_claims, write_figures, write_report
 
@@ -343,6 +352,21 @@ def _finetune(settings: dict[str, Any], out: str) -> str:
     from empirical.training.finetune import finetune
 
     return str(finetune(parse_config(FinetuneConfig, settings, source=DEFAULT), Path(out), quiet=True))
+
+
+def _look_inside(settings: dict[str, Any], out: str, run: str) -> None:
+    """Leave the tables by which C6 and C8 are judged, in a process of its own; what is there already is kept."""
+    from empirical.analysis.arms import report_alignment, report_attribution
+    from empirical.evaluation import EvaluateConfig
+
+    config = parse_config(EvaluateConfig, settings, source=DEFAULT)
+    for name, last, report in (
+        ("alignment", "alignment_draws.parquet", report_alignment),
+        ("attribution", "attribution_summary.csv", report_attribution),
+    ):
+        folder = Path(out) / f"{name}-{run}"
+        if not (folder / last).is_file():
+            report(config, folder, quiet=True)
 
 
 def _merge(base: Any, changes: Any) -> Any:

@@ -106,7 +106,9 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
             shown = [example for example in examples if example.item_id in masks]
             for example in progress(shown, len(shown), told["run_id"], quiet):
                 maps = {
-                    "integrated_gradients": integrated_gradients(vlm, encoder, example, config.prompts.answers),
+                    "integrated_gradients": integrated_gradients(
+                        vlm, encoder, example, config.prompts.answers, batch_size=config.batch_size
+                    ),
                     "occlusion": occlusion(vlm, encoder, example, config.prompts.answers, batch_size=config.batch_size),
                 }
                 for method, values in maps.items():
@@ -152,6 +154,10 @@ def _opened(
     config: EvaluateConfig, command: str, out: Path, quiet: bool
 ) -> Iterator[tuple[RunFolder, Cohort, VisionLanguageModel, Encoder]]:
     """Open run folder, cohort and model."""
+    import torch
+
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
     cohort = Cohort.load(Path(config.cohort))
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "weights_hash": weights_hash(config.model.name)}
     with RunFolder(out, command, identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:

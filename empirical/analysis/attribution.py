@@ -42,7 +42,7 @@ class LesionShare:
 
 
 def integrated_gradients(
-    vlm: VisionLanguageModel, encoder: Encoder, example: Example, answers: tuple[str, str], *, steps: int = 32
+    vlm: VisionLanguageModel, encoder: Encoder, example: Example, answers: tuple[str, str], *, steps: int = 32, batch_size: int = 8
 ) -> np.ndarray:
     r"""Attribute an item's log-odds to the pixels of its query.
 
@@ -58,6 +58,8 @@ def integrated_gradients(
         The positive answer and the negative; of one token each.
     steps : int, default 32
         Of the integral.
+    batch_size : int, default 8
+        Steps in a forward and backward pass; changes the result by rounding only.
 
     Returns
     -------
@@ -80,10 +82,14 @@ def integrated_gradients(
     gray = to_device(source.prompts([_instead(example, place, FLAT)]), vlm.model)["pixel_values"].float()
     tokens = [encoder.answer_ids(answer)[0] for answer in answers]
     total = torch.zeros_like(pixels)
-    for step in range(steps):
-        at = (gray + (step + 0.5) / steps * (pixels - gray)).detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(_log_odds(vlm, batch | {"pixel_values": at.to(vlm.model.dtype)}, tokens), at)
-        total += gradient
+    for ts in torch.arange(0.5, steps, device=pixels.device).div(steps).split(batch_size):
+        many = len(ts)
+        rows = batch if many == 1 else to_device(encoder.prompts([example] * many), vlm.model)
+        each = (many, *[1] * pixels.dim())  # copies are stacked along the first axis, whatever a family's layout
+        at = (gray + ts.reshape(each) * (pixels - gray)).flatten(0, 1).detach().requires_grad_(True)
+        odds = _log_odds(vlm, rows | {"pixel_values": at.to(vlm.model.dtype)}, tokens)
+        (gradient,) = torch.autograd.grad(odds.sum(), at)
+        total += gradient.unflatten(0, (many, len(pixels))).sum(dim=0)
     values = (pixels - gray) * total / steps
     mine = values.flatten()[_places(vlm, batch, place)]
     return vlm.family.layout(batch, place, mine).detach().cpu().double().numpy()
@@ -162,8 +168,8 @@ def lesion_share(attribution: np.ndarray, mask: np.ndarray) -> LesionShare:
 
 
 def _log_odds(vlm: VisionLanguageModel, batch: Batch, tokens: list[int]) -> torch.Tensor:
-    logits = vlm.model(**batch, logits_to_keep=1, use_cache=False).logits[0, -1].float()
-    return logits[tokens[0]] - logits[tokens[1]]
+    logits = vlm.model(**batch, logits_to_keep=1, use_cache=False).logits[:, -1].float()
+    return logits[:, tokens[0]] - logits[:, tokens[1]]
 
 
 def _places(vlm: VisionLanguageModel, batch: Batch, place: int) -> torch.Tensor:

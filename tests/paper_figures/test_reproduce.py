@@ -39,6 +39,12 @@ def test_everything_promised_is_there(smoke: Path) -> None:
     assert manifest["finished"] is not None and manifest["counts"] == {"not_scored": 0}
 
 
+def test_what_is_inside_the_models_is_judged(smoke: Path) -> None:
+    claims = {claim["id"]: claim["verdicts"]["phantom"] for claim in json.loads((smoke / "claims.json").read_text())}
+    for claim in ("C6", "C8"):
+        assert claims[claim]["verdict"] != "not tested", claims[claim]["reason"]
+
+
 def test_every_arm_scored_the_same_items(smoke: Path) -> None:
     table = read_records(smoke / "records").table
     items = table.groupby("run_id")["item_id"].apply(lambda ids: tuple(sorted(ids)))

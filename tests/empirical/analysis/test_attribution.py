@@ -50,6 +50,11 @@ def test_integrated_gradients_add_up_to_what_the_query_adds(family: str, shape: 
     weight = np.abs(found).sum()
     assert weight > 1e-2 and found.shape == shape
     assert found.sum() == pytest.approx(change, abs=0.01 * weight)  # the midpoint rule's error, on a rough random model
+    one_by_one = integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=32, batch_size=1)
+    in_threes = integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=32, batch_size=3)  # 32 is no multiple of 3
+    tolerance = 1e3 * np.finfo(np.float32).eps * np.abs(one_by_one).max()
+    np.testing.assert_allclose(found, one_by_one, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(in_threes, one_by_one, rtol=0, atol=tolerance)
 
 
 def log_odds(vlm: VisionLanguageModel, batch: dict) -> float:

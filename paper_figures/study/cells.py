@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_figures.study.config import ALL, StudyConfig
+from paper_figures.study.tries import Try, kept, tries
 from see_in_pairs.configs import parse_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_json, write_json
@@ -79,7 +80,7 @@ def _every(config: StudyConfig, number: int) -> Iterator[Cell]:
         yield Cell(cohort, arm, size, seed, number)
 
 
-def finetune_config(config: StudyConfig, cell: Cell, cohort: Path) -> FinetuneConfig:
+def finetune_config(config: StudyConfig, cell: Cell, cohort: Path, *, seed: int | None = None) -> FinetuneConfig:
     """Spell out the finetuning of a cell.
 
     Parameters
@@ -90,6 +91,8 @@ def finetune_config(config: StudyConfig, cell: Cell, cohort: Path) -> FinetuneCo
         The cell.
     cohort : Path
         Folder of its cohort.
+    seed : int, optional
+        By default the cell's.
 
     Returns
     -------
@@ -103,7 +106,8 @@ def finetune_config(config: StudyConfig, cell: Cell, cohort: Path) -> FinetuneCo
     """
     from empirical.training.config import FinetuneConfig
 
-    own = {"cohort": str(cohort), "n_train": None if cell.n_train == ALL else cell.n_train, "seed": cell.seed}
+    own: dict[str, Any] = {"cohort": str(cohort), "n_train": None if cell.n_train == ALL else cell.n_train}
+    own["seed"] = cell.seed if seed is None else seed
     settings = _common(config, cell) | config.training | config.blocks[cell.block].training | own
     return parse_config(FinetuneConfig, settings | {"arm": config.arms[cell.arm]}, source=SOURCE)
 
@@ -144,11 +148,13 @@ def _common(config: StudyConfig, cell: Cell) -> dict[str, Any]:
     return {"model": config.model, "prompts": config.prompts}
 
 
-def is_finished(cell: Cell, folder: Path, identity: str) -> bool:
-    """Tell whether a cell has been run, with these settings.
+def is_finished(config: StudyConfig, cell: Cell, folder: Path, identity: str) -> bool:
+    """Tell whether a cell has been run, with these settings, and as often as the study's rule of restarts asks for.
 
     Parameters
     ----------
+    config : StudyConfig
+        The study.
     cell : Cell
         The cell.
     folder : Path
@@ -171,7 +177,28 @@ def is_finished(cell: Cell, folder: Path, identity: str) -> bool:
         return False
     if read_json(note).get("settings") != identity:
         raise InputError(f"{folder}: was run with other settings; choose another --out, or delete this folder to run it again")
-    return (folder / "evaluation" / "records.parquet").is_file()
+    counts = that_counts(config, cell, folder)
+    return counts is not None and counts.records.is_file()
+
+
+def that_counts(config: StudyConfig, cell: Cell, folder: Path) -> Try | None:
+    """Find the try of a cell that counts.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        The study.
+    cell : Cell
+        The cell.
+    folder : Path
+        Its folder.
+
+    Returns
+    -------
+    Try or None
+        None while a finetuning is missing.
+    """
+    return kept(tries(folder, config.restarts)) if cell.trained else Try(folder, 0)
 
 
 def identity_of(config: StudyConfig, cell: Cell, cohort_hash: str) -> str:
@@ -196,6 +223,34 @@ def identity_of(config: StudyConfig, cell: Cell, cohort_hash: str) -> str:
     return content_hash([cohort_hash, evaluate_config(config, cell, nowhere, Path("model")).model_dump(), training])
 
 
+def records_of(config: StudyConfig, cell: Cell, folder: Path) -> Path:
+    """Find the records of a finished cell.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        The study.
+    cell : Cell
+        The cell.
+    folder : Path
+        Its folder.
+
+    Returns
+    -------
+    Path
+        Of the try that counts.
+
+    Raises
+    ------
+    InputError
+        When it is not finished.
+    """
+    counts = that_counts(config, cell, folder)
+    if counts is None:
+        raise InputError(f"{folder}: a training is missing; run the study again")
+    return counts.records
+
+
 def run_cell(config: StudyConfig, cell: Cell, cohort: Path, folder: Path, identity: str) -> Path:
     """Finetune and evaluate; called again after a kill, it goes on.
 
@@ -216,13 +271,22 @@ def run_cell(config: StudyConfig, cell: Cell, cohort: Path, folder: Path, identi
         Its records.
     """
     from empirical.evaluation import evaluate
-    from empirical.training.finetune import finetune
 
     write_json(folder / "cell.json", {"settings": identity})
-    training = folder / "training"
-    if cell.trained:
-        finetune(finetune_config(config, cell, cohort), training, quiet=True)
-    evaluate(evaluate_config(config, cell, cohort, training / "model"), folder / "evaluation", quiet=True)
+    while (counts := that_counts(config, cell, folder)) is None:
+        _train(config, cell, cohort, tries(folder, config.restarts)[-1])
+    if not counts.records.is_file():
+        if cell.trained and not (counts.training / "model").is_dir():  # gone, since under another rule of restarts it did not count
+            shutil.rmtree(counts.training)
+            _train(config, cell, cohort, counts)
+        evaluate(evaluate_config(config, cell, cohort, counts.training / "model"), counts.evaluation, quiet=True)
     if cell.trained and not config.keep_models:
-        shutil.rmtree(training / "model")
-    return folder / "evaluation" / "records.parquet"
+        for one in tries(folder, config.restarts):
+            shutil.rmtree(one.training / "model", ignore_errors=True)
+    return counts.records
+
+
+def _train(config: StudyConfig, cell: Cell, cohort: Path, one: Try) -> None:
+    from empirical.training.finetune import finetune
+
+    finetune(finetune_config(config, cell, cohort, seed=one.seed(cell.seed)), one.training, quiet=True)

@@ -77,6 +77,23 @@ class Block(StrictConfig):
         return values
 
 
+class Restarts(StrictConfig):
+    """When a training is begun again, with another seed: a small model finetuned in few steps may never leave the plateau of the start.
+
+    Kept is the try of the lowest training loss. No test item is looked at, and the rule is the same for every arm.
+
+    Parameters
+    ----------
+    above : float
+        A mean training loss over the last tenth of the steps that is above this asks for another try.
+    tries : int
+        At most so many, the first among them.
+    """
+
+    above: float = Field(gt=0)
+    tries: int = Field(ge=2, le=20)
+
+
 class StudyConfig(StrictConfig):
     """Everything that decides a study.
 
@@ -98,6 +115,8 @@ class StudyConfig(StrictConfig):
         What is run, in this order. A study can be extended: blocks may be added, or get more seeds, when it is run again.
     comparisons : list of pair of str
         Arms whose areas are compared, the first less the second, at every number of patients. All p-values of a study are one family.
+    restarts : Restarts, optional
+        By default a training is never begun again. May be changed when a study is run again: only the tries that are missing are run.
     keep_models : bool
         Keep the finetuned weights of every cell.
     phantom_seed : int
@@ -113,6 +132,7 @@ class StudyConfig(StrictConfig):
     evaluation: dict[str, Any] = Field(default_factory=dict)
     blocks: list[Block] = Field(min_length=1)
     comparisons: list[tuple[str, str]] = Field(default_factory=list)
+    restarts: Restarts | None = None
     keep_models: bool = True
     phantom_seed: int = Field(default=0, ge=0)
 

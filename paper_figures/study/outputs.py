@@ -6,10 +6,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paper_figures.study.cells import Cell
-from paper_figures.study.config import StudyConfig
+from paper_figures.study.cells import Cell, records_of, that_counts
+from paper_figures.study.config import Restarts, StudyConfig
 from paper_figures.study.limits import Limits, limits_of
 from paper_figures.study.tables import CURVE, Point, area_rows, comparison_rows
+from paper_figures.study.tries import tries
 from paper_figures.style import short, with_interval
 from see_in_pairs.files import content_hash, read_table, write_text
 
@@ -43,10 +44,11 @@ def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], fi
     areas = pd.DataFrame([row | _ideal(limits[row["cohort"]], config, row["arm"]) for row in area_rows(points)])
     compared = comparison_rows(points, config.comparisons, {name: _queries_hash(cohort) for name, cohort in cohorts.items()})
     gains = pd.DataFrame([row | _ideal_difference(limits[row["cohort"]], config, row) for row in compared])
-    for name, table in (("study", areas), ("comparisons", gains)):
+    trained = _trainings(config, out, finished)
+    for name, table in (("study", areas), ("comparisons", gains), ("trainings", trained)):
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
     drawn = draw_figures(config, out, areas, gains)
-    write_text(out / "study.md", _page(config, areas, gains, read_table(out / "audit.csv"), drawn))
+    write_text(out / "study.md", _page(config, areas, gains, trained, read_table(out / "audit.csv"), drawn))
 
 
 def _points(config: StudyConfig, out: Path, finished: list[Cell]) -> list[Point]:
@@ -56,7 +58,7 @@ def _points(config: StudyConfig, out: Path, finished: list[Cell]) -> list[Point]
     parts: list[Records] = []
     points: defaultdict[tuple[str, str, int], dict[int, Records]] = defaultdict(dict)
     for cell in finished:
-        records = read_records(out / "cells" / cell.folder / "evaluation" / "records.parquet")
+        records = read_records(records_of(config, cell, out / "cells" / cell.folder))
         size = int(records.table["n_train"].iloc[0])
         points[cell.cohort, cell.arm, size][cell.seed] = records
         records.table["run_id"] = f"{cell.cohort}/{cell.arm}/n{size}"
@@ -67,6 +69,20 @@ def _points(config: StudyConfig, out: Path, finished: list[Cell]) -> list[Point]
     found = [Point(cohort, arm, size, by_seed) for (cohort, arm, size), by_seed in points.items()]
     cohorts, arms = list(config.cohorts), list(config.arms)
     return sorted(found, key=lambda point: (cohorts.index(point.cohort), arms.index(point.arm), point.n_train))
+
+
+def _trainings(config: StudyConfig, out: Path, finished: list[Cell]) -> pd.DataFrame:
+    """List every training with the loss it ended in, and whether it counts."""
+    import pandas as pd
+
+    rows = []
+    for cell in (cell for cell in finished if cell.trained):
+        folder = out / "cells" / cell.folder
+        what = {"cohort": cell.cohort, "arm": cell.arm, "n_train": cell.n_train, "seed": cell.seed}
+        for one in tries(folder, config.restarts):
+            seed, counts = one.seed(cell.seed), one == that_counts(config, cell, folder)
+            rows.append(what | {"try": one.number + 1, "train_seed": seed, "loss": one.loss, "counts": counts})
+    return pd.DataFrame(rows, columns=["cohort", "arm", "n_train", "seed", "try", "train_seed", "loss", "counts"])
 
 
 def _queries_hash(cohort: Cohort) -> str:
@@ -87,10 +103,14 @@ def _ideal_difference(limits: Limits | None, config: StudyConfig, row: dict[str,
     return {"rho": limits.rho, "ideal_difference": limits.of(config.arms[row["a"]]) - limits.of(config.arms[row["b"]])}
 
 
-def _page(config: StudyConfig, areas: pd.DataFrame, gains: pd.DataFrame, findings: pd.DataFrame, drawn: list[str]) -> str:
+def _page(
+    config: StudyConfig, areas: pd.DataFrame, gains: pd.DataFrame, trained: pd.DataFrame, findings: pd.DataFrame, drawn: list[str]
+) -> str:
     """Write the page to read: figures, areas, comparisons, what the audit found."""
     lines = [f"# {config.title}", "", f"Model: `{config.model.name}`. Area under the ROC curve (AUROC) with 95 % intervals; with several"]
     lines += ["training seeds they hold for new patients and new trainings (crossed random factors).", ""]
+    if config.restarts is not None and len(trained):
+        lines += [_restarts(config.restarts, trained), ""]
     for name in drawn:
         lines += [f"![{name}](figures/{name}.png)", ""]
     lines += _table(
@@ -118,6 +138,17 @@ def _page(config: StudyConfig, areas: pd.DataFrame, gains: pd.DataFrame, finding
         lines += ["What the audit of the cohorts found:", ""]
         lines += [f"- {row['cohort']}, {row['severity']}, {row['finding']}: {row['message']}" for row in _rows(findings)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _restarts(rule: Restarts, trained: pd.DataFrame) -> str:
+    """Say how often a training was begun again, and what remained."""
+    each = trained.groupby(["cohort", "arm", "n_train", "seed"], sort=False)
+    again, left = int((each.size() > 1).sum()), int((each["loss"].min() > rule.above).sum())
+    return (
+        f"Of {each.ngroups} trainings, {again} ended in a training loss above {rule.above:g} and were begun again with other seeds, up to "
+        f"{rule.tries} tries in all; the try of the lowest training loss counts (`trainings.csv`). {left} stayed above it. No test item "
+        "was looked at for this; intervals hold for trainings made by this rule."
+    )
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from see_in_pairs.runs import RunFolder
 if TYPE_CHECKING:
     from empirical.cohorts import Cohort
 
-MAY_CHANGE = {"title", "blocks", "comparisons", "keep_models"}
+MAY_CHANGE = {"title", "blocks", "comparisons", "restarts", "keep_models"}
 """What a study may be given anew when it is run again; all else is refused."""
 
 
@@ -55,7 +55,7 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
         _check_settings(config, blocks, cohorts)
         say(f"study: {total} cells in {len(blocks)} blocks, {workers} at a time", quiet)
         for number, wanted in enumerate(blocks, start=1):
-            todo = [cell for cell in wanted if not is_finished(cell, _place(folder.path, cell), _identity(config, cell, cohorts))]
+            todo = [cell for cell in wanted if not is_finished(config, cell, _place(folder.path, cell), _identity(config, cell, cohorts))]
             done += len(wanted) - len(todo)
             if len(todo) < len(wanted):
                 say(f"block {number}: {len(wanted) - len(todo)} of {len(wanted)} cells are finished already", quiet)

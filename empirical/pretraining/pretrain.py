@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from empirical.training.arguments import schedule
 from empirical.training.checkpoints import last_checkpoint
 from empirical.vlm.pocket import build_pocket, training_text
 from see_in_pairs.console import say
+from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_table, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
@@ -48,7 +50,7 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
     Raises
     ------
     InputError
-        When `out` holds another run.
+        When `out` holds another run, or `start` is not of the shape of `model`.
     """
     from empirical.vlm.loading import weights_hash
 
@@ -90,6 +92,8 @@ def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
     vlm = load_vlm(ModelConfig(name=config.start or _built(config, run), dtype="float32"))
     weights = sum(parameter.numel() for parameter in vlm.model.parameters())
     say(f"pretrain: {config.steps} steps of {config.batch_size} questions ({', '.join(config.kinds)}), {weights:,} weights", quiet)
+    if config.start is not None:
+        _check_shape(config, vlm)
     trainer = _trainer(config, vlm, run.path, quiet)
     trainer.add_callback(_clock(run))
     trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
@@ -104,6 +108,25 @@ def _built(config: PretrainConfig, run: RunFolder) -> str:
         start.mkdir(exist_ok=True)
         build_pocket(start, config.model, tokenizer_text())
     return str(start)
+
+
+def _check_shape(config: PretrainConfig, vlm: VisionLanguageModel) -> None:
+    """Refuse to go on from a model of another shape than the config describes, which run card and pictures would go by."""
+    from empirical.vlm.loading import ModelConfig, load_vlm
+
+    with tempfile.TemporaryDirectory() as folder:
+        build_pocket(Path(folder), config.model, tokenizer_text())
+        described = _shapes(load_vlm(ModelConfig(name=folder, dtype="float32")))
+    found = _shapes(vlm)
+    if others := sorted(name for name in described.keys() | found.keys() if described.get(name) != found.get(name)):
+        raise InputError(
+            f"start: '{config.start}' is not of the shape that 'model' describes (first difference: {others[0]}: "
+            f"{found.get(others[0], 'none')} against {described.get(others[0], 'none')}); give 'model' its shape"
+        )
+
+
+def _shapes(vlm: VisionLanguageModel) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in vlm.model.state_dict().items()}
 
 
 def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Trainer:

@@ -157,6 +157,8 @@ def test_it_goes_on_from_a_model(trained: Path, tmp_path: Path) -> None:
     assert f"went on from `{trained}`" in (model / "README.md").read_text()
     with pytest.raises(InputError, match="start"):
         pretrain(config.model_copy(update={"start": "pocket"}), tmp_path / "on", quiet=True)
+    with pytest.raises(InputError, match="not of the shape that 'model' describes"):
+        pretrain(config.model_copy(update={"start": "pocket"}), tmp_path / "other", quiet=True)
 
 
 def test_likeness_and_edge_come_with_hardness() -> None:

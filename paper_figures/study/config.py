@@ -112,7 +112,7 @@ class StudyConfig(StrictConfig):
     training, evaluation : dict
         Settings of ``finetune`` and ``evaluate``, all but cohort, arm, model, prompts, number of patients and seed.
     blocks : list of Block
-        What is run, in this order. A study can be extended: blocks may be added, or get more seeds, when it is run again.
+        What is run, in this order. A study can be extended: arms and blocks may be added, blocks may get more seeds, when it is run again.
     comparisons : list of pair of str
         Arms whose areas are compared, the first less the second, at every number of patients. All p-values of a study are one family.
     restarts : Restarts, optional

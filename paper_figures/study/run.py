@@ -19,8 +19,8 @@ from see_in_pairs.runs import RunFolder
 if TYPE_CHECKING:
     from empirical.cohorts import Cohort
 
-MAY_CHANGE = {"title", "blocks", "comparisons", "restarts", "keep_models"}
-"""What a study may be given anew when it is run again; all else is refused."""
+MAY_CHANGE = {"title", "arms", "blocks", "comparisons", "restarts", "keep_models"}
+"""What a study may be given anew when it is run again; all else is refused, and so is a cell whose own arm has changed."""
 
 
 def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = False) -> None:

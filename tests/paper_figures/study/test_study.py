@@ -83,7 +83,7 @@ def test_ideal_observers_stand_beside_the_areas(done: Path) -> None:
 
 
 def test_a_killed_study_goes_on_and_can_be_extended(done: Path, tmp_path: Path) -> None:
-    """One cell was never begun and one lost its evaluation; more rho are asked for, of the pair alone.
+    """One cell was never begun and one lost its evaluation; more rho are asked for, of the pair alone, and a new arm.
 
     Finished cells are not touched, the lost ones come back the same, and since the queries are the same at every rho, the single arm
     of the first cohort stands in for the others.
@@ -97,10 +97,14 @@ def test_a_killed_study_goes_on_and_can_be_extended(done: Path, tmp_path: Path) 
     (out / "study.csv").unlink()
     kept = {path: path.stat().st_mtime_ns for path in out.glob("cells/*/*/*/evaluation/records.parquet")}
     more = {"cohorts": ["rho-0.5", "rho-0.0"], "arms": ["pair"], "n_train": ["all"], "seeds": [0, 1]}
-    assert run(tmp_path, STUDY | {"blocks": [*STUDY["blocks"], more]}, out) == 0
+    control = {"cohorts": ["rho-0.8"], "arms": ["blank"], "n_train": [4], "seeds": [0]}
+    blocks = [STUDY["blocks"][0] | {"arms": list(STUDY["arms"])}, STUDY["blocks"][1] | {"arms": list(STUDY["arms"])}, more, control]
+    assert run(tmp_path, STUDY | {"arms": STUDY["arms"] | {"blank": {"arm": "blank"}}, "blocks": blocks}, out) == 0
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     before, after = (pd.read_csv(folder / "study.csv") for folder in (done, out))
-    pd.testing.assert_frame_equal(after[after["cohort"] == "rho-0.8"].reset_index(drop=True), before)
+    assert after.loc[after["arm"] == "blank", "n_train"].tolist() == [4]
+    known = (after["cohort"] == "rho-0.8") & (after["arm"] != "blank")
+    pd.testing.assert_frame_equal(after[known].reset_index(drop=True), before)
     gains = pd.read_csv(out / "comparisons.csv")
     gains = gains[(gains["kind"] == "gain") & (gains["n_train"] == 12)].set_index("rho")
     assert set(gains.index) == {0.8, 0.5, 0.0}
@@ -136,4 +140,7 @@ def test_another_study_in_the_same_folder_is_refused(done: Path, tmp_path: Path,
     assert "training.steps: 2 there, 3 now" in capsys.readouterr().err
     blocks = [STUDY["blocks"][0], STUDY["blocks"][1] | {"training": {"steps": 3}}]
     assert run(tmp_path, STUDY | {"blocks": blocks}, done) == 2
+    assert "was run with other settings" in capsys.readouterr().err
+    arms = STUDY["arms"] | {"pair": {"arm": "pair", "references": {"strategy": "random"}}}
+    assert run(tmp_path, STUDY | {"arms": arms}, done) == 2
     assert "was run with other settings" in capsys.readouterr().err

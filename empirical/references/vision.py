@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from empirical.prompts import Part
 from empirical.vlm.families import MODULES
+from empirical.vlm.hub import check_available
 from empirical.vlm.loading import ADAPTER, ModelConfig, device_of, dtype_of, load_vlm, resolve
 from see_in_pairs.errors import InputError
 
@@ -54,6 +55,7 @@ def _loaded(settings: str) -> Tower:
     name = resolve(config.name)
     if (Path(name) / ADAPTER).is_file():
         return _vlm_tower(config)
+    check_available(name, config.revision)
     try:
         kind = AutoConfig.from_pretrained(name, revision=config.revision, trust_remote_code=config.trust_remote_code).model_type
     except (OSError, ValueError) as error:

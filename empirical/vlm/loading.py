@@ -10,6 +10,7 @@ from pydantic import Field
 
 from empirical.vlm.families import family_of
 from empirical.vlm.families.base import Family
+from empirical.vlm.hub import check_available
 from empirical.vlm.names import ADAPTER, resolve, weights_hash
 from empirical.vlm.parity import enforce_parity, parity
 from empirical.vlm.processors import change_image_processor, first_line, load_processor
@@ -195,6 +196,7 @@ def _base_of(training: dict[str, Any], adapter: Path, config: ModelConfig) -> Mo
 def _load_weights(name: str, config: ModelConfig) -> PreTrainedModel:
     import transformers
 
+    check_available(name, config.revision)
     transformers.utils.logging.disable_progress_bar()
     options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code, "use_safetensors": True}
     if config.attention is not None:

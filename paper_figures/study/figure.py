@@ -52,7 +52,10 @@ def draw_figures(config: StudyConfig, out: Path, areas: pd.DataFrame, gains: pd.
         _save(config, out, "learning_curve", _learning_curves(config, rows, along), rows, caption, "C3, C5")
         drawn.append("learning_curve")
     if len(by_rho):
-        caption = f"Gain in AUROC against the correlation of query and reference, {INTERVALS}. Dots: trainings; dashed: the ideal gain."
+        caption = (
+            f"Gain in AUROC against the correlation of query and reference, {INTERVALS}. Dots: trainings; dashed: the gain of an ideal "
+            "observer; dotted: that of one who subtracts the reference and looks at nothing else."
+        )
         _save(config, out, "gain_by_rho", _by_rho(config, by_rho), by_rho, caption, "C1, C4")
         drawn.append("gain_by_rho")
     most = areas["n_train"] == areas.groupby(["cohort", "arm"])["n_train"].transform("max")
@@ -151,14 +154,17 @@ def _by_rho(config: StudyConfig, rows: pd.DataFrame) -> Figure:
         for number, (a, b) in enumerate(pair for pair in config.comparisons if len(_of(rows, *pair))):
             mine = _of(rows, a, b)
             colour = _look(config, a)[0] if number == 0 else OTHERS[number % len(OTHERS)]
-            x = mine["rho"].to_numpy(dtype=float) + 0.006 * number
+            x = mine["rho"].to_numpy(dtype=float) + 0.012 * number
             axes.plot(x, mine["difference"], marker=MARKS[number], mec="white", ms=9, color=colour, lw=2.2, label=f"{a} - {b}")
-            _trainings(axes, x + 0.008, mine, colour)
+            _trainings(axes, x + 0.005, mine, colour)
             _points(axes, x, mine, ("difference", "low", "high"), colour, MARKS[number])
             ideal = tuple(mine["ideal_difference"].round(6))
             if max(map(abs, ideal)) > 0 and ideal not in ideals:
                 label = None if ideals else "ideal observer"
                 axes.plot(mine["rho"], ideal, "--D", color=COLOURS["ideal"], mfc="none", ms=8, lw=1.8, label=label)
+                if mine["ideal_of_plain_difference"].notna().all():
+                    label = None if ideals else "observer of the plain difference"
+                    axes.plot(mine["rho"], mine["ideal_of_plain_difference"], ":x", color=INK, ms=8, mew=2, lw=1.8, label=label)
                 ideals.add(ideal)
         axes.axhline(0, color=MUTED, lw=1.2, ls=":")
         patients = f"{int(rows['n_train'].iloc[0]):,} training patients"

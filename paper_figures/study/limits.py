@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from paper_figures.bridge import observer_limits
@@ -26,12 +26,15 @@ SCANNED_PLACES = 150
 
 @dataclass(frozen=True)
 class Limits:
-    """Areas under the ROC curve that no model of a phantom can pass.
+    """Areas under the ROC curve that no model of a phantom can pass, and the one of an observer who only subtracts.
 
     Parameters
     ----------
     single, joint : float
         Of the query alone, and with the relative.
+    difference : float or None
+        Of the plain difference of query and relative, which is worse than the query alone below a correlation of 1/2 (T1); None where
+        the place of the lesion is not known.
     mcse : float
         Monte Carlo standard error of both; 0 where they are exact.
     rho : float or None
@@ -42,6 +45,7 @@ class Limits:
 
     single: float
     joint: float
+    difference: float | None
     mcse: float
     rho: float | None
     place: str
@@ -59,10 +63,29 @@ class Limits:
         float
             NaN for an arm of which we know none.
         """
-        matched = arm.references is not None and "family" in (arm.references.columns or ())
-        if arm.arm in WITHOUT_A_RELATIVE or (arm.arm in WITH_ITS_RELATIVE and not matched):
+        if arm.arm in WITHOUT_A_RELATIVE or (arm.arm in WITH_ITS_RELATIVE and not _matched(arm)):
             return self.single  # a stranger's image is independent of the query
         return self.joint if arm.arm in WITH_ITS_RELATIVE else float("nan")
+
+    def of_difference(self, arm: ArmConfig) -> float:
+        """Give what an observer of the plain difference reaches.
+
+        Parameters
+        ----------
+        arm : ArmConfig
+            The arm.
+
+        Returns
+        -------
+        float
+            NaN for an arm without the query's relative, and where it is not known.
+        """
+        known = self.difference is not None and arm.arm in WITH_ITS_RELATIVE and _matched(arm)
+        return self.difference if known else float("nan")  # type: ignore[return-value]
+
+
+def _matched(arm: ArmConfig) -> bool:
+    return arm.references is not None and "family" in (arm.references.columns or ())
 
 
 def limits_of(cohort: Cohort, cache: Path) -> Limits | None:
@@ -84,7 +107,7 @@ def limits_of(cohort: Cohort, cache: Path) -> Limits | None:
     if not truth.is_file():
         return None
     kept, key = _kept(cache), sha256(truth)
-    if key not in kept:
+    if set(kept.get(key, ())) != {field.name for field in fields(Limits)}:  # not there, or from an earlier version
         kept[key] = asdict(_compute(truth))
         write_json(cache, kept)
     return Limits(**kept[key])
@@ -101,11 +124,11 @@ def _compute(path: Path) -> Limits:
     rho = shares.pop() if len(shares) == 1 else None
     if truth.place == "fixed":
         exact = observer_limits(truth)
-        return Limits(exact.auc("single"), exact.auc("joint"), 0.0, rho, truth.place)
+        return Limits(exact.auc("single"), exact.auc("joint"), exact.auc("difference"), 0.0, rho, truth.place)
     chosen = np.unique(np.linspace(0, len(truth.places) - 1, min(SCANNED_PLACES, len(truth.places))).round().astype(int))
     signals = np.stack([truth.signal_at(truth.places[number]) for number in chosen])
     found = scanning(signals, truth.covariance(), truth.cross_covariance(), replicates=SCANS, seed=0)
-    return Limits(found.single.value, found.joint.value, max(found.single.mcse, found.joint.mcse), rho, truth.place)
+    return Limits(found.single.value, found.joint.value, None, max(found.single.mcse, found.joint.mcse), rho, truth.place)
 
 
 def _kept(cache: Path) -> dict[str, dict[str, Any]]:

@@ -93,14 +93,17 @@ def _queries_hash(cohort: Cohort) -> str:
 
 def _ideal(limits: Limits | None, config: StudyConfig, arm: str) -> dict[str, Any]:
     if limits is None:
-        return {"rho": None, "ideal": None, "ideal_mcse": None}
-    return {"rho": limits.rho, "ideal": limits.of(config.arms[arm]), "ideal_mcse": limits.mcse}
+        return {"rho": None, "ideal": None, "ideal_mcse": None, "plain_difference": None}
+    ours = config.arms[arm]
+    return {"rho": limits.rho, "ideal": limits.of(ours), "ideal_mcse": limits.mcse, "plain_difference": limits.of_difference(ours)}
 
 
 def _ideal_difference(limits: Limits | None, config: StudyConfig, row: dict[str, Any]) -> dict[str, Any]:
     if limits is None:
-        return {"rho": None, "ideal_difference": None}
-    return {"rho": limits.rho, "ideal_difference": limits.of(config.arms[row["a"]]) - limits.of(config.arms[row["b"]])}
+        return {"rho": None, "ideal_difference": None, "ideal_of_plain_difference": None}
+    a, b = config.arms[row["a"]], config.arms[row["b"]]
+    gains = {"ideal_difference": limits.of(a) - limits.of(b), "ideal_of_plain_difference": limits.of_difference(a) - limits.of(b)}
+    return {"rho": limits.rho} | gains
 
 
 def _page(

@@ -80,6 +80,8 @@ def test_ideal_observers_stand_beside_the_areas(done: Path) -> None:
     for arm, rule in (("single", "single"), ("pair", "joint")):
         assert areas.loc[areas["arm"] == arm, "ideal"].to_numpy() == pytest.approx(limits.auc(rule), abs=1e-5)
     assert (areas["rho"] == 0.8).all()
+    subtracts = areas.set_index("arm")["plain_difference"]
+    assert subtracts["single"].isna().all() and subtracts["pair"].to_numpy() == pytest.approx(limits.auc("difference"), abs=1e-5)
 
 
 def test_a_killed_study_goes_on_and_can_be_extended(done: Path, tmp_path: Path) -> None:
@@ -110,6 +112,8 @@ def test_a_killed_study_goes_on_and_can_be_extended(done: Path, tmp_path: Path) 
     assert set(gains.index) == {0.8, 0.5, 0.0}
     assert gains.loc[0.0, "ideal_difference"] == pytest.approx(0, abs=1e-9)
     assert gains.loc[0.8, "ideal_difference"] > gains.loc[0.5, "ideal_difference"] > 0
+    assert gains.loc[0.5, "ideal_of_plain_difference"] == pytest.approx(0, abs=1e-5)  # T1: it breaks even at a correlation of 1/2
+    assert gains.loc[0.8, "ideal_of_plain_difference"] > 0 > gains.loc[0.0, "ideal_of_plain_difference"]
     assert (out / "figures" / "gain_by_rho.png").is_file()
 
 

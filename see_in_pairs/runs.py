@@ -33,6 +33,9 @@ LIBRARIES = (
     "accelerate",
 )
 
+SHOWN = 100
+"""Characters of a setting that a refusal shows."""
+
 
 @dataclass
 class RunFolder:
@@ -144,7 +147,12 @@ def _difference(before: Any, now: Any, key: str = "") -> str:
         for name in dict.fromkeys([*before, *now]):
             if content_hash(before.get(name)) != content_hash(now.get(name)):
                 return _difference(before.get(name), now.get(name), f"{key}.{name}" if key else name)
-    return f"{key}: {before!r} there, {now!r} now"
+    return f"{key}: {_shown(before)} there, {_shown(now)} now" if key else "its config_hash is not that of its config"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def _now() -> str:

@@ -169,7 +169,7 @@ def _by_rho(config: StudyConfig, rows: pd.DataFrame) -> Figure:
         axes.axhline(0, color=MUTED, lw=1.2, ls=":")
         patients = f"{int(rows['n_train'].iloc[0]):,} training patients"
         axes.set(xlabel="correlation of query and reference (rho)", ylabel="gain in AUROC", title=patients)
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower right")
         figure.suptitle(config.title, x=0.01, ha="left", fontsize=16, fontweight="bold")
     return figure
 

@@ -48,6 +48,14 @@ def test_a_run_that_fails_is_never_called_finished(tmp_path: Path) -> None:
     assert manifest(tmp_path)["finished"] is None
 
 
+def test_a_manifest_that_was_changed_by_hand_is_told_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="killed"):
+        killed_run(tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest(tmp_path) | {"config_hash": "0"}))
+    with pytest.raises(InputError, match="its config_hash is not that of its config"):
+        RunFolder(tmp_path, "finetune", CONFIG, seed=1)
+
+
 def test_the_same_run_may_be_resumed(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="killed"):
         killed_run(tmp_path)
@@ -63,6 +71,7 @@ def test_the_same_run_may_be_resumed(tmp_path: Path) -> None:
         ("finetune", {"arm": "single", "training": {"rate": 1e-3, "steps": 10}}, 1, "config.arm: 'pair' there, 'single' now"),
         ("finetune", {"arm": "pair", "training": {"rate": 1e-3, "steps": 20}}, 1, "config.training.steps: 10 there, 20 now"),
         ("finetune", CONFIG | {"lora": True}, 1, "config.lora: None there, True now"),
+        ("finetune", CONFIG | {"lora": "a" * 500}, 1, f"config.lora: None there, '{'a' * 99}... now"),
         ("finetune", CONFIG, 2, "seed: 1 there, 2 now"),
         ("evaluate", CONFIG, 1, "command: 'finetune' there, 'evaluate' now"),
     ],

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from empirical.vlm.encoding import Batch
 
 
-FLAT = "flat"  # name of the baseline picture
+SMOOTH = "smooth"  # name of the baseline picture
+BLUR = 16
+"""The baseline is the picture, blurred with a standard deviation of this part of its shorter side."""
 
 
 @dataclass(frozen=True)
@@ -65,32 +67,34 @@ def integrated_gradients(
     -------
     ndarray of shape (height, width)
         As the vision tower sees the query (in pixels, or in patches for some families); adds up to the log-odds less those of a query
-        that is flat, of its mean colour.
+        without its details.
 
     Notes
     -----
-    :math:`(x-x')\int_0^1 \partial z/\partial x\,(x'+t(x-x'))\,dt` by the midpoint rule, :math:`x'` a picture of the query's mean
-    colour, so that what is attributed is its structure (Sundararajan, Taly and Yan 2017). The reference image is left as it is.
+    :math:`(x-x')\int_0^1 \partial z/\partial x\,(x'+t(x-x'))\,dt` by the midpoint rule (Sundararajan, Taly and Yan 2017), :math:`x'` the
+    query, blurred with a standard deviation of a sixteenth of its side (our choice), so that what is attributed is what stands out from
+    its surroundings. From a baseline of the picture's mean colour a bright lesion in a dark lung would count against the finding: it is
+    brighter than the lung, and darker than the mean. The reference image is left as it is.
     """
     import torch
 
     place = [part.kind for part in example.parts if part.kind != "text"].index("query")
-    flat = _flat(encoder.image_of(example.images[place]))
-    source = Encoder(encoder.processor, encoder.family, lambda name: flat if name == FLAT else encoder.image_of(name))
+    blurred = _smooth(encoder.image_of(example.images[place]))
+    source = Encoder(encoder.processor, encoder.family, lambda name: blurred if name == SMOOTH else encoder.image_of(name))
     batch = to_device(encoder.prompts([example]), vlm.model)
     pixels = batch["pixel_values"].float()
-    gray = to_device(source.prompts([_instead(example, place, FLAT)]), vlm.model)["pixel_values"].float()
+    smooth = to_device(source.prompts([_instead(example, place, SMOOTH)]), vlm.model)["pixel_values"].float()
     tokens = [encoder.answer_ids(answer)[0] for answer in answers]
     total = torch.zeros_like(pixels)
     for ts in torch.arange(0.5, steps, device=pixels.device).div(steps).split(batch_size):
         many = len(ts)
         rows = batch if many == 1 else to_device(encoder.prompts([example] * many), vlm.model)
         each = (many, *[1] * pixels.dim())  # copies are stacked along the first axis, whatever a family's layout
-        at = (gray + ts.reshape(each) * (pixels - gray)).flatten(0, 1).detach().requires_grad_(True)
+        at = (smooth + ts.reshape(each) * (pixels - smooth)).flatten(0, 1).detach().requires_grad_(True)
         odds = _log_odds(vlm, rows | {"pixel_values": at.to(vlm.model.dtype)}, tokens)
         (gradient,) = torch.autograd.grad(odds.sum(), at)
         total += gradient.unflatten(0, (many, len(pixels))).sum(dim=0)
-    values = (pixels - gray) * total / steps
+    values = (pixels - smooth) * total / steps
     mine = values.flatten()[_places(vlm, batch, place)]
     return vlm.family.layout(batch, place, mine).detach().cpu().double().numpy()
 
@@ -111,14 +115,14 @@ def occlusion(
     answers : tuple of str
         The positive answer and the negative.
     grid : int, default 8
-        Squares along each side.
+        Squares along each side, 2 or more.
     batch_size : int, default 16
         Rows in a forward pass.
 
     Returns
     -------
     ndarray of shape (grid, grid)
-        By how much the log-odds fall when the square takes the picture's mean.
+        By how much the log-odds fall when the square takes the mean of what surrounds it.
     """
     picture = encoder.image_of(example.item_id)
     squares = [(row, column) for row in range(grid) for column in range(grid)]
@@ -181,21 +185,25 @@ def _places(vlm: VisionLanguageModel, batch: Batch, place: int) -> torch.Tensor:
     return vlm.family.pixels(batch | {"pixel_values": numbers})[place].long() - 1
 
 
-def _flat(picture: Image) -> Image:
-    from PIL import Image
+def _smooth(picture: Image) -> Image:
+    """Take away what is smaller than a tenth of the picture, and leave the anatomy around it."""
+    from PIL import ImageFilter
 
-    colour = np.asarray(picture).mean(axis=(0, 1)).round().astype(np.uint8)
-    return Image.new("RGB", picture.size, tuple(int(value) for value in colour))
+    return picture.filter(ImageFilter.GaussianBlur(min(picture.size) / BLUR))
 
 
 def _painted(picture: Image, row: int, column: int, grid: int) -> Image:
+    """Paint over a square with the mean of what surrounds it."""
     from PIL import Image
 
     array = np.array(picture)
     height, width = array.shape[:2]
-    rows = slice(row * height // grid, (row + 1) * height // grid)
-    columns = slice(column * width // grid, (column + 1) * width // grid)
-    array[rows, columns] = array.mean(axis=(0, 1)).round().astype(array.dtype)
+    top, bottom, left, right = row * height // grid, (row + 1) * height // grid, column * width // grid, (column + 1) * width // grid
+    margin = max(1, min(bottom - top, right - left) // 4)
+    around = np.zeros((height, width), dtype=bool)
+    around[max(0, top - margin) : bottom + margin, max(0, left - margin) : right + margin] = True
+    around[top:bottom, left:right] = False
+    array[top:bottom, left:right] = array[around].mean(axis=0).round().astype(array.dtype)
     return Image.fromarray(array)
 
 

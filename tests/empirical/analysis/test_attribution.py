@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from empirical.analysis.attribution import integrated_gradients, lesion_share, occlusion
+from empirical.analysis.attribution import _painted, _smooth, integrated_gradients, lesion_share, occlusion
 from empirical.arms import Example
 from empirical.cohorts import Cohort
 from empirical.prompts import PromptConfig, prompt_text, render
@@ -42,19 +42,17 @@ def test_integrated_gradients_add_up_to_what_the_query_adds(family: str, shape: 
     name = "pocket" if family == "pocket" else str(save_tiny(family, tmp_path))
     vlm = load_vlm(ModelConfig(name=name))
     images = pictures()
-    colour = tuple(int(value) for value in np.asarray(images["query"]).mean(axis=(0, 1)).round())
-    images["gray"] = Image.new("RGB", (64, 64), colour)
+    images["smooth"] = images["query"].filter(ImageFilter.GaussianBlur(64 / 16))
     encoder = Encoder(vlm.processor, vlm.family, images.__getitem__)
     found = integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=32)
-    change = log_odds(vlm, encoder.prompts([pair()])) - log_odds(vlm, encoder.prompts([pair("gray")]))
+    change = log_odds(vlm, encoder.prompts([pair()])) - log_odds(vlm, encoder.prompts([pair("smooth")]))
     weight = np.abs(found).sum()
     assert weight > 1e-2 and found.shape == shape
     assert found.sum() == pytest.approx(change, abs=0.01 * weight)  # the midpoint rule's error, on a rough random model
-    one_by_one = integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=32, batch_size=1)
-    in_threes = integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=32, batch_size=3)  # 32 is no multiple of 3
+    at_once, one_by_one, in_fours = (integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=6, batch_size=size) for size in (6, 1, 4))
     tolerance = 1e3 * np.finfo(np.float32).eps * np.abs(one_by_one).max()
-    np.testing.assert_allclose(found, one_by_one, rtol=0, atol=tolerance)
-    np.testing.assert_allclose(in_threes, one_by_one, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(at_once, one_by_one, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(in_fours, one_by_one, rtol=0, atol=tolerance)
 
 
 def log_odds(vlm: VisionLanguageModel, batch: dict) -> float:
@@ -85,11 +83,23 @@ def test_occlusion_is_the_fall_of_the_log_odds() -> None:
     encoder = Encoder(vlm.processor, vlm.family, images.__getitem__)
     found = occlusion(vlm, encoder, pair(), ANSWERS, grid=4)
     painted = np.asarray(images["query"]).copy()
-    painted[16:32, 48:] = painted.mean(axis=(0, 1)).round().astype(np.uint8)
+    around = [painted[12:16, 44:], painted[32:36, 44:], painted[16:32, 44:48]]
+    painted[16:32, 48:] = np.concatenate([part.reshape(-1, 3) for part in around]).mean(axis=0).round().astype(np.uint8)
     by_hand = Encoder(vlm.processor, vlm.family, (images | {"painted": Image.fromarray(painted)}).__getitem__)
     scores = answer_log_probabilities(vlm.model, by_hand, [pair(), pair("painted")], ANSWERS)
     assert found[1, 3] == pytest.approx(np.diff(-(scores[:, 0] - scores[:, 1]))[0], abs=1e-4)
     assert found.shape == (4, 4) and np.ptp(found) > 0
+
+
+def test_a_bright_lesion_in_a_dark_lung_is_taken_away_not_added_to() -> None:
+    """The lesion is brighter than the lung around it and darker than the picture's mean."""
+    array = np.full((64, 64, 3), 220, dtype=np.uint8)
+    array[:, :32] = 40
+    array[18:22, 10:14] = 80
+    lesion = (slice(18, 22), slice(10, 14))
+    assert array.mean() > 80
+    for without in (_painted(Image.fromarray(array), 2, 1, 8), _smooth(Image.fromarray(array))):
+        assert 40 <= np.asarray(without)[lesion].mean() < 60
 
 
 def draw(shape: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:

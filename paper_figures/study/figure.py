@@ -13,7 +13,7 @@ from paper_figures.provenance import save_figure
 from paper_figures.study.config import StudyConfig
 from paper_figures.study.tables import GAIN
 from paper_figures.style import COLOURS, GREEN, INK, MUTED, PURPLE, RED, SKY, WIDE
-from see_in_pairs.files import content_hash
+from see_in_pairs.files import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def _save(config: StudyConfig, out: Path, name: str, figure: Figure, data: pd.Da
     with style.house_style():
         save_figure(
             figure, data, name, out / "figures", title=config.title, caption=caption, claim=claim, seed=None,
-            config_hash=content_hash(config.model_dump()), sources=[table], modules=[sys.modules[__name__], style],
+            config_hash=read_json(out / "manifest.json")["config_hash"], sources=[table], modules=[sys.modules[__name__], style],
         )  # fmt: skip
 
 

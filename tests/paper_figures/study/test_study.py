@@ -68,6 +68,7 @@ def test_everything_promised_is_there(done: Path) -> None:
     for name in ("learning_curve", "areas"):
         assert f"figures/{name}.png" in page
         assert read_provenance(done / "figures" / f"{name}.png").title == "A study of nothing"
+        assert run_app(app, ["verify", str(done / "figures" / f"{name}.png")]) == 0  # fresh
     assert not list(done.glob("cells/*/*/*/training/model"))  # keep_models: false
 
 

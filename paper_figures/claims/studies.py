@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from paper_figures.claims.ledger import Finding, Verdict, judge_family, not_tested
 from paper_figures.estimates import Estimate
+from paper_figures.study.config import SETTINGS
 from paper_figures.study.tables import AFTER, CURVE, GAIN
 from paper_figures.style import with_interval
 from see_in_pairs.errors import InputError, first_few
@@ -54,14 +55,13 @@ def study_verdicts(folder: Path) -> tuple[str, dict[str, Verdict]]:
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
-    manifest, table = folder / "manifest.json", folder / "comparisons.csv"
-    told = read_json(manifest) if manifest.is_file() else {}
-    if told.get("command") != "study" or not table.is_file():
+    settings, table = folder / SETTINGS, folder / "comparisons.csv"
+    if not (settings.is_file() and table.is_file()):
         raise InputError(f"{folder}: holds no study with comparisons; make it with 'see-in-pairs study STUDY.yaml --out {folder}'")
     gains = read_table(table)
     if missing := COLUMNS - set(gains.columns):
         raise InputError(f"{table}: lacks the column(s) {first_few(sorted(missing))}; run the study again, it goes on from what is there")
-    return dict(told["config"]), gains
+    return dict(read_json(settings)), gains
 
 
 def _main_arms(config: dict[str, Any]) -> tuple[str | None, str | None]:

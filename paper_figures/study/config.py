@@ -14,6 +14,8 @@ from empirical.vlm.loading import ModelConfig
 from see_in_pairs.configs import StrictConfig
 
 ALL = "all"
+SETTINGS = "study.json"
+"""All settings of a study, in its folder."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 TRAINING_IS_THE_STUDYS = {"cohort", "arm", "model", "prompts", "n_train", "seed"}

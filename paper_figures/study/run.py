@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paper_figures.study.cells import Cell, cells, identity_of, is_finished, run_cell
-from paper_figures.study.config import StudyConfig
+from paper_figures.study.config import SETTINGS, StudyConfig
 from see_in_pairs.console import say
-from see_in_pairs.files import write_text
+from see_in_pairs.files import write_json, write_text
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
     config : StudyConfig
         What to run.
     out : Path
-        Folder for cohorts, cells, ``study.csv``, ``comparisons.csv``, ``audit.csv``, ``study.md`` and ``figures/``.
+        Folder for cohorts, cells, ``study.json`` (all settings, as of the last run), ``study.csv``, ``comparisons.csv``, ``audit.csv``, ``study.md`` and ``figures/``.
     workers : int, default 1
         Cells at a time; results do not depend on it where ``training.threads`` and ``evaluation.threads`` are fixed.
     quiet : bool, default False
@@ -50,6 +50,7 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
     blocks = [cells(config, number) for number in range(len(config.blocks))]
     identity = config.model_dump(exclude=MAY_CHANGE) | {"weights_hash": weights_hash(config.model.name)}
     with RunFolder(out, "study", identity) as folder:
+        write_json(out / SETTINGS, config.model_dump(mode="json"))
         cohorts = _cohorts(config, folder.path, quiet)
         total, done = sum(map(len, blocks)), 0
         _check_settings(config, blocks, cohorts)

@@ -36,7 +36,7 @@ def row(kind: str, cohort: str, n: int, value: float, p: float, seeds: int = 5, 
 def study(folder: Path, rows: list[dict[str, Any]], phantom: bool = True, arms: dict[str, Any] = ARMS) -> Path:
     source = {"phantom": {"rho": 0.8}, "folder": None} if phantom else {"phantom": None, "folder": "x"}
     config = {"cohorts": dict.fromkeys(dict.fromkeys(entry["cohort"] for entry in rows), source), "arms": arms}
-    write_json(folder / "manifest.json", {"command": "study", "config": config})
+    write_json(folder / "study.json", config)
     write_text(folder / "comparisons.csv", pd.DataFrame(rows).to_csv(index=False))
     return folder
 
@@ -95,7 +95,7 @@ def test_studies_stand_in_the_ledger(finished: Path, tmp_path: Path, capsys: pyt
 def test_what_cannot_be_judged(tmp_path: Path) -> None:
     mixed = study(tmp_path / "m", curve(0.1, 0.001))
     config = {"cohorts": {"a": {"phantom": None, "folder": "x"}, "b": {"phantom": {}, "folder": None}}, "arms": ARMS}
-    write_json(mixed / "manifest.json", {"command": "study", "config": config})
+    write_json(mixed / "study.json", config)
     with pytest.raises(InputError, match="mixes phantoms and real"):
         study_verdicts(mixed)
     broken = study(tmp_path / "b", curve(0.1, 0.001))

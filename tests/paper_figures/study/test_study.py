@@ -72,6 +72,17 @@ def test_everything_promised_is_there(done: Path) -> None:
     assert not list(done.glob("cells/*/*/*/training/model"))  # keep_models: false
 
 
+def test_claims_are_judged_by_it(done: Path) -> None:
+    from paper_figures.claims.studies import study_verdicts
+
+    source, verdicts = study_verdicts(done)
+    assert source == "phantom" and set(verdicts) == {"C3", "C5"}
+    gains = pd.read_csv(done / "comparisons.csv").set_index(["kind", "n_train"])["difference"]
+    after, curve = (verdicts[claim].estimate for claim in ("C3", "C5"))
+    assert after == pytest.approx(gains["gain after less before finetuning", 12])
+    assert curve == pytest.approx(gains["mean gain over the learning curve", 4])
+
+
 def test_ideal_observers_stand_beside_the_areas(done: Path) -> None:
     from empirical.cohorts.phantom import PhantomTruth
     from paper_figures.bridge import observer_limits

@@ -31,7 +31,8 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
     config : StudyConfig
         What to run.
     out : Path
-        Folder for cohorts, cells, ``study.json`` (all settings, as of the last run), ``study.csv``, ``comparisons.csv``, ``audit.csv``, ``study.md`` and ``figures/``.
+        Folder for cohorts, cells, ``study.json`` (all settings, as of the last run), ``study.csv``, ``comparisons.csv``,
+        ``trainings.csv``, ``audit.csv``, ``study.md`` and ``figures/``.
     workers : int, default 1
         Cells at a time; results do not depend on it where ``training.threads`` and ``evaluation.threads`` are fixed.
     quiet : bool, default False

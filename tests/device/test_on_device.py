@@ -1,0 +1,120 @@
+"""The commands on a device that is not the CPU: nothing is left on the wrong side, and the scores are the CPU's.
+
+A machine with a GPU needs no such device, and one without a compiler cannot make it; there the test is skipped and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from empirical.cohorts import Cohort
+from empirical.cohorts.phantom import PhantomConfig, make_phantom
+
+HERE = Path(__file__).parent
+PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
+COMPILER = shutil.which("g++") or shutil.which("clang++")
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if torch.cuda.is_available() or torch.version.cuda is not None:
+        pytest.skip("this PyTorch knows real GPUs")
+    if COMPILER is None:
+        pytest.skip("no C++ compiler to build the device with")
+    wheel = Path(torch.__file__).parent
+    include = [f"-I{wheel / 'include'}", f"-I{wheel / 'include' / 'torch' / 'csrc' / 'api' / 'include'}"]
+    out = tmp_path_factory.mktemp("device") / "device.so"
+    linked = [f"-L{wheel / 'lib'}", "-lc10", "-ltorch_cpu", "-ltorch"]
+    words = [COMPILER, "-shared", "-fPIC", "-std=c++20", *include, str(HERE / "device.cpp"), "-o", str(out), *linked]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        pytest.skip(f"the device cannot be built against torch {torch.__version__}: {done.stderr.splitlines()[0]}")
+    return out
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    config = PhantomConfig.model_validate({"n_train": 16, "n_val": 4, "n_test": 12, "relatives": 2, "warmup": {"n": 4}, "rho": 0.9})
+    return make_phantom(config, tmp_path_factory.mktemp("cohort"), seed=1)
+
+
+@pytest.fixture
+def run(library: Path) -> Run:
+    def commands(*words: list[str]) -> subprocess.CompletedProcess[str]:
+        script = [sys.executable, str(HERE / "on_device.py"), str(library), json.dumps(list(words))]
+        return subprocess.run(script, capture_output=True, text=True, timeout=300)
+
+    return commands
+
+
+def config(path: Path, **settings: Any) -> str:
+    path.write_text(json.dumps(settings))  # JSON is YAML
+    return str(path)
+
+
+def test_what_does_not_belong_together_is_noticed(library: Path) -> None:
+    script = (
+        f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+        f"import on_device; on_device.load({str(library)!r}); on_device.answer_for_the_driver()\n"
+        "import os, torch\n"
+        "there = torch.ones(3, device='cuda')\n"
+        "look_up = lambda: torch.nn.functional.embedding(there.long(), torch.ones(3, 2))\n"
+        "for wrong in (lambda: there + torch.ones(3), look_up, there.numpy):\n"
+        "    try: wrong()\n"
+        "    except (RuntimeError, TypeError): continue\n"
+        "    os._exit(1)\n"
+        "weight = torch.ones(3, 3, device='cuda', requires_grad=True)\n"
+        "(weight @ there).sum().backward()\n"
+        "with torch.autocast('cuda', dtype=torch.bfloat16): half = (weight @ there).dtype\n"
+        "os._exit(0 if weight.grad.is_cuda and weight.grad.cpu().sum() == 9 and half == torch.bfloat16 else 2)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], timeout=120).returncode == 0
+
+
+def test_the_doctor_passes_on_a_device(run: Run) -> None:
+    done = run(["doctor", "--model", "pocket"])
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_finetuning_evaluation_and_analysis_run_on_a_device_and_score_as_on_the_cpu(run: Run, cohort: Cohort, tmp_path: Path) -> None:
+    base = {"cohort": str(cohort.folder), "arm": PAIR, "batch_size": 4, "save_every": 2}
+    float32 = {"name": "pocket", "dtype": "float32"}
+    lora = config(tmp_path / "lora.yaml", **base, steps=4, model=float32, method="lora", gradient_checkpointing=True)
+    full = config(tmp_path / "full.yaml", **base, steps=2, model={"name": "pocket"}, method="full", early_stopping={"every": 1})
+    adapter = {"name": str(tmp_path / "lora" / "model"), "dtype": "float32"}
+    arms = {"cohort": str(cohort.folder), "arms": [{"arm": "single"}, PAIR], "model": adapter}
+    scored = config(tmp_path / "scored.yaml", **arms)
+    half = config(tmp_path / "half.yaml", **(arms | {"model": {"name": str(tmp_path / "full" / "model")}}))
+    done = run(
+        ["finetune", lora, "--out", str(tmp_path / "lora")],
+        ["finetune", full, "--out", str(tmp_path / "full")],
+        ["evaluate", scored, "--out", str(tmp_path / "there")],
+        ["evaluate", half, "--out", str(tmp_path / "half")],
+        ["analyse", "alignment", scored, "--out", str(tmp_path / "alignment")],
+        ["analyse", "attribution", scored, "--out", str(tmp_path / "attribution")],
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    from paper_figures.cli import app
+    from see_in_pairs.console import run_app
+
+    assert run_app(app, ["evaluate", scored, "--out", str(tmp_path / "here"), "--quiet"]) == 0
+    there, here = (pd.read_parquet(tmp_path / name / "records.parquet").sort_values(["arm", "item_id"]) for name in ("there", "here"))
+    nats = [np.array([[value for _, value in answers] for answers in table["logp"]]) for table in (there, here)]
+    assert np.abs(nats[0] - nats[1]).max() < 1e-4  # a thousand roundings of float32
+
+
+def test_the_benchmark_suite_runs_on_a_device(run: Run, tmp_path: Path) -> None:
+    done = run(["benchmark", "gpu", "--tiny", "--out", str(tmp_path / "out")])
+    assert done.returncode == 0, done.stderr[-3000:]

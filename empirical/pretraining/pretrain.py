@@ -132,7 +132,7 @@ def _shapes(vlm: VisionLanguageModel) -> dict[str, tuple[int, ...]]:
 def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Trainer:
     from transformers import TrainingArguments
 
-    from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, collate
+    from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, StopOnNonFinite, collate
     from empirical.vlm.encoding import Encoder
 
     stream = training_stream(config)
@@ -140,7 +140,7 @@ def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet:
     arguments = TrainingArguments(**schedule(config, out, gpu), save_steps=config.save_every, report_to=[])
     vlm.model.train()
     encoder = Encoder(vlm.processor, vlm.family, stream.image_of)
-    callbacks = [MarkComplete(), _examiner(config, vlm, out, quiet), *([] if quiet else [Bar(config.steps)])]
+    callbacks = [MarkComplete(), StopOnNonFinite(), _examiner(config, vlm, out, quiet), *([] if quiet else [Bar(config.steps)])]
     return AnswerTrainer(model=vlm.model, args=arguments, train_dataset=stream, data_collator=collate(encoder), callbacks=callbacks)
 
 

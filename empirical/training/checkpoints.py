@@ -1,28 +1,68 @@
-"""Checkpoints of a run: which one to go on from."""
+"""Checkpoints of a run: marking one as whole, and finding the one to go on from."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
+from see_in_pairs.console import say
+from see_in_pairs.files import write_text
 
-def last_checkpoint(folder: Path) -> str | None:
-    """Find the last checkpoint that was written to its end; a half-written one is removed.
+MARK = "complete"
+
+
+def mark_whole(checkpoint: Path) -> None:
+    """Put down that all of a checkpoint is on disk, with the size of each file.
+
+    Sizes and not hashes: a checkpoint of a whole model is some hundred gigabytes, and what happens to one is that a disk fills up or a copy
+    breaks off.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Its folder.
+    """
+    files = [file for file in sorted(checkpoint.rglob("*")) if file.is_file() and file.name != MARK]
+    sizes = {str(file.relative_to(checkpoint)): file.stat().st_size for file in files}
+    write_text(checkpoint / MARK, json.dumps(sizes))
+
+
+def last_checkpoint(folder: Path, quiet: bool = False) -> str | None:
+    """Find the last checkpoint that was written to its end and still is whole; a half-written or damaged one is removed.
 
     Parameters
     ----------
     folder : Path
         Holds ``checkpoint-<step>`` folders, each with a file ``complete`` once all of it is on disk.
+    quiet : bool
+        Do not say what was removed.
 
     Returns
     -------
     str or None
         Its path; None where a run has to begin at the beginning.
     """
-    finished = []
-    for checkpoint in folder.glob("checkpoint-*"):
-        if (checkpoint / "complete").is_file():
-            finished.append(checkpoint)
-        else:
-            shutil.rmtree(checkpoint)
-    return str(max(finished, key=lambda path: int(path.name.rpartition("-")[2]))) if finished else None
+    whole = []
+    for checkpoint in sorted(folder.glob("checkpoint-*")):
+        damaged = _damaged(checkpoint)
+        if damaged is None:
+            whole.append(checkpoint)
+            continue
+        if damaged:
+            say(f"{checkpoint.name} is left out: '{damaged}' is not as it was written", quiet)
+        shutil.rmtree(checkpoint)
+    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
+
+
+def _damaged(checkpoint: Path) -> str | None:
+    """Name a file that is not as it was when the checkpoint was marked; empty where it never was, None where all are."""
+    mark = checkpoint / MARK
+    if not mark.is_file():
+        return ""
+    sizes: dict[str, int] = json.loads(mark.read_text() or "{}")
+    for name, size in sizes.items():
+        file = checkpoint / name
+        if not file.is_file() or file.stat().st_size != size:
+            return name
+    return None

@@ -200,7 +200,7 @@ def _trainer(
 
     from empirical.training.arguments import training_arguments
     from empirical.training.trackers import EventFiles
-    from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, collate
+    from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, StopOnNonFinite, collate
 
     arguments = training_arguments(config, out, gpu=next(model.parameters()).device.type == "cuda")
     stop = config.early_stopping
@@ -212,7 +212,7 @@ def _trainer(
         train_dataset=examples,
         eval_dataset=validation,
         data_collator=collate(encoder),
-        callbacks=[MarkComplete(), *early, *told, *([] if quiet else [Bar(config.steps)])],
+        callbacks=[MarkComplete(), StopOnNonFinite(), *early, *told, *([] if quiet else [Bar(config.steps)])],
     )
 
 

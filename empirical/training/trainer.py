@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_callback import PrinterCallback
 
 from empirical.arms import Example
+from empirical.training.checkpoints import mark_whole
 from empirical.vlm.encoding import IGNORE, Encoder
 from empirical.vlm.scoring import token_log_probabilities
+from see_in_pairs.errors import InputError
 
 
 def collate(encoder: Encoder) -> Callable[[Sequence[Example]], dict[str, torch.Tensor]]:
@@ -117,7 +120,45 @@ class MarkComplete(TrainerCallback):
         **_ : object
             Unused.
         """
-        (Path(args.output_dir or ".") / f"checkpoint-{state.global_step}" / "complete").touch()
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # a mark by the first to be done would vouch for files that another has yet to write
+        if state.is_world_process_zero:
+            mark_whole(Path(args.output_dir or ".") / f"checkpoint-{state.global_step}")
+
+
+class StopOnNonFinite(TrainerCallback):
+    """Stop where the loss or the gradient is no number: every later step, and every checkpoint, would be none either."""
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Look at what was logged, which is before a checkpoint of the step would be written.
+
+        Parameters
+        ----------
+        args : transformers.TrainingArguments
+            Says the learning rate.
+        state : transformers.TrainerState
+            Says which step this is.
+        control : transformers.TrainerControl
+            Unused.
+        logs : dict, optional
+            What was logged.
+        **_ : object
+            Unused.
+
+        Raises
+        ------
+        InputError
+            It names the step, and what to lower.
+        """
+        for key, what in (("loss", "loss"), ("grad_norm", "gradient's norm"), ("eval_loss", "validation loss")):
+            value = (logs or {}).get(key)
+            if value is not None and not math.isfinite(float(value)):
+                raise InputError(
+                    f"training diverged: the {what} is {float(value)} at step {state.global_step} of {state.max_steps}; lower learning_rate "
+                    f"({args.learning_rate:g}) or raise warmup, and begin in a new folder"
+                )
 
 
 class Bar(TrainerCallback):

@@ -156,8 +156,8 @@ class StopOnNonFinite(TrainerCallback):
             value = (logs or {}).get(key)
             if value is not None and not math.isfinite(float(value)):
                 raise InputError(
-                    f"training diverged: the {what} is {float(value)} at step {state.global_step} of {state.max_steps}; lower learning_rate "
-                    f"({args.learning_rate:g}) or raise warmup, and begin in a new folder"
+                    f"training diverged: the {what} is {float(value)} at step {state.global_step} of {state.max_steps}; "
+                    f"lower learning_rate ({args.learning_rate:g}) or raise warmup, and begin in a new folder"
                 )
 
 

@@ -110,13 +110,19 @@ def run_label(run: Run) -> str:
     if run.series:
         return f"{run.arm}, only the {run.series} shared"
     if run.arm in ("pair", "multi"):
-        return f"{run.arm}, {run.strategy}" if run.evaluated_rho is None else f"{run.arm}, ρ = {run.evaluated_rho:g}"
+        return (
+            f"{run.arm}, {run.strategy.replace('_', '-')} reference"
+            if run.evaluated_rho is None
+            else f"{run.arm}, ρ = {run.evaluated_rho:g}"
+        )
     return LABELS.get(run.arm, run.arm)
 
 
 def _ideal_gain(limits: ObserverLimits, run: Run) -> float:
     if run.series:
         return limits.gain
+    if run.strategy == "embedding":
+        return float("nan")  # what is retrieved is a relative now and then: how alike in truth, the cohort does not say
     return float(scaled_gain(np.array([limits.single]), run.evaluated_rho or 0.0)[0])
 
 

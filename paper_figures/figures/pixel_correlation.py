@@ -46,7 +46,9 @@ def gather(results: Results, seed: int) -> Material:
     """
     import pandas as pd
 
-    runs = [run for run in results.runs if run.arm == "pair" and run.own_arm and results.truth_path(run) is not None]
+    known = ("demographic", "random")  # relatives and strangers: of a reference chosen by its picture or its site the truth does not say
+    pairs = [run for run in results.runs if run.arm == "pair" and run.own_arm and run.strategy in known]
+    runs = [run for run in pairs if results.truth_path(run) is not None]
     if not runs:
         raise InputError(f"{results.records_folder}: no model finetuned on pairs of a phantom; run 'see-in-pairs reproduce'")
     points = pd.DataFrame([_point(results, run) for run in runs]).sort_values("pixel_correlation", ignore_index=True)

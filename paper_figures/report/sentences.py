@@ -32,7 +32,9 @@ def headline(arms: list[Row], main_rho: float) -> list[str]:
     """
     own = [row for row in arms if row["group"] == GROUPS[1]]
     single = next((row for row in own if row["arm"] == "single"), None)
-    matched = next((row for row in own if row["arm"] == "pair" and row["strategy"] != "random" and row["rho"] in (main_rho, None)), None)
+    matched = next(
+        (row for row in own if row["arm"] == "pair" and row["strategy"] == "demographic" and row["rho"] in (main_rho, None)), None
+    )
     random = next((row for row in own if row["arm"] == "pair" and row["strategy"] == "random"), None)
     sentences = []
     if matched is not None:

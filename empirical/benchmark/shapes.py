@@ -99,7 +99,9 @@ def build(shape: Shape, config: ModelConfig, seed: int = 0) -> VisionLanguageMod
     side = {"shortest_edge": shape.image**2, "longest_edge": shape.image**2}
     images = transformers.Qwen2VLImageProcessorPil(patch_size=shape.patch, merge_size=2, temporal_patch_size=2, size=side)
     processor = image_only(transformers.Qwen2_5_VLProcessor)(image_processor=images, tokenizer=tokenizer, chat_template=TEMPLATE)
-    return VisionLanguageModel(model.eval(), processor, family_of(model.config), config, {})
+    family = family_of(model.config)
+    family.fast_vision(model, config.fast_vision)
+    return VisionLanguageModel(model.eval(), processor, family, config, {})
 
 
 def _architecture(shape: Shape, tokenizer: PreTrainedTokenizerFast) -> Any:

@@ -39,6 +39,8 @@ class ModelConfig(StrictConfig):
         ``auto``: the GPU where there is one.
     attention : str, optional
         ``sdpa``, ``eager``, ``flash_attention_2``; by default what the model chooses.
+    fast_vision : bool
+        Let the vision tower compute the same with fewer, larger kernels where its family has a way (Qwen); the doctor checks it.
     trust_remote_code : bool
         Run Python code that comes with the repository. Off unless you have read that code.
     image_processor : dict
@@ -54,6 +56,7 @@ class ModelConfig(StrictConfig):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     attention: str | None = None
+    fast_vision: bool = True
     trust_remote_code: bool = False
     image_processor: dict[str, Any] = Field(default_factory=dict)
     allow_mismatch: tuple[str, ...] = ()
@@ -113,6 +116,7 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
 
         model = PeftModel.from_pretrained(model, str(adapter), use_safetensors=True)
     family = family_of(model.config)
+    family.fast_vision(model, config.fast_vision)
     processor = load_processor(name, config)
     for setting, value in family.image_processor_settings.items():
         setattr(processor.image_processor, setting, value)

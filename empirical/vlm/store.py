@@ -340,7 +340,8 @@ def store_key(vlm: VisionLanguageModel) -> str:
     model = vlm.model
     weights = [vlm.config.name, vlm.config.revision, weights_hash(vlm.config.name), vlm.training.get("parity", {}).get("base_weights", "")]
     pixels = [vlm.processor.image_processor.to_dict(), vlm.family.processor_options]
-    machine = [str(model.dtype), base_of(model).config._attn_implementation, model.device.type, torch.__version__, transformers.__version__]
+    ways = [str(model.dtype), base_of(model).config._attn_implementation, vlm.config.fast_vision, model.device.type]
+    machine = [*ways, torch.__version__, transformers.__version__]
     return content_hash([weights, pixels, machine])
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from empirical.prompts import PromptConfig
-from empirical.vlm.doctor import adapters, inputs, paths
+from empirical.vlm.doctor import adapters, inputs, paths, vision
 from empirical.vlm.doctor.subject import Subject
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
 from see_in_pairs.errors import InputError
@@ -21,6 +21,7 @@ READING: dict[str, Callable[[Subject], tuple[bool, str]]] = {
     "labels are the answer and the end of turn, nothing else": inputs.labels,
     "positions are right for several images": inputs.positions,
     "nothing is cut off, least of all an image": inputs.whole,
+    "the fast vision tower makes the features of transformers' own": vision.fast,
     "a batch scores as its rows alone, padded left or right": paths.padding,
     "the order of images matters": paths.order,
     "teacher forcing scores as the prompt alone does": paths.forced,

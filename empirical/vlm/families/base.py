@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +111,24 @@ def plain_positions(model: Any, batch: Batch) -> str:
     return "" if "attention_mask" in batch else "no attention_mask"
 
 
+def only_their_own(model: Any, on: bool) -> int:
+    """Leave the vision tower as it is, where transformers has no loops in it.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel or peft.PeftModel
+        The model.
+    on : bool
+        Whether it should go a faster way.
+
+    Returns
+    -------
+    int
+        0: layers that changed.
+    """
+    return 0
+
+
 @dataclass(frozen=True)
 class Family:
     """The quirks of a model family.
@@ -141,6 +160,8 @@ class Family:
         valid, and the prefix cache refuses.
     positions : callable
         What is wrong with the positions of a batch of several images; see `plain_positions`.
+    fast_vision : callable
+        Sends the vision tower a faster way than transformers' own, or back; see `only_their_own`.
     """
 
     model_type: str
@@ -155,3 +176,25 @@ class Family:
     layout: Callable[[Batch, int, torch.Tensor], torch.Tensor] = over_channels
     prefix: Callable[[Any, Batch, int], tuple[dict[str, Any], dict[str, Any]]] | None = nothing_more
     positions: Callable[[Any, Batch], str] = plain_positions
+    fast_vision: Callable[[Any, bool], int] = only_their_own
+
+    @contextmanager
+    def own_vision(self, model: Any) -> Iterator[int]:
+        """Let the vision tower go transformers' own way for a while.
+
+        Parameters
+        ----------
+        model : transformers.PreTrainedModel or peft.PeftModel
+            The model.
+
+        Yields
+        ------
+        int
+            How many of its layers would go a faster way otherwise.
+        """
+        changed = self.fast_vision(model, False)
+        try:
+            yield changed
+        finally:
+            if changed:
+                self.fast_vision(model, True)

@@ -127,6 +127,26 @@ def positions(model: Any, batch: Batch) -> str:
     return ""
 
 
+def fast_vision(model: Any, on: bool) -> int:
+    """Let the vision tower attend within all windows, or images, of one length at once; see `empirical.vlm.families.qwen_vision`.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel or peft.PeftModel
+        The model.
+    on : bool
+        Whether it should; otherwise transformers' own way.
+
+    Returns
+    -------
+    int
+        How many layers that changed.
+    """
+    from empirical.vlm.families import qwen_vision
+
+    return qwen_vision.fast_vision(model, on)
+
+
 def _positions_by_hand(kinds: list[int], grids: Any, merge: int) -> list[list[int]]:
     places: list[list[int]] = []
     while len(places) < len(kinds):
@@ -149,6 +169,7 @@ FAMILIES = {
         layout=layout,
         prefix=prefix,
         positions=positions,
+        fast_vision=fast_vision,
     )
     for name, layers in VISION_LAYERS.items()
 }

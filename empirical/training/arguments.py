@@ -64,7 +64,7 @@ def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> Training
         **schedule(config, out, gpu),
         per_device_eval_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
-        **_checkpointing(config.gradient_checkpointing),
+        **_checkpointing(bool(config.gradient_checkpointing)),
         **_validation(config),
         bf16=gpu and torch.cuda.is_bf16_supported(),
         report_to=[name for name in config.report_to if name != "tensorboard"],  # its files go elsewhere: see `EventFiles`

@@ -76,6 +76,8 @@ class ScheduleConfig(StrictConfig):
         Optimiser steps; rows per device and forward pass.
     learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
         AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
+    deterministic : bool
+        Use kernels that give the same bits every time, so that a resumed run ends in the same weights on a GPU too; slower there.
     seed : int
         Of everything random.
     """
@@ -87,6 +89,7 @@ class ScheduleConfig(StrictConfig):
     weight_decay: float
     adam_beta2: float
     max_grad_norm: float
+    deterministic: bool = False
     seed: int
 
 
@@ -118,8 +121,9 @@ class FinetuneConfig(ScheduleConfig):
         Optimiser steps; rows per device and forward pass; forward passes per step.
     learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
         AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
-    gradient_checkpointing : bool
-        Trade time for memory.
+    gradient_checkpointing : bool, optional
+        Trade time for memory: keep what enters a layer, and compute the layer again for the backward pass. By default for models of more
+        than a billion weights.
     store_features : bool
         Put each distinct image through a frozen vision tower once, not once per epoch; used where the tower is frozen.
     features_folder : str, optional
@@ -138,6 +142,8 @@ class FinetuneConfig(ScheduleConfig):
         Names of audit findings that may pass; recorded in the manifest.
     threads : int, optional
         CPU threads of torch; fixed, results do not depend on the machine's number of cores.
+    deterministic : bool
+        Use kernels that give the same bits every time, so that a resumed run ends in the same weights on a GPU too; slower there.
     seed : int
         Of the order of items, the choice of references, adapters and dropout.
     """
@@ -159,7 +165,7 @@ class FinetuneConfig(ScheduleConfig):
     weight_decay: float = Field(default=0.0, ge=0)
     adam_beta2: float = Field(default=0.99, gt=0, lt=1)
     max_grad_norm: float = Field(default=1.0, gt=0)
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool | None = None
     store_features: bool = True
     features_folder: str | None = None
     early_stopping: EarlyStopping | None = None

@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.arms import Example, assign_references, build_examples, picture_source, queries_of
 from empirical.cohorts import Cohort
+from empirical.memory import fits, one_line
 from empirical.preflight import keep_references, preflight
 from empirical.prompts import prompt_hash
+from empirical.training.budget import checkpointing, device_memory, refuse_hopeless, standing
 from empirical.training.card import run_card
 from empirical.training.checkpoints import last_checkpoint
 from empirical.training.config import FinetuneConfig
-from empirical.training.memory import out_of_memory
+from empirical.training.kernels import same_bits
+from empirical.training.memory import longest_first, out_of_memory
 from empirical.training.plan import planned_examples, split_by_difficulty
 from empirical.training.prepare import prepare, vision_is_frozen
-from empirical.training.processes import is_first, launched, not_sharded, save_weights, sharding_wanted, world_size
+from empirical.training.processes import is_first, launched, not_sharded, one_device, save_weights, sharding_wanted, world_size
 from see_in_pairs.console import say
 from see_in_pairs.files import write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
@@ -73,7 +76,8 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
             say(f"{out}: already finished", quiet)
             return model_folder
         preflight(cohort, run, config.allow, config.seed, quiet)
-        _train(config, cohort, run, quiet)
+        with same_bits(config.deterministic), one_line("outside of a step: the model itself hardly fits; take a smaller one"):
+            _train(config, cohort, run, quiet)
     return model_folder
 
 
@@ -89,7 +93,10 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     transformers.set_seed(config.seed)
     vlm = load_vlm(config.model)
     _examine(config, vlm, run)
+    run.manifest["gradient_checkpointing"] = checkpointing(config, vlm.model)
+    config = config.model_copy(update={"gradient_checkpointing": run.manifest["gradient_checkpointing"]})
     model = prepare(vlm, config)
+    refuse_hopeless(config, model, device_memory(model), shared=sharding_wanted())
     examples = _shown(config, cohort, run, quiet)
     shown = _describe(config, cohort, run, examples, model, quiet)
     encoder, serving = _encoder(config, vlm, cohort)
@@ -97,7 +104,7 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     if note := not_sharded(trainer):
         say(note, quiet)
     with serving:
-        _run(config, trainer, examples, run)
+        _run(config, trainer, examples, encoder, run)
     building = run.path / ".model"
     save_weights(trainer, building)
     if trainer.is_world_process_zero():  # under 'accelerate launch' every process comes by here; one writes
@@ -154,18 +161,15 @@ def _encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohort) -
     return StoredEncoder(plain, store), store.serving()
 
 
-def _run(config: FinetuneConfig, trainer: AnswerTrainer, examples: list[Example], run: RunFolder) -> None:
-    import torch
-
-    try:
-        trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
-    except torch.OutOfMemoryError:
-        trainer.model.zero_grad(set_to_none=True)
-        alone = trainer.args.world_size == 1  # among several a trial would wait for the others, who did not run out of memory
-        error = out_of_memory(config, trainer.try_step if alone else None, examples)
-    else:
+def _run(config: FinetuneConfig, trainer: AnswerTrainer, examples: list[Example], encoder: Encoder, run: RunFolder) -> None:
+    """Train; where memory runs out, end with what would have fitted."""
+    start = last_checkpoint(run.path / "checkpoints")
+    if fits(lambda: trainer.train(resume_from_checkpoint=start)):
         return
-    raise error
+    trainer.model.zero_grad(set_to_none=True)
+    alone = trainer.args.world_size == 1  # among several a trial would wait for the others, who did not run out of memory
+    longest = longest_first(examples, getattr(encoder, "plain", encoder), config.batch_size) if alone else examples
+    raise out_of_memory(config, trainer.try_step if alone else None, longest, standing(trainer.model, trainer.args.bf16))
 
 
 def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> pd.DataFrame:
@@ -203,6 +207,8 @@ def _trainer(
     from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, StopOnNonFinite, collate
 
     arguments = training_arguments(config, out, gpu=next(model.parameters()).device.type == "cuda")
+    if note := one_device(arguments):
+        say(note, quiet)
     stop = config.early_stopping
     early = [EarlyStoppingCallback(stop.patience, stop.least)] if stop else []
     told = [EventFiles(out / "tensorboard")] if "tensorboard" in config.report_to else []

@@ -1,4 +1,4 @@
-"""When memory runs out: the batch size that would have fitted."""
+"""When memory runs out in training: the batch size that would have fitted."""
 
 from __future__ import annotations
 
@@ -7,22 +7,34 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from empirical.arms import Example
+from empirical.memory import halved
+from empirical.training.budget import Standing, fewer_weights
 from empirical.training.config import FinetuneConfig
+from empirical.vlm.encoding import Encoder
 from see_in_pairs.errors import InputError
 
+CANDIDATES = 32
+"""Prompts that are encoded, one by one, to find the longest; they are those with the largest pictures."""
 
-def out_of_memory(config: FinetuneConfig, step: Callable[[Sequence[Example]], Any] | None, examples: Sequence[Example]) -> InputError:
+
+def out_of_memory(
+    config: FinetuneConfig, step: Callable[[Sequence[Example]], Any] | None, examples: Sequence[Example], held: Standing | None = None
+) -> InputError:
     """Find out what would have fitted, and put it into an error.
+
+    Call this outside the ``except`` block that caught the failure: what its traceback holds would be missing in every attempt.
 
     Parameters
     ----------
     config : FinetuneConfig
         The run that did not fit.
     step : callable or None
-        One forward and backward pass over the examples it is given; raises ``torch.OutOfMemoryError`` where they are too many. Without
-        it, half the rows are proposed, and said to be untried.
+        One step of the run, the optimiser's included, with the examples it is given in each forward and backward pass; raises
+        ``torch.OutOfMemoryError`` where they are too many. Without it, half the rows are proposed, and said to be untried.
     examples : sequence of Example
-        At least `batch_size` of them.
+        At least `batch_size` of them, the longest first.
+    held : Standing, optional
+        What the run holds whatever the batch size is; said where no batch size fits.
 
     Returns
     -------
@@ -30,44 +42,54 @@ def out_of_memory(config: FinetuneConfig, step: Callable[[Sequence[Example]], An
         One line: the batch size, and the accumulation that keeps the optimiser's steps as they were.
     """
     half = config.batch_size // 2
-    fits = half if step is None else largest_fitting(step, examples, half)
-    if fits == 0:
-        more = "" if config.gradient_checkpointing else "gradient_checkpointing: true, "
-        return InputError(f"out of memory even with batch_size 1; set {more}fewer pixels (model.image_processor.size) or a smaller model")
-    rows = config.batch_size * config.gradient_accumulation
-    accumulation = math.ceil(rows / fits)
+    rows = half if step is None else halved(lambda size: step(examples[:size]), half)
+    if rows == 0:
+        holds = f" (weights, gradients and Adam's moments hold {held})" if held and config.method == "full" else ""
+        return InputError(f"out of memory even with batch_size 1{holds}; {_instead(config)}")
+    wanted = config.batch_size * config.gradient_accumulation
+    accumulation = math.ceil(wanted / rows)
     return InputError(
-        f"out of memory with batch_size {config.batch_size}; {fits} {'would fit' if step else 'may fit'}: "
-        f"set batch_size: {fits} and gradient_accumulation: {accumulation} for steps of {accumulation * fits} rows (now {rows})"
+        f"out of memory with batch_size {config.batch_size}; {rows} {'would fit, tried with the longest prompts' if step else 'may fit'}: "
+        f"set batch_size: {rows} and gradient_accumulation: {accumulation} for steps of {accumulation * rows} rows (now {wanted})"
     )
 
 
-def largest_fitting(step: Callable[[Sequence[Example]], Any], examples: Sequence[Example], largest: int) -> int:
-    """Halve until it fits.
+def longest_first(examples: Sequence[Example], encoder: Encoder, most: int) -> list[Example]:
+    """Choose the rows that take most memory: those with the most tokens.
 
     Parameters
     ----------
-    step : callable
-        One forward and backward pass.
     examples : sequence of Example
-        The longest first, if they differ.
-    largest : int
-        Where to begin.
+        A plan, in which rows come up again and again.
+    encoder : Encoder
+        The plain encoder.
+    most : int
+        How many to give.
 
     Returns
     -------
-    int
-        A number of rows that fits; 0 where none does.
-    """
-    import torch
+    list of Example
+        The longest first; where fewer are different, they are given more than once.
 
-    size = largest
-    while size >= 1:
-        try:
-            step(examples[:size])
-            return size
-        except torch.OutOfMemoryError:
-            size //= 2
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-    return 0
+    Notes
+    -----
+    Tokens grow with a picture's area, up to the model's budget of pixels. So pictures are compared by their area, which is quick, and
+    only the first few are encoded.
+    """
+    different = list({(example.images, example.parts): example for example in examples}.values())
+    areas = {name: math.prod(encoder.image_of(name).size) for example in different for name in example.images}
+
+    def look(example: Example) -> tuple[int, int]:
+        return sum(areas[name] for name in example.images), sum(len(part.text) for part in example.parts)
+
+    chosen = sorted(different, key=look, reverse=True)[: max(most, CANDIDATES)]
+    tokens = {id(example): encoder.prompts([example])["input_ids"].shape[1] for example in chosen}
+    ranked = sorted(chosen, key=lambda example: tokens[id(example)], reverse=True)
+    return (ranked * math.ceil(most / len(ranked)))[:most]
+
+
+def _instead(config: FinetuneConfig) -> str:
+    """Say what takes less memory than the run."""
+    ways = [] if config.gradient_checkpointing else ["gradient_checkpointing: true"]
+    ways.append("fewer pixels (model.image_processor.size)")
+    return f"set {', '.join(ways)}, or {fewer_weights(config)}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transformers import Trainer
+    from transformers import Trainer, TrainingArguments
 
 
 def world_size() -> int:
@@ -71,6 +71,27 @@ def not_sharded(trainer: Trainer) -> str:
     if not sharding_wanted() or trainer.is_fsdp_enabled:
         return ""
     return "FSDP was asked for, but accelerate shards on accelerators only: each process holds the whole model (DDP)"
+
+
+def one_device(arguments: TrainingArguments) -> str:
+    """Let a process train on one GPU where it sees several: the Trainer would split each batch over threads, one to a GPU (DataParallel).
+
+    The plan counts the rows of a step by processes, and threads cannot share a look-up of stored features.
+
+    Parameters
+    ----------
+    arguments : transformers.TrainingArguments
+        Of the run; changed.
+
+    Returns
+    -------
+    str
+        One line for the user; empty where there is nothing to say.
+    """
+    if (seen := arguments.n_gpu) <= 1:
+        return ""
+    arguments._n_gpu = 1
+    return f"{seen} GPUs are visible, one is used; 'accelerate launch --num_processes {seen} -m paper_figures.cli finetune ...' uses all"
 
 
 def save_weights(trainer: Trainer, folder: Path) -> None:

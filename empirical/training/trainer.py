@@ -89,18 +89,23 @@ class AnswerTrainer(Trainer):
         return (loss, {}) if return_outputs else loss
 
     def try_step(self, examples: Sequence[Example]) -> None:
-        """Run one forward and backward pass, to see whether it fits.
+        """Run one step as a run with accumulation does, to see whether it fits; the weights are of no use afterwards.
 
         Parameters
         ----------
         examples : sequence of Example
-            The rows.
+            The rows of each of two passes: in the second the gradients of the first are in memory, and in the update Adam's moments.
         """
-        batch = self._prepare_inputs(self.data_collator(examples))
-        with self.compute_loss_context_manager():
-            loss = self.compute_loss(self.model, batch)
-        self.accelerator.backward(loss)
-        self.model.zero_grad(set_to_none=True)
+        try:
+            for _ in range(2):
+                batch = self._prepare_inputs(self.data_collator(examples))
+                with self.compute_loss_context_manager():
+                    loss = self.compute_loss(self.model, batch)
+                self.accelerator.backward(loss)
+            optimizer = self.create_optimizer() if self.optimizer is None else self.optimizer
+            getattr(optimizer, "optimizer", optimizer).step()  # accelerate's would wait for the end of an accumulation
+        finally:
+            self.model.zero_grad(set_to_none=True)
 
 
 class MarkComplete(TrainerCallback):

@@ -1,0 +1,70 @@
+"""Kernels that give the same bits every time; by default a GPU adds up in whatever order its threads come by."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from see_in_pairs.errors import InputError
+
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+FIXED = (":4096:8", ":16:8")
+"""Sizes of cuBLAS's workspace with which its results are reproducible, as its manual says."""
+
+
+@contextmanager
+def same_bits(wanted: bool) -> Iterator[None]:
+    """Let torch use deterministic kernels only, for as long as the block lasts.
+
+    Parameters
+    ----------
+    wanted : bool
+        Without it nothing is changed.
+
+    Yields
+    ------
+    None
+        While they are used.
+
+    Raises
+    ------
+    InputError
+        Where CUDA has started without the workspace that this needs, or an operation has no such kernel.
+
+    Notes
+    -----
+    cuBLAS reads its environment variable once, when CUDA starts, so that stays set. ``full_determinism`` of the Trainer would also make the
+    host wait for every kernel (``CUDA_LAUNCH_BLOCKING``), which changes no result.
+    """
+    if not wanted:
+        yield
+        return
+    import torch
+
+    _fix_workspace(started=torch.cuda.is_initialized())
+    flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False  # it would choose the kernel that is fastest just then
+    try:
+        yield
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        first = str(error).partition(". ")[0]
+        raise InputError(f"deterministic: {first}; set deterministic: false, or try model.attention: eager") from error
+    finally:
+        torch.use_deterministic_algorithms(flags[0], warn_only=flags[1])
+        torch.backends.cudnn.benchmark = benchmark
+
+
+def _fix_workspace(started: bool) -> None:
+    """Set cuBLAS's workspace where it is not yet too late."""
+    found = os.environ.get(WORKSPACE)
+    if found in FIXED:
+        return
+    if found is not None or started:
+        reason = f"{WORKSPACE} is '{found}'" if found is not None else f"CUDA has started without {WORKSPACE}"
+        raise InputError(f"deterministic: {reason}; begin anew with {WORKSPACE}={FIXED[0]} in the environment")
+    os.environ[WORKSPACE] = FIXED[0]

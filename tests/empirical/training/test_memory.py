@@ -1,0 +1,169 @@
+"""Out of memory: what the failed step held is given back before anything is tried, and what is tried is the whole step at its longest."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from empirical.arms import Example
+from empirical.cohorts import Cohort
+from empirical.memory import fits, halved, is_out_of_memory, one_line
+from empirical.prompts import Part
+from empirical.training import trainer as trainer_module
+from empirical.training.budget import checkpointing, refuse_hopeless, standing
+from empirical.training.config import FinetuneConfig
+from empirical.training.finetune import finetune
+from empirical.training.memory import longest_first, out_of_memory
+from see_in_pairs.errors import InputError
+
+PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
+
+
+def settings(cohort: Cohort | None, **changes: object) -> FinetuneConfig:
+    base: dict[str, object] = {"cohort": str(cohort.folder) if cohort else "", "arm": PAIR, "steps": 1, "batch_size": 16}
+    return FinetuneConfig.model_validate(base | {"threads": 1, "doctor": False, "learning_rate": 1e-3} | changes)
+
+
+class SmallDevice:
+    """Runs out of memory by what is really alive: every pass takes an activation per row, and then once more for its second half."""
+
+    def __init__(self, room: int) -> None:
+        self.room, self.plain = room, trainer_module.token_log_probabilities
+        self.alive: list[tuple[weakref.ref[torch.Tensor], int]] = []
+        self.held_at_start: list[int] = []
+
+    def used(self) -> int:
+        return sum(rows for reference, rows in self.alive if reference() is not None)
+
+    def take(self, rows: int) -> torch.Tensor:
+        if self.used() + rows > self.room:
+            raise torch.OutOfMemoryError("no more")
+        activation = torch.ones(rows, requires_grad=True) * 2
+        self.alive.append((weakref.ref(activation), rows))
+        return activation
+
+    def forward(self, model: Any, batch: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        self.held_at_start.append(self.used())
+        first = self.take(len(labels))
+        second = self.take(len(labels))
+        return self.plain(model, batch, labels) + 0 * (first.sum() + second.sum())
+
+
+def test_the_failed_step_is_forgotten_before_half_of_it_is_tried(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = SmallDevice(room=16)  # 16 rows want 32, 8 rows 16: they fit just where nothing of the first is left
+    monkeypatch.setattr(trainer_module, "token_log_probabilities", device.forward)
+    with pytest.raises(InputError, match="batch_size 16; 8 would fit"):
+        finetune(settings(phantom), tmp_path / "run", quiet=True)
+    assert device.held_at_start == [0, 0, 0]  # the step, and the two passes of a step with accumulation
+
+
+def test_a_step_that_dies_in_its_update_is_tried_with_the_update(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room_for_moments(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("no more")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", no_room_for_moments)
+    with pytest.raises(
+        InputError, match=r"even with batch_size 1 \(weights, gradients and Adam's moments hold .* GiB \(16 bytes for each of"
+    ):
+        finetune(settings(phantom, method="full", batch_size=2), tmp_path / "run", quiet=True)
+
+
+def test_what_all_weights_need_is_counted_before_the_first_step() -> None:
+    with torch.device("meta"):
+        seven = torch.nn.ModuleList([torch.nn.Linear(2**16, 2**16, bias=False), torch.nn.Linear(2**16, 2**15, bias=False)])
+    held = standing(seven, mixed=True)
+    assert (held.trained, held.state, held.copies, held.frozen) == (6 * 2**30, 96 * 2**30, 12 * 2**30, 0)
+    full = settings(None, method="full")
+    with pytest.raises(
+        InputError, match=r"needs 96\.0 GiB \(16 bytes for each of 6,442,450,944 weights\).*the device has 80\.0 GiB; use.* lora"
+    ):
+        refuse_hopeless(full, seven, 80 * 2**30, shared=False)
+    refuse_hopeless(full, seven, 97 * 2**30, shared=False)
+    refuse_hopeless(full, seven, 80 * 2**30, shared=True)
+    refuse_hopeless(full, seven, None, shared=False)
+    seven[0].to(torch.bfloat16).requires_grad_(False)
+    assert (standing(seven, mixed=False).state, standing(seven, mixed=False).frozen) == (32 * 2**30, 8 * 2**30)
+
+
+def test_large_models_are_trained_with_checkpointing_unless_the_config_says_otherwise() -> None:
+    with torch.device("meta"):
+        large, small = torch.nn.Linear(2**15, 2**15), torch.nn.Linear(2**10, 2**10)
+    assert checkpointing(settings(None), large) and not checkpointing(settings(None), small)
+    assert not checkpointing(settings(None, gradient_checkpointing=False), large)
+    assert checkpointing(settings(None, gradient_checkpointing=True), small)
+
+
+def test_the_longest_prompts_are_tried() -> None:
+    sizes = {"a": (10, 10), "b": (30, 20), "c": (20, 20), "d": (40, 10)}
+    tokens = {"a": 1, "b": 5, "c": 4, "d": 6}  # not quite in the order of the areas: sides are rounded to patches
+    rows = [Example(name, (Part("query"),), (name,), "yes", ()) for name in "abcdabcd"]
+
+    def prompts(examples: list[Example]) -> dict[str, torch.Tensor]:
+        return {"input_ids": torch.zeros(1, tokens[examples[0].item_id])}
+
+    encoder: Any = SimpleNamespace(image_of=lambda name: Image.new("L", sizes[name]), prompts=prompts)
+    assert [row.item_id for row in longest_first(rows, encoder, 3)] == ["d", "b", "c"]
+    assert [row.item_id for row in longest_first(rows, encoder, 6)] == ["d", "b", "c", "a", "d", "b"]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("CUDA error: device-side assert triggered"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_errors_that_mean_out_of_memory(error: Exception, expected: bool) -> None:
+    def work() -> None:
+        raise error
+
+    assert is_out_of_memory(error) is expected
+    if expected:
+        assert not fits(work)
+        with pytest.raises(InputError, match=r"^out of memory with batch_size 2$"), one_line("with batch_size 2"):
+            work()
+    else:
+        with pytest.raises(type(error)):
+            fits(work)
+        with pytest.raises(type(error)), one_line("never"):
+            work()
+
+
+def test_each_attempt_starts_with_nothing_of_the_one_before() -> None:
+    made: list[weakref.ref[torch.Tensor]] = []
+
+    def work(rows: int) -> None:
+        assert all(reference() is None for reference in made)
+        held = torch.ones(rows)
+        held.ring = held  # type: ignore[attr-defined]  # as a model and its hooks: only the collector frees it
+        made.append(weakref.ref(held))
+        if rows > 3:
+            raise torch.OutOfMemoryError("no more")
+
+    assert halved(work, 12) == 3 and len(made) == 3
+    assert halved(work, 0) == 0
+
+
+def test_memory_that_is_short_outside_of_a_step_is_one_line_too(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from empirical.vlm import loading
+
+    def too_large(*_: Any) -> None:
+        raise torch.OutOfMemoryError("no more")
+
+    monkeypatch.setattr(loading, "load_vlm", too_large)
+    with pytest.raises(InputError, match="out of memory outside of a step: the model itself hardly fits"):
+        finetune(settings(phantom), tmp_path / "run", quiet=True)
+
+
+def test_without_a_trial_half_is_proposed() -> None:
+    assert "8 may fit: set batch_size: 8 and gradient_accumulation: 2" in str(out_of_memory(settings(None), None, []))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from empirical.vlm.doctor.arithmetic import in_both_formats
 from empirical.vlm.doctor.inputs import Outcome
 from empirical.vlm.doctor.subject import Subject
 
 
+@in_both_formats
 def padding(subject: Subject) -> Outcome:
     """A batch scores as its rows alone, padded on the left and on the right.
 
@@ -62,6 +64,7 @@ def order(subject: Subject) -> Outcome:
     return gap > 0, f"log-probabilities move by {gap:.1e}"
 
 
+@in_both_formats
 def forced(subject: Subject) -> Outcome:
     """The first token of an answer scores the same under teacher forcing and straight from the prompt.
 
@@ -89,6 +92,7 @@ def forced(subject: Subject) -> Outcome:
     return subject.compare([float(taught)], [float(direct)])
 
 
+@in_both_formats
 def generated(subject: Subject) -> Outcome:
     """What the model generates step by step, through its cache, has the log-probabilities of one pass over the whole.
 
@@ -127,6 +131,7 @@ def generated(subject: Subject) -> Outcome:
     return subject.compare(stepwise.cpu().numpy(), at_once.cpu().numpy())
 
 
+@in_both_formats
 def attention(subject: Subject) -> Outcome:
     """Every attention backend that this machine has gives the same scores.
 
@@ -148,7 +153,7 @@ def attention(subject: Subject) -> Outcome:
     chosen, scores = model.config._attn_implementation, {}
     rows = [subject.example("square"), subject.example("other", "wide")]
     try:
-        for backend in _backends(model):
+        for backend in _backends(model, subject.exact):
             model.set_attn_implementation(backend)
             scores[backend] = subject.scores(*rows)
     finally:
@@ -157,14 +162,15 @@ def attention(subject: Subject) -> Outcome:
     return same, f"{', '.join(scores)}: {detail}"
 
 
-def _backends(model: object) -> list[str]:
+def _backends(model: object, exact: bool) -> list[str]:
     import torch
     from transformers.utils import is_flash_attn_2_available
 
-    flash = torch.cuda.is_available() and is_flash_attn_2_available() and getattr(model, "dtype", None) != torch.float32
+    flash = not exact and torch.cuda.is_available() and is_flash_attn_2_available() and getattr(model, "dtype", None) != torch.float32
     return ["eager", "sdpa", *(["flash_attention_2"] if flash else [])]
 
 
+@in_both_formats
 def stored(subject: Subject) -> Outcome:
     """Stored image features give the scores of the plain path, and each distinct image is computed once.
 
@@ -191,6 +197,7 @@ def stored(subject: Subject) -> Outcome:
     return same and store.computed == 3, f"{detail}; {store.computed} of 3 images computed for 5 places"
 
 
+@in_both_formats
 def prefixed(subject: Subject) -> Outcome:
     """A reference that is read once for several queries gives the scores of the plain path, also for an answer of several tokens.
 
@@ -221,5 +228,6 @@ def prefixed(subject: Subject) -> Outcome:
     plain = [answer_log_probabilities(model, subject.encoder, part, answers) for part, answers in asked]
     with store.serving():
         fast = [answer_log_probabilities(model, encoder, part, answers, read=reader.read) for part, answers in asked]
-    same, detail = subject.compare(*(np.concatenate([scores.ravel() for scores in way]) for way in (fast, plain)))
+    one, other = (np.concatenate([scores.ravel() for scores in way]) for way in (fast, plain))
+    same, detail = subject.compare(one, other, tokens=len(subject.encoder.answer_ids(several)))
     return same and reader.read_anew == 1, detail

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from empirical.arms import Example
 from empirical.prompts import Part, PromptConfig, prompt_text, render
+from empirical.vlm.doctor.arithmetic import float32_arithmetic
 from empirical.vlm.encoding import Encoder, image_token
+from empirical.vlm.features import base_of
 from empirical.vlm.loading import VisionLanguageModel
 
 if TYPE_CHECKING:
@@ -51,6 +55,7 @@ class Subject:
 
     def __init__(self, vlm: VisionLanguageModel, prompts: PromptConfig) -> None:
         self.vlm, self.prompts = vlm, prompts
+        self._allowed: float | None = None  # in float32 arithmetic
         self.encoder = Encoder(vlm.processor, vlm.family, pictures().__getitem__)
 
     def example(self, query: str, *references: str) -> Example:
@@ -128,24 +133,99 @@ class Subject:
         return int((ids == image_token(self.vlm.model)).sum())
 
     @property
-    def tolerance(self) -> float:
-        """How far two ways to the same log-probability may lie apart, in nats.
+    def half(self) -> bool:
+        """Whether the weights are kept in a half format (bfloat16 or float16)."""
+        import torch
 
-        A thousand roundings in float32 (1e-4); 32 in the half formats, whose every layer rounds the residual stream anew (bfloat16:
-        0.25). A wrong position or mask moves a random model's scores by 0.4 and more.
+        return self.vlm.model.dtype in (torch.bfloat16, torch.float16)
+
+    @property
+    def exact(self) -> bool:
+        """Whether it computes in float32 arithmetic right now, see `in_float32`."""
+        return self._allowed is not None
+
+    @contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Compute in float32 for a while, with the weights as they are; see `float32_arithmetic`.
+
+        Yields
+        ------
+        None
+            While it does; attention that knows half formats only is replaced by torch's own.
+        """
+        before, self._allowed = self._allowed, self._allowed_exactly()  # measured first: in there nothing is rounded to the half format
+        try:
+            with self._float32():
+                yield
+        finally:
+            self._allowed = before
+
+    @contextmanager
+    def _float32(self) -> Iterator[None]:
+        model = base_of(self.vlm.model)
+        chosen = model.config._attn_implementation
+        replaced = str(chosen).startswith("flash")
+        try:
+            if replaced:
+                model.set_attn_implementation("sdpa")
+            with float32_arithmetic():
+                yield
+        finally:
+            if replaced:
+                model.set_attn_implementation(chosen)
+
+    @cached_property
+    def own_error(self) -> float:
+        """What rounding does to this model: the plain path's largest error of a log-probability, in nats.
+
+        In its half format, against float32 arithmetic on the same weights, over the whole vocabulary behind three unlike prompts. Large
+        logits and layers that amplify make it large; padding, masks and positions, right or wrong, are the same in both and do not.
         """
         import torch
 
-        format_ = self.vlm.model.dtype
-        return (1e3 if format_ == torch.float32 else 32) * torch.finfo(format_).eps
+        from empirical.vlm.scoring import next_token_log_probabilities
 
-    def compare(self, one: np.ndarray | Sequence[float], other: np.ndarray | Sequence[float]) -> tuple[bool, str]:
+        rows = [self.example("square"), self.example("other", "wide"), self.example("tall", "square", "large")]
+        with torch.inference_mode():
+            rounded = next_token_log_probabilities(self.vlm.model, self.encoder, rows)
+            with self._float32():
+                exact = next_token_log_probabilities(self.vlm.model, self.encoder, rows)
+        return float((rounded - exact).abs().max())
+
+    @property
+    def tolerance(self) -> float:
+        r"""How far two ways to the same log-probability of a token may lie apart, in nats.
+
+        Notes
+        -----
+        Two ways :math:`a, b` to a value :math:`t` are at most :math:`|a-t|+|b-t|` apart. In a half format :math:`|a-t|` is measured on
+        the plain path (`own_error`, :math:`E`, the largest of thousands), and another way that is no worse stays within :math:`2E`: no
+        constant would do, for a bfloat16 logit of 30 comes in steps of 0.125 already.
+
+        In float32 arithmetic on weights in a half format, rounding errors shrink as the spacing of numbers does,
+        :math:`\varepsilon_{32}/\varepsilon_{16}` (to first order they are proportional to it). But sums of products are rounded there at
+        every term, in half formats (whose products are added up in float32) once: for ten thousand terms, whose errors go either way, a
+        hundred times as much. So :math:`200\,E\,\varepsilon_{32}/\varepsilon_{16}`, and never less than what a model kept in float32
+        is allowed: a thousand roundings, :math:`10^3\,\varepsilon_{32}` (1.2e-4).
+        """
+        return self._allowed if self._allowed is not None else 2 * self.own_error if self.half else self._allowed_exactly()
+
+    def _allowed_exactly(self) -> float:
+        import torch
+
+        single = torch.finfo(torch.float32).eps
+        condition = self.own_error / torch.finfo(self.vlm.model.dtype).eps if self.half else 0.0
+        return max(1e3 * single, 200 * condition * single)
+
+    def compare(self, one: np.ndarray | Sequence[float], other: np.ndarray | Sequence[float], tokens: int = 1) -> tuple[bool, str]:
         """Compare two ways to the same log-probabilities.
 
         Parameters
         ----------
         one, other : array_like
             Of the same shape.
+        tokens : int, default 1
+            How many tokens' log-probabilities were added up for each.
 
         Returns
         -------
@@ -154,5 +234,5 @@ class Subject:
         detail : str
             The largest difference.
         """
-        gap = float(np.abs(np.asarray(one) - np.asarray(other)).max())
-        return gap <= self.tolerance, f"largest difference {gap:.1e}, allowed {self.tolerance:.1e}"
+        gap, allowed = float(np.abs(np.asarray(one) - np.asarray(other)).max()), tokens * self.tolerance
+        return gap <= allowed, f"largest difference {gap:.1e}, allowed {allowed:.1e}"

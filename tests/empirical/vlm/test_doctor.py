@@ -289,10 +289,132 @@ def test_a_failed_check_stops_a_run_and_an_error_is_an_outcome(monkeypatch: pyte
         require(diagnosis)
 
 
-def test_half_precision_passes_with_its_own_tolerance(tmp_path: Path) -> None:
-    folder = str(save_tiny("qwen2_5_vl", tmp_path))
-    failed = [check for check in diagnose(ModelConfig(name=folder, dtype="bfloat16", device="cpu")).checks if not check.passed]
+@pytest.mark.parametrize(("family", "dtype"), [("qwen2_5_vl", "bfloat16"), ("gemma3", "bfloat16"), ("idefics3", "float16")])
+def test_half_precision_passes_with_its_own_tolerance(family: str, dtype: str, tmp_path: Path) -> None:
+    folder = str(save_tiny(family, tmp_path))
+    failed = [check for check in diagnose(ModelConfig(name=folder, dtype=dtype, device="cpu")).checks if not check.passed]
     assert failed == []
+
+
+def scaled(vlm: VisionLanguageModel, factor: float) -> None:
+    """Make layers amplify less, or again as much: by a power of two, so that nothing is rounded."""
+    with torch.no_grad():
+        for name, weight in vlm.model.named_parameters():
+            if weight.ndim >= 2 and "lm_head" not in name and "embed" not in name:
+                weight.mul_(factor)
+
+
+@pytest.fixture(scope="module")
+def steep() -> VisionLanguageModel:
+    """Give a healthy bfloat16 model whose logits reach 30, twelve layers that amplify: rounding moves its scores by more than 1/4 nat."""
+    from empirical.benchmark.shapes import Shape, build
+
+    shape = Shape(256, 12, 4, 2, 512, 600, False, 64, 4, 4, 128, (3,), 8, 32, 64)
+    vlm = build(shape, ModelConfig(name="steep", device="cpu", dtype="bfloat16"), 0)
+    with torch.no_grad():
+        vlm.model.lm_head.weight.mul_(32)
+    scaled(vlm, 4)
+    return vlm
+
+
+def gap_of(detail: str, arithmetic: str) -> float:
+    return float(detail.split(f"in {arithmetic} ")[1].split("largest difference ")[1].split(",")[0])
+
+
+def test_a_healthy_model_with_large_logits_passes_in_bfloat16(steep: VisionLanguageModel) -> None:
+    subject = Subject(steep, PromptConfig())
+    with torch.inference_mode():
+        logits = steep.model(**subject.encode(subject.example("square", "other")), logits_to_keep=1).logits
+    assert logits.abs().max() > 29 and subject.own_error > 0.5
+    diagnosis = diagnose_loaded(steep)
+    assert [check for check in diagnosis.checks if not check.passed] == []
+    attention = next(check.detail for check in diagnosis.checks if check.name == "attention backends agree")
+    assert gap_of(attention, "bfloat16") > 0.25 > 1e-3 > gap_of(attention, "float32 arithmetic")  # a constant had refused it
+
+
+def plant_mask(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> VisionLanguageModel:
+    def attend_to_all(*arguments: Any) -> dict[str, Any]:
+        batch = plain_process(*arguments)
+        return batch | {"attention_mask": torch.ones_like(batch["attention_mask"])}
+
+    return replace(vlm, family=replace(vlm.family, process=attend_to_all))
+
+
+def plant_one_dimension(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> VisionLanguageModel:
+    def one_dimensional(model: Any, batch: dict[str, torch.Tensor], cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        first, second = prefix(model, batch, cut)
+        places = torch.arange(batch["input_ids"].shape[1]).expand(3, len(batch["input_ids"]), -1)
+        return first, second | {"position_ids": places[..., cut:]}
+
+    prefix: Any = vlm.family.prefix
+    return replace(vlm, family=replace(vlm.family, prefix=one_dimensional))
+
+
+def plant_shift(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> VisionLanguageModel:
+    from empirical.vlm.store import FeatureStore
+
+    plain = FeatureStore.look_up
+
+    def shifted(self: FeatureStore, numbers: torch.Tensor) -> Any:
+        found = plain(self, numbers)
+        found.pooler_output = [features.roll(1, 0) for features in found.pooler_output]
+        return found
+
+    patch.setattr(FeatureStore, "look_up", shifted)
+    return vlm
+
+
+def plant_off_by_one(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> VisionLanguageModel:
+    import functools
+
+    plain = vlm.model.prepare_inputs_for_generation
+
+    @functools.wraps(plain)
+    def one_on(*arguments: Any, **options: Any) -> Any:
+        made = plain(*arguments, **options)
+        return made | {"position_ids": made["position_ids"] + (made["input_ids"].shape[1] == 1)}
+
+    patch.setattr(vlm.model, "prepare_inputs_for_generation", one_on)
+    return vlm
+
+
+@pytest.mark.parametrize(
+    ("plant", "check"),
+    [(plant_mask, paths.padding), (plant_one_dimension, paths.prefixed), (plant_shift, paths.stored), (plant_off_by_one, paths.generated)],
+)
+def test_planted_faults_are_caught_where_rounding_moves_scores_by_a_nat(
+    steep: VisionLanguageModel, plant: Callable[..., VisionLanguageModel], check: Callable[[Subject], tuple[bool, str]]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        subject = Subject(plant(steep, patch), PromptConfig())
+        passed, detail = check(subject)
+        with subject.in_float32():
+            allowed = subject.tolerance
+    assert not passed and gap_of(detail, "float32 arithmetic") > 10 * allowed
+
+
+def test_a_fault_smaller_than_what_rounding_does_is_caught_in_float32_arithmetic(steep: VisionLanguageModel) -> None:
+    scaled(steep, 0.5)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            subject = Subject(plant_off_by_one(steep, patch), PromptConfig())
+            passed, detail = paths.generated(subject)
+    finally:
+        scaled(steep, 2)
+    assert not passed
+    assert gap_of(detail, "bfloat16") <= 2 * subject.own_error  # the half format alone lets it pass
+
+
+def test_float32_arithmetic_is_that_of_a_float32_copy(steep: VisionLanguageModel) -> None:
+    import copy
+
+    subject = Subject(steep, PromptConfig())
+    rows = [subject.example("square", "other"), subject.example("wide")]
+    whole = Subject(replace(steep, model=copy.deepcopy(steep.model).float()), PromptConfig())
+    with subject.in_float32():
+        assert subject.scores(*rows) == pytest.approx(whole.scores(*rows), abs=subject.tolerance)
+        assert all(weight.dtype == torch.bfloat16 for weight in steep.model.parameters())
+    assert abs(subject.scores(*rows) - whole.scores(*rows)).max() > 20 * 1e-3  # and not what it computes by itself
 
 
 def test_a_family_without_a_known_prefix_is_refused(load: Loaded) -> None:

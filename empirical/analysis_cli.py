@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from empirical.memory import one_line, smaller_batch
 from see_in_pairs.console import Quiet, new_app, say
 
 Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
@@ -24,7 +25,8 @@ def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange 
     from see_in_pairs.configs import load_config
 
     settings = load_config(CrossedConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
-    table = crossed_scores(settings, out, quiet=quiet)
+    with one_line(smaller_batch(settings.batch_size)):
+        table = crossed_scores(settings, out, quiet=quiet)
     say(f"{len(table)} logits: {out / 'crossed.parquet'}", quiet)
 
 
@@ -36,7 +38,8 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
     from see_in_pairs.configs import load_config
 
     settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
-    table = report_alignment(settings, out, quiet=quiet)
+    with one_line(smaller_batch(settings.batch_size)):
+        table = report_alignment(settings, out, quiet=quiet)
     say(f"{len(table)} rows: {out / 'alignment.csv'}", quiet)
 
 
@@ -48,5 +51,7 @@ def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedCha
     from see_in_pairs.configs import load_config
 
     settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
-    for row in report_attribution(settings, out, quiet=quiet).itertuples():
+    with one_line(smaller_batch(settings.batch_size)):
+        summary = report_attribution(settings, out, quiet=quiet)
+    for row in summary.itertuples():
         say(f"{row.run_id}, {row.method}: {row.excess:+.3f} ({row.low:+.3f} to {row.high:+.3f}) more on the lesion than by chance", quiet)

@@ -11,17 +11,18 @@ from pydantic import Field, model_validator
 
 from empirical.arms import ArmConfig, Example, assign_references, build_examples
 from empirical.cohorts import Cohort
+from empirical.memory import fits, halved, no_smaller
 from empirical.pieces import Scorer
 from empirical.preflight import keep_references, preflight
 from empirical.prompts import PromptConfig, prompt_hash
 from empirical.records import COLUMNS, Records, write_records
 from empirical.vlm.generation import UNPARSED, parse_answer
-from empirical.vlm.loading import ModelConfig
+from empirical.vlm.loading import ModelConfig, dtype_of
 from empirical.vlm.reader import SpeedConfig
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import write_json
+from see_in_pairs.files import read_json, write_json
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class EvaluateConfig(StrictConfig):
     split : str
         ``test`` or ``val``.
     batch_size : int
-        Rows in a forward pass.
+        Rows in a forward pass. A run that was not finished can be gone on with at a smaller one; it keeps what was scored.
     speed : SpeedConfig
         What work to save; the scores stay those of the plain path.
     spaced : bool
@@ -146,14 +147,18 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["other_cohort_hashes"] = [Cohort.load(Path(arm.other_cohort)).hash for arm in config.arms if arm.other_cohort is not None]
     identity["weights_hash"] = weights_hash(config.model.name)
+    begun = identity["batch_size"] = _begun_with(config, out)
     with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
         for name, assignment in references.items():
             keep_references(cohort, config.split, assignment, run, name, quiet)
         run.count("left_out", len(left_out))
         say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
-        scorer = Scorer(config, cohort, run.path / "pieces", quiet)
-        tables = [_rows(config, cohort, arm, examples[run_id(arm)], scorer.arm(run_id(arm), examples[run_id(arm)])) for arm in config.arms]
+        run.manifest["batch_size_used"] = config.batch_size
+        run.save()
+        scorer = Scorer(config.model_copy(update={"batch_size": begun}), cohort, run.path / "pieces", quiet, config.batch_size)
+        scores = _scores(scorer, examples)
+        tables = [_rows(config, cohort, arm, examples[run_id(arm)], scores[run_id(arm)]) for arm in config.arms]
         records = Records(pd.concat(tables, ignore_index=True), tuple(cohort.info.positive), cohort.info.healthy)
         failed = int(records.table["p_positive"].isna().sum())
         run.count("not_scored", failed)
@@ -162,8 +167,45 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
         write_records(run.path / "records.parquet", records)
         _say_more(config, cohort, records, run, quiet)
     if failed:
-        raise InputError(f"{out}: {failed} items have no finite score (see records.parquet); load the model with dtype float32")
+        raise InputError(f"{out}: {failed} items have no finite score (see records.parquet); {_advice(config)}")
     return records
+
+
+def _advice(config: EvaluateConfig) -> str:
+    """Say what may help against scores that are no numbers."""
+    if str(dtype_of(config.model)) != "torch.float32":
+        return "load the model with dtype: float32"
+    return (
+        f"the model computes in float32 already, so its weights are no numbers or too large: look at the training of '{config.model.name}'"
+    )
+
+
+def _begun_with(config: EvaluateConfig, out: Path) -> int:
+    """Tell with which batch size a run was begun: the pieces were cut by it, and it may go on with a smaller one."""
+    file = out / "manifest.json"
+    before = read_json(file) if file.is_file() else {}
+    begun = before.get("config", {}).get("batch_size", 0)
+    goes_on = not before.get("finished") or before.get("batch_size_used") == config.batch_size
+    return begun if begun > config.batch_size and goes_on else config.batch_size
+
+
+def _scores(scorer: Scorer, examples: dict[str, list[Example]]) -> dict[str, pd.DataFrame]:
+    """Score all arms; where memory runs out, end with the batch size that fits."""
+    tables: dict[str, pd.DataFrame] = {}
+
+    def every_arm() -> None:
+        tables.update((name, scorer.arm(name, shown)) for name, shown in examples.items())
+
+    if fits(every_arm):
+        return tables
+    if not scorer.loaded:
+        raise InputError("out of memory before the first item: the model itself hardly fits; take a smaller one, or model.dtype: bfloat16")
+    rows, found = scorer.rows, halved(scorer.again, scorer.rows // 2)
+    kept = f"{scorer.kept} of {sum(map(len, examples.values()))} scores are kept"
+    if not found:
+        raise InputError(f"out of memory even with batch_size 1; {no_smaller()} ({kept})")
+    how = f"run again with --set batch_size={found} and the same --out ({kept})"
+    raise InputError(f"out of memory with batch_size {rows}; {found} fits: {how}")
 
 
 def _examples(

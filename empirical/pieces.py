@@ -37,6 +37,8 @@ class Scorer:
         Folder for the finished pieces.
     quiet : bool
         No messages, no progress bar.
+    rows : int, optional
+        Rows in a forward pass, where these are not the config's, by which pieces are cut.
 
     Raises
     ------
@@ -44,8 +46,10 @@ class Scorer:
         When the model was finetuned with other prompts, or in another order of images.
     """
 
-    def __init__(self, config: EvaluateConfig, cohort: Cohort, pieces: Path, quiet: bool) -> None:
+    def __init__(self, config: EvaluateConfig, cohort: Cohort, pieces: Path, quiet: bool, rows: int | None = None) -> None:
         self.config, self.cohort, self.pieces, self.quiet = config, cohort, pieces, quiet
+        self.rows, self.kept = rows or config.batch_size, 0
+        self._at: tuple[str, Sequence[Example]] | None = None
         self.diagnosis: Diagnosis | None = None
         self._refuse_other_prompts()
 
@@ -79,7 +83,31 @@ class Scorer:
         table.index = pd.Index(order)
         return table.sort_index()
 
+    def again(self, rows: int) -> None:
+        """Score the piece that was begun last, and keep it, with other batches.
+
+        Parameters
+        ----------
+        rows : int
+            Rows in a forward pass.
+        """
+        if self._at is None:
+            raise RuntimeError("no piece was begun")
+        self._reader.set_batch_size(rows)
+        self._piece(*self._at)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the model was loaded, and found in order."""
+        return "_reader" in self.__dict__
+
     def _piece(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
+        self._at = (name, examples)
+        table = self._kept_or_scored(name, examples)
+        self.kept += len(table)
+        return table
+
+    def _kept_or_scored(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
         file = self.pieces / f"{name}.parquet"
         keys = [self.key(example) for example in examples]
         if file.is_file():
@@ -148,7 +176,7 @@ class Scorer:
             self.diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
             require(self.diagnosis)
         encoder = Encoder(vlm.processor, vlm.family, picture_source(self.cohort))
-        return AnswerReader(vlm, encoder, config.prompts.answers, config.batch_size, config.speed, config.spaced)
+        return AnswerReader(vlm, encoder, config.prompts.answers, self.rows, config.speed, config.spaced)
 
     def _refuse_other_prompts(self) -> None:
         from empirical.vlm.loading import training_record

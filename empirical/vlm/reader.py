@@ -174,6 +174,18 @@ class AnswerReader:
         self.encoder = StoredEncoder(encoder, self.store) if self.store else encoder
         self.prefix = self._prefix_reader()
 
+    def set_batch_size(self, rows: int) -> None:
+        """Put fewer rows into a forward pass, or more.
+
+        Parameters
+        ----------
+        rows : int
+            How many at most.
+        """
+        self.batch_size = rows
+        if self.store is not None:
+            self.store.batch_size = rows
+
     def _prefix_reader(self) -> PrefixReader | None:
         wanted = self.speed.prefix_cache
         if not isinstance(self.encoder, StoredEncoder):

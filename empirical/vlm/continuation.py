@@ -35,7 +35,7 @@ class Continuation:
     examples : sequence of Example
         The rows.
     batch : dict of str to torch.Tensor
-        Whole prompts, padded on the right, on the model's device, without their pixels.
+        Whole prompts, padded on the right, without their pixels; off the device, where positions are counted without waiting for it.
     cache : transformers.Cache
         Keys and values of these prompts.
     first : torch.Tensor of shape (rows, vocabulary)
@@ -77,12 +77,12 @@ class Continuation:
         if not self.exact:
             return PlainReading(self.vlm.model, self.encoder, self.examples).log_probability(form)
         rows, new = len(self.examples), len(form) - 1
-        batch, given = self.encoder.append(self.batch, [form[:-1]] * rows)
-        cache = copy.deepcopy(self.cache) if self._slides else self.cache  # what has left a window cannot be put back
+        batch, _ = self.encoder.append(self.batch, [form[:-1]] * rows)
+        cache = forked(self.cache) if self._slides else self.cache  # what has left a window cannot be put back
         later = self._read(batch, new, cache)
         if not self._slides:
             cache.crop(-new)
-        wanted = torch.tensor(form[1:], device=given.device).expand(rows, new)
+        wanted = torch.tensor(form[1:], device=later.device).expand(rows, new)
         return self.first[:, form[0]] + later.gather(-1, wanted[..., None])[..., 0].sum(dim=1)
 
     def greedy(self, stops: Collection[int], max_new_tokens: int) -> torch.Tensor:
@@ -102,21 +102,42 @@ class Continuation:
         """
         import torch
 
-        padding, ends = self.encoder.processor.tokenizer.pad_token_id, torch.tensor(sorted(stops), device=self.first.device)
-        batch, said = self.batch, [self.first.argmax(dim=-1)]
+        padding, ends = self.encoder.processor.tokenizer.pad_token_id, torch.tensor(sorted(stops))
+        batch, said = self.batch, [self.first.argmax(dim=-1).cpu()]
         over = torch.isin(said[-1], ends)
         while len(said) < max_new_tokens and not bool(over.all()):
             batch, _ = self.encoder.append(batch, said[-1][:, None].tolist())
-            following = self._read(batch, 1, self.cache)[:, -1].argmax(dim=-1)
+            following = self._read(batch, 1, self.cache)[:, -1].argmax(dim=-1).cpu()  # the one time a step waits for the device
             said.append(following.masked_fill(over, padding))
             over |= torch.isin(said[-1], ends)
         return torch.stack(said, dim=1)
 
     def _read(self, batch: Batch, new: int, cache: Any) -> torch.Tensor:
         """Give log-probabilities, of shape (rows, new, vocabulary), behind each of the last tokens of a batch; the cache grows by them."""
+        from empirical.vlm.scoring import to_device
+
         seen = batch["attention_mask"].shape[1] - new
         places = batch["attention_mask"].cumsum(dim=1)[:, seen:] - 1
         assert self.vlm.family.prefix is not None
         _, further = self.vlm.family.prefix(base_of(self.vlm.model), batch, seen)
         inputs = {"input_ids": batch["input_ids"][:, seen:], "attention_mask": batch["attention_mask"], "position_ids": places}
-        return self.vlm.model(**inputs | further, past_key_values=cache, use_cache=True).logits.float().log_softmax(dim=-1)
+        inputs = to_device(inputs | further, self.vlm.model)
+        return self.vlm.model(**inputs, past_key_values=cache, use_cache=True).logits.float().log_softmax(dim=-1)
+
+
+def forked(cache: Any) -> Any:
+    """Copy a cache, so that what is read behind the copy leaves the original as it is.
+
+    Parameters
+    ----------
+    cache : transformers.DynamicCache
+        Keys and values; these are not copied.
+
+    Returns
+    -------
+    transformers.DynamicCache
+        With layers of its own, which hold the same tensors until they grow: a layer that grows makes new ones.
+    """
+    twin = copy.copy(cache)
+    twin.layers = [copy.copy(layer) for layer in cache.layers]
+    return twin

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms import Example
-from empirical.vlm.continuation import Continuation
+from empirical.vlm.continuation import Continuation, forked
 from empirical.vlm.features import base_of
 from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.store import StoredEncoder
@@ -91,29 +90,32 @@ class PrefixReader:
 
         from empirical.vlm.scoring import to_device
 
-        batch = to_device(self.encoder.prompts(examples, side="right"), self.vlm.model)
-        cut = query_start(batch, self.vlm.model, len(examples[0].images))
-        first, second = self.further(base_of(self.vlm.model), batch, cut)
-        images = batch.pop("pixel_values").reshape(len(examples), -1)
-        cache = self._prefix(examples[0], batch, images, cut, first)
-        cache.batch_repeat_interleave(len(examples))
+        model, rows = self.vlm.model, len(examples)
+        batch = self.encoder.prompts(examples, side="right")  # stays off the device: to ask that for a number is to wait for it
+        cut = query_start(batch, model, len(examples[0].images))
+        first, second = self.further(base_of(model), batch, cut)
+        images = batch.pop("pixel_values").reshape(rows, -1)
+        cache = forked(self._prefix(examples[0], batch, images, cut, first))
+        cache.batch_repeat_interleave(rows)
         last = batch["attention_mask"].sum(dim=1) - 1
         kept = batch["input_ids"].shape[1] - int(last.min())  # logits from the shortest prompt's last token on
-        rest = {"input_ids": batch["input_ids"][:, cut:], "attention_mask": batch["attention_mask"], "pixel_values": images[:, -1]}
-        logits = self.vlm.model(**rest, **second, past_key_values=cache, use_cache=True, logits_to_keep=kept).logits
+        rest = to_device({"input_ids": batch["input_ids"][:, cut:], "attention_mask": batch["attention_mask"], **second}, model)
+        logits = model(**rest, pixel_values=images[:, -1], past_key_values=cache, use_cache=True, logits_to_keep=kept).logits
         place = last - (batch["input_ids"].shape[1] - kept)
-        following = logits[torch.arange(len(examples), device=logits.device), place].float().log_softmax(dim=-1)
+        following = logits[torch.arange(rows, device=logits.device), place.to(logits.device)].float().log_softmax(dim=-1)
         return Continuation(self.vlm, self.encoder, examples, batch, cache, following)
 
     def _prefix(self, example: Example, batch: Batch, images: torch.Tensor, cut: int, further: dict[str, Any]) -> Any:
-        """Read the beginning, unless it is the one that was read last, and hand out a copy of what it left in the cache."""
+        """Read the beginning, unless it is the one that was read last, and give what it left in the cache."""
+        from empirical.vlm.scoring import to_device
+
         key = shared_prefix(example)
         if self._held[0] != key:
-            start = {"input_ids": batch["input_ids"][:1, :cut], "attention_mask": batch["attention_mask"][:1, :cut]}
-            read = self.vlm.model(**start, **further, pixel_values=images[0, :-1], use_cache=True, logits_to_keep=1)
+            start = {"input_ids": batch["input_ids"][:1, :cut], "attention_mask": batch["attention_mask"][:1, :cut], **further}
+            read = self.vlm.model(**to_device(start, self.vlm.model), pixel_values=images[0, :-1], use_cache=True, logits_to_keep=1)
             self._held = key, read.past_key_values
             self.read_anew += 1
-        return copy.deepcopy(self._held[1])
+        return self._held[1]
 
 
 def query_start(batch: Batch, model: Any, images: int) -> int:
@@ -138,6 +140,8 @@ def query_start(batch: Batch, model: Any, images: int) -> int:
     InputError
         When the rows differ before it, or images stand so close that their tokens cannot be told apart.
     """
+    import torch
+
     from empirical.vlm.encoding import image_token
 
     ids = batch["input_ids"]
@@ -146,8 +150,8 @@ def query_start(batch: Batch, model: Any, images: int) -> int:
     begins[:, 1:] &= ~is_image[:, :-1]
     if not bool((begins.sum(dim=1) == images).all()):
         raise InputError("prefix cache: the prompt shows images without text between them; set prefix_cache: false")
-    starts = [int(row.nonzero()[-1]) for row in begins]
-    cut = starts[0]
-    if any(start != cut for start in starts) or not bool((ids[:, :cut] == ids[:1, :cut]).all()):
+    starts = (begins * torch.arange(ids.shape[1], device=ids.device)).amax(dim=1)  # of each row's last image
+    cut = int(starts[0])
+    if not bool((starts == cut).all() & (ids[:, :cut] == ids[:1, :cut]).all()):
         raise InputError("prefix cache: the prompts do not begin alike; set prefix_cache: false")
     return cut

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,11 @@ from empirical.vlm.doctor.subject import Subject
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.generation import generate_answers, stop_tokens
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
-from empirical.vlm.prefix import PrefixReader
+from empirical.vlm.prefix import PrefixReader, query_start
 from empirical.vlm.reader import PLAIN, AnswerReader, SpeedConfig
 from empirical.vlm.scoring import PlainReading, answer_forms, answer_log_probabilities
 from empirical.vlm.store import FeatureStore, StoredEncoder
+from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_models import FAMILIES, save_tiny
@@ -212,3 +214,35 @@ def test_an_adapter_answers_behind_the_cache_too(tmp_path: Path) -> None:
     assert fast.generate(PAIRS, 4) == slow.generate(PAIRS, 4)
     with model.disable_adapter():
         assert np.abs(answer_log_probabilities(model, plain_encoder(vlm), PAIRS, answers) - scores).max() > 1e-2
+
+
+def test_a_beginning_that_is_held_stays_as_it_was(vlm: VisionLanguageModel) -> None:
+    """Copies share its keys and values: the model must not write into them, whatever is read behind a copy."""
+    store = FeatureStore(vlm)
+    reader = PrefixReader(vlm, StoredEncoder(plain_encoder(vlm), store))
+    with torch.inference_mode(), store.serving():
+        reader.read(PAIRS[:1])
+        held = [(layer.keys, layer.values) for layer in reader._held[1].layers]
+        before = [(keys.clone(), values.clone()) for keys, values in held]
+        reading = reader.read(PAIRS)
+        reading.log_probability([20, 30, 40])
+        reading.greedy(set(), 3)
+    after = [(layer.keys, layer.values) for layer in reader._held[1].layers]
+    for now, then, bits in zip(after, held, before, strict=True):
+        assert all(one is two and torch.equal(one, three) for one, two, three in zip(now, then, bits, strict=True))
+    assert reader.read_anew == 1
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st.lists(st.lists(st.sampled_from([1, 1, 2, 9]), min_size=8, max_size=8), min_size=1, max_size=3))
+def test_the_query_starts_where_each_rows_last_image_does(rows: list[list[int]]) -> None:
+    """Against a walk along each row; 9 stands for a piece of an image."""
+    model = SimpleNamespace(config=SimpleNamespace(image_token_id=9))
+    starts = [[place for place in range(8) if row[place] == 9 and (place == 0 or row[place - 1] != 9)] for row in rows]
+    images = len(starts[0])
+    fits = images > 0 and all(len(row) == images and row[-1] == starts[0][-1] for row in starts)
+    if fits and all(row[: starts[0][-1]] == rows[0][: starts[0][-1]] for row in rows):
+        assert query_start({"input_ids": torch.tensor(rows)}, model, images) == starts[0][-1]
+    elif images:
+        with pytest.raises(InputError, match="prefix cache"):
+            query_start({"input_ids": torch.tensor(rows)}, model, images)

@@ -138,15 +138,17 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     """
     import pandas as pd
 
-    from empirical.vlm.loading import weights_hash
+    from empirical.vlm.hub import pinned
+    from empirical.vlm.names import weights_hash
 
+    config = config.model_copy(update={"model": pinned(config.model)})
     cohort = Cohort.load(Path(config.cohort))
     references = {run_id(arm): assign_references(cohort, config.split, arm, seed=config.seed, model=config.model) for arm in config.arms}
     left_out = frozenset[str]().union(*(assignment.left_out for assignment in references.values() if assignment is not None))
     examples = {run_id(arm): _examples(config, cohort, arm, references[run_id(arm)], left_out) for arm in config.arms}
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["other_cohort_hashes"] = [Cohort.load(Path(arm.other_cohort)).hash for arm in config.arms if arm.other_cohort is not None]
-    identity["weights_hash"] = weights_hash(config.model.name)
+    identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
     begun = identity["batch_size"] = _begun_with(config, out)
     with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)

@@ -147,7 +147,7 @@ class Scorer:
         from empirical.vlm.names import files_hash
 
         model, config = self.config.model, self.config
-        files = [model.name, model.revision, files_hash(model.name), training_record(model.name).get("parity", {})]
+        files = [model.name, model.revision, files_hash(model.name, model.revision), training_record(model.name).get("parity", {})]
         numbers = [str(dtype_of(model)), model.attention, model.image_processor]
         return [files, numbers, config.prompts.answers, config.spaced, config.generate and config.max_new_tokens]
 

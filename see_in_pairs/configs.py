@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -93,7 +93,7 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> str:
     error : pydantic.ValidationError
         What was raised.
     kind : type of pydantic.BaseModel
-        The config class, for the list of known keys.
+        The config class, for the list of keys that are known where the unknown one stands.
 
     Returns
     -------
@@ -104,10 +104,28 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> str:
     for detail in error.errors()[:3]:
         key = ".".join(str(part) for part in detail["loc"])
         if detail["type"] == "extra_forbidden":
-            lines.append(f"unknown key '{key}' (known: {', '.join(kind.model_fields)})")
+            section = _section(kind, detail["loc"][:-1])
+            lines.append(f"unknown key '{key}' (known: {', '.join(section.model_fields)})")
         else:
             lines.append(f"{key}: {detail['msg']}")
     return "; ".join(lines)
+
+
+def _section(kind: type[BaseModel], path: Sequence[str | int]) -> type[BaseModel]:
+    """Find the config class of a section by the keys that lead there; numbers of list entries and tags of unions are passed over."""
+    for part in path:
+        field = kind.model_fields.get(str(part))
+        inner = next(_classes(field.annotation), None) if field is not None else None
+        kind = inner or kind
+    return kind
+
+
+def _classes(annotation: Any) -> Iterator[type[BaseModel]]:
+    """List the config classes in an annotation such as ``list[ArmConfig] | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _classes(inner)
 
 
 def _apply(content: dict[str, Any], change: str) -> None:

@@ -159,7 +159,7 @@ def _opened(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     cohort = Cohort.load(Path(config.cohort))
-    identity = config.model_dump() | {"cohort_hash": cohort.hash, "weights_hash": weights_hash(config.model.name)}
+    identity = config.model_dump() | {"cohort_hash": cohort.hash, "weights_hash": weights_hash(config.model.name, config.model.revision)}
     with RunFolder(out, command, identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
         vlm = load_vlm(config.model)

@@ -98,7 +98,7 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
     cohort, seeds = Cohort.load(Path(config.cohort)), _seeds(config)
     queries, references = choose_crossed(cohort, config)
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
-    identity["models_hash"] = [files_hash(model.name) for model in config.models]
+    identity["models_hash"] = [files_hash(model.name, model.revision) for model in config.models]
     with RunFolder(out, "crossed scoring", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         say(f"score {len(queries)} patients x {len(references)} references x {len(seeds)} models", quiet)
         crossed, paired = [], []

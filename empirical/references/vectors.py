@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from empirical.cohorts import Cohort
 from empirical.references.vision import vision_model
-from empirical.vlm.hub import check_available
+from empirical.vlm.hub import pinned
 from empirical.vlm.loading import ModelConfig, resolve, weights_hash
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError
@@ -104,12 +104,12 @@ def model_key(model: ModelConfig) -> str:
         files = {file: sha256(Path(name) / file) for file in DESCRIBES if (Path(name) / file).is_file()}
         identity: object = [weights_hash(model.name), files]
     else:
-        check_available(name, model.revision)
+        model = pinned(model)
         try:
             config = AutoConfig.from_pretrained(name, revision=model.revision, trust_remote_code=model.trust_remote_code)
         except (OSError, ValueError) as error:
             raise InputError(f"model '{name}': cannot be loaded ({str(error).splitlines()[0]})") from None
-        identity = [name, config._commit_hash]
+        identity = [name, model.revision or config._commit_hash]
     return content_hash([identity, str(dtype_of(model)), device_of(model).type, is_torchvision_available()])
 
 

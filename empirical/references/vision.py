@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from empirical.prompts import Part
 from empirical.vlm.families import MODULES
-from empirical.vlm.hub import check_available
-from empirical.vlm.loading import ADAPTER, ModelConfig, device_of, dtype_of, load_vlm, resolve
+from empirical.vlm.hub import pinned
+from empirical.vlm.loading import ModelConfig, device_of, dtype_of, load_vlm
+from empirical.vlm.names import ADAPTER, resolve
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _loaded(settings: str) -> Tower:
     name = resolve(config.name)
     if (Path(name) / ADAPTER).is_file():
         return _vlm_tower(config)
-    check_available(name, config.revision)
+    config = pinned(config)
     try:
         kind = AutoConfig.from_pretrained(name, revision=config.revision, trust_remote_code=config.trust_remote_code).model_type
     except (OSError, ValueError) as error:

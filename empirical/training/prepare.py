@@ -40,6 +40,8 @@ def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel
         return model.float()  # the optimiser needs float32 weights; mixed precision computes in bfloat16 on a GPU
     import peft
 
+    from empirical.vlm.weights import peft_is_behind
+
     pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if config.lora.vision else "")
     if not any(re.fullmatch(pattern, name) for name, _ in model.named_modules()):
         raise InputError(
@@ -50,7 +52,31 @@ def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel
     settings = peft.LoraConfig(
         r=config.lora.rank, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout, target_modules=pattern, bias="none"
     )
-    return peft.get_peft_model(model, settings)
+    with peft_is_behind():
+        return peft.get_peft_model(model, settings, revision=config.model.revision)
+
+
+def refuse_adapter(config: FinetuneConfig) -> None:
+    """Stop where training is to start from an adapter: what is saved would be an adapter on an adapter, which no library loads as such.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+        The run.
+
+    Raises
+    ------
+    InputError
+        It says what to do.
+    """
+    from empirical.vlm.names import adapter_base
+
+    found = adapter_base(config.model.name)
+    if found is not None:
+        raise InputError(
+            f"model '{config.model.name}' is an adapter on '{found[0]}', and training does not go on from one; start from '{found[0]}', "
+            "or begin with a model finetuned with method: full"
+        )
 
 
 def vision_is_frozen(config: FinetuneConfig) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms import Example
 from empirical.prompts import Part
 from empirical.vlm.families.base import Family
+from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -77,8 +79,24 @@ class Encoder:
         -------
         list of int
             Its token ids, without the end-of-turn token.
+
+        Raises
+        ------
+        InputError
+            When a special token is in it, such as ``<image>`` or the end of turn: it would not be read as the words that it looks like.
         """
-        return self.processor.tokenizer(self.family.answer_prefix + answer, add_special_tokens=False)["input_ids"]
+        tokenizer = self.processor.tokenizer
+        special = self._special_tokens.intersection(tokenizer(answer, add_special_tokens=False)["input_ids"])
+        if special:
+            token = tokenizer.convert_ids_to_tokens(min(special))
+            raise InputError(f"answer '{answer}': has the model's special token '{token}' in it; choose answers of plain words")
+        return tokenizer(self.family.answer_prefix + answer, add_special_tokens=False)["input_ids"]
+
+    @cached_property
+    def _special_tokens(self) -> frozenset[int]:
+        tokenizer = self.processor.tokenizer
+        added = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
+        return frozenset(added | set(tokenizer.all_special_ids))
 
     def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
         """Encode prompts and images, without answers.

@@ -1,25 +1,37 @@
-"""Ask the Hub for a model once, before libraries ask it file by file with minutes of retries."""
+"""Ask the Hub for a model once, before libraries ask it file by file with minutes of retries; and say which commit a Hub id stands for."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from empirical.vlm.processors import first_line
 from see_in_pairs.errors import InputError
 
+if TYPE_CHECKING:
+    from empirical.vlm.loading import ModelConfig
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+BUNDLED = ("pocket", "pocket-random")
 PATIENCE = 10
 """Seconds that the Hub has for its answer."""
 
 
-def check_available(name: str, revision: str | None = None) -> None:
-    """Stop where a model is neither here nor on the Hub.
+def check_available(name: str, revision: str | None = None) -> str:
+    """Stop where a model is neither here nor on the Hub, else say which commit it is.
 
     Parameters
     ----------
     name : str
         A folder or a Hub id.
     revision : str, optional
-        Of the Hub's model.
+        Of the Hub's model: a commit, a branch or a tag.
+
+    Returns
+    -------
+    str
+        The commit: that of the local cache, else the Hub's; '' for a folder, and where a mirror does not say.
 
     Raises
     ------
@@ -27,20 +39,71 @@ def check_available(name: str, revision: str | None = None) -> None:
         When it is no folder and not in the local cache, and the Hub does not know it or cannot be asked.
     """
     if Path(name).is_dir():
-        return
+        return ""
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        if isinstance(try_to_load_from_cache(name, "config.json", revision=revision), str):
-            return
-        HfApi().model_info(name, revision=revision, timeout=PATIENCE)
+        cached = try_to_load_from_cache(name, "config.json", revision=revision)
+        if isinstance(cached, str):  # .../snapshots/COMMIT/config.json
+            return _commit(Path(cached).parent.name)
+        return _commit(HfApi().model_info(name, revision=revision, timeout=PATIENCE).sha)
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise _refused(name, error) from None
     except HfHubHTTPError:
-        return  # a mirror may give files and answer no questions
+        return _commit(revision)  # a mirror may give files and answer no questions
     except Exception as error:  # no connection: the Hub's client has changed its HTTP library, and what that raises, more than once
         raise _refused(name, error) from None
+
+
+def pinned(config: ModelConfig) -> ModelConfig:
+    """Put the commit in the place of a Hub id's branch, tag or silence: what is scored, stored and trained then stands on that commit.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        The model.
+
+    Returns
+    -------
+    ModelConfig
+        The same for a folder and for a bundled model.
+
+    Raises
+    ------
+    InputError
+        When the model cannot be had.
+    """
+    return config.model_copy(update={"revision": commit_of(config.name, config.revision) or config.revision})
+
+
+def commit_of(name: str, revision: str | None = None) -> str:
+    """Say which commit a Hub id stands for.
+
+    Parameters
+    ----------
+    name : str
+        ``pocket``, ``pocket-random``, a folder, or a Hub id.
+    revision : str, optional
+        A commit (taken at its word: nothing is asked), a branch or a tag.
+
+    Returns
+    -------
+    str
+        40 hexadecimal digits; '' for what is no Hub id, and where a mirror does not say.
+
+    Raises
+    ------
+    InputError
+        When the model cannot be had.
+    """
+    if name in BUNDLED or Path(name).expanduser().is_dir():
+        return ""
+    return _commit(revision) or check_available(name, revision)
+
+
+def _commit(name: object) -> str:
+    return name if isinstance(name, str) and COMMIT.fullmatch(name) else ""
 
 
 def _refused(name: str, error: Exception) -> InputError:

@@ -10,10 +10,11 @@ from pydantic import Field
 
 from empirical.vlm.families import family_of
 from empirical.vlm.families.base import Family
-from empirical.vlm.hub import check_available
-from empirical.vlm.names import ADAPTER, resolve, weights_hash
-from empirical.vlm.parity import enforce_parity, parity
+from empirical.vlm.hub import check_available, pinned
+from empirical.vlm.names import adapter_base, resolve, weights_hash
+from empirical.vlm.parity import PartOfParity, enforce_parity, parity
 from empirical.vlm.processors import change_image_processor, first_line, load_processor
+from empirical.vlm.weights import check_weights, put_on, require_all_loaded
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json
@@ -32,7 +33,8 @@ class ModelConfig(StrictConfig):
         ``pocket`` (the bundled model), ``pocket-random``, a folder, or a Hub id; a folder written by ``finetune`` brings its base model
         with it.
     revision : str, optional
-        The commit of a Hub repository; pin it for a result that can be made again.
+        The commit of a Hub repository. Without it the one in the local cache is taken, else the newest of the Hub; either way the commit
+        is recorded, and a result that stands on another one is not taken for this one's.
     dtype : str
         ``auto``: bfloat16 on a GPU, float32 on a CPU.
     device : str
@@ -59,7 +61,7 @@ class ModelConfig(StrictConfig):
     fast_vision: bool = True
     trust_remote_code: bool = False
     image_processor: dict[str, Any] = Field(default_factory=dict)
-    allow_mismatch: tuple[str, ...] = ()
+    allow_mismatch: tuple[PartOfParity, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class VisionLanguageModel:
     family : Family
         The quirks of its family.
     config : ModelConfig
-        How it was loaded.
+        How it was loaded, a Hub id at its commit.
     training : dict
         What ``finetune`` recorded beside it; empty for a model from elsewhere.
     """
@@ -103,18 +105,15 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
     Raises
     ------
     InputError
-        When the model cannot be found, is of an unknown family, has no safetensors weights, or was finetuned with inputs made
-        otherwise than they would be now (see `empirical.vlm.parity`).
+        When the model cannot be found, is of an unknown family, has no safetensors weights or broken ones, is an adapter that lacks
+        tensors or does nothing, or was finetuned with inputs made otherwise than they would be now (see `empirical.vlm.parity`).
     """
-    name = resolve(config.name)
-    adapter = Path(name) if (Path(name) / ADAPTER).is_file() else None
+    name, config = resolve(config.name), pinned(config)
+    base = _base_of(name, config)
     training = training_record(name)
-    base = config if adapter is None else _base_of(training, adapter, config)
-    model = _load_weights(resolve(base.name), base)
-    if adapter is not None:
-        from peft import PeftModel
-
-        model = PeftModel.from_pretrained(model, str(adapter), use_safetensors=True)
+    model = _load_weights(resolve((base or config).name), base or config)
+    if base is not None:
+        model = put_on(model, Path(name))
     family = family_of(model.config)
     family.fast_vision(model, config.fast_vision)
     processor = load_processor(name, config)
@@ -122,8 +121,9 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
         setattr(processor.image_processor, setting, value)
     change_image_processor(processor, config)
     vlm = VisionLanguageModel(model.to(device_of(config)).eval(), processor, family, config, training)
-    now = parity(vlm) | ({"base_weights": weights_hash(base.name)} if adapter is not None else {})
-    enforce_parity(training.get("parity", {}), now, config.name, config.allow_mismatch)
+    trained = {part: value for part, value in training.get("parity", {}).items() if value != ""}  # of old the commit was not recorded
+    now = parity(vlm) | ({"base_weights": weights_hash(base.name, base.revision)} if base is not None else {})
+    enforce_parity(trained, now, config.name, config.allow_mismatch)
     return vlm
 
 
@@ -190,22 +190,30 @@ def dtype_of(config: ModelConfig) -> torch.dtype:
     return torch.bfloat16 if device_of(config).type == "cuda" else torch.float32
 
 
-def _base_of(training: dict[str, Any], adapter: Path, config: ModelConfig) -> ModelConfig:
-    base = training.get("base_model") or read_json(adapter / ADAPTER).get("base_model_name_or_path")
-    if not base:
-        raise InputError(f"model '{adapter}': an adapter that does not name its base model")
-    return config.model_copy(update={"name": base, "revision": training.get("base_revision")})
+def _base_of(name: str, config: ModelConfig) -> ModelConfig | None:
+    """Give the model under an adapter, as it is to be loaded; None for what is no adapter."""
+    found = adapter_base(name)
+    if found is None:
+        return None
+    base = config.model_copy(update={"name": found[0], "revision": found[1]})
+    if adapter_base(base.name) is not None:
+        raise InputError(f"model '{name}': its base '{base.name}' is an adapter itself; one adapter on another is not supported")
+    return pinned(base)
 
 
 def _load_weights(name: str, config: ModelConfig) -> PreTrainedModel:
     import transformers
 
     check_available(name, config.revision)
+    check_weights(Path(name))
     transformers.utils.logging.disable_progress_bar()
     options: dict[str, Any] = {"revision": config.revision, "trust_remote_code": config.trust_remote_code, "use_safetensors": True}
     if config.attention is not None:
         options["attn_implementation"] = config.attention
+    load = transformers.AutoModelForImageTextToText.from_pretrained
     try:
-        return transformers.AutoModelForImageTextToText.from_pretrained(name, dtype=dtype_of(config), **options)
-    except (OSError, ValueError, ImportError) as error:
+        model, info = load(name, dtype=dtype_of(config), output_loading_info=True, **options)
+    except Exception as error:  # of a config.json with other content almost anything
         raise InputError(f"model '{name}': cannot be loaded ({first_line(error)})") from None
+    require_all_loaded(name, info)
+    return model

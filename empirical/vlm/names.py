@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from empirical.vlm.hub import commit_of
 from empirical.vlm.pocket import random_pocket_path
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import sha256
+from see_in_pairs.files import read_json, sha256
 
 ADAPTER = "adapter_config.json"
 POCKET = Path(__file__).parent / "pocket" / "weights"
@@ -46,42 +47,81 @@ def resolve(name: str) -> str:
     return str(path) if path.is_dir() else name
 
 
-def weights_hash(name: str) -> str:
-    """Hash the weights of a local model.
+def adapter_base(name: str) -> tuple[str, str | None] | None:
+    """Say which model an adapter sits on.
 
     Parameters
     ----------
     name : str
         ``pocket``, ``pocket-random``, a folder, or a Hub id.
+
+    Returns
+    -------
+    tuple of (str, str or None), or None
+        Name and revision of the base, as ``finetune`` recorded them, else as the adapter's own config says; None for what is no adapter.
+
+    Raises
+    ------
+    InputError
+        When it does not name its base.
+    """
+    folder = Path(name).expanduser()
+    if not (folder / ADAPTER).is_file():
+        return None
+    settings, record = read_json(folder / ADAPTER), folder / "training.json"
+    training = read_json(record) if record.is_file() else {}
+    if training.get("base_model"):
+        return training["base_model"], training.get("base_revision")
+    if not (isinstance(settings, dict) and settings.get("base_model_name_or_path")):
+        raise InputError(f"model '{name}': an adapter that does not name its base model")
+    return settings["base_model_name_or_path"], settings.get("revision")
+
+
+def weights_hash(name: str, revision: str | None = None) -> str:
+    """Say which weights a model has, with those of the base under an adapter.
+
+    Parameters
+    ----------
+    name : str
+        ``pocket``, ``pocket-random``, a folder, or a Hub id.
+    revision : str, optional
+        Of a Hub id.
 
     Returns
     -------
     str
-        The SHA-256 over its safetensors files; '' for a Hub id, whose revision stands for it.
+        The SHA-256 over a folder's safetensors files, for an adapter followed by ``+`` and the same of its base; the commit of a Hub id.
     """
     folder = Path(resolve(name))
-    files = sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
-    return "-".join(_file_hash(file, file.stat().st_mtime_ns)[:16] for file in files)
+    if not folder.is_dir():
+        return commit_of(name, revision)
+    own = "-".join(_file_hash(file, file.stat().st_mtime_ns)[:16] for file in sorted(folder.glob("*.safetensors")))
+    base = adapter_base(str(folder))
+    return own if base is None else f"{own}+{weights_hash(*base)}"
 
 
-def files_hash(name: str) -> dict[str, str]:
-    """Hash what a local model is made of: weights or adapter, configs, tokenizer, chat template.
+def files_hash(name: str, revision: str | None = None) -> dict[str, str]:
+    """Hash what a model is made of: weights or adapter, configs, tokenizer, chat template; under an adapter those of the base, too.
 
     Parameters
     ----------
     name : str
         ``pocket``, ``pocket-random``, a folder, or a Hub id.
+    revision : str, optional
+        Of a Hub id.
 
     Returns
     -------
     dict of str to str
-        File name to SHA-256; empty for a Hub id, whose revision stands for it.
+        File name to SHA-256; for a Hub id its commit.
     """
     folder = Path(resolve(name))
     if not folder.is_dir():
-        return {}
+        return {"commit": commit_of(name, revision)}
     files = sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt"))
-    return {file.name: _file_hash(file, file.stat().st_mtime_ns) for file in files}
+    base = adapter_base(str(folder))
+    below = {} if base is None else {f"base/{file}": hashed for file, hashed in files_hash(*base).items()}
+    return {file.name: _file_hash(file, file.stat().st_mtime_ns) for file in files} | below
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from empirical.prompts import PromptConfig, prompt_text
 from see_in_pairs.errors import InputError
@@ -12,6 +12,7 @@ from see_in_pairs.files import content_hash
 if TYPE_CHECKING:
     from empirical.vlm.loading import VisionLanguageModel
 
+PartOfParity = Literal["chat_template", "pixel_budget", "resize", "dtype", "image_order", "base_weights"]
 BUDGET = ("size", "max_image_size", "min_pixels", "max_pixels", "crop_size", "pad_size", "patch_size", "merge_size", "image_grid_pinpoints")
 
 

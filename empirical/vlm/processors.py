@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from empirical.vlm.parity import BUDGET
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
             file = cached_file(name, "processor_config.json", revision=config.revision)
             cls = getattr(transformers, json.loads(Path(str(file)).read_text())["processor_class"])
             processor = image_only(cls).from_pretrained(name, **options)
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except Exception as error:  # of a tokenizer.json or processor_config.json with other content almost anything
         raise InputError(f"model '{name}': its processor cannot be loaded ({first_line(error)})") from None
     if processor.chat_template is None:
         raise InputError(f"model '{name}': has no chat template; use the instruction-tuned checkpoint")
@@ -100,7 +102,7 @@ def change_image_processor(processor: ProcessorMixin, config: ModelConfig) -> No
     Raises
     ------
     InputError
-        When there is no such setting.
+        When there is no such setting, or no picture can be made with it.
     """
     before = processor.image_processor.to_dict()
     unknown = [name for name in config.image_processor if name not in before]
@@ -108,7 +110,31 @@ def change_image_processor(processor: ProcessorMixin, config: ModelConfig) -> No
         known = ", ".join(name for name in sorted(before) if not name.startswith("_"))
         raise InputError(f"model.image_processor: '{config.name}' has no setting '{unknown[0]}' (known: {known})")
     if config.image_processor:
-        processor.image_processor = type(processor.image_processor).from_dict(before | config.image_processor)
+        wanted = config.image_processor
+        try:
+            processor.image_processor = type(processor.image_processor).from_dict(before | wanted)
+            _try_out(processor, wanted)
+        except Exception as error:  # what a processor says of a size of no pixels, or of no number, each says in its own way
+            raise InputError(f"model.image_processor: '{config.name}' cannot work with {wanted} ({first_line(error)})") from None
+
+
+def _try_out(processor: ProcessorMixin, wanted: dict[str, Any]) -> None:
+    """Put a picture through: processors look at such values only when there is one, which would be in the middle of a run."""
+    from PIL import Image
+
+    if any(number < 1 for name in BUDGET for number in _numbers(wanted.get(name))):  # a side of -3 pixels some of them take for another
+        raise ValueError("a size is at least 1")
+    made = processor.image_processor(images=[Image.new("RGB", (64, 64))], return_tensors="pt")["pixel_values"]
+    if made.numel() == 0:
+        raise ValueError("no pixels are left")
+
+
+def _numbers(value: Any) -> Iterator[float]:
+    """List the numbers in a setting such as ``{"longest_edge": 64}``."""
+    if isinstance(value, (int, float)):
+        yield value
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+        yield from _numbers(part)
 
 
 def first_line(error: Exception) -> str:
@@ -125,4 +151,6 @@ def first_line(error: Exception) -> str:
         At most 200 characters.
     """
     lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+    kind = type(error).__name__
+    said = lines[0][:200] if lines else kind
+    return f"{kind}: {said}" if isinstance(error, (LookupError, TypeError, AttributeError)) else said  # 'vision_config' alone says little

@@ -335,10 +335,10 @@ def store_key(vlm: VisionLanguageModel) -> str:
     import torch
     import transformers
 
-    from empirical.vlm.loading import weights_hash
+    from empirical.vlm.names import weights_hash
 
-    model = vlm.model
-    weights = [vlm.config.name, vlm.config.revision, weights_hash(vlm.config.name), vlm.training.get("parity", {}).get("base_weights", "")]
+    model, name, revision = vlm.model, vlm.config.name, vlm.config.revision
+    weights = [name, revision, weights_hash(name, revision)]
     pixels = [vlm.processor.image_processor.to_dict(), vlm.family.processor_options]
     ways = [str(model.dtype), base_of(model).config._attn_implementation, vlm.config.fast_vision, model.device.type]
     machine = [*ways, torch.__version__, transformers.__version__]

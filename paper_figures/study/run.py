@@ -49,7 +49,7 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
     from paper_figures.study.outputs import write_outputs
 
     blocks = [cells(config, number) for number in range(len(config.blocks))]
-    identity = config.model_dump(exclude=MAY_CHANGE) | {"weights_hash": weights_hash(config.model.name)}
+    identity = config.model_dump(exclude=MAY_CHANGE) | {"weights_hash": weights_hash(config.model.name, config.model.revision)}
     with RunFolder(out, "study", identity) as folder:
         write_json(out / SETTINGS, config.model_dump(mode="json"))
         cohorts = _cohorts(config, folder.path, quiet)

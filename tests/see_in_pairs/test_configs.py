@@ -13,10 +13,17 @@ class Optimiser(StrictConfig):
     rate: float = Field(default=1e-3, gt=0)
 
 
+class Arm(StrictConfig):
+    colour: str = "red"
+    optimiser: Optimiser | None = None
+
+
 class Study(StrictConfig):
     steps: int = 10
     name: str = "demo"
     optimiser: Optimiser = Optimiser()
+    arms: tuple[Arm, ...] = ()
+    named: dict[str, Arm] | None = None
 
 
 @pytest.fixture
@@ -52,8 +59,21 @@ def test_an_unknown_key_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text("stepz: 20\n")
     line = one_line(tmp_path / "study.yaml")
     assert "unknown key 'stepz'" in line
-    assert "known: steps, name, optimiser" in line
+    assert "known: steps, name, optimiser, arms, named" in line
     assert str(tmp_path / "study.yaml") in line
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("optimiser.speed=3", "unknown key 'optimiser.speed' (known: rate)"),
+        ("arms=[{}, {size: 3}]", "unknown key 'arms.1.size' (known: colour, optimiser)"),
+        ("arms=[{optimiser: {size: 3}}]", "unknown key 'arms.0.optimiser.size' (known: rate)"),
+        ("named={steps: {size: 3}}", "unknown key 'named.steps.size' (known: colour, optimiser)"),
+    ],
+)
+def test_an_unknown_key_of_a_section_is_refused_with_the_keys_of_that_section(config: Path, change: str, message: str) -> None:
+    assert message in one_line(config, change)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from empirical.vlm.doctor.inputs import Outcome
 from empirical.vlm.doctor.subject import Subject
 from empirical.vlm.features import base_of
+from empirical.vlm.weights import does_nothing, peft_is_behind
 
 VISION = re.compile(r"\.(visual|vision_tower|vision_model)\.")
 SCALE = 0.2  # of the random adapters: their product is as large as weights are, so that a lost one would show
@@ -101,8 +102,13 @@ def saved(subject: Subject) -> Outcome:
         The largest difference after loading, and what the adapter does.
     """
     rows = [subject.example("square"), subject.example("other", "wide")]
+    with subject.in_float32() if subject.half else nullcontext(), tempfile.TemporaryDirectory() as folder:
+        return _saved(subject, rows, folder)
+
+
+def _saved(subject: Subject, rows: list, folder: str) -> Outcome:
     bare = _without_adapters(subject, rows)
-    with tempfile.TemporaryDirectory() as folder, _trainable(subject) as model:
+    with _trainable(subject) as model:
         trained = _scores(subject, model, rows)
         model.save_pretrained(folder, selected_adapters=["doctor"])
         model.load_adapter(f"{folder}/doctor", adapter_name="again", is_trainable=False)
@@ -112,6 +118,32 @@ def saved(subject: Subject) -> Outcome:
         model.delete_adapter("again")
     gap, effect = float(np.abs(trained - loaded).max()), float(np.abs(trained - bare).max())
     return gap == 0 and effect > subject.tolerance, f"differs by {gap:.1e} after loading, moves scores by {effect:.1e}"
+
+
+def loaded(subject: Subject) -> Outcome:
+    """The adapter that came with the model does something; that it is all there was seen to when it was loaded.
+
+    Parameters
+    ----------
+    subject : Subject
+        The model.
+
+    Returns
+    -------
+    passed : bool
+        Whether scores differ with it and without, and not all of its low-rank products are zero; true where there is no adapter.
+    detail : str
+        By how much, and of how many tensors it is made.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+
+    model = subject.vlm.model
+    if not isinstance(model, PeftModel):
+        return True, "none: the model has weights of its own only"
+    rows = [subject.example("square"), subject.example("other", "wide")]
+    tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
+    effect = float(np.abs(subject.scores(*rows) - _without_adapters(subject, rows)).max())
+    return effect > 0 and not does_nothing(tensors), f"{len(tensors)} tensors, moves scores by {effect:.1e}"
 
 
 def _without_adapters(subject: Subject, rows: list) -> np.ndarray:
@@ -139,7 +171,8 @@ def _trainable(subject: Subject) -> Iterator[Any]:
     settings = peft.LoraConfig(r=2, lora_alpha=4, target_modules=f"{family.lora_language}|{family.lora_vision}", bias="none")
     own = not isinstance(model, peft.PeftModel)
     before = None if own else model.active_adapter
-    wrapped = peft.get_peft_model(model, settings, adapter_name="doctor") if own else model
+    with peft_is_behind():
+        wrapped = peft.get_peft_model(model, settings, adapter_name="doctor") if own else model
     if not own:
         wrapped.add_adapter("doctor", settings)
         wrapped.set_adapter("doctor")
@@ -161,5 +194,13 @@ def _restore(wrapped: Any, model: Any, before: str | None, flags: dict[str, bool
     else:
         wrapped.set_adapter(before)
         wrapped.delete_adapter("doctor")
+        _unwrap(wrapped)
     for name, weight in model.named_parameters():
         weight.requires_grad_(flags[name])
+
+
+def _unwrap(wrapped: Any) -> None:
+    """Put back the layers that held our adapter and no other: peft leaves its empty wrapping around them, and weights keep other names."""
+    for name, module in list(wrapped.named_modules()):
+        if hasattr(module, "base_layer") and not any(getattr(module, kind, None) for kind in ("lora_A", "lora_embedding_A")):
+            wrapped.set_submodule(name, module.base_layer)

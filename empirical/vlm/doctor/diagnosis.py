@@ -25,6 +25,7 @@ READING: dict[str, Callable[[Subject], tuple[bool, str]]] = {
     "a batch scores as its rows alone, padded left or right": paths.padding,
     "the order of images matters": paths.order,
     "teacher forcing scores as the prompt alone does": paths.forced,
+    "an adapter that comes with the model does something": adapters.loaded,
     "stored image features score as the plain path": paths.stored,
     "a shared prefix read once scores as the plain path": paths.prefixed,
 }

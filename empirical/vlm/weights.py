@@ -1,0 +1,162 @@
+"""Whether a file of weights is whole, and whether an adapter is all there and does something."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from empirical.vlm.processors import first_line
+from see_in_pairs.errors import InputError, first_few
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+def check_weights(folder: Path) -> None:
+    """Stop at a file of weights that is cut off or no safetensors file; of each only the head is read.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the model; what is no folder (a Hub id) is let pass.
+
+    Raises
+    ------
+    InputError
+        Naming the file.
+    """
+    for file in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
+        tensors_of(file)
+
+
+def tensors_of(file: Path) -> list[str]:
+    """List the tensors in a file.
+
+    Parameters
+    ----------
+    file : Path
+        A safetensors file.
+
+    Returns
+    -------
+    list of str
+        Their names.
+
+    Raises
+    ------
+    InputError
+        When it is no whole safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as stream:
+            return list(stream.keys())
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{file}: not a whole safetensors file ({first_line(error)}); copy or download it again") from None
+
+
+def require_all_loaded(name: str, info: dict[str, Any]) -> None:
+    """Stop where tensors of a model were not among its weights: transformers fills them with random numbers and goes on.
+
+    Parameters
+    ----------
+    name : str
+        Of the model.
+    info : dict
+        What ``from_pretrained`` says with ``output_loading_info=True``.
+
+    Raises
+    ------
+    InputError
+        Naming the first of them.
+    """
+    missing = sorted(info.get("missing_keys", ()))
+    if missing:
+        raise InputError(
+            f"model '{name}': its files lack {len(missing)} of the weights ({first_few(missing)}), which would be random; get them whole"
+        )
+
+
+def put_on(model: PreTrainedModel, folder: Path) -> PeftModel:
+    """Put an adapter on its base, all of it or none.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The base.
+    folder : Path
+        The adapter's.
+
+    Returns
+    -------
+    peft.PeftModel
+        The base with the adapter.
+
+    Raises
+    ------
+    InputError
+        When the folder has no weights or broken ones, tensors are missing or belong to no layer of this base, or all of it does nothing.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+
+    file = folder / ADAPTER_WEIGHTS
+    if not file.is_file():
+        raise InputError(f"model '{folder}': the adapter's weights, {ADAPTER_WEIGHTS}, are not there")
+    found = set(tensors_of(file))
+    try:
+        with peft_is_behind(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # pages of them; here that is an error, below
+            wrapped = PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
+    except Exception as error:  # of an adapter_config.json with other content almost anything
+        raise InputError(f"model '{folder}': the adapter does not fit its base '{_name(model)}' ({first_line(error)})") from None
+    expected = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
+    missing, strange = sorted(set(expected) - found), sorted(found - set(expected) - {key for key, _ in wrapped.named_parameters()})
+    for what, keys in (("lacks", missing), ("has, and its base has no place for,", strange)):
+        if keys:
+            raise InputError(f"{file}: {what} {len(keys)} tensors ({first_few(keys)}); copy it again, or train the adapter again")
+    if does_nothing(expected):
+        raise InputError(f"{file}: this adapter does nothing (each of its lora_B is zero); evaluate '{_name(model)}' itself")
+    return wrapped
+
+
+def does_nothing(tensors: dict[str, Any]) -> bool:
+    """Tell an adapter that leaves its base as it is.
+
+    Parameters
+    ----------
+    tensors : dict of str to torch.Tensor
+        Of the adapter.
+
+    Returns
+    -------
+    bool
+        Whether all that it has are low-rank products whose second factor is zero, as before training.
+    """
+    second = [tensor for name, tensor in tensors.items() if "lora_B" in name or "lora_embedding_B" in name]
+    lora_only = all("lora_" in name for name in tensors)
+    return lora_only and bool(second) and not any(bool(tensor.any()) for tensor in second)
+
+
+@contextmanager
+def peft_is_behind() -> Iterator[None]:
+    """Silence one warning: peft asks a model for ``is_gradient_checkpointing``, which transformers has renamed; users can do nothing.
+
+    Yields
+    ------
+    None
+        While peft wraps a model.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
+
+
+def _name(model: PreTrainedModel) -> str:
+    return str(model.config._name_or_path)

@@ -13,6 +13,9 @@ from see_in_pairs.errors import CheckFailed
 app = new_app("How fast the harness is on this machine, against a plain transformers loop.")
 
 
+TOY = {"shapes": ("tiny",), "queries": 12, "references": 2, "loop_queries": 6, "rounds": 1, "eval_batch": 4, "train_batch": 2, "steps": 2}
+
+
 @app.callback()
 def benchmark() -> None:
     """How fast the harness is on this machine, against a plain transformers loop."""
@@ -20,14 +23,21 @@ def benchmark() -> None:
 
 @app.command("gpu")
 def gpu(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the result.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the result; run again with the same one to go on.")],
     shape: Annotated[list[str] | None, typer.Option("--shape", help="3b or 7b (Qwen2.5-VL, random weights); by default both.")] = None,
+    part: Annotated[list[str] | None, typer.Option("--part", help="evaluation, equality or finetuning; by default all three.")] = None,
     tiny: Annotated[
         bool, typer.Option("--tiny", help="Toy size, on any machine: shows that the suite runs; its numbers mean little.")
     ] = False,
-    queries: Annotated[int, typer.Option("--queries", min=4, help="Queries of the evaluation.")] = 500,
-    references: Annotated[int, typer.Option("--references", min=1, help="References that they share.")] = 20,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Rows of a finetuning step.")] = 8,
+    queries: Annotated[int | None, typer.Option("--queries", min=4, help="Queries of the evaluation (500).")] = None,
+    references: Annotated[int | None, typer.Option("--references", min=1, help="References that they share (20).")] = None,
+    loop_queries: Annotated[
+        int | None, typer.Option("--loop-queries", min=1, help="Queries that the plain loop is timed on; its cost is per item (60).")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="Times that each path of the evaluation is timed (3).")] = None,
+    eval_batch: Annotated[int | None, typer.Option("--eval-batch", min=1, help="Rows of a forward pass in the evaluation (32).")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Rows of a finetuning step (8).")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=2, help="Finetuning steps timed (10).")] = None,
     peak_tflops: Annotated[
         float | None, typer.Option("--peak-tflops", help="The device's dense bfloat16 peak, if we do not know it.")
     ] = None,
@@ -36,15 +46,24 @@ def gpu(
     quiet: Quiet = False,
 ) -> None:
     """Evaluation and finetuning at the true shapes of Qwen2.5-VL; exit code 1 when a fast path is not as exact as the plain one."""
-    from empirical.benchmark.suite import BenchmarkConfig, run_suite
+    from empirical.benchmark.config import BenchmarkConfig
+    from empirical.benchmark.suite import run_suite
     from see_in_pairs.configs import parse_config
 
-    toy = {"shapes": ("tiny",), "queries": 12, "references": 2, "rounds": 1, "eval_batch": 4, "train_batch": 2, "steps": 2}
-    true = {"shapes": tuple(shape or ("3b", "7b")), "queries": queries, "references": references, "train_batch": batch}
-    content = (toy if tiny else true) | {"peak_tflops": peak_tflops, "seed": seed}
+    asked: dict[str, object] = {
+        "shapes": shape,
+        "parts": part,
+        "queries": queries,
+        "references": references,
+        "loop_queries": loop_queries,
+        "rounds": rounds,
+    }
+    asked |= {"eval_batch": eval_batch, "train_batch": batch, "steps": steps, "peak_tflops": peak_tflops}
+    content: dict[str, object] = {"seed": seed} | (TOY if tiny else {}) | {name: value for name, value in asked.items() if value}
     config = parse_config(BenchmarkConfig, content, source="benchmark gpu")
-    say(f"time {', '.join(config.shapes)} into {out}; random weights, nothing is downloaded", quiet)
+    say(f"time {', '.join(config.shapes)} ({', '.join(config.parts)}) into {out}; random weights, nothing is downloaded", quiet)
     table = run_suite(config, out, quiet=quiet)
+    say(f"{out / 'README.md'}: targets, all rows, and what they mean", quiet)
     if json is not None:
         emit_json(table.to_dict("records"), json)
     outside = table[table["within"] == False]  # noqa: E712 (missing is not False)

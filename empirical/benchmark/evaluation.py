@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ PATHS = {
     "shared prefix": SpeedConfig(by_length=False),
     "everything": SpeedConfig(),
 }
+LOOPS = {"plain loop": False, "plain loop, own vision": True}  # whether with transformers' own vision tower
 NEW_TOKENS = 4  # a reply of one word, the full stop, the end of turn
 
 
@@ -73,8 +75,8 @@ def scores(vlm: VisionLanguageModel, items: Items, batch_size: int, speed: Speed
     return AnswerReader(vlm, encoder, items.prompts.answers, batch_size, speed).scores(items.examples())[0]
 
 
-def compare_paths(vlm: VisionLanguageModel, items: Items, batch_size: int, rounds: int) -> list[dict[str, Any]]:
-    """Time every path, and hold its scores against the plain batches'.
+def loop_row(vlm: VisionLanguageModel, items: Items, rounds: int, most: float, *, own_vision: bool) -> dict[str, Any]:
+    """Time the plain loop.
 
     Parameters
     ----------
@@ -82,81 +84,52 @@ def compare_paths(vlm: VisionLanguageModel, items: Items, batch_size: int, round
         The model.
     items : Items
         What is shown.
-    batch_size : int
-        Rows in a forward pass.
     rounds : int
-        How often each path is timed.
+        How often.
+    most : float
+        As in `timed`.
+    own_vision : bool
+        With transformers' own vision tower, not with the faster one that this package puts into a model (Qwen).
 
     Returns
     -------
-    list of dict
-        One row per path: items per second, ratio to the plain loop, seconds with their range, memory, largest difference of scores.
+    dict
+        ``items``, ``seconds`` of each round, ``peak_gib``.
     """
-    warm = Items(min(items.queries, 2 * batch_size), items.references, items.side, items.seed + 1, items.prompts)
-    plain_loop(vlm, Items(1, 1, items.side))
-    loop = timed(lambda: plain_loop(vlm, items), rounds)
-    rows = [_row("plain loop", loop, loop, items, None)]
-    reference = None
-    for name, speed in PATHS.items():
-        scores(vlm, warm, batch_size, speed)
-        made: list[np.ndarray] = []
-        timing = timed(lambda speed=speed, made=made: made.append(scores(vlm, items, batch_size, speed)), rounds)  # type: ignore[misc]
-        reference = made[0] if reference is None else reference
-        rows.append(_row(name, timing, loop, items, float(np.abs(made[0] - reference).max())))
-    return rows
+    with vlm.family.own_vision(vlm.model) if own_vision else nullcontext():
+        plain_loop(vlm, Items(1, 1, items.side))
+        return _row(items, timed(lambda: plain_loop(vlm, items), rounds, most))
 
 
-def _row(name: str, timing: Timing, loop: Timing, items: Items, apart: float | None) -> dict[str, Any]:
-    return {
-        "part": "evaluation",
-        "path": name,
-        "per_second": items.queries / timing.median,
-        "ratio": loop.median / timing.median,
-        "ratio_low": loop.low / timing.high,
-        "ratio_high": loop.high / timing.low,
-        "seconds": timing.median,
-        "seconds_low": timing.low,
-        "seconds_high": timing.high,
-        "peak_gib": timing.peak_memory,
-        "largest_difference": apart,
-    }
-
-
-def half_precision_equality(vlm: VisionLanguageModel, items: Items, batch_size: int) -> list[dict[str, Any]]:
-    """Hold every path in the model's own number format against the plain path in float32.
+def path_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int, rounds: int, most: float) -> dict[str, Any]:
+    """Time one of our paths.
 
     Parameters
     ----------
     vlm : VisionLanguageModel
-        The model; it is put into float32 for a while, which its own weights survive unchanged.
+        The model.
     items : Items
         What is shown.
+    path : str
+        One of `PATHS`.
     batch_size : int
         Rows in a forward pass.
+    rounds : int
+        How often.
+    most : float
+        As in `timed`.
 
     Returns
     -------
-    list of dict
-        For each path: its largest error against float32, the plain path's (the bound is twice that: another order of roundings may
-        lose as much again, not more), and whether it is within.
+    dict
+        ``items``, ``seconds`` of each round, ``peak_gib``, ``scores``.
     """
-    import torch
+    speed = PATHS[path]
+    scores(vlm, Items(min(items.queries, 2 * batch_size), items.references, items.side, items.seed + 1, items.prompts), batch_size, speed)
+    made: list[np.ndarray] = []
+    timing = timed(lambda: made.append(scores(vlm, items, batch_size, speed)), rounds, most)
+    return _row(items, timing) | {"scores": made[0].tolist()}
 
-    dtype = vlm.model.dtype
-    own = {name: scores(vlm, items, batch_size, speed) for name, speed in PATHS.items()}
-    vlm.model.float()
-    truth = scores(vlm, items, batch_size, PLAIN)
-    vlm.model.to(dtype)
-    errors = {name: float(np.abs(values - truth).max()) for name, values in own.items()}
-    bound = 2 * errors["plain batches"] + 1e3 * torch.finfo(torch.float32).eps
-    return [
-        {
-            "part": "equality",
-            "path": name,
-            "dtype": str(dtype).removeprefix("torch."),
-            "error": error,
-            "bound": bound,
-            "within": error <= bound,
-        }
-        for name, error in errors.items()
-    ]
+
+def _row(items: Items, timing: Timing) -> dict[str, Any]:
+    return {"items": items.queries, "seconds": list(timing.seconds), "peak_gib": timing.peak_gib}

@@ -1,132 +1,213 @@
-"""The whole suite for one machine: every path of evaluation, every variant of a step, equality; one table."""
+"""The whole suite for one machine, row by row: every path of evaluation, equality, every variant of a step; one table."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from empirical.benchmark.shapes import SHAPES
-from see_in_pairs.configs import StrictConfig
+from empirical.benchmark.clock import MEASURED, attempt
+from empirical.benchmark.config import BenchmarkConfig
+from empirical.benchmark.equality import equality_row
+from empirical.benchmark.evaluation import LOOPS, loop_row, path_row
+from empirical.benchmark.flops import peak_of
+from empirical.benchmark.items import Items
+from empirical.benchmark.pieces import Pieces
+from empirical.benchmark.report import page
+from empirical.benchmark.shapes import SHAPES, build
+from empirical.benchmark.table import table
+from empirical.benchmark.variants import VARIANTS
+from empirical.memory import give_back
+from empirical.vlm.loading import ModelConfig, VisionLanguageModel, device_of
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_json, write_text
-from see_in_pairs.runs import RunFolder
+from see_in_pairs.runs import RunFolder, git_commit, library_versions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-class BenchmarkConfig(StrictConfig):
-    """What is run.
-
-    Parameters
-    ----------
-    shapes : tuple of str
-        ``tiny``, ``3b``, ``7b``.
-    queries, references : int
-        Of the evaluation.
-    rounds : int
-        How often each path of it is timed.
-    eval_batch, train_batch, steps : int
-        Rows per batch, and timed finetuning steps.
-    dtype, device, attention : str
-        As for a model.
-    peak_tflops : float, optional
-        The device's dense peak in the number format used; by default from our table of GPUs.
-    seed : int
-        Of weights and pictures.
-    """
-
-    shapes: tuple[Literal["tiny", "3b", "7b"], ...] = ("3b", "7b")
-    queries: int = Field(default=500, ge=4)
-    references: int = Field(default=20, ge=1)
-    rounds: int = Field(default=3, ge=1)
-    eval_batch: int = Field(default=32, ge=1)
-    train_batch: int = Field(default=8, ge=1)
-    steps: int = Field(default=10, ge=2)
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    attention: str | None = None
-    peak_tflops: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0)
+SHOWN = ("python", "torch", "transformers", "peft", "accelerate", "trl")
 
 
 def run_suite(config: BenchmarkConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
-    """Run the suite.
+    """Time and compare everything, and keep each row as soon as it is there; called again, it measures the rows that are missing.
 
     Parameters
     ----------
     config : BenchmarkConfig
         What is run.
     out : Path
-        Folder for ``benchmark.csv``, ``benchmark.json`` and the manifest.
+        Folder for ``benchmark.csv``, ``benchmark.json``, ``README.md``, the manifest, and ``pieces``, the rows as they were measured.
     quiet : bool, default False
         No messages.
 
     Returns
     -------
     pandas.DataFrame
-        One row per shape, part and path.
+        One row per shape, part and path, those of earlier calls included.
 
     Raises
     ------
     InputError
-        When a large shape is asked for on a machine without a GPU.
+        When a large shape is asked for on a machine without a GPU, or `out` holds rows of other settings, of another device or other
+        versions of the libraries.
     """
-    import pandas as pd
+    _require_gpu(config)
+    facts = _facts(config)
+    with RunFolder(out, "benchmark gpu", config.identity() | {"on": facts}, seed=config.seed) as run:
+        pieces = Pieces(run.path / "pieces")
+        for shape in config.shapes:
+            bench = Bench(config, shape)
+            for part, path in pieces.missing(shape, config.parts):
+                pieces.add(shape, part, path, bench.row(part, path) | _stamp())
+                _say_row(_write(run, pieces, config, facts), shape, part, path, quiet)
+            bench.free()
+        made = _write(run, pieces, config, facts)
+        run.count("outside_bound", int((made["within"] == False).sum()))  # noqa: E712 (missing is not False)
+    return made
+
+
+class Bench:
+    """One shape, whose model is built when a row first needs it.
+
+    Parameters
+    ----------
+    config : BenchmarkConfig
+        What is run.
+    name : str
+        The shape.
+    """
+
+    def __init__(self, config: BenchmarkConfig, name: str) -> None:
+        self.config, self.name, self.shape = config, name, SHAPES[name]
+        self._vlm: VisionLanguageModel | None = None
+
+    def row(self, part: str, path: str) -> dict[str, Any]:
+        """Measure a row.
+
+        Parameters
+        ----------
+        part, path : str
+            Which.
+
+        Returns
+        -------
+        dict
+            With its ``status``; after one that ran out of memory, or put adapters on the model, the next gets a new model.
+        """
+        measured = attempt(lambda: {"evaluation": self._evaluation, "equality": self._equality, "finetuning": self._finetuning}[part](path))
+        if part == "finetuning" or measured["status"] != MEASURED:
+            self.free()
+        return measured
+
+    def free(self) -> None:
+        """Let go of the model, and give its memory back."""
+        self._vlm = None
+        give_back()
+
+    def _model(self) -> VisionLanguageModel:
+        if self._vlm is None:
+            config = self.config
+            model = ModelConfig(name=self.name, dtype=config.dtype, device=config.device, attention=config.attention)
+            self._vlm = build(self.shape, model, config.seed)
+        return self._vlm
+
+    def _items(self, queries: int, references: int) -> Items:
+        return Items(min(queries, self.config.queries), min(references, self.config.references), self.shape.image, self.config.seed)
+
+    def _evaluation(self, path: str) -> dict[str, Any]:
+        config, vlm = self.config, self._model()
+        if path in LOOPS:
+            items = self._items(config.loop_queries, config.references)
+            return loop_row(vlm, items, config.rounds, config.row_seconds, own_vision=LOOPS[path])
+        items = self._items(config.queries, config.references)
+        return path_row(vlm, items, path, config.eval_batch, config.rounds, config.row_seconds)
+
+    def _equality(self, path: str) -> dict[str, Any]:
+        return equality_row(self._model(), self._items(2 * self.config.eval_batch, 4), path, self.config.eval_batch)
+
+    def _finetuning(self, path: str) -> dict[str, Any]:
+        from empirical.benchmark.sft import missing, or_why_not
+        from empirical.benchmark.training import step_row
+
+        variant = VARIANTS[path]
+        if variant.trl and (absent := missing()):
+            return {"status": f"not installed: {absent}"}
+        config, vlm = self.config, self._model()
+        items = self._items(2 * config.eval_batch, 4)
+
+        def steps() -> dict[str, Any]:
+            return step_row(vlm, self.shape, items, variant, config.train_batch, config.steps)
+
+        return (or_why_not(steps) if variant.trl else steps()) | {"peak": self._peak(vlm)}
+
+    def _peak(self, vlm: VisionLanguageModel) -> float | None:
+        import torch
+
+        if self.config.peak_tflops is not None:
+            return self.config.peak_tflops * 1e12
+        return peak_of(torch.cuda.get_device_name(0)) if vlm.model.device.type == "cuda" else None
+
+
+def _require_gpu(config: BenchmarkConfig) -> None:
     import torch
 
     if set(config.shapes) != {"tiny"} and not torch.cuda.is_available():
         raise InputError("benchmark gpu: torch sees no GPU; the true shapes need one. '--tiny' runs the same suite at toy size anywhere")
-    with RunFolder(out, "benchmark gpu", config.model_dump(), seed=config.seed) as run:
-        rows = [row for shape in config.shapes for row in _shape(config, shape, quiet)]
-        table = pd.DataFrame(rows)
-        write_text(run.path / "benchmark.csv", table.to_csv(index=False))
-        write_json(run.path / "benchmark.json", table.to_dict("records"))
-        run.count("outside_bound", int((table["within"] == False).sum()) if "within" in table else 0)  # noqa: E712 (missing is not False)
-    return table
 
 
-def _shape(config: BenchmarkConfig, name: str, quiet: bool) -> list[dict[str, Any]]:
+def _facts(config: BenchmarkConfig) -> dict[str, Any]:
+    """Say on what is measured: rows of another device, or by other libraries, must not stand beside each other."""
+    import platform
+
     import torch
 
-    from empirical.benchmark.evaluation import compare_paths, half_precision_equality
-    from empirical.benchmark.flops import peak_of
-    from empirical.benchmark.items import Items
-    from empirical.benchmark.shapes import build
-    from empirical.benchmark.training import compare_steps
-    from empirical.vlm.loading import ModelConfig
-
-    shape = SHAPES[name]
-    say(f"{name}: {config.queries} queries beside {config.references} references, images of {shape.image_tokens} tokens", quiet)
-    model = ModelConfig(name=name, dtype=config.dtype, device=config.device, attention=config.attention)
-    vlm = build(shape, model, config.seed)
-    gpu = vlm.model.device.type == "cuda"
-    peak = config.peak_tflops * 1e12 if config.peak_tflops else (peak_of(torch.cuda.get_device_name(0)) if gpu else None)
-    items = Items(config.queries, config.references, shape.image, config.seed)
-    few = Items(min(config.queries, 2 * config.eval_batch), min(config.references, 4), shape.image, config.seed)
-    rows = [
-        *compare_paths(vlm, items, config.eval_batch, config.rounds),
-        *half_precision_equality(vlm, few, config.eval_batch),
-        *compare_steps(vlm, shape, few, config.train_batch, config.steps, peak),
-    ]
-    for row in rows:
-        say(_line(row), quiet)
-    del vlm
-    if gpu:
-        torch.cuda.empty_cache()
-    return [{"shape": name} | row for row in rows]
+    gpu = device_of(ModelConfig(device=config.device)).type == "cuda"
+    named = torch.cuda.get_device_name(0) if gpu else f"a CPU ({platform.machine()})"
+    memory = {"GPU memory": f"{torch.cuda.get_device_properties(0).total_memory / 2**30:.0f} GiB"} if gpu else {}
+    versions = library_versions() | {"trl": _version("trl")}
+    cuda = {"CUDA": torch.version.cuda, "cuDNN": torch.backends.cudnn.version()} if gpu else {}
+    return {"device": named} | memory | {name: versions[name] for name in SHOWN if name in versions} | cuda
 
 
-def _line(row: dict[str, Any]) -> str:
-    start = f"  {row['part']}, {row['path']}: "
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _stamp() -> dict[str, Any]:
+    return {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "git_commit": git_commit()}
+
+
+def _write(run: RunFolder, pieces: Pieces, config: BenchmarkConfig, facts: dict[str, Any]) -> pd.DataFrame:
+    made = table(pieces.all())
+    write_text(run.path / "benchmark.csv", made.to_csv(index=False))
+    write_json(run.path / "benchmark.json", made.to_dict("records"))
+    write_text(run.path / "README.md", page(made, facts, config.identity()))
+    return made
+
+
+def _say_row(made: pd.DataFrame, shape: str, part: str, path: str, quiet: bool) -> None:
+    row: Any = made[(made["shape"] == shape) & (made["part"] == part) & (made["path"] == path)].to_dict("records")[0]
+    say(f"  {shape}, {part}, {path}: {_told(row)}", quiet)
+
+
+def _lacks(value: float | None) -> bool:
+    return value is None or value != value
+
+
+def _told(row: dict[str, Any]) -> str:
+    if row["status"] != MEASURED or (row["part"] == "equality" and _lacks(row["error"])):
+        return str(row["status"])
     if row["part"] == "equality":
-        return f"{start}error {row['error']:.1e} against float32, bound {row['bound']:.1e}: {'within' if row['within'] else 'OUTSIDE'}"
-    memory = "" if row["peak_gib"] is None else f", {row['peak_gib']:.1f} GiB"
+        return f"error {row['error']:.1e} against float32, bound {row['bound']:.1e}: {'within' if row['within'] else 'OUTSIDE'}"
+    memory = "" if _lacks(row["peak_gib"]) else f", {row['peak_gib']:.1f} GiB"
     speed = f"{row['per_second']:.1f} per second ({row['seconds_low']:.3g} to {row['seconds_high']:.3g} s)"
-    if row["part"] == "evaluation":
-        return f"{start}{speed}, {row['ratio']:.1f} times the plain loop ({row['ratio_low']:.1f} to {row['ratio_high']:.1f}){memory}"
-    used = "" if row["utilisation"] is None else f", {row['utilisation']:.0%} of the peak"
-    return f"{start}{speed}{used}, {row['data_wait']:.0%} waiting for data{memory}"
+    name = "loop" if row["part"] == "evaluation" else "trl"
+    ratio = row[f"times_{name}"]
+    against = "" if _lacks(ratio) else f", {ratio:.1f} times {'the plain loop' if name == 'loop' else 'TRL'}"
+    return f"{speed}{against}{memory}"

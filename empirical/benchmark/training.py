@@ -1,58 +1,95 @@
-"""Finetuning steps: rows per second, memory, model FLOP utilisation, and the share of time spent waiting for data."""
+"""Finetuning steps as ``finetune`` runs them: its Trainer, its arguments, its adapters; and TRL's SFTTrainer on the same rows.
+
+Timed is all that lies between the ends of two steps, data included. Waiting for data is the time in which the Trainer asks its data loader
+for the next batch; what moves to the GPU later, inside the step, counts as work.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any
+import tempfile
+import time
+from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import torch
+from transformers import Trainer, TrainerCallback
 
-from empirical.benchmark.clock import now
+from empirical.arms import Example
+from empirical.benchmark.clock import forget_peak, now, peak_memory
 from empirical.benchmark.flops import finetuning_step
 from empirical.benchmark.items import Items
 from empirical.benchmark.shapes import Shape
+from empirical.benchmark.variants import Variant
+from empirical.training.arguments import training_arguments
 from empirical.training.config import FinetuneConfig
 from empirical.training.prepare import prepare
-from empirical.vlm.encoding import IGNORE, Encoder
+from empirical.training.trainer import AnswerTrainer, collate
+from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import VisionLanguageModel
-from empirical.vlm.scoring import to_device, token_log_probabilities
 from empirical.vlm.store import FeatureStore, StoredEncoder
 
-WARM = 2
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WARM = 2  # steps that are not timed: of the second the optimiser's state is there, and the data loader is one batch ahead
 
 
-@dataclass(frozen=True)
-class Variant:
-    """A way to run the same steps.
+class StepClock(TrainerCallback):
+    """Seconds between the ends of steps, and the seconds among them in which a Trainer waits for data.
 
     Parameters
     ----------
-    name : str
-        For the table.
-    stored : bool
-        Look image features up.
-    checkpointing : bool
-        Gradient checkpointing.
+    trainer : transformers.Trainer
+        Whose steps are timed.
     """
 
-    name: str
-    stored: bool
-    checkpointing: bool
+    def __init__(self, trainer: Trainer) -> None:
+        self.ends: list[float] = []
+        self.waited: list[float] = []
+        self._fetch = trainer.get_batch_samples
+        trainer.get_batch_samples = self._timed_fetch  # type: ignore[method-assign]
+        trainer.add_callback(self)
+
+    def _timed_fetch(self, *args: Any, **kwargs: Any) -> Any:
+        began = time.perf_counter()
+        fetched = self._fetch(*args, **kwargs)
+        self.waited.append(time.perf_counter() - began)
+        return fetched
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Read the clock.
+
+        Parameters
+        ----------
+        args : transformers.TrainingArguments
+            Unused.
+        state : transformers.TrainerState
+            Unused.
+        control : transformers.TrainerControl
+            Unused.
+        **_ : object
+            Unused.
+        """
+        self.ends.append(now())
+
+    def steps(self) -> tuple[list[float], list[float]]:
+        """Give what was measured once steps were warm.
+
+        Returns
+        -------
+        seconds : list of float
+            Of each step.
+        waited : list of float
+            Seconds of waiting among them.
+        """
+        ends = self.ends[WARM - 1 :]
+        return [end - before for before, end in pairwise(ends)], self.waited[WARM : len(self.ends)]
 
 
-VARIANTS = (
-    Variant("images every step", stored=False, checkpointing=False),
-    Variant("stored features", stored=True, checkpointing=False),
-    Variant("stored features, checkpointing", stored=True, checkpointing=True),
-)
-
-
-def compare_steps(
-    vlm: VisionLanguageModel, shape: Shape, items: Items, batch_size: int, steps: int, peak: float | None
-) -> list[dict[str, Any]]:
-    """Time finetuning steps with adapters on the language model, in every variant.
+def step_row(vlm: VisionLanguageModel, shape: Shape, items: Items, variant: Variant, batch_size: int, steps: int) -> dict[str, Any]:
+    """Time finetuning steps with adapters on the language model.
 
     Parameters
     ----------
@@ -61,95 +98,115 @@ def compare_steps(
     shape : Shape
         For the count of FLOP.
     items : Items
-        What is shown.
+        What is shown; begun anew when all were.
+    variant : Variant
+        The way.
     batch_size, steps : int
         Rows per step, and timed steps.
-    peak : float or None
-        The device's FLOP per second; without it utilisation is not told.
 
     Returns
     -------
-    list of dict
-        One row per variant.
+    dict
+        ``seconds`` and ``waited`` of each step, ``items`` in one, ``tokens`` of a row, ``flop``, ``losses`` of all steps, ``peak_gib``.
     """
-    import torch
-
-    config = FinetuneConfig.model_validate({"cohort": "", "arm": {"arm": "single"}, "method": "lora"})
-    model = prepare(vlm, config)
-    optimiser = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=1e-4)
-    rows = []
-    for variant in VARIANTS:
-        if torch.cuda.is_available():
-            torch.cuda.reset_peak_memory_stats()
-        if variant.checkpointing:
-            _checkpointing(vlm.model, on=True)
-        waited, worked, tokens, answer = _steps(vlm, model, optimiser, items, batch_size, steps, variant.stored)
-        cost = finetuning_step(shape, batch_size, tokens, 2, answer, config.lora.rank, variant.stored)
-        rows.append(_row(variant, waited, worked, batch_size, cost.total, peak))
-    _checkpointing(vlm.model, on=False)
-    return rows
-
-
-def _checkpointing(model: Any, *, on: bool) -> None:
-    """Turn gradient checkpointing on or off, by the name that the installed transformers knows it by (renamed within version 5)."""
-    kind = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
-    if on:
-        model.train()
-        getattr(model, f"{kind}_checkpointing_enable")({"use_reentrant": False})
-    else:
-        getattr(model, f"{kind}_checkpointing_disable")()
-
-
-def _steps(
-    vlm: VisionLanguageModel, model: Any, optimiser: Any, items: Items, batch_size: int, steps: int, stored: bool
-) -> tuple[np.ndarray, np.ndarray, int, int]:
-    """Give seconds waited for data and worked in each step, tokens in a row, and tokens in an answer."""
-    plain = Encoder(vlm.processor, vlm.family, items.picture)
-    store = FeatureStore(vlm, batch_size=1) if stored else None
-    encoder = StoredEncoder(plain, store) if store else plain
-    if store:  # the first epoch pays for the features; a run has many
-        store.add({name for example in items.examples() for name in example.images}, plain)
-    waited, worked = [], []
-    with store.serving() if store else nullcontext():
-        batches = _batches(items, batch_size)
-        for _ in range(WARM + steps):
-            began = now()
-            rows = next(batches)
-            batch, labels = encoder.with_answers(rows, [row.answer for row in rows], end=True)
-            batch, labels = to_device(batch, vlm.model), labels.to(vlm.model.device)
-            ready = now()
-            (-token_log_probabilities(model, batch, labels).sum() / (labels != IGNORE).sum()).backward()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            waited.append(ready - began)
-            worked.append(now() - ready)
-    return np.array(waited[WARM:]), np.array(worked[WARM:]), batch["input_ids"].shape[1], labels.shape[1]
-
-
-def _batches(items: Items, batch_size: int) -> Iterator[list[Any]]:
-    examples = items.examples()
-    place = 0
-    while True:
-        yield [examples[(place + row) % len(examples)] for row in range(batch_size)]
-        place += batch_size
-
-
-def _row(variant: Variant, waited: np.ndarray, worked: np.ndarray, batch_size: int, cost: float, peak: float | None) -> dict[str, Any]:
-    import torch
-
-    seconds = waited + worked
-    median, low, high = float(np.median(seconds)), float(seconds.min()), float(seconds.max())
+    config = settings(vlm, variant.checkpointing, batch_size, WARM + steps, items.seed)
+    pictures = {name: items.picture(name) for row in items.examples() for name in row.images}  # they lie in memory for both
+    few = items.examples()[:batch_size]
+    batch, labels = _encoder(vlm, pictures).with_answers(few, [row.answer for row in few], end=True)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer, serving = _trainer(vlm, config, variant, items, pictures, Path(folder))
+        clock = StepClock(trainer)
+        forget_peak()
+        with serving, vlm.family.own_vision(vlm.model) if variant.own_vision else nullcontext():
+            trainer.train()
+    seconds, waited = clock.steps()
+    tokens, images = batch["input_ids"].shape[1], 2
+    cost = finetuning_step(shape, batch_size, tokens, images, labels.shape[1], config.lora.rank, variant.stored)
     return {
-        "part": "finetuning",
-        "path": variant.name,
-        "per_second": batch_size / median,
-        "seconds": median,
-        "seconds_low": low,
-        "seconds_high": high,
-        "peak_gib": torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else None,
-        "flop_per_step": cost,
-        "utilisation": None if peak is None else cost / median / peak,
-        "utilisation_low": None if peak is None else cost / high / peak,
-        "utilisation_high": None if peak is None else cost / low / peak,
-        "data_wait": float(waited.sum() / seconds.sum()),
+        "items": batch_size,
+        "seconds": seconds,
+        "waited": waited,
+        "tokens": tokens,
+        "flop": cost.total,
+        "losses": [row["loss"] for row in trainer.state.log_history if "loss" in row],
+        "peak_gib": peak_memory(),
     }
+
+
+def settings(vlm: VisionLanguageModel, checkpointing: bool, batch_size: int, steps: int, seed: int) -> FinetuneConfig:
+    """Spell out a run of ``finetune``, its own defaults wherever it has some.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model.
+    checkpointing : bool
+        Gradient checkpointing.
+    batch_size, steps : int
+        Rows per step, and steps.
+    seed : int
+        Of adapters and dropout.
+
+    Returns
+    -------
+    FinetuneConfig
+        The run.
+    """
+    content = {"cohort": "", "arm": {"arm": "pair", "references": {"strategy": "random"}}, "model": vlm.config.model_dump()}
+    given = {"gradient_checkpointing": checkpointing, "batch_size": batch_size, "steps": steps, "seed": seed}
+    return FinetuneConfig.model_validate(content | given)
+
+
+def our_trainer(
+    vlm: VisionLanguageModel, config: FinetuneConfig, examples: list[Example], pictures: dict[str, Image], stored: bool, out: Path
+) -> tuple[AnswerTrainer, AbstractContextManager[None]]:
+    """Make the Trainer that ``finetune`` makes, without checkpoints on disk.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model; it is made trainable.
+    config : FinetuneConfig
+        The run.
+    examples : list of Example
+        Its rows.
+    pictures : dict of str to PIL.Image.Image
+        What they show.
+    stored : bool
+        Look image features up. They are computed here: in a run the first epoch pays for them, and there are many.
+    out : Path
+        An empty folder.
+
+    Returns
+    -------
+    trainer : AnswerTrainer
+        Ready to train.
+    serving : context manager
+        To be active while it does.
+    """
+    torch.manual_seed(config.seed)  # of the adapters
+    model, encoder = prepare(vlm, config), _encoder(vlm, pictures)
+    serving: AbstractContextManager[None] = nullcontext()
+    if stored:
+        store = FeatureStore(vlm, batch_size=1, held=config.gradient_accumulation + 3)
+        store.add(pictures, encoder)
+        encoder, serving = StoredEncoder(encoder, store), store.serving()
+    arguments = training_arguments(config, out, gpu=vlm.model.device.type == "cuda")
+    arguments.save_strategy = "no"  # type: ignore[assignment]
+    return AnswerTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collate(encoder)), serving
+
+
+def _trainer(
+    vlm: VisionLanguageModel, config: FinetuneConfig, variant: Variant, items: Items, pictures: dict[str, Image], out: Path
+) -> tuple[Trainer, AbstractContextManager[None]]:
+    rows = (config.steps + 2) * config.batch_size  # more than are used: else there would be nothing to fetch during the last step
+    examples = (items.examples() * (rows // items.queries + 1))[:rows]
+    if variant.trl:
+        from empirical.benchmark.sft import sft_trainer
+
+        return sft_trainer(vlm, config, examples, pictures, out), nullcontext()
+    return our_trainer(vlm, config, examples, pictures, variant.stored, out)
+
+
+def _encoder(vlm: VisionLanguageModel, pictures: dict[str, Image]) -> Encoder:
+    return Encoder(vlm.processor, vlm.family, pictures.__getitem__)

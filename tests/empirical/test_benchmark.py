@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
+import weakref
 from pathlib import Path
+from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from empirical.benchmark.evaluation import PATHS, half_precision_equality
+from empirical.benchmark import clock, sft, suite
+from empirical.benchmark.clock import MEASURED, OUT_OF_MEMORY, attempt
+from empirical.benchmark.config import BenchmarkConfig
+from empirical.benchmark.equality import equality_row
+from empirical.benchmark.evaluation import LOOPS
 from empirical.benchmark.flops import finetuning_step, language_weights, peak_of, vision_forward, vision_weights
 from empirical.benchmark.items import Items
+from empirical.benchmark.pieces import ROWS, Pieces
 from empirical.benchmark.shapes import SHAPES, build
-from empirical.benchmark.suite import BenchmarkConfig, run_suite
+from empirical.benchmark.suite import run_suite
+from empirical.benchmark.targets import MET, MISSED, NOT_MEASURED, verdicts
+from empirical.benchmark.training import WARM
+from empirical.benchmark.variants import VARIANTS
 from empirical.training.config import FinetuneConfig
 from empirical.training.prepare import prepare
 from empirical.vlm.encoding import Encoder
-from empirical.vlm.loading import ModelConfig
+from empirical.vlm.loading import ModelConfig, VisionLanguageModel
 from empirical.vlm.scoring import token_log_probabilities
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
@@ -26,20 +37,153 @@ from see_in_pairs.errors import InputError
 TINY = SHAPES["tiny"]
 
 
-def test_the_suite_runs_at_toy_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the whole suite at toy size."""
     from paper_figures.cli import app
 
-    assert run_app(app, ["benchmark", "gpu", "--tiny", "--out", str(tmp_path / "out"), "--json", "-"]) == 0
-    captured = capsys.readouterr()
-    rows = json.loads(captured.out)
-    assert rows == json.loads((tmp_path / "out" / "benchmark.json").read_text())
-    table = pd.read_csv(tmp_path / "out" / "benchmark.csv")
-    assert table.groupby("part").size().to_dict() == {"equality": len(PATHS), "evaluation": len(PATHS) + 1, "finetuning": 3}
-    speeds = table[table["part"] != "equality"]
+    out = tmp_path_factory.mktemp("benchmark") / "out"
+    assert run_app(app, ["benchmark", "gpu", "--tiny", "--out", str(out), "--quiet"]) == 0
+    return out
+
+
+def test_the_suite_runs_at_toy_size(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from paper_figures.cli import app
+
+    before = {file.name: file.stat().st_mtime_ns for file in (toy / "pieces").iterdir()}
+    assert run_app(app, ["benchmark", "gpu", "--tiny", "--out", str(toy), "--json", "-"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert rows == json.loads((toy / "benchmark.json").read_text())
+    table = pd.read_csv(toy / "benchmark.csv")
+    assert table.groupby("part").size().to_dict() == {part: len(paths) for part, paths in ROWS.items()}
+    speeds = table[(table["part"] != "equality") & (table["status"] == MEASURED)]
     assert (speeds["seconds_low"] <= speeds["seconds"]).all() and (speeds["seconds"] <= speeds["seconds_high"]).all()
     assert speeds["data_wait"].dropna().between(0, 1).all() and table["utilisation"].isna().all()  # a CPU's peak is not in our table
-    assert (table["largest_difference"].dropna() < 1e-4).all()
-    assert "times the plain loop" in captured.err
+    assert (table["largest_difference"].dropna() < 1e-4).all() and table["within"].dropna().all()
+    ours = table[table["path"].isin([path for path, variant in VARIANTS.items() if not variant.trl])]
+    assert (ours["status"] == MEASURED).all() and (table.loc[table["part"] == "evaluation", "status"] == MEASURED).all()
+    assert before == {file.name: file.stat().st_mtime_ns for file in (toy / "pieces").iterdir() if file.name in before}
+
+
+def test_all_ways_to_a_step_show_the_same_and_have_the_same_loss(toy: Path) -> None:
+    """Adapters begin as no change, so the first loss depends on weights, rows and supervised tokens alone."""
+    table = pd.read_csv(toy / "benchmark.csv")
+    losses = table[(table["part"] == "finetuning") & (table["status"] == MEASURED)]["first_loss"]
+    assert len(losses) >= 3 and losses.max() - losses.min() < 1e3 * np.finfo(np.float32).eps * losses.max()
+
+
+class Canned:
+    """Stands in for `Bench`: rows as a device would give them, at once; what runs out of memory, or ends, is asked for."""
+
+    full: tuple[str, ...] = ()
+    ends_at: str = ""
+    made: ClassVar[list[tuple[str, str, str]]] = []
+
+    def __init__(self, config: BenchmarkConfig, name: str) -> None:
+        self.name = name
+
+    def row(self, part: str, path: str) -> dict[str, Any]:
+        if path == self.ends_at:
+            raise KeyboardInterrupt
+        self.made.append((self.name, part, path))
+        return attempt(lambda: self.measure(part, path))
+
+    def measure(self, part: str, path: str) -> dict[str, Any]:
+        if path in self.full:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if part == "equality":
+            return {"items": 2, "dtype": "bfloat16", "scores": [[0.0, -1.0 - (0.125 if path != "float32" else 0)]]}
+        fast = {"everything": 0.5, "stored features": 0.25}.get(path, 1.0)
+        content = {"items": 10 if path in LOOPS else 20, "seconds": [fast, 2 * fast, 3 * fast], "peak_gib": 1.0, "scores": [[0.0, -1.0]]}
+        return content | (
+            {"waited": [0.1] * 3, "tokens": 9, "flop": 250e12, "losses": [0.7], "peak": 1000e12} if part == "finetuning" else {}
+        )
+
+    def free(self) -> None:
+        pass
+
+
+@pytest.fixture
+def canned(monkeypatch: pytest.MonkeyPatch) -> type[Canned]:
+    """A machine with an H200, whose rows cost nothing."""
+    monkeypatch.setattr(suite, "Bench", Canned)
+    monkeypatch.setattr(suite, "_facts", lambda config: {"device": "NVIDIA H200"})
+    monkeypatch.setattr(suite, "_require_gpu", lambda config: None)
+    for name, value in {"full": (), "ends_at": "", "made": []}.items():
+        monkeypatch.setattr(Canned, name, value)
+    return Canned
+
+
+def test_a_killed_suite_goes_on_and_repeats_nothing(canned: type[Canned], tmp_path: Path) -> None:
+    canned.ends_at = "like lengths"
+    with pytest.raises(KeyboardInterrupt):
+        run_suite(BenchmarkConfig(shapes=("7b",)), tmp_path / "out", quiet=True)
+    first = list(canned.made)
+    assert len(first) == 4 and len(pd.read_csv(tmp_path / "out" / "benchmark.csv")) == 4  # the table is there at any moment
+    canned.ends_at = ""
+    run_suite(BenchmarkConfig(shapes=("7b",), parts=("equality",)), tmp_path / "out", quiet=True)
+    run_suite(BenchmarkConfig(shapes=("7b", "3b")), tmp_path / "out", quiet=True)
+    table = pd.read_csv(tmp_path / "out" / "benchmark.csv")
+    assert len(canned.made) == len(set(canned.made)) == len(table) == 2 * sum(map(len, ROWS.values()))
+    with pytest.raises(InputError, match=r"config\.steps: 10 there, 11 now"):
+        run_suite(BenchmarkConfig(shapes=("7b",), steps=11), tmp_path / "out", quiet=True)
+
+
+def test_a_row_without_memory_says_so_and_the_others_go_on(canned: type[Canned], tmp_path: Path) -> None:
+    canned.full = ("plain batches", "TRL")
+    table = run_suite(BenchmarkConfig(shapes=("7b",)), tmp_path, quiet=True).set_index(["part", "path"])
+    assert (table["status"] == OUT_OF_MEMORY).sum() == 3 and len(table) == sum(map(len, ROWS.values()))
+    assert table.loc[("finetuning", "images every step"), "status"] == MEASURED
+    assert table["times_trl"].dropna().index.get_level_values("path").str.endswith("checkpointing").all()  # TRL's own row is missing
+    page = (tmp_path / "README.md").read_text()
+    assert "| plain batches | out of memory |" in page and "nothing to compare it with | **not measured** |" in page
+    done = list(canned.made)
+    run_suite(BenchmarkConfig(shapes=("7b",)), tmp_path, quiet=True)
+    assert canned.made == done  # what does not fit will not fit
+
+
+def test_targets_are_judged_by_the_numbers(canned: type[Canned], tmp_path: Path) -> None:
+    """Median step .5 s for 250 of 1000 TFLOP/s; TRL's 2 s; the loop's 10 items in 2 s against 20 in 1 s."""
+    table = run_suite(BenchmarkConfig(shapes=("7b",)), tmp_path, quiet=True)
+    told = {verdict.target.partition(" (")[0]: (verdict.measured, verdict.verdict) for verdict in verdicts(table, "NVIDIA H200")}
+    assert told["7b finetuning, model FLOP utilisation"] == ("50.0% (33.3% to 100.0%)", MET)
+    assert told["7b finetuning, times TRL's steps per second"] == ("4.00 (1.33 to 12.00)", MET)
+    assert told["7b evaluation, times the plain loop"] == ("4.00 (1.33 to 12.00)", MET)
+    assert told["7b error of every path against float32"][1] == MET
+    slower = table.assign(utilisation=0.399, times_trl=1.49, times_loop=3.99, within=table["within"].where(table["within"].isna(), False))
+    assert [verdict.verdict for verdict in verdicts(slower, "NVIDIA H200")] == [MISSED] * 4
+    for other, device in ((table, "NVIDIA A100"), (table.assign(shape="3b"), "NVIDIA H200")):
+        assert {verdict.verdict for verdict in verdicts(other, device)} == {NOT_MEASURED}
+    assert "| **met** |" in (tmp_path / "README.md").read_text()
+
+
+def test_trl_that_is_missing_or_fails_is_a_row_that_is_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sft, "NEEDED", ("no_such_package",))
+    row = suite.Bench(BenchmarkConfig(shapes=("tiny",)), "tiny").row("finetuning", "TRL")
+    assert row == {"status": "not installed: no_such_package"}
+    assert sft.or_why_not(lambda: {}["key"]) == {"status": "failed: KeyError: 'key'"}
+    with pytest.raises(torch.OutOfMemoryError):
+        sft.or_why_not(lambda: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    pieces = Pieces(tmp_path)
+    pieces.add("tiny", "finetuning", "TRL", row)
+    assert ("finetuning", "TRL") in pieces.missing("tiny", ["finetuning"])
+
+
+def test_rounds_end_where_the_next_would_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(100))  # each look at the clock is a second later
+    monkeypatch.setattr(clock, "now", lambda: float(next(ticks)))
+    assert clock.timed(lambda: None, 9, most=3).seconds == (1.0, 1.0, 1.0)
+    assert clock.timed(lambda: None, 2, most=9).seconds == (1.0, 1.0)
+    assert clock.timed(lambda: None, 9, most=0.1).seconds == (1.0,)
+
+
+def test_a_timed_step_is_the_one_that_finetune_runs_and_frees_its_model() -> None:
+    bench = suite.Bench(BenchmarkConfig(shapes=("tiny",), train_batch=2, steps=2), "tiny")
+    alive = weakref.ref(bench._model().model)
+    row = bench.row("finetuning", "images every step")
+    assert len(row["losses"]) == WARM + 2 and len(row["seconds"]) == len(row["waited"]) == 2
+    assert all(0 < waited < seconds for waited, seconds in zip(row["waited"], row["seconds"], strict=True))
+    assert alive() is None
 
 
 def test_true_shapes_without_a_gpu_are_refused(tmp_path: Path) -> None:
@@ -84,14 +228,20 @@ def test_the_count_is_that_of_torch() -> None:
     assert counted.total - stored.total == pytest.approx(4 * vision_forward(TINY))
 
 
-def test_half_precision_is_held_against_float32_and_weights_come_back() -> None:
+def test_the_way_through_float32_leaves_a_model_as_it_was() -> None:
     vlm = build(TINY, ModelConfig(name="tiny", device="cpu", dtype="bfloat16"))
-    before = {name: weight.clone() for name, weight in vlm.model.state_dict().items()}
-    rows = half_precision_equality(vlm, Items(6, 2, TINY.image), 4)
-    assert [row["path"] for row in rows] == list(PATHS) and all(row["within"] for row in rows)
-    assert rows[0]["error"] > 1e-4  # bfloat16 does round
-    after = vlm.model.state_dict()
-    assert vlm.model.dtype == torch.bfloat16 and all(torch.equal(before[name], after[name]) for name in before)
+    items, before = Items(6, 2, TINY.image), {name: weight.clone() for name, weight in _tensors(vlm)}
+    own = equality_row(vlm, items, "plain batches", 4)
+    exact = equality_row(vlm, items, "float32", 4)
+    assert own["dtype"] == "bfloat16" and np.abs(np.array(own["scores"]) - exact["scores"]).max() > 1e-4  # bfloat16 does round
+    after = dict(_tensors(vlm))
+    assert all(before[name].dtype == after[name].dtype and torch.equal(before[name], after[name]) for name in before)
+    assert any(tensor.dtype == torch.float32 for name, tensor in after.items() if "inv_freq" in name)
+    assert equality_row(vlm, items, "plain batches", 4) == own
+
+
+def _tensors(vlm: VisionLanguageModel) -> list[tuple[str, torch.Tensor]]:
+    return [*vlm.model.named_parameters(), *vlm.model.named_buffers()]
 
 
 def test_peaks_are_looked_up_by_name() -> None:

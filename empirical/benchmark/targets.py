@@ -1,0 +1,131 @@
+"""What was aimed at, beside what was measured: met, missed, or not measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MET, MISSED, NOT_MEASURED = "met", "missed", "not measured"
+AT, ON = "7b", "H200"
+"""The shape and the device that the targets are stated for."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A number aimed at.
+
+    Parameters
+    ----------
+    name : str
+        For the table.
+    part, path : str
+        The row that is judged.
+    column : str
+        Its column; with ``_low`` and ``_high`` beside it.
+    least : float
+        Below it the target is missed.
+    percent : bool
+        Whether it is a share.
+    """
+
+    name: str
+    part: str
+    path: str
+    column: str
+    least: float
+    percent: bool = False
+
+    def text(self, value: float) -> str:
+        """Write a number as this target's are written.
+
+        Parameters
+        ----------
+        value : float
+            A value of the column.
+
+        Returns
+        -------
+        str
+            For the table.
+        """
+        return f"{value:.1%}" if self.percent else f"{value:.2f}"
+
+
+TARGETS = (
+    Target("finetuning, model FLOP utilisation", "finetuning", "stored features", "utilisation", 0.40, percent=True),
+    Target("finetuning, times TRL's steps per second", "finetuning", "stored features", "times_trl", 1.5),
+    Target("evaluation, times the plain loop", "evaluation", "everything", "times_loop", 4.0),
+)
+"""Judged is the path that ``evaluate`` takes by itself, and the step with stored features; ``finetune`` would checkpoint gradients of so
+large a model, which an H200 has no need of."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a target fared.
+
+    Parameters
+    ----------
+    target : str
+        Its name.
+    asked : str
+        What it asks for.
+    measured : str
+        Median, and the range over rounds or steps; why there is none.
+    verdict : str
+        ``met``, ``missed`` (by the median) or ``not measured``.
+    """
+
+    target: str
+    asked: str
+    measured: str
+    verdict: str
+
+
+def verdicts(table: pd.DataFrame, device: str) -> list[Verdict]:
+    """Judge a table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `empirical.benchmark.table.table` makes it.
+    device : str
+        The device's name.
+
+    Returns
+    -------
+    list of Verdict
+        One per target, and one on whether all paths are as exact as the plain one.
+    """
+    return [*(_verdict(target, table, device) for target in TARGETS), _equality(table, device)]
+
+
+def _verdict(target: Target, table: pd.DataFrame, device: str) -> Verdict:
+    name, asked = f"{AT} {target.name} (`{target.path}`)", f"at least {target.text(target.least)}"
+    rows = table[(table["shape"] == AT) & (table["part"] == target.part) & (table["path"] == target.path)]
+    if ON not in device:
+        return Verdict(name, asked, f"stated for an {ON}", NOT_MEASURED)
+    if rows.empty:
+        return Verdict(name, asked, "not run", NOT_MEASURED)
+    value, low, high = (rows.iloc[0][f"{target.column}{end}"] for end in ("", "_low", "_high"))
+    if value is None or value != value:
+        status = rows.iloc[0]["status"]
+        return Verdict(name, asked, status if status != "measured" else "nothing to compare it with", NOT_MEASURED)
+    return Verdict(
+        name, asked, f"{target.text(value)} ({target.text(low)} to {target.text(high)})", MET if value >= target.least else MISSED
+    )
+
+
+def _equality(table: pd.DataFrame, device: str) -> Verdict:
+    name, asked = f"{AT} error of every path against float32", "at most twice the plain path's"
+    rows = table[(table["shape"] == AT) & (table["part"] == "equality") & (table["path"] != "float32")]
+    if ON not in device:
+        return Verdict(name, asked, f"stated for an {ON}", NOT_MEASURED)
+    if rows.empty or rows["within"].isna().any():
+        return Verdict(name, asked, "not all paths were run", NOT_MEASURED)
+    worst = rows.iloc[int((rows["error"] / rows["bound"]).astype(float).argmax())]
+    told = f"at worst {worst['error']:.2e} of {worst['bound']:.2e} nats (`{worst['path']}`)"
+    return Verdict(name, asked, told, MET if rows["within"].all() else MISSED)

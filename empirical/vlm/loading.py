@@ -14,7 +14,7 @@ from empirical.vlm.hub import check_available, pinned
 from empirical.vlm.names import adapter_base, resolve, weights_hash
 from empirical.vlm.parity import PartOfParity, enforce_parity, parity
 from empirical.vlm.processors import change_image_processor, first_line, load_processor
-from empirical.vlm.weights import check_weights, put_on, require_all_loaded
+from empirical.vlm.weights import check_weights, only_errors, put_on, require_all_loaded
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json
@@ -212,7 +212,8 @@ def _load_weights(name: str, config: ModelConfig) -> PreTrainedModel:
         options["attn_implementation"] = config.attention
     load = transformers.AutoModelForImageTextToText.from_pretrained
     try:
-        model, info = load(name, dtype=dtype_of(config), output_loading_info=True, **options)
+        with only_errors():
+            model, info = load(name, dtype=dtype_of(config), output_loading_info=True, **options)
     except Exception as error:  # of a config.json with other content almost anything
         raise InputError(f"model '{name}': cannot be loaded ({first_line(error)})") from None
     require_all_loaded(name, info)

@@ -138,7 +138,7 @@ def _numbers(value: Any) -> Iterator[float]:
 
 
 def first_line(error: Exception) -> str:
-    """Give the first line of a library's error, which may run to pages.
+    """Give the first line of a library's error, which may run to pages, or the first two where the first announces the second.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def first_line(error: Exception) -> str:
     str
         At most 200 characters.
     """
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__
-    said = lines[0][:200] if lines else kind
+    said = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])[:200] or kind  # 'Error(s) in loading:' alone says nothing
     return f"{kind}: {said}" if isinstance(error, (LookupError, TypeError, AttributeError)) else said  # 'vision_config' alone says little

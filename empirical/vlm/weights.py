@@ -145,6 +145,25 @@ def does_nothing(tensors: dict[str, Any]) -> bool:
 
 
 @contextmanager
+def only_errors() -> Iterator[None]:
+    """Keep transformers' table of missing weights off the screen: that they are missing is an error here, and one line.
+
+    Yields
+    ------
+    None
+        While transformers loads a model.
+    """
+    import transformers
+
+    before = transformers.utils.logging.get_verbosity()
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers.utils.logging.set_verbosity(before)
+
+
+@contextmanager
 def peft_is_behind() -> Iterator[None]:
     """Silence one warning: peft asks a model for ``is_gradient_checkpointing``, which transformers has renamed; users can do nothing.
 

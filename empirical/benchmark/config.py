@@ -45,7 +45,7 @@ class BenchmarkConfig(StrictConfig):
     references: int = Field(default=20, ge=1)
     loop_queries: int = Field(default=60, ge=1)
     rounds: int = Field(default=3, ge=1)
-    row_seconds: float = Field(default=75, gt=0)
+    row_seconds: float = Field(default=65, gt=0)
     eval_batch: int = Field(default=32, ge=1)
     train_batch: int = Field(default=8, ge=1)
     steps: int = Field(default=10, ge=2)

@@ -67,7 +67,7 @@ def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> Training
         **_checkpointing(bool(config.gradient_checkpointing)),
         **_validation(config),
         bf16=gpu and torch.cuda.is_bf16_supported(),
-        report_to=[name for name in config.report_to if name != "tensorboard"],  # its files go elsewhere: see `EventFiles`
+        report_to=[],  # they are told by our own callbacks: see `trackers`
     )
 
 

@@ -19,7 +19,7 @@ from empirical.training.config import FinetuneConfig
 from empirical.training.kernels import same_bits
 from empirical.training.memory import longest_first, out_of_memory
 from empirical.training.plan import planned_examples, split_by_difficulty
-from empirical.training.prepare import prepare, refuse_adapter, vision_is_frozen
+from empirical.training.prepare import prepare, vision_is_frozen
 from empirical.training.processes import is_first, launched, not_sharded, one_device, save_weights, sharding_wanted, world_size
 from see_in_pairs.console import say
 from see_in_pairs.files import write_json, write_parquet, write_text
@@ -59,16 +59,13 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
         When the audit of the cohort finds leakage.
     """
     from empirical.training.arguments import require_trackers
-    from empirical.vlm.hub import pinned
-    from empirical.vlm.names import weights_hash
+    from empirical.vlm.loading import weights_hash
 
     require_trackers(config)
-    refuse_adapter(config)
-    config = config.model_copy(update={"model": pinned(config.model)})
     cohort = Cohort.load(Path(config.cohort))
     queries_of(cohort, "train")
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
-    identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
+    identity["weights_hash"] = weights_hash(config.model.name)
     identity |= launched()
     quiet = quiet or not is_first()
     if config.arm.other_cohort is not None:
@@ -121,10 +118,10 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
 def _examine(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -> None:
     """Put down what the model's inputs are made of, and let the doctor look at it."""
     from empirical.vlm.doctor import diagnose_loaded, require
-    from empirical.vlm.names import weights_hash
+    from empirical.vlm.loading import weights_hash
     from empirical.vlm.parity import parity
 
-    run.manifest["parity"] = parity(vlm, config.prompts) | {"base_weights": weights_hash(config.model.name, config.model.revision)}
+    run.manifest["parity"] = parity(vlm, config.prompts) | {"base_weights": weights_hash(config.model.name)}
     if config.doctor:
         diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
         run.manifest["doctor"] = diagnosis.to_dict()["checks"]
@@ -206,7 +203,7 @@ def _trainer(
     from transformers import EarlyStoppingCallback
 
     from empirical.training.arguments import training_arguments
-    from empirical.training.trackers import EventFiles
+    from empirical.training.trackers import trackers
     from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, StopOnNonFinite, collate
 
     arguments = training_arguments(config, out, gpu=next(model.parameters()).device.type == "cuda")
@@ -214,14 +211,13 @@ def _trainer(
         say(note, quiet)
     stop = config.early_stopping
     early = [EarlyStoppingCallback(stop.patience, stop.least)] if stop else []
-    told = [EventFiles(out / "tensorboard")] if "tensorboard" in config.report_to else []
     return AnswerTrainer(
         model=model,
         args=arguments,
         train_dataset=examples,
         eval_dataset=validation,
         data_collator=collate(encoder),
-        callbacks=[MarkComplete(), StopOnNonFinite(), *early, *told, *([] if quiet else [Bar(config.steps)])],
+        callbacks=[MarkComplete(), StopOnNonFinite(), *early, *trackers(config, out, quiet), *([] if quiet else [Bar(config.steps)])],
     )
 
 

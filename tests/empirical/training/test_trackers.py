@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import json
 import struct
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ import pytest
 
 from empirical.cohorts import Cohort
 from empirical.training import trainer as trainer_module
-from empirical.training.arguments import training_arguments
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from see_in_pairs.console import run_app
@@ -112,5 +112,81 @@ def test_a_tracker_that_is_not_installed_is_named_before_anything_is_done(
     assert not (tmp_path / "run").exists()
 
 
-def test_wandb_goes_through_the_trainer(phantom: Cohort, tmp_path: Path) -> None:
-    assert training_arguments(settings(phantom, report_to=["tensorboard", "wandb"]), tmp_path, gpu=False).report_to == ["wandb"]
+WANDB = """
+import json, os
+from types import SimpleNamespace
+run = None
+def _tell(*words):
+    with open(os.environ["TOLD"], "a") as stream:
+        stream.write(json.dumps(words) + "\\n")
+class _Run(SimpleNamespace):
+    def _label(self, **_):
+        pass
+class Settings(dict):
+    pass
+def init(**options):
+    global run
+    assert run is None
+    run = _Run(summary={}, id=options["id"])
+    _tell("init", options)
+def finish():
+    global run
+    _tell("finish", run.summary)
+    run = None
+def log(values, step):
+    _tell("log", step, values)
+class _Config(dict):
+    def update(self, values, **_):
+        pass
+config = _Config()
+termwarn = print
+"""
+
+
+@pytest.fixture
+def wandb_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in for W&B, as far as it is used: what it is told is written down."""
+    package = tmp_path / "site" / "wandb"
+    for part, content in {"": WANDB, "sdk": "", "sdk/lib": "", "sdk/lib/config_util": "class ConfigError(Exception): pass"}.items():
+        (package / part).mkdir(parents=True, exist_ok=True)
+        (package / part / "__init__.py").write_text(content)
+    monkeypatch.syspath_prepend(str(package.parent))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "wandb"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr("transformers.integrations.integration_utils._is_wandb_available", True, raising=False)
+    monkeypatch.setenv("TOLD", str(tmp_path / "told"))
+    yield tmp_path / "told"
+    for name in [name for name in sys.modules if name.partition(".")[0] == "wandb"]:
+        del sys.modules[name]
+
+
+def test_a_resumed_training_goes_on_in_its_wandb_run_and_another_begins_its_own(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wandb_told: Path
+) -> None:
+    config, plain, calls = settings(phantom, report_to=["wandb"]), trainer_module.token_log_probabilities, []
+
+    def dying_in_the_sixth_step(*arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(trainer_module, "token_log_probabilities", dying_in_the_sixth_step)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(config, tmp_path / "pair", quiet=True)
+    finetune(config, tmp_path / "pair", quiet=True)
+    finetune(settings(phantom, report_to=["wandb"], steps=1), tmp_path / "other", quiet=True)
+    told = [json.loads(line) for line in wandb_told.read_text().splitlines()]
+    begun = [words[1] for words in told if words[0] == "init"]
+    assert [run["name"] for run in begun] == ["pair", "pair", "other"] and all(run["resume"] == "allow" for run in begun)
+    assert begun[0]["id"] == begun[1]["id"] != begun[2]["id"] and begun[0]["dir"] == str(tmp_path / "pair")
+    assert begun[0]["config"]["see_in_pairs"]["arm"]["arm"] == "pair" and begun[0]["settings"] == {"silent": True, "console": "off"}
+    assert [words[0] for words in told if words[0] != "log"] == ["init", "finish", "init", "finish", "init", "finish"]
+    losses = {
+        words[1]: words[2]["train/loss"]
+        for words in told[: told.index(["init", begun[2]])]
+        if words[0] == "log" and "train/loss" in words[2]
+    }
+    history = pd.read_csv(tmp_path / "pair" / "history.csv")
+    assert losses == dict(zip(history["step"], history["loss"], strict=True))
+    assert "train_loss" in next(words[1] for words in reversed(told) if words[0] == "finish")

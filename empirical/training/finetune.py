@@ -19,7 +19,7 @@ from empirical.training.config import FinetuneConfig
 from empirical.training.kernels import same_bits
 from empirical.training.memory import longest_first, out_of_memory
 from empirical.training.plan import planned_examples, split_by_difficulty
-from empirical.training.prepare import prepare, vision_is_frozen
+from empirical.training.prepare import prepare, refuse_adapter, vision_is_frozen
 from empirical.training.processes import is_first, launched, not_sharded, one_device, save_weights, sharding_wanted, world_size
 from see_in_pairs.console import say
 from see_in_pairs.files import write_json, write_parquet, write_text
@@ -59,13 +59,16 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
         When the audit of the cohort finds leakage.
     """
     from empirical.training.arguments import require_trackers
-    from empirical.vlm.loading import weights_hash
+    from empirical.vlm.hub import pinned
+    from empirical.vlm.names import weights_hash
 
     require_trackers(config)
+    refuse_adapter(config)
+    config = config.model_copy(update={"model": pinned(config.model)})
     cohort = Cohort.load(Path(config.cohort))
     queries_of(cohort, "train")
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
-    identity["weights_hash"] = weights_hash(config.model.name)
+    identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
     identity |= launched()
     quiet = quiet or not is_first()
     if config.arm.other_cohort is not None:
@@ -118,10 +121,10 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
 def _examine(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -> None:
     """Put down what the model's inputs are made of, and let the doctor look at it."""
     from empirical.vlm.doctor import diagnose_loaded, require
-    from empirical.vlm.loading import weights_hash
+    from empirical.vlm.names import weights_hash
     from empirical.vlm.parity import parity
 
-    run.manifest["parity"] = parity(vlm, config.prompts) | {"base_weights": weights_hash(config.model.name)}
+    run.manifest["parity"] = parity(vlm, config.prompts) | {"base_weights": weights_hash(config.model.name, config.model.revision)}
     if config.doctor:
         diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
         run.manifest["doctor"] = diagnosis.to_dict()["checks"]

@@ -43,6 +43,8 @@ class Stored:
         Features for its deeper layers, where the family has them (Qwen3-VL).
     as_list : bool
         Whether the family hands out a list of features, or one tensor.
+    deep_as_list : bool
+        The same for the deeper layers' features: older versions of transformers hand out one tensor a layer.
     """
 
     facts: dict[str, Any]
@@ -50,6 +52,7 @@ class Stored:
     features: torch.Tensor
     deep: list[torch.Tensor]
     as_list: bool
+    deep_as_list: bool = True
 
     @property
     def bytes(self) -> int:
@@ -180,6 +183,9 @@ class FeatureStore:
         self.vlm.model.train(training)
         self.computed += len(pictures)
         features, deep = list(made.pooler_output), getattr(made, "deepstack_features", None) or []
+        deep_as_list = not any(torch.is_tensor(layer) for layer in deep)
+        if not deep_as_list:
+            deep = [layer.split([len(flat(image)) for image in features]) for layer in deep]
         facts = {name: value for name, value in recorder.made.items() if name != "pixel_values" and _axes(value) < 3}
         per_row = tuple(name for name, value in facts.items() if len(value) != recorder.images)
         return [
@@ -189,6 +195,7 @@ class FeatureStore:
                 flat(features[place]).cpu(),
                 [flat(list(layer)[place]).cpu() for layer in deep],
                 not torch.is_tensor(made.pooler_output),
+                deep_as_list,
             )
             for place in range(len(pictures))
         ]
@@ -215,7 +222,8 @@ class FeatureStore:
         images, device = [self.images[number] for number in numbers.flatten().tolist()], self.vlm.model.device
         features = [image.features.to(device, non_blocking=True) for image in images]
         deep = [[image.deep[layer].to(device, non_blocking=True) for image in images] for layer in range(len(images[0].deep))]
-        return SimpleNamespace(pooler_output=features if images[0].as_list else torch.cat(features), deepstack_features=deep)
+        layers: list[Any] = deep if images[0].deep_as_list else [torch.cat(layer) for layer in deep]
+        return SimpleNamespace(pooler_output=features if images[0].as_list else torch.cat(features), deepstack_features=layers)
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -245,7 +253,7 @@ class FeatureStore:
             tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
         deep = [tensors[f"deep.{layer}"] for layer in range(notes["layers"])]
         facts = notes["lists"] | {name: tensors[f"fact.{name}"] for name in notes["tensors"]}
-        return Stored(facts, tuple(notes["per_row"]), tensors["features"], deep, notes["as_list"])
+        return Stored(facts, tuple(notes["per_row"]), tensors["features"], deep, notes["as_list"], notes["deep_as_list"])
 
     def _write(self, stored: Stored, content: str) -> None:
         if self.folder is None:
@@ -260,6 +268,7 @@ class FeatureStore:
             "layers": len(stored.deep),
             "per_row": stored.per_row,
             "as_list": stored.as_list,
+            "deep_as_list": stored.deep_as_list,
         }
         tensors |= {"features": stored.features} | {f"deep.{layer}": value for layer, value in enumerate(stored.deep)}
         with atomic_path(self.folder / f"{content}.safetensors") as temporary:

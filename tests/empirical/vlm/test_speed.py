@@ -196,3 +196,26 @@ def test_numbers_stand_for_pixels_only_while_the_store_serves(pocket: VisionLang
         assert torch.allclose(pocket.model(**encoder.prompts([example("a", "ref")])).logits, served, atol=FLOAT32)
     with torch.inference_mode(), pytest.raises((ValueError, RuntimeError)):
         pocket.model(**batch)
+
+
+def test_deeper_layers_features_may_come_as_one_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from Qwen3-VL in transformers 5.17: it is cut into images, and put together again for the model."""
+    vlm = load_vlm(ModelConfig(name=str(save_tiny("qwen3_vl", tmp_path / "model"))))
+    encoder, core = Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), vlm.model.model
+    plain = core.get_image_features
+    cut = FeatureStore(vlm)
+    cut.add("abd", encoder)
+
+    def joined(*inputs: Any, **options: Any) -> Any:
+        made = plain(*inputs, **options)
+        made.deepstack_features = [torch.cat(list(layer)) for layer in made.deepstack_features]
+        return made
+
+    monkeypatch.setattr(core, "get_image_features", joined)
+    for _ in range(2):  # computed, then read from disk
+        whole = FeatureStore(vlm, tmp_path / "features")
+        whole.add("abd", encoder)
+        numbers = torch.tensor([2, 0, 1])
+        found = [torch.cat(layer) for layer in cut.look_up(numbers).deepstack_features]
+        assert all(map(torch.equal, whole.look_up(numbers).deepstack_features, found)) and len(found) == 2
+    assert whole.computed == 0

@@ -10,6 +10,14 @@ from empirical.benchmark.targets import verdicts
 if TYPE_CHECKING:
     import pandas as pd
 
+COMMAND = """\
+```sh
+see-in-pairs benchmark gpu --out DIR    # or in parts, into the same folder: --shape 7b --part finetuning
+```
+
+Every number is in `benchmark.csv`, the single rounds and steps are in `pieces`, and how it was run is in `manifest.json`.
+"""
+
 NOTES = """\
 ## What the numbers are
 
@@ -52,7 +60,7 @@ def page(table: pd.DataFrame, facts: dict[str, Any], settings: dict[str, Any]) -
         Markdown.
     """
     device = facts["device"]
-    lines = [f"# Speed of the harness on {device}", "", *_list(facts | {"code (git commits)": _commits(table)}), ""]
+    lines = [f"# Speed of the harness on {device}", "", COMMAND, *_list(facts | {"code (git commits)": _commits(table)}), ""]
     shown = ("queries", "references", "rounds", "eval_batch", "train_batch", "steps", "dtype", "attention", "seed")
     lines += ["Settings: " + ", ".join(f"{name} {settings[name]}" for name in shown if settings[name] is not None) + ".", ""]
     lines += ["## Targets", "", *_rows(["target", "asked", "measured (range)", "verdict"], [_verdict(v) for v in verdicts(table, device)])]

@@ -187,7 +187,8 @@ def _write(run: RunFolder, pieces: Pieces, config: BenchmarkConfig, facts: dict[
     made = table(pieces.all())
     write_text(run.path / "benchmark.csv", made.to_csv(index=False))
     write_json(run.path / "benchmark.json", made.to_dict("records"))
-    write_text(run.path / "README.md", page(made, facts, config.identity()))
+    host = {"CPU cores": run.manifest["hardware"]["cores"], "main memory": f"{run.manifest['hardware']['memory_gib']} GiB"}
+    write_text(run.path / "README.md", page(made, facts | host, config.identity()))
     return made
 
 

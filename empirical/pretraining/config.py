@@ -117,6 +117,8 @@ class PretrainConfig(ScheduleConfig):
         Steps between checkpoints; a killed run goes on from the last.
     threads : int, optional
         CPU threads of torch; fixed, results do not depend on the machine's number of cores.
+    deterministic : bool
+        Use kernels that give the same bits every time, so that a resumed run ends in the same weights on a GPU too; slower there.
     seed : int
         Of the pictures and questions.
     """

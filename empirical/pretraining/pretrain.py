@@ -15,6 +15,8 @@ from empirical.pretraining.questions import KINDS
 from empirical.pretraining.stream import training_stream, wordings
 from empirical.training.arguments import schedule
 from empirical.training.checkpoints import last_checkpoint
+from empirical.training.kernels import same_bits
+from empirical.training.processes import one_device
 from empirical.vlm.pocket import build_pocket, training_text
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError
@@ -57,7 +59,7 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
     identity = config.model_dump() | {"wordings": wordings(), "kinds_known": list(KINDS)}
     if config.start is not None:
         identity["start_weights"] = weights_hash(config.start)
-    with RunFolder(out, "pretrain", identity, seed=config.seed) as run:
+    with same_bits(config.deterministic), RunFolder(out, "pretrain", identity, seed=config.seed) as run:
         model = run.path / "model"
         if (model / "README.md").is_file():
             say(f"{out}: already finished", quiet)
@@ -138,6 +140,8 @@ def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet:
     stream = training_stream(config)
     gpu = next(vlm.model.parameters()).device.type == "cuda"
     arguments = TrainingArguments(**schedule(config, out, gpu), save_steps=config.save_every, report_to=[])
+    if note := one_device(arguments):
+        say(note, quiet)
     vlm.model.train()
     encoder = Encoder(vlm.processor, vlm.family, stream.image_of)
     callbacks = [MarkComplete(), StopOnNonFinite(), _examiner(config, vlm, out, quiet), *([] if quiet else [Bar(config.steps)])]

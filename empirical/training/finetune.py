@@ -73,13 +73,14 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     quiet = quiet or not is_first()
     if config.arm.other_cohort is not None:
         identity["other_cohort_hash"] = Cohort.load(Path(config.arm.other_cohort)).hash
-    with RunFolder(out, "finetune", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
+    inputs = [cohort.folder / "cohort.parquet"]
+    with same_bits(config.deterministic), RunFolder(out, "finetune", identity, seed=config.seed, inputs=inputs) as run:
         model_folder = run.path / "model"
         if (model_folder / "training.json").is_file():
             say(f"{out}: already finished", quiet)
             return model_folder
         preflight(cohort, run, config.allow, config.seed, quiet)
-        with same_bits(config.deterministic), one_line("outside of a step: the model itself hardly fits; take a smaller one"):
+        with one_line("outside of a step: the model itself hardly fits; take a smaller one"):
             _train(config, cohort, run, quiet)
     return model_folder
 

@@ -144,7 +144,7 @@ termwarn = print
 
 
 @pytest.fixture
-def wandb_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def wandb_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Stand in for W&B, as far as it is used: what it is told is written down."""
     package = tmp_path / "site" / "wandb"
     for part, content in {"": WANDB, "sdk": "", "sdk/lib": "", "sdk/lib/config_util": "class ConfigError(Exception): pass"}.items():
@@ -153,7 +153,6 @@ def wandb_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(str(package.parent))
     for name in [name for name in sys.modules if name.partition(".")[0] == "wandb"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr("transformers.integrations.integration_utils._is_wandb_available", True, raising=False)
     monkeypatch.setenv("TOLD", str(tmp_path / "told"))
     yield tmp_path / "told"
     for name in [name for name in sys.modules if name.partition(".")[0] == "wandb"]:
@@ -182,11 +181,8 @@ def test_a_resumed_training_goes_on_in_its_wandb_run_and_another_begins_its_own(
     assert begun[0]["id"] == begun[1]["id"] != begun[2]["id"] and begun[0]["dir"] == str(tmp_path / "pair")
     assert begun[0]["config"]["see_in_pairs"]["arm"]["arm"] == "pair" and begun[0]["settings"] == {"silent": True, "console": "off"}
     assert [words[0] for words in told if words[0] != "log"] == ["init", "finish", "init", "finish", "init", "finish"]
-    losses = {
-        words[1]: words[2]["train/loss"]
-        for words in told[: told.index(["init", begun[2]])]
-        if words[0] == "log" and "train/loss" in words[2]
-    }
+    logs = [words for words in told[: told.index(["init", begun[2]])] if words[0] == "log"]
+    losses = {step: values["train/loss"] for _, step, values in logs if "train/loss" in values}
     history = pd.read_csv(tmp_path / "pair" / "history.csv")
     assert losses == dict(zip(history["step"], history["loss"], strict=True))
     assert "train_loss" in next(words[1] for words in reversed(told) if words[0] == "finish")

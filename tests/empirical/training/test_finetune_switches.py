@@ -51,9 +51,14 @@ def test_every_image_is_computed_once_however_many_epochs(phantom: Cohort, tmp_p
 
     seen: list[int] = []
     plain = FeatureStore._compute
-    monkeypatch.setattr(
-        FeatureStore, "_compute", lambda self, pictures, encoder: seen.append(len(pictures)) or plain(self, pictures, encoder)
-    )
+
+    def counting(self: FeatureStore, *given: Any) -> Any:
+        before = self.computed
+        made = plain(self, *given)
+        seen.append(self.computed - before)
+        return made
+
+    monkeypatch.setattr(FeatureStore, "_compute", counting)
     finetune(settings(phantom, steps=20), tmp_path / "run", quiet=True)
     plan = pd.read_parquet(tmp_path / "run" / "plan.parquet")
     shown = set(plan["item_id"]) | {reference for row in plan["reference_ids"] for reference in row}
@@ -139,8 +144,7 @@ def test_out_of_memory_ends_with_the_batch_size_that_would_fit(phantom: Cohort, 
 
     monkeypatch.setattr(trainer_module, "token_log_probabilities", short_of_memory)
     with pytest.raises(
-        InputError,
-        match=r"batch_size 16; 4 would fit, .*: set batch_size: 4 and gradient_accumulation: 8 .*32 rows \(now 32\)",
+        InputError, match=r"batch_size 16; 4 would fit, .*: set batch_size: 4 and gradient_accumulation: 8 .*32 rows \(now 32\)"
     ):
         finetune(settings(phantom, batch_size=16, gradient_accumulation=2, steps=2), tmp_path / "run", quiet=True)
     room = 0

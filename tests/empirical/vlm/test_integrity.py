@@ -168,6 +168,14 @@ def test_the_doctor_examines_a_finetuned_adapter_and_leaves_it_as_it_was(trained
     assert not [warning for warning in recwarn if "is_gradient_checkpointing" in str(warning.message)]
 
 
+def test_training_says_nothing_that_users_can_do_nothing_about(recwarn: pytest.WarningsRecorder) -> None:
+    from empirical.training.prepare import prepare
+
+    config = FinetuneConfig.model_validate({"cohort": "none", "arm": {"arm": "single"}})
+    assert any("lora_A" in name for name, _ in prepare(load_vlm(config.model), config).named_parameters())
+    assert not [warning for warning in recwarn if "is_gradient_checkpointing" in str(warning.message)]
+
+
 def test_the_doctor_sees_an_adapter_that_does_nothing(trained: Path) -> None:
     from empirical.prompts import PromptConfig
     from empirical.vlm.doctor import adapters
@@ -201,9 +209,8 @@ def test_what_may_differ_is_called_by_its_name() -> None:
 def test_scores_that_are_no_numbers_in_float32_are_not_sent_to_float32(phantom: Cohort, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(resolve("pocket"), tmp_path / "model"))
     rewrite(folder / "model.safetensors", lambda tensors: {name: value * float("nan") for name, value in tensors.items()})
-    with pytest.raises(InputError, match="in float32 already") as caught:
-        evaluate(evaluation(phantom, folder), tmp_path / "eval", quiet=True)
-    assert "load the model with" not in str(caught.value)
-    half = evaluation(phantom, folder).model_dump() | {"model": {"name": str(folder), "dtype": "bfloat16"}}
-    with pytest.raises(InputError, match="load the model with dtype: float32"):
-        evaluate(EvaluateConfig.model_validate(half), tmp_path / "half", quiet=True)
+    for dtype, words in (("float32", "in float32 already"), ("bfloat16", "load the model with dtype: float32")):
+        config = evaluation(phantom, folder).model_dump() | {"model": {"name": str(folder), "dtype": dtype}}
+        with pytest.raises(InputError, match=words) as caught:
+            evaluate(EvaluateConfig.model_validate(config), tmp_path / dtype, quiet=True)
+        assert ("load the model with" in str(caught.value)) == (dtype == "bfloat16")

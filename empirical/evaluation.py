@@ -186,9 +186,11 @@ def _begun_with(config: EvaluateConfig, out: Path) -> int:
     """Tell with which batch size a run was begun: the pieces were cut by it, and it may go on with a smaller one."""
     file = out / "manifest.json"
     before = read_json(file) if file.is_file() else {}
-    begun = before.get("config", {}).get("batch_size", 0)
-    goes_on = not before.get("finished") or before.get("batch_size_used") == config.batch_size
-    return begun if begun > config.batch_size and goes_on else config.batch_size
+    settings = before.get("config") if isinstance(before, dict) else None
+    begun = settings.get("batch_size") if isinstance(settings, dict) else None
+    if not isinstance(begun, int) or begun <= config.batch_size:
+        return config.batch_size
+    return begun if not before.get("finished") or before.get("batch_size_used") == config.batch_size else config.batch_size
 
 
 def _scores(scorer: Scorer, examples: dict[str, list[Example]]) -> dict[str, pd.DataFrame]:

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 from typer.exceptions import TyperException
 
-from see_in_pairs.errors import CheckFailed, InputError
+from see_in_pairs.errors import CheckFailed, InputError, write_failure
 from see_in_pairs.files import to_json, write_json
 
 INTERRUPTED = 130
@@ -130,7 +130,11 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
             return 2
         return _fail(f"{message} (see --help)", 2)
     except OSError as error:
-        return _fail(f"{error.filename or 'file system'}: {error.strerror or error}", 2)
+        return _fail(f"{error.filename or 'file system'}: {write_failure(error) or error.strerror or error}", 2)
+    except Exception as error:
+        if what := write_failure(error):
+            return _fail(what, 2)
+        raise
     if outcome == INTERRUPTED:  # typer turns Ctrl-C into this exit code
         return _fail("interrupted; run the same command again to resume", INTERRUPTED)
     return outcome if isinstance(outcome, int) else 0

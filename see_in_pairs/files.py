@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, write_failure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,18 +30,36 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     ------
     Path
         The temporary file (same suffix, same folder), removed when the block raises.
+
+    Raises
+    ------
+    InputError
+        When the disk does not take the file.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _temporary(path)
     try:
         yield temporary
         temporary.chmod(0o644)  # mkstemp makes files private; results are for sharing
         temporary.replace(path)
+    except Exception as error:
+        if what := write_failure(error):
+            raise InputError(f"{path}: {what}") from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    except OSError as error:
+        if what := write_failure(error):
+            raise InputError(f"{path}: {what}") from error
+        raise
+    os.close(handle)
+    return Path(name)
 
 
 def write_text(path: Path | str, text: str) -> None:

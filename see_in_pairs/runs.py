@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -16,8 +17,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from see_in_pairs import __version__
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, write_failure
 from see_in_pairs.files import content_hash, read_json, sha256, write_json
+from see_in_pairs.locks import LOCK, FolderLock, in_use
 
 LIBRARIES = (
     "numpy",
@@ -36,12 +38,16 @@ LIBRARIES = (
 SHOWN = 100
 """Characters of a setting that a refusal shows."""
 
+PREPARED = ("references", "plan.parquet")
+"""What a command writes before its work begins, beside the manifest; a run that left nothing else has produced nothing."""
+
 
 @dataclass
 class RunFolder:
     """The output folder of one command, with its manifest.
 
-    Opening a folder that holds another command's or another config's run is refused; opening the same one again resumes it.
+    Opening a folder that holds another command's or another config's run is refused, unless that run failed before it produced
+    anything; opening the same one again resumes it. While a process works in a folder, others are refused.
 
     Parameters
     ----------
@@ -59,7 +65,7 @@ class RunFolder:
     Raises
     ------
     InputError
-        When `path` is a file, or holds a run of another command or config.
+        When `path` is a file, holds a run of another command or config, or is in use by another process.
 
     Examples
     --------
@@ -76,6 +82,7 @@ class RunFolder:
     seed: int | None = None
     inputs: Iterable[Path] = ()
     manifest: dict[str, Any] = field(init=False)
+    _lock: FolderLock | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         self.path = Path(self.path)
@@ -83,8 +90,9 @@ class RunFolder:
             raise InputError(f"--out {self.path}: is a file, not a folder")
         identity = {"command": self.command, "config": self.config, "seed": self.seed}
         config_hash = content_hash(identity)
-        before = self._refuse_another(identity, config_hash)
         self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = in_use(self.path)
+        before = self._refuse_another(identity, config_hash)
         self.manifest = {
             "package": "see-in-pairs",
             "version": __version__,
@@ -106,14 +114,22 @@ class RunFolder:
 
     def _refuse_another(self, identity: dict[str, Any], config_hash: str) -> dict[str, Any]:
         """Give the manifest of the same run, begun before; stop at that of another."""
-        existing = self.path / "manifest.json"
-        if not existing.is_file():
-            return {}
-        before = read_json(existing)
-        if before.get("config_hash") == config_hash:
+        before = begun_before(self.path)
+        if not before or before.get("config_hash") == config_hash:
             return before
+        if not before.get("finished") and self._produced_nothing():
+            return {}
         what = _difference({key: before.get(key) for key in identity}, identity)
         raise InputError(f"--out {self.path}: holds the run of another config ({what}); choose another folder, or delete this one")
+
+    def _produced_nothing(self) -> bool:
+        """Tell whether nothing but preparations is there, and clear these away: a first try that failed does not claim the folder."""
+        mine = ("manifest.json", LOCK, *PREPARED)
+        if any(file.is_file() for entry in self.path.iterdir() if entry.name not in mine for file in (entry, *entry.rglob("*"))):
+            return False
+        shutil.rmtree(self.path / "references", ignore_errors=True)
+        (self.path / "plan.parquet").unlink(missing_ok=True)
+        return True
 
     def save(self) -> None:
         """Write the manifest as it stands."""
@@ -139,6 +155,36 @@ class RunFolder:
             self.manifest["finished"] = _now()
             self.manifest["hardware"] = hardware()  # again: a GPU is seen only once torch has been imported
             self.save()
+        self._lock = None  # given back with its last holder: this process may have opened the folder twice
+        if error is not None and (what := write_failure(error)) and not getattr(error, "filename", None):
+            raise InputError(f"{self.path}: {what}") from error
+
+
+def begun_before(folder: Path) -> dict[str, Any]:
+    """Read the manifest of a run folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a run, or nothing.
+
+    Returns
+    -------
+    dict
+        The manifest; empty where none is there.
+
+    Raises
+    ------
+    InputError
+        When the file is broken, or is no manifest.
+    """
+    file = folder / "manifest.json"
+    if not file.is_file():
+        return {}
+    content = read_json(file)
+    if not isinstance(content, dict) or "config_hash" not in content:
+        raise InputError(f"{file}: is not the manifest of a run; choose another folder, or delete this one")
+    return content
 
 
 def _difference(before: Any, now: Any, key: str = "") -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +9,9 @@ import pytest
 import typer
 
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, new_app, progress, run_app, say, spell_out_json
-from see_in_pairs.errors import CheckFailed, InputError
+from see_in_pairs.errors import CheckFailed, InputError, write_failure
+from see_in_pairs.files import atomic_path
+from see_in_pairs.runs import RunFolder
 
 
 @pytest.fixture
@@ -137,3 +140,37 @@ def test_an_input_table_is_never_taken_for_the_result_file(tmp_path: Path) -> No
 def test_progress_yields_everything_and_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress(range(5), 5, "counting")) == list(range(5))
     assert capsys.readouterr() == ("", "")
+
+
+class SafetensorError(Exception):
+    """Of that name in safetensors."""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        RuntimeError("[enforce fail at inline_container.cc:659] . unexpected pos 64 vs 0"),
+        RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed"),
+    ],
+)
+@pytest.mark.parametrize("where", ["file", "run", "nowhere"])
+def test_a_full_disk_is_one_line_that_names_the_place(
+    app: typer.Typer, tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception, where: str
+) -> None:
+    places = {"file": atomic_path(tmp_path / "table.parquet"), "run": RunFolder(tmp_path / "out", "finetune", {}), "nowhere": nullcontext()}
+
+    @app.command()
+    def write() -> None:
+        with places[where]:
+            raise error
+
+    assert run_app(app, ["write"]) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1 and "make room, then run the same command again" in line
+    assert {"file": str(tmp_path / "table.parquet"), "run": str(tmp_path / "out"), "nowhere": ""}[where] in line
+
+
+def test_a_broken_file_that_torch_reads_is_no_full_disk() -> None:
+    assert write_failure(RuntimeError("PytorchStreamReader failed reading zip archive: not a ZIP archive")) is None

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -108,3 +112,70 @@ def test_versions_and_commit_have_the_right_shape() -> None:
 
 def test_the_hardware_fits_into_a_manifest() -> None:
     json.dumps(hardware(), allow_nan=False)
+
+
+def failed_run(folder: Path, leaves: str) -> None:
+    with RunFolder(folder, "evaluate", CONFIG, seed=1):
+        for name in filter(None, leaves.split()):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text("")
+        (folder / "pieces").mkdir(exist_ok=True)
+        raise RuntimeError("no such attention")
+
+
+@pytest.mark.parametrize("leaves", ["", "references/single.parquet plan.parquet"])
+def test_a_try_that_produced_nothing_leaves_the_folder_to_another_config(tmp_path: Path, leaves: str) -> None:
+    with pytest.raises(RuntimeError, match="attention"):
+        failed_run(tmp_path, leaves)
+    with RunFolder(tmp_path, "evaluate", CONFIG | {"attention": "sdpa"}, seed=1) as run:
+        assert not (tmp_path / "references").exists() and not (tmp_path / "plan.parquet").exists()
+    assert run.manifest["resumed"] == [] and run.manifest["config"]["attention"] == "sdpa"
+
+
+def test_a_try_that_produced_something_keeps_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="attention"):
+        failed_run(tmp_path, "pieces/single-0.parquet references/single.parquet")
+    with pytest.raises(InputError, match="another config"):
+        RunFolder(tmp_path, "evaluate", CONFIG, seed=2)
+    assert (tmp_path / "references").is_dir()
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "{}", '"text"'])
+def test_json_that_is_no_manifest_is_told_in_a_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(InputError, match="not the manifest of a run"):
+        RunFolder(tmp_path, "finetune", CONFIG)
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from see_in_pairs.runs import RunFolder
+with RunFolder(Path(sys.argv[1]), "evaluate", {}):
+    print("holds", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_folder_in_use_is_refused_until_its_process_is_gone_however_it_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "holds\n"
+        before = (tmp_path / "manifest.json").read_bytes()
+        with pytest.raises(InputError, match=f"in use by process {other.pid} on "):
+            RunFolder(tmp_path, "evaluate", {})
+        assert (tmp_path / "manifest.json").read_bytes() == before
+        monkeypatch.setenv("RANK", "1")  # another process of the same launch
+        RunFolder(tmp_path, "evaluate", {})
+        monkeypatch.delenv("RANK")
+        os.kill(other.pid, signal.SIGKILL)
+        other.wait()
+        assert (tmp_path / ".lock").is_file()  # what a killed process leaves
+    with RunFolder(tmp_path, "evaluate", {}), RunFolder(tmp_path, "evaluate", {}):  # one process may open it twice
+        pass
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_a_lock_file_of_another_machine_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_text("process 1 on elsewhere\n")
+    with RunFolder(tmp_path, "evaluate", {}):
+        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")

@@ -128,6 +128,8 @@ def _decode(path: Path) -> tuple[Image.Image, str]:
     from PIL import Image, ImageOps
 
     with Image.open(path) as image:
+        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):  # filters of warnings are not kept apart by thread
+            raise Image.DecompressionBombError
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":  # a phone's JPEG with a preview behind it: the first is the photograph
             raise InputError(f"{path}: holds {frames} pictures; save the one that is meant as a file of its own")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from transformers import ProcessorMixin
 
+    from empirical.vlm.ahead import Hands
+
     Batch = dict[str, torch.Tensor]
 
 IGNORE = -100
@@ -44,6 +46,13 @@ class Encoder:
         self.image_of = image_of
         self.processor.tokenizer.padding_side = "left"
         self._texts: dict[tuple[Part, ...], str] = {}
+
+    @cached_property
+    def hands(self) -> Hands:
+        """Copies for threads that encode ahead of the model, made when they are first asked for."""
+        from empirical.vlm.ahead import Hands
+
+        return Hands(self)
 
     def text(self, parts: Sequence[Part]) -> str:
         """Render a prompt through the model's chat template.

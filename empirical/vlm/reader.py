@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from empirical.arms import Example
+from empirical.vlm.ahead import AheadEncoder, crew
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.generation import continued_answers, generate_answers
 from empirical.vlm.loading import VisionLanguageModel
@@ -211,11 +212,12 @@ class AnswerReader:
             Time spent on each, as its share of its batch.
         """
         values, seconds = np.empty((len(examples), len(self.answers))), np.empty(len(examples))
-        with self.store.serving() if self.store else nullcontext():
-            began = time.perf_counter()
-            for chunk in chunks(examples, self.batch_size, self._lengths(examples), self.prefix is not None):
+        began = time.perf_counter()
+        with self._batches(examples) as (encoder, batches):
+            for chunk, rows in batches:
+                read = self.prefix.read if self.prefix and chunk.shared else None
                 places = list(chunk.places)
-                values[places] = self._chunk([examples[place] for place in places], chunk.shared)
+                values[places] = answer_log_probabilities(self.vlm.model, encoder, rows, self.answers, spaced=self.spaced, read=read)
                 seconds[places] = (time.perf_counter() - began) / len(places)
                 began = time.perf_counter()
         return values, seconds
@@ -236,26 +238,30 @@ class AnswerReader:
             What it said, in the order of the examples.
         """
         said = [""] * len(examples)
-        with self.store.serving() if self.store else nullcontext():
-            for chunk in chunks(examples, self.batch_size, self._lengths(examples), self.prefix is not None):
-                rows = [examples[place] for place in chunk.places]
-                for place, text in zip(chunk.places, self._replies(rows, chunk.shared, max_new_tokens), strict=True):
+        with self._batches(examples) as (encoder, batches):
+            for chunk, rows in batches:
+                for place, text in zip(chunk.places, self._replies(rows, encoder, chunk.shared, max_new_tokens), strict=True):
                     said[place] = text
         return said
 
-    def _chunk(self, rows: list[Example], shared: bool) -> np.ndarray:
-        read = self.prefix.read if self.prefix and shared else None
-        return answer_log_probabilities(self.vlm.model, self.encoder, rows, self.answers, spaced=self.spaced, read=read)
+    @contextmanager
+    def _batches(self, examples: Sequence[Example]) -> Iterator[tuple[Encoder, list[tuple[Chunk, list[Example]]]]]:
+        """Cut examples into batches, and give an encoder that looks their features up, or has the next ones ready."""
+        made = chunks(examples, self.batch_size, self._lengths(examples), self.prefix is not None)
+        batches = [[examples[place] for place in chunk.places] for chunk in made]
+        with self.store.serving() if self.store else crew() as pool:
+            encoder = self.encoder if pool is None else AheadEncoder(self.encoder, pool, batches)
+            yield encoder, list(zip(made, batches, strict=True))
 
-    def _replies(self, rows: list[Example], shared: bool, max_new_tokens: int) -> list[str]:
+    def _replies(self, rows: list[Example], encoder: Encoder, shared: bool, max_new_tokens: int) -> list[str]:
         import torch
 
         if self.prefix and shared:
             with torch.inference_mode():
                 reading = self.prefix.read(rows)
                 if reading.exact:
-                    return continued_answers(self.vlm.model, self.encoder, reading, max_new_tokens)
-        return generate_answers(self.vlm.model, self.encoder, rows, max_new_tokens)
+                    return continued_answers(self.vlm.model, encoder, reading, max_new_tokens)
+        return generate_answers(self.vlm.model, encoder, rows, max_new_tokens)
 
     def _lengths(self, examples: Sequence[Example]) -> list[int] | None:
         """Compare lengths where images are stored; elsewhere it would be the very work to be saved."""

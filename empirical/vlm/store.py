@@ -7,13 +7,15 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms import Example
 from empirical.prompts import Part
+from empirical.vlm.ahead import crew, in_order, thread_count
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.features import base_of, core_of, flat, image_features
 from empirical.vlm.loading import VisionLanguageModel
@@ -58,6 +60,22 @@ class Stored:
     def bytes(self) -> int:
         """Memory that the features take."""
         return sum(part.nbytes for part in (self.features, *self.deep))
+
+
+@dataclass
+class _Part:
+    """Images on their way into the store: as many as one pass of the vision tower takes."""
+
+    contents: dict[str, str]  # of each item
+    unknown: dict[str, Image]
+    found: dict[str, Stored] = field(default_factory=dict)
+    batch: Batch = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    images: int = 0  # that the processor was shown: some families show it one twice
+
+    @property
+    def missing(self) -> dict[str, Image]:
+        return {content: picture for content, picture in self.unknown.items() if content not in self.found}
 
 
 class FeatureStore:
@@ -137,22 +155,45 @@ class FeatureStore:
         """
         wanted = list(dict.fromkeys(items))
         new = [item for item in wanted if self._by_item.get(item) not in self.images]
-        for start in range(0, len(new), self.batch_size):
-            self._add({item: encoder.image_of(item) for item in new[start : start + self.batch_size]}, encoder)
+        if new:
+            with crew() as pool:
+                decoded = in_order(pool, lambda item: _decoded(item, encoder), new, 2 * self.batch_size)
+                parts = iter(lambda: list(islice(decoded, self.batch_size)), [])
+                for part in in_order(pool, lambda part: self._prepare(part, encoder), self._parts(parts), thread_count()):
+                    self._keep(part)
         self._give_way({self._by_item[item] for item in wanted})
 
-    def _add(self, pictures: dict[str, Image], encoder: Encoder) -> None:
-        contents = {item: _content(picture) for item, picture in pictures.items()}
-        unknown = {contents[item]: picture for item, picture in pictures.items() if self._by_content.get(contents[item]) not in self.images}
-        found = {content: stored for content in unknown if (stored := self._read(content))}
-        missing = {content: picture for content, picture in unknown.items() if content not in found}
-        made = dict(zip(missing, self._compute(list(missing.values()), encoder), strict=True)) if missing else {}
-        for content in unknown:
+    def _parts(self, decoded: Iterable[list[tuple[str, str, Image]]]) -> Iterator[_Part]:
+        """Tell for each pass of the vision tower which pictures are new by then: equal ones go through it once."""
+        planned: set[str] = set()
+        for part in decoded:
+            known = {content for _, content, _ in part if content in planned or self._by_content.get(content) in self.images}
+            unknown = {content: picture for _, content, picture in part if content not in known}
+            planned |= unknown.keys()
+            yield _Part({item: content for item, content, _ in part}, unknown)
+
+    def _prepare(self, part: _Part, encoder: Encoder) -> _Part:
+        """Look for pictures on disk, and put the others through the official processor, each as a prompt of its own."""
+        part.found = {content: stored for content in part.unknown if (stored := self._read(content))}
+        missing = list(part.missing.values())
+        if not missing:
+            return part
+        rows = [Example("", (Part("query"),), (str(place),), "", ()) for place in range(len(missing))]
+        with encoder.hands.one() as own:
+            recorder = Recorder(own.processor.image_processor)
+            with swapped(own.processor, "image_processor", recorder):
+                part.batch = Encoder(own.processor, own.family, lambda place: missing[int(place)]).prompts(rows)
+        part.facts, part.images = {name: value for name, value in recorder.made.items() if name != "pixel_values"}, recorder.images
+        return part
+
+    def _keep(self, part: _Part) -> None:
+        made = dict(zip(part.missing, self._compute(part), strict=True)) if part.missing else {}
+        for content in part.unknown:
             number = self._by_content.setdefault(content, len(self._by_content))
-            self.images[number] = found[content] if content in found else made[content]
+            self.images[number] = part.found[content] if content in part.found else made[content]
         for content, stored in made.items():
             self._write(stored, content)
-        self._by_item |= {item: self._by_content[content] for item, content in contents.items()}
+        self._by_item |= {item: self._by_content[content] for item, content in part.contents.items()}
 
     def _give_way(self, wanted: set[int]) -> None:
         """Move what is wanted to the end, and drop from the front what does not fit; what may still be read stays."""
@@ -166,38 +207,34 @@ class FeatureStore:
                 return
             size -= self.images.pop(number).bytes
 
-    def _compute(self, pictures: list[Image], encoder: Encoder) -> list[Stored]:
-        """Put images through the official processor, each as a prompt of its own, and through the vision tower."""
+    def _compute(self, part: _Part) -> list[Stored]:
+        """Put prepared images through the vision tower."""
         import torch
 
         from empirical.vlm.scoring import to_device
 
-        recorder = Recorder(encoder.processor.image_processor)
-        rows = [Example("", (Part("query"),), (str(place),), "", ()) for place in range(len(pictures))]
-        with swapped(encoder.processor, "image_processor", recorder):
-            batch = Encoder(encoder.processor, encoder.family, lambda place: pictures[int(place)]).prompts(rows)
         training = self.vlm.model.training
         self.vlm.model.eval()  # a frozen tower has no dropout
         with torch.no_grad(), swapped(core_of(self.vlm.model), "get_image_features", self._plain_function()):
-            made = image_features(self.vlm.model, to_device(batch, self.vlm.model))
+            made = image_features(self.vlm.model, to_device(part.batch, self.vlm.model))
         self.vlm.model.train(training)
-        self.computed += len(pictures)
+        self.computed += len(part.missing)
         features, deep = list(made.pooler_output), getattr(made, "deepstack_features", None) or []
         deep_as_list = not any(torch.is_tensor(layer) for layer in deep)
         if not deep_as_list:
             deep = [layer.split([len(flat(image)) for image in features]) for layer in deep]
-        facts = {name: value for name, value in recorder.made.items() if name != "pixel_values" and _axes(value) < 3}
-        per_row = tuple(name for name, value in facts.items() if len(value) != recorder.images)
+        facts = {name: value for name, value in part.facts.items() if _axes(value) < 3}
+        per_row = tuple(name for name, value in facts.items() if len(value) != part.images)
         return [
             Stored(
                 {name: value[place : place + 1] for name, value in facts.items() if name not in per_row},
                 per_row,
-                flat(features[place]).cpu(),
-                [flat(list(layer)[place]).cpu() for layer in deep],
+                _resting(flat(features[place])),
+                [_resting(flat(list(layer)[place])) for layer in deep],
                 not torch.is_tensor(made.pooler_output),
                 deep_as_list,
             )
-            for place in range(len(pictures))
+            for place in range(len(part.missing))
         ]
 
     def _plain_function(self) -> Callable[..., Any]:
@@ -221,7 +258,7 @@ class FeatureStore:
 
         images, device = [self.images[number] for number in numbers.flatten().tolist()], self.vlm.model.device
         features = [image.features.to(device, non_blocking=True) for image in images]
-        deep = [[image.deep[layer].to(device, non_blocking=True) for image in images] for layer in range(len(images[0].deep))]
+        deep: list[Any] = [[image.deep[layer].to(device, non_blocking=True) for image in images] for layer in range(len(images[0].deep))]
         layers: list[Any] = deep if images[0].deep_as_list else [torch.cat(layer) for layer in deep]
         return SimpleNamespace(pooler_output=features if images[0].as_list else torch.cat(features), deepstack_features=layers)
 
@@ -352,6 +389,16 @@ def store_key(vlm: VisionLanguageModel) -> str:
     ways = [str(model.dtype), base_of(model).config._attn_implementation, vlm.config.fast_vision, model.device.type]
     machine = [*ways, torch.__version__, transformers.__version__]
     return content_hash([weights, pixels, machine])
+
+
+def _decoded(item: str, encoder: Encoder) -> tuple[str, str, Image]:
+    picture = encoder.image_of(item)
+    return item, _content(picture), picture
+
+
+def _resting(features: torch.Tensor) -> torch.Tensor:
+    """Bring features to main memory; those of a GPU to pages that it reads by itself, so that a look-up does not wait."""
+    return features.cpu().pin_memory() if features.is_cuda else features.cpu()
 
 
 def _content(picture: Image) -> str:

@@ -25,7 +25,7 @@ NOTES = """\
 - **Best case: all pictures are of one size and all prompts of nearly one length**, so batches hold next to no padding. Pictures of mixed
   sizes cost padding, and a mask with it (`see-in-pairs benchmark padding` counts it for a run).
 - One process on one device. Range: the fastest and slowest round or step; of a ratio, the worst and best pair of them. Verdicts go by
-  medians.
+  medians. Rows are timed one after the other, not in turns; after a kill some may be of another hour (column `measured`).
 - The plain loop (one item at a time, processor and `generate`) is timed on fewer queries than the other paths (column queries): what an
   item costs it does not depend on how many there are. Ratios are per item.
 - The plain loop and TRL run with the vision tower that this package makes faster (Qwen: windows of one length at once), which is to their

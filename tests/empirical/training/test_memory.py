@@ -167,3 +167,21 @@ def test_memory_that_is_short_outside_of_a_step_is_one_line_too(phantom: Cohort,
 
 def test_without_a_trial_half_is_proposed() -> None:
     assert "8 may fit: set batch_size: 8 and gradient_accumulation: 2" in str(out_of_memory(settings(None), None, []))
+
+
+def test_a_trial_is_given_the_longest_of_the_plan(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from empirical.training import finetune as finetune_module
+
+    chosen, tried = [], []
+
+    def longest(examples: list[Example], encoder: Any, most: int) -> list[Example]:
+        assert len(examples) == 16 and not hasattr(encoder, "store")  # which would put pictures through the tower, on a full device
+        chosen.extend(sorted(examples, key=lambda example: example.item_id)[:most])
+        return chosen
+
+    monkeypatch.setattr(trainer_module, "token_log_probabilities", SmallDevice(room=0).forward)
+    monkeypatch.setattr(finetune_module, "longest_first", longest)
+    monkeypatch.setattr(trainer_module.AnswerTrainer, "try_step", lambda _, examples: tried.append(list(examples)))
+    with pytest.raises(InputError, match="8 would fit"):
+        finetune(settings(phantom), tmp_path / "run", quiet=True)
+    assert tried == [chosen[:8]]

@@ -99,7 +99,8 @@ CLAIMS = (
         "C4",
         "The gain holds for random, demographic-matched, embedding-retrieved and cross-center references (version 2).",
         {
-            "phantom": "the gain of each of the four strategies is above 0 (Holm over the four); one strategy below 0 contradicts",
+            "phantom": "the gain of each of the four strategies is above 0 (Holm over the four); one strategy below 0 contradicts. Where a "
+            "study of all four is given ('claims --study'), the same with training seeds as a random factor",
             "real": "the same",
             "theory": "what the ideal observer who knows the population gains with each of the four: matched and random references (T11, "
             "a family's part unknown), retrieved ones (T7, the weakest of the checked embeddings that are not the image itself, optimal "

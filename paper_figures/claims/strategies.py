@@ -44,7 +44,7 @@ def strategies(evidence: Evidence, family: str) -> Verdict:
     if absent := evidence.missing(*STRATEGIES):
         reason = f"all four strategies are needed, and there is {absent}" + (f"; gains over the single image: {known}" if known else "")
         return not_tested(reason, _named(gains, "random") if "random" in gains else None)
-    return _judge(gains, known, f"{family}, C4 ({', '.join(gains)}; Holm)")
+    return judge_gains(gains, family)
 
 
 def _gain(evidence: Evidence, name: str) -> Estimate:
@@ -55,7 +55,23 @@ def _named(gains: dict[str, Estimate], words: str) -> Estimate:
     return replace(gains[words], unit=f"gain in AUROC, {words} references")
 
 
-def _judge(gains: dict[str, Estimate], known: str, family: str) -> Verdict:
+def judge_gains(gains: dict[str, Estimate], family: str) -> Verdict:
+    """Judge C4 from the gain of each strategy.
+
+    Parameters
+    ----------
+    gains : dict of str to Estimate
+        Gain in AUROC over the single image, by the claim's words for the references.
+    family : str
+        Name of the family of claims.
+
+    Returns
+    -------
+    Verdict
+        As for `strategies`.
+    """
+    known = ", ".join(f"{words} {with_interval(gain.value, gain.low, gain.high)}" for words, gain in gains.items())
+    family = f"{family}, C4 ({', '.join(gains)}; Holm)"
     adjusted = dict(zip(gains, holm([gain.p for gain in gains.values()], family).adjusted.tolist(), strict=True))
     sure = {words: gain.value for words, gain in gains.items() if adjusted[words] <= LEVEL}
     worst = min(gains, key=lambda words: gains[words].value)

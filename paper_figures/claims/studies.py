@@ -1,4 +1,4 @@
-"""What studies with several training seeds say of C3 (after finetuning), C5 (learning curves) and C7 (several cohorts)."""
+"""What studies with several training seeds say of C3 (after finetuning), C4 (strategies), C5 (learning curves) and C7 (several cohorts)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_figures.claims.ledger import Finding, Verdict, judge_family, not_tested
+from paper_figures.claims.strategies import STRATEGIES, judge_gains
 from paper_figures.estimates import Estimate
 from paper_figures.study.config import SETTINGS
 from paper_figures.study.tables import AFTER, CURVE, GAIN
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 TEST = "crossed training seeds and patients (Obuchowski-Rockette), t"
 COLUMNS = {"kind", "cohort", "a", "b", "n_train", "n_train_b", "seeds", "items", "patients", "difference", "low", "high", "p"}
 FEWEST_SEEDS = 2
+NAMES = {"demographic" if name == "pair" else name: words for name, words in STRATEGIES.items()}
+"""Strategies, and the claim's words for their references."""
 
 
 def study_verdicts(folder: Path) -> tuple[str, dict[str, Verdict]]:
@@ -32,7 +35,8 @@ def study_verdicts(folder: Path) -> tuple[str, dict[str, Verdict]]:
     Returns
     -------
     tuple
-        The source of evidence, ``'phantom'`` or ``'real'``, and claim to verdict: C3 and C5, of a real study C7 as well.
+        The source of evidence, ``'phantom'`` or ``'real'``, and claim to verdict: C3 and C5, of a real study C7 as well; C4 where each
+        strategy of choosing references was finetuned.
 
     Raises
     ------
@@ -50,7 +54,7 @@ def study_verdicts(folder: Path) -> tuple[str, dict[str, Verdict]]:
         return source, {claim: not_tested(reason) for claim in ("C3", "C5")}
     rows = gains[(gains["a"] == pair) & (gains["b"] == single) & (gains["seeds"] >= FEWEST_SEEDS)]
     family = f"claims, {source} study"
-    verdicts = judge_family({"C3": _after(rows), "C5": _curve(rows)}, family)
+    verdicts = judge_family({"C3": _after(rows), "C5": _curve(rows)}, family) | _strategies(config, gains, single, family)
     return source, verdicts if source == "phantom" else verdicts | {"C7": _cohorts(rows, list(config["cohorts"]), family)}
 
 
@@ -93,6 +97,19 @@ def _curve(rows: pd.DataFrame) -> Finding | str:
     row = _row(found, 0)
     gains = rows[(rows["kind"] == GAIN) & (rows["cohort"] == row["cohort"]) & (rows["n_train"] > 0)].sort_values("n_train")
     return Finding(_estimate(row, "gain in AUROC, mean over numbers of patients"), f"gains: {_each(gains, 'n_train')}")
+
+
+def _strategies(config: dict[str, Any], gains: pd.DataFrame, single: str, family: str) -> dict[str, Verdict]:
+    """Judge C4 in the first cohort, at the largest number of patients, at which each strategy was finetuned with several seeds."""
+    strategy = {name: arm["references"]["strategy"] for name, arm in config["arms"].items() if arm["arm"] == "pair"}
+    rows = gains[(gains["kind"] == GAIN) & (gains["b"] == single) & (gains["n_train"] > 0) & (gains["seeds"] >= FEWEST_SEEDS)]
+    rows = rows.assign(strategy=rows["a"].map(strategy)).dropna(subset="strategy").sort_values("n_train", ascending=False, kind="stable")
+    for _, found in rows.groupby(["cohort", "n_train"], sort=False):
+        first = found.drop_duplicates("strategy").set_index("strategy")
+        if set(NAMES) <= set(first.index):
+            gains_of = {words: _estimate(_row(first.loc[[name]], 0), "gain in AUROC") for name, words in NAMES.items()}
+            return {"C4": judge_gains(gains_of, family)}
+    return {}
 
 
 def _cohorts(rows: pd.DataFrame, cohorts: list[str], family: str) -> Verdict:

@@ -63,6 +63,8 @@ class Limits:
         float
             NaN for an arm of which we know none.
         """
+        if arm.arm in WITH_ITS_RELATIVE and arm.references is not None and arm.references.strategy == "embedding":
+            return float("nan")  # now and then a relative is retrieved
         if arm.arm in WITHOUT_A_RELATIVE or (arm.arm in WITH_ITS_RELATIVE and not _matched(arm)):
             return self.single  # a stranger's image is independent of the query
         return self.joint if arm.arm in WITH_ITS_RELATIVE else float("nan")

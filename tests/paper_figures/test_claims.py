@@ -17,8 +17,7 @@ from paper_figures.claims import CLAIMS, SOURCES, evaluate_claims
 from paper_figures.claims.ledger import VERDICTS, Finding, judge, judge_family
 from paper_figures.claims.predicted import simulation_verdicts, strategy_gains, theory_verdicts
 from paper_figures.claims.registry import LEVEL
-from paper_figures.claims.strategies import STRATEGIES
-from paper_figures.claims.strategies import _judge as judge_strategies
+from paper_figures.claims.strategies import STRATEGIES, judge_gains
 from paper_figures.claims.theoretical import simulation_verdict, theory_verdict
 from paper_figures.cli import app
 from paper_figures.estimates import Estimate
@@ -164,7 +163,7 @@ def test_all_four_strategies_decide_the_fourth_claim(out: Path, cross_center: st
 
 def test_four_gains_support_the_fourth_claim() -> None:
     gains = {name: Estimate(0.1 + 0.01 * k, 0.05, 0.2, 0.001 * (k + 1)) for k, name in enumerate(STRATEGIES.values())}
-    found = judge_strategies(gains, "", "toy")
+    found = judge_gains(gains, "toy")
     assert (found.verdict, found.estimate, found.unit) == ("supported", 0.1, "gain in AUROC, random references")
     assert found.p_holm == pytest.approx(4 * 0.001)
 

@@ -59,6 +59,24 @@ def test_learning_curves(value: float, p: float, verdict: str, tmp_path: Path) -
     assert set(found) == {"C3", "C5"}
 
 
+FOUR = ARMS | {
+    "alike": {"arm": "pair", "references": {"strategy": "embedding"}},
+    "elsewhere": {"arm": "pair", "references": {"strategy": "cross_center"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("of_strangers", "p", "verdict"), [(0.05, 0.001, "supported"), (-0.05, 0.001, "contradicted"), (-0.05, 0.03, "inconclusive")]
+)
+def test_strategies_are_judged_where_all_four_were_finetuned(of_strangers: float, p: float, verdict: str, tmp_path: Path) -> None:
+    others = ("stranger", "alike", "elsewhere")
+    rows = curve(0.1, 0.001) + [row(GAIN, "near", 1000, of_strangers, p, a=name) for name in others]
+    assert "C4" not in study_verdicts(study(tmp_path / "three", rows[:-1], arms=FOUR))[1]
+    found = study_verdicts(study(tmp_path / "four", rows, arms=FOUR))[1]["C4"]
+    assert (found.verdict, found.estimate, found.n) == (verdict, min(0.1, of_strangers), 90)  # at 1,000 patients: the worst
+    assert "cross-center" in found.reason
+
+
 def test_one_seed_is_no_evidence_of_a_procedure(tmp_path: Path) -> None:
     _, found = study_verdicts(study(tmp_path, [entry | {"seeds": 1} for entry in curve(0.1, 0.001)]))
     assert {found["C3"].verdict, found["C5"].verdict} == {"not tested"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,10 @@ def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel
         r=config.lora.rank, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout, target_modules=pattern, bias="none"
     )
     with peft_is_behind():
-        return peft.get_peft_model(model, settings, revision=config.model.revision)
+        wrapped = peft.get_peft_model(model, settings, revision=config.model.revision)
+    # embeddings are not trained; asked to find that out, peft would look the base up on the Hub at every checkpoint
+    wrapped.save_pretrained = functools.partial(wrapped.save_pretrained, save_embedding_layers=False)  # type: ignore[method-assign]
+    return wrapped
 
 
 def refuse_adapter(config: FinetuneConfig) -> None:

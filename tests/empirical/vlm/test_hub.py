@@ -120,9 +120,12 @@ def test_scores_of_another_commit_are_not_taken_for_those_of_this_one(cache: Pat
     assert (evaluate(config, tmp_path / "other", quiet=True).table["p_positive"] != before).any()
 
 
-def test_an_adapter_comes_back_on_the_commit_that_it_was_trained_on(cache: Path, phantom: Cohort, tmp_path: Path) -> None:
+def test_an_adapter_comes_back_on_the_commit_that_it_was_trained_on(
+    cache: Path, phantom: Cohort, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     content = {"cohort": str(phantom.folder), "arm": {"arm": "single"}, "model": {"name": ID}, "steps": 1, "batch_size": 2, "doctor": False}
     folder = finetune(FinetuneConfig.model_validate(content), tmp_path / "run", quiet=True)
+    assert not [warning for warning in recwarn if "remote file" in str(warning.message)]  # the Hub was not asked, as peft would have it
     record = json.loads((folder / "training.json").read_text())
     assert record["base_revision"] == record["parity"]["base_weights"] == OLD
     assert f"`{ID}` at commit `{OLD}`" in (folder / "README.md").read_text()

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from empirical.evaluation import EvaluateConfig
 
+WITH_GRADIENTS = 4
+"""Rows in a forward and backward pass at most: what each layer kept of sixteen would not fit beside a model of seven billion weights."""
+
 
 def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
     """Measure how alike images and answers are represented, layer by layer, in every arm, on the same items.
@@ -107,7 +110,7 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
             for example in progress(shown, len(shown), told["run_id"], quiet):
                 maps = {
                     "integrated_gradients": integrated_gradients(
-                        vlm, encoder, example, config.prompts.answers, batch_size=config.batch_size
+                        vlm, encoder, example, config.prompts.answers, batch_size=min(config.batch_size, WITH_GRADIENTS)
                     ),
                     "occlusion": occlusion(vlm, encoder, example, config.prompts.answers, batch_size=config.batch_size),
                 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,7 +46,7 @@ class LesionShare:
 
 
 def integrated_gradients(
-    vlm: VisionLanguageModel, encoder: Encoder, example: Example, answers: tuple[str, str], *, steps: int = 32, batch_size: int = 8
+    vlm: VisionLanguageModel, encoder: Encoder, example: Example, answers: tuple[str, str], *, steps: int = 32, batch_size: int = 4
 ) -> np.ndarray:
     r"""Attribute an item's log-odds to the pixels of its query.
 
@@ -60,8 +62,8 @@ def integrated_gradients(
         The positive answer and the negative; of one token each.
     steps : int, default 32
         Of the integral.
-    batch_size : int, default 8
-        Steps in a forward and backward pass; changes the result by rounding only.
+    batch_size : int, default 4
+        Steps in a forward and backward pass, whose activations are kept at a time; changes the result by rounding only.
 
     Returns
     -------
@@ -86,14 +88,15 @@ def integrated_gradients(
     smooth = to_device(source.prompts([_instead(example, place, SMOOTH)]), vlm.model)["pixel_values"].float()
     tokens = [encoder.answer_ids(answer)[0] for answer in answers]
     total = torch.zeros_like(pixels)
-    for ts in torch.arange(0.5, steps, device=pixels.device).div(steps).split(batch_size):
-        many = len(ts)
-        rows = batch if many == 1 else to_device(encoder.prompts([example] * many), vlm.model)
-        each = (many, *[1] * pixels.dim())  # copies are stacked along the first axis, whatever a family's layout
-        at = (smooth + ts.reshape(each) * (pixels - smooth)).flatten(0, 1).detach().requires_grad_(True)
-        odds = _log_odds(vlm, rows | {"pixel_values": at.to(vlm.model.dtype)}, tokens)
-        (gradient,) = torch.autograd.grad(odds.sum(), at)
-        total += gradient.unflatten(0, (many, len(pixels))).sum(dim=0)
+    with _without_weight_gradients(vlm.model):
+        for ts in torch.arange(0.5, steps, device=pixels.device).div(steps).split(batch_size):
+            many = len(ts)
+            rows = batch if many == 1 else to_device(encoder.prompts([example] * many), vlm.model)
+            each = (many, *[1] * pixels.dim())  # copies are stacked along the first axis, whatever a family's layout
+            at = (smooth + ts.reshape(each) * (pixels - smooth)).flatten(0, 1).detach().requires_grad_(True)
+            odds = _log_odds(vlm, rows | {"pixel_values": at.to(vlm.model.dtype)}, tokens)
+            (gradient,) = torch.autograd.grad(odds.sum(), at)
+            total += gradient.unflatten(0, (many, len(pixels))).sum(dim=0)
     values = (pixels - smooth) * total / steps
     mine = values.flatten()[_places(vlm, batch, place)]
     return vlm.family.layout(batch, place, mine).detach().cpu().double().numpy()
@@ -169,6 +172,19 @@ def lesion_share(attribution: np.ndarray, mask: np.ndarray) -> LesionShare:
     weights = weights / weights.sum()
     shifts = np.array([(np.roll(weights, (down, right), (0, 1)) * lesion).sum() for down, right in np.ndindex(*weights.shape)])
     return LesionShare(float(shifts[0]), float(lesion.mean()), float((shifts >= shifts[0] - 1e-12).mean()))
+
+
+@contextmanager
+def _without_weight_gradients(model: torch.nn.Module) -> Iterator[None]:
+    """Have gradients of pixels only: for those of weights, every layer would keep what went into it until the way back."""
+    wanted = [weight for weight in model.parameters() if weight.requires_grad]
+    for weight in wanted:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in wanted:
+            weight.requires_grad_(True)
 
 
 def _log_odds(vlm: VisionLanguageModel, batch: Batch, tokens: list[int]) -> torch.Tensor:

@@ -98,6 +98,8 @@ def embed(cohort: Cohort, model: str, quiet: bool = False) -> NDArray[np.floatin
         In the order of the table; kept in the same cache as those of the strategy ``embedding``.
     """
     from empirical.references.vectors import embedder
+    from empirical.references.vision import released_after
     from empirical.vlm.loading import ModelConfig
 
-    return embedder(cohort, ModelConfig(name=model), quiet)(list(cohort.table["item_id"]))
+    with released_after():
+        return embedder(cohort, ModelConfig(name=model), quiet)(list(cohort.table["item_id"]))

@@ -15,6 +15,7 @@ from empirical.references.pool import Request, blind_queries, diseased_pool, ear
 from empirical.references.prior import choose_prior
 from empirical.references.random import choose_random
 from empirical.references.vectors import embedder
+from empirical.references.vision import released_after
 
 if TYPE_CHECKING:
     from empirical.vlm.loading import ModelConfig
@@ -70,9 +71,10 @@ def choose_references(
     queries, pool = blind_queries(cohort, split), diseased_pool(cohort) if diseased else healthy_pool(cohort, split)
     vectors = embedder(cohort, config.model or model, quiet) if config.strategy == "embedding" else None
     request = Request(queries, pool, config, seed, vectors)
-    if config.strategy == "prior":
-        return _in_order(choose_prior(request, earlier_images(cohort, split)), request)
-    return _in_order(STRATEGIES[config.strategy](request), request)
+    with released_after():
+        if config.strategy == "prior":
+            return _in_order(choose_prior(request, earlier_images(cohort, split)), request)
+        return _in_order(STRATEGIES[config.strategy](request), request)
 
 
 def _in_order(assignment: Assignment, request: Request) -> Assignment:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +47,27 @@ def vision_model(config: ModelConfig) -> Tower:
         When the model cannot be loaded, or is none of these.
     """
     return _loaded(config.model_dump_json())
+
+
+@contextmanager
+def released_after() -> Iterator[None]:
+    """Let go of the vision model that was loaded meanwhile: the memory is for the model that is trained or scored.
+
+    Yields
+    ------
+    None
+        While it is kept, so that it is loaded once.
+    """
+    try:
+        yield
+    finally:
+        if _loaded.cache_info().currsize:
+            import torch
+
+            _loaded.cache_clear()
+            gc.collect()  # models hold references to themselves
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageFilter
 
+from empirical.analysis import attribution
 from empirical.analysis.attribution import _painted, _smooth, integrated_gradients, lesion_share, occlusion
 from empirical.arms import Example
 from empirical.cohorts import Cohort
@@ -53,6 +55,37 @@ def test_integrated_gradients_add_up_to_what_the_query_adds(family: str, shape: 
     tolerance = 1e3 * np.finfo(np.float32).eps * np.abs(one_by_one).max()
     np.testing.assert_allclose(at_once, one_by_one, rtol=0, atol=tolerance)
     np.testing.assert_allclose(in_fours, one_by_one, rtol=0, atol=tolerance)
+
+
+def test_gradients_are_kept_of_pixels_only_and_the_model_stays_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    vlm = load_vlm(ModelConfig())
+    encoder, weights = Encoder(vlm.processor, vlm.family, pictures().__getitem__), list(vlm.model.parameters())
+    weights[0].requires_grad_(False)
+    before = [weight.requires_grad for weight in weights]
+    assert any(before)
+    kept: list[torch.Tensor] = []
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor)
+        return tensor
+
+    plain, asked = attribution._log_odds, []
+
+    def asking(*arguments: object) -> torch.Tensor:
+        asked.append(any(weight.requires_grad for weight in weights))
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            return plain(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(attribution, "_log_odds", asking)
+    integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=2)
+    assert asked == [False] and [weight.requires_grad for weight in weights] == before
+    frozen = sum(tensor.nbytes for tensor in kept)
+    kept.clear()
+    monkeypatch.setattr(attribution, "_without_weight_gradients", lambda model: nullcontext())
+    integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=2)
+    assert sum(tensor.nbytes for tensor in kept) > 1.2 * frozen
 
 
 def log_odds(vlm: VisionLanguageModel, batch: dict) -> float:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from empirical.references.vision import vision_model
+from empirical.references.vision import released_after, vision_model
 from empirical.vlm.loading import ModelConfig
 from see_in_pairs.errors import InputError
 
@@ -72,3 +74,17 @@ def test_a_model_that_sees_nothing_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no vision model that can be loaded") as caught:
         vision_model(ModelConfig(name=str(tmp_path)))
     assert "\n" not in str(caught.value)
+
+
+def test_a_vision_model_is_loaded_once_and_let_go(tmp_path: Path) -> None:
+    import torch
+
+    save_plain("resnet", tmp_path)
+    config = ModelConfig(name=str(tmp_path))
+    with pytest.raises(InputError, match="after all"), released_after():
+        inside = inspect.getclosurevars(vision_model(config)).nonlocals.values()
+        model = weakref.ref(next(thing for thing in inside if isinstance(thing, torch.nn.Module)))
+        del inside
+        assert any(thing is model() for thing in inspect.getclosurevars(vision_model(config)).nonlocals.values())
+        raise InputError("after all")
+    assert model() is None

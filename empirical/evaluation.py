@@ -16,6 +16,7 @@ from empirical.pieces import Scorer
 from empirical.preflight import keep_references, preflight
 from empirical.prompts import PromptConfig, prompt_hash
 from empirical.records import COLUMNS, Records, write_records
+from empirical.unchanged import remember, still_the_same
 from empirical.vlm.generation import UNPARSED, parse_answer
 from empirical.vlm.loading import ModelConfig, dtype_of
 from empirical.vlm.reader import SpeedConfig
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from empirical.references import Assignment
+
+
+MAY_CHANGE = {"calibrate_on"}
+"""What a folder may be gone on with in another way: no score depends on it."""
 
 
 class EvaluateConfig(StrictConfig):
@@ -146,7 +151,8 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     references = {run_id(arm): assign_references(cohort, config.split, arm, seed=config.seed, model=config.model) for arm in config.arms}
     left_out = frozenset[str]().union(*(assignment.left_out for assignment in references.values() if assignment is not None))
     examples = {run_id(arm): _examples(config, cohort, arm, references[run_id(arm)], left_out) for arm in config.arms}
-    identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
+    _check_early(config, cohort, examples)
+    identity = config.model_dump(exclude=MAY_CHANGE) | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["other_cohort_hashes"] = [Cohort.load(Path(arm.other_cohort)).hash for arm in config.arms if arm.other_cohort is not None]
     identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
     begun = identity["batch_size"] = _begun_with(config, out)
@@ -156,10 +162,12 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
             keep_references(cohort, config.split, assignment, run, name, quiet)
         run.count("left_out", len(left_out))
         say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
-        run.manifest["batch_size_used"] = config.batch_size
+        run.manifest |= {"batch_size_used": config.batch_size} | config.model_dump(include=MAY_CHANGE)
         run.save()
         scorer = Scorer(config.model_copy(update={"batch_size": begun}), cohort, run.path / "pieces", quiet, config.batch_size)
+        marks = still_the_same(cohort, {name for shown in examples.values() for one in shown for name in one.images}, scorer.pieces)
         scores = _scores(scorer, examples)
+        remember(marks, scorer.pieces)
         tables = [_rows(config, cohort, arm, examples[run_id(arm)], scores[run_id(arm)]) for arm in config.arms]
         records = Records(pd.concat(tables, ignore_index=True), tuple(cohort.info.positive), cohort.info.healthy)
         failed = int(records.table["p_positive"].isna().sum())
@@ -171,6 +179,21 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     if failed:
         raise InputError(f"{out}: {failed} items have no finite score (see records.parquet); {_advice(config)}")
     return records
+
+
+def _check_early(config: EvaluateConfig, cohort: Cohort, examples: dict[str, list[Example]]) -> None:
+    """Refuse before the scoring what could not be carried out after it, or not be carried out as asked."""
+    from empirical.analysis.reports import calibration_records
+    from empirical.vlm.prefix import shared_prefix
+
+    if config.calibrate_on is not None:
+        calibration_records(Path(config.calibrate_on), cohort, list(examples))
+    if config.speed.prefix_cache:
+        for name, shown in examples.items():
+            if shown[0].reference_ids and shared_prefix(shown[0]) is None:
+                raise InputError(
+                    f"prefix_cache: arm '{name}' shows the query first, so that no prompts begin alike; set prefix_cache: false"
+                )
 
 
 def _advice(config: EvaluateConfig) -> str:
@@ -230,10 +253,11 @@ def _say_more(config: EvaluateConfig, cohort: Cohort, records: Records, run: Run
 
     if config.generate:
         run.count("unparsed", int((records.table["parsed"] == UNPARSED).sum()))
-        found = scorer_agreement(records, seed=config.seed)
+        found = scorer_agreement(records)
         write_json(run.path / "agreement.json", found)
         for name, one in found.items():
-            say(f"{name}: both scorers agree on {one.share:.1%} ({one.low:.1%} to {one.high:.1%}); unparsed {one.unparsed:.1%}", quiet)
+            agree = f"both scorers agree on {one.share:.1%} ({one.low:.1%} to {one.high:.1%})"
+            say(f"{name}: {agree}; unparsed {one.unparsed:.1%} ({one.unparsed_low:.1%} to {one.unparsed_high:.1%})", quiet)
     if config.calibrate_on is not None:
         report_calibration(records, Path(config.calibrate_on), cohort, run.path, seed=config.seed, quiet=quiet)
 

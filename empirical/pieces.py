@@ -111,10 +111,11 @@ class Scorer:
         file = self.pieces / f"{name}.parquet"
         keys = [self.key(example) for example in examples]
         if file.is_file():
-            table = read_table(file)
-            if list(table["key"]) == keys:
+            table = _whole(file)
+            if table is not None and list(table["key"]) == keys:
                 return table
-            say(f"{file}: made from other images, prompts or weights; scored again", self.quiet)
+            why = "damaged" if table is None else "made from other images, prompts or weights"
+            say(f"{file}: {why}; scored again", self.quiet)
         write_parquet(file, self._score(examples).assign(key=keys))
         return read_table(file)
 
@@ -187,3 +188,12 @@ class Scorer:
         enforce_parity(record.get("parity", {}), now, name, self.config.model.allow_mismatch)
         if record and record.get("prompt_hash") != prompt_hash(self.config.prompts) and not self.config.allow_other_prompt:
             raise InputError(f"model '{name}' was finetuned with other prompts or answers; use the same, or set allow_other_prompt: true")
+
+
+def _whole(file: Path) -> pd.DataFrame | None:
+    """Read a finished piece; None where it is cut short, or is none."""
+    try:
+        table = read_table(file)
+    except InputError:
+        return None
+    return table if {"key", "generated", "score_seconds"} <= set(table.columns) else None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+
+from pydantic import model_validator
 
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError, first_few
@@ -44,10 +47,40 @@ class PromptConfig(StrictConfig):
     positive: str = "yes"
     negative: str = "no"
 
+    @model_validator(mode="after")
+    def _told_apart(self) -> PromptConfig:
+        words = [plain_answer(answer) for answer in self.answers]
+        if "" in words or words[0] == words[1]:
+            raise ValueError(
+                f"the answers {self.positive!r} and {self.negative!r} must be words that differ in more than case, spaces and dots"
+            )
+        return self
+
     @property
     def answers(self) -> tuple[str, str]:
         """The closed set of answers, the positive one first."""
         return (self.positive, self.negative)
+
+
+def plain_answer(text: str) -> str:
+    """Take from an answer what does not make it another one: case, spaces and dots around it, the way its accents are encoded.
+
+    Parameters
+    ----------
+    text : str
+        An answer of the closed set, or what a model said.
+
+    Returns
+    -------
+    str
+        Equal for equal answers.
+
+    Examples
+    --------
+    >>> plain_answer(" Yes. ") == plain_answer("yes")
+    True
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).strip().rstrip(".").strip()
 
 
 @dataclass(frozen=True)

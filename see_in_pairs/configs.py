@@ -106,6 +106,8 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> str:
         if detail["type"] == "extra_forbidden":
             section = _section(kind, detail["loc"][:-1])
             lines.append(f"unknown key '{key}' (known: {', '.join(section.model_fields)})")
+        elif detail["type"] == "string_type" and isinstance(detail["input"], (bool, int, float)):
+            lines.append(f"{key}: YAML reads this as {detail['input']!r}, not as a word; put it in quotes (yes, no, on and off, too)")
         else:
             lines.append(f"{key}: {detail['msg']}")
     return "; ".join(lines)

@@ -11,7 +11,7 @@ from typing import IO
 
 from see_in_pairs.errors import InputError
 
-LOCK = ".lock"
+LOCK = ".in-use"
 
 _held: weakref.WeakValueDictionary[str, FolderLock] = weakref.WeakValueDictionary()
 
@@ -19,7 +19,7 @@ _held: weakref.WeakValueDictionary[str, FolderLock] = weakref.WeakValueDictionar
 class FolderLock:
     """A folder in use by this process; given back when nobody here holds it any more, or when the process ends.
 
-    The lock is the system's (``fcntl``), on the file ``.lock``: what a killed process leaves behind is a file without a lock, which stops
+    The lock is the system's (``fcntl``), on the file ``.in-use``: what a killed process leaves behind is a file without a lock, which stops
     nobody. Where a file system knows no locks, nothing is locked.
 
     Parameters

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from empirical.analysis.patients import patient_interval
+from empirical.analysis.patients import share_interval
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,9 +21,9 @@ class Agreement:
     Parameters
     ----------
     share, low, high : float
-        Share of items on which they agree, with its 95 % interval over patients; an unparsed reply disagrees with everything.
-    unparsed : float
-        Share of replies in which no answer was found.
+        Share of items on which they agree, with its 95 % interval (`share_interval`); an unparsed reply disagrees with everything.
+    unparsed, unparsed_low, unparsed_high : float
+        Share of replies in which no answer was found, with its 95 % interval.
     n : int
         Items.
     counts : dict of str to dict of str to int
@@ -36,19 +34,19 @@ class Agreement:
     low: float
     high: float
     unparsed: float
+    unparsed_low: float
+    unparsed_high: float
     n: int
     counts: dict[str, dict[str, int]]
 
 
-def scorer_agreement(records: Records, *, seed: int = 0) -> dict[str, Agreement]:
+def scorer_agreement(records: Records) -> dict[str, Agreement]:
     """Compare the more probable answer with the generated one.
 
     Parameters
     ----------
     records : Records
         With generated replies.
-    seed : int, default 0
-        Of the bootstrap over patients.
 
     Returns
     -------
@@ -63,21 +61,23 @@ def scorer_agreement(records: Records, *, seed: int = 0) -> dict[str, Agreement]
     table = records.table[records.table["parsed"].notna()]
     if table.empty:
         raise InputError("agreement: these records hold no generated replies; evaluate with generate: true")
-    return {str(run): _agreement(rows, np.random.default_rng(seed)) for run, rows in table.groupby("run_id", sort=False)}
+    return {str(run): _agreement(rows) for run, rows in table.groupby("run_id", sort=False)}
 
 
-def _agreement(rows: pd.DataFrame, rng: np.random.Generator) -> Agreement:
+def _agreement(rows: pd.DataFrame) -> Agreement:
     import pandas as pd
 
     probable = pd.Series([max(logp, key=logp.get) for logp in rows["logp"]], index=rows.index)
-    same = (probable == rows["parsed"]).to_numpy(dtype=float)
-    low, high = patient_interval(lambda weights: float(np.average(same, weights=weights)), rows["patient_id"].to_numpy(), rng=rng)
+    same, unparsed = (probable == rows["parsed"]).to_numpy(dtype=float), (rows["parsed"] == "unparsed").to_numpy(dtype=float)
+    patients = rows["patient_id"].to_numpy()
+    low, high = share_interval(same, patients)
     counts = pd.crosstab(probable, rows["parsed"])
     return Agreement(
         float(same.mean()),
         low,
         high,
-        float((rows["parsed"] == "unparsed").mean()),
+        float(unparsed.mean()),
+        *share_interval(unparsed, patients),
         len(rows),
         {str(answer): {str(parsed): int(n) for parsed, n in row.items()} for answer, row in counts.iterrows()},
     )

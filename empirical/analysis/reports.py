@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +46,7 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
     """
     import pandas as pd
 
-    fitted_on = read_records(validation)
-    _only_validation(fitted_on, cohort, validation)
+    fitted_on = calibration_records(validation, cohort, list(records.table["run_id"].unique()))
     pages, tables = {}, []
     for run in records.table["run_id"].unique():
         here, there = records.of(run_id=run), fitted_on.of(run_id=run)
@@ -62,6 +62,38 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
     write_text(out / "reliability.csv", points.to_csv(index=False))
     with atomic_path(out / "reliability.png") as path:
         reliability_plot(points).savefig(path, dpi=150, format="png", metadata={"Software": None})
+
+
+def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str]) -> Records:
+    """Read the records that a temperature is fitted on; asked for before the scoring, so that a wrong folder costs nothing.
+
+    Parameters
+    ----------
+    validation : Path
+        Records of the same runs on the ``val`` split.
+    cohort : Cohort
+        Says which items are validation items.
+    runs : sequence of str
+        The runs.
+
+    Returns
+    -------
+    Records
+        All that are there.
+
+    Raises
+    ------
+    InputError
+        When a run has no validation records, or they hold items of another split.
+    """
+    try:
+        records = read_records(validation)
+    except InputError as error:
+        raise InputError(f"calibrate_on: {error}") from None
+    _only_validation(records, cohort, validation)
+    if absent := [run for run in runs if run not in set(records.table["run_id"])]:
+        raise InputError(f"calibrate_on: {validation} holds no records of {first_few(absent)}; evaluate the same arms with split: val")
+    return records
 
 
 def _only_validation(records: Records, cohort: Cohort, source: Path) -> None:

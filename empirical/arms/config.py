@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from empirical.arms.catalogue import ARMS
 from empirical.references import ReferenceConfig
@@ -47,6 +48,13 @@ class ArmConfig(StrictConfig):
         if isinstance(content, dict) and content.get("arm") == "diseased" and content.get("references") is None:
             return content | {"references": ReferenceConfig()}
         return content
+
+    @field_validator("run_id")
+    @classmethod
+    def _plain_name(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"\w[\w.+=-]*", name):
+            raise ValueError(f"{name!r} is to name files: letters, digits and . _ + = - only, and a letter or digit first")
+        return name
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

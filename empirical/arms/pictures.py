@@ -86,6 +86,29 @@ def picture_source(cohort: Cohort) -> Callable[[str], Image]:
     return picture
 
 
+def file_of(cohort: Cohort, name: str) -> tuple[Path, str]:
+    """Tell which file a picture is, or is made from.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The queries' cohort.
+    name : str
+        As for `picture_source`.
+
+    Returns
+    -------
+    path : Path
+        The file.
+    sha256 : str
+        Its hash when it was imported.
+    """
+    if name.startswith(MARK):
+        _, kind, first, rest = name.split(MARK, 3)
+        cohort, name = (_cohort(rest), first) if kind == "other" else (cohort, rest)
+    return cohort.image_path(name), cohort.imported_as(name)
+
+
 def blank(query: Image, seed: int, item_id: str) -> Image:
     """Make a uniform gray picture.
 

@@ -136,9 +136,24 @@ class Cohort:
         Raises
         ------
         InputError
-            When there is no such item, or its file is missing or broken.
+            When there is no such item, or its file is missing, broken, or not the one that was imported.
         """
-        return open_rgb(self.image_path(item_id))
+        return open_rgb(self.image_path(item_id), self.imported_as(item_id))
+
+    def imported_as(self, item_id: str) -> str:
+        """Tell the hash of an item's image when it was imported.
+
+        Parameters
+        ----------
+        item_id : str
+            The item.
+
+        Returns
+        -------
+        str
+            SHA-256 of the file; ``''`` where it was not put down.
+        """
+        return str(self._row(item_id)["sha256"])
 
     def mask(self, item_id: str) -> np.ndarray | None:
         """Read an item's lesion mask.

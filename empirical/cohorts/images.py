@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,16 +16,20 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+SMALLEST = 4  # pixels: an image with a shorter side shows nothing, and is a placeholder or a mistake
+HOW_TO_REPLACE = "put the old file back, or import the cohort again (and evaluate into a new folder)"
 WIDE_MODES = ("I", "F")  # 16-bit, 32-bit and floating-point pixels, which Pillow would clip at 255
 
 
-def open_rgb(path: Path) -> Image.Image:
+def open_rgb(path: Path, imported: str = "") -> Image.Image:
     """Read an image file as 8-bit RGB.
 
     Parameters
     ----------
     path : Path
         A PNG, JPEG, TIFF... that Pillow reads, or a DICOM file.
+    imported : str, default ''
+        SHA-256 of the file as it was imported; '' for any.
 
     Returns
     -------
@@ -33,18 +39,56 @@ def open_rgb(path: Path) -> Image.Image:
     Raises
     ------
     InputError
-        As `read_image`.
+        As `read_image`; when the file is not the one that was imported, or shows nothing, as `show_something` says.
     """
-    return read_image(path)[0]
+    if not imported:
+        return show_something(path, read_image(path)[0])
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return read_image(path)[0]  # says what is wrong
+    if hashlib.sha256(content).hexdigest() != imported:
+        raise InputError(f"{path}: is not the image that was imported; {HOW_TO_REPLACE}")
+    try:
+        return show_something(path, read_image(path, content)[0])
+    except InputError as error:
+        raise InputError(f"{error}; it is as it was imported: import again with --skip-broken") from None
 
 
-def read_image(path: Path) -> tuple[Image.Image, str]:
+def show_something(path: Path, image: Image.Image) -> Image.Image:
+    """Refuse an image that is too small to show anything.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    image : PIL.Image.Image
+        What it holds.
+
+    Returns
+    -------
+    PIL.Image.Image
+        The same.
+
+    Raises
+    ------
+    InputError
+        When its shorter side has fewer than `SMALLEST` pixels.
+    """
+    if min(image.size) < SMALLEST:
+        raise InputError(f"{path}: is {image.width} x {image.height} pixels, too small to show anything")
+    return image
+
+
+def read_image(path: Path, content: bytes | None = None) -> tuple[Image.Image, str]:
     """Read an image file as 8-bit RGB, and tell how its pixels were kept.
 
     Parameters
     ----------
     path : Path
         A PNG, JPEG, TIFF... that Pillow reads, or a DICOM file.
+    content : bytes, optional
+        What the file holds, where it was read already; not used for DICOM.
 
     Returns
     -------
@@ -68,7 +112,7 @@ def read_image(path: Path) -> tuple[Image.Image, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(path)
+            return _decode(path, content)
     except InputError:
         raise
     except FileNotFoundError:
@@ -121,13 +165,13 @@ def open_mask(path: Path) -> np.ndarray:
     """
     import numpy as np
 
-    return np.asarray(open_rgb(path).convert("L")) > 0
+    return np.asarray(read_image(path)[0].convert("L")) > 0
 
 
-def _decode(path: Path) -> tuple[Image.Image, str]:
+def _decode(path: Path, content: bytes | None) -> tuple[Image.Image, str]:
     from PIL import Image, ImageOps
 
-    with Image.open(path) as image:
+    with Image.open(path if content is None else io.BytesIO(content)) as image:
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):  # filters of warnings are not kept apart by thread
             raise Image.DecompressionBombError
         frames = getattr(image, "n_frames", 1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.cohorts.images import read_image
+from empirical.cohorts.images import read_image, show_something
 from empirical.cohorts.paths import inside
 from empirical.cohorts.signatures import LENGTH, Signatures, signature
 from see_in_pairs.console import progress
@@ -22,8 +22,6 @@ from see_in_pairs.files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SMALLEST = 4  # pixels: an image with a shorter side shows nothing, and is a placeholder or a mistake
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,7 @@ def _look(root: Path, name: str) -> _Look:
     try:
         path = inside(root, name)
         image, mode = read_image(path)
-        if min(image.size) < SMALLEST:
-            raise InputError(f"{path}: is {image.width} x {image.height} pixels, too small to show anything")
+        show_something(path, image)
         return _Look(hashlib.sha256(path.read_bytes()).hexdigest(), image.width, image.height, mode, signature(image), "")
     except InputError as error:
         return _Look("", 0, 0, "", np.zeros(LENGTH, dtype=np.float16), str(error))

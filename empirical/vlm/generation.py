@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from empirical.arms import Example
+from empirical.prompts import plain_answer
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.features import base_of
 from empirical.vlm.stand_ins import swapped
@@ -133,5 +134,5 @@ def parse_answer(text: str, answers: Sequence[str]) -> str:
     >>> [parse_answer(text, ("yes", "no")) for text in (" Yes.", "NO", "No, but yes", "")]
     ['yes', 'no', 'unparsed', 'unparsed']
     """
-    said = text.strip().rstrip(".").casefold()
-    return next((answer for answer in answers if answer.casefold() == said), UNPARSED)
+    said = plain_answer(text)
+    return next((answer for answer in answers if plain_answer(answer) == said), UNPARSED)

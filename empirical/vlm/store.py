@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from empirical.vlm.encoding import Encoder
 from empirical.vlm.features import base_of, core_of, flat, image_features
 from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.stand_ins import NUMBER, Player, Recorder, swapped
+from see_in_pairs.console import say
 from see_in_pairs.files import atomic_path, content_hash
 
 if TYPE_CHECKING:
@@ -106,6 +108,7 @@ class FeatureStore:
         self.folder = folder / store_key(vlm) if folder else None
         self.images: dict[int, Stored] = {}  # the one used last stands last
         self.computed = 0
+        self._damaged = False
         self._by_content: dict[str, int] = {}
         self._by_item: dict[str, int] = {}
 
@@ -174,7 +177,11 @@ class FeatureStore:
 
     def _prepare(self, part: _Part, encoder: Encoder) -> _Part:
         """Look for pictures on disk, and put the others through the official processor, each as a prompt of its own."""
-        part.found = {content: stored for content in part.unknown if (stored := self._read(content))}
+        found = {content: stored for content in part.unknown if (stored := self._read(content))}
+        part.found = {
+            content: replace(stored, features=self._at_hand(stored.features), deep=[self._at_hand(layer) for layer in stored.deep])
+            for content, stored in found.items()
+        }
         missing = list(part.missing.values())
         if not missing:
             return part
@@ -229,13 +236,17 @@ class FeatureStore:
             Stored(
                 {name: value[place : place + 1] for name, value in facts.items() if name not in per_row},
                 per_row,
-                _resting(flat(features[place])),
-                [_resting(flat(list(layer)[place])) for layer in deep],
+                self._at_hand(flat(features[place])),
+                [self._at_hand(flat(list(layer)[place])) for layer in deep],
                 not torch.is_tensor(made.pooler_output),
                 deep_as_list,
             )
             for place in range(len(part.missing))
         ]
+
+    def _at_hand(self, features: torch.Tensor) -> torch.Tensor:
+        """Bring features to main memory; for a GPU to pages that it reads by itself, so that a look-up need not wait."""
+        return features.cpu().pin_memory() if self.vlm.model.device.type == "cuda" else features.cpu()
 
     def _plain_function(self) -> Callable[..., Any]:
         core = core_of(self.vlm.model)
@@ -283,14 +294,26 @@ class FeatureStore:
     def _read(self, content: str) -> Stored | None:
         if self.folder is None or not (file := self.folder / f"{content}.safetensors").is_file():
             return None
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
-        with safe_open(file, framework="pt", device="cpu") as stream:
-            notes = json.loads(stream.metadata()["stored"])
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
+        try:
+            with safe_open(file, framework="pt", device="cpu") as stream:
+                facts_of_file = stream.metadata() or {}
+                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
+            if facts_of_file.get("crc32") != _checksum(facts_of_file.get("stored", ""), tensors):
+                raise ValueError("not the bytes that were written")
+        except (SafetensorError, ValueError, OSError):
+            self._say_damaged(file)
+            return None
+        notes = json.loads(facts_of_file["stored"])
         deep = [tensors[f"deep.{layer}"] for layer in range(notes["layers"])]
         facts = notes["lists"] | {name: tensors[f"fact.{name}"] for name in notes["tensors"]}
         return Stored(facts, tuple(notes["per_row"]), tensors["features"], deep, notes["as_list"], notes["deep_as_list"])
+
+    def _say_damaged(self, file: Path) -> None:
+        if not self._damaged:
+            say(f"{file}: damaged, or written without a checksum; its features are computed again, as those of others like it")
+        self._damaged = True
 
     def _write(self, stored: Stored, content: str) -> None:
         if self.folder is None:
@@ -308,8 +331,9 @@ class FeatureStore:
             "deep_as_list": stored.deep_as_list,
         }
         tensors |= {"features": stored.features} | {f"deep.{layer}": value for layer, value in enumerate(stored.deep)}
+        tensors, text = {name: value.contiguous() for name, value in tensors.items()}, json.dumps(notes)
         with atomic_path(self.folder / f"{content}.safetensors") as temporary:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, temporary, {"stored": json.dumps(notes)})
+            save_file(tensors, temporary, {"stored": text, "crc32": _checksum(text, tensors)})
 
 
 class StoredEncoder(Encoder):
@@ -396,13 +420,19 @@ def _decoded(item: str, encoder: Encoder) -> tuple[str, str, Image]:
     return item, _content(picture), picture
 
 
-def _resting(features: torch.Tensor) -> torch.Tensor:
-    """Bring features to main memory; those of a GPU to pages that it reads by itself, so that a look-up does not wait."""
-    return features.cpu().pin_memory() if features.is_cuda else features.cpu()
-
-
 def _content(picture: Image) -> str:
     return hashlib.sha256(f"{picture.mode}{picture.size}".encode() + picture.tobytes()).hexdigest()
+
+
+def _checksum(notes: str, tensors: dict[str, torch.Tensor]) -> str:
+    """Give the CRC-32 of what a file holds: safetensors checks lengths only, and a flipped bit is a wrong score."""
+    import torch
+
+    total = zlib.crc32(notes.encode())
+    for name in sorted(tensors):
+        raw = tensors[name].contiguous().reshape(-1).view(torch.uint8)  # NumPy knows no bfloat16
+        total = zlib.crc32(raw.numpy().data, zlib.crc32(name.encode(), total))
+    return f"{total:08x}"
 
 
 def _axes(value: Any) -> int:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from empirical.arms import ArmConfig, Example, build_examples
@@ -15,6 +18,7 @@ from empirical.evaluation import EvaluateConfig, evaluate
 from empirical.prompts import PromptConfig
 from empirical.records import read_records, write_records
 from see_in_pairs.errors import InputError
+from see_in_pairs.files import sha256, write_parquet
 
 RELATIVE = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
 ARMS = [
@@ -170,6 +174,116 @@ def test_pieces_made_from_other_inputs_are_scored_again(
     stale.assign(key="another", yes=-1.0).to_parquet(piece)
     assert np.array_equal(evaluate(config, tmp_path / "run").table["p_positive"], scored.loc[scored["run_id"] == "single", "p_positive"])
     assert "scored again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("harm", ["no key", "empty", "cut short"])
+def test_a_damaged_piece_is_scored_again(
+    phantom: Cohort, tmp_path: Path, scored: pd.DataFrame, capsys: pytest.CaptureFixture[str], harm: str
+) -> None:
+    config = settings(phantom, arms=[{"arm": "single"}])
+    evaluate(config, tmp_path / "run", quiet=True)
+    piece = sorted((tmp_path / "run" / "pieces").glob("*.parquet"))[0]
+    if harm == "no key":
+        pd.read_parquet(piece).drop(columns="key").to_parquet(piece)
+    else:
+        piece.write_bytes(piece.read_bytes()[: 0 if harm == "empty" else -40])
+    assert np.array_equal(evaluate(config, tmp_path / "run").table["p_positive"], scored.loc[scored["run_id"] == "single", "p_positive"])
+    assert f"{piece}: damaged; scored again" in capsys.readouterr().err
+
+
+@pytest.fixture
+def own_images(phantom: Cohort, tmp_path: Path) -> Cohort:
+    shutil.copytree(phantom.folder, tmp_path / "cohort")
+    return Cohort.load(tmp_path / "cohort")
+
+
+def replace_image(cohort: Cohort) -> Path:
+    """Put another picture in the place of one, as old as it, and as large."""
+    items = cohort.queries("test")["item_id"]
+    path, facts = cohort.image_path(items[0]), cohort.image_path(items[0]).stat()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    return path
+
+
+def test_a_replaced_image_is_named_when_it_is_read(own_images: Cohort, tmp_path: Path) -> None:
+    path = replace_image(own_images)
+    with pytest.raises(InputError, match=f"{path}: is not the image that was imported; put the old file back, or import"):
+        evaluate(settings(own_images, arms=[{"arm": "single"}]), tmp_path / "run", quiet=True)
+
+
+@pytest.mark.parametrize("arm", ["single", "noise"])
+def test_a_replaced_image_is_named_although_its_scores_are_finished(own_images: Cohort, tmp_path: Path, arm: str) -> None:
+    config = settings(own_images, arms=[{"arm": arm}])
+    evaluate(config, tmp_path / "run", quiet=True)
+    evaluate(config, tmp_path / "run", quiet=True)
+    path = replace_image(own_images)
+    with pytest.raises(InputError, match=f"{path}: not the image that was imported"):
+        evaluate(config, tmp_path / "run", quiet=True)
+
+
+def test_images_that_were_found_in_order_are_not_hashed_again(own_images: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from empirical import unchanged
+
+    hashed: list[str] = []
+    monkeypatch.setattr(unchanged, "sha256", lambda path: hashed.append(path) or sha256(path))
+    monkeypatch.setattr(unchanged, "YOUNG", 0.0)
+    names = list(own_images.queries("test")["item_id"])
+    assert len(unchanged.still_the_same(own_images, names, tmp_path / "pieces")) == 12 and not hashed
+    write_parquet(tmp_path / "pieces" / "single-0.parquet", pd.DataFrame({"key": ["a"]}))
+    unchanged.remember(unchanged.still_the_same(own_images, names, tmp_path / "pieces"), tmp_path / "pieces")
+    assert len(hashed) == 12
+    unchanged.still_the_same(own_images, names, tmp_path / "pieces")
+    assert len(hashed) == 12
+    path = replace_image(own_images)  # neither its size nor its time of modification tells
+    with pytest.raises(InputError, match="not the image that was imported"):
+        unchanged.still_the_same(own_images, names, tmp_path / "pieces")
+    assert hashed[12:] == [str(path)]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4000, 3)])
+def test_an_image_too_small_to_show_anything_is_refused_when_it_is_read(own_images: Cohort, size: tuple[int, int]) -> None:
+    item = own_images.queries("test")["item_id"][0]
+    Image.new("L", size).save(own_images.image_path(item))
+    own_images.table.loc[own_images.table["item_id"] == item, "sha256"] = sha256(own_images.image_path(item))
+    with pytest.raises(InputError, match="too small to show anything; it is as it was imported: import again with --skip-broken"):
+        own_images.image(item)
+
+
+def test_a_wrong_calibration_folder_is_found_before_the_scoring_and_can_be_put_right(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(phantom, arms=[{"arm": "single"}])
+    for wrong, message in (
+        (tmp_path / "nothing", "calibrate_on: .*no such records file"),
+        (tmp_path / "val", "holds no records of single"),
+    ):
+        if wrong.name == "val":
+            evaluate(settings(phantom, arms=[{"arm": "duplicate"}], split="val"), wrong, quiet=True)
+        with pytest.raises(InputError, match=message):
+            evaluate(config.model_copy(update={"calibrate_on": str(wrong)}), tmp_path / "run", quiet=True)
+        assert not (tmp_path / "run").exists()
+    evaluate(config, tmp_path / "run", quiet=True)
+    asked: list[Path] = []
+    monkeypatch.setattr("empirical.analysis.reports.calibration_records", lambda *_: None)
+    monkeypatch.setattr("empirical.analysis.reports.report_calibration", lambda records, folder, *_, **__: asked.append(folder))
+    evaluate(config.model_copy(update={"calibrate_on": "right"}), tmp_path / "run", quiet=True)  # the same folder
+    assert asked == [Path("right")]
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["calibrate_on"] == "right"
+
+
+@pytest.mark.parametrize("name", ["../outside", "/absolute", "a/b", "", ".hidden", "a b"])
+def test_a_run_id_that_is_no_plain_name_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="is to name files"):
+        ArmConfig.model_validate({"arm": "single", "run_id": name})
+
+
+def test_a_prefix_cache_behind_the_query_is_refused(phantom: Cohort, tmp_path: Path) -> None:
+    config = settings(phantom, arms=[ARMS[1]], speed={"prefix_cache": True}, prompts={"pair": "pair_query_first"})
+    with pytest.raises(InputError, match="arm 'pair-demographic' shows the query first"):
+        evaluate(config, tmp_path / "run", quiet=True)
 
 
 def test_the_key_of_an_item_holds_what_its_score_stands_on(phantom: Cohort, tmp_path: Path) -> None:

@@ -110,3 +110,12 @@ def test_a_missing_file_or_a_folder_is_no_config(tmp_path: Path) -> None:
 def test_a_config_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Study().steps = 3
+
+
+def test_a_word_that_yaml_takes_for_something_else_is_to_be_put_in_quotes(tmp_path: Path) -> None:
+    class Words(StrictConfig):
+        positive: str
+
+    (tmp_path / "config.yaml").write_text("positive: yes\n")
+    with pytest.raises(InputError, match="positive: YAML reads this as True, not as a word; put it in quotes"):
+        load_config(Words, tmp_path / "config.yaml")

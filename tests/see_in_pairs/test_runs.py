@@ -169,13 +169,13 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone_however_it_went(tm
         monkeypatch.delenv("RANK")
         os.kill(other.pid, signal.SIGKILL)
         other.wait()
-        assert (tmp_path / ".lock").is_file()  # what a killed process leaves
+        assert (tmp_path / ".in-use").is_file()  # what a killed process leaves
     with RunFolder(tmp_path, "evaluate", {}), RunFolder(tmp_path, "evaluate", {}):  # one process may open it twice
         pass
-    assert not (tmp_path / ".lock").exists()
+    assert not (tmp_path / ".in-use").exists()
 
 
 def test_a_lock_file_of_another_machine_stops_nobody(tmp_path: Path) -> None:
-    (tmp_path / ".lock").write_text("process 1 on elsewhere\n")
+    (tmp_path / ".in-use").write_text("process 1 on elsewhere\n")
     with RunFolder(tmp_path, "evaluate", {}):
-        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
+        assert (tmp_path / ".in-use").read_text().startswith(f"process {os.getpid()} on ")

@@ -104,3 +104,23 @@ def test_agreement_counts_unparsed_replies_against_it() -> None:
     assert found.low <= found.share <= found.high
     with pytest.raises(InputError, match="no generated replies"):
         scorer_agreement(records(odds, odds > 0))
+
+
+def test_a_share_of_all_items_is_not_known_exactly() -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
+    from empirical.analysis.patients import share_interval
+
+    alone, hits = np.arange(30), np.repeat([1.0, 0.0], [21, 9])
+    for x in (np.ones(30), np.zeros(30), hits):
+        assert share_interval(x, alone) == pytest.approx(proportion_confint(x.sum(), 30, method="wilson"), abs=1e-12)
+    twice = np.repeat(alone, 2)  # each patient's items alike: they count once
+    for x in (np.ones(60), np.repeat(hits, 2)):
+        assert share_interval(x, twice) == pytest.approx(share_interval(x[::2], alone), abs=1e-12)
+
+
+def test_agreement_on_every_item_has_an_interval_and_so_have_unparsed_replies() -> None:
+    odds = np.where(np.arange(30) % 2, 1.0, -1.0)
+    found = scorer_agreement(records(odds, odds > 0, parsed=np.where(odds > 0, "yes", "no").tolist()))["r"]
+    assert (found.share, found.high, found.unparsed, found.unparsed_low) == (1.0, 1.0, 0.0, 0.0)
+    assert 0.85 < found.low < 0.92 and 0.08 < found.unparsed_high < 0.15

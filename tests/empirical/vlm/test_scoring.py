@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from empirical.arms import ArmConfig, Example, build_examples
 from empirical.cohorts import Cohort
@@ -151,3 +152,25 @@ def test_replies_are_those_of_one_row_at_a_time(vlm: VisionLanguageModel, encode
 def test_one_token_for_the_beginning(vlm: VisionLanguageModel, encoder: Encoder, examples: list[Example]) -> None:
     ids = encoder.prompts(examples)["input_ids"]
     assert (ids == encoder.processor.tokenizer.bos_token_id).sum(dim=1).tolist() == [1] * len(examples)
+
+
+@pytest.mark.parametrize(
+    ("said", "answers", "parsed"),
+    [
+        ("yes.", ("yes.", "no."), "yes."),
+        ("Yes", ("yes.", "no."), "yes."),
+        (" yes", (" yes", "no"), " yes"),
+        ("lesio\u0301n", ("lesi\u00f3n", "sana"), "lesi\u00f3n"),
+        ("LESI\u00d3N", ("lesio\u0301n", "sana"), "lesio\u0301n"),
+    ],
+)
+def test_answers_are_compared_as_words_on_both_sides(said: str, answers: tuple[str, str], parsed: str) -> None:
+    assert parse_answer(said, answers) == parsed
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative"), [("No", "no"), ("yes", "yes."), (" yes", "yes"), ("\u00f3", "o\u0301"), ("", "no"), (".", "no")]
+)
+def test_answers_that_become_equal_are_refused(positive: str, negative: str) -> None:
+    with pytest.raises(ValidationError, match="must be words that differ"):
+        PromptConfig(positive=positive, negative=negative)

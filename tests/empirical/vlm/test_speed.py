@@ -116,6 +116,23 @@ def test_features_on_disk_are_used_by_the_next_run_and_not_by_another_model(vlm:
     assert changed.store is not None and changed.store.computed == 7
 
 
+@pytest.mark.parametrize("harm", ["flipped", "cut short", "empty", "no checksum"])
+def test_damaged_features_on_disk_are_computed_again(
+    vlm: VisionLanguageModel, tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: str
+) -> None:
+    speed = SpeedConfig(features_folder=str(tmp_path))
+    scores = reader(vlm, speed).scores(MIXED)[0]
+    for file in sorted(tmp_path.rglob("*.safetensors"))[:2]:
+        content = bytearray(file.read_bytes())
+        content[-5] ^= 64
+        whole = bytes(content) if harm == "flipped" else file.read_bytes().replace(b"crc32", b"other")
+        file.write_bytes({"cut short": whole[:-9], "empty": b""}.get(harm, whole))
+    again = reader(vlm, speed)
+    assert np.array_equal(again.scores(MIXED)[0].round(5), scores.round(5))
+    assert again.store is not None and again.store.computed == 2
+    assert capsys.readouterr().err.count("computed again") == 1
+
+
 def test_other_pixels_settings_or_formats_are_other_features(pocket: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     from empirical.vlm.store import store_key
 

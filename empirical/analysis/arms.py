@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from empirical.evaluation import EvaluateConfig
 
 WITH_GRADIENTS = 4
-"""Rows in a forward and backward pass at most: what each layer kept of sixteen would not fit beside a model of seven billion weights."""
+"""Rows in a forward and backward pass at most: what every layer keeps for the way back grows with them, and more save little time."""
 
 
 def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:

@@ -161,13 +161,14 @@ def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
 @contextmanager
 def _new_run(out: Path, command: str, settings: dict[str, Any], seed: int) -> Iterator[RunFolder]:
     """Open a run folder, and leave none behind when the input was at fault, so that the corrected command may use the same folder."""
-    was_there, had_manifest = out.exists(), (out / "manifest.json").exists()
-    with RunFolder(out, command, settings, seed=seed) as run:
-        try:
+    was_there, had_manifest, opened = out.exists(), (out / "manifest.json").exists(), False
+    try:
+        with RunFolder(out, command, settings, seed=seed) as run:
+            opened = True
             yield run
-        except InputError:
-            if not had_manifest:
-                (out / "manifest.json").unlink()
-            if not was_there and not any(out.iterdir()):
-                out.rmdir()
-            raise
+    except InputError:
+        if opened and not had_manifest:
+            (out / "manifest.json").unlink()
+        if opened and not was_there and not any(out.iterdir()):
+            out.rmdir()
+        raise

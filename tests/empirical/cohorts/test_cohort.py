@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from empirical.cohorts import Cohort, CohortInfo
-from empirical.cohorts.images import open_rgb
+from empirical.cohorts.images import open_rgb, read_image
 from empirical.cohorts.paths import is_safe_path
 from see_in_pairs.errors import InputError
 
@@ -137,7 +137,7 @@ def test_every_pixel_format_becomes_rgb(tmp_path: Path) -> None:
     red, green, blue = np.asarray(open_rgb(tmp_path / "cmyk.jpg"), dtype=int)[0, 0]
     assert red > 200 > 60 > max(green, blue)
     Image.new("P", (1, 1)).save(tmp_path / "one.png")
-    assert open_rgb(tmp_path / "one.png").size == (1, 1)
+    assert read_image(tmp_path / "one.png")[0].size == (1, 1)
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90 degrees
     Image.new("L", (8, 4)).save(tmp_path / "turned.jpg", exif=exif)

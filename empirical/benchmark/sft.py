@@ -16,6 +16,7 @@ from empirical.arms import Example
 from empirical.memory import is_out_of_memory
 from empirical.training.arguments import schedule
 from empirical.training.config import FinetuneConfig
+from empirical.training.processes import one_device
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.processors import first_line
@@ -91,6 +92,7 @@ def sft_trainer(
         lambda few: few | {"images": [[pictures[name] for name in row] for row in few["images"]]}
     )
     arguments = trl.SFTConfig(**_arguments(config, out, vlm.model.device.type == "cuda"))
+    one_device(arguments)
     trainer = trl.SFTTrainer(model=_trainable(vlm, config), args=arguments, train_dataset=data, processing_class=vlm.processor)
     trainer.remove_callback(PrinterCallback)  # it prints on standard output, which is for results
     return trainer

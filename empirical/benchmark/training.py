@@ -25,6 +25,7 @@ from empirical.benchmark.variants import Variant
 from empirical.training.arguments import training_arguments
 from empirical.training.config import FinetuneConfig
 from empirical.training.prepare import prepare
+from empirical.training.processes import one_device
 from empirical.training.trainer import AnswerTrainer, collate
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import VisionLanguageModel
@@ -193,6 +194,7 @@ def our_trainer(
         encoder, serving = StoredEncoder(encoder, store), store.serving()
     arguments = training_arguments(config, out, gpu=vlm.model.device.type == "cuda")
     arguments.save_strategy = "no"  # type: ignore[assignment]
+    one_device(arguments)
     return AnswerTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collate(encoder)), serving
 
 

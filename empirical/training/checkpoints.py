@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from see_in_pairs.console import say
-from see_in_pairs.files import write_text
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_json, sha256, write_text
 
 MARK = "complete"
 
@@ -66,3 +67,21 @@ def _damaged(checkpoint: Path) -> str | None:
         if not file.is_file() or file.stat().st_size != size:
             return name
     return None
+
+
+def still_whole(model: Path) -> None:
+    """Check that a finished model's weights are those that were written.
+
+    Parameters
+    ----------
+    model : Path
+        Its folder, with the hashes in ``training.json``.
+
+    Raises
+    ------
+    InputError
+        When a file is missing, or has other bytes.
+    """
+    for name, written in read_json(model / "training.json").get("files", {}).items():
+        if not (model / name).is_file() or sha256(model / name) != written:
+            raise InputError(f"{model / name}: is not as it was written; delete {model} and run the same command again")

@@ -14,7 +14,7 @@ from empirical.preflight import keep_references, preflight
 from empirical.prompts import prompt_hash
 from empirical.training.budget import checkpointing, device_memory, refuse_hopeless, standing
 from empirical.training.card import run_card
-from empirical.training.checkpoints import last_checkpoint
+from empirical.training.checkpoints import last_checkpoint, still_whole
 from empirical.training.config import FinetuneConfig
 from empirical.training.kernels import same_bits
 from empirical.training.memory import longest_first, out_of_memory
@@ -22,7 +22,7 @@ from empirical.training.plan import planned_examples, split_by_difficulty
 from empirical.training.prepare import prepare, refuse_adapter, vision_is_frozen
 from empirical.training.processes import is_first, launched, not_sharded, one_device, save_weights, sharding_wanted, world_size
 from see_in_pairs.console import say
-from see_in_pairs.files import write_json, write_parquet, write_text
+from see_in_pairs.files import sha256, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     with same_bits(config.deterministic), RunFolder(out, "finetune", identity, seed=config.seed, inputs=inputs) as run:
         model_folder = run.path / "model"
         if (model_folder / "training.json").is_file():
+            still_whole(model_folder)
             say(f"{out}: already finished", quiet)
             return model_folder
         preflight(cohort, run, config.allow, config.seed, quiet)
@@ -254,6 +255,7 @@ def _finish(
         "prompt_hash": prompt_hash(config.prompts),
         "cohort_hash": cohort.hash,
         "config_hash": run.manifest["config_hash"],
+        "files": {file.name: sha256(file) for file in sorted(building.glob("*.safetensors"))},
     }
     write_text(building / "README.md", run_card(config, cohort, run.manifest, shown, trainer.state.log_history))
     write_json(building / "training.json", record)

@@ -125,6 +125,18 @@ def test_another_config_in_the_same_folder_is_refused_and_a_finished_run_is_kept
     assert (model / "model.safetensors").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.parametrize("harm", ["cut short", "flipped", "gone"])
+def test_a_finished_model_that_was_damaged_is_not_called_finished(phantom: Cohort, tmp_path: Path, harm: str) -> None:
+    file = finetune(settings(phantom, steps=1), tmp_path / "run", quiet=True) / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 64
+    file.write_bytes(content[:-9] if harm == "cut short" else content)
+    if harm == "gone":
+        file.unlink()
+    with pytest.raises(InputError, match=f"{file}: is not as it was written; delete {file.parent} and run the same command again"):
+        finetune(settings(phantom, steps=1), tmp_path / "run", quiet=True)
+
+
 def test_the_plan_shows_easy_items_first_then_every_item_once_an_epoch(phantom: Cohort) -> None:
     config = settings(phantom, steps=14, batch_size=4, curriculum={"column": "contrast", "target": 1.0})
     plan = training_plan(phantom, config)

@@ -18,7 +18,7 @@ def claims(
     out: Out = DEFAULT_OUT,
     real: Annotated[Path | None, typer.Option("--real", help="Folder with the records of real runs (records.parquet, runs.json).")] = None,
     studies: Annotated[
-        list[Path] | None, typer.Option("--study", help="Output of 'see-in-pairs study' (C3, C5, C7); may be repeated.")
+        list[Path] | None, typer.Option("--study", help="Output of 'see-in-pairs study' (C3, C4, C5, C7); may be repeated.")
     ] = None,
     json: Json = None,
     seed: Seed = 0,

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Sequence
 
-NO_ROOM = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
-CANNOT_WRITE = NO_ROOM | {
-    errno.EROFS: "the file system is read-only",
-    errno.EIO: "the disk does not take what is written",
-    errno.EFBIG: "the file is too large",
-}
+CANNOT_WRITE = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG") if hasattr(errno, name)}
 
 
 class InputError(ValueError):
@@ -63,8 +59,8 @@ def write_failure(error: BaseException) -> str | None:
     number = error.errno if isinstance(error, OSError) else None
     if number is None and type(error).__name__ == "SafetensorError" and "os error" in text:
         number = next((known for known in CANNOT_WRITE if f"(os error {known})" in text), None)
-    if number in CANNOT_WRITE:
-        return f"{CANNOT_WRITE[number]}; make room, then run the same command again"
+    if number is not None and number in CANNOT_WRITE:
+        return f"{os.strerror(number)}; make room, then run the same command again"
     if isinstance(error, RuntimeError) and ("PytorchStreamWriter" in text or ("inline_container" in text and "Reader" not in text)):
         return "a file could not be written to its end (is the disk full?); make room, then run the same command again"
     return None

@@ -3,9 +3,9 @@
 500 queries share 20 references. The pocket model is so small that Python's and the processor's time counts as much as arithmetic: what a
 large model on a GPU gains is measured by ``see-in-pairs benchmark gpu``.
 
-What was aimed at on a CPU is 5 times the loop. A model that says its one word and stops takes 3.8 to 3.9 (the bundled ``pocket``), one that
-runs on to the limit of tokens 4.9 to 5.1 (``pocket-random``; one core, batches of 32 to 64). Half of our time is then in matrix products and
-attention, each of which is done once: little is left to save but what the loop, too, must do.
+What was aimed at on a CPU is 5 times the loop. A model that says its one word and stops takes 3.8 to 3.9 (the bundled ``pocket``), one
+that runs on to the limit of tokens 4.9 to 5.1 (``pocket-random``; one core, batches of 32 to 64). Half of our time is then in matrix
+products and attention, each of which is done once: little is left to save but what the loop, too, must do.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def run_card(config: FinetuneConfig, cohort: Cohort, manifest: dict[str, Any], s
     manifest : dict
         Of the run.
     shown : pandas.DataFrame
-        The plan: ``item_id`` and ``reference_ids`` of each row.
+        The plan: ``item_id``, ``reference_ids`` and ``step`` of each row.
     history : list of dict
         The Trainer's log.
 
@@ -44,6 +44,8 @@ def run_card(config: FinetuneConfig, cohort: Cohort, manifest: dict[str, Any], s
     source = (resources.files("empirical.training") / "card.jinja").read_text(encoding="utf-8")
     template = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True).from_string(source)
     losses = [row for row in history if "loss" in row]
+    steps = losses[-1]["step"] if losses else 0
+    seen = shown[shown["step"] < steps]  # early stopping leaves the rest of the plan unseen
     return template.render(
         config=config,
         cohort=cohort.info,
@@ -52,15 +54,16 @@ def run_card(config: FinetuneConfig, cohort: Cohort, manifest: dict[str, Any], s
         parity=manifest["parity"],
         checks=len(manifest.get("doctor", [])),
         command=" ".join(manifest["command_line"]),
-        items=shown["item_id"].nunique(),
-        rows=len(shown),
-        steps=losses[-1]["step"] if losses else 0,
-        references=len({reference for row in shown["reference_ids"] for reference in row}),
+        patients=cohort.table.loc[cohort.table["item_id"].isin(seen["item_id"]), "patient_id"].nunique(),
+        items=seen["item_id"].nunique(),
+        rows=len(seen),
+        steps=steps,
+        references=len({reference for row in seen["reference_ids"] for reference in row}),
         trainable=manifest["weights"]["trainable"],
         total=manifest["weights"]["total"],
         last=_summary([row["loss"] for row in losses][-LAST:]),
         validation=_best(history, manifest),
-        yaml=yaml.safe_dump(config.model_dump(mode="json", exclude_defaults=True), sort_keys=False),
+        yaml=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
     )
 
 

@@ -139,6 +139,10 @@ def alignment_draws(images: np.ndarray, answers: np.ndarray, patients: np.ndarra
     return pd.DataFrame(rows, columns=["layer", "measure", "draw", "value"])
 
 
+RANGE = {"cka": (0.0, 1.0), "debiased_cka": (-1.0, 1.0), "modality_gap": (0.0, float("inf"))}
+"""What each measure can be; the debiased CKA of unrelated representations scatters around 0."""
+
+
 def alignment_table(draws: pd.DataFrame) -> pd.DataFrame:
     """Tabulate alignment by layer, with intervals over patients.
 
@@ -156,7 +160,8 @@ def alignment_table(draws: pd.DataFrame) -> pd.DataFrame:
     -----
     The interval leaves out patients rather than drawing them with replacement: an item that stands twice in a sample is perfectly alike
     to itself, which would pull every resampled CKA up. Samples of half the patients are drawn without replacement, and the spread of
-    the measure over them is that of the whole, for halves, to first order (the delete-half jackknife, Shao and Wu 1989).
+    the measure over them is that of the whole, for halves, to first order (the delete-half jackknife, Shao and Wu 1989). It ends where
+    the measure's range does.
     """
     import pandas as pd
 
@@ -164,7 +169,8 @@ def alignment_table(draws: pd.DataFrame) -> pd.DataFrame:
     for (layer, measure), group in draws.groupby(["layer", "measure"], sort=False):
         whole = group["draw"] == 0
         value, half = float(group.loc[whole, "value"].iloc[0]), 1.96 * float(group.loc[~whole, "value"].std(ddof=1))
-        rows.append((layer, measure, value, value - half, value + half))
+        low, high = np.clip([value - half, value + half], *RANGE[str(measure)])
+        rows.append((layer, measure, value, float(low), float(high)))
     return pd.DataFrame(rows, columns=["layer", "measure", "value", "low", "high"])
 
 

@@ -54,6 +54,8 @@ class CrossedConfig(StrictConfig):
         What work to save; a reference is read once for all patients where the family allows it.
     seed : int
         Of the choice of patients and references.
+    threads : int, optional
+        CPU threads of torch.
     """
 
     cohort: str
@@ -66,6 +68,7 @@ class CrossedConfig(StrictConfig):
     batch_size: int = Field(default=16, ge=1)
     speed: SpeedConfig = SpeedConfig()
     seed: int = Field(default=0, ge=0)
+    threads: int | None = Field(default=None, ge=1)
 
 
 def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
@@ -145,7 +148,8 @@ def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame,
     queries = table.groupby("positive").head(config.patients).sort_values("item_id")
     fewest = int(queries["positive"].value_counts().min())
     if fewest < config.patients:
-        raise InputError(f"patients: {config.patients} of each class asked for, the split '{config.split}' has {fewest} of one")
+        asked = f"patients: {config.patients} of each class asked for"
+        raise InputError(f"{asked}, the split '{config.split}' has {fewest} of one" + (f"; set patients: {fewest}" if fewest > 1 else ""))
     pool = healthy_pool(cohort, config.split)
     kin = pool["patient_id"].isin(queries["patient_id"]) | ((pool["family"] != "") & pool["family"].isin(queries["family"]))
     pool = pool[~kin].drop_duplicates("patient_id")
@@ -167,11 +171,14 @@ def _seeds(config: CrossedConfig) -> list[int]:
 
 def _score(config: CrossedConfig, model: ModelConfig, cohort: Cohort, queries: pd.DataFrame, references: pd.DataFrame, piece: Path) -> None:
     import pandas as pd
+    import torch
 
     from empirical.vlm.encoding import Encoder
     from empirical.vlm.loading import load_vlm
     from empirical.vlm.reader import AnswerReader
 
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
     vlm = load_vlm(model)
     encoder = Encoder(vlm.processor, vlm.family, picture_source(cohort))
     reader = AnswerReader(vlm, encoder, config.prompts.answers, config.batch_size, config.speed)

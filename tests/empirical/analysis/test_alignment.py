@@ -87,6 +87,15 @@ def test_means_are_over_the_query_and_the_answer_only(phantom: Cohort) -> None:
         assert np.allclose(answers[layer, 2], hidden[layer][0, -labels.shape[1] :].mean(0), atol=1e-5)
 
 
+def test_intervals_end_where_the_measure_does() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 1, 12, 40))
+    table = alignment_table(alignment_draws(x, y, np.arange(12), seed=0)).set_index("measure")
+    assert table.loc["cka", "high"] <= 1 and table.loc["cka", "low"] >= 0 and table.loc["debiased_cka", "low"] < 0
+    alike = alignment_table(alignment_draws(x, x + 0.01 * y, np.arange(12), seed=0)).set_index("measure")
+    assert alike.loc["debiased_cka", "high"] <= 1 and alike.loc["modality_gap", "low"] >= 0
+
+
 def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path) -> None:
     from paper_figures.claims.analyses import ALIGNMENT, _checked
     from paper_figures.cli import app

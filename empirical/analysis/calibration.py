@@ -117,7 +117,11 @@ def log_loss(records: Records, temperature: float = 1.0, *, seed: int = 0) -> tu
     return float(loss.mean()), low, high
 
 
-def reliability(probability: np.ndarray, positive: np.ndarray, bins: int = 10) -> pd.DataFrame:
+ITEMS_IN_A_BIN = 20
+"""At the least, of a reliability table."""
+
+
+def reliability(probability: np.ndarray, positive: np.ndarray, bins: int | None = None) -> pd.DataFrame:
     """Tabulate what was observed where a probability was stated.
 
     Parameters
@@ -126,8 +130,9 @@ def reliability(probability: np.ndarray, positive: np.ndarray, bins: int = 10) -
         Stated, in [0, 1].
     positive : ndarray of bool, shape (items,)
         Observed.
-    bins : int, default 10
-        Of equally many items; ties may make fewer.
+    bins : int, optional
+        Of equally many items; ties may make fewer. By default one for every `ITEMS_IN_A_BIN` items, from 2 to 10: an interval from three
+        items tells nothing.
 
     Returns
     -------
@@ -145,6 +150,8 @@ def reliability(probability: np.ndarray, positive: np.ndarray, bins: int = 10) -
     import pandas as pd
     from scipy.stats import binomtest
 
+    if bins is None:
+        bins = int(np.clip(len(probability) // ITEMS_IN_A_BIN, 2, 10))
     frame = pd.DataFrame({"stated": probability, "observed": positive})
     grouped = frame.groupby(pd.qcut(frame["stated"], bins, duplicates="drop"), observed=True)
     table = grouped.agg(n=("stated", "size"), stated=("stated", "mean"), positives=("observed", "sum")).reset_index(drop=True)

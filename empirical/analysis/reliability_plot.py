@@ -34,7 +34,7 @@ def reliability_plot(table: pd.DataFrame) -> Figure:
     runs = list(dict.fromkeys(table["run_id"]))
     columns = min(COLUMNS, len(runs))
     rows = -(-len(runs) // columns)
-    figure = Figure(figsize=(0.6 + SIDE * columns, 0.7 + SIDE * rows), layout="constrained")
+    figure = Figure(figsize=(0.6 + SIDE * columns, 0.8 + (SIDE + 0.5) * rows), layout="constrained")
     panels = np.ravel(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False))
     for axes, run in zip(panels, runs, strict=False):
         _panel(axes, table[table["run_id"] == run], str(run))
@@ -64,4 +64,4 @@ def _panel(axes: Axes, table: pd.DataFrame, title: str) -> None:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper left", frameon=False, fontsize=10)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False, fontsize=10)  # below: points may be anywhere

@@ -76,6 +76,8 @@ def test_reliability_bins_hold_every_item_and_their_intervals_cover_the_truth() 
     assert table["n"].sum() == 5000 and len(table) == 10
     assert (table["n"] * table["observed"]).sum() == pytest.approx(positive.sum())
     assert ((table["low"] <= table["stated"]) & (table["stated"] <= table["high"])).mean() >= 0.8  # ten intervals of 95 %
+    few = reliability(expit(odds[:50]), positive[:50])
+    assert few["n"].tolist() == [25, 25] and len(table) == 10  # no bins of a handful
     assert reliability(np.array([0.5, 0.5, 0.5, 0.9]), np.array([True, False, True, True]), bins=4)["n"].sum() == 4  # ties
 
 

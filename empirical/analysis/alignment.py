@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 RESAMPLES = 200
 LEVEL = 0.95
+WITH_VALUE = 0.95  # of the halves, that there be an interval
+RANGES = {"cka": (0.0, 1.0), "debiased_cka": (-1.0, 1.0), "modality_gap": (0.0, 2.0)}
+"""What each measure can be."""
 
 
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
@@ -70,13 +73,15 @@ def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
     Returns
     -------
     float
-        At most 1; about 0 for unrelated matrices, and then as often below as above.
+        In [-1, 1]; about 0 for unrelated matrices, and then below as well as above.
 
     Notes
     -----
-    The same ratio with the unbiased estimator of the Hilbert-Schmidt independence criterion (Song et al. 2012):
+    An estimate of the population's CKA, which is never negative; as any unbiased estimate of a number that may be 0, it can be. The same
+    ratio with the unbiased estimator of the Hilbert-Schmidt independence criterion (Song et al. 2012):
     :math:`\frac{1}{n(n-3)}\left[\operatorname{tr}(\tilde K\tilde L)+\frac{1^\top\tilde K1\,1^\top\tilde L1}{(n-1)(n-2)}
-    -\frac{2}{n-2}1^\top\tilde K\tilde L1\right]`, the diagonals of both Gram matrices set to zero.
+    -\frac{2}{n-2}1^\top\tilde K\tilde L1\right]`, the diagonals of both Gram matrices set to zero. It is an inner product of matrices that
+    were centred without their diagonals (Székely and Rizzo 2014), hence the range.
     """
     k, m = _hollow(x @ x.T), _hollow(y @ y.T)
     scale = _hsic(k, k) * _hsic(m, m)
@@ -139,17 +144,15 @@ def alignment_draws(images: np.ndarray, answers: np.ndarray, patients: np.ndarra
     return pd.DataFrame(rows, columns=["layer", "measure", "draw", "value"])
 
 
-RANGE = {"cka": (0.0, 1.0), "debiased_cka": (-1.0, 1.0), "modality_gap": (0.0, float("inf"))}
-"""What each measure can be; the debiased CKA of unrelated representations scatters around 0."""
-
-
-def alignment_table(draws: pd.DataFrame) -> pd.DataFrame:
-    """Tabulate alignment by layer, with intervals over patients.
+def alignment_table(draws: pd.DataFrame, patients: int) -> pd.DataFrame:
+    r"""Tabulate alignment by layer, with intervals over patients that lie within what the measure can be.
 
     Parameters
     ----------
     draws : pandas.DataFrame
         As `alignment_draws` gives them.
+    patients : int
+        Their number, at least ten.
 
     Returns
     -------
@@ -159,19 +162,38 @@ def alignment_table(draws: pd.DataFrame) -> pd.DataFrame:
     Notes
     -----
     The interval leaves out patients rather than drawing them with replacement: an item that stands twice in a sample is perfectly alike
-    to itself, which would pull every resampled CKA up. Samples of half the patients are drawn without replacement, and the spread of
-    the measure over them is that of the whole, for halves, to first order (the delete-half jackknife, Shao and Wu 1989). It ends where
-    the measure's range does.
+    to itself, which would pull every resampled CKA up. Samples of :math:`s`, half the :math:`n` patients, are drawn without replacement,
+    and the measure's spread over them, times :math:`\sqrt{(n-s)/s}`, is that of the whole to first order (the delete-half jackknife, Shao
+    and Wu 1989). Spread and interval (Student's with :math:`n-1` degrees of freedom) are taken of the log-odds of where in its range the
+    measure lies, and turned back, so that no end lies outside. A half in which it has no value (the answers are all the same) is left out;
+    where that befalls more than one in twenty there is no interval.
+
+    That of the debiased CKA is for the population's. That of the plain CKA says what as many other patients would show: with few items it
+    lies far above the population's, interval and all.
     """
     import pandas as pd
 
     rows = []
     for (layer, measure), group in draws.groupby(["layer", "measure"], sort=False):
         whole = group["draw"] == 0
-        value, half = float(group.loc[whole, "value"].iloc[0]), 1.96 * float(group.loc[~whole, "value"].std(ddof=1))
-        low, high = np.clip([value - half, value + half], *RANGE[str(measure)])
-        rows.append((layer, measure, value, float(low), float(high)))
+        value = float(group.loc[whole, "value"].iloc[0])
+        rows.append((layer, measure, value, *_interval(value, group.loc[~whole, "value"].to_numpy(), patients, RANGES[str(measure)])))
     return pd.DataFrame(rows, columns=["layer", "measure", "value", "low", "high"])
+
+
+def _interval(value: float, halves: np.ndarray, patients: int, within: tuple[float, float]) -> tuple[float, float]:
+    from scipy.special import expit, logit, stdtrit
+
+    bottom, top = within
+    tiny = np.finfo(float).eps  # a measure at the end of its range has no finite log-odds
+    known = halves[np.isfinite(halves)]
+    if not np.isfinite(value) or len(known) < WITH_VALUE * len(halves):
+        return float("nan"), float("nan")
+    odds = logit(np.clip((np.array([value, *known]) - bottom) / (top - bottom), tiny, 1 - tiny))
+    half = patients // 2
+    reach = stdtrit(patients - 1, (1 + LEVEL) / 2) * odds[1:].std(ddof=1) * np.sqrt((patients - half) / half)
+    low, high = bottom + (top - bottom) * expit(odds[0] + np.array([-reach, reach]))
+    return min(float(low), value), max(float(high), value)  # but for rounding
 
 
 def representations(

@@ -58,7 +58,7 @@ def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) 
             images, answers = representations(vlm, encoder, examples, config.batch_size)
             patients = patient.loc[[example.item_id for example in examples]]
             draws = alignment_draws(images, answers, patients.to_numpy(), seed=config.seed)
-            tables.append(alignment_table(draws).assign(run_id=told["run_id"]))
+            tables.append(alignment_table(draws, patients.nunique()).assign(run_id=told["run_id"]))
             drawn.append(draws.assign(**told, **_drawn_from(patients, config.seed)))
         table = pd.concat(tables, ignore_index=True)[["run_id", "layer", "measure", "value", "low", "high"]]
         write_text(run.path / "alignment.csv", table.to_csv(index=False))

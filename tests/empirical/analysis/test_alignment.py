@@ -51,6 +51,27 @@ def test_the_unbiased_criterion_is_the_average_over_quadruples() -> None:
     assert _hsic(_hollow(k), _hollow(m)) == pytest.approx(np.mean(terms), rel=1e-10)
 
 
+def test_the_debiased_one_is_the_cosine_of_u_centred_matrices() -> None:
+    """Székely and Rizzo 2014, by loops: an inner product, so that no value lies beyond 1 either way, though it may lie below 0."""
+    rng = np.random.default_rng(3)
+    found = []
+    for _ in range(40):
+        x, y = rng.normal(size=(5, 1)), rng.normal(size=(5, 2))
+        left, right = (np.array([u_centred(a, i, j) for i in range(5) for j in range(5)]) for a in (x @ x.T, y @ y.T))
+        found.append(debiased_cka(x, y))
+        assert found[-1] == pytest.approx(left @ right / np.sqrt((left @ left) * (right @ right)), abs=1e-10)
+    assert -1 <= min(found) < -0.3 and max(found) <= 1
+
+
+def u_centred(gram: np.ndarray, i: int, j: int) -> float:
+    n = len(gram)
+    if i == j:
+        return 0.0
+    row, column = (sum(gram[k, m] for m in range(n) if m != k) / (n - 2) for k in (i, j))
+    everything = sum(gram[k, m] for k in range(n) for m in range(n) if k != m)
+    return float(gram[i, j] - row - column + everything / ((n - 1) * (n - 2)))
+
+
 def test_the_gap_is_the_distance_of_mean_directions() -> None:
     x, y = np.array([[3.0, 0.0], [0.0, 2.0]]), np.array([[-1.0, 0.0], [0.0, -5.0]])
     assert modality_gap(x, y) == pytest.approx(np.sqrt(2)) and modality_gap(x, 7 * x) == pytest.approx(0)
@@ -64,12 +85,60 @@ def test_intervals_cover_what_more_patients_show() -> None:
     covered = []
     for start in range(0, 4000, 100):
         part = slice(start, start + 100)
-        table = alignment_table(alignment_draws(x[None, part], y[None, part], np.arange(100), seed=start))
+        table = alignment_table(alignment_draws(x[None, part], y[None, part], np.arange(100), seed=start), 100)
         row = table[table["measure"] == "debiased_cka"].iloc[0]
         covered.append(row["low"] <= truth <= row["high"])
     assert np.mean(covered) >= 0.85  # 40 intervals of 95 %: fewer than 34 by chance once in 400
     with pytest.raises(InputError, match="4 patients are too few"):
         alignment_draws(x[None, :8], y[None, :8], np.repeat(np.arange(4), 2))
+
+
+def test_no_interval_reaches_beyond_what_a_measure_can_be() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(12, 1))
+    weak, strong = 0.4 * x + rng.normal(size=(12, 1)), x + 0.2 * rng.normal(size=(12, 1))
+    apart = np.array([100.0, 1.0]) * np.ones((12, 2))  # two clouds on opposite sides: the gap is nearly 2
+    clouds = [sign * apart + rng.normal(size=(12, 2)) for sign in (1, -1)]
+    pairs = [(x, weak), (x, strong), (x, x), tuple(clouds)]
+    ranges = {"cka": (0, 1), "debiased_cka": (-1, 1), "modality_gap": (0, 2)}
+    for first, second in pairs:
+        table = alignment_table(alignment_draws(first[None], second[None], np.arange(12)), 12)
+        for row in table.itertuples():
+            bottom, top = ranges[row.measure]
+            assert bottom <= row.low <= row.value <= row.high <= top
+    alike = alignment_table(alignment_draws(x[None], x[None], np.arange(12)), 12).set_index("measure")
+    assert alike.loc[["cka", "debiased_cka"], ["low", "high"]].to_numpy() == pytest.approx(1) and alike.loc["modality_gap", "high"] < 1e-6
+
+
+@pytest.mark.parametrize("patients", [11, 30])
+def test_intervals_of_a_few_patients_cover(patients: int) -> None:
+    """Of the plain CKA what as many other patients show on average, of the debiased one the population's."""
+    rng = np.random.default_rng(0)
+
+    def draw(n: int) -> tuple[np.ndarray, np.ndarray]:
+        shared = rng.normal(size=(n, 2))
+        return shared + 0.3 * rng.normal(size=(n, 2)), shared @ np.array([[1.0, 0.4], [0.0, 1.0]]) + 0.3 * rng.normal(size=(n, 2))
+
+    truth = {"debiased_cka": debiased_cka(*draw(4000)), "cka": np.mean([linear_cka(*draw(patients)) for _ in range(1000)])}
+    covered = []
+    for seed in range(60):
+        x, y = draw(patients)
+        table = alignment_table(alignment_draws(x[None], y[None], np.arange(patients), seed=seed), patients).set_index("measure")
+        covered.append([table.loc[name, "low"] <= value <= table.loc[name, "high"] for name, value in truth.items()])
+    assert (np.mean(covered, axis=0) >= 0.86).all()  # 60 intervals of 95 %: fewer than 52 by chance once in 600
+
+
+def test_halves_without_a_value_are_left_out_and_too_many_leave_no_interval() -> None:
+    values = np.random.default_rng(0).uniform(0.3, 0.6, size=101)
+    draws = pd.DataFrame({"layer": 0, "measure": "debiased_cka", "draw": range(101), "value": values})
+    without = draws.drop(index=[7, 9])
+    expected = alignment_table(without, 10).iloc[0]
+    draws.loc[[7, 9], "value"] = np.nan
+    assert alignment_table(draws, 10).iloc[0][["low", "high"]].tolist() == expected[["low", "high"]].tolist()
+    draws.loc[:10, "value"] = np.nan
+    draws.loc[0, "value"] = values[0]
+    row = alignment_table(draws, 10).iloc[0]
+    assert row["value"] == values[0] and np.isnan([row["low"], row["high"]]).all()
 
 
 def test_means_are_over_the_query_and_the_answer_only(phantom: Cohort) -> None:

@@ -1,4 +1,4 @@
-"""Temperature, fitted on validation items, and the data of a reliability plot."""
+"""Temperature, fitted on validation items."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import expit, log_expit, logit
 
-from empirical.analysis.patients import LEVEL, patient_interval
+from empirical.analysis.patients import patient_interval
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from empirical.records import Records
 
 BOUND = 8.0  # of |log temperature|: a factor of 3000 either way
+WIDE = 4.0
+"""Ends of an interval so many times apart leave open whether what is stated as .9 is .75 or .99."""
+
+
+class NoTemperature(InputError):
+    """No temperature is best: on validation the scores order the classes perfectly, or backwards."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Temperature:
     Parameters
     ----------
     value, low, high : float
-        The temperature and its 95 % interval over patients; above 1 the model was too sure of itself.
+        The temperature and its 95 % interval over patients; above 1 the model was too sure of itself. `high` is infinite where the items
+        do not exclude that the scores say nothing, `low` 0 where they do not exclude that the scores say all.
     n : int
         Items it was fitted on.
     """
@@ -35,6 +40,32 @@ class Temperature:
     low: float
     high: float
     n: int
+
+    @property
+    def warning(self) -> str:
+        """Say that the fit tells next to nothing, where its interval has an open end or spans more than a factor of four; else empty."""
+        if _at_bound(self.value):
+            return "at the end of what was searched: no temperature fits"
+        if self.low == 0 or not np.isfinite(self.high):
+            return "next to uninformative: its interval has an open end"
+        if self.high > WIDE * self.low:
+            return f"next to uninformative: its interval spans a factor of {self.high / self.low:.0f}"
+        return ""
+
+    def shown(self) -> str:
+        """Give value and interval.
+
+        Returns
+        -------
+        str
+            To three digits.
+
+        Examples
+        --------
+        >>> Temperature(79.704, 6.2567, np.inf, 20).shown()
+        '79.7 (6.26 to no limit)'
+        """
+        return f"{self.value:.3g} ({self.low:.3g} to {f'{self.high:.3g}' if np.isfinite(self.high) else 'no limit'})"
 
 
 def fit_temperature(records: Records, *, seed: int = 0, resamples: int = 200) -> Temperature:
@@ -57,23 +88,28 @@ def fit_temperature(records: Records, *, seed: int = 0, resamples: int = 200) ->
     Raises
     ------
     InputError
-        When a class is missing, or the scores order the classes backwards or perfectly, so that no finite temperature is best.
+        When a class is missing.
+    NoTemperature
+        When the scores order the classes backwards or perfectly, so that no finite temperature is best.
 
     Notes
     -----
     It minimises :math:`-\sum_i \log \sigma(\pm z_i / T)`, with :math:`z_i` the log-odds of the positive answer within the closed set and
     the sign of the true class (Guo, Pleiss, Sun and Weinberger 2017, for two classes). The order of the items, hence the AUROC, is left
-    alone.
+    alone. A resample whose scores order the classes backwards counts as one with an infinite temperature, one in perfect order as 0:
+    leaving them out would make a fit that says nothing look like one that says something.
     """
     odds, positive = _log_odds(records), records.is_positive().to_numpy()
     if positive.all() or not positive.any():
         raise InputError("temperature: the validation items are all of one class")
-    value = _best(odds, positive, np.ones(len(odds)))
-    if not np.isfinite(value):
-        raise InputError("temperature: none is best; on validation the scores order the classes perfectly, or backwards")
+    log_value = _best(odds, positive, np.ones(len(odds)))
+    if np.isinf(log_value):
+        order = "perfectly" if log_value < 0 else "backwards, or say nothing of them"
+        raise NoTemperature(f"temperature: none is best; on validation the scores order the classes {order}")
     patients, rng = records.table["patient_id"].to_numpy(), np.random.default_rng(seed)
-    low, high = patient_interval(lambda weights: _best(odds, positive, weights), patients, rng=rng, resamples=resamples)
-    return Temperature(value, low, high, len(odds))
+    ends = patient_interval(lambda weights: np.clip(_best(odds, positive, weights), -BOUND, BOUND), patients, rng=rng, resamples=resamples)
+    low, high = (np.sign(end) * np.inf if _at_bound(np.exp(end)) else end for end in ends)
+    return Temperature(float(np.exp(log_value)), float(np.exp(low)), float(np.exp(high)), len(odds))
 
 
 def calibrated(records: Records, temperature: float) -> np.ndarray:
@@ -117,52 +153,6 @@ def log_loss(records: Records, temperature: float = 1.0, *, seed: int = 0) -> tu
     return float(loss.mean()), low, high
 
 
-ITEMS_IN_A_BIN = 20
-"""At the least, of a reliability table."""
-
-
-def reliability(probability: np.ndarray, positive: np.ndarray, bins: int | None = None) -> pd.DataFrame:
-    """Tabulate what was observed where a probability was stated.
-
-    Parameters
-    ----------
-    probability : ndarray of shape (items,)
-        Stated, in [0, 1].
-    positive : ndarray of bool, shape (items,)
-        Observed.
-    bins : int, optional
-        Of equally many items; ties may make fewer. By default one for every `ITEMS_IN_A_BIN` items, from 2 to 10: an interval from three
-        items tells nothing.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per bin: ``n``, ``stated`` (mean), ``observed`` (share), ``low`` and ``high`` (Wilson 95 %).
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> p = rng.uniform(size=2000)
-    >>> table = reliability(p, rng.uniform(size=2000) < p, bins=4)
-    >>> bool(((table["low"] <= table["stated"]) & (table["stated"] <= table["high"])).all())
-    True
-    """
-    import pandas as pd
-    from scipy.stats import binomtest
-
-    if bins is None:
-        bins = int(np.clip(len(probability) // ITEMS_IN_A_BIN, 2, 10))
-    frame = pd.DataFrame({"stated": probability, "observed": positive})
-    grouped = frame.groupby(pd.qcut(frame["stated"], bins, duplicates="drop"), observed=True)
-    table = grouped.agg(n=("stated", "size"), stated=("stated", "mean"), positives=("observed", "sum")).reset_index(drop=True)
-    intervals = [
-        binomtest(int(k), int(n)).proportion_ci(LEVEL, method="wilson") for k, n in zip(table["positives"], table["n"], strict=True)
-    ]
-    table["observed"] = table["positives"] / table["n"]
-    table["low"], table["high"] = [interval.low for interval in intervals], [interval.high for interval in intervals]
-    return table[["n", "stated", "observed", "low", "high"]]
-
-
 def _log_odds(records: Records) -> np.ndarray:
     """Read the log-odds off the log-probabilities: ``p_positive`` itself may have rounded to 0 or 1."""
     values = np.array([list(logp.values()) for logp in records.table["logp"]])
@@ -176,14 +166,20 @@ def _losses(odds: np.ndarray, positive: np.ndarray, temperature: float) -> np.nd
 
 
 def _best(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> float:
-    """Minimise the loss, which is convex in 1/T; NaN where its minimum lies at T = 0 (perfect order) or infinity (backwards)."""
+    """Find the log temperature of least loss, which is convex in 1/T; minus infinity in perfect order, infinity in backward order."""
     from scipy.optimize import minimize_scalar
 
     margin = np.where(positive, odds, -odds)
-    if (margin[weights > 0] > 0).all() or weights @ margin <= 0:
-        return float("nan")
+    if (margin[weights > 0] > 0).all():
+        return float("-inf")
+    if weights @ margin <= 0:
+        return float("inf")
 
     def loss(log_temperature: float) -> float:
         return float(np.average(_losses(odds, positive, float(np.exp(log_temperature))), weights=weights))
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-BOUND, BOUND), method="bounded").x))
+    return float(minimize_scalar(loss, bounds=(-BOUND, BOUND), method="bounded").x)
+
+
+def _at_bound(temperature: float) -> bool:
+    return abs(np.log(temperature)) > BOUND - 0.01  # the search stops a little before its end

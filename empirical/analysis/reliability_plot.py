@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,39 +16,53 @@ if TYPE_CHECKING:
 BEFORE, AFTER, INK = "#9a5b2e", "#1f6f8b", "#222222"
 SIDE = 3.6  # inches of a panel
 COLUMNS = 3
+WORDS = 46  # letters of a line below a panel
+STEPS = 30  # of the histogram
+TENTHS = 10  # an axis ends at one
 
 
-def reliability_plot(table: pd.DataFrame) -> Figure:
+def reliability_plot(table: pd.DataFrame, stated: pd.DataFrame, notes: Mapping[str, str]) -> Figure:
     """Draw a panel for each run.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        The rows of `empirical.analysis.calibration.reliability` with ``run_id`` and ``temperature``, 1 for the scores as they are.
+        The rows of `empirical.analysis.reliability.reliability` with ``run_id`` and ``temperature``, 1 for the scores as they are.
+    stated : pandas.DataFrame
+        The probability of every item: ``run_id``, ``temperature``, ``probability``.
+    notes : mapping of str to str
+        What to say of each run's temperature.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Observed share against stated probability with 95 % intervals; on the diagonal the two agree.
+        Observed share against stated probability with 95 % intervals (on the diagonal the two agree), and below each panel how many
+        items were given which probability. The axis of probabilities reaches as far as they do, to a tenth.
     """
     from matplotlib.figure import Figure
 
-    runs = list(dict.fromkeys(table["run_id"]))
+    runs = [str(run) for run in dict.fromkeys(table["run_id"])]
     columns = min(COLUMNS, len(runs))
     rows = -(-len(runs) // columns)
-    figure = Figure(figsize=(0.6 + SIDE * columns, 0.8 + (SIDE + 0.5) * rows), layout="constrained")
-    panels = np.ravel(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False))
-    for axes, run in zip(panels, runs, strict=False):
-        _panel(axes, table[table["run_id"] == run], str(run))
-    for axes in panels[len(runs) :]:
-        axes.set_visible(False)
+    figure = Figure(figsize=(0.6 + SIDE * max(columns, 1.3), 1.1 + (SIDE + 1.3) * rows), layout="constrained")
+    grid = figure.add_gridspec(2 * rows, columns, height_ratios=[4, 1] * rows)
+    for place, run in enumerate(runs):
+        row, column = divmod(place, columns)
+        panel = figure.add_subplot(grid[2 * row, column])
+        strip = figure.add_subplot(grid[2 * row + 1, column], sharex=panel)
+        _panel(panel, table[table["run_id"] == run])
+        _strip(strip, stated[stated["run_id"] == run])
+        panel.set_title(fill(run, WORDS - 14), loc="left", fontsize=12, fontweight="bold")
+        panel.set_xlabel("\n".join(fill(note, WORDS) for note in notes[run].split("; ")), loc="left", fontsize=9)
+    known = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(known.values(), known.keys(), loc="outside upper left", ncols=3, frameon=False, fontsize=10)
     figure.supxlabel("stated probability of the positive answer", fontsize=12)
     figure.supylabel("observed share (bars: 95 % intervals)", fontsize=12)
     return figure
 
 
-def _panel(axes: Axes, table: pd.DataFrame, title: str) -> None:
-    axes.plot([0, 1], [0, 1], color=INK, lw=0.9, zorder=0)
+def _panel(axes: Axes, table: pd.DataFrame) -> None:
+    axes.plot([0, 1], [0, 1], color=INK, lw=0.9, zorder=0, label="stated = observed")
     for temperature, points in table.groupby("temperature", sort=False):
         as_is = temperature == 1.0
         reach = np.clip([points["observed"] - points["low"], points["high"] - points["observed"]], 0, None)
@@ -59,9 +75,55 @@ def _panel(axes: Axes, table: pd.DataFrame, title: str) -> None:
             lw=1.5,
             color=BEFORE if as_is else AFTER,
             mfc="white" if as_is else AFTER,
-            label="as scored" if as_is else f"temperature {temperature:.2f}",
+            label="as scored" if as_is else "with the temperature",
+            clip_on=False,
         )
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
+    axes.set(ylim=(-0.02, 1.02))
+    axes.tick_params(labelbottom=False)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), ncols=2, frameon=False, fontsize=10)  # below: points may be anywhere
+
+
+def _strip(axes: Axes, stated: pd.DataFrame) -> None:
+    """Count the items by the probability that they were given."""
+    from matplotlib.ticker import MaxNLocator
+
+    low, high = span(stated["probability"].to_numpy())
+    axes.set(xlim=(low - 0.02 * (high - low), high + 0.02 * (high - low)))
+    for temperature, items in stated.groupby("temperature", sort=False):
+        as_is = temperature == 1.0
+        edges = np.linspace(low, high, STEPS + 1).tolist()
+        axes.hist(
+            items["probability"],
+            bins=edges,
+            histtype="step" if as_is else "stepfilled",
+            color=BEFORE if as_is else AFTER,
+            lw=1.2,
+            zorder=3 if as_is else 2,
+        )
+    axes.set_ylabel("items", fontsize=9)
+    axes.yaxis.set_major_locator(MaxNLocator(2, integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def span(probability: np.ndarray) -> tuple[float, float]:
+    """Choose how much of the axis of probabilities to show.
+
+    Parameters
+    ----------
+    probability : ndarray
+        All that were stated.
+
+    Returns
+    -------
+    tuple of two floats
+        Tenths around them all; where they lie within one, the next on either side as well.
+
+    Examples
+    --------
+    >>> span(np.array([0.512, 0.53])), span(np.array([0.51, 0.998])), span(np.array([1.0, 1.0]))
+    ((0.4, 0.7), (0.5, 1.0), (0.9, 1.0))
+    """
+    low, high = int(np.floor(TENTHS * probability.min())), int(np.ceil(TENTHS * probability.max()))
+    if high - low < 2:
+        low, high = max(0, low - 1), min(TENTHS, high + 1)
+    return low / TENTHS, high / TENTHS

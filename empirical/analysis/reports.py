@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.analysis.calibration import calibrated, fit_temperature, log_loss, reliability
+from empirical.analysis.calibration import NoTemperature, calibrated, fit_temperature, log_loss
+from empirical.analysis.reliability import reliability
 from empirical.analysis.reliability_plot import reliability_plot
 from empirical.records import Records, read_records
 from see_in_pairs.console import say
@@ -32,8 +33,9 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
     cohort : Cohort
         Says which items are validation items.
     out : Path
-        Folder for ``calibration.json`` (temperature, log loss before and after) ``reliability.csv`` and its plot
-        ``reliability.png``.
+        Folder for ``calibration.json`` (temperature, a warning where there is none or it says next to nothing, log loss before and
+        after),
+        ``reliability.csv`` and its plot ``reliability.png``.
     seed : int
         Of the bootstrap over patients.
     quiet : bool, default False
@@ -47,21 +49,33 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
     import pandas as pd
 
     fitted_on = calibration_records(validation, cohort, list(records.table["run_id"].unique()))
-    pages, tables = {}, []
-    for run in records.table["run_id"].unique():
-        here, there = records.of(run_id=run), fitted_on.of(run_id=run)
-        temperature = fit_temperature(there, seed=seed)
-        pages[run] = asdict(temperature) | {
-            "log_loss_before": _with_interval(log_loss(here, seed=seed)),
-            "log_loss_after": _with_interval(log_loss(here, temperature.value, seed=seed)),
-        }
-        tables += _tables(str(run), here, temperature.value)
-        say(f"{run}: temperature {temperature.value:.2f} ({temperature.low:.2f} to {temperature.high:.2f})", quiet)
+    pages, tables, stated, notes = {}, [], [], {}
+    for run in map(str, records.table["run_id"].unique()):
+        here = records.of(run_id=run)
+        pages[run], notes[run] = _fitted(here, fitted_on.of(run_id=run), seed)
+        say(f"{run}: {notes[run]}", quiet)
+        for value in dict.fromkeys((1.0, pages[run]["value"] or 1.0)):
+            tables.append(_points(here, value).assign(run_id=run, temperature=value))
+            stated.append(pd.DataFrame({"run_id": run, "temperature": value, "probability": calibrated(here, value)}))
     write_json(out / "calibration.json", pages)
     points = pd.concat(tables, ignore_index=True)
     write_text(out / "reliability.csv", points.to_csv(index=False))
     with atomic_path(out / "reliability.png") as path:
-        reliability_plot(points).savefig(path, dpi=150, format="png", metadata={"Software": None})
+        figure = reliability_plot(points, pd.concat(stated, ignore_index=True), notes)
+        figure.savefig(path, dpi=150, format="png", metadata={"Software": None})
+
+
+def _fitted(here: Records, there: Records, seed: int) -> tuple[dict[str, Any], str]:
+    """Fit on validation items, apply here; what there is to write down, and to say."""
+    before = {"log_loss_before": _with_interval(log_loss(here, seed=seed))}
+    try:
+        temperature = fit_temperature(there, seed=seed)
+    except NoTemperature as error:
+        none = dict.fromkeys(("value", "low", "high"))
+        return none | {"n": len(there.table), "warning": str(error)} | before | {"log_loss_after": None}, str(error)
+    page = asdict(temperature) | {"warning": temperature.warning or None} | before
+    page["log_loss_after"] = _with_interval(log_loss(here, temperature.value, seed=seed))
+    return page, "; ".join(filter(None, (f"temperature {temperature.shown()}, from {temperature.n} items", temperature.warning)))
 
 
 def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str]) -> Records:
@@ -103,12 +117,9 @@ def _only_validation(records: Records, cohort: Cohort, source: Path) -> None:
         raise InputError(f"calibrate_on: {source} holds items that are not in this cohort's split 'val' ({first_few(others)})")
 
 
-def _tables(run: str, records: Records, temperature: float) -> list[pd.DataFrame]:
-    positive = records.is_positive().to_numpy()
-    return [
-        reliability(calibrated(records, value), positive).assign(run_id=run, temperature=value)
-        for value in dict.fromkeys((1.0, temperature))
-    ]
+def _points(records: Records, temperature: float) -> pd.DataFrame:
+    patients = records.table["patient_id"].to_numpy()
+    return reliability(calibrated(records, temperature), records.is_positive().to_numpy(), patients)
 
 
 def _with_interval(values: tuple[float, float, float]) -> dict[str, Any]:

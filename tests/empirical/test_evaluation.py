@@ -336,6 +336,13 @@ def test_calibration_is_written_beside_the_records(phantom: Cohort, tmp_path: Pa
     assert (tmp_path / "out" / "reliability.png").read_bytes().startswith(b"\x89PNG")
     plot = pd.read_csv(tmp_path / "out" / "reliability.csv")
     assert plot.groupby("temperature")["n"].sum().tolist() == [12, 12]
+    table["logp"] = [{"yes": no["no"], "no": no["yes"]} for no in table["logp"]]  # backwards: no temperature is best
+    write_records(tmp_path / "val.parquet", validation)
+    report_calibration(records, tmp_path / "val.parquet", cohort, tmp_path / "none", seed=0, quiet=True)
+    page = json.loads((tmp_path / "none" / "calibration.json").read_text())["single"]
+    assert page["value"] is None and "none is best" in page["warning"] and page["log_loss_after"] is None and page["n"] == 24
+    assert pd.read_csv(tmp_path / "none" / "reliability.csv")["temperature"].unique().tolist() == [1.0]
+    assert (tmp_path / "none" / "reliability.png").is_file()
 
 
 def test_items_that_share_references_are_read_together_and_given_back_in_their_order(phantom: Cohort, tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from scipy.special import expit, log_expit
 
 from empirical.analysis.agreement import scorer_agreement
-from empirical.analysis.calibration import calibrated, fit_temperature, log_loss, reliability
+from empirical.analysis.calibration import Temperature, calibrated, fit_temperature, log_loss
 from empirical.analysis.patients import patient_interval
+from empirical.analysis.reliability import reliability
 from empirical.records import COLUMNS, Records
 from see_in_pairs.errors import InputError
 
@@ -63,7 +64,7 @@ def test_scores_that_rounded_to_one_are_still_ordered() -> None:
 
 @pytest.mark.parametrize(
     ("odds", "positive", "message"),
-    [([1.0, 2.0], [True, True], "one class"), ([1.0, -1.0], [True, False], "none is best"), ([-1.0, 1.0], [True, False], "none is best")],
+    [([1.0, 2.0], [True, True], "one class"), ([1.0, -1.0], [True, False], "perfectly"), ([-1.0, 1.0], [True, False], "backwards")],
 )
 def test_no_temperature_is_said_to_be_none(odds: list[float], positive: list[bool], message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -79,6 +80,83 @@ def test_reliability_bins_hold_every_item_and_their_intervals_cover_the_truth() 
     few = reliability(expit(odds[:50]), positive[:50])
     assert few["n"].tolist() == [25, 25] and len(table) == 10  # no bins of a handful
     assert reliability(np.array([0.5, 0.5, 0.5, 0.9]), np.array([True, False, True, True]), bins=4)["n"].sum() == 4  # ties
+
+
+@pytest.mark.parametrize(("n", "bins"), [(1, 1), (12, 2), (30, 2), (100, 5), (400, 10)])
+def test_few_items_make_few_bins_and_none_is_lost(n: int, bins: int) -> None:
+    probability = np.random.default_rng(0).permutation(np.linspace(0, 1, n))
+    table = reliability(probability, probability > 0.3)
+    assert len(table) == bins and table["n"].sum() == n and np.ptp(table["n"]) <= 1
+    assert table["stated"].is_monotonic_increasing
+
+
+def test_what_is_stated_alike_is_one_point_and_never_a_column_of_points() -> None:
+    rng = np.random.default_rng(0)
+    positive = rng.uniform(size=400) < 0.5
+    crowded = reliability(np.concatenate([rng.uniform(0.51, 0.53, 390), rng.uniform(0.9, 1, 10)]), positive)
+    assert (np.diff(crowded["stated"]) >= 0.03).all() and crowded["n"].sum() == 400 and len(crowded) == 2
+    for alike in (np.full(400, 0.5), np.ones(400)):
+        row = reliability(alike, positive).iloc[0]
+        assert (row["n"], row["stated"], row["observed"]) == (400, alike[0], positive.mean())
+    steps = reliability(np.linspace(0.4, 0.6, 400), positive)  # neighbours are near, but a chain of them is no single statement
+    assert len(steps) > 4 and (np.diff(steps["stated"]) >= 0.03).all()
+
+
+def test_items_of_a_patient_count_as_no_more_than_they_tell() -> None:
+    probability, positive = np.full(60, 0.5), np.repeat([True, False], [42, 18])
+    alone, by_six = (reliability(probability, positive, patients).iloc[0] for patients in (None, np.arange(60) // 6))
+    assert by_six["high"] - by_six["low"] > 2 * (alone["high"] - alone["low"])
+
+
+def test_a_temperature_that_says_next_to_nothing_says_so() -> None:
+    rng = np.random.default_rng(1)
+    odds = rng.normal(7, 2, 20)
+    found = fit_temperature(records(odds, np.arange(20) < 11))  # all near 1, whatever the class
+    assert found.high == np.inf and found.low < found.value and "open end" in found.warning and "to no limit" in found.shown()
+    few, many = (fit_temperature(records(*overconfident(n, 3.0, seed=1))) for n in (25, 2000))
+    assert many.warning == "" and "interval spans a factor of" in few.warning and few.high > 4 * few.low
+    assert not Temperature(3.0, 2.0, 7.9, 50).warning and "factor of 4" in Temperature(3.0, 1.9, 7.9, 50).warning
+    assert "no temperature fits" in Temperature(np.exp(8) - 1e-3, 1.0, np.inf, 50).warning
+    assert "open end" in Temperature(0.1, 0.0, 0.2, 50).warning
+
+
+def test_resamples_in_backward_order_count_as_infinite_temperatures() -> None:
+    """By brute force: the share of resamples without a finite temperature is above 2.5 %, so the interval has no upper end."""
+    positive = np.arange(30) % 2 == 0
+    odds = np.where(positive, 1, -1) * 0.25 + np.random.default_rng(0).normal(size=30)
+    drawn = np.random.default_rng(2).integers(0, 30, size=(2000, 30))
+    margin = np.where(positive, odds, -odds)
+    backwards = (margin[drawn].sum(axis=1) <= 0).mean()
+    assert 0.03 < backwards < 0.5
+    assert fit_temperature(records(odds, positive)).high == np.inf
+
+
+@pytest.mark.parametrize(("n", "spread"), [(12, 2.0), (30, 0.02), (400, 0.02), (400, 2.0)])
+def test_the_plot_shows_every_point_and_the_legend_lies_beside_it(n: int, spread: float) -> None:
+    from empirical.analysis.reliability_plot import reliability_plot
+
+    rng = np.random.default_rng(0)
+    tables, stated = [], []
+    for run, temperature in (("first", 1.0), ("a run with a name that somebody chose to be rather long", 1.0), ("first", 79.7)):
+        probability = expit(rng.normal(3, spread, n) / temperature)
+        tables.append(reliability(probability, rng.uniform(size=n) < 0.5).assign(run_id=run, temperature=temperature))
+        stated.append(pd.DataFrame({"run_id": run, "temperature": temperature, "probability": probability}))
+    note = "temperature 0.00264 (0.00139 to no limit), from 2000 items; next to uninformative"
+    notes = dict.fromkeys([str(table["run_id"][0]) for table in tables], note)
+    figure = reliability_plot(pd.concat(tables), pd.concat(stated), notes)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(axes.get_tightbbox()) for axes in figure.axes)
+    assert [text.get_text() for text in legend.get_texts()] == ["stated = observed", "as scored", "with the temperature"]
+    panels, strips = figure.axes[::2], figure.axes[1::2]
+    for panel, points in zip(panels, (pd.concat([tables[0], tables[2]]), tables[1]), strict=True):
+        left, right = panel.get_xlim()
+        assert points["stated"].between(left, right).all() and right - left < 1.05
+        assert "next to uninformative" in panel.get_xlabel() and panel.get_tightbbox().x1 <= figure.bbox.x1
+    assert [sum(np.diff(p.get_path().vertices[:, 0]).any() for p in strip.patches) for strip in strips] == [2, 1]
+    if spread < 1:
+        assert panels[1].get_xlim()[1] - panels[1].get_xlim()[0] < 0.35  # as far as the data, to a tenth
 
 
 def test_the_interval_draws_patients_not_items() -> None:

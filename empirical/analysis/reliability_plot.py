@@ -52,7 +52,7 @@ def reliability_plot(table: pd.DataFrame, stated: pd.DataFrame, notes: Mapping[s
         strip = figure.add_subplot(grid[2 * row + 1, column], sharex=panel)
         _panel(panel, table[table["run_id"] == run])
         _strip(strip, stated[stated["run_id"] == run])
-        panel.set_title(fill(run, WORDS - 14), loc="left", fontsize=12, fontweight="bold")
+        panel.set_title(fill(run, WORDS - 18), loc="left", fontsize=12, fontweight="bold")
         panel.set_xlabel("\n".join(fill(note, WORDS) for note in notes[run].split("; ")), loc="left", fontsize=9)
     known = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(known.values(), known.keys(), loc="outside upper left", ncols=3, frameon=False, fontsize=10)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from empirical.analysis.kept import kept
 from empirical.analysis.patients import patient_interval
 from empirical.arms import Example, assign_references, build_examples, picture_source
 from empirical.cohorts import Cohort
+from empirical.pieces import Scorer
 from empirical.preflight import preflight
+from empirical.unchanged import remember, still_the_same
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import VisionLanguageModel, load_vlm, training_record, weights_hash
 from see_in_pairs.console import progress, say
@@ -31,7 +36,7 @@ WITH_GRADIENTS = 4
 
 
 def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
-    """Measure how alike images and answers are represented, layer by layer, in every arm, on the same items.
+    """Measure how alike images and answers are represented, layer by layer, in every arm, on the same items; run again to resume.
 
     Parameters
     ----------
@@ -54,10 +59,15 @@ def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) 
 
     with _opened(config, "alignment", out, quiet) as (run, cohort, vlm, encoder):
         patient, tables, drawn = cohort.table.set_index("item_id")["patient_id"], [], []
-        for told, examples in _by_arm(config, cohort, quiet):
+
+        def draw(examples: list[Example], patients: pd.Series) -> pd.DataFrame:
             images, answers = representations(vlm, encoder, examples, config.batch_size)
+            return alignment_draws(images, answers, patients.to_numpy(), seed=config.seed)
+
+        for told, examples, keys in _finished_kept(config, cohort, run, quiet):
             patients = patient.loc[[example.item_id for example in examples]]
-            draws = alignment_draws(images, answers, patients.to_numpy(), seed=config.seed)
+            key = content_hash([keys, [example.answer for example in examples], patients.tolist()])
+            draws = kept(run.path / "pieces" / f"{told['run_id']}.parquet", key, partial(draw, examples, patients), quiet)
             tables.append(alignment_table(draws, patients.nunique()).assign(run_id=told["run_id"]))
             drawn.append(draws.assign(**told, **_drawn_from(patients, config.seed)))
         table = pd.concat(tables, ignore_index=True)[["run_id", "layer", "measure", "value", "low", "high"]]
@@ -74,6 +84,8 @@ def _drawn_from(patients: pd.Series, seed: int) -> dict[str, Any]:
 
 def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
     """Measure how much of the evidence for the finding lies on the lesion, in every arm, on the items whose lesion is known.
+
+    Finished items survive a kill; run again to resume.
 
     Parameters
     ----------
@@ -98,31 +110,51 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
     """
     import pandas as pd
 
-    from empirical.analysis.attribution import integrated_gradients, lesion_share, occlusion
-
     rows = []
     with _opened(config, "attribution", out, quiet) as (run, cohort, vlm, encoder):
         patient = cohort.table.set_index("item_id")["patient_id"]
         masks = _masks(cohort, config.split)
         run.count("without_mask", len(cohort.queries(config.split)) - len(masks))
-        for told, examples in _by_arm(config, cohort, quiet):
-            shown = [example for example in examples if example.item_id in masks]
-            for example in progress(shown, len(shown), told["run_id"], quiet):
-                maps = {
-                    "integrated_gradients": integrated_gradients(
-                        vlm, encoder, example, config.prompts.answers, batch_size=min(config.batch_size, WITH_GRADIENTS)
-                    ),
-                    "occlusion": occlusion(vlm, encoder, example, config.prompts.answers, batch_size=config.batch_size),
-                }
-                for method, values in maps.items():
-                    item = {"item_id": example.item_id, "patient_id": patient[example.item_id], "method": method}
-                    rows.append(told | item | asdict(lesion_share(values, masks[example.item_id])))
+        for told, examples, keys in _finished_kept(config, cohort, run, quiet):
+            shown = [(example, key) for example, key in zip(examples, keys, strict=True) if example.item_id in masks]
+            for place, (example, key) in enumerate(progress(shown, len(shown), told["run_id"], quiet)):
+                mask, file = masks[example.item_id], run.path / "pieces" / f"{told['run_id']}-{place}.parquet"
+                key = content_hash([key, sha256(mask.tobytes()).hexdigest(), mask.shape])
+                found = kept(file, key, partial(_shares, config, vlm, encoder, example, mask), quiet)
+                item = {"item_id": example.item_id, "patient_id": patient[example.item_id]}
+                rows += [told | item | share for share in found.to_dict("records")]
         table = pd.DataFrame(rows)
         write_text(run.path / "attribution.csv", table.to_csv(index=False))
         run.count("without_positive_attribution", int(table["share"].isna().sum()))
         summary = _summary(table, config.seed)
         write_text(run.path / "attribution_summary.csv", summary.to_csv(index=False))
     return summary
+
+
+def _shares(config: EvaluateConfig, vlm: VisionLanguageModel, encoder: Encoder, example: Example, mask: np.ndarray) -> pd.DataFrame:
+    """Attribute an item's log-odds by both methods, and hold the maps against the lesion."""
+    import pandas as pd
+
+    from empirical.analysis.attribution import integrated_gradients, lesion_share, occlusion
+
+    answers, few = config.prompts.answers, min(config.batch_size, WITH_GRADIENTS)
+    maps = {
+        "integrated_gradients": integrated_gradients(vlm, encoder, example, answers, batch_size=few),
+        "occlusion": occlusion(vlm, encoder, example, answers, batch_size=config.batch_size),
+    }
+    return pd.DataFrame([{"method": method} | asdict(lesion_share(values, mask)) for method, values in maps.items()])
+
+
+def _finished_kept(
+    config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool
+) -> Iterator[tuple[dict[str, Any], list[Example], list[str]]]:
+    """Give each arm with its examples and the key of each, as an evaluation has them; images are held to their hashes first."""
+    pieces, arms = run.path / "pieces", list(_by_arm(config, cohort, quiet))
+    scorer = Scorer(config, cohort, pieces, quiet)  # its keys and refusals; nothing is scored by it
+    marks = still_the_same(cohort, {name for _, shown in arms for one in shown for name in one.images}, pieces)
+    for told, examples in arms:
+        yield told, examples, [scorer.key(example) for example in examples]
+    remember(marks, pieces)
 
 
 def _summary(table: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -193,3 +193,33 @@ def test_halves_depend_on_patients_and_seed_not_on_the_order_of_items() -> None:
     )
     assert np.allclose(draws, turned, atol=1e-12)
     assert not np.allclose(draws, alignment_draws(x, y, patients, seed=1)["value"], atol=1e-3)
+
+
+def test_a_killed_alignment_goes_on_from_its_arms_to_the_same_bits(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from empirical.analysis import alignment
+    from empirical.analysis.arms import report_alignment
+    from empirical.evaluation import EvaluateConfig
+
+    content = {"cohort": str(phantom.folder), "arms": [{"arm": "single"}, {"arm": "duplicate"}], "threads": 1}
+    config, plain, done = EvaluateConfig.model_validate(content), alignment.representations, []
+    monkeypatch.setattr(alignment, "RESAMPLES", 20)
+
+    def counted(*given: object) -> tuple[np.ndarray, np.ndarray]:
+        done.append(given[2])
+        if len(done) == room:
+            raise KeyboardInterrupt
+        return plain(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(alignment, "representations", counted)
+    room = 0
+    report_alignment(config, tmp_path / "whole", quiet=True)
+    done.clear()
+    room = 2
+    with pytest.raises(KeyboardInterrupt):
+        report_alignment(config, tmp_path / "killed", quiet=True)
+    report_alignment(config, tmp_path / "killed", quiet=True)
+    assert len(done) == 3
+    for name in ("alignment.csv", "alignment_draws.parquet"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -183,3 +183,52 @@ def test_arms_are_compared_on_the_items_whose_lesion_is_known(phantom: Cohort, t
     counts = json.loads((tmp_path / "out" / "manifest.json").read_text())["counts"]
     assert counts["without_mask"] == len(phantom.queries("val")) - len(positive)
     assert _checked(rows, "", ATTRIBUTION)["arm"].value_counts().tolist() == [2 * len(positive)] * 2  # what the ledger of claims reads
+
+
+def test_a_killed_attribution_goes_on_from_its_items_to_the_same_bits(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from empirical.analysis.arms import report_attribution
+    from empirical.evaluation import EvaluateConfig
+
+    content = {"cohort": str(phantom.folder), "arms": [{"arm": "single"}, {"arm": "duplicate"}], "threads": 1, "split": "val"}
+    config, plain, done = EvaluateConfig.model_validate(content), attribution.occlusion, []
+
+    def cheap(*given: object, **settings: object) -> np.ndarray:
+        done.append(given[2])
+        if len(done) == room:
+            raise KeyboardInterrupt  # in the midst of an item: gradients are there, this is not
+        return plain(*given, **(settings | {"grid": 2}))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(attribution, "occlusion", cheap)
+    gradients = attribution.integrated_gradients
+    monkeypatch.setattr(attribution, "integrated_gradients", lambda *given, **settings: gradients(*given, **(settings | {"steps": 2})))
+    room = 0
+    report_attribution(config, tmp_path / "whole", quiet=True)
+    number = len(done)
+    done.clear()
+    room = number - 1
+    with pytest.raises(KeyboardInterrupt):
+        report_attribution(config, tmp_path / "killed", quiet=True)
+    pieces = sorted((tmp_path / "killed" / "pieces").glob("*.parquet"))
+    assert len(pieces) == number - 2 and not (tmp_path / "killed" / "attribution.csv").exists()
+    pieces[0].write_bytes(pieces[0].read_bytes()[:-20])
+    done.clear()
+    room = 0
+    report_attribution(config, tmp_path / "killed", quiet=True)
+    assert len(done) == 3  # the one it was at, the last, and the damaged one
+    for name in ("attribution.csv", "attribution_summary.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_kept_part_is_made_again_for_another_key(tmp_path: Path) -> None:
+    from empirical.analysis.kept import kept
+
+    file, made = tmp_path / "part.parquet", []
+
+    def make() -> pd.DataFrame:
+        made.append(len(made))
+        return pd.DataFrame({"share": [0.1 + 0.2, np.nan, len(made)]})
+
+    first, again, other = (kept(file, key, make, quiet=True) for key in ("a", "a", "b"))
+    assert made == [0, 1] and first.equals(again) and first["share"][0] == 0.1 + 0.2 and other["share"][2] == 2

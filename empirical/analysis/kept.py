@@ -1,0 +1,52 @@
+"""Parts of an analysis that are kept as soon as they are done, so that a kill costs one part and a rerun ends in the same table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from see_in_pairs.console import say
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_table, write_parquet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEY = "key"
+
+
+def kept(file: Path, key: str, make: Callable[[], pd.DataFrame], quiet: bool = False) -> pd.DataFrame:
+    """Read a finished part, or make and keep it.
+
+    Parameters
+    ----------
+    file : Path
+        Of the part.
+    key : str
+        Hash of everything that it stands on; a part with another is made again.
+    make : callable
+        Makes it: a table of at least one row.
+    quiet : bool, default False
+        Do not say why a part is made again.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The part, to the last bit the same whether it was made now or before.
+    """
+    table = _whole(file)
+    if table is None or not table[KEY].eq(key).all():
+        if file.is_file():
+            say(f"{file}: {'damaged' if table is None else 'made from other images, masks, prompts or weights'}; made again", quiet)
+        write_parquet(file, make().assign(**{KEY: key}))
+        table = read_table(file)
+    return table.drop(columns=KEY)
+
+
+def _whole(file: Path) -> pd.DataFrame | None:
+    try:
+        table = read_table(file) if file.is_file() else None
+    except InputError:
+        return None
+    return table if table is not None and KEY in table.columns and len(table) else None

@@ -77,8 +77,8 @@ def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
 
     Notes
     -----
-    An estimate of the population's CKA, which is never negative; as any unbiased estimate of a number that may be 0, it can be. The same
-    ratio with the unbiased estimator of the Hilbert-Schmidt independence criterion (Song et al. 2012):
+    An estimate of the population's CKA. That is never negative, but what estimates a 0 without an upward bias falls below it half the
+    time. The same ratio with the unbiased estimator of the Hilbert-Schmidt independence criterion (Song et al. 2012):
     :math:`\frac{1}{n(n-3)}\left[\operatorname{tr}(\tilde K\tilde L)+\frac{1^\top\tilde K1\,1^\top\tilde L1}{(n-1)(n-2)}
     -\frac{2}{n-2}1^\top\tilde K\tilde L1\right]`, the diagonals of both Gram matrices set to zero. It is an inner product of matrices that
     were centred without their diagonals (Székely and Rizzo 2014), hence the range.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from empirical.training.config import FinetuneConfig
+from empirical.vlm.names import resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,21 +63,32 @@ def run_card(config: FinetuneConfig, cohort: Cohort, manifest: dict[str, Any], s
         references=len({reference for row in seen["reference_ids"] for reference in row}),
         trainable=manifest["weights"]["trainable"],
         total=manifest["weights"]["total"],
-        last=_summary([row["loss"] for row in losses][-LAST:]),
-        validation=_best(history, manifest),
+        loss=_loss([row["loss"] for row in losses][-LAST:]),
+        on_hub=not Path(resolve(config.model.name)).is_dir(),
+        validation=_validation(history, manifest),
         yaml=yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False),
     )
 
 
-def _summary(losses: list[float]) -> dict[str, float]:
-    mean = float(np.mean(losses))
-    half = 1.96 * float(np.std(losses, ddof=1)) / np.sqrt(len(losses)) if len(losses) > 1 else float("nan")
-    return {"n": len(losses), "mean": mean, "low": mean - half, "high": mean + half}
+def _loss(losses: list[float]) -> str:
+    """Sum up the loss of the last steps, as far as there is anything to sum up."""
+    known = [loss for loss in losses if np.isfinite(loss)]
+    if not known:
+        return "The training loss was not recorded, or never a number."
+    mean, number = float(np.mean(known)), len(known)
+    if number == 1:
+        return f"Loss (nats per answer token) at the last step: {mean:.4f}; one step says nothing of its scatter."
+    half = 1.96 * float(np.std(known, ddof=1)) / np.sqrt(number)
+    interval = f"95 % interval over steps {mean - half:.4f} to {mean + half:.4f}; steps of one run are not independent, read it as a spread"
+    lost = f" At {len(losses) - number} more it was not a number." if number < len(losses) else ""
+    return f"Loss (nats per answer token) over the last {number} steps: mean {mean:.4f} ({interval}).{lost}"
 
 
-def _best(history: list[dict[str, Any]], manifest: dict[str, Any]) -> dict[str, Any] | None:
+def _validation(history: list[dict[str, Any]], manifest: dict[str, Any]) -> str:
     looks = [row for row in history if "eval_loss" in row]
-    if not looks:
-        return None
-    best = min(looks, key=lambda row: row["eval_loss"])
-    return {"best": best["eval_loss"], "step": best["step"], "n": manifest["n_validation"]}
+    known = [row for row in looks if np.isfinite(row["eval_loss"])]
+    if not known:
+        return "The validation loss was never a number." if looks else "No validation loss was looked at."
+    best = min(known, key=lambda row: row["eval_loss"])
+    words = f"best {best['eval_loss']:.4f} at step {best['step']}, on {manifest['n_validation']} items; the weights are those of that step."
+    return f"Validation loss: {words}"

@@ -159,9 +159,9 @@ def test_means_are_over_the_query_and_the_answer_only(phantom: Cohort) -> None:
 def test_intervals_end_where_the_measure_does() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((2, 1, 12, 40))
-    table = alignment_table(alignment_draws(x, y, np.arange(12), seed=0)).set_index("measure")
+    table = alignment_table(alignment_draws(x, y, np.arange(12), seed=0), 12).set_index("measure")
     assert table.loc["cka", "high"] <= 1 and table.loc["cka", "low"] >= 0 and table.loc["debiased_cka", "low"] < 0
-    alike = alignment_table(alignment_draws(x, x + 0.01 * y, np.arange(12), seed=0)).set_index("measure")
+    alike = alignment_table(alignment_draws(x, x + 0.01 * y, np.arange(12), seed=0), 12).set_index("measure")
     assert alike.loc["debiased_cka", "high"] <= 1 and alike.loc["modality_gap", "low"] >= 0
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from safetensors.numpy import load_file
 
 from empirical.arms import Example
@@ -132,9 +133,52 @@ def test_the_card_says_what_was_done_and_what_it_is_not(phantom: Cohort, tmp_pat
     ):
         assert piece in card
     assert "checks of the doctor passed" in card and "learning_rate: 0.01" in card and "24 patients" not in card
+    _, front, _ = card.split("---\n", 2)
+    assert yaml.safe_load(front) == {"library_name": "peft", "pipeline_tag": "image-text-to-text"}  # 'pocket' is no id on the Hub
+    assert "The base is `pocket`, which is not on the Hub" in card and record["parity"]["base_weights"] in card
+    kept = FinetuneConfig.model_validate(yaml.safe_load(card.split("```yaml\n")[1].split("```")[0]))
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    effective = settings(phantom, steps=3, doctor=True, gradient_checkpointing=manifest["gradient_checkpointing"])
+    assert kept == effective and set(kept.model_dump()) == set(yaml.safe_load(card.split("```yaml\n")[1].split("```")[0]))
+    load_vlm(ModelConfig(name=str(model)))
     losses = pd.read_csv(tmp_path / "run" / "history.csv")["loss"]
     assert f"over the last 3 steps: mean {losses.mean():.4f}" in card
     assert "{{" not in card and "{%" not in card
+
+
+def test_the_card_names_a_base_on_the_hub_as_the_hub_does(phantom: Cohort) -> None:
+    model = {"name": "maker/model", "revision": "0123abc"}
+    card = made_card(phantom, [{"loss": 0.5, "step": 1}], model=model)
+    assert yaml.safe_load(card.split("---\n", 2)[1])["base_model"] == "maker/model"
+    assert "The base is `maker/model`, at commit `0123abc`." in card and "not on the Hub" not in card
+
+
+@pytest.mark.parametrize(
+    ("losses", "looks", "told"),
+    [
+        ([], [], "The training loss was not recorded, or never a number.\nNo validation loss was looked at."),
+        ([1.25], [float("nan")], "at the last step: 1.2500; one step says nothing of its scatter.\nThe validation loss was never"),
+        ([1.0, 2.0, float("nan")], [float("nan"), 0.5], "over the last 2 steps: mean 1.5000"),
+    ],
+)
+def test_the_card_says_in_words_what_is_no_number(phantom: Cohort, losses: list[float], looks: list[float], told: str) -> None:
+    history = [{"loss": loss, "step": 1 + step} for step, loss in enumerate(losses)]
+    history += [{"eval_loss": loss, "step": 1 + step} for step, loss in enumerate(looks)]
+    card = made_card(phantom, history)
+    assert told in card and "nan" not in card.split("## Metrics")[1].split("## Limits")[0]
+    assert ("Validation loss: best 0.5000 at step 2, on 4 items" in card) == (0.5 in looks)
+    assert ("At 1 more it was not a number." in card) == (len(losses) == 3)
+
+
+def made_card(cohort: Cohort, history: list[dict[str, float]], **changes: object) -> str:
+    from empirical.training.card import run_card
+
+    queries = cohort.queries("train")["item_id"]
+    shown = pd.DataFrame({"item_id": queries, "reference_ids": [["r"]] * len(queries), "step": range(len(queries))})
+    manifest = {"version": "0", "git_commit": None, "command_line": ["see-in-pairs"], "audit": [], "allowed": [], "n_train": 4}
+    parity = {"hash": "0", "image_order": "reference first", "dtype": "float32", "pixel_budget": {}, "base_weights": "0"}
+    manifest |= {"n_validation": 4, "weights": {"trainable": 1, "total": 2}, "parity": parity}
+    return run_card(settings(cohort, **changes), cohort, manifest, shown, history)
 
 
 def test_out_of_memory_ends_with_the_batch_size_that_would_fit(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from empirical.analysis_cli import app as analyse
 from empirical.cli import mount
 from paper_figures.compare import compare
+from paper_figures.components_cli import components
 from paper_figures.outputs_cli import claims, figures, report, verify
 from paper_figures.plan_records import plan
 from paper_figures.study.cli import study
@@ -56,6 +58,7 @@ def reproduce(
 app.add_typer(theory, name="theory")
 sweep.command()(plot)
 app.add_typer(sweep, name="sweep")
+analyse.command()(components)
 mount(app)
 for command in (study, plan, compare, claims, figures, report, verify):
     app.command()(command)

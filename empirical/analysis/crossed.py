@@ -43,7 +43,7 @@ class CrossedConfig(StrictConfig):
         ``test`` or ``val``.
     patients : int
         Of each class, one query each. The interval of the patients' component is as wide as that of a variance from so many: with 50
-        of each class about a fifth either way, in standard deviations a tenth.
+        of each class about three tenths either way, in standard deviations a seventh.
     references : int
         Healthy references, of other patients and families than all queries.
     pairing : ReferenceConfig, optional
@@ -79,7 +79,7 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
     config : CrossedConfig
         Models, cohort and numbers.
     out : Path
-        Folder for ``crossed.parquet`` and, with `pairing`, ``paired.parquet``.
+        Folder for ``crossed.parquet`` and, with `pairing`, ``paired.parquet``; 'see-in-pairs analyse components' reads them.
     quiet : bool, default False
         No messages, no progress bar.
 
@@ -203,11 +203,15 @@ def _paired(config: CrossedConfig, model: ModelConfig, cohort: Cohort, logits: A
     assert config.pairing is not None
     assignment = choose_references(cohort, config.split, config.pairing, config.seed, model=model)
     table = assignment.table[["item_id", "reference_id"]].reset_index(drop=True)
-    label = cohort.table.set_index("item_id")["label"].isin(cohort.info.positive)
+    known = cohort.table.set_index("item_id")
+    label = known["label"].isin(cohort.info.positive)
     items = sorted({*table["item_id"], *table["reference_id"]})
     alone = dict(zip(items, logits([(item,) for item in items]), strict=True))
     return table.assign(
-        label=label.loc[table["item_id"]].to_numpy(), query=table["item_id"].map(alone), reference=table["reference_id"].map(alone)
+        patient_id=known.loc[table["item_id"], "patient_id"].to_numpy(),
+        label=label.loc[table["item_id"]].to_numpy(),
+        query=table["item_id"].map(alone),
+        reference=table["reference_id"].map(alone),
     )
 
 

@@ -15,6 +15,7 @@ from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import ModelConfig, load_vlm
 from empirical.vlm.pocket import PocketConfig, build_pocket
 from empirical.vlm.scoring import answer_log_probabilities
+from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from theory.variance_components import crossed_components, logits_of, paired_correlation
 
@@ -27,7 +28,7 @@ def config(phantom: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Crossed
         build_pocket(folder, PocketConfig(seed=seed))
         models.append({"name": str(folder)})
     pairing = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
-    content = {"cohort": str(phantom.folder), "models": models, "patients": 3, "references": 4, "pairing": pairing, "batch_size": 4}
+    content = {"cohort": str(phantom.folder), "models": models, "patients": 3, "references": 4, "pairing": pairing, "batch_size": 4, "threads": 1}
     return CrossedConfig.model_validate(content)
 
 
@@ -48,6 +49,15 @@ def test_every_combination_occurs_once_and_the_theory_takes_it_in(folder: Path, 
     one = pairs[pairs["seed"] == 0]
     rho = paired_correlation(one["query"], one["reference"], one["label"])
     assert -1 <= rho.low <= rho.estimate <= rho.high <= 1
+
+
+def test_one_command_goes_from_the_scores_to_the_plan(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from paper_figures.cli import app
+
+    assert run_app(app, ["analyse", "components", str(folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "6 patients x 4 references x 2 seeds" in shown and "of 6 diseased and 6 healthy queries" in shown
+    assert "rho 0." in shown or "rho −0." in shown
 
 
 def test_a_logit_is_the_one_that_evaluation_gives(folder: Path, config: CrossedConfig, phantom: Cohort) -> None:

@@ -1,0 +1,56 @@
+"""The command ``see-in-pairs analyse components``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paper_figures.components import Components, Likeness, read_components, read_likeness
+from paper_figures.style import with_interval
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
+from see_in_pairs.errors import InputError
+
+NAMES = {"P": "patient", "PR": "patient x reference", "PS": "patient x seed", "E": "the rest"}
+
+
+def components(
+    folder: Annotated[Path, typer.Argument(help="Folder that 'analyse crossed' wrote.", metavar="DIR")],
+    json: Json = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Say how much of a logit is the patient's, the reference's, the seed's; and the correlation that the theory takes in."""
+    if not (folder / "crossed.parquet").is_file():
+        raise InputError(f"{folder}: no crossed.parquet; make it with 'see-in-pairs analyse crossed CONFIG.yaml --out {folder}'")
+    found, likeness = read_components(folder, seed), read_likeness(folder)
+    text = "\n".join([*_told(found), *_told_likeness(likeness)])
+    if json != "-":
+        print(text)
+    else:
+        say(text, quiet)
+    if json is not None:
+        alike = {"missing": likeness} if isinstance(likeness, str) else vars(likeness) | {"plan": likeness.plan}
+        emit_json({"components": {"missing": found} if isinstance(found, str) else found, "likeness": alike}, json)
+
+
+def _told(found: Components | str) -> list[str]:
+    if isinstance(found, str):
+        return [f"variance components: none; {found}"]
+    design = f"{found.patients} patients x {found.references} references x {found.seeds} seeds"
+    lines = [f"paired logit of {design}, variances within class (95 % intervals over patients):"]
+    for key, one in found.variances.items():
+        lines.append(f"  {NAMES[key]:<20}{with_interval(one.estimate, one.low, one.high, 3)}")
+    return [*lines, f"  diseased less healthy {found.beta:.3f}", *([f"  note: {found.note}"] if found.note else [])]
+
+
+def _told_likeness(found: Likeness | str) -> list[str]:
+    if isinstance(found, str):
+        return [f"rho: none; {found}"]
+    rho = with_interval(found.rho.estimate, found.rho.low, found.rho.high, 3)
+    models = f"mean of {found.seeds} models" if found.seeds > 1 else "one model"
+    lines = [f"rho {rho} of {found.diseased} diseased and {found.healthy} healthy queries and their references, each alone ({models})"]
+    lines += [f"  note: {found.note}"] if found.note else []
+    plan = f"go on with: {found.plan}" if found.plan else f"d = {found.d:.3f}: the single image does not separate the classes"
+    return [*lines, plan]

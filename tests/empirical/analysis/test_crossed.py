@@ -28,7 +28,15 @@ def config(phantom: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Crossed
         build_pocket(folder, PocketConfig(seed=seed))
         models.append({"name": str(folder)})
     pairing = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
-    content = {"cohort": str(phantom.folder), "models": models, "patients": 3, "references": 4, "pairing": pairing, "batch_size": 4, "threads": 1}
+    content = {
+        "cohort": str(phantom.folder),
+        "models": models,
+        "patients": 3,
+        "references": 4,
+        "pairing": pairing,
+        "batch_size": 4,
+        "threads": 1,
+    }
     return CrossedConfig.model_validate(content)
 
 

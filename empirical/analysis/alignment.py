@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 RESAMPLES = 200
 LEVEL = 0.95
-WITH_VALUE = 0.95  # of the halves, that there be an interval
+WITH_VALUE = 0.8  # of the halves, that there be an interval
+NOTHING = 1e-10  # of what was summed up: as much as rounding leaves where a sum is 0
 RANGES = {"cka": (0.0, 1.0), "debiased_cka": (-1.0, 1.0), "modality_gap": (0.0, 2.0)}
 """What each measure can be."""
 
@@ -73,7 +74,7 @@ def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
     Returns
     -------
     float
-        In [-1, 1]; about 0 for unrelated matrices, and then below as well as above.
+        In [-1, 1]; about 0 for unrelated matrices, and then below as well as above. Not a number where all items but one are alike.
 
     Notes
     -----
@@ -83,9 +84,11 @@ def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
     -\frac{2}{n-2}1^\top\tilde K\tilde L1\right]`, the diagonals of both Gram matrices set to zero. It is an inner product of matrices that
     were centred without their diagonals (Székely and Rizzo 2014), hence the range.
     """
-    k, m = _hollow(x @ x.T), _hollow(y @ y.T)
-    scale = _hsic(k, k) * _hsic(m, m)
-    return _hsic(k, m) / float(np.sqrt(scale)) if scale > 0 else float("nan")
+    k, m = (_hollow(centred @ centred.T) for values in (x, y) for centred in [values - values.mean(axis=0, dtype=float)])
+    own = [_hsic(gram, gram) for gram in (k, m)]
+    if any(size <= NOTHING * np.square(gram).mean() for size, gram in zip(own, (k, m), strict=True)):
+        return float("nan")
+    return _hsic(k, m) / float(np.sqrt(own[0] * own[1]))
 
 
 def modality_gap(x: np.ndarray, y: np.ndarray) -> float:
@@ -165,8 +168,8 @@ def alignment_table(draws: pd.DataFrame, patients: int) -> pd.DataFrame:
     to itself, which would pull every resampled CKA up. Samples of :math:`s`, half the :math:`n` patients, are drawn without replacement,
     and the measure's spread over them, times :math:`\sqrt{(n-s)/s}`, is that of the whole to first order (the delete-half jackknife, Shao
     and Wu 1989). Spread and interval (Student's with :math:`n-1` degrees of freedom) are taken of the log-odds of where in its range the
-    measure lies, and turned back, so that no end lies outside. A half in which it has no value (the answers are all the same) is left out;
-    where that befalls more than one in twenty there is no interval.
+    measure lies, and turned back, so that no end lies outside. A half in which it has no value (all answers but one are the same) is left
+    out; where that befalls more than one in five there is no interval.
 
     That of the debiased CKA is for the population's. That of the plain CKA says what as many other patients would show: with few items it
     lies far above the population's, interval and all.

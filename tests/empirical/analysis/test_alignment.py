@@ -63,6 +63,16 @@ def test_the_debiased_one_is_the_cosine_of_u_centred_matrices() -> None:
     assert -1 <= min(found) < -0.3 and max(found) <= 1
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_where_all_items_but_one_are_alike_there_is_no_value_and_no_noise_for_one(dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    x, two = rng.normal(size=(6, 8)).astype(dtype), rng.normal(5, 1, size=(2, 8))
+    for alone in range(6):
+        y = two[(np.arange(6) == alone).astype(int)] * (1 + 1e-7 * rng.normal(size=(6, 1)))
+        assert np.isnan(debiased_cka(x, y.astype(dtype)))
+    assert np.isfinite(debiased_cka(x, two[[0, 0, 0, 0, 1, 1]].astype(dtype)))
+
+
 def u_centred(gram: np.ndarray, i: int, j: int) -> float:
     n = len(gram)
     if i == j:
@@ -135,7 +145,7 @@ def test_halves_without_a_value_are_left_out_and_too_many_leave_no_interval() ->
     expected = alignment_table(without, 10).iloc[0]
     draws.loc[[7, 9], "value"] = np.nan
     assert alignment_table(draws, 10).iloc[0][["low", "high"]].tolist() == expected[["low", "high"]].tolist()
-    draws.loc[:10, "value"] = np.nan
+    draws.loc[:25, "value"] = np.nan
     draws.loc[0, "value"] = values[0]
     row = alignment_table(draws, 10).iloc[0]
     assert row["value"] == values[0] and np.isnan([row["low"], row["high"]]).all()

@@ -151,6 +151,7 @@ def test_the_card_names_a_base_on_the_hub_as_the_hub_does(phantom: Cohort) -> No
     card = made_card(phantom, [{"loss": 0.5, "step": 1}], model=model)
     assert yaml.safe_load(card.split("---\n", 2)[1])["base_model"] == "maker/model"
     assert "The base is `maker/model`, at commit `0123abc`." in card and "not on the Hub" not in card
+    assert "whose commit a mirror of the Hub did not tell." in made_card(phantom, [], model={"name": "maker/model"})
 
 
 @pytest.mark.parametrize(

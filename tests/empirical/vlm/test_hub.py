@@ -128,7 +128,7 @@ def test_an_adapter_comes_back_on_the_commit_that_it_was_trained_on(
     assert not [warning for warning in recwarn if "remote file" in str(warning.message)]  # the Hub was not asked, as peft would have it
     record = json.loads((folder / "training.json").read_text())
     assert record["base_revision"] == record["parity"]["base_weights"] == OLD
-    assert f"`{ID}` at commit `{OLD}`" in (folder / "README.md").read_text()
+    assert f"`{ID}`, at commit `{OLD}`" in (folder / "README.md").read_text()
     move(cache)
     assert json.loads((folder / "adapter_config.json").read_text())["revision"] == OLD
     load_vlm(ModelConfig(name=str(folder)))

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.training.config import FinetuneConfig, ScheduleConfig
+from empirical.training.processes import sharding_wanted
+from empirical.vlm.loading import dtype_of
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,9 +68,30 @@ def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> Training
         gradient_accumulation_steps=config.gradient_accumulation,
         **_checkpointing(bool(config.gradient_checkpointing)),
         **_validation(config),
-        bf16=gpu and torch.cuda.is_bf16_supported(),
+        bf16=gpu and torch.cuda.is_bf16_supported() and by_autocast(config),
         report_to=[],  # they are told by our own callbacks: see `trackers`
     )
+
+
+def by_autocast(config: FinetuneConfig) -> bool:
+    """Tell whether a GPU is to round to bfloat16 by autocast, operation by operation.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+        The run.
+
+    Returns
+    -------
+    bool
+        True where all weights are trained, which the optimiser needs in float32. Adapters are trained in the format that the model is kept
+        and scored in, see `empirical.vlm.adapters`; not in float16, whose range is too narrow for gradients, and not where processes share
+        the weights (FSDP), since those that lie together must be of one format. What is asked for in float32 is computed in float32.
+    """
+    import torch
+
+    kept = dtype_of(config.model)
+    return kept != torch.float32 and (config.method == "full" or kept == torch.float16 or sharding_wanted())
 
 
 def schedule(config: ScheduleConfig, out: Path, gpu: bool) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel
         return model.float()  # the optimiser needs float32 weights; mixed precision computes in bfloat16 on a GPU
     import peft
 
+    from empirical.vlm.adapters import in_base_format
     from empirical.vlm.weights import peft_is_behind
 
     pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if config.lora.vision else "")
@@ -54,7 +55,7 @@ def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel
         r=config.lora.rank, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout, target_modules=pattern, bias="none"
     )
     with peft_is_behind():
-        wrapped = peft.get_peft_model(model, settings, revision=config.model.revision)
+        wrapped = in_base_format(peft.get_peft_model(model, settings, revision=config.model.revision))
     # embeddings are not trained; asked to find that out, peft would look the base up on the Hub at every checkpoint
     wrapped.save_pretrained = functools.partial(wrapped.save_pretrained, save_embedding_layers=False)  # type: ignore[method-assign]
     return wrapped

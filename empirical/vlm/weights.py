@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from empirical.vlm.adapters import in_base_format
 from empirical.vlm.processors import first_line
 from see_in_pairs.errors import InputError, first_few
 
@@ -123,7 +124,7 @@ def put_on(model: PreTrainedModel, folder: Path) -> PeftModel:
             raise InputError(f"{file}: {what} {len(keys)} tensors ({first_few(keys)}); copy it again, or train the adapter again")
     if does_nothing(expected):
         raise InputError(f"{file}: this adapter does nothing (each of its lora_B is zero); evaluate '{_name(model)}' itself")
-    return wrapped
+    return in_base_format(wrapped)
 
 
 def does_nothing(tensors: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from empirical.vlm.adapters import in_base_format
 from empirical.vlm.doctor.inputs import Outcome
 from empirical.vlm.doctor.subject import Subject
 from empirical.vlm.features import base_of
@@ -176,6 +177,7 @@ def _trainable(subject: Subject) -> Iterator[Any]:
     if not own:
         wrapped.add_adapter("doctor", settings)
         wrapped.set_adapter("doctor")
+    in_base_format(wrapped)  # as training and loading do
     draw = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, weight in wrapped.named_parameters():

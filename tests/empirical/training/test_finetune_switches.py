@@ -14,15 +14,17 @@ import torch
 import yaml
 from safetensors.numpy import load_file
 
-from empirical.arms import Example
+from empirical.arms import Example, assign_references, build_examples, picture_source
 from empirical.cohorts import Cohort
 from empirical.training import trainer as trainer_module
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.training.memory import out_of_memory
 from empirical.training.prepare import prepare
+from empirical.vlm.encoding import IGNORE, Encoder
 from empirical.vlm.features import core_of
 from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.scoring import to_device, token_log_probabilities
 from see_in_pairs.errors import InputError
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
@@ -45,6 +47,27 @@ def test_stored_features_train_the_same_adapter(phantom: Cohort, tmp_path: Path)
     moved = max(np.abs(slow[name] - start[name]).max() for name in slow)
     apart = max(np.abs(slow[name] - fast[name]).max() for name in slow)
     assert moved > 0.01 and apart < 1e-3 * moved  # Adam's first steps follow signs: rounding may grow, but not show
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_adapters_are_trained_by_the_arithmetic_that_they_are_scored_with(phantom: Cohort, tmp_path: Path, dtype: str) -> None:
+    config = settings(phantom, model={"dtype": dtype}, early_stopping={"every": 3}, steps=3)
+    vlm = load_vlm(ModelConfig(name=str(finetune(config, tmp_path / "run", quiet=True)), dtype=dtype))
+    assert vlm.model.dtype == getattr(torch, dtype) and {value.dtype for value in weights(tmp_path / "run" / "model").values()} == {
+        np.dtype("float32")
+    }
+    assignment = assign_references(phantom, "val", config.arm, seed=config.seed, model=config.model)
+    shown = build_examples(phantom, "val", config.arm, config.prompts, seed=config.seed, assignment=assignment)
+    encoder = Encoder(vlm.processor, vlm.family, picture_source(phantom))
+    total = 0.0
+    with torch.inference_mode():
+        for start in range(0, len(shown), config.batch_size):
+            rows = shown[start : start + config.batch_size]
+            batch, labels = encoder.with_answers(rows, [row.answer for row in rows], end=True)
+            scored = token_log_probabilities(vlm.model, to_device(batch, vlm.model), labels)
+            total -= len(rows) * float(scored.sum() / (labels != IGNORE).sum())
+    validation = pd.read_csv(tmp_path / "run" / "validation.csv")["eval_loss"].iloc[-1]
+    assert total / len(shown) == pytest.approx(validation, rel=10 * torch.finfo(torch.float32).eps)  # a mean of a few losses
 
 
 def test_every_image_is_computed_once_however_many_epochs(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms import Example
+from empirical.prompts import Part
 from empirical.vlm.continuation import Continuation, forked
 from empirical.vlm.features import base_of
 from empirical.vlm.loading import VisionLanguageModel
@@ -13,8 +15,6 @@ from empirical.vlm.store import StoredEncoder
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    import torch
-
     from empirical.vlm.encoding import Batch
 
 
@@ -39,7 +39,7 @@ def shared_prefix(example: Example) -> Hashable | None:
 
 
 class PrefixReader:
-    """Reads examples that share their beginning: the beginning once, the rest in a batch.
+    """Reads examples that share their beginning: each beginning once, the rest in a batch.
 
     Parameters
     ----------
@@ -47,6 +47,8 @@ class PrefixReader:
         The model; its family must be known to read a prompt in two parts exactly.
     encoder : StoredEncoder
         With stored image features; its store must be serving.
+    together : int, default 1
+        Beginnings that go through the model in one pass, of those that are known to be asked for next, see `expect`.
 
     Attributes
     ----------
@@ -59,14 +61,30 @@ class PrefixReader:
         When the model's family is not known to allow it.
     """
 
-    def __init__(self, vlm: VisionLanguageModel, encoder: StoredEncoder) -> None:
+    def __init__(self, vlm: VisionLanguageModel, encoder: StoredEncoder, together: int = 1) -> None:
         if vlm.family.prefix is None:
             raise InputError(f"prefix cache: not valid for family '{vlm.family.model_type}'; set prefix_cache: false")
         self.vlm = vlm
         self.further = vlm.family.prefix
-        self.encoder = encoder
+        self.encoder, self.together = encoder, together
         self.read_anew = 0
-        self._held: tuple[Hashable, Any] = (None, None)
+        self._coming: dict[Hashable, Example] = {}
+        self._held: dict[Hashable, tuple[Any, int]] = {}  # keys and values of several beginnings, and which row is this one's
+        self._used: set[Hashable] = set()
+
+    def expect(self, examples: Iterable[Example]) -> None:
+        """Say what will be read, in order; a beginning alone would leave a large device idle.
+
+        What was held is let go, so that what comes out depends on these examples only, to the last bit.
+
+        Parameters
+        ----------
+        examples : iterable of Example
+            At least one of each beginning.
+        """
+        self._held, self._coming, self._used = {}, {}, set()
+        for example in examples:
+            self._coming.setdefault(shared_prefix(example), example)
 
     def read(self, examples: Sequence[Example]) -> Continuation:
         """Read prompts that begin alike.
@@ -93,10 +111,9 @@ class PrefixReader:
         model, rows = self.vlm.model, len(examples)
         batch = self.encoder.prompts(examples, side="right")  # stays off the device: to ask that for a number is to wait for it
         cut = query_start(batch, model, len(examples[0].images))
-        first, second = self.further(base_of(model), batch, cut)
+        _, second = self.further(base_of(model), batch, cut)
         images = batch.pop("pixel_values").reshape(rows, -1)
-        cache = forked(self._prefix(examples[0], batch, images, cut, first))
-        cache.batch_repeat_interleave(rows)
+        cache = self._cache(examples[0], rows)
         last = batch["attention_mask"].sum(dim=1) - 1
         kept = batch["input_ids"].shape[1] - int(last.min())  # logits from the shortest prompt's last token on
         rest = to_device({"input_ids": batch["input_ids"][:, cut:], "attention_mask": batch["attention_mask"], **second}, model)
@@ -105,17 +122,58 @@ class PrefixReader:
         following = logits[torch.arange(rows, device=logits.device), place.to(logits.device)].float().log_softmax(dim=-1)
         return Continuation(self.vlm, self.encoder, examples, batch, cache, following)
 
-    def _prefix(self, example: Example, batch: Batch, images: torch.Tensor, cut: int, further: dict[str, Any]) -> Any:
-        """Read the beginning, unless it is the one that was read last, and give what it left in the cache."""
-        from empirical.vlm.scoring import to_device
+    def _cache(self, example: Example, rows: int) -> Any:
+        """Give a cache of so many rows, in each of which an example's beginning was read."""
+        import torch
 
         key = shared_prefix(example)
-        if self._held[0] != key:
-            start = {"input_ids": batch["input_ids"][:1, :cut], "attention_mask": batch["attention_mask"][:1, :cut], **further}
-            read = self.vlm.model(**to_device(start, self.vlm.model), pixel_values=images[0, :-1], use_cache=True, logits_to_keep=1)
-            self._held = key, read.past_key_values
-            self.read_anew += 1
-        return self._held[1]
+        if key not in self._held:
+            self._read_beginnings(self._like(key, example))
+        self._used.add(key)
+        read, row = self._held[key]
+        cache = forked(read)
+        cache.batch_select_indices(torch.full((rows,), row, device=self.vlm.model.device))
+        return cache
+
+    def _like(self, key: Hashable, example: Example) -> list[Example]:
+        """Take an example, and of those to come the next whose beginnings have its words and as many tokens: a batch without padding."""
+        self._coming.pop(key, None)
+        others = [other for other in self._coming.values() if _words(other) == _words(example)] if self.together > 1 else []
+        tokens = self.encoder.image_tokens([_beginning(one) for one in (example, *others)])
+        alike = [other for other, length in zip(others, tokens[1:], strict=True) if length == tokens[0]]
+        return [example, *alike[: self.together - 1]]
+
+    def _read_beginnings(self, examples: Sequence[Example]) -> None:
+        """Read several beginnings in one pass; those that were used are let go."""
+        from empirical.vlm.scoring import to_device
+
+        model = self.vlm.model
+        batch = self.encoder.prompts(examples, side="right")
+        try:
+            cut = query_start(batch, model, len(examples[0].images))
+        except InputError:
+            if len(examples) == 1:
+                raise
+            self._read_beginnings(examples[:1])  # as many tokens, but not the same: tiles of an image in rows and columns, say
+            return
+        first, _ = self.further(base_of(model), batch, cut)
+        images = batch["pixel_values"].reshape(len(examples), -1)
+        start = to_device({"input_ids": batch["input_ids"][:, :cut], "attention_mask": batch["attention_mask"][:, :cut], **first}, model)
+        read = model(**start, pixel_values=images[:, :-1], use_cache=True, logits_to_keep=1).past_key_values
+        waiting = {key: held for key, held in self._held.items() if key not in self._used}
+        self._held = waiting | {shared_prefix(example): (read, row) for row, example in enumerate(examples)}
+        self._coming = {key: example for key, example in self._coming.items() if key not in self._held}
+        self.read_anew += len(examples)
+
+
+def _beginning(example: Example) -> Example:
+    """Cut an example off before its query."""
+    kinds = [part.kind for part in example.parts]
+    return replace(example, parts=example.parts[: kinds.index("query")], images=example.images[:-1])
+
+
+def _words(example: Example) -> tuple[Part, ...]:
+    return _beginning(example).parts
 
 
 def query_start(batch: Batch, model: Any, images: int) -> int:

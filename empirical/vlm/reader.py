@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -18,13 +19,17 @@ from empirical.vlm.encoding import Encoder
 from empirical.vlm.generation import continued_answers, generate_answers
 from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.prefix import PrefixReader, shared_prefix
-from empirical.vlm.scoring import answer_log_probabilities
+from empirical.vlm.scoring import answer_scores
 from empirical.vlm.store import FeatureStore, StoredEncoder
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+
+    import torch
+
+Made = TypeVar("Made")
 
 
 class SpeedConfig(StrictConfig):
@@ -186,6 +191,8 @@ class AnswerReader:
         self.batch_size = rows
         if self.store is not None:
             self.store.batch_size = rows
+        if self.prefix is not None:
+            self.prefix.together = rows
 
     def _prefix_reader(self) -> PrefixReader | None:
         wanted = self.speed.prefix_cache
@@ -194,7 +201,7 @@ class AnswerReader:
                 raise InputError("prefix_cache: stands on stored features; set store_features: true too")
             return None
         possible = self.vlm.family.prefix is not None
-        return PrefixReader(self.vlm, self.encoder) if wanted or (wanted is None and possible) else None
+        return PrefixReader(self.vlm, self.encoder, self.batch_size) if wanted or (wanted is None and possible) else None
 
     def scores(self, examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
         """Score examples.
@@ -213,14 +220,27 @@ class AnswerReader:
         """
         values, seconds = np.empty((len(examples), len(self.answers))), np.empty(len(examples))
         began = time.perf_counter()
+        for places, scores in self._one_behind(self._scored(examples)):
+            values[places] = scores.cpu().numpy()
+            seconds[places] = (time.perf_counter() - began) / len(places)
+            began = time.perf_counter()
+        return values, seconds
+
+    def _scored(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Score batch by batch; a device may not have finished what is given."""
         with self._batches(examples) as (encoder, batches):
             for chunk, rows in batches:
                 read = self.prefix.read if self.prefix and chunk.shared else None
-                places = list(chunk.places)
-                values[places] = answer_log_probabilities(self.vlm.model, encoder, rows, self.answers, spaced=self.spaced, read=read)
-                seconds[places] = (time.perf_counter() - began) / len(places)
-                began = time.perf_counter()
-        return values, seconds
+                yield list(chunk.places), answer_scores(self.vlm.model, encoder, rows, self.answers, spaced=self.spaced, read=read)
+
+    def _one_behind(self, made: Iterator[Made]) -> Iterator[Made]:
+        """Give what is made once the next is under way: a device is at work while the next prompts are put together."""
+        waiting: deque[Made] = deque()
+        for one in made:
+            waiting.append(one)
+            if len(waiting) > (self.vlm.model.device.type != "cpu"):
+                yield waiting.popleft()
+        yield from waiting
 
     def generate(self, examples: Sequence[Example], max_new_tokens: int) -> list[str]:
         """Let the model answer in its own words.
@@ -249,6 +269,8 @@ class AnswerReader:
         """Cut examples into batches, and give an encoder that looks their features up, or has the next ones ready."""
         made = chunks(examples, self.batch_size, self._lengths(examples), self.prefix is not None)
         batches = [[examples[place] for place in chunk.places] for chunk in made]
+        if self.prefix is not None:
+            self.prefix.expect(rows[0] for chunk, rows in zip(made, batches, strict=True) if chunk.shared)
         with self.store.serving() if self.store else crew() as pool:
             encoder = self.encoder if pool is None else AheadEncoder(self.encoder, pool, batches)
             yield encoder, list(zip(made, batches, strict=True))

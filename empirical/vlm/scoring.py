@@ -91,7 +91,7 @@ def answer_log_probabilities(
     spaced: bool = False,
     read: Callable[[Sequence[Example]], Reading] | None = None,
 ) -> np.ndarray:
-    r"""Score every answer for every example.
+    """Score every answer for every example.
 
     Parameters
     ----------
@@ -112,6 +112,40 @@ def answer_log_probabilities(
     -------
     ndarray of shape (examples, answers)
         Natural logarithm of the probability that the model's reply begins with the answer, in float64.
+    """
+    return answer_scores(model, encoder, examples, answers, spaced=spaced, read=read).cpu().numpy()
+
+
+def answer_scores(
+    model: PreTrainedModel,
+    encoder: Encoder,
+    examples: Sequence[Example],
+    answers: Sequence[str],
+    *,
+    spaced: bool = False,
+    read: Callable[[Sequence[Example]], Reading] | None = None,
+) -> torch.Tensor:
+    r"""Score every answer for every example, and leave the scores on the device, which may still be at work on them.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In evaluation mode.
+    encoder : Encoder
+        The model's encoder.
+    examples : sequence of Example
+        One batch.
+    answers : sequence of str
+        The closed set.
+    spaced : bool, default False
+        As in `answer_log_probabilities`.
+    read : callable, optional
+        As in `answer_log_probabilities`.
+
+    Returns
+    -------
+    torch.Tensor of shape (examples, answers)
+        Natural logarithms, in float64.
 
     Notes
     -----
@@ -127,7 +161,7 @@ def answer_log_probabilities(
         reading = read(examples) if read else PlainReading(model, encoder, examples)
         scores = {form: _score(reading, form) for ways in forms for form in ways}
         columns = [torch.stack([scores[form] for form in ways]).double().logsumexp(dim=0) for ways in forms]
-    return torch.stack(columns, dim=1).cpu().numpy()
+    return torch.stack(columns, dim=1)
 
 
 def answer_forms(encoder: Encoder, answers: Sequence[str], spaced: bool = False) -> list[list[tuple[int, ...]]]:

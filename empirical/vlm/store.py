@@ -384,9 +384,25 @@ class StoredEncoder(Encoder):
         list of int
             Characters of text and tokens of images: longer where the prompt is, for prompts of one wording.
         """
-        self.store.add((item for example in examples for item in example.images), self.plain)
-        tokens = [[len(self.store.images[self.store.number(item)].features) for item in example.images] for example in examples]
+        tokens = self.image_tokens(examples)
         return [sum(images) + sum(len(part.text) for part in example.parts) for images, example in zip(tokens, examples, strict=True)]
+
+    def image_tokens(self, examples: Sequence[Example]) -> list[tuple[int, ...]]:
+        """Count the tokens of images; new images go through the vision tower.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            The prompts.
+
+        Returns
+        -------
+        list of tuple of int
+            For each prompt, the tokens of each of its images.
+        """
+        self.store.add((item for example in examples for item in example.images), self.plain)
+        number = self.store.number
+        return [tuple(len(self.store.images[number(item)].features) for item in example.images) for example in examples]
 
 
 def store_key(vlm: VisionLanguageModel) -> str:

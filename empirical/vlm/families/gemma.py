@@ -25,10 +25,10 @@ def prefix(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str
     Returns
     -------
     tuple of two dicts
-        ``token_type_ids`` of the first part (one row), and of the whole (all rows).
+        ``token_type_ids`` of the first part, and of the whole.
     """
     types = batch["token_type_ids"]
-    return {"token_type_ids": types[:1, :cut]}, {"token_type_ids": types}
+    return {"token_type_ids": types[:, :cut]}, {"token_type_ids": types}
 
 
 def positions(model: Any, batch: Batch) -> str:

@@ -92,10 +92,10 @@ def prefix(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str
     Returns
     -------
     tuple of two dicts
-        ``position_ids`` of the first part (one row) and of the second (all rows).
+        ``position_ids`` of the first part and of the second.
     """
     positions = rope_index(model, batch)
-    return {"position_ids": positions[:, :1, :cut]}, {"position_ids": positions[:, :, cut:]}
+    return {"position_ids": positions[:, :, :cut]}, {"position_ids": positions[:, :, cut:]}
 
 
 def positions(model: Any, batch: Batch) -> str:

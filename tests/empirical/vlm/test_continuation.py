@@ -222,12 +222,13 @@ def test_a_beginning_that_is_held_stays_as_it_was(vlm: VisionLanguageModel) -> N
     reader = PrefixReader(vlm, StoredEncoder(plain_encoder(vlm), store))
     with torch.inference_mode(), store.serving():
         reader.read(PAIRS[:1])
-        held = [(layer.keys, layer.values) for layer in reader._held[1].layers]
+        ((kept, _),) = reader._held.values()
+        held = [(layer.keys, layer.values) for layer in kept.layers]
         before = [(keys.clone(), values.clone()) for keys, values in held]
         reading = reader.read(PAIRS)
         reading.log_probability([20, 30, 40])
         reading.greedy(set(), 3)
-    after = [(layer.keys, layer.values) for layer in reader._held[1].layers]
+    after = [(layer.keys, layer.values) for layer in kept.layers]
     for now, then, bits in zip(after, held, before, strict=True):
         assert all(one is two and torch.equal(one, three) for one, two, three in zip(now, then, bits, strict=True))
     assert reader.read_anew == 1

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -92,6 +95,47 @@ def test_every_switch_gives_the_scores_of_one_item_at_a_time(vlm: VisionLanguage
         assert np.abs(fast.scores(MIXED)[0] - plain).max() < FLOAT32, name
         assert fast.store is not None and fast.store.computed == 7, name  # distinct pictures: the twin is known by its content
         assert (fast.prefix.read_anew if fast.prefix else 0) == (0 if name in ("features", "length") else 2), name
+
+
+@contextmanager
+def counting_passes(vlm: VisionLanguageModel) -> Iterator[list[tuple[int, int]]]:
+    """List rows and tokens of each pass through the language model."""
+    seen: list[tuple[int, int]] = []
+    layer = next(module for name, module in vlm.model.get_decoder().named_modules() if name.endswith("layers.0"))
+    handle = layer.register_forward_hook(lambda _, inputs, __: seen.append(tuple(inputs[0].shape[:2])))
+    yield seen
+    handle.remove()
+
+
+BESIDE = [example(query, reference) for reference in ("e", "ref", "other", "b") for query in "abcd"]
+
+
+def test_beginnings_of_like_length_are_read_in_one_pass(vlm: VisionLanguageModel) -> None:
+    slow = reader(vlm, PLAIN)
+    plain = np.concatenate([slow.scores([one])[0] for one in BESIDE])
+    fast = reader(vlm, SpeedConfig(by_length=False))
+    assert fast.prefix is not None and fast.prefix.together == 4
+    with counting_passes(vlm) as passes:
+        scores = fast.scores(BESIDE)[0]
+    assert np.abs(scores - plain).max() < FLOAT32
+    alone = [rows for rows, _ in passes if rows < 4]  # four rows are a batch of queries, or of all four beginnings
+    assert fast.prefix.read_anew == 4 and len(passes) - 4 <= 3 and sum(alone) in (0, 4)  # 'e' and 'other' are of one size, at least
+    assert np.array_equal(fast.scores(BESIDE)[0], scores)  # whatever was held before
+
+
+def test_beginnings_that_only_count_alike_are_read_alone(vlm: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = reader(vlm, PLAIN).scores(BESIDE)[0]
+    monkeypatch.setattr(StoredEncoder, "image_tokens", lambda self, examples: [(1,)] * len(examples))
+    assert np.abs(reader(vlm, SpeedConfig(by_length=False)).scores(BESIDE)[0] - plain).max() < FLOAT32
+
+
+def test_scores_are_fetched_from_a_device_one_batch_behind(pocket: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    fast, order = reader(pocket, SpeedConfig()), []
+    monkeypatch.setattr(fast, "vlm", SimpleNamespace(model=SimpleNamespace(device=torch.device("cuda"))))
+    made = (order.append(f"made {number}") or number for number in range(3))
+    for number in fast._one_behind(made):  # type: ignore[func-returns-value]
+        order.append(f"fetched {number}")
+    assert order == ["made 0", "made 1", "fetched 0", "made 2", "fetched 1", "fetched 2"]
 
 
 def test_answers_of_several_tokens_go_through_every_switch_too(vlm: VisionLanguageModel) -> None:

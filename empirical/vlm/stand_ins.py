@@ -61,7 +61,14 @@ class Player(_StandIn):
         The official one, for its settings.
     store : FeatureStore
         What is known.
+
+    Attributes
+    ----------
+    numbers : list of int
+        Of the images that it was asked about, in order.
     """
+
+    numbers: list[int]
 
     def __init__(self, real: Any, store: FeatureStore) -> None:
         super().__init__(real)
@@ -82,15 +89,15 @@ class Player(_StandIn):
         Returns
         -------
         dict
-            The facts of all images in order, and their numbers as ``pixel_values``.
+            The facts of all images in order, and their places in `numbers` as ``pixel_values``.
         """
         import torch
 
-        numbers = [ticket.info[NUMBER] for ticket in leaves(images)]
-        stored = [self.store.images[number] for number in numbers]
+        self.numbers = [ticket.info[NUMBER] for ticket in leaves(images)]
+        stored = [self.store.images[number] for number in self.numbers]
         joined = {name: _join([image.facts[name] for image in stored]) for name in stored[0].facts}
         counts = torch.tensor([len(list(leaves(row))) for row in images])
-        return joined | dict.fromkeys(stored[0].per_row, counts) | {"pixel_values": torch.tensor(numbers)}
+        return joined | dict.fromkeys(stored[0].per_row, counts) | {"pixel_values": torch.arange(len(self.numbers))}
 
 
 @contextmanager

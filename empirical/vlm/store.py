@@ -6,7 +6,7 @@ import hashlib
 import json
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from empirical.vlm.encoding import Batch
+
+
+KEPT = 8
+"""Batches that an encoder keeps, to put other images into."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,7 @@ class FeatureStore:
         self._damaged = False
         self._by_content: dict[str, int] = {}
         self._by_item: dict[str, int] = {}
+        self._kinds: dict[int, str] = {}
 
     def number(self, item_id: str) -> int:
         """Give the number of an image that was added.
@@ -145,6 +150,25 @@ class FeatureStore:
         stand_in = Image.new("RGB", (1, 1))
         stand_in.info[NUMBER] = self.number(item_id)
         return stand_in
+
+    def kind(self, number: int) -> str:
+        """Say all that a processor is told of an image beside its pixels.
+
+        Parameters
+        ----------
+        number : int
+            Of an image that was added.
+
+        Returns
+        -------
+        str
+            Equal for images of which a processor makes the same text.
+        """
+        if number not in self._kinds:
+            image = self.images[number]
+            facts = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in image.facts.items()}
+            self._kinds[number] = repr((facts, image.per_row))
+        return self._kinds[number]
 
     def add(self, items: Iterable[str], encoder: Encoder) -> None:
         """Compute the features of images that are new.
@@ -350,6 +374,7 @@ class StoredEncoder(Encoder):
     def __init__(self, encoder: Encoder, store: FeatureStore) -> None:
         super().__init__(encoder.processor, encoder.family, store.ticket)
         self.plain, self.store = encoder, store
+        self._made: dict[Hashable, tuple[Batch, torch.Tensor]] = {}  # batches, and the place of each picture among those of the rows
 
     def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
         """Encode prompts; new images go through the vision tower.
@@ -365,11 +390,34 @@ class StoredEncoder(Encoder):
         -------
         dict of str to torch.Tensor
             As the plain encoder's, with ``pixel_values`` of shape (images,), the images' numbers.
+
+        Notes
+        -----
+        What a processor makes of texts and of what is known of their images is kept: a batch of the same texts about other images of the
+        same kind differs from it in the numbers only, and processors take long over prompts with thousands of image tokens.
         """
+        import torch
+
         self.store.add((item for example in examples for item in example.images), self.plain)
-        player = Player(self.processor.image_processor, self.store)
-        with swapped(self.processor, "image_processor", player):
-            return super().prompts(examples, side)
+        numbers = [self.store.number(item) for example in examples for item in example.images]
+        images = [tuple(map(self.store.kind, map(self.store.number, example.images))) for example in examples]
+        key = (side, *((self.text(example.parts), kinds) for example, kinds in zip(examples, images, strict=True)))
+        if key not in self._made:
+            player = Player(self.processor.image_processor, self.store)
+            with swapped(self.processor, "image_processor", player):
+                batch = super().prompts(examples, side)
+            shown = torch.tensor(player.numbers)[batch["pixel_values"]]
+            places = batch["pixel_values"] % len(numbers)  # a family may show all images a second time
+            if not torch.equal(torch.tensor(numbers)[places], shown):
+                return batch | {"pixel_values": shown}
+            self._keep(key, batch, places)
+        batch, places = self._made[key]
+        return {name: value.clone() for name, value in batch.items()} | {"pixel_values": torch.tensor(numbers)[places]}
+
+    def _keep(self, key: Hashable, batch: Batch, places: torch.Tensor) -> None:
+        while len(self._made) >= KEPT:
+            del self._made[next(iter(self._made))]
+        self._made[key] = batch, places
 
     def lengths(self, examples: Sequence[Example]) -> list[int]:
         """Compare prompts by length, without encoding each of them.

@@ -22,7 +22,7 @@ from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
 from empirical.vlm.prefix import query_start, shared_prefix
 from empirical.vlm.reader import PLAIN, AnswerReader, SpeedConfig, chunks, in_groups
-from empirical.vlm.store import FeatureStore, StoredEncoder
+from empirical.vlm.store import KEPT, FeatureStore, StoredEncoder
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -127,6 +127,56 @@ def test_beginnings_that_only_count_alike_are_read_alone(vlm: VisionLanguageMode
     plain = reader(vlm, PLAIN).scores(BESIDE)[0]
     monkeypatch.setattr(StoredEncoder, "image_tokens", lambda self, examples: [(1,)] * len(examples))
     assert np.abs(reader(vlm, SpeedConfig(by_length=False)).scores(BESIDE)[0] - plain).max() < FLOAT32
+
+
+def stored_encoder(vlm: VisionLanguageModel, store: FeatureStore) -> StoredEncoder:
+    return StoredEncoder(Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), store)
+
+
+BATCHES = [
+    [example("a")],
+    [example("e")],  # a lone image, which LLaVA-OneVision is shown twice
+    [example("a", "other"), example("e", "other"), example("e", "a")],
+    [example("other", "e"), example("other", "a"), example("a", "a")],  # of the same kinds, pictures twice in other places
+    [example("b", "other"), example("c", "other")],
+    [example("c", "other"), example("b", "other")],
+    [example("b", "ref", "other"), example("a")],
+    [example("a", "other"), example("e", "other"), example("e", "a")],
+]
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_batch_of_known_kinds_is_the_one_that_the_processor_would_make(vlm: VisionLanguageModel, side: str) -> None:
+    store = FeatureStore(vlm)
+    kept = stored_encoder(vlm, store)
+    for rows in BATCHES:
+        made, anew = kept.prompts(rows, side), stored_encoder(vlm, store).prompts(rows, side)
+        assert made.keys() == anew.keys() and all(torch.equal(made[name], anew[name]) for name in anew)
+        shown = [store.number(item) for row in rows for item in row.images]
+        assert made["pixel_values"].flatten().tolist() == shown
+        for value in made.values():
+            value.zero_()  # whoever writes into a batch writes into his own
+
+
+def test_a_processor_is_asked_once_for_each_kind_of_batch(pocket: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    plain = Encoder.prompts
+    monkeypatch.setattr(Encoder, "prompts", lambda self, rows, side="left": asked.append(len(rows)) or plain(self, rows, side))
+    encoder = stored_encoder(pocket, FeatureStore(pocket))
+    encoder.store.add([*"abe", "other"], encoder.plain)
+    asked.clear()
+    for query in "abe" * 2:
+        encoder.prompts([example(query, "other"), example("a", "other")])
+    encoder.prompts([example("a", "other")])
+    encoder.prompts([example("a", "other"), example("b", "other")], "right")
+    assert asked == [2, 1, 2]  # one kind, fewer rows, the other side
+
+
+def test_no_more_kinds_of_batches_are_kept_than_are_of_use(pocket: VisionLanguageModel) -> None:
+    encoder = stored_encoder(pocket, FeatureStore(pocket))
+    for rows in range(1, 2 * KEPT):
+        encoder.prompts([example("a")] * rows)
+    assert len(encoder._made) == KEPT
 
 
 def test_scores_are_fetched_from_a_device_one_batch_behind(pocket: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ from empirical.arms.build import assign_references, build_examples, build_with_d
 from empirical.arms.catalogue import ARMS
 from empirical.arms.config import ArmConfig
 from empirical.arms.example import Example
-from empirical.arms.pictures import file_of, picture_source
+from empirical.arms.pictures import file_of, picture_area, picture_source
 from empirical.arms.queries import queries_of
 
 __all__ = [
-    "ARMS", "ArmConfig", "Example", "assign_references", "build_examples", "build_with_draws", "file_of", "picture_source",
-    "queries_of", "words_of",
+    "ARMS", "ArmConfig", "Example", "assign_references", "build_examples", "build_with_draws", "file_of", "picture_area",
+    "picture_source", "queries_of", "words_of",
 ]  # fmt: skip

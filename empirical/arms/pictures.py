@@ -109,6 +109,30 @@ def file_of(cohort: Cohort, name: str) -> tuple[Path, str]:
     return cohort.image_path(name), cohort.imported_as(name)
 
 
+def picture_area(cohort: Cohort, name: str) -> int:
+    """Tell how large a picture is, from the head of its file: many are asked about at once.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The queries' cohort.
+    name : str
+        As for `picture_source`.
+
+    Returns
+    -------
+    int
+        Pixels; 0 where the file is broken, which is said when it is read.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file_of(cohort, name)[0]) as picture:
+            return picture.width * picture.height
+    except (OSError, ValueError, SyntaxError):
+        return 0
+
+
 def blank(query: Image, seed: int, item_id: str) -> Image:
     """Make a uniform gray picture.
 

@@ -59,8 +59,8 @@ TARGETS = (
     Target("finetuning, times TRL's steps per second", "finetuning", "stored features", "times_trl", 1.5),
     Target("evaluation, times the plain loop", "evaluation", "everything", "times_loop", 4.0),
 )
-"""Judged is the path that ``evaluate`` takes by itself, and the step with stored features; ``finetune`` would checkpoint gradients of so
-large a model, which an H200 has no need of."""
+"""Judged are the path that ``evaluate`` takes by itself, and the step that ``finetune`` takes by itself where it fits on the device: with
+stored features, without gradient checkpointing."""
 
 
 @dataclass(frozen=True)

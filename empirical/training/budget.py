@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 LARGE = 10**9
-"""Weights from which on a model is trained with gradient checkpointing unless the config says otherwise."""
+"""Weights from which on a model is trained with gradient checkpointing, unless the config says otherwise or a trial shows no need of it."""
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ class FinetuneConfig(ScheduleConfig):
         AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
     gradient_checkpointing : bool, optional
         Trade time for memory: keep what enters a layer, and compute the layer again for the backward pass. By default for models of more
-        than a billion weights.
+        than a billion weights; on a single GPU for those of them of which a step, tried at the longest prompts, does not fit without it.
     store_features : bool
         Put each distinct image through a frozen vision tower once, not once per epoch; used where the tower is frozen.
     features_folder : str, optional

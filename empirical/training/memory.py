@@ -54,7 +54,7 @@ def out_of_memory(
     )
 
 
-def longest_first(examples: Sequence[Example], encoder: Encoder, most: int) -> list[Example]:
+def longest_first(examples: Sequence[Example], encoder: Encoder, most: int, area: Callable[[str], int]) -> list[Example]:
     """Choose the rows that take most memory: those with the most tokens.
 
     Parameters
@@ -65,6 +65,8 @@ def longest_first(examples: Sequence[Example], encoder: Encoder, most: int) -> l
         The plain encoder.
     most : int
         How many to give.
+    area : callable
+        From a picture's name to its area in pixels.
 
     Returns
     -------
@@ -77,7 +79,7 @@ def longest_first(examples: Sequence[Example], encoder: Encoder, most: int) -> l
     only the first few are encoded.
     """
     different = list({(example.images, example.parts): example for example in examples}.values())
-    areas = {name: math.prod(encoder.image_of(name).size) for example in different for name in example.images}
+    areas = {name: area(name) for example in different for name in example.images}
 
     def look(example: Example) -> tuple[int, int]:
         return sum(areas[name] for name in example.images), sum(len(part.text) for part in example.parts)

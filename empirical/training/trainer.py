@@ -97,15 +97,32 @@ class AnswerTrainer(Trainer):
             The rows of each of two passes: in the second the gradients of the first are in memory, and in the update Adam's moments.
         """
         try:
-            for _ in range(2):
-                batch = self._prepare_inputs(self.data_collator(examples))
-                with self.compute_loss_context_manager():
-                    loss = self.compute_loss(self.model, batch)
-                self.accelerator.backward(loss)
+            self._two_passes(examples)
             optimizer = self.create_optimizer() if self.optimizer is None else self.optimizer
             getattr(optimizer, "optimizer", optimizer).step()  # accelerate's would wait for the end of an accumulation
         finally:
             self.model.zero_grad(set_to_none=True)
+
+    def try_passes(self, examples: Sequence[Example]) -> None:
+        """Run the passes of a step with accumulation, to see whether they fit; the weights stay as they are.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            The rows of each of two passes.
+        """
+        try:
+            self.model.train()
+            self._two_passes(examples)
+        finally:
+            self.model.zero_grad(set_to_none=True)
+
+    def _two_passes(self, examples: Sequence[Example]) -> None:
+        for _ in range(2):
+            batch = self._prepare_inputs(self.data_collator(examples))
+            with self.accelerator.autocast(), self.compute_loss_context_manager():  # before training begins the model brings no autocast
+                loss = self.compute_loss(self.model, batch)
+            self.accelerator.backward(loss)
 
 
 class MarkComplete(TrainerCallback):

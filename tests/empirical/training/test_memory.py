@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from empirical.arms import Example
+from empirical.arms import Example, picture_area
 from empirical.cohorts import Cohort
 from empirical.memory import fits, halved, is_out_of_memory, one_line
 from empirical.prompts import Part
@@ -20,6 +22,7 @@ from empirical.training.budget import checkpointing, refuse_hopeless, standing
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.training.memory import longest_first, out_of_memory
+from empirical.training.room import fits_without
 from see_in_pairs.errors import InputError
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
@@ -107,9 +110,19 @@ def test_the_longest_prompts_are_tried() -> None:
     def prompts(examples: list[Example]) -> dict[str, torch.Tensor]:
         return {"input_ids": torch.zeros(1, tokens[examples[0].item_id])}
 
-    encoder: Any = SimpleNamespace(image_of=lambda name: Image.new("L", sizes[name]), prompts=prompts)
-    assert [row.item_id for row in longest_first(rows, encoder, 3)] == ["d", "b", "c"]
-    assert [row.item_id for row in longest_first(rows, encoder, 6)] == ["d", "b", "c", "a", "d", "b"]
+    encoder: Any = SimpleNamespace(prompts=prompts)
+
+    def chosen(most: int) -> str:
+        return "".join(row.item_id for row in longest_first(rows, encoder, most, lambda name: math.prod(sizes[name])))
+
+    assert chosen(3) == "dbc" and chosen(6) == "dbcadb"
+
+
+def test_the_size_of_a_picture_is_read_from_the_head_of_its_file(tmp_path: Path) -> None:
+    Image.new("L", (40, 30)).save(tmp_path / "whole.png")
+    (tmp_path / "none.png").write_bytes(b"not a picture")
+    cohort: Any = SimpleNamespace(image_path=lambda name: tmp_path / name, imported_as=lambda name: "")
+    assert [picture_area(cohort, name) for name in ("whole.png", "none.png", "missing.png")] == [1200, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +187,7 @@ def test_a_trial_is_given_the_longest_of_the_plan(phantom: Cohort, tmp_path: Pat
 
     chosen, tried = [], []
 
-    def longest(examples: list[Example], encoder: Any, most: int) -> list[Example]:
+    def longest(examples: list[Example], encoder: Any, most: int, area: Any) -> list[Example]:
         assert len(examples) == 16 and not hasattr(encoder, "store")  # which would put pictures through the tower, on a full device
         chosen.extend(sorted(examples, key=lambda example: example.item_id)[:most])
         return chosen
@@ -185,3 +198,92 @@ def test_a_trial_is_given_the_longest_of_the_plan(phantom: Cohort, tmp_path: Pat
     with pytest.raises(InputError, match="8 would fit"):
         finetune(settings(phantom), tmp_path / "run", quiet=True)
     assert tried == [chosen[:8]]
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take any model for a large one, on a device with a limit."""
+    monkeypatch.setattr("empirical.training.budget.LARGE", 0)
+    monkeypatch.setattr("empirical.training.finetune.device_memory", lambda _: 2**40)
+    monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda _: None)
+    monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda _: 2**30)
+    monkeypatch.setattr("torch.random.fork_rng", lambda **_: plain_fork(devices=[]))
+
+
+plain_fork = torch.random.fork_rng
+
+
+def decided(folder: Path) -> tuple[bool, bool]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return manifest["gradient_checkpointing"], manifest["gradient_checkpointing_by_trial"]
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_a_trial_decides_on_checkpointing_and_leaves_no_trace(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    config = settings(phantom, method=method, steps=3, batch_size=4, lora={"dropout": 0.2}, early_stopping={"every": 2})
+    model = finetune(config, tmp_path / "tried", quiet=True)
+    assert decided(tmp_path / "tried") == (False, True)
+    asked = finetune(config.model_copy(update={"gradient_checkpointing": False}), tmp_path / "asked", quiet=True)
+    assert decided(tmp_path / "asked") == (False, False)
+    (one,), (other,) = model.glob("*.safetensors"), asked.glob("*.safetensors")
+    assert one.read_bytes() == other.read_bytes()
+    assert (tmp_path / "tried" / "history.csv").read_text() == (tmp_path / "asked" / "history.csv").read_text()
+    card = (model / "README.md").read_text()
+    assert "gradient_checkpointing: false" in card
+
+
+@pytest.mark.usefixtures("large")
+def test_what_does_not_fit_is_checkpointed(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = SmallDevice(room=16)
+    monkeypatch.setattr(trainer_module, "token_log_probabilities", device.forward)
+    monkeypatch.setattr("empirical.training.finetune.checkpointing", lambda config, _: config.gradient_checkpointing is None)
+    with pytest.raises(InputError, match="batch_size 16; 8 would fit"):
+        finetune(settings(phantom), tmp_path / "run", quiet=True)
+    assert decided(tmp_path / "run") == (True, True)
+    assert device.held_at_start[:2] == [0, 0]  # the trial gave back what it held
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize(("allocated", "fits_without"), [(0.89, True), (0.91, False)])
+def test_a_tenth_of_the_device_is_to_spare(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allocated: float, fits_without: bool
+) -> None:
+    monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda _: allocated * 2**40)
+    finetune(settings(phantom, batch_size=2), tmp_path / "run", quiet=True)
+    assert decided(tmp_path / "run") == (not fits_without, True)
+
+
+@pytest.mark.usefixtures("large")
+def test_adams_moments_are_counted_with_what_the_passes_took(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = SimpleNamespace(state=2**40)  # of which the moments are half
+    trainer: Any = SimpleNamespace(args=SimpleNamespace(device=torch.device("cpu")), try_passes=lambda _: None)
+    for allocated, room in ((0.39, True), (0.41, False)):
+        monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda _, allocated=allocated: allocated * 2**40)
+        assert fits_without(trainer, [], 2**40, held) is room  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("large")
+def test_a_step_that_does_not_fit_after_all_is_gone_on_from_with_checkpointing(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings(phantom, steps=6, batch_size=4, save_every=2)
+    plain, passes = trainer_module.token_log_probabilities, []
+
+    def full_at_the_fourth_step(*given: Any) -> torch.Tensor:
+        passes.append(1)
+        if len(passes) == 2 + 4:  # the trial takes two
+            raise torch.OutOfMemoryError("no more")
+        return plain(*given)
+
+    monkeypatch.setattr(trainer_module, "token_log_probabilities", full_at_the_fourth_step)
+    with pytest.raises(InputError, match="although a trial step fitted; run again with the same --out"):
+        finetune(config, tmp_path / "run", quiet=True)
+    monkeypatch.setattr(trainer_module, "token_log_probabilities", plain)
+    resumed = finetune(config, tmp_path / "run", quiet=True)
+    assert decided(tmp_path / "run") == (True, False)
+    whole = finetune(config, tmp_path / "whole", quiet=True)
+    (one,), (other,) = resumed.glob("*.safetensors"), whole.glob("*.safetensors")
+    assert one.read_bytes() == other.read_bytes()  # checkpointing changes memory and time, no weights

@@ -67,11 +67,12 @@ def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     """Finetune a model on one arm; run again to resume."""
     from empirical.training.config import FinetuneConfig
     from empirical.training.finetune import finetune as run
+    from empirical.training.processes import is_first
     from see_in_pairs.configs import load_config
 
     settings = load_config(FinetuneConfig, config, _with_seed(changes, seed))
     folder = run(settings, out, quiet=quiet)
-    say(f"model: {folder}", quiet)
+    say(f"model: {folder}", quiet or not is_first())
 
 
 def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:

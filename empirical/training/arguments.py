@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.training.config import FinetuneConfig, ScheduleConfig
+from empirical.training.prepare import vision_is_frozen
 from empirical.training.processes import sharding_wanted
 from empirical.vlm.loading import dtype_of
 from see_in_pairs.errors import InputError
@@ -69,6 +70,7 @@ def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> Training
         **_checkpointing(bool(config.gradient_checkpointing)),
         **_validation(config),
         bf16=gpu and torch.cuda.is_bf16_supported() and by_autocast(config),
+        ddp_find_unused_parameters=False if vision_is_frozen(config) else None,  # adapters on the language layers are all used
         report_to=[],  # they are told by our own callbacks: see `trackers`
     )
 

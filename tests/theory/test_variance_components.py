@@ -67,6 +67,16 @@ def test_bootstrap_holds_the_estimate_and_repeats():
     assert first["E"].low < 0.4 < first["E"].high * 1.5
 
 
+def test_intervals_of_the_residual_are_not_shifted_by_drawing_patients_twice():
+    rng, labels, truth, sets = np.random.default_rng(11), np.arange(30) % 2 == 0, 0.5, 60
+    held = 0
+    for number in range(sets):
+        logits = rng.normal(size=(30, 1, 1)) + np.sqrt(truth) * rng.normal(size=(30, 20, 3))
+        interval = vc.bootstrap_components(logits, labels, replicates=200, seed=number)["E"]
+        held += interval.low <= truth <= interval.high
+    assert held / sets > 0.95 - 4 * np.sqrt(0.95 * 0.05 / sets)  # without the stretch it was .55
+
+
 def test_a_long_table_becomes_the_design():
     logits = draw(np.random.default_rng(7), ())
     rows = [

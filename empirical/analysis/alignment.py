@@ -166,7 +166,7 @@ def alignment_table(draws: pd.DataFrame, patients: int) -> pd.DataFrame:
     -----
     The interval leaves out patients rather than drawing them with replacement: an item that stands twice in a sample is perfectly alike
     to itself, which would pull every resampled CKA up. Samples of :math:`s`, half the :math:`n` patients, are drawn without replacement,
-    and the measure's spread over them, times :math:`\sqrt{(n-s)/s}`, is that of the whole to first order (the delete-half jackknife, Shao
+    and the measure's spread over them, times :math:`\sqrt{s/(n-s)}`, is that of the whole to first order (the delete-half jackknife, Shao
     and Wu 1989). Spread and interval (Student's with :math:`n-1` degrees of freedom) are taken of the log-odds of where in its range the
     measure lies, and turned back, so that no end lies outside. A half in which it has no value (all answers but one are the same) is left
     out; where that befalls more than one in five there is no interval.
@@ -194,7 +194,7 @@ def _interval(value: float, halves: np.ndarray, patients: int, within: tuple[flo
         return float("nan"), float("nan")
     odds = logit(np.clip((np.array([value, *known]) - bottom) / (top - bottom), tiny, 1 - tiny))
     half = patients // 2
-    reach = stdtrit(patients - 1, (1 + LEVEL) / 2) * odds[1:].std(ddof=1) * np.sqrt((patients - half) / half)
+    reach = stdtrit(patients - 1, (1 + LEVEL) / 2) * odds[1:].std(ddof=1) * np.sqrt(half / (patients - half))
     low, high = bottom + (top - bottom) * expit(odds[0] + np.array([-reach, reach]))
     return min(float(low), value), max(float(high), value)  # but for rounding
 

@@ -130,7 +130,7 @@ def _alignment_difference(pair: pd.DataFrame, single: pd.DataFrame, measure: str
         reason = f"CKA is undefined in {int(np.isnan(values).sum())} of {len(values)} draws of patients"
         return Estimate(np.nan, np.nan, np.nan, np.nan, unit, test, items, patients, reason)
     half = patients // 2
-    error = float(values[1:].std(ddof=1) * np.sqrt((patients - half) / half))
+    error = float(values[1:].std(ddof=1) * np.sqrt(half / (patients - half)))
     reach = float(student.ppf((1 + LEVEL) / 2, patients - 1)) * error
     p = 2 * float(student.sf(abs(values[0]) / error, patients - 1)) if error > 0 else float(values[0] == 0)
     return Estimate(float(values[0]), float(values[0] - reach), float(values[0] + reach), p, unit, test, items, patients)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,17 @@ def test_intervals_of_the_difference_keep_their_level(folder: Path) -> None:
         found = _alignment_difference(tables[0], tables[1], "debiased_cka", 0)
         missed += not found.low < 0 < found.high
     assert missed <= 9
+
+
+def test_an_odd_number_of_patients_leaves_more_out_than_in() -> None:
+    """The spread of a mean over all samples of 5 of 11 is known: s^2 (1/5 - 1/11); the error must be that of the whole, s / sqrt(11)."""
+    from paper_figures.claims.inside import _alignment_difference
+
+    scores = np.random.default_rng(5).normal(size=11)
+    values = [scores.mean(), *(scores[list(chosen)].mean() for chosen in combinations(range(11), 5))]
+    pair = pd.DataFrame({"layer": 0, "measure": "cka", "draw": range(len(values)), "value": values, "train_seed": 0})
+    found = _alignment_difference(pair.assign(items=11, patients=11), pair.assign(value=0.0), "cka", 0)
+    assert (found.high - found.low) / 2 == pytest.approx(2.228 * scores.std(ddof=1) / np.sqrt(11), rel=2 / len(values))  # t of 10 degrees
 
 
 def test_training_seeds_are_averaged_and_must_be_the_same_in_both_arms(folder: Path) -> None:

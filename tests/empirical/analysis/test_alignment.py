@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import expit, logit
+from scipy.stats import t as student
 
 from empirical.analysis.alignment import alignment_draws, alignment_table, debiased_cka, linear_cka, modality_gap, representations
 from empirical.arms import ArmConfig, build_examples
@@ -136,6 +139,20 @@ def test_intervals_of_a_few_patients_cover(patients: int) -> None:
         table = alignment_table(alignment_draws(x[None], y[None], np.arange(patients), seed=seed), patients).set_index("measure")
         covered.append([table.loc[name, "low"] <= value <= table.loc[name, "high"] for name, value in truth.items()])
     assert (np.mean(covered, axis=0) >= 0.86).all()  # 60 intervals of 95 %: fewer than 52 by chance once in 600
+
+
+@pytest.mark.parametrize("patients", [10, 11])
+def test_the_spread_over_halves_is_made_that_of_a_mean(patients: int) -> None:
+    """Of a mean, the spread over all samples of s of n is known: s^2 (1/s - 1/n); what the jackknife makes of it must be s^2/n."""
+    scores = np.random.default_rng(5).normal(size=patients)
+    halves = [scores[list(chosen)].mean() for chosen in combinations(range(patients), patients // 2)]
+    table = alignment_table(
+        pd.DataFrame({"layer": 0, "measure": "cka", "draw": range(1 + len(halves)), "value": expit([scores.mean(), *halves])}), patients
+    )
+    reach = logit(table.loc[0, "high"]) - scores.mean()
+    expected = student.ppf(0.975, patients - 1) * scores.std(ddof=1) / np.sqrt(patients)
+    assert reach == pytest.approx(expected, rel=1 / len(halves))  # the sample's n - 1 among the halves
+    assert scores.mean() - logit(table.loc[0, "low"]) == pytest.approx(reach)
 
 
 def test_halves_without_a_value_are_left_out_and_too_many_leave_no_interval() -> None:

@@ -229,8 +229,13 @@ def _instead(example: Example, place: int, name: str) -> Example:
 
 
 def _coarse(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Average a mask over the cells of a grid."""
-    edges = [np.linspace(0, size, cells + 1).round().astype(int) for size, cells in zip(mask.shape, (rows, columns), strict=True)]
-    cell = mask.astype(float)
-    sums = np.add.reduceat(np.add.reduceat(cell, edges[0][:-1], axis=0), edges[1][:-1], axis=1)
-    return sums / np.outer(np.diff(edges[0]), np.diff(edges[1]))
+    """Average a mask over the cells of a grid, which may be finer than the mask: a small picture is enlarged before the tower sees it."""
+    down, across = (_covered(cells, size) for cells, size in zip((rows, columns), mask.shape, strict=True))
+    return down @ mask.astype(float) @ across.T
+
+
+def _covered(cells: int, size: int) -> np.ndarray:
+    """Tell how much of each cell along a side each of its pixels covers: (cells, pixels)."""
+    edges, pixels = np.linspace(0, size, cells + 1), np.arange(size)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    return np.clip(overlap, 0, None) * cells / size

@@ -158,6 +158,12 @@ def test_masks_of_any_size_are_averaged_over_cells_and_nothing_positive_is_no_sh
     mask = np.zeros((10, 7), dtype=bool)
     mask[:5] = True
     assert lesion_share(np.ones((4, 3)), mask).share == pytest.approx(0.5, abs=0.05)
+    small = np.zeros((4, 6), dtype=bool)  # a picture that is enlarged for the tower: each of its pixels lies on 2 x 2.5 of the map's
+    small[1, 2] = True
+    enlarged = np.zeros((8, 15))
+    enlarged[2:4, 5:7] = enlarged[2:4, 7] = 1.0
+    found = lesion_share(enlarged, small)
+    assert found.share == pytest.approx(5 / 6) and found.expected == pytest.approx(1 / 24)
     nothing = lesion_share(-np.ones((4, 4)), np.ones((8, 8), dtype=bool))
     assert np.isnan(nothing.share) and nothing.p_value == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import Annotated
 
@@ -53,5 +54,6 @@ def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedCha
     settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
     with one_line(smaller_batch(settings.batch_size)):
         summary = report_attribution(settings, out, quiet=quiet)
-    for row in summary.itertuples():
-        say(f"{row.run_id}, {row.method}: {row.excess:+.3f} ({row.low:+.3f} to {row.high:+.3f}) more on the lesion than by chance", quiet)
+    for row in summary.to_dict("records"):
+        interval = "one patient, no interval" if isnan(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"
+        say(f"{row['run_id']}, {row['method']}: {row['excess']:+.3f} ({interval}) more on the lesion than by chance", quiet)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -187,7 +187,7 @@ def _check_early(config: EvaluateConfig, cohort: Cohort, examples: dict[str, lis
     from empirical.vlm.prefix import shared_prefix
 
     if config.calibrate_on is not None:
-        calibration_records(Path(config.calibrate_on), cohort, list(examples))
+        calibration_records(Path(config.calibrate_on), cohort, list(examples), _trained(config))
     if config.speed.prefix_cache:
         for name, shown in examples.items():
             if shown[0].reference_ids and shared_prefix(shown[0]) is None:
@@ -258,18 +258,24 @@ def _say_more(config: EvaluateConfig, cohort: Cohort, records: Records, run: Run
         for name, one in found.items():
             agree = f"both scorers agree on {one.share:.1%} ({one.low:.1%} to {one.high:.1%})"
             say(f"{name}: {agree}; unparsed {one.unparsed:.1%} ({one.unparsed_low:.1%} to {one.unparsed_high:.1%})", quiet)
-    if config.calibrate_on is not None:
+    if config.calibrate_on is not None and records.table["p_positive"].isna().any():
+        say("calibration: not reported, since items have no score", quiet)
+    elif config.calibrate_on is not None:
         report_calibration(records, Path(config.calibrate_on), cohort, run.path, seed=config.seed, quiet=quiet)
+
+
+def _trained(config: EvaluateConfig) -> dict[str, Any]:
+    """Say what the records tell of a model's training."""
+    from empirical.vlm.loading import training_record
+
+    training = training_record(config.model.name)
+    return {"train_arm": training.get("train_arm", ""), "train_seed": training.get("train_seed", 0), "n_train": training.get("n_train", 0)}
 
 
 def _rows(config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequence[Example], scores: pd.DataFrame) -> pd.DataFrame:
     """Put scores and what is known of the items into the columns of the records."""
     import pandas as pd
     from scipy.special import logsumexp, softmax
-
-    from empirical.vlm.loading import training_record
-
-    training = training_record(config.model.name)
 
     items = cohort.table.set_index("item_id")
     queries = items.loc[[example.item_id for example in examples]]
@@ -278,9 +284,7 @@ def _rows(config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequ
         {
             "run_id": run_id(arm),
             "arm": arm.arm,
-            "train_arm": training.get("train_arm", ""),
-            "train_seed": training.get("train_seed", 0),
-            "n_train": training.get("n_train", 0),
+            **_trained(config),
             "item_id": queries.index.to_numpy(),
             "patient_id": queries["patient_id"].to_numpy(),
             "site": queries["site"].to_numpy(),

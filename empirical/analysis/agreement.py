@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from empirical.analysis.patients import share_interval
 from see_in_pairs.errors import InputError
 
@@ -21,7 +23,8 @@ class Agreement:
     Parameters
     ----------
     share, low, high : float
-        Share of items on which they agree, with its 95 % interval (`share_interval`); an unparsed reply disagrees with everything.
+        Share of items on which they agree, with its 95 % interval (`share_interval`); an unparsed reply disagrees with everything, and so
+        does an item without a finite score.
     unparsed, unparsed_low, unparsed_high : float
         Share of replies in which no answer was found, with its 95 % interval.
     n : int
@@ -67,7 +70,7 @@ def scorer_agreement(records: Records) -> dict[str, Agreement]:
 def _agreement(rows: pd.DataFrame) -> Agreement:
     import pandas as pd
 
-    probable = pd.Series([max(logp, key=logp.get) for logp in rows["logp"]], index=rows.index)
+    probable = pd.Series([_probable(logp) for logp in rows["logp"]], index=rows.index)
     same, unparsed = (probable == rows["parsed"]).to_numpy(dtype=float), (rows["parsed"] == "unparsed").to_numpy(dtype=float)
     patients = rows["patient_id"].to_numpy()
     low, high = share_interval(same, patients)
@@ -81,3 +84,8 @@ def _agreement(rows: pd.DataFrame) -> Agreement:
         len(rows),
         {str(answer): {str(parsed): int(n) for parsed, n in row.items()} for answer, row in counts.iterrows()},
     )
+
+
+def _probable(logp: dict[str, float]) -> str:
+    """Name the more probable answer; of scores that are no numbers there is none."""
+    return max(logp, key=lambda answer: logp[answer]) if np.isfinite(list(logp.values())).all() else "not scored"

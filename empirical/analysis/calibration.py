@@ -18,9 +18,12 @@ BOUND = 8.0  # of |log temperature|: a factor of 3000 either way
 WIDE = 4.0
 """Ends of an interval so many times apart leave open whether what is stated as .9 is .75 or .99."""
 
+ALL_RIGHT = "on validation every item has the true answer for the more probable one, and the surer the better"
+MOSTLY_WRONG = "on validation the log-odds lie on the wrong side of one half on average, and a temperature does not shift them"
+
 
 class NoTemperature(InputError):
-    """No temperature is best: on validation the scores order the classes perfectly, or backwards."""
+    """No temperature is best, or none can be given an interval: what the validation items say of it, in words."""
 
 
 @dataclass(frozen=True)
@@ -88,25 +91,30 @@ def fit_temperature(records: Records, *, seed: int = 0, resamples: int = 200) ->
     Raises
     ------
     InputError
-        When a class is missing.
+        When a class is missing, or items have no score.
     NoTemperature
-        When the scores order the classes backwards or perfectly, so that no finite temperature is best.
+        When every item lies on its own side of one half, or on average they lie on the wrong side, so that no finite temperature is best;
+        or all items are one patient's.
 
     Notes
     -----
     It minimises :math:`-\sum_i \log \sigma(\pm z_i / T)`, with :math:`z_i` the log-odds of the positive answer within the closed set and
     the sign of the true class (Guo, Pleiss, Sun and Weinberger 2017, for two classes). The order of the items, hence the AUROC, is left
-    alone. A resample whose scores order the classes backwards counts as one with an infinite temperature, one in perfect order as 0:
+    alone, and so is the side of one half on which an item lies: scores that order the classes well, but all say yes, may have no
+    temperature. A resample on the wrong side on average counts as one with an infinite temperature, one all on the right side as 0:
     leaving them out would make a fit that says nothing look like one that says something.
     """
     odds, positive = _log_odds(records), records.is_positive().to_numpy()
+    if lacking := int((~np.isfinite(odds)).sum()):
+        raise InputError(f"temperature: {lacking} of {len(odds)} validation items have no score")
     if positive.all() or not positive.any():
         raise InputError("temperature: the validation items are all of one class")
     log_value = _best(odds, positive, np.ones(len(odds)))
     if np.isinf(log_value):
-        order = "perfectly" if log_value < 0 else "backwards, or say nothing of them"
-        raise NoTemperature(f"temperature: none is best; on validation the scores order the classes {order}")
+        raise NoTemperature(f"temperature: none is best; {ALL_RIGHT if log_value < 0 else MOSTLY_WRONG}")
     patients, rng = records.table["patient_id"].to_numpy(), np.random.default_rng(seed)
+    if len(set(patients)) < 2:
+        raise NoTemperature("temperature: none; the validation items are of one patient, which leaves no interval")
     ends = patient_interval(lambda weights: np.clip(_best(odds, positive, weights), -BOUND, BOUND), patients, rng=rng, resamples=resamples)
     low, high = (np.sign(end) * np.inf if _at_bound(np.exp(end)) else end for end in ends)
     return Temperature(float(np.exp(log_value)), float(np.exp(low)), float(np.exp(high)), len(odds))
@@ -166,7 +174,7 @@ def _losses(odds: np.ndarray, positive: np.ndarray, temperature: float) -> np.nd
 
 
 def _best(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> float:
-    """Find the log temperature of least loss, which is convex in 1/T; minus infinity in perfect order, infinity in backward order."""
+    """Find the log temperature of least loss, which is convex in 1/T; minus infinity all right, infinity wrong on average."""
     from scipy.optimize import minimize_scalar
 
     margin = np.where(positive, odds, -odds)

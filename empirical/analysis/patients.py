@@ -29,7 +29,8 @@ def patient_interval(
     Returns
     -------
     tuple of two floats
-        Low and high end of the 95 % interval; draws in which the statistic does not exist (NaN) are left out.
+        Low and high end of the 95 % interval; draws in which the statistic does not exist (NaN) are left out. Not numbers where there
+        is one patient: drawn again and again it would seem to be known exactly.
 
     Examples
     --------
@@ -41,6 +42,8 @@ def patient_interval(
     """
     _, patient = np.unique(patients, return_inverse=True)
     number = int(patient.max()) + 1
+    if number < 2:
+        return float("nan"), float("nan")
     drawn = rng.multinomial(number, np.full(number, 1 / number), size=resamples)
     values = np.array([statistic(weights[patient].astype(float)) for weights in drawn])
     if np.isnan(values).all():

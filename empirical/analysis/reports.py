@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from empirical.cohorts import Cohort
+
+TRAINED = ("train_arm", "train_seed", "n_train")
+"""Columns of the records that tell one finetuned model from another."""
 
 
 def report_calibration(records: Records, validation: Path, cohort: Cohort, out: Path, *, seed: int, quiet: bool = False) -> None:
@@ -44,11 +47,12 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
     Raises
     ------
     InputError
-        When a run has no validation records, or they hold items of another split.
+        When a run has no validation records, or they hold items of another split, are another model's, or lack scores.
     """
     import pandas as pd
 
-    fitted_on = calibration_records(validation, cohort, list(records.table["run_id"].unique()))
+    trained = {column: records.table[column].iloc[0] for column in TRAINED}
+    fitted_on = calibration_records(validation, cohort, list(records.table["run_id"].unique()), trained)
     pages, tables, stated, notes = {}, [], [], {}
     for run in map(str, records.table["run_id"].unique()):
         here = records.of(run_id=run)
@@ -78,7 +82,7 @@ def _fitted(here: Records, there: Records, seed: int) -> tuple[dict[str, Any], s
     return page, "; ".join(filter(None, (f"temperature {temperature.shown()}, from {temperature.n} items", temperature.warning)))
 
 
-def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str]) -> Records:
+def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str], trained: Mapping[str, object]) -> Records:
     """Read the records that a temperature is fitted on; asked for before the scoring, so that a wrong folder costs nothing.
 
     Parameters
@@ -89,6 +93,8 @@ def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str]) -
         Says which items are validation items.
     runs : sequence of str
         The runs.
+    trained : mapping
+        What the records of the model say of its training: `TRAINED`.
 
     Returns
     -------
@@ -98,7 +104,7 @@ def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str]) -
     Raises
     ------
     InputError
-        When a run has no validation records, or they hold items of another split.
+        When a run has no validation records, or they hold items of another split, are another model's, or lack scores.
     """
     try:
         records = read_records(validation)
@@ -107,6 +113,13 @@ def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str]) -
     _only_validation(records, cohort, validation)
     if absent := [run for run in runs if run not in set(records.table["run_id"])]:
         raise InputError(f"calibrate_on: {validation} holds no records of {first_few(absent)}; evaluate the same arms with split: val")
+    mine = records.table[records.table["run_id"].isin(runs)]
+    for column, value in trained.items():
+        if others := [other for other in mine[column].unique() if other != value]:
+            what = f"{column} {first_few(others)} there, {value} here"
+            raise InputError(f"calibrate_on: {validation} is of another model ({what}); evaluate this one with split: val")
+    if lacking := int(mine["p_positive"].isna().sum()):
+        raise InputError(f"calibrate_on: {lacking} items of {validation} have no score; a temperature cannot be fitted on them")
     return records
 
 

@@ -315,6 +315,36 @@ def test_a_temperature_is_fitted_on_validation_only(phantom: Cohort, tmp_path: P
         evaluate(settings(phantom, arms=arms, calibrate_on=str(tmp_path / "test")), tmp_path / "wrong", quiet=True)
 
 
+def test_no_temperature_is_fitted_on_another_models_items_or_on_items_without_a_score(phantom: Cohort, tmp_path: Path) -> None:
+    arms = [{"arm": "single"}]
+    validation = evaluate(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
+    for changes, message in (
+        ({"train_seed": 3}, r"is of another model \(train_seed 3 there, 0 here\)"),
+        ({"p_positive": np.nan}, "items of .* have no score"),
+    ):
+        write_records(tmp_path / "spoilt.parquet", replace(validation, table=validation.table.assign(**changes)))
+        with pytest.raises(InputError, match=message):
+            evaluate(settings(phantom, arms=arms, calibrate_on=str(tmp_path / "spoilt.parquet")), tmp_path / "test", quiet=True)
+    assert not (tmp_path / "test").exists()
+
+
+def test_items_without_a_score_leave_no_calibration_and_one_line(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from empirical.vlm.reader import AnswerReader
+
+    arms, scores = [{"arm": "single"}], AnswerReader.scores
+    evaluate(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
+
+    def one_lost(self: AnswerReader, examples: list[Example]) -> tuple[np.ndarray, np.ndarray]:
+        values, seconds = scores(self, examples)
+        values[0] = np.nan
+        return values, seconds
+
+    monkeypatch.setattr(AnswerReader, "scores", one_lost)
+    with pytest.raises(InputError, match="items have no finite score"):
+        evaluate(settings(phantom, arms=arms, calibrate_on=str(tmp_path / "val")), tmp_path / "test", quiet=True)
+    assert not (tmp_path / "test" / "calibration.json").exists()
+
+
 def test_calibration_is_written_beside_the_records(phantom: Cohort, tmp_path: Path) -> None:
     from empirical.analysis.reports import report_calibration
     from empirical.records import Records

@@ -64,7 +64,13 @@ def test_scores_that_rounded_to_one_are_still_ordered() -> None:
 
 @pytest.mark.parametrize(
     ("odds", "positive", "message"),
-    [([1.0, 2.0], [True, True], "one class"), ([1.0, -1.0], [True, False], "perfectly"), ([-1.0, 1.0], [True, False], "backwards")],
+    [
+        ([1.0, 2.0], [True, True], "one class"),
+        ([1.0, -1.0], [True, False], "the surer the better"),
+        ([-1.0, 1.0], [True, False], "wrong side"),
+        ([3.1, 3.0, 3.0, 3.0], [True, False, False, False], "does not shift them"),
+        ([2.0, np.nan], [True, False], "1 of 2 .* no score"),
+    ],
 )
 def test_no_temperature_is_said_to_be_none(odds: list[float], positive: list[bool], message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -173,6 +179,21 @@ def test_the_interval_draws_patients_not_items() -> None:
     assert wide / narrow == pytest.approx(np.sqrt(10), rel=0.1)
     p = correct.mean()
     assert wide == pytest.approx(2 * 1.96 * np.sqrt(p * (1 - p) / 100), rel=0.1)
+
+
+def test_one_patient_leaves_no_interval_rather_than_one_of_no_width() -> None:
+    odds, positive = overconfident(60, 2.0)
+    alone = records(odds, positive, np.zeros(60))
+    with pytest.raises(InputError, match="of one patient"):
+        fit_temperature(alone)
+    value, low, high = log_loss(alone)
+    assert value == pytest.approx(log_loss(records(odds, positive))[0]) and np.isnan([low, high]).all()
+
+
+def test_an_item_without_a_score_agrees_with_nothing() -> None:
+    odds = np.array([1.0, np.nan, -1.0])
+    found = scorer_agreement(records(odds, odds > 0, parsed=["yes", "yes", "no"]))["r"]
+    assert found.share == pytest.approx(2 / 3) and found.counts["not scored"]["yes"] == 1
 
 
 def test_agreement_counts_unparsed_replies_against_it() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms import Example, picture_source
-from empirical.prompts import prompt_hash
+from empirical.prompts import PromptConfig, prompt_hash
 from see_in_pairs.console import progress, say
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_table, write_parquet
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from empirical.cohorts import Cohort
     from empirical.evaluation import EvaluateConfig
     from empirical.vlm.doctor import Diagnosis
+    from empirical.vlm.loading import ModelConfig
     from empirical.vlm.reader import AnswerReader
 
 PIECE = 8  # batches written together: little is lost in a kill, and the disk is not kept busy
@@ -51,7 +52,7 @@ class Scorer:
         self.rows, self.kept = rows or config.batch_size, 0
         self._at: tuple[str, Sequence[Example]] | None = None
         self.diagnosis: Diagnosis | None = None
-        self._refuse_other_prompts()
+        refuse_other_prompts(config.model, config.prompts, config.allow_other_prompt)
 
     def arm(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
         """Score all items of an arm.
@@ -179,15 +180,31 @@ class Scorer:
         encoder = Encoder(vlm.processor, vlm.family, picture_source(self.cohort))
         return AnswerReader(vlm, encoder, config.prompts.answers, self.rows, config.speed, config.spaced)
 
-    def _refuse_other_prompts(self) -> None:
-        from empirical.vlm.loading import training_record
-        from empirical.vlm.parity import enforce_parity, image_order
 
-        record, name = training_record(self.config.model.name), self.config.model.name
-        now = {"image_order": image_order(self.config.prompts)}
-        enforce_parity(record.get("parity", {}), now, name, self.config.model.allow_mismatch)
-        if record and record.get("prompt_hash") != prompt_hash(self.config.prompts) and not self.config.allow_other_prompt:
-            raise InputError(f"model '{name}' was finetuned with other prompts or answers; use the same, or set allow_other_prompt: true")
+def refuse_other_prompts(model: ModelConfig, prompts: PromptConfig, allow_other_prompt: bool = False) -> None:
+    """Refuse a finetuned model that is to be asked otherwise than it was trained.
+
+    Parameters
+    ----------
+    model : ModelConfig
+        The model.
+    prompts : PromptConfig
+        How it is to be asked.
+    allow_other_prompt : bool, default False
+        Let other prompts and answers pass, but no other order of images.
+
+    Raises
+    ------
+    InputError
+        When it was finetuned with other prompts, or in another order of images.
+    """
+    from empirical.vlm.loading import training_record
+    from empirical.vlm.parity import enforce_parity, image_order
+
+    record = training_record(model.name)
+    enforce_parity(record.get("parity", {}), {"image_order": image_order(prompts)}, model.name, model.allow_mismatch)
+    if record and record.get("prompt_hash") != prompt_hash(prompts) and not allow_other_prompt:
+        raise InputError(f"model '{model.name}' was finetuned with other prompts or answers; use the same, or set allow_other_prompt: true")
 
 
 def _whole(file: Path) -> pd.DataFrame | None:

@@ -6,26 +6,51 @@ seed's; and from single-image scores of matched pairs, the correlation that the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from empirical.arms import Example, picture_source, queries_of, words_of
+from empirical.analysis.kept import kept
+from empirical.arms import ArmConfig, Example, assign_references, picture_source, queries_of, words_of
 from empirical.cohorts import Cohort
+from empirical.pieces import refuse_other_prompts
+from empirical.preflight import keep_references, preflight
 from empirical.prompts import PromptConfig, prompt_hash, prompt_text, render
 from empirical.references import ReferenceConfig
-from empirical.vlm.loading import ModelConfig
+from empirical.unchanged import remember, still_the_same
+from empirical.vlm.loading import ModelConfig, dtype_of, training_record
+from empirical.vlm.names import files_hash, weights_hash
 from empirical.vlm.reader import SpeedConfig
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.console import progress, say
-from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_table, write_parquet
+from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.files import content_hash, read_table, write_parquet
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Logits = Callable[[list[tuple[str, ...]]], np.ndarray]
+"""From images, of which a query stands last, to the log-odds of the positive answer."""
+
+CROSSED, PAIRED = "crossed", "paired"
+SCORES = ("logit", "query", "reference")
+SAME = (
+    "train_arm",
+    "train_strategy",
+    "references_per_query",
+    "n_train",
+    "base_model",
+    "base_revision",
+    "method",
+    "prompt_hash",
+    "cohort_hash",
+)
+"""What the trainings of models that stand for seeds have in common."""
 
 
 class CrossedConfig(StrictConfig):
@@ -47,7 +72,7 @@ class CrossedConfig(StrictConfig):
     references : int
         Healthy references, of other patients and families than all queries.
     pairing : ReferenceConfig, optional
-        Also score queries, and the references that this strategy gives them, each alone; for the correlation of their scores.
+        Also score queries, and the one reference that this strategy gives each, alone; for the correlation of their scores.
     batch_size : int
         Rows in a forward pass.
     speed : SpeedConfig
@@ -56,6 +81,10 @@ class CrossedConfig(StrictConfig):
         Of the choice of patients and references.
     threads : int, optional
         CPU threads of torch.
+    allow : tuple of str
+        Names of findings of the cohort's audit that would stop the run, and may pass all the same.
+    allow_other_prompt : bool
+        Score models that were finetuned with other prompts or answers.
     """
 
     cohort: str
@@ -69,6 +98,14 @@ class CrossedConfig(StrictConfig):
     speed: SpeedConfig = SpeedConfig()
     seed: int = Field(default=0, ge=0)
     threads: int | None = Field(default=None, ge=1)
+    allow: tuple[str, ...] = ()
+    allow_other_prompt: bool = False
+
+    @model_validator(mode="after")
+    def _one_reference_of_each_query(self) -> Self:
+        if self.pairing is not None and self.pairing.m > 1:
+            raise ValueError("pairing.m: the correlation is that of a query and one reference; leave it at 1")
+        return self
 
 
 def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
@@ -92,31 +129,36 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
     Raises
     ------
     InputError
-        When there are too few patients or references, or two models have the same training seed.
+        When there are too few patients or references; when models have the same training seed or weights, differ in more than their seed,
+        or were finetuned with other prompts; or when logits are no numbers.
+    CheckFailed
+        When the audit finds leakage.
     """
     import pandas as pd
-
-    from empirical.vlm.names import files_hash
 
     cohort, seeds = Cohort.load(Path(config.cohort)), _seeds(config)
     queries, references = choose_crossed(cohort, config)
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["models_hash"] = [files_hash(model.name, model.revision) for model in config.models]
     with RunFolder(out, "crossed scoring", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
+        preflight(cohort, run, config.allow, config.seed, quiet)
         say(f"score {len(queries)} patients x {len(references)} references x {len(seeds)} models", quiet)
-        crossed, paired = [], []
+        pieces, tables = run.path / "pieces", dict[str, list[pd.DataFrame]]()
+        marks = still_the_same(cohort, {*queries["item_id"], *references["item_id"], *_seen_in_pairs(pieces)}, pieces)
         for seed, model in progress(zip(seeds, config.models, strict=True), len(seeds), "models", quiet):
-            piece = run.path / "pieces" / f"{seed}.parquet"
-            if not piece.is_file():
-                _score(config, model, cohort, queries, references, piece)
-            crossed.append(read_table(piece).assign(seed=seed))
-            if config.pairing is not None:
-                paired.append(read_table(piece.with_suffix(".paired.parquet")).assign(seed=seed))
-        table = pd.concat(crossed, ignore_index=True)
-        write_parquet(run.path / "crossed.parquet", table)
-        if paired:
-            write_parquet(run.path / "paired.parquet", pd.concat(paired, ignore_index=True))
-    return table
+            key = content_hash([run.manifest["config_hash"], seed, str(dtype_of(model))])
+            for name, make in _parts(config, model, cohort, (queries, references), run, seed, quiet).items():
+                file = pieces / f"{seed}.{name}.parquet"
+                tables.setdefault(name, []).append(kept(file, key, make, quiet).assign(seed=seed))
+        remember(marks, pieces)
+        whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+        for name, table in whole.items():
+            write_parquet(run.path / f"{name}.parquet", table)
+        failed = sum(int(table[column].isna().sum()) for table in whole.values() for column in SCORES if column in table.columns)
+        run.count("not_scored", failed)
+    if failed:
+        raise InputError(f"{out}: {failed} logits are no numbers; load the models with dtype: float32, or look at their training")
+    return whole[CROSSED]
 
 
 def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -146,7 +188,7 @@ def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame,
     table = table.assign(positive=table["label"].isin(cohort.info.positive)).sample(frac=1, random_state=rng)
     table = table.drop_duplicates("patient_id")
     queries = table.groupby("positive").head(config.patients).sort_values("item_id")
-    fewest = int(queries["positive"].value_counts().min())
+    fewest = min(int((queries["positive"] == positive).sum()) for positive in (False, True))  # none of a class is none, too
     if fewest < config.patients:
         asked = f"patients: {config.patients} of each class asked for"
         raise InputError(f"{asked}, the split '{config.split}' has {fewest} of one" + (f"; set patients: {fewest}" if fewest > 1 else ""))
@@ -161,47 +203,95 @@ def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame,
 
 
 def _seeds(config: CrossedConfig) -> list[int]:
-    from empirical.vlm.loading import training_record
-
-    seeds = [int(training_record(model.name).get("train_seed", place)) for place, model in enumerate(config.models)]
+    """Tell the models' training seeds; what stands for seeds must differ in nothing else, and in that."""
+    for model in config.models:
+        refuse_other_prompts(model, config.prompts, config.allow_other_prompt)
+    records = [training_record(model.name) for model in config.models]
+    seeds = [int(record.get("train_seed", place)) for place, record in enumerate(records)]
     if len(set(seeds)) < len(seeds):
         raise InputError(f"models: training seeds occur twice ({', '.join(map(str, seeds))}); give models that differ in their seed only")
+    for part in SAME:
+        found = list(dict.fromkeys(str(record.get(part, "none")) for record in records))
+        if len(found) > 1:
+            raise InputError(f"models: differ in more than their seed ({part}: {first_few(found)}); give models that differ in that only")
+    weights = [weights_hash(model.name, model.revision) for model in config.models]
+    if len(set(weights)) < len(weights):
+        raise InputError("models: two have the same weights, and would pass for two trainings that agree in everything; name each once")
     return seeds
 
 
-def _score(config: CrossedConfig, model: ModelConfig, cohort: Cohort, queries: pd.DataFrame, references: pd.DataFrame, piece: Path) -> None:
-    import pandas as pd
-    import torch
+def _seen_in_pairs(pieces: Path) -> set[str]:
+    """Name the items whose scores alone are there already."""
+    names: set[str] = set()
+    for file in pieces.glob(f"*.{PAIRED}.parquet"):
+        try:
+            table = read_table(file)
+        except InputError:  # damaged: it will be scored again
+            continue
+        names |= {*table["item_id"], *table["reference_id"]}
+    return names
 
+
+def _parts(
+    config: CrossedConfig,
+    model: ModelConfig,
+    cohort: Cohort,
+    chosen: tuple[pd.DataFrame, pd.DataFrame],
+    run: RunFolder,
+    seed: int,
+    quiet: bool,
+) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Say how each table of a model is made; the model is loaded by the first that must be."""
+    logits = _scorer(config, model, cohort)
+    parts: dict[str, Callable[[], pd.DataFrame]] = {CROSSED: partial(_grid, *chosen, logits)}
+    if config.pairing is not None:
+        parts[PAIRED] = partial(_paired, config, model, cohort, run, seed, quiet, logits)
+    return parts
+
+
+def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits:
     from empirical.vlm.encoding import Encoder
     from empirical.vlm.loading import load_vlm
     from empirical.vlm.reader import AnswerReader
 
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    vlm = load_vlm(model)
-    encoder = Encoder(vlm.processor, vlm.family, picture_source(cohort))
-    reader = AnswerReader(vlm, encoder, config.prompts.answers, config.batch_size, config.speed)
     words = words_of(cohort, config.prompts)
 
+    @cache
+    def reader() -> AnswerReader:
+        import torch
+
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        vlm = load_vlm(model)
+        encoder = Encoder(vlm.processor, vlm.family, picture_source(cohort))
+        return AnswerReader(vlm, encoder, config.prompts.answers, config.batch_size, config.speed)
+
     def logits(pairs: list[tuple[str, ...]]) -> np.ndarray:
-        values = reader.scores([_example(config, words, images) for images in pairs])[0]
+        values = reader().scores([_example(config, words, images) for images in pairs])[0]
         return values[:, 0] - values[:, 1]
 
-    if config.pairing is not None:
-        write_parquet(piece.with_suffix(".paired.parquet"), _paired(config, model, cohort, logits))
+    return logits
+
+
+def _grid(queries: pd.DataFrame, references: pd.DataFrame, logits: Logits) -> pd.DataFrame:
+    """Score every query beside every reference."""
+    import pandas as pd
+
     grid = [(query, reference) for reference in references.itertuples() for query in queries.itertuples()]
     rows = [(q.patient_id, q.item_id, r.item_id, bool(q.positive)) for q, r in grid]
     table = pd.DataFrame(rows, columns=["patient_id", "item_id", "reference_id", "label"])
-    write_parquet(piece, table.assign(logit=logits([(str(r.item_id), str(q.item_id)) for q, r in grid])))
+    return table.assign(logit=logits([(str(r.item_id), str(q.item_id)) for q, r in grid]))
 
 
-def _paired(config: CrossedConfig, model: ModelConfig, cohort: Cohort, logits: Any) -> pd.DataFrame:
+def _paired(
+    config: CrossedConfig, model: ModelConfig, cohort: Cohort, run: RunFolder, seed: int, quiet: bool, logits: Logits
+) -> pd.DataFrame:
     """Score queries and their references, each alone."""
-    from empirical.references import choose_references
-
-    assert config.pairing is not None
-    assignment = choose_references(cohort, config.split, config.pairing, config.seed, model=model)
+    arm = ArmConfig(arm="pair", references=config.pairing)
+    assignment = assign_references(cohort, config.split, arm, seed=config.seed, model=model)
+    assert assignment is not None  # the arm shows a reference
+    keep_references(cohort, config.split, assignment, run, f"pairing-{seed}", quiet)
+    run.count(f"left_out:pairing-{seed}", len(assignment.left_out))
     table = assignment.table[["item_id", "reference_id"]].reset_index(drop=True)
     known = cohort.table.set_index("item_id")
     label = known["label"].isin(cohort.info.positive)

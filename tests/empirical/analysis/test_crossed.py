@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from empirical.analysis.crossed import CrossedConfig, choose_crossed, crossed_scores
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
-from empirical.prompts import PromptConfig
+from empirical.prompts import PromptConfig, prompt_hash
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import ModelConfig, load_vlm
 from empirical.vlm.pocket import PocketConfig, build_pocket
@@ -90,12 +93,57 @@ def test_references_are_nobodys_relatives(config: CrossedConfig, phantom: Cohort
 
 
 def test_finished_models_are_kept(folder: Path, config: CrossedConfig) -> None:
-    piece = folder / "pieces" / "0.parquet"
+    piece = folder / "pieces" / "0.crossed.parquet"
     stamp = piece.stat().st_mtime_ns
     before = pd.read_parquet(folder / "crossed.parquet")
-    (folder / "pieces" / "1.parquet").unlink()
-    assert crossed_scores(config, folder, quiet=True)["logit"].round(5).equals(before["logit"].round(5))
+    (folder / "pieces" / "1.crossed.parquet").unlink()
+    damaged = folder / "pieces" / "1.paired.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-20])
+    assert crossed_scores(config, folder, quiet=True).equals(before)
     assert piece.stat().st_mtime_ns == stamp
+
+
+def test_the_cohort_is_audited_and_references_are_put_down(folder: Path, phantom: Cohort) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["audit"] is not None and manifest["allowed"] == []
+    assert manifest["counts"] == {f"{what}:pairing-{seed}": 0 for seed in (0, 1) for what in ("unmatched", "left_out")} | {"not_scored": 0}
+    assert len(pd.read_parquet(folder / "references" / "pairing-1.parquet")) == len(phantom.queries("test"))
+
+
+def test_an_image_that_was_changed_since_stops_a_resumed_run(config: CrossedConfig, phantom: Cohort, tmp_path: Path) -> None:
+    copytree(phantom.folder, tmp_path / "cohort")
+    copied = config.model_copy(update={"cohort": str(tmp_path / "cohort"), "models": config.models[:1], "pairing": None})
+    shown = crossed_scores(copied, tmp_path / "out", quiet=True)["item_id"].iloc[0]
+    file = Cohort.load(tmp_path / "cohort").image_path(shown)
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(InputError, match="not the image that was imported"):
+        crossed_scores(copied, tmp_path / "out", quiet=True)
+
+
+def test_logits_that_are_no_numbers_are_counted_and_end_the_run(
+    config: CrossedConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from empirical.vlm.reader import AnswerReader
+
+    scores = AnswerReader.scores
+    monkeypatch.setattr(AnswerReader, "scores", lambda self, examples: (np.full_like(scores(self, examples)[0], np.nan), []))
+    one = config.model_copy(update={"models": config.models[:1], "pairing": None})
+    with pytest.raises(InputError, match="24 logits are no numbers"):
+        crossed_scores(one, tmp_path, quiet=True)
+    assert json.loads((tmp_path / "manifest.json").read_text())["counts"]["not_scored"] == 24
+
+
+def test_a_class_that_a_draw_of_one_query_a_patient_leaves_empty_is_too_few(config: CrossedConfig, phantom: Cohort) -> None:
+    table = phantom.table.copy()
+    sick = table["label"].isin(phantom.info.positive) & (table["split"] == "test")
+    healthy = table.index[~sick & (table["split"] == "test")]
+    table.loc[sick, "patient_id"] = table.loc[healthy[0], "patient_id"]  # the one diseased patient has a healthy image, too
+    cohort, found = replace(phantom, table=table), set()
+    for seed in range(40):
+        with pytest.raises(InputError, match=r"has [01] of one") as error:
+            choose_crossed(cohort, config.model_copy(update={"seed": seed}))
+        found.add("has 0 of one" in str(error.value))
+    assert found == {False, True}  # a draw of either kind is refused
 
 
 @pytest.mark.parametrize(
@@ -105,6 +153,25 @@ def test_finished_models_are_kept(folder: Path, config: CrossedConfig) -> None:
 def test_too_few_are_said_to_be_few(config: CrossedConfig, phantom: Cohort, change: dict[str, int], message: str) -> None:
     with pytest.raises(InputError, match=message):
         choose_crossed(phantom, config.model_copy(update=change))
+
+
+def test_what_is_no_pair_of_trainings_is_refused(config: CrossedConfig, tmp_path: Path) -> None:
+    twice = config.model_copy(update={"models": config.models[:1] * 2})
+    with pytest.raises(InputError, match="two have the same weights"):
+        crossed_scores(twice, tmp_path / "out", quiet=True)
+    models = []
+    for seed, arm in enumerate(("single", "pair")):
+        copytree(config.models[seed].name, tmp_path / arm)
+        record = {"train_seed": seed, "train_arm": arm, "prompt_hash": prompt_hash(PromptConfig())}
+        (tmp_path / arm / "training.json").write_text(json.dumps(record))
+        models.append(ModelConfig(name=str(tmp_path / arm)))
+    with pytest.raises(InputError, match=r"differ in more than their seed \(train_arm: single, pair\)"):
+        crossed_scores(config.model_copy(update={"models": tuple(models)}), tmp_path / "out", quiet=True)
+    asked = {"models": tuple(models[:1]), "prompts": PromptConfig(positive="present")}
+    with pytest.raises(InputError, match="finetuned with other prompts or answers"):
+        crossed_scores(config.model_copy(update=asked), tmp_path / "out", quiet=True)
+    with pytest.raises(ValidationError, match=r"pairing.m: .* one reference"):
+        CrossedConfig.model_validate(config.model_dump() | {"pairing": {"strategy": "random", "m": 2}})
 
 
 def test_models_of_one_seed_are_refused(config: CrossedConfig, phantom: Cohort, tmp_path: Path) -> None:

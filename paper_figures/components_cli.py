@@ -11,6 +11,7 @@ from paper_figures.components import Components, Likeness, read_components, read
 from paper_figures.style import with_interval
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
 from see_in_pairs.errors import InputError
+from theory.variance_components import Interval
 
 NAMES = {"P": "patient", "PR": "patient x reference", "PS": "patient x seed", "E": "the rest"}
 
@@ -41,16 +42,21 @@ def _told(found: Components | str) -> list[str]:
     design = f"{found.patients} patients x {found.references} references x {found.seeds} seeds"
     lines = [f"paired logit of {design}, variances within class (95 % intervals over patients):"]
     for key, one in found.variances.items():
-        lines.append(f"  {NAMES[key]:<20}{with_interval(one.estimate, one.low, one.high, 3)}")
-    return [*lines, f"  diseased less healthy {found.beta:.3f}", *([f"  note: {found.note}"] if found.note else [])]
+        lines.append(f"  {NAMES[key]:<20}{_shown(one)}")
+    return [*lines, f"  diseased less healthy {_shown(found.beta)} (means)", *([f"  note: {found.note}"] if found.note else [])]
 
 
 def _told_likeness(found: Likeness | str) -> list[str]:
     if isinstance(found, str):
         return [f"rho: none; {found}"]
-    rho = with_interval(found.rho.estimate, found.rho.low, found.rho.high, 3)
     models = f"mean of {found.seeds} models" if found.seeds > 1 else "one model"
-    lines = [f"rho {rho} of {found.diseased} diseased and {found.healthy} healthy queries and their references, each alone ({models})"]
+    whose = f"{found.diseased} diseased and {found.healthy} healthy queries and their references"
+    lines = [f"rho {_shown(found.rho)} of {whose}, each alone ({models})"]
     lines += [f"  note: {found.note}"] if found.note else []
-    plan = f"go on with: {found.plan}" if found.plan else f"d = {found.d:.3f}: the single image does not separate the classes"
-    return [*lines, plan]
+    lines += [f"d {_shown(found.d)}: how far apart the queries' scores lie, in standard deviations within class"]
+    nothing = "the single image does not separate the classes" if found.d.estimate <= 0 else "query and reference say the same"
+    return [*lines, f"go on with: {found.plan}" if found.plan else f"no plan: {nothing}"]
+
+
+def _shown(one: Interval) -> str:
+    return with_interval(one.estimate, one.low, one.high, 3)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COMPONENTS = ("P", "PR", "PS", "E")
+ROUNDING = 1e-12  # of the scores: what subtracting their mean leaves where all are the same
 
 
 @dataclass(frozen=True)
@@ -395,15 +396,19 @@ def paired_correlation(query: ArrayLike, reference: ArrayLike, labels: ArrayLike
     Raises
     ------
     InputError
-        When there are fewer than 5 pairs, or two of a class.
+        When there are fewer than 5 pairs, or two of a class; or scores do not vary within class.
     """
     scores, diseased = np.stack([finite(query, "query"), finite(reference, "reference")]), np.asarray(labels, dtype=bool)
     require(scores.shape[1] >= 5 and min(diseased.sum(), (~diseased).sum()) >= 2, "labels: five pairs, and two of each class, at least")
+    level_of = np.abs(scores).max(axis=1)
     for label in (False, True):
         scores[:, diseased == label] -= scores[:, diseased == label].mean(axis=1, keepdims=True)
-    estimate = float(scores[0] @ scores[1] / np.sqrt((scores[0] @ scores[0]) * (scores[1] @ scores[1])))
+    spread = np.sqrt(np.square(scores).sum(axis=1))
+    require(spread > ROUNDING * level_of, "query, reference: scores do not vary within class, so they have no correlation")
+    estimate = float(np.clip(scores[0] @ scores[1] / spread.prod(), -1, 1))
     half = float(ndtri((1 + level) / 2)) / np.sqrt(scores.shape[1] - 4)
-    return Interval(estimate, *(float(np.tanh(np.arctanh(estimate) + side * half)) for side in (-1, 1)))
+    with np.errstate(divide="ignore"):  # of 1, all of whose interval is 1
+        return Interval(estimate, *(float(np.tanh(np.arctanh(estimate) + side * half)) for side in (-1, 1)))
 
 
 def intraclass_correlation(groups: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats, Floats]:

@@ -57,7 +57,8 @@ def test_enough_patients_and_references_give_a_useful_interval(tmp_path: Path) -
     paired(tmp_path)
     alike = read_likeness(tmp_path)
     assert isinstance(alike, Likeness) and alike.rho.low < RHO < alike.rho.high and alike.rho.high - alike.rho.low < 0.3
-    assert (alike.diseased, alike.healthy, alike.seeds, alike.note) == (50, 50, 2, "") and abs(alike.d - D) < 4 * np.sqrt(4 / 100)
+    assert (alike.diseased, alike.healthy, alike.seeds, alike.note) == (50, 50, 2, "") and alike.d.low < D < alike.d.high
+    assert found.beta.low < 1.5 < found.beta.high and found.beta.high - found.beta.low < 1
 
 
 def test_a_patient_counts_once_and_scores_are_averaged_over_models(tmp_path: Path) -> None:
@@ -83,6 +84,52 @@ def test_what_limits_the_numbers_is_said(tmp_path: Path, capsys: pytest.CaptureF
     assert run_app(app, [*command, "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert "fewer than 30 patients of each class" in content["components"]["note"] and set(content["components"]["variances"]) == set(TRUTH)
-    assert content["likeness"]["note"].startswith("2 of 40 references stand beside several queries")
+    assert content["likeness"]["note"].startswith("3 of 40 queries share their reference with another")
     plan = content["likeness"]["plan"].split()[1:]
     assert run_app(app, [*plan, "--json"]) == 0 and json.loads(capsys.readouterr().out)
+
+
+def test_intervals_of_separations_cover(tmp_path: Path) -> None:
+    """Of 400 intervals of 95 %, fewer than 363 hold the truth by chance once in 7,000."""
+    from paper_figures.components import _difference, _separation
+
+    rng, label, held = np.random.default_rng(0), np.arange(40) % 2 == 0, np.zeros(2)
+    for _ in range(400):
+        score = rng.normal(size=40) + D * label
+        held[0] += (d := _separation(pd.DataFrame({"query": score, "label": label}))).low <= D <= d.high
+        logits = score[:, None, None] + rng.normal(size=(1, 3, 2)) + rng.normal(size=(40, 3, 2))
+        held[1] += (beta := _difference(logits, label)).low <= D <= beta.high
+    assert (held >= 363).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"reference": 1.0}, "scores do not vary within class"),
+        ({"reference": lambda rows: rows["query"]}, "no plan: query and reference say the same"),
+        ({"query": lambda rows: -rows["query"]}, "no plan: the single image does not separate the classes"),
+        ({"query": lambda rows: rows["query"].mask((rows["seed"] == 0) & (rows["patient_id"] == 3))}, "1 of 40 pairs have a score that is"),
+        ({"label": True}, "two of each class, at least"),
+        ({"reference_id": lambda rows: rows["reference_id"] + rows["seed"].astype(str)}, "the models chose different ones"),
+    ],
+)
+def test_where_rho_has_no_value_it_is_said_and_the_components_stand(
+    changes: dict[str, object], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crossed(tmp_path, patients=6, references=2, seeds=2)
+    paired(tmp_path, patients=20)
+    pd.read_parquet(tmp_path / "paired.parquet").assign(**changes).to_parquet(tmp_path / "paired.parquet")  # type: ignore[arg-type]
+    assert run_app(app, ["analyse", "components", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert said in shown and "6 patients x 2 references x 2 seeds" in shown and "nan" not in shown
+
+
+def test_a_lost_logit_or_column_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crossed(tmp_path, patients=6, references=2, seeds=2)
+    paired(tmp_path, patients=20)
+    table = pd.read_parquet(tmp_path / "crossed.parquet")
+    table.assign(logit=table["logit"].mask(table.index == 5)).to_parquet(tmp_path / "crossed.parquet")
+    assert run_app(app, ["analyse", "components", str(tmp_path)]) == 0
+    assert "1 of 24 logits are no numbers" in capsys.readouterr().out
+    pd.read_parquet(tmp_path / "paired.parquet").drop(columns="query").to_parquet(tmp_path / "paired.parquet")
+    assert run_app(app, ["analyse", "components", str(tmp_path)]) == 2 and "has no column query" in capsys.readouterr().err

@@ -79,7 +79,7 @@ def _fitted(here: Records, there: Records, seed: int) -> tuple[dict[str, Any], s
         return none | {"n": len(there.table), "warning": str(error)} | before | {"log_loss_after": None}, str(error)
     page = asdict(temperature) | {"warning": temperature.warning or None} | before
     page["log_loss_after"] = _with_interval(log_loss(here, temperature.value, seed=seed))
-    return page, "; ".join(filter(None, (f"temperature {temperature.shown()}, from {temperature.n} items", temperature.warning)))
+    return page, "; ".join(filter(None, (f"temperature {temperature.shown()}, n = {temperature.n}", temperature.warning)))
 
 
 def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str], trained: Mapping[str, object]) -> Records:

@@ -9,6 +9,8 @@ from empirical.analysis.agreement import scorer_agreement
 from empirical.analysis.calibration import Temperature, calibrated, fit_temperature, log_loss
 from empirical.analysis.patients import patient_interval
 from empirical.analysis.reliability import reliability
+from empirical.analysis.reliability_plot import reliability_plot
+from empirical.analysis.reports import _fitted
 from empirical.records import COLUMNS, Records
 from see_in_pairs.errors import InputError
 
@@ -139,7 +141,6 @@ def test_resamples_in_backward_order_count_as_infinite_temperatures() -> None:
 
 @pytest.mark.parametrize(("n", "spread"), [(12, 2.0), (30, 0.02), (400, 0.02), (400, 2.0)])
 def test_the_plot_shows_every_point_and_the_legend_lies_beside_it(n: int, spread: float) -> None:
-    from empirical.analysis.reliability_plot import reliability_plot
 
     rng = np.random.default_rng(0)
     tables, stated = [], []
@@ -147,7 +148,7 @@ def test_the_plot_shows_every_point_and_the_legend_lies_beside_it(n: int, spread
         probability = expit(rng.normal(3, spread, n) / temperature)
         tables.append(reliability(probability, rng.uniform(size=n) < 0.5).assign(run_id=run, temperature=temperature))
         stated.append(pd.DataFrame({"run_id": run, "temperature": temperature, "probability": probability}))
-    note = "temperature 0.00264 (0.00139 to no limit), from 2000 items; next to uninformative"
+    note = "temperature 0.00264 (0.00139 to no limit), n = 2000; next to uninformative"
     notes = dict.fromkeys([str(table["run_id"][0]) for table in tables], note)
     figure = reliability_plot(pd.concat(tables), pd.concat(stated), notes)
     figure.draw_without_rendering()
@@ -163,6 +164,16 @@ def test_the_plot_shows_every_point_and_the_legend_lies_beside_it(n: int, spread
     assert [sum(np.diff(p.get_path().vertices[:, 0]).any() for p in strip.patches) for strip in strips] == [2, 1]
     if spread < 1:
         assert panels[1].get_xlim()[1] - panels[1].get_xlim()[0] < 0.35  # as far as the data, to a tenth
+
+
+def test_the_usual_note_below_a_panel_is_one_line() -> None:
+    odds, positive = overconfident(400, 0.5)
+    here = records(odds, positive)
+    _, note = _fitted(here, here, 0)
+    stated = pd.DataFrame({"run_id": "r", "temperature": 1.0, "probability": calibrated(here, 1.0)})
+    table = reliability(expit(odds), positive).assign(run_id="r", temperature=1.0)
+    figure = reliability_plot(table, stated, {"r": note})
+    assert "temperature 0." in note and "n = 400" in note and "\n" not in figure.axes[0].get_xlabel()
 
 
 def test_the_interval_draws_patients_not_items() -> None:

@@ -75,10 +75,12 @@ def _loss(losses: list[float]) -> str:
     known = [loss for loss in losses if np.isfinite(loss)]
     if not known:
         return "The training loss was not recorded, or never a number."
+    from scipy.special import stdtrit
+
     mean, number = float(np.mean(known)), len(known)
     if number == 1:
         return f"Loss (nats per answer token) at the last step: {mean:.4f}; one step says nothing of its scatter."
-    half = 1.96 * float(np.std(known, ddof=1)) / np.sqrt(number)
+    half = float(stdtrit(number - 1, 0.975) * np.std(known, ddof=1) / np.sqrt(number))
     interval = f"95 % interval over steps {mean - half:.4f} to {mean + half:.4f}; steps of one run are not independent, read it as a spread"
     lost = f" At {len(losses) - number} more it was not a number." if number < len(losses) else ""
     return f"Loss (nats per answer token) over the last {number} steps: mean {mean:.4f} ({interval}).{lost}"

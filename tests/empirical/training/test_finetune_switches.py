@@ -182,10 +182,11 @@ def test_the_card_names_a_base_on_the_hub_as_the_hub_does(phantom: Cohort) -> No
     [
         ([], [], "The training loss was not recorded, or never a number.\nNo validation loss was looked at."),
         ([1.25], [float("nan")], "at the last step: 1.2500; one step says nothing of its scatter.\nThe validation loss was never"),
-        ([1.0, 2.0, float("nan")], [float("nan"), 0.5], "over the last 2 steps: mean 1.5000"),
+        ([1.0, 2.0, float("nan")], [float("nan"), 0.5], "over the last 2 steps: mean 1.5000 (95 % interval over steps -4.8531 to 7.8531"),
     ],
 )
 def test_the_card_says_in_words_what_is_no_number(phantom: Cohort, losses: list[float], looks: list[float], told: str) -> None:
+    """Two steps of 1 and 2 have an interval of Student's 12.7062, of one degree of freedom, times a half either way."""
     history = [{"loss": loss, "step": 1 + step} for step, loss in enumerate(losses)]
     history += [{"eval_loss": loss, "step": 1 + step} for step, loss in enumerate(looks)]
     card = made_card(phantom, history)

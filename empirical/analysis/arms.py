@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 WITH_GRADIENTS = 4
 """Rows in a forward and backward pass at most: what every layer keeps for the way back grows with them, and more save little time."""
+FEW = 10
+"""Patients, below which a bootstrap over them gives intervals that are far too short; the ledger of claims takes none of these."""
 
 
 def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
@@ -106,7 +108,7 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
     Raises
     ------
     InputError
-        When no positive item of the split has a mask.
+        When no positive item of the split has a mask, or the model's scores are no numbers.
     """
     import pandas as pd
 
@@ -127,6 +129,8 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
         write_text(run.path / "attribution.csv", table.to_csv(index=False))
         run.count("without_positive_attribution", int(table["share"].isna().sum()))
         summary = _summary(table, config.seed)
+        if (patients := table["patient_id"].nunique()) < FEW:
+            say(f"{patients} patients with a lesion mask: these intervals are too short", quiet)
         write_text(run.path / "attribution_summary.csv", summary.to_csv(index=False))
     return summary
 
@@ -142,6 +146,9 @@ def _shares(config: EvaluateConfig, vlm: VisionLanguageModel, encoder: Encoder, 
         "integrated_gradients": integrated_gradients(vlm, encoder, example, answers, batch_size=few),
         "occlusion": occlusion(vlm, encoder, example, answers, batch_size=config.batch_size),
     }
+    if lost := [method for method, values in maps.items() if not np.isfinite(values).all()]:  # no evidence would be read into it
+        what = f"attribution: '{example.item_id}' by {' and '.join(lost)} is no number"
+        raise InputError(f"{what}; load the model with dtype: float32, or look at its training")
     return pd.DataFrame([{"method": method} | asdict(lesion_share(values, mask)) for method, values in maps.items()])
 
 

@@ -20,6 +20,7 @@ from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
 from empirical.vlm.scoring import answer_log_probabilities
 from see_in_pairs.console import run_app
+from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "vlm"))
 from tiny_models import save_tiny
@@ -225,6 +226,22 @@ def test_a_killed_attribution_goes_on_from_its_items_to_the_same_bits(
     assert len(done) == 3  # the one it was at, the last, and the damaged one
     for name in ("attribution.csv", "attribution_summary.csv"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_attributions_that_are_no_numbers_end_the_run_and_few_patients_are_said_to_be_few(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from empirical.analysis.arms import report_attribution
+    from empirical.evaluation import EvaluateConfig
+
+    config = EvaluateConfig.model_validate({"cohort": str(phantom.folder), "arms": [{"arm": "single"}], "threads": 1, "split": "val"})
+    monkeypatch.setattr(attribution, "integrated_gradients", lambda *_, **__: np.ones((4, 4)))
+    monkeypatch.setattr(attribution, "occlusion", lambda *_, **__: np.ones((4, 4)))
+    report_attribution(config, tmp_path / "few")
+    assert "patients with a lesion mask: these intervals are too short" in capsys.readouterr().err
+    monkeypatch.setattr(attribution, "occlusion", lambda *_, **__: np.full((4, 4), np.nan))
+    with pytest.raises(InputError, match=r"attribution: '.*' by occlusion is no number"):
+        report_attribution(config, tmp_path / "lost", quiet=True)
 
 
 def test_a_kept_part_is_made_again_for_another_key(tmp_path: Path) -> None:

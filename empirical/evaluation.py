@@ -249,7 +249,7 @@ def _examples(
 def _say_more(config: EvaluateConfig, cohort: Cohort, records: Records, run: RunFolder, quiet: bool) -> None:
     """Report what is read off the records: agreement of the scorers, calibration."""
     from empirical.analysis.agreement import scorer_agreement
-    from empirical.analysis.reports import report_calibration
+    from empirical.analysis.reports import WRITTEN, report_calibration
 
     if config.generate:
         run.count("unparsed", int((records.table["parsed"] == UNPARSED).sum()))
@@ -258,6 +258,8 @@ def _say_more(config: EvaluateConfig, cohort: Cohort, records: Records, run: Run
         for name, one in found.items():
             agree = f"both scorers agree on {one.share:.1%} ({one.low:.1%} to {one.high:.1%})"
             say(f"{name}: {agree}; unparsed {one.unparsed:.1%} ({one.unparsed_low:.1%} to {one.unparsed_high:.1%})", quiet)
+    for name in WRITTEN:  # of an earlier run, which may have been calibrated on something else
+        (run.path / name).unlink(missing_ok=True)
     if config.calibrate_on is not None and records.table["p_positive"].isna().any():
         say("calibration: not reported, since items have no score", quiet)
     elif config.calibrate_on is not None:

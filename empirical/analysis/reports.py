@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 TRAINED = ("train_arm", "train_seed", "n_train")
 """Columns of the records that tell one finetuned model from another."""
 
+WRITTEN = ("calibration.json", "reliability.csv", "reliability.png")
+
 
 def report_calibration(records: Records, validation: Path, cohort: Cohort, out: Path, *, seed: int, quiet: bool = False) -> None:
     """Fit a temperature for each run on its validation records, and write what it does to these records.

@@ -328,6 +328,14 @@ def test_no_temperature_is_fitted_on_another_models_items_or_on_items_without_a_
     assert not (tmp_path / "test").exists()
 
 
+def test_a_run_again_without_calibration_leaves_none_of_the_earlier_one(phantom: Cohort, tmp_path: Path) -> None:
+    arms, written = [{"arm": "single"}], ("calibration.json", "reliability.csv", "reliability.png")
+    evaluate(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
+    for calibrate_on in (str(tmp_path / "val"), None):  # the same folder: the scores stand, and this may change
+        evaluate(settings(phantom, arms=arms, calibrate_on=calibrate_on), tmp_path / "test", quiet=True)
+        assert [(tmp_path / "test" / name).is_file() for name in written] == 3 * [calibrate_on is not None]
+
+
 def test_items_without_a_score_leave_no_calibration_and_one_line(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from empirical.vlm.reader import AnswerReader
 

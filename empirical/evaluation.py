@@ -148,19 +148,15 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
 
     config = config.model_copy(update={"model": pinned(config.model)})
     cohort = Cohort.load(Path(config.cohort))
-    references = {run_id(arm): assign_references(cohort, config.split, arm, seed=config.seed, model=config.model) for arm in config.arms}
-    left_out = frozenset[str]().union(*(assignment.left_out for assignment in references.values() if assignment is not None))
-    examples = {run_id(arm): _examples(config, cohort, arm, references[run_id(arm)], left_out) for arm in config.arms}
+    references, left_out, examples = shown(config, cohort)
     _check_early(config, cohort, examples)
     identity = config.model_dump(exclude=MAY_CHANGE) | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
-    identity["other_cohort_hashes"] = [Cohort.load(Path(arm.other_cohort)).hash for arm in config.arms if arm.other_cohort is not None]
+    identity["other_cohort_hashes"] = other_cohorts(config)
     identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
     begun = identity["batch_size"] = _begun_with(config, out)
     with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
-        for name, assignment in references.items():
-            keep_references(cohort, config.split, assignment, run, name, quiet)
-        run.count("left_out", len(left_out))
+        put_down(config, cohort, references, left_out, run, quiet)
         say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
         run.manifest |= {"batch_size_used": config.batch_size} | config.model_dump(include=MAY_CHANGE)
         run.save()
@@ -179,6 +175,77 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     if failed:
         raise InputError(f"{out}: {failed} items have no finite score (see records.parquet); {_advice(config)}")
     return records
+
+
+def shown(config: EvaluateConfig, cohort: Cohort) -> tuple[dict[str, Assignment | None], frozenset[str], dict[str, list[Example]]]:
+    """Find the references of every arm, and build the examples of all on the same items.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        Arms, split and seed.
+    cohort : Cohort
+        The cohort.
+
+    Returns
+    -------
+    references : dict of str to Assignment or None
+        Of each run.
+    left_out : frozenset of str
+        Queries for which some arm has no reference, on request; no arm has them.
+    examples : dict of str to list of Example
+        Of each run.
+
+    Raises
+    ------
+    InputError
+        When a query cannot be matched, or leaving out leaves one class only.
+    """
+    references = {run_id(arm): assign_references(cohort, config.split, arm, seed=config.seed, model=config.model) for arm in config.arms}
+    left_out = frozenset[str]().union(*(assignment.left_out for assignment in references.values() if assignment is not None))
+    examples = {run_id(arm): _examples(config, cohort, arm, references[run_id(arm)], left_out) for arm in config.arms}
+    return references, left_out, examples
+
+
+def put_down(
+    config: EvaluateConfig, cohort: Cohort, references: dict[str, Assignment | None], left_out: frozenset[str], run: RunFolder, quiet: bool
+) -> None:
+    """Write the references beside a run, and count who could not be matched and who is left out.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        The split.
+    cohort : Cohort
+        The cohort.
+    references : dict of str to Assignment or None
+        As `shown` gives them.
+    left_out : frozenset of str
+        As `shown` gives them.
+    run : RunFolder
+        The run.
+    quiet : bool
+        Say nothing.
+    """
+    for name, assignment in references.items():
+        keep_references(cohort, config.split, assignment, run, name, quiet)
+    run.count("left_out", len(left_out))
+
+
+def other_cohorts(config: EvaluateConfig) -> list[str]:
+    """Hash the other cohorts of which arms show pictures.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        The arms.
+
+    Returns
+    -------
+    list of str
+        A hash for each arm that shows one.
+    """
+    return [Cohort.load(Path(arm.other_cohort)).hash for arm in config.arms if arm.other_cohort is not None]
 
 
 def _check_early(config: EvaluateConfig, cohort: Cohort, examples: dict[str, list[Example]]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from empirical.analysis.kept import kept
 from empirical.analysis.patients import patient_interval
-from empirical.arms import Example, assign_references, build_examples, picture_source
+from empirical.arms import Example, picture_source
 from empirical.cohorts import Cohort
 from empirical.pieces import Scorer
 from empirical.preflight import preflight
@@ -156,7 +156,7 @@ def _finished_kept(
     config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool
 ) -> Iterator[tuple[dict[str, Any], list[Example], list[str]]]:
     """Give each arm with its examples and the key of each, as an evaluation has them; images are held to their hashes first."""
-    pieces, arms = run.path / "pieces", list(_by_arm(config, cohort, quiet))
+    pieces, arms = run.path / "pieces", list(_by_arm(config, cohort, run, quiet))
     scorer = Scorer(config, cohort, pieces, quiet)  # its keys and refusals; nothing is scored by it
     marks = still_the_same(cohort, {name for _, shown in arms for one in shown for name in one.images}, pieces)
     for told, examples in arms:
@@ -198,24 +198,28 @@ def _opened(
     """Open run folder, cohort and model."""
     import torch
 
+    from empirical.evaluation import other_cohorts
+
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     cohort = Cohort.load(Path(config.cohort))
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "weights_hash": weights_hash(config.model.name, config.model.revision)}
+    identity["other_cohort_hashes"] = other_cohorts(config)
     with RunFolder(out, command, identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
         vlm = load_vlm(config.model)
         yield run, cohort, vlm, Encoder(vlm.processor, vlm.family, picture_source(cohort))
 
 
-def _by_arm(config: EvaluateConfig, cohort: Cohort, quiet: bool) -> Iterator[tuple[dict[str, Any], list[Example]]]:
-    """Give what each arm is, on which model, and what it shows."""
-    from empirical.evaluation import run_id
+def _by_arm(config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> Iterator[tuple[dict[str, Any], list[Example]]]:
+    """Give what each arm is, on which model, and what it shows: the same items in all, as in an evaluation."""
+    from empirical.evaluation import put_down, run_id, shown
 
     training = training_record(config.model.name)
     trained = {name: training.get(name, "") for name in ("train_arm", "train_strategy")} | {"train_seed": training.get("train_seed", 0)}
+    references, left_out, examples = shown(config, cohort)
+    put_down(config, cohort, references, left_out, run, quiet)
     for arm in config.arms:
-        assignment = assign_references(cohort, config.split, arm, seed=config.seed, model=config.model)
-        examples = build_examples(cohort, config.split, arm, config.prompts, seed=config.seed, assignment=assignment)
-        say(f"{run_id(arm)}: {len(examples)} items", quiet)
-        yield {"run_id": run_id(arm), "arm": arm.arm, "strategy": arm.strategy, **trained, "cohort_hash": cohort.hash}, examples
+        name = run_id(arm)
+        say(f"{name}: {len(examples[name])} items", quiet)
+        yield {"run_id": name, "arm": arm.arm, "strategy": arm.strategy, **trained, "cohort_hash": cohort.hash}, examples[name]

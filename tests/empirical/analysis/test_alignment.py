@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -208,6 +209,24 @@ def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path
     assert whole["value"].tolist() == table["value"].tolist() and draws["drawn_from"].nunique() == 1
     said = draws[["arm", "strategy", "train_arm", "train_strategy", "train_seed", "items", "patients"]].drop_duplicates()
     assert said.to_numpy().tolist() == [["single", "", "", "", "0", 12, 12], ["pair", "random", "", "", "0", 12, 12]]
+
+
+def test_a_query_that_one_arm_leaves_out_is_left_out_of_all_and_counted(phantom: Cohort, tmp_path: Path) -> None:
+    from empirical.analysis.arms import report_alignment
+    from empirical.evaluation import EvaluateConfig
+
+    table = phantom.table.copy()
+    table.loc[table.index[table["split"] == "test"][:2], "family"] = ["alone-1", "alone-2"]
+    Cohort(tmp_path / "cohort", replace(phantom.info, image_root=str(phantom.folder)), table).save()
+    pair = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}, "unmatched": "leave_out"}}
+    content = {"cohort": str(tmp_path / "cohort"), "arms": [{"arm": "single"}, pair], "threads": 1}
+    report_alignment(EvaluateConfig.model_validate(content), tmp_path / "out", quiet=True)
+    draws = pd.read_parquet(tmp_path / "out" / "alignment_draws.parquet")
+    assert draws["drawn_from"].nunique() == 1 and set(draws["items"]) == {10}
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["counts"] == {"unmatched:pair-demographic": 2, "left_out": 2}
+    assert manifest["config"]["other_cohort_hashes"] == []  # where an arm shows another cohort's pictures, they are part of the run
+    assert (tmp_path / "out" / "references" / "pair-demographic.parquet").is_file()
 
 
 def test_halves_depend_on_patients_and_seed_not_on_the_order_of_items() -> None:

@@ -172,7 +172,8 @@ def alignment_table(draws: pd.DataFrame, patients: int) -> pd.DataFrame:
     out; where that befalls more than one in five there is no interval.
 
     That of the debiased CKA is for the population's. That of the plain CKA says what as many other patients would show: with few items it
-    lies far above the population's, interval and all.
+    lies far above the population's, interval and all. So does that of the gap, where it is small: a distance between means is
+    lengthened by their errors, its square by the variance of the mean directions.
     """
     import pandas as pd
 

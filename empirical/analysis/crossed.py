@@ -292,6 +292,7 @@ def _paired(
     assert assignment is not None  # the arm shows a reference
     keep_references(cohort, config.split, assignment, run, f"pairing-{seed}", quiet)
     run.count(f"left_out:pairing-{seed}", len(assignment.left_out))
+    run.save()  # a run that is killed and goes on does not come by here again
     table = assignment.table[["item_id", "reference_id"]].reset_index(drop=True)
     known = cohort.table.set_index("item_id")
     label = known["label"].isin(cohort.info.positive)

@@ -110,6 +110,30 @@ def test_the_cohort_is_audited_and_references_are_put_down(folder: Path, phantom
     assert len(pd.read_parquet(folder / "references" / "pairing-1.parquet")) == len(phantom.queries("test"))
 
 
+def test_a_killed_run_goes_on_with_what_it_counted(
+    folder: Path, config: CrossedConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from empirical.vlm import loading
+
+    plain, loaded = loading.load_vlm, []
+
+    def killed(model: ModelConfig) -> object:
+        if loaded:
+            raise SystemExit  # by which nothing is written, as by a kill
+        loaded.append(model)
+        return plain(model)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loading, "load_vlm", killed)
+        with pytest.raises(SystemExit):
+            crossed_scores(config, tmp_path, quiet=True)
+    crossed_scores(config, tmp_path, quiet=True)
+    counts = [json.loads((done / "manifest.json").read_text())["counts"] for done in (folder, tmp_path)]
+    assert counts[0] == counts[1]
+    for name in ("crossed.parquet", "paired.parquet"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
 def test_an_image_that_was_changed_since_stops_a_resumed_run(config: CrossedConfig, phantom: Cohort, tmp_path: Path) -> None:
     copytree(phantom.folder, tmp_path / "cohort")
     copied = config.model_copy(update={"cohort": str(tmp_path / "cohort"), "models": config.models[:1], "pairing": None})

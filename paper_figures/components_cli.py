@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor, log10
 from pathlib import Path
 from typing import Annotated
 
@@ -59,4 +60,7 @@ def _told_likeness(found: Likeness | str) -> list[str]:
 
 
 def _shown(one: Interval) -> str:
-    return with_interval(one.estimate, one.low, one.high, 3)
+    """Write an estimate with its interval to three digits after the point; where all is smaller, so that three digits are left of it."""
+    largest = max(abs(value) for value in (one.estimate, one.low, one.high))
+    digits = 2 - floor(log10(largest)) if 0 < largest < 0.1 else 3
+    return with_interval(one.estimate, one.low, one.high, digits)

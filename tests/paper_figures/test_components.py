@@ -124,6 +124,19 @@ def test_where_rho_has_no_value_it_is_said_and_the_components_stand(
     assert said in shown and "6 patients x 2 references x 2 seeds" in shown and "nan" not in shown
 
 
+def test_small_variances_are_not_shown_as_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    crossed(tmp_path, patients=20)
+    table = pd.read_parquet(tmp_path / "crossed.parquet")
+    for scale in (1.0, 1e-3):
+        table.assign(logit=scale * table["logit"]).to_parquet(tmp_path / "crossed.parquet")
+        assert run_app(app, ["analyse", "components", str(tmp_path)]) == 0
+    plain, small = capsys.readouterr().out.split("paired logit of")[1:]
+    rows = [[line.split("patient   ")[1].split()[0] for line in text.splitlines() if "patient   " in line] for text in (plain, small)]
+    assert float(rows[1][0]) == pytest.approx(1e-6 * float(rows[0][0]), rel=0.05)
+    table.assign(logit=1.0).to_parquet(tmp_path / "crossed.parquet")
+    assert run_app(app, ["analyse", "components", str(tmp_path)]) == 0 and "patient             0.000" in capsys.readouterr().out
+
+
 def test_a_lost_logit_or_column_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     crossed(tmp_path, patients=6, references=2, seeds=2)
     paired(tmp_path, patients=20)

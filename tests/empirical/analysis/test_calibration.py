@@ -226,6 +226,8 @@ def test_a_share_of_all_items_is_not_known_exactly() -> None:
     alone, hits = np.arange(30), np.repeat([1.0, 0.0], [21, 9])
     for x in (np.ones(30), np.zeros(30), hits):
         assert share_interval(x, alone) == pytest.approx(proportion_confint(x.sum(), 30, method="wilson"), abs=1e-12)
+    ends = [share_interval(np.full(n, hit), np.arange(n)) for n in range(1, 200) for hit in (0.0, 1.0)]
+    assert {low for low, _ in ends[::2]} == {0.0} and {high for _, high in ends[1::2]} == {1.0}  # rounding leaves no share outside
     twice = np.repeat(alone, 2)  # each patient's items alike: they count once
     for x in (np.ones(60), np.repeat(hits, 2)):
         assert share_interval(x, twice) == pytest.approx(share_interval(x[::2], alone), abs=1e-12)

@@ -141,7 +141,6 @@ def test_resamples_in_backward_order_count_as_infinite_temperatures() -> None:
 
 @pytest.mark.parametrize(("n", "spread"), [(12, 2.0), (30, 0.02), (400, 0.02), (400, 2.0)])
 def test_the_plot_shows_every_point_and_the_legend_lies_beside_it(n: int, spread: float) -> None:
-
     rng = np.random.default_rng(0)
     tables, stated = [], []
     for run, temperature in (("first", 1.0), ("a run with a name that somebody chose to be rather long", 1.0), ("first", 79.7)):

@@ -31,10 +31,11 @@ NOTES = """\
 - The plain loop and TRL run with the vision tower that this package makes faster (Qwen: windows of one length at once), which is to their
   advantage; *own vision* says what they take with transformers' own.
 - A finetuning step is one of `finetune`: its Trainer, arguments, adapters and dropout; all between the ends of two steps, data included.
-  TRL's gets the same rows, answers, loss, number format, attention backend and checkpointing, and peft's own adapters of the same rank,
-  dropout and first weights (where rows and loss are the same, so is the first loss, up to rounding).
+  TRL's gets the same rows, answers, loss, attention backend and checkpointing, and peft's own adapters of the same rank, dropout and first
+  weights (where rows and loss are the same, so is the first loss, up to rounding). Both models are kept in the same number format; on a
+  GPU TRL's computes under bfloat16 autocast, as its users run it, ours without, its adapters in the model's format.
 - TRL has no store of image features: like for like is *images every step*. That features were computed once is not in the steps of
-  *stored features*. For models of more than a billion weights `finetune` checkpoints unless it is told `gradient_checkpointing: false`.
+  *stored features*. On a GPU `finetune` checkpoints models of more than a billion weights where a trial step does not fit without.
 - Utilisation is model FLOP by the count of `empirical.benchmark.flops` over the device's dense bfloat16 peak. Not counted is what is
   computed twice (checkpointing), and the vision tower where its features are stored.
 - Data wait: the share of the time in which the Trainer waits for the data loader's next batch.

@@ -17,7 +17,7 @@ from transformers.trainer_callback import PrinterCallback
 from empirical.arms import Example
 from empirical.training.checkpoints import mark_whole
 from empirical.vlm.encoding import IGNORE, Encoder
-from empirical.vlm.scoring import token_log_probabilities
+from empirical.vlm.scoring import to_device, token_log_probabilities
 from see_in_pairs.errors import InputError
 
 
@@ -85,6 +85,7 @@ class AnswerTrainer(Trainer):
             Scalar; with `return_outputs` an empty dict beside it.
         """
         labels = inputs.pop("labels")
+        inputs = to_device(inputs, self.model)  # pictures take the model's number format, as in scoring: there may be no autocast to do it
         loss = -token_log_probabilities(model, inputs, labels).sum() / (labels != IGNORE).sum()
         return (loss, {}) if return_outputs else loss
 

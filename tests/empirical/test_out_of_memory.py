@@ -24,10 +24,10 @@ class SmallDevice:
     """Takes two activations a row and forward pass, and holds as many as are really alive."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.plain, self.room = reader_module.answer_log_probabilities, 10**6
+        self.plain, self.room = reader_module.answer_scores, 10**6
         self.alive: list[tuple[weakref.ref[torch.Tensor], int]] = []
         self.passes: list[int] = []
-        monkeypatch.setattr(reader_module, "answer_log_probabilities", self.score)
+        monkeypatch.setattr(reader_module, "answer_scores", self.score)
 
     def take(self, rows: int) -> torch.Tensor:
         if rows + sum(size for reference, size in self.alive if reference() is not None) > self.room:
@@ -36,7 +36,7 @@ class SmallDevice:
         self.alive.append((weakref.ref(made), rows))
         return made
 
-    def score(self, model: Any, encoder: Any, rows: Sequence[Any], *rest: Any, **options: Any) -> np.ndarray:
+    def score(self, model: Any, encoder: Any, rows: Sequence[Any], *rest: Any, **options: Any) -> torch.Tensor:
         first = self.take(len(rows))
         second = self.take(len(rows))  # raised here, the error's traceback holds the first
         self.passes.append(len(rows))
@@ -59,11 +59,11 @@ def test_an_evaluation_keeps_its_scores_and_goes_on_with_smaller_batches(
     device = SmallDevice(monkeypatch)
     plain = device.score
 
-    def full_after_one_batch(*arguments: Any, **options: Any) -> np.ndarray:
+    def full_after_one_batch(*arguments: Any, **options: Any) -> torch.Tensor:
         device.room = 4 if device.passes else 8  # what a batch of 2 takes just where nothing of the failed one is left
         return plain(*arguments, **options)
 
-    monkeypatch.setattr(reader_module, "answer_log_probabilities", full_after_one_batch)
+    monkeypatch.setattr(reader_module, "answer_scores", full_after_one_batch)
     words = ["evaluate"], "--out", str(tmp_path / "short")
     capsys.readouterr()
     assert command(phantom, tmp_path, *words) == 2

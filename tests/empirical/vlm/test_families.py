@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
@@ -74,6 +77,34 @@ def test_lora_finetuning_saves_an_adapter_that_loads_to_the_same_scores(checkpoi
     for example, row in zip(examples, scores(trained), strict=True):
         assert np.allclose(list(pair.loc[example.item_id, "logp"].values()), row, atol=1e-4)
     assert set(table["train_arm"]) == {"pair"}
+
+
+def test_adapters_on_a_half_format_are_trained_in_it_with_and_without_stored_features(
+    checkpoint: Path, phantom: Cohort, tmp_path: Path
+) -> None:
+    """Without autocast nothing brings pictures to the model's format but us."""
+    base = {
+        "cohort": str(phantom.folder),
+        "arm": PAIR,
+        "model": {"name": str(checkpoint), "dtype": "bfloat16"},
+        "steps": 2,
+        "batch_size": 2,
+    }
+    ways = {"stored": {}, "every step": {"store_features": False}, "vision": {"lora": {"vision": True}}}
+    for name, way in ways.items():
+        trained = finetune(
+            FinetuneConfig.model_validate(base | {"doctor": False, "learning_rate": 0.05} | way), tmp_path / name, quiet=True
+        )
+        first, second = weights_of(trained), json.loads((trained / "training.json").read_text())["parity"]["dtype"]
+        assert second == "bfloat16" and {value.dtype for value in first.values()} == {np.dtype("float32")}
+        moved = [key for key, value in first.items() if "lora_B" in key and value.any()]
+        assert bool([key for key in moved if "vision" in key or "visual" in key]) == (name == "vision") and moved
+    stored, anew = (pd.read_csv(tmp_path / name / "history.csv")["loss"].to_numpy() for name in ("stored", "every step"))
+    assert stored == pytest.approx(anew, abs=0.1)  # a few roundings of logits of a few units, at 2 ** -8
+
+
+def weights_of(model: Path) -> dict[str, np.ndarray]:
+    return load_file(model / "adapter_model.safetensors")
 
 
 def test_an_adapter_is_read_as_fast_and_as_exactly(checkpoint: Path, phantom: Cohort, tmp_path: Path) -> None:

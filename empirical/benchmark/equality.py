@@ -6,12 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from empirical.benchmark.adapted import ADAPTED, GRADIENTS, SCORES, adapted_row
 from empirical.benchmark.evaluation import PATHS, scores
 from empirical.benchmark.items import Items
 from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.reader import PLAIN
 
 TRUTH = "float32"
+CHECKS = (
+    dict.fromkeys(PATHS, (TRUTH, "plain batches"))
+    | dict.fromkeys([path for path in SCORES if not path.endswith(TRUTH)], ("adapters, float32", "adapters, peft"))
+    | dict.fromkeys([path for path in GRADIENTS if not path.endswith(TRUTH)], ("gradients, float32", "gradients, peft"))
+)
+"""For each path the row that it is held against, and the row that says how far off it may be."""
+
+ALL = (TRUTH, *PATHS, *ADAPTED)
+"""Rows, in the order in which they are measured."""
 
 
 def equality_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int) -> dict[str, Any]:
@@ -24,7 +34,7 @@ def equality_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: 
     items : Items
         What is shown.
     path : str
-        One of `PATHS`, or `TRUTH`.
+        One of `ALL`.
     batch_size : int
         Rows in a forward pass.
 
@@ -33,6 +43,8 @@ def equality_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: 
     dict
         ``items``, ``dtype``, ``scores``.
     """
+    if path in ADAPTED:
+        return adapted_row(vlm, items, path, batch_size)
     if path == TRUTH:
         with in_float32(vlm):
             values = scores(vlm, items, batch_size, PLAIN)

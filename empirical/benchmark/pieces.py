@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from empirical.benchmark.clock import MEASURED, OUT_OF_MEMORY
-from empirical.benchmark.equality import TRUTH
+from empirical.benchmark.equality import ALL
 from empirical.benchmark.evaluation import LOOPS, PATHS
 from empirical.benchmark.shapes import SHAPES
 from empirical.benchmark.variants import VARIANTS
 from see_in_pairs.files import read_json, write_json
 
-ROWS = {"evaluation": (*LOOPS, *PATHS), "equality": (TRUTH, *PATHS), "finetuning": tuple(VARIANTS)}
+ROWS = {"evaluation": (*LOOPS, *PATHS), "equality": ALL, "finetuning": tuple(VARIANTS)}
 """Paths of each part."""
 
 Piece = dict[str, Any]

@@ -20,6 +20,7 @@ from empirical.training.processes import one_device
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.processors import first_line
+from empirical.vlm.weights import peft_is_behind
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -120,4 +121,5 @@ def _trainable(vlm: VisionLanguageModel, config: FinetuneConfig) -> Any:
     pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if lora.vision else "")
     torch.manual_seed(config.seed)  # the same adapters as ours, number by number
     options = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=pattern, bias="none")
-    return peft.get_peft_model(vlm.model, options)
+    with peft_is_behind():
+        return peft.get_peft_model(vlm.model, options)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from empirical.benchmark.clock import MEASURED
-from empirical.benchmark.equality import TRUTH
+from empirical.benchmark.equality import CHECKS
 from empirical.benchmark.pieces import Piece
 
 if TYPE_CHECKING:
@@ -93,9 +93,11 @@ def _difference(piece: Piece, rows: Rows) -> dict[str, float]:
 
 
 def _errors(piece: Piece, rows: Rows) -> dict[str, Any]:
-    """Hold a path against float32. The bound is twice the plain path's error: another order of roundings may lose as much, not more."""
-    truth, plain = (rows.get((piece["shape"], "equality", path)) for path in (TRUTH, "plain batches"))
-    if piece["path"] == TRUTH or any(row is None or row["status"] != MEASURED for row in (truth, plain)):
+    """Hold a path against float32. The bound is twice the error of the plain way: another order of roundings may lose as much, not more."""
+    if piece["path"] not in CHECKS:
+        return {}
+    truth, plain = (rows.get((piece["shape"], "equality", path)) for path in CHECKS[piece["path"]])
+    if any(row is None or row["status"] != MEASURED for row in (truth, plain)):
         return {}
     assert truth is not None and plain is not None
     error, bound = _largest(piece, truth), 2 * _largest(plain, truth) + 1e3 * float(np.finfo(np.float32).eps)

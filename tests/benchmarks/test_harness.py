@@ -10,6 +10,11 @@ products and attention, each of which is done once: little is left to save but w
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +24,9 @@ from empirical.benchmark.evaluation import PATHS, plain_loop, scores
 from empirical.benchmark.items import Items
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "empirical" / "vlm"))
+from tiny_models import FAMILIES, save_tiny
+
 LEAST = 3.3  # times the plain loop, with every switch on: below it something was lost (see above)
 WAYS = ("plain loop", *PATHS)
 
@@ -27,6 +35,26 @@ WAYS = ("plain loop", *PATHS)
 def pocket() -> VisionLanguageModel:
     torch.set_num_threads(1)
     return load_vlm(ModelConfig())
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_evaluation_with_a_tiny_model_of_every_family(benchmark: BenchmarkFixture, tmp_path: Path, family: str) -> None:
+    if family == "smolvlm" and importlib.util.find_spec("num2words") is None:
+        pytest.skip("SmolVLM's processor needs the package num2words")
+    torch.set_num_threads(1)
+    vlm, timed = load_vlm(ModelConfig(name=str(save_tiny(family, tmp_path)))), benchmark.enabled
+    items, loops = Items(500, 20, 64) if timed else Items(8, 2, 64), list[float]()
+
+    def loop() -> None:
+        began = time.perf_counter()
+        plain_loop(vlm, items)
+        loops.append(time.perf_counter() - began)
+
+    benchmark.pedantic(lambda: scores(vlm, items, 32, PATHS["everything"]), setup=loop, rounds=3 if timed else 1)  # in turns
+    if timed:
+        ratio = float(np.median(loops)) / benchmark.stats.stats.median
+        benchmark.extra_info["times the plain loop"] = round(ratio, 1)
+        assert ratio >= LEAST
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from empirical.benchmark import clock, sft, suite
+from empirical.benchmark.adapted import with_adapters
 from empirical.benchmark.clock import MEASURED, OUT_OF_MEMORY, attempt
 from empirical.benchmark.config import BenchmarkConfig
-from empirical.benchmark.equality import equality_row
+from empirical.benchmark.equality import ALL, CHECKS, equality_row
 from empirical.benchmark.evaluation import LOOPS
 from empirical.benchmark.flops import finetuning_step, language_weights, peak_of, vision_forward, vision_weights
 from empirical.benchmark.items import Items
@@ -28,6 +29,7 @@ from empirical.benchmark.training import WARM
 from empirical.benchmark.variants import VARIANTS
 from empirical.training.config import FinetuneConfig
 from empirical.training.prepare import prepare
+from empirical.vlm.adapters import in_base_format
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel
 from empirical.vlm.scoring import token_log_probabilities
@@ -94,7 +96,7 @@ class Canned:
         if path in self.full:
             raise torch.OutOfMemoryError("CUDA out of memory")
         if part == "equality":
-            return {"items": 2, "dtype": "bfloat16", "scores": [[0.0, -1.0 - (0.125 if path != "float32" else 0)]]}
+            return {"items": 2, "dtype": "bfloat16", "scores": [[0.0, -1.0 - (0 if path.endswith("float32") else 0.125)]]}
         fast = {"everything": 0.5, "stored features": 0.25}.get(path, 1.0)
         content = {"items": 10 if path in LOOPS else 20, "seconds": [fast, 2 * fast, 3 * fast], "peak_gib": 1.0, "scores": [[0.0, -1.0]]}
         return content | (
@@ -245,6 +247,53 @@ def test_the_way_through_float32_leaves_a_model_as_it_was() -> None:
     assert all(before[name].dtype == after[name].dtype and torch.equal(before[name], after[name]) for name in before)
     assert any(tensor.dtype == torch.float32 for name, tensor in after.items() if "inv_freq" in name)
     assert equality_row(vlm, items, "plain batches", 4) == own
+
+
+def adapted_table(tmp_path: Path) -> pd.DataFrame:
+    config = BenchmarkConfig(shapes=("tiny",), parts=("equality",), dtype="bfloat16", queries=8, references=2, eval_batch=4, device="cpu")
+    return run_suite(config, tmp_path / "out", quiet=True).set_index("path")
+
+
+def test_adapters_are_held_against_pefts_in_scores_and_gradients(tmp_path: Path) -> None:
+    table = adapted_table(tmp_path)
+    assert set(table.index) == set(ALL) and table.loc[list(CHECKS), "within"].all() and (table["status"] == MEASURED).all()
+    assert (table.loc[["adapters", "gradients", "adapters, peft", "gradients, peft"], "error"] > 1e-4).all()  # bfloat16 does round
+    bound = 2 * table.loc["gradients, peft", "error"] + 1e3 * np.finfo(np.float32).eps
+    assert table.loc["gradients", "bound"] == pytest.approx(bound)
+
+
+def test_adapters_that_lose_a_tenth_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from empirical.benchmark import adapted
+
+    rounded = adapted.adapted_row
+
+    def spoiled(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int) -> dict[str, Any]:
+        with monkeypatch.context() as patch:
+            if path in ("adapters", "gradients"):
+                patch.setattr(adapted, "in_base_format", weaker)
+            return rounded(vlm, items, path, batch_size)
+
+    def weaker(model: Any) -> Any:
+        for module in in_base_format(model).modules():
+            if isinstance(getattr(module, "scaling", None), dict):
+                module.scaling = {name: 0.9 * value for name, value in module.scaling.items()}
+        return model
+
+    monkeypatch.setattr("empirical.benchmark.equality.adapted_row", spoiled)
+    within = adapted_table(tmp_path)["within"]
+    assert not within["adapters"] and not within["gradients"] and within["adapters, everything"]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_model_is_without_adapters_again(ours: bool) -> None:
+    vlm = build(TINY, ModelConfig(name="tiny", device="cpu"))
+    before = [(name, weight.requires_grad) for name, weight in vlm.model.named_parameters()]
+    items = Items(4, 2, TINY.image)
+    plain = equality_row(vlm, items, "plain batches", 4)
+    with with_adapters(vlm, 0, ours) as adapted:
+        assert equality_row(adapted, items, "plain batches", 4)["scores"] != plain["scores"]
+    assert [(name, weight.requires_grad) for name, weight in vlm.model.named_parameters()] == before
+    assert equality_row(vlm, items, "plain batches", 4) == plain and not hasattr(vlm.model, "peft_config")
 
 
 def _tensors(vlm: VisionLanguageModel) -> list[tuple[str, torch.Tensor]]:

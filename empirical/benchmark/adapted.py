@@ -1,0 +1,131 @@
+"""Adapters: whether ours lose no more in the model's number format than peft's do, in scores, and in the gradients of a step.
+
+Peft's run as its users run them: scores as they come, gradients under bfloat16 autocast where the model is kept in bfloat16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from empirical.benchmark.evaluation import PATHS, scores
+from empirical.benchmark.items import Items
+from empirical.vlm.adapters import in_base_format
+from empirical.vlm.encoding import IGNORE, Encoder
+from empirical.vlm.loading import VisionLanguageModel
+from empirical.vlm.reader import PLAIN
+from empirical.vlm.scoring import to_device, token_log_probabilities
+
+SCORES = {"adapters, float32": PLAIN, "adapters, peft": PLAIN, "adapters": PLAIN, "adapters, everything": PATHS["everything"]}
+"""Rows of scores, each with the path that is taken."""
+
+GRADIENTS = ("gradients, float32", "gradients, peft", "gradients")
+ADAPTED = (*SCORES, *GRADIENTS)
+
+RANK, SIZE = 16, 0.05
+"""Of the random adapters: each moves a layer's output by about as much as rounding never would."""
+
+ROWS = 2
+"""Rows of the step whose gradients are compared: in float32 a model of seven billion weights keeps 8 GiB for each pair."""
+
+SAMPLE = 64
+"""Numbers of each gradient that are compared, evenly spread."""
+
+
+def adapted_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int, seed: int = 0) -> dict[str, Any]:
+    """Score a few items with random adapters, or compute the adapters' gradients.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model; it comes back unchanged.
+    items : Items
+        What is shown.
+    path : str
+        One of `ADAPTED`.
+    batch_size : int
+        Rows in a forward pass of scores.
+    seed : int, default 0
+        Of the adapters, the same for all rows.
+
+    Returns
+    -------
+    dict
+        ``items``, ``dtype``, ``scores``: log-probabilities in nats, or a sample of the gradients in units of its root mean square.
+    """
+    from empirical.benchmark.equality import in_float32
+
+    single, plain = path.endswith("float32"), path.endswith("peft")
+    dtype = "float32" if single else str(vlm.model.dtype).removeprefix("torch.")
+    with with_adapters(vlm, seed, ours=not plain) as adapted, in_float32(adapted) if single else nullcontext():
+        if path in SCORES:
+            values = scores(adapted, items, batch_size, SCORES[path]).tolist()
+        else:
+            values = _gradients(adapted, items, autocast=plain and dtype == "bfloat16")
+    return {"items": items.queries if path in SCORES else ROWS, "dtype": dtype, "scores": values}
+
+
+@contextmanager
+def with_adapters(vlm: VisionLanguageModel, seed: int, ours: bool) -> Iterator[VisionLanguageModel]:
+    """Put random adapters on a model's language layers for a while.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model.
+    seed : int
+        Of the adapters.
+    ours : bool
+        Whether they compute in the model's format; otherwise they are peft's.
+
+    Yields
+    ------
+    VisionLanguageModel
+        With the adapters; the one that was given must not be used meanwhile.
+    """
+    import peft
+    import torch
+
+    from empirical.vlm.weights import peft_is_behind
+
+    flags = {name: weight.requires_grad for name, weight in vlm.model.named_parameters()}
+    settings = peft.LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=vlm.family.lora_language, bias="none")
+    with peft_is_behind():
+        wrapped = peft.get_peft_model(vlm.model, settings)
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in wrapped.named_parameters():
+            if "lora_" in name:
+                weight.copy_(SIZE * torch.randn(weight.shape, generator=draw))
+    try:
+        yield replace(vlm, model=(in_base_format(wrapped) if ours else wrapped).eval())
+    finally:
+        wrapped.unload()
+        vars(vlm.model).pop("peft_config", None)
+        for name, weight in vlm.model.named_parameters():
+            weight.requires_grad_(flags[name])
+
+
+def _gradients(vlm: VisionLanguageModel, items: Items, autocast: bool) -> list[list[float]]:
+    """Sample the gradients of one step's loss, tensor by tensor."""
+    import torch
+
+    model, examples = vlm.model, items.examples()[:ROWS]
+    encoder = Encoder(vlm.processor, vlm.family, items.picture)
+    batch, labels = encoder.with_answers(examples, [example.answer for example in examples], end=True)
+    labels = labels.to(model.device)
+    rounding: AbstractContextManager[Any] = torch.autocast(model.device.type, torch.bfloat16) if autocast else nullcontext()
+    with rounding:
+        loss = -token_log_probabilities(model, to_device(batch, model), labels).sum() / (labels != IGNORE).sum()
+    loss.backward()
+    made = [_sample(weight.grad) for name, weight in model.named_parameters() if "lora_" in name and weight.grad is not None]
+    model.zero_grad(set_to_none=True)
+    sample = torch.stack(made)
+    return (sample / sample.square().mean().sqrt()).tolist()
+
+
+def _sample(gradient: Any) -> Any:
+    flat = gradient.detach().float().flatten()
+    return flat[:: max(1, len(flat) // SAMPLE)][:SAMPLE].cpu()

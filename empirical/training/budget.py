@@ -150,4 +150,8 @@ def fewer_weights(config: FinetuneConfig) -> str:
         The end of an error line.
     """
     smaller = "take a smaller model"
-    return f"use method: lora, share it among GPUs (accelerate launch --use_fsdp), or {smaller}" if config.method == "full" else smaller
+    return (
+        f"use method: lora, share it among GPUs (accelerate launch --use_fsdp --fsdp_version 2), or {smaller}"
+        if config.method == "full"
+        else smaller
+    )

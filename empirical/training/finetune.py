@@ -21,7 +21,16 @@ from empirical.training.kernels import same_bits
 from empirical.training.memory import longest_first, out_of_memory
 from empirical.training.plan import planned_examples, split_by_difficulty
 from empirical.training.prepare import prepare, refuse_adapter, vision_is_frozen
-from empirical.training.processes import is_first, launched, not_sharded, one_device, save_weights, sharding_wanted, world_size
+from empirical.training.processes import (
+    is_first,
+    launched,
+    not_sharded,
+    one_device,
+    refuse_mixed_formats,
+    save_weights,
+    sharding_wanted,
+    world_size,
+)
 from empirical.training.room import fits_without, is_open, short_after_all
 from see_in_pairs.console import say
 from see_in_pairs.files import sha256, write_json, write_parquet, write_text
@@ -102,6 +111,7 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     _examine(config, vlm, run)
     model = prepare(vlm, config)
     refuse_hopeless(config, model, device_memory(model), shared=sharding_wanted())
+    refuse_mixed_formats(model)
     examples = _shown(config, cohort, run, quiet)
     shown = _describe(config, cohort, run, examples, model, quiet)
     encoder, serving = _encoder(config, vlm, cohort)

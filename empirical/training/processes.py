@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from see_in_pairs.errors import InputError
+
 if TYPE_CHECKING:
+    import torch
     from transformers import Trainer, TrainingArguments
 
 
@@ -42,6 +45,24 @@ def sharding_wanted() -> bool:
         What ``accelerate launch`` was told.
     """
     return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+
+
+def refuse_mixed_formats(model: torch.nn.Module) -> None:
+    """Stop where FSDP is to share weights of several number formats in the old way, which lays all that belong together end to end.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        As it will be trained.
+
+    Raises
+    ------
+    InputError
+        It says what to launch with.
+    """
+    formats = sorted({str(weight.dtype).removeprefix("torch.") for weight in model.parameters()})
+    if sharding_wanted() and os.environ.get("FSDP_VERSION", "1") == "1" and len(formats) > 1:
+        raise InputError(f"FSDP version 1 cannot share weights of several formats ({', '.join(formats)}); launch with --fsdp_version 2")
 
 
 def launched() -> dict[str, Any]:

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from safetensors.numpy import load_file
 
 from empirical.cohorts import Cohort
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.training.memory import out_of_memory
+from empirical.training.processes import refuse_mixed_formats
 from see_in_pairs.errors import InputError
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
@@ -94,6 +96,29 @@ def test_processes_that_share_a_model_train_as_one_and_resume(phantom: Cohort, t
         assert (tmp_path / f"{method}-killed" / "history.csv").read_text() == (tmp_path / method / "history.csv").read_text()
     with pytest.raises(InputError, match=r"config\.processes: 2 there, None now"):
         finetune(two["full"], tmp_path / "full-killed", quiet=True)
+
+
+@pytest.mark.slow
+def test_float32_adapters_on_shared_bfloat16_weights(phantom: Cohort, tmp_path: Path) -> None:
+    one = settings(phantom, method="lora", learning_rate=1e-2, model={"name": "pocket-random", "dtype": "bfloat16"})
+    launch(tmp_path, {"shared": one.model_copy(update={"batch_size": 2})})
+    finetune(one, tmp_path / "alone", quiet=True)
+    alone, shared = (losses(tmp_path / name) for name in ("alone", "shared"))
+    assert alone[-1] < 0.5 * alone[0] and shared == pytest.approx(alone, rel=2**-8)  # a rounding of bfloat16
+    assert {value.dtype for value in weights(tmp_path / "shared").values()} == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize(("version", "refused"), [("1", True), ("2", False)])
+def test_the_old_fsdp_is_refused_where_formats_differ(monkeypatch: pytest.MonkeyPatch, version: str, refused: bool) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    monkeypatch.setenv("FSDP_VERSION", version)
+    mixed = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2, dtype=torch.bfloat16)])
+    refuse_mixed_formats(torch.nn.Linear(2, 2))
+    if not refused:
+        refuse_mixed_formats(mixed)
+        return
+    with pytest.raises(InputError, match=r"several formats \(bfloat16, float32\); launch with --fsdp_version 2"):
+        refuse_mixed_formats(mixed)
 
 
 def test_memory_of_several_processes_is_not_tried_out(phantom: Cohort) -> None:

@@ -113,6 +113,7 @@ class FeatureStore:
         self.images: dict[int, Stored] = {}  # the one used last stands last
         self.computed = 0
         self._damaged = False
+        self._encoder: Encoder | None = None
         self._by_content: dict[str, int] = {}
         self._by_item: dict[str, int] = {}
         self._kinds: dict[int, str] = {}
@@ -180,7 +181,7 @@ class FeatureStore:
         encoder : Encoder
             The plain encoder: finds their pictures, and prepares them for the vision tower.
         """
-        wanted = list(dict.fromkeys(items))
+        wanted, self._encoder = list(dict.fromkeys(items)), encoder
         new = [item for item in wanted if self._by_item.get(item) not in self.images]
         if new:
             with crew() as pool:
@@ -291,11 +292,23 @@ class FeatureStore:
         """
         import torch
 
-        images, device = [self.images[number] for number in numbers.flatten().tolist()], self.vlm.model.device
+        wanted, device = numbers.flatten().tolist(), self.vlm.model.device
+        if not self.images.keys() >= set(wanted):
+            self._add_again(wanted)
+        images = [self.images[number] for number in wanted]
         features = [image.features.to(device, non_blocking=True) for image in images]
         deep: list[Any] = [[image.deep[layer].to(device, non_blocking=True) for image in images] for layer in range(len(images[0].deep))]
         layers: list[Any] = deep if images[0].deep_as_list else [torch.cat(layer) for layer in deep]
         return SimpleNamespace(pooler_output=features if images[0].as_list else torch.cat(features), deepstack_features=layers)
+
+    def _add_again(self, numbers: Sequence[int]) -> None:
+        """Bring back what gave way between encoding and reading: a look at validation comes between a Trainer's batches."""
+        import torch
+
+        assert self._encoder is not None
+        items = {number: item for item, number in self._by_item.items()}
+        with torch.autocast(self.vlm.model.device.type, enabled=False):  # as when they were computed first
+            self.add([items[number] for number in numbers], self._encoder)
 
     @contextmanager
     def serving(self) -> Iterator[None]:

@@ -70,6 +70,20 @@ def test_adapters_are_trained_by_the_arithmetic_that_they_are_scored_with(phanto
     assert total / len(shown) == pytest.approx(validation, rel=10 * torch.finfo(torch.float32).eps)  # a mean of a few losses
 
 
+@pytest.mark.parametrize("every", [1, 2])
+def test_a_look_at_validation_between_training_batches_takes_no_features_away(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
+) -> None:
+    """A training batch lies ready while validation is looked at, whose batches are as many as are held."""
+    from empirical.vlm.store import FeatureStore
+
+    config, plain = settings(phantom, early_stopping={"every": every}, batch_size=1), FeatureStore.__init__
+    roomy = finetune(config, tmp_path / "roomy", quiet=True)
+    monkeypatch.setattr(FeatureStore, "__init__", lambda *given, **more: plain(*given, **more, memory=1e-9))
+    tight = finetune(config, tmp_path / "tight", quiet=True)
+    assert all(np.array_equal(one, other) for one, other in zip(weights(tight).values(), weights(roomy).values(), strict=True))
+
+
 def test_every_image_is_computed_once_however_many_epochs(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from empirical.vlm.store import FeatureStore
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from see_in_pairs.errors import InputError
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -126,11 +128,23 @@ def picture_area(cohort: Cohort, name: str) -> int:
     """
     from PIL import Image
 
+    from empirical.cohorts.images import is_dicom
+
+    path = file_of(cohort, name)[0]
     try:
-        with Image.open(file_of(cohort, name)[0]) as picture:
+        if is_dicom(path):
+            return _dicom_area(path)
+        with Image.open(path) as picture:
             return picture.width * picture.height
-    except (OSError, ValueError, SyntaxError):
+    except (InputError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 0
+
+
+def _dicom_area(path: Path) -> int:
+    from empirical.cohorts.dicom_pixels import open_dataset
+
+    header = open_dataset(path, ["Rows", "Columns"])
+    return int(header.get("Rows") or 0) * int(header.get("Columns") or 0)
 
 
 def blank(query: Image, seed: int, item_id: str) -> Image:

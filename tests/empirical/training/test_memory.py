@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
+from pydicom.data import get_testdata_file
 
 from empirical.arms import Example, picture_area
 from empirical.cohorts import Cohort
@@ -118,11 +120,16 @@ def test_the_longest_prompts_are_tried() -> None:
     assert chosen(3) == "dbc" and chosen(6) == "dbcadb"
 
 
-def test_the_size_of_a_picture_is_read_from_the_head_of_its_file(tmp_path: Path) -> None:
+def test_the_size_of_a_picture_is_read_from_the_head_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("L", (40, 30)).save(tmp_path / "whole.png")
     (tmp_path / "none.png").write_bytes(b"not a picture")
+    (tmp_path / "none.dcm").write_bytes(b"not a picture")
+    shutil.copy(get_testdata_file("CT_small.dcm"), tmp_path / "ct.dcm")  # 128 x 128; comes with pydicom
     cohort: Any = SimpleNamespace(image_path=lambda name: tmp_path / name, imported_as=lambda name: "")
-    assert [picture_area(cohort, name) for name in ("whole.png", "none.png", "missing.png")] == [1200, 0, 0]
+    names = ("whole.png", "none.png", "missing.png", "ct.dcm", "none.dcm")
+    assert [picture_area(cohort, name) for name in names] == [1200, 0, 0, 128 * 128, 0]
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses to open what has more than twice as many
+    assert picture_area(cohort, "whole.png") == 0
 
 
 @pytest.mark.parametrize(

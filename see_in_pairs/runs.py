@@ -38,8 +38,8 @@ LIBRARIES = (
 SHOWN = 100
 """Characters of a setting that a refusal shows."""
 
-PREPARED = ("references", "plan.parquet")
-"""What a command writes before its work begins, beside the manifest; a run that left nothing else has produced nothing."""
+PREPARED = ("references", "plan.parquet", "short_of_memory")
+"""What a command writes before its work begins, or when it fails, beside the manifest; a run that left nothing else produced nothing."""
 
 
 @dataclass
@@ -127,8 +127,11 @@ class RunFolder:
         mine = ("manifest.json", LOCK, *PREPARED)
         if any(file.is_file() for entry in self.path.iterdir() if entry.name not in mine for file in (entry, *entry.rglob("*"))):
             return False
-        shutil.rmtree(self.path / "references", ignore_errors=True)
-        (self.path / "plan.parquet").unlink(missing_ok=True)
+        for name in PREPARED:
+            if (entry := self.path / name).is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
         return True
 
     def save(self) -> None:

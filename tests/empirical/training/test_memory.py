@@ -273,6 +273,19 @@ def test_adams_moments_are_counted_with_what_the_passes_took(phantom: Cohort, tm
 
 
 @pytest.mark.usefixtures("large")
+def test_a_run_that_was_short_in_its_first_step_leaves_the_folder_to_a_smaller_batch_which_is_tried_anew(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(trainer_module.AnswerTrainer, "try_passes", lambda *_: None)
+        full.setattr(trainer_module, "token_log_probabilities", SmallDevice(room=0).forward)
+        with pytest.raises(InputError, match="although a trial step fitted"):
+            finetune(settings(phantom, batch_size=4), tmp_path / "run", quiet=True)
+    finetune(settings(phantom, batch_size=2), tmp_path / "run", quiet=True)
+    assert decided(tmp_path / "run") == (False, True)
+
+
+@pytest.mark.usefixtures("large")
 def test_a_step_that_does_not_fit_after_all_is_gone_on_from_with_checkpointing(
     phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

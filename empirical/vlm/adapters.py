@@ -49,15 +49,14 @@ def in_base_format(model: Model) -> Model:
 def _class() -> type[lora.Linear]:
     """Make the class when it is first asked for: torch and peft take long to import."""
     from peft.tuners import lora
-    from torch.nn import functional
+    from torch.nn import Linear, functional
 
     class InBaseFormat(lora.Linear):
         """peft's layer with another forward pass."""
 
         def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             names = [name for name in self.active_adapters if name in self.lora_A]
-            plain = not any(name in self.lora_variant or self.lora_bias[name] for name in names)
-            if args or kwargs or self.disable_adapters or self.merged or not plain:
+            if args or kwargs or self.disable_adapters or self.merged or not all(map(self._plain, names)):
                 return super().forward(x, *args, **kwargs)
             rows = x.reshape(-1, x.shape[-1])  # what is added to in place must be no view: autograd would copy each gradient
             made = self.base_layer(rows)
@@ -66,5 +65,10 @@ def _class() -> type[lora.Linear]:
                 inner = functional.linear(self.lora_dropout[name](rows), first) * self.scaling[name]
                 made.addmm_(inner.to(made.dtype), second.T)
             return made.view(*x.shape[:-1], made.shape[-1])
+
+        def _plain(self, name: str) -> bool:
+            """Tell whether an adapter is two matrices; FSDP wraps factors, and gathers those when they are called, as peft does."""
+            factors = (self.lora_A[name], self.lora_B[name])
+            return not (name in self.lora_variant or self.lora_bias[name]) and all(type(factor) is Linear for factor in factors)
 
     return InBaseFormat

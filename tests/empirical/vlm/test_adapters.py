@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import peft
@@ -151,6 +153,27 @@ def test_only_peft_layers_are_changed() -> None:
     model = in_base_format(torch.nn.Sequential(torch.nn.Linear(2, 2)))
     assert type(model[0]) is torch.nn.Linear
     assert isinstance(in_base_format(peft_layer()).base_model.model[0], lora.Linear)
+
+
+@pytest.fixture
+def one_process(tmp_path: Path) -> Iterator[None]:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/meeting", rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("one_process")
+def test_factors_that_processes_share_one_by_one_are_called() -> None:
+    """As peft's policy for FSDP has it: a weight is whole only while its factor is called."""
+    from torch.distributed.fsdp import fully_shard
+
+    theirs, ours = both()
+    for factors in (ours.base_model.model[0].lora_A, ours.base_model.model[0].lora_B):
+        fully_shard(factors["default"], mesh=torch.distributed.init_device_mesh("cpu", (1,)))
+    x = inputs(2, 3)
+    assert torch.equal(ours(x), theirs(x))
+    ours(x).sum().backward()
+    assert all(weight.grad is not None for weight in ours.parameters() if weight.requires_grad)
 
 
 @pytest.mark.parametrize(

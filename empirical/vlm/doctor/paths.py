@@ -199,7 +199,7 @@ def stored(subject: Subject) -> Outcome:
 
 @in_both_formats
 def prefixed(subject: Subject) -> Outcome:
-    """A reference that is read once for several queries gives the scores of the plain path, also for an answer of several tokens.
+    """References read in one pass, and once for several queries, give the scores of the plain path, also for an answer of several tokens.
 
     Parameters
     ----------
@@ -218,16 +218,18 @@ def prefixed(subject: Subject) -> Outcome:
     from empirical.vlm.store import FeatureStore, StoredEncoder
 
     rows = [subject.example(query, "other") for query in ("square", "wide", "large")]
+    beside_another = [subject.example("large", "square")]
     if subject.vlm.family.prefix is None or shared_prefix(rows[0]) is None:
         return True, "not used: the family or the prompt (query first) does not allow it"
     store = FeatureStore(subject.vlm)
     encoder = StoredEncoder(subject.encoder, store)
-    reader = PrefixReader(subject.vlm, encoder)
+    reader = PrefixReader(subject.vlm, encoder, together=2)
+    reader.expect([*rows, *beside_another])
     model, several = subject.vlm.model, " ".join(subject.prompts.answers)
-    asked = [(part, answers) for part in (rows[:2], rows[2:]) for answers in (subject.prompts.answers, (several,))]
+    asked = [(part, answers) for part in (rows[:2], rows[2:], beside_another) for answers in (subject.prompts.answers, (several,))]
     plain = [answer_log_probabilities(model, subject.encoder, part, answers) for part, answers in asked]
     with store.serving():
         fast = [answer_log_probabilities(model, encoder, part, answers, read=reader.read) for part, answers in asked]
     one, other = (np.concatenate([scores.ravel() for scores in way]) for way in (fast, plain))
     same, detail = subject.compare(one, other, tokens=len(subject.encoder.answer_ids(several)))
-    return same and reader.read_anew == 1, detail
+    return same and reader.read_anew == 2, detail

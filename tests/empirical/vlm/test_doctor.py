@@ -117,10 +117,22 @@ def test_a_prefix_read_without_its_share_of_the_positions_is_caught(load: Loaded
     assert not (require_outcome(paths.prefixed, spoiled(vlm, prefix=nothing_more)))
 
 
+def test_a_second_beginning_of_a_pass_that_is_read_otherwise_than_the_first_is_caught(load: Loaded) -> None:
+    def first_row_only(model: Any, batch: dict[str, torch.Tensor], cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        first, second = prefix(model, batch, cut)
+        first["position_ids"][:, 1:] += 7  # from the query, which has its own
+        return first, second
+
+    vlm = load("qwen2_5_vl")
+    prefix: Any = vlm.family.prefix
+    assert require_outcome(paths.prefixed, Subject(vlm, PromptConfig()))
+    assert not require_outcome(paths.prefixed, spoiled(vlm, prefix=first_row_only))
+
+
 def test_gemma_read_in_two_parts_with_the_token_types_of_one_is_caught(load: Loaded) -> None:
     def suffix_only(model: Any, batch: dict[str, torch.Tensor], cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
         types = batch["token_type_ids"]
-        return {"token_type_ids": types[:1, :cut]}, {"token_type_ids": types[:, cut:]}
+        return {"token_type_ids": types[:, :cut]}, {"token_type_ids": types[:, cut:]}
 
     assert not require_outcome(paths.prefixed, spoiled(load("gemma3"), prefix=suffix_only))
 

@@ -24,8 +24,8 @@ def in_base_format(model: Model) -> Model:
     Parameters
     ----------
     model : torch.nn.Module
-        With adapters that peft put on it; changed. Adapters of other kinds than the plain low-rank one (DoRA, say) are left to peft, as is
-        all that peft does with adapters besides: saving, merging, switching them off.
+        With adapters that peft put on it; changed. Adapters of other kinds than the plain low-rank one (DoRA, say), and those whose factors
+        processes share one by one, are left to peft, as is all that peft does with adapters besides: saving, merging, switching them off.
 
     Returns
     -------

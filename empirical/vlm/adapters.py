@@ -24,8 +24,9 @@ def in_base_format(model: Model) -> Model:
     Parameters
     ----------
     model : torch.nn.Module
-        With adapters that peft put on it; changed. Adapters of other kinds than the plain low-rank one (DoRA, say), and those whose factors
-        processes share one by one, are left to peft, as is all that peft does with adapters besides: saving, merging, switching them off.
+        With adapters that peft put on it; changed. Adapters of other kinds than the plain low-rank one (DoRA, say), those whose factors
+        processes share one by one, and layers with hooks are left to peft, as is all that peft does with adapters besides: saving, merging,
+        switching them off.
 
     Returns
     -------
@@ -67,8 +68,14 @@ def _class() -> type[lora.Linear]:
             return made.view(*x.shape[:-1], made.shape[-1])
 
         def _plain(self, name: str) -> bool:
-            """Tell whether an adapter is two matrices; FSDP wraps factors, and gathers those when they are called, as peft does."""
+            """Tell whether an adapter is two matrices, and nobody waits for layer or factors to be called: FSDP gathers a factor then."""
             factors = (self.lora_A[name], self.lora_B[name])
-            return not (name in self.lora_variant or self.lora_bias[name]) and all(type(factor) is Linear for factor in factors)
+            two_matrices = not (name in self.lora_variant or self.lora_bias[name]) and all(type(factor) is Linear for factor in factors)
+            return two_matrices and not any(map(_watched, (self.base_layer, *factors)))
 
     return InBaseFormat
+
+
+def _watched(layer: torch.nn.Module) -> bool:
+    """Tell whether a layer has hooks, which are to see what it makes, not that with an adapter's share in it."""
+    return bool(layer._forward_pre_hooks or layer._forward_hooks or layer._backward_pre_hooks or layer._backward_hooks)

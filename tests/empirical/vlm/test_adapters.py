@@ -139,6 +139,25 @@ def test_other_kinds_of_adapters_are_left_to_peft(settings: dict[str, Any]) -> N
     assert torch.equal(ours(x), theirs(x))
 
 
+@pytest.mark.parametrize("place", ["base_layer", "lora_A.default", "lora_B.default"])
+def test_hooks_see_what_they_see_with_peft(place: str) -> None:
+    """What a hook on the base layer was given must not change behind its back, and a hook on a factor must be called."""
+
+    def watch(model: torch.nn.Module) -> list[torch.Tensor]:
+        seen: list[torch.Tensor] = []
+        layer = model.base_model.model[0].get_submodule(place)
+        layer.register_forward_hook(lambda _, inputs, output: seen.extend([*inputs, output]))
+        layer.register_full_backward_hook(lambda _, inputs, outputs: seen.extend(outputs))
+        model(x).square().sum().backward()
+        return seen
+
+    x = inputs(2, 3).requires_grad_()
+    theirs, ours = both()
+    expected, made = watch(theirs), watch(ours)
+    assert len(made) == len(expected) == 3
+    assert all(torch.equal(one, other) for one, other in zip(made, expected, strict=True))
+
+
 def test_the_doctors_float32_arithmetic_reaches_adapters() -> None:
     _, ours = both(dtype=torch.bfloat16)
     x = inputs(9).bfloat16()

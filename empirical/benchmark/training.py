@@ -29,7 +29,8 @@ from empirical.training.processes import one_device
 from empirical.training.trainer import AnswerTrainer, collate
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import VisionLanguageModel
-from empirical.vlm.store import FeatureStore, StoredEncoder
+from empirical.vlm.store import FeatureStore
+from empirical.vlm.stored_encoder import StoredEncoder
 
 if TYPE_CHECKING:
     from PIL.Image import Image

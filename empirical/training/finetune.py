@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example, assign_references, build_examples, picture_area, picture_source, queries_of
+from empirical.arms import Example, assign_references, build_examples, queries_of
 from empirical.cohorts import Cohort
 from empirical.memory import fits, one_line
 from empirical.preflight import keep_references, preflight
 from empirical.prompts import prompt_hash
-from empirical.training.budget import checkpointing, device_memory, refuse_hopeless, standing
+from empirical.training.assembly import longest, make_encoder, make_trainer, with_or_without_checkpointing
+from empirical.training.budget import device_memory, refuse_hopeless, standing
 from empirical.training.card import run_card
 from empirical.training.checkpoints import last_checkpoint, still_whole
 from empirical.training.config import FinetuneConfig
 from empirical.training.kernels import same_bits
-from empirical.training.memory import longest_first, out_of_memory
+from empirical.training.memory import out_of_memory
 from empirical.training.plan import planned_examples, split_by_difficulty
-from empirical.training.prepare import prepare, refuse_adapter, vision_is_frozen
-from empirical.training.processes import (
-    is_first,
-    launched,
-    not_sharded,
-    one_device,
-    refuse_mixed_formats,
-    save_weights,
-    sharding_wanted,
-    world_size,
-)
-from empirical.training.room import fits_without, is_open, short_after_all
+from empirical.training.prepare import prepare, refuse_adapter
+from empirical.training.processes import is_first, launched, refuse_mixed_formats, save_weights, sharding_wanted, world_size
+from empirical.training.room import short_after_all
 from see_in_pairs.console import say
 from see_in_pairs.files import sha256, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
@@ -114,10 +104,10 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     refuse_mixed_formats(model)
     examples = _shown(config, cohort, run, quiet)
     shown = _describe(config, cohort, run, examples, model, quiet)
-    encoder, serving = _encoder(config, vlm, cohort)
+    encoder, serving = make_encoder(config, vlm, cohort)
     with serving:
-        config = _with_or_without_checkpointing(config, model, encoder, examples, cohort, run, quiet)
-        trainer = _trainer(config, model, encoder, examples, _validation(config, cohort, run), run.path, quiet)
+        config = with_or_without_checkpointing(config, model, encoder, examples, cohort, run, quiet)
+        trainer = make_trainer(config, model, encoder, examples, _validation(config, cohort, run), run.path, quiet)
         _run(config, trainer, examples, encoder, cohort, run)
     building = run.path / ".model"
     save_weights(trainer, building)
@@ -162,40 +152,6 @@ def _validation(config: FinetuneConfig, cohort: Cohort, run: RunFolder) -> list[
     return kept
 
 
-def _encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohort) -> tuple[Encoder, AbstractContextManager[None]]:
-    """Give the encoder, with features stored where the vision tower is frozen, and what must be active while a model reads from it."""
-    from empirical.vlm.encoding import Encoder
-    from empirical.vlm.store import FeatureStore, StoredEncoder
-
-    plain = Encoder(vlm.processor, vlm.family, picture_source(cohort))
-    if sharding_wanted() or not (config.store_features and vision_is_frozen(config)):
-        return plain, nullcontext()
-    folder = Path(config.features_folder) if config.features_folder else None
-    store = FeatureStore(vlm, folder, batch_size=1, held=config.gradient_accumulation + 3)  # one by one: a resumed run sees the same bits
-    return StoredEncoder(plain, store), store.serving()
-
-
-def _with_or_without_checkpointing(
-    config: FinetuneConfig, model: Any, encoder: Encoder, examples: list[Example], cohort: Cohort, run: RunFolder, quiet: bool
-) -> FinetuneConfig:
-    """Settle whether layers are computed twice: as the config says, else for a large model where a step does not fit without."""
-    wanted, room = checkpointing(config, model), device_memory(model)
-    by_trial = wanted and is_open(config, run.path, room)
-    if by_trial and room is not None:
-        without = config.model_copy(update={"gradient_checkpointing": False, "early_stopping": None})
-        longest = _longest(config, examples, encoder, cohort)
-        trainer = _bare_trainer(without, model, encoder, examples, run.path)
-        wanted = not fits_without(trainer, longest, room, standing(model, trainer.args.bf16))
-        say(f"gradient checkpointing: {'on, a step does not fit without it' if wanted else 'off, a step fits without it'}", quiet)
-    run.manifest |= {"gradient_checkpointing": wanted, "gradient_checkpointing_by_trial": by_trial}
-    run.save()
-    return config.model_copy(update={"gradient_checkpointing": wanted})
-
-
-def _longest(config: FinetuneConfig, examples: list[Example], encoder: Encoder, cohort: Cohort) -> list[Example]:
-    return longest_first(examples, getattr(encoder, "plain", encoder), config.batch_size, partial(picture_area, cohort))
-
-
 def _run(config: FinetuneConfig, trainer: AnswerTrainer, examples: list[Example], encoder: Encoder, cohort: Cohort, run: RunFolder) -> None:
     """Train; where memory runs out, end with what would have fitted."""
     start = last_checkpoint(run.path / "checkpoints")
@@ -205,8 +161,8 @@ def _run(config: FinetuneConfig, trainer: AnswerTrainer, examples: list[Example]
         raise short_after_all(run.path)
     trainer.model.zero_grad(set_to_none=True)
     alone = trainer.args.world_size == 1  # among several a trial would wait for the others, who did not run out of memory
-    longest = _longest(config, examples, encoder, cohort) if alone else examples
-    raise out_of_memory(config, trainer.try_step if alone else None, longest, standing(trainer.model, trainer.args.bf16))
+    tried = longest(config, examples, encoder, cohort) if alone else examples
+    raise out_of_memory(config, trainer.try_step if alone else None, tried, standing(trainer.model, trainer.args.bf16))
 
 
 def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> pd.DataFrame:
@@ -232,36 +188,6 @@ def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: 
         quiet,
     )
     return table
-
-
-def _trainer(
-    config: FinetuneConfig, model: Any, encoder: Any, examples: list[Example], validation: list[Example] | None, out: Path, quiet: bool
-) -> AnswerTrainer:
-    from transformers import EarlyStoppingCallback
-
-    from empirical.training.trackers import trackers
-    from empirical.training.trainer import Bar, MarkComplete, StopOnNonFinite
-
-    stop = config.early_stopping
-    early = [EarlyStoppingCallback(stop.patience, stop.least)] if stop else []
-    told = [MarkComplete(), StopOnNonFinite(), *early, *trackers(config, out, quiet), *([] if quiet else [Bar(config.steps)])]
-    trainer = _bare_trainer(config, model, encoder, examples, out, quiet, eval_dataset=validation, callbacks=told)
-    if note := not_sharded(trainer):
-        say(note, quiet)
-    return trainer
-
-
-def _bare_trainer(
-    config: FinetuneConfig, model: Any, encoder: Any, examples: list[Example], out: Path, quiet: bool = True, **more: Any
-) -> AnswerTrainer:
-    """Make a Trainer that, left as it is, tells nobody what it does."""
-    from empirical.training.arguments import training_arguments
-    from empirical.training.trainer import AnswerTrainer, collate
-
-    arguments = training_arguments(config, out, gpu=next(model.parameters()).device.type == "cuda")
-    if note := one_device(arguments):
-        say(note, quiet)
-    return AnswerTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collate(encoder), **more)
 
 
 def _write_history(out: Path, history: list[dict[str, float]]) -> None:

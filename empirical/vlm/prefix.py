@@ -11,7 +11,7 @@ from empirical.prompts import Part
 from empirical.vlm.continuation import Continuation, forked
 from empirical.vlm.features import base_of
 from empirical.vlm.loading import VisionLanguageModel
-from empirical.vlm.store import StoredEncoder
+from empirical.vlm.stored_encoder import StoredEncoder
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:

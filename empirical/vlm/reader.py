@@ -20,7 +20,8 @@ from empirical.vlm.generation import continued_answers, generate_answers
 from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.prefix import PrefixReader, shared_prefix
 from empirical.vlm.scoring import answer_scores
-from empirical.vlm.store import FeatureStore, StoredEncoder
+from empirical.vlm.store import FeatureStore
+from empirical.vlm.stored_encoder import StoredEncoder
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError
 

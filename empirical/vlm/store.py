@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import zlib
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -20,52 +18,15 @@ from empirical.vlm.ahead import crew, in_order, thread_count
 from empirical.vlm.encoding import Encoder
 from empirical.vlm.features import base_of, core_of, flat, image_features
 from empirical.vlm.loading import VisionLanguageModel
-from empirical.vlm.stand_ins import NUMBER, Player, Recorder, swapped
-from see_in_pairs.console import say
-from see_in_pairs.files import atomic_path, content_hash
+from empirical.vlm.shelf import Shelf, Stored
+from empirical.vlm.stand_ins import NUMBER, Recorder, swapped
+from see_in_pairs.files import content_hash
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
     from empirical.vlm.encoding import Batch
-
-
-KEPT = 8
-"""Batches that an encoder keeps, to put other images into."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What is kept of one image.
-
-    Parameters
-    ----------
-    facts : dict
-        What the image processor says of it beside its pixels (for some families the grid of patches, or the number of tiles).
-    per_row : tuple of str
-        What the processor says of rows, namely how many images each has.
-    features : torch.Tensor of shape (tokens, width)
-        What enters the language model.
-    deep : list of torch.Tensor
-        Features for its deeper layers, where the family has them (Qwen3-VL).
-    as_list : bool
-        Whether the family hands out a list of features, or one tensor.
-    deep_as_list : bool
-        The same for the deeper layers' features: older versions of transformers hand out one tensor a layer.
-    """
-
-    facts: dict[str, Any]
-    per_row: tuple[str, ...]
-    features: torch.Tensor
-    deep: list[torch.Tensor]
-    as_list: bool
-    deep_as_list: bool = True
-
-    @property
-    def bytes(self) -> int:
-        """Memory that the features take."""
-        return sum(part.nbytes for part in (self.features, *self.deep))
 
 
 @dataclass
@@ -109,10 +70,9 @@ class FeatureStore:
     ) -> None:
         self.vlm, self.batch_size, self.memory = vlm, batch_size, memory * 2**30
         self._held: deque[set[int]] = deque(maxlen=held)
-        self.folder = folder / store_key(vlm) if folder else None
+        self.shelf = Shelf(folder / store_key(vlm)) if folder else None
         self.images: dict[int, Stored] = {}  # the one used last stands last
         self.computed = 0
-        self._damaged = False
         self._encoder: Encoder | None = None
         self._by_content: dict[str, int] = {}
         self._by_item: dict[str, int] = {}
@@ -202,7 +162,7 @@ class FeatureStore:
 
     def _prepare(self, part: _Part, encoder: Encoder) -> _Part:
         """Look for pictures on disk, and put the others through the official processor, each as a prompt of its own."""
-        found = {content: stored for content in part.unknown if (stored := self._read(content))}
+        found = {content: stored for content in part.unknown if self.shelf and (stored := self.shelf.read(content))}
         part.found = {
             content: replace(stored, features=self._at_hand(stored.features), deep=[self._at_hand(layer) for layer in stored.deep])
             for content, stored in found.items()
@@ -224,7 +184,8 @@ class FeatureStore:
             number = self._by_content.setdefault(content, len(self._by_content))
             self.images[number] = part.found[content] if content in part.found else made[content]
         for content, stored in made.items():
-            self._write(stored, content)
+            if self.shelf:
+                self.shelf.write(content, stored)
         self._by_item |= {item: self._by_content[content] for item, content in part.contents.items()}
 
     def _give_way(self, wanted: set[int]) -> None:
@@ -328,143 +289,6 @@ class FeatureStore:
         with swapped(core, "get_image_features", _look_up_or_compute):
             yield
 
-    def _read(self, content: str) -> Stored | None:
-        if self.folder is None or not (file := self.folder / f"{content}.safetensors").is_file():
-            return None
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(file, framework="pt", device="cpu") as stream:
-                facts_of_file = stream.metadata() or {}
-                tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118 (not a dict)
-            if facts_of_file.get("crc32") != _checksum(facts_of_file.get("stored", ""), tensors):
-                raise ValueError("not the bytes that were written")
-        except (SafetensorError, ValueError, OSError):
-            self._say_damaged(file)
-            return None
-        notes = json.loads(facts_of_file["stored"])
-        deep = [tensors[f"deep.{layer}"] for layer in range(notes["layers"])]
-        facts = notes["lists"] | {name: tensors[f"fact.{name}"] for name in notes["tensors"]}
-        return Stored(facts, tuple(notes["per_row"]), tensors["features"], deep, notes["as_list"], notes["deep_as_list"])
-
-    def _say_damaged(self, file: Path) -> None:
-        if not self._damaged:
-            say(f"{file}: damaged, or written without a checksum; its features are computed again, as those of others like it")
-        self._damaged = True
-
-    def _write(self, stored: Stored, content: str) -> None:
-        if self.folder is None:
-            return
-        import torch
-        from safetensors.torch import save_file
-
-        tensors = {f"fact.{name}": value for name, value in stored.facts.items() if torch.is_tensor(value)}
-        notes = {
-            "tensors": [name.removeprefix("fact.") for name in tensors],
-            "lists": {name: value for name, value in stored.facts.items() if not torch.is_tensor(value)},
-            "layers": len(stored.deep),
-            "per_row": stored.per_row,
-            "as_list": stored.as_list,
-            "deep_as_list": stored.deep_as_list,
-        }
-        tensors |= {"features": stored.features} | {f"deep.{layer}": value for layer, value in enumerate(stored.deep)}
-        tensors, text = {name: value.contiguous() for name, value in tensors.items()}, json.dumps(notes)
-        with atomic_path(self.folder / f"{content}.safetensors") as temporary:
-            save_file(tensors, temporary, {"stored": text, "crc32": _checksum(text, tensors)})
-
-
-class StoredEncoder(Encoder):
-    """An encoder whose batches hold numbers of stored images in the place of pixels.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        The plain encoder.
-    store : FeatureStore
-        Where the images are kept; its `FeatureStore.serving` must be active when a model reads the batches.
-    """
-
-    def __init__(self, encoder: Encoder, store: FeatureStore) -> None:
-        super().__init__(encoder.processor, encoder.family, store.ticket)
-        self.plain, self.store = encoder, store
-        self._made: dict[Hashable, tuple[Batch, torch.Tensor]] = {}  # batches, and the place of each picture among those of the rows
-
-    def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
-        """Encode prompts; new images go through the vision tower.
-
-        Parameters
-        ----------
-        examples : sequence of Example
-            The rows.
-        side : str, default 'left'
-            Where shorter prompts are padded.
-
-        Returns
-        -------
-        dict of str to torch.Tensor
-            As the plain encoder's, with ``pixel_values`` of shape (images,), the images' numbers.
-
-        Notes
-        -----
-        What a processor makes of texts and of what is known of their images is kept: a batch of the same texts about other images of the
-        same kind differs from it in the numbers only, and processors take long over prompts with thousands of image tokens.
-        """
-        import torch
-
-        self.store.add((item for example in examples for item in example.images), self.plain)
-        numbers = [self.store.number(item) for example in examples for item in example.images]
-        images = [tuple(map(self.store.kind, map(self.store.number, example.images))) for example in examples]
-        key = (side, *((self.text(example.parts), kinds) for example, kinds in zip(examples, images, strict=True)))
-        if key not in self._made:
-            player = Player(self.processor.image_processor, self.store)
-            with swapped(self.processor, "image_processor", player):
-                batch = super().prompts(examples, side)
-            shown = torch.tensor(player.numbers)[batch["pixel_values"]]
-            places = batch["pixel_values"] % len(numbers)  # a family may show all images a second time
-            if not torch.equal(torch.tensor(numbers)[places], shown):
-                return batch | {"pixel_values": shown}
-            self._keep(key, batch, places)
-        batch, places = self._made[key]
-        return {name: value.clone() for name, value in batch.items()} | {"pixel_values": torch.tensor(numbers)[places]}
-
-    def _keep(self, key: Hashable, batch: Batch, places: torch.Tensor) -> None:
-        while len(self._made) >= KEPT:
-            del self._made[next(iter(self._made))]
-        self._made[key] = batch, places
-
-    def lengths(self, examples: Sequence[Example]) -> list[int]:
-        """Compare prompts by length, without encoding each of them.
-
-        Parameters
-        ----------
-        examples : sequence of Example
-            The prompts.
-
-        Returns
-        -------
-        list of int
-            Characters of text and tokens of images: longer where the prompt is, for prompts of one wording.
-        """
-        tokens = self.image_tokens(examples)
-        return [sum(images) + sum(len(part.text) for part in example.parts) for images, example in zip(tokens, examples, strict=True)]
-
-    def image_tokens(self, examples: Sequence[Example]) -> list[tuple[int, ...]]:
-        """Count the tokens of images; new images go through the vision tower.
-
-        Parameters
-        ----------
-        examples : sequence of Example
-            The prompts.
-
-        Returns
-        -------
-        list of tuple of int
-            For each prompt, the tokens of each of its images.
-        """
-        self.store.add((item for example in examples for item in example.images), self.plain)
-        number = self.store.number
-        return [tuple(len(self.store.images[number(item)].features) for item in example.images) for example in examples]
-
 
 def store_key(vlm: VisionLanguageModel) -> str:
     """Hash everything but the image that decides its features.
@@ -499,17 +323,6 @@ def _decoded(item: str, encoder: Encoder) -> tuple[str, str, Image]:
 
 def _content(picture: Image) -> str:
     return hashlib.sha256(f"{picture.mode}{picture.size}".encode() + picture.tobytes()).hexdigest()
-
-
-def _checksum(notes: str, tensors: dict[str, torch.Tensor]) -> str:
-    """Give the CRC-32 of what a file holds: safetensors checks lengths only, and a flipped bit is a wrong score."""
-    import torch
-
-    total = zlib.crc32(notes.encode())
-    for name in sorted(tensors):
-        raw = tensors[name].contiguous().reshape(-1).view(torch.uint8)  # NumPy knows no bfloat16
-        total = zlib.crc32(raw.numpy().data, zlib.crc32(name.encode(), total))
-    return f"{total:08x}"
 
 
 def _axes(value: Any) -> int:

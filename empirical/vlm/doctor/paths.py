@@ -187,7 +187,8 @@ def stored(subject: Subject) -> Outcome:
         The largest difference.
     """
     from empirical.vlm.scoring import answer_log_probabilities
-    from empirical.vlm.store import FeatureStore, StoredEncoder
+    from empirical.vlm.store import FeatureStore
+    from empirical.vlm.stored_encoder import StoredEncoder
 
     store = FeatureStore(subject.vlm)
     rows = [subject.example("square"), subject.example("other", "wide"), subject.example("wide", "square")]
@@ -215,7 +216,8 @@ def prefixed(subject: Subject) -> Outcome:
     """
     from empirical.vlm.prefix import PrefixReader, shared_prefix
     from empirical.vlm.scoring import answer_log_probabilities
-    from empirical.vlm.store import FeatureStore, StoredEncoder
+    from empirical.vlm.store import FeatureStore
+    from empirical.vlm.stored_encoder import StoredEncoder
 
     rows = [subject.example(query, "other") for query in ("square", "wide", "large")]
     beside_another = [subject.example("large", "square")]

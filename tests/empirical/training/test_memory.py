@@ -190,7 +190,7 @@ def test_without_a_trial_half_is_proposed() -> None:
 
 
 def test_a_trial_is_given_the_longest_of_the_plan(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.training import finetune as finetune_module
+    from empirical.training import assembly
 
     chosen, tried = [], []
 
@@ -200,7 +200,7 @@ def test_a_trial_is_given_the_longest_of_the_plan(phantom: Cohort, tmp_path: Pat
         return chosen
 
     monkeypatch.setattr(trainer_module, "token_log_probabilities", SmallDevice(room=0).forward)
-    monkeypatch.setattr(finetune_module, "longest_first", longest)
+    monkeypatch.setattr(assembly, "longest_first", longest)
     monkeypatch.setattr(trainer_module.AnswerTrainer, "try_step", lambda _, examples: tried.append(list(examples)))
     with pytest.raises(InputError, match="8 would fit"):
         finetune(settings(phantom), tmp_path / "run", quiet=True)
@@ -211,7 +211,7 @@ def test_a_trial_is_given_the_longest_of_the_plan(phantom: Cohort, tmp_path: Pat
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take any model for a large one, on a device with a limit."""
     monkeypatch.setattr("empirical.training.budget.LARGE", 0)
-    monkeypatch.setattr("empirical.training.finetune.device_memory", lambda _: 2**40)
+    monkeypatch.setattr("empirical.training.assembly.device_memory", lambda _: 2**40)
     monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda _: None)
     monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda _: 2**30)
     monkeypatch.setattr("torch.random.fork_rng", lambda **_: plain_fork(devices=[]))
@@ -246,7 +246,7 @@ def test_a_trial_decides_on_checkpointing_and_leaves_no_trace(
 def test_what_does_not_fit_is_checkpointed(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = SmallDevice(room=16)
     monkeypatch.setattr(trainer_module, "token_log_probabilities", device.forward)
-    monkeypatch.setattr("empirical.training.finetune.checkpointing", lambda config, _: config.gradient_checkpointing is None)
+    monkeypatch.setattr("empirical.training.assembly.checkpointing", lambda config, _: config.gradient_checkpointing is None)
     with pytest.raises(InputError, match="batch_size 16; 8 would fit"):
         finetune(settings(phantom), tmp_path / "run", quiet=True)
     assert decided(tmp_path / "run") == (True, True)

@@ -29,7 +29,8 @@ from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
 from empirical.vlm.prefix import PrefixReader, query_start
 from empirical.vlm.reader import PLAIN, AnswerReader, SpeedConfig
 from empirical.vlm.scoring import PlainReading, answer_forms, answer_log_probabilities
-from empirical.vlm.store import FeatureStore, StoredEncoder
+from empirical.vlm.store import FeatureStore
+from empirical.vlm.stored_encoder import StoredEncoder
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))

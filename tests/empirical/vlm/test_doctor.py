@@ -431,7 +431,8 @@ def test_float32_arithmetic_is_that_of_a_float32_copy(steep: VisionLanguageModel
 
 def test_a_family_without_a_known_prefix_is_refused(load: Loaded) -> None:
     from empirical.vlm.prefix import PrefixReader
-    from empirical.vlm.store import FeatureStore, StoredEncoder
+    from empirical.vlm.store import FeatureStore
+    from empirical.vlm.stored_encoder import StoredEncoder
 
     vlm = load("idefics3")
     unknown = replace(vlm, family=replace(vlm.family, prefix=None))

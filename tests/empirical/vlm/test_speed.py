@@ -22,7 +22,8 @@ from empirical.vlm.encoding import Encoder
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
 from empirical.vlm.prefix import query_start, shared_prefix
 from empirical.vlm.reader import PLAIN, AnswerReader, SpeedConfig, chunks, in_groups
-from empirical.vlm.store import KEPT, FeatureStore, StoredEncoder
+from empirical.vlm.store import FeatureStore
+from empirical.vlm.stored_encoder import KEPT, StoredEncoder
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -71,11 +71,20 @@ def losses(run: Path) -> np.ndarray:
     return pd.read_csv(run / "history.csv")["loss"].to_numpy()
 
 
+def float32_adapters_on_shared_bfloat16_weights(half: FinetuneConfig, tmp_path: Path) -> None:
+    finetune(half, tmp_path / "half-one", quiet=True)
+    alone, shared = (losses(tmp_path / name) for name in ("half-one", "half"))
+    assert alone[-1] < 0.5 * alone[0] and shared == pytest.approx(alone, rel=2**-8)  # a rounding of bfloat16
+    assert {value.dtype for value in weights(tmp_path / "half").values()} == {np.dtype("float32")}
+
+
 @pytest.mark.slow
 def test_processes_that_share_a_model_train_as_one_and_resume(phantom: Cohort, tmp_path: Path) -> None:
     one = {method: settings(phantom, method=method, keep_checkpoints=True) for method in ("full", "lora")}
     two = {method: config.model_copy(update={"batch_size": 2}) for method, config in one.items()}
-    launch(tmp_path, two)
+    half = settings(phantom, method="lora", learning_rate=1e-2, model={"name": "pocket-random", "dtype": "bfloat16"})
+    launch(tmp_path, two | {"half": half.model_copy(update={"batch_size": 2})})
+    float32_adapters_on_shared_bfloat16_weights(half, tmp_path)
     for method, config in one.items():
         finetune(config, tmp_path / f"{method}-one", quiet=True)
         alone, shared = weights(tmp_path / f"{method}-one"), weights(tmp_path / method)
@@ -96,16 +105,6 @@ def test_processes_that_share_a_model_train_as_one_and_resume(phantom: Cohort, t
         assert (tmp_path / f"{method}-killed" / "history.csv").read_text() == (tmp_path / method / "history.csv").read_text()
     with pytest.raises(InputError, match=r"config\.processes: 2 there, None now"):
         finetune(two["full"], tmp_path / "full-killed", quiet=True)
-
-
-@pytest.mark.slow
-def test_float32_adapters_on_shared_bfloat16_weights(phantom: Cohort, tmp_path: Path) -> None:
-    one = settings(phantom, method="lora", learning_rate=1e-2, model={"name": "pocket-random", "dtype": "bfloat16"})
-    launch(tmp_path, {"shared": one.model_copy(update={"batch_size": 2})})
-    finetune(one, tmp_path / "alone", quiet=True)
-    alone, shared = (losses(tmp_path / name) for name in ("alone", "shared"))
-    assert alone[-1] < 0.5 * alone[0] and shared == pytest.approx(alone, rel=2**-8)  # a rounding of bfloat16
-    assert {value.dtype for value in weights(tmp_path / "shared").values()} == {np.dtype("float32")}
 
 
 @pytest.mark.parametrize(("version", "refused"), [("1", True), ("2", False)])

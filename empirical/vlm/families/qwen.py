@@ -73,8 +73,17 @@ def rope_index(model: Any, batch: Batch) -> torch.Tensor:
     torch.Tensor of shape (3, rows, tokens)
         Time, height and width.
     """
-    names = ("mm_token_type_ids", "image_grid_thw", "attention_mask")
-    return model.model.get_rope_index(batch["input_ids"], **{name: batch[name] for name in names})[0]
+    given = {name: batch[name] for name in ("input_ids", "mm_token_type_ids", "image_grid_thw", "attention_mask")}
+    rows = len(given["input_ids"])
+    if rows > 1 and len(given["image_grid_thw"]) % rows == 0 and all(_rows_alike(value, rows) for value in given.values()):
+        one = {name: value[: len(value) // rows] for name, value in given.items()}
+        return model.model.get_rope_index(**one)[0].repeat(1, rows, 1)  # the model would count them in a loop over rows
+    return model.model.get_rope_index(**given)[0]
+
+
+def _rows_alike(values: torch.Tensor, rows: int) -> bool:
+    first = values[: len(values) // rows]
+    return bool((values.reshape(rows, *first.shape) == first).all())
 
 
 def prefix(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:

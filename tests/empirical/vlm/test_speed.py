@@ -19,6 +19,7 @@ from PIL import Image
 from empirical.arms import Example
 from empirical.prompts import PromptConfig, prompt_text, render
 from empirical.vlm.encoding import Encoder
+from empirical.vlm.families.qwen import rope_index
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
 from empirical.vlm.prefix import query_start, shared_prefix
 from empirical.vlm.reader import PLAIN, AnswerReader, SpeedConfig, chunks, in_groups
@@ -128,6 +129,16 @@ def test_beginnings_that_only_count_alike_are_read_alone(vlm: VisionLanguageMode
     plain = reader(vlm, PLAIN).scores(BESIDE)[0]
     monkeypatch.setattr(StoredEncoder, "image_tokens", lambda self, examples: [(1,)] * len(examples))
     assert np.abs(reader(vlm, SpeedConfig(by_length=False)).scores(BESIDE)[0] - plain).max() < FLOAT32
+
+
+@pytest.mark.parametrize("vlm", [name for name in sorted(FAMILIES) if name.startswith("qwen")], indirect=True)
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("rows", [["a", "a"], ["e", "a", "other"], ["a", "b"], ["b", "c"], ["d"]])  # 'b' and 'c' have as many tokens
+def test_positions_of_like_rows_are_counted_once(vlm: VisionLanguageModel, rows: list[str], side: str) -> None:
+    batch = Encoder(vlm.processor, vlm.family, PICTURES.__getitem__).prompts([example(row, "ref") for row in rows], side)
+    names = ("input_ids", "mm_token_type_ids", "image_grid_thw", "attention_mask")
+    own = vlm.model.model.get_rope_index(**{name: batch[name] for name in names})[0]
+    assert torch.equal(rope_index(vlm.model, batch), own)
 
 
 def stored_encoder(vlm: VisionLanguageModel, store: FeatureStore) -> StoredEncoder:

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.numpy import load_file
 
 from empirical.cohorts import Cohort
 from empirical.cohorts.phantom import PhantomConfig, make_phantom
@@ -118,3 +119,28 @@ def test_finetuning_evaluation_and_analysis_run_on_a_device_and_score_as_on_the_
 def test_the_benchmark_suite_runs_on_a_device(run: Run, tmp_path: Path) -> None:
     done = run(["benchmark", "gpu", "--tiny", "--out", str(tmp_path / "out")])
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_a_trial_on_a_device_decides_on_checkpointing(library: Path, cohort: Cohort, tmp_path: Path) -> None:
+    base = {"cohort": str(cohort.folder), "arm": PAIR, "batch_size": 4, "steps": 2, "doctor": False, "model": {"name": "pocket"}}
+    words = ["finetune", config(tmp_path / "run.yaml", **base, method="lora"), "--out"]
+    script = (
+        f"import sys; sys.path.insert(0, {str(HERE)!r})\n"
+        f"import on_device; on_device.load({str(library)!r}); on_device.answer_for_the_driver()\n"
+        "import os, torch\n"
+        "from empirical.training import budget\n"
+        "from paper_figures.cli import app\n"
+        "from see_in_pairs.console import run_app\n"
+        "budget.LARGE = 0  # any model is a large one\n"
+        f"code = run_app(app, {[*words, str(tmp_path / 'free')]!r})\n"
+        "torch.cuda.max_memory_allocated = lambda device: 2**33  # all of the device\n"
+        f"code += run_app(app, {[*words, str(tmp_path / 'full')]!r})\n"
+        "sys.stderr.flush(); os._exit(code)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("free", "full")]
+    assert [manifest["gradient_checkpointing"] for manifest in manifests] == [False, True]
+    assert all(manifest["gradient_checkpointing_by_trial"] for manifest in manifests)
+    one, other = (load_file(tmp_path / name / "model" / "adapter_model.safetensors") for name in ("free", "full"))
+    assert one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)

@@ -200,7 +200,7 @@ def stored(subject: Subject) -> Outcome:
 
 @in_both_formats
 def prefixed(subject: Subject) -> Outcome:
-    """References read in one pass, and once for several queries, give the scores of the plain path, also for an answer of several tokens.
+    """Several references read in one pass, once for all their queries, give the plain scores, also for an answer of several tokens.
 
     Parameters
     ----------

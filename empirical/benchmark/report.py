@@ -40,9 +40,9 @@ NOTES = """\
   computed twice (checkpointing), and the vision tower where its features are stored.
 - Data wait: the share of the time in which the Trainer waits for the data loader's next batch.
 - Error: the largest difference of an answer's log-probability from the plain path in float32, in nats; bound: twice the plain path's.
-  *adapters*: the same with random adapters on the language layers; bound: twice the error with peft's own. *gradients*: of a step, the
-  largest difference from float32 in a sample of each adapter's gradient, in units of the sample's root mean square; bound: twice that of
-  peft's adapters under bfloat16 autocast.
+  *adapters*: the same with random adapters on the language layers; bound: twice the error with peft's own, which compute in float32 when
+  they score. *gradients*: of a step, the root mean square of the difference from float32 in a sample of each adapter's gradient, as a
+  share of the sample's own; bound: twice that of peft's adapters under bfloat16 autocast.
 """
 
 

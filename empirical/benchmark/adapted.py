@@ -12,7 +12,7 @@ from typing import Any
 
 from empirical.benchmark.evaluation import PATHS, scores
 from empirical.benchmark.items import Items
-from empirical.vlm.adapters import in_base_format
+from empirical.vlm.adapters import at_random, in_base_format
 from empirical.vlm.encoding import IGNORE, Encoder
 from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.reader import PLAIN
@@ -25,10 +25,10 @@ GRADIENTS = ("gradients, float32", "gradients, peft", "gradients")
 ADAPTED = (*SCORES, *GRADIENTS)
 
 RANK, SIZE = 16, 0.05
-"""Of the random adapters: each moves a layer's output by about as much as rounding never would."""
+"""Rank of the random adapters, and standard deviation of their weights: what they do must stand out from rounding."""
 
 ROWS = 2
-"""Rows of the step whose gradients are compared: in float32 a model of seven billion weights keeps 8 GiB for each pair."""
+"""Rows of the step whose gradients are compared: in float32 it keeps twice what `empirical.benchmark.saved` counts."""
 
 SAMPLE = 64
 """Numbers of each gradient that are compared, evenly spread."""
@@ -86,7 +86,6 @@ def with_adapters(vlm: VisionLanguageModel, seed: int, ours: bool) -> Iterator[V
         With the adapters; the one that was given must not be used meanwhile.
     """
     import peft
-    import torch
 
     from empirical.vlm.weights import peft_is_behind
 
@@ -94,11 +93,7 @@ def with_adapters(vlm: VisionLanguageModel, seed: int, ours: bool) -> Iterator[V
     settings = peft.LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=vlm.family.lora_language, bias="none")
     with peft_is_behind():
         wrapped = peft.get_peft_model(vlm.model, settings)
-    draw = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, weight in wrapped.named_parameters():
-            if "lora_" in name:
-                weight.copy_(SIZE * torch.randn(weight.shape, generator=draw))
+    at_random(wrapped, "default", SIZE, seed)
     try:
         yield replace(vlm, model=(in_base_format(wrapped) if ours else wrapped).eval())
     finally:

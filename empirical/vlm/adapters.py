@@ -46,6 +46,29 @@ def in_base_format(model: Model) -> Model:
     return model
 
 
+def at_random(model: torch.nn.Module, name: str, size: float, seed: int = 0) -> None:
+    """Give an adapter random weights, so that it does something: as peft makes it, the second factor is zero.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With the adapter; changed.
+    name : str
+        Of the adapter, as peft knows it.
+    size : float
+        Standard deviation of the weights.
+    seed : int, default 0
+        The same seed gives the same weights, on any device.
+    """
+    import torch
+
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for path, weight in model.named_parameters():
+            if f".{name}." in path:
+                weight.copy_(size * torch.randn(weight.shape, generator=draw))
+
+
 @cache
 def _class() -> type[lora.Linear]:
     """Make the class when it is first asked for: torch and peft take long to import."""

@@ -236,10 +236,11 @@ class AnswerReader:
 
     def _one_behind(self, made: Iterator[Made]) -> Iterator[Made]:
         """Give what is made once the next is under way: a device is at work while the next prompts are put together."""
+        behind = 0 if self.vlm.model.device.type == "cpu" else 1
         waiting: deque[Made] = deque()
         for one in made:
             waiting.append(one)
-            if len(waiting) > (self.vlm.model.device.type != "cpu"):
+            if len(waiting) > behind:
                 yield waiting.popleft()
         yield from waiting
 

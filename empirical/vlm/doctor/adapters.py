@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from empirical.vlm.adapters import in_base_format
+from empirical.vlm.adapters import at_random, in_base_format
 from empirical.vlm.doctor.inputs import Outcome
 from empirical.vlm.doctor.subject import Subject
 from empirical.vlm.features import base_of
@@ -165,7 +165,6 @@ def _scores(subject: Subject, model: Any, rows: list) -> np.ndarray:
 def _trainable(subject: Subject) -> Iterator[Any]:
     """Put random adapters on language and vision layers for a while; afterwards the model is as it was."""
     import peft
-    import torch
 
     model, family = subject.vlm.model, subject.vlm.family
     flags = {name: weight.requires_grad for name, weight in model.named_parameters()}
@@ -178,11 +177,7 @@ def _trainable(subject: Subject) -> Iterator[Any]:
         wrapped.add_adapter("doctor", settings)
         wrapped.set_adapter("doctor")
     in_base_format(wrapped)  # as training and loading do
-    draw = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, weight in wrapped.named_parameters():
-            if ".doctor." in name:
-                weight.copy_(SCALE * torch.randn(weight.shape, generator=draw))
+    at_random(wrapped, "doctor", SCALE)
     try:
         yield wrapped
     finally:

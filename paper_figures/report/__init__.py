@@ -41,6 +41,12 @@ def render_report(results: Results) -> str:
     environment = Environment(
         loader=PackageLoader("paper_figures", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": formats.number, "interval": formats.interval, "p_value": formats.p_value, "percent": formats.percent}
+    environment.filters |= {
+        "number": formats.number,
+        "interval": formats.interval,
+        "digits_between": formats.digits_between,
+        "p_value": formats.p_value,
+        "percent": formats.percent,
+    }
     style = (resources.files("paper_figures") / "report" / "page.css").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(style=style, **gather(results))

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from paper_figures.style import short
 
+MOST = 4
+"""Digits after the point that an interval is written with at most."""
+
 
 def number(value: float | None, digits: int = 3) -> str:
     """Write a number, or a dash where there is none.
@@ -54,6 +57,30 @@ def interval(ends: Sequence[float | None] | None, digits: int = 3) -> str:
         return ""
     low, high = (float(sign + "inf") if end is None else float(end) for end, sign in zip(ends, ("-", "+"), strict=True))
     return f"[{short(low, digits)}, {short(high, digits)}]"
+
+
+def digits_between(ends: Sequence[float | None] | None, least: int = 2) -> int:
+    """Tell how many digits it takes to write an interval so that its ends can be told apart.
+
+    Parameters
+    ----------
+    ends : sequence of float or None
+        Lower and upper end.
+    least : int, default 2
+        Digits after the point where these are enough.
+
+    Returns
+    -------
+    int
+        Digits after the point, `MOST` at most.
+
+    Examples
+    --------
+    >>> digits_between([0.1, 0.2]), digits_between([0.0081, 0.0124]), digits_between([0.5, 0.5])
+    (2, 3, 2)
+    """
+    enough = [digits for digits in range(least, MOST + 1) if len(set(interval(ends, digits)[1:-1].split(", "))) > 1]
+    return enough[0] if enough else least
 
 
 def p_value(value: float | None) -> str:

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from empirical.analysis_cli import app as analyse
-from empirical.cli import mount
-from paper_figures.compare import compare
-from paper_figures.components_cli import components
-from paper_figures.outputs_cli import claims, figures, report, verify
-from paper_figures.plan_records import plan
-from paper_figures.study.cli import study
-from paper_figures.sweep_plots.cli import plot
+from empirical.commands.analyse import app as analyse
+from empirical.commands.models import mount
+from paper_figures.commands.compare import compare
+from paper_figures.commands.components import components
+from paper_figures.commands.outputs import claims, figures, report, verify
+from paper_figures.commands.plan import plan
+from paper_figures.commands.study import study
+from paper_figures.commands.sweep_plot import plot
 from see_in_pairs import __version__
 from see_in_pairs.console import Quiet, Seed, new_app, run_app, say
 from theory.cli import app as theory

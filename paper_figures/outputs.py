@@ -64,7 +64,7 @@ def write_figures(out: Path | str, *, only: Sequence[str] = (), seed: int = 0, q
         When a figure is unknown, or what it needs is not in the folder.
     """
     from paper_figures.figures import FIGURES, draw_figure
-    from paper_figures.results import Results
+    from paper_figures.results.runs import Results
 
     unknown = [name for name in only if name not in FIGURES]
     if unknown:
@@ -92,7 +92,7 @@ def write_report(out: Path | str) -> Path:
         When claims, controls or figures have not been made yet.
     """
     from paper_figures.report import render_report
-    from paper_figures.results import Results
+    from paper_figures.results.runs import Results
     from see_in_pairs.files import write_text
 
     page = Path(out) / "report" / "index.html"

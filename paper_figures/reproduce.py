@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import Field
 
-from empirical.prompts import PromptConfig
+from empirical.prompts.templates import PromptConfig
 from see_in_pairs.configs import StrictConfig, parse_config
 from see_in_pairs.console import say
 from see_in_pairs.files import write_json, write_parquet
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
-    from empirical.records import Records
+    from empirical.evaluation.records import Records
 
 DEFAULT = "reproduce.yaml"
 
@@ -293,8 +293,8 @@ class _Chain:
         return self.config.training | places | {"prompts": self.config.prompts, "arm": run.arm_config()}
 
     def evaluate(self) -> None:
-        from empirical.evaluation import EvaluateConfig, evaluate
-        from empirical.records import concatenate, write_records
+        from empirical.evaluation.evaluate import EvaluateConfig, evaluate
+        from empirical.evaluation.records import concatenate, write_records
 
         parts = []
         for run in self.runs:
@@ -319,8 +319,8 @@ class _Chain:
         }
 
     def compare(self) -> None:
-        from empirical.records import read_records
-        from paper_figures.statistics import compare_arms
+        from empirical.evaluation.records import read_records
+        from paper_figures.comparison import compare_arms
 
         records = read_records(self.out / "records" / "records.parquet")
         arms = {run.run_id: run.arm for run in self.runs}
@@ -361,7 +361,7 @@ def _finetune(settings: dict[str, Any], out: str) -> str:
 def _look_inside(settings: dict[str, Any], out: str, run: str) -> None:
     """Leave the tables by which C6 and C8 are judged, in a process of its own; what is there already is kept."""
     from empirical.analysis.arms import report_alignment, report_attribution
-    from empirical.evaluation import EvaluateConfig
+    from empirical.evaluation.evaluate import EvaluateConfig
 
     config = parse_config(EvaluateConfig, settings, source=DEFAULT)
     for name, last, report in (

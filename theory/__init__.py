@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from theory.observers import Detectability, Scanning, hotelling, scanning
+    from theory.models.ideal_observers import Detectability, Scanning, hotelling, scanning
     from theory.paired_model import PairedModel
     from theory.statements import all_statements, statement
     from theory.verification import verify
@@ -19,10 +19,10 @@ _HOMES = {
     "all_statements": "statements",
     "statement": "statements",
     "verify": "verification",
-    "Detectability": "observers",
-    "Scanning": "observers",
-    "hotelling": "observers",
-    "scanning": "observers",
+    "Detectability": "models.ideal_observers",
+    "Scanning": "models.ideal_observers",
+    "hotelling": "models.ideal_observers",
+    "scanning": "models.ideal_observers",
 }
 
 __all__ = ["Detectability", "PairedModel", "Scanning", "all_statements", "hotelling", "scanning", "statement", "verify"]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from see_in_pairs.errors import InputError
-from theory import checks
-from theory.checks import Floats
-from theory.gaussian import auc_of, error_of
+from theory.numerics import validation
+from theory.numerics.gaussian import auc_of, error_of
+from theory.numerics.validation import Floats
 
 RULES = ("single", "difference", "optimal")
 
@@ -59,9 +59,9 @@ class PairedModel:
     prevalence: float = 0.5
 
     def __post_init__(self) -> None:
-        checks.non_negative(self.delta, "delta")
-        checks.positive(self.sigma, "sigma")
-        checks.prevalence(self.prevalence, "prevalence")
+        validation.non_negative(self.delta, "delta")
+        validation.positive(self.sigma, "sigma")
+        validation.prevalence(self.prevalence, "prevalence")
         self.reference_variance()
 
     @property
@@ -117,7 +117,7 @@ class PairedModel:
             When the rule is unknown.
         """
         if not isinstance(rule, str):
-            return float(checks.finite(rule, "rule"))
+            return float(validation.finite(rule, "rule"))
         if rule not in RULES:
             raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}, or a number (the weight)")
         g = self.reference_variance()

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.files import to_json
-from theory.gaussian import two_sided_bound
-from theory.montecarlo import Estimate, stream
+from theory.numerics.gaussian import two_sided_bound
+from theory.numerics.montecarlo import Estimate, stream
 from theory.statements import Statement, all_statements, statement
 from theory.statements.base import Params, Quantity
 

@@ -71,12 +71,12 @@ def plan() -> str:
 
 def pictures(folder: Path) -> None:
     """Draw the figures that the package draws itself; matplotlib writes the same bytes again, so nothing is rebuilt for it."""
-    from paper_figures import style
     from paper_figures.figures import phase_diagram
-    from paper_figures.plan_figure import draw, plan_table
-    from theory.plan_evidence import Correlation
-    from theory.plan_outcome import Outcome
-    from theory.planning import Study, plan_study
+    from paper_figures.plotting import style
+    from paper_figures.plotting.plan import draw, plan_table
+    from theory.power.analysis import Study, plan_study
+    from theory.power.evidence import Correlation
+    from theory.power.outcome import Outcome
 
     evidence, study = Correlation(d=1.0, rho=0.6, measured=(100, 100)), Study()
     outcome = Outcome(evidence, study, plan_study(evidence, study), {}, {})
@@ -109,7 +109,7 @@ def _three_models() -> Iterator[tuple[str, str, np.ndarray, np.ndarray]]:
 
 
 def _gain(shared: np.ndarray, own: np.ndarray) -> float:
-    from theory.observers import hotelling
+    from theory.models.ideal_observers import hotelling
 
     rows, columns = np.indices((GRID, GRID)) - GRID / 2
     lesion = np.exp(-(rows**2 + columns**2) / (2 * 2.0**2)).ravel()

@@ -29,7 +29,7 @@ def outcomes() -> list[dict[str, Any]]:
     """
     import joblib
 
-    from theory.gaussian import two_sided_bound
+    from theory.numerics.gaussian import two_sided_bound
     from theory.verification import points_of
 
     points = points_of(None)

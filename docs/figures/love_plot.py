@@ -7,7 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from empirical.references.love_plot import draw_balance
+from empirical.references.diagnostics.love_plot import draw_balance
 
 SHOWN = {"nih-demographic": "ChestX-ray14: matched on age, sex, view", "nih-scanner": "ChestX-ray14: on the scanner's pixel spacing too"}
 

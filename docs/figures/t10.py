@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from theory.variance_components import auc_gain, gain_standard_error
+from theory.models.variance_components import auc_gain, gain_standard_error
 
 rho = np.linspace(0, 0.9, 181)
 gain, used = auc_gain(1.0, rho), rho >= 0.15

@@ -5,8 +5,8 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from theory.plan_evidence import Correlation
-from theory.planning import Study, plan_study
+from theory.power.analysis import Study, plan_study
+from theory.power.evidence import Correlation
 
 rho = np.linspace(0.1, 0.95, 86)
 plans = [plan_study(Correlation(d=1.0, rho=float(value)), Study()) for value in rho]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from theory.gaussian import error_of
+from theory.numerics.gaussian import error_of
 from theory.statements.t6_faulty_references import break_even, error
 
 rate, single = np.linspace(0, 0.6, 61), float(error_of(1.5))

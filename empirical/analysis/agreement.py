@@ -13,7 +13,7 @@ from see_in_pairs.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from empirical.records import Records
+    from empirical.evaluation.records import Records
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from empirical.arms import Example
-from empirical.vlm.encoding import Encoder, image_token
+from empirical.vlm.inference.encoder import Encoder, image_token
 from empirical.vlm.loading import VisionLanguageModel
 from see_in_pairs.errors import InputError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from empirical.vlm.encoding import Batch
+    from empirical.vlm.inference.encoder import Batch
 
 RESAMPLES = 200
 LEVEL = 0.95
@@ -223,7 +223,7 @@ def representations(
     """
     import torch
 
-    from empirical.vlm.scoring import to_device
+    from empirical.vlm.inference.scoring import to_device
 
     images, answers = [], []
     for start in range(0, len(examples), batch_size):

@@ -15,11 +15,11 @@ import numpy as np
 from empirical.analysis.kept import kept
 from empirical.analysis.patients import patient_interval
 from empirical.arms import Example, picture_source
+from empirical.audit.preflight import preflight
 from empirical.cohorts import Cohort
-from empirical.pieces import Scorer
-from empirical.preflight import preflight
-from empirical.unchanged import remember, still_the_same
-from empirical.vlm.encoding import Encoder
+from empirical.evaluation.image_integrity import remember, still_the_same
+from empirical.evaluation.shards import Scorer
+from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import VisionLanguageModel, load_vlm, training_record, weights_hash
 from see_in_pairs.console import progress, say
 from see_in_pairs.errors import InputError
@@ -29,7 +29,7 @@ from see_in_pairs.runs import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from empirical.evaluation import EvaluateConfig
+    from empirical.evaluation.evaluate import EvaluateConfig
 
 WITH_GRADIENTS = 4
 """Rows in a forward and backward pass at most: what every layer keeps for the way back grows with them, and more save little time."""
@@ -198,7 +198,7 @@ def _opened(
     """Open run folder, cohort and model."""
     import torch
 
-    from empirical.evaluation import other_cohorts
+    from empirical.evaluation.evaluate import other_cohorts
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -213,7 +213,7 @@ def _opened(
 
 def _by_arm(config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> Iterator[tuple[dict[str, Any], list[Example]]]:
     """Give what each arm is, on which model, and what it shows: the same items in all, as in an evaluation."""
-    from empirical.evaluation import put_down, run_id, shown
+    from empirical.evaluation.evaluate import put_down, run_id, shown
 
     training = training_record(config.model.name)
     trained = {name: training.get(name, "") for name in ("train_arm", "train_strategy")} | {"train_seed": training.get("train_seed", 0)}

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from empirical.arms import Example
-from empirical.vlm.encoding import Encoder
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.scoring import answer_log_probabilities, to_device
 from empirical.vlm.loading import VisionLanguageModel
-from empirical.vlm.scoring import answer_log_probabilities, to_device
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-    from empirical.vlm.encoding import Batch
+    from empirical.vlm.inference.encoder import Batch
 
 
 SMOOTH = "smooth"  # name of the baseline picture

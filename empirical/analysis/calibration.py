@@ -12,7 +12,7 @@ from empirical.analysis.patients import patient_interval
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    from empirical.records import Records
+    from empirical.evaluation.records import Records
 
 BOUND = 8.0  # of |log temperature|: a factor of 3000 either way
 WIDE = 4.0

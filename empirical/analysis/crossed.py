@@ -1,6 +1,6 @@
 """Crossed scoring: every chosen patient beside every chosen reference, by every model (training seed).
 
-From the table that it leaves, ``theory.variance_components`` estimates how much of a logit is the patient's, the reference's and the
+From the table that it leaves, ``theory.models.variance_components`` estimates how much of a logit is the patient's, the reference's and the
 seed's; and from single-image scores of matched pairs, the correlation that the theory takes in.
 """
 
@@ -16,15 +16,15 @@ from pydantic import Field, model_validator
 
 from empirical.analysis.kept import kept
 from empirical.arms import ArmConfig, Example, assign_references, picture_source, queries_of, words_of
+from empirical.audit.preflight import keep_references, preflight
 from empirical.cohorts import Cohort
-from empirical.pieces import refuse_other_prompts
-from empirical.preflight import keep_references, preflight
-from empirical.prompts import PromptConfig, prompt_hash, prompt_text, render
+from empirical.evaluation.image_integrity import remember, still_the_same
+from empirical.evaluation.shards import refuse_other_prompts
+from empirical.prompts.templates import PromptConfig, prompt_hash, prompt_text, render
 from empirical.references import ReferenceConfig
-from empirical.unchanged import remember, still_the_same
+from empirical.vlm.inference.batch_scorer import SpeedConfig
 from empirical.vlm.loading import ModelConfig, dtype_of, training_record
-from empirical.vlm.names import files_hash, weights_hash
-from empirical.vlm.reader import SpeedConfig
+from empirical.vlm.model_id import files_hash, weights_hash
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.console import progress, say
 from see_in_pairs.errors import InputError, first_few
@@ -181,7 +181,7 @@ def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame,
     InputError
         When there are too few.
     """
-    from empirical.references.pool import healthy_pool
+    from empirical.references.candidates import healthy_pool
 
     rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(2,)))
     table = queries_of(cohort, config.split)
@@ -250,9 +250,9 @@ def _parts(
 
 
 def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits:
-    from empirical.vlm.encoding import Encoder
+    from empirical.vlm.inference.batch_scorer import AnswerReader
+    from empirical.vlm.inference.encoder import Encoder
     from empirical.vlm.loading import load_vlm
-    from empirical.vlm.reader import AnswerReader
 
     words = words_of(cohort, config.prompts)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from empirical.analysis.calibration import NoTemperature, calibrated, fit_temperature, log_loss
 from empirical.analysis.reliability import reliability
 from empirical.analysis.reliability_plot import reliability_plot
-from empirical.records import Records, read_records
+from empirical.evaluation.records import Records, read_records
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import atomic_path, write_json, write_text

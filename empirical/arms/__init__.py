@@ -9,9 +9,9 @@ tokens; (iv) pair augmentation in training; (v) the reference is known to be hea
 from empirical.arms.build import assign_references, build_examples, build_with_draws, words_of
 from empirical.arms.catalogue import ARMS
 from empirical.arms.config import ArmConfig
-from empirical.arms.example import Example
-from empirical.arms.pictures import file_of, picture_area, picture_source
+from empirical.arms.images import file_of, picture_area, picture_source
 from empirical.arms.queries import queries_of
+from empirical.prompts.example import Example
 
 __all__ = [
     "ARMS", "ArmConfig", "Example", "assign_references", "build_examples", "build_with_draws", "file_of", "picture_area",

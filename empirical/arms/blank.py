@@ -1,7 +1,7 @@
 """Control ``blank``: a uniform gray image in the place of the reference."""
 
 from empirical.arms.base import Arm
-from empirical.arms.pictures import made_up
+from empirical.arms.images import made_up
 
 ARM = Arm(
     name="blank",

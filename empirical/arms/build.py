@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from empirical.arms.base import Arm, Task
 from empirical.arms.catalogue import ARMS
 from empirical.arms.config import ArmConfig
-from empirical.arms.example import Example
 from empirical.arms.queries import queries_of
-from empirical.audit import audit_references, stop_on_errors
-from empirical.prompts import PromptConfig, prompt_text, render
+from empirical.audit import stop_on_errors
+from empirical.prompts.example import Example
+from empirical.prompts.templates import PromptConfig, prompt_text, render
 from empirical.references import Assignment
+from empirical.references.rules import audit_references
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def words_of(cohort: Cohort, prompts: PromptConfig) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        A value for each of `empirical.prompts.WORDS`.
+        A value for each of `empirical.prompts.templates.WORDS`.
     """
     info = cohort.info
     answers = f"{prompts.positive} or {prompts.negative}"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from empirical.references import Assignment
     from empirical.references.assignment import Choice
-    from empirical.references.pool import Query
+    from empirical.references.candidates import Query
 
 
 def find_fixed(task: Task) -> Assignment:
@@ -43,7 +43,7 @@ def find_fixed(task: Task) -> Assignment:
         When a query has no other patient's reference, or none of its site where that is asked for.
     """
     from empirical.references import Assignment
-    from empirical.references.pool import blind_queries, healthy_pool
+    from empirical.references.candidates import blind_queries, healthy_pool
 
     pool = healthy_pool(task.cohort, task.split)
     order = np.random.default_rng(np.random.SeedSequence(task.seed, spawn_key=(2,))).permutation(len(pool))
@@ -52,7 +52,7 @@ def find_fixed(task: Task) -> Assignment:
 
 def _choices(queries: pd.DataFrame, drawn: pd.DataFrame, per_site: bool) -> Iterator[Choice]:
     from empirical.references.assignment import Choice
-    from empirical.references.pool import rows_of
+    from empirical.references.candidates import rows_of
 
     sites = set(queries["site"]) if per_site else {""}
     decks = {site: rows_of(drawn[drawn["site"] == site] if per_site else drawn) for site in sites}

@@ -1,7 +1,7 @@
 """Control ``noise``: white noise in the place of the reference, with the query's own mean and spread of gray levels."""
 
 from empirical.arms.base import Arm
-from empirical.arms.pictures import made_up
+from empirical.arms.images import made_up
 
 ARM = Arm(
     name="noise",

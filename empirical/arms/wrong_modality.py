@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from empirical.arms.base import Arm, Task
-from empirical.arms.pictures import from_elsewhere
+from empirical.arms.images import from_elsewhere
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def find_elsewhere(task: Task) -> Assignment:
     from empirical.cohorts import Cohort
     from empirical.references import Assignment
     from empirical.references.assignment import Choice
-    from empirical.references.pool import blind_queries, healthy_pool, stream_of
+    from empirical.references.candidates import blind_queries, healthy_pool, stream_of
 
     other = Cohort.load(Path(task.arm.other_cohort or ""))
     if other.info.modality == task.cohort.info.modality:

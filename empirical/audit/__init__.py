@@ -5,9 +5,8 @@ One check per file: ``one_split`` (a patient, a family or an image in two splits
 ``confounds`` (columns that give the class away), and ``references`` (who may be shown beside whom).
 """
 
+from empirical.audit.context import home_split
 from empirical.audit.finding import Finding, check_allowed, stop_on_errors, summary
-from empirical.audit.references import audit_references
 from empirical.audit.run import CHECKS, audit
-from empirical.audit.subject import home_split
 
-__all__ = ["CHECKS", "Finding", "audit", "audit_references", "check_allowed", "home_split", "stop_on_errors", "summary"]
+__all__ = ["CHECKS", "Finding", "audit", "check_allowed", "home_split", "stop_on_errors", "summary"]

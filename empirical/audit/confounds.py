@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from empirical.audit.context import Subject
 from empirical.audit.finding import Finding
 from empirical.audit.metadata_auc import metadata_auc
-from empirical.audit.subject import Subject
 from empirical.cohorts import Cohort
 
 if TYPE_CHECKING:

@@ -97,8 +97,8 @@ def embed(cohort: Cohort, model: str, quiet: bool = False) -> NDArray[np.floatin
     ndarray of float, shape (items, dimensions)
         In the order of the table; kept in the same cache as those of the strategy ``embedding``.
     """
-    from empirical.references.vectors import embedder
-    from empirical.references.vision import released_after
+    from empirical.references.embeddings.cache import embedder
+    from empirical.references.embeddings.towers import released_after
     from empirical.vlm.loading import ModelConfig
 
     with released_after():

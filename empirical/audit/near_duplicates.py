@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.audit.close_groups import close_groups
+from empirical.audit.context import Subject
 from empirical.audit.finding import Finding
-from empirical.audit.subject import Subject
-from empirical.cohorts.signatures import load_signatures
+from empirical.audit.similarity_clusters import close_groups
+from empirical.cohorts.perceptual_hash import load_signatures
 from see_in_pairs.errors import first_few
 
 if TYPE_CHECKING:

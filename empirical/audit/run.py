@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from empirical.audit.classes import both_classes
 from empirical.audit.confounds import metadata_predicts_class
-from empirical.audit.duplicates import duplicates_within_split
-from empirical.audit.files import blank_images, changed_files, missing_files
+from empirical.audit.context import Check, Subject
+from empirical.audit.data_quality import blank_images, both_classes, changed_files, labels_within_patient, missing_files, missing_values
 from empirical.audit.finding import Finding
-from empirical.audit.labels import labels_within_patient
-from empirical.audit.missing_values import missing_values
+from empirical.audit.leakage import duplicates_within_split, families_in_one_split, images_in_one_split, patients_in_one_split
 from empirical.audit.near_duplicates import near_duplicates, near_duplicates_by_embedding
-from empirical.audit.one_split import families_in_one_split, images_in_one_split, patients_in_one_split
-from empirical.audit.subject import Check, Subject
 from empirical.cohorts import Cohort
 
 if TYPE_CHECKING:

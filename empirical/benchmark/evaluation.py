@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from empirical.benchmark.clock import Timing, timed
 from empirical.benchmark.items import Items
-from empirical.vlm.encoding import Encoder
+from empirical.benchmark.timing import Timing, timed
+from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader, SpeedConfig
+from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import VisionLanguageModel
-from empirical.vlm.reader import PLAIN, AnswerReader, SpeedConfig
 
 PATHS = {
     "plain batches": PLAIN,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from empirical.arms import Example
-from empirical.prompts import PromptConfig, prompt_text, render
+from empirical.prompts.templates import PromptConfig, prompt_text, render
 
 if TYPE_CHECKING:
     from PIL.Image import Image

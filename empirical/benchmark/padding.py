@@ -11,8 +11,8 @@ import numpy as np
 from empirical.arms import Example, picture_source
 from empirical.cohorts import Cohort
 from empirical.training.config import FinetuneConfig
-from empirical.training.plan import planned_examples
-from empirical.vlm.encoding import Encoder
+from empirical.training.data_order import planned_examples
+from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.console import progress
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from empirical.benchmark.clock import MEASURED
 from empirical.benchmark.targets import verdicts
+from empirical.benchmark.timing import MEASURED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,19 +7,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.benchmark.clock import MEASURED, attempt
-from empirical.benchmark.config import BenchmarkConfig
-from empirical.benchmark.equality import equality_row
+from empirical.benchmark.config import VARIANTS, BenchmarkConfig
 from empirical.benchmark.evaluation import LOOPS, loop_row, path_row
 from empirical.benchmark.flops import peak_of
 from empirical.benchmark.items import Items
-from empirical.benchmark.pieces import Pieces
+from empirical.benchmark.precision import equality_row
 from empirical.benchmark.report import page
+from empirical.benchmark.row_store import Pieces
 from empirical.benchmark.shapes import SHAPES, build
 from empirical.benchmark.table import table
-from empirical.benchmark.variants import VARIANTS
-from empirical.memory import give_back
+from empirical.benchmark.timing import MEASURED, attempt
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, device_of
+from empirical.vlm.out_of_memory import give_back
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_json, write_text
@@ -129,8 +128,8 @@ class Bench:
         return equality_row(self._model(), self._items(2 * self.config.eval_batch, 4), path, self.config.eval_batch)
 
     def _finetuning(self, path: str) -> dict[str, Any]:
-        from empirical.benchmark.sft import missing, or_why_not
         from empirical.benchmark.training import step_row
+        from empirical.benchmark.trl_baseline import missing, or_why_not
 
         variant = VARIANTS[path]
         if variant.trl and (absent := missing()):

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from empirical.benchmark.adapted import GRADIENTS
-from empirical.benchmark.clock import MEASURED
-from empirical.benchmark.equality import CHECKS
-from empirical.benchmark.pieces import Piece
+from empirical.benchmark.precision import CHECKS, GRADIENTS
+from empirical.benchmark.row_store import Piece
+from empirical.benchmark.timing import MEASURED
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from empirical.benchmark.equality import CHECKS
+from empirical.benchmark.precision import CHECKS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,20 +17,20 @@ import torch
 from transformers import Trainer, TrainerCallback
 
 from empirical.arms import Example
-from empirical.benchmark.clock import forget_peak, now, peak_memory
+from empirical.benchmark.config import Variant
 from empirical.benchmark.flops import finetuning_step
 from empirical.benchmark.items import Items
 from empirical.benchmark.shapes import Shape
-from empirical.benchmark.variants import Variant
+from empirical.benchmark.timing import forget_peak, now, peak_memory
 from empirical.training.arguments import training_arguments
 from empirical.training.config import FinetuneConfig
-from empirical.training.prepare import prepare
-from empirical.training.processes import one_device
+from empirical.training.distributed import one_device
+from empirical.training.trainable import prepare
 from empirical.training.trainer import AnswerTrainer, collate
-from empirical.vlm.encoding import Encoder
+from empirical.vlm.feature_cache.cache import FeatureStore
+from empirical.vlm.feature_cache.encoder import StoredEncoder
+from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import VisionLanguageModel
-from empirical.vlm.store import FeatureStore
-from empirical.vlm.stored_encoder import StoredEncoder
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -205,7 +205,7 @@ def _trainer(
     rows = (config.steps + 2) * config.batch_size  # more than are used: else there would be nothing to fetch during the last step
     examples = (items.examples() * (rows // items.queries + 1))[:rows]
     if variant.trl:
-        from empirical.benchmark.sft import sft_trainer
+        from empirical.benchmark.trl_baseline import sft_trainer
 
         return sft_trainer(vlm, config, examples, pictures, out), nullcontext()
     return our_trainer(vlm, config, examples, pictures, variant.stored, out)

@@ -6,6 +6,6 @@
 """
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.contract import QUERY_SPLITS, CohortInfo
+from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
 
 __all__ = ["QUERY_SPLITS", "Cohort", "CohortInfo"]

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from empirical.cohorts.contract import QUERY_SPLITS, CohortInfo, check_table
 from empirical.cohorts.images import open_mask, open_rgb
-from empirical.cohorts.paths import inside
+from empirical.cohorts.safe_paths import inside
+from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo, check_table
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_json, read_table, write_json, write_parquet
 

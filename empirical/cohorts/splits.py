@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.cohorts.contract import SPLITS
+from empirical.cohorts.schema import SPLITS
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:

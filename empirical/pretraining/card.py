@@ -19,7 +19,7 @@ def model_card(config: PretrainConfig, examination: pd.DataFrame, manifest: dict
     config : PretrainConfig
         How it was trained.
     examination : pandas.DataFrame
-        As `empirical.pretraining.examination.examine` gives it.
+        As `empirical.pretraining.evaluation.examine` gives it.
     manifest : dict
         Of the run.
     weights : int

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
-from empirical.pretraining.marks import EDGE
 from empirical.pretraining.questions import KINDS, Look
+from empirical.pretraining.shapes import EDGE
 from empirical.training.config import ScheduleConfig
 from empirical.vlm.pocket.config import PocketConfig
 from see_in_pairs.configs import StrictConfig

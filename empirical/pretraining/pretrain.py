@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.pretraining.card import model_card
 from empirical.pretraining.config import PretrainConfig
-from empirical.pretraining.examination import Sitting, examine, sittings
+from empirical.pretraining.dataset import training_stream, wordings
+from empirical.pretraining.evaluation import Sitting, examine, sittings
 from empirical.pretraining.questions import KINDS
-from empirical.pretraining.stream import training_stream, wordings
 from empirical.training.arguments import schedule
 from empirical.training.checkpoints import last_checkpoint
-from empirical.training.kernels import same_bits
-from empirical.training.processes import one_device
+from empirical.training.determinism import same_bits
+from empirical.training.distributed import one_device
 from empirical.vlm.pocket import build_pocket, training_text
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError
@@ -135,7 +135,7 @@ def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet:
     from transformers import TrainingArguments
 
     from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, StopOnNonFinite, collate
-    from empirical.vlm.encoding import Encoder
+    from empirical.vlm.inference.encoder import Encoder
 
     stream = training_stream(config)
     gpu = next(vlm.model.parameters()).device.type == "cuda"

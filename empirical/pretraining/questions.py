@@ -24,8 +24,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from empirical.pretraining.grounds import IRREGULAR, REGULAR, Ground
-from empirical.pretraining.marks import EDGE, SHAPES, Mark, scattered
+from empirical.pretraining.backgrounds import IRREGULAR, REGULAR, Ground
+from empirical.pretraining.shapes import EDGE, SHAPES, Mark, scattered
 
 CENTRES = {"north": (0.2, 0.5), "south": (0.8, 0.5), "east": (0.5, 0.8), "west": (0.5, 0.2)}
 """Where the four marks of ``odd`` and the quarter of ``where`` lie, as shares of the side (row, column)."""

@@ -6,7 +6,7 @@ may serve a limited number of queries), ``embedding`` (with ``vectors``), ``cros
 """
 
 from empirical.references.assignment import Assignment
-from empirical.references.choose import choose_references
 from empirical.references.config import ReferenceConfig
+from empirical.references.selection import choose_references
 
 __all__ = ["Assignment", "ReferenceConfig", "choose_references"]

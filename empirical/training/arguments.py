@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.training.config import FinetuneConfig, ScheduleConfig
-from empirical.training.prepare import vision_is_frozen
-from empirical.training.processes import sharding_wanted
+from empirical.training.distributed import sharding_wanted
+from empirical.training.trainable import vision_is_frozen
 from empirical.vlm.loading import dtype_of
 from see_in_pairs.errors import InputError
 
@@ -87,7 +87,7 @@ def by_autocast(config: FinetuneConfig) -> bool:
     -------
     bool
         True where all weights are trained, which the optimiser needs in float32. Adapters are trained in the format that the model is kept
-        and scored in, see `empirical.vlm.adapters`; not in float16, whose range is too narrow for gradients, and not where processes share
+        and scored in, see `empirical.vlm.lora_precision`; not in float16, whose range is too narrow for gradients, and not where processes share
         the weights (FSDP), since those that lie together must be of one format. What is asked for in float32 is computed in float32.
     """
     import torch

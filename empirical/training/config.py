@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from empirical.arms import ArmConfig
-from empirical.prompts import PromptConfig
+from empirical.prompts.templates import PromptConfig
 from empirical.vlm.loading import ModelConfig
 from see_in_pairs.configs import StrictConfig
 

@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms import Example, assign_references, build_examples, queries_of
+from empirical.audit.preflight import keep_references, preflight
 from empirical.cohorts import Cohort
-from empirical.memory import fits, one_line
-from empirical.preflight import keep_references, preflight
-from empirical.prompts import prompt_hash
-from empirical.training.assembly import longest, make_encoder, make_trainer, with_or_without_checkpointing
-from empirical.training.budget import device_memory, refuse_hopeless, standing
-from empirical.training.card import run_card
+from empirical.prompts.templates import prompt_hash
+from empirical.training.batch_size_search import out_of_memory
+from empirical.training.checkpointing_trial import short_after_all
 from empirical.training.checkpoints import last_checkpoint, still_whole
 from empirical.training.config import FinetuneConfig
-from empirical.training.kernels import same_bits
-from empirical.training.memory import out_of_memory
-from empirical.training.plan import planned_examples, split_by_difficulty
-from empirical.training.prepare import prepare, refuse_adapter
-from empirical.training.processes import is_first, launched, refuse_mixed_formats, save_weights, sharding_wanted, world_size
-from empirical.training.room import short_after_all
+from empirical.training.data_order import planned_examples, split_by_difficulty
+from empirical.training.determinism import same_bits
+from empirical.training.distributed import is_first, launched, refuse_mixed_formats, save_weights, sharding_wanted, world_size
+from empirical.training.memory_estimate import device_memory, refuse_hopeless, standing
+from empirical.training.model_card import run_card
+from empirical.training.setup import longest, make_encoder, make_trainer, with_or_without_checkpointing
+from empirical.training.trainable import prepare, refuse_adapter
+from empirical.vlm.out_of_memory import fits, one_line
 from see_in_pairs.console import say
 from see_in_pairs.files import sha256, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
     from empirical.training.trainer import AnswerTrainer
-    from empirical.vlm.encoding import Encoder
+    from empirical.vlm.inference.encoder import Encoder
     from empirical.vlm.loading import VisionLanguageModel
 
 
@@ -61,7 +61,7 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     """
     from empirical.training.arguments import require_trackers
     from empirical.vlm.hub import pinned
-    from empirical.vlm.names import weights_hash
+    from empirical.vlm.model_id import weights_hash
 
     require_trackers(config)
     refuse_adapter(config)
@@ -122,8 +122,8 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
 def _examine(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -> None:
     """Put down what the model's inputs are made of, and let the doctor look at it."""
     from empirical.vlm.doctor import diagnose_loaded, require
-    from empirical.vlm.names import weights_hash
-    from empirical.vlm.parity import parity
+    from empirical.vlm.input_spec import parity
+    from empirical.vlm.model_id import weights_hash
 
     run.manifest["parity"] = parity(vlm, config.prompts) | {"base_weights": weights_hash(config.model.name, config.model.revision)}
     if config.doctor:

@@ -16,8 +16,8 @@ from transformers.trainer_callback import PrinterCallback
 
 from empirical.arms import Example
 from empirical.training.checkpoints import mark_whole
-from empirical.vlm.encoding import IGNORE, Encoder
-from empirical.vlm.scoring import to_device, token_log_probabilities
+from empirical.vlm.inference.encoder import IGNORE, Encoder
+from empirical.vlm.inference.scoring import to_device, token_log_probabilities
 from see_in_pairs.errors import InputError
 
 

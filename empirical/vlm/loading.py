@@ -11,8 +11,8 @@ from pydantic import Field
 from empirical.vlm.families import family_of
 from empirical.vlm.families.base import Family
 from empirical.vlm.hub import check_available, pinned
-from empirical.vlm.names import adapter_base, resolve, weights_hash
-from empirical.vlm.parity import PartOfParity, enforce_parity, parity
+from empirical.vlm.input_spec import PartOfParity, enforce_parity, parity
+from empirical.vlm.model_id import adapter_base, resolve, weights_hash
 from empirical.vlm.processors import change_image_processor, first_line, load_processor
 from empirical.vlm.weights import check_weights, only_errors, put_on, require_all_loaded
 from see_in_pairs.configs import StrictConfig
@@ -106,7 +106,7 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
     ------
     InputError
         When the model cannot be found, is of an unknown family, has no safetensors weights or broken ones, is an adapter that lacks
-        tensors or does nothing, or was finetuned with inputs made otherwise than they would be now (see `empirical.vlm.parity`).
+        tensors or does nothing, or was finetuned with inputs made otherwise than they would be now (see `empirical.vlm.input_spec`).
     """
     name, config = resolve(config.name), pinned(config)
     base = _base_of(name, config)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.vlm.parity import BUDGET
+from empirical.vlm.input_spec import BUDGET
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:

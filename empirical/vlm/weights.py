@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.vlm.adapters import in_base_format
+from empirical.vlm.lora_precision import in_base_format
 from empirical.vlm.processors import first_line
 from see_in_pairs.errors import InputError, first_few
 

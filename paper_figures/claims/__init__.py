@@ -42,12 +42,12 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int =
     from paper_figures.claims.controls import control_rows
     from paper_figures.claims.evidence import Evidence
     from paper_figures.claims.experiments import experiment_verdicts
-    from paper_figures.claims.inside import inside_verdicts
+    from paper_figures.claims.interpretability import inside_verdicts
     from paper_figures.claims.ledger import assemble
-    from paper_figures.claims.predicted import simulation_verdicts, theory_verdicts
     from paper_figures.claims.studies import study_verdicts
-    from paper_figures.claims.theoretical import simulation_verdict, theory_verdict
-    from paper_figures.results import Results
+    from paper_figures.claims.theory_gains import simulation_verdicts, theory_verdicts
+    from paper_figures.claims.theory_separation import simulation_verdict, theory_verdict
+    from paper_figures.results.runs import Results
 
     results = Results(Path(out))
     phantom = Evidence(results, MAIN_RHO, seed)

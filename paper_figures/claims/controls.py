@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms import ARMS
-from paper_figures.bridge import cohort_limits
 from paper_figures.claims.evidence import Evidence
-from paper_figures.estimates import auroc_difference
+from paper_figures.results.estimates import auroc_difference
+from paper_figures.results.predicted_gain import cohort_limits
 from paper_figures.statistics.multiplicity import holm
 
 if TYPE_CHECKING:
-    from paper_figures.estimates import Estimate
+    from paper_figures.results.estimates import Estimate
 
 FAMILY = "controls"
 

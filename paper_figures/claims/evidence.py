@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from paper_figures.resampling import PatientBootstrap
+from paper_figures.results.patient_bootstrap import PatientBootstrap
 
 if TYPE_CHECKING:
-    from paper_figures.results import Results, Run, Scores
+    from paper_figures.results.runs import Results, Run, Scores
 
 RANDOM_WEIGHTS = ("pocket-random",)
 """Models that know nothing before finetuning."""

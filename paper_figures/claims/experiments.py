@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paper_figures.bridge import log_separation_ratio
 from paper_figures.claims.evidence import Evidence, off_the_shelf_is_random, off_the_shelf_knows_no_medicine
 from paper_figures.claims.ledger import Finding, Verdict, judge_family
 from paper_figures.claims.strategies import strategies
-from paper_figures.estimates import auroc_difference, aurocs
-from paper_figures.style import with_interval
+from paper_figures.plotting.style import with_interval
+from paper_figures.results.estimates import auroc_difference, aurocs
+from paper_figures.results.predicted_gain import log_separation_ratio
 
 if TYPE_CHECKING:
-    from paper_figures.estimates import Estimate
+    from paper_figures.results.estimates import Estimate
 
 NEVER_TRAINED = "off the shelf this model has random weights, so it can only be at chance: give one that has learned something to test this"
 NO_MEDICINE = "off the shelf the bundled model has learned to compare procedural pictures, and knows no medicine"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from paper_figures.claims.registry import CLAIMS, LEVEL, NO_EXPERIMENT, NO_REAL_RUN, RULE, SOURCES, Claim
-from paper_figures.estimates import Estimate
+from paper_figures.results.estimates import Estimate
 from see_in_pairs.files import write_json
 
 VERDICTS = ("supported", "contradicted", "inconclusive", "not tested")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from paper_figures.claims.evidence import Evidence
 from paper_figures.claims.ledger import Verdict, not_tested
 from paper_figures.claims.registry import LEVEL
-from paper_figures.estimates import auroc_difference
+from paper_figures.plotting.style import with_interval
+from paper_figures.results.estimates import auroc_difference
 from paper_figures.statistics.multiplicity import holm
-from paper_figures.style import with_interval
 
 if TYPE_CHECKING:
-    from paper_figures.estimates import Estimate
+    from paper_figures.results.estimates import Estimate
 
 STRATEGIES = {
     "random": "random", "pair": "demographic-matched", "embedding": "embedding-retrieved", "cross_center": "cross-center",

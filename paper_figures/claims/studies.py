@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from paper_figures.claims.ledger import Finding, Verdict, judge_family, not_tested
 from paper_figures.claims.strategies import STRATEGIES, judge_gains
-from paper_figures.estimates import Estimate
+from paper_figures.plotting.style import with_interval
+from paper_figures.results.estimates import Estimate
 from paper_figures.study.config import SETTINGS
 from paper_figures.study.tables import AFTER, CURVE, GAIN
-from paper_figures.style import with_interval
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import read_json, read_table
 

@@ -9,10 +9,10 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paper_figures.figures._material import Material
+from paper_figures.figures.figure_data import Material
 
 if TYPE_CHECKING:
-    from paper_figures.results import Results
+    from paper_figures.results.runs import Results
 
 FIGURES = (
     "when_comparison_helps",
@@ -50,8 +50,8 @@ def draw_figure(name: str, results: Results, seed: int = 0) -> Path:
     InputError
         When what the figure needs is not in the folder.
     """
-    from paper_figures import style
-    from paper_figures.provenance import save_figure
+    from paper_figures.plotting import style
+    from paper_figures.plotting.provenance import save_figure
 
     module = importlib.import_module(f"paper_figures.figures.{name}")
     material = module.gather(results, seed)

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.bridge import ObserverLimits, cohort_limits, scaled_gain
-from paper_figures.estimates import auroc_difference, aurocs
-from paper_figures.figures._material import Material
-from paper_figures.style import COLOURS, INK, MUTED, note, short
+from paper_figures.figures.figure_data import Material
+from paper_figures.plotting.style import COLOURS, INK, MUTED, note, short
+from paper_figures.results.estimates import auroc_difference, aurocs
+from paper_figures.results.predicted_gain import ObserverLimits, cohort_limits, scaled_gain
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from paper_figures.results import Results, Run
+    from paper_figures.results.runs import Results, Run
 
 TITLE = "AUROC by arm, and the gain over the single image"
 CLAIM = "C2, C3"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paper_figures.claims.registry import MAIN_RHO
-from paper_figures.figures._material import Material
-from paper_figures.style import INK, MUTED, ORANGE
+from paper_figures.figures.figure_data import Material
+from paper_figures.plotting.style import INK, MUTED, ORANGE
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from empirical.cohorts import Cohort
-    from paper_figures.results import Results, Run
+    from paper_figures.results.runs import Results, Run
 
 TITLE = "A query beside a healthy relative and a healthy stranger"
 CLAIM = "C1, C2"

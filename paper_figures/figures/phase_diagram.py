@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.figures._material import Material
-from paper_figures.style import INK, note
+from paper_figures.figures.figure_data import Material
+from paper_figures.plotting.style import INK, note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from paper_figures.results import Results
+    from paper_figures.results.runs import Results
 
     Floats = NDArray[np.float64]
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.bridge import pixel_correlation, scaled_gain
-from paper_figures.figures._material import Material
 from paper_figures.figures.auroc_by_arm import run_row
-from paper_figures.style import BLUE, GREEN, INK, MUTED
+from paper_figures.figures.figure_data import Material
+from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED
+from paper_figures.results.predicted_gain import pixel_correlation, scaled_gain
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from paper_figures.results import Results, Run
+    from paper_figures.results.runs import Results, Run
 
 TITLE = "Equal pixel correlation, unequal gain"
 CLAIM = "C1, C4"
@@ -74,7 +74,7 @@ def _point(results: Results, run: Run) -> dict[str, Any]:
 
 
 def _single_separation(results: Results, run: Run) -> float:
-    from paper_figures.bridge import cohort_limits
+    from paper_figures.results.predicted_gain import cohort_limits
 
     limits = cohort_limits(results, run)
     return np.nan if limits is None else limits.single

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.bridge import bridge_table, cohort_limits, paired_runs, scaled_gain
-from paper_figures.figures._material import Material
-from paper_figures.resampling import PatientBootstrap
-from paper_figures.style import BLUE, GREEN, INK, MUTED, RED, note
+from paper_figures.figures.figure_data import Material
+from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, RED, note
+from paper_figures.results.patient_bootstrap import PatientBootstrap
+from paper_figures.results.predicted_gain import bridge_table, cohort_limits, paired_runs, scaled_gain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from paper_figures.results import Results
+    from paper_figures.results.runs import Results
 
 TITLE = "Predicted and observed gain of a reference"
 CLAIM = "C1, C3"

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.figures._material import Material
-from paper_figures.style import BLUE, MUTED, RED, WIDE
+from paper_figures.figures.figure_data import Material
+from paper_figures.plotting.style import BLUE, MUTED, RED, WIDE
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from paper_figures.results import Results
+    from paper_figures.results.runs import Results
 
 TITLE = "More references approach a limit, and rescue the plain difference"
 CLAIM = "C1"
@@ -68,7 +68,7 @@ def _row(rule: str, rho: float, m: int, seed: int) -> dict[str, Any]:
 
 def _limit(rho: float) -> float:
     """AUC with infinitely many references: the variance left is 1 - rho (T2.3)."""
-    from theory.gaussian import auc_of
+    from theory.numerics.gaussian import auc_of
 
     return float(auc_of(D / np.sqrt(1 - rho)))
 

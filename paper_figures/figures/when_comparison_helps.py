@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.figures._material import Material
-from paper_figures.style import COLOURS, INK, RED, WIDE, note
+from paper_figures.figures.figure_data import Material
+from paper_figures.plotting.style import COLOURS, INK, RED, WIDE, note
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from paper_figures.results import Results
+    from paper_figures.results.runs import Results
 
 TITLE = "Comparing helps when query and reference share what varies"
 CLAIM = "C1"

@@ -10,7 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paper_figures.results import Results
+    from paper_figures.results.runs import Results
 
 __all__ = ["render_report"]
 
@@ -35,7 +35,7 @@ def render_report(results: Results) -> str:
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from paper_figures.report import format as formats
+    from paper_figures.report import number_format as formats
     from paper_figures.report.content import gather
 
     environment = Environment(

@@ -9,19 +9,19 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paper_figures.bridge import bridge_table
 from paper_figures.claims.registry import MAIN_RHO, SOURCES
 from paper_figures.figures import FIGURES
 from paper_figures.figures.auroc_by_arm import GROUPS, run_row
-from paper_figures.freshness import check_figure
+from paper_figures.plotting.staleness import check_figure
 from paper_figures.report.sentences import headline, limits, tested_on
+from paper_figures.results.predicted_gain import bridge_table
 from paper_figures.statistics.multiplicity import holm
 from see_in_pairs import __version__
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json
 
 if TYPE_CHECKING:
-    from paper_figures.results import Results
+    from paper_figures.results.runs import Results
 
 
 def gather(results: Results) -> dict[str, Any]:

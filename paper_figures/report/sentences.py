@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from paper_figures.claims.evidence import off_the_shelf_is_random, off_the_shelf_knows_no_medicine
 from paper_figures.figures.auroc_by_arm import GROUPS
-from paper_figures.style import short, with_interval
+from paper_figures.plotting.style import short, with_interval
 
 if TYPE_CHECKING:
     from empirical.cohorts import Cohort, CohortInfo
-    from paper_figures.results import Results, Run
+    from paper_figures.results.runs import Results, Run
 
 Row = dict[str, Any]
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from paper_figures.statistics._inputs import as_count, as_scores
-from paper_figures.statistics._result import Result
-from paper_figures.statistics.tango import tango_score
+from paper_figures.statistics.proportions.tango import tango_score
+from paper_figures.statistics.result import Result
+from paper_figures.statistics.validation import as_count, as_scores
 from see_in_pairs.errors import InputError
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics._inputs import Floats, as_scores
-from paper_figures.statistics._result import Result
+from paper_figures.statistics.result import Result
+from paper_figures.statistics.validation import Floats, as_scores
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_figures.study.config import ALL, StudyConfig
-from paper_figures.study.tries import Try, kept, tries
+from paper_figures.study.restarts import Try, kept, tries
 from see_in_pairs.configs import parse_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_json, write_json
 
 if TYPE_CHECKING:
-    from empirical.evaluation import EvaluateConfig
+    from empirical.evaluation.evaluate import EvaluateConfig
     from empirical.training.config import FinetuneConfig
 
 SOURCE = "study"
@@ -136,7 +136,7 @@ def evaluate_config(config: StudyConfig, cell: Cell, cohort: Path, model: Path) 
     InputError
         When `evaluation` of the study does not fit.
     """
-    from empirical.evaluation import EvaluateConfig
+    from empirical.evaluation.evaluate import EvaluateConfig
 
     own: dict[str, Any] = {"cohort": str(cohort), "arms": [config.arms[cell.arm]], "seed": cell.seed}
     if cell.trained:
@@ -270,7 +270,7 @@ def run_cell(config: StudyConfig, cell: Cell, cohort: Path, folder: Path, identi
     Path
         Its records.
     """
-    from empirical.evaluation import evaluate
+    from empirical.evaluation.evaluate import evaluate
 
     write_json(folder / "cell.json", {"settings": identity})
     while (counts := that_counts(config, cell, folder)) is None:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from empirical.arms import ArmConfig
 from empirical.cohorts.phantom import PhantomConfig
-from empirical.prompts import PromptConfig
+from empirical.prompts.templates import PromptConfig
 from empirical.vlm.loading import ModelConfig
 from see_in_pairs.configs import StrictConfig
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures import style
-from paper_figures.provenance import save_figure
+from paper_figures.plotting import style
+from paper_figures.plotting.provenance import save_figure
+from paper_figures.plotting.style import COLOURS, GREEN, INK, MUTED, PURPLE, RED, SKY, WIDE
 from paper_figures.study.config import StudyConfig
 from paper_figures.study.tables import GAIN
-from paper_figures.style import COLOURS, GREEN, INK, MUTED, PURPLE, RED, SKY, WIDE
 from see_in_pairs.files import read_json
 
 if TYPE_CHECKING:

@@ -6,19 +6,19 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paper_figures.plotting.style import short, with_interval
+from paper_figures.results.ideal_observer import Limits, limits_of
 from paper_figures.study.cells import Cell, records_of, that_counts
 from paper_figures.study.config import Restarts, StudyConfig
-from paper_figures.study.limits import Limits, limits_of
+from paper_figures.study.restarts import tries
 from paper_figures.study.tables import CURVE, Point, area_rows, comparison_rows
-from paper_figures.study.tries import tries
-from paper_figures.style import short, with_interval
 from see_in_pairs.files import content_hash, read_table, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from empirical.cohorts import Cohort
-    from empirical.records import Records
+    from empirical.evaluation.records import Records
 
 
 def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], finished: list[Cell]) -> None:
@@ -53,7 +53,7 @@ def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], fi
 
 def _points(config: StudyConfig, out: Path, finished: list[Cell]) -> list[Point]:
     """Read the records of all cells, put them together by curve point, and write them as one table."""
-    from empirical.records import concatenate, read_records, write_records
+    from empirical.evaluation.records import concatenate, read_records, write_records
 
     parts: list[Records] = []
     points: defaultdict[tuple[str, str, int], dict[int, Records]] = defaultdict(dict)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    from paper_figures.sweep_plots._drawing import Request
+    from paper_figures.sweep_plots.drawing import Request
 
 KINDS = {"nested-loop": "nested_loop", "zip": "zip_plot", "lolly": "lolly", "heat-map": "heat_map"}
 """Kind of plot to module."""
@@ -44,9 +44,9 @@ def draw_sweep(folder: Path | str, kind: str, request: Request, out: Path | str 
     InputError
         When the kind is unknown, or the sweep cannot be shown so.
     """
-    from paper_figures import style
-    from paper_figures.provenance import save_figure
-    from paper_figures.sweep_plots import _drawing
+    from paper_figures.plotting import style
+    from paper_figures.plotting.provenance import save_figure
+    from paper_figures.sweep_plots import drawing as drawing_module
     from see_in_pairs.files import read_json
     from theory.sweeps import Results
 
@@ -62,5 +62,5 @@ def draw_sweep(folder: Path | str, kind: str, request: Request, out: Path | str 
         return save_figure(
             module.draw(drawing), drawing.data, name or f"{KINDS[kind]}_{request.measure}".replace(":", "_"), out or folder / "figures",
             title=drawing.title, caption=drawing.caption, claim="", seed=results.study.entropy, config_hash=manifest.get("config_hash", ""),
-            sources=sources, modules=[module, _drawing, style],
+            sources=sources, modules=[module, drawing_module, style],
         )  # fmt: skip

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paper_figures.style import INK, MUTED
-from paper_figures.sweep_plots._drawing import (
+from paper_figures.plotting.style import INK, MUTED
+from paper_figures.sweep_plots.drawing import (
     COLOURS,
     ESTIMATE,
     TARGETS,

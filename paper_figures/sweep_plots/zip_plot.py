@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.style import BLUE, GREEN, INK, MUTED, RED, short
-from paper_figures.sweep_plots._drawing import Drawing, Request, chosen, head, label_of, rows_and_columns, title_of, varying
+from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, RED, short
+from paper_figures.sweep_plots.drawing import Drawing, Request, chosen, head, label_of, rows_and_columns, title_of, varying
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def gather(results: Results, request: Request) -> Drawing:
     InputError
         When there are more panels than can be read, or no intervals.
     """
-    from theory.sweeps.performance import performance
+    from theory.sweeps.performance.table import performance
 
     cells = performance(results, ["coverage"])
     cells = chosen(cells, request).dropna(subset=["value"])

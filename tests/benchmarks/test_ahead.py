@@ -20,10 +20,10 @@ from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from empirical.arms import Example
-from empirical.prompts import Part
-from empirical.vlm import ahead
-from empirical.vlm.ahead import AheadEncoder, crew
-from empirical.vlm.encoding import Encoder
+from empirical.prompts.templates import Part
+from empirical.vlm.inference import prefetch
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.prefetch import AheadEncoder, crew
 from empirical.vlm.loading import ModelConfig, load_vlm
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "empirical" / "vlm"))
@@ -63,7 +63,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
 def test_preparing(
     benchmark: BenchmarkFixture, plain: Encoder, medians: dict[tuple[int, str], float], monkeypatch: pytest.MonkeyPatch, side: int, way: str
 ) -> None:
-    monkeypatch.setattr(ahead, "thread_count", lambda: 2)
+    monkeypatch.setattr(prefetch, "thread_count", lambda: 2)
     count = BATCHES if benchmark.enabled else 1
     names = [[f"{side}-{ROWS * batch + row}" for row in range(ROWS)] for batch in range(count)]
     batches = [[Example(name, (Part("query"),), (name,), "yes", ()) for name in part] for part in names]

@@ -19,11 +19,11 @@ from PIL import Image, ImageEnhance
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from empirical.audit import audit
-from empirical.audit.close_groups import close_groups
 from empirical.audit.near_duplicates import ALIKE
-from empirical.cohorts.ham10000 import import_ham10000
-from empirical.cohorts.nih import import_nih
-from empirical.cohorts.signatures import load_signatures, signature
+from empirical.audit.similarity_clusters import close_groups
+from empirical.cohorts.perceptual_hash import load_signatures, signature
+from empirical.cohorts.readers.ham10000 import import_ham10000
+from empirical.cohorts.readers.nih import import_nih
 
 ROWS, IMAGES = 112_000, 700
 needs_data = pytest.mark.skipif("SEE_IN_PAIRS_DATA" not in os.environ, reason="SEE_IN_PAIRS_DATA does not name a folder with real images")
@@ -64,7 +64,7 @@ def test_audit_of_such_a_cohort(benchmark: BenchmarkFixture, partial_download: P
 SCRIPT = """
 import resource, sys
 import numpy as np
-from empirical.audit.close_groups import close_groups
+from empirical.audit.similarity_clusters import close_groups
 n = int(sys.argv[1])
 vectors = np.random.default_rng(0).normal(size=(n, 128)).astype(np.float16)
 vectors[-3:] = vectors[:3] + np.float16(0.01)

@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.references import ReferenceConfig, choose_references
-from empirical.references.embedding import nearest, rows_of_cosines, unit_length
+from empirical.references.strategies.embedding import nearest, rows_of_cosines, unit_length
 
 INFO = CohortInfo("toy", "table", "healthy", ["sick"], "image", "a finding")
 GIB = 2**30
@@ -122,7 +122,7 @@ def test_memory_of_retrieval(benchmark: BenchmarkFixture) -> None:
     """5,000 queries in 100,000 references of 768 dimensions: under 2 GiB, where all cosines at once would take 2 GB alone."""
     references, queries = (10_000, 200) if benchmark.disabled else (100_000, 5_000)
     script = (
-        "import numpy as np; from empirical.references.embedding import nearest, rows_of_cosines, unit_length; "
+        "import numpy as np; from empirical.references.strategies.embedding import nearest, rows_of_cosines, unit_length; "
         "rng = np.random.default_rng(0); "
         f"pool = unit_length(rng.standard_normal(({references}, 768), dtype=np.float32)); "
         f"ours = unit_length(rng.standard_normal(({queries}, 768), dtype=np.float32)); "

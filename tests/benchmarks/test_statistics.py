@@ -9,7 +9,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from scipy import stats
 
-from paper_figures.statistics import compare_arms, delong, multinomial_bootstrap, paired_bootstrap, sign_flip, two_way, two_way_delong
+from paper_figures.comparison import compare_arms
+from paper_figures.statistics import delong, multinomial_bootstrap, paired_bootstrap, sign_flip, two_way, two_way_delong
 
 
 def seconds(work: Callable[[], object], rounds: int = 1) -> float:

@@ -183,7 +183,7 @@ MEMORY = """
 import sys
 from pathlib import Path
 from theory.sweeps import Study, run
-from theory.sweeps.performance import performance
+from theory.sweeps.performance.table import performance
 study = Study(name="memory", pieces=[sys.argv[1]], generate="bench_together", methods=["bench_means"], estimand=0, fixed={"n": 4},
               replicates=int(sys.argv[3]), block=10_000)
 results = run(study, Path(sys.argv[2]))

@@ -16,11 +16,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from transformers import Trainer
 
 from empirical.benchmark.items import Items
-from empirical.benchmark.sft import sft_trainer
 from empirical.benchmark.training import WARM, StepClock, our_trainer
+from empirical.benchmark.trl_baseline import sft_trainer
 from empirical.training.config import FinetuneConfig
 from empirical.training.trainer import AnswerTrainer
-from empirical.vlm.encoding import IGNORE
+from empirical.vlm.inference.encoder import IGNORE
 from empirical.vlm.loading import ModelConfig, load_vlm
 
 WAYS = ("full", "lora", "lora, stored features")

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from empirical.arms import ARMS, ArmConfig, Example, assign_references, build_examples, build_with_draws, picture_source
 from empirical.arms.config import ArmName
 from empirical.cohorts import Cohort
-from empirical.evaluation import EvaluateConfig, evaluate
-from empirical.prompts import PromptConfig
+from empirical.evaluation.evaluate import EvaluateConfig, evaluate
+from empirical.prompts.templates import PromptConfig
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from see_in_pairs.errors import InputError

@@ -11,11 +11,12 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from empirical.audit import Finding, audit, audit_references, stop_on_errors, summary
+from empirical.audit import Finding, audit, stop_on_errors, summary
 from empirical.audit.confounds import metadata_table
 from empirical.audit.metadata_auc import MetadataAuc, _auc_and_variance, metadata_auc
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.references import Assignment, ReferenceConfig, choose_references
+from empirical.references.rules import audit_references
 from see_in_pairs.errors import CheckFailed
 
 

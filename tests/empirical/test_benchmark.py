@@ -13,26 +13,24 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from empirical.benchmark import clock, sft, suite
-from empirical.benchmark.adapted import with_adapters
-from empirical.benchmark.clock import MEASURED, OUT_OF_MEMORY, attempt
-from empirical.benchmark.config import BenchmarkConfig
-from empirical.benchmark.equality import ALL, CHECKS, equality_row
+from empirical.benchmark import suite, timing, trl_baseline
+from empirical.benchmark.config import VARIANTS, BenchmarkConfig
 from empirical.benchmark.evaluation import LOOPS
 from empirical.benchmark.flops import finetuning_step, language_weights, peak_of, vision_forward, vision_weights
 from empirical.benchmark.items import Items
-from empirical.benchmark.pieces import ROWS, Pieces
+from empirical.benchmark.precision import ALL, CHECKS, equality_row, with_adapters
+from empirical.benchmark.row_store import ROWS, Pieces
 from empirical.benchmark.shapes import SHAPES, build
 from empirical.benchmark.suite import run_suite
 from empirical.benchmark.targets import MET, MISSED, NOT_MEASURED, verdicts
+from empirical.benchmark.timing import MEASURED, OUT_OF_MEMORY, attempt
 from empirical.benchmark.training import WARM
-from empirical.benchmark.variants import VARIANTS
 from empirical.training.config import FinetuneConfig
-from empirical.training.prepare import prepare
-from empirical.vlm.adapters import in_base_format
-from empirical.vlm.encoding import Encoder
+from empirical.training.trainable import prepare
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.scoring import token_log_probabilities
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel
-from empirical.vlm.scoring import token_log_probabilities
+from empirical.vlm.lora_precision import in_base_format
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 
@@ -162,12 +160,12 @@ def test_targets_are_judged_by_the_numbers(canned: type[Canned], tmp_path: Path)
 
 
 def test_trl_that_is_missing_or_fails_is_a_row_that_is_tried_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sft, "NEEDED", ("no_such_package",))
+    monkeypatch.setattr(trl_baseline, "NEEDED", ("no_such_package",))
     row = suite.Bench(BenchmarkConfig(shapes=("tiny",)), "tiny").row("finetuning", "TRL")
     assert row == {"status": "not installed: no_such_package"}
-    assert sft.or_why_not(lambda: {}["key"]) == {"status": "failed: KeyError: 'key'"}
+    assert trl_baseline.or_why_not(lambda: {}["key"]) == {"status": "failed: KeyError: 'key'"}
     with pytest.raises(torch.OutOfMemoryError):
-        sft.or_why_not(lambda: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+        trl_baseline.or_why_not(lambda: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
     pieces = Pieces(tmp_path)
     pieces.add("tiny", "finetuning", "TRL", row)
     assert ("finetuning", "TRL") in pieces.missing("tiny", ["finetuning"])
@@ -175,10 +173,10 @@ def test_trl_that_is_missing_or_fails_is_a_row_that_is_tried_again(monkeypatch: 
 
 def test_rounds_end_where_the_next_would_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(range(100))  # each look at the clock is a second later
-    monkeypatch.setattr(clock, "now", lambda: float(next(ticks)))
-    assert clock.timed(lambda: None, 9, most=3).seconds == (1.0, 1.0, 1.0)
-    assert clock.timed(lambda: None, 2, most=9).seconds == (1.0, 1.0)
-    assert clock.timed(lambda: None, 9, most=0.1).seconds == (1.0,)
+    monkeypatch.setattr(timing, "now", lambda: float(next(ticks)))
+    assert timing.timed(lambda: None, 9, most=3).seconds == (1.0, 1.0, 1.0)
+    assert timing.timed(lambda: None, 2, most=9).seconds == (1.0, 1.0)
+    assert timing.timed(lambda: None, 9, most=0.1).seconds == (1.0,)
 
 
 def test_a_timed_step_is_the_one_that_finetune_runs_and_frees_its_model() -> None:
@@ -263,14 +261,14 @@ def test_adapters_are_held_against_pefts_in_scores_and_gradients(tmp_path: Path)
 
 
 def test_adapters_that_lose_a_tenth_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.benchmark import adapted
+    from empirical.benchmark import precision
 
-    rounded = adapted.adapted_row
+    rounded = precision.adapted_row
 
     def spoiled(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int) -> dict[str, Any]:
         with monkeypatch.context() as patch:
             if path in ("adapters", "gradients"):
-                patch.setattr(adapted, "in_base_format", weaker)
+                patch.setattr(precision, "in_base_format", weaker)
             return rounded(vlm, items, path, batch_size)
 
     def weaker(model: Any) -> Any:
@@ -279,7 +277,7 @@ def test_adapters_that_lose_a_tenth_are_found(tmp_path: Path, monkeypatch: pytes
                 module.scaling = {name: 0.9 * value for name, value in module.scaling.items()}
         return model
 
-    monkeypatch.setattr("empirical.benchmark.equality.adapted_row", spoiled)
+    monkeypatch.setattr("empirical.benchmark.precision.adapted_row", spoiled)
     within = adapted_table(tmp_path)["within"]
     assert not within["adapters"] and not within["gradients"] and within["adapters, everything"]
 

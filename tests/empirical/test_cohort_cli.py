@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from empirical.cohort_cli import DEFAULT_PHANTOM, app
 from empirical.cohorts import Cohort
 from empirical.cohorts.phantom import PhantomConfig
+from empirical.commands.cohort import DEFAULT_PHANTOM, app
 from see_in_pairs.configs import load_config
 from see_in_pairs.console import run_app
 
@@ -216,8 +216,8 @@ def test_a_folder_that_is_no_cohort_exits_with_2(command: str, tmp_path: Path, c
 
 
 def test_the_overview_of_a_phantom_outlines_lesions_beside_relatives(phantom: Cohort, tmp_path: Path) -> None:
-    from empirical.cohorts.contact_sheet import SHOWN, contact_sheet
-    from empirical.cohorts.summary import summary_tables
+    from empirical.cohorts.overview.contact_sheet import SHOWN, contact_sheet
+    from empirical.cohorts.overview.summary import summary_tables
 
     sheet = np.asarray(contact_sheet(phantom))
     assert (sheet == SHOWN["diseased"]).all(-1).any()

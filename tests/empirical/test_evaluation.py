@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from empirical.arms import ArmConfig, Example, build_examples
 from empirical.cohorts import Cohort
-from empirical.evaluation import EvaluateConfig, evaluate
-from empirical.prompts import PromptConfig
-from empirical.records import read_records, write_records
+from empirical.evaluation.evaluate import EvaluateConfig, evaluate
+from empirical.evaluation.records import read_records, write_records
+from empirical.prompts.templates import PromptConfig
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import sha256, write_parquet
 
@@ -225,21 +225,21 @@ def test_a_replaced_image_is_named_although_its_scores_are_finished(own_images: 
 
 
 def test_images_that_were_found_in_order_are_not_hashed_again(own_images: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical import unchanged
+    from empirical.evaluation.evaluate import image_integrity
 
     hashed: list[str] = []
-    monkeypatch.setattr(unchanged, "sha256", lambda path: hashed.append(path) or sha256(path))
-    monkeypatch.setattr(unchanged, "YOUNG", 0.0)
+    monkeypatch.setattr(image_integrity, "sha256", lambda path: hashed.append(path) or sha256(path))
+    monkeypatch.setattr(image_integrity, "YOUNG", 0.0)
     names = list(own_images.queries("test")["item_id"])
-    assert len(unchanged.still_the_same(own_images, names, tmp_path / "pieces")) == 12 and not hashed
+    assert len(image_integrity.still_the_same(own_images, names, tmp_path / "pieces")) == 12 and not hashed
     write_parquet(tmp_path / "pieces" / "single-0.parquet", pd.DataFrame({"key": ["a"]}))
-    unchanged.remember(unchanged.still_the_same(own_images, names, tmp_path / "pieces"), tmp_path / "pieces")
+    image_integrity.remember(image_integrity.still_the_same(own_images, names, tmp_path / "pieces"), tmp_path / "pieces")
     assert len(hashed) == 12
-    unchanged.still_the_same(own_images, names, tmp_path / "pieces")
+    image_integrity.still_the_same(own_images, names, tmp_path / "pieces")
     assert len(hashed) == 12
     path = replace_image(own_images)  # neither its size nor its time of modification tells
     with pytest.raises(InputError, match="not the image that was imported"):
-        unchanged.still_the_same(own_images, names, tmp_path / "pieces")
+        image_integrity.still_the_same(own_images, names, tmp_path / "pieces")
     assert hashed[12:] == [str(path)]
 
 
@@ -287,7 +287,7 @@ def test_a_prefix_cache_behind_the_query_is_refused(phantom: Cohort, tmp_path: P
 
 
 def test_the_key_of_an_item_holds_what_its_score_stands_on(phantom: Cohort, tmp_path: Path) -> None:
-    from empirical.pieces import Scorer
+    from empirical.evaluation.shards import Scorer
 
     pair = build_examples(phantom, "test", ArmConfig.model_validate(ARMS[1]), PromptConfig(), seed=0)
     swapped = replace(pair[0], images=pair[0].images[::-1])
@@ -337,7 +337,7 @@ def test_a_run_again_without_calibration_leaves_none_of_the_earlier_one(phantom:
 
 
 def test_items_without_a_score_leave_no_calibration_and_one_line(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.vlm.reader import AnswerReader
+    from empirical.vlm.inference.batch_scorer import AnswerReader
 
     arms, scores = [{"arm": "single"}], AnswerReader.scores
     evaluate(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
@@ -355,7 +355,7 @@ def test_items_without_a_score_leave_no_calibration_and_one_line(phantom: Cohort
 
 def test_calibration_is_written_beside_the_records(phantom: Cohort, tmp_path: Path) -> None:
     from empirical.analysis.reports import report_calibration
-    from empirical.records import Records
+    from empirical.evaluation.records import Records
 
     rng = np.random.default_rng(0)
     records = evaluate(settings(phantom, arms=[{"arm": "single"}]), tmp_path / "test", quiet=True)
@@ -384,8 +384,8 @@ def test_calibration_is_written_beside_the_records(phantom: Cohort, tmp_path: Pa
 
 
 def test_items_that_share_references_are_read_together_and_given_back_in_their_order(phantom: Cohort, tmp_path: Path) -> None:
-    from empirical.pieces import Scorer
-    from empirical.vlm.reader import PLAIN, in_groups
+    from empirical.evaluation.shards import Scorer
+    from empirical.vlm.inference.batch_scorer import PLAIN, in_groups
 
     built = build_examples(phantom, "test", ArmConfig.model_validate(ARMS[1]), PromptConfig(), seed=0)
     references = [example.images[0] for example in built[:2]]
@@ -401,9 +401,9 @@ def test_items_that_share_references_are_read_together_and_given_back_in_their_o
 
 
 def evaluate_alone(phantom: Cohort, example: Example) -> float:
-    from empirical.vlm.encoding import Encoder
+    from empirical.vlm.inference.encoder import Encoder
+    from empirical.vlm.inference.scoring import answer_log_probabilities
     from empirical.vlm.loading import ModelConfig, load_vlm
-    from empirical.vlm.scoring import answer_log_probabilities
 
     vlm = load_vlm(ModelConfig())
     encoder = Encoder(vlm.processor, vlm.family, phantom.image)

@@ -15,11 +15,11 @@ from PIL import Image, ImageEnhance
 from scipy.ndimage import gaussian_filter
 
 from empirical.audit import audit, stop_on_errors
-from empirical.audit.close_groups import close_groups
 from empirical.audit.embeddings import read_embeddings
+from empirical.audit.similarity_clusters import close_groups
 from empirical.cohorts import Cohort, CohortInfo
-from empirical.cohorts.intake import assemble
-from empirical.cohorts.signatures import signature
+from empirical.cohorts.importing import assemble
+from empirical.cohorts.perceptual_hash import signature
 from see_in_pairs.errors import CheckFailed, InputError
 
 

@@ -16,8 +16,8 @@ from empirical.benchmark import padding as module
 from empirical.benchmark.padding import count_padding, padding_share
 from empirical.cohorts import Cohort
 from empirical.training.config import FinetuneConfig
-from empirical.training.plan import planned_examples
-from empirical.vlm.encoding import Encoder
+from empirical.training.data_order import planned_examples
+from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import ModelConfig, load_vlm
 from see_in_pairs.console import run_app
 

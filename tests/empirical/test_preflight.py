@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from empirical.audit.preflight import preflight
 from empirical.cohorts import Cohort
-from empirical.preflight import preflight
 from see_in_pairs.errors import CheckFailed, InputError
 from see_in_pairs.runs import RunFolder
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from empirical.prompts import Part, PromptConfig, prompt_hash, prompt_text, render
+from empirical.prompts.templates import Part, PromptConfig, prompt_hash, prompt_text, render
 from see_in_pairs.errors import InputError
 
 WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from empirical.records import COLUMNS, Records, concatenate, read_records, write_records
+from empirical.evaluation.records import COLUMNS, Records, concatenate, read_records, write_records
 from see_in_pairs.errors import InputError
 
 

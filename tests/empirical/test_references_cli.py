@@ -12,8 +12,8 @@ import pytest
 from empirical.arms import ARMS
 from empirical.cohorts import Cohort
 from empirical.references import Assignment, ReferenceConfig, choose_references
-from empirical.references.love_plot import love_plot
-from empirical.references.pair_sheet import CAPTION, GAP, TILE, pair_sheet
+from empirical.references.diagnostics.love_plot import love_plot
+from empirical.references.diagnostics.pair_sheet import CAPTION, GAP, TILE, pair_sheet
 from paper_figures.cli import app
 from see_in_pairs.console import run_app
 
@@ -96,7 +96,7 @@ def test_the_page_about_arms_says_what_the_arms_say() -> None:
 
 
 def test_bundled_configs_are_valid() -> None:
-    from empirical.evaluation import EvaluateConfig
+    from empirical.evaluation.evaluate import EvaluateConfig
     from empirical.training.config import FinetuneConfig
     from see_in_pairs.configs import load_config
 

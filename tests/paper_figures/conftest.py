@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from empirical.cohorts.phantom import PhantomConfig, make_phantom
-from empirical.records import Records, write_records
+from empirical.evaluation.records import Records, write_records
+from paper_figures.comparison import compare_arms
 from paper_figures.outputs import write_claims, write_figures
-from paper_figures.results import Results
-from paper_figures.statistics import compare_arms
+from paper_figures.results.runs import Results
 from see_in_pairs.files import write_json, write_parquet
 from theory.verification import verify
 

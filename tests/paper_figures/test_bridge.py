@@ -10,12 +10,12 @@ import pytest
 
 from empirical.cohorts.phantom import LesionConfig, PhantomConfig, PhantomTruth, Shares
 from empirical.cohorts.phantom.model import build_model
-from paper_figures.bridge import bridge_table, cohort_limits, log_separation_ratio, observer_limits, scaled_gain
-from paper_figures.resampling import PatientBootstrap
-from paper_figures.results import Results, Run, Scores
+from paper_figures.results.patient_bootstrap import PatientBootstrap
+from paper_figures.results.predicted_gain import bridge_table, cohort_limits, log_separation_ratio, observer_limits, scaled_gain
+from paper_figures.results.runs import Results, Run, Scores
 from see_in_pairs.errors import InputError
 from theory import PairedModel
-from theory.observers import hotelling
+from theory.models.ideal_observers import hotelling
 
 D = 0.95  # separation of the simulated observers of the fixture, and the phantom's detectability
 
@@ -49,7 +49,7 @@ def test_limits_are_kept_under_the_hash_of_the_truth(out: Path, monkeypatch: pyt
     assert run is not None
     first = cohort_limits(results, run)
     kept = json.loads((out / "theory" / "observers.json").read_text())
-    monkeypatch.setattr("paper_figures.bridge.observer_limits", lambda truth: pytest.fail("computed again"))
+    monkeypatch.setattr("paper_figures.results.predicted_gain.observer_limits", lambda truth: pytest.fail("computed again"))
     assert cohort_limits(results, run) == first
     assert len(kept) == 1
     assert first is not None

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from empirical.records import Records, read_records, write_records
+from empirical.evaluation.records import Records, read_records, write_records
 from paper_figures.claims import CLAIMS, SOURCES, evaluate_claims
 from paper_figures.claims.ledger import VERDICTS, Finding, judge, judge_family
-from paper_figures.claims.predicted import simulation_verdicts, strategy_gains, theory_verdicts
 from paper_figures.claims.registry import LEVEL
 from paper_figures.claims.strategies import STRATEGIES, judge_gains
-from paper_figures.claims.theoretical import simulation_verdict, theory_verdict
+from paper_figures.claims.theory_gains import simulation_verdicts, strategy_gains, theory_verdicts
+from paper_figures.claims.theory_separation import simulation_verdict, theory_verdict
 from paper_figures.cli import app
-from paper_figures.estimates import Estimate
-from paper_figures.results import Results
+from paper_figures.results.estimates import Estimate
+from paper_figures.results.runs import Results
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, write_json, write_parquet

@@ -13,11 +13,11 @@ from empirical.analysis.alignment import alignment_draws, debiased_cka
 from empirical.cohorts import Cohort
 from paper_figures.claims import evaluate_claims
 from paper_figures.claims.evidence import Evidence
-from paper_figures.claims.inside import METHODS, inside_verdicts
+from paper_figures.claims.interpretability import METHODS, inside_verdicts
 from paper_figures.claims.ledger import Verdict
 from paper_figures.claims.registry import MAIN_RHO
 from paper_figures.cli import app
-from paper_figures.results import Results
+from paper_figures.results.runs import Results
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_parquet, write_text
@@ -98,7 +98,7 @@ def test_the_interval_is_that_of_the_same_halves_in_both_arms(folder: Path) -> N
 
 def test_intervals_of_the_difference_keep_their_level(folder: Path) -> None:
     """Two arms alike in truth, on the same patients: 60 intervals of 95 % leave 0 out more than nine times by chance once in 700."""
-    from paper_figures.claims.inside import _alignment_difference
+    from paper_figures.claims.interpretability import _alignment_difference
 
     missed = 0
     for seed in range(60):
@@ -116,7 +116,7 @@ def test_intervals_of_the_difference_keep_their_level(folder: Path) -> None:
 
 def test_an_odd_number_of_patients_leaves_more_out_than_in() -> None:
     """The spread of a mean over all samples of 5 of 11 is known: s^2 (1/5 - 1/11); the error must be that of the whole, s / sqrt(11)."""
-    from paper_figures.claims.inside import _alignment_difference
+    from paper_figures.claims.interpretability import _alignment_difference
 
     scores = np.random.default_rng(5).normal(size=11)
     values = [scores.mean(), *(scores[list(chosen)].mean() for chosen in combinations(range(11), 5))]

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empirical.records import Records, write_records
-from paper_figures.compare import compare
-from paper_figures.statistics import compare_arms
+from empirical.evaluation.records import Records, write_records
+from paper_figures.commands.compare import compare
+from paper_figures.comparison import compare_arms
 from see_in_pairs.console import new_app, run_app
 
 Run = Callable[..., tuple[int, str, str]]
@@ -147,7 +147,7 @@ def test_the_same_run_twice_is_identical(run: Run, records: Path) -> None:
 
 
 def test_one_reference_for_all_is_left_to_the_patients(run: Run, records: Path, tmp_path: Path) -> None:
-    from empirical.records import read_records
+    from empirical.evaluation.records import read_records
 
     old = read_records(records)
     table = old.table.assign(reference_ids=[["r"] if arm == "pair" else [] for arm in old.table["arm"]])
@@ -159,7 +159,7 @@ def test_one_reference_for_all_is_left_to_the_patients(run: Run, records: Path, 
 
 
 def test_several_training_seeds_compare_the_procedure(run: Run, records: Path, tmp_path: Path) -> None:
-    from empirical.records import read_records
+    from empirical.evaluation.records import read_records
 
     old = read_records(records)
     parts = [old.table[old.table["arm"] == "single"], old.table[old.table["run_id"] == "pair-0.90"]]
@@ -249,5 +249,5 @@ def test_missing_and_broken_files(run: Run, files: tuple[Path, Path], tmp_path: 
 
 def test_nothing_heavy_is_imported_with_the_command() -> None:
     heavy = {"torch", "pandas", "statsmodels", "scipy.stats", "sympy", "transformers"}
-    code = f"import sys, paper_figures.compare; print(*sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, paper_figures.commands.compare; print(*sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""

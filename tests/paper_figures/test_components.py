@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from paper_figures.cli import app
-from paper_figures.components import Components, Likeness, read_components, read_likeness
+from paper_figures.results.variance_components import Components, Likeness, read_components, read_likeness
 from see_in_pairs.console import run_app
 
 TRUTH = {"P": 1.0, "PR": 0.3, "PS": 0.2, "E": 0.1}
@@ -91,7 +91,7 @@ def test_what_limits_the_numbers_is_said(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_intervals_of_separations_cover(tmp_path: Path) -> None:
     """Of 400 intervals of 95 %, fewer than 363 hold the truth by chance once in 7,000."""
-    from paper_figures.components import _difference, _separation
+    from paper_figures.results.variance_components import _difference, _separation
 
     rng, label, held = np.random.default_rng(0), np.arange(40) % 2 == 0, np.zeros(2)
     for _ in range(400):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from paper_figures.estimates import auroc_difference
-from paper_figures.results import Scores
+from paper_figures.results.estimates import auroc_difference
+from paper_figures.results.runs import Scores
 from paper_figures.statistics import clustered_auroc_difference, delong
 
 

@@ -12,9 +12,9 @@ from PIL import Image
 from paper_figures.cli import app
 from paper_figures.figures import FIGURES
 from paper_figures.figures.auroc_by_arm import run_row
-from paper_figures.freshness import check_figure
-from paper_figures.results import Results
-from paper_figures.style import short, with_interval
+from paper_figures.plotting.staleness import check_figure
+from paper_figures.plotting.style import short, with_interval
+from paper_figures.results.runs import Results
 from see_in_pairs.console import run_app
 from theory.statements.t1_univariate_rules import error
 from theory.statements.t4_learning_curves import error as exact_error

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empirical.records import Records, read_records, write_records
+from empirical.evaluation.records import Records, read_records, write_records
 from paper_figures.cli import app
-from paper_figures.plan_records import LEFT_OUT
-from paper_figures.provenance import read_provenance
+from paper_figures.commands.plan import LEFT_OUT
+from paper_figures.plotting.provenance import read_provenance
 from see_in_pairs.console import run_app
 
 

@@ -10,10 +10,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from paper_figures import style
 from paper_figures.cli import app
-from paper_figures.freshness import check_figure
-from paper_figures.provenance import read_provenance, save_figure
+from paper_figures.plotting import style
+from paper_figures.plotting.provenance import read_provenance, save_figure
+from paper_figures.plotting.staleness import check_figure
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import sha256, write_json
@@ -44,7 +44,7 @@ def test_what_is_written_is_read(tmp_path: Path, suffix: str) -> None:
     assert (found.name, found.title, found.claim, found.seed, found.config_hash) == ("gain", "Gain – ρ", "C1", 3, "abc")
     assert found.data_sha256 == sha256(tmp_path / "figures" / "gain.csv")
     assert found.sources == {"../records.txt": sha256(tmp_path / "records.txt")}
-    assert found.modules == ["paper_figures.style"]
+    assert found.modules == ["paper_figures.plotting.style"]
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "figures" / "gain.csv"), DATA)
 
 
@@ -71,13 +71,13 @@ def test_gone_files_make_it_stale(tmp_path: Path) -> None:
 
 def test_changed_code_makes_it_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = draw(tmp_path)
-    monkeypatch.setattr("paper_figures.freshness.code_hash", lambda modules: "other")
+    monkeypatch.setattr("paper_figures.plotting.staleness.code_hash", lambda modules: "other")
     assert check_figure(path).reasons == ("the code that draws it has changed since",)
 
 
 def test_another_commit_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = draw(tmp_path)
-    monkeypatch.setattr("paper_figures.freshness.git_commit", lambda: "f" * 40)
+    monkeypatch.setattr("paper_figures.plotting.staleness.git_commit", lambda: "f" * 40)
     found = check_figure(path)
     assert found.fresh
     assert "f" * 40 in found.notes[0]

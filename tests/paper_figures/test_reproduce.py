@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from empirical.records import read_records
+from empirical.evaluation.records import read_records
 from paper_figures.cli import app
 from paper_figures.reproduce import load_reproduce_config, plan_comparisons, plan_runs
 from see_in_pairs.console import run_app

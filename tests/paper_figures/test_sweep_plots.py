@@ -10,14 +10,13 @@ import pytest
 from PIL import Image
 
 from paper_figures.cli import app
-from paper_figures.freshness import check_figure
-from paper_figures.sweep_plots import KINDS, draw_sweep, heat_map, lolly, nested_loop, zip_plot
-from paper_figures.sweep_plots import _drawing as drawing
-from paper_figures.sweep_plots._drawing import Request
+from paper_figures.plotting.staleness import check_figure
+from paper_figures.sweep_plots import KINDS, draw_sweep, drawing, heat_map, lolly, nested_loop, zip_plot
+from paper_figures.sweep_plots.drawing import Request
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
-from theory.sweeps.performance import performance
+from theory.sweeps.performance.table import performance
 
 
 def normal_block(*, rng, replicates, mu, spread):
@@ -39,7 +38,7 @@ def no_interval(data):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from theory.sweeps.pieces import register
+    from theory.sweeps.registry import register
 
     register("generator", "normal block", normal_block, vectorised=True)
     for method in (mean, shrunk, no_interval):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from theory.montecarlo import stream
+from theory.numerics.montecarlo import stream
 from theory.statements import statement
 from theory.verification import Point, simulate
 

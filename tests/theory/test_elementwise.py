@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from see_in_pairs.errors import InputError
-from theory.elementwise import elementwise
+from theory.numerics.vectorize import elementwise
 from theory.statements import all_statements
 
 CASES = [

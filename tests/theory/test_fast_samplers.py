@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from theory.montecarlo import stream
+from theory.numerics.montecarlo import stream
 from theory.statements import all_statements, statement
 from theory.statements.base import Params, Quantity
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from theory.montecarlo import rank_auc
-from theory.plan_evidence import correlation_from_variances
+from theory.numerics.montecarlo import rank_auc
+from theory.power.evidence import correlation_from_variances
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t2_several_references as t2
 from theory.statements import t2_unequal_references as unequal

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from theory.gaussian import two_sided_bound
-from theory.montecarlo import (
+from theory.numerics.gaussian import two_sided_bound
+from theory.numerics.montecarlo import (
     DeviationTally,
     Estimate,
     MeanTally,

@@ -8,8 +8,8 @@ from scipy import stats
 
 from see_in_pairs.errors import InputError
 from theory import hotelling, scanning
-from theory.montecarlo import rank_auc
-from theory.observers import RULES
+from theory.models.ideal_observers import RULES
+from theory.numerics.montecarlo import rank_auc
 from theory.statements import t1_univariate_rules as t1
 
 SIDE = 6

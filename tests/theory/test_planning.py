@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from scipy.special import ndtri
 
 from see_in_pairs.errors import InputError
-from theory.montecarlo import DeviationTally
-from theory.pilots import clustering, pilot
-from theory.plan_evidence import Correlation, Known, correlation_from_variances, known_components
-from theory.planning import Separations, Study, contrast, measures, plan_study, power_curve
+from theory.models.variance_components import auc_gain, gain_standard_error
+from theory.numerics.montecarlo import DeviationTally
+from theory.power.analysis import Separations, Study, contrast, measures, plan_study, power_curve
+from theory.power.evidence import Correlation, Known, correlation_from_variances, known_components
+from theory.power.pilot import clustering, pilot
 from theory.statements import statement
 from theory.statements.t1_univariate_rules import draw_pairs
 from theory.statements.t12_formulas import dAUC_sd, pair_right_single_wrong
-from theory.variance_components import auc_gain, gain_standard_error
 
 AUC = measures(Study())["auc"]
 T12_8 = Separations(1.0, 1.25, 0.8)  # d = 1, rho = .6, w = rho

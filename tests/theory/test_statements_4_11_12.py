@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from see_in_pairs.errors import InputError
-from theory import training
-from theory.quadrature import bivariate_normal_cdf
+from theory.models import discriminant
+from theory.numerics.quadrature import bivariate_normal_cdf
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t4_crossover, t11_augmentation
 from theory.statements import t4_learning_curves as t4
@@ -20,12 +20,14 @@ from theory.statements import t12_formulas as t12
 
 @given(st.integers(1, 60), st.integers(1, 80), st.integers(1, 80), st.floats(0.3, 3), st.sampled_from([0, 1]))
 def test_quadrature_equals_the_noncentral_f_series(p, n1, n0, distance, cls):
-    assert training.class_error(p, n1, n0, distance, cls) == pytest.approx(training.class_error_series(p, n1, n0, distance, cls), abs=1e-9)
+    assert discriminant.class_error(p, n1, n0, distance, cls) == pytest.approx(
+        discriminant.class_error_series(p, n1, n0, distance, cls), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize(("p", "n", "distance"), [(2, 30, 1.0), (3, 25, 2.0), (10, 20, 1.4), (30, 60, 2.5)])
 def test_pooled_error_in_polar_form_equals_the_product_rule(p, n, distance):
-    assert training.pooled_error(p, n, distance) == pytest.approx(training.pooled_error_product(p, n, distance), abs=1e-5)
+    assert discriminant.pooled_error(p, n, distance) == pytest.approx(discriminant.pooled_error_product(p, n, distance), abs=1e-5)
 
 
 def test_much_training_reaches_the_bayes_error():

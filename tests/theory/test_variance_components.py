@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from see_in_pairs.errors import InputError
-from theory import variance_components as vc
+from theory.models import variance_components as vc
 from theory.statements import t10_from_logits as t10
 
 TRUTH = {"P": 1.0, "PR": 0.5, "PS": 0.3, "E": 0.4}

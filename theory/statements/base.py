@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from see_in_pairs.errors import InputError
-from theory.montecarlo import ProportionTally, Tally
+from theory.numerics.montecarlo import ProportionTally, Tally
 from theory.statements.parameters import REQUIRED, Parameter
 
 ELEMENTARY = 1e-12

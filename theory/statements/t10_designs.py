@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, finite, non_negative, require, whole
-from theory.gaussian import auc_of
-from theory.montecarlo import DeviationTally, MeanTally
+from theory.models.variance_components import intraclass_correlation, mean_squares, nested_mean_squares, solve_components
+from theory.numerics.gaussian import auc_of
+from theory.numerics.montecarlo import DeviationTally, MeanTally
+from theory.numerics.validation import Floats, finite, non_negative, require, whole
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, components, grid, number
-from theory.variance_components import intraclass_correlation, mean_squares, nested_mean_squares, solve_components
 
 STATEMENT_ID = "T10"
 SOURCES = ("P", "R", "S", "PR", "PS", "RS", "E")
@@ -156,7 +156,7 @@ def symbolic_component(source: str, n: int, R: int, S: int, var: Components, des
     """
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     sizes, half, nested = {"P": n, "R": R, "S": S}, n // 2, design == "nested"
     in_class = sp.diag(sp.eye(half) - sp.ones(half) / half, sp.eye(n - half) - sp.ones(n - half) / (n - half))
@@ -175,7 +175,7 @@ def symbolic_component(source: str, n: int, R: int, S: int, var: Components, des
         for name in SOURCES:
             drawn = {"E": "PRS", **({"R": "PR", "RS": "PRS"} if nested else {})}.get(name, name)
             traces = [(p * (sp.eye(sizes[f]) if f in drawn else sp.ones(sizes[f]))).trace() for f, p in projections.items()]
-            total += symbols.exact(var[name]) * sp.prod(traces)
+            total += symbolic.exact(var[name]) * sp.prod(traces)
         return total / freedom
 
     squares = {line: _mean_square(line) for line in ESTIMATED}
@@ -185,25 +185,25 @@ def symbolic_component(source: str, n: int, R: int, S: int, var: Components, des
         "PS": (squares["PS"] - squares["E"]) / R,
         "E": squares["E"],
     }
-    return symbols.evaluate(solved[source])
+    return symbolic.evaluate(solved[source])
 
 
 def _symbolic_nested(beta: float, R: int, S: int, var: Components) -> float:
     """Sum the variances of the averages; all but the seeds are each patient's own."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     copies = {"P": 1, "R": R, "PR": R, "PS": S, "RS": R * S, "E": R * S}
-    total = sum((symbols.exact(var[name]) * sp.Integer(count) / sp.Integer(count) ** 2 for name, count in copies.items()), sp.Integer(0))
-    return symbols.evaluate(symbols.auc(symbols.exact(beta) / sp.sqrt(total)))
+    total = sum((symbolic.exact(var[name]) * sp.Integer(count) / sp.Integer(count) ** 2 for name, count in copies.items()), sp.Integer(0))
+    return symbolic.evaluate(symbolic.auc(symbolic.exact(beta) / sp.sqrt(total)))
 
 
 def _symbolic_icc_sd(groups: int, k: int, rho: float) -> float:
     """Delta method on the two mean squares, which are independent multiples of chi-squared variables."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     between, within, n, size, r = (sp.Symbol(name, positive=True) for name in ("B", "W", "n", "k", "r"))
     estimate = (between - within) / (between + (size - 1) * within)
@@ -212,7 +212,7 @@ def _symbolic_icc_sd(groups: int, k: int, rho: float) -> float:
         (sp.diff(estimate, x).subs(at) ** 2 * 2 * at[x] ** 2 / freedom for x, freedom in ((between, n), (within, n * (size - 1)))),
         sp.Integer(0),
     )
-    return symbols.evaluate(sp.sqrt(sp.factor(variance)), {n: groups, size: k, r: rho})
+    return symbolic.evaluate(sp.sqrt(sp.factor(variance)), {n: groups, size: k, r: rho})
 
 
 # Raw simulation: logits of patients x references x seeds, part by part.

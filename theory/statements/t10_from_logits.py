@@ -1,4 +1,4 @@
-"""T10: from logits to the correlation; the estimators of `theory.variance_components` do what they say.
+"""T10: from logits to the correlation; the estimators of `theory.models.variance_components` do what they say.
 
 Coverage of the exact interval of the intraclass correlation and of the first-order interval of the gain, the spread of the estimated
 gain, the AUC of averaged logits, and the expectation of an estimated component.
@@ -13,13 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from theory.checks import Floats, correlation, finite, non_negative, positive, require, whole
-from theory.montecarlo import DeviationTally, MeanTally
-from theory.statements.base import Params, Quantity, Statement
-from theory.statements.parameters import components, grid, number
-from theory.statements.t1_univariate_rules import draw_pairs
-from theory.statements.t10_designs import check_components, draw_logits, symbolic_component
-from theory.variance_components import (
+from theory.models.variance_components import (
     auc_gain,
     averaged_auc,
     averaged_variance,
@@ -28,6 +22,12 @@ from theory.variance_components import (
     mean_squares,
     solve_components,
 )
+from theory.numerics.montecarlo import DeviationTally, MeanTally
+from theory.numerics.validation import Floats, correlation, finite, non_negative, positive, require, whole
+from theory.statements.base import Params, Quantity, Statement
+from theory.statements.parameters import components, grid, number
+from theory.statements.t1_univariate_rules import draw_pairs
+from theory.statements.t10_designs import check_components, draw_logits, symbolic_component
 
 if TYPE_CHECKING:
     import sympy as sp
@@ -90,7 +90,7 @@ def gain_sd(n_per_class: ArrayLike, rho: ArrayLike, d: ArrayLike) -> Floats:
     Returns
     -------
     ndarray of float64
-        That of `theory.variance_components.gain_standard_error`, to 4 % from 100 per class on.
+        That of `theory.models.variance_components.gain_standard_error`, to 4 % from 100 per class on.
 
     Examples
     --------
@@ -115,7 +115,7 @@ def auc_R_refs(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float
     Returns
     -------
     ndarray of float64
-        That of `theory.variance_components.averaged_auc`.
+        That of `theory.models.variance_components.averaged_auc`.
     """
     check_components(var)
     require(averaged_variance(R, S, var) > 0, "var: the components must add up to a positive variance")
@@ -161,10 +161,10 @@ def _symbolic_icc_cover(groups: int, k: int, rho: float) -> float:
 
 
 def _symbolic_delta_cover(n_per_class: int, rho: float, d: float) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    z = symbols.exact(float(ndtri((1 + LEVEL) / 2)))
-    return symbols.evaluate(symbols.normal_cdf(z) - symbols.normal_cdf(-z))
+    z = symbolic.exact(float(ndtri((1 + LEVEL) / 2)))
+    return symbolic.evaluate(symbolic.normal_cdf(z) - symbolic.normal_cdf(-z))
 
 
 @functools.cache
@@ -181,7 +181,7 @@ def symbolic_gain_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
     """
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     d, rho, n = sp.Symbol("d", positive=True), sp.Symbol("rho", real=True), sp.Symbol("n", positive=True)
     shift, s11, s12, s22 = (
@@ -191,7 +191,7 @@ def symbolic_gain_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
         sp.Symbol("s22", positive=True),
     )
     distance, r = shift / sp.sqrt(s11), s12 / sp.sqrt(s11 * s22)
-    gain = symbols.auc(distance / sp.sqrt(1 - r**2)) - symbols.auc(distance)
+    gain = symbolic.auc(distance / sp.sqrt(1 - r**2)) - symbolic.auc(distance)
     at = {shift: d, s11: 1, s12: rho, s22: 1}
     gradient = sp.Matrix([sp.diff(gain, x) for x in (shift, s11, s12, s22)]).subs(at)
     sigma, pairs = sp.Matrix([[1, rho], [rho, 1]]), ((0, 0), (0, 1), (1, 1))
@@ -202,21 +202,21 @@ def symbolic_gain_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
 
 
 def _symbolic_gain_sd(n_per_class: int, rho: float, d: float) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
     variance, names = symbolic_gain_variance()
-    return float(np.sqrt(symbols.evaluate(variance, {names["d"]: d, names["rho"]: rho, names["n"]: n_per_class})))
+    return float(np.sqrt(symbolic.evaluate(variance, {names["d"]: d, names["rho"]: rho, names["n"]: n_per_class})))
 
 
 def _symbolic_auc(beta: float, R: int, S: int, var: dict[str, float]) -> float:
     """Sum the variances of the averages, each drawn anew where its source says so."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     copies = {"P": 1, "PR": R, "PS": S, "E": R * S}
-    total = sum((symbols.exact(var[name]) * sp.Integer(count) / sp.Integer(count) ** 2 for name, count in copies.items()), sp.Integer(0))
-    return symbols.evaluate(symbols.auc(symbols.exact(beta) / sp.sqrt(total)))
+    total = sum((symbolic.exact(var[name]) * sp.Integer(count) / sp.Integer(count) ** 2 for name, count in copies.items()), sp.Integer(0))
+    return symbolic.evaluate(symbolic.auc(symbolic.exact(beta) / sp.sqrt(total)))
 
 
 def _symbolic_ems(beta: float, n: int, R: int, S: int, var: dict[str, float]) -> float:

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, correlation, non_negative, whole
-from theory.gaussian import auc_of, sensitivity_of
-from theory.montecarlo import PairedTally, RatioTally, covariance_root
+from theory.numerics.gaussian import auc_of, sensitivity_of
+from theory.numerics.montecarlo import PairedTally, RatioTally, covariance_root
+from theory.numerics.validation import Floats, correlation, non_negative, whole
 from theory.statements import t2_several_references as t2
 from theory.statements.base import QUADRATURE, Params, Quantity
 from theory.statements.parameters import choice, grid, number
@@ -140,18 +140,18 @@ def _symbolic_pair(d: float, rho: float, m: int, rho_rr: float | None, rule: str
 
 
 def _symbolic_auc_gain(d: float, rho: float, m: int = 1, rho_rr: float | None = None, rule: str = "optimal") -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.evaluate(symbols.auc(_symbolic_pair(d, rho, m, rho_rr, rule)) - symbols.auc(symbols.exact(d)))
+    return symbolic.evaluate(symbolic.auc(_symbolic_pair(d, rho, m, rho_rr, rule)) - symbolic.auc(symbolic.exact(d)))
 
 
 def _symbolic_sensitivity_gain(
     d: float, rho: float, m: int = 1, rho_rr: float | None = None, rule: str = "optimal", specificity: float = 0.9
 ) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    pair = symbols.sensitivity(_symbolic_pair(d, rho, m, rho_rr, rule), specificity)
-    return pair - symbols.sensitivity(symbols.exact(d), specificity)
+    pair = symbolic.sensitivity(_symbolic_pair(d, rho, m, rho_rr, rule), specificity)
+    return pair - symbolic.sensitivity(symbolic.exact(d), specificity)
 
 
 def _symbolic_rho_cover(n: int, rho: float) -> float:
@@ -166,11 +166,11 @@ def _symbolic_observed(rho: float, noise: float, S: int = 1) -> float:
     """Derive the covariance of two averages from what their parts load on."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    r, extra, one = symbols.exact(rho), symbols.exact(noise) / int(S), sp.Integer(1)
+    r, extra, one = symbolic.exact(rho), symbolic.exact(noise) / int(S), sp.Integer(1)
     joint = sp.Matrix([[one, r], [r, one]]) + sp.diag(extra, extra)
-    return symbols.evaluate(joint[0, 1] / sp.sqrt(joint[0, 0] * joint[1, 1]))
+    return symbolic.evaluate(joint[0, 1] / sp.sqrt(joint[0, 0] * joint[1, 1]))
 
 
 # Raw simulation: the same patients scored with and without their references.

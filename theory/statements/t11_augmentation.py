@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from theory.checks import Floats, correlation, finite, whole
-from theory.montecarlo import RatioTally, covariance_root
+from theory.numerics.montecarlo import RatioTally, covariance_root
+from theory.numerics.validation import Floats, correlation, finite, whole
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import grid, number
 from theory.statements.t2_several_references import images_covariance, mean_variance
@@ -79,13 +79,13 @@ def effective_pairs(n: ArrayLike, R: ArrayLike, rho: ArrayLike, rho_rr: ArrayLik
 def _symbolic_pair_aug_factor(rho: float, rho_rr: float, R: int) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     r, s = sp.symbols("r s", real=True)
     joint = sp.Matrix(R + 1, R + 1, lambda i, j: 1 if i == j else (r if 0 in (i, j) else s))
     pairs = sp.ones(R, 1).row_join(-sp.eye(R)) * joint * sp.ones(1, R).col_join(-sp.eye(R))
     ratio = sum(pairs) / R**2 / pairs[0, 0]
-    return symbols.evaluate(ratio, {r: rho, s: rho_rr})
+    return symbolic.evaluate(ratio, {r: rho, s: rho_rr})
 
 
 def _symbolic_effective_pairs(n: int, R: int, rho: float, rho_rr: float) -> float:

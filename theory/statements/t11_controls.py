@@ -25,9 +25,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, positive, prevalence, whole
-from theory.elementwise import elementwise
-from theory.montecarlo import PairedTally, log_likelihood_ratio
+from theory.numerics.montecarlo import PairedTally, log_likelihood_ratio
+from theory.numerics.validation import Floats, positive, prevalence, whole
+from theory.numerics.vectorize import elementwise
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
 from theory.statements.t11_rival_models import MODELS
@@ -134,21 +134,21 @@ def _unknown(model: str, control: str, strength: float, N0: int) -> float:
 def _symbolic(model: str, control: str, d: float = 1.5, strength: float = 1.5, N0: int = 0, pi: float = 0.5) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    effect, chance, part, told = symbols.exact(d), symbols.exact(pi), _PART[model], CONTROLS[control]
+    effect, chance, part, told = symbolic.exact(d), symbolic.exact(pi), _PART[model], CONTROLS[control]
     images, bank = sp.Symbol("n", positive=True), int(N0) if part == "mean" else 0
-    posterior = 1 / (1 / symbols.exact(strength) ** 2 + images)  # precisions of prior and bank add up
+    posterior = 1 / (1 / symbolic.exact(strength) ** 2 + images)  # precisions of prior and bank add up
     unknown = sp.limit(posterior, images, sp.oo) if part == "mean" and control == "large_training" else posterior.subs(images, bank)
 
     def _error(mixture: list[tuple[sp.Expr, sp.Expr, sp.Expr]]) -> sp.Expr:
         half = effect / 2
-        tails = [c * (symbols.normal_cdf(-(half - s) / sp.sqrt(v)) + symbols.normal_cdf(-(half + s) / sp.sqrt(v))) for c, s, v in mixture]
+        tails = [c * (symbolic.normal_cdf(-(half - s) / sp.sqrt(v)) + symbolic.normal_cdf(-(half + s) / sp.sqrt(v))) for c, s, v in mixture]
         return sum(tails, sp.Integer(0)) / 2
 
     single = _error([(sp.Integer(1), sp.Integer(0), 1 + unknown)])
     if part == "prompt":
-        return symbols.evaluate(single - _error([(sp.Integer(1), sp.Integer(0), sp.Integer(1))]))
+        return symbolic.evaluate(single - _error([(sp.Integer(1), sp.Integer(0), sp.Integer(1))]))
     usable = told is not None and not (model == "label" and control == "label_hidden")
     between = unknown if usable and told is not None and part in told else sp.Integer(0)
     hidden = control == "label_hidden" and model == "mean"
@@ -157,7 +157,7 @@ def _symbolic(model: str, control: str, d: float = 1.5, strength: float = 1.5, N
     variance = (sp.Matrix([[1, -w]]) * sp.Matrix([[1 + unknown, between], [between, 1 + unknown]]) * sp.Matrix([1, -w]))[0]
     best = sp.solve(sp.diff(variance + w**2 * extra, w), w)[0]
     states = [(1 - chance, best * effect * chance), (chance, -best * effect * (1 - chance))] if hidden else [(sp.Integer(1), sp.Integer(0))]
-    return symbols.evaluate(single - _error([(c, s, variance.subs(w, best)) for c, s in states]))
+    return symbolic.evaluate(single - _error([(c, s, variance.subs(w, best)) for c, s in states]))
 
 
 # Raw simulation: worlds with a mean, sites and families; the observer learns from a bank what it can, then diagnoses.

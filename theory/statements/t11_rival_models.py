@@ -22,13 +22,13 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, finite, non_negative, positive, prevalence, require, whole
-from theory.elementwise import elementwise
-from theory.gaussian import error_of
-from theory.montecarlo import MeanTally, RatioTally, log_likelihood_ratio
+from theory.models.discriminant import class_error, class_error_series, train_and_score
+from theory.numerics.gaussian import error_of
+from theory.numerics.montecarlo import MeanTally, RatioTally, log_likelihood_ratio
+from theory.numerics.validation import Floats, finite, non_negative, positive, prevalence, require, whole
+from theory.numerics.vectorize import elementwise
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import grid, number
-from theory.training import class_error, class_error_series, train_and_score
 
 if TYPE_CHECKING:
     import sympy as sp
@@ -216,18 +216,18 @@ def unbalanced_error(p: int, n1: int, n0: int, Delta2: float, cls: int) -> float
 def _linear_error(d: float, variance: sp.Expr) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.evaluate(symbols.normal_cdf(-symbols.exact(d) / (2 * sp.sqrt(variance))))
+    return symbolic.evaluate(symbolic.normal_cdf(-symbolic.exact(d) / (2 * sp.sqrt(variance))))
 
 
 def _symbolic_prior_error(d: float, kappa: float, m: int) -> float:
     """Solve the system of query and references, which share the unknown mean."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    joint = sp.eye(m + 1) + symbols.exact(kappa) ** 2 * sp.ones(m + 1)
+    joint = sp.eye(m + 1) + symbolic.exact(kappa) ** 2 * sp.ones(m + 1)
     shift = sp.eye(m + 1)[:, 0]
     return _linear_error(d, 1 / (shift.T * joint.LUsolve(shift))[0])
 
@@ -245,32 +245,32 @@ def _symbolic_subjective_rho(kappa: float) -> float:
     """Derive the covariance of two images from the mean that both contain and what is their own."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    joint = symbols.covariance(sp.Matrix([[symbols.exact(kappa), 1, 0], [symbols.exact(kappa), 0, 1]]))
-    return symbols.evaluate(joint[0, 1] / sp.sqrt(joint[0, 0] * joint[1, 1]))
+    joint = symbolic.covariance(sp.Matrix([[symbolic.exact(kappa), 1, 0], [symbolic.exact(kappa), 0, 1]]))
+    return symbolic.evaluate(joint[0, 1] / sp.sqrt(joint[0, 0] * joint[1, 1]))
 
 
 def _symbolic_unlabelled_value(pi: float, delta: float) -> float:
     """Derive the variance of the mixture of the two classes from its moments."""
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    chance, shift = symbols.exact(pi), symbols.exact(delta)
+    chance, shift = symbolic.exact(pi), symbolic.exact(delta)
     second, first = (1 - chance) + chance * (1 + shift**2), chance * shift
-    return symbols.evaluate(1 / (second - first**2))
+    return symbolic.evaluate(1 / (second - first**2))
 
 
 def _symbolic_biased_threshold(d: float, c: float) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    t = symbols.symbol("t")
+    t = symbolic.symbol("t")
     threshold = sp.solve(
-        symbols.normal_log_density(t, symbols.exact(d), sp.Integer(1)) - symbols.normal_log_density(t, sp.Integer(0), sp.Integer(1)), t
+        symbolic.normal_log_density(t, symbolic.exact(d), sp.Integer(1)) - symbolic.normal_log_density(t, sp.Integer(0), sp.Integer(1)), t
     )
-    moved = threshold[0] + symbols.exact(c)
-    return symbols.evaluate((symbols.normal_cdf(-moved) + symbols.normal_cdf(moved - symbols.exact(d))) / 2)
+    moved = threshold[0] + symbolic.exact(c)
+    return symbolic.evaluate((symbolic.normal_cdf(-moved) + symbolic.normal_cdf(moved - symbolic.exact(d))) / 2)
 
 
 def _symbolic_unbalanced_error(p: int, n1: int, n0: int, Delta2: float, cls: int) -> float:

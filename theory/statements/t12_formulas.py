@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtr
 
-from theory.checks import Floats, correlation, finite, non_negative, positive, require, whole
-from theory.gaussian import auc_of, error_of
-from theory.quadrature import bivariate_normal_cdf, legendre, standard_normal
+from theory.numerics.gaussian import auc_of, error_of
+from theory.numerics.quadrature import bivariate_normal_cdf, legendre, standard_normal
+from theory.numerics.validation import Floats, correlation, finite, non_negative, positive, require, whole
 from theory.statements import t1_univariate_rules as t1
 
 

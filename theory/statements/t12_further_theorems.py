@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from theory.checks import Floats
-from theory.montecarlo import DeviationTally, MeanTally, RatioTally, log_likelihood_ratio
+from theory.numerics.montecarlo import DeviationTally, MeanTally, RatioTally, log_likelihood_ratio
+from theory.numerics.validation import Floats
 from theory.statements import t12_formulas as closed
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import grid, number, vector
@@ -24,32 +24,32 @@ def _symbolic_minimax(l: float, u: float, rho: float) -> float:  # noqa: E741
     """Equate the losses at both ends of the interval and solve for the weight between them."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, r, w = symbolic_variance()
-    low, high, true = symbols.exact(l), symbols.exact(u), symbols.exact(rho)
+    low, high, true = symbolic.exact(l), symbolic.exact(u), symbolic.exact(rho)
     loss = v / v.subs(w, symbolic_optimal_weight())
     roots = sp.solve(loss.subs(r, low) - loss.subs(r, high), w) if low != high else [low]
     weight = next(root for root in roots if low <= root <= high)
-    return symbols.evaluate(loss.subs({r: true, w: weight}))
+    return symbolic.evaluate(loss.subs({r: true, w: weight}))
 
 
 def _symbolic_learned(rho: float, N: int) -> float:
     """Add the variance of the slope, as in T3: the mean of 1 / chi^2 on N - 2 degrees of freedom."""
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, r, w = symbolic_variance()
     inflation, total = symbolic_ancova_inflation()
-    return symbols.evaluate(v.subs(w, symbolic_optimal_weight()) * inflation, {r: rho, total: N})
+    return symbolic.evaluate(v.subs(w, symbolic_optimal_weight()) * inflation, {r: rho, total: N})
 
 
 def _distance(d: float, rho: float, w: float) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, r, weight = symbolic_variance()
-    return symbols.evaluate(symbols.exact(d) / sp.sqrt(v.subs(weight, symbols.exact(w))), {r: rho})
+    return symbolic.evaluate(symbolic.exact(d) / sp.sqrt(v.subs(weight, symbolic.exact(w))), {r: rho})
 
 
 def _symbolic_t_error(nu: float, d: float, rho: float, w: float) -> float:
@@ -77,13 +77,13 @@ def _symbolic_hetero(A: float, sigma_e2: float, s2: Sequence[float], delta: floa
     """Solve the system of query and references as it stands."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    own = [symbols.exact(value) for value in (sigma_e2, *s2)]
-    joint = sp.diag(*own) + symbols.exact(A) * sp.ones(len(own))
+    own = [symbolic.exact(value) for value in (sigma_e2, *s2)]
+    joint = sp.diag(*own) + symbolic.exact(A) * sp.ones(len(own))
     first = sp.eye(len(own))[:, 0]
-    separation = symbols.exact(delta) * sp.sqrt((first.T * joint.LUsolve(first))[0])
-    return symbols.evaluate(symbols.normal_cdf(-separation / 2))
+    separation = symbolic.exact(delta) * sp.sqrt((first.T * joint.LUsolve(first))[0])
+    return symbolic.evaluate(symbolic.normal_cdf(-separation / 2))
 
 
 def _symbolic_circle(k: int) -> float:
@@ -115,11 +115,11 @@ def _both_below(h: float, k: float, r: float) -> float:
 def _score_correlation(rho: float, w: float) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    r, weight = symbols.exact(rho), symbols.exact(w)
+    r, weight = symbolic.exact(rho), symbolic.exact(w)
     scores = sp.Matrix([[1, 0], [1, -weight]]) * sp.Matrix([[1, r], [r, 1]]) * sp.Matrix([[1, 1], [0, -weight]])
-    return symbols.evaluate(scores[0, 1] / sp.sqrt(scores[0, 0] * scores[1, 1]))
+    return symbolic.evaluate(scores[0, 1] / sp.sqrt(scores[0, 0] * scores[1, 1]))
 
 
 def _symbolic_dauc(d: float, rho: float, w: float, n_per_class: int) -> float:

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, correlation, finite, require
-from theory.elementwise import elementwise
-from theory.montecarlo import MeanTally
+from theory.numerics.montecarlo import MeanTally
+from theory.numerics.validation import Floats, correlation, finite, require
+from theory.numerics.vectorize import elementwise
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t12_formulas as closed
 from theory.statements.base import Params, Quantity
@@ -114,11 +114,11 @@ def minimax_risk(l: float, u: float, criterion: str) -> float:  # noqa: E741
 
 
 def _symbolic_regret(rho: float, w: float) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, r, weight = t1.symbolic_variance()
-    lost = v.subs(weight, symbols.exact(w)) - v.subs(weight, t1.symbolic_optimal_weight())
-    return symbols.evaluate(lost, {r: rho})
+    lost = v.subs(weight, symbolic.exact(w)) - v.subs(weight, t1.symbolic_optimal_weight())
+    return symbolic.evaluate(lost, {r: rho})
 
 
 def _symbolic_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
@@ -141,12 +141,12 @@ def _losses(l: float, u: float, criterion: str) -> tuple[list[sp.Expr], list[sp.
     """Losses at both ends of the interval, and the weights that may be best: where the ends are equal, or one of them alone is least."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, r, w = t1.symbolic_variance()
     best = v.subs(w, t1.symbolic_optimal_weight())
     loss = {"regret": v - best, "variance": v, "ratio": v / best}[criterion]
-    ends = [sp.expand(loss.subs(r, symbols.exact(end))) for end in (l, u)]
+    ends = [sp.expand(loss.subs(r, symbolic.exact(end))) for end in (l, u)]
     equations = [sp.diff(end, w) for end in ends] + [sp.expand(ends[0] - ends[1])] * (l != u)
     return ends, [root for equation in equations for root in sp.Poly(equation, w).nroots(n=40) if root.is_real]
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from theory.checks import Floats, correlation, finite, non_negative, positive, prevalence
-from theory.montecarlo import MeanTally
+from theory.numerics.montecarlo import MeanTally
+from theory.numerics.validation import Floats, correlation, finite, non_negative, positive, prevalence
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t12_formulas as closed
 from theory.statements.base import Params, Quantity
@@ -108,26 +108,26 @@ def _symbolic_misspecified(d: float, rho: float, rho_assumed: float, pi: float =
     """Solve the observer's own equation for its threshold; the tails are the world's."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, r, w = t1.symbolic_variance()
-    threshold, effect, thought, chance = symbols.bayes_threshold()
-    believed = symbols.exact(rho_assumed)
-    spread = sp.sqrt(v.subs({w: believed, r: symbols.exact(rho)}))
-    tails = (1 - chance) * symbols.normal_cdf(-threshold / spread) + chance * symbols.normal_cdf((threshold - effect) / spread)
-    return symbols.evaluate(tails, {effect: d, chance: pi, thought: v.subs({w: believed, r: believed})})
+    threshold, effect, thought, chance = symbolic.bayes_threshold()
+    believed = symbolic.exact(rho_assumed)
+    spread = sp.sqrt(v.subs({w: believed, r: symbolic.exact(rho)}))
+    tails = (1 - chance) * symbolic.normal_cdf(-threshold / spread) + chance * symbolic.normal_cdf((threshold - effect) / spread)
+    return symbolic.evaluate(tails, {effect: d, chance: pi, thought: v.subs({w: believed, r: believed})})
 
 
 def _symbolic_shifted(delta: float, w: float, a: float) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    effect, weight, moved = (symbols.exact(value) for value in (delta, w, a))
+    effect, weight, moved = (symbolic.exact(value) for value in (delta, w, a))
     score = sp.Matrix([1, -weight])
     spread, centre = sp.sqrt((score.T * score)[0]), (score.T * sp.Matrix([moved, moved]))[0]
     high, low = (centre - effect / 2) / spread, (effect / 2 - centre - effect) / spread
-    return symbols.evaluate((symbols.normal_cdf(high) + symbols.normal_cdf(low)) / 2)
+    return symbolic.evaluate((symbolic.normal_cdf(high) + symbolic.normal_cdf(low)) / 2)
 
 
 def _symbolic_inflation(k: int, s_R: float) -> float:

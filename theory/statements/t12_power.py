@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-from theory.checks import Floats, finite, positive, prevalence, require, share
-from theory.gaussian import auc_of
-from theory.montecarlo import MeanTally, RatioTally
-from theory.quadrature import bivariate_normal_cdf
+from theory.numerics.gaussian import auc_of
+from theory.numerics.montecarlo import MeanTally, RatioTally
+from theory.numerics.quadrature import bivariate_normal_cdf
+from theory.numerics.validation import Floats, finite, positive, prevalence, require, share
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t12_formulas as closed
 from theory.statements import t12_further_theorems as further
@@ -174,10 +174,10 @@ def _symbolic_quantiles(power: float, level: float) -> tuple[float, float]:
 
 
 def _symbolic_n_auc(d: float, rho: float, w: float, power: float = 0.8, level: float = 0.05) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
     distance = further._distance(d, rho, w)
-    gain = symbols.evaluate(symbols.auc(symbols.exact(distance)) - symbols.auc(symbols.exact(d)))
+    gain = symbolic.evaluate(symbolic.auc(symbolic.exact(distance)) - symbolic.auc(symbolic.exact(d)))
     return float((sum(_symbolic_quantiles(power, level)) * further._symbolic_dauc(d, rho, w, 1) / gain) ** 2)
 
 

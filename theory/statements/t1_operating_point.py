@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from theory.checks import Floats
-from theory.gaussian import sensitivity_of
-from theory.montecarlo import MeanTally
+from theory.numerics.gaussian import sensitivity_of
+from theory.numerics.montecarlo import MeanTally
+from theory.numerics.validation import Floats
 from theory.statements import t1_univariate_rules as t1
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import grid, number
@@ -43,15 +43,15 @@ def sensitivity(d: ArrayLike, rho: ArrayLike, rule: t1.Rule, specificity: ArrayL
 
 
 def _symbolic_sensitivity(d: float, rho: float, rule: str | float, specificity: float = 0.9) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.sensitivity(t1.symbolic_separation(d, rho, rule), specificity)
+    return symbolic.sensitivity(t1.symbolic_separation(d, rho, rule), specificity)
 
 
 def _symbolic_variance(rho: float, rule: str | float) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.evaluate(1 / t1.symbolic_separation(1.0, rho, rule) ** 2)
+    return symbolic.evaluate(1 / t1.symbolic_separation(1.0, rho, rule) ** 2)
 
 
 def _weights(params: Params) -> Floats:

@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, correlation, finite, non_negative
-from theory.gaussian import auc_of, error_of
-from theory.montecarlo import log_likelihood_ratio
-from theory.sampling import score_auc, score_error
+from theory.numerics.gaussian import auc_of, error_of
+from theory.numerics.montecarlo import log_likelihood_ratio
+from theory.numerics.sampling import score_auc, score_error
+from theory.numerics.validation import Floats, correlation, finite, non_negative
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
@@ -179,11 +179,11 @@ def symbolic_variance() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
     """
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    rho, w = symbols.symbol("rho"), symbols.symbol("w")
+    rho, w = symbolic.symbol("rho"), symbolic.symbol("w")
     shared, own = sp.sqrt(rho), sp.sqrt(1 - rho)
-    structure = symbols.covariance(sp.Matrix([[shared, own, 0], [shared, 0, own]]))
+    structure = symbolic.covariance(sp.Matrix([[shared, own, 0], [shared, 0, own]]))
     contrast = sp.Matrix([1, -w])
     return sp.expand((contrast.T * structure * contrast)[0]), rho, w
 
@@ -214,9 +214,9 @@ def symbolic_bayes_weight() -> sp.Expr:
     """
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    rho, d, query, reference = symbols.symbol("rho"), symbols.symbol("d", positive=True), symbols.symbol("x_q"), symbols.symbol("x_r")
+    rho, d, query, reference = symbolic.symbol("rho"), symbolic.symbol("d", positive=True), symbolic.symbol("x_q"), symbolic.symbol("x_r")
     precision = sp.Matrix([[1, rho], [rho, 1]]).inv()
     seen, shift = sp.Matrix([query, reference]), sp.Matrix([d, 0])
     log_ratio = ((seen.T * precision * seen) - (seen - shift).T * precision * (seen - shift))[0] / 2
@@ -238,12 +238,12 @@ def symbolic_separation(d: float, rho: float, rule: str | float) -> sp.Expr:
     """
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, rho_symbol, w = symbolic_variance()
     chosen = {"single": 0, "difference": 1, "optimal": symbolic_optimal_weight()}
-    at = chosen[rule] if isinstance(rule, str) else symbols.exact(rule)
-    return symbols.exact(d) / sp.sqrt(v.subs(w, at).subs(rho_symbol, symbols.exact(rho)))
+    at = chosen[rule] if isinstance(rule, str) else symbolic.exact(rule)
+    return symbolic.exact(d) / sp.sqrt(v.subs(w, at).subs(rho_symbol, symbolic.exact(rho)))
 
 
 def symbolic_error(d: float, rho: float, rule: str | float, pi: float = 0.5) -> float:
@@ -259,10 +259,10 @@ def symbolic_error(d: float, rho: float, rule: str | float, pi: float = 0.5) -> 
     float
         The value.
     """
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    expression, distance, prevalence = symbols.bayes_error()
-    return symbols.evaluate(expression, {distance: symbolic_separation(d, rho, rule), prevalence: pi})
+    expression, distance, prevalence = symbolic.bayes_error()
+    return symbolic.evaluate(expression, {distance: symbolic_separation(d, rho, rule), prevalence: pi})
 
 
 def symbolic_auc(d: float, rho: float, rule: str | float) -> float:
@@ -278,9 +278,9 @@ def symbolic_auc(d: float, rho: float, rule: str | float) -> float:
     float
         The value.
     """
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.evaluate(symbols.auc(symbolic_separation(d, rho, rule)))
+    return symbolic.evaluate(symbolic.auc(symbolic_separation(d, rho, rule)))
 
 
 # Raw simulation: patients and their references, one by one; it uses the model and Bayes' rule, none of the formulas above.

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, finite, positive_definite, require, square
-from theory.gaussian import auc_of, error_of
-from theory.montecarlo import covariance_root, log_likelihood_ratio
-from theory.sampling import score_auc, score_error
+from theory.numerics.gaussian import auc_of, error_of
+from theory.numerics.montecarlo import covariance_root, log_likelihood_ratio
+from theory.numerics.sampling import score_auc, score_error
+from theory.numerics.validation import Floats, finite, positive_definite, require, square
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, matrix, number, vector
 
@@ -191,10 +191,10 @@ def symbolic_error(pi: float = 0.5, **params: object) -> float:
     float
         The value.
     """
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    expression, distance, prevalence = symbols.bayes_error()
-    return symbols.evaluate(expression, {distance: symbolic_separation(**params), prevalence: pi})  # type: ignore[arg-type]
+    expression, distance, prevalence = symbolic.bayes_error()
+    return symbolic.evaluate(expression, {distance: symbolic_separation(**params), prevalence: pi})  # type: ignore[arg-type]
 
 
 def symbolic_auc(**params: object) -> float:
@@ -210,9 +210,9 @@ def symbolic_auc(**params: object) -> float:
     float
         The value.
     """
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.evaluate(symbols.auc(symbolic_separation(**params)))  # type: ignore[arg-type]
+    return symbolic.evaluate(symbolic.auc(symbolic_separation(**params)))  # type: ignore[arg-type]
 
 
 # Raw simulation: whole images, query and reference, one patient at a time.

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from theory.checks import Floats
-from theory.gaussian import sensitivity_of
-from theory.montecarlo import MeanTally, covariance_root, log_likelihood_ratio
+from theory.numerics.gaussian import sensitivity_of
+from theory.numerics.montecarlo import MeanTally, covariance_root, log_likelihood_ratio
+from theory.numerics.validation import Floats
 from theory.statements import t1b_multivariate_gain as t1b
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import number
@@ -57,15 +57,15 @@ def squared_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: Arr
 
 
 def _symbolic_sensitivity(specificity: float = 0.9, **params: object) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.sensitivity(t1b.symbolic_separation(**params), specificity)  # type: ignore[arg-type]
+    return symbolic.sensitivity(t1b.symbolic_separation(**params), specificity)  # type: ignore[arg-type]
 
 
 def _symbolic_squared(**params: object) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.evaluate(t1b.symbolic_separation(**params) ** 2)  # type: ignore[arg-type]
+    return symbolic.evaluate(t1b.symbolic_separation(**params) ** 2)  # type: ignore[arg-type]
 
 
 # Raw simulation: whole images; Bayes' rule solves the system of all pixels that it sees.

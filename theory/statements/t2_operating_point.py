@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from theory.checks import Floats
-from theory.gaussian import sensitivity_of
-from theory.montecarlo import MeanTally, covariance_root
+from theory.numerics.gaussian import sensitivity_of
+from theory.numerics.montecarlo import MeanTally, covariance_root
+from theory.numerics.validation import Floats
 from theory.statements import t2_several_references as t2
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import grid, number
@@ -40,15 +40,15 @@ def sensitivity(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, r
 
 
 def _symbolic_sensitivity(d: float, rho: float, rho_rr: float, m: int, rule: str, specificity: float = 0.9) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.sensitivity(t2.symbolic_separation(d, rho, rho_rr, m, rule), specificity)
+    return symbolic.sensitivity(t2.symbolic_separation(d, rho, rho_rr, m, rule), specificity)
 
 
 def _symbolic_variance(rho: float, rho_rr: float, m: int, rule: str) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.evaluate(1 / t2.symbolic_separation(1.0, rho, rho_rr, m, rule) ** 2)
+    return symbolic.evaluate(1 / t2.symbolic_separation(1.0, rho, rho_rr, m, rule) ** 2)
 
 
 # Raw simulation: every reference drawn; the optimal rule solves the system of all of them, one weight each.

@@ -23,10 +23,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, correlation, finite, non_negative, require, whole
-from theory.gaussian import auc_of, error_of
-from theory.montecarlo import covariance_root, log_likelihood_ratio
-from theory.sampling import score_auc, score_error
+from theory.numerics.gaussian import auc_of, error_of
+from theory.numerics.montecarlo import covariance_root, log_likelihood_ratio
+from theory.numerics.sampling import score_auc, score_error
+from theory.numerics.validation import Floats, correlation, finite, non_negative, require, whole
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
@@ -193,9 +193,9 @@ def symbolic_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
     """
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    rho, rho_rr, w = (symbols.symbol(name) for name in ("rho", "rho_rr", "w"))
+    rho, rho_rr, w = (symbolic.symbol(name) for name in ("rho", "rho_rr", "w"))
     m, j, k = (sp.Symbol(name, integer=True, positive=True) for name in ("m", "j", "k"))
     between = sp.summation(sp.summation(rho_rr, (k, 1, m)) - rho_rr, (j, 1, m))
     of_mean = (sp.summation(1, (j, 1, m)) + between) / m**2
@@ -233,12 +233,12 @@ def symbolic_separation(d: float, rho: float, rho_rr: float, m: int, rule: str) 
     """
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, names = symbolic_variance()
     chosen = v.subs(names["w"], 1 if rule == "meandiff" else symbolic_optimal_weight())
-    return symbols.exact(d) / sp.sqrt(
-        chosen.subs({names["rho"]: symbols.exact(rho), names["rho_rr"]: symbols.exact(rho_rr), names["m"]: int(m)})
+    return symbolic.exact(d) / sp.sqrt(
+        chosen.subs({names["rho"]: symbolic.exact(rho), names["rho_rr"]: symbolic.exact(rho_rr), names["m"]: int(m)})
     )
 
 
@@ -255,10 +255,10 @@ def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str, pi: f
     float
         The value.
     """
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    expression, distance, prevalence = symbols.bayes_error()
-    return symbols.evaluate(expression, {distance: symbolic_separation(d, rho, rho_rr, m, rule), prevalence: pi})
+    expression, distance, prevalence = symbolic.bayes_error()
+    return symbolic.evaluate(expression, {distance: symbolic_separation(d, rho, rho_rr, m, rule), prevalence: pi})
 
 
 def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> float:
@@ -274,9 +274,9 @@ def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> floa
     float
         The value.
     """
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.evaluate(symbols.auc(symbolic_separation(d, rho, rho_rr, m, rule)))
+    return symbolic.evaluate(symbolic.auc(symbolic_separation(d, rho, rho_rr, m, rule)))
 
 
 # Raw simulation: a query and each of its m references; the optimal rule is Bayes' rule given all of them, not their mean.

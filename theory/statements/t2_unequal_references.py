@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, correlation, finite, non_negative, positive_definite, require
-from theory.gaussian import auc_of, error_of
-from theory.montecarlo import covariance_root, log_likelihood_ratio
-from theory.sampling import score_auc, score_error
+from theory.numerics.gaussian import auc_of, error_of
+from theory.numerics.montecarlo import covariance_root, log_likelihood_ratio
+from theory.numerics.sampling import score_auc, score_error
+from theory.numerics.validation import Floats, correlation, finite, non_negative, positive_definite, require
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, matrix, number, vector
 from theory.statements.t2_several_references import RULES
@@ -164,39 +164,39 @@ def limit_auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Flo
 def _symbolic_unequal(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str):  # type: ignore[no-untyped-def]
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    between = sp.Matrix([[symbols.exact(value) for value in row] for row in Sigma_r])
-    own, m = sp.Matrix([symbols.exact(value) for value in c]), len(c)
+    between = sp.Matrix([[symbolic.exact(value) for value in row] for row in Sigma_r])
+    own, m = sp.Matrix([symbolic.exact(value) for value in c]), len(c)
     model = sp.ones(1).row_join(own.T).col_join(own.row_join(between))
     sees = sp.eye(m + 1) if rule == "optimal" else sp.Matrix([[1, *[sp.Rational(-1, m)] * m]])
-    shift = sees * symbols.exact(d) * sp.eye(m + 1)[:, 0]
+    shift = sees * symbolic.exact(d) * sp.eye(m + 1)[:, 0]
     return sp.sqrt((shift.T * (sees * model * sees.T).LUsolve(shift))[0])
 
 
 def _symbolic_error(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str, pi: float = 0.5) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    expression, distance, prior = symbols.bayes_error()
-    return symbols.evaluate(expression, {distance: _symbolic_unequal(d, c, Sigma_r, rule), prior: pi})
+    expression, distance, prior = symbolic.bayes_error()
+    return symbolic.evaluate(expression, {distance: _symbolic_unequal(d, c, Sigma_r, rule), prior: pi})
 
 
 def _symbolic_auc(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    return symbols.evaluate(symbols.auc(_symbolic_unequal(d, c, Sigma_r, rule)))
+    return symbolic.evaluate(symbolic.auc(_symbolic_unequal(d, c, Sigma_r, rule)))
 
 
 def _symbolic_limit(d: float, rho: float, rho_rr: float, rule: str) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
     from theory.statements.t2_several_references import symbolic_optimal_weight, symbolic_variance
 
     v, names = symbolic_variance()
     chosen = v.subs(names["w"], 1 if rule == "meandiff" else symbolic_optimal_weight())
-    at = chosen.subs({names["rho"]: symbols.exact(rho), names["rho_rr"]: symbols.exact(rho_rr)})
-    return symbols.evaluate(symbols.auc(symbols.exact(d) / sp.sqrt(sp.limit(sp.simplify(at), names["m"], sp.oo))))
+    at = chosen.subs({names["rho"]: symbolic.exact(rho), names["rho_rr"]: symbolic.exact(rho_rr)})
+    return symbolic.evaluate(symbolic.auc(symbolic.exact(d) / sp.sqrt(sp.limit(sp.simplify(at), names["m"], sp.oo))))
 
 
 # Raw simulation: each reference drawn; infinitely many ones by de Finetti: their mean is the factor that they share.

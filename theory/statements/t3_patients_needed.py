@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, correlation, finite, prevalence, require, whole
-from theory.elementwise import elementwise
-from theory.montecarlo import MeanTally, covariance_root
+from theory.numerics.montecarlo import MeanTally, covariance_root
+from theory.numerics.validation import Floats, correlation, finite, prevalence, require, whole
+from theory.numerics.vectorize import elementwise
 from theory.statements import t2_several_references as t2
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
@@ -122,18 +122,18 @@ def needed_caveat(params: Params) -> str:
 
 
 def _symbolic_factor(rho: float, rho_rr: float, m: int, rule: str):  # type: ignore[no-untyped-def]
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, names = t2.symbolic_variance()
     chosen = v.subs(names["w"], {"single": 0, "meandiff": 1}.get(rule, t2.symbolic_optimal_weight()))
-    return chosen.subs({names["rho"]: symbols.exact(rho), names["rho_rr"]: symbols.exact(rho_rr), names["m"]: int(m)})
+    return chosen.subs({names["rho"]: symbolic.exact(rho), names["rho_rr"]: symbolic.exact(rho_rr), names["m"]: int(m)})
 
 
 def _symbolic_ancova_m(n_per_group: int, rho: float, rho_rr: float, m: int) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
     inflation, total = symbolic_ancova_inflation()
-    return symbols.evaluate(_symbolic_factor(rho, rho_rr, m, "optimal") * inflation, {total: 2 * n_per_group})
+    return symbolic.evaluate(_symbolic_factor(rho, rho_rr, m, "optimal") * inflation, {total: 2 * n_per_group})
 
 
 def _symbolic_n(
@@ -142,10 +142,10 @@ def _symbolic_n(
     """Solve for the n at which a normal statistic passes its critical value with the wanted probability."""
     import mpmath as mp  # type: ignore[import-untyped]
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     rule = {"ttest": "single", "change": "meandiff", "ancova": "optimal"}[analysis]
-    factor = symbols.evaluate(_symbolic_factor(rho, rho if rho_rr is None else rho_rr, m, rule))
+    factor = symbolic.evaluate(_symbolic_factor(rho, rho if rho_rr is None else rho_rr, m, rule))
     critical = mp.findroot(lambda z: 1 - mp.ncdf(z) - mp.mpf(level) / 2, 2)
 
     def _lack(root_n: mp.mpf) -> mp.mpf:

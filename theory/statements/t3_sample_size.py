@@ -25,9 +25,9 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, correlation, finite, whole
-from theory.montecarlo import MeanTally
-from theory.quadrature import legendre
+from theory.numerics.montecarlo import MeanTally
+from theory.numerics.quadrature import legendre
+from theory.numerics.validation import Floats, correlation, finite, whole
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 from theory.statements.t1_univariate_rules import draw_pairs, symbolic_variance
@@ -150,13 +150,13 @@ def symbolic_ancova_inflation() -> tuple[sp.Expr, sp.Symbol]:
 def _symbolic_scaled_var(n_per_group: int, rho: float, d: float, analysis: str) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, correlated, w = symbolic_variance()
     best = sp.solve(sp.diff(v, w), w)[0]
     inflation, total = symbolic_ancova_inflation()
     expression = {"ttest": v.subs(w, 0), "change": v.subs(w, 1), "ancova": v.subs(w, best) * inflation}[analysis]
-    return symbols.evaluate(expression, {correlated: rho, total: 2 * n_per_group})
+    return symbolic.evaluate(expression, {correlated: rho, total: 2 * n_per_group})
 
 
 def _symbolic_power(n_per_group: int, rho: float, d: float, analysis: str) -> float:

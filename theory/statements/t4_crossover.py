@@ -14,8 +14,8 @@ import functools
 import numpy as np
 from scipy.special import ndtr
 
-from theory.checks import Floats
-from theory.montecarlo import RatioTally, stream
+from theory.numerics.montecarlo import RatioTally, stream
+from theory.numerics.validation import Floats
 from theory.statements import t4_learning_curves as t4
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, number
@@ -46,19 +46,19 @@ def _symbolic(p: int, Delta2: float, rho: float, against: str, cov: str = "known
     """Equate Raudys' forms of both representations, squared, and solve for n."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    n, r = sp.Symbol("n", positive=True), symbols.exact(rho)
+    n, r = sp.Symbol("n", positive=True), symbolic.exact(rho)
     sides = []
     for rep, features in (("concat", 2 * p), (against, p)):
         gain, symbol = t4.symbolic_distance(rep)
-        distance2 = symbols.exact(Delta2) * gain.subs(symbol, r)
+        distance2 = symbolic.exact(Delta2) * gain.subs(symbol, r)
         lost = 2 * n / (2 * n - features) if cov == "pooled" else sp.Integer(1)
         sides.append(distance2 / ((1 + 2 * features / (n * distance2)) * lost))
     crossings = [root for root in sp.solve(sp.Eq(*sides), n) if cov == "known" or root > p]
     if crossings:
-        return symbols.evaluate(crossings[0])
-    return 0.0 if symbols.evaluate(sides[0].subs(n, 100 * p) - sides[1].subs(n, 100 * p)) > 0 else np.inf
+        return symbolic.evaluate(crossings[0])
+    return 0.0 if symbolic.evaluate(sides[0].subs(n, 100 * p) - sides[1].subs(n, 100 * p)) > 0 else np.inf
 
 
 # Raw simulation: training sets case by case; both representations are trained on the same ones.

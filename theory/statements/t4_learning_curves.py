@@ -28,13 +28,13 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, correlation, positive, require, whole
-from theory.elementwise import elementwise
-from theory.montecarlo import MeanTally
-from theory.sampling import learned_cosine, pooled_cosine
+from theory.models.discriminant import class_error, class_error_series, pooled_error, pooled_error_product, train_and_score
+from theory.numerics.montecarlo import MeanTally
+from theory.numerics.sampling import learned_cosine, pooled_cosine
+from theory.numerics.validation import Floats, correlation, positive, require, whole
+from theory.numerics.vectorize import elementwise
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
-from theory.training import class_error, class_error_series, pooled_error, pooled_error_product, train_and_score
 
 if TYPE_CHECKING:
     import sympy as sp
@@ -285,10 +285,10 @@ def symbolic_distance(rep: str) -> tuple[sp.Expr, sp.Symbol]:
 
 
 def _symbolic_representation(p: int, Delta2: float, rho: float, rep: str) -> tuple[int, float]:
-    from theory import symbols
+    from theory.numerics import symbolic
 
     gain, symbol = symbolic_distance(rep)
-    return (2 * p if rep == "concat" else p), float(np.sqrt(Delta2 * symbols.evaluate(gain, {symbol: rho})))
+    return (2 * p if rep == "concat" else p), float(np.sqrt(Delta2 * symbolic.evaluate(gain, {symbol: rho})))
 
 
 def _symbolic_error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
@@ -302,14 +302,14 @@ def _symbolic_raudys(p: int, n_per_class: int, Delta2: float, rho: float, rep: s
     """Expand the squared length of the learned difference by its mean, and the pooled covariance by its loss of freedom."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     features, _ = _symbolic_representation(p, Delta2, rho, rep)
     gain, symbol = symbolic_distance(rep)
-    distance2 = symbols.exact(Delta2) * gain.subs(symbol, symbols.exact(rho))
+    distance2 = symbolic.exact(Delta2) * gain.subs(symbol, symbolic.exact(rho))
     length2 = distance2 + sp.Rational(2, n_per_class) * features
     loss = sp.Rational(2 * n_per_class, 2 * n_per_class - features) if cov == "pooled" else sp.Integer(1)
-    return symbols.evaluate(symbols.normal_cdf(-distance2 / (2 * sp.sqrt(length2 * loss))))
+    return symbolic.evaluate(symbolic.normal_cdf(-distance2 / (2 * sp.sqrt(length2 * loss))))
 
 
 def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

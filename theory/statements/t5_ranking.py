@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, non_negative, whole
-from theory.gaussian import auc_of
-from theory.montecarlo import RatioTally
-from theory.sampling import score_auc
+from theory.numerics.gaussian import auc_of
+from theory.numerics.montecarlo import RatioTally
+from theory.numerics.sampling import score_auc
+from theory.numerics.validation import Floats, non_negative, whole
 from theory.statements import t5_site_shift as t5
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
@@ -119,18 +119,18 @@ def shrink_weight(tau: ArrayLike, m: ArrayLike = 1) -> Floats:
 def _symbolic_pooled(delta: float, tau: float, rule: str, m: int = 1, sites: str = "one") -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, tau_symbol, m_symbol = t5.symbolic_variance(rule, sites, "centred")
-    return symbols.evaluate(symbols.auc(symbols.exact(delta) / sp.sqrt(v)), {tau_symbol: tau, m_symbol: m})
+    return symbolic.evaluate(symbolic.auc(symbolic.exact(delta) / sp.sqrt(v)), {tau_symbol: tau, m_symbol: m})
 
 
 def _symbolic_within(delta: float, tau: float, rule: str, m: int = 1, refs: str = "fresh") -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    w, t, n = sp.Symbol("w"), symbols.exact(tau), sp.Integer(int(m))
+    w, t, n = sp.Symbol("w"), symbolic.exact(tau), sp.Integer(int(m))
     # columns: noise of the one query, of the other, of the references of each (the same columns where they are fixed), offset of the site
     own = [1 / sp.sqrt(n), 0]
     other = [0, 1 / sp.sqrt(n)] if refs == "fresh" else own
@@ -140,18 +140,18 @@ def _symbolic_within(delta: float, tau: float, rule: str, m: int = 1, refs: str 
     weight = {"single": sp.Integer(0), "same_diff": sp.Integer(1)}.get(rule)
     weight = sp.solve(sp.diff(centred, w), w)[0] if weight is None else weight
     gap = (diseased - healthy).subs(w, weight)
-    return symbols.evaluate(symbols.normal_cdf(symbols.exact(delta) / sp.sqrt((gap.T * gap)[0])))
+    return symbolic.evaluate(symbolic.normal_cdf(symbolic.exact(delta) / sp.sqrt((gap.T * gap)[0])))
 
 
 def _symbolic_weight(tau: float, m: int = 1) -> float:
     """Minimise the variance about what query and references share."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    w, t = sp.Symbol("w"), symbols.exact(tau)
+    w, t = sp.Symbol("w"), symbolic.exact(tau)
     score = sp.Matrix([1, -w / sp.sqrt(sp.Integer(int(m))), t * (1 - w)])  # noise of the query, of the references; the site
-    return symbols.evaluate(sp.solve(sp.diff((score.T * score)[0], w), w)[0])
+    return symbolic.evaluate(sp.solve(sp.diff((score.T * score)[0], w), w)[0])
 
 
 # Raw simulation

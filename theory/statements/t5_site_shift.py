@@ -29,10 +29,10 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, finite, non_negative, prevalence, whole
-from theory.gaussian import auc_of, error_of, prior_shift
-from theory.montecarlo import log_likelihood_ratio
-from theory.sampling import score_error
+from theory.numerics.gaussian import auc_of, error_of, prior_shift
+from theory.numerics.montecarlo import log_likelihood_ratio
+from theory.numerics.sampling import score_error
+from theory.numerics.validation import Floats, finite, non_negative, prevalence, whole
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
@@ -204,12 +204,12 @@ def symbolic_variance(rule: str, sites: str = "one", train: str = "centred") -> 
 def _symbolic_error(delta: float, tau: float, rule: str, m: int = 1, sites: str = "one", train: str = "centred", pi: float = 0.5) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, tau_symbol, m_symbol = symbolic_variance(rule, sites, train)
-    spread = v.subs({tau_symbol: symbols.exact(tau), m_symbol: int(m)})
-    expression, distance, prior = symbols.bayes_error()
-    return symbols.evaluate(expression, {distance: symbols.exact(delta) / sp.sqrt(spread), prior: pi})
+    spread = v.subs({tau_symbol: symbolic.exact(tau), m_symbol: int(m)})
+    expression, distance, prior = symbolic.bayes_error()
+    return symbolic.evaluate(expression, {distance: symbolic.exact(delta) / sp.sqrt(spread), prior: pi})
 
 
 @functools.cache
@@ -217,34 +217,34 @@ def _below(beyond: str) -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
     """Integrate the density of a unit-variance normal score below (or above) a threshold."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     x, mean, threshold = (sp.Symbol(name, real=True) for name in ("x", "mu", "t"))
     ends = (-sp.oo, threshold) if beyond == "below" else (threshold, sp.oo)
-    return sp.simplify(sp.integrate(sp.exp(symbols.normal_log_density(x, mean, sp.Integer(1))), (x, *ends))), mean, threshold
+    return sp.simplify(sp.integrate(sp.exp(symbolic.normal_log_density(x, mean, sp.Integer(1))), (x, *ends))), mean, threshold
 
 
 def _symbolic_fixed_shift(d: float, shift: float, pi: float = 0.5) -> float:
     """Integrate the density of each class beyond the threshold that is right without the offset."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    solved, effect, variance, prior = symbols.bayes_threshold()
-    at = solved.subs({effect: symbols.exact(d), variance: sp.Integer(1), prior: symbols.exact(pi)})
+    solved, effect, variance, prior = symbolic.bayes_threshold()
+    at = solved.subs({effect: symbolic.exact(d), variance: sp.Integer(1), prior: symbolic.exact(pi)})
     (above, of_above, above_at), (below, of_below, below_at) = _below("above"), _below("below")
-    offset, chance = symbols.exact(shift), symbols.exact(pi)
+    offset, chance = symbolic.exact(shift), symbolic.exact(pi)
     false_alarms = above.subs({of_above: offset, above_at: at})
-    return symbols.evaluate((1 - chance) * false_alarms + chance * below.subs({of_below: offset + symbols.exact(d), below_at: at}))
+    return symbolic.evaluate((1 - chance) * false_alarms + chance * below.subs({of_below: offset + symbolic.exact(d), below_at: at}))
 
 
 def _symbolic_pooled_auc(delta: float, tau: float) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, tau_symbol, _ = symbolic_variance("single")
-    return symbols.evaluate(symbols.auc(symbols.exact(delta) / sp.sqrt(v)), {tau_symbol: tau})
+    return symbolic.evaluate(symbolic.auc(symbolic.exact(delta) / sp.sqrt(v)), {tau_symbol: tau})
 
 
 # Raw simulation: every patient at a fresh site, with each reference drawn.

@@ -16,9 +16,9 @@ import numpy as np
 from scipy.special import logsumexp, ndtr
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, correlation, positive, prevalence, probability
-from theory.elementwise import elementwise
-from theory.quadrature import legendre
+from theory.numerics.quadrature import legendre
+from theory.numerics.validation import Floats, correlation, positive, prevalence, probability
+from theory.numerics.vectorize import elementwise
 from theory.statements import t1_univariate_rules as t1
 from theory.statements.base import QUADRATURE, Params, Quantity
 from theory.statements.parameters import choice, grid, number

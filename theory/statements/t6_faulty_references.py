@@ -19,10 +19,10 @@ from numpy.typing import ArrayLike
 from scipy.special import bdtr, ndtr
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, finite, non_negative, positive, prevalence, probability, require, whole
-from theory.elementwise import elementwise
-from theory.gaussian import prior_shift
-from theory.montecarlo import RatioTally, log_likelihood_ratio
+from theory.numerics.gaussian import prior_shift
+from theory.numerics.montecarlo import RatioTally, log_likelihood_ratio
+from theory.numerics.validation import Floats, finite, non_negative, positive, prevalence, probability, require, whole
+from theory.numerics.vectorize import elementwise
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t2_several_references as t2
 from theory.statements.base import Params, Quantity, Statement
@@ -212,76 +212,76 @@ def _means(w: sp.Expr, d: sp.Expr, fault: str, faulty: bool) -> tuple[sp.Expr, s
 def _spread(rho: float, w: float) -> sp.Expr:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, rho_symbol, w_symbol = t1.symbolic_variance()
-    return sp.sqrt(v.subs({rho_symbol: symbols.exact(rho), w_symbol: symbols.exact(w)}))
+    return sp.sqrt(v.subs({rho_symbol: symbolic.exact(rho), w_symbol: symbolic.exact(w)}))
 
 
 def _threshold(effect: sp.Expr, spread: sp.Expr, pi: float) -> sp.Expr:
     """Threshold of a rule that believes its references."""
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    solved, shift, variance, prior = symbols.bayes_threshold()
-    return solved.subs({shift: effect, variance: spread**2, prior: symbols.exact(pi)})
+    solved, shift, variance, prior = symbolic.bayes_threshold()
+    return solved.subs({shift: effect, variance: spread**2, prior: symbolic.exact(pi)})
 
 
 def _symbolic_state_error(d: float, rho: float, w: float, fault: str, faulty: bool, pi: float = 0.5) -> sp.Expr:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    effect, spread, chance = symbols.exact(d), _spread(rho, w), symbols.exact(pi)
+    effect, spread, chance = symbolic.exact(d), _spread(rho, w), symbolic.exact(pi)
     threshold = _threshold(effect, spread, pi)
-    healthy, diseased = _means(symbols.exact(w), effect, fault, faulty)
-    false_alarms, misses = symbols.normal_cdf((healthy - threshold) / spread), symbols.normal_cdf((threshold - diseased) / spread)
+    healthy, diseased = _means(symbolic.exact(w), effect, fault, faulty)
+    false_alarms, misses = symbolic.normal_cdf((healthy - threshold) / spread), symbolic.normal_cdf((threshold - diseased) / spread)
     return (1 - chance) * false_alarms + chance * misses
 
 
 def _symbolic_error(d: float, rho: float, w: float, fault: str, rate: float, pi: float = 0.5) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    chance = symbols.exact(rate)
+    chance = symbolic.exact(rate)
     clean, faulty = (_symbolic_state_error(d, rho, w, fault, state, pi) for state in (False, True))
-    return symbols.evaluate((1 - chance) * clean + chance * faulty)
+    return symbolic.evaluate((1 - chance) * clean + chance * faulty)
 
 
 def _symbolic_auc(d: float, rho: float, w: float, fault: str, rate: float) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    chance, weight, spread = symbols.exact(rate), symbols.exact(w), _spread(rho, w)
+    chance, weight, spread = symbolic.exact(rate), symbolic.exact(w), _spread(rho, w)
     total = sp.Integer(0)
     for of_diseased in (False, True):
         for of_healthy in (False, True):
-            gap = _means(weight, symbols.exact(d), fault, of_diseased)[1] - _means(weight, symbols.exact(d), fault, of_healthy)[0]
+            gap = _means(weight, symbolic.exact(d), fault, of_diseased)[1] - _means(weight, symbolic.exact(d), fault, of_healthy)[0]
             odds = (chance if of_diseased else 1 - chance) * (chance if of_healthy else 1 - chance)
-            total += odds * symbols.auc(gap / spread)
-    return symbols.evaluate(total)
+            total += odds * symbolic.auc(gap / spread)
+    return symbolic.evaluate(total)
 
 
 def _symbolic_break_even(d: float, rho: float, w: float, fault: str, pi: float = 0.5) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     rate, single = sp.Symbol("rate"), _symbolic_state_error(d, rho, 0.0, "diseased", False, pi)
     clean, faulty = (_symbolic_state_error(d, rho, w, fault, state, pi) for state in (False, True))
     lost = (1 - rate) * clean + rate * faulty - single  # linear in the rate: its root is where it starts over how fast it falls
-    return symbols.evaluate(-lost.subs(rate, 0) / sp.diff(lost, rate))
+    return symbolic.evaluate(-lost.subs(rate, 0) / sp.diff(lost, rate))
 
 
 def _symbolic_m_refs_error(d: float, rho: float, m: int, rate: float, pi: float = 0.5) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, names = t2.symbolic_variance()
-    r, effect, chance, k = symbols.exact(rho), symbols.exact(d), symbols.exact(rate), sp.Symbol("k")
+    r, effect, chance, k = symbolic.exact(rho), symbolic.exact(d), symbolic.exact(rate), sp.Symbol("k")
     spread = sp.sqrt(v.subs({names["w"]: 1, names["rho"]: r, names["rho_rr"]: r, names["m"]: m}))
-    shift, threshold, ill = effect * k / m, _threshold(effect, spread, pi), symbols.exact(pi)
-    false_alarms, misses = (symbols.normal_cdf(x / spread) for x in (-shift - threshold, threshold - effect + shift))
+    shift, threshold, ill = effect * k / m, _threshold(effect, spread, pi), symbolic.exact(pi)
+    false_alarms, misses = (symbolic.normal_cdf(x / spread) for x in (-shift - threshold, threshold - effect + shift))
     wrong = (1 - ill) * false_alarms + ill * misses
-    return symbols.evaluate(
+    return symbolic.evaluate(
         sum((sp.binomial(m, j) * chance**j * (1 - chance) ** (m - j) * wrong.subs(k, j) for j in range(m + 1)), sp.Integer(0))
     )
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import gamma
 
-from theory.checks import Floats, non_negative, positive, whole
-from theory.montecarlo import MeanTally
+from theory.numerics.montecarlo import MeanTally
+from theory.numerics.validation import Floats, non_negative, positive, whole
 from theory.statements import t7_matching as t7
 from theory.statements.base import QUADRATURE, Params, Quantity
 from theory.statements.parameters import number
@@ -148,16 +148,16 @@ def _averaged_caveat(params: Params) -> str:
 def _symbolic_moment(k: int, M: int, j: float = 2, u: float = 0.0) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     r, c, power = (sp.Symbol(name, positive=True) for name in ("r", "c", "j"))
     further = sp.exp(-c * r ** int(k))
     moment = sp.simplify(sp.integrate(power * r ** (power - 1) * further, (r, 0, sp.oo), conds="none"))
     radial = sp.integrate(r ** (int(k) - 1) * sp.exp(-(r**2)), (r, 0, sp.oo))
     volume = sp.pi ** sp.Rational(int(k), 2) / (int(k) * radial)  # the Gaussian integral, by shells and by coordinates
-    place = sp.exp(symbols.normal_log_density(symbols.exact(u), sp.Integer(0), sp.Integer(1)))
-    density = place * sp.exp(symbols.normal_log_density(sp.Integer(0), sp.Integer(0), sp.Integer(1))) ** (int(k) - 1)
-    return symbols.evaluate(moment.subs({c: int(M) * density * volume, power: symbols.exact(j)}))
+    place = sp.exp(symbolic.normal_log_density(symbolic.exact(u), sp.Integer(0), sp.Integer(1)))
+    density = place * sp.exp(symbolic.normal_log_density(sp.Integer(0), sp.Integer(0), sp.Integer(1))) ** (int(k) - 1)
+    return symbolic.evaluate(moment.subs({c: int(M) * density * volume, power: symbolic.exact(j)}))
 
 
 def _symbolic_averaged(k: int, M: int) -> float:

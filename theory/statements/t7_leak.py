@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, positive, whole
-from theory.elementwise import elementwise
-from theory.montecarlo import MeanTally, RatioTally
+from theory.numerics.montecarlo import MeanTally, RatioTally
+from theory.numerics.validation import Floats, positive, whole
+from theory.numerics.vectorize import elementwise
 from theory.statements import t7_matching as t7
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
@@ -94,10 +94,10 @@ def best_tightness(A: float, E: float, rule: str) -> float:
 
 
 def _symbolic_of(emb: str, A: float, E: float, N: float, w: float | None) -> tuple[float, float]:
-    from theory import symbols
+    from theory.numerics import symbolic
 
     shift, joint = t7.symbolic_pair(emb, A, E, N, w)
-    return symbols.evaluate(shift[1]), symbols.evaluate(joint[0, 1] / joint[0, 0])
+    return symbolic.evaluate(shift[1]), symbolic.evaluate(joint[0, 1] / joint[0, 0])
 
 
 def _symbolic_correlation(emb: str, A: float, E: float, N: float, w: float | None = None, M: int = t7.POOL) -> float:
@@ -112,9 +112,9 @@ def _symbolic_tightness(A: float, E: float, rule: str) -> float:
     """Set the derivative of the squared separation to zero."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    x, nuisance, own = sp.Symbol("x", positive=True), symbols.exact(A), symbols.exact(E)
+    x, nuisance, own = sp.Symbol("x", positive=True), symbolic.exact(A), symbolic.exact(E)
     share = own / (own + x)
     shared = nuisance**2 / (nuisance + x) + own**2 / (own + x)
     joint, shift = sp.Matrix([[nuisance + own, shared], [shared, nuisance + own]]), sp.Matrix([1, share])

@@ -24,11 +24,11 @@ from numpy.typing import ArrayLike
 from scipy.special import chdtrc, chdtri, gamma
 
 from see_in_pairs.errors import InputError
-from theory.checks import Floats, finite, non_negative, positive, require, whole
-from theory.elementwise import elementwise
-from theory.gaussian import auc_of
-from theory.montecarlo import MeanTally, log_likelihood_ratio
-from theory.quadrature import legendre
+from theory.numerics.gaussian import auc_of
+from theory.numerics.montecarlo import MeanTally, log_likelihood_ratio
+from theory.numerics.quadrature import legendre
+from theory.numerics.validation import Floats, finite, non_negative, positive, require, whole
+from theory.numerics.vectorize import elementwise
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import choice, number
 
@@ -231,12 +231,12 @@ def symbolic_pair(emb: str, A: float, E: float, N: float, w: float | None) -> tu
     """
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    nuisance, own, noise = (symbols.exact(value) for value in (A, E, N))
+    nuisance, own, noise = (symbolic.exact(value) for value in (A, E, N))
     parts = sp.diag(nuisance, own)
     image = sp.Matrix([[1, 1]])
-    looks = sp.eye(2) if emb == "iso" else sp.Matrix([[1, symbols.exact(w or 0.0)]])
+    looks = sp.eye(2) if emb == "iso" else sp.Matrix([[1, symbolic.exact(w or 0.0)]])
     with_embedding = image * parts * looks.T
     slope = with_embedding * (looks * parts * looks.T + noise * sp.eye(looks.rows)).inv()
     total = (image * parts * image.T)[0]
@@ -248,7 +248,7 @@ def symbolic_pair(emb: str, A: float, E: float, N: float, w: float | None) -> tu
 def _symbolic_auc(emb: str, delta: float, A: float, E: float, N: float, rule: str, w: float | None = None, M: int = POOL) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     shift, joint = symbolic_pair(emb, A, E, N, w)
     if rule == "difference":
@@ -256,7 +256,7 @@ def _symbolic_auc(emb: str, delta: float, A: float, E: float, N: float, rule: st
         distance = (contrast.T * shift)[0] / sp.sqrt((contrast.T * joint * contrast)[0])
     else:
         distance = sp.sqrt((shift.T * joint.inv() * shift)[0])
-    return symbols.evaluate(symbols.auc(symbols.exact(delta) * distance))
+    return symbolic.evaluate(symbolic.auc(symbolic.exact(delta) * distance))
 
 
 def _symbolic_min_norm(k: int, M: int) -> float:

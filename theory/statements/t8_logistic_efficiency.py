@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import expit, ndtr
 
-from theory.checks import Floats, positive, prevalence, whole
-from theory.montecarlo import RatioTally
-from theory.quadrature import standard_normal
+from theory.numerics.montecarlo import RatioTally
+from theory.numerics.quadrature import standard_normal
+from theory.numerics.validation import Floats, positive, prevalence, whole
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import number
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.montecarlo import RatioTally
+from theory.numerics.montecarlo import RatioTally
 from theory.statements import t8_logistic_efficiency as t8
 from theory.statements.base import QUADRATURE, Params, Quantity
 from theory.statements.parameters import number

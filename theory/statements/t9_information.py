@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_expit
 
-from theory.checks import Floats, correlation, finite, non_negative
-from theory.gaussian import error_of
-from theory.montecarlo import MeanTally, log_likelihood_ratio
-from theory.quadrature import standard_normal
+from theory.numerics.gaussian import error_of
+from theory.numerics.montecarlo import MeanTally, log_likelihood_ratio
+from theory.numerics.quadrature import standard_normal
+from theory.numerics.validation import Floats, correlation, finite, non_negative
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import grid, number
 from theory.statements.t1_univariate_rules import draw_pairs, symbolic_optimal_weight, symbolic_variance
@@ -109,10 +109,10 @@ def _symbolic_information(distance: float) -> float:
 def _symbolic_mi_gain(d: float, rho: float) -> float:
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
     v, rho_symbol, w = symbolic_variance()
-    distance = symbols.evaluate(symbols.exact(d) / sp.sqrt(v.subs(w, symbolic_optimal_weight())), {rho_symbol: rho})
+    distance = symbolic.evaluate(symbolic.exact(d) / sp.sqrt(v.subs(w, symbolic_optimal_weight())), {rho_symbol: rho})
     return float(_symbolic_information(distance) - _symbolic_information(d))
 
 
@@ -120,12 +120,12 @@ def _symbolic_fixed_error(d: float, rho: float, x_fixed: float) -> float:
     """Derive the error of any increasing function of the query: subtracting a constant moves classes and threshold alike."""
     import sympy as sp
 
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    t, constant, effect = sp.Symbol("t", real=True), symbols.exact(x_fixed), symbols.exact(d)
-    gap = symbols.normal_log_density(t, effect - constant, sp.Integer(1)) - symbols.normal_log_density(t, -constant, sp.Integer(1))
+    t, constant, effect = sp.Symbol("t", real=True), symbolic.exact(x_fixed), symbolic.exact(d)
+    gap = symbolic.normal_log_density(t, effect - constant, sp.Integer(1)) - symbolic.normal_log_density(t, -constant, sp.Integer(1))
     threshold = sp.solve(sp.expand(gap), t)[0]
-    return symbols.evaluate((symbols.normal_cdf(-constant - threshold) + symbols.normal_cdf(threshold - effect + constant)) / 2)
+    return symbolic.evaluate((symbolic.normal_cdf(-constant - threshold) + symbolic.normal_cdf(threshold - effect + constant)) / 2)
 
 
 def _simulate_mi_gain(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

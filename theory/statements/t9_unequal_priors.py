@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_expit
 
-from theory.checks import Floats, correlation, non_negative, prevalence
-from theory.montecarlo import MeanTally, covariance_root, log_likelihood_ratio
-from theory.quadrature import standard_normal
+from theory.numerics.montecarlo import MeanTally, covariance_root, log_likelihood_ratio
+from theory.numerics.quadrature import standard_normal
+from theory.numerics.validation import Floats, correlation, non_negative, prevalence
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t1b_multivariate_gain as t1b
 from theory.statements.base import QUADRATURE, Params, Quantity
@@ -110,16 +110,16 @@ def _symbolic_information(separation: float, pi: float = 0.5) -> float:
 
 
 def _symbolic_gain(d: float, rho: float, pi: float = 0.5) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    joint = symbols.evaluate(t1.symbolic_separation(d, rho, "optimal"))
+    joint = symbolic.evaluate(t1.symbolic_separation(d, rho, "optimal"))
     return _symbolic_information(joint, pi) - _symbolic_information(d, pi)
 
 
 def _symbolic_image_gain(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, pi: float = 0.5) -> float:
-    from theory import symbols
+    from theory.numerics import symbolic
 
-    joint, single = (symbols.evaluate(t1b.symbolic_separation(Sigma, C, Sr, delta, rule)) for rule in ("joint", "single"))
+    joint, single = (symbolic.evaluate(t1b.symbolic_separation(Sigma, C, Sr, delta, rule)) for rule in ("joint", "single"))
     return _symbolic_information(joint, pi) - _symbolic_information(single, pi)
 
 

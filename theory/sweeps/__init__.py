@@ -10,12 +10,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from theory.sweeps.design import Study
-    from theory.sweeps.pieces import estimand, generator, method
-    from theory.sweeps.results import Results
-    from theory.sweeps.runner import run
+    from theory.sweeps.execution.runner import run
+    from theory.sweeps.registry import estimand, generator, method
+    from theory.sweeps.storage.results import Results
+    from theory.sweeps.study import Study
 
-_HOMES = {"Study": "design", "Results": "results", "estimand": "pieces", "generator": "pieces", "method": "pieces", "run": "runner"}
+_HOMES = {
+    "Study": "study",
+    "Results": "storage.results",
+    "estimand": "registry",
+    "generator": "registry",
+    "method": "registry",
+    "run": "execution.runner",
+}
 
 __all__ = ["Results", "Study", "estimand", "generator", "method", "run"]
 

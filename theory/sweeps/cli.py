@@ -13,11 +13,11 @@ from typer.core import TyperGroup
 
 from see_in_pairs.console import Json, Quiet, emit_json, new_app, say
 from see_in_pairs.errors import CheckFailed, InputError
-from theory.sweeps.measures_cli import mount as mount_measures
 from theory.sweeps.packaged import find_design, packaged_studies
+from theory.sweeps.performance.cli import mount as mount_measures
 
 if TYPE_CHECKING:
-    from theory.sweeps.results import Results
+    from theory.sweeps.storage.results import Results
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's folder (what was given to --out).", show_default=False)]
 
@@ -71,8 +71,8 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Run a simulation study, or what is missing of it ('sweep CONFIG.yaml' is the same)."""
-    from theory.sweeps.design import Study
-    from theory.sweeps.runner import run as run_study
+    from theory.sweeps.execution.runner import run as run_study
+    from theory.sweeps.study import Study
 
     study = Study.load(find_design(config), [*(changes or []), *([] if seed is None else [f"entropy={seed}"])])
     cells, most = len(study.all_cells), replicates or study.most_replicates
@@ -89,7 +89,7 @@ def run(
 @app.command()
 def status(folder: Folder, json: Json = None) -> None:
     """Say how far a sweep is, cell by cell; it may be running."""
-    from theory.sweeps.results import Results
+    from theory.sweeps.storage.results import Results
 
     results = Results.open(folder)
     if json is None:
@@ -111,7 +111,7 @@ def format_status(results: Results) -> str:
     str
         A line per cell, and one in all.
     """
-    from theory.sweeps.progress import duration
+    from theory.sweeps.execution.progress import duration
 
     table = results.cells
     factors = [name for name in table if name not in ("cell", "truth", "wanted", "attempted", "done", "failed", "stopped")]
@@ -137,7 +137,7 @@ def replay(
     quiet: Quiet = False,
 ) -> None:
     """List the failures of a sweep, or run one replicate again alone; exit code 1 when it fails again."""
-    from theory.sweeps.results import Results
+    from theory.sweeps.storage.results import Results
 
     results = Results.open(folder)
     if failure is None and cell is None and replicate is None:
@@ -147,7 +147,7 @@ def replay(
 
 
 def _which(results: Results, failure: int | None, cell: str | None, replicate: int | None) -> tuple[str, int]:
-    from theory.sweeps.replay import failed
+    from theory.sweeps.execution.replay import failed
 
     if failure is not None and cell is None and replicate is None:
         return failed(results, failure)
@@ -157,7 +157,7 @@ def _which(results: Results, failure: int | None, cell: str | None, replicate: i
 
 
 def _replay_one(results: Results, cell: str, replicate: int, quiet: bool) -> None:
-    from theory.sweeps.replay import code_changed, find_cell, replay, rows_of, stream_of
+    from theory.sweeps.execution.replay import code_changed, find_cell, replay, rows_of, stream_of
 
     changed = code_changed(results, results.study.plan())
     if changed:

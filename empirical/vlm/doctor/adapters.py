@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from empirical.vlm.adapters import at_random, in_base_format
 from empirical.vlm.doctor.inputs import Outcome
 from empirical.vlm.doctor.subject import Subject
-from empirical.vlm.features import base_of
+from empirical.vlm.feature_cache.tower import base_of
+from empirical.vlm.lora_precision import at_random, in_base_format
 from empirical.vlm.weights import does_nothing, peft_is_behind
 
 VISION = re.compile(r"\.(visual|vision_tower|vision_model)\.")
@@ -59,8 +59,8 @@ def gradients(subject: Subject) -> Outcome:
     detail : str
         How many weights got a gradient.
     """
-    from empirical.vlm.encoding import IGNORE
-    from empirical.vlm.scoring import to_device, token_log_probabilities
+    from empirical.vlm.inference.encoder import IGNORE
+    from empirical.vlm.inference.scoring import to_device, token_log_probabilities
 
     example = subject.example("square", "other")
     batch, labels = subject.encoder.with_answers([example], [subject.prompts.positive], end=True)
@@ -156,7 +156,7 @@ def _without_adapters(subject: Subject, rows: list) -> np.ndarray:
 
 
 def _scores(subject: Subject, model: Any, rows: list) -> np.ndarray:
-    from empirical.vlm.scoring import answer_log_probabilities
+    from empirical.vlm.inference.scoring import answer_log_probabilities
 
     return answer_log_probabilities(model, subject.encoder, rows, subject.prompts.answers)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from empirical.prompts import PromptConfig
+from empirical.prompts.templates import PromptConfig
 from empirical.vlm.doctor import adapters, inputs, paths, vision
 from empirical.vlm.doctor.subject import Subject
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm

@@ -30,7 +30,7 @@ def answers(subject: Subject) -> Outcome:
     detail : str
         The answers' tokens.
     """
-    from empirical.vlm.scoring import answer_forms
+    from empirical.vlm.inference.scoring import answer_forms
 
     forms = answer_forms(subject.encoder, subject.prompts.answers)
     return True, ", ".join(f"'{answer}' = {list(ways[0])}" for answer, ways in zip(subject.prompts.answers, forms, strict=True))
@@ -73,7 +73,7 @@ def features(subject: Subject) -> Outcome:
     """
     import torch
 
-    from empirical.vlm.features import flat, image_features
+    from empirical.vlm.feature_cache.tower import flat, image_features
 
     counts = []
     for arm in ARMS:
@@ -184,7 +184,7 @@ def positions(subject: Subject) -> Outcome:
     detail : str
         What is wrong.
     """
-    from empirical.vlm.features import base_of
+    from empirical.vlm.feature_cache.tower import base_of
 
     batch = subject.encode(subject.example("square"), subject.example("wide", "tall"), subject.example("tall", "large", "wide"))
     wrong = subject.vlm.family.positions(base_of(subject.vlm.model), batch)

@@ -34,7 +34,7 @@ def _right_padded(subject: Subject, rows: list) -> np.ndarray:
     """Score the first token of each answer behind prompts that are padded on the right, if there is anything to pad."""
     import torch
 
-    from empirical.vlm.scoring import answer_forms
+    from empirical.vlm.inference.scoring import answer_forms
 
     batch = subject.encode(*rows, side="right")
     last = batch["attention_mask"].sum(dim=1) - 1
@@ -82,7 +82,7 @@ def forced(subject: Subject) -> Outcome:
     """
     import torch
 
-    from empirical.vlm.scoring import next_token_log_probabilities, to_device, token_log_probabilities
+    from empirical.vlm.inference.scoring import next_token_log_probabilities, to_device, token_log_probabilities
 
     example, model = subject.example("square", "other"), subject.vlm.model
     batch, labels = subject.encoder.with_answers([example], [subject.prompts.positive], end=False)
@@ -110,7 +110,7 @@ def generated(subject: Subject) -> Outcome:
     """
     import torch
 
-    from empirical.vlm.scoring import token_log_probabilities
+    from empirical.vlm.inference.scoring import token_log_probabilities
 
     model, steps = subject.vlm.model, 3
     prompts = subject.encode(subject.example("square"), subject.example("other", "wide"))
@@ -147,7 +147,7 @@ def attention(subject: Subject) -> Outcome:
     detail : str
         Which were tried, and the largest difference.
     """
-    from empirical.vlm.features import base_of
+    from empirical.vlm.feature_cache.tower import base_of
 
     model = base_of(subject.vlm.model)
     chosen, scores = model.config._attn_implementation, {}
@@ -186,9 +186,9 @@ def stored(subject: Subject) -> Outcome:
     detail : str
         The largest difference.
     """
-    from empirical.vlm.scoring import answer_log_probabilities
-    from empirical.vlm.store import FeatureStore
-    from empirical.vlm.stored_encoder import StoredEncoder
+    from empirical.vlm.feature_cache.cache import FeatureStore
+    from empirical.vlm.feature_cache.encoder import StoredEncoder
+    from empirical.vlm.inference.scoring import answer_log_probabilities
 
     store = FeatureStore(subject.vlm)
     rows = [subject.example("square"), subject.example("other", "wide"), subject.example("wide", "square")]
@@ -214,10 +214,10 @@ def prefixed(subject: Subject) -> Outcome:
     detail : str
         The largest difference.
     """
-    from empirical.vlm.prefix import PrefixReader, shared_prefix
-    from empirical.vlm.scoring import answer_log_probabilities
-    from empirical.vlm.store import FeatureStore
-    from empirical.vlm.stored_encoder import StoredEncoder
+    from empirical.vlm.feature_cache.cache import FeatureStore
+    from empirical.vlm.feature_cache.encoder import StoredEncoder
+    from empirical.vlm.inference.prefix_cache import PrefixReader, shared_prefix
+    from empirical.vlm.inference.scoring import answer_log_probabilities
 
     rows = [subject.example(query, "other") for query in ("square", "wide", "large")]
     beside_another = [subject.example("large", "square")]

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from empirical.arms import Example
-from empirical.prompts import Part, PromptConfig, prompt_text, render
+from empirical.prompts.templates import Part, PromptConfig, prompt_text, render
 from empirical.vlm.doctor.arithmetic import float32_arithmetic
-from empirical.vlm.encoding import Encoder, image_token
-from empirical.vlm.features import base_of
+from empirical.vlm.feature_cache.tower import base_of
+from empirical.vlm.inference.encoder import Encoder, image_token
 from empirical.vlm.loading import VisionLanguageModel
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-    from empirical.vlm.encoding import Batch
+    from empirical.vlm.inference.encoder import Batch
 
 WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
 SIZES = {"square": (224, 224), "other": (224, 224), "wide": (240, 160), "tall": (160, 240), "large": (448, 448)}
@@ -94,7 +94,7 @@ class Subject:
         dict of str to torch.Tensor
             What the model takes.
         """
-        from empirical.vlm.scoring import to_device
+        from empirical.vlm.inference.scoring import to_device
 
         return to_device(self.encoder.prompts(examples, side), self.vlm.model)
 
@@ -113,7 +113,7 @@ class Subject:
         ndarray of shape (examples, answers)
             Log-probabilities.
         """
-        from empirical.vlm.scoring import answer_log_probabilities
+        from empirical.vlm.inference.scoring import answer_log_probabilities
 
         return answer_log_probabilities(self.vlm.model, self.encoder, examples, self.prompts.answers, **options)
 
@@ -183,7 +183,7 @@ class Subject:
         """
         import torch
 
-        from empirical.vlm.scoring import next_token_log_probabilities
+        from empirical.vlm.inference.scoring import next_token_log_probabilities
 
         rows = [self.example("square"), self.example("other", "wide"), self.example("tall", "square", "large")]
         with torch.inference_mode():

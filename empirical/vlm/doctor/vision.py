@@ -47,7 +47,7 @@ def _features(subject: Subject) -> torch.Tensor:
     """Compute everything that the language model takes from the tower, deeper layers' features included."""
     import torch
 
-    from empirical.vlm.features import flat, image_features
+    from empirical.vlm.feature_cache.tower import flat, image_features
 
     batch = subject.encode(subject.example("square", "tall", "wide"), subject.example("large", "tall"))
     with torch.inference_mode():

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from empirical.vlm.features import core_of
+from empirical.vlm.feature_cache.tower import core_of
 
 KEPT = "see_in_pairs_windows"  # under this name a tensor of bounds carries its windows: layers of one pass are handed the same tensor
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from paper_figures.statistics._inputs import Floats
 from paper_figures.statistics.metrics._sample import Sample
 from paper_figures.statistics.metrics.accuracy import accuracy
 from paper_figures.statistics.metrics.auroc import auroc
@@ -16,6 +15,7 @@ from paper_figures.statistics.metrics.average_precision import average_precision
 from paper_figures.statistics.metrics.brier import brier
 from paper_figures.statistics.metrics.calibration_error import calibration_error
 from paper_figures.statistics.metrics.sensitivity import sensitivity
+from paper_figures.statistics.validation import Floats
 
 Evaluate = Callable[[Floats], Floats]
 Metric = Callable[[Sample], Evaluate]

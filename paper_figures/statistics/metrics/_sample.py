@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paper_figures.statistics._inputs import Bools, Codes, Floats
+from paper_figures.statistics.validation import Bools, Codes, Floats
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from paper_figures.statistics._inputs import Floats
 from paper_figures.statistics.metrics._sample import Sample, ratio
+from paper_figures.statistics.validation import Floats
 
 
 def sensitivity(sample: Sample) -> Callable[[Floats], Floats]:

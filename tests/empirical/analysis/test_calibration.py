@@ -11,7 +11,7 @@ from empirical.analysis.patients import patient_interval
 from empirical.analysis.reliability import reliability
 from empirical.analysis.reliability_plot import reliability_plot
 from empirical.analysis.reports import _fitted
-from empirical.records import COLUMNS, Records
+from empirical.evaluation.records import COLUMNS, Records
 from see_in_pairs.errors import InputError
 
 

@@ -13,14 +13,14 @@ from pydantic import ValidationError
 from empirical.analysis.crossed import CrossedConfig, choose_crossed, crossed_scores
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
-from empirical.prompts import PromptConfig, prompt_hash
-from empirical.vlm.encoding import Encoder
+from empirical.prompts.templates import PromptConfig, prompt_hash
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.scoring import answer_log_probabilities
 from empirical.vlm.loading import ModelConfig, load_vlm
 from empirical.vlm.pocket import PocketConfig, build_pocket
-from empirical.vlm.scoring import answer_log_probabilities
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
-from theory.variance_components import crossed_components, logits_of, paired_correlation
+from theory.models.variance_components import crossed_components, logits_of, paired_correlation
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_an_image_that_was_changed_since_stops_a_resumed_run(config: CrossedConf
 def test_logits_that_are_no_numbers_are_counted_and_end_the_run(
     config: CrossedConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from empirical.vlm.reader import AnswerReader
+    from empirical.vlm.inference.batch_scorer import AnswerReader
 
     scores = AnswerReader.scores
     monkeypatch.setattr(AnswerReader, "scores", lambda self, examples: (np.full_like(scores(self, examples)[0], np.nan), []))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from empirical.cohorts.chexpert import import_chexpert, label_rows
+from empirical.cohorts.readers.chexpert import import_chexpert, label_rows
 from see_in_pairs.errors import InputError
 
 COLUMNS = ["Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", "No Finding", "Edema", "Pneumonia"]

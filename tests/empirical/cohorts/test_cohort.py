@@ -13,7 +13,7 @@ from PIL import Image
 
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.cohorts.images import open_rgb, read_image
-from empirical.cohorts.paths import is_safe_path
+from empirical.cohorts.safe_paths import is_safe_path
 from see_in_pairs.errors import InputError
 
 

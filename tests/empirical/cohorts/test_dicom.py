@@ -15,9 +15,9 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_windowing
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, JPEGLSLossless, RLELossless, generate_uid
 
-from empirical.cohorts.dicom import import_dicom
 from empirical.cohorts.dicom_pixels import window
 from empirical.cohorts.images import open_rgb
+from empirical.cohorts.readers.dicom import import_dicom
 from see_in_pairs.errors import InputError
 
 RAMP = np.arange(64, dtype=np.uint16).reshape(8, 8) * 64  # 12 bits: 0 to 4032

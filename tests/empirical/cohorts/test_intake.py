@@ -12,9 +12,9 @@ from PIL import Image
 
 from empirical.cohorts import Cohort
 from empirical.cohorts.filters import keep_where
-from empirical.cohorts.folder import import_folder
-from empirical.cohorts.nih import import_nih
-from empirical.cohorts.signatures import load_signatures, signature
+from empirical.cohorts.perceptual_hash import load_signatures, signature
+from empirical.cohorts.readers.folder import import_folder
+from empirical.cohorts.readers.nih import import_nih
 from empirical.cohorts.splits import parse_fractions, split_by_patient
 from see_in_pairs.errors import InputError
 
@@ -228,5 +228,5 @@ def test_a_folder_that_cannot_be_written_does_not_stop_signatures(folder: Path, 
     def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr("empirical.cohorts.signatures.atomic_path", refuse)
+    monkeypatch.setattr("empirical.cohorts.perceptual_hash.atomic_path", refuse)
     assert np.isfinite(load_signatures(cohort)[0]).all()

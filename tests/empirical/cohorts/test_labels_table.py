@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from empirical.cohorts import Cohort
-from empirical.cohorts.labels_table import import_table
+from empirical.cohorts.readers.table import import_table
 from see_in_pairs.errors import InputError
 
 
@@ -150,7 +150,7 @@ def test_mixed_types_and_other_encodings_are_one_line(tmp_path: Path) -> None:
 
 
 def test_a_column_that_mixes_numbers_and_text_is_refused() -> None:
-    from empirical.cohorts.tables import as_text
+    from empirical.cohorts.csv_io import as_text
 
     assert as_text(pd.Series([7, 8.0, None, 2.5], name="person"), "t").tolist() == ["7", "8", "", "2.5"]
     with pytest.raises(InputError, match="column 'person' mixes numbers with text"):

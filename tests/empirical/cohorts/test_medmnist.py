@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from empirical.cohorts import Cohort
-from empirical.cohorts.medmnist import import_medmnist
+from empirical.cohorts.readers.medmnist import import_medmnist
 from see_in_pairs.errors import InputError
 
 SIZES = {"train": 12, "val": 4, "test": 6}

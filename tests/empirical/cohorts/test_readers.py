@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from empirical.cohorts import Cohort
-from empirical.cohorts.folder import import_folder
-from empirical.cohorts.ham10000 import import_ham10000
-from empirical.cohorts.nih import import_nih
+from empirical.cohorts.csv_io import parse_age
+from empirical.cohorts.readers.folder import import_folder
+from empirical.cohorts.readers.ham10000 import import_ham10000
+from empirical.cohorts.readers.nih import import_nih
 from empirical.cohorts.splits import parse_fractions, split_by_patient
-from empirical.cohorts.tables import parse_age
 from see_in_pairs.errors import InputError
 
 NIH_ROWS = [  # image, findings, patient, age, sex, view

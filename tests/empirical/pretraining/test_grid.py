@@ -16,7 +16,7 @@ from scipy import stats
 
 from empirical.pretraining import grid as grids
 from empirical.pretraining import pretrain as pretraining
-from empirical.pretraining.examination import sittings
+from empirical.pretraining.evaluation import sittings
 from empirical.pretraining.grid import Cell, GridConfig, cells, summarise
 from paper_figures.cli import app
 from see_in_pairs.console import run_app

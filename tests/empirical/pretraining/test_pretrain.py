@@ -16,13 +16,13 @@ from sklearn.metrics import roc_auc_score
 
 from empirical.pretraining.card import model_card
 from empirical.pretraining.config import PretrainConfig
-from empirical.pretraining.examination import Sitting, examine, measured, sittings
+from empirical.pretraining.dataset import test_stream as stream_of
+from empirical.pretraining.evaluation import Sitting, examine, measured, sittings
 from empirical.pretraining.pretrain import pretrain
 from empirical.pretraining.questions import KINDS
-from empirical.pretraining.stream import test_stream as stream_of
-from empirical.vlm.encoding import Encoder
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.scoring import answer_log_probabilities
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
-from empirical.vlm.scoring import answer_log_probabilities
 from paper_figures.cli import app
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError

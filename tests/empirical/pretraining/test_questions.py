@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage, stats
 
-from empirical.pretraining.grounds import HELD_OUT, IRREGULAR, REGULAR, parameter
-from empirical.pretraining.marks import SHAPES, Mark, scattered
+from empirical.pretraining.backgrounds import HELD_OUT, IRREGULAR, REGULAR, parameter
 from empirical.pretraining.questions import CENTRES, CONTRAST, KINDS, NOISE, Look, ask
+from empirical.pretraining.shapes import SHAPES, Mark, scattered
 
 SEEDS = st.integers(0, 2**32)
 FALSE_ALARM = 1e-6  # of each test of chance below

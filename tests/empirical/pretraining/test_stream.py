@@ -5,8 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from empirical.pretraining.config import PretrainConfig
+from empirical.pretraining.dataset import TESTS, parts_of, test_stream, training_stream, wordings
 from empirical.pretraining.questions import KINDS
-from empirical.pretraining.stream import TESTS, parts_of, test_stream, training_stream, wordings
 
 CONFIG = PretrainConfig.model_validate({"steps": 20, "batch_size": 8, "questions": 20})
 test_stream.__test__ = False  # type: ignore[attr-defined]  # it makes a stream of test questions, and is no test

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from empirical.cohorts import Cohort, CohortInfo
-from empirical.references import ReferenceConfig, choose_references, embedding, vectors
-from empirical.references.embedding import nearest, rows_of_cosines, unit_length
-from empirical.references.vectors import embedder, model_key
+from empirical.references import ReferenceConfig, choose_references
+from empirical.references.embeddings import cache
+from empirical.references.embeddings.cache import embedder, model_key
+from empirical.references.strategies import embedding
+from empirical.references.strategies.embedding import nearest, rows_of_cosines, unit_length
 from empirical.vlm.loading import ModelConfig
 from see_in_pairs.errors import InputError
 
@@ -37,7 +39,7 @@ def places(monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
     def fake(*_: object) -> Callable[[Sequence[str]], np.ndarray]:
         return lambda items: np.stack([found[item] for item in items])
 
-    monkeypatch.setattr("empirical.references.choose.embedder", fake)
+    monkeypatch.setattr("empirical.references.selection.embedder", fake)
     return found
 
 
@@ -117,10 +119,10 @@ def test_cosines_do_not_depend_on_length_and_a_zero_vector_is_like_nothing() -> 
 
 
 def test_images_are_embedded_once_for_each_model(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
     done: list[int] = []
-    plain = vectors._embed
-    monkeypatch.setattr(vectors, "_embed", lambda model, images: done.append(len(images)) or plain(model, images))
+    plain = cache._embed
+    monkeypatch.setattr(cache, "_embed", lambda model, images: done.append(len(images)) or plain(model, images))
     items = list(phantom.table["item_id"][:5])
     first = embedder(phantom, POCKET)(items[:3])
     both = embedder(phantom, POCKET)([*items, items[0]])
@@ -133,8 +135,8 @@ def test_images_are_embedded_once_for_each_model(phantom: Cohort, tmp_path: Path
 def test_a_picture_has_the_same_embedding_alone_and_in_company(phantom: Cohort) -> None:
     items = list(phantom.table["item_id"][:4])
     pictures = [phantom.image(item) for item in items]
-    together = vectors._embed(POCKET, pictures)
-    alone = np.concatenate([vectors._embed(POCKET, [picture]) for picture in pictures])
+    together = cache._embed(POCKET, pictures)
+    alone = np.concatenate([cache._embed(POCKET, [picture]) for picture in pictures])
     assert together == pytest.approx(alone, rel=1e-4, abs=1e-5)  # float32 sums in another order
     assert np.linalg.norm(together[0] - together[1]) > 100 * 1e-5
 
@@ -156,7 +158,7 @@ def test_a_plain_vision_model_from_a_folder(phantom: Cohort, tmp_path: Path) -> 
     transformers.ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path)
     model = ModelConfig(name=str(tmp_path))
     picture = phantom.image(phantom.table["item_id"][0])
-    found = vectors._embed(model, [picture, picture.rotate(90)])
+    found = cache._embed(model, [picture, picture.rotate(90)])
     loaded = transformers.ViTModel.from_pretrained(tmp_path, add_pooling_layer=False).eval()
     pixels = transformers.ViTImageProcessorPil.from_pretrained(tmp_path)(images=[picture], return_tensors="pt")["pixel_values"]
     with torch.inference_mode():

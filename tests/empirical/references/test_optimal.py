@@ -10,7 +10,7 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from empirical.cohorts import Cohort, CohortInfo
-from empirical.references import ReferenceConfig, choose_references, optimal
+from empirical.references import ReferenceConfig, choose_references, min_cost_flow
 from see_in_pairs.errors import InputError
 
 INFO = CohortInfo("toy", "table", "healthy", ["sick"], "image", "a finding")
@@ -83,13 +83,13 @@ def test_patients_on_both_sides_may_be_grouped_when_there_are_too_many(monkeypat
     cohort = training_cohort(np.random.default_rng(0), 200, 90)
     config = ReferenceConfig(strategy="demographic", columns=("sex",), caliper={"age": 2}, reuse=2, unmatched="leave_out")
     exact = choose_references(cohort, "train", config, 0).table
-    monkeypatch.setattr(optimal, "MOST_PAIRS", 1200)
+    monkeypatch.setattr(min_cost_flow, "MOST_PAIRS", 1200)
     grouped = choose_references(cohort, "train", config, 0).table
     patient = cohort.table.set_index("item_id")["patient_id"]
     assert (patient[grouped["item_id"]].to_numpy() != patient[grouped["reference_id"]].to_numpy()).all()
     assert grouped["reference_id"].value_counts().max() <= 2
     assert 0.95 * len(exact) <= len(grouped) <= len(exact)
-    monkeypatch.setattr(optimal, "MOST_PAIRS", 10)
+    monkeypatch.setattr(min_cost_flow, "MOST_PAIRS", 10)
     with pytest.raises(InputError, match="too many for an optimal assignment; round the column"):
         choose_references(cohort, "train", config, 0)
 

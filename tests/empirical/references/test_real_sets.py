@@ -10,8 +10,8 @@ import pytest
 
 from empirical.arms import ArmConfig, assign_references
 from empirical.cohorts import Cohort
-from empirical.cohorts.nih import import_nih
-from empirical.references.balance import balance_table
+from empirical.cohorts.readers.nih import import_nih
+from empirical.references.diagnostics.balance import balance_table
 
 ROOT = Path(os.environ.get("SEE_IN_PAIRS_DATA", "")) / "nih-chestxray14"
 pytestmark = pytest.mark.skipif(

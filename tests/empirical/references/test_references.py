@@ -15,10 +15,10 @@ from scipy import stats
 
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.references import Assignment, ReferenceConfig, choose_references
-from empirical.references.balance import balance_table, standardised_difference
-from empirical.references.choose import STRATEGIES as STRATEGY_FUNCTIONS
-from empirical.references.pool import Request, draw_others, healthy_pool, stream_of
-from empirical.references.prior import choose_prior
+from empirical.references.candidates import Request, draw_others, healthy_pool, stream_of
+from empirical.references.diagnostics.balance import balance_table, standardised_difference
+from empirical.references.selection import STRATEGIES as STRATEGY_FUNCTIONS
+from empirical.references.strategies.prior import choose_prior
 from see_in_pairs.configs import parse_config
 from see_in_pairs.errors import InputError
 
@@ -61,7 +61,7 @@ def _made_up_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
     def embedder(*_: object) -> Callable[[Sequence[str]], np.ndarray]:
         return lambda items: np.stack([stream_of(0, item).normal(size=8).astype(np.float32) for item in items])
 
-    monkeypatch.setattr("empirical.references.choose.embedder", embedder)
+    monkeypatch.setattr("empirical.references.selection.embedder", embedder)
 
 
 def settings(**content: object) -> ReferenceConfig:
@@ -148,7 +148,7 @@ def test_no_selector_is_shown_a_label_or_a_mask(strategy: str, monkeypatch: pyte
 
     for name, choose in dict(STRATEGY_FUNCTIONS).items():
         monkeypatch.setitem(STRATEGY_FUNCTIONS, name, watched(choose))
-    monkeypatch.setattr("empirical.references.choose.choose_prior", watched(choose_prior))
+    monkeypatch.setattr("empirical.references.selection.choose_prior", watched(choose_prior))
     choose_references(hospital(), "test", STRATEGIES.get(strategy, PRIOR), seed=1)
     (request,) = seen
     assert not {"label", "mask"} & {*request.queries.columns, *request.pool.columns}

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from empirical.references.vision import released_after, vision_model
+from empirical.references.embeddings.towers import released_after, vision_model
 from empirical.vlm.loading import ModelConfig
 from see_in_pairs.errors import InputError
 

@@ -17,9 +17,9 @@ from safetensors.numpy import load_file
 from empirical.arms import Example
 from empirical.cohorts import Cohort
 from empirical.training.config import FinetuneConfig
+from empirical.training.data_order import training_plan
 from empirical.training.finetune import finetune
-from empirical.training.plan import training_plan
-from empirical.vlm.encoding import Encoder
+from empirical.vlm.inference.encoder import Encoder
 from see_in_pairs.errors import InputError
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}

@@ -17,14 +17,14 @@ from safetensors.numpy import load_file
 from empirical.arms import Example, assign_references, build_examples, picture_source
 from empirical.cohorts import Cohort
 from empirical.training import trainer as trainer_module
+from empirical.training.batch_size_search import out_of_memory
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
-from empirical.training.memory import out_of_memory
-from empirical.training.prepare import prepare
-from empirical.vlm.encoding import IGNORE, Encoder
-from empirical.vlm.features import core_of
+from empirical.training.trainable import prepare
+from empirical.vlm.feature_cache.tower import core_of
+from empirical.vlm.inference.encoder import IGNORE, Encoder
+from empirical.vlm.inference.scoring import to_device, token_log_probabilities
 from empirical.vlm.loading import ModelConfig, load_vlm
-from empirical.vlm.scoring import to_device, token_log_probabilities
 from see_in_pairs.errors import InputError
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
@@ -75,7 +75,7 @@ def test_a_look_at_validation_between_training_batches_takes_no_features_away(
     phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
     """A training batch lies ready while validation is looked at, whose batches are as many as are held."""
-    from empirical.vlm.store import FeatureStore
+    from empirical.vlm.feature_cache.cache import FeatureStore
 
     config, plain = settings(phantom, early_stopping={"every": every}, batch_size=1), FeatureStore.__init__
     roomy = finetune(config, tmp_path / "roomy", quiet=True)
@@ -85,7 +85,7 @@ def test_a_look_at_validation_between_training_batches_takes_no_features_away(
 
 
 def test_every_image_is_computed_once_however_many_epochs(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.vlm.store import FeatureStore
+    from empirical.vlm.feature_cache.cache import FeatureStore
 
     seen: list[int] = []
     plain = FeatureStore._compute
@@ -104,10 +104,10 @@ def test_every_image_is_computed_once_however_many_epochs(phantom: Cohort, tmp_p
 
 
 def test_features_that_gave_way_come_back(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.vlm import store
+    from empirical.vlm.feature_cache import cache
 
-    plain = store.FeatureStore.__init__
-    monkeypatch.setattr(store.FeatureStore, "__init__", lambda self, *a, **k: plain(self, *a, **(k | {"memory": 1e-6})))
+    plain = cache.FeatureStore.__init__
+    monkeypatch.setattr(cache.FeatureStore, "__init__", lambda self, *a, **k: plain(self, *a, **(k | {"memory": 1e-6})))
     short = weights(finetune(settings(phantom), tmp_path / "short", quiet=True))
     monkeypatch.undo()
     roomy = weights(finetune(settings(phantom), tmp_path / "roomy", quiet=True))
@@ -144,9 +144,9 @@ def test_early_stopping_looks_at_validation_only_and_keeps_the_best(phantom: Coh
 
 def validation_loss(model: Path, cohort: Cohort) -> float:
     from empirical.arms import ArmConfig, build_examples
-    from empirical.prompts import PromptConfig
-    from empirical.vlm.encoding import IGNORE, Encoder
-    from empirical.vlm.scoring import token_log_probabilities
+    from empirical.prompts.templates import PromptConfig
+    from empirical.vlm.inference.encoder import IGNORE, Encoder
+    from empirical.vlm.inference.scoring import token_log_probabilities
 
     vlm = load_vlm(ModelConfig(name=str(model)))
     examples = build_examples(cohort, "val", ArmConfig.model_validate(PAIR), PromptConfig(), seed=0)
@@ -210,7 +210,7 @@ def test_the_card_says_in_words_what_is_no_number(phantom: Cohort, losses: list[
 
 
 def made_card(cohort: Cohort, history: list[dict[str, float]], **changes: object) -> str:
-    from empirical.training.card import run_card
+    from empirical.training.model_card import run_card
 
     queries = cohort.queries("train")["item_id"]
     shown = pd.DataFrame({"item_id": queries, "reference_ids": [["r"]] * len(queries), "step": range(len(queries))})

@@ -15,9 +15,9 @@ from transformers import Trainer, TrainingArguments
 from empirical.cohorts import Cohort
 from empirical.training import trainer as trainer_module
 from empirical.training.config import FinetuneConfig
+from empirical.training.determinism import FIXED, WORKSPACE, same_bits
+from empirical.training.distributed import one_device
 from empirical.training.finetune import finetune
-from empirical.training.kernels import FIXED, WORKSPACE, same_bits
-from empirical.training.processes import one_device
 from see_in_pairs.errors import InputError
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}

@@ -17,14 +17,15 @@ from pydicom.data import get_testdata_file
 
 from empirical.arms import Example, picture_area
 from empirical.cohorts import Cohort
-from empirical.memory import fits, halved, is_out_of_memory, one_line
-from empirical.prompts import Part
+from empirical.prompts.templates import Part
+from empirical.training import setup
 from empirical.training import trainer as trainer_module
-from empirical.training.budget import checkpointing, refuse_hopeless, standing
+from empirical.training.batch_size_search import longest_first, out_of_memory
+from empirical.training.checkpointing_trial import fits_without
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
-from empirical.training.memory import longest_first, out_of_memory
-from empirical.training.room import fits_without
+from empirical.training.memory_estimate import checkpointing, refuse_hopeless, standing
+from empirical.vlm.out_of_memory import fits, halved, is_out_of_memory, one_line
 from see_in_pairs.errors import InputError
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
@@ -190,7 +191,6 @@ def test_without_a_trial_half_is_proposed() -> None:
 
 
 def test_a_trial_is_given_the_longest_of_the_plan(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.training import assembly
 
     chosen, tried = [], []
 
@@ -200,7 +200,7 @@ def test_a_trial_is_given_the_longest_of_the_plan(phantom: Cohort, tmp_path: Pat
         return chosen
 
     monkeypatch.setattr(trainer_module, "token_log_probabilities", SmallDevice(room=0).forward)
-    monkeypatch.setattr(assembly, "longest_first", longest)
+    monkeypatch.setattr(setup, "longest_first", longest)
     monkeypatch.setattr(trainer_module.AnswerTrainer, "try_step", lambda _, examples: tried.append(list(examples)))
     with pytest.raises(InputError, match="8 would fit"):
         finetune(settings(phantom), tmp_path / "run", quiet=True)
@@ -210,8 +210,8 @@ def test_a_trial_is_given_the_longest_of_the_plan(phantom: Cohort, tmp_path: Pat
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take any model for a large one, on a device with a limit."""
-    monkeypatch.setattr("empirical.training.budget.LARGE", 0)
-    monkeypatch.setattr("empirical.training.assembly.device_memory", lambda _: 2**40)
+    monkeypatch.setattr("empirical.training.memory_estimate.LARGE", 0)
+    monkeypatch.setattr("empirical.training.setup.device_memory", lambda _: 2**40)
     monkeypatch.setattr("torch.cuda.reset_peak_memory_stats", lambda _: None)
     monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda _: 2**30)
     monkeypatch.setattr("torch.random.fork_rng", lambda **_: plain_fork(devices=[]))
@@ -246,7 +246,7 @@ def test_a_trial_decides_on_checkpointing_and_leaves_no_trace(
 def test_what_does_not_fit_is_checkpointed(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = SmallDevice(room=16)
     monkeypatch.setattr(trainer_module, "token_log_probabilities", device.forward)
-    monkeypatch.setattr("empirical.training.assembly.checkpointing", lambda config, _: config.gradient_checkpointing is None)
+    monkeypatch.setattr("empirical.training.setup.checkpointing", lambda config, _: config.gradient_checkpointing is None)
     with pytest.raises(InputError, match="batch_size 16; 8 would fit"):
         finetune(settings(phantom), tmp_path / "run", quiet=True)
     assert decided(tmp_path / "run") == (True, True)

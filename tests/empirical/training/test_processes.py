@@ -15,10 +15,10 @@ import torch
 from safetensors.numpy import load_file
 
 from empirical.cohorts import Cohort
+from empirical.training.batch_size_search import out_of_memory
 from empirical.training.config import FinetuneConfig
+from empirical.training.distributed import refuse_mixed_formats
 from empirical.training.finetune import finetune
-from empirical.training.memory import out_of_memory
-from empirical.training.processes import refuse_mixed_formats
 from see_in_pairs.errors import InputError
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}

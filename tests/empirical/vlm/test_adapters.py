@@ -16,8 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from empirical.training.arguments import by_autocast
 from empirical.training.config import FinetuneConfig
-from empirical.vlm.adapters import in_base_format
 from empirical.vlm.doctor.arithmetic import float32_arithmetic
+from empirical.vlm.lora_precision import in_base_format
 
 WIDE, OUT, RANK = 96, 80, 8
 SINGLE, HALF = torch.finfo(torch.float32).eps, torch.finfo(torch.bfloat16).eps

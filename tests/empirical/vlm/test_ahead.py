@@ -15,12 +15,13 @@ from PIL import Image
 
 from empirical.benchmark.items import Items
 from empirical.cohorts.images import open_rgb
-from empirical.vlm import ahead, store
-from empirical.vlm.ahead import AheadEncoder, crew, in_order
-from empirical.vlm.encoding import Encoder
+from empirical.vlm.feature_cache import cache
+from empirical.vlm.feature_cache.cache import FeatureStore
+from empirical.vlm.inference import prefetch
+from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.prefetch import AheadEncoder, crew, in_order
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
-from empirical.vlm.reader import PLAIN, AnswerReader
-from empirical.vlm.store import FeatureStore
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -46,7 +47,7 @@ def shuffled(name: str) -> Image.Image:
 
 
 def threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    for module in (ahead, store):
+    for module in (prefetch, cache):
         monkeypatch.setattr(module, "thread_count", lambda: count)
 
 
@@ -109,7 +110,7 @@ def test_batches_are_those_of_the_plain_encoder(vlm: VisionLanguageModel, monkey
 
 
 def test_scores_of_the_plain_path_do_not_depend_on_the_threads(vlm: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.vlm.scoring import answer_log_probabilities
+    from empirical.vlm.inference.scoring import answer_log_probabilities
 
     examples, answers = ITEMS.examples(), ("yes", "no no")  # the second of several tokens: prompts are asked for twice
     plain = Encoder(vlm.processor, vlm.family, shuffled)

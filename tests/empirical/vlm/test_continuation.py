@@ -19,18 +19,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from empirical.arms import Example
-from empirical.prompts import Part, PromptConfig, prompt_text, render
-from empirical.vlm.continuation import Continuation
+from empirical.prompts.templates import Part, PromptConfig, prompt_text, render
 from empirical.vlm.doctor import paths
 from empirical.vlm.doctor.subject import Subject
-from empirical.vlm.encoding import Encoder
-from empirical.vlm.generation import generate_answers, stop_tokens
+from empirical.vlm.feature_cache.cache import FeatureStore
+from empirical.vlm.feature_cache.encoder import StoredEncoder
+from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader, SpeedConfig
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.generation import generate_answers, stop_tokens
+from empirical.vlm.inference.kv_cache import Continuation
+from empirical.vlm.inference.prefix_cache import PrefixReader, query_start
+from empirical.vlm.inference.scoring import PlainReading, answer_forms, answer_log_probabilities
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
-from empirical.vlm.prefix import PrefixReader, query_start
-from empirical.vlm.reader import PLAIN, AnswerReader, SpeedConfig
-from empirical.vlm.scoring import PlainReading, answer_forms, answer_log_probabilities
-from empirical.vlm.store import FeatureStore
-from empirical.vlm.stored_encoder import StoredEncoder
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import torch
 
-from empirical.prompts import PromptConfig
+from empirical.prompts.templates import PromptConfig
 from empirical.vlm.doctor import adapters, diagnose, diagnose_loaded, inputs, paths, require
 from empirical.vlm.doctor.subject import Subject
-from empirical.vlm.encoding import Encoder
 from empirical.vlm.families.base import Family, nothing_more
 from empirical.vlm.families.base import process as plain_process
-from empirical.vlm.features import core_of
+from empirical.vlm.feature_cache import cache
+from empirical.vlm.feature_cache.tower import core_of
+from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
 from see_in_pairs.errors import InputError
 
@@ -270,9 +271,8 @@ def test_an_attention_backend_of_its_own_mind_is_caught(load: Loaded, monkeypatc
 
 
 def test_a_stale_feature_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.vlm import store
 
-    monkeypatch.setattr(store, "_content", lambda picture: "the same")  # a key that cannot tell images apart
+    monkeypatch.setattr(cache, "_content", lambda picture: "the same")  # a key that cannot tell images apart
     assert not paths.stored(Subject(load("idefics3"), PromptConfig()))[0]
 
 
@@ -363,7 +363,7 @@ def plant_one_dimension(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> 
 
 
 def plant_shift(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> VisionLanguageModel:
-    from empirical.vlm.store import FeatureStore
+    from empirical.vlm.feature_cache.cache import FeatureStore
 
     plain = FeatureStore.look_up
 
@@ -430,9 +430,9 @@ def test_float32_arithmetic_is_that_of_a_float32_copy(steep: VisionLanguageModel
 
 
 def test_a_family_without_a_known_prefix_is_refused(load: Loaded) -> None:
-    from empirical.vlm.prefix import PrefixReader
-    from empirical.vlm.store import FeatureStore
-    from empirical.vlm.stored_encoder import StoredEncoder
+    from empirical.vlm.feature_cache.cache import FeatureStore
+    from empirical.vlm.feature_cache.encoder import StoredEncoder
+    from empirical.vlm.inference.prefix_cache import PrefixReader
 
     vlm = load("idefics3")
     unknown = replace(vlm, family=replace(vlm.family, prefix=None))

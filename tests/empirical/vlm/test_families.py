@@ -15,15 +15,15 @@ from safetensors.numpy import load_file
 
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
-from empirical.evaluation import EvaluateConfig, evaluate
-from empirical.prompts import PromptConfig
+from empirical.evaluation.evaluate import EvaluateConfig, evaluate
+from empirical.prompts.templates import PromptConfig
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.vlm.doctor import diagnose, diagnose_loaded
-from empirical.vlm.encoding import Encoder
+from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.scoring import answer_log_probabilities
 from empirical.vlm.loading import ModelConfig, load_vlm
-from empirical.vlm.reader import PLAIN, AnswerReader
-from empirical.vlm.scoring import answer_log_probabilities
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_models import FAMILIES, save_tiny

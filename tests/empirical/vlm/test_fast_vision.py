@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from empirical.arms import Example
-from empirical.prompts import PromptConfig, prompt_text, render
+from empirical.prompts.templates import PromptConfig, prompt_text, render
 from empirical.vlm.doctor import vision
 from empirical.vlm.doctor.subject import Subject
-from empirical.vlm.encoding import Encoder
 from empirical.vlm.families import qwen_vision
 from empirical.vlm.families.qwen_vision import BatchedWindows, PatchesAtOnce, windows_between
-from empirical.vlm.features import core_of, flat, image_features
+from empirical.vlm.feature_cache.tower import core_of, flat, image_features
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.scoring import to_device
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
-from empirical.vlm.scoring import to_device
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_models import save_tiny

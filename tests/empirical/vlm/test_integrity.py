@@ -14,13 +14,13 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from empirical.cohorts import Cohort
-from empirical.evaluation import EvaluateConfig, evaluate
+from empirical.evaluation.evaluate import EvaluateConfig, evaluate
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.vlm.doctor import diagnose
+from empirical.vlm.feature_cache.cache import store_key
 from empirical.vlm.loading import ModelConfig, load_vlm
-from empirical.vlm.names import files_hash, resolve, weights_hash
-from empirical.vlm.store import store_key
+from empirical.vlm.model_id import files_hash, resolve, weights_hash
 from see_in_pairs.errors import InputError
 
 Change = Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
@@ -176,7 +176,7 @@ def test_the_doctor_examines_a_finetuned_adapter_and_leaves_it_as_it_was(trained
 
 
 def test_training_says_nothing_that_users_can_do_nothing_about(recwarn: pytest.WarningsRecorder) -> None:
-    from empirical.training.prepare import prepare
+    from empirical.training.trainable import prepare
 
     config = FinetuneConfig.model_validate({"cohort": "none", "arm": {"arm": "single"}})
     assert any("lora_A" in name for name, _ in prepare(load_vlm(config.model), config).named_parameters())
@@ -184,7 +184,7 @@ def test_training_says_nothing_that_users_can_do_nothing_about(recwarn: pytest.W
 
 
 def test_the_doctor_sees_an_adapter_that_does_nothing(trained: Path) -> None:
-    from empirical.prompts import PromptConfig
+    from empirical.prompts.templates import PromptConfig
     from empirical.vlm.doctor import adapters
     from empirical.vlm.doctor.subject import Subject
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from empirical.cohorts import Cohort
-from empirical.prompts import PromptConfig
+from empirical.prompts.templates import PromptConfig
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
+from empirical.vlm.input_spec import image_order, parity
 from empirical.vlm.loading import ModelConfig, load_vlm
-from empirical.vlm.parity import image_order, parity
 from see_in_pairs.errors import InputError
 
 

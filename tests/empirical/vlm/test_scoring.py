@@ -7,11 +7,11 @@ from pydantic import ValidationError
 
 from empirical.arms import ArmConfig, Example, build_examples
 from empirical.cohorts import Cohort
-from empirical.prompts import PromptConfig
-from empirical.vlm.encoding import IGNORE, Encoder
-from empirical.vlm.generation import generate_answers, parse_answer
+from empirical.prompts.templates import PromptConfig
+from empirical.vlm.inference.encoder import IGNORE, Encoder
+from empirical.vlm.inference.generation import generate_answers, parse_answer
+from empirical.vlm.inference.scoring import answer_forms, answer_log_probabilities, next_token_log_probabilities
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
-from empirical.vlm.scoring import answer_forms, answer_log_probabilities, next_token_log_probabilities
 from see_in_pairs.errors import InputError
 
 PAIR = ArmConfig.model_validate({"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}})

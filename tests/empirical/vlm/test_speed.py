@@ -17,14 +17,14 @@ import torch
 from PIL import Image
 
 from empirical.arms import Example
-from empirical.prompts import PromptConfig, prompt_text, render
-from empirical.vlm.encoding import Encoder
+from empirical.prompts.templates import PromptConfig, prompt_text, render
 from empirical.vlm.families.qwen import rope_index
+from empirical.vlm.feature_cache.cache import FeatureStore
+from empirical.vlm.feature_cache.encoder import KEPT, StoredEncoder
+from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader, SpeedConfig, chunks, in_groups
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.prefix_cache import query_start, shared_prefix
 from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
-from empirical.vlm.prefix import query_start, shared_prefix
-from empirical.vlm.reader import PLAIN, AnswerReader, SpeedConfig, chunks, in_groups
-from empirical.vlm.store import FeatureStore
-from empirical.vlm.stored_encoder import KEPT, StoredEncoder
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -240,7 +240,7 @@ def test_damaged_features_on_disk_are_computed_again(
 
 
 def test_other_pixels_settings_or_formats_are_other_features(pocket: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.vlm.store import store_key
+    from empirical.vlm.feature_cache.cache import store_key
 
     before = store_key(pocket)
     assert store_key(load_vlm(ModelConfig())) == before
@@ -250,8 +250,8 @@ def test_other_pixels_settings_or_formats_are_other_features(pocket: VisionLangu
 
 
 def test_loss_on_answer_positions_is_the_loss_on_all(vlm: VisionLanguageModel) -> None:
-    from empirical.vlm.encoding import IGNORE
-    from empirical.vlm.scoring import token_log_probabilities
+    from empirical.vlm.inference.encoder import IGNORE
+    from empirical.vlm.inference.scoring import token_log_probabilities
 
     encoder = Encoder(vlm.processor, vlm.family, PICTURES.__getitem__)
     batch, labels = encoder.with_answers([example("a", "ref"), example("b")], ["yes", "nothing at all"], end=True)

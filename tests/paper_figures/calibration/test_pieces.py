@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from paper_figures import statistics as st
-from paper_figures.calibration import accuracy, auroc, clustered_accuracy, item_tests, references, resampled, training
-from paper_figures.calibration.sizes import cluster_sizes
-from paper_figures.statistics.paired_difference import paired_difference
+from paper_figures.error_rates import accuracy, auroc, clustered_accuracy, item_tests, references, resampled, training
+from paper_figures.error_rates.sizes import cluster_sizes
+from paper_figures.statistics.proportions.paired_difference import paired_difference
 
 CELLS = [(5, 1, "balanced", 0.0), (10, 5, "skewed", 0.5), (20, 25, "skewed", 0.2)]
 Clustered = Callable[[np.ndarray, np.ndarray, np.ndarray], float]

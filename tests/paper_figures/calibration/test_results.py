@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from paper_figures.calibration.cli import app
-from paper_figures.calibration.tables import NAMES, RECOMMENDED, STUDIES, largest_size, page
+from paper_figures.error_rates.cli import app
+from paper_figures.error_rates.tables import NAMES, RECOMMENDED, STUDIES, largest_size, page
 from see_in_pairs.console import run_app
 from theory.sweeps import Study
 
@@ -99,9 +99,9 @@ def test_the_manifest_says_where_it_was_made_and_nothing_of_folders() -> None:
 
 
 def test_a_small_run_of_everything_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paper_figures.calibration.tables.NAMES", ("lopsided",))
+    monkeypatch.setattr("paper_figures.error_rates.tables.NAMES", ("lopsided",))
     monkeypatch.setattr(
-        "paper_figures.calibration.cli._write", lambda found, folder: [table.to_csv(folder / name) for name, table in found.items()]
+        "paper_figures.error_rates.cli._write", lambda found, folder: [table.to_csv(folder / name) for name, table in found.items()]
     )
     (tmp_path / "tables").mkdir()
     for replicates in (20, 30):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paper_figures.statistics import clustered_auroc_difference, clustered_delong, delong, two_way_delong
-from paper_figures.statistics.auroc_difference import contributions
+from paper_figures.statistics.roc.cluster_jackknife import contributions
 from see_in_pairs.errors import InputError
 
 

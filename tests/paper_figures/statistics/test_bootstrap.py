@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from paper_figures.statistics import clustered_difference, multinomial_bootstrap, paired_bootstrap
-from paper_figures.statistics.bootstrap_interval import acceleration, bootstrap_interval
-from paper_figures.statistics.multinomial_bootstrap import multinomial_differences, trinomial_acceleration
-from paper_figures.statistics.resampling import cluster_types, cluster_weights, jackknife_weights
+from paper_figures.statistics.bootstrap.cluster_weights import cluster_types, cluster_weights, jackknife_weights
+from paper_figures.statistics.bootstrap.intervals import acceleration, bootstrap_interval
+from paper_figures.statistics.bootstrap.multinomial import multinomial_differences, trinomial_acceleration
 from see_in_pairs.errors import InputError
 
 
@@ -103,7 +103,7 @@ def test_permuting_rows_changes_nothing() -> None:
 def test_seed_decides_everything_and_portions_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     a, b, labels, clusters = data()
     first = paired_bootstrap(a, b, labels, clusters, resamples=200, seed=5).metrics["auroc"]
-    monkeypatch.setattr("paper_figures.statistics.resampling.CELLS_AT_ONCE", 997)
+    monkeypatch.setattr("paper_figures.statistics.bootstrap.cluster_weights.CELLS_AT_ONCE", 997)
     assert paired_bootstrap(a, b, labels, clusters, resamples=200, seed=5).metrics["auroc"] == first
     assert paired_bootstrap(a, b, labels, clusters, resamples=200, seed=6).metrics["auroc"].interval != first.interval
 

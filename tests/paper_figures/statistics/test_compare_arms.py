@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paper_figures.statistics import Comparison, clustered_difference, compare_arms, delong, mcnemar, sign_flip, two_way
+from paper_figures.comparison import Comparison, compare_arms
+from paper_figures.statistics import clustered_difference, delong, mcnemar, sign_flip, two_way
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import to_json
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paper_figures.statistics import clustered_delong, delong
-from paper_figures.statistics.auc_interval import mann_whitney_interval
+from paper_figures.statistics.roc.intervals import mann_whitney_interval
 from see_in_pairs.errors import InputError
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from paper_figures.statistics import equivalence, tost
 from paper_figures.statistics.equivalence import tost_means
-from paper_figures.statistics.tango import tango_interval
+from paper_figures.statistics.proportions.tango import tango_interval
 from see_in_pairs.errors import InputError
 
 

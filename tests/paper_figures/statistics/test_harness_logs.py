@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from paper_figures.statistics.alignment import align
-from paper_figures.statistics.harness_logs import read_samples
-from paper_figures.statistics.score_tables import read_arm, with_items
+from paper_figures.comparison.harness_logs import read_samples
+from paper_figures.comparison.pairing import align
+from paper_figures.comparison.score_tables import read_arm, with_items
 from see_in_pairs.errors import InputError
 
 RIGHT = {"a": [1, 1, 0, 1, 1, 0], "b": [1, 0, 0, 1, 0, 0]}

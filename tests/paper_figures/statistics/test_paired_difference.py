@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from paper_figures.statistics import paired_difference
-from paper_figures.statistics.tango import tango_interval, tango_score
+from paper_figures.statistics.proportions.tango import tango_interval, tango_score
 from see_in_pairs.errors import InputError
 
 TABLES = st.tuples(*[st.integers(0, 60)] * 4).filter(lambda counts: sum(counts) > 0)

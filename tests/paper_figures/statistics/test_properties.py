@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paper_figures.statistics import compare_arms, procedure, sign_flip, two_way, two_way_delong
+from paper_figures.comparison import compare_arms
+from paper_figures.statistics import procedure, sign_flip, two_way, two_way_delong
 from see_in_pairs.errors import InputError
 
 SCORES = st.sampled_from([-math.inf, -2.0, -0.5, 0.0, 0.5, 1.0, 3.0, math.inf])

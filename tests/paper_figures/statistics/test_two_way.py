@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from paper_figures.statistics import clustered_difference, two_way
-from paper_figures.statistics.two_way import shared_products
+from paper_figures.statistics.clustered.two_way import shared_products
 from see_in_pairs.errors import InputError
 
 

@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from empirical.arms import ArmConfig
 from empirical.cohorts.phantom import LesionConfig, PhantomConfig, make_phantom
-from paper_figures.study.limits import limits_of
+from paper_figures.results.ideal_observer import limits_of
 
 FAMILY = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
 

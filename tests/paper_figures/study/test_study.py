@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from paper_figures.cli import app
-from paper_figures.provenance import read_provenance
+from paper_figures.plotting.provenance import read_provenance
 from see_in_pairs.console import run_app
 
 PHANTOM = {"size": 64, "n_train": 12, "n_val": 0, "n_test": 24, "lesion": {"detectability": 2.5}}
@@ -85,7 +85,7 @@ def test_claims_are_judged_by_it(done: Path) -> None:
 
 def test_ideal_observers_stand_beside_the_areas(done: Path) -> None:
     from empirical.cohorts.phantom import PhantomTruth
-    from paper_figures.bridge import observer_limits
+    from paper_figures.results.predicted_gain import observer_limits
 
     areas = pd.read_csv(done / "study.csv")
     limits = observer_limits(PhantomTruth.load(done / "cohorts" / "rho-0.8" / "truth.npz"))

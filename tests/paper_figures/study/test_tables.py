@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit, ndtr
 
-from empirical.records import Records
+from empirical.evaluation.records import Records
 from paper_figures.statistics import clustered_auroc_difference, procedure_auroc
 from paper_figures.study.tables import ONE_MODEL, Point, area_rows, comparison_rows
 from see_in_pairs.errors import InputError

@@ -13,7 +13,7 @@ import yaml
 
 from paper_figures.cli import app
 from paper_figures.study.config import Restarts
-from paper_figures.study.tries import Try, kept, tries
+from paper_figures.study.restarts import Try, kept, tries
 from see_in_pairs.console import run_app
 
 RULE = Restarts(above=0.25, tries=3)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from theory.sweeps import Results, Study
-from theory.sweeps.pieces import load_pieces
+from theory.sweeps.registry import load_pieces
 
 PIECES = Path(__file__).with_name("simple_pieces.py")
 KEYS = ["cell", "block", "replicate", "method"]

@@ -15,12 +15,12 @@ from joblib._parallel_backends import ThreadingBackend
 
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, generator, method, run
-from theory.sweeps.backends import Pool, check_backend, usable_cores
-from theory.sweeps.cells import Cell
-from theory.sweeps.chunk import Chunk, Entry, Task, work_of
-from theory.sweeps.progress import Meter, duration
-from theory.sweeps.runner import Tasks
-from theory.sweeps.sending import pickled
+from theory.sweeps.execution.backends import Pool, check_backend, usable_cores
+from theory.sweeps.execution.chunk import Chunk, Entry, Task, work_of
+from theory.sweeps.execution.pickling import pickled
+from theory.sweeps.execution.progress import Meter, duration
+from theory.sweeps.execution.runner import Tasks
+from theory.sweeps.scenarios import Cell
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]
@@ -148,7 +148,7 @@ def test_tasks_are_as_long_as_a_fifth_of_a_second() -> None:
 
 
 def test_progress_says_rate_and_time_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from theory.sweeps import progress
+    from theory.sweeps.execution import progress
 
     clock = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from see_in_pairs.errors import InputError
 from theory.sweeps import Study, run
-from theory.sweeps.cells import make_cell
-from theory.sweeps.pieces import generator, method, source_hash
-from theory.sweeps.replay import replay
+from theory.sweeps.execution.replay import replay
+from theory.sweeps.registry import generator, method, source_hash
+from theory.sweeps.scenarios import make_cell
 
 MakeStudy = Callable[..., Study]
 

@@ -14,9 +14,9 @@ import pytest
 
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
-from theory.sweeps.design import Limits
-from theory.sweeps.limits import TimeLimit, limited
-from theory.sweeps.replay import replay
+from theory.sweeps.execution.limits import TimeLimit, limited
+from theory.sweeps.execution.replay import replay
+from theory.sweeps.study import Limits
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]

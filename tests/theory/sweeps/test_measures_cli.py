@@ -12,9 +12,9 @@ from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results
 from theory.sweeps.cli import app
-from theory.sweeps.measures_cli import format_table
 from theory.sweeps.packaged import find_design, packaged_studies
-from theory.sweeps.performance import performance
+from theory.sweeps.performance.cli import format_table
+from theory.sweeps.performance.table import performance
 
 DOCS = Path(__file__).parents[3] / "docs" / "results" / "sweeps"
 

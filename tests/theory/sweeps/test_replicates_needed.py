@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.measures import MEASURES
-from theory.sweeps.performance import Table, performance
-from theory.sweeps.replicates_needed import replicates_from_pilot, replicates_needed
+from theory.sweeps.performance.measures import MEASURES
+from theory.sweeps.performance.sample_size import replicates_from_pilot, replicates_needed
+from theory.sweeps.performance.table import Table, performance
 
 
 def test_morris_white_and_crowthers_examples() -> None:

@@ -16,8 +16,8 @@ import pandas as pd
 import pytest
 
 from see_in_pairs.errors import InputError
-from theory.sweeps import Results, Study, pieces, run
-from theory.sweeps.folder import locked
+from theory.sweeps import Results, Study, registry, run
+from theory.sweeps.storage.folder import locked
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]
@@ -168,7 +168,7 @@ def test_a_changed_design_is_refused_with_what_differs(make_study: MakeStudy, tm
 @pytest.mark.parametrize(("code", "refused"), [("data", False), ("data  # as before", False), ("data + 1", True)])
 def test_changed_code_is_a_changed_design(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, refused: bool) -> None:
     def with_code(text: str) -> Study:
-        monkeypatch.setattr(pieces, "_REGISTRY", {})
+        monkeypatch.setattr(registry, "_REGISTRY", {})
         file = tmp_path / f"pieces{len(list(tmp_path.iterdir()))}.py"  # a file is imported once in a process
         file.write_text(CODE.replace("RESULT", text))
         return Study(name="code", pieces=[str(file)], generate="code_draw", methods=["code_same"], cells=[{}], replicates=5)

@@ -10,8 +10,8 @@ import pytest
 
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
-from theory.sweeps.performance import performance
-from theory.sweeps.sequential import targets_of
+from theory.sweeps.execution.stopping import targets_of
+from theory.sweeps.performance.table import performance
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]

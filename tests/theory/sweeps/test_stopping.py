@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.performance import Table, performance
-from theory.sweeps.stopping import decide, looks
+from theory.sweeps.execution.stopping import decide, looks
+from theory.sweeps.performance.table import Table, performance
 
 
 @given(st.integers(1, 500), st.integers(0, 20_000), st.integers(1, 300))

@@ -18,10 +18,11 @@ import pytest
 
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
-from theory.sweeps import Results, Study, run, store
-from theory.sweeps.chunk import Chunk, Task, run_task, work_of
+from theory.sweeps import Results, Study, run
 from theory.sweeps.cli import app
-from theory.sweeps.store import Store, read_all
+from theory.sweeps.execution.chunk import Chunk, Task, run_task, work_of
+from theory.sweeps.storage import writer
+from theory.sweeps.storage.writer import Store, read_all
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]
@@ -61,7 +62,7 @@ def test_small_files_are_merged_and_nothing_changes(
     make_study: MakeStudy, same: Same, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = make_study(block=2, replicates=80)
-    monkeypatch.setattr(store, "MERGE", 4)
+    monkeypatch.setattr(writer, "MERGE", 4)
     many = written_one_by_one(study, tmp_path / "a")
     files = sorted((tmp_path / "a" / "blocks").iterdir())
     assert len(files) < 12 and max(read_all(tmp_path / "a" / "blocks")[2].values()) >= 2
@@ -72,7 +73,7 @@ def test_a_merge_killed_before_it_deleted_leaves_no_row_twice(
     make_study: MakeStudy, same: Same, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = make_study(block=2, replicates=10)
-    monkeypatch.setattr(store, "MERGE", 4)
+    monkeypatch.setattr(writer, "MERGE", 4)
     monkeypatch.setattr(Store, "_delete", lambda self, files: [self._levels.pop(name) for name in files])
     killed = written_one_by_one(study, tmp_path / "a")
     before = len(list((tmp_path / "a" / "blocks").iterdir()))
@@ -86,7 +87,7 @@ def test_a_merge_killed_before_it_deleted_leaves_no_row_twice(
 
 
 def test_a_large_cell_comes_in_bounded_frames(make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from theory.sweeps import results as module
+    from theory.sweeps.storage import results as module
 
     found = run(make_study(replicates=95), tmp_path / "a")
     monkeypatch.setattr(module, "MOST_ROWS", 60)
@@ -108,14 +109,14 @@ def test_a_write_for_which_there_was_no_memory_is_made_later(
     make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where everything runs in one process, a block's limit of memory is the writer's too."""
-    write, refusals = store.write_blocks, iter([True, True])
+    write, refusals = writer.write_blocks, iter([True, True])
 
     def sometimes(*arguments: Any, **more: Any) -> Any:
         if next(refusals, False):
             raise MemoryError
         return write(*arguments, **more)
 
-    monkeypatch.setattr(store, "write_blocks", sometimes)
+    monkeypatch.setattr(writer, "write_blocks", sometimes)
     with Store(tmp_path) as opened:
         for chunk in chunks(make_study(replicates=20)):
             opened.add(chunk)

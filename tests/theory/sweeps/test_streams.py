@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from theory.sweeps import Results, Study, run
-from theory.sweeps.seeding import generator_of, seeds
-from theory.sweeps.streams import block_key, method_words, stream
+from theory.sweeps.execution.rng import block_key, method_words, stream
+from theory.sweeps.execution.seed_words import generator_of, seeds
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]

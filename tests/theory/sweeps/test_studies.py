@@ -13,7 +13,7 @@ from see_in_pairs.errors import InputError
 from theory.statements import t1_univariate_rules as t1
 from theory.statements.t12_formulas import cauchy_shared_auc
 from theory.sweeps import Study, run
-from theory.sweeps.performance import performance
+from theory.sweeps.performance.table import performance
 from theory.sweeps.ready import gain, heavy_tails, intervals, overmatching, sequential, site_shift
 
 FOLDER = Path(gain.__file__).parent.parent / "studies"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.checks import Floats
+from theory.numerics.validation import Floats
 from theory.statements import t2_several_references as t2
 from theory.statements import t4_learning_curves as t4
 from theory.sweeps import estimand, generator, method

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import gammaln, kve, ndtr
 
-from theory.checks import Floats, require
-from theory.gaussian import normal_density
-from theory.quadrature import legendre
+from theory.numerics.gaussian import normal_density
+from theory.numerics.quadrature import legendre
+from theory.numerics.validation import Floats, require
 from theory.statements.t12_formulas import cauchy_shared_auc
 from theory.sweeps import estimand, generator, method
 from theory.sweeps.ready.intervals import Report, auc_gain_report, wald

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from theory.checks import Floats
+from theory.numerics.validation import Floats
 
 TWO_SIDED = float(ndtri(0.975))
 

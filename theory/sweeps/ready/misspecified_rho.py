@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from theory.checks import Floats
+from theory.numerics.validation import Floats
 from theory.statements import t1_univariate_rules as t1
 from theory.statements.t12_formulas import minimax_ratio_weight
 from theory.sweeps import estimand, generator, method

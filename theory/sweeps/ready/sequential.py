@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.checks import Floats
+from theory.numerics.validation import Floats
 from theory.statements import t1_univariate_rules as t1
 from theory.sweeps import estimand, generator, method
 from theory.sweeps.ready.intervals import TWO_SIDED, wald

@@ -1,0 +1,77 @@
+"""Before a model is trained or scored: audit the cohort, put down who is shown beside whom, and keep both with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from empirical.audit import audit, check_allowed, stop_on_errors
+from empirical.audit.report import record
+from empirical.cohorts import Cohort
+from empirical.references import Assignment
+from empirical.references.diagnostics.balance import balance_table, unmatched_text
+from see_in_pairs.console import say
+from see_in_pairs.files import write_parquet, write_text
+from see_in_pairs.runs import RunFolder
+
+
+def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, quiet: bool) -> None:
+    """Audit a cohort; leakage stops the run, confounds are said and recorded.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    run : RunFolder
+        Its manifest gets ``audit`` (every finding) and ``allowed``.
+    allow : sequence of str
+        Names of findings that may pass.
+    seed : int
+        Of the audit's cross-validation.
+    quiet : bool
+        Say nothing.
+
+    Raises
+    ------
+    InputError
+        When a name in `allow` is no finding's.
+    CheckFailed
+        When the audit finds leakage.
+    """
+    check_allowed(allow)
+    findings = audit(cohort, seed=seed)
+    record(run, findings, allow)
+    for finding in findings:
+        if finding.severity == "warn" or finding.name in allow:
+            allowed = " (allowed)" if finding.name in allow else ""
+            say(f"audit: {finding.name}{allowed}: {finding.message}", quiet)
+    stop_on_errors(findings, allow)
+
+
+def keep_references(cohort: Cohort, split: str, assignment: Assignment | None, run: RunFolder, name: str, quiet: bool) -> None:
+    """Write the references of an arm beside the run, with their balance, and say which queries could not be matched as asked.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    split : str
+        The queries' split.
+    assignment : Assignment or None
+        The references; None where the arm takes none.
+    run : RunFolder
+        Gets ``references/NAME.parquet`` (with a note on each choice), ``references/NAME-balance.csv`` (standardised mean differences
+        before and after) and the count ``unmatched:NAME``.
+    name : str
+        Of the arm.
+    quiet : bool
+        Say nothing.
+    """
+    if assignment is None:
+        return
+    folder = run.path / "references"
+    write_parquet(folder / f"{name}.parquet", assignment.table)
+    if assignment.strategy != "wrong_modality":  # references of another cohort have no covariates in common
+        write_text(folder / f"{name}-balance.csv", balance_table(cohort, split, assignment).to_csv(index=False))
+    run.count(f"unmatched:{name}", len(assignment.unmatched))
+    if len(assignment.unmatched):
+        say(f"references of {name}: {unmatched_text(cohort, split, assignment)}", quiet)

@@ -1,0 +1,194 @@
+"""Whether every path loses as little in the model's own number format as the plain one does.
+
+Adapters: whether ours lose no more in the model's number format than peft's do, in scores, and in the gradients of a step.
+
+Peft's run as its users run them: scores as they come, gradients under bfloat16 autocast where the model is kept in bfloat16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from empirical.benchmark.evaluation import PATHS, scores
+from empirical.benchmark.items import Items
+from empirical.vlm.inference.batch_scorer import PLAIN
+from empirical.vlm.inference.encoder import IGNORE, Encoder
+from empirical.vlm.inference.scoring import to_device, token_log_probabilities
+from empirical.vlm.loading import VisionLanguageModel
+from empirical.vlm.lora_precision import at_random, in_base_format
+
+TRUTH = "float32"
+SCORES = {"adapters, float32": PLAIN, "adapters, peft": PLAIN, "adapters": PLAIN, "adapters, everything": PATHS["everything"]}
+"""Rows of scores, each with the path that is taken."""
+
+GRADIENTS = ("gradients, float32", "gradients, peft", "gradients")
+ADAPTED = (*SCORES, *GRADIENTS)
+
+RANK, SIZE = 16, 0.05
+"""Rank of the random adapters, and standard deviation of their weights: what they do must stand out from rounding."""
+
+ROWS = 2
+"""Rows of the step whose gradients are compared: in float32 it keeps twice what `empirical.benchmark.activation_memory` counts."""
+
+SAMPLE = 64
+"""Numbers of each gradient that are compared, evenly spread."""
+CHECKS = (
+    dict.fromkeys(PATHS, (TRUTH, "plain batches"))
+    | dict.fromkeys([path for path in SCORES if not path.endswith(TRUTH)], ("adapters, float32", "adapters, peft"))
+    | dict.fromkeys([path for path in GRADIENTS if not path.endswith(TRUTH)], ("gradients, float32", "gradients, peft"))
+)
+"""For each path the row that it is held against, and the row that says how far off it may be."""
+
+ALL = (TRUTH, *PATHS, *ADAPTED)
+"""Rows, in the order in which they are measured."""
+
+
+def equality_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int) -> dict[str, Any]:
+    """Score a few items on one path in the model's own number format, or on the plain path in float32.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model; it comes back unchanged.
+    items : Items
+        What is shown.
+    path : str
+        One of `ALL`.
+    batch_size : int
+        Rows in a forward pass.
+
+    Returns
+    -------
+    dict
+        ``items``, ``dtype``, ``scores``.
+    """
+    if path in ADAPTED:
+        return adapted_row(vlm, items, path, batch_size)
+    if path == TRUTH:
+        with in_float32(vlm):
+            values = scores(vlm, items, batch_size, PLAIN)
+    else:
+        values = scores(vlm, items, batch_size, PATHS[path])
+    dtype = TRUTH if path == TRUTH else str(vlm.model.dtype).removeprefix("torch.")
+    return {"items": items.queries, "dtype": dtype, "scores": values.tolist()}
+
+
+@contextmanager
+def in_float32(vlm: VisionLanguageModel) -> Iterator[None]:
+    """Put a model into float32 for a while.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        Its weights survive that: every bfloat16 number is a float32 number.
+
+    Yields
+    ------
+    None
+        While it is.
+    """
+    dtype = vlm.model.dtype
+    # Rotary frequencies are float32 whatever the model is: the way back would round them, so they are put back as they were.
+    buffers = [(module, name, buffer) for module in vlm.model.modules() for name, buffer in module._buffers.items()]
+    vlm.model.float()
+    try:
+        yield
+    finally:
+        vlm.model.to(dtype)
+        for module, name, buffer in buffers:
+            module._buffers[name] = buffer
+
+
+def adapted_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int, seed: int = 0) -> dict[str, Any]:
+    """Score a few items with random adapters, or compute the adapters' gradients.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model; it comes back unchanged.
+    items : Items
+        What is shown.
+    path : str
+        One of `ADAPTED`.
+    batch_size : int
+        Rows in a forward pass of scores.
+    seed : int, default 0
+        Of the adapters, the same for all rows.
+
+    Returns
+    -------
+    dict
+        ``items``, ``dtype``, ``scores``: log-probabilities in nats, or a sample of the gradients in units of its root mean square.
+    """
+    from empirical.benchmark.precision import in_float32
+
+    single, plain = path.endswith("float32"), path.endswith("peft")
+    dtype = "float32" if single else str(vlm.model.dtype).removeprefix("torch.")
+    with with_adapters(vlm, seed, ours=not plain) as adapted, in_float32(adapted) if single else nullcontext():
+        if path in SCORES:
+            values = scores(adapted, items, batch_size, SCORES[path]).tolist()
+        else:
+            values = _gradients(adapted, items, autocast=plain and dtype == "bfloat16")
+    return {"items": items.queries if path in SCORES else ROWS, "dtype": dtype, "scores": values}
+
+
+@contextmanager
+def with_adapters(vlm: VisionLanguageModel, seed: int, ours: bool) -> Iterator[VisionLanguageModel]:
+    """Put random adapters on a model's language layers for a while.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model.
+    seed : int
+        Of the adapters.
+    ours : bool
+        Whether they compute in the model's format; otherwise they are peft's.
+
+    Yields
+    ------
+    VisionLanguageModel
+        With the adapters; the one that was given must not be used meanwhile.
+    """
+    import peft
+
+    from empirical.vlm.weights import peft_is_behind
+
+    flags = {name: weight.requires_grad for name, weight in vlm.model.named_parameters()}
+    settings = peft.LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=vlm.family.lora_language, bias="none")
+    with peft_is_behind():
+        wrapped = peft.get_peft_model(vlm.model, settings)
+    at_random(wrapped, "default", SIZE, seed)
+    try:
+        yield replace(vlm, model=(in_base_format(wrapped) if ours else wrapped).eval())
+    finally:
+        wrapped.unload()
+        vars(vlm.model).pop("peft_config", None)
+        for name, weight in vlm.model.named_parameters():
+            weight.requires_grad_(flags[name])
+
+
+def _gradients(vlm: VisionLanguageModel, items: Items, autocast: bool) -> list[list[float]]:
+    """Sample the gradients of one step's loss, tensor by tensor."""
+    import torch
+
+    model, examples = vlm.model, items.examples()[:ROWS]
+    encoder = Encoder(vlm.processor, vlm.family, items.picture)
+    batch, labels = encoder.with_answers(examples, [example.answer for example in examples], end=True)
+    labels = labels.to(model.device)
+    rounding: AbstractContextManager[Any] = torch.autocast(model.device.type, torch.bfloat16) if autocast else nullcontext()
+    with rounding:
+        loss = -token_log_probabilities(model, to_device(batch, model), labels).sum() / (labels != IGNORE).sum()
+    loss.backward()
+    made = [_sample(weight.grad) for name, weight in model.named_parameters() if "lora_" in name and weight.grad is not None]
+    model.zero_grad(set_to_none=True)
+    sample = torch.stack(made)
+    return (sample / sample.square().mean().sqrt()).tolist()
+
+
+def _sample(gradient: Any) -> Any:
+    flat = gradient.detach().float().flatten()
+    return flat[:: max(1, len(flat) // SAMPLE)][:SAMPLE].cpu()

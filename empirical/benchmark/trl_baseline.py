@@ -1,0 +1,125 @@
+"""TRL's SFTTrainer, told to do what ours does: the same rows, answers and weights, and a loss on the same tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import Trainer
+from transformers.trainer_callback import PrinterCallback
+
+from empirical.arms import Example
+from empirical.training.arguments import schedule
+from empirical.training.config import FinetuneConfig
+from empirical.training.distributed import one_device
+from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.loading import VisionLanguageModel
+from empirical.vlm.out_of_memory import is_out_of_memory
+from empirical.vlm.processors import first_line
+from empirical.vlm.weights import peft_is_behind
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+NEEDED = ("trl", "datasets", "peft")
+
+
+def missing() -> str:
+    """Name the packages that TRL's row lacks.
+
+    Returns
+    -------
+    str
+        Their names, separated by commas; empty where all are there.
+    """
+    return ", ".join(name for name in NEEDED if find_spec(name) is None)
+
+
+def or_why_not(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Run what is not ours: where it fails, that is what the row says, and the others go on.
+
+    Parameters
+    ----------
+    work : callable
+        Gives the row.
+
+    Returns
+    -------
+    dict
+        The row, or a ``status`` with the error; memory that runs out is raised.
+    """
+    try:
+        return work()
+    except Exception as error:  # whatever TRL, or this version of it, may raise
+        if is_out_of_memory(error):
+            raise
+        return {"status": f"failed: {first_line(error)[:200]}"}
+
+
+def sft_trainer(
+    vlm: VisionLanguageModel, config: FinetuneConfig, examples: list[Example], pictures: dict[str, Image], out: Path
+) -> Trainer:
+    """Make TRL's Trainer for a run of ours.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model; it is made trainable, with adapters as peft makes them.
+    config : FinetuneConfig
+        The run.
+    examples : list of Example
+        Its rows.
+    pictures : dict of str to PIL.Image.Image
+        What they show.
+    out : Path
+        An empty folder.
+
+    Returns
+    -------
+    transformers.Trainer
+        Ready to train; the data pass through TRL's own collator.
+    """
+    datasets, trl = import_module("datasets"), import_module("trl")
+    encoder, end = Encoder(vlm.processor, vlm.family, pictures.__getitem__), vlm.processor.tokenizer.eos_token
+    rows = [
+        {"prompt": encoder.text(row.parts), "completion": vlm.family.answer_prefix + row.answer + end, "images": list(row.images)}
+        for row in examples
+    ]
+    data = datasets.Dataset.from_list(rows).with_transform(
+        lambda few: few | {"images": [[pictures[name] for name in row] for row in few["images"]]}
+    )
+    arguments = trl.SFTConfig(**_arguments(config, out, vlm.model.device.type == "cuda"))
+    one_device(arguments)
+    trainer = trl.SFTTrainer(model=_trainable(vlm, config), args=arguments, train_dataset=data, processing_class=vlm.processor)
+    trainer.remove_callback(PrinterCallback)  # it prints on standard output, which is for results
+    return trainer
+
+
+def _arguments(config: FinetuneConfig, out: Path, gpu: bool) -> dict[str, Any]:
+    """Spell out TRL's settings: those of our schedule; where TRL's own defaults differ from what we do, ours."""
+    renamed = "activation_checkpointing" in import_module("trl").SFTConfig.__dataclass_fields__
+    name = "activation_checkpointing" if renamed else "gradient_checkpointing"
+    checkpointing = {name: bool(config.gradient_checkpointing)} | (
+        {f"{name}_kwargs": {"use_reentrant": False}} if config.gradient_checkpointing else {}
+    )
+    ours = schedule(config, out, gpu) | checkpointing | {"bf16": gpu and torch.cuda.is_bf16_supported(), "report_to": []}
+    return ours | {"save_strategy": "no", "train_sampling_strategy": "sequential", "max_length": None, "completion_only_loss": True}
+
+
+def _trainable(vlm: VisionLanguageModel, config: FinetuneConfig) -> Any:
+    """Make all of it trainable, or put the same adapters on it, as a user of TRL would: through peft, and nothing besides."""
+    vlm.model.train()
+    if config.method == "full":
+        return vlm.model.float()
+    import peft
+
+    lora = config.lora
+    pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if lora.vision else "")
+    torch.manual_seed(config.seed)  # the same adapters as ours, number by number
+    options = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=pattern, bias="none")
+    with peft_is_behind():
+        return peft.get_peft_model(vlm.model, options)

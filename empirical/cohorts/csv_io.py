@@ -1,0 +1,257 @@
+"""Reading other people's tables: as text, with one clear line for every way in which they can be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from empirical.cohorts.safe_paths import is_safe_path
+from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.files import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
+DELIMITERS = {";": "';'", "\t": "a tab", "|": "'|'"}
+
+
+def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimiter: str = ",") -> pd.DataFrame:
+    """Read a CSV table as text.
+
+    Parameters
+    ----------
+    path : Path
+        The file; a byte-order mark is allowed.
+    columns : sequence of str
+        Columns that must be there.
+    key : str, optional
+        The column that must be unique and filled.
+    delimiter : str, default ','
+        What stands between the columns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text in every column, ``''`` where empty, blanks around it removed.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or broken, lacks a column, has no row, or repeats a key.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such table")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=delimiter)
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8 text; save the table as UTF-8") from None
+    except ValueError as error:  # pandas' parser errors are ValueErrors
+        raise InputError(f"{path}: cannot be read as CSV ({str(error).splitlines()[0]})") from None
+    require_columns(table, columns, str(path))
+    table = table.apply(lambda column: column.str.strip())
+    if table.empty:
+        raise InputError(f"{path}: has no rows")
+    if key is not None:
+        refuse_repeated(table[key], str(path))
+    return table
+
+
+def read_any_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
+    """Read a CSV or Parquet table as text.
+
+    Parameters
+    ----------
+    path : Path
+        A file; one that ends in ``.parquet`` is read as Parquet, one in ``.tsv`` as CSV with tabs.
+    delimiter : str, default ','
+        What stands between the columns of a CSV.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `read_csv`; whole numbers are written without ``.0``.
+
+    Raises
+    ------
+    InputError
+        As `read_csv`; also when a Parquet column holds both numbers and text.
+    """
+    if path.suffix != ".parquet":
+        return read_csv(path, (), delimiter="\t" if path.suffix == ".tsv" else delimiter)
+    table = read_table(path)
+    if table.empty:
+        raise InputError(f"{path}: has no rows")
+    return table.rename(columns=str).apply(lambda column: as_text(column, str(path)))
+
+
+def as_text(values: pd.Series, source: str) -> pd.Series:
+    """Write a column as text.
+
+    Parameters
+    ----------
+    values : pandas.Series
+        Of any kind.
+    source : str
+        Named in the error line.
+
+    Returns
+    -------
+    pandas.Series of str
+        ``''`` where missing; 3.0 as ``'3'``.
+
+    Raises
+    ------
+    InputError
+        When it mixes numbers with text, so that 7 and '7' would become one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> list(as_text(pd.Series([1.0, None, 2.5]), "example"))
+    ['1', '', '2.5']
+    """
+    import pandas as pd
+
+    kinds = {"text" if isinstance(value, str) else "number" for value in values[values.notna()].unique()}
+    if len(kinds) > 1:
+        raise InputError(f"{source}: column '{values.name}' mixes numbers with text; write all of it as text")
+
+    def _write(value: object) -> str:
+        if isinstance(value, (float, np.floating)) and float(value).is_integer():
+            return str(int(value))
+        return str(value).strip()
+
+    written = {value: _write(value) for value in values[values.notna()].unique()}
+    return pd.Series([written.get(value, "") for value in values], index=values.index, name=values.name, dtype=str)
+
+
+def require_columns(table: pd.DataFrame, columns: Sequence[str], source: str) -> None:
+    """Stop when columns are missing.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        What was read.
+    columns : sequence of str
+        What must be there.
+    source : str
+        Named in the error line.
+
+    Raises
+    ------
+    InputError
+        Naming them, and the delimiter when it seems to be another.
+    """
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        header = str(table.columns[0])
+        other = [name for mark, name in DELIMITERS.items() if len(table.columns) == 1 and mark in header]
+        found = f" (found: {first_few(list(table), 6)})"
+        hint = f"; its columns seem to be separated by {other[0]}: save it with commas, or pass --delimiter" if other else found
+        raise InputError(f"{source}: has no column {first_few(missing)}{hint}")
+
+
+def refuse_repeated(keys: pd.Series, source: str) -> None:
+    """Stop when a key is empty or occurs twice.
+
+    Parameters
+    ----------
+    keys : pandas.Series of str
+        Keys; the name of the series is named in the error line.
+    source : str
+        The same.
+
+    Raises
+    ------
+    InputError
+        Naming the first few.
+    """
+    bad = keys.duplicated() | (keys == "")
+    if bad.any():
+        raise InputError(f"{source}: '{keys.name}' is empty or repeated in {int(bad.sum())} rows: {first_few(list(keys[bad].unique()))}")
+
+
+def refuse_two_spellings(ids: pd.Series, source: str) -> None:
+    """Stop when one number is written in several ways, for then one patient may count as two.
+
+    Parameters
+    ----------
+    ids : pandas.Series of str
+        Patients, for example; the name of the series is named in the error line.
+    source : str
+        The same.
+
+    Raises
+    ------
+    InputError
+        Naming one such pair, for example ``'7'`` and ``'7.0'``.
+    """
+    import pandas as pd
+
+    spellings = pd.Series(ids.unique())
+    numbers = spellings[spellings.str.fullmatch(r"\d+(\.0*)?")]
+    same = numbers.str.replace(r"\.0*$", "", regex=True).str.lstrip("0")
+    twice = numbers[same.duplicated(keep=False)]
+    if len(twice):
+        first = list(twice[same[twice.index] == same[twice.index[0]]])
+        raise InputError(f"{source}: '{ids.name}' writes one number in several ways ({first_few(first)}); write each id in one way only")
+
+
+def refuse_unsafe_names(names: pd.Series) -> None:
+    """Stop when a name of a file is a path.
+
+    Parameters
+    ----------
+    names : pandas.Series of str
+        Names; the name of the series is named in the error line.
+
+    Raises
+    ------
+    InputError
+        Naming the first few that hold a slash, or lead elsewhere.
+    """
+    unsafe = [name for name in names if "/" in name or "\\" in name or not is_safe_path(name)]
+    if unsafe:
+        raise InputError(f"{names.name}: {len(unsafe)} are not plain file names: {first_few(unsafe)}")
+
+
+def parse_age(texts: pd.Series) -> pd.Series:
+    """Read ages written as ``58``, ``058Y``, ``006M`` or ``012D``.
+
+    Parameters
+    ----------
+    texts : pandas.Series of str
+        Ages as text.
+
+    Returns
+    -------
+    pandas.Series of float
+        Years; NaN where there is no number.
+    """
+    parts = texts.str.extract(r"^0*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[YMWD]?)$")
+    years = parts["unit"].map({"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25})
+    return parts["number"].astype(float) * years
+
+
+def parse_sex(texts: pd.Series, spellings: Mapping[str, str] = SEXES) -> pd.Series:
+    """Read sexes written as ``F``, ``female``, ``M``, ``male``, in any case.
+
+    Parameters
+    ----------
+    texts : pandas.Series of str
+        As written.
+    spellings : mapping of str to str
+        From lower case to ``'F'`` or ``'M'``.
+
+    Returns
+    -------
+    pandas.Series of str
+        ``'F'``, ``'M'`` or ``''``.
+    """
+    return texts.str.lower().map(spellings).fillna("")

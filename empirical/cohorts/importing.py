@@ -1,0 +1,271 @@
+"""What every reader of image sets ends with: filter, look at each image once, split, save, and count what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.filters import keep_where
+from empirical.cohorts.image_scan import look_at_images
+from empirical.cohorts.perceptual_hash import keep_signatures
+from empirical.cohorts.schema import COLUMNS, TEXT_COLUMNS, CohortInfo
+from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
+from see_in_pairs.console import say
+from see_in_pairs.errors import InputError, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_STRATA = 8
+
+
+class ImportSettings(TypedDict, total=False):
+    """What every reader takes besides its own options.
+
+    Attributes
+    ----------
+    fractions : tuple of float
+        Shares of patients for train, val, test, and of healthy patients for a pool of references where there is a fourth number.
+    seed : int
+        Seed of the split.
+    where : sequence of str
+        Conditions on items, such as ``'view=PA'`` or ``'age>=18'``; what they leave out is counted.
+    stratify : sequence of str
+        Columns whose shares every split shall have too, such as ``'site'``.
+    resplit : bool
+        Split anew although the set comes with splits.
+    only_present : bool
+        Count and skip rows of a table that have no image; otherwise such a row is an error.
+    skip_broken : bool
+        Count, list and skip images that cannot be read; otherwise such an image is an error.
+    quiet : bool
+        Say nothing but warnings.
+    """
+
+    fractions: Fractions
+    seed: int
+    where: Sequence[str]
+    stratify: Sequence[str]
+    resplit: bool
+    only_present: bool
+    skip_broken: bool
+    quiet: bool
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a reader knows before images have been opened.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that image paths are relative to.
+    info : CohortInfo
+        Names and words; ``image_root``, ``counts`` and ``parameters`` are filled in by `finish_import`.
+    table : pandas.DataFrame
+        Items with ``item_id, label, patient_id, image`` (``''`` where there is none) and what else is known; ``split`` where given.
+    counts : dict of str to int
+        What befell how many rows so far.
+    options : dict
+        The reader's own options, to be recorded.
+    no_patients : str
+        Why an item whose patient is itself may be one of several of a patient; `finish_import` counts them and warns.
+    """
+
+    root: Path
+    info: CohortInfo
+    table: pd.DataFrame
+    counts: dict[str, int]
+    options: dict[str, Any] = field(default_factory=dict)
+    no_patients: str = ""
+
+
+def finish_import(
+    draft: Draft,
+    out: Path | str,
+    *,
+    fractions: Fractions = DEFAULT_FRACTIONS,
+    seed: int = 0,
+    where: Sequence[str] = (),
+    stratify: Sequence[str] = (),
+    resplit: bool = False,
+    only_present: bool = False,
+    skip_broken: bool = False,
+    quiet: bool = False,
+) -> Cohort:
+    """Make a cohort of what a reader has read.
+
+    Parameters
+    ----------
+    draft : Draft
+        What it has read.
+    out : Path or str
+        The cohort's folder.
+    fractions, seed, where, stratify, resplit, only_present, skip_broken, quiet : as in `ImportSettings`
+        What they say there.
+
+    Returns
+    -------
+    Cohort
+        The saved cohort, with signatures of its images beside it, and ``broken.csv`` where images were skipped.
+
+    Raises
+    ------
+    InputError
+        When images are missing or broken, or a class is empty.
+    """
+    table, left_out = keep_where(draft.table, where)
+    counts = draft.counts | left_out | {"rows_without_image": int((table["image"] == "").sum())}
+    table = keep_present(table, table["image"] != "", only_present, str(draft.root))
+    looks = look_at_images(draft.root, list(table["image"]), quiet)
+    table = table.join(looks.facts)[looks.readable]
+    seen = looks.signatures[looks.readable]
+    if looks.problems and not skip_broken:
+        more = f" ({len(looks.problems)} such files)" if len(looks.problems) > 1 else ""
+        raise InputError(f"{looks.problems[0]}{more}; replace it, take it away, or pass --skip-broken")
+    counts["unreadable_images"] = len(looks.problems)
+    useful = _not_idle(table)
+    table, seen = table[useful].reset_index(drop=True), seen[useful]
+    counts |= {"priors_without_query": int((~useful).sum())} if (~useful).any() else {}
+    _refuse_empty_class(table, draft.info)
+    table["split"] = _splits(table, draft.info.healthy, fractions, seed, stratify, resplit, quiet)
+    alone = int((table["patient_id"] == table["item_id"]).sum()) if draft.no_patients else 0
+    counts |= {"files_taken_as_patients": alone} if alone else {}
+    settings = {"fractions": list(fractions), "seed": seed, "where": list(where), "stratify": list(stratify)}
+    settings |= {"resplit": resplit, "only_present": only_present, "skip_broken": skip_broken}
+    info = replace(draft.info, image_root=str(draft.root), counts=counts, parameters=draft.options | settings)
+    cohort = assemble(out, info, table)
+    keep_signatures(cohort.folder, list(table["sha256"]), seen)
+    looks.write_problems(cohort.folder)
+    if not any(letter.isalpha() for letter in info.finding):
+        say(f"warning: prompts will ask for '{info.finding}', which is only a number; name what to look for with --finding")
+    if alone:
+        say(f"warning: {draft.no_patients}, so each of {alone} files counts as a patient of its own")
+    say("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
+    return cohort
+
+
+def require_folder(root: Path | str) -> Path:
+    """Make sure that a folder is there.
+
+    Parameters
+    ----------
+    root : Path or str
+        The folder.
+
+    Returns
+    -------
+    Path
+        Its absolute path.
+
+    Raises
+    ------
+    InputError
+        When it is missing, or a file.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"--root {root}: {'is a file, not a folder' if root.exists() else 'no such folder'}")
+    return root.resolve()
+
+
+def keep_present(table: pd.DataFrame, present: pd.Series, only_present: bool, what: str) -> pd.DataFrame:
+    """Keep the rows that have an image, or stop.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows with a column ``item_id``.
+    present : pandas.Series of bool
+        Which of them have an image.
+    only_present : bool
+        Whether the user allowed rows without one.
+    what : str
+        Where the images were looked for.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows that have one.
+
+    Raises
+    ------
+    InputError
+        When rows have none and that was not allowed, or when no row has one.
+    """
+    missing = list(table.loc[~present, "item_id"])
+    if missing and not only_present:
+        raise InputError(
+            f"{what}: {len(missing)} of {len(table)} rows have no image: {first_few(missing)}; add them, or pass --only-present"
+        )
+    if not present.any():
+        raise InputError(f"{what}: none of the {len(table)} rows has an image there")
+    return table[present].reset_index(drop=True)
+
+
+def assemble(out: Path | str, info: CohortInfo, table: pd.DataFrame) -> Cohort:
+    """Fill what a reader does not know, and save.
+
+    Parameters
+    ----------
+    out : Path or str
+        The cohort's folder.
+    info : CohortInfo
+        Its facts.
+    table : pandas.DataFrame
+        Items with some of a cohort's columns.
+
+    Returns
+    -------
+    Cohort
+        The saved cohort.
+    """
+    missing = {column: "" for column in TEXT_COLUMNS if column not in table} | ({} if "age" in table else {"age": float("nan")})
+    table = table.assign(**missing)
+    ordered = [*COLUMNS, *(column for column in table.columns if column not in COLUMNS)]
+    cohort = Cohort(Path(out), info, table[ordered].reset_index(drop=True))
+    cohort.save()
+    return cohort
+
+
+def _splits(
+    table: pd.DataFrame, healthy: str, fractions: Fractions, seed: int, stratify: Sequence[str], resplit: bool, quiet: bool
+) -> pd.Series:
+    """Keep the splits that a set comes with where they hold train and test; else split by patient. A prior stays beside its patient."""
+    if "split" in table and {"train", "test"} <= set(table["split"]) and not resplit:
+        return table["split"]
+    if "split" in table and (table["split"] != "").any():
+        say("split anew by patient", quiet)
+    strata = _strata(table, stratify) if stratify else None
+    split = split_by_patient(table["patient_id"], table["label"] != healthy, fractions, seed, strata)
+    if len(fractions) == 4 and fractions[3] > 0 and not (split == "reference").any():
+        raise InputError("--fractions: no patient is left to be set aside for references; they need patients with healthy images only")
+    return split.mask(table["serves"] == "prior", "reference") if "serves" in table else split
+
+
+def _strata(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    for column in columns:
+        if column not in table.columns:
+            raise InputError(f"--stratify {column}: no such column (there are {first_few(list(table.columns), 15)})")
+        if table[column].nunique() > max(MOST_STRATA, table["patient_id"].nunique() / 20):  # strata of a patient or two cannot be split
+            raise InputError(f"--stratify {column}: has {table[column].nunique()} different values; take a column with a few")
+    return table[list(columns)].astype(str).agg("\x1f".join, axis=1)
+
+
+def _not_idle(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell which items can be of use: a prior is one for its own patient's queries only."""
+    prior = table["serves"] == "prior" if "serves" in table else table["item_id"] == ""
+    return np.asarray(~prior | table["patient_id"].isin(table.loc[~prior, "patient_id"]))
+
+
+def _refuse_empty_class(table: pd.DataFrame, info: CohortInfo) -> None:
+    queries = table[table["serves"] != "prior"] if "serves" in table else table
+    for label in (*info.positive, info.healthy):
+        if not (queries["label"] == label).any():
+            raise InputError(f"no image of class '{label}' is left; both classes are needed")

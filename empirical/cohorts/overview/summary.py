@@ -1,0 +1,154 @@
+"""What a cohort holds, as tables and as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.overview.contact_sheet import SHOWN
+from empirical.cohorts.schema import SPLITS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GROUPING = ("sex", "site", "view")
+MOST_LEVELS = 8  # columns of a table, bars of a panel; the rest is counted together
+
+
+def summary_tables(cohort: Cohort) -> dict[str, pd.DataFrame]:
+    """Count what a cohort holds.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        By title: items and patients by split and label; the same by sex, site and view where known; age by split; missing values;
+        what befell how many rows while importing.
+    """
+    import pandas as pd
+
+    order = [split for split in SPLITS if (cohort.table["split"] == split).any()]
+    table = cohort.table.assign(split=pd.Categorical(cohort.table["split"], order))
+    groups = table.groupby(["split", "label"], observed=True)
+    tables = {"Items and patients": groups.agg(items=("item_id", "size"), patients=("patient_id", "nunique")).reset_index()}
+    for column in GROUPING:
+        if (table[column] != "").any():
+            counts = pd.crosstab([table["split"], table["label"]], _levels(table[column]))
+            tables[f"Items by {column}"] = counts.reset_index().rename_axis(columns=None)
+    if table["age"].notna().any():
+        quantiles = groups["age"].describe()[["count", "min", "25%", "50%", "75%", "max"]].reset_index()
+        tables["Age in years"] = quantiles.rename(columns={"count": "known", "50%": "median"}).astype({"known": int})
+    tables["Items without a value"] = _missing(table)
+    if cohort.info.counts:
+        spoken = [(name.replace("_", " "), number) for name, number in cohort.info.counts.items()]
+        tables["Counted while making the cohort"] = pd.DataFrame(spoken, columns=["what", "how many"])
+    return tables
+
+
+def known_columns(cohort: Cohort) -> list[str]:
+    """List what there is to draw.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+
+    Returns
+    -------
+    list of str
+        ``'split'``, and whichever of age, sex, site and view are known.
+    """
+    ages = ["age"] if cohort.table["age"].notna().any() else []
+    return ["split", *ages, *(column for column in GROUPING if (cohort.table[column] != "").any())]
+
+
+def summary_figure(cohort: Cohort, panels: Sequence[str]) -> Figure:
+    """Draw what `summary_tables` counts.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    panels : sequence of str
+        Of `known_columns`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel for each; shares are within a class.
+    """
+    from matplotlib.figure import Figure
+
+    across = min(len(panels), 2 if len(panels) == 4 else 3)
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(3.3 * across, 2.9 * down), dpi=130, layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for axis, column in zip(axes, panels, strict=False):
+        _ages(axis, cohort) if column == "age" else _bars(axis, cohort, column)
+        axis.set_title(column, loc="left", fontsize=11, fontweight="bold")
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in axes[len(panels) :]:
+        axis.set_axis_off()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=8, frameon=False)
+    return figure
+
+
+def _levels(values: pd.Series) -> pd.Series:
+    """Name gaps, and put all but the commonest levels together."""
+    named = values.mask(values == "", "(missing)")
+    common = named.value_counts().index[:MOST_LEVELS]
+    return named.where(named.isin(common), f"({named.nunique() - MOST_LEVELS} others)")
+
+
+def _missing(table: pd.DataFrame) -> pd.DataFrame:
+    empty = (table[list(GROUPING)] == "").assign(age=table["age"].isna())
+    counts = empty.groupby(table["split"], observed=True).sum().T
+    return counts.assign(all=empty.sum()).reset_index(names="column").rename_axis(columns=None)
+
+
+def _classes(cohort: Cohort) -> dict[str, tuple[float, float, float, float]]:
+    """Give each class its colour: blue the control, shades of orange what is to be detected."""
+    fades = np.linspace(1, 0.4, len(cohort.info.positive))
+    positive = {label: _colour("diseased", fade) for label, fade in zip(cohort.info.positive, fades, strict=True)}
+    return {cohort.info.healthy: _colour("healthy", 1)} | positive
+
+
+def _colour(role: str, opacity: float) -> tuple[float, float, float, float]:
+    red, green, blue = SHOWN[role]
+    return red / 255, green / 255, blue / 255, float(opacity)
+
+
+def _bars(axis: Axes, cohort: Cohort, column: str) -> None:
+    table = cohort.table if column == "split" else cohort.table[cohort.table["split"] != "reference"]
+    values = table[column] if column == "split" else _levels(table[column])
+    levels = [split for split in SPLITS if split in set(values)] if column == "split" else list(values.value_counts().index)
+    classes = _classes(cohort)
+    width = 0.8 / len(classes)
+    for number, (label, colour) in enumerate(classes.items()):
+        chosen = values[table["label"] == label]
+        heights = np.array([(chosen == level).sum() for level in levels], dtype=float)
+        heights = heights if column == "split" else 100 * heights / max(len(chosen), 1)
+        axis.bar(np.arange(len(levels)) + (number - (len(classes) - 1) / 2) * width, heights, width, color=colour, label=label)
+    long = max(len(str(level)) for level in levels) > 6
+    axis.set_xticks(np.arange(len(levels)), levels, fontsize=8, rotation=30 if long else 0, ha="right" if long else "center")
+    axis.set_ylabel("items" if column == "split" else "% of the class", fontsize=9)
+
+
+def _ages(axis: Axes, cohort: Cohort) -> None:
+    queries = cohort.table[cohort.table["split"] != "reference"]
+    edges = list(range(0, int(max(100.0, float(queries["age"].max()))) + 11, 10))
+    for label, colour in _classes(cohort).items():
+        ages = queries.loc[queries["label"] == label, "age"].dropna()
+        if len(ages):
+            axis.hist(ages, edges, weights=np.full(len(ages), 100 / len(ages)), histtype="step", color=colour, linewidth=2, label=label)
+    axis.set_xlabel("years", fontsize=9)
+    axis.set_ylabel("% of the class", fontsize=9)

@@ -1,0 +1,170 @@
+"""Reader of CheXpert in its public layout: ``train.csv`` and ``valid.csv`` beside ``train/`` and ``valid/``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Unpack
+
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.csv_io import parse_age, parse_sex, read_csv
+from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.safe_paths import is_safe_path
+from empirical.cohorts.schema import CohortInfo
+from see_in_pairs.errors import InputError, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Uncertain = Literal["ignore", "positive", "negative"]
+TABLES = {"train.csv": "train", "valid.csv": "test"}  # valid.csv was labelled by radiologists, train.csv by a program: test on valid.csv
+NO_FINDING = "No Finding"
+NOT_FINDINGS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", NO_FINDING, "split")
+NEEDED = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", NO_FINDING)
+LICENCE = "CheXpert: Stanford University Dataset Research Use Agreement, not for sharing on; cite Irvin et al., CheXpert, AAAI 2019."
+
+
+def import_chexpert(
+    root: Path | str,
+    out: Path | str,
+    *,
+    positive: str = "Pneumonia",
+    uncertain: Uncertain = "ignore",
+    lateral: bool = False,
+    **settings: Unpack[ImportSettings],
+) -> Cohort:
+    """Import CheXpert.
+
+    Parameters
+    ----------
+    root : Path or str
+        The folder with ``train.csv``, ``valid.csv`` (one of them suffices) and the images.
+    out : Path or str
+        The cohort's folder. Images are not copied; their folder and hashes are recorded.
+    positive : str, default 'Pneumonia'
+        The finding to detect: the name of a column.
+    uncertain : str, default 'ignore'
+        What to do with rows whose finding is uncertain (-1): ``'ignore'`` leaves them out and counts them, ``'positive'`` takes them as
+        positive, ``'negative'`` as not; those of other findings always speak against a clean control.
+    lateral : bool, default False
+        Keep lateral views too; otherwise they are left out and counted.
+    **settings : ImportSettings
+        Splits, filters, and what may be skipped.
+
+    Returns
+    -------
+    Cohort
+        Positives: rows whose finding is 1. Controls: rows of patients *every* one of whose rows says 'No Finding'. ``train.csv`` is the
+        split train and ``valid.csv`` the split test, unless ``resplit`` is asked for or one of them is missing; then patients are split
+        anew. Patient and study come from the path.
+
+    Raises
+    ------
+    InputError
+        When folder, table, columns or images are missing or broken, or a class is empty.
+    """
+    root = require_folder(root)
+    entries = _read_tables(root)
+    _refuse_unknown(entries, positive)
+    labels = label_rows(entries, positive, uncertain)
+    side = entries["Frontal/Lateral"].str.lower() == "lateral"
+    kept = (labels != "") & (lateral | ~side)
+    counts = {
+        "rows_in_table": len(entries),
+        "rows_with_uncertain_finding": int((_number(entries[positive]) == -1).sum()),
+        "rows_neither_positive_nor_clean": int((labels == "").sum()),
+        "lateral_views_left_out": int(((labels != "") & side).sum()) if not lateral else 0,
+    }
+    table = _tidy(entries[kept], labels[kept])
+    table["image"] = _find_images(root, entries.loc[kept, "Path"]).to_numpy()
+    info = CohortInfo("CheXpert", "chexpert", NO_FINDING, [positive], "chest X-ray", positive.lower(), licence=LICENCE)
+    options = {"positive": positive, "uncertain": uncertain, "lateral": lateral}
+    return finish_import(Draft(root, info, table, counts, options), out, **settings)
+
+
+def label_rows(entries: pd.DataFrame, positive: str, uncertain: Uncertain) -> pd.Series:
+    """Decide which rows are positive, which are clean controls, and which neither.
+
+    Parameters
+    ----------
+    entries : pandas.DataFrame
+        All rows of the set.
+    positive : str
+        The finding to detect.
+    uncertain : str
+        As for `import_chexpert`.
+
+    Returns
+    -------
+    pandas.Series of str
+        `positive`, ``'No Finding'``, or ``''`` for a row to leave out.
+
+    Notes
+    -----
+    ``'ignore'``, ``'positive'`` and ``'negative'`` are the U-Ignore, U-Ones and U-Zeros of Irvin et al. (2019) as far as the finding goes.
+    A row that is not positive is not thereby a control: that takes 'No Finding' in every row of the patient.
+    """
+    value = _number(entries[positive])
+    hit = (value == 1) | ((value == -1) & (uncertain == "positive"))
+    doubtful = (value == -1) & (uncertain == "ignore")
+    clean = (_number(entries[NO_FINDING]) == 1).groupby(_part(entries["Path"], "patient")).transform("all")
+    return hit.map({True: positive, False: ""}).mask(clean & ~hit & ~doubtful, NO_FINDING)
+
+
+def _read_tables(root: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    found = {name: split for name, split in TABLES.items() if (root / name).is_file()}
+    if not found:
+        raise InputError(f"{root}: no train.csv and no valid.csv; --root is the folder that holds them")
+    entries = pd.concat([read_csv(root / name, NEEDED, key="Path").assign(split=split) for name, split in found.items()], ignore_index=True)
+    bad = [path for path in entries["Path"] if not is_safe_path(path)]
+    if bad:
+        raise InputError(f"{root}: {len(bad)} paths lead out of the set: {first_few(bad)}")
+    lost = _part(entries["Path"], "patient") == ""
+    if lost.any():
+        raise InputError(
+            f"{root}: {int(lost.sum())} paths name no patient (.../patient00001/...): {first_few(list(entries.loc[lost, 'Path']))}"
+        )
+    return entries
+
+
+def _refuse_unknown(entries: pd.DataFrame, positive: str) -> None:
+    findings = [column for column in entries.columns if column not in NOT_FINDINGS]
+    if positive not in findings:
+        raise InputError(f"--positive {positive}: not a finding of the table (findings: {first_few(findings, 20)})")
+
+
+def _tidy(entries: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
+    view = entries["AP/PA"].mask(entries["Frontal/Lateral"].str.lower() == "lateral", "lateral")
+    table = entries[["split"]].assign(
+        item_id=entries["Path"],
+        label=labels,
+        patient_id=_part(entries["Path"], "patient"),
+        age=parse_age(entries["Age"].str.replace(r"\.0+$", "", regex=True)),
+        sex=parse_sex(entries["Sex"]),
+        view=view,
+        follow_up=_number(_part(entries["Path"], "study").str.removeprefix("study")),
+    )
+    table["age"] = table["age"].where(table["age"] > 0)  # the set writes 0 where the age is not known
+    return table.reset_index(drop=True)
+
+
+def _part(paths: pd.Series, name: str) -> pd.Series:
+    """Take the folder ``patient00001`` or ``study1`` out of each path."""
+    return paths.str.extract(rf"(?:^|/)({name}\d+)(?:/|$)", expand=False).fillna("")
+
+
+def _number(texts: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    return pd.to_numeric(texts, errors="coerce")
+
+
+def _find_images(root: Path, paths: pd.Series) -> pd.Series:
+    """Find each image below the root, with or without the first folder of its path (``CheXpert-v1.0-small/``)."""
+
+    def _find(path: str) -> str:
+        shorter = path.partition("/")[2]
+        return next((name for name in (path, shorter) if name and (root / name).is_file()), "")
+
+    return paths.map(_find)

@@ -1,0 +1,177 @@
+"""Reader of DICOM files: labels from folders or a table, everything else from the headers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.csv_io import parse_age, parse_sex, read_any_table, refuse_two_spellings, require_columns
+from empirical.cohorts.dicom_pixels import open_dataset
+from empirical.cohorts.images import is_dicom
+from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.readers.folder import files_below, keep_labels, list_files
+from empirical.cohorts.readers.table import find_table, rename_columns
+from empirical.cohorts.schema import CohortInfo
+from see_in_pairs.console import progress
+from see_in_pairs.errors import InputError, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HEADER = {  # our column: the element of the header
+    "instance": "SOPInstanceUID",
+    "patient_id": "PatientID",
+    "sex": "PatientSex",
+    "age": "PatientAge",
+    "view": "ViewPosition",
+    "site": "InstitutionName",
+    "study_date": "StudyDate",
+    "birth_date": "PatientBirthDate",
+    "manufacturer": "Manufacturer",
+    "model": "ManufacturerModelName",
+    "technique": "Modality",
+    "bits": "BitsStored",
+}
+
+
+def import_dicom(
+    root: Path | str,
+    out: Path | str,
+    *,
+    healthy: str,
+    positive: Sequence[str] = (),
+    table: Path | str | None = None,
+    columns: Mapping[str, str] | None = None,
+    delimiter: str = ",",
+    name: str = "",
+    modality: str = "medical image",
+    finding: str = "",
+    **settings: Unpack[ImportSettings],
+) -> Cohort:
+    """Import DICOM files.
+
+    Parameters
+    ----------
+    root : Path or str
+        The folder of the files (``.dcm``, ``.dicom``, ``.ima``, or no ending).
+    out : Path or str
+        The cohort's folder. Files are not copied; their folder and hashes are recorded.
+    healthy : str
+        The healthy label.
+    positive : sequence of str, optional
+        Labels to detect; by default all others.
+    table : Path or str, optional
+        CSV or Parquet with a label for each image; without it the folders name the labels, ``[train|val|test/]LABEL/file``.
+    columns : mapping of str to str, optional
+        ``image`` and ``label``: the table's columns. ``image`` holds the file's name with or without its ending, its path below the root,
+        or its SOPInstanceUID.
+    delimiter : str, default ','
+        What stands between the columns of a CSV.
+    name, modality, finding : str
+        What to call the set, its images, and what to look for, in the words of the prompt.
+    **settings : ImportSettings
+        Splits, filters, and what may be skipped.
+
+    Returns
+    -------
+    Cohort
+        Patient, age (``045Y``, or from the dates of birth and study), sex, view, institution (as the site), date of the study, maker and
+        model of the device from the header. A file without a patient is its own, and a warning says so.
+
+    Raises
+    ------
+    InputError
+        When folder, table or files are missing or broken, or a table names one image with two labels.
+    """
+    root = require_folder(root)
+    if table is None:
+        rows, counts = list_files(root, is_dicom, ".dcm")
+    else:
+        rows, counts = _list_by_table(root, find_table(root, table), dict(columns or {}), delimiter)
+    rows, chosen = keep_labels(rows, healthy, positive, counts, str(root))
+    rows = rows.drop(columns="instance", errors="ignore").join(_read_headers(root, rows["image"], bool(settings.get("quiet", False))))
+    rows = _tidy(rows, counts)
+    refuse_two_spellings(rows["patient_id"], str(root))
+    info = CohortInfo(name or root.name, "dicom", healthy, chosen, modality, finding or " or ".join(chosen))
+    options = {"table": None if table is None else str(table), "columns": dict(columns or {}), "delimiter": delimiter}
+    return finish_import(Draft(root, info, rows, counts, options, "headers without a PatientID"), out, **settings)
+
+
+def _list_by_table(root: Path, path: Path, columns: dict[str, str], delimiter: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Join the files with the labels of a table, by whichever name of an image fits most rows."""
+    import pandas as pd
+
+    entries = rename_columns(read_any_table(path, delimiter), columns, ("image", "label"), str(path))
+    require_columns(entries, ("image", "label"), f"{path} (name yours with --column image=NAME, --column label=NAME)")
+    labels = entries[["image", "label"]].drop_duplicates()
+    both = labels["image"].duplicated(keep=False)
+    if both.any():
+        raise InputError(
+            f"{path}: {labels.loc[both, 'image'].nunique()} images have two labels: {first_few(list(labels.loc[both, 'image']))}"
+        )
+    files = [file for file in files_below(root) if file != path.resolve()]
+    found = pd.DataFrame({"image": [file.relative_to(root).as_posix() for file in files if is_dicom(file)]})
+    if found.empty:
+        raise InputError(f"{root}: no DICOM file found")
+    names = _best_names(root, found["image"], set(labels["image"]))
+    label_of = dict(zip(labels["image"], labels["label"], strict=True))
+    unlabelled = ~names.isin(label_of.keys())
+    absent = labels[~labels["image"].isin(set(names))].assign(item_id=lambda rows: rows["image"], image="")
+    rows = found[~unlabelled].assign(item_id=found["image"], label=names.map(label_of), split="")
+    counts = {
+        "rows_in_table": len(entries),
+        "repeated_rows": len(entries) - len(labels),
+        "other_files": len(files) - len(found),
+        "files_without_label": int(unlabelled.sum()),
+    }
+    return pd.concat([rows, absent], ignore_index=True).fillna({"split": ""}), counts
+
+
+def _best_names(root: Path, files: pd.Series, wanted: set[str]) -> pd.Series:
+    """Name each file as the table does: by path, name, stem or instance."""
+    simple = [files, files.map(lambda file: Path(file).name), files.map(lambda file: Path(file).stem)]
+    best = max(simple, key=lambda names: int(names.isin(wanted).sum()))
+    if best.isin(wanted).any():
+        if best[best.isin(wanted)].duplicated().any():
+            twice = list(best[best.isin(wanted) & best.duplicated()])
+            raise InputError(f"{root}: several files have the name {first_few(twice)}; let the table give paths below the root")
+        return best
+    return _read_headers(root, files, quiet=True)["instance"]
+
+
+def _read_headers(root: Path, images: pd.Series, quiet: bool) -> pd.DataFrame:
+    import pandas as pd
+
+    def _read(image: str) -> dict[str, str]:
+        if not image:  # a row of the table without a file
+            return dict.fromkeys(HEADER, "")
+        try:
+            dataset = open_dataset(root / image, list(HEADER.values()))
+        except InputError:
+            return dict.fromkeys(HEADER, "")  # reported when its pixels are read
+        return {column: _text(dataset.get(element)) for column, element in HEADER.items()}
+
+    with ThreadPoolExecutor() as pool:
+        return pd.DataFrame(list(progress(pool.map(_read, images), len(images), "headers", quiet)), columns=list(HEADER))
+
+
+def _tidy(rows: pd.DataFrame, counts: dict[str, int]) -> pd.DataFrame:
+    import pandas as pd
+
+    nobody = rows["patient_id"] == ""
+    rows["patient_id"] = rows["patient_id"].mask(nobody, rows["item_id"])
+    born, seen = (pd.to_datetime(rows[column], format="%Y%m%d", errors="coerce") for column in ("birth_date", "study_date"))
+    age = parse_age(rows["age"]).fillna((seen - born).dt.days / 365.25)
+    counts["ages_not_understood"] = int((age.isna() & (rows["age"] != "")).sum())
+    rows["age"] = age.where(age >= 0)
+    rows["sex"] = parse_sex(rows["sex"])
+    rows["follow_up"] = pd.to_numeric(rows["study_date"], errors="coerce")  # orders the images of a patient
+    rows["bits"] = pd.to_numeric(rows["bits"], errors="coerce")
+    return rows.drop(columns=["birth_date", "study_date"])
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()

@@ -1,0 +1,231 @@
+"""Reader of image folders, ``[train|val|test/]LABEL/file``: how people keep their own images."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.images import IMAGE_SUFFIXES
+from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.schema import CohortInfo
+from see_in_pairs.errors import InputError, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPELLINGS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "dev"), "test": ("test", "testing")}
+SPLIT_NAMES = {spelling: split for split, spellings in SPELLINGS.items() for spelling in spellings}
+
+
+def import_folder(
+    root: Path | str,
+    out: Path | str,
+    *,
+    healthy: str,
+    positive: Sequence[str] = (),
+    patient_pattern: str | None = None,
+    name: str = "",
+    modality: str = "medical image",
+    finding: str = "",
+    **settings: Unpack[ImportSettings],
+) -> Cohort:
+    """Import a folder of images.
+
+    Parameters
+    ----------
+    root : Path or str
+        Holds one folder for each label, or ``train/``, ``val/``, ``test/`` that do.
+    out : Path or str
+        The cohort's folder. Images are not copied; their folder and hashes are recorded.
+    healthy : str
+        Name of the healthy label's folder.
+    positive : sequence of str, optional
+        Labels to detect; by default all others. Labels that are in neither are left out and counted.
+    patient_pattern : str, optional
+        Regular expression searched for in each file name: its group, or with no or several groups all that it matches, is the patient.
+        Without it each file is its own patient, and a warning says so.
+    name, modality, finding : str
+        What to call the set, its images, and what to look for, in the words of the prompt.
+    **settings : ImportSettings
+        Splits, filters, and what may be skipped.
+
+    Returns
+    -------
+    Cohort
+        Where ``train/`` and ``test/`` are both there, splits are kept as they are given, unless ``resplit`` is asked for. A set with one
+        split folder, or none, is split anew by patient.
+
+    Raises
+    ------
+    InputError
+        When folders, labels or images are missing or broken, or the pattern does not fit the file names.
+    """
+    root = require_folder(root)
+    table, counts = list_files(root, lambda path: path.suffix.lower() in IMAGE_SUFFIXES, ", ".join(IMAGE_SUFFIXES))
+    table, positive = keep_labels(table, healthy, positive, counts, str(root))
+    table["patient_id"] = _patients(table["image"], patient_pattern)
+    info = CohortInfo(name or root.name, "folder", healthy, positive, modality, finding or " or ".join(positive))
+    return finish_import(Draft(root, info, table, counts, {"patient_pattern": patient_pattern}, "no --patient-pattern"), out, **settings)
+
+
+def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
+    """Take the patient from a file name.
+
+    Parameters
+    ----------
+    file_name : str
+        Without its folder.
+    pattern : re.Pattern
+        Searched for.
+
+    Returns
+    -------
+    str
+        The pattern's group when it has exactly one, else all that it matches; ``''`` when it does not match.
+
+    Examples
+    --------
+    >>> patient_of("person12_bacteria_30.jpeg", re.compile(r"(person[0-9]+)_"))
+    'person12'
+    >>> patient_of("NORMAL2-IM-0341-0001.jpeg", re.compile(r"person[0-9]+|IM-[0-9]+"))
+    'IM-0341'
+    """
+    found = pattern.search(file_name)
+    if found is None:
+        return ""
+    return (found.group(1) if pattern.groups == 1 else found.group(0)) or ""
+
+
+def list_files(root: Path, wanted: Callable[[Path], bool], kinds: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    """List the images of a folder with the label and split that their folders name.
+
+    Parameters
+    ----------
+    root : Path
+        Holds one folder for each label, or folders of splits that do.
+    wanted : callable
+        Tells whether a file is an image.
+    kinds : str
+        What an image's name ends in, for the error line.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``item_id, image, label, split``; the first two are the path below the root.
+    dict of str to int
+        How many other files there are.
+
+    Raises
+    ------
+    InputError
+        When there is no image, or folders of splits lie beside others.
+    """
+    import pandas as pd
+
+    rows, counts = [], {"other_files": 0}
+    for split, folder in _split_folders(root):
+        counts["other_files"] += sum(not path.name.startswith(".") for path in folder.iterdir() if path.is_file())
+        for label in _folders_in(folder):
+            for path in files_below(label):
+                if wanted(path) and not path.name.startswith("."):
+                    relative = path.relative_to(root).as_posix()
+                    rows.append({"item_id": relative, "image": relative, "label": label.name, "split": split})
+                else:
+                    counts["other_files"] += 1
+    if not rows:
+        raise InputError(f"{root}: no image found; expected [train|val|test/]LABEL/file with {kinds}")
+    return pd.DataFrame(rows), counts
+
+
+def keep_labels(
+    table: pd.DataFrame, healthy: str, positive: Sequence[str], counts: dict[str, int], source: str
+) -> tuple[pd.DataFrame, list[str]]:
+    """Keep the items of the labels asked for, and count the others.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Items with a column ``label``.
+    healthy : str
+        The healthy label.
+    positive : sequence of str
+        Labels to detect; none: all others.
+    counts : dict of str to int
+        Gets ``items_of_other_labels``.
+    source : str
+        Named in the error line.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The items kept.
+    list of str
+        The labels to detect.
+
+    Raises
+    ------
+    InputError
+        When a label does not occur, or there is none besides the healthy one.
+    """
+    known = sorted(table["label"].unique())
+    chosen = list(positive) or [label for label in known if label not in (healthy, "")]
+    for label in (healthy, *chosen):
+        if label not in known:
+            raise InputError(f"{source}: no image of label '{label}' (found: {first_few(known, 8)})")
+    if not chosen or healthy in chosen:
+        raise InputError(f"{source}: needs a label other than the healthy '{healthy}' (found: {first_few(known, 8)})")
+    used = table["label"].isin([healthy, *chosen])
+    counts["items_of_other_labels"] = int((~used).sum())
+    return table[used].reset_index(drop=True), chosen
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Walk through a folder without following links to folders, which could lead out or in circles.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to begin.
+
+    Yields
+    ------
+    Path
+        Each file, in the order of names.
+    """
+    for place, folders, files in os.walk(folder, followlinks=False):
+        folders.sort()
+        yield from (Path(place) / name for name in sorted(files))
+
+
+def _patients(images: pd.Series, text: str | None) -> pd.Series:
+    if text is None:
+        return images
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise InputError(f"--patient-pattern {text}: not a regular expression ({error})") from None
+    patients = images.map(lambda image: patient_of(Path(image).name, pattern))
+    if (patients == "").any():
+        lost = list(images[patients == ""])
+        raise InputError(f"--patient-pattern {text}: finds no patient in {len(lost)} of {len(images)} file names: {first_few(lost)}")
+    return patients
+
+
+def _split_folders(root: Path) -> Iterator[tuple[str, Path]]:
+    folders = _folders_in(root)
+    splits = [folder for folder in folders if folder.name.lower() in SPLIT_NAMES]
+    others = [folder.name for folder in folders if folder not in splits]
+    if splits and others:
+        raise InputError(f"{root}: folders of splits ({splits[0].name}...) lie beside others ({first_few(others)}); move these away")
+    if splits:
+        yield from ((SPLIT_NAMES[folder.name.lower()], folder) for folder in splits)
+    else:
+        yield "", root
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))

@@ -1,0 +1,89 @@
+"""Reader of HAM10000 in its public layout: ``HAM10000_metadata.csv`` and ``images/`` (or ``HAM10000_images_part_1/`` and 2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.csv_io import parse_sex, read_csv, refuse_unsafe_names
+from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.schema import CohortInfo
+from see_in_pairs.errors import InputError, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata")
+NEEDED = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization", "dataset")
+BENIGN = "nv"  # nevus: no healthy skin in this set, so the benign control takes the healthy one's place
+LICENCE = "HAM10000: CC BY-NC 4.0; cite Tschandl, Rosendahl and Kittler, Scientific Data 5:180161 (2018)."
+
+
+def import_ham10000(root: Path | str, out: Path | str, *, positive: str = "mel", **settings: Unpack[ImportSettings]) -> Cohort:
+    """Import HAM10000.
+
+    Parameters
+    ----------
+    root : Path or str
+        The folder with the table and the images.
+    out : Path or str
+        The cohort's folder. Images are not copied; their folder and hashes are recorded.
+    positive : str, default 'mel'
+        The diagnosis to detect, as in ``dx``.
+    **settings : ImportSettings
+        Splits, filters, and what may be skipped.
+
+    Returns
+    -------
+    Cohort
+        Nevi as benign controls (the set has no healthy skin), ``lesion_id`` as the patient (the set names no patients), ``dataset`` as
+        the site. Age 0 counts as missing.
+
+    Raises
+    ------
+    InputError
+        When folder, table, columns or images are missing or broken, or a class is empty.
+    """
+    root = require_folder(root)
+    table = _tidy(read_csv(_table_path(root), NEEDED, key="image_id"))
+    counts = {"rows_in_table": len(table), "rows_of_other_diagnoses": int((~table["label"].isin([BENIGN, positive])).sum())}
+    if positive == BENIGN or not {positive, BENIGN} <= set(table["label"]):
+        raise InputError(
+            f"--positive {positive}: needs rows of it beside those of '{BENIGN}' (found: {first_few(sorted(set(table['label'])), 8)})"
+        )
+    table = table[table["label"].isin([BENIGN, positive])].reset_index(drop=True)
+    counts["missing_ages"] = int(table["age"].isna().sum())
+    images = {path.stem: path.relative_to(root).as_posix() for path in sorted(root.glob("*images*/*.jpg"))}
+    table["image"] = table["item_id"].map(images).fillna("")
+    finding = "melanoma" if positive == "mel" else positive
+    info = CohortInfo("HAM10000", "ham10000", BENIGN, [positive], "dermatoscopic image", finding, licence=LICENCE, control="benign")
+    return finish_import(Draft(root, info, table, counts, {"positive": positive}), out, **settings)
+
+
+def _tidy(entries: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    refuse_unsafe_names(entries["image_id"])
+    age = pd.to_numeric(entries["age"], errors="coerce")
+    return pd.DataFrame(
+        {
+            "item_id": entries["image_id"],
+            "label": entries["dx"],
+            "patient_id": entries["lesion_id"],
+            "site": entries["dataset"],
+            "age": age.where(age > 0, np.nan),
+            "sex": parse_sex(entries["sex"]),
+            "localization": entries["localization"],
+            "dx_type": entries["dx_type"],  # how the diagnosis was confirmed, which in the whole set tells nevi from melanomas
+        }
+    )
+
+
+def _table_path(root: Path) -> Path:
+    found = [root / name for name in TABLES if (root / name).is_file()]
+    if not found:
+        raise InputError(f"{root}: no {TABLES[0]}; --root is the folder that holds it and the images")
+    return found[0]

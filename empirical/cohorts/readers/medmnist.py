@@ -1,0 +1,150 @@
+"""Reader of MedMNIST files, ``.npz`` with ``train_images``, ``train_labels`` and the same for ``val`` and ``test``."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.importing import Draft, ImportSettings, finish_import
+from empirical.cohorts.readers.folder import keep_labels
+from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
+from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.files import sha256
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LICENCE = "MedMNIST v2: CC BY 4.0 (DermaMNIST CC BY-NC 4.0); cite Yang et al., Scientific Data 10:41 (2023), and the source of the set."
+NAMES: dict[str, tuple[str, ...]] = {  # label 0, 1, ... of the sets with a healthy or benign class
+    "pneumoniamnist": ("normal", "pneumonia"),
+    "breastmnist": ("malignant", "normal or benign"),
+    "octmnist": ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
+}
+MODALITIES = {"pneumoniamnist": "chest X-ray", "breastmnist": "breast ultrasound image", "octmnist": "retinal OCT image"}
+
+
+def import_medmnist(
+    root: Path | str,
+    out: Path | str,
+    *,
+    healthy: str,
+    positive: Sequence[str] = (),
+    label_names: Mapping[str, str] | None = None,
+    name: str = "",
+    modality: str = "",
+    finding: str = "",
+    **settings: Unpack[ImportSettings],
+) -> Cohort:
+    """Import a set of MedMNIST.
+
+    Parameters
+    ----------
+    root : Path or str
+        The ``.npz`` file, or a folder with exactly one.
+    out : Path or str
+        The cohort's folder; images are written there as PNG, since the file has to be unpacked as a whole anyway.
+    healthy : str
+        The healthy label: its number, or its name where it has one.
+    positive : sequence of str, optional
+        Labels to detect; by default all others. Images of labels that are in neither are left out and counted.
+    label_names : mapping of str to str, optional
+        From number to name, where the set is not among those whose names are known (PneumoniaMNIST, BreastMNIST, OCTMNIST).
+    name, modality, finding : str
+        What to call the set, its images, and what to look for, in the words of the prompt.
+    **settings : ImportSettings
+        Splits, filters, and what may be skipped.
+
+    Returns
+    -------
+    Cohort
+        With the set's own splits unless ``resplit`` is asked for. The file names no patients: each image is its own, and a warning says so.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, is none of MedMNIST's, holds pickled objects, volumes or several labels per image.
+    """
+    path = _find_file(Path(root))
+    known = next((key for key in NAMES if path.stem.lower().startswith(key)), "")
+    spelled = {str(number): word for number, word in enumerate(NAMES.get(known, ()))} | dict(label_names or {})
+    arrays = _read(path)
+    table = _items(arrays, spelled)
+    counts = {"images_in_file": len(table)}
+    healthy, wanted = spelled.get(healthy, healthy), [spelled.get(label, label) for label in positive]
+    table, chosen = keep_labels(table, healthy, wanted, counts, str(path))
+    folder = Path(out).resolve()
+    _write_images(folder, arrays, table)
+    info = CohortInfo(
+        name or path.stem, "medmnist", healthy, chosen, modality or MODALITIES.get(known, "medical image"), finding or " or ".join(chosen),
+        licence=LICENCE,
+    )  # fmt: skip
+    options = {"file_sha256": sha256(path), "label_names": spelled}
+    return finish_import(Draft(folder, info, table.drop(columns="row"), counts, options, "MedMNIST names no patients"), out, **settings)
+
+
+def _find_file(root: Path) -> Path:
+    if root.is_file():
+        return root
+    files = sorted(root.glob("*.npz")) if root.is_dir() else []
+    if len(files) != 1:
+        found = f"{len(files)} .npz files there ({first_few([file.name for file in files])})" if files else "no .npz file there"
+        raise InputError(f"--root {root}: {found}; name the file of one set")
+    return files[0]
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, MemoryError) as error:
+        why = (
+            (str(error).splitlines() or ["broken"])[0]
+            if "pickle" not in str(error)
+            else "it is none, or holds pickles, which are not loaded"
+        )
+        raise InputError(f"{path}: cannot be read as .npz ({why})") from None
+    parts = [split for split in QUERY_SPLITS if {f"{split}_images", f"{split}_labels"} <= arrays.keys()]
+    if not parts:
+        raise InputError(f"{path}: no train_images with train_labels (found: {first_few(sorted(arrays), 6)}); is it a file of MedMNIST?")
+    for split in parts:
+        _refuse_shape(arrays[f"{split}_images"], arrays[f"{split}_labels"], f"{path}: {split}")
+    return {name: arrays[name] for split in parts for name in (f"{split}_images", f"{split}_labels")}
+
+
+def _refuse_shape(images: NDArray[Any], labels: NDArray[Any], source: str) -> None:
+    gray_or_rgb = images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3)
+    if not gray_or_rgb or images.dtype != np.uint8:
+        raise InputError(f"{source}_images: shape {images.shape} of {images.dtype}; images of 8-bit gray or RGB are needed, not volumes")
+    if labels.size != len(images):
+        raise InputError(f"{source}_labels: shape {labels.shape} for {len(images)} images; one label for each is needed")
+
+
+def _items(arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> pd.DataFrame:
+    import pandas as pd
+
+    rows = []
+    for split in (name.removesuffix("_images") for name in arrays if name.endswith("_images")):
+        for row, number in enumerate(arrays[f"{split}_labels"].ravel()):
+            item = f"{split}-{row:06d}"
+            rows.append((item, f"images/{item}.png", names.get(str(number), str(number)), item, split, row))
+    return pd.DataFrame(rows, columns=["item_id", "image", "label", "patient_id", "split", "row"])
+
+
+def _write_images(folder: Path, arrays: Mapping[str, NDArray[Any]], table: pd.DataFrame) -> None:
+    from PIL import Image
+
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    for item, pixels in _pictures(arrays, table):
+        Image.fromarray(pixels).save(folder / "images" / f"{item}.png", compress_level=1)
+
+
+def _pictures(arrays: Mapping[str, NDArray[Any]], table: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Go through the images that are kept; a split's array lies in memory as a whole."""
+    for item, split, row in zip(table["item_id"], table["split"], table["row"], strict=True):
+        yield str(item), arrays[f"{split}_images"][row]

@@ -1,0 +1,174 @@
+"""Reader of NIH ChestX-ray14 in its public layout: ``Data_Entry_2017_v2020.csv`` and ``images/`` (or ``images_001/images/`` and so on)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+import numpy as np
+
+from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.csv_io import parse_age, parse_sex, read_csv, refuse_unsafe_names
+from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.schema import CohortInfo
+from see_in_pairs.errors import InputError, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
+NEEDED = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender", "View Position")
+ORIGINALS = {"OriginalImage[Width": "original_width", "Height]": "original_height", "OriginalImagePixelSpacing[x": "original_spacing"}
+NO_FINDING = "No Finding"
+OLDEST = 100  # years; the set has ages such as 414, which are typing errors
+LICENCE = (
+    "NIH ChestX-ray14, NIH Clinical Center: no restrictions on the use; https://nihcc.app.box.com/v/ChestXray-NIHCC; "
+    "cite Wang et al., ChestX-ray8, CVPR 2017."
+)
+
+
+def import_nih(
+    root: Path | str, out: Path | str, *, positive: str = "Pneumonia", priors: bool = False, **settings: Unpack[ImportSettings]
+) -> Cohort:
+    """Import NIH ChestX-ray14.
+
+    Parameters
+    ----------
+    root : Path or str
+        The folder with the table and the images.
+    out : Path or str
+        The cohort's folder. Images are not copied; their folder and hashes are recorded.
+    positive : str, default 'Pneumonia'
+        The finding to detect, as in ``Finding Labels``.
+    priors : bool, default False
+        Keep the normal films that a positive patient had before the finding, for the strategy ``prior``: as references that serve nobody
+        but their own patient.
+    **settings : ImportSettings
+        Splits, filters, and what may be skipped.
+
+    Returns
+    -------
+    Cohort
+        Positives: rows that name the finding, alone or among others. Controls: rows of patients *every* one of whose rows in the whole
+        table says 'No Finding', because labels were mined from reports and a normal film of a sick patient is a poor control. All
+        other rows are left out and counted in ``info.counts``.
+
+    Raises
+    ------
+    InputError
+        When folder, table, columns or images are missing or broken, or a class is empty.
+    """
+    root = require_folder(root)
+    entries = read_csv(_table_path(root), NEEDED, key="Image Index")
+    refuse_unsafe_names(entries["Image Index"])
+    labels = label_rows(entries, positive)
+    earlier = earlier_normals(entries, labels, positive) if priors else labels == "never"
+    counts = {"rows_in_table": len(entries), **_left_out(entries, labels, positive)}
+    counts |= {"normal_rows_kept_as_priors": int(earlier.sum())} if priors else {}
+    kept = (labels != "") | earlier
+    table = _tidy(entries[kept], labels[kept], earlier[kept])
+    images = _find_images(root)
+    table["image"] = table["item_id"].map(images).fillna("")
+    counts |= {"images_not_used": len(images) - int((table["image"] != "").sum()), "implausible_ages": int((table["age"] > OLDEST).sum())}
+    table["age"] = table["age"].where(table["age"] <= OLDEST, np.nan)
+    info = CohortInfo("NIH ChestX-ray14", "nih", NO_FINDING, [positive], "chest X-ray", positive.replace("_", " ").lower(), licence=LICENCE)
+    return finish_import(Draft(root, info, table, counts, {"positive": positive, "priors": priors}), out, **settings)
+
+
+def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
+    """Decide which rows are positive, which are clean controls, and which neither.
+
+    Parameters
+    ----------
+    entries : pandas.DataFrame
+        The whole public table.
+    positive : str
+        The finding to detect.
+
+    Returns
+    -------
+    pandas.Series of str
+        `positive`, ``'No Finding'``, or ``''`` for a row to leave out.
+
+    Raises
+    ------
+    InputError
+        When no row names the finding.
+    """
+    findings = entries["Finding Labels"].str.split("|")
+    named = findings.map(lambda labels: positive in labels)
+    if not named.any() or positive == NO_FINDING:
+        known = sorted({label for labels in findings for label in labels} - {NO_FINDING})
+        raise InputError(f"--positive {positive}: not a finding of the table (findings: {first_few(known, 20)})")
+    normal = entries["Finding Labels"] == NO_FINDING
+    clean = normal.groupby(entries["Patient ID"]).transform("all")
+    labels = named.map({True: positive, False: ""})
+    return labels.mask(clean, NO_FINDING)
+
+
+def earlier_normals(entries: pd.DataFrame, labels: pd.Series, positive: str) -> pd.Series:
+    """Find the normal films that precede a patient's last positive one.
+
+    Parameters
+    ----------
+    entries : pandas.DataFrame
+        The whole public table.
+    labels : pandas.Series of str
+        From `label_rows`.
+    positive : str
+        The finding to detect.
+
+    Returns
+    -------
+    pandas.Series of bool
+        Which rows can be priors of some positive query.
+    """
+    import pandas as pd
+
+    visit = pd.to_numeric(entries["Follow-up #"], errors="coerce")
+    last = visit.where(labels == positive).groupby(entries["Patient ID"]).transform("max")
+    return (entries["Finding Labels"] == NO_FINDING) & (visit < last)
+
+
+def _left_out(entries: pd.DataFrame, labels: pd.Series, positive: str) -> dict[str, int]:
+    normal = entries["Finding Labels"] == NO_FINDING
+    return {
+        "rows_with_other_findings_only": int(((labels == "") & ~normal).sum()),
+        "normal_rows_of_patients_with_findings": int(((labels == "") & normal).sum()),
+        f"rows_with_{positive.lower()}": int((labels == positive).sum()),
+        "rows_of_clean_controls": int((labels == NO_FINDING).sum()),
+    }
+
+
+def _tidy(entries: pd.DataFrame, labels: pd.Series, earlier: pd.Series) -> pd.DataFrame:
+    import pandas as pd
+
+    originals = {ours: pd.to_numeric(entries[theirs], errors="coerce") for theirs, ours in ORIGINALS.items() if theirs in entries}
+    return pd.DataFrame(
+        {
+            "item_id": entries["Image Index"],
+            "label": labels.mask(earlier, NO_FINDING),
+            "patient_id": entries["Patient ID"],
+            "age": parse_age(entries["Patient Age"]),
+            "sex": parse_sex(entries["Patient Gender"]),
+            "view": entries["View Position"],
+            "serves": earlier.map({True: "prior", False: ""}),
+            "follow_up": pd.to_numeric(entries["Follow-up #"], errors="coerce"),
+            **originals,
+        }
+    ).reset_index(drop=True)
+
+
+def _table_path(root: Path) -> Path:
+    found = [root / name for name in TABLES if (root / name).is_file()]
+    if not found:
+        raise InputError(f"{root}: no {TABLES[0]}; --root is the folder that holds it and images/")
+    return found[0]
+
+
+def _find_images(root: Path) -> dict[str, str]:
+    """Map each image's name to its path below the root, in one pass over the folders."""
+    folders = [folder for folder in (root / "images", *sorted(root.glob("images_*/images"))) if folder.is_dir()]
+    if not folders:
+        raise InputError(f"{root}: no folder images/ (or images_001/images/ and so on)")
+    return {path.name: path.relative_to(root).as_posix() for folder in folders for path in folder.iterdir() if path.suffix == ".png"}

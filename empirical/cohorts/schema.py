@@ -1,0 +1,107 @@
+"""What every cohort promises: its columns, its facts, and the check that both hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from empirical.cohorts.safe_paths import is_safe_path
+from see_in_pairs.errors import InputError, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXT_COLUMNS = ("item_id", "image", "mask", "label", "patient_id", "family", "site", "split", "serves", "sex", "view", "sha256")
+COLUMNS = (*TEXT_COLUMNS, "age")
+QUERY_SPLITS = ("train", "val", "test")
+SPLITS = (*QUERY_SPLITS, "reference")
+
+
+@dataclass(frozen=True)
+class CohortInfo:
+    """Facts about a cohort, kept in ``cohort.json``.
+
+    Parameters
+    ----------
+    name : str
+        What to call it in figures and reports.
+    kind : str
+        Which reader made it: ``'phantom'``, ``'nih'``, ``'folder'``...
+    healthy : str
+        The label of the healthy class.
+    positive : list of str
+        The label(s) to detect.
+    modality : str
+        For the prompt, for example ``'chest X-ray'``.
+    finding : str
+        What to look for, in words for the prompt, for example ``'a nodule'``.
+    image_root : str or None
+        The folder that image paths are relative to; None: the cohort's own folder.
+    licence : str
+        The line to show wherever results on these images are shown.
+    counts : dict of str to int
+        What befell how many rows while importing; nothing is skipped in silence.
+    control : str
+        What the healthy class is, in a word for prompts and pages: ``'healthy'``, or ``'benign'`` where a set has nothing healthier.
+    parameters : dict
+        What decided the cohort (for a phantom its config, ``rho`` and ``shares``).
+    """
+
+    name: str
+    kind: str
+    healthy: str
+    positive: list[str]
+    modality: str
+    finding: str
+    image_root: str | None = None
+    licence: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    control: str = "healthy"
+
+
+def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
+    """Hold a table against the contract of a cohort.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The items.
+    info : CohortInfo
+        Names the classes.
+    source : str
+        Named in the error line.
+
+    Raises
+    ------
+    InputError
+        One line on the first breach: no rows, missing columns, values that are not text where text is needed, missing or repeated ids, an
+        unknown split or label, a path that leads out of the cohort.
+    """
+    from pandas.api.types import is_numeric_dtype, is_string_dtype
+
+    missing = [column for column in COLUMNS if column not in table.columns]
+    if missing:
+        raise InputError(f"{source}: a cohort needs the column(s) {first_few(missing, 5)}")
+    if table.empty:
+        raise InputError(f"{source}: the cohort is empty (no item)")
+    nulls = [column for column in TEXT_COLUMNS if table[column].isna().any()]
+    if nulls:
+        raise InputError(f"{source}: empty values in {first_few(nulls)}; write '' where a text is missing")
+    odd = [column for column in TEXT_COLUMNS if not is_string_dtype(table[column])]
+    odd += [] if is_numeric_dtype(table["age"]) else ["age"]
+    if odd:
+        raise InputError(f"{source}: {first_few(odd)}: must hold {'numbers' if odd == ['age'] else 'text'} throughout")
+    _refuse(table, table["item_id"].duplicated() | (table["item_id"] == ""), f"{source}: item ids are empty or occur twice")
+    _refuse(table, table["patient_id"] == "", f"{source}: items without a patient")
+    _refuse(table, ~table["split"].isin(SPLITS), f"{source}: items with an unknown split (known: {', '.join(SPLITS)})")
+    _refuse(table, ~table["label"].isin([info.healthy, *info.positive]), f"{source}: items with a label that cohort.json does not name")
+    references = table["split"] == "reference"
+    _refuse(table, references & (table["label"] != info.healthy), f"{source}: references that are not {info.healthy}")
+    unsafe = ~(table["image"].map(is_safe_path) & table["mask"].map(lambda mask: mask == "" or is_safe_path(mask)))
+    _refuse(table, unsafe, f"{source}: image paths must be relative and stay inside their folder")
+
+
+def _refuse(table: pd.DataFrame, bad: pd.Series, message: str) -> None:
+    if bad.any():
+        raise InputError(f"{message}: {int(bad.sum())} item(s), {first_few(list(table.loc[bad, 'item_id']))}")

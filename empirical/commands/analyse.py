@@ -1,0 +1,59 @@
+"""The commands ``analyse crossed``, ``analyse alignment`` and ``analyse attribution``."""
+
+from __future__ import annotations
+
+from math import isnan
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from empirical.vlm.out_of_memory import one_line, smaller_batch
+from see_in_pairs.console import Quiet, new_app, say
+
+Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")]
+SeedChange = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")]
+
+app = new_app("What explains a score: patients, references, seeds; where in the picture it comes from; how images and answers align.")
+
+
+@app.command("crossed")
+def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Score every patient beside every reference with every model; run again to resume."""
+    from empirical.analysis.crossed import CrossedConfig, crossed_scores
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(CrossedConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    with one_line(smaller_batch(settings.batch_size)):
+        table = crossed_scores(settings, out, quiet=quiet)
+    say(f"{len(table)} logits: {out / 'crossed.parquet'}", quiet)
+
+
+@app.command("alignment")
+def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Measure CKA and the gap between images and answers, layer by layer, in each arm of an evaluation's config."""
+    from empirical.analysis.arms import report_alignment
+    from empirical.evaluation.evaluate import EvaluateConfig
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    with one_line(smaller_batch(settings.batch_size)):
+        table = report_alignment(settings, out, quiet=quiet)
+    say(f"{len(table)} rows: {out / 'alignment.csv'}", quiet)
+
+
+@app.command("attribution")
+def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Measure how much of the evidence lies on the lesion, where its mask is known, in each arm of an evaluation's config."""
+    from empirical.analysis.arms import report_attribution
+    from empirical.evaluation.evaluate import EvaluateConfig
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    with one_line(smaller_batch(settings.batch_size)):
+        summary = report_attribution(settings, out, quiet=quiet)
+    for row in summary.to_dict("records"):
+        interval = "one patient, no interval" if isnan(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"
+        say(f"{row['run_id']}, {row['method']}: {row['excess']:+.3f} ({interval}) more on the lesion than by chance", quiet)

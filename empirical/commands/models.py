@@ -1,0 +1,144 @@
+"""The commands of the empirical part.
+
+``cohort``, ``finetune``, ``evaluate``, ``doctor``, ``pretrain``, ``pretrain-grid``, ``benchmark``, ``analyse``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from see_in_pairs.console import Json, Quiet, emit_json, say
+from see_in_pairs.errors import CheckFailed
+
+Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")]
+SeedChange = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")]
+
+
+class ListingArms(TyperCommand):
+    """A command whose help ends with the arms, and with what each of them isolates."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the list, imported only when help is asked for.
+
+        Parameters
+        ----------
+        ctx : object
+            Not used.
+        formatter : object
+            Lays the help out.
+        """
+        from empirical.arms import ARMS
+
+        with formatter.section("Arms (the numerals are the rival explanations of statement T11)"):
+            formatter.write_dl([(arm.name, f"{arm.shows}; isolates {arm.isolates}") for arm in ARMS.values()])
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands of this package to a command line.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        The command line.
+    """
+    from empirical.commands.analyse import app as analyse
+    from empirical.commands.benchmark import app as benchmark
+    from empirical.commands.cohort import app as cohort
+    from empirical.commands.references import references
+
+    cohort.command("references")(references)
+    app.add_typer(cohort, name="cohort")
+    app.add_typer(benchmark, name="benchmark")
+    app.add_typer(analyse, name="analyse")
+    app.command("finetune", cls=ListingArms)(finetune)
+    app.command("evaluate", cls=ListingArms)(evaluate)
+    app.command("doctor")(doctor)
+    app.command("pretrain")(pretrain)
+    app.command("pretrain-grid")(pretrain_grid)
+
+
+def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Finetune a model on one arm; run again to resume."""
+    from empirical.training.config import FinetuneConfig
+    from empirical.training.distributed import is_first
+    from empirical.training.finetune import finetune as run
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(FinetuneConfig, config, _with_seed(changes, seed))
+    folder = run(settings, out, quiet=quiet)
+    say(f"model: {folder}", quiet or not is_first())
+
+
+def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Score one or more arms on identical items; run again to resume."""
+    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.evaluate import evaluate as run
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(EvaluateConfig, config, _with_seed(changes, seed))
+    records = run(settings, out, quiet=quiet)
+    say(f"{len(records.table)} rows: {out / 'records.parquet'}", quiet)
+
+
+def pretrain(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
+    """Train a pocket model from nothing on procedural pictures; run again to resume."""
+    from empirical.pretraining.config import PretrainConfig
+    from empirical.pretraining.pretrain import pretrain as run
+    from see_in_pairs.configs import load_config
+
+    settings = load_config(PretrainConfig, config, _with_seed(changes, seed))
+    folder = run(settings, out, quiet=quiet)
+    say(f"model: {folder} (its README.md has the results)", quiet)
+
+
+def pretrain_grid(
+    config: Config,
+    out: Out,
+    changes: Changes = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Runs at a time.")] = 1,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="This seed only; by default the config's seeds.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Pretrain pocket models of several shapes, rates and seeds; one table. Run again to resume."""
+    from empirical.pretraining.grid import GridConfig
+    from empirical.pretraining.grid import pretrain_grid as run
+    from see_in_pairs.configs import load_config
+
+    only = [] if seed is None else [f"seeds=[{seed}]"]
+    run(load_config(GridConfig, config, [*(changes or []), *only]), out, workers=workers, quiet=quiet)
+    say(f"table: {out / 'summary.csv'}", quiet)
+
+
+def doctor(
+    model: Annotated[str, typer.Option("--model", help="'pocket' (the bundled model), 'pocket-random', a folder, or a Hub id.")] = "pocket",
+    revision: Annotated[str | None, typer.Option("--revision", help="Commit of a Hub repository.")] = None,
+    trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the repository.")] = False,
+    json: Json = None,
+    seed: SeedChange = None,
+    quiet: Quiet = False,
+) -> None:
+    """Check a model before it is trusted: tokens, pixels, positions, padding, labels, gradients, caches. Exit code 1 when a check fails."""
+    from empirical.vlm.doctor import diagnose
+    from empirical.vlm.loading import ModelConfig
+
+    say(f"check '{model}' on made-up pictures (no check draws random numbers; --seed is accepted and not needed)", quiet)
+    diagnosis = diagnose(ModelConfig(name=model, revision=revision, trust_remote_code=trust_remote_code))
+    if json is not None:
+        emit_json(diagnosis.to_dict(), json)
+    else:
+        for check in diagnosis.checks:
+            print(f"{'ok  ' if check.passed else 'FAIL'}  {check.name}: {check.detail}")
+    if not diagnosis.passed:
+        raise CheckFailed(
+            f"model '{model}': {sum(not check.passed for check in diagnosis.checks)} of {len(diagnosis.checks)} checks failed"
+        )
+
+
+def _with_seed(changes: list[str] | None, seed: int | None) -> list[str]:
+    return [*(changes or []), *([] if seed is None else [f"seed={seed}"])]

@@ -1,0 +1,89 @@
+"""The command ``cohort references``: choose references outside of any run, and look at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
+
+DEFAULT = Path(__file__).parents[1] / "references" / "default.yaml"
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from empirical.cohorts import Cohort
+    from empirical.references import Assignment
+
+
+def references(
+    cohort: Annotated[Path, typer.Argument(help="Folder of the cohort.", metavar="COHORT")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the result.")],
+    config: Annotated[Path | None, typer.Option("--config", help="YAML: how references are chosen; by default at random.")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a key of the config, as in: strategy=demographic, caliper.age=3, reuse=1.")
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="Whose queries: train, val or test.")] = "test",
+    columns: Annotated[
+        list[str] | None, typer.Option("--column", metavar="COLUMN", help="Covariate of the balance table; may be repeated.")
+    ] = None,
+    json: Json = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Choose references for every query of a split, and show how alike the two are (Love plot, sheet of pairs).
+
+    Writes references.parquet (with a note on each choice), unmatched.csv, balance.csv, balance.png with .pdf, and pairs.png.
+    """
+    from empirical.cohorts import Cohort
+    from empirical.references import ReferenceConfig, choose_references
+    from empirical.references.diagnostics.balance import COVARIATES, balance_table, unmatched_text
+    from see_in_pairs.configs import load_config
+    from see_in_pairs.runs import RunFolder
+
+    loaded = Cohort.load(cohort)
+    settings = load_config(ReferenceConfig, config or DEFAULT, changes or ())
+    covariates = tuple(columns) if columns else tuple(column for column in COVARIATES if _filled(loaded, column))
+    say(f"choose references by strategy '{settings.strategy}' for the {split} queries of {cohort}", quiet)
+    identity = {"cohort": loaded.hash, "references": settings.model_dump(), "split": split, "covariates": covariates}
+    assignment = choose_references(loaded, split, settings, seed, quiet=quiet)
+    balance = balance_table(loaded, split, assignment, covariates)
+    with RunFolder(out, "cohort references", identity, seed=seed, inputs=[cohort / "cohort.parquet"]) as run:
+        _write(run.path, loaded, assignment, balance, seed)
+        run.count("unmatched", len(assignment.unmatched))
+        run.count("left_out", len(assignment.left_out))
+    if json is not None:
+        emit_json({"strategy": settings.strategy, "balance": balance.to_dict("records"), "unmatched": len(assignment.unmatched)}, json)
+    else:
+        print(balance.round(3).to_string(index=False))
+    say(unmatched_text(loaded, split, assignment), quiet)
+    say(f"written: {out / 'references.parquet'}, {out / 'balance.png'}, {out / 'pairs.png'}", quiet)
+
+
+def _filled(cohort: Cohort, column: str) -> bool:
+    values = cohort.table[column]
+    return bool(values.notna().any()) if column == "age" else values.nunique() > 1
+
+
+def _write(out: Path, cohort: Cohort, assignment: Assignment, balance: pd.DataFrame, seed: int) -> None:
+    from empirical.references.diagnostics.love_plot import love_plot
+    from empirical.references.diagnostics.pair_sheet import pair_sheet
+    from see_in_pairs.files import atomic_path, write_parquet, write_text
+
+    write_parquet(out / "references.parquet", assignment.table)
+    write_text(out / "unmatched.csv", assignment.unmatched.to_csv(index=False))
+    write_text(out / "balance.csv", balance.to_csv(index=False))
+    _save(love_plot(balance, f"{cohort.info.name}: {assignment.strategy} references"), out / "balance")
+    with atomic_path(out / "pairs.png") as temporary:
+        pair_sheet(cohort, assignment, seed).save(temporary)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    from see_in_pairs.files import atomic_path
+
+    for suffix in (".png", ".pdf"):
+        with atomic_path(path.with_suffix(suffix)) as temporary:
+            figure.savefig(temporary, dpi=150)

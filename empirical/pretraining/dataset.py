@@ -1,0 +1,181 @@
+"""A stream of questions: any of them can be made again from its number alone, so nothing is stored and a resume is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from empirical.arms import Example
+from empirical.pretraining.config import PretrainConfig
+from empirical.pretraining.questions import KINDS, Look, Question, ask
+from empirical.prompts.templates import PLACE, Part
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+TRAIN, TEST = 0, 1  # spawn keys: training and test draw from separate streams
+CACHED = 512  # questions kept painted: a batch asks for each twice or three times
+
+Test = Literal["pictures", "parameters", "wordings"]
+TESTS: tuple[Test, ...] = ("pictures", "parameters", "wordings")
+"""What is new in a test: only the pictures, also the parameters of their grounds, or also the wording of the question."""
+
+
+@cache
+def wordings() -> dict[str, dict[str, list[str]]]:
+    """Read how each kind of question is put.
+
+    Returns
+    -------
+    dict
+        From kind to ``train`` and ``held_out`` wordings.
+    """
+    import yaml
+
+    return yaml.safe_load((resources.files("empirical.pretraining") / "wordings.yaml").read_text(encoding="utf-8"))
+
+
+def parts_of(wording: str) -> tuple[Part, ...]:
+    """Cut a wording at the places of its pictures.
+
+    Parameters
+    ----------
+    wording : str
+        Text with ``{1}`` and ``{2}``.
+
+    Returns
+    -------
+    tuple of Part
+        In the order in which the model reads them.
+
+    Examples
+    --------
+    >>> [part.kind for part in parts_of("First:{1}Second:{2}Which is brighter?")]
+    ['text', 'reference', 'text', 'query', 'text']
+    """
+    pieces = PLACE.split(wording)
+    last = max(piece for index, piece in enumerate(pieces) if index % 2)
+    parts = [
+        (Part("query") if piece == last else Part("reference")) if index % 2 else Part("text", piece) for index, piece in enumerate(pieces)
+    ]
+    return tuple(part for part in parts if part.kind != "text" or part.text)
+
+
+class QuestionStream:
+    """Questions in a fixed order; a map-style dataset of examples.
+
+    Parameters
+    ----------
+    length : int
+        How many.
+    seed : tuple of int
+        Seed and spawn key; a question's own stream is spawned from them by its number.
+    kinds : mapping of str to float
+        How often each kind is asked, relative to the others.
+    look : callable
+        From a question's number and a generator to how hard it is.
+    size : int
+        Side of the pictures, in pixels.
+    test : str, optional
+        What is new (see `TESTS`); by default nothing is: training.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        seed: tuple[int, ...],
+        kinds: Mapping[str, float],
+        look: Callable[[int, np.random.Generator], Look],
+        size: int,
+        test: Test | None = None,
+    ) -> None:
+        self.length, self.seed, self.look, self.size, self.test = length, seed, look, size, test
+        self.names = list(kinds)
+        self.shares = np.array(list(kinds.values()), dtype=float) / sum(kinds.values())
+        self.draw = lru_cache(maxsize=CACHED)(self._draw)
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> Example:
+        if not 0 <= number < self.length:
+            raise IndexError(number)
+        question, wording = self.draw(number)
+        pictures = tuple(f"{number}/{place}" for place in range(len(question.pictures)))
+        return Example(str(number), parts_of(wording), pictures, question.answer, ())
+
+    def image_of(self, name: str) -> Image:
+        """Paint one picture.
+
+        Parameters
+        ----------
+        name : str
+            Number of the question, ``/``, place of the picture.
+
+        Returns
+        -------
+        PIL.Image.Image
+            RGB.
+        """
+        from PIL import Image
+
+        number, place = name.split("/")
+        return Image.fromarray(self.draw(int(number))[0].pictures[int(place)]).convert("RGB")
+
+    def _draw(self, number: int) -> tuple[Question, str]:
+        rng = np.random.default_rng(np.random.SeedSequence(self.seed[0], spawn_key=(*self.seed[1:], number)))
+        kind = str(rng.choice(self.names, p=self.shares))
+        wording = str(rng.choice(wordings()[kind]["held_out" if self.test == "wordings" else "train"]))
+        return ask(kind, rng, self.size, self.look(number, rng), held_out=self.test == "parameters"), wording
+
+
+def training_stream(config: PretrainConfig) -> QuestionStream:
+    """Lay out the questions of a training run.
+
+    Parameters
+    ----------
+    config : PretrainConfig
+        Kinds, hardness, steps, seed.
+
+    Returns
+    -------
+    QuestionStream
+        ``steps * batch_size`` questions, from easy to hard.
+    """
+    length = config.steps * config.batch_size
+
+    def look(number: int, rng: np.random.Generator) -> Look:
+        return config.hardness.look(config.hardness.draw(rng, number / length))
+
+    return QuestionStream(length, (config.seed, TRAIN), config.kinds, look, config.model.image_size)
+
+
+def test_stream(config: PretrainConfig, kind: str, test: Test, length: int) -> QuestionStream:
+    """Lay out the questions of a test: one kind, as hard as they get.
+
+    Parameters
+    ----------
+    config : PretrainConfig
+        Hardness, seed.
+    kind : str
+        The kind of question.
+    test : str
+        What is new.
+    length : int
+        How many.
+
+    Returns
+    -------
+    QuestionStream
+        None of its pictures is ever trained on.
+    """
+
+    def look(number: int, rng: np.random.Generator) -> Look:
+        return config.hardness.look(1.0)
+
+    key = (config.seed, TEST, TESTS.index(test), list(KINDS).index(kind))
+    return QuestionStream(length, key, {kind: 1.0}, look, config.model.image_size, test)

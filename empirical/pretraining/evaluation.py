@@ -1,0 +1,183 @@
+"""The examination: held-out questions, and what happens to the answers when the pictures are swapped, blanked or duplicated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from empirical.pretraining.config import PretrainConfig
+from empirical.pretraining.dataset import TESTS, QuestionStream, Test, test_stream
+from empirical.pretraining.questions import KINDS, Question
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from PIL.Image import Image
+
+    from empirical.vlm.loading import VisionLanguageModel
+
+Change = Literal["", "swapped", "blank", "duplicate"]
+BATCH = 50
+GRAY = 128
+LEVEL, RESAMPLES = 0.95, 999
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """One kind of question, put in one way.
+
+    Parameters
+    ----------
+    kind : str
+        The kind of question.
+    test : str
+        What is new (see `empirical.pretraining.dataset.TESTS`).
+    change : str
+        What is done to two pictures: nothing (empty), ``swapped``; the first is ``blank`` (a flat gray), or the second is a
+        ``duplicate`` of the first. The right answer changes with them; where a blank leaves none, the old one is kept, which nobody
+        can then know.
+    """
+
+    kind: str
+    test: Test
+    change: Change = ""
+
+
+def sittings(kinds: tuple[str, ...], tests: tuple[Test, ...] = TESTS) -> Iterator[Sitting]:
+    """List what is examined: every kind in every test, and the changes of the comparing kinds on new pictures.
+
+    Parameters
+    ----------
+    kinds : tuple of str
+        The kinds of question.
+    tests : tuple of str
+        Which tests.
+
+    Yields
+    ------
+    Sitting
+        Each once.
+    """
+    for kind in kinds:
+        yield from (Sitting(kind, test) for test in tests)
+    for kind in kinds:
+        if kind in ("brighter", "new", "same"):
+            yield Sitting(kind, "pictures", "swapped")
+            yield Sitting(kind, "pictures", "blank")
+        if KINDS[kind].duplicate:
+            yield Sitting(kind, "pictures", "duplicate")
+
+
+def examine(vlm: VisionLanguageModel, config: PretrainConfig, wanted: Iterator[Sitting], questions: int) -> pd.DataFrame:
+    """Put questions to a model.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The model; put into evaluation mode meanwhile.
+    config : PretrainConfig
+        Decides the pictures.
+    wanted : iterator of Sitting
+        What to examine.
+    questions : int
+        How many of each.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per sitting: ``kind``, ``test``, ``change``, ``questions``, ``measure`` (``AUROC`` where there are two answers and both
+        occur, else ``accuracy``), ``value``, ``low`` and ``high`` (95 %), ``chance``.
+    """
+    import pandas as pd
+
+    mode = vlm.model.training
+    vlm.model.eval()
+    try:
+        return pd.DataFrame([_sit(vlm, config, sitting, questions) for sitting in wanted])
+    finally:
+        vlm.model.train(mode)
+
+
+def _sit(vlm: VisionLanguageModel, config: PretrainConfig, sitting: Sitting, questions: int) -> dict[str, Any]:
+    stream = test_stream(config, sitting.kind, sitting.test, questions)
+    answers = KINDS[sitting.kind].answers
+    scores = _scores(vlm, stream, sitting, answers)
+    right = np.array([answers.index(_right(stream.draw(number)[0], sitting)) for number in range(questions)])
+    return {"kind": sitting.kind, "test": sitting.test, "change": sitting.change, "questions": questions} | measured(scores, right)
+
+
+def _scores(vlm: VisionLanguageModel, stream: QuestionStream, sitting: Sitting, answers: tuple[str, ...]) -> np.ndarray:
+    from empirical.vlm.inference.encoder import Encoder
+    from empirical.vlm.inference.scoring import answer_log_probabilities
+
+    encoder = Encoder(vlm.processor, vlm.family, _changed(stream, sitting.change))
+    starts = range(0, len(stream), BATCH)
+    batches = ([stream[number] for number in range(start, min(start + BATCH, len(stream)))] for start in starts)
+    return np.concatenate([answer_log_probabilities(vlm.model, encoder, batch, answers) for batch in batches])
+
+
+def _changed(stream: QuestionStream, change: Change) -> Callable[[str], Image]:
+    """Give the pictures of a stream as a change shows them."""
+    from PIL import Image
+
+    def image_of(name: str) -> Image.Image:
+        number, place = name.split("/")
+        if change == "swapped":
+            return stream.image_of(f"{number}/{1 - int(place)}")
+        if change == "duplicate":
+            return stream.image_of(f"{number}/0")
+        if change == "blank" and place == "0":
+            return Image.new("RGB", (stream.size, stream.size), (GRAY, GRAY, GRAY))
+        return stream.image_of(name)
+
+    return image_of
+
+
+def _right(question: Question, sitting: Sitting) -> str:
+    if sitting.change == "swapped":
+        return question.swapped
+    return KINDS[sitting.kind].duplicate if sitting.change == "duplicate" else question.answer
+
+
+def measured(scores: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """Measure how well scores find the right answers.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (questions, answers)
+        Log-probabilities.
+    right : ndarray of shape (questions,)
+        Index of the right answer.
+
+    Returns
+    -------
+    dict
+        ``measure``, ``value``, ``low``, ``high``, ``chance``. The AUROC (of the first answer against the second) has a percentile
+        bootstrap interval, an accuracy Wilson's.
+    """
+    from scipy import stats
+
+    if scores.shape[1] == 2 and 0 < right.mean() < 1:
+        margin, positive = scores[:, 0] - scores[:, 1], right == 0
+        rows = np.random.default_rng(0).integers(0, len(right), (RESAMPLES, len(right)))
+        resampled = _areas(margin[rows], positive[rows])
+        low, high = np.nanquantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])  # a resample of one class has no area
+        return {"measure": "AUROC", "value": float(_areas(margin[None], positive[None])[0]), "low": low, "high": high, "chance": 0.5}
+    correct = int((scores.argmax(axis=1) == right).sum())
+    interval = stats.binomtest(correct, len(right)).proportion_ci(LEVEL, method="wilson")
+    return {
+        "measure": "accuracy", "value": correct / len(right), "low": interval.low, "high": interval.high, "chance": 1 / scores.shape[1],
+    }  # fmt: skip
+
+
+def _areas(margins: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Compute the AUROC of each row from ranks (Mann and Whitney); missing where a row has one class only."""
+    from scipy import stats
+
+    ranks = stats.rankdata(margins, axis=1)
+    count = positive.sum(axis=1)
+    wins = (ranks * positive).sum(axis=1) - count * (count + 1) / 2
+    pairs = (count * (positive.shape[1] - count)).astype(float)
+    return np.divide(wins, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)

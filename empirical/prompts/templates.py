@@ -1,0 +1,203 @@
+"""Prompts: text files with places for the images, one for each kind of wording that arms use. The wordings are ours, not the paper's."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from pydantic import model_validator
+
+from see_in_pairs.configs import StrictConfig
+from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.files import content_hash
+
+PLACE = re.compile(r"\{(\w+)\}")
+WORDS = ("modality", "finding", "answers", "control")
+IMAGES = ("query", "reference")
+
+
+class PromptConfig(StrictConfig):
+    """Which prompt files to use, and the closed set of answers.
+
+    Parameters
+    ----------
+    single : str
+        Prompt of the arms with one image: the name of a bundled file (without ``.txt``) or a path.
+    pair : str
+        Prompt of the arms with references. ``pair`` shows the reference first, ``pair_query_first`` the query.
+    reversed : str
+        Prompt of the arm ``reversed``: the other order of the images than in `pair`.
+    unlabelled : str
+        Prompt of the arm ``unlabelled``: as `pair`, the reference not said to be healthy.
+    text : str
+        Prompt of the arm ``text``: the comparative wording without a reference.
+    positive, negative : str
+        The answers for 'the finding is there' and 'it is not'.
+    """
+
+    single: str = "single"
+    pair: str = "pair"
+    reversed: str = "pair_query_first"
+    unlabelled: str = "unlabelled"
+    text: str = "text"
+    positive: str = "yes"
+    negative: str = "no"
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> PromptConfig:
+        words = [plain_answer(answer) for answer in self.answers]
+        if "" in words or words[0] == words[1]:
+            raise ValueError(
+                f"the answers {self.positive!r} and {self.negative!r} must be words that differ in more than case, spaces and dots"
+            )
+        return self
+
+    @property
+    def answers(self) -> tuple[str, str]:
+        """The closed set of answers, the positive one first."""
+        return (self.positive, self.negative)
+
+
+def plain_answer(text: str) -> str:
+    """Take from an answer what does not make it another one: case, spaces and dots around it, the way its accents are encoded.
+
+    Parameters
+    ----------
+    text : str
+        An answer of the closed set, or what a model said.
+
+    Returns
+    -------
+    str
+        Equal for equal answers.
+
+    Examples
+    --------
+    >>> plain_answer(" Yes. ") == plain_answer("yes")
+    True
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).strip().rstrip(".").strip()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a prompt: text, or the place of an image.
+
+    Parameters
+    ----------
+    kind : str
+        ``'text'``, ``'query'`` or ``'reference'``.
+    text : str
+        The words, for a text part.
+    """
+
+    kind: str
+    text: str = ""
+
+
+def prompt_text(name: str) -> str:
+    """Read a prompt file.
+
+    Parameters
+    ----------
+    name : str
+        The name of a bundled file, or a path to one's own.
+
+    Returns
+    -------
+    str
+        The text with its places, without the final newline.
+
+    Raises
+    ------
+    InputError
+        When there is no such file.
+    """
+    bundled = resources.files("empirical.prompts") / "texts"
+    file = bundled / f"{name}.txt"
+    if file.is_file():
+        return file.read_text(encoding="utf-8").rstrip("\n")
+    if Path(name).is_file():
+        return Path(name).read_text(encoding="utf-8").rstrip("\n")
+    known = sorted(entry.name.removesuffix(".txt") for entry in bundled.iterdir() if entry.name.endswith(".txt"))
+    raise InputError(f"prompt '{name}': neither a file nor a bundled prompt ({', '.join(known)})")
+
+
+def render(template: str, words: Mapping[str, str], references: int) -> tuple[Part, ...]:
+    """Fill a prompt's words and cut it at the places of its images.
+
+    Parameters
+    ----------
+    template : str
+        Text with ``{query}``, ``{reference}`` and the words ``{modality}``, ``{finding}``, ``{answers}`` and ``{control}`` (what a
+        reference is called: ``healthy``, or ``benign`` for a set of benign lesions).
+    words : mapping of str to str
+        A value for each word.
+    references : int
+        How many reference images stand at ``{reference}``.
+
+    Returns
+    -------
+    tuple of Part
+        In the order in which the model reads them.
+
+    Raises
+    ------
+    InputError
+        When the template has an unknown place, not exactly one query, or references where there should be none.
+
+    Examples
+    --------
+    >>> [part.kind for part in render("{reference}Now {query}, {finding}?", {"finding": "a nodule"}, references=2)]
+    ['reference', 'reference', 'text', 'query', 'text']
+    """
+    parts: list[Part] = []
+    for index, piece in enumerate(PLACE.split(template)):
+        if index % 2 == 0:
+            _add_text(parts, piece)
+        elif piece in IMAGES:
+            parts += [Part(piece)] * (references if piece == "reference" else 1)
+        elif piece in words:
+            _add_text(parts, words[piece])
+        else:
+            raise InputError(f"prompt has an unknown place {{{piece}}}; known: {first_few([*IMAGES, *WORDS], limit=9)}")
+    _check(template, parts, references)
+    return tuple(parts)
+
+
+def _add_text(parts: list[Part], text: str) -> None:
+    if parts and parts[-1].kind == "text":
+        parts[-1] = Part("text", parts[-1].text + text)
+    elif text:
+        parts.append(Part("text", text))
+
+
+def _check(template: str, parts: list[Part], references: int) -> None:
+    kinds = [part.kind for part in parts]
+    if kinds.count("query") != 1:
+        raise InputError(f"a prompt shows the query exactly once; this one has {kinds.count('query')} places {{query}}")
+    if template.count("{reference}") != (references > 0):
+        raise InputError(
+            f"the prompt has {template.count('{reference}')} places {{reference}}, the arm shows {references} reference image(s)"
+        )
+
+
+def prompt_hash(config: PromptConfig) -> str:
+    """Hash the wording that a config stands for, so that training and evaluation can be held to the same one.
+
+    Parameters
+    ----------
+    config : PromptConfig
+        The prompts.
+
+    Returns
+    -------
+    str
+        A hash of the prompt texts and answers, not of file names.
+    """
+    texts = [config.single, config.pair, config.reversed, config.unlabelled, config.text]
+    return content_hash([*map(prompt_text, texts), *config.answers])

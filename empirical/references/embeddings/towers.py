@@ -1,0 +1,147 @@
+"""From pictures to embeddings: a vision model of the Hub, or the vision tower of a vision-language model."""
+
+from __future__ import annotations
+
+import gc
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from empirical.prompts.templates import Part
+from empirical.vlm.families import MODULES
+from empirical.vlm.hub import pinned
+from empirical.vlm.loading import ModelConfig, device_of, dtype_of, load_vlm
+from empirical.vlm.model_id import ADAPTER, resolve
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+Tower = Callable[[Sequence["Image"]], NDArray[np.float32]]
+
+
+def vision_model(config: ModelConfig) -> Tower:
+    """Load a vision model.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        A vision-language model of a known family (its vision tower is used, up to what enters the language model), a model with two
+        towers such as CLIP or SigLIP (its image features), or a plain vision model such as ViT or DINOv2 (its last hidden state).
+
+    Returns
+    -------
+    callable
+        From pictures to an array of shape (pictures, dimensions): the mean over the tokens of each picture.
+
+    Raises
+    ------
+    InputError
+        When the model cannot be loaded, or is none of these.
+    """
+    return _loaded(config.model_dump_json())
+
+
+@contextmanager
+def released_after() -> Iterator[None]:
+    """Let go of the vision model that was loaded meanwhile: the memory is for the model that is trained or scored.
+
+    Yields
+    ------
+    None
+        While it is kept, so that it is loaded once.
+    """
+    try:
+        yield
+    finally:
+        if _loaded.cache_info().currsize:
+            import torch
+
+            _loaded.cache_clear()
+            gc.collect()  # models hold references to themselves
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+
+@lru_cache(maxsize=1)
+def _loaded(settings: str) -> Tower:
+    """Load a model, or give the one that was loaded last."""
+    from transformers import AutoConfig
+
+    config = ModelConfig.model_validate_json(settings)
+    name = resolve(config.name)
+    if (Path(name) / ADAPTER).is_file():
+        return _vlm_tower(config)
+    config = pinned(config)
+    try:
+        kind = AutoConfig.from_pretrained(name, revision=config.revision, trust_remote_code=config.trust_remote_code).model_type
+    except (OSError, ValueError) as error:
+        raise InputError(f"model '{config.name}': cannot be loaded ({str(error).splitlines()[0]})") from None
+    return _vlm_tower(config) if kind in MODULES else _plain_tower(config)
+
+
+def _vlm_tower(config: ModelConfig) -> Tower:
+    import torch
+
+    from empirical.arms import Example  # here, because arms are built of references
+    from empirical.vlm.inference.encoder import Encoder
+
+    vlm = load_vlm(config)
+    whole = vlm.model.get_base_model() if hasattr(vlm.model, "get_base_model") else vlm.model
+    core = whole.model
+    wanted = set(inspect.signature(core.get_image_features).parameters)
+
+    def features(images: Sequence[Image]) -> NDArray[np.float32]:
+        encoder = Encoder(vlm.processor, vlm.family, lambda number: images[int(number)])
+        batch = encoder.prompts([Example(str(number), (Part("query"),), (str(number),), "", ()) for number in range(len(images))])
+        inputs = {name: value.to(whole.device) for name, value in batch.items() if name in wanted}
+        inputs["pixel_values"] = inputs["pixel_values"].to(whole.dtype)
+        with torch.inference_mode():
+            found = core.get_image_features(**inputs, return_dict=True).pooler_output
+        return _means(found, len(images))
+
+    return features
+
+
+def _plain_tower(config: ModelConfig) -> Tower:
+    import torch
+    import transformers
+
+    name, options = resolve(config.name), {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    try:
+        processor = transformers.AutoImageProcessor.from_pretrained(name, **options)
+        model = transformers.AutoModel.from_pretrained(name, dtype=dtype_of(config), use_safetensors=True, **options)
+    except (OSError, ValueError, ImportError) as error:
+        raise InputError(f"model '{config.name}': is no vision model that can be loaded ({str(error).splitlines()[0]})") from None
+    model = model.to(device_of(config)).eval()
+
+    def features(images: Sequence[Image]) -> NDArray[np.float32]:
+        pixels = processor(images=list(images), return_tensors="pt")["pixel_values"].to(model.device, model.dtype)
+        with torch.inference_mode():
+            if hasattr(model, "get_image_features"):
+                found = model.get_image_features(pixel_values=pixels)
+                return _means(getattr(found, "pooler_output", found), len(images))
+            return _means(model(pixel_values=pixels).last_hidden_state, len(images))
+
+    return features
+
+
+def _means(found: torch.Tensor | Sequence[torch.Tensor], pictures: int) -> NDArray[np.float32]:
+    """Average over whatever stands between picture and dimension: tokens, tiles, or the places of a convolution's map."""
+    import torch
+
+    if isinstance(found, torch.Tensor):
+        if found.ndim == 4:  # a convolutional network: (pictures, channels, height, width)
+            found = found.flatten(2).transpose(1, 2)
+        found = found.reshape(pictures, -1, found.shape[-1])
+    rows = [tokens.reshape(-1, tokens.shape[-1]).float().mean(dim=0) for tokens in found]
+    if len(rows) != pictures:
+        raise InputError(f"the vision tower gave features of {len(rows)} pictures for {pictures}")
+    return torch.stack(rows).cpu().numpy()

@@ -1,0 +1,47 @@
+"""Strategy ``random``: any healthy reference of another patient and another family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from empirical.references.assignment import Assignment, Choice
+from empirical.references.candidates import Kinship, Request, stream_of
+from empirical.references.reuse_capacity import Stock
+from see_in_pairs.errors import InputError
+
+
+def choose_random(request: Request) -> Assignment:
+    """Choose references at random.
+
+    Parameters
+    ----------
+    request : Request
+        Queries and pool; of the config `m` and `reuse` count.
+
+    Returns
+    -------
+    Assignment
+        With m different references for each query, uniform among those of other patients and families that may still be used.
+
+    Raises
+    ------
+    InputError
+        When fewer than m are left for some query.
+    """
+    return Assignment.of(_choices(request), "random")
+
+
+def _choices(request: Request) -> Iterator[Choice]:
+    pool, m = request.pool, request.config.m
+    kinship, names, everyone = Kinship(pool, ("patient_id", "family")), pool["item_id"].to_numpy(), np.arange(len(pool))
+    stock = Stock(len(pool), request.config.reuse)
+    for query in request.rows():
+        drawn = stock.draw(stream_of(request.seed, query["item_id"]), everyone, m, kinship.positions(query))
+        if len(drawn) < m:
+            used_up = "" if request.config.reuse is None else f" (each may serve {request.config.reuse})"
+            raise InputError(
+                f"random references: {query['item_id']} needs {m}, the pool holds {len(drawn)} of other patients and families{used_up}"
+            )
+        yield Choice(query["item_id"], list(names[drawn]), [f"random, from {len(pool)}"] * m)

@@ -1,0 +1,98 @@
+"""Whether a step fits without gradient checkpointing: tried before the first one, where the config leaves it open.
+
+Checkpointing computes every layer a second time, which with adapters is half as much work again, and changes no weights. So it is asked
+for only where memory is short; how short depends on the device, the pictures and the batch, and is found out rather than estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from empirical.arms import Example
+from empirical.training.config import FinetuneConfig
+from empirical.training.distributed import world_size
+from empirical.training.memory_estimate import Standing
+from empirical.vlm.out_of_memory import fits
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import write_text
+
+if TYPE_CHECKING:
+    from empirical.training.trainer import AnswerTrainer
+
+SHARE = 0.9
+"""Of a device's memory that a step may take; the rest is for fragments, and for what others put there."""
+
+SHORT = "short_of_memory"
+"""File in a run's folder: a step did not fit after all."""
+
+
+def is_open(config: FinetuneConfig, run: Path, room: int | None) -> bool:
+    """Tell whether a trial is to decide.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+        The run.
+    run : Path
+        Its folder.
+    room : int or None
+        Bytes of the device; None where there is no limit to go by.
+
+    Returns
+    -------
+    bool
+        False where the config decides, where one of several processes would decide for itself, or where the run was short of memory before.
+    """
+    return config.gradient_checkpointing is None and room is not None and world_size() == 1 and not (run / SHORT).exists()
+
+
+def fits_without(trainer: AnswerTrainer, examples: Sequence[Example], room: int, held: Standing) -> bool:
+    """Try the forward and backward passes of a step without gradient checkpointing; weights and random numbers are left as they are.
+
+    Parameters
+    ----------
+    trainer : AnswerTrainer
+        Without gradient checkpointing.
+    examples : sequence of Example
+        Rows of one pass, those with the longest prompts.
+    room : int
+        Bytes of the device.
+    held : Standing
+        What the run holds: Adam's moments, which come with the first update, are added to what the passes take.
+
+    Returns
+    -------
+    bool
+        Whether they fit, with a tenth of the device to spare.
+    """
+    import torch
+
+    device = trainer.args.device
+    torch.cuda.reset_peak_memory_stats(device)
+    with torch.random.fork_rng(devices=[device], device_type=device.type):
+        if not fits(lambda: trainer.try_passes(examples)):
+            return False
+    moments = held.state // 2
+    return torch.cuda.max_memory_allocated(device) + moments <= SHARE * room
+
+
+def short_after_all(run: Path) -> InputError:
+    """Remember that a step did not fit although the trial did, so that the run goes on with gradient checkpointing.
+
+    Parameters
+    ----------
+    run : Path
+        The run's folder.
+
+    Returns
+    -------
+    InputError
+        It says what to do.
+    """
+    write_text(run / SHORT, "A step ran out of memory without gradient checkpointing: this run goes on with it.\n")
+    return InputError(
+        "out of memory without gradient checkpointing, although a trial step fitted; run again with the same --out: it goes on from the "
+        "last checkpoint, with gradient checkpointing"
+    )

@@ -1,0 +1,110 @@
+"""Make a loaded model trainable: all of it, or adapters on it; what is frozen keeps no graph."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING
+
+from empirical.training.config import FinetuneConfig
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from empirical.vlm.loading import VisionLanguageModel
+
+
+def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel:
+    """Make a loaded model trainable: all of it, or adapters on it.
+
+    Parameters
+    ----------
+    vlm : VisionLanguageModel
+        The loaded model.
+    config : FinetuneConfig
+        Method and adapter settings.
+
+    Returns
+    -------
+    transformers.PreTrainedModel
+        The model for the Trainer.
+
+    Raises
+    ------
+    InputError
+        When no layer of the model matches the family's pattern for adapters.
+    """
+    model = vlm.model
+    model.train()
+    if config.method == "full":
+        return model.float()  # the optimiser needs float32 weights; mixed precision computes in bfloat16 on a GPU
+    import peft
+
+    from empirical.vlm.lora_precision import in_base_format
+    from empirical.vlm.weights import peft_is_behind
+
+    pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if config.lora.vision else "")
+    if not any(re.fullmatch(pattern, name) for name, _ in model.named_modules()):
+        raise InputError(
+            f"lora: no layer of '{config.model.name}' matches the pattern of family '{vlm.family.model_type}'; use method: full"
+        )
+    if vision_is_frozen(config):
+        _without_graph(vlm)
+    settings = peft.LoraConfig(
+        r=config.lora.rank, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout, target_modules=pattern, bias="none"
+    )
+    with peft_is_behind():
+        wrapped = in_base_format(peft.get_peft_model(model, settings, revision=config.model.revision))
+    # embeddings are not trained; asked to find that out, peft would look the base up on the Hub at every checkpoint
+    wrapped.save_pretrained = functools.partial(wrapped.save_pretrained, save_embedding_layers=False)  # type: ignore[method-assign]
+    return wrapped
+
+
+def refuse_adapter(config: FinetuneConfig) -> None:
+    """Stop where training is to start from an adapter: what is saved would be an adapter on an adapter, which no library loads as such.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+        The run.
+
+    Raises
+    ------
+    InputError
+        It says what to do.
+    """
+    from empirical.vlm.model_id import adapter_base
+
+    found = adapter_base(config.model.name)
+    if found is not None:
+        raise InputError(
+            f"model '{config.model.name}' is an adapter on '{found[0]}', and training does not go on from one; start from '{found[0]}', "
+            "or begin with a model finetuned with method: full"
+        )
+
+
+def vision_is_frozen(config: FinetuneConfig) -> bool:
+    """Tell whether a run leaves the vision tower and its projector as they are.
+
+    Parameters
+    ----------
+    config : FinetuneConfig
+        The run.
+
+    Returns
+    -------
+    bool
+        True where adapters sit on the language model only.
+    """
+    return config.method == "lora" and not config.lora.vision
+
+
+def _without_graph(vlm: VisionLanguageModel) -> None:
+    """Keep no graph of a frozen tower: gradient checkpointing's hooks would make it track gradients that reach no weight."""
+    import torch
+
+    from empirical.vlm.feature_cache.tower import core_of
+
+    core = core_of(vlm.model)
+    core.get_image_features = torch.no_grad()(core.get_image_features)

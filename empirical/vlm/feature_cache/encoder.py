@@ -1,0 +1,112 @@
+"""An encoder for images that are known: batches hold their numbers, and what a processor made of like batches is used again."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+from empirical.arms import Example
+from empirical.vlm.feature_cache.cache import FeatureStore
+from empirical.vlm.feature_cache.processor_proxy import Player, swapped
+from empirical.vlm.inference.encoder import Encoder
+
+if TYPE_CHECKING:
+    import torch
+
+    from empirical.vlm.inference.encoder import Batch
+
+KEPT = 8
+"""Batches that an encoder keeps, to put other images into."""
+
+
+class StoredEncoder(Encoder):
+    """An encoder whose batches hold numbers of stored images in the place of pixels.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        The plain encoder.
+    store : FeatureStore
+        Where the images are kept; its `FeatureStore.serving` must be active when a model reads the batches.
+    """
+
+    def __init__(self, encoder: Encoder, store: FeatureStore) -> None:
+        super().__init__(encoder.processor, encoder.family, store.ticket)
+        self.plain, self.store = encoder, store
+        self._made: dict[Hashable, tuple[Batch, torch.Tensor]] = {}  # batches, and the place of each picture among those of the rows
+
+    def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
+        """Encode prompts; new images go through the vision tower.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            The rows.
+        side : str, default 'left'
+            Where shorter prompts are padded.
+
+        Returns
+        -------
+        dict of str to torch.Tensor
+            As the plain encoder's, with ``pixel_values`` of shape (images,), the images' numbers.
+
+        Notes
+        -----
+        What a processor makes of texts and of what is known of their images is kept: a batch of the same texts about other images of the
+        same kind differs from it in the numbers only, and processors take long over prompts with thousands of image tokens.
+        """
+        import torch
+
+        self.store.add((item for example in examples for item in example.images), self.plain)
+        numbers = [self.store.number(item) for example in examples for item in example.images]
+        images = [tuple(map(self.store.kind, map(self.store.number, example.images))) for example in examples]
+        key = (side, *((self.text(example.parts), kinds) for example, kinds in zip(examples, images, strict=True)))
+        if key not in self._made:
+            player = Player(self.processor.image_processor, self.store)
+            with swapped(self.processor, "image_processor", player):
+                batch = super().prompts(examples, side)
+            shown = torch.tensor(player.numbers)[batch["pixel_values"]]
+            places = batch["pixel_values"] % len(numbers)  # a family may show all images a second time
+            if not torch.equal(torch.tensor(numbers)[places], shown):
+                return batch | {"pixel_values": shown}
+            self._keep(key, batch, places)
+        batch, places = self._made[key]
+        return {name: value.clone() for name, value in batch.items()} | {"pixel_values": torch.tensor(numbers)[places]}
+
+    def _keep(self, key: Hashable, batch: Batch, places: torch.Tensor) -> None:
+        while len(self._made) >= KEPT:
+            del self._made[next(iter(self._made))]
+        self._made[key] = batch, places
+
+    def lengths(self, examples: Sequence[Example]) -> list[int]:
+        """Compare prompts by length, without encoding each of them.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            The prompts.
+
+        Returns
+        -------
+        list of int
+            Characters of text and tokens of images: longer where the prompt is, for prompts of one wording.
+        """
+        tokens = self.image_tokens(examples)
+        return [sum(images) + sum(len(part.text) for part in example.parts) for images, example in zip(tokens, examples, strict=True)]
+
+    def image_tokens(self, examples: Sequence[Example]) -> list[tuple[int, ...]]:
+        """Count the tokens of images; new images go through the vision tower.
+
+        Parameters
+        ----------
+        examples : sequence of Example
+            The prompts.
+
+        Returns
+        -------
+        list of tuple of int
+            For each prompt, the tokens of each of its images.
+        """
+        self.store.add((item for example in examples for item in example.images), self.plain)
+        number = self.store.number
+        return [tuple(len(self.store.images[number(item)].features) for item in example.images) for example in examples]

@@ -1,0 +1,156 @@
+"""Stand-ins for an image processor: one that remembers what the official one said, one that says it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from empirical.vlm.feature_cache.cache import FeatureStore
+
+NUMBER = "see-in-pairs"  # under this key a ticket carries the number of the image it stands for
+
+
+class _StandIn:
+    def __init__(self, real: Any) -> None:
+        self.real = real
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+class Recorder(_StandIn):
+    """An image processor that remembers what it made.
+
+    Parameters
+    ----------
+    real : transformers.BaseImageProcessor
+        The official one.
+    """
+
+    made: dict[str, Any]
+    images: int
+
+    def __call__(self, *images: Any, **options: Any) -> Any:
+        """Process images.
+
+        Parameters
+        ----------
+        *images : object
+            As the official one takes them.
+        **options : object
+            As the official one takes them.
+
+        Returns
+        -------
+        transformers.BatchFeature
+            As the official one makes it.
+        """
+        made = self.real(*images, **options)
+        self.made, self.images = dict(made), len(list(leaves(images or options["images"])))
+        return made
+
+
+class Player(_StandIn):
+    """An image processor that knows its images already, by the number on their tickets.
+
+    Parameters
+    ----------
+    real : transformers.BaseImageProcessor
+        The official one, for its settings.
+    store : FeatureStore
+        What is known.
+
+    Attributes
+    ----------
+    numbers : list of int
+        Of the images that it was asked about, in order.
+    """
+
+    numbers: list[int]
+
+    def __init__(self, real: Any, store: FeatureStore) -> None:
+        super().__init__(real)
+        self.store = store
+
+    def __call__(self, images: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        """Say of images what the official processor said when it saw them.
+
+        Parameters
+        ----------
+        images : nested list of PIL.Image.Image
+            Tickets.
+        *_ : object
+            Ignored.
+        **__ : object
+            Ignored: options are the same in every call of an encoder.
+
+        Returns
+        -------
+        dict
+            The facts of all images in order, and their places in `numbers` as ``pixel_values``.
+        """
+        import torch
+
+        self.numbers = [ticket.info[NUMBER] for ticket in leaves(images)]
+        stored = [self.store.images[number] for number in self.numbers]
+        joined = {name: _join([image.facts[name] for image in stored]) for name in stored[0].facts}
+        counts = torch.tensor([len(list(leaves(row))) for row in images])
+        return joined | dict.fromkeys(stored[0].per_row, counts) | {"pixel_values": torch.arange(len(self.numbers))}
+
+
+@contextmanager
+def swapped(thing: Any, name: str, value: Any) -> Iterator[None]:
+    """Replace an attribute for a while.
+
+    Parameters
+    ----------
+    thing : object
+        Whose attribute.
+    name : str
+        Which.
+    value : object
+        What it shall be.
+
+    Yields
+    ------
+    None
+        While it is replaced.
+    """
+    own = name in vars(thing)
+    before = getattr(thing, name)
+    setattr(thing, name, value)
+    try:
+        yield
+    finally:
+        if own:
+            setattr(thing, name, before)
+        else:
+            delattr(thing, name)
+
+
+def leaves(nested: Any) -> Iterator[Any]:
+    """Walk through nested lists.
+
+    Parameters
+    ----------
+    nested : object
+        Lists of lists of things, or a thing.
+
+    Yields
+    ------
+    object
+        The things, in order.
+    """
+    if isinstance(nested, (list, tuple)):
+        for part in nested:
+            yield from leaves(part)
+    else:
+        yield nested
+
+
+def _join(values: list[Any]) -> Any:
+    import torch
+
+    return torch.cat(values) if torch.is_tensor(values[0]) else [part for value in values for part in value]

@@ -1,0 +1,285 @@
+"""Scores: the log-probability of each answer of a closed set. Never a guess, never a dropped item."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from empirical.arms import Example
+from empirical.vlm.inference.encoder import IGNORE, Encoder
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+
+class Reading(Protocol):
+    """A batch of prompts that a model has read, by whatever way.
+
+    Attributes
+    ----------
+    first : torch.Tensor of shape (rows, vocabulary)
+        Log-probabilities of the first token of each reply.
+    """
+
+    first: torch.Tensor
+
+    def log_probability(self, form: Sequence[int]) -> torch.Tensor:
+        """Score a reply of several tokens.
+
+        Parameters
+        ----------
+        form : sequence of int
+            Its tokens.
+
+        Returns
+        -------
+        torch.Tensor of shape (rows,)
+            Log-probability that each row's reply begins with it.
+        """
+
+
+class PlainReading:
+    """Prompts read as a whole, anew for every reply of several tokens: what all that is faster is held against.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In evaluation mode.
+    encoder : Encoder
+        The model's encoder.
+    examples : sequence of Example
+        One batch.
+    """
+
+    def __init__(self, model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]) -> None:
+        self.model, self.encoder, self.examples = model, encoder, examples
+        self.first = next_token_log_probabilities(model, encoder, examples)
+
+    @cached_property
+    def _prompts(self) -> dict[str, torch.Tensor]:
+        return to_device(self.encoder.prompts(self.examples), self.model)
+
+    def log_probability(self, form: Sequence[int]) -> torch.Tensor:
+        """Score a reply of several tokens, by one more pass over prompts and reply.
+
+        Parameters
+        ----------
+        form : sequence of int
+            Its tokens.
+
+        Returns
+        -------
+        torch.Tensor of shape (rows,)
+            Log-probability that each row's reply begins with it.
+        """
+        batch, labels = self.encoder.append(self._prompts, [form] * len(self.examples))
+        return token_log_probabilities(self.model, batch, labels).sum(dim=1)
+
+
+def answer_log_probabilities(
+    model: PreTrainedModel,
+    encoder: Encoder,
+    examples: Sequence[Example],
+    answers: Sequence[str],
+    *,
+    spaced: bool = False,
+    read: Callable[[Sequence[Example]], Reading] | None = None,
+) -> np.ndarray:
+    """Score every answer for every example.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In evaluation mode.
+    encoder : Encoder
+        The model's encoder.
+    examples : sequence of Example
+        One batch.
+    answers : sequence of str
+        The closed set.
+    spaced : bool, default False
+        Count an answer with and without a space before it as the same; see `answer_forms`.
+    read : callable, optional
+        Another way to read the prompts, such as `PrefixReader.read`; by default each as a whole, see `PlainReading`.
+
+    Returns
+    -------
+    ndarray of shape (examples, answers)
+        Natural logarithm of the probability that the model's reply begins with the answer, in float64.
+    """
+    return answer_scores(model, encoder, examples, answers, spaced=spaced, read=read).cpu().numpy()
+
+
+def answer_scores(
+    model: PreTrainedModel,
+    encoder: Encoder,
+    examples: Sequence[Example],
+    answers: Sequence[str],
+    *,
+    spaced: bool = False,
+    read: Callable[[Sequence[Example]], Reading] | None = None,
+) -> torch.Tensor:
+    r"""Score every answer for every example, and leave the scores on the device, which may still be at work on them.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In evaluation mode.
+    encoder : Encoder
+        The model's encoder.
+    examples : sequence of Example
+        One batch.
+    answers : sequence of str
+        The closed set.
+    spaced : bool, default False
+        As in `answer_log_probabilities`.
+    read : callable, optional
+        As in `answer_log_probabilities`.
+
+    Returns
+    -------
+    torch.Tensor of shape (examples, answers)
+        Natural logarithms, in float64.
+
+    Notes
+    -----
+    For an answer of tokens :math:`a_1 \dots a_k` after the prompt :math:`x` it is
+    :math:`\sum_j \log p(a_j \mid x, a_1 \dots a_{j-1})`; over several ways to write an answer the probabilities are added. What is one
+    token long is read off one forward pass over the prompts, at its last position;
+    each longer form takes one pass more: over the prompts again, or where ``read`` keeps what it has read, over the form alone.
+    """
+    import torch
+
+    forms = answer_forms(encoder, answers, spaced)
+    with torch.inference_mode():
+        reading = read(examples) if read else PlainReading(model, encoder, examples)
+        scores = {form: _score(reading, form) for ways in forms for form in ways}
+        columns = [torch.stack([scores[form] for form in ways]).double().logsumexp(dim=0) for ways in forms]
+    return torch.stack(columns, dim=1)
+
+
+def answer_forms(encoder: Encoder, answers: Sequence[str], spaced: bool = False) -> list[list[tuple[int, ...]]]:
+    """List the token sequences that count as each answer.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Tokenizes the answers.
+    answers : sequence of str
+        The closed set.
+    spaced : bool, default False
+        With and without a leading space, whatever the family's habit. A form that begins with another of the same answer is left out:
+        the shorter one covers it.
+
+    Returns
+    -------
+    list of list of tuple of int
+        One list per answer, the family's own form first.
+
+    Raises
+    ------
+    InputError
+        When an answer is empty, or is how another one begins (``no`` and ``no finding``): their probabilities would overlap.
+
+    Notes
+    -----
+    Different tokenisations of the same text are not searched: a model is scored on how its tokenizer writes an answer.
+    """
+    tokenizer = encoder.processor.tokenizer
+    forms: list[list[tuple[int, ...]]] = []
+    for answer in answers:
+        texts = [answer, f" {answer}"] if spaced else []
+        ways = [tuple(encoder.answer_ids(answer)), *(tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)]
+        distinct = list(dict.fromkeys(ways))
+        forms.append([form for form in distinct if not any(_begins(form, other) for other in distinct if other != form)])
+    _refuse_overlap(answers, forms)
+    return forms
+
+
+def next_token_log_probabilities(model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]) -> torch.Tensor:
+    """Give the model's distribution of the first token of its reply.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        In evaluation mode.
+    encoder : Encoder
+        The model's encoder.
+    examples : sequence of Example
+        One batch.
+
+    Returns
+    -------
+    torch.Tensor of shape (examples, vocabulary)
+        Log-probabilities, float32.
+    """
+    batch = to_device(encoder.prompts(examples), model)
+    logits = model(**batch, logits_to_keep=1, use_cache=False).logits[:, -1]
+    return logits.float().log_softmax(dim=-1)
+
+
+def token_log_probabilities(model: PreTrainedModel, batch: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+    """Give the log-probability of each answer token under teacher forcing.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+        The model.
+    batch : dict of str to torch.Tensor
+        As `Encoder.with_answers` makes it, on the model's device.
+    labels : torch.Tensor of shape (rows, longest answer)
+        The answers' tokens.
+
+    Returns
+    -------
+    torch.Tensor of shape (rows, longest answer)
+        Float32; 0 where the label is padding.
+    """
+    logits = model(**batch, logits_to_keep=labels.shape[1] + 1, use_cache=False).logits[:, :-1]
+    present = labels != IGNORE
+    chosen = logits.float().log_softmax(dim=-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0]
+    return chosen.where(present, chosen.new_zeros(()))
+
+
+def to_device(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Move a batch to a model; pictures take the model's number format.
+
+    Parameters
+    ----------
+    batch : dict of str to torch.Tensor
+        What an encoder made.
+    model : transformers.PreTrainedModel
+        Where it goes.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+        The batch on the model's device.
+    """
+    return {
+        name: value.to(model.device, dtype=model.dtype) if value.is_floating_point() else value.to(model.device)
+        for name, value in batch.items()
+    }
+
+
+def _score(reading: Reading, form: Sequence[int]) -> torch.Tensor:
+    return reading.first[:, form[0]] if len(form) == 1 else reading.log_probability(form)
+
+
+def _begins(longer: Sequence[int], shorter: Sequence[int]) -> bool:
+    return tuple(longer[: len(shorter)]) == tuple(shorter)
+
+
+def _refuse_overlap(answers: Sequence[str], forms: Sequence[Sequence[Sequence[int]]]) -> None:
+    for answer, ways in zip(answers, forms, strict=True):
+        if not answer.strip() or not all(ways):
+            raise InputError(f"answer '{answer}' is empty")
+    for (one, ways), (other, others) in itertools.permutations(zip(answers, forms, strict=True), 2):
+        if any(_begins(longer, short) for short in ways for longer in others):
+            raise InputError(f"answer '{other}' begins with answer '{one}'; choose answers none of which is the beginning of another")

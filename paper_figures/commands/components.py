@@ -1,0 +1,66 @@
+"""The command ``see-in-pairs analyse components``."""
+
+from __future__ import annotations
+
+from math import floor, log10
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paper_figures.plotting.style import with_interval
+from paper_figures.results.variance_components import Components, Likeness, read_components, read_likeness
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
+from see_in_pairs.errors import InputError
+from theory.models.variance_components import Interval
+
+NAMES = {"P": "patient", "PR": "patient x reference", "PS": "patient x seed", "E": "the rest"}
+
+
+def components(
+    folder: Annotated[Path, typer.Argument(help="Folder that 'analyse crossed' wrote.", metavar="DIR")],
+    json: Json = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Say how much of a logit is the patient's, the reference's, the seed's; and the correlation that the theory takes in."""
+    if not (folder / "crossed.parquet").is_file():
+        raise InputError(f"{folder}: no crossed.parquet; make it with 'see-in-pairs analyse crossed CONFIG.yaml --out {folder}'")
+    found, likeness = read_components(folder, seed), read_likeness(folder)
+    text = "\n".join([*_told(found), *_told_likeness(likeness)])
+    if json != "-":
+        print(text)
+    else:
+        say(text, quiet)
+    if json is not None:
+        alike = {"missing": likeness} if isinstance(likeness, str) else vars(likeness) | {"plan": likeness.plan}
+        emit_json({"components": {"missing": found} if isinstance(found, str) else found, "likeness": alike}, json)
+
+
+def _told(found: Components | str) -> list[str]:
+    if isinstance(found, str):
+        return [f"variance components: none; {found}"]
+    design = f"{found.patients} patients x {found.references} references x {found.seeds} seeds"
+    lines = [f"paired logit of {design}, variances within class (95 % intervals over patients):"]
+    for key, one in found.variances.items():
+        lines.append(f"  {NAMES[key]:<20}{_shown(one)}")
+    return [*lines, f"  diseased less healthy {_shown(found.beta)} (means)", *([f"  note: {found.note}"] if found.note else [])]
+
+
+def _told_likeness(found: Likeness | str) -> list[str]:
+    if isinstance(found, str):
+        return [f"rho: none; {found}"]
+    models = f"mean of {found.seeds} models" if found.seeds > 1 else "one model"
+    whose = f"{found.diseased} diseased and {found.healthy} healthy queries and their references"
+    lines = [f"rho {_shown(found.rho)} of {whose}, each alone ({models})"]
+    lines += [f"  note: {found.note}"] if found.note else []
+    lines += [f"d {_shown(found.d)}: how far apart the queries' scores lie, in standard deviations within class"]
+    nothing = "the single image does not separate the classes" if found.d.estimate <= 0 else "query and reference say the same"
+    return [*lines, f"go on with: {found.plan}" if found.plan else f"no plan: {nothing}"]
+
+
+def _shown(one: Interval) -> str:
+    """Write an estimate with its interval to three digits after the point; where all is smaller, so that three digits are left of it."""
+    largest = max(abs(value) for value in (one.estimate, one.low, one.high))
+    digits = 2 - floor(log10(largest)) if 0 < largest < 0.1 else 3
+    return with_interval(one.estimate, one.low, one.high, digits)

@@ -1,0 +1,104 @@
+"""The commands ``claims``, ``figures``, ``report`` and ``verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
+from see_in_pairs.errors import CheckFailed
+
+Out = Annotated[Path, typer.Option("--out", help="The output folder of 'see-in-pairs reproduce'.", show_default=True)]
+DEFAULT_OUT = Path("out/reproduce")
+
+
+def claims(
+    out: Out = DEFAULT_OUT,
+    real: Annotated[Path | None, typer.Option("--real", help="Folder with the records of real runs (records.parquet, runs.json).")] = None,
+    studies: Annotated[
+        list[Path] | None, typer.Option("--study", help="Output of 'see-in-pairs study' (C3, C4, C5, C7); may be repeated.")
+    ] = None,
+    json: Json = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Judge the claims by what is in an output folder; writes claims.json and controls.json."""
+    from paper_figures.outputs import write_claims
+    from paper_figures.plotting.style import short, with_interval
+
+    say(f"judge the claims by the theory checks and records in {out}", quiet)
+    ledger = write_claims(out, real=real, studies=studies or (), seed=seed)
+    if json is not None:
+        return emit_json(ledger.to_list(), json)
+    for entry in ledger.entries:
+        print(f"{entry.claim.id}  {entry.claim.text}")
+        for source, verdict in entry.verdicts.items():
+            number = "" if verdict.estimate is None else short(verdict.estimate)
+            if verdict.estimate is not None and verdict.interval is not None:
+                number = with_interval(verdict.estimate, *verdict.interval)
+            print(f"    {source:<11} {verdict.verdict:<13} {number}{': ' if number else ''}{verdict.reason}")
+    say(f"written: {out / 'claims.json'}, {out / 'controls.json'}", quiet)
+
+
+def figures(
+    out: Out = DEFAULT_OUT,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="NAME", help="Draw this figure only; may be repeated.")] = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Draw the figures of an output folder, each as PNG and PDF with its data as CSV beside it."""
+    from paper_figures.outputs import write_figures
+
+    say(f"draw the figures of {out}", quiet)
+    for path in write_figures(out, only=only or (), seed=seed, quiet=quiet):
+        print(path)
+
+
+def report(
+    out: Out = DEFAULT_OUT,
+    seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; the report draws nothing at random.", min=0)] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write the report of an output folder: one page that needs no network and no other file."""
+    from paper_figures.outputs import write_report
+
+    say(f"write the report of {out} (seed {seed} is not used: nothing here is random)" if seed else f"write the report of {out}", quiet)
+    print(write_report(out))
+
+
+def verify(
+    figure: Annotated[Path, typer.Argument(help="A PNG or PDF that this package drew.", metavar="FIGURE")],
+    json: Json = None,
+    seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Say where a figure came from, and whether it is stale, and why. Exit code 0 fresh, 1 stale, 2 not a figure of ours."""
+    from paper_figures.plotting.staleness import check_figure
+
+    found = check_figure(figure)
+    if json is not None:
+        emit_json(found.to_dict(), json)
+    else:
+        _describe(figure, found.to_dict())
+    if not found.fresh:
+        raise CheckFailed(f"{figure}: stale: {'; '.join(found.reasons)}; draw it again with 'see-in-pairs figures'")
+
+
+def _describe(figure: Path, facts: dict[str, object]) -> None:
+    lines = {
+        "figure": f"{figure} ('{facts['name']}')",
+        "shows": facts["title"],
+        "bears on": facts["claim"],
+        "data": f"{facts['name']}.csv, SHA-256 {facts['data_sha256']}",
+        "code": f"version {facts['version']}, commit {facts['commit'] or 'unknown'}",
+        "config": facts["config_hash"] or "unknown",
+        "seed": facts["seed"],
+        "made from": ", ".join(facts["sources"]),  # type: ignore[arg-type]
+        "state": "stale" if facts["stale"] else "fresh: data, sources, config and drawing code are as they were",
+    }
+    for name, value in lines.items():
+        print(f"{name:<10} {value}")
+    for remark in facts["notes"]:  # type: ignore[attr-defined]
+        print(f"{'note':<10} {remark}")

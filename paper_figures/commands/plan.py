@@ -1,0 +1,94 @@
+"""The command ``see-in-pairs plan`` with all it can do: a pilot's records read for it, and its plot drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from see_in_pairs.errors import InputError, first_few
+from theory.power.cli import plan_command
+
+if TYPE_CHECKING:
+    from paper_figures.results.runs import Results, Run
+    from theory.power.outcome import Outcome
+    from theory.power.pilot import Pilot
+
+LEFT_OUT = "images without a score in both arms"
+
+
+def read_pilot(path: Path, arm_single: str | None, arm_pair: str | None, seed: int) -> tuple[Pilot, dict[str, int]]:
+    """Read the two arms of a pilot from records.
+
+    Parameters
+    ----------
+    path : Path
+        A ``records.parquet``, or a folder that holds one.
+    arm_single, arm_pair : str or None
+        Run ids; not needed where only one run shows the single image, or one reference.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    pilot : Pilot
+        From log-odds of the positive answer, clustered by patient.
+    counts : dict of str to int
+        Images left out because an arm has no finite score for them: a plan needs both.
+
+    Raises
+    ------
+    InputError
+        When the records or runs are not there, or not about the same images.
+    """
+    import numpy as np
+
+    from paper_figures.results.runs import Results
+    from theory.power.pilot import pilot
+
+    if not path.is_dir() and (path.name != "records.parquet" or not path.is_file()):
+        raise InputError(f"--records {path}: give a records.parquet, or a folder that holds one")
+    results = Results(path if path.is_dir() else path.parent)
+    single, pair = results.aligned([_run(results, arm_single, "single"), _run(results, arm_pair, "pair")])
+    usable = np.isfinite(single.logit) & np.isfinite(pair.logit)
+    if not usable.any():
+        raise InputError(f"{path}: no image has a score in both runs")
+    found = pilot(single.logit[usable], pair.logit[usable], single.positive[usable], single.patients[usable], seed=seed)
+    return found, {LEFT_OUT: int((~usable).sum())}
+
+
+def _run(results: Results, run_id: str | None, arm: str) -> Run:
+    """The run of this id, or the only one of the arm."""
+    option, known = f"--arm-{arm}", {run.run_id: run for run in results.runs}
+    if run_id is None:
+        fitting = [run for run in results.runs if run.arm == arm]
+        if len(fitting) == 1:
+            return fitting[0]
+        raise InputError(f"{option}: {len(fitting)} runs are of arm '{arm}'; choose one of {first_few(list(known), 12)}")
+    if run_id not in known:
+        raise InputError(f"{option} {run_id}: no such run; there are {first_few(list(known), 12)}")
+    return known[run_id]
+
+
+def draw_plan(outcome: Outcome, folder: Path, seed: int) -> Path:
+    """Save the plot of a plan.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        The plan.
+    folder : Path
+        Where to.
+    seed : int
+        Of the pilot's bootstrap.
+
+    Returns
+    -------
+    Path
+        ``plan.png``; PDF and CSV lie beside it.
+    """
+    from paper_figures.plotting.plan import save_plan
+
+    return save_plan(outcome, folder, seed)
+
+
+plan = plan_command(read_pilot, draw_plan)

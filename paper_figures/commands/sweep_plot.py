@@ -1,0 +1,48 @@
+"""The command ``see-in-pairs sweep plot``. Nothing heavy is imported before it runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from see_in_pairs.console import Quiet, say
+from see_in_pairs.errors import InputError
+
+
+def plot(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep, finished or not.")],
+    kind: Annotated[str, typer.Option("--kind", help="nested-loop, zip, lolly or heat-map.")] = "nested-loop",
+    measure: Annotated[
+        str, typer.Option("--measure", help="A measure of 'sweep performance', or estimate; a zip plot shows coverage.")
+    ] = "bias",
+    method: Annotated[list[str] | None, typer.Option("--method", help="Only this method; may be given several times.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="FACTOR=LEVEL", help="Only these cells; may be given several times.")
+    ] = None,
+    x: Annotated[str | None, typer.Option("--x", metavar="FACTOR", help="Across a heat map.")] = None,
+    y: Annotated[str | None, typer.Option("--y", metavar="FACTOR", help="Up a heat map.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder; by default 'figures' in DIR.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option("--name", help="File name without suffix; by default kind and measure.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Draw a plot of a sweep: PNG, PDF, and CSV with every number shown."""
+    from paper_figures.sweep_plots import draw_sweep
+    from paper_figures.sweep_plots.drawing import Request
+
+    measure = "coverage" if kind == "zip" else measure
+    drawn = draw_sweep(folder, kind, Request(measure, tuple(method or ()), _pairs(where or []), x, y), out, name)
+    say("drawn, with .pdf and .csv beside it:", quiet)
+    print(drawn)
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    found = {}
+    for word in words:
+        factor, equals, level = word.partition("=")
+        if not (factor and equals and level):
+            raise InputError(f"--where {word}: write FACTOR=LEVEL, as in rho=0.5")
+        found[factor] = level
+    return found

@@ -1,0 +1,192 @@
+"""Bringing two arms together, item by item; nothing is dropped, and any mismatch is an error."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from paper_figures.comparison.score_tables import KEYS, ArmScores, as_positive
+from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
+from see_in_pairs.errors import InputError, first_few
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+REFERENCES = "reference_ids"
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Two arms on the same items, ready for `compare_arms`.
+
+    Parameters
+    ----------
+    inputs : dict
+        Keyword arguments of `compare_arms`: scores or right and wrong, labels, clusters, second clusters, training seeds.
+    cluster_columns : tuple of str
+        The columns behind the clusters.
+    warnings : tuple of str
+        What a reader must know.
+    """
+
+    inputs: dict[str, Any]
+    cluster_columns: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = ()) -> Aligned:
+    """Align two arms by item (and seed, and training seed), and find their clusters.
+
+    Parameters
+    ----------
+    a : ArmScores
+        Arm A.
+    b : ArmScores
+        Arm B.
+    cluster : sequence of str
+        Up to two cluster columns, of either file. By default ``patient_id`` where there is one, and ``reference_ids`` as the second where
+        references serve several patients.
+
+    Returns
+    -------
+    Aligned
+        The inputs of `compare_arms`.
+
+    Raises
+    ------
+    InputError
+        When items are missing, labels differ, or a column is not there.
+    """
+    if a.has_scores != b.has_scores:
+        raise InputError(f"{a.source} and {b.source}: one holds scores, the other right and wrong only; give two files of one kind")
+    left, right = _same_items(a, b)
+    warnings = _label_warnings(a, left)
+    first, second = _cluster_names(left, right, cluster)
+    inputs = _values(a, b, left, right)
+    clusters = None if first is None else _column(left, right, first)
+    if clusters is None and left["item_id"].duplicated().any():  # one item, several seeds
+        clusters = left["item_id"]
+    several = left["train_seed"].nunique() > 1
+    if several:
+        warnings.append(f"{left['train_seed'].nunique()} training seeds: an item counts once per seed; only 'procedure' allows for it")
+    inputs |= {"clusters": None if clusters is None else clusters.astype(str).to_numpy()}
+    inputs |= {"training_seeds": left["train_seed"].to_numpy() if several else None}
+    inputs["second_clusters"] = _second(left, right, second, bool(cluster), inputs["clusters"], warnings)
+    used = (first or "item_id",) + ((second,) if inputs["second_clusters"] is not None and second else ())
+    return Aligned(inputs, used, tuple(warnings))
+
+
+def _label_warnings(a: ArmScores, table: pd.DataFrame) -> list[str]:
+    known = set(table["label"].astype(str)) if a.has_scores else set(a.positive)
+    return [f"no item has the label {name!r}; there are {first_few(sorted(known), 6)}" for name in a.positive if name not in known]
+
+
+def _same_items(a: ArmScores, b: ArmScores) -> tuple[pd.DataFrame, pd.DataFrame]:
+    left, right = a.table.set_index(KEYS).sort_index(), b.table.set_index(KEYS).sort_index()
+    for here, there, one, other in ((left, right, a, b), (right, left, b, a)):
+        missing = here.index.difference(there.index)
+        if len(missing):
+            items = missing.get_level_values("item_id")
+            hint = "with the same seed and train_seed " if set(items) & set(there.index.get_level_values("item_id")) else ""
+            where = f"{hint}in {other.source} ({other.name})"
+            raise InputError(f"{len(missing)} items of {one.source} ({one.name}) are missing {where}: {first_few(list(items))}")
+    return left.reset_index(), right.reset_index()
+
+
+def _values(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame) -> dict[str, Any]:
+    if not a.has_scores:
+        pairs = (("scores_a", left, a), ("scores_b", right, b))
+        flags = {name: as_positive(table["correct"], (), arm.source).to_numpy(dtype=bool) for name, table, arm in pairs}
+        return {**flags, "labels": None}
+    if set(a.positive) != set(b.positive):
+        raise InputError(f"{a.source} and {b.source}: name other positive labels ({a.positive}, {b.positive}); name them with --positive")
+    differ = left["label"].astype(str) != right["label"].astype(str)
+    labels = as_positive(left["label"], a.positive, a.source)
+    if differ.any() and (a.positive or (labels != as_positive(right["label"], (), b.source)).any()):
+        raise InputError(f"{a.source} and {b.source}: labels of {_items(left, differ)} differ")
+    scores = {"scores_a": left["score"], "scores_b": right["score"]}
+    return {name: values.to_numpy(dtype=float) for name, values in scores.items()} | {"labels": labels.to_numpy(dtype=bool)}
+
+
+def _items(table: pd.DataFrame, which: pd.Series) -> str:
+    return f"{int(which.sum())} items ({first_few(table.loc[which, 'item_id'].tolist())})"
+
+
+def _cluster_names(left: pd.DataFrame, right: pd.DataFrame, cluster: Sequence[str]) -> tuple[str | None, str | None]:
+    """Decide the first and the second cluster column."""
+    columns = set(left.columns) | set(right.columns)
+    unknown = [name for name in cluster if name not in columns]
+    if unknown:
+        raise InputError(f"--cluster {unknown[0]}: neither file has this column (they have {first_few(sorted(columns), 8)})")
+    if len(cluster) > 2:
+        raise InputError("--cluster: give at most two columns")
+    names = [name for name in cluster if name != REFERENCES]
+    patient = "patient_id" if "patient_id" in columns and _filled(left, right, "patient_id") else None
+    first = names[0] if names else patient
+    references = REFERENCES if REFERENCES in columns and (not cluster or REFERENCES in cluster) else None
+    return first, names[1] if len(names) == 2 else references
+
+
+def _filled(left: pd.DataFrame, right: pd.DataFrame, name: str) -> bool:
+    return any((table[name].notna() & (table[name].astype(str) != "")).any() for table in (left, right) if name in table.columns)
+
+
+def _column(left: pd.DataFrame, right: pd.DataFrame, name: str) -> pd.Series:
+    """Take a cluster column from either file; where both have it they must agree."""
+    if name not in left.columns or name not in right.columns:
+        values = (left if name in left.columns else right)[name]
+    else:
+        values, differ = left[name], left[name].astype(str) != right[name].astype(str)
+        if differ.any():
+            raise InputError(f"{name} differs between the files for {_items(left, differ)}")
+    missing = values.isna() | (values.astype(str) == "")
+    if missing.any():
+        raise InputError(f"{_items(left, missing)} have no {name}; choose another column with --cluster")
+    return values
+
+
+def _second(
+    left: pd.DataFrame, right: pd.DataFrame, name: str | None, asked: bool, clusters: Any, warnings: list[str]
+) -> list[list[str]] | None:
+    """Give the second clusters of each item; references of both arms together, since either can be shared."""
+    if name is None:
+        return None
+    if name != REFERENCES:
+        return [[str(value)] for value in _column(left, right, name)]
+    columns = zip(*_references(left, right), left["item_id"], strict=True)
+    sets = [sorted(_names(one) | _names(other)) or [f"no reference: {item}"] for one, other, item in columns]
+    owners = left["item_id"].to_numpy() if clusters is None else clusters
+    if not _shared(sets, owners) and not asked:
+        return None
+    if len({reference for entry in sets for reference in entry}) == 1:
+        warnings.append("all items share one reference: its effect cannot be told from the arms' difference; left to the patients")
+        return None
+    if max(map(len, sets)) > MOST_MEMBERSHIPS and not asked:
+        warnings.append(f"items have more than {MOST_MEMBERSHIPS} references: that references are shared is ignored")
+        return None
+    warnings.append("references serve several patients, which correlates their errors: two-way tests allow for it, all others ignore it")
+    return sets
+
+
+def _references(left: pd.DataFrame, right: pd.DataFrame) -> tuple[list[object], list[object]]:
+    none: list[object] = [()] * len(left)
+    return tuple(table[REFERENCES].tolist() if REFERENCES in table.columns else none for table in (left, right))  # type: ignore[return-value]
+
+
+def _names(value: Any) -> set[str]:
+    """Read the references of one item: a list, or text with semicolons between."""
+    if value is None or isinstance(value, float):
+        return set()
+    parts = value.split(";") if isinstance(value, str) else value
+    return {str(part).strip() for part in parts if str(part).strip()}
+
+
+def _shared(sets: list[list[str]], owners: Any) -> bool:
+    """Tell whether any reference serves items of different clusters."""
+    seen: dict[str, set[object]] = defaultdict(set)
+    for entry, owner in zip(sets, owners, strict=True):
+        for name in entry:
+            seen[name].add(owner)
+    return any(len(found) > 1 for found in seen.values())

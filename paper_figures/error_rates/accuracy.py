@@ -1,0 +1,162 @@
+"""Right and wrong of two arms in clusters, whole blocks of replicates at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from paper_figures.error_rates.sizes import NONCENTRALITY, Ints, cluster_sizes, design_effect
+from paper_figures.statistics.validation import Floats
+from theory.sweeps import estimand, generator
+
+DISCORDANT, BOTH_RIGHT = 0.30, 0.50
+"""Share of items on which the arms disagree, and on which both are right."""
+
+MOST_OF_THEM = 0.8
+"""The difference is at most this share of the discordant items."""
+
+Columns = dict[str, Floats]
+
+
+@dataclass
+class Counts:
+    """R replicates of K clusters.
+
+    Parameters
+    ----------
+    n : ndarray of int, shape (K,)
+        Items.
+    both : ndarray of int, shape (R, K)
+        Right in both arms.
+    b : ndarray of int, shape (R, K)
+        Right in A only.
+    c : ndarray of int, shape (R, K)
+        Right in B only.
+    """
+
+    n: Ints
+    both: Ints
+    b: Ints
+    c: Ints
+
+    @cached_property
+    def items(self) -> int:
+        """Items of all clusters."""
+        return int(self.n.sum())
+
+    @cached_property
+    def n10(self) -> Floats:
+        """Items right in A only, per replicate."""
+        return self.b.sum(axis=1).astype(np.float64)
+
+    @cached_property
+    def n01(self) -> Floats:
+        """Items right in B only, per replicate."""
+        return self.c.sum(axis=1).astype(np.float64)
+
+    @cached_property
+    def d(self) -> Floats:
+        """Right in A only less right in B only, per cluster."""
+        return (self.b - self.c).astype(np.float64)
+
+
+@estimand("calibration difference")
+def difference(*, clusters: int, size: int, sizes: str, correlation: float, effect: bool) -> float:
+    """Give the true difference of the accuracies.
+
+    Parameters
+    ----------
+    clusters, size : int
+        As in `cluster_sizes`.
+    sizes : str
+        As in `cluster_sizes`.
+    correlation : float
+        Of the differences of two items of a cluster.
+    effect : bool
+        Whether there is a difference: `NONCENTRALITY` standard errors of a mean of clustered differences, but at most `MOST_OF_THEM` of
+        the discordant items.
+
+    Returns
+    -------
+    float
+        A minus B.
+    """
+    if not effect:
+        return 0.0
+    n = cluster_sizes(clusters, size, sizes)
+    error = math.sqrt(DISCORDANT * design_effect(n, correlation) / n.sum())
+    return min(NONCENTRALITY * error, MOST_OF_THEM * DISCORDANT)
+
+
+@generator("clustered right and wrong", vectorised=True)
+def clustered(
+    *, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str, correlation: float, effect: bool
+) -> Counts:
+    """Draw clustered pairs of right and wrong from a Dirichlet-multinomial distribution.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The stream.
+    replicates : int
+        How many data sets.
+    clusters, size : int
+        As in `cluster_sizes`.
+    sizes : str
+        As in `cluster_sizes`.
+    correlation : float
+        Within a cluster.
+    effect : bool
+        As in `difference`.
+
+    Returns
+    -------
+    Counts
+        The data sets.
+
+    Notes
+    -----
+    Each cluster has its own probabilities of the four outcomes, Dirichlet with mean p and concentration :math:`(1 - \\rho) / \\rho`: the
+    correlation of any two items' differences in a cluster is then exactly :math:`\\rho`.
+    """
+    gap = difference(clusters=clusters, size=size, sizes=sizes, correlation=correlation, effect=effect)
+    n, p = cluster_sizes(clusters, size, sizes), np.array([BOTH_RIGHT, (DISCORDANT + gap) / 2, (DISCORDANT - gap) / 2, 0.0])
+    p[3] = 1 - p.sum()
+    shares = np.broadcast_to(p, (replicates, clusters, 4))
+    if correlation:
+        weights = np.maximum(rng.standard_gamma(p * (1 - correlation) / correlation, size=(replicates, clusters, 4)), 1e-300)
+        shares = weights / weights.sum(axis=2, keepdims=True)
+    drawn = rng.multinomial(n, shares)
+    return Counts(n, drawn[..., 0], drawn[..., 1], drawn[..., 2])
+
+
+@generator("lopsided right and wrong", vectorised=True)
+def lopsided(*, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str) -> Counts:
+    """Draw data of equal accuracies whose differences are not symmetric: A is much better in a few clusters, a little worse in the others.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The stream.
+    replicates : int
+        How many data sets.
+    clusters, size : int
+        As in `cluster_sizes`.
+    sizes : str
+        As in `cluster_sizes`.
+
+    Returns
+    -------
+    Counts
+        The data sets. A cluster is, with a chance of 1 in 5, one in which A alone is right on half of the items and B alone on none; else
+        A alone is right on .05 and B alone on .175. The arms are right equally often, but swapping them within clusters would be noticed:
+        the null hypothesis of the sign-flip test does not hold, that of the difference does.
+    """
+    n, few = cluster_sizes(clusters, size, sizes), rng.random((replicates, clusters)) < 0.2
+    only_a, only_b = np.where(few, 0.5, 0.05), np.where(few, 0.0, 0.175)
+    both = np.full(few.shape, 0.4)
+    drawn = rng.multinomial(n, np.stack([both, only_a, only_b, 1 - both - only_a - only_b], axis=-1))
+    return Counts(n, drawn[..., 0], drawn[..., 1], drawn[..., 2])

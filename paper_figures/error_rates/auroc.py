@@ -1,0 +1,246 @@
+"""Scores of two arms in clusters, and DeLong's tests on a whole block of replicates."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import special
+
+from paper_figures.error_rates.accuracy import Columns
+from paper_figures.error_rates.sizes import NONCENTRALITY, Ints, cluster_sizes, design_effect
+from paper_figures.statistics.validation import Bools, Floats
+from theory.sweeps import estimand, generator, method
+
+AUROC = 0.80
+"""The area of arm B, and of A where there is no effect."""
+
+SEPARATION = 2 * float(special.ndtri(AUROC))
+LARGEST = 1.5
+"""The effect is at most this separation."""
+
+
+@dataclass
+class Scores:
+    """R replicates of N items, cluster by cluster.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (2, R, N)
+        Of arms A and B.
+    labels : ndarray of bool, shape (N,)
+        Whether each item is positive: all items of a cluster or none.
+    starts : ndarray of int, shape (K,)
+        The first item of each cluster.
+    """
+
+    scores: Floats
+    labels: Bools
+    starts: Ints
+
+    @cached_property
+    def placed(self) -> tuple[Floats, Floats]:
+        """Areas of both arms, shape (2, R), and placements of A less those of B, shape (R, N)."""
+        arms = [block_placements(scores, self.labels) for scores in self.scores]
+        return np.stack([arm[:, self.labels].mean(axis=1) for arm in arms]), arms[0] - arms[1]
+
+    @cached_property
+    def difference(self) -> Floats:
+        """The difference of the areas, per replicate."""
+        return self.placed[0][0] - self.placed[0][1]
+
+    @cached_property
+    def parts(self) -> Floats:
+        """What each item contributes to the difference beyond its mean, shape (R, N)."""
+        share = np.where(self.labels, 1 / self.labels.sum(), 1 / (~self.labels).sum())
+        parts: Floats = (self.placed[1] - self.difference[:, None]) * share
+        return parts
+
+    @cached_property
+    def class_variances(self) -> tuple[Floats, Floats, int, int]:
+        """The clustered variances of positive and of negative items, and how many clusters each rests on."""
+        sums = np.add.reduceat(self.parts, self.starts, axis=1) ** 2
+        positive = self.labels[self.starts]
+        k10, k01 = int(positive.sum()), int((~positive).sum())
+        return k10 / (k10 - 1) * sums[:, positive].sum(axis=1), k01 / (k01 - 1) * sums[:, ~positive].sum(axis=1), k10, k01
+
+
+def block_placements(scores: Floats, labels: Bools) -> Floats:
+    """Give the placements of R samples at once, for scores without ties.
+
+    Parameters
+    ----------
+    scores : ndarray of float, shape (R, N)
+        Scores.
+    labels : ndarray of bool, shape (N,)
+        Whether each item is positive.
+
+    Returns
+    -------
+    ndarray of float, shape (R, N)
+        As `paper_figures.statistics.roc.delong.placements`.
+    """
+    order = np.argsort(scores, axis=1)
+    positive = labels[order]
+    through = np.cumsum(positive, axis=1, dtype=np.int32)
+    m, n = int(labels.sum()), int((~labels).sum())
+    below = (np.arange(1, scores.shape[1] + 1, dtype=np.int32) - through) / n
+    placed = np.empty(scores.shape)
+    np.put_along_axis(placed, order, np.where(positive, below, 1 - through / m), axis=1)
+    return placed
+
+
+def _layout(clusters: int, size: int, sizes: str) -> tuple[Ints, Bools]:
+    """Give the cluster sizes, and whether each cluster is positive: every second one, so that small and large ones are on both sides."""
+    return cluster_sizes(clusters, size, sizes), np.arange(clusters) % 2 == 1
+
+
+def _separation(clusters: int, size: int, sizes: str, correlation: float, effect: bool) -> float:
+    """Give the separation of A: `NONCENTRALITY` standard errors of a difference of class means above that of B, at most `LARGEST`."""
+    if not effect:
+        return SEPARATION
+    n, positive = _layout(clusters, size, sizes)
+    variance = sum(2 * design_effect(part, correlation) / part.sum() for part in (n[positive], n[~positive]))
+    return SEPARATION + min(NONCENTRALITY * math.sqrt(variance), LARGEST)
+
+
+@estimand("calibration area")
+def area(*, clusters: int, size: int, sizes: str, correlation: float, effect: bool) -> float:
+    """Give the true difference of the areas.
+
+    Parameters
+    ----------
+    clusters, size : int
+        As in `cluster_sizes`.
+    sizes : str
+        As in `cluster_sizes`.
+    correlation : float
+        Of the score differences of two items of a cluster.
+    effect : bool
+        Whether there is a difference.
+
+    Returns
+    -------
+    float
+        A minus B.
+    """
+    return float(special.ndtr(_separation(clusters, size, sizes, correlation, effect) / 2)) - AUROC if effect else 0.0
+
+
+@generator("clustered scores", vectorised=True)
+def clustered(
+    *, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str, correlation: float, effect: bool
+) -> Scores:
+    r"""Draw normal scores of both arms.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        The stream.
+    replicates : int
+        How many data sets.
+    clusters, size : int
+        As in `cluster_sizes`.
+    sizes : str
+        As in `cluster_sizes`.
+    correlation : float
+        Within a cluster.
+    effect : bool
+        As in `area`.
+
+    Returns
+    -------
+    Scores
+        The data sets.
+
+    Notes
+    -----
+    The score of item i of cluster k in arm a is
+    :math:`\mu_a y_k + \sqrt{1/2}\,(h_k + w_i) + \sqrt{\rho}\, g_{ak} + \sqrt{1 - \rho}\, e_{ai}`,
+    all standard normal: h and w are shared by the arms, and the score differences in a cluster have correlation :math:`\rho`. All items of
+    a cluster are of one class, which is where clusters matter most: offsets of a patient with both classes cancel in the area.
+    """
+    n, positive = _layout(clusters, size, sizes)
+    items, of = int(n.sum()), np.repeat(np.arange(clusters), n)
+    draw = lambda *shape: rng.standard_normal((*shape, replicates, items), dtype=np.float32)
+    per_cluster = rng.standard_normal((3, replicates, clusters), dtype=np.float32)
+    shared = math.sqrt(0.5) * (per_cluster[0][:, of] + draw())
+    scores = math.sqrt(1 - correlation) * draw(2) + math.sqrt(correlation) * per_cluster[1:][:, :, of] + shared
+    gaps = np.array([_separation(clusters, size, sizes, correlation, effect), SEPARATION], dtype=np.float32)
+    scores += gaps[:, None, None] * positive[of]
+    return Scores(scores, positive[of], np.concatenate([[0], np.cumsum(n)[:-1]]))
+
+
+@method("DeLong", vectorised=True)
+def delong(data: Scores) -> Columns:
+    """Run DeLong's test, which ignores the clusters.
+
+    Parameters
+    ----------
+    data : Scores
+        Data sets.
+
+    Returns
+    -------
+    dict
+        The p-values.
+    """
+    labels = data.labels
+    variance = sum(
+        len_ / (len_ - 1) * (data.parts[:, members] ** 2).sum(axis=1) for members in (labels, ~labels) if (len_ := int(members.sum())) > 1
+    )
+    return _normal(data.difference, np.asarray(variance))
+
+
+@method("clustered DeLong, z", vectorised=True)
+def clustered_z(data: Scores) -> Columns:
+    """Run Obuchowski's test against the normal distribution.
+
+    Parameters
+    ----------
+    data : Scores
+        Data sets.
+
+    Returns
+    -------
+    dict
+        The p-values.
+    """
+    positive, negative, _, _ = data.class_variances
+    return _normal(data.difference, positive + negative)
+
+
+@method("clustered DeLong, jackknife t", vectorised=True)
+def clustered_t(data: Scores) -> Columns:
+    """Run the test of `paper_figures.statistics.clustered_auroc_difference`.
+
+    Parameters
+    ----------
+    data : Scores
+        Data sets.
+
+    Returns
+    -------
+    dict
+        Estimate, standard error, interval and p-value.
+    """
+    sums, sizes = np.add.reduceat(data.parts, data.starts, axis=1), np.diff(np.append(data.starts, len(data.labels)))
+    variances, dfs = [], []
+    for members in (data.labels[data.starts], ~data.labels[data.starts]):
+        n = sizes[members]
+        left_out = sums[:, members] * n.sum() / (n.sum() - n)
+        variances.append((len(n) - 1) / len(n) * (left_out**2).sum(axis=1))
+        dfs.append(len(n) - 1)
+    error = np.sqrt(variances[0] + variances[1])
+    squares = variances[0] ** 2 / dfs[0] + variances[1] ** 2 / dfs[1]
+    df = np.where(error > 1e-9, error**4 / np.where(squares > 0, squares, 1.0), min(dfs))
+    half, z = special.stdtrit(df, 0.975) * error, data.difference / np.where(error > 1e-9, error, np.inf)
+    p = 2 * special.stdtr(df, -np.abs(z))
+    return {"estimate": data.difference, "se": error, "lower": data.difference - half, "upper": data.difference + half, "p": p}
+
+
+def _normal(difference: Floats, variance: Floats) -> Columns:
+    error = np.sqrt(variance)
+    return {"p": 2 * special.ndtr(-np.abs(difference / np.where(error > 1e-9, error, np.inf)))}

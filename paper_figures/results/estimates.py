@@ -1,0 +1,129 @@
+"""Estimates that never go without their interval, and areas under the ROC curve over patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paper_figures.statistics.roc.cluster_jackknife import clustered_auroc_difference
+from paper_figures.statistics.roc.clustered_delong import clustered_delong
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from paper_figures.results.runs import Scores
+    from paper_figures.statistics.roc.delong import DeLongResult
+
+LEVEL = 0.95
+DELONG, JACKKNIFE = "clustered DeLong over patients", "clustered DeLong over patients, jackknife t"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate with its interval and p-value.
+
+    Parameters
+    ----------
+    value : float
+        The estimate.
+    low, high : float
+        Ends of its 95 % interval; infinite where unbounded.
+    p : float
+        Two-sided, of the null hypothesis that the quantity is 0.
+    unit : str
+        What it is measured in.
+    test : str
+        How interval and p were found.
+    items, patients : int
+        On how many of each.
+    reason : str
+        Why there is no number, where there is none; else ``''``.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+    unit: str = ""
+    test: str = ""
+    items: int = 0
+    patients: int = 0
+    reason: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Both ends."""
+        return (self.low, self.high)
+
+
+def aurocs(scores: Sequence[Scores]) -> list[Estimate]:
+    """Estimate the AUROC of runs on the same items.
+
+    Parameters
+    ----------
+    scores : sequence of Scores
+        The runs; an item without a score counts as wrong.
+
+    Returns
+    -------
+    list of Estimate
+        One each; p is of the null hypothesis that the run is at chance (0.5).
+    """
+    found = _delong(scores)
+    if isinstance(found, str):
+        return [_nothing(scores[0], found)] * len(scores)
+    return [_of_chance(found, number, scores[0]) for number in range(len(scores))]
+
+
+def auroc_difference(first: Scores, second: Scores) -> Estimate:
+    """Estimate the difference in AUROC of two runs on the same items.
+
+    Parameters
+    ----------
+    first, second : Scores
+        The runs.
+
+    Returns
+    -------
+    Estimate
+        First less second; where patients have several items by the test that calibration found to keep its level over few of them.
+    """
+    patients = len(np.unique(first.patients))
+    if patients < len(first.items):
+        return _jackknife(first, second, patients)
+    found = _delong([first, second])
+    if isinstance(found, str):
+        return _nothing(first, found)
+    gap = found.difference(0, 1)
+    return Estimate(gap.difference, *gap.interval, gap.p, "AUROC", DELONG, len(first.items), patients)
+
+
+def _jackknife(first: Scores, second: Scores, patients: int) -> Estimate:
+    try:
+        found = clustered_auroc_difference([first.ranked, second.ranked], first.positive, first.patients)
+    except InputError as error:
+        return _nothing(first, str(error))
+    return Estimate(found.estimate, *found.interval, found.p, "AUROC", JACKKNIFE, len(first.items), patients)
+
+
+def _delong(scores: Sequence[Scores]) -> DeLongResult | str:
+    first = scores[0]
+    try:
+        return clustered_delong([item.ranked for item in scores], first.positive, first.patients)
+    except InputError as error:  # one class, or too few patients of a class
+        return str(error)
+
+
+def _of_chance(found: DeLongResult, number: int, scores: Scores) -> Estimate:
+    from scipy.special import ndtr
+
+    auc, se = float(found.auc[number]), float(np.sqrt(found.covariance[number, number]))
+    p = 2 * float(ndtr(-abs(auc - 0.5) / se)) if se > 0 else float(auc == 0.5)
+    return Estimate(auc, *found.interval(number), p, "AUROC", DELONG, len(scores.items), len(np.unique(scores.patients)))
+
+
+def _nothing(scores: Scores, reason: str) -> Estimate:
+    nan = float("nan")
+    return Estimate(nan, nan, nan, nan, "AUROC", DELONG, len(scores.items), len(np.unique(scores.patients)), reason)

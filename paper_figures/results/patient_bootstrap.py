@@ -1,0 +1,148 @@
+"""One set of bootstrap resamples over patients, shared by every arm and every quantity, so that all differences are paired."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from paper_figures.results.estimates import LEVEL, Estimate
+from paper_figures.statistics.bootstrap.cluster_weights import cluster_types, cluster_weights
+from paper_figures.statistics.metrics import Sample, auroc
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from paper_figures.results.runs import Scores
+
+    Floats = NDArray[np.float64]
+
+RESAMPLES = 2000
+
+
+class PatientBootstrap:
+    r"""Resamples of patients, as weights of items.
+
+    Parameters
+    ----------
+    scores : Scores
+        Items, patients and true classes; the weights serve every run on the same items.
+    resamples : int, default 2000
+        How many resamples.
+    seed : int
+        Seed of the resamples.
+
+    Raises
+    ------
+    InputError
+        When the items are of one class or one patient.
+
+    Notes
+    -----
+    1. Patients are sorted into strata: only positive items, only negative items, both. So no resample lacks a class.
+    2. Within each stratum as many patients are drawn, with replacement, as it holds.
+    3. `weights` says how often; an item weighs as much as its patient. The first row is 1 for all, so it gives the estimate itself.
+
+    Intervals are percentile intervals; :math:`p = 2 \min(1 + \#\{\le 0\}, 1 + \#\{\ge 0\}) / (B + 1)`, never below :math:`2 / (B + 1)`
+    (Davison and Hinkley 1997, section 4.4).
+    """
+
+    def __init__(self, scores: Scores, resamples: int = RESAMPLES, seed: int = 0) -> None:
+        names, codes = np.unique(scores.patients, return_inverse=True)
+        if len(names) < 2 or scores.positive.all() or not scores.positive.any():
+            raise InputError(f"run '{scores.run.run_id}': inference over patients needs both classes and more than one patient")
+        self.positive, self.codes, self.items, self.patients, self.resamples = scores.positive, codes, len(codes), len(names), resamples
+        drawn = cluster_weights(cluster_types(self.positive, codes), self.items, resamples, seed)
+        self.weights: Floats = np.vstack([np.ones(self.patients), *drawn])
+
+    def auroc(self, scores: Scores) -> Floats:
+        """Give the AUROC of a run in every resample, ties counting one half.
+
+        Parameters
+        ----------
+        scores : Scores
+            The run.
+
+        Returns
+        -------
+        ndarray, shape (1 + resamples,)
+            The estimate first.
+        """
+        return auroc(Sample(scores.ranked, self.positive, self.codes))(self.weights)
+
+    def separation(self, scores: Scores) -> Floats:
+        r"""Give the separation d' of a run's log-odds in every resample.
+
+        Parameters
+        ----------
+        scores : Scores
+            The run; items without a score make it NaN.
+
+        Returns
+        -------
+        ndarray, shape (1 + resamples,)
+            Difference of the class means over the pooled standard deviation within classes; the estimate first.
+        """
+        (mean1, square1, n1), (mean0, square0, n0) = (self._moments(scores.logit, rows) for rows in (self.positive, ~self.positive))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray((mean1 - mean0) / np.sqrt((square1 + square0) / (n1 + n0 - 2)))
+
+    def _moments(self, logit: Floats, rows: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+        weights, values = self.weights[:, self.codes[rows]], logit[rows]
+        n = weights.sum(axis=1)
+        mean = weights @ values / n
+        return mean, np.clip(weights @ values**2 - n * mean**2, 0, None), n
+
+    def estimate(self, values: Floats, unit: str, what: str) -> Estimate:
+        """Summarise a quantity over the resamples.
+
+        Parameters
+        ----------
+        values : ndarray, shape (1 + resamples,)
+            The estimate first.
+        unit : str
+            What it is measured in.
+        what : str
+            Named in the reason where there is no number.
+
+        Returns
+        -------
+        Estimate
+            With a percentile interval and a p-value. More than 2.5 % undefined resamples leave it without a number.
+        """
+        return percentile_estimate(values, unit, what, self.items, self.patients)
+
+
+def percentile_estimate(values: Floats, unit: str, what: str, items: int, patients: int) -> Estimate:
+    """Summarise a quantity over resamples of patients.
+
+    Parameters
+    ----------
+    values : ndarray, shape (1 + resamples,)
+        The estimate first.
+    unit : str
+        What it is measured in.
+    what : str
+        Named in the reason where there is no number.
+    items, patients : int
+        On how many of each.
+
+    Returns
+    -------
+    Estimate
+        As `PatientBootstrap.estimate` gives it.
+    """
+    test = f"bootstrap over patients ({len(values) - 1} resamples, percentile)"
+    undefined = int(np.isnan(values).sum())
+    if np.isnan(values[0]) or undefined > (1 - LEVEL) / 2 * len(values):
+        reason = f"{what} is undefined in {undefined} of {len(values)} resamples"
+        return Estimate(np.nan, np.nan, np.nan, np.nan, unit, test, items, patients, reason)
+    drawn = values[1:][~np.isnan(values[1:])]
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
+    return Estimate(float(values[0]), float(low), float(high), _p_value(drawn), unit, test, items, patients)
+
+
+def _p_value(drawn: Floats) -> float:
+    tail = 1 + min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return min(1.0, 2 * tail / (len(drawn) + 1))

@@ -1,0 +1,315 @@
+"""What an output folder holds: runs, records, theory checks and cohorts, each read once and only when asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from empirical.evaluation.records import Records, read_records
+from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.files import read_json, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from empirical.cohorts import Cohort
+
+REMAKE = "make it with 'see-in-pairs reproduce --out {folder}'"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model on one arm.
+
+    Parameters
+    ----------
+    run_id : str
+        Its name in the records.
+    arm : str
+        The arm it was evaluated on.
+    train_arm : str
+        The arm the model was finetuned on; ``''`` off the shelf.
+    strategy : str
+        How references were chosen.
+    rho : float or None
+        Within-family correlation of the cohort the model was trained on (off the shelf: evaluated on); 0 for random references, None
+        without a reference.
+    evaluated_rho : float or None
+        The same for the references it was shown at evaluation.
+    cohort, model : str
+        Folders, relative to the output folder.
+    n_train : int
+        Patients the model was finetuned on, those of a warm-up included.
+    series : str
+        What the relatives of the cohort share, where it is not everything alike.
+    """
+
+    run_id: str
+    arm: str
+    train_arm: str
+    strategy: str = ""
+    rho: float | None = None
+    evaluated_rho: float | None = None
+    cohort: str = ""
+    model: str = ""
+    n_train: int = 0
+    series: str = ""
+
+    @property
+    def off_the_shelf(self) -> bool:
+        """Whether the model was not finetuned."""
+        return self.train_arm == ""
+
+    @property
+    def own_arm(self) -> bool:
+        """Whether the model is evaluated on the very condition it was finetuned on."""
+        return self.train_arm == self.arm and (self.model == "" or self.run_id in PurePosixPath(self.model).parts)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of one run, one row per item.
+
+    Parameters
+    ----------
+    run : Run
+        Whose scores.
+    items : ndarray of str, shape (n,)
+        Item ids with their seeds, sorted.
+    patients : ndarray of str, shape (n,)
+        The patient of each item.
+    positive : ndarray of bool, shape (n,)
+        True class.
+    logit : ndarray of float, shape (n,)
+        Log-odds of the positive answer; NaN where the model gave none.
+    """
+
+    run: Run
+    items: NDArray[np.str_]
+    patients: NDArray[np.str_]
+    positive: NDArray[np.bool_]
+    logit: NDArray[np.float64]
+
+    @property
+    def failed(self) -> int:
+        """How many items have no score."""
+        return int(np.isnan(self.logit).sum())
+
+    @property
+    def ranked(self) -> NDArray[np.float64]:
+        """Scores for ranking, in which an item without a score counts as wrong."""
+        return np.where(np.isnan(self.logit), np.where(self.positive, -np.inf, np.inf), self.logit)
+
+
+class Results:
+    """The content of an output folder, or of a folder of real runs.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder; its records lie in ``records/`` or in the folder itself.
+
+    Raises
+    ------
+    InputError
+        When there is no such folder. What is missing inside it is said when it is asked for.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise InputError(f"{folder}: no such output folder; {REMAKE.format(folder=folder)}")
+
+    @cached_property
+    def records_folder(self) -> Path:
+        """Where ``records.parquet`` and ``runs.json`` lie."""
+        inner = self.folder / "records"
+        return inner if inner.is_dir() else self.folder
+
+    @cached_property
+    def records(self) -> Records:
+        """All rows of all runs."""
+        path = self.records_folder / "records.parquet"
+        if not path.is_file():
+            raise InputError(f"{path}: no such records; {REMAKE.format(folder=self.folder)}")
+        return read_records(path)
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs, in the order of ``runs.json`` (where there is none: of the records)."""
+        path = self.records_folder / "runs.json"
+        return _listed_runs(path) if path.is_file() else _runs_of(self.records.table)
+
+    @cached_property
+    def theory(self) -> pd.DataFrame:
+        """The rows of ``theory verify``, with ``params`` as dicts."""
+        path = self.folder / "theory" / "verify.parquet"
+        if not path.is_file():
+            raise InputError(f"{path}: no theory checks; {REMAKE.format(folder=self.folder)}")
+        table = read_table(path)
+        missing = {"statement", "quantity", "params", "closed_form", "simulated", "mcse", "z", "agrees"} - set(table.columns)
+        if missing:
+            raise InputError(f"{path}: lacks the column(s) {first_few(sorted(missing))}; {REMAKE.format(folder=self.folder)}")
+        return table.assign(params=table["params"].map(_parameters))
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """How the folder came to be; empty where it has no manifest."""
+        path = self.folder / "manifest.json"
+        return dict(read_json(path)) if path.is_file() else {}
+
+    @property
+    def config_hash(self) -> str:
+        """Hash of the config that made the folder; ``''`` when not known."""
+        return str(self.manifest.get("config_hash", ""))
+
+    @property
+    def records_sources(self) -> list[Path]:
+        """The files that tell scores and runs."""
+        return [path for name in ("records.parquet", "runs.json") if (path := self.records_folder / name).is_file()]
+
+    def cohort(self, run: Run) -> Cohort:
+        """Read the cohort of a run.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+
+        Returns
+        -------
+        Cohort
+            Its items.
+        """
+        from empirical.cohorts import Cohort
+
+        return Cohort.load(self.folder / run.cohort)
+
+    def truth_path(self, run: Run) -> Path | None:
+        """Tell where the truth of a run's cohort lies.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+
+        Returns
+        -------
+        Path or None
+            ``truth.npz``; None where the cohort is no phantom.
+        """
+        path = self.folder / run.cohort / "truth.npz"
+        return path if run.cohort and path.is_file() else None
+
+    def scores(self, run: Run) -> Scores:
+        """Give the scores of a run.
+
+        Parameters
+        ----------
+        run : Run
+            The run.
+
+        Returns
+        -------
+        Scores
+            Sorted by item and seed.
+
+        Raises
+        ------
+        InputError
+            When the records lack the run.
+        """
+        chosen = self.records.of(run_id=run.run_id)
+        table = chosen.table.assign(positive=chosen.is_positive())
+        table = table.assign(key=table["item_id"] + "|" + table["seed"].astype(str) + "|" + table["train_seed"].astype(str))
+        table = table.sort_values("key", kind="stable")
+        logit = np.array([_logit(answers) for answers in table["logp"]])
+        logit[table["p_positive"].isna()] = np.nan
+        return Scores(run, _text(table["key"]), _text(table["patient_id"]), table["positive"].to_numpy(dtype=bool), logit)
+
+    def aligned(self, runs: Sequence[Run]) -> list[Scores]:
+        """Give the scores of several runs on identical items.
+
+        Parameters
+        ----------
+        runs : sequence of Run
+            The runs.
+
+        Returns
+        -------
+        list of Scores
+            One each, row by row about the same items.
+
+        Raises
+        ------
+        InputError
+            When items or labels differ.
+        """
+        scores = [self.scores(run) for run in runs]
+        first = scores[0]
+        for other in scores[1:]:
+            lost = sorted(set(first.items) ^ set(other.items))
+            if lost:
+                raise InputError(f"runs '{first.run.run_id}' and '{other.run.run_id}' are not about the same items ({first_few(lost)})")
+            if not (np.array_equal(first.positive, other.positive) and np.array_equal(first.patients, other.patients)):
+                raise InputError(f"runs '{first.run.run_id}' and '{other.run.run_id}' disagree on labels or patients")
+        return scores
+
+    def find(self, **values: object) -> Run | None:
+        """Find the one run with these properties.
+
+        Parameters
+        ----------
+        **values : object
+            Fields or properties of `Run` and their values; floats are compared to 1e-9.
+
+        Returns
+        -------
+        Run or None
+            The first that matches.
+        """
+        matching = [run for run in self.runs if all(_same(getattr(run, name), value) for name, value in values.items())]
+        return matching[0] if matching else None
+
+
+def _same(value: object, wanted: object) -> bool:
+    if isinstance(value, float) and isinstance(wanted, float):
+        return abs(value - wanted) < 1e-9
+    return value == wanted
+
+
+def _logit(answers: dict[str, float]) -> float:
+    """Log-odds of the first answer (the positive one) against all others."""
+    first, *others = answers.values()
+    return float(first - np.logaddexp.reduce(others))
+
+
+def _text(column: pd.Series) -> NDArray[np.str_]:
+    return column.to_numpy(dtype=str)
+
+
+def _parameters(value: Any) -> dict[str, Any]:
+    """Read parameters written as JSON text or as an Arrow struct (whose absent keys come back as None)."""
+    content = json.loads(value) if isinstance(value, str) else value
+    return {key: item for key, item in dict(content or {}).items() if item is not None}
+
+
+def _listed_runs(path: Path) -> tuple[Run, ...]:
+    known, listed = {field.name for field in fields(Run)}, read_json(path)
+    try:
+        return tuple(Run(**{key: value for key, value in entry.items() if key in known}) for entry in listed)
+    except (TypeError, AttributeError):
+        raise InputError(f"{path}: not a list of runs (each needs run_id, arm, train_arm)") from None
+
+
+def _runs_of(table: pd.DataFrame) -> tuple[Run, ...]:
+    columns = ["run_id", "arm", "train_arm", "reference_strategy", "n_train"]
+    rows: list[dict[str, Any]] = table.drop_duplicates("run_id")[columns].to_dict("records")  # type: ignore[assignment]
+    return tuple(Run(strategy=row.pop("reference_strategy"), **row) for row in rows)

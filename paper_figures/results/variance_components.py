@@ -1,0 +1,169 @@
+"""What a crossed scoring says of the quantities that the theory takes in (T10): variance components, and the correlation rho."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_table
+from theory.models.variance_components import Interval, bootstrap_components, logits_of, paired_correlation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW = 30
+"""Patients of each class, below which the bootstrap's intervals of the patients' component are too short: with 10 to 15 of each, seven
+in eight hold the truth, with 30 to 50 nine in ten (normal logits; a little fewer with heavier tails)."""
+
+LARGEST = 0.999
+"""Correlation beyond which there is nothing to plan: query and reference say the same."""
+PAIRED = ("item_id", "reference_id", "patient_id", "label", "seed", "query", "reference")
+
+
+@dataclass(frozen=True)
+class Components:
+    """Variance components of the paired logit.
+
+    Parameters
+    ----------
+    patients, references, seeds : int
+        Of the crossed scoring.
+    beta : Interval
+        Mean logit of diseased minus healthy, with its 95 % interval over patients (Welch's t, of each patient's mean).
+    variances : dict of str to Interval
+        ``P``, ``PR``, ``PS``, ``E`` with 95 % intervals over patients.
+    note : str
+        What is to be kept in mind.
+    """
+
+    patients: int
+    references: int
+    seeds: int
+    beta: Interval
+    variances: dict[str, Interval]
+    note: str
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike a query and its reference score, each alone.
+
+    Parameters
+    ----------
+    rho : Interval
+        Correlation within class, with its 95 % interval.
+    d : Interval
+        Separation of the classes by the query's score, in standard deviations within class, with its 95 % interval.
+    diseased, healthy : int
+        Patients, one query each.
+    seeds : int
+        Models whose scores were averaged.
+    note : str
+        What is to be kept in mind.
+    """
+
+    rho: Interval
+    d: Interval
+    diseased: int
+    healthy: int
+    seeds: int
+    note: str
+
+    @property
+    def plan(self) -> str:
+        """The command that goes on from here; empty where the single image does not separate the classes, or the scores are the same."""
+        if self.d.estimate <= 0 or abs(self.rho.estimate) > LARGEST:
+            return ""
+        return f"see-in-pairs plan --d {self.d.estimate:.3f} --rho {self.rho.estimate:.3f} --measured {self.diseased} {self.healthy}"
+
+
+def read_components(folder: Path, seed: int = 0) -> Components | str:
+    """Estimate variance components from ``crossed.parquet``.
+
+    Parameters
+    ----------
+    folder : Path
+        That ``analyse crossed`` wrote.
+    seed : int, default 0
+        Of the bootstrap over patients.
+
+    Returns
+    -------
+    Components or str
+        Or why there are none.
+    """
+    logits, labels = logits_of(read_table(folder / "crossed.parquet"))
+    patients, references, seeds = logits.shape
+    if seeds < 2:
+        return "with one model there is no telling seeds from the rest: give 'models' that were finetuned with different seeds"
+    if lacking := int(np.isnan(logits).sum()):
+        return f"{lacking} of {logits.size} logits are no numbers; see what 'analyse crossed' says of them"
+    few = min(labels.sum(), (~labels).sum()) < FEW
+    note = (
+        f"fewer than {FEW} patients of each class: these intervals are too short, above all that of the patients' variance" if few else ""
+    )
+    found = bootstrap_components(logits, labels, seed=seed)
+    return Components(patients, references, seeds, _difference(logits, labels), found, note)
+
+
+def _difference(logits: np.ndarray, labels: np.ndarray) -> Interval:
+    """Mean logit of diseased minus healthy; what patients share, the effects of references and seeds, cancels."""
+    from scipy.stats import ttest_ind
+
+    mean = logits.mean(axis=(1, 2))
+    ends = ttest_ind(mean[labels], mean[~labels], equal_var=False).confidence_interval()
+    return Interval(float(mean[labels].mean() - mean[~labels].mean()), float(ends.low), float(ends.high))
+
+
+def read_likeness(folder: Path) -> Likeness | str:
+    """Estimate the correlation of query and reference from ``paired.parquet``.
+
+    Parameters
+    ----------
+    folder : Path
+        That ``analyse crossed`` wrote.
+
+    Returns
+    -------
+    Likeness or str
+        Or why there is none.
+
+    Notes
+    -----
+    Scores are averaged over models. The interval takes pairs for independent, so one query of each patient counts, the first by name.
+    """
+    if not (folder / "paired.parquet").is_file():
+        return "no paired.parquet; run 'analyse crossed' with 'pairing' (a strategy of references) in its config, into another folder"
+    table = read_table(folder / "paired.parquet")
+    if missing := [column for column in PAIRED if column not in table.columns]:
+        raise InputError(f"{folder / 'paired.parquet'}: has no column {', '.join(missing)}; write it with 'see-in-pairs analyse crossed'")
+    if lacking := int(table[["query", "reference"]].isna().any(axis=1).sum()):
+        return f"{lacking} of {len(table)} pairs have a score that is no number; see what 'analyse crossed' says of them"
+    if table.groupby("item_id")["reference_id"].nunique().max() > 1:
+        return "queries have several references, or the models chose different ones: give one model, and a strategy of one reference"
+    mean = table.groupby(["item_id", "reference_id"], as_index=False).agg(
+        label=("label", "first"), query=("query", "mean"), reference=("reference", "mean"), patient_id=("patient_id", "first")
+    )
+    one = mean.sort_values("item_id").drop_duplicates("patient_id")
+    shared = int(one["reference_id"].duplicated(keep=False).sum())
+    note = f"{shared} of {len(one)} queries share their reference with another: the interval is too short" if shared else ""
+    diseased = int(one["label"].sum())
+    try:
+        rho = paired_correlation(one["query"], one["reference"], one["label"])
+    except InputError as error:  # what can be said of the variance components is said all the same
+        return str(error)
+    return Likeness(rho, _separation(one), diseased, len(one) - diseased, int(table["seed"].nunique()), note)
+
+
+def _separation(one: pd.DataFrame) -> Interval:
+    """Cohen's d, with the standard error to first order (Hedges and Olkin 1985)."""
+    groups = [scores for _, scores in one.groupby("label")["query"]]  # healthy, diseased
+    freedom = len(one) - 2
+    within = sum(float(scores.var(ddof=1)) * (len(scores) - 1) for scores in groups) / freedom
+    d = float((groups[1].mean() - groups[0].mean()) / within**0.5)
+    half = 1.96 * (sum(1 / len(scores) for scores in groups) + d**2 / (2 * freedom)) ** 0.5
+    return Interval(d, d - half, d + half)

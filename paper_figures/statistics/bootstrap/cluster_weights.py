@@ -1,0 +1,103 @@
+"""Resamples of whole clusters, as weights: how often each cluster was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from paper_figures.statistics.validation import Bools, Codes, Floats
+
+CELLS_AT_ONCE = 2**17  # resamples x items worked on together: what fits into a core's cache is several times faster
+
+
+def cluster_types(labels: Bools, codes: Codes) -> Codes:
+    """Tell of each cluster whether it holds only negative items (0), only positive ones (1), or both (2).
+
+    Parameters
+    ----------
+    labels : ndarray of bool, shape (n,)
+        Whether each item is positive.
+    codes : ndarray of int, shape (n,)
+        The number of each item's cluster.
+
+    Returns
+    -------
+    ndarray of int, shape (K,)
+        The type of each cluster.
+
+    Examples
+    --------
+    >>> cluster_types(np.array([True, False, True, False]), np.array([0, 0, 1, 2]))
+    array([2, 1, 0])
+    """
+    items = np.bincount(codes)
+    positive = np.bincount(codes, labels)
+    return np.where(positive == 0, 0, np.where(positive == items, 1, 2)).astype(np.intp)
+
+
+def cluster_weights(strata: Codes, items: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """Draw resamples of clusters with replacement, within strata, and give them in portions.
+
+    Parameters
+    ----------
+    strata : ndarray of int, shape (K,)
+        The stratum of each cluster; as many clusters are drawn from each as it holds.
+    items : int
+        How many items there are, which decides the size of a portion.
+    resamples : int
+        How many resamples in all.
+    seed : int
+        The seed. Every stratum has a stream of its own, so portions of any size give the same resamples.
+
+    Yields
+    ------
+    ndarray of float, shape (portion, K)
+        How often each cluster was drawn.
+    """
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(len(members))]
+    portion = max(1, CELLS_AT_ONCE // max(items, len(strata)))
+    for start in range(0, resamples, portion):
+        weights = np.empty((min(portion, resamples - start), len(strata)))
+        for where, stream in zip(members, streams, strict=True):
+            weights[:, where] = _draws(len(where), len(weights), stream)
+        yield weights
+
+
+def _draws(size: int, rows: int, stream: np.random.Generator) -> Floats:
+    drawn = stream.integers(0, size, size=(rows, size)) + size * np.arange(rows)[:, None]
+    return np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size).astype(np.float64)
+
+
+def jackknife_weights(strata: Codes, items: int, groups: int = 500) -> tuple[Iterator[Floats], Codes]:
+    """Leave out one cluster at a time, or one group of clusters of a stratum where there are many.
+
+    Parameters
+    ----------
+    strata : ndarray of int, shape (K,)
+        The stratum of each cluster.
+    items : int
+        How many items there are, which decides the size of a portion.
+    groups : int, default 500
+        About how many rows at most. The acceleration it serves is then known to about 0.65 / groups, which no interval feels.
+
+    Returns
+    -------
+    tuple
+        Portions of weights, and the stratum of each row.
+    """
+    left_out = np.empty(len(strata), dtype=np.intp)
+    row_strata: list[int] = []
+    for stratum in np.unique(strata):
+        where = np.flatnonzero(strata == stratum)
+        count = min(len(where), max(2, round(groups * len(where) / len(strata))))
+        left_out[where] = len(row_strata) + np.arange(len(where)) % count  # spread, since neighbours may be alike
+        row_strata += [int(stratum)] * count
+    return _leave_out(left_out, len(row_strata), items), np.array(row_strata, dtype=np.intp)
+
+
+def _leave_out(left_out: Codes, rows: int, items: int) -> Iterator[Floats]:
+    portion = max(1, CELLS_AT_ONCE // max(items, len(left_out)))
+    for start in range(0, rows, portion):
+        yield (np.arange(start, min(start + portion, rows))[:, None] != left_out).astype(np.float64)

@@ -1,0 +1,90 @@
+"""Sums per cluster, which every clustered accuracy test starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from paper_figures.statistics.result import Result
+from paper_figures.statistics.validation import Floats, NotEstimable, as_codes, as_flags, same_length
+
+
+@dataclass(frozen=True)
+class ClusterSums:
+    """What the clustered tests need of each of the K clusters.
+
+    Parameters
+    ----------
+    n : ndarray of float, shape (K,)
+        Items.
+    b : ndarray of float, shape (K,)
+        Items right in A only.
+    c : ndarray of float, shape (K,)
+        Items right in B only.
+    """
+
+    n: Floats
+    b: Floats
+    c: Floats
+
+    @property
+    def d(self) -> Floats:
+        """Right in A only less right in B only, per cluster.
+
+        Returns
+        -------
+        ndarray of float, shape (K,)
+            The differences.
+        """
+        return self.b - self.c
+
+
+@dataclass(frozen=True, repr=False)
+class ClusteredTestResult(Result):
+    """A chi-squared test of equal accuracy that allows items of a cluster to be correlated.
+
+    Parameters
+    ----------
+    statistic : float
+        Chi-squared with 1 degree of freedom under the null hypothesis, for many clusters.
+    p : float
+        Its upper tail; 1 when no cluster shows a difference.
+    clusters : int
+        Number of clusters.
+    """
+
+    statistic: float
+    p: float
+    clusters: int
+
+
+def cluster_sums(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.ArrayLike) -> ClusterSums:
+    """Validate a clustered paired comparison and count per cluster.
+
+    Parameters
+    ----------
+    correct_a : array_like of bool, shape (n,)
+        Whether A is right on each item.
+    correct_b : array_like of bool, shape (n,)
+        Whether B is right on each item.
+    clusters : array_like, shape (n,)
+        The cluster of each item.
+
+    Returns
+    -------
+    ClusterSums
+        One entry per cluster.
+
+    Raises
+    ------
+    InputError
+        When inputs do not fit, or there is one cluster only.
+    """
+    a, b = as_flags(correct_a, "correct_a"), as_flags(correct_b, "correct_b")
+    codes = as_codes(clusters, same_length(correct_a=a, correct_b=b))
+    if codes.max() == 0:
+        raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
+    count = lambda rows: np.bincount(codes[rows], minlength=codes.max() + 1).astype(np.float64)
+    return ClusterSums(count(slice(None)), count(a & ~b), count(b & ~a))

@@ -1,0 +1,263 @@
+"""Comparing training procedures, not trained models: several training seeds crossed with patients (Obuchowski and Rockette)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from paper_figures.statistics.distributions import student_p, student_quantile
+from paper_figures.statistics.proportions.bonett_price import bonett_price_standard_error
+from paper_figures.statistics.result import Interval, Result
+from paper_figures.statistics.roc.cluster_jackknife import centred
+from paper_figures.statistics.roc.delong import curves_and_labels, placements
+from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, as_flags, as_level, same_length
+from see_in_pairs.errors import InputError
+
+FEW_SEEDS = 5
+
+
+@dataclass(frozen=True, repr=False)
+class ProcedureResult(Result):
+    """A difference between two training procedures, A minus B, with an interval that holds for new patients and new trainings.
+
+    Parameters
+    ----------
+    estimate : float
+        The mean over the training seeds of the difference.
+    se : float
+        Its standard error.
+    df : float
+        Degrees of freedom of the t distribution.
+    interval : tuple of float
+        Lower and upper end, within [-1, 1].
+    p : float
+        Two-sided, of no difference.
+    seeds : tuple of str
+        The training seeds.
+    by_seed : tuple of float
+        The difference in each of them.
+    training_sd : float
+        Standard deviation between trainings of the true difference; 0 where patients explain all variation.
+    one_model_se : float
+        The standard error that one trained model would have claimed, from patients alone.
+    note : str
+        What a reader must know of this result; '' where there is nothing.
+    """
+
+    estimate: float
+    se: float
+    df: float
+    interval: Interval
+    p: float
+    seeds: tuple[str, ...]
+    by_seed: tuple[float, ...]
+    training_sd: float
+    one_model_se: float
+    note: str = ""
+
+
+def procedure(
+    correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.ArrayLike, seeds: npt.ArrayLike, confidence_level: float = 0.95
+) -> ProcedureResult:
+    r"""Compare the accuracies of two training procedures, each trained with several seeds and tested on the same patients.
+
+    Parameters
+    ----------
+    correct_a : array_like of bool, shape (n,)
+        Whether A is right; one row per item and training seed.
+    correct_b : array_like of bool, shape (n,)
+        Whether B, trained with the same seed, is right on the same item.
+    clusters : array_like, shape (n,)
+        The patient of each row.
+    seeds : array_like, shape (n,)
+        The training seed of each row.
+    confidence_level : float, default 0.95
+        Of the interval.
+
+    Returns
+    -------
+    ProcedureResult
+        The mean difference over seeds.
+
+    Raises
+    ------
+    InputError
+        When inputs do not fit, or there is one patient or one training seed only.
+
+    Notes
+    -----
+    1. :math:`\hat\theta_s` is the difference with seed s = 1..S; :math:`s^2` its variance between seeds.
+    2. Patients are shared by all seeds. With the clusters' contributions :math:`\phi_{sk}` to :math:`\hat\theta_s` (as in
+       `clustered_difference`), :math:`\hat C_{st} = \frac{K}{K-1} \sum_k \phi_{sk} \phi_{tk}` estimates the covariances due to patients:
+       v is the mean of its diagonal, c that off the diagonal.
+    3. The mean has variance :math:`(\sigma^2 + v - c) / S + c`, and :math:`E s^2 = \sigma^2 + v - c` with :math:`\sigma^2` the variance
+       between trainings; so :math:`\hat V = \hat A + \hat B`, :math:`\hat A = \max(s^2, v - c) / S`, :math:`\hat B = \max(c, 0)`.
+    4. t with :math:`\hat V^2 / [\hat A^2 / (S - 1) + \hat B^2 / (K - 1)]` degrees of freedom (Satterthwaite).
+
+    This is the analysis of Obuchowski and Rockette for readers and cases, with training seeds for readers and one contrast of two
+    modalities; balanced, it is the F test of a two-way random model. Our two changes keep its size with few seeds: :math:`s^2` is not
+    taken below what patients alone explain, and the patients' part has its own degrees of freedom (Hillis's has infinitely many).
+
+    References
+    ----------
+    Obuchowski and Rockette (1995), Communications in Statistics B 24:285. Hillis (2007), Statistics in Medicine 26:596 (degrees of
+    freedom).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> seeds, patients = np.repeat([0, 1, 2], 60), np.tile(np.arange(60), 3)
+    >>> result = procedure(rng.random(180) < 0.9, rng.random(180) < 0.6, patients, seeds)
+    >>> len(result.by_seed), result.p < 0.05
+    (3, True)
+    """
+    a, b = as_flags(correct_a, "correct_a"), as_flags(correct_b, "correct_b")
+    d = a.astype(np.float64) - b
+    parts = lambda rows: (float(d[rows].mean()), (d[rows] - d[rows].mean()) / rows.sum())
+    return _procedure(parts, same_length(correct_a=a, correct_b=b), clusters, seeds, as_level(confidence_level))
+
+
+def procedure_auroc(
+    scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLike, seeds: npt.ArrayLike, confidence_level: float = 0.95
+) -> ProcedureResult:
+    """Compare the areas under the ROC curve of two training procedures, as `procedure` does accuracies.
+
+    Parameters
+    ----------
+    scores : array_like, shape (2, n)
+        Scores of arms A and B; one column per item and training seed.
+    labels : array_like of bool, shape (n,)
+        Whether each item is positive.
+    clusters : array_like, shape (n,)
+        The patient of each row.
+    seeds : array_like, shape (n,)
+        The training seed of each row.
+    confidence_level : float, default 0.95
+        Of the interval.
+
+    Returns
+    -------
+    ProcedureResult
+        The mean over seeds of the difference; scores of different trainings are never ranked among each other.
+
+    Raises
+    ------
+    InputError
+        When inputs do not fit, or there is one patient, one training seed or one class only.
+    """
+    if len(np.atleast_2d(np.asarray(scores))) != 2:
+        raise InputError("scores: give two arms; procedure_contrast takes more")
+    return procedure_contrast(scores, (1.0, -1.0), labels, clusters, seeds, confidence_level)
+
+
+def procedure_contrast(
+    scores: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    clusters: npt.ArrayLike,
+    seeds: npt.ArrayLike,
+    confidence_level: float = 0.95,
+) -> ProcedureResult:
+    r"""Estimate a weighted sum of the areas under the ROC curve of training procedures, tested on the same patients.
+
+    Weights (1,) give one area with its interval, (1, -1) a difference, (1, -1, -1, 1) the difference of two gains.
+
+    Parameters
+    ----------
+    scores : array_like, shape (k, n)
+        Scores of each procedure; one column per item and training seed. A model that was trained once has the same scores with each seed.
+    weights : array_like, shape (k,)
+        What each area counts.
+    labels : array_like of bool, shape (n,)
+        Whether each item is positive.
+    clusters : array_like, shape (n,)
+        The patient of each row.
+    seeds : array_like, shape (n,)
+        The training seed of each row.
+    confidence_level : float, default 0.95
+        Of the interval.
+
+    Returns
+    -------
+    ProcedureResult
+        The mean over seeds of :math:`\sum_k w_k A_k`, within what the weights allow; p is of the null hypothesis that it is 0, or, where
+        the weights do not sum to 0, what it is at chance, half that sum.
+
+    Raises
+    ------
+    InputError
+        When inputs do not fit, or there is one patient, one training seed or one class only.
+
+    Notes
+    -----
+    As `procedure`; the contribution of an item is the weighted sum of its centred placements (see `contributions`).
+    """
+    curves, flags = curves_and_labels(scores, labels)
+    factors = np.asarray(weights, dtype=np.float64)
+    if factors.shape != (len(curves),) or not np.isfinite(factors).all():
+        raise InputError(f"weights: give {len(curves)} finite numbers, one for each row of scores")
+
+    def parts(rows: Bools) -> tuple[float, Floats]:
+        if flags[rows].all() or not flags[rows].any():
+            raise NotEstimable("one class only with some training seed: no ROC curve")
+        found = np.stack([placements(row[rows], flags[rows]) for row in curves])
+        return float(factors @ found[:, flags[rows]].mean(1)), centred(factors @ found, flags[rows])
+
+    bounds = float(np.minimum(factors, 0).sum()), float(np.maximum(factors, 0).sum())
+    level = as_level(confidence_level)
+    return _procedure(parts, len(flags), clusters, seeds, level, bounds, null=float(factors.sum()) / 2)
+
+
+def _procedure(
+    parts: Callable[[Bools], tuple[float, Floats]],
+    rows: int,
+    clusters: npt.ArrayLike,
+    seeds: npt.ArrayLike,
+    level: float,
+    bounds: Interval = (-1.0, 1.0),
+    null: float = 0.0,
+) -> ProcedureResult:
+    codes, trained = as_codes(clusters, rows), as_codes(seeds, rows, "seeds")
+    names, patients = tuple(str(name) for name in np.unique(np.asarray(seeds).astype(str))), int(codes.max()) + 1
+    if patients == 1:
+        raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
+    if trained.max() == 0:
+        raise NotEstimable("one training seed only: the variation between trainings cannot be estimated")
+    found = [parts(trained == number) for number in range(int(trained.max()) + 1)]
+    sums = np.stack([_by_patient(part, codes[trained == number], patients) for number, (_, part) in enumerate(found)])
+    return _result(
+        np.array([estimate for estimate, _ in found]), patients / (patients - 1) * sums @ sums.T, patients, names, level, bounds, null
+    )
+
+
+def _by_patient(part: Floats, codes: Codes, patients: int) -> Floats:
+    return np.bincount(codes, part, minlength=patients).astype(np.float64)
+
+
+def _result(
+    by_seed: Floats, covariance: Floats, patients: int, names: tuple[str, ...], level: float, bounds: Interval, null: float
+) -> ProcedureResult:
+    seeds, estimate = len(by_seed), float(by_seed.mean())
+    own = float(np.trace(covariance)) / seeds
+    shared = float(covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1))
+    between = float(by_seed.var(ddof=1))
+    training, sampled = max(between, own - shared) / seeds, max(shared, 0.0)
+    variance, note = training + sampled, ""
+    df = variance**2 / (training**2 / (seeds - 1) + sampled**2 / (patients - 1)) if variance > 1e-20 else float(min(seeds, patients) - 1)
+    if seeds < FEW_SEEDS:
+        note = f"{seeds} training seeds say little of how trainings vary; the calibration page shows the size of this test"
+    se = math.sqrt(variance)
+    effect = estimate - null
+    if variance <= 1e-20 and effect:
+        size = min(seeds, patients)
+        se = bonett_price_standard_error(size * max(effect, 0.0), size * max(-effect, 0.0), size)
+        note = "every cluster shows the same difference; each is counted as one item"
+    half = student_quantile(level, df) * se
+    interval = max(bounds[0], estimate - half), min(bounds[1], estimate + half)
+    p = student_p(effect / se, df) if se else 1.0
+    spread = math.sqrt(max(between - (own - shared), 0.0))
+    return ProcedureResult(estimate, se, df, interval, p, names, tuple(by_seed.tolist()), spread, math.sqrt(own), note)

@@ -1,0 +1,85 @@
+"""Cochran's Q: whether three or more arms are right equally often on the same items."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from paper_figures.statistics.distributions import chi_squared_p
+from paper_figures.statistics.result import Result
+from paper_figures.statistics.validation import as_flags, same_length
+from see_in_pairs.errors import InputError
+
+
+@dataclass(frozen=True, repr=False)
+class CochranQResult(Result):
+    """Cochran's test.
+
+    Parameters
+    ----------
+    statistic : float
+        Q.
+    df : int
+        Arms less 1.
+    p : float
+        Upper tail of the chi-squared distribution; 1 where no item separates the arms.
+    arms : int
+        Number of arms.
+    """
+
+    statistic: float
+    df: int
+    p: float
+    arms: int
+
+
+def cochran_q(*correct: npt.ArrayLike) -> CochranQResult:
+    r"""Test whether several arms are right equally often on the same, independent items.
+
+    Parameters
+    ----------
+    *correct : array_like of bool, shape (n,)
+        Whether each item is right, one array per arm.
+
+    Returns
+    -------
+    CochranQResult
+        Statistic and p-value.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than two arms, or inputs do not fit.
+
+    Notes
+    -----
+    With k arms, :math:`G_j` right in arm j and :math:`L_i` arms right on item i:
+
+    .. math:: Q = \frac{(k - 1) [k \sum_j G_j^2 - (\sum_j G_j)^2]}{k \sum_i L_i - \sum_i L_i^2} \sim \chi^2_{k-1}
+
+    For two arms it is McNemar's statistic. Items that share a patient are not independent, and this test ignores it.
+
+    References
+    ----------
+    Cochran (1950), Biometrika 37:256.
+
+    Examples
+    --------
+    >>> cochran_q([1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0])
+    CochranQResult
+      statistic  3
+      df         2
+      p          0.2231
+      arms       3
+    """
+    if len(correct) < 2:
+        raise InputError("Cochran's Q compares two or more arms")
+    flags = [as_flags(arm, f"arm {number}") for number, arm in enumerate(correct)]
+    same_length(**{f"arm {number}": arm for number, arm in enumerate(flags)})
+    table = np.stack(flags).astype(np.float64)
+    k, arms, items = len(table), table.sum(axis=1), table.sum(axis=0)
+    spread = float(k * items.sum() - (items**2).sum())
+    statistic = (k - 1) * float(k * (arms**2).sum() - arms.sum() ** 2) / spread if spread else 0.0
+    return CochranQResult(statistic, k - 1, chi_squared_p(statistic, k - 1), k)

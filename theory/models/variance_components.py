@@ -1,0 +1,503 @@
+r"""From logits to predictions: variance components of patients, references and seeds, correlations, and the expected gain (THEORY T10).
+
+Crossed design, n patients of two classes x R references x S seeds:
+:math:`L_{ijs}=\alpha+\beta Y_i+P_i+R_j+S_s+(PR)_{ij}+(PS)_{is}+(RS)_{js}+\epsilon_{ijs}`. Components are estimated from the mean
+squares (Searle, Casella and McCulloch 1992): unbiased, and reported as they are when negative.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import fdtri, ndtr, ndtri
+
+from see_in_pairs.errors import InputError
+from theory.numerics.gaussian import auc_of, normal_density
+from theory.numerics.validation import Floats, correlation, finite, non_negative, require, whole
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COMPONENTS = ("P", "PR", "PS", "E")
+ROUNDING = 1e-12  # of the scores: what subtracting their mean leaves where all are the same
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its confidence interval.
+
+    Parameters
+    ----------
+    estimate : float
+        The estimate.
+    low, high : float
+        The ends of the interval.
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class VarianceComponents:
+    """Variances of a logit within a class, by source.
+
+    Parameters
+    ----------
+    P : float
+        Between patients.
+    PR : float
+        Patient by reference (reference within patient, where references are nested).
+    PS : float
+        Patient by seed.
+    E : float
+        The rest.
+    beta : float
+        Mean logit of diseased minus healthy patients.
+    """
+
+    P: float
+    PR: float
+    PS: float
+    E: float
+    beta: float
+
+    def auc(self, references: int, seeds: int) -> float:
+        """Predict the AUC of the logit averaged over references and seeds.
+
+        Parameters
+        ----------
+        references, seeds : int
+            Over how many of each.
+
+        Returns
+        -------
+        float
+            The AUC; not a number where the components add up to a negative variance.
+        """
+        return float(averaged_auc(self.beta, references, seeds, {name: getattr(self, name) for name in COMPONENTS}))
+
+
+def averaged_variance(R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
+    r"""Compute the variance of a logit averaged over references and seeds.
+
+    Parameters
+    ----------
+    R, S : array_like
+        References and seeds.
+    var : dict
+        Components ``P``, ``PR``, ``PS``, ``E``.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\sigma_P^2+\sigma_{PR}^2/R+\sigma_{PS}^2/S+\sigma_E^2/(RS)`.
+    """
+    R, S = whole(R, "R", 1), whole(S, "S", 1)
+    return var["P"] + var["PR"] / R + var["PS"] / S + var["E"] / (R * S)
+
+
+def averaged_auc(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
+    r"""Predict the AUC of a logit averaged over references and seeds that all patients share.
+
+    Parameters
+    ----------
+    beta : array_like
+        Mean logit of diseased minus healthy patients.
+    R, S : array_like
+        References and seeds.
+    var : dict
+        Components ``P``, ``PR``, ``PS``, ``E``.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(\beta/\sqrt{2V})`; main effects common to all patients cancel.
+
+    Examples
+    --------
+    >>> float(averaged_auc(1.5, 4, 2, {"P": 1, "PR": 0.6, "PS": 0.2, "E": 0.4}))
+    0.82388
+    """
+    variance = averaged_variance(R, S, var)
+    with np.errstate(invalid="ignore"):
+        return auc_of(finite(beta, "beta") / np.sqrt(variance))
+
+
+def mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
+    """Compute the mean squares of a crossed design after centring within class.
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., patients, references, seeds)
+        The logits.
+    labels : array_like of bool, shape (patients,)
+        Which patients are diseased.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``P``, ``PR``, ``PS``, ``E``.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than 2 references, seeds or patients of a class.
+    """
+    values, diseased = _checked_design(logits, labels)
+    n, R, S = values.shape[-3:]
+    patient, by_reference, by_seed, rest = _effects(_centred(values, diseased))
+    return {
+        "P": _mean_square(patient, R * S, n - 2),
+        "PR": _mean_square(by_reference, S, (n - 2) * (R - 1)),
+        "PS": _mean_square(by_seed, R, (n - 2) * (S - 1)),
+        "E": _mean_square(rest, 1, (n - 2) * (R - 1) * (S - 1)),
+    }
+
+
+def nested_mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
+    """Compute the mean squares of a design in which every patient has references of its own.
+
+    Parameters
+    ----------
+    logits : array_like, shape (..., patients, references, seeds)
+        The logits; the same place on the reference axis means nothing across patients.
+    labels : array_like of bool, shape (patients,)
+        Which patients are diseased.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``P``, ``PR`` (reference within patient), ``PS``, ``E``; the lines of references and of the rest have n in place of n - 2.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than 2 references, seeds or patients of a class.
+    """
+    values, diseased = _checked_design(logits, labels)
+    n, R, S = values.shape[-3:]
+    patient, _, by_seed, _ = _effects(_centred(values, diseased))
+    _, by_reference, _, rest = _effects(values)
+    return {
+        "P": _mean_square(patient, R * S, n - 2),
+        "PR": _mean_square(by_reference, S, n * (R - 1)),
+        "PS": _mean_square(by_seed, R, (n - 2) * (S - 1)),
+        "E": _mean_square(rest, 1, n * (R - 1) * (S - 1)),
+    }
+
+
+def _checked_design(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, np.ndarray]:
+    values, diseased = finite(logits, "logits"), np.asarray(labels, dtype=bool)
+    require(
+        values.ndim >= 3 and values.shape[-3] == len(diseased),
+        "logits: must have axes patients, references, seeds; labels: one per patient",
+    )
+    require(min(values.shape[-2:]) >= 2, "logits: two references and two seeds at least, to tell the components apart")
+    require(min(diseased.sum(), (~diseased).sum()) >= 2, "labels: two patients of each class at least")
+    return values, diseased
+
+
+def _centred(values: Floats, diseased: np.ndarray) -> Floats:
+    """Subtract the class mean of each reference and seed."""
+    centred = values.copy()
+    for label in (False, True):
+        centred[..., diseased == label, :, :] -= centred[..., diseased == label, :, :].mean(axis=-3, keepdims=True)
+    return centred
+
+
+def _effects(values: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Split into patient, reference, seed and rest, within each patient."""
+    patient = values.mean(axis=(-2, -1), keepdims=True)
+    by_reference, by_seed = values.mean(axis=-1, keepdims=True) - patient, values.mean(axis=-2, keepdims=True) - patient
+    return patient, by_reference, by_seed, values - patient - by_reference - by_seed
+
+
+def _mean_square(effect: Floats, copies: int, freedom: int) -> Floats:
+    return copies * np.square(effect).sum(axis=(-3, -2, -1)) / freedom
+
+
+def solve_components(squares: dict[str, Floats], R: int, S: int) -> dict[str, Floats]:
+    """Solve the expected mean squares for the components.
+
+    Parameters
+    ----------
+    squares : dict
+        As from `mean_squares`.
+    R, S : int
+        References and seeds of the design.
+
+    Returns
+    -------
+    dict of str to ndarray
+        ``P``, ``PR``, ``PS``, ``E``; unbiased, so they may be negative.
+    """
+    return {
+        "P": (squares["P"] - squares["PR"] - squares["PS"] + squares["E"]) / (R * S),
+        "PR": (squares["PR"] - squares["E"]) / S,
+        "PS": (squares["PS"] - squares["E"]) / R,
+        "E": squares["E"],
+    }
+
+
+def crossed_components(logits: ArrayLike, labels: ArrayLike) -> VarianceComponents:
+    """Estimate the variance components of a crossed design.
+
+    Parameters
+    ----------
+    logits : array_like, shape (patients, references, seeds)
+        The logits; every patient scored with every reference and every seed.
+    labels : array_like of bool, shape (patients,)
+        Which patients are diseased.
+
+    Returns
+    -------
+    VarianceComponents
+        The estimates.
+
+    Raises
+    ------
+    InputError
+        When the design is too small.
+    """
+    return _components(mean_squares(logits, labels), logits, labels)
+
+
+def nested_components(logits: ArrayLike, labels: ArrayLike) -> VarianceComponents:
+    """Estimate the variance components where every patient has references of its own.
+
+    Parameters
+    ----------
+    logits : array_like, shape (patients, references, seeds)
+        The logits.
+    labels : array_like of bool, shape (patients,)
+        Which patients are diseased.
+
+    Returns
+    -------
+    VarianceComponents
+        The estimates; ``PR`` is the variance of references within a patient, main effects included.
+
+    Raises
+    ------
+    InputError
+        When the design is too small.
+    """
+    return _components(nested_mean_squares(logits, labels), logits, labels)
+
+
+def _components(squares: dict[str, Floats], logits: ArrayLike, labels: ArrayLike) -> VarianceComponents:
+    values, diseased = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=bool)
+    found = solve_components(squares, *values.shape[-2:])
+    beta = values[diseased].mean() - values[~diseased].mean()
+    return VarianceComponents(**{name: float(found[name]) for name in COMPONENTS}, beta=float(beta))
+
+
+def bootstrap_components(
+    logits: ArrayLike, labels: ArrayLike, replicates: int = 2000, seed: int | np.random.Generator = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """Find intervals of the components by resampling patients within class.
+
+    Parameters
+    ----------
+    logits : array_like, shape (patients, references, seeds)
+        The logits.
+    labels : array_like of bool, shape (patients,)
+        Which patients are diseased.
+    replicates : int, default 2000
+        Bootstrap samples.
+    seed : int or numpy.random.Generator, default 0
+        The stream.
+    level : float, default 0.95
+        Confidence.
+
+    Returns
+    -------
+    dict of str to Interval
+        Percentile intervals of ``P``, ``PR``, ``PS``, ``E``. References and seeds are held fixed.
+
+    Notes
+    -----
+    Of :math:`n_c` patients drawn with replacement from a class some are the same, and vary about their mean by :math:`1 - 1/n_c` of what
+    the class does, in expectation. Their logits are stretched by the root of its inverse: a residual that is known to two parts in a
+    hundred, from 50 patients of each class, would otherwise be drawn two parts in a hundred too low.
+    """
+    values, diseased = np.asarray(logits, dtype=np.float64), np.asarray(labels, dtype=bool)
+    estimate, rng = crossed_components(values, diseased), np.random.default_rng(seed)
+    healthy, sick = np.flatnonzero(~diseased), np.flatnonzero(diseased)
+    order = np.concatenate([np.zeros(len(healthy), bool), np.ones(len(sick), bool)])
+    stretch = np.sqrt(np.concatenate([np.full(n, n / (n - 1)) for n in (len(healthy), len(sick))]))[:, None, None]
+    drawn: dict[str, list[float]] = {name: [] for name in COMPONENTS}
+    for _ in range(replicates):
+        chosen = np.concatenate([rng.choice(healthy, len(healthy)), rng.choice(sick, len(sick))])
+        for name, value in solve_components(mean_squares(stretch * values[chosen], order), *values.shape[-2:]).items():
+            drawn[name].append(float(value))
+    tails = ((1 - level) / 2, (1 + level) / 2)
+    return {name: Interval(getattr(estimate, name), *(float(q) for q in np.quantile(drawn[name], tails))) for name in COMPONENTS}
+
+
+def logits_of(table: pd.DataFrame, value: str = "logit") -> tuple[Floats, np.ndarray]:
+    """Arrange a long table of logits as a crossed design.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns ``patient_id``, ``reference_id``, ``seed``, ``label`` (true where diseased) and the value.
+    value : str, default 'logit'
+        The column of logits.
+
+    Returns
+    -------
+    logits : ndarray of float64, shape (patients, references, seeds)
+        The logits.
+    labels : ndarray of bool, shape (patients,)
+        Which patients are diseased.
+
+    Raises
+    ------
+    InputError
+        When a column is missing, or a combination is missing or there twice.
+    """
+    keys = ["patient_id", "reference_id", "seed"]
+    missing = [name for name in (*keys, "label", value) if name not in table.columns]
+    require(not missing, f"table of logits: has no column {', '.join(missing)}")
+    ordered = table.sort_values(keys)
+    shape = tuple(ordered[key].nunique() for key in keys)
+    if len(ordered) != np.prod(shape) or ordered.duplicated(keys).any():
+        raise InputError(
+            f"table of logits: {len(ordered)} rows for {' x '.join(map(str, shape))} patients x references x seeds; each must occur once"
+        )
+    labels = ordered["label"].to_numpy(dtype=bool).reshape(shape)
+    require(labels == labels[:, :1, :1], "table of logits: a patient has two labels")
+    return ordered[value].to_numpy(dtype=np.float64).reshape(shape), labels[:, 0, 0]
+
+
+def paired_correlation(query: ArrayLike, reference: ArrayLike, labels: ArrayLike, level: float = 0.95) -> Interval:
+    r"""Estimate the correlation of query and reference scores within class.
+
+    Parameters
+    ----------
+    query, reference : array_like, shape (n,)
+        Scores of the single-image model on each query and on its reference.
+    labels : array_like of bool, shape (n,)
+        Label of the query.
+    level : float, default 0.95
+        Confidence.
+
+    Returns
+    -------
+    Interval
+        :math:`\tanh(\mathrm{atanh}\,\hat\rho\pm z/\sqrt{\nu-2})` with :math:`\nu=n-2` degrees of freedom.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than 5 pairs, or two of a class; or scores do not vary within class.
+    """
+    scores, diseased = np.stack([finite(query, "query"), finite(reference, "reference")]), np.asarray(labels, dtype=bool)
+    require(scores.shape[1] >= 5 and min(diseased.sum(), (~diseased).sum()) >= 2, "labels: five pairs, and two of each class, at least")
+    level_of = np.abs(scores).max(axis=1)
+    for label in (False, True):
+        scores[:, diseased == label] -= scores[:, diseased == label].mean(axis=1, keepdims=True)
+    spread = np.sqrt(np.square(scores).sum(axis=1))
+    require(spread > ROUNDING * level_of, "query, reference: scores do not vary within class, so they have no correlation")
+    estimate = float(np.clip(scores[0] @ scores[1] / spread.prod(), -1, 1))
+    half = float(ndtri((1 + level) / 2)) / np.sqrt(scores.shape[1] - 4)
+    with np.errstate(divide="ignore"):  # of 1, all of whose interval is 1
+        return Interval(estimate, *(float(np.tanh(np.arctanh(estimate) + side * half)) for side in (-1, 1)))
+
+
+def intraclass_correlation(groups: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
+    r"""Estimate the intraclass correlation of equal groups, with its exact interval (Donner 1986; Shrout and Fleiss 1979).
+
+    Parameters
+    ----------
+    groups : array_like, shape (..., groups, k)
+        The k scores of each group (site, matched stratum).
+    level : float, default 0.95
+        Confidence.
+
+    Returns
+    -------
+    tuple of ndarray
+        Estimate, lower and upper end: :math:`\frac{MSB-MSW}{MSB+(k-1)MSW}`, and the same with F divided by its upper and lower quantile.
+
+    Raises
+    ------
+    InputError
+        When there are fewer than 2 groups or scores in a group.
+    """
+    scores = finite(groups, "groups")
+    require(scores.ndim >= 2 and min(scores.shape[-2:]) >= 2, "groups: two groups of two scores at least")
+    count, k = scores.shape[-2:]
+    means = scores.mean(axis=-1)
+    ratio = k * means.var(axis=-1, ddof=1) / (scores.var(axis=-1, ddof=1).mean(axis=-1))
+    upper, lower = (fdtri(count - 1, count * (k - 1), quantile) for quantile in ((1 + level) / 2, (1 - level) / 2))
+
+    def _transform(f: Floats) -> Floats:
+        return (f - 1) / (f + k - 1)
+
+    return _transform(ratio), _transform(ratio / upper), _transform(ratio / lower)
+
+
+def auc_gain(d: ArrayLike, rho: ArrayLike) -> Floats:
+    r"""Compute the gain in AUC of the ideal observer from a reference.
+
+    Parameters
+    ----------
+    d : array_like
+        Separation of the single-image score.
+    rho : array_like
+        Correlation of query and reference scores.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`G=\Phi\big(\frac d{\sqrt{2(1-\rho^2)}}\big)-\Phi\big(\frac d{\sqrt2}\big)`.
+
+    Examples
+    --------
+    >>> float(auc_gain(1.0, 0.6))
+    0.05137
+    """
+    d, rho = non_negative(d, "d"), correlation(rho)
+    return ndtr(d / np.sqrt(2 * (1 - rho) * (1 + rho))) - ndtr(d / np.sqrt(2))
+
+
+def gain_standard_error(d: ArrayLike, rho: ArrayLike, n1: ArrayLike, n0: ArrayLike) -> Floats:
+    r"""Compute the delta-method standard error of the plug-in gain.
+
+    Parameters
+    ----------
+    d : array_like
+        Separation of the single-image score.
+    rho : array_like
+        Correlation of query and reference scores.
+    n1, n0 : array_like
+        Diseased and healthy queries.
+
+    Returns
+    -------
+    ndarray of float64
+        From the gradient of G and the covariance of :math:`(\hat d,\hat\rho)`, which is not diagonal: both contain the query variance.
+
+    Notes
+    -----
+    First order; it degenerates at rho = 0, where the ends of the interval of rho should be mapped through `auc_gain` instead.
+
+    Examples
+    --------
+    >>> float(gain_standard_error(1.0, 0.6, 100, 100))
+    0.01017
+    """
+    d, rho, n1, n0 = non_negative(d, "d"), correlation(rho), whole(n1, "n1", 2), whole(n0, "n0", 2)
+    left, freedom = (1 - rho) * (1 + rho), n1 + n0 - 2
+    u = d / np.sqrt(2 * left)
+    by_d = normal_density(u) / np.sqrt(2 * left) - normal_density(d / np.sqrt(2)) / np.sqrt(2)
+    by_rho = normal_density(u) * d * rho / (np.sqrt(2) * left**1.5)
+    var_d, var_rho, cov = 1 / n1 + 1 / n0 + d**2 / (2 * freedom), left**2 / freedom, -d * rho * left / (2 * freedom)
+    return np.sqrt(by_d**2 * var_d + by_rho**2 * var_rho + 2 * by_d * by_rho * cov)

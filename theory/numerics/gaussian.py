@@ -1,0 +1,160 @@
+"""Error and AUC of a linear score that is normal in each class with equal variance: the two formulas everything else feeds.
+
+With the separation D = (shift of the mean) / (standard deviation within a class), see `error_of` and `auc_of`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr, ndtri
+
+from theory.numerics.validation import Floats, prevalence, share
+
+
+def error_of(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
+    r"""Compute the Bayes error of a normal score.
+
+    Parameters
+    ----------
+    separation : array_like
+        D, zero or more: shift between the class means in within-class standard deviations.
+    pi : array_like, default 0.5
+        Prevalence of the diseased class.
+
+    Returns
+    -------
+    ndarray of float64
+        The error rate at the Bayes threshold, broadcast over both.
+
+    Raises
+    ------
+    InputError
+        When a prevalence is not strictly between 0 and 1.
+
+    Notes
+    -----
+    With :math:`\lambda = \log\frac{1-\pi}{\pi}` (THEORY T1.4; McLachlan 1992, ch. 1),
+
+    .. math:: (1-\pi)\,\Phi(-D/2 - \lambda/D) + \pi\,\Phi(-D/2 + \lambda/D),
+
+    which is :math:`\Phi(-D/2)` at equal priors and tends to :math:`\min(\pi, 1-\pi)` as D goes to 0.
+
+    Examples
+    --------
+    >>> round(float(error_of(1.0)), 5)
+    0.30854
+    """
+    pi = prevalence(pi)
+    distance, prior = np.broadcast_arrays(np.asarray(separation, dtype=np.float64), pi)
+    shift = prior_shift(distance, prior)
+    return (1 - prior) * ndtr(-distance / 2 - shift) + prior * ndtr(-distance / 2 + shift)
+
+
+def prior_shift(separation: ArrayLike, pi: ArrayLike) -> Floats:
+    r"""Compute how far the Bayes threshold of a normal score moves from the middle of the classes.
+
+    Parameters
+    ----------
+    separation : array_like
+        D, zero or more.
+    pi : array_like
+        Prevalence, strictly between 0 and 1.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\lambda/D` in within-class standard deviations, towards the rarer class; 0 at equal priors, infinite without separation.
+    """
+    distance, pi = np.asarray(separation, dtype=np.float64), np.asarray(pi, dtype=np.float64)
+    log_odds = np.log1p(-pi) - np.log(pi)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(log_odds == 0, 0.0, log_odds / distance)
+
+
+def sensitivity_of(separation: ArrayLike, specificity: ArrayLike) -> Floats:
+    r"""Compute the sensitivity of a normal score at a given specificity.
+
+    Parameters
+    ----------
+    separation : array_like
+        D: shift between the class means in within-class standard deviations.
+    specificity : array_like
+        Share of healthy patients called healthy, strictly between 0 and 1.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(D-\Phi^{-1}(s))`, the binormal ROC curve with equal variances.
+
+    Raises
+    ------
+    InputError
+        When a specificity is not strictly between 0 and 1.
+
+    Examples
+    --------
+    >>> float(sensitivity_of(1.0, 0.9))
+    0.38914
+    """
+    return ndtr(np.asarray(separation, dtype=np.float64) - ndtri(share(specificity, "specificity")))
+
+
+def auc_of(separation: ArrayLike) -> Floats:
+    r"""Compute the area under the ROC curve of a normal score.
+
+    Parameters
+    ----------
+    separation : array_like
+        D: shift between the class means in within-class standard deviations.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi(D/\sqrt2)` (Bamber 1975).
+
+    Examples
+    --------
+    >>> round(float(auc_of(1.0)), 5)
+    0.76025
+    """
+    return ndtr(np.asarray(separation, dtype=np.float64) / np.sqrt(2))
+
+
+def normal_density(x: ArrayLike) -> Floats:
+    """Compute the standard normal density.
+
+    Parameters
+    ----------
+    x : array_like
+        Where.
+
+    Returns
+    -------
+    ndarray of float64
+        The density.
+    """
+    return np.exp(-0.5 * np.square(x)) / np.sqrt(2 * np.pi)
+
+
+def two_sided_bound(false_alarm: float, tests: int) -> float:
+    """Bound |z| so that several tests together raise a false alarm at most so often.
+
+    Parameters
+    ----------
+    false_alarm : float
+        Largest family-wise probability of any false alarm.
+    tests : int
+        How many tests there are.
+
+    Returns
+    -------
+    float
+        The normal quantile at the Bonferroni level ``false_alarm / (2 tests)``.
+
+    Examples
+    --------
+    >>> round(two_sided_bound(0.05, 1), 3)
+    1.96
+    """
+    return float(-ndtri(false_alarm / (2 * max(tests, 1))))

@@ -1,0 +1,388 @@
+"""Estimates from raw simulation with their Monte Carlo standard error (MCSE), and the helpers raw simulations share."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import bdtr, bdtrc, ndtri, stdtr
+
+from theory.numerics.validation import Floats
+
+ROUNDING = 1e-13  # of sums and ratios: what is the same in every replicate differs from its closed form by no more
+ENOUGH_OUTCOMES = 10_000  # of either kind: then skewness moves a z of 5 by less than 0.1 and the normal score serves
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number from simulation.
+
+    Parameters
+    ----------
+    value : float
+        The estimate.
+    mcse : float
+        Its Monte Carlo standard error.
+    replicates : int
+        How many independent replicates it rests on.
+    """
+
+    value: float
+    mcse: float
+    replicates: int
+
+    def z_against(self, truth: float, allowance: float = 0.0) -> float:
+        """Tell how many standard errors the estimate lies from a value.
+
+        Parameters
+        ----------
+        truth : float
+            The value.
+        allowance : float, default 0
+            A stated error of `truth` that is forgiven first (statements that are limits or first order).
+
+        Returns
+        -------
+        float
+            The signed distance beyond the allowance, in MCSEs; with few replicates, the normal score of Student's t.
+        """
+        gap = self.value - truth
+        beyond = max(abs(gap) - allowance - ROUNDING * max(1.0, abs(truth)), 0.0)
+        if beyond == 0:
+            return 0.0
+        if not self.mcse > 0:
+            return float(np.copysign(np.inf, gap))
+        return float(np.copysign(_normal_equivalent(beyond / self.mcse, self.replicates - 1), gap))
+
+
+def _normal_equivalent(t: float, freedom: int) -> float:
+    """Turn Student's t into the normal score with the same tail."""
+    return t if freedom >= ENOUGH_OUTCOMES else float(-ndtri(stdtr(freedom, -t)))
+
+
+@dataclass(frozen=True)
+class ProportionEstimate(Estimate):
+    """A proportion, whose distance from a value is exact even where an outcome is rare."""
+
+    def z_against(self, truth: float, allowance: float = 0.0) -> float:
+        """Tell how many standard errors the proportion lies from a value.
+
+        Parameters
+        ----------
+        truth : float
+            The value, a probability.
+        allowance : float, default 0
+            As for `Estimate.z_against`.
+
+        Returns
+        -------
+        float
+            The score z; where fewer than 10,000 of either outcome are expected, the normal quantile of the exact binomial tail.
+        """
+        rarer = self.replicates * min(truth, 1 - truth)
+        if allowance > 0 or rarer >= ENOUGH_OUTCOMES:
+            return super().z_against(truth, allowance)
+        return _binomial_z(round(self.value * self.replicates), self.replicates, truth)
+
+
+def _binomial_z(count: int, trials: int, probability: float) -> float:
+    upper = float(bdtrc(count - 1, trials, probability)) if count > 0 else 1.0
+    lower = float(bdtr(count, trials, probability))
+    if min(upper, lower) >= 0.5:
+        return 0.0
+    return float(-ndtri(upper)) if upper < lower else float(ndtri(lower))
+
+
+class Tally(Protocol):
+    """What gathers the replicates of a simulation, batch by batch, into an estimate."""
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in a batch.
+
+        Parameters
+        ----------
+        values : ndarray, shape (replicates, ...)
+            One entry per replicate.
+        """
+
+    def estimate(self) -> Estimate:
+        """Summarise what came in.
+
+        Returns
+        -------
+        Estimate
+            The estimate so far.
+        """
+        ...
+
+
+@dataclass
+class ProportionTally:
+    """Share of replicates in which something happened, with Jeffreys' standard error (defined at 0 and 1 too)."""
+
+    count: int = 0
+    replicates: int = 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in a batch.
+
+        Parameters
+        ----------
+        values : ndarray of bool, shape (replicates,)
+            Whether it happened.
+        """
+        self.count += int(np.count_nonzero(values))
+        self.replicates += len(values)
+
+    def estimate(self) -> Estimate:
+        """Summarise.
+
+        Returns
+        -------
+        ProportionEstimate
+            The share and its standard error.
+        """
+        smoothed = (self.count + 0.5) / (self.replicates + 1)
+        mcse = np.sqrt(smoothed * (1 - smoothed) / self.replicates)
+        return ProportionEstimate(self.count / self.replicates, float(mcse), self.replicates)
+
+
+@dataclass
+class MeanTally:
+    """Mean over replicates; batches are merged by the update of Chan, Golub and LeVeque (1979)."""
+
+    replicates: int = 0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in a batch.
+
+        Parameters
+        ----------
+        values : ndarray of float, shape (replicates,)
+            The values.
+        """
+        gap, total = float(np.mean(values)) - self.mean, self.replicates + len(values)
+        self.squares += float(np.var(values)) * len(values) + gap**2 * self.replicates * len(values) / total
+        self.mean += gap * len(values) / total
+        self.replicates = total
+
+    def estimate(self) -> Estimate:
+        """Summarise.
+
+        Returns
+        -------
+        Estimate
+            The mean and its standard error.
+        """
+        return Estimate(self.mean, float(np.sqrt(self.squares / max(self.replicates - 1, 1) / self.replicates)), self.replicates)
+
+
+@dataclass
+class PairedTally(MeanTally):
+    """Mean of differences of two outcomes of the same patient (-1, 0 or 1), with a standard error that few patients do not make 0."""
+
+    def estimate(self) -> Estimate:
+        """Summarise.
+
+        Returns
+        -------
+        Estimate
+            The mean, and its standard error as if one more patient in `replicates` had differed.
+        """
+        variance = self.squares / max(self.replicates - 1, 1) + 1 / self.replicates
+        return Estimate(self.mean, float(np.sqrt(variance / self.replicates)), self.replicates)
+
+
+@dataclass
+class DeviationTally:
+    """Standard deviation over replicates, with the delta-method standard error from the fourth moment."""
+
+    batches: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in a batch.
+
+        Parameters
+        ----------
+        values : ndarray of float, shape (replicates,)
+            The values.
+        """
+        self.batches.append(values)
+
+    def estimate(self) -> Estimate:
+        """Summarise.
+
+        Returns
+        -------
+        Estimate
+            The standard deviation and its standard error.
+        """
+        values = np.concatenate(self.batches)
+        squares = np.square(values - values.mean())
+        deviation = float(np.sqrt(squares.sum() / (len(values) - 1)))
+        return Estimate(deviation, float(squares.std() / np.sqrt(len(values)) / (2 * deviation)), len(values))
+
+
+@dataclass
+class RatioTally:
+    """Ratio of the means of two paired columns, with the delta-method standard error."""
+
+    batches: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, values: np.ndarray) -> None:
+        """Take in a batch.
+
+        Parameters
+        ----------
+        values : ndarray of float, shape (replicates, 2)
+            Numerator and denominator of each replicate.
+        """
+        self.batches.append(values)
+
+    def estimate(self) -> Estimate:
+        """Summarise.
+
+        Returns
+        -------
+        Estimate
+            The ratio of means and its standard error; not a number while the denominators add up to 0.
+        """
+        above, below = np.concatenate(self.batches).T
+        if below.mean() == 0:
+            return Estimate(float("nan"), float("inf"), len(above))
+        ratio = above.mean() / below.mean()
+        residual = (above - ratio * below) / below.mean()
+        return Estimate(float(ratio), float(residual.std(ddof=1) / np.sqrt(len(above))), len(above))
+
+
+def stream(seed: int, *names: str, batch: int = 0) -> np.random.Generator:
+    """Open the random stream that belongs to a name, whatever else is simulated.
+
+    Parameters
+    ----------
+    seed : int
+        The seed of the whole run.
+    *names : str
+        What is simulated; another name gives an independent stream.
+    batch : int, default 0
+        Which part of it.
+
+    Returns
+    -------
+    numpy.random.Generator
+        The stream.
+    """
+    digest = hashlib.sha256("\0".join(names).encode()).digest()
+    key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*key, batch)))
+
+
+def covariance_root(covariance: ArrayLike) -> Floats:
+    """Factor a covariance matrix, singular ones too.
+
+    Parameters
+    ----------
+    covariance : array_like, shape (p, p)
+        Symmetric, positive semi-definite.
+
+    Returns
+    -------
+    ndarray of float64, shape (p, p)
+        R with ``R @ R.T`` the covariance.
+    """
+    values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
+    return vectors * np.sqrt(np.clip(values, 0, None))
+
+
+def log_likelihood_ratio(observed: Floats, shift: Floats, covariance: Floats) -> Floats:
+    """Score observations by the log-likelihood ratio of two normal classes, diseased against healthy.
+
+    Parameters
+    ----------
+    observed : ndarray, shape (n, k)
+        What the rule sees of each patient; the healthy mean is 0.
+    shift : ndarray, shape (k,)
+        Mean of the diseased class.
+    covariance : ndarray, shape (k, k)
+        Covariance within a class; may be singular where the shift lies in its range.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The log-likelihood ratio.
+    """
+    weights = np.linalg.lstsq(covariance, shift, rcond=None)[0]
+    return observed @ weights - shift @ weights / 2
+
+
+@dataclass(frozen=True)
+class RankAuc:
+    """An empirical AUC with DeLong's placements of each case.
+
+    Parameters
+    ----------
+    diseased : ndarray, shape (n1,)
+        Share of healthy cases that each diseased case outscores (a tie counts one half).
+    healthy : ndarray, shape (n0,)
+        Share of diseased cases that outscore each healthy case.
+    """
+
+    diseased: Floats
+    healthy: Floats
+
+    def estimate(self) -> Estimate:
+        """Summarise.
+
+        Returns
+        -------
+        Estimate
+            The AUC with DeLong's standard error.
+        """
+        variance = self.diseased.var(ddof=1) / len(self.diseased) + self.healthy.var(ddof=1) / len(self.healthy)
+        return Estimate(float(self.diseased.mean()), float(np.sqrt(variance)), len(self.diseased) + len(self.healthy))
+
+    def minus(self, other: RankAuc) -> Estimate:
+        """Compare with another score of the same cases.
+
+        Parameters
+        ----------
+        other : RankAuc
+            Of the same cases in the same order.
+
+        Returns
+        -------
+        Estimate
+            This AUC minus the other, with the standard error of the paired difference.
+        """
+        return RankAuc(self.diseased - other.diseased, self.healthy - other.healthy).estimate()
+
+
+def rank_auc(diseased: Floats, healthy: Floats) -> RankAuc:
+    """Compute an empirical AUC from ranks.
+
+    Parameters
+    ----------
+    diseased, healthy : ndarray, shape (n1,) and (n0,)
+        Scores of the cases of each class.
+
+    Returns
+    -------
+    RankAuc
+        The placements (DeLong, DeLong and Clarke-Pearson 1988).
+
+    Examples
+    --------
+    >>> rank_auc(np.array([2.0, 3.0]), np.array([1.0, 2.0])).estimate().value
+    0.875
+    """
+    return RankAuc(_share_below(diseased, healthy), 1 - _share_below(healthy, diseased))
+
+
+def _share_below(cases: Floats, others: Floats) -> Floats:
+    ordered = np.sort(others)
+    return (np.searchsorted(ordered, cases, "left") + np.searchsorted(ordered, cases, "right")) / (2 * len(ordered))

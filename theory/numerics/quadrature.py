@@ -1,0 +1,92 @@
+"""Integrals by fixed rules: vectorised, deterministic, good to about 1e-12 for the smooth integrands here."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr, owens_t
+
+from theory.numerics.validation import Floats
+
+
+@functools.cache
+def legendre(nodes: int) -> tuple[Floats, Floats]:
+    """Make the Gauss-Legendre rule on [0, 1].
+
+    Parameters
+    ----------
+    nodes : int
+        How many nodes.
+
+    Returns
+    -------
+    tuple of ndarray
+        Nodes and weights.
+    """
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    return (x + 1) / 2, w / 2
+
+
+@functools.cache
+def standard_normal(step: float = 0.01, reach: float = 13.0) -> tuple[Floats, Floats]:
+    """Make a rule for expectations over a standard normal variable.
+
+    The trapezoidal rule converges faster than any power of the step for functions that are analytic near the real line.
+
+    Parameters
+    ----------
+    step : float, default 0.01
+        Distance of the nodes.
+    reach : float, default 13
+        Largest node; beyond it the normal has less than 1e-37.
+
+    Returns
+    -------
+    tuple of ndarray
+        Nodes and weights; the weights add up to 1.
+    """
+    z = np.arange(-reach, reach + step / 2, step)
+    weights = np.exp(-z * z / 2)
+    return z, weights / weights.sum()
+
+
+def bivariate_normal_cdf(h: ArrayLike, k: ArrayLike, r: ArrayLike) -> Floats:
+    r"""Compute the probability that two correlated standard normals are below two bounds.
+
+    Parameters
+    ----------
+    h, k : array_like
+        The bounds.
+    r : array_like
+        Their correlation, -1 to 1.
+
+    Returns
+    -------
+    ndarray of float64
+        :math:`\Phi_2(h, k; r)`.
+
+    Notes
+    -----
+    By Owen's T function (Owen 1956, eq. 2.1); at :math:`|r| = 1` by its definition.
+
+    Examples
+    --------
+    >>> float(bivariate_normal_cdf(0.0, 0.0, 0.5))
+    0.33333
+    """
+    h, k, r = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (h, k, r)))
+    width = np.sqrt((1 - r) * (1 + r))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        slope_h, slope_k = _slope(h, k, r, width), _slope(k, h, r, width)
+    outside = (h * k < 0) | ((h * k == 0) & (h + k < 0))
+    inner = (ndtr(h) + ndtr(k)) / 2 - owens_t(h, slope_h) - owens_t(k, slope_k) - np.where(outside, 0.5, 0.0)
+    together, against = ndtr(np.minimum(h, k)), np.maximum(ndtr(h) + ndtr(k) - 1, 0)
+    both_zero = 0.25 + np.arcsin(r) / (2 * np.pi)
+    return np.where(r >= 1, together, np.where(r <= -1, against, np.where((h == 0) & (k == 0), both_zero, inner)))
+
+
+def _slope(own: Floats, other: Floats, r: Floats, width: Floats) -> Floats:
+    """Give the second argument of Owen's T; at a bound of 0 its limit."""
+    return np.where(own == 0, np.copysign(np.inf, other), (other - r * own) / (own * np.where(width == 0, 1.0, width)))

@@ -1,0 +1,469 @@
+r"""Planning a paired reader study: the expected gain, its interval, and the cases needed to show it.
+
+Everything follows from three numbers, the `Separations`: :math:`D_1` of the single image, :math:`D_2` of the pair, and the
+correlation r of the two scores within a class. Where they come from is said by an `Evidence` (see `theory.power.evidence`): a
+correlation of query and reference (T1, T2, T10), variance components (T10), or a pilot's scores.
+
+=========== ==================================== =====================================================
+measure     value at separation D                 test that shows the gain
+=========== ==================================== =====================================================
+auc         :math:`\Phi(D/\sqrt2)`               DeLong's, first order (T12.8)
+sensitivity :math:`\Phi(D-z)` at a specificity   McNemar's, diseased cases, thresholds known
+accuracy    :math:`1-\mathrm{err}_\pi(D)` (T1.4) McNemar's, each rule at its Bayes threshold (T12.8)
+=========== ==================================== =====================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtr, ndtri
+
+from theory.numerics.gaussian import auc_of, error_of, normal_density
+from theory.numerics.quadrature import bivariate_normal_cdf
+from theory.numerics.validation import Floats, finite, positive, prevalence, require, whole
+
+Values = float | Floats
+
+MEASURES = ("auc", "sensitivity", "accuracy")
+SMALLEST_EFFECT = 1e-12  # below, a gain is rounding and no number of cases shows it
+
+
+@dataclass(frozen=True)
+class Separations:
+    """How far each score separates the classes, and how alike the two scores are.
+
+    Parameters
+    ----------
+    single, pair : array_like
+        Separation of the single-image and of the paired score, in within-class standard deviations, above 0.
+    correlation : array_like
+        Correlation of the two scores within a class; NaN where it is not known.
+    """
+
+    single: Values
+    pair: Values
+    correlation: Values
+
+    def __post_init__(self) -> None:
+        positive(self.single, "d")
+        positive(self.pair, "separation of the pair")
+        known = np.asarray(self.correlation)[~np.isnan(self.correlation)]
+        require(np.abs(known) <= 1, "score correlation: lies between -1 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """The study that is planned.
+
+    Parameters
+    ----------
+    prevalence : float, default 0.5
+        Share of diseased cases in it.
+    images_per_patient : float, default 1
+        Images of each patient (clusters), 1 or more; a mean where it varies.
+    icc : float, default 0
+        Intraclass correlation of the differences (pair less single) of one patient's images.
+    specificity : float, default 0.9
+        Where sensitivities are compared.
+    power : float, default 0.8
+        Chance to show the gain, if it is as large as expected.
+    alpha : float, default 0.05
+        Two-sided level.
+
+    Raises
+    ------
+    InputError
+        When one is impossible.
+    """
+
+    prevalence: float = 0.5
+    images_per_patient: float = 1.0
+    icc: float = 0.0
+    specificity: float = 0.9
+    power: float = 0.8
+    alpha: float = 0.05
+
+    def __post_init__(self) -> None:
+        prevalence(self.prevalence, "prevalence")
+        for name in ("specificity", "power", "alpha"):
+            value = finite(getattr(self, name), name)
+            require((value > 0) & (value < 1), f"{name} = {value}: lies strictly between 0 and 1")
+        require(self.power > self.alpha, f"power = {self.power}: must exceed alpha = {self.alpha}")
+        require(finite(self.images_per_patient, "clusters") >= 1, f"clusters = {self.images_per_patient}: one image per patient at least")
+        lowest = -1 / (self.images_per_patient - 1) if self.images_per_patient > 1 else -1.0
+        require(lowest < finite(self.icc, "icc") <= 1, f"icc = {self.icc}: lies between {lowest:.3g} and 1")
+
+    @property
+    def design_effect(self) -> float:
+        """Tell how much clustering inflates the variance of the gain.
+
+        Returns
+        -------
+        float
+            1 + (images per patient - 1) icc (Kish 1965).
+        """
+        return 1 + (self.images_per_patient - 1) * self.icc
+
+    def patients(self, cases: float) -> float:
+        """Turn independent cases into patients.
+
+        Parameters
+        ----------
+        cases : float
+            Independent cases needed.
+
+        Returns
+        -------
+        float
+            Patients, rounded up; infinite where no number suffices.
+        """
+        return float(np.ceil(cases * self.design_effect / self.images_per_patient - 1e-9))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of how good a diagnosis is, as a function of the separation.
+
+    Parameters
+    ----------
+    name : str
+        One of `MEASURES`.
+    value, slope : callable
+        The measure and its derivative, of the separation.
+    """
+
+    name: str
+    value: Callable[[ArrayLike], Floats]
+    slope: Callable[[ArrayLike], Floats]
+
+    def gain(self, separations: Separations) -> Floats:
+        """Compute what the reference adds.
+
+        Parameters
+        ----------
+        separations : Separations
+            Of both scores.
+
+        Returns
+        -------
+        ndarray of float64
+            Value of the pair less value of the single image.
+        """
+        return self.value(separations.pair) - self.value(separations.single)
+
+
+def measures(study: Study) -> dict[str, Measure]:
+    """List the measures of a study.
+
+    Parameters
+    ----------
+    study : Study
+        Its prevalence and specificity.
+
+    Returns
+    -------
+    dict of str to Measure
+        By name.
+
+    Examples
+    --------
+    >>> found = measures(Study())
+    >>> float(found["auc"].value(1.25) - found["auc"].value(1.0))
+    0.05137
+    """
+    z, log_odds = float(ndtri(study.specificity)), float(np.log1p(-study.prevalence) - np.log(study.prevalence))
+
+    def _accuracy(d: ArrayLike) -> Floats:
+        return 1 - error_of(d, study.prevalence)
+
+    def _accuracy_slope(d: ArrayLike) -> Floats:
+        return (1 - study.prevalence) * normal_density(np.asarray(d) / 2 + log_odds / np.asarray(d))
+
+    return {
+        "auc": Measure("auc", auc_of, lambda d: normal_density(np.asarray(d) / np.sqrt(2)) / np.sqrt(2)),
+        "sensitivity": Measure("sensitivity", lambda d: ndtr(np.asarray(d) - z), lambda d: normal_density(np.asarray(d) - z)),
+        "accuracy": Measure("accuracy", _accuracy, _accuracy_slope),
+    }
+
+
+# Power
+
+
+@dataclass(frozen=True)
+class Contrast:
+    r"""An estimated gain from N independent cases: its expectation, and :math:`\sqrt N` times its standard deviation.
+
+    Parameters
+    ----------
+    effect : ndarray
+        Expected gain.
+    null_sd : ndarray
+        Root-N standard deviation that the test assumes under no gain.
+    sd : ndarray
+        Root-N standard deviation under the gain.
+    """
+
+    effect: Floats
+    null_sd: Floats
+    sd: Floats
+
+    def cases(self, power: float, alpha: float) -> Floats:
+        r"""Compute the independent cases needed.
+
+        Parameters
+        ----------
+        power, alpha : float
+            Wanted power, and two-sided level.
+
+        Returns
+        -------
+        ndarray of float64
+            :math:`\big((z_{1-\alpha/2}s_0+z_{\rm power}s_1)/\mathrm{effect}\big)^2`, not rounded; infinite for no effect.
+        """
+        reach = np.maximum(ndtri(1 - alpha / 2) * self.null_sd + ndtri(power) * self.sd, 0)
+        some = ~(np.abs(self.effect) <= SMALLEST_EFFECT)  # NaN stays NaN
+        return np.where(some, np.square(reach / np.where(some, self.effect, 1.0)), np.inf)
+
+    def power(self, cases: ArrayLike, alpha: float) -> Floats:
+        """Compute the chance of a significant result.
+
+        Parameters
+        ----------
+        cases : array_like
+            Independent cases.
+        alpha : float
+            Two-sided level.
+
+        Returns
+        -------
+        ndarray of float64
+            The chance that the test rejects, in either direction.
+        """
+        shift, bound = np.abs(self.effect) * np.sqrt(cases), ndtri(1 - alpha / 2) * self.null_sd
+        sd = np.maximum(self.sd, 1e-300)
+        return ndtr((shift - bound) / sd) + ndtr((-shift - bound) / sd)
+
+
+def contrast(measure: str, separations: Separations, study: Study) -> Contrast:
+    """Work out how a gain is estimated.
+
+    Parameters
+    ----------
+    measure : {'auc', 'sensitivity', 'accuracy'}
+        Which.
+    separations : Separations
+        Of both scores.
+    study : Study
+        Prevalence and specificity.
+
+    Returns
+    -------
+    Contrast
+        Per independent case, diseased and healthy together.
+
+    Examples
+    --------
+    About 142 cases per class for the AUC, but 765 in all for the accuracy.
+
+    >>> alike = Separations(1.0, 1.25, 0.8)
+    >>> round(float(contrast("auc", alike, Study()).cases(0.8, 0.05)) / 2, 1)
+    141.9
+    >>> round(float(contrast("accuracy", alike, Study()).cases(0.8, 0.05)), 1)
+    765.3
+    """
+    return {"auc": _auc_contrast, "sensitivity": _sensitivity_contrast, "accuracy": _accuracy_contrast}[measure](separations, study)
+
+
+def _auc_contrast(separations: Separations, study: Study) -> Contrast:
+    """DeLong's first order (T12.8): the same bracket for both classes, over n1 and over n0."""
+    first, second = (np.asarray(value) / np.sqrt(2) for value in (separations.single, separations.pair))
+    effect = ndtr(second) - ndtr(first)
+    own = bivariate_normal_cdf(first, first, 0.5) + bivariate_normal_cdf(second, second, 0.5)
+    bracket = own - 2 * bivariate_normal_cdf(first, second, np.asarray(separations.correlation) / 2) - effect**2
+    sd = np.sqrt(np.maximum(bracket, 0) / (study.prevalence * (1 - study.prevalence)))
+    return Contrast(effect, sd, sd)
+
+
+def _accuracy_contrast(separations: Separations, study: Study) -> Contrast:
+    log_odds = np.log1p(-study.prevalence) - np.log(study.prevalence)
+    won: Values = 0.0
+    lost: Values = 0.0
+    for share, side in ((1 - study.prevalence, 1), (study.prevalence, -1)):
+        margins = [np.asarray(d) / 2 + side * log_odds / np.asarray(d) for d in (separations.single, separations.pair)]
+        pair_only, single_only = _discordant(margins[0], margins[1], separations.correlation)
+        won, lost = won + share * pair_only, lost + share * single_only
+    return _mcnemar(won, lost)
+
+
+def _sensitivity_contrast(separations: Separations, study: Study) -> Contrast:
+    z = ndtri(study.specificity)
+    found = _mcnemar(*_discordant(np.asarray(separations.single) - z, np.asarray(separations.pair) - z, separations.correlation))
+    per_case = 1 / np.sqrt(study.prevalence)  # only the diseased tell
+    return Contrast(found.effect, found.null_sd * per_case, found.sd * per_case)
+
+
+def _discordant(single: Floats, pair: Floats, correlation: Values) -> tuple[Floats, Floats]:
+    """Chance that only the pair is right, and that only the single image is; each is right when a normal is below its margin."""
+    both = bivariate_normal_cdf(single, pair, correlation)
+    return np.maximum(ndtr(pair) - both, 0), np.maximum(ndtr(single) - both, 0)
+
+
+def _mcnemar(won: ArrayLike, lost: ArrayLike) -> Contrast:
+    """Under no gain the discordant cases fall either way (Miettinen 1968)."""
+    won, lost = np.asarray(won), np.asarray(lost)
+    effect = won - lost
+    return Contrast(effect, np.sqrt(won + lost), np.sqrt(np.maximum(won + lost - effect**2, 0)))
+
+
+# The plan
+
+
+class Evidence(Protocol):
+    """What is known of the separations before the study."""
+
+    @property
+    def separations(self) -> Separations:
+        """Best values."""
+
+    def interval(self, measure: Measure) -> tuple[float, float, str]:
+        """Bound the gain.
+
+        Parameters
+        ----------
+        measure : Measure
+            Of what.
+
+        Returns
+        -------
+        tuple of float, float, str
+            Ends of the 95 % interval (NaN where nothing was measured), and how they were found.
+        """
+
+    def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
+        """Bound anything that follows from the separations.
+
+        Parameters
+        ----------
+        quantity : callable
+            Of the separations.
+
+        Returns
+        -------
+        tuple of float
+            Lower and upper end, NaN where nothing was measured.
+        """
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What to expect of one measure, and the patients that show it.
+
+    Parameters
+    ----------
+    single, pair, gain : float
+        Its value for either arm, and the difference.
+    gain_interval : tuple of float
+        95 % interval of the gain; NaN where nothing was measured.
+    interval_method : str
+        How it was found.
+    cases : float
+        Independent cases needed, not rounded.
+    patients : float
+        Patients needed: cases times the design effect, over images per patient, rounded up; infinite where there is no gain to show,
+        NaN where the correlation of the scores is not known.
+    patients_interval : tuple of float
+        The patients needed at the ends of what is plausible.
+    """
+
+    single: float
+    pair: float
+    gain: float
+    gain_interval: tuple[float, float]
+    interval_method: str
+    cases: float
+    patients: float
+    patients_interval: tuple[float, float]
+
+
+def expect(measure: Measure, evidence: Evidence, study: Study) -> Expected:
+    """Work out one measure of a study.
+
+    Parameters
+    ----------
+    measure : Measure
+        One of `measures`.
+    evidence : Evidence
+        What is known.
+    study : Study
+        The study.
+
+    Returns
+    -------
+    Expected
+        Values, interval and patients.
+    """
+    best = evidence.separations
+    effect = float(measure.gain(best))
+
+    def _needed(separations: Separations) -> Floats:
+        cases = contrast(measure.name, separations, study).cases(study.power, study.alpha)
+        return np.where(measure.gain(separations) * effect > 0, cases, np.inf)  # a gain of the other sign is not what is to be shown
+
+    low, high, method = evidence.interval(measure)
+    cases, (fewest, most) = float(_needed(best)), evidence.spread(_needed)
+    return Expected(
+        float(measure.value(best.single)), float(measure.value(best.pair)), effect, (low, high), method,
+        cases, study.patients(cases), (study.patients(fewest), study.patients(most)),
+    )  # fmt: skip
+
+
+def plan_study(evidence: Evidence, study: Study) -> dict[str, Expected]:
+    """Work out every measure of a study.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What is known.
+    study : Study
+        The study.
+
+    Returns
+    -------
+    dict of str to Expected
+        By measure.
+
+    Examples
+    --------
+    >>> from theory.power.evidence import Correlation
+    >>> plan_study(Correlation(d=1.0, rho=0.6), Study())["auc"].patients
+    284.0
+    """
+    return {name: expect(measure, evidence, study) for name, measure in measures(study).items()}
+
+
+def power_curve(measure: str, separations: Separations, study: Study, patients: ArrayLike) -> Floats:
+    """Compute the power of a study of some size.
+
+    Parameters
+    ----------
+    measure : {'auc', 'sensitivity', 'accuracy'}
+        Which.
+    separations : Separations
+        Of both scores.
+    study : Study
+        The study.
+    patients : array_like
+        How many patients.
+
+    Returns
+    -------
+    ndarray of float64
+        The power.
+    """
+    cases = whole(patients, "patients", 1) * study.images_per_patient / study.design_effect
+    return contrast(measure, separations, study).power(cases, study.alpha)

@@ -1,0 +1,142 @@
+"""The command ``see-in-pairs plan``. Nothing heavy is imported before it runs.
+
+How records are read and plots are saved is handed in (`plan_command`): theory knows neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
+from theory.power.options import Options, Reader, gather
+from theory.power.outcome import Outcome
+
+Drawer = Callable[[Outcome, Path, int], object]
+
+
+def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | None, seed: int) -> Outcome:
+    """Work a plan out.
+
+    Parameters
+    ----------
+    options : Options
+        What is known.
+    study : dict
+        Fields of `theory.power.analysis.Study`; None where the user left them open.
+    read_pilot : callable or None
+        Reads a pilot's records.
+    seed : int
+        Of the pilot's bootstrap.
+
+    Returns
+    -------
+    Outcome
+        The plan.
+    """
+    from theory.power.analysis import Study, plan_study
+
+    evidence, clusters, counts = gather(options, read_pilot, seed)
+    chosen = Study(**(clusters | {name: value for name, value in study.items() if value is not None}))
+    inputs = {item.name: value for item in fields(options) if (value := getattr(options, item.name)) is not None}
+    return Outcome(evidence, chosen, plan_study(evidence, chosen), inputs, counts)
+
+
+def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -> Callable[..., None]:
+    """Make the command.
+
+    Parameters
+    ----------
+    read_pilot : callable, optional
+        ``(path, single run, pair run, seed)`` to a pilot and what it left out; without it ``--records`` is refused.
+    draw : callable, optional
+        ``(outcome, folder, seed)`` saves the plot; without it there is none.
+
+    Returns
+    -------
+    callable
+        For ``app.command()``.
+    """
+
+    def plan(
+        rho: Annotated[float | None, typer.Option("--rho", help="Correlation of query and reference scores, given the label.")] = None,
+        d: Annotated[float | None, typer.Option("--d", help="Effect in the single image, in standard deviations.")] = None,
+        auc: Annotated[float | None, typer.Option("--auc", help="AUC of the single image, instead of --d.")] = None,
+        m: Annotated[int, typer.Option("--m", help="References.")] = 1,
+        rho_rr: Annotated[
+            float | None, typer.Option("--rho-rr", help="Correlation of references with each other; default as --rho.")
+        ] = None,
+        rule: Annotated[str, typer.Option("--rule", help="How the reference is used: optimal, or difference.")] = "optimal",
+        measured: Annotated[
+            tuple[int, int] | None, typer.Option("--measured", metavar="N1 N0", help="Diseased, healthy patients rho and d come from.")
+        ] = None,
+        rho_interval: Annotated[
+            tuple[float, float] | None, typer.Option("--rho-interval", metavar="LOW HIGH", help="95 % interval of rho, from elsewhere.")
+        ] = None,
+        shared: Annotated[float | None, typer.Option("--shared", help="Variance that query and reference share, instead of --rho.")] = None,
+        own: Annotated[float | None, typer.Option("--own", help="Variance that is each image's own.")] = None,
+        noise: Annotated[float, typer.Option("--noise", help="Variance of the scorer from seed to seed.")] = 0.0,
+        components: Annotated[
+            str | None, typer.Option("--components", metavar="JSON", help="Variance components P, PR, PS, E of paired logits.")
+        ] = None,
+        beta: Annotated[float | None, typer.Option("--beta", help="Mean paired logit of diseased minus healthy.")] = None,
+        seeds: Annotated[int, typer.Option("--seeds", help="Seeds averaged.")] = 1,
+        score_correlation: Annotated[
+            float | None, typer.Option("--score-correlation", help="Within-class correlation of single and paired scores.")
+        ] = None,
+        records: Annotated[Path | None, typer.Option("--records", help="records.parquet of a pilot, or its folder.")] = None,
+        arm_single: Annotated[str | None, typer.Option("--arm-single", metavar="RUN", help="Its single-image run.")] = None,
+        arm_pair: Annotated[str | None, typer.Option("--arm-pair", metavar="RUN", help="Its paired run.")] = None,
+        prevalence: Annotated[float | None, typer.Option("--prevalence", help="Share of diseased cases. [default: 0.5]")] = None,
+        clusters: Annotated[float | None, typer.Option("--clusters", help="Images per patient. [default: 1]")] = None,
+        icc: Annotated[float | None, typer.Option("--icc", help="Correlation of differences within a patient. [default: 0]")] = None,
+        specificity: Annotated[float, typer.Option("--specificity", help="Where sensitivities are compared.")] = 0.9,
+        power: Annotated[float, typer.Option("--power", help="Wanted power.")] = 0.8,
+        alpha: Annotated[float, typer.Option("--alpha", help="Two-sided level.")] = 0.05,
+        json: Json = None,
+        out: Annotated[Path | None, typer.Option("--out", help="Folder for plan.json, plot and manifest.", show_default=False)] = None,
+        seed: Seed = 0,
+        quiet: Quiet = False,
+    ) -> None:
+        """Expected gain from a reference, and the patients needed to show it in a paired study."""
+        options = Options(
+            d, auc, rho, rho_rr, m, rule, measured, rho_interval, shared, own, noise, components, beta, seeds, score_correlation,
+            records, arm_single, arm_pair,
+        )  # fmt: skip
+        study = {"prevalence": prevalence, "images_per_patient": clusters, "icc": icc}
+        study |= {"specificity": specificity, "power": power, "alpha": alpha}
+        outcome = make_outcome(options, study, read_pilot, seed)
+        if out is not None:
+            _save(outcome, out, draw, seed)
+        _show(outcome, json, quiet)
+
+    return plan
+
+
+def _show(outcome: Outcome, json: str | None, quiet: bool) -> None:
+    """JSON that goes to standard output goes there alone."""
+    if json != "-":
+        print(outcome.text())
+    else:
+        say(outcome.text(), quiet)
+    if json is not None:
+        emit_json(outcome.content(), json)
+
+
+def _save(outcome: Outcome, out: Path, draw: Drawer | None, seed: int) -> None:
+    from see_in_pairs.files import write_json
+    from see_in_pairs.runs import RunFolder
+
+    content = outcome.content()
+    config = {"inputs": content["inputs"], "study": content["study"]}
+    sources = [path / "records.parquet" if path.is_dir() else path for path in [outcome.inputs.get("records")] if path is not None]
+    with RunFolder(out, "plan", config, seed, sources) as run:
+        write_json(run.path / "plan.json", content)
+        for name, number in outcome.counts.items():
+            run.count(name, number)
+        if draw is not None:
+            draw(outcome, run.path, seed)

@@ -1,0 +1,318 @@
+r"""What may be known before a study: a correlation, variance components, or the scores of a pilot.
+
+Each gives the `theory.power.analysis.Separations`, and says how uncertain they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+
+from see_in_pairs.errors import InputError
+from theory.models.variance_components import COMPONENTS, averaged_variance
+from theory.numerics.validation import Floats, correlation, finite, non_negative, positive, require, whole
+from theory.power.analysis import Measure, Separations
+from theory.statements.t2_several_references import mean_variance, variance
+
+RULES = ("optimal", "difference")
+NAN = float("nan")
+ASSUMED = "assumed, not measured: no interval"
+_Z = float(ndtri(0.975))
+
+
+def correlation_from_variances(shared: float, own: float, noise: float = 0.0, seeds: int = 1) -> float:
+    r"""Turn variance components of single-image scores into the correlation of query and reference.
+
+    Parameters
+    ----------
+    shared : float
+        Variance of what query and reference share (family, site, matched stratum).
+    own : float
+        Variance of what is each image's own.
+    noise : float, default 0
+        Variance of the scorer itself, from seed to seed.
+    seeds : int, default 1
+        Seeds that are averaged.
+
+    Returns
+    -------
+    float
+        :math:`\rho=\frac{A}{A+E+\mathcal N/S}`; noise attenuates it (T10).
+
+    Raises
+    ------
+    InputError
+        When a variance is negative, or nothing is each image's own.
+
+    Examples
+    --------
+    >>> correlation_from_variances(3.0, 1.0, noise=1.0)
+    0.6
+    """
+    total = (
+        non_negative(shared, "shared variance")
+        + non_negative(own, "own variance")
+        + non_negative(noise, "noise") / whole(seeds, "seeds", 1)
+    )
+    require(total > shared, "own variance: query and reference would be identical; give an own variance or noise above 0")
+    return float(shared / total)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Separations that are taken as they are.
+
+    Parameters
+    ----------
+    separations : Separations
+        Of both scores.
+    """
+
+    separations: Separations
+
+    def interval(self, measure: Measure) -> tuple[float, float, str]:
+        """Give no interval.
+
+        Parameters
+        ----------
+        measure : Measure
+            Of what.
+
+        Returns
+        -------
+        tuple of float, float, str
+            NaN twice, and that it was assumed.
+        """
+        return NAN, NAN, ASSUMED
+
+    def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
+        """Give no bounds.
+
+        Parameters
+        ----------
+        quantity : callable
+            Of the separations.
+
+        Returns
+        -------
+        tuple of float
+            NaN twice.
+        """
+        return NAN, NAN
+
+
+def known_components(
+    d: float, beta: float, components: Mapping[str, float], m: int = 1, seeds: int = 1, score_correlation: float = NAN
+) -> Known:
+    r"""Take the separation of the pair from the variance components of its logits.
+
+    Parameters
+    ----------
+    d : float
+        Separation of the single-image score.
+    beta : float
+        Mean paired logit of diseased minus healthy patients.
+    components : mapping of str to float
+        Variances ``P``, ``PR``, ``PS``, ``E`` of the paired logit, as from `theory.models.variance_components.crossed_components`.
+    m, seeds : int, default 1
+        References and seeds that are averaged.
+    score_correlation : float, optional
+        Correlation of single and paired score within a class; without it no number of patients can be given.
+
+    Returns
+    -------
+    Known
+        :math:`D_2=\beta/\sqrt{\sigma_P^2+\sigma_{PR}^2/m+\sigma_{PS}^2/S+\sigma_E^2/(mS)}` (T10).
+
+    Raises
+    ------
+    InputError
+        When a component is missing or they add up to no variance.
+    """
+    if set(components) != set(COMPONENTS):
+        raise InputError(f"components: give exactly {', '.join(COMPONENTS)}")
+    require(not any(isinstance(value, bool) for value in components.values()), "components: give numbers, not true or false")
+    var = {name: float(finite(value, f"components.{name}")) for name, value in components.items()}
+    total = float(averaged_variance(m, seeds, var))
+    require(total > 0, "components: they must add up to a positive variance")
+    return Known(Separations(d, float(positive(beta, "beta")) / np.sqrt(total), score_correlation))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correlation:
+    r"""A correlation of query and reference, measured or assumed (T1, T2, T10).
+
+    Parameters
+    ----------
+    d : float
+        Separation of the single-image score, above 0.
+    rho : float
+        Correlation of query and reference scores within a class.
+    m : int, default 1
+        References.
+    rho_rr : float, optional
+        Correlation of the references with each other; `rho` when not given.
+    rule : {'optimal', 'difference'}
+        Whether the reference is given its best weight or subtracted.
+    measured : tuple of int, optional
+        Diseased and healthy patients on whom `d` and `rho` were measured.
+    rho_interval : tuple of float, optional
+        95 % interval of `rho`, where it was measured otherwise.
+
+    Raises
+    ------
+    InputError
+        When no images have these parameters.
+
+    Notes
+    -----
+    Where `d` and `rho` were measured, the interval of the gain is the delta method's (T10) with the covariance
+    :math:`-d\rho(1-\rho^2)/(2\nu)`. It degenerates near :math:`\rho=0`, so where the interval of rho contains 0 its ends are mapped through
+    the gain instead; so they are for a given `rho_interval`, and for the patients needed.
+    """
+
+    d: float
+    rho: float
+    m: int = 1
+    rho_rr: float | None = None
+    rule: str = "optimal"
+    measured: tuple[int, int] | None = None
+    rho_interval: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        positive(self.d, "d")
+        if self.rule not in RULES:
+            raise InputError(f"rule = {self.rule!r}: must be one of {', '.join(RULES)}")
+        require(self._variance(correlation(self.rho)) > 1e-9, "rho, rho_rr, m: the references would leave nothing of a healthy query")
+        if self.measured is not None:
+            whole(self.measured, "measured", 3)
+        if self.rho_interval is not None:
+            require(self.measured is None, "rho interval: give it, or the patients it was measured on, not both")
+            low, high = correlation(self.rho_interval, "rho interval")
+            require(low <= self.rho <= high, f"rho interval: {low} to {high} does not contain rho = {self.rho}")
+
+    @property
+    def separations(self) -> Separations:
+        """Separations at the best values."""
+        return self._at(self.rho)
+
+    def _tied(self, rho: ArrayLike) -> ArrayLike:
+        return rho if self.rho_rr is None else self.rho_rr
+
+    def _variance(self, rho: ArrayLike) -> Floats:
+        return variance(rho, self._tied(rho), self.m, "optimal" if self.rule == "optimal" else "meandiff")
+
+    def _at(self, rho: ArrayLike) -> Separations:
+        g, v = mean_variance(self.m, self._tied(rho), rho), self._variance(rho)
+        weight = np.asarray(rho) / g if self.rule == "optimal" else 1.0
+        return Separations(self.d + 0 * v, self.d / np.sqrt(v), np.clip((1 - weight * np.asarray(rho)) / np.sqrt(v), -1, 1))
+
+    def ends(self) -> tuple[float, float] | None:
+        r"""Give the interval of rho.
+
+        Returns
+        -------
+        tuple of float or None
+            As given, or :math:`\tanh(\mathrm{atanh}\,\rho\pm z/\sqrt{\nu-2})` with :math:`\nu=n_1+n_0-2` (T10).
+        """
+        if self.measured is None:
+            return self.rho_interval
+        half = _Z / np.sqrt(sum(self.measured) - 4) if sum(self.measured) > 4 else np.inf
+        low, high = np.tanh(np.arctanh(self.rho) + np.array([-half, half]))
+        return float(low), float(high)
+
+    def interval(self, measure: Measure) -> tuple[float, float, str]:
+        """Bound the gain.
+
+        Parameters
+        ----------
+        measure : Measure
+            Of what.
+
+        Returns
+        -------
+        tuple of float, float, str
+            Ends of the 95 % interval and the method.
+        """
+        ends = self.ends()
+        if ends is None:
+            return NAN, NAN, ASSUMED
+        if self.measured is not None and (self.rule == "difference" or not ends[0] <= 0 <= ends[1]):
+            gain, half = float(measure.gain(self.separations)), _Z * self.standard_error(measure)
+            return gain - half, gain + half, f"delta method, {self.measured[0]} diseased and {self.measured[1]} healthy"
+        return *self.spread(measure.gain), f"rho from {ends[0]:.3f} to {ends[1]:.3f} mapped through the gain, d held fixed"
+
+    def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
+        """Bound anything over the interval of rho.
+
+        Parameters
+        ----------
+        quantity : callable
+            Of the separations.
+
+        Returns
+        -------
+        tuple of float
+            Smallest and largest value over the possible part of the interval, 0 included where it lies inside; NaN without an interval.
+        """
+        ends = self.ends()
+        if ends is None:
+            return NAN, NAN
+        inside = np.unique(np.append(np.linspace(*ends, 401), [0.0, self.rho]))
+        values = quantity(self._at(self._possible(inside[(inside >= ends[0]) & (inside <= ends[1])])))
+        return float(np.min(values)), float(np.max(values))
+
+    def _possible(self, rho: Floats) -> Floats:
+        """Leave out what no images have (T2.4), and what would leave nothing of a healthy query."""
+        tied = np.broadcast_to(self._tied(rho), rho.shape)
+        left = (1 + (self.m - 1) * tied) / self.m - np.square(rho)
+        return rho[(left > 1e-6) & (np.abs(rho) < 1)]
+
+    def standard_error(self, measure: Measure) -> float:
+        r"""Compute the delta-method standard error of the gain.
+
+        Parameters
+        ----------
+        measure : Measure
+            Of what.
+
+        Returns
+        -------
+        float
+            From :math:`\mathrm{Var}(\hat d)`, :math:`\mathrm{Var}(\hat\rho)` and their covariance (T10), on the patients of `measured`.
+
+        Raises
+        ------
+        InputError
+            When `measured` was not given.
+
+        Examples
+        --------
+        >>> from theory.power.analysis import Study, measures
+        >>> Correlation(d=1.0, rho=0.6, measured=(100, 100)).standard_error(measures(Study())["auc"])
+        0.01017
+        """
+        if self.measured is None:
+            raise InputError("measured: say on how many patients d and rho were measured")
+        n1, n0 = self.measured
+        freedom, left = n1 + n0 - 2, (1 - self.rho) * (1 + self.rho)
+        var_d, var_rho = 1 / n1 + 1 / n0 + self.d**2 / (2 * freedom), left**2 / freedom
+        cov = -self.d * self.rho * left / (2 * freedom)
+        by_d, by_rho = self._gradient(measure)
+        return float(np.sqrt(by_d**2 * var_d + by_rho**2 * var_rho + 2 * by_d * by_rho * cov))
+
+    def _gradient(self, measure: Measure) -> tuple[float, float]:
+        v = float(self._variance(self.rho))
+        pair = self.d / np.sqrt(v)
+        by_d = measure.slope(pair) / np.sqrt(v) - measure.slope(self.d)
+        return float(by_d), float(measure.slope(pair) * -self.d * self._variance_slope() / (2 * v**1.5))
+
+    def _variance_slope(self) -> float:
+        """Differentiate v = 1 - 2 w rho + w^2 g; at the best weight its own change does not count (T2.2)."""
+        g = float(mean_variance(self.m, self._tied(self.rho), self.rho))
+        weight = self.rho / g if self.rule == "optimal" else 1.0
+        return -2 * weight + weight**2 * ((self.m - 1) / self.m if self.rho_rr is None else 0.0)

@@ -1,0 +1,201 @@
+"""What the user of ``see-in-pairs plan`` gave, and the evidence it amounts to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from theory.power.analysis import Evidence
+    from theory.power.pilot import Pilot
+
+Reader = Callable[[Path, "str | None", "str | None", int], "tuple[Pilot, dict[str, int]]"]
+
+WORDS = {"rho": "--rho", "variances": "--shared and --own", "components": "--components and --beta", "records": "--records"}
+DEFAULTS = {"m": 1, "rule": "optimal", "noise": 0.0, "seeds": 1}
+BELONGS = {
+    "rho": ("d", "auc", "rho", "rho_rr", "m", "rule", "measured", "rho_interval"),
+    "variances": ("d", "auc", "rho_rr", "m", "rule", "shared", "own", "noise", "seeds"),
+    "components": ("d", "auc", "m", "components", "beta", "seeds", "score_correlation"),
+    "records": ("records", "arm_single", "arm_pair"),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user gave; None where nothing.
+
+    Parameters
+    ----------
+    d, auc : float or None
+        Effect of the single image, or its AUC.
+    rho, rho_rr : float or None
+        Correlation of query and reference, and of references with each other.
+    m : int
+        References.
+    rule : str
+        How the reference is used.
+    measured : tuple of int or None
+        Diseased and healthy patients on whom rho and d were measured.
+    rho_interval : tuple of float or None
+        95 % interval of rho.
+    shared, own : float or None
+        Variances from which rho follows.
+    noise : float
+        Variance of the scorer from seed to seed.
+    components : str or None
+        Variance components of paired logits, as JSON.
+    beta : float or None
+        Mean paired logit of diseased minus healthy.
+    seeds : int
+        Seeds that are averaged.
+    score_correlation : float or None
+        Correlation of single and paired score within a class.
+    records : Path or None
+        A pilot's records.
+    arm_single, arm_pair : str or None
+        Run ids in them.
+    """
+
+    d: float | None
+    auc: float | None
+    rho: float | None
+    rho_rr: float | None
+    m: int
+    rule: str
+    measured: tuple[int, int] | None
+    rho_interval: tuple[float, float] | None
+    shared: float | None
+    own: float | None
+    noise: float
+    components: str | None
+    beta: float | None
+    seeds: int
+    score_correlation: float | None
+    records: Path | None
+    arm_single: str | None
+    arm_pair: str | None
+
+    def effect(self) -> float:
+        """Tell the separation of the single image.
+
+        Returns
+        -------
+        float
+            As given, or from its AUC.
+
+        Raises
+        ------
+        InputError
+            When neither or both are given, or the AUC is impossible.
+        """
+        from scipy.special import ndtri
+
+        if (self.d is None) == (self.auc is None):
+            raise InputError("effect: give either --d (in standard deviations) or --auc (of the single image)")
+        if self.auc is None:
+            return float(self.d)  # type: ignore[arg-type]
+        if not 0.5 < self.auc < 1:
+            raise InputError(f"--auc {self.auc}: the AUC of the single image lies strictly between .5 and 1")
+        return float(2**0.5 * ndtri(self.auc))
+
+    def source(self) -> str:
+        """Tell which source of evidence was named.
+
+        Returns
+        -------
+        str
+            ``'rho'``, ``'variances'``, ``'components'`` or ``'records'``.
+
+        Raises
+        ------
+        InputError
+            When none or several are, or an option belongs to another.
+        """
+        named = {
+            "rho": self.rho is not None,
+            "variances": self.shared is not None or self.own is not None,
+            "components": self.components is not None or self.beta is not None,
+            "records": self.records is not None,
+        }
+        chosen = [name for name, given in named.items() if given]
+        if len(chosen) != 1:
+            raise InputError(f"{'several things' if chosen else 'nothing'} to plan from: give one of {', '.join(WORDS.values())}")
+        self._refuse_idle(chosen[0])
+        return chosen[0]
+
+    def _refuse_idle(self, source: str) -> None:
+        """An option that would be ignored is a mistake."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name not in BELONGS[source] and value not in (None, DEFAULTS.get(item.name)):
+                raise InputError(f"--{item.name.replace('_', '-')} has no meaning when planning from {WORDS[source]}; leave it out")
+
+
+def gather(options: Options, read_pilot: Reader | None, seed: int) -> tuple[Evidence, dict[str, float], dict[str, int]]:
+    """Turn options into evidence.
+
+    Parameters
+    ----------
+    options : Options
+        What the user gave.
+    read_pilot : callable or None
+        Reads a pilot's records.
+    seed : int
+        Of the pilot's bootstrap.
+
+    Returns
+    -------
+    evidence : Evidence
+        What is known.
+    clusters : dict
+        Cluster structure that a pilot shows; empty without one.
+    counts : dict
+        What of a pilot was left out.
+
+    Raises
+    ------
+    InputError
+        When options contradict each other or are impossible.
+    """
+    source = options.source()
+    if source == "records":
+        if read_pilot is None:
+            raise InputError("--records: this command was set up without a reader of records")
+        found, counts = read_pilot(Path(str(options.records)), options.arm_single, options.arm_pair, seed)
+        return found, {"images_per_patient": found.images_per_patient, "icc": found.icc}, counts
+    return (_from_components(options) if source == "components" else _from_correlation(options)), {}, {}
+
+
+def _from_correlation(options: Options) -> Evidence:
+    from theory.power.evidence import Correlation, correlation_from_variances
+
+    d, rho = options.effect(), options.rho
+    if rho is None:
+        if options.shared is None or options.own is None:
+            raise InputError("--shared and --own: give both")
+        rho = correlation_from_variances(options.shared, options.own, options.noise, options.seeds)
+    return Correlation(
+        d=d, rho=rho, m=options.m, rho_rr=options.rho_rr, rule=options.rule, measured=options.measured, rho_interval=options.rho_interval
+    )
+
+
+def _from_components(options: Options) -> Evidence:
+    import json
+
+    from theory.power.evidence import NAN, known_components
+
+    if options.components is None or options.beta is None:
+        raise InputError("--components and --beta: give both")
+    try:
+        parsed = json.loads(options.components)
+    except json.JSONDecodeError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise InputError("""--components: give JSON such as '{"P": 1, "PR": 0.6, "PS": 0.2, "E": 0.4}'""")
+    score_correlation = NAN if options.score_correlation is None else options.score_correlation
+    return known_components(options.effect(), options.beta, parsed, options.m, options.seeds, score_correlation)

@@ -1,0 +1,131 @@
+"""A plan as it is shown: a short table for a person, JSON for a program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from theory.power.analysis import Evidence, Expected, Study
+
+FIRST_ORDER = 200  # from 100 cases per class on DeLong's first-order variance is good to 8 % (T12.8)
+HEADS = {"auc": "AUC", "sensitivity": "sensitivity at {:.0%} specificity", "accuracy": "accuracy"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A plan, with what it was made from.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What was known.
+    study : Study
+        The study.
+    expected : dict of str to Expected
+        The plan, by measure.
+    inputs : dict
+        What the user gave, for the JSON.
+    counts : dict of str to int
+        Of a pilot: items left out.
+    """
+
+    evidence: Evidence
+    study: Study
+    expected: dict[str, Expected]
+    inputs: dict[str, Any]
+    counts: dict[str, int]
+
+    def content(self) -> dict[str, Any]:
+        """Arrange it for JSON.
+
+        Returns
+        -------
+        dict
+            ``inputs, separation, study, counts, notes, measures``; numbers that do not exist are null, and ``reason`` says why.
+        """
+        best = self.evidence.separations
+        separation = {"single": best.single, "pair": best.pair, "score_correlation": best.correlation}
+        study = {item.name: getattr(self.study, item.name) for item in fields(self.study)} | {"design_effect": self.study.design_effect}
+        return {
+            "inputs": self.inputs, "separation": separation, "study": study, "counts": self.counts, "notes": self.notes(),
+            "measures": {name: _arranged(found) for name, found in self.expected.items()},
+        }  # fmt: skip
+
+    def text(self) -> str:
+        """Lay it out for a person.
+
+        Returns
+        -------
+        str
+            A short table, and a line on what it rests on.
+        """
+        best, first = self.evidence.separations, next(iter(self.expected.values()))
+        lines = [f"{'':<34}{'single':>8}{'pair':>8}{'gain':>9}  {'95 % interval':<19}patients"]
+        for name, found in self.expected.items():
+            numbers = f"{found.single:>8.4f}{found.pair:>8.4f}{found.gain:>+9.4f}"
+            interval = _interval(found.gain_interval, "+.4f")
+            lines.append(f"{HEADS[name].format(self.study.specificity):<34}{numbers}  {interval:<19}{_count(found)}")
+        lines += [
+            f"separation {float(best.single):.3f} (single), {float(best.pair):.3f} (pair); {_alike(float(best.correlation))}",
+            f"interval: {first.interval_method}",
+            f"patients: for {self.study.power:.0%} power at two-sided {self.study.alpha:g}, prevalence {self.study.prevalence:g}, "
+            f"{self.study.images_per_patient:g} image(s) per patient, design effect {self.study.design_effect:.3g}",
+        ]
+        lines += [f"left out: {number} {what}" for what, number in self.counts.items() if number]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes())])
+
+    def notes(self) -> list[str]:
+        """Say where the numbers are less sure than they look.
+
+        Returns
+        -------
+        list of str
+            A line each; none where nothing is to be said.
+        """
+        small = [name for name, found in self.expected.items() if found.cases < FIRST_ORDER]
+        if not small:
+            return []
+        return [f"below {FIRST_ORDER} cases the tests' first order is rough (T12.8): take more than it says for {', '.join(small)}"]
+
+
+def _arranged(found: Expected) -> dict[str, Any]:
+    (low, high), (fewest, most) = found.gain_interval, found.patients_interval
+    gain = {"single": found.single, "pair": found.pair, "gain": found.gain, "gain_low": low, "gain_high": high}
+    counts = {"patients": found.patients, "patients_low": fewest, "patients_high": most}
+    numbers = {name: int(count) if isfinite(count) else count for name, count in counts.items()}
+    return gain | {"interval": found.interval_method, "cases": found.cases} | numbers | {"reason": _why_not(found)}
+
+
+def _why_not(found: Expected) -> str:
+    """Say why a number is null."""
+    if found.patients != found.patients:
+        return "needs the correlation of single and paired scores (--score-correlation)"
+    if found.patients == float("inf"):
+        return "no gain is expected, so no number of patients shows it"
+    if found.patients_interval[1] == float("inf"):
+        return "the evidence is compatible with no gain, so the number of patients has no upper end"
+    return ""
+
+
+def _alike(correlation: float) -> str:
+    return "how alike the scores are is not known" if correlation != correlation else f"scores correlated {correlation:.3f}"
+
+
+def _interval(ends: tuple[float, float], spec: str) -> str:
+    return "not measured" if ends[0] != ends[0] else f"{ends[0]:{spec}} to {ends[1]:{spec}}"
+
+
+def _count(found: Expected) -> str:
+    if found.patients != found.patients:
+        return "unknown (give --score-correlation)"
+    if found.patients == float("inf"):
+        return "none suffices: no gain is expected"
+    fewest, most = found.patients_interval
+    reach = "" if fewest != fewest else f" ({_whole(fewest)} to {_whole(most)})"
+    return f"{_whole(found.patients)}{reach}" + (" to show the harm" if found.gain < 0 else "")
+
+
+def _whole(number: float) -> str:
+    return "any number" if number == float("inf") else f"{number:,.0f}"

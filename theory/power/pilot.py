@@ -1,0 +1,223 @@
+"""A pilot: the scores of both arms on the same images, from which a larger study is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from theory.numerics.validation import Floats, finite, require
+from theory.power.analysis import Measure, Separations
+
+LEVEL = 0.95
+_LEAST = 1e-3  # a resample in which an arm does not separate the classes still has to have a separation above 0
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """Separations measured on a pilot, with resamples of its patients.
+
+    Parameters
+    ----------
+    separations : Separations
+        Measured.
+    resampled : Separations
+        The same on each bootstrap sample of patients, arrays of one length.
+    images : int
+        Images scored.
+    patients : int
+        Patients they are of.
+    icc : float
+        Intraclass correlation of the differences (pair less single, each in its within-class standard deviations) of one patient's images;
+        0 where every patient has one.
+    """
+
+    separations: Separations
+    resampled: Separations
+    images: int
+    patients: int
+    icc: float
+
+    @property
+    def images_per_patient(self) -> float:
+        """Tell the mean number of images of a patient.
+
+        Returns
+        -------
+        float
+            Images over patients.
+        """
+        return self.images / self.patients
+
+    def interval(self, measure: Measure) -> tuple[float, float, str]:
+        """Bound the gain.
+
+        Parameters
+        ----------
+        measure : Measure
+            Of what.
+
+        Returns
+        -------
+        tuple of float, float, str
+            Percentile interval over the resamples, and its name.
+        """
+        how = f"bootstrap of {self.patients} patients, {np.size(self.resampled.single)} resamples"
+        return *self.spread(measure.gain), how
+
+    def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
+        """Bound anything that follows from the separations.
+
+        Parameters
+        ----------
+        quantity : callable
+            Of the separations.
+
+        Returns
+        -------
+        tuple of float
+            The 2.5 % and the 97.5 % quantile over the resamples; values may be infinite.
+        """
+        tails = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+        low, high = np.quantile(quantity(self.resampled), tails, method="inverted_cdf")  # no interpolation between infinities
+        return float(low), float(high)
+
+
+def pilot(
+    single: ArrayLike,
+    pair: ArrayLike,
+    labels: ArrayLike,
+    patients: ArrayLike | None = None,
+    *,
+    resamples: int = 2000,
+    seed: int | np.random.Generator = 0,
+) -> Pilot:
+    """Measure the separations of both arms on the same images.
+
+    Parameters
+    ----------
+    single, pair : array_like, shape (n,)
+        Scores of either arm (log-odds, so that they are near normal).
+    labels : array_like of bool, shape (n,)
+        Which images are of diseased cases.
+    patients : array_like, shape (n,), optional
+        The patient of each image; each its own when not given.
+    resamples : int, default 2000
+        Bootstrap samples of patients, within those who have a diseased image and those who have none.
+    seed : int or numpy.random.Generator, default 0
+        The stream.
+
+    Returns
+    -------
+    Pilot
+        The measured separations and their resamples.
+
+    Raises
+    ------
+    InputError
+        When lengths differ, scores are not finite, there are fewer than five patients of a kind, or an arm does not separate the classes.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> labels = np.arange(400) % 2 == 1
+    >>> query, reference = rng.standard_normal((2, 400))
+    >>> found = pilot(query + labels, query + 1.25 * labels, labels)
+    >>> found.separations.correlation
+    1.0
+    """
+    arms, diseased = (finite(single, "single"), finite(pair, "pair")), np.asarray(labels, dtype=bool)
+    codes = np.arange(diseased.size) if patients is None else np.unique(np.asarray(patients), return_inverse=True)[1]
+    same = arms[0].shape == arms[1].shape == diseased.shape == codes.shape
+    require(same and diseased.ndim == 1, "pilot: single, pair, labels and patients must have the same length")
+    scores = np.stack(arms)
+    sums, kinds = _patient_sums(scores, diseased, codes), np.bincount(codes, diseased) > 0
+    require(min(kinds.sum(), (~kinds).sum()) >= 5, "pilot: five patients with and five without the disease, at least")
+    best = _separations(sums.sum(axis=0))
+    for arm, distance in (("single", best[0]), ("pair", best[1])):
+        require(distance > 0, f"pilot: the {arm} arm does not separate the classes (AUC not above .5); there is nothing to plan from")
+    drawn = _separations(_resampled(sums, kinds, resamples, np.random.default_rng(seed)))
+    return Pilot(
+        Separations(*(float(value) for value in best)),
+        Separations(np.maximum(drawn[0], _LEAST), np.maximum(drawn[1], _LEAST), drawn[2]),
+        diseased.size, int(kinds.size), clustering(_differences(scores, diseased), codes),
+    )  # fmt: skip
+
+
+def _patient_sums(scores: Floats, diseased: NDArray[np.bool_], codes: NDArray[np.intp]) -> Floats:
+    """Count, first and second moments of both scores, per patient and class: all that a resample needs. Shape (patients, 2, 6)."""
+    centred = scores - scores.mean(axis=1, keepdims=True)  # squares of large means would cancel
+    centred = centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-300)
+    columns = [np.ones(diseased.size), *centred, centred[0] ** 2, centred[1] ** 2, centred[0] * centred[1]]
+    cells = 2 * codes + diseased
+    sums = [np.bincount(cells, column, 2 * (codes.max() + 1)) for column in columns]
+    return np.stack(sums, axis=-1).astype(np.float64).reshape(-1, 2, 6)
+
+
+def _separations(sums: Floats) -> tuple[Floats, Floats, Floats]:
+    """Separation of either score and their correlation within class, from moments of shape (..., class, 6)."""
+    count, one, two, one2, two2, product = np.moveaxis(sums, -1, 0)
+    freedom = count.sum(axis=-1) - 2
+    var_one, var_two, cov = (
+        np.sum(second - a * b / count, axis=-1) / freedom for second, a, b in ((one2, one, one), (two2, two, two), (product, one, two))
+    )
+    shift_one, shift_two = ((a / count)[..., 1] - (a / count)[..., 0] for a in (one, two))
+    correlation = np.clip(cov / np.sqrt(var_one * var_two), -1, 1)
+    return shift_one / np.sqrt(var_one), shift_two / np.sqrt(var_two), correlation
+
+
+def _resampled(sums: Floats, kinds: NDArray[np.bool_], resamples: int, rng: np.random.Generator) -> Floats:
+    """Moments of bootstrap samples of patients, drawn within kind. Shape (resamples, 2, 6)."""
+    total = np.zeros((resamples, *sums.shape[1:]))
+    for kind in (False, True):
+        members = sums[kinds == kind]
+        even = np.full(len(members), 1 / len(members))
+        for start in range(0, resamples, 100):  # a hundred at a time: counts of every patient in every resample would fill the memory
+            counts = rng.multinomial(len(members), even, min(100, resamples - start))
+            total[start : start + 100] += np.tensordot(counts, members, axes=1)
+    return total
+
+
+def _differences(scores: Floats, diseased: NDArray[np.bool_]) -> Floats:
+    """Pair less single, each centred and scaled within class."""
+    residual = scores.copy()
+    for label in (False, True):
+        residual[:, diseased == label] -= residual[:, diseased == label].mean(axis=1, keepdims=True)
+    residual = residual / residual.std(axis=1, keepdims=True)
+    return residual[1] - residual[0]
+
+
+def clustering(values: ArrayLike, clusters: ArrayLike) -> float:
+    r"""Estimate the intraclass correlation of clusters of unequal size, by analysis of variance.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        The values.
+    clusters : array_like, shape (n,)
+        The cluster of each.
+
+    Returns
+    -------
+    float
+        :math:`\frac{MSB-MSW}{MSB+(k_0-1)MSW}`, :math:`k_0=\frac{1}{g-1}\big(n-\sum k_i^2/n\big)` (Donner 1986); 0 where no cluster has
+        two values, and not below 0.
+
+    Examples
+    --------
+    >>> clustering([1.0, 1.0, 3.0, 3.0], [0, 0, 1, 1])
+    1.0
+    """
+    x, codes = finite(values, "values"), np.unique(np.asarray(clusters), return_inverse=True)[1]
+    sizes = np.bincount(codes)
+    n, groups = x.size, sizes.size
+    if n == groups or groups < 2:
+        return 0.0
+    means = np.bincount(codes, x) / sizes
+    between = float(sizes @ np.square(means - x.mean())) / (groups - 1)
+    within = float(np.square(x - means[codes]).sum()) / (n - groups)
+    typical = (n - float(np.square(sizes).sum()) / n) / (groups - 1)
+    total = between + (typical - 1) * within
+    return max((between - within) / total, 0.0) if total > 0 else 0.0

@@ -1,0 +1,336 @@
+"""One block of replicates: data generated, every method run on the same data, what raises caught with its stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theory.numerics.validation import Floats
+from theory.sweeps.execution.limits import TimeLimit, limited
+from theory.sweeps.execution.outcome import WHOLE, Failure, NothingGenerated, Outcome, Rows, failure_of
+from theory.sweeps.execution.rng import block_key, method_words, stream
+from theory.sweeps.execution.seed_words import Seed, generator_of, seeds
+from theory.sweeps.registry import Piece
+from theory.sweeps.resolved import Method
+from theory.sweeps.study import Limits
+
+TAKEN = frozenset({"cell", "block", "replicate", "method"})
+"""Columns of the results that no method may return."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker needs to run any block of a cell.
+
+    Parameters
+    ----------
+    cell : str
+        The cell's hash.
+    entropy : int
+        The study's.
+    factors : mapping
+        The cell's.
+    generate : Piece
+        The generator.
+    methods : tuple of Method
+        The methods.
+    size : int
+        Replicates in a whole block.
+    limits : Limits
+        What a block may use.
+    max_failures : int
+        A block with more failed replicates is not carried on: the cell stops there.
+    catch : tuple of exception types
+        What counts as a failure; none to let a debugger have it.
+    """
+
+    cell: str
+    entropy: int
+    factors: Mapping[str, Any]
+    generate: Piece
+    methods: tuple[Method, ...]
+    size: int
+    limits: Limits = field(default_factory=Limits)
+    max_failures: int = 50
+    catch: tuple[type[Exception], ...] = (Exception,)
+
+
+def run_block(work: Work, block: int, replicates: int) -> Outcome:
+    """Run a block.
+
+    Parameters
+    ----------
+    work : Work
+        The cell.
+    block : int
+        Number of the block.
+    replicates : int
+        How many of its replicates are wanted: the first so many of a whole block, which come out the same whatever is asked.
+
+    Returns
+    -------
+    Outcome
+        Results and failures.
+
+    Raises
+    ------
+    NothingGenerated
+        When the generator returns None.
+    """
+    began = time.perf_counter()
+    outcome = Outcome(block)
+    try:
+        with limited(work.limits):
+            if work.generate.vectorised:
+                _run_together(work, outcome, replicates)
+            else:
+                _run_singly(work, outcome, range(replicates))
+    except TimeLimit as error:
+        outcome = _out_of_time(work, block, replicates, error)
+    outcome.seconds = time.perf_counter() - began
+    return outcome
+
+
+def run_replicate(work: Work, block: int, index: int) -> Outcome:
+    """Run one replicate alone, with the stream it has in its block.
+
+    Parameters
+    ----------
+    work : Work
+        The cell.
+    block : int
+        Number of the block.
+    index : int
+        Number of the replicate within it.
+
+    Returns
+    -------
+    Outcome
+        Of that replicate. Vectorised pieces make the block as one, so the whole of it is run.
+
+    Raises
+    ------
+    NothingGenerated
+        When the generator returns None.
+    """
+    outcome = Outcome(block)
+    if work.generate.vectorised:
+        _run_together(work, outcome, work.size)
+        here = block * work.size + index
+        outcome.rows = [(m, found[found == here], {n: v[found == here] for n, v in columns.items()}) for m, found, columns in outcome.rows]
+        outcome.failures = [failure for failure in outcome.failures if failure.replicate in (WHOLE, here)]
+    else:
+        _run_singly(work, outcome, range(index, index + 1))
+    return outcome
+
+
+def _out_of_time(work: Work, block: int, replicates: int, error: TimeLimit) -> Outcome:
+    """Fail the block as a whole: to keep the replicates that were quick would be to select them."""
+    failure = failure_of(error, WHOLE, "", replicates, block_key(work.cell, block))
+    return Outcome(block, replicates, replicates, failures=[failure], limited=True)
+
+
+class _Use:
+    """A method at work in a block: what it is called with, its own streams, and what it has given so far."""
+
+    def __init__(self, work: Work, number: int, own: Sequence[np.random.SeedSequence | Seed] | None) -> None:
+        self.method, self.number, self.seeds = work.methods[number], number, own
+        self.function, self.arguments = self.method.piece.function, self.method.arguments(work.factors)
+        self.done: dict[tuple[str, ...], tuple[list[int], list[list[float]]]] = {}  # by the names it gave: as a rule one
+
+    def call(self, data: Any, index: int) -> Any:
+        if self.seeds is None:
+            return self.function(data, **self.arguments)
+        return self.function(data, rng=generator_of(self.seeds[index]), **self.arguments)
+
+    def add(self, replicate: int, results: Any) -> None:
+        values = [float(value) for value in results.values()] if isinstance(results, dict) else None
+        if values is None or (names := tuple(results)) not in self.done:
+            _mapping(results)
+            names, values = tuple(results), [float(value) for value in results.values()]
+            self.done[names] = self.done.get(names, ([], []))
+        replicates, rows = self.done[names]
+        replicates.append(replicate)
+        rows.append(values)
+
+    def rows(self) -> Rows:
+        parts = [_columns(names, *found) for names, found in self.done.items()]
+        if len(parts) == 1:
+            return self.number, *parts[0]
+        replicates = np.concatenate([found for found, _ in parts])
+        order = np.argsort(replicates)
+        names = dict.fromkeys(name for _, columns in parts for name in columns)
+        nothing = [np.full(len(found), np.nan) for found, _ in parts]
+        joined = {name: np.concatenate([c.get(name, n) for (_, c), n in zip(parts, nothing, strict=True)])[order] for name in names}
+        return self.number, replicates[order], joined
+
+
+def _columns(names: Sequence[str], replicates: list[int], rows: list[list[float]]) -> tuple[NDArray[np.int64], dict[str, Floats]]:
+    table = np.array(rows)
+    return np.array(replicates, dtype=np.int64), {name: table[:, number] for number, name in enumerate(names)}
+
+
+def _single_uses(work: Work, block: int, indices: range) -> list[_Use]:
+    """Make the methods ready that take one replicate at a time."""
+    key = block_key(work.cell, block)
+    uses = []
+    for number, method in enumerate(work.methods):
+        if not method.piece.vectorised:
+            own = seeds(work.entropy, key, indices.stop, method_words(method.label)) if method.piece.wants_rng else None
+            uses.append(_Use(work, number, own))
+    return uses
+
+
+def _run_singly(work: Work, outcome: Outcome, indices: range) -> None:
+    key, factors, generate = block_key(work.cell, outcome.block), work.generate.arguments(work.factors), work.generate.function
+    uses, own = _single_uses(work, outcome.block, indices), seeds(work.entropy, key, indices.stop)
+    first = outcome.block * work.size
+    for index in indices:
+        outcome.attempted += 1
+        try:
+            data = _locked(_some(generate(rng=generator_of(own[index]), **factors), work))
+        except NothingGenerated:
+            raise
+        except work.catch as error:  # a replicate that raises is a result
+            outcome.failures.append(failure_of(error, first + index, "", 1, (*key, index)))
+            outcome.failed += 1
+        else:
+            outcome.failed += _analyse(work, uses, data, first + index, outcome.failures)
+        if outcome.failed > work.max_failures:
+            break
+    outcome.rows = [use.rows() for use in uses if use.done]
+    outcome.limited = _out_of_memory(work, outcome)
+
+
+def _analyse(work: Work, uses: Sequence[_Use], data: Any, replicate: int, failures: list[Failure]) -> bool:
+    """Run the methods that take one replicate at a time; tell whether one failed."""
+    failed = False
+    for use in uses:
+        try:
+            use.add(replicate, use.call(data, replicate % work.size))
+        except work.catch as error:  # a replicate that raises is a result
+            failures.append(failure_of(error, replicate, use.method.label, 1, block_key(work.cell, *divmod(replicate, work.size))))
+            failed = True
+    return failed
+
+
+def _run_together(work: Work, outcome: Outcome, replicates: int) -> None:
+    """Run vectorised pieces on a whole block, of which the first replicates are kept."""
+    key = block_key(work.cell, outcome.block)
+    outcome.attempted = replicates
+    try:
+        rng, factors = stream(work.entropy, key), work.generate.arguments(work.factors)
+        data = _locked(_some(work.generate.function(rng=rng, replicates=work.size, **factors), work))
+    except NothingGenerated:
+        raise
+    except work.catch as error:  # a block that raises is a result
+        outcome.failures.append(failure_of(error, WHOLE, "", replicates, key))
+        outcome.failed = replicates
+    else:
+        for number, method in enumerate(work.methods):
+            if method.piece.vectorised:
+                _analyse_together(work, number, data, outcome)
+        _analyse_slices(work, data, outcome)
+    outcome.limited = _out_of_memory(work, outcome)
+
+
+def _analyse_together(work: Work, number: int, data: Any, outcome: Outcome) -> None:
+    method, key = work.methods[number], block_key(work.cell, outcome.block)
+    own = [np.random.SeedSequence(work.entropy, spawn_key=(*key, *method_words(method.label)))] if method.piece.wants_rng else None
+    try:
+        results = _mapping(_Use(work, number, own).call(data, 0))
+        columns = {name: _column(name, values, work.size)[: outcome.attempted] for name, values in results.items()}
+    except work.catch as error:  # a block that raises is a result
+        outcome.failures.append(failure_of(error, WHOLE, method.label, outcome.attempted, key))
+        outcome.failed = outcome.attempted
+    else:
+        numbers = np.arange(outcome.attempted, dtype=np.int64) + outcome.block * work.size
+        outcome.rows.append((number, numbers, columns))
+
+
+def _analyse_slices(work: Work, data: Any, outcome: Outcome) -> None:
+    """Run the methods that take one replicate at a time on the slices of a block."""
+    uses, first, failed = _single_uses(work, outcome.block, range(outcome.attempted)), outcome.block * work.size, 0
+    for index in range(outcome.attempted if uses else 0):
+        failed += _analyse(work, uses, slice_of(data, index), first + index, outcome.failures)
+        if failed > work.max_failures:
+            _shorten(outcome, index + 1)
+            break
+    outcome.failed = min(max(outcome.failed, failed), outcome.attempted)
+    outcome.rows += [use.rows() for use in uses if use.done]
+
+
+def _shorten(outcome: Outcome, attempted: int) -> None:
+    outcome.attempted = attempted
+    cut = slice(attempted)
+    outcome.rows = [
+        (number, found[cut], {name: values[cut] for name, values in columns.items()}) for number, found, columns in outcome.rows
+    ]
+
+
+def slice_of(data: Any, index: int) -> Any:
+    """Take one replicate out of a block's data.
+
+    Parameters
+    ----------
+    data : object
+        An array whose first axis are the replicates, or a tuple, list or mapping of such.
+    index : int
+        Which.
+
+    Returns
+    -------
+    object
+        The same without the first axis.
+    """
+    if isinstance(data, Mapping):
+        return {name: part[index] for name, part in data.items()}
+    if isinstance(data, (tuple, list)):
+        return _rebuilt(data, [part[index] for part in data])
+    return data[index]
+
+
+def _rebuilt(like: Any, parts: list[Any]) -> Any:
+    make = getattr(type(like), "_make", type(like))  # a named tuple is made from its fields
+    return make(parts)
+
+
+def _some(data: Any, work: Work) -> Any:
+    if data is None:
+        raise NothingGenerated(f"generator '{work.generate.name}' returned nothing (None)")
+    return data
+
+
+def _locked(data: Any) -> Any:
+    """Lock arrays, so that no method changes what the next one sees."""
+    if isinstance(data, np.ndarray):
+        locked = data.view()
+        locked.flags.writeable = False
+        return locked
+    if isinstance(data, (tuple, list)):
+        return _rebuilt(data, [_locked(part) for part in data])
+    return {name: _locked(part) for name, part in data.items()} if type(data) is dict else data
+
+
+def _mapping(results: Any) -> Mapping[str, Any]:
+    if not isinstance(results, Mapping) or not results:
+        raise TypeError(f"returned {results!r:.60}, not a mapping of names to numbers")
+    if not TAKEN.isdisjoint(results):
+        raise TypeError(f"returned '{min(TAKEN.intersection(results))}', which is a column of every result; choose another name")
+    return results
+
+
+def _column(name: str, values: Any, size: int) -> Floats:
+    column = np.asarray(values, dtype=np.float64)
+    if column.shape != (size,):
+        raise TypeError(f"returned '{name}' of shape {column.shape}; a block of {size} replicates has shape ({size},)")
+    return column
+
+
+def _out_of_memory(work: Work, outcome: Outcome) -> bool:
+    return work.limits.megabytes is not None and any(failure.error.endswith("MemoryError") for failure in outcome.failures)

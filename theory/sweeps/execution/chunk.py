@@ -1,0 +1,312 @@
+"""A few blocks of a cell at a time: what a worker is sent, and the table that comes back."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from theory.sweeps.execution.block import Work, run_block
+from theory.sweeps.execution.outcome import WHOLE, Failure, NothingGenerated, Outcome
+from theory.sweeps.execution.pickling import Common, leave_with
+from theory.sweeps.execution.rng import block_key
+from theory.sweeps.resolved import Plan
+from theory.sweeps.scenarios import Cell, named
+from theory.sweeps.study import Limits
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEYS = ("cell", "block", "replicate", "method")
+"""The columns before the results."""
+
+
+class Entry(NamedTuple):
+    """What the ledger knows of a finished block.
+
+    Parameters
+    ----------
+    cell : str
+        The cell's hash.
+    block : int
+        Number of the block.
+    attempted : int
+        Replicates run.
+    failed : int
+        Replicates in which something failed.
+    seconds : float
+        How long it took.
+    limited : str
+        The limits it ran into; '' where it did not.
+    """
+
+    cell: str
+    block: int
+    attempted: int
+    failed: int
+    seconds: float
+    limited: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some blocks of one cell.
+
+    Parameters
+    ----------
+    cell : Cell
+        The cell.
+    blocks : tuple of (int, int)
+        Number and replicates of each block.
+    """
+
+    cell: Cell
+    blocks: tuple[tuple[int, int], ...]
+
+
+@dataclass
+class Chunk:
+    """Finished blocks.
+
+    Parameters
+    ----------
+    entries : list of Entry
+        One per block.
+    table : pyarrow.Table
+        Tidy results.
+    failures : list of (int, Failure)
+        Number of the block, and what raised.
+    """
+
+    entries: list[Entry]
+    table: pa.Table
+    failures: list[tuple[int, Failure]] = field(default_factory=list)
+
+    @property
+    def results(self) -> list[str]:
+        """Names of the results."""
+        return self.table.column_names[len(KEYS) :]
+
+    def failures_with_entries(self) -> list[tuple[Entry, Failure]]:
+        """Pair what raised with its block's entry.
+
+        Returns
+        -------
+        list of (Entry, Failure)
+            One per failure.
+        """
+        entries = {entry.block: entry for entry in self.entries}
+        return [(entries[block], failure) for block, failure in self.failures]
+
+
+def limits_text(limits: Limits) -> str:
+    """Write limits down, to tell whether they have been changed since.
+
+    Parameters
+    ----------
+    limits : Limits
+        A study's.
+
+    Returns
+    -------
+    str
+        Such as ``'seconds=2'``.
+    """
+    return named(limits.model_dump(exclude_none=True))
+
+
+def work_of(plan: Plan, cell: Cell | None = None) -> Work:
+    """Put together what is needed to run a cell's blocks.
+
+    Parameters
+    ----------
+    plan : Plan
+        The study.
+    cell : Cell, optional
+        The cell; none for what all cells share.
+
+    Returns
+    -------
+    Work
+        For `theory.sweeps.execution.block.run_block`.
+    """
+    study = plan.study
+    return Work(
+        cell=cell.hash if cell else "",
+        entropy=study.entropy,
+        factors=cell.factors if cell else {},
+        generate=plan.generate,
+        methods=plan.methods,
+        size=study.block,
+        limits=study.limits,
+        max_failures=study.max_failures,
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def _unpickled(digest: str, content: bytes) -> Work:
+    return pickle.loads(content)  # noqa: S301 - written by this run, never read from a file
+
+
+def run_remotely(common: Common, task: Task) -> Chunk | str:
+    """Run some blocks in a worker.
+
+    Parameters
+    ----------
+    common : Common
+        What all cells share.
+    task : Task
+        The blocks.
+
+    Returns
+    -------
+    Chunk or str
+        What came out; a text where the piece is at fault as a whole.
+    """
+    if common.parent is not None:
+        leave_with(common.parent)
+    return run_task(_unpickled(common.digest, common.content), task)
+
+
+def run_task(common: Work, task: Task) -> Chunk | str:
+    """Run some blocks here.
+
+    Parameters
+    ----------
+    common : Work
+        What all cells share.
+    task : Task
+        The blocks.
+
+    Returns
+    -------
+    Chunk or str
+        What came out; a text where the piece is at fault as a whole.
+    """
+    work = replace(common, cell=task.cell.hash, factors=task.cell.factors)
+    try:
+        with one_thread():
+            outcomes = [run_block(work, block, replicates) for block, replicates in task.blocks]
+    except NothingGenerated as error:
+        return f"{error} in {task.cell}; it must return the data"
+    return chunk_of(work, outcomes)
+
+
+def died(work: Work, task: Task) -> Chunk:
+    """Put down blocks whose worker died; they are tried again when the sweep is run again.
+
+    Parameters
+    ----------
+    work : Work
+        The cell.
+    task : Task
+        Its blocks.
+
+    Returns
+    -------
+    Chunk
+        All their replicates failed.
+    """
+    message = "the process that ran the block died: killed, out of memory, or a crash in compiled code"
+    outcomes = []
+    for block, size in task.blocks:
+        failure = Failure(WHOLE, "", size, "WorkerDied", message, message, block_key(work.cell, block))
+        outcomes.append(Outcome(block, size, size, failures=[failure], limited=True))
+    chunk = chunk_of(work, outcomes)
+    chunk.entries = [entry._replace(limited="worker died") for entry in chunk.entries]
+    return chunk
+
+
+def chunk_of(work: Work, outcomes: Sequence[Outcome]) -> Chunk:
+    """Bring the outcomes of blocks into tables.
+
+    Parameters
+    ----------
+    work : Work
+        The cell.
+    outcomes : sequence of Outcome
+        Its blocks.
+
+    Returns
+    -------
+    Chunk
+        Ledger, results and failures.
+    """
+    limits = limits_text(work.limits)
+    entries = [Entry(work.cell, o.block, o.attempted, o.failed, round(o.seconds, 6), limits if o.limited else "") for o in outcomes]
+    failures = [(outcome.block, failure) for outcome in outcomes for failure in outcome.failures]
+    return Chunk(entries, _table(work, outcomes), failures)
+
+
+def _table(work: Work, outcomes: Sequence[Outcome]) -> pa.Table:
+    import pyarrow as pa
+
+    parts = [(outcome.block, *rows) for outcome in outcomes for rows in outcome.rows]
+    lengths = [len(replicates) for _, _, replicates, _ in parts]
+    labels = [method.label for method in work.methods]
+    columns: dict[str, Any] = {
+        "cell": _dictionary(np.zeros(sum(lengths), np.int32), [work.cell]),
+        "block": pa.array(np.repeat(np.array([block for block, *_ in parts], np.int32), lengths)),
+        "replicate": pa.array(_joined([replicates for _, _, replicates, _ in parts], np.int64)),
+        "method": _dictionary(np.repeat(np.array([number for _, number, *_ in parts], np.int32), lengths), labels),
+    }
+    for name in dict.fromkeys(name for *_, found in parts for name in found):
+        columns[name] = _results(name, [found for *_, found in parts], lengths)
+    return pa.table(columns)
+
+
+def _results(name: str, found: Sequence[dict[str, Any]], lengths: Sequence[int]) -> pa.Array:
+    """Join one result of all methods; null for those that do not give it."""
+    import pyarrow as pa
+
+    present = [name in columns for columns in found]
+    values = [columns.get(name, np.zeros(length)) for columns, length in zip(found, lengths, strict=True)]
+    mask = None if all(present) else ~np.repeat(np.array(present), lengths)
+    return pa.array(_joined(values, np.float64), mask=mask, type=pa.float64())
+
+
+def _joined(parts: Iterable[Any], dtype: Any) -> Any:
+    parts = list(parts)
+    return np.concatenate(parts).astype(dtype, copy=False) if parts else np.empty(0, dtype)
+
+
+def _dictionary(codes: Any, values: Sequence[str]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(list(values), pa.string()))
+
+
+class _Threads:
+    """The thread pools of linear algebra, looked for again only when modules have been imported since."""
+
+    def __init__(self) -> None:
+        self.modules = 0
+        self.controller: Any = None
+
+    def one(self) -> AbstractContextManager[Any]:
+        """Hold them to one thread."""
+        if len(sys.modules) != self.modules:
+            from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+            self.modules, self.controller = len(sys.modules), ThreadpoolController()
+        return self.controller.limit(limits=1)
+
+
+_THREADS = _Threads()
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Hold linear algebra to one thread: sums over several come out differently, and workers would fight over cores.
+
+    Returns
+    -------
+    context manager
+        In which the limit holds.
+    """
+    return _THREADS.one()

@@ -1,0 +1,121 @@
+"""What becomes of a block: results by method, and what raised."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from theory.numerics.validation import Floats
+from theory.sweeps.execution.rng import Key
+
+Rows = tuple[int, NDArray[np.int64], dict[str, Floats]]
+"""A method's number in the study, the replicates it completed, and its results by name."""
+
+WHOLE = -1
+"""The replicate of a failure that befell a whole block."""
+
+LONGEST_MESSAGE, LONGEST_TRACE = 500, 4000
+HERE = str(Path(__file__).parents[1])
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Something that raised.
+
+    Parameters
+    ----------
+    replicate : int
+        Number within the cell; -1 for a whole block.
+    method : str
+        The method's name; '' for the generator or the block's limits.
+    replicates : int
+        How many replicates it cost.
+    error : str
+        Kind of the exception.
+    message : str
+        What it said.
+    trace : str
+        The traceback.
+    key : tuple of int
+        Spawn key of the stream: ``SeedSequence(entropy, spawn_key=key)``.
+    """
+
+    replicate: int
+    method: str
+    replicates: int
+    error: str
+    message: str
+    trace: str
+    key: Key
+
+
+@dataclass
+class Outcome:
+    """What became of a block.
+
+    Parameters
+    ----------
+    block : int
+        Its number.
+    attempted : int
+        Replicates run; fewer than asked where failures ended it.
+    failed : int
+        Replicates in which something failed.
+    seconds : float
+        How long it took.
+    rows : list
+        Per method: its number in the study, the replicates that it completed, and its results by name.
+    failures : list of Failure
+        What raised.
+    limited : bool
+        Whether it ran into a limit (another machine, or a higher limit, may fare better).
+    """
+
+    block: int
+    attempted: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+    rows: list[Rows] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    limited: bool = False
+
+
+class NothingGenerated(Exception):
+    """A generator returned None: a mistake in the piece, not a failed replicate."""
+
+
+def failure_of(error: BaseException, replicate: int, method: str, replicates: int, key: Key) -> Failure:
+    """Write down what raised.
+
+    Parameters
+    ----------
+    error : BaseException
+        The exception.
+    replicate : int
+        Number within the cell; -1 for a whole block.
+    method : str
+        The method's name; '' for the generator or a limit.
+    replicates : int
+        How many replicates it cost.
+    key : tuple of int
+        Spawn key of the stream.
+
+    Returns
+    -------
+    Failure
+        With a traceback that begins in the piece.
+    """
+    trace = "".join(traceback.format_exception(type(error), error, _in_the_piece(error.__traceback__)))
+    return Failure(replicate, method, replicates, type(error).__name__, str(error)[:LONGEST_MESSAGE], trace[-LONGEST_TRACE:], key)
+
+
+def _in_the_piece(trace: TracebackType | None) -> TracebackType | None:
+    """Leave the engine's own frames out."""
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(HERE):
+        trace = trace.tb_next
+    return trace

@@ -1,0 +1,123 @@
+"""Sends pieces to workers, which may not be able to import them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from see_in_pairs.errors import InputError
+from theory.sweeps.resolved import Plan
+
+
+@dataclass(frozen=True)
+class Common:
+    """What all cells of a study share, pickled once.
+
+    Parameters
+    ----------
+    content : bytes
+        The pickle.
+    digest : str
+        Its hash, by which workers know it again.
+    parent : int, optional
+        The process that workers belong to, where it starts them itself: they end with it.
+    """
+
+    content: bytes
+    digest: str
+    parent: int | None = None
+
+
+def pickled(plan: Plan, common: Any, parent: int | None = None) -> Common:
+    """Pickle what all cells share.
+
+    Parameters
+    ----------
+    plan : Plan
+        The study.
+    common : object
+        What to send.
+    parent : int, optional
+        The process that workers end with.
+
+    Returns
+    -------
+    Common
+        Bytes for workers anywhere. Functions of modules that can be imported go by name; those of a file of pieces, of a script or a
+        notebook go as code.
+
+    Raises
+    ------
+    InputError
+        When a piece cannot be pickled; it is named.
+    """
+    import cloudpickle  # type: ignore[import-untyped]
+
+    for name, piece in [(f"generator '{plan.generate.name}'", plan.generate), *((f"method '{m.label}'", m.piece) for m in plan.methods)]:
+        _by_value_where_needed(inspect.getmodule(piece.function))
+        try:
+            cloudpickle.dumps(piece)
+        except Exception as error:  # pickling raises many kinds
+            advice = "write it as a plain function in a module or file, or run with one worker"
+            raise InputError(f"{name} cannot be sent to a worker ({error}); {advice}") from None
+    content = cloudpickle.dumps(common)
+    return Common(content, hashlib.sha256(content).hexdigest(), parent)
+
+
+@functools.cache
+def leave_with(parent: int) -> None:
+    """End this process when the one that started it has gone: a killed run must not leave its workers behind.
+
+    Parameters
+    ----------
+    parent : int
+        The process that started this one.
+    """
+    threading.Thread(target=_watch, args=(parent,), name="sweep-parent", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)  # nobody is there to whom an exception could be told
+
+
+def _by_value_where_needed(module: ModuleType | None) -> None:
+    import cloudpickle
+
+    if module is not None and module.__name__ != "__main__" and not importable(module):
+        cloudpickle.register_pickle_by_value(module)
+        # pickle takes numpy's ufuncs to be of the first module that has them, which must not be this one
+        sys.modules[module.__name__] = sys.modules.pop(module.__name__)
+
+
+def importable(module: ModuleType) -> bool:
+    """Tell whether another process would find a module by its name.
+
+    Parameters
+    ----------
+    module : module
+        Imported here, by whatever means.
+
+    Returns
+    -------
+    bool
+        Whether the finders of Python know the name and mean the same file.
+    """
+    path: Any = None
+    parts = module.__name__.split(".")
+    for depth in range(len(parts)):
+        name = ".".join(parts[: depth + 1])
+        found = next((spec for finder in sys.meta_path if (spec := finder.find_spec(name, path)) is not None), None)
+        if found is None:
+            return False
+        path = found.submodule_search_locations
+    return found is not None and found.origin == getattr(module.__spec__, "origin", None)

@@ -1,0 +1,179 @@
+"""One replicate run again alone, with the stream it had."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.files import read_json
+from theory.sweeps.execution.block import run_replicate
+from theory.sweeps.execution.chunk import one_thread, work_of
+from theory.sweeps.execution.outcome import Outcome
+from theory.sweeps.execution.rng import block_key
+from theory.sweeps.resolved import Plan
+from theory.sweeps.scenarios import Cell
+from theory.sweeps.storage.folder import identity
+from theory.sweeps.storage.results import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def replay(results: Results, cell: str, replicate: int, catch: bool = True) -> Outcome:
+    """Run a replicate again.
+
+    Parameters
+    ----------
+    results : Results
+        A sweep.
+    cell : str
+        The cell's hash, or its first digits.
+    replicate : int
+        Number of the replicate within the cell.
+    catch : bool, default True
+        Whether what raises is caught and put down; otherwise it is raised, for a debugger.
+
+    Returns
+    -------
+    Outcome
+        Results by method, and failures.
+
+    Raises
+    ------
+    InputError
+        When there is no such cell or replicate, or the pieces cannot be loaded.
+    """
+    found, plan = find_cell(results, cell), results.study.plan()
+    if not 0 <= replicate < results.study.most_replicates:
+        raise InputError(f"replicate {replicate}: this sweep has replicates 0 to {results.study.most_replicates - 1} in a cell")
+    work = work_of(plan, found)
+    if not catch:
+        work = replace(work, catch=())
+    with one_thread():
+        return run_replicate(work, *divmod(replicate, results.study.block))
+
+
+def find_cell(results: Results, start: str) -> Cell:
+    """Find a cell by the first digits of its hash.
+
+    Parameters
+    ----------
+    results : Results
+        A sweep.
+    start : str
+        The digits.
+
+    Returns
+    -------
+    Cell
+        The only one that begins so.
+
+    Raises
+    ------
+    InputError
+        When there is none, or several.
+    """
+    found = [cell for cell in results.study.all_cells if cell.hash.startswith(start)]
+    if len(found) != 1:
+        which = first_few([str(cell) for cell in found or results.study.all_cells])
+        raise InputError(f"--cell {start}: {'several cells begin' if found else 'no cell begins'} so ({which})")
+    return found[0]
+
+
+def stream_of(results: Results, cell: str, replicate: int) -> str:
+    """Say how numpy opens a replicate's stream.
+
+    Parameters
+    ----------
+    results : Results
+        A sweep.
+    cell : str
+        The cell's hash.
+    replicate : int
+        Number of the replicate within the cell.
+
+    Returns
+    -------
+    str
+        An expression; of the block's stream where the generator is vectorised.
+    """
+    block, index = divmod(replicate, results.study.block)
+    vectorised = results.study.plan().generate.vectorised
+    key = block_key(cell, block, None if vectorised else index)
+    return f"SeedSequence({results.study.entropy}, spawn_key={key})"
+
+
+def failed(results: Results, number: int) -> tuple[str, int]:
+    """Find a failed replicate by its number in the list of failures.
+
+    Parameters
+    ----------
+    results : Results
+        A sweep.
+    number : int
+        Its row.
+
+    Returns
+    -------
+    cell : str
+        The cell's hash.
+    replicate : int
+        Number of the replicate; the first of the block where the whole block failed.
+
+    Raises
+    ------
+    InputError
+        When there is no such failure.
+    """
+    failures = results.failures()
+    if not 0 <= number < len(failures):
+        raise InputError(f"--failure {number}: this sweep has {len(failures)} failures, numbered from 0; 'sweep replay DIR' lists them")
+    row: Any = failures.iloc[number]
+    whole = int(row["block"]) * results.study.block
+    return str(row["cell"]), whole if row["replicate"] < 0 else int(row["replicate"])
+
+
+def code_changed(results: Results, plan: Plan) -> list[str]:
+    """Tell which pieces are not the ones that ran.
+
+    Parameters
+    ----------
+    results : Results
+        A sweep.
+    plan : Plan
+        Its pieces as they are now.
+
+    Returns
+    -------
+    list of str
+        Names.
+    """
+    then = read_json(results.folder / "manifest.json")["config"]["code"]
+    return [name for name, code in identity(plan)["code"].items() if then.get(name) != code]
+
+
+def rows_of(outcome: Outcome, results: Results) -> pd.DataFrame:
+    """Bring what a replayed replicate gave into a table.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        As from `replay`.
+    results : Results
+        The sweep.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per method that succeeded.
+    """
+    import pandas as pd
+
+    labels = [use.name for use in results.study.methods]
+    rows = [
+        {"method": labels[number], **{name: values[0] for name, values in columns.items()}}
+        for number, found, columns in outcome.rows
+        if len(found)
+    ]
+    return pd.DataFrame(rows)

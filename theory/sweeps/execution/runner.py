@@ -1,0 +1,142 @@
+"""Runs a study: what is due is sent out in tasks of a fifth of a second, what comes back is stored."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from see_in_pairs.errors import InputError
+from theory.sweeps.execution.backends import Pool, check_backend, open_pool
+from theory.sweeps.execution.chunk import Chunk, Task, limits_text
+from theory.sweeps.execution.progress import Meter
+from theory.sweeps.execution.stopping import Sequence, check_stop
+from theory.sweeps.scenarios import Cell
+from theory.sweeps.storage.completion import due
+from theory.sweeps.storage.folder import locked, open_folder
+from theory.sweeps.storage.parquet import MOST_ROWS
+from theory.sweeps.storage.results import Results
+from theory.sweeps.storage.writer import Store
+from theory.sweeps.study import Study
+
+TASK_SECONDS = 0.2
+"""How long a task should take: what a killed worker may lose beside the half second before what came back is written."""
+
+
+def run(
+    study: Study, out: Path | str, *, workers: int = 1, backend: str = "loky", quiet: bool = True, replicates: int | None = None
+) -> Results:
+    """Run a study, or what is missing of it.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    out : Path or str
+        Folder for the results; one that holds the same study, or the beginning of it, is carried on.
+    workers : int, default 1
+        Processes; -1 for one per usable core. The numbers do not depend on it.
+    backend : {'loky', 'dask', 'ray'}
+        Where they run.
+    quiet : bool, default True
+        Whether to show no progress.
+    replicates : int, optional
+        Replicates per cell, in place of the study's.
+
+    Returns
+    -------
+    Results
+        Everything in the folder.
+
+    Raises
+    ------
+    InputError
+        When the design is wrong, or the folder holds another.
+    """
+    out = Path(out)
+    if replicates is not None:
+        study = study.with_replicates(replicates)
+    check_backend(backend, workers)
+    check_stop(study)
+    plan = study.plan()
+    with locked(out), open_folder(plan, out) as folder:
+        with open_pool(plan, workers, backend) as pool, Store(out, limits_text(study.limits)) as store:
+            sequence, more = Sequence(study, out), True
+            while more:
+                _round(pool, store, sequence.targets(), quiet)
+                store.flush()
+                more = sequence.look(Results.open(out))
+        results = replace(Results.open(out), study=study)
+        _count(folder.count, results)
+    return results
+
+
+def _round(pool: Pool, store: Store, targets: Mapping[Cell, int], quiet: bool) -> None:
+    """Bring every cell to its number of replicates."""
+    study = pool.plan.study
+    todo = {cell: due(study, store.ledger.get(cell.hash, {}), target) for cell, target in targets.items()}
+    meter = Meter(sum(size for blocks in todo.values() for _, size in blocks), quiet)
+    if not any(todo.values()):
+        return
+    tasks = Tasks(todo, pool.workers, most=max(1, MOST_ROWS // (study.block * len(study.methods))))
+    with meter, contextlib.closing(pool.run(tasks)) as finished:
+        for chunk in finished:
+            if isinstance(chunk, str):
+                raise InputError(chunk)
+            tasks.learn(chunk)
+            store.add(chunk)
+            meter.add(sum(entry.attempted for entry in chunk.entries))
+
+
+class Tasks:
+    """Cuts what is due into tasks, as long as blocks have been found to take.
+
+    Parameters
+    ----------
+    todo : mapping of Cell to list of (int, int)
+        Blocks due.
+    workers : int
+        Among whom they are shared.
+    most : int
+        Blocks in a task at most, whose results are held in memory.
+    """
+
+    def __init__(self, todo: Mapping[Cell, list[tuple[int, int]]], workers: int, most: int) -> None:
+        self.todo, self.workers, self.most = todo, workers, most
+        self.seconds: dict[str, float] = {}  # per block, by cell
+
+    def __iter__(self) -> Iterator[Task]:
+        for cell, blocks in self.todo.items():
+            first = 0
+            while first < len(blocks):
+                number = self._how_many(cell, len(blocks) - first)
+                yield Task(cell, tuple(blocks[first : first + number]))
+                first += number
+
+    def _how_many(self, cell: Cell, left: int) -> int:
+        seconds = self.seconds.get(cell.hash)
+        if seconds is None:
+            return 1
+        return max(1, min(int(TASK_SECONDS / max(seconds, 1e-6)), -(-left // (2 * self.workers)), self.most))
+
+    def learn(self, chunk: Chunk) -> None:
+        """Note how long blocks take.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            Finished blocks.
+        """
+        for entry in chunk.entries:
+            before = self.seconds.get(entry.cell, entry.seconds)
+            self.seconds[entry.cell] = max(entry.seconds, 0.7 * before + 0.3 * entry.seconds)
+
+
+def _count(count: Callable[[str, int], None], results: Results) -> None:
+    """Write the counts into the manifest."""
+    found = results.kept.values()
+    count("cells", len(results.kept))
+    count("replicates attempted", sum(kept.attempted for kept in found))
+    count("replicates failed", sum(kept.failed for kept in found))
+    count("cells stopped by failures", sum(kept.stopped for kept in found))

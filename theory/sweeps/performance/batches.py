@@ -1,0 +1,184 @@
+"""A batch of replicates cut into blocks and methods, as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from see_in_pairs.errors import InputError
+from theory.numerics.validation import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEYS = ("cell", "block", "method", "replicate")
+RESULTS = ("estimate", "se", "lower", "upper", "p")
+MAY_BE_INFINITE = ("lower", "upper")  # an interval may be open to one side
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The replicates of one method in one block.
+
+    Parameters
+    ----------
+    cell : object
+        The cell they belong to.
+    replicate : ndarray of int, shape (replicates,)
+        Their numbers, ascending.
+    columns : mapping of str to ndarray, shape (replicates,)
+        Their results; what a method does not give is left out.
+    """
+
+    cell: Any
+    replicate: np.ndarray
+    columns: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.replicate)
+
+    @property
+    def present(self) -> set[str]:
+        """Names of the results that at least one replicate has."""
+        return {name for name, values in self.columns.items() if not np.isnan(values).all()}
+
+    def usable(self, *names: str) -> dict[str, Floats]:
+        """Keep the replicates that have all of some results.
+
+        Parameters
+        ----------
+        *names : str
+            The results.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Those columns; empty ones where a result is not given at all.
+        """
+        if any(name not in self.columns for name in names):
+            return {name: np.empty(0) for name in names}
+        good = np.logical_and.reduce([_usable(name, self.columns[name]) for name in names])
+        return {name: self.columns[name][good] for name in names}
+
+    def with_rejections(self, null: float, alpha: float) -> Slice:
+        """Add whether each replicate rejects a null hypothesis.
+
+        Parameters
+        ----------
+        null : float
+            Its value.
+        alpha : float
+            Level at which a p-value rejects.
+
+        Returns
+        -------
+        Slice
+            With the column ``rejects``: 1 or 0 by the p-value where the method gives one, else by the interval; NaN where neither is.
+        """
+        columns = dict(self.columns)
+        if "p" in columns:
+            columns["rejects"] = np.where(np.isnan(columns["p"]), np.nan, columns["p"] <= alpha)
+        elif "lower" in columns and "upper" in columns:
+            outside = (null < columns["lower"]) | (null > columns["upper"])
+            columns["rejects"] = np.where(np.isnan(columns["lower"] + columns["upper"]), np.nan, outside)
+        return Slice(self.cell, self.replicate, columns)
+
+
+def _usable(name: str, values: Floats) -> np.ndarray:
+    return ~np.isnan(values) if name in MAY_BE_INFINITE else np.isfinite(values)
+
+
+def slices(batch: pd.DataFrame, extra: Sequence[str] = ()) -> Iterator[dict[str, Slice]]:
+    """Cut a batch into its blocks.
+
+    Parameters
+    ----------
+    batch : pandas.DataFrame
+        Columns ``cell, block, replicate, method`` and results.
+    extra : sequence of str
+        Results to keep beside the usual ones.
+
+    Yields
+    ------
+    dict of str to Slice
+        The methods of one block, in the order in which the block names them.
+
+    Raises
+    ------
+    InputError
+        When a column is missing, or is not of numbers.
+    """
+    missing = [name for name in (*KEYS, "estimate") if name not in batch]
+    if missing:
+        raise InputError(f"replicates: no column '{missing[0]}' (there are {', '.join(map(str, batch.columns))})")
+    results = {name: _numbers(batch[name], name) for name in (*RESULTS, *extra) if name in batch}
+    cell, block, method = (_codes(batch[name]) for name in ("cell", "block", "method"))
+    replicate = batch["replicate"].to_numpy()
+    order = np.lexsort((replicate, method[0], block[0], cell[0]))
+    current: tuple[int, int] | None = None
+    found: dict[str, Slice] = {}
+    for rows in _runs(order, cell[0], block[0], method[0]):
+        place = (int(cell[0][rows[0]]), int(block[0][rows[0]]))
+        if current not in (None, place):
+            yield found
+            found = {}
+        current = place
+        columns = {name: values[rows] for name, values in results.items() if not np.isnan(values[rows]).all()}
+        found[str(method[1][method[0][rows[0]]])] = Slice(cell[1][place[0]], replicate[rows], columns)
+    if found:
+        yield found
+
+
+def _codes(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    import pandas as pd
+
+    codes, names = pd.factorize(column)
+    return codes, np.asarray(names)
+
+
+def _numbers(column: pd.Series, name: str) -> Floats:
+    try:
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise InputError(f"replicates: column '{name}' holds something that is not a number") from None
+
+
+def _runs(order: np.ndarray, *codes: np.ndarray) -> list[np.ndarray]:
+    """Split sorted row numbers where any of the codes changes."""
+    if not len(order):
+        return []
+    change = np.zeros(len(order) - 1, dtype=bool)
+    for code in codes:
+        change |= np.diff(code[order]) != 0
+    return np.split(order, np.flatnonzero(change) + 1)
+
+
+def paired(block: Mapping[str, Slice], versus: str) -> Iterator[tuple[str, Slice]]:
+    """Set each method of a block beside the one that it is compared with.
+
+    Parameters
+    ----------
+    block : mapping of str to Slice
+        As from `slices`.
+    versus : str
+        The method to compare with.
+
+    Yields
+    ------
+    method : str
+        A method other than that one.
+    piece : Slice
+        The replicates that both have, with the other's estimates as the column ``other``.
+    """
+    if versus not in block:
+        return
+    other = block[versus]
+    for method, piece in block.items():
+        if method == versus or "estimate" not in piece.columns or "estimate" not in other.columns:
+            continue
+        common, mine, theirs = np.intersect1d(piece.replicate, other.replicate, assume_unique=True, return_indices=True)
+        both = {"estimate": piece.columns["estimate"][mine], "other": other.columns["estimate"][theirs]}
+        yield method, Slice(piece.cell, common, both)

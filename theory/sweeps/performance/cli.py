@@ -1,0 +1,208 @@
+"""The commands ``see-in-pairs sweep list | performance | plan``. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from see_in_pairs.console import Json, Quiet, emit_json, say
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Measures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--measure", help="Only this measure; may be given several times. mean:COLUMN averages another result.", show_default=False
+    ),
+]
+Alpha = Annotated[float, typer.Option("--alpha", min=0, max=1, help="Level at which a p-value rejects.")]
+Null = Annotated[float | None, typer.Option("--null", help="Value under the null hypothesis; by default the study's.", show_default=False)]
+
+
+KEPT_OF_SWEEP = ("version", "git_commit", "command_line", "config_hash", "libraries", "hardware", "started", "finished", "counts")
+
+NoSeed = Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to a group.
+
+    Parameters
+    ----------
+    app : typer.Typer
+        The group ``sweep``.
+    """
+    app.command("list")(list_studies)
+    app.command()(performance)
+    app.command()(plan)
+
+
+def list_studies(json: Json = None, seed: NoSeed = 0, quiet: Quiet = False) -> None:
+    """List the studies that come with this package; 'sweep NAME --out DIR' runs one."""
+    from theory.sweeps.packaged import packaged_studies
+    from theory.sweeps.study import Study
+
+    found = {name: Study.load(path) for name, path in packaged_studies().items()}
+    if json is not None:
+        rows = [{"study": name, "aims": study.aims.strip(), "cells": len(study.all_cells), "methods": [use.name for use in study.methods],
+                 "replicates": study.replicates} for name, study in found.items()]  # fmt: skip
+        emit_json(rows, json)
+        return
+    for name, study in found.items():
+        title = study.aims.partition(".")[0].strip()
+        print(f"{name:<17} {title} ({len(study.all_cells)} cells x {study.replicates:,} replicates, methods: {len(study.methods)})")
+
+
+def performance(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep, finished or not.")],
+    measure: Measures = None,
+    versus: Annotated[
+        str | None, typer.Option("--versus", help="Method that precision is compared with; by default the first.", show_default=False)
+    ] = None,
+    alpha: Alpha = 0.05,
+    null: Null = None,
+    json: Json = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for performance.csv and manifest.json.", show_default=False)] = None,
+    seed: NoSeed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """How well each method did: bias, coverage, power and the like, each with its Monte Carlo standard error."""
+    from theory.sweeps.performance.table import performance as measured_of
+    from theory.sweeps.storage.results import Results
+
+    results = Results.open(folder)
+    table = measured_of(results, measure, alpha=alpha, null=null, versus=versus)
+    if out is not None:
+        _save(table, results.study.name, folder, out, {"measures": measure, "alpha": alpha, "null": null, "versus": versus})
+    if json is not None:
+        emit_json(_rows(table), json)
+    else:
+        print(format_table(table))
+    cells = results.cells
+    say(f"{cells['done'].sum():,} replicates done, {cells['failed'].sum():,} failed, in {len(cells)} cells", quiet)
+
+
+def _save(table: pd.DataFrame, study: str, folder: Path, out: Path, options: dict[str, Any]) -> None:
+    from see_in_pairs.files import atomic_path, read_json
+    from see_in_pairs.runs import RunFolder
+
+    swept = read_json(folder / "manifest.json")
+    with RunFolder(out, "sweep performance", {"study": study, **options}, swept.get("seed")) as run:
+        run.manifest["sweep"] = {name: swept.get(name) for name in KEPT_OF_SWEEP}  # not part of the config: a sweep may be extended
+        with atomic_path(run.path / "performance.csv") as temporary:
+            table.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
+        run.count("rows", len(table))
+        run.count("without a number", int(table["value"].isna().sum()))
+
+
+def _rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows for JSON, without pandas' own kinds of missing."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
+
+
+def plan(
+    measure: Annotated[str, typer.Option("--measure", help="The measure that is to be precise.")],
+    mcse: Annotated[float, typer.Option("--mcse", help="Monte Carlo standard error wanted of it.")],
+    assume: Annotated[
+        list[str] | None,
+        typer.Option("--assume", metavar="NAME=VALUE", help="Such as sd=0.2 for bias, share=0.95 for coverage.", show_default=False),
+    ] = None,
+    pilot: Annotated[
+        Path | None, typer.Option("--pilot", metavar="DIR", help="Folder of a sweep with few replicates, instead.", show_default=False)
+    ] = None,
+    alpha: Alpha = 0.05,
+    null: Null = None,
+    json: Json = None,
+    seed: NoSeed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Replicates needed for a wanted Monte Carlo standard error, from assumptions or from a pilot."""
+    if (pilot is None) == (not assume) and measure not in _NEEDS_NOTHING:
+        raise InputError("give either --assume NAME=VALUE ... or --pilot DIR")
+    if pilot is not None:
+        _from_pilot(pilot, measure, mcse, {"alpha": alpha, "null": null}, json, quiet)
+        return
+    from theory.sweeps.performance.sample_size import replicates_needed
+
+    found = replicates_needed(measure, mcse, **_numbers(assume or []))
+    if json is not None:
+        emit_json(found, json)
+    else:
+        assumed = ", ".join(f"{name} = {value:g}" for name, value in found.assumed.items())
+        print(f"{found.replicates:,} replicates per cell for an MCSE of {measure} of {mcse:g} ({assumed})")
+
+
+_NEEDS_NOTHING = ("coverage", "bias_eliminated_coverage", "power", "type_1_error", "relative_se_error", "relative_precision")
+
+
+def _numbers(pairs: list[str]) -> dict[str, float]:
+    found = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        try:
+            found[name.strip()] = float(text)
+        except ValueError:
+            raise InputError(f"--assume {pair}: write NAME=NUMBER, as in sd=0.2") from None
+    return found
+
+
+def _from_pilot(folder: Path, measure: str, mcse: float, options: dict[str, Any], json: str | None, quiet: bool) -> None:
+    from theory.sweeps.performance.sample_size import replicates_from_pilot
+    from theory.sweeps.performance.table import performance as measured_of
+    from theory.sweeps.storage.results import Results
+
+    table = replicates_from_pilot(measured_of(Results.open(folder), [measure], **options), measure, mcse)
+    if json is not None:
+        emit_json(_rows(table), json)
+    else:
+        print(format_table(table))
+    known = table.dropna(subset=["replicates"])
+    if not len(known):
+        raise InputError(f"--pilot {folder}: no method has an MCSE of {measure} ({table['note'].iloc[0]})")
+    worst = known.sort_values("replicates").iloc[-1]
+    interval = f"[{worst['replicates_low']:,.0f}, {worst['replicates_high']:,.0f}]"
+    say(f"{worst['replicates']:,.0f} {interval} replicates per cell for an MCSE of {measure} of {mcse:g} in every cell and method", quiet)
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """Lay a table of performance out for a person.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As from `theory.sweeps.performance.table.performance`, or with the replicates needed.
+
+    Returns
+    -------
+    str
+        Fixed-width columns: the factors that vary, method, measure, value and MCSE with the digits that the MCSE warrants, counts, note.
+        Of power and type-I error only the one that exists in the cell is shown.
+    """
+    table = table[~table["note"].str.startswith("the null is ")]
+    known = ("cell", "truth", "method", "measure", "value", "mcse", "completed", "failed", "note")
+    planned = [name for name in table if str(name).startswith("replicates")]
+    factors = [name for name in table if name not in (*known, *planned) and table[name].astype(str).nunique() > 1]
+    shown = table[factors].astype(str)
+    shown["truth"] = [f"{value:.5g}" for value in table["truth"]]
+    shown = shown.join(table[["method", "measure"]])
+    shown["value"] = [_digits(value, error) for value, error in zip(table["value"], table["mcse"], strict=True)]
+    shown["mcse"] = [_digits(error, error) for error in table["mcse"]]
+    shown = shown.join(table[["completed", "failed"]])
+    for name in planned:
+        shown[name] = [f"{value:,.0f}" for value in table[name]]
+    return shown.assign(note=table["note"]).to_string(index=False)
+
+
+def _digits(value: float, error: float) -> str:
+    """Write a number to the second digit of its error."""
+    import math
+
+    if not math.isfinite(value):
+        return "-"
+    if not error > 0:
+        return f"{value:.6g}"
+    return f"{value:.{max(0, 1 - math.floor(math.log10(error)))}f}"

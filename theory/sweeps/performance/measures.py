@@ -1,0 +1,308 @@
+r"""Performance measures of a simulation study, each with its Monte Carlo standard error (MCSE), one small recipe each.
+
+With estimates :math:`\hat\theta_i`, :math:`i=1..n`, of the true value :math:`\theta`, their mean :math:`\bar\theta`, their standard
+deviation S, standard errors :math:`\mathrm{se}_i` and intervals :math:`[l_i,u_i]`:
+
+======================== =============================================== =================================================
+measure                  value                                           MCSE
+======================== =============================================== =================================================
+bias                     :math:`\bar\theta-\theta`                       :math:`S/\sqrt n`
+relative_bias            :math:`\bar\theta/\theta-1`                     :math:`S/(\sqrt n|\theta|)`
+empirical_se             S                                               jackknife
+mse                      mean of :math:`(\hat\theta_i-\theta)^2`         standard error of that mean
+rmse                     root of the MSE                                 delta method
+coverage                 share of :math:`l_i\le\theta\le u_i`            binomial
+bias_eliminated_coverage share of :math:`l_i\le\bar\theta\le u_i`        binomial
+power, type_1_error      share of rejections                             binomial
+model_se                 :math:`M=\sqrt{\text{mean of }\mathrm{se}_i^2}` delta method
+relative_se_error        M / S - 1                                       delta method, both parts from the same replicates
+relative_precision       :math:`S_0^2/S^2-1` against another method      delta method, replicate by replicate
+mean:COLUMN              mean of any other result, such as patients      standard error of that mean
+======================== =============================================== =================================================
+
+Morris, White and Crowther (2019, Table 6) give the measures. Their MCSEs of the last two and of S hold for normal estimates that are
+independent of their standard errors; ours are the nonparametric ones, which agree with theirs where that holds and remain right
+where it does not (tests compare each with the bootstrap). Relative measures are fractions, not per cent.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from see_in_pairs.errors import InputError
+from theory.numerics.validation import Floats
+from theory.sweeps.performance.accumulators import Moments
+
+Columns = Mapping[str, Floats]
+SAME = 1e-12  # truths that differ by less are the same: closed forms are subtracted to reach a null
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a method in a cell once its replicates have been seen a first time.
+
+    Parameters
+    ----------
+    truth : float
+        True value of the estimand; NaN where there is none.
+    null : float
+        Value under the null hypothesis; NaN where none was given.
+    n : int
+        Replicates with an estimate.
+    mean, deviation : float
+        Of the estimates.
+    mean_square : float
+        Mean of the squared standard errors.
+    other_mean, other_deviation : float
+        Of the estimates of the method that precision is compared with, NaN where there is none.
+    """
+
+    truth: float
+    null: float
+    n: int
+    mean: float
+    deviation: float
+    mean_square: float
+    other_mean: float = math.nan
+    other_deviation: float = math.nan
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a performance measure is worked out.
+
+    Parameters
+    ----------
+    name : str
+        Its name in tables.
+    summary : str
+        One line.
+    needs : tuple of str
+        Columns that a replicate must have to count.
+    score : callable
+        Columns and `Facts` to one number per replicate; their moments give value and MCSE.
+    finish : callable
+        `Facts` and the moments of the scores to value and MCSE.
+    least : int
+        Fewest replicates that give an MCSE.
+    obstacle : callable
+        `Facts` to the reason why there is no such number, ``''`` where there is one.
+    paired : bool
+        Whether it compares two methods.
+    """
+
+    name: str
+    summary: str
+    needs: tuple[str, ...]
+    score: Callable[[Columns, Facts], Floats]
+    finish: Callable[[Facts, Moments], tuple[float, float]]
+    least: int = 2
+    obstacle: Callable[[Facts], str] = lambda facts: ""
+    paired: bool = False
+
+
+def leave_one_out_deviations(values: Floats, facts: Facts) -> Floats:
+    r"""Compute the standard deviation without each of some values, from that of all.
+
+    Parameters
+    ----------
+    values : ndarray, shape (replicates,)
+        Some of the values.
+    facts : Facts
+        Number, mean and standard deviation of all.
+
+    Returns
+    -------
+    ndarray of float64, shape (replicates,)
+        :math:`S_{(i)}=\sqrt{\big((n-1)S^2-\frac n{n-1}(\hat\theta_i-\bar\theta)^2\big)/(n-2)}`; NaN below three values.
+    """
+    n = facts.n
+    if n < 3:
+        return np.full(len(values), np.nan)
+    left = (n - 1) * facts.deviation**2 - n / (n - 1) * np.square(values - facts.mean)
+    return np.sqrt(np.maximum(left, 0.0) / (n - 2))
+
+
+def proportion_error(share: float, n: int) -> float:
+    r"""Compute the MCSE of a proportion.
+
+    Parameters
+    ----------
+    share : float
+        The proportion.
+    n : int
+        Of how many.
+
+    Returns
+    -------
+    float
+        :math:`\sqrt{p(1-p)/n}`. Where p is 0 or 1 that would be 0, as if the proportion were known: there the p of Jeffreys' prior,
+        :math:`(k+\frac12)/(n+1)`, stands in.
+
+    Examples
+    --------
+    >>> proportion_error(0.95, 1900)
+    0.005
+    >>> proportion_error(1.0, 100) > 0
+    True
+    """
+    p = share if 0 < share < 1 else (share * n + 0.5) / (n + 1)
+    return math.sqrt(p * (1 - p) / n)
+
+
+def _no_truth(facts: Facts) -> str:
+    return "" if math.isfinite(facts.truth) else "no true value"
+
+
+def _no_ratio(facts: Facts) -> str:
+    return _no_truth(facts) or ("" if facts.truth != 0 else "the true value is 0")
+
+
+def _no_spread(facts: Facts) -> str:
+    return "" if facts.n < 2 or facts.deviation > 0 else "the estimates do not vary"
+
+
+def _no_rival(facts: Facts) -> str:
+    return _no_spread(facts) or ("" if facts.other_deviation > 0 else "nothing to compare with")
+
+
+def _null_holds(facts: Facts) -> bool:
+    return abs(facts.truth - facts.null) <= SAME * max(1.0, abs(facts.null))
+
+
+def _no_null(facts: Facts) -> str:
+    return _no_truth(facts) or ("" if math.isfinite(facts.null) else "no null value given")
+
+
+def _no_power(facts: Facts) -> str:
+    return _no_null(facts) or ("the null is true here: see type_1_error" if _null_holds(facts) else "")
+
+
+def _no_type_1_error(facts: Facts) -> str:
+    return _no_null(facts) or ("" if _null_holds(facts) else "the null is not true here: see power")
+
+
+def _covers(columns: Columns, value: float) -> Floats:
+    return ((columns["lower"] <= value) & (value <= columns["upper"])).astype(np.float64)
+
+
+def _share(facts: Facts, hits: Moments) -> tuple[float, float]:
+    return hits.mean, proportion_error(hits.mean, hits.n)
+
+
+def _mean(facts: Facts, scores: Moments) -> tuple[float, float]:
+    return scores.mean, scores.standard_error
+
+
+def _root(facts: Facts, squares: Moments) -> tuple[float, float]:
+    root = math.sqrt(squares.mean)
+    return root, (squares.standard_error / (2 * root) if root > 0 else 0.0)
+
+
+def _jackknife(facts: Facts, without: Moments) -> tuple[float, float]:
+    return facts.deviation, math.sqrt((without.n - 1) / without.n * without.around)
+
+
+def _se_error_score(columns: Columns, facts: Facts) -> Floats:
+    """Give the influence of each replicate on log(M / S)."""
+    model = (np.square(columns["se"]) / facts.mean_square - 1) / 2
+    return model - (np.square((columns["estimate"] - facts.mean) / facts.deviation) - 1) / 2
+
+
+def _se_error(facts: Facts, influence: Moments) -> tuple[float, float]:
+    ratio = math.sqrt(facts.mean_square) / facts.deviation
+    return ratio - 1, ratio * influence.standard_error
+
+
+def _precision_score(columns: Columns, facts: Facts) -> Floats:
+    """Give the influence of each replicate on log(other variance / own variance), up to constants."""
+    own = (columns["estimate"] - facts.mean) / facts.deviation
+    return np.square((columns["other"] - facts.other_mean) / facts.other_deviation) - np.square(own)
+
+
+def _precision(facts: Facts, influence: Moments) -> tuple[float, float]:
+    ratio = (facts.other_deviation / facts.deviation) ** 2
+    return ratio - 1, ratio * influence.standard_error
+
+
+MEASURES = {
+    measure.name: measure
+    for measure in (
+        Measure(
+            "bias", "mean estimate less the true value", ("estimate",), lambda c, f: c["estimate"] - f.truth, _mean, obstacle=_no_truth
+        ),
+        Measure(
+            "relative_bias", "bias over the true value", ("estimate",),
+            lambda c, f: (c["estimate"] - f.truth) / f.truth, _mean, obstacle=_no_ratio,
+        ),
+        Measure(
+            "empirical_se", "standard deviation of the estimates", ("estimate",),
+            lambda c, f: leave_one_out_deviations(c["estimate"], f), _jackknife, least=3,
+        ),
+        Measure(
+            "mse", "mean squared error", ("estimate",), lambda c, f: np.square(c["estimate"] - f.truth), _mean, obstacle=_no_truth
+        ),
+        Measure(
+            "rmse", "root of the mean squared error", ("estimate",),
+            lambda c, f: np.square(c["estimate"] - f.truth), _root, obstacle=_no_truth,
+        ),
+        Measure(
+            "coverage", "share of intervals that hold the true value", ("lower", "upper"),
+            lambda c, f: _covers(c, f.truth), _share, obstacle=_no_truth,
+        ),
+        Measure(
+            "bias_eliminated_coverage", "share of intervals that hold the mean estimate", ("lower", "upper"),
+            lambda c, f: _covers(c, f.mean), _share,
+        ),
+        Measure(
+            "power", "share of rejections where the null is false", ("rejects",),
+            lambda c, f: c["rejects"], _share, obstacle=_no_power,
+        ),
+        Measure(
+            "type_1_error", "share of rejections where the null is true", ("rejects",),
+            lambda c, f: c["rejects"], _share, obstacle=_no_type_1_error,
+        ),
+        Measure("model_se", "root of the mean squared standard error", ("se",), lambda c, f: np.square(c["se"]), _root),
+        Measure(
+            "relative_se_error", "model SE over empirical SE, less 1", ("estimate", "se"), _se_error_score, _se_error,
+            least=3, obstacle=_no_spread,
+        ),
+        Measure(
+            "relative_precision", "variance of another method over the own, less 1", ("estimate", "other"),
+            _precision_score, _precision, least=3, obstacle=_no_rival, paired=True,
+        ),
+    )
+}  # fmt: skip
+"""Every measure of estimates, by its name."""
+
+MEAN = "mean:"
+
+
+def measure_of(name: str) -> Measure:
+    """Look a measure up.
+
+    Parameters
+    ----------
+    name : str
+        A name of `MEASURES`, or ``mean:COLUMN``.
+
+    Returns
+    -------
+    Measure
+        The measure.
+
+    Raises
+    ------
+    InputError
+        When it is unknown.
+    """
+    if name.startswith(MEAN) and name != MEAN:
+        column = name.removeprefix(MEAN)
+        return Measure(name, f"mean of {column}", (column,), lambda c, f: c[column], _mean)
+    if name not in MEASURES:
+        raise InputError(f"measure '{name}': unknown; there are {', '.join(MEASURES)}, and {MEAN}COLUMN for the mean of another result")
+    return MEASURES[name]

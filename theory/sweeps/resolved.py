@@ -1,0 +1,145 @@
+"""A study with its pieces found, and the check that pieces and factors fit together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from see_in_pairs.errors import InputError, first_few
+from theory.sweeps.registry import Piece
+from theory.sweeps.scenarios import Cell
+
+if TYPE_CHECKING:
+    from theory.sweeps.study import Study
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method in a study.
+
+    Parameters
+    ----------
+    label : str
+        What the results call it.
+    piece : Piece
+        The function.
+    parameters : mapping
+        Those fixed by the study.
+    """
+
+    label: str
+    piece: Piece
+    parameters: Mapping[str, Any]
+
+    def arguments(self, factors: Mapping[str, Any]) -> dict[str, Any]:
+        """Pick what to pass by name in a cell.
+
+        Parameters
+        ----------
+        factors : mapping
+            All factors of the cell.
+
+        Returns
+        -------
+        dict
+            The factors it asks for and its fixed parameters.
+        """
+        return self.piece.arguments({**factors, **self.parameters})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study with its pieces found.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    generate : Piece
+        The generator.
+    methods : tuple of Method
+        The methods.
+    estimand : Piece or None
+        What knows the true value, where it is a function.
+    """
+
+    study: Study
+    generate: Piece
+    methods: tuple[Method, ...]
+    estimand: Piece | None
+
+    def check(self) -> None:
+        """Check that pieces and factors fit together.
+
+        Raises
+        ------
+        InputError
+            With the first thing that does not.
+        """
+        for method in self.methods:
+            if method.piece.vectorised and not self.generate.vectorised:
+                raise InputError(
+                    f"method '{method.label}' takes whole blocks, but generator '{self.generate.name}' makes one replicate at a time"
+                )
+            self._check_parameters(method)
+        self._check_factors()
+        for cell in self.study.all_cells:
+            self._check_cell(cell)
+
+    def _check_parameters(self, method: Method) -> None:
+        unknown = [name for name in method.parameters if not method.piece.takes(name)]
+        if unknown:
+            known = ", ".join(method.piece.parameters) or "none"
+            raise InputError(f"method '{method.label}': {method.piece.name} has no parameter '{unknown[0]}' (known: {known})")
+
+    @property
+    def _pieces(self) -> list[Piece]:
+        return [self.generate, *(method.piece for method in self.methods), *([self.estimand] if self.estimand else [])]
+
+    def _check_factors(self) -> None:
+        factors = dict.fromkeys(name for cell in self.study.all_cells for name in cell.factors)
+        unknown = [name for name in factors if not any(piece.takes(name) for piece in self._pieces)]
+        if unknown:
+            known = ", ".join(dict.fromkeys(name for piece in self._pieces for name in piece.parameters)) or "none"
+            raise InputError(
+                f"unknown factor {first_few([repr(name) for name in unknown])}: no piece of the study takes it (known: {known})"
+            )
+
+    def _check_cell(self, cell: Cell) -> None:
+        users: list[tuple[Piece, Mapping[str, Any]]] = [(self.generate, {}), *((m.piece, m.parameters) for m in self.methods)]
+        for user, given in users + ([(self.estimand, {})] if self.estimand else []):
+            missing = [name for name in user.required if name not in cell.factors and name not in given]
+            if missing:
+                raise InputError(
+                    f"{user.kind} '{user.name}' needs '{missing[0]}', which {cell} does not give; add it to fixed, grid or cells"
+                )
+
+    def truth(self, cell: Cell) -> float:
+        """Tell the true value in a cell.
+
+        Parameters
+        ----------
+        cell : Cell
+            The cell.
+
+        Returns
+        -------
+        float
+            The value; NaN where the study names no estimand.
+
+        Raises
+        ------
+        InputError
+            When the estimand fails or gives no finite number.
+        """
+        if self.estimand is None:
+            return float("nan") if self.study.estimand is None else float(self.study.estimand)
+        try:
+            value = float(self.estimand.function(**self.estimand.arguments(cell.factors)))
+        except Exception as error:  # whatever a user's function raises
+            raise InputError(f"estimand '{self.estimand.name}' fails in {cell}: {type(error).__name__}: {error}") from error
+        if not math.isfinite(value):
+            raise InputError(f"estimand '{self.estimand.name}' gives {value} in {cell}; a true value is a finite number")
+        return value

@@ -1,0 +1,112 @@
+"""Which blocks a study still needs, and which of the finished ones count: the unbroken run of blocks from the first on.
+
+What counts never depends on what happened to finish first: a cell stopped by failures, or by its precision, ends at a block that the blocks
+before it decide; later blocks that another worker had begun by then are not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from theory.sweeps.storage.parquet import Place
+from theory.sweeps.study import Study
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What counts of a cell.
+
+    Parameters
+    ----------
+    blocks : int
+        How many blocks, from the first on.
+    attempted : int
+        Replicates run in them.
+    failed : int
+        Those in which something failed.
+    stopped : bool
+        Whether failures stopped the cell.
+    """
+
+    blocks: int = 0
+    attempted: int = 0
+    failed: int = 0
+    stopped: bool = False
+
+
+def sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
+    """Cut replicates into blocks.
+
+    Parameters
+    ----------
+    replicates : int
+        How many are wanted.
+    block : int
+        Replicates in a whole block.
+
+    Yields
+    ------
+    number, size : int
+        Of each block; the last may be short.
+
+    Examples
+    --------
+    >>> list(sizes(250, 100))
+    [(0, 100), (1, 100), (2, 50)]
+    """
+    for number in range(-(-replicates // block)):
+        yield number, min(block, replicates - number * block)
+
+
+def kept(study: Study, places: Mapping[int, Place], replicates: int) -> Kept:
+    """Tell what counts of a cell.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    places : mapping of int to Place
+        Its finished blocks.
+    replicates : int
+        How many are wanted.
+
+    Returns
+    -------
+    Kept
+        The unbroken run of blocks, up to the one that stopped the cell.
+    """
+    blocks = attempted = failed = 0
+    for number, size in sizes(replicates, study.block):
+        if number not in places:
+            break
+        entry = places[number].entry
+        blocks, attempted, failed = blocks + 1, attempted + entry.attempted, failed + entry.failed
+        if failed > study.max_failures:
+            return Kept(blocks, attempted, failed, stopped=True)
+        if entry.attempted < size:
+            break
+    return Kept(blocks, attempted, failed)
+
+
+def due(study: Study, places: Mapping[int, Place], replicates: int) -> list[tuple[int, int]]:
+    """List the blocks a cell still needs.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    places : mapping of int to Place
+        Its finished blocks.
+    replicates : int
+        How many replicates are wanted.
+
+    Returns
+    -------
+    list of (int, int)
+        Number and size of each; none where failures stopped the cell.
+    """
+    if kept(study, places, replicates).stopped:
+        return []
+    wanted = sizes(replicates, study.block)
+    return [(number, size) for number, size in wanted if number not in places or places[number].entry.attempted < size]

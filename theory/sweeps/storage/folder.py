@@ -1,0 +1,170 @@
+"""The folder of a sweep: a design may grow in it, and is refused when it has changed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.files import write_parquet
+from see_in_pairs.runs import RunFolder
+from theory.sweeps.resolved import Plan
+from theory.sweeps.scenarios import Cell, named, plain
+from theory.sweeps.study import Study
+
+STUDY, CELLS, LOOKS, LOCK = "study.yaml", "cells.parquet", "looks.json", ".lock"
+
+
+def open_folder(plan: Plan, out: Path) -> RunFolder:
+    """Open a folder for a study, new or begun before.
+
+    Parameters
+    ----------
+    plan : Plan
+        The study.
+    out : Path
+        The folder.
+
+    Returns
+    -------
+    RunFolder
+        With its manifest; the study and its cells are written beside it.
+
+    Raises
+    ------
+    InputError
+        When it holds another study, or more than this one asks for; what differs is named.
+    """
+    truths = [plan.truth(cell) for cell in plan.study.all_cells]
+    if (out / CELLS).is_file():
+        _refuse_a_changed_design(Study.load(out / STUDY), plan.study, out)
+    elif not (out / "manifest.json").is_file() and any(path.name != LOCK for path in out.iterdir()):
+        raise InputError(f"--out {out}: holds something that is not a sweep; choose another folder")
+    folder = RunFolder(out, "sweep", identity(plan), plan.study.entropy)
+    plan.study.save(out / STUDY)
+    _write_cells(out / CELLS, plan.study.all_cells, truths)
+    return folder
+
+
+def identity(plan: Plan) -> dict[str, Any]:
+    """Tell what may not change in a folder.
+
+    Parameters
+    ----------
+    plan : Plan
+        The study.
+
+    Returns
+    -------
+    dict
+        Everything but what may grow (cells, replicates, the precision to stop at) and what decides no number (aims, limits, failures
+        allowed).
+    """
+    study = plan.study
+    pieces = {plan.generate.name: plan.generate.source, **{m.piece.name: m.piece.source for m in plan.methods}}
+    return {
+        "study": study.name,
+        "generate": study.generate,
+        "methods": {use.name: {"use": use.use, **use.parameters} for use in study.methods},
+        "estimand": study.estimand,
+        "block": study.block,
+        "null": study.null,
+        "stop.measure": study.stop.measure if study.stop else None,
+        "code": {**pieces, **({plan.estimand.name: plan.estimand.source} if plan.estimand else {})},
+    }
+
+
+def _refuse_a_changed_design(before: Study, now: Study, out: Path) -> None:
+    if (before.generate, before.name) != (now.generate, now.name):
+        return  # the manifest's comparison names it
+    here = {cell.hash for cell in now.all_cells}
+    lost = [f"({named(cell.factors)})" for cell in before.all_cells if cell.hash not in here]
+    if lost:
+        raise InputError(
+            f"--out {out}: holds cells that this design has not: {first_few(lost, 2)}; a folder's design may grow, not change: "
+            "put them back or choose another folder"
+        )
+    _refuse_fewer(before, now, out)
+
+
+def _refuse_fewer(before: Study, now: Study, out: Path) -> None:
+    there, here = _sizes(before), _sizes(now)
+    for what, size in there.items():
+        if here.get(what, 0) < size:
+            grown = f"--out {out}: {what} is {size:g} there, {here.get(what, 0):g} now"
+            raise InputError(f"{grown}; a folder's design may grow, not shrink: choose another folder")
+
+
+def _sizes(study: Study) -> dict[str, float]:
+    """What may grow but not shrink."""
+    stop = study.stop
+    return {"replicates": study.replicates, **({"stop.cap": stop.cap, "1 / stop.mcse": 1 / stop.mcse} if stop else {})}
+
+
+def _write_cells(path: Path, cells: Sequence[Cell], truths: Sequence[float]) -> None:
+    import pandas as pd
+
+    factors = [json.dumps(plain(cell.factors)) for cell in cells]
+    write_parquet(path, pd.DataFrame({"cell": [cell.hash for cell in cells], "factors": factors, "truth": truths}))
+
+
+def is_locked(out: Path) -> bool:
+    """Tell whether a process is running a sweep in a folder.
+
+    Parameters
+    ----------
+    out : Path
+        The folder.
+
+    Returns
+    -------
+    bool
+        Whether its lock is held.
+    """
+    if not (out / LOCK).is_file():
+        return False
+    try:
+        with locked(out):
+            return False
+    except InputError:
+        return True
+
+
+@contextlib.contextmanager
+def locked(out: Path) -> Iterator[None]:
+    """Keep other processes from writing into a folder.
+
+    Parameters
+    ----------
+    out : Path
+        The folder; made when missing.
+
+    Yields
+    ------
+    None
+        While it is ours. The lock goes with the process, however it ends.
+
+    Raises
+    ------
+    InputError
+        When another process has it, or the folder is a file.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file, not a folder")
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with open(out / LOCK, "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"--out {out}: another process is running a sweep there; wait for it or choose another folder") from None
+        except OSError:  # a file system without locks
+            pass
+        yield

@@ -1,0 +1,303 @@
+"""Parquet files of finished blocks: results in row groups of bounded size, and the ledger of the blocks in the same file."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import atomic_path
+from theory.sweeps.execution.chunk import KEYS, Entry
+from theory.sweeps.execution.outcome import Failure
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+LEDGER = b"sweep_ledger"
+NO_ROWS = -1
+"""The row group of a block in which every replicate failed."""
+
+MOST_ROWS = 100_000
+"""Rows in a group of a file: what bounds memory."""
+
+Part = tuple["pa.Table", list[Entry]]
+"""Results of some blocks, and their entries in the ledger."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a block's results are.
+
+    Parameters
+    ----------
+    entry : Entry
+        What the ledger says of the block.
+    file : str
+        Name of the file.
+    group : int
+        Row group in it; -1 where no replicate was completed.
+    """
+
+    entry: Entry
+    file: str
+    group: int
+
+
+def write_blocks(path: Path, parts: Iterable[Part], columns: Sequence[str], level: int = 0) -> list[Place]:
+    """Write blocks with their ledger, atomically.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    parts : iterable of (pyarrow.Table, list of Entry)
+        Results and ledger of some blocks each.
+    columns : sequence of str
+        Names of all results.
+    level : int, default 0
+        How often the content has been merged.
+
+    Returns
+    -------
+    list of Place
+        Where each block is.
+    """
+    import pyarrow.parquet as pq
+
+    groups: list[list[Entry]] = []
+    empty: list[Entry] = []
+    options: dict[str, Any] = {"use_dictionary": ["cell", "method", "block"], "column_encoding": {"replicate": "DELTA_BINARY_PACKED"}}
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, _schema(columns), **options) as writer:
+        for table, entries in _joined(parts, columns):
+            if table.num_rows:
+                writer.write_table(table, row_group_size=table.num_rows)
+                groups.append(entries)
+            else:
+                empty += entries
+        writer.add_key_value_metadata({LEDGER: json.dumps({"level": level, "groups": groups, "empty": empty})})
+    return _places(path.name, groups, empty)
+
+
+def _places(file: str, groups: Sequence[Sequence[Entry]], empty: Sequence[Entry]) -> list[Place]:
+    found = [Place(entry, file, number) for number, entries in enumerate(groups) for entry in entries]
+    return found + [Place(entry, file, NO_ROWS) for entry in empty]
+
+
+def read_ledger(path: Path) -> tuple[list[Place], list[str], int]:
+    """Read which blocks a file holds, without its results.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    places : list of Place
+        Where each block is.
+    columns : list of str
+        Names of the results.
+    level : int
+        How often the content has been merged.
+
+    Raises
+    ------
+    InputError
+        When it is not a file that `write_blocks` wrote.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        footer = pq.read_metadata(path)
+        content = json.loads(footer.metadata[LEDGER])
+    except (KeyError, TypeError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: is not a file of results ({error}); move it away and run again") from None
+    groups = [[Entry(*values) for values in group] for group in content["groups"]]
+    places = _places(path.name, groups, [Entry(*values) for values in content["empty"]])
+    return places, footer.schema.names[len(KEYS) :], content["level"]
+
+
+def read_blocks(path: Path, group: int, entries: Iterable[Entry]) -> pa.Table:
+    """Read some blocks of a row group.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    group : int
+        The row group.
+    entries : iterable of Entry
+        The blocks.
+
+    Returns
+    -------
+    pyarrow.Table
+        Their rows, in the order of the file.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if group == NO_ROWS:
+        return _schema(pq.read_schema(path).names[len(KEYS) :]).empty_table()
+    stamp = path.stat()
+    found = _read_group(path, group, (stamp.st_mtime_ns, stamp.st_size))
+    wanted: dict[str, list[int]] = {}
+    for entry in entries:
+        wanted.setdefault(entry.cell, []).append(entry.block)
+    keep = np.zeros(len(found.block), dtype=bool)
+    for cell, blocks in wanted.items():
+        keep |= (found.cell == found.codes[cell]) & np.isin(found.block, blocks)
+    return found.table.filter(pa.array(keep))
+
+
+class _Group(NamedTuple):
+    """A row group in memory: its rows, and of each the cell as a code and the block."""
+
+    table: pa.Table
+    cell: NDArray[np.int32]
+    block: NDArray[np.int32]
+    codes: dict[str, int]
+
+
+@functools.lru_cache(maxsize=4)
+def _read_group(path: Path, group: int, stamp: tuple[int, int]) -> _Group:
+    """Read a row group; the last few are kept, since one holds many cells where cells are small. The stamp is the file's."""
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(path).read_row_group(group).unify_dictionaries().combine_chunks()
+    cell = table["cell"].chunk(0)
+    codes = {name: code for code, name in enumerate(cell.dictionary.to_pylist())}
+    return _Group(table, cell.indices.to_numpy(), table["block"].to_numpy(), codes)
+
+
+def conform(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Give a table the columns of the study.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Results.
+    columns : sequence of str
+        Names of all results.
+
+    Returns
+    -------
+    pyarrow.Table
+        With nulls where it had no such column.
+    """
+    import pyarrow as pa
+
+    missing, have = pa.nulls(table.num_rows, pa.float64()), set(table.column_names)
+    arrays = [table[field.name] if field.name in have else missing for field in _schema(columns)]
+    return pa.table(arrays, schema=_schema(columns))
+
+
+def _schema(columns: Sequence[str]) -> pa.Schema:
+    import pyarrow as pa
+
+    text = pa.dictionary(pa.int32(), pa.string())
+    keys = [("cell", text), ("block", pa.int32()), ("replicate", pa.int64()), ("method", text)]
+    return pa.schema([*keys, *((name, pa.float64()) for name in columns)])
+
+
+def _joined(parts: Iterable[Part], columns: Sequence[str]) -> Iterator[Part]:
+    """Join parts until a row group is full; parts without rows are given apart."""
+    import pyarrow as pa
+
+    tables: list[pa.Table] = []
+    entries: list[Entry] = []
+    for table, found in parts:
+        part = conform(table, columns)
+        if part.num_rows == 0:
+            yield part, found
+            continue
+        if tables and sum(full.num_rows for full in tables) + part.num_rows > MOST_ROWS:
+            yield pa.concat_tables(tables).unify_dictionaries(), entries
+            tables, entries = [], []
+        tables.append(part)
+        entries = [*entries, *found]
+    if tables:
+        yield pa.concat_tables(tables).unify_dictionaries(), entries
+
+
+def write_failures(path: Path, failures: Sequence[tuple[Entry, Failure]]) -> None:
+    """Write what raised, atomically.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    failures : sequence of (Entry, Failure)
+        The block's entry in the ledger, and what raised in it.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [
+        {
+            "cell": entry.cell,
+            "block": entry.block,
+            "replicate": failure.replicate,
+            "method": failure.method,
+            "replicates": failure.replicates,
+            "error": failure.error,
+            "message": failure.message,
+            "trace": failure.trace,
+            "key": list(failure.key),
+            "attempted": entry.attempted,
+            "limited": entry.limited,
+        }
+        for entry, failure in failures
+    ]
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows), temporary)
+
+
+def read_failures(paths: Iterable[Path]) -> pd.DataFrame:
+    """Read what raised.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Files from `write_failures`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per failure; empty, with its columns, where there is none.
+    """
+    import pandas as pd
+
+    frames = [pd.read_parquet(path) for path in paths]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(FAILURE_COLUMNS))
+
+
+FAILURE_COLUMNS = ("cell", "block", "replicate", "method", "replicates", "error", "message", "trace", "key", "attempted", "limited")
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """Turn results into a table of plain columns.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Results.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same; cell and method as text.
+    """
+    import pyarrow as pa
+
+    plain: list[Any] = [column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column for column in table.columns]
+    return pa.table(plain, names=table.column_names).to_pandas()

@@ -1,0 +1,235 @@
+"""The results of a sweep, finished or not, read in pieces of bounded size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_json
+from theory.sweeps.execution.chunk import KEYS
+from theory.sweeps.scenarios import Cell
+from theory.sweeps.storage.completion import Kept, kept
+from theory.sweeps.storage.folder import CELLS, LOOKS, STUDY, is_locked
+from theory.sweeps.storage.parquet import MOST_ROWS, Place, conform, read_blocks, read_failures, to_frame
+from theory.sweeps.storage.writer import Ledger, read_all
+from theory.sweeps.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """What a sweep has found so far.
+
+    Parameters
+    ----------
+    folder : Path
+        The sweep's folder.
+    study : Study
+        Its design.
+    ledger : dict
+        Finished blocks.
+    columns : tuple of str
+        Names of the results that methods gave.
+    targets : mapping of str to int
+        Replicates wanted, of the cells for which they differ from the study's.
+    only : str, optional
+        The one cell to read; all by default.
+    """
+
+    folder: Path
+    study: Study
+    ledger: Ledger
+    columns: tuple[str, ...]
+    targets: Mapping[str, int] = field(default_factory=dict)
+    only: str | None = None
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Results:
+        """Open a sweep's folder.
+
+        Parameters
+        ----------
+        folder : Path or str
+            The folder; a sweep may be running in it.
+
+        Returns
+        -------
+        Results
+            As of now.
+
+        Raises
+        ------
+        InputError
+            When it holds no sweep.
+        """
+        folder = Path(folder)
+        if not (folder / CELLS).is_file():
+            raise InputError(f"{folder}: holds no sweep (no {CELLS}); name the folder that was given to --out")
+        ledger, columns, _ = read_all(folder / "blocks")
+        looks = read_json(folder / LOOKS)["cells"] if (folder / LOOKS).is_file() else {}
+        targets = {cell: looked["replicates"] for cell, looked in looks.items()}
+        return cls(folder, Study.load(folder / STUDY), ledger, tuple(columns), targets)
+
+    def prefix(self, cell: str, replicates: int) -> Results:
+        """Take the first replicates of one cell.
+
+        Parameters
+        ----------
+        cell : str
+            Its hash.
+        replicates : int
+            How many.
+
+        Returns
+        -------
+        Results
+            As if the study were this.
+        """
+        return replace(self, targets={cell: replicates}, only=cell)
+
+    @cached_property
+    def _cells(self) -> list[Cell]:
+        return [cell for cell in self.study.all_cells if self.only in (None, cell.hash)]
+
+    @property
+    def running(self) -> bool:
+        """Whether a process is working in the folder now."""
+        return is_locked(self.folder)
+
+    @property
+    def seconds_left(self) -> float:
+        """Processor time that the missing replicates will take, as long as those of their cells took, or of all cells; NaN before any."""
+        entries = {cell: [place.entry for place in places.values()] for cell, places in self.ledger.items()}
+        everything = [entry for found in entries.values() for entry in found]
+        left = 0.0
+        for cell, replicates in self.wanted.items():
+            found = self.kept[cell]
+            seen = entries.get(cell) or everything
+            if not found.stopped and found.attempted < replicates:
+                done = sum(entry.attempted for entry in seen)
+                left += (replicates - found.attempted) * (sum(entry.seconds for entry in seen) / done if done else math.nan)
+        return left
+
+    @cached_property
+    def kept(self) -> dict[str, Kept]:
+        """What counts of each cell."""
+        wanted = self.wanted
+        return {cell.hash: kept(self.study, self.ledger.get(cell.hash, {}), wanted[cell.hash]) for cell in self._cells}
+
+    @cached_property
+    def wanted(self) -> dict[str, int]:
+        """Replicates each cell is to have."""
+        return {cell.hash: self.targets.get(cell.hash, self.study.replicates) for cell in self._cells}
+
+    @cached_property
+    def _truths(self) -> dict[str, float]:
+        import pandas as pd
+
+        table = pd.read_parquet(self.folder / CELLS)
+        return dict(zip(table["cell"], table["truth"], strict=True))
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """One row per cell: hash, factors, truth, and the replicates wanted, attempted, done, failed; whether failures stopped it."""
+        import pandas as pd
+
+        rows: list[dict[str, Any]] = []
+        for cell in self._cells:
+            found = self.kept[cell.hash]
+            counts = {"wanted": self.wanted[cell.hash], "attempted": found.attempted, "done": found.attempted - found.failed}
+            row = {"cell": cell.hash, **cell.factors, "truth": self._truths[cell.hash]}
+            rows.append({**row, **counts, "failed": found.failed, "stopped": found.stopped})
+        return pd.DataFrame(rows)
+
+    def batches(self, cell: str | None = None) -> Iterator[pd.DataFrame]:
+        """Read results, cell by cell in the order of the design.
+
+        Parameters
+        ----------
+        cell : str, optional
+            Only this cell's.
+
+        Returns
+        -------
+        iterator of pandas.DataFrame
+            Columns ``cell, block, replicate, method`` and the results; in the order of blocks, then methods, then replicates. A frame
+            holds whole blocks of one cell, about 100,000 rows at most (one block where that has more); a large cell comes in several.
+            Where it is cut depends on the design alone.
+
+        Raises
+        ------
+        InputError
+            When a file has gone since the folder was opened (a running sweep merges small files).
+        """
+        for known in self._cells:
+            if cell in (None, known.hash):
+                places = self.ledger.get(known.hash, {})
+                for window in self._windows([places[block] for block in range(self.kept[known.hash].blocks)]):
+                    yield self._read(window)
+
+    def _windows(self, places: list[Place]) -> Iterator[list[Place]]:
+        """Cut a cell's blocks into runs of about equal size."""
+        per_window = max(1, MOST_ROWS // (self.study.block * len(self.study.methods)))
+        for first in range(0, len(places), per_window):
+            yield places[first : first + per_window]
+
+    def _read(self, places: list[Place]) -> pd.DataFrame:
+        import numpy as np
+        import pyarrow as pa
+
+        groups: dict[tuple[str, int], list[Place]] = {}
+        for place in places:
+            groups.setdefault((place.file, place.group), []).append(place)
+        try:
+            found = [
+                read_blocks(self.folder / "blocks" / file, group, [place.entry for place in some]) for (file, group), some in groups.items()
+            ]
+        except FileNotFoundError:
+            raise InputError(f"{self.folder}: the running sweep has merged files since it was opened; open it again") from None
+        table = pa.concat_tables([conform(part, self.columns) for part in found])
+        return to_frame(table.take(np.argsort(table["block"].to_numpy(), kind="stable")))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Read everything at once.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As from `batches`.
+        """
+        import pandas as pd
+
+        frames = list(self.batches())
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=[*KEYS, *self.columns])
+
+    def failures(self) -> pd.DataFrame:
+        """List what raised.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``cell, block, replicate`` (-1: the whole block), ``method`` ('': the generator or a limit), ``replicates`` (how many it
+            cost), ``error, message, trace, key`` (of the stream: ``SeedSequence(entropy, spawn_key=key)``), in the order of the design.
+        """
+        import numpy as np
+
+        table = read_failures(sorted((self.folder / "failures").glob("[0-9]*.parquet")))
+        order = {cell.hash: number for number, cell in enumerate(self.study.all_cells)}
+        counts = [self._counts(row) for row in table[["cell", "block", "attempted", "limited"]].itertuples(index=False)]
+        table = table[np.array(counts, dtype=bool)].drop_duplicates(["cell", "block", "replicate", "method"], keep="last")
+        table = table.assign(_order=table["cell"].map(order)).sort_values(["_order", "block", "replicate"], kind="stable")
+        return table.drop(columns=["_order", "attempted", "limited"]).reset_index(drop=True)
+
+    def _counts(self, row: Any) -> bool:
+        """Tell whether a failure is of a block that counts, and not of an earlier try at it."""
+        place = self.ledger.get(row.cell, {}).get(row.block)
+        if place is None or row.cell not in self.kept or row.block >= self.kept[row.cell].blocks:
+            return False
+        return (place.entry.attempted, place.entry.limited) == (row.attempted, row.limited)

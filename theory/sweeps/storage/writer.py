@@ -1,0 +1,209 @@
+"""What is finished, on disk, written by a thread twice a second.
+
+A file appears whole or not at all, and carries its own ledger, so that results and ledger cannot disagree. Small files are merged, 64 at a
+time, so that a long run does not leave thousands. Of two entries for a block the one in the later file counts (a short last block that was
+extended; a merge that was killed before it deleted what it had merged).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from see_in_pairs.errors import InputError
+from theory.sweeps.execution.chunk import Chunk, Entry
+from theory.sweeps.storage.parquet import MOST_ROWS, Part, Place, read_blocks, read_ledger, write_blocks, write_failures
+
+FLUSH_SECONDS = 0.4
+MERGE = 64
+
+Ledger = dict[str, dict[int, Place]]
+"""Cell to block to place."""
+
+
+def read_all(folder: Path) -> tuple[Ledger, list[str], dict[str, int]]:
+    """Read what is finished.
+
+    Parameters
+    ----------
+    folder : Path
+        The ``blocks`` folder.
+
+    Returns
+    -------
+    ledger : dict
+        Cell to block to place.
+    columns : list of str
+        Names of all results, in order of appearance.
+    levels : dict of str to int
+        Files, and how often the content of each was merged.
+    """
+    ledger: Ledger = {}
+    columns: dict[str, None] = {}
+    levels: dict[str, int] = {}
+    for path in sorted(folder.glob("[0-9]*.parquet")):
+        places, names, levels[path.name] = read_ledger(path)
+        columns.update(dict.fromkeys(names))
+        _enter(ledger, places)
+    return ledger, list(columns), levels
+
+
+def _enter(ledger: Ledger, places: Iterable[Place]) -> None:
+    for place in places:
+        ledger.setdefault(place.entry.cell, {})[place.entry.block] = place
+
+
+def _tried(places: dict[int, Place], limits: str) -> dict[int, Place]:
+    return {block: place for block, place in places.items() if place.entry.limited in ("", limits)}
+
+
+class Store:
+    """Writes finished blocks.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder; results go to ``blocks``, failures to ``failures``.
+    limits : str
+        The limits of blocks: one that ran into others counts as not done, and is tried again.
+
+    Raises
+    ------
+    InputError
+        When the disk is full, from the next call on; what was written before stays.
+    """
+
+    def __init__(self, folder: Path, limits: str = "") -> None:
+        self.blocks, self.failures = folder / "blocks", folder / "failures"
+        for part in (self.blocks, self.failures):
+            part.mkdir(parents=True, exist_ok=True)
+            for stray in part.glob(".*.parquet"):
+                stray.unlink()  # left by a process that was killed while writing
+        self.ledger, self._columns, self._levels = read_all(self.blocks)
+        failed = [path.name for path in self.failures.glob("[0-9]*.parquet")]
+        self._next = 1 + max((int(name.split(".")[0]) for name in [*self._levels, *failed]), default=0)
+        self._delete_superseded()
+        self.ledger = {cell: _tried(places, limits) for cell, places in self.ledger.items()}
+        self._waiting: list[Chunk] = []
+        self._rows = 0  # of what waits and what is being written
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+        self._closing = self._hurry = False
+        self._thread = threading.Thread(target=self._write_on, name="sweep-store", daemon=True)
+        self._thread.start()
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in finished blocks; they are on disk within half a second.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            The blocks.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._rows < 2 * MOST_ROWS or self._error is not None)
+            self._raise()
+            self._waiting.append(chunk)
+            self._rows += chunk.table.num_rows
+            if self._rows >= MOST_ROWS:
+                self._hurry = True
+                self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+        if kind is None:
+            self._raise()
+
+    def flush(self) -> None:
+        """Wait until everything that came in is on disk."""
+        with self._changed:
+            self._hurry = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._hurry or self._error is not None)
+            self._raise()
+
+    def _raise(self) -> None:
+        if isinstance(self._error, OSError):
+            reason = self._error.strerror or str(self._error)
+            raise InputError(f"{self.blocks}: {reason}; what was finished before is kept: make room and run the same command again")
+        if self._error is not None:
+            raise self._error
+
+    def _write_on(self) -> None:
+        closing = False
+        while not closing:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._hurry, FLUSH_SECONDS)
+                closing, chunks, self._waiting = self._closing, self._waiting, []
+            if self._error is None:
+                self._try_to_write(chunks)
+            with self._changed:
+                self._rows = sum(chunk.table.num_rows for chunk in self._waiting)
+                self._hurry = bool(self._waiting) and self._hurry
+                self._changed.notify_all()
+
+    def _try_to_write(self, chunks: Sequence[Chunk]) -> None:
+        try:
+            if chunks:
+                self._write(chunks)
+                self._merge_small()
+        except MemoryError as error:  # a block beside us may be at its limit: later there is room again
+            with self._changed:
+                self._error = error if self._closing else None
+                self._waiting = [*chunks, *self._waiting]
+        except BaseException as error:  # handed to the thread that runs the study
+            self._error = error
+
+    def _write(self, chunks: Sequence[Chunk]) -> None:
+        name = self._new_name()
+        failures = [found for chunk in chunks for found in chunk.failures_with_entries()]
+        if failures:  # first, since a block counts as finished once it is in the ledger
+            write_failures(self.failures / name, failures)
+        for chunk in chunks:
+            self._columns = list(dict.fromkeys([*self._columns, *chunk.results]))
+        self._write_file(name, ((chunk.table, chunk.entries) for chunk in chunks), level=0)
+
+    def _write_file(self, name: str, parts: Iterable[Part], level: int) -> None:
+        places = write_blocks(self.blocks / name, parts, self._columns, level)
+        self._levels[name] = level
+        _enter(self.ledger, places)
+
+    def _new_name(self) -> str:
+        name = f"{self._next:08d}.parquet"
+        self._next += 1
+        return name
+
+    def _merge_small(self) -> None:
+        for level in range(max(self._levels.values(), default=0) + 1):
+            files = sorted(name for name, of in self._levels.items() if of == level)
+            if len(files) >= MERGE:
+                self._write_file(self._new_name(), self._still_counting(files), level + 1)
+                self._delete(files)
+
+    def _still_counting(self, files: Sequence[str]) -> Iterator[Part]:
+        """Read the blocks of some files that no later file replaces."""
+        wanted: dict[tuple[str, int], list[Entry]] = {}
+        for blocks in self.ledger.values():
+            for place in blocks.values():
+                if place.file in files:
+                    wanted.setdefault((place.file, place.group), []).append(place.entry)
+        for (name, group), entries in sorted(wanted.items()):
+            yield read_blocks(self.blocks / name, group, entries), entries
+
+    def _delete_superseded(self) -> None:
+        used = {place.file for blocks in self.ledger.values() for place in blocks.values()}
+        self._delete([name for name in self._levels if name not in used])
+
+    def _delete(self, files: Sequence[str]) -> None:
+        for name in files:
+            (self.blocks / name).unlink(missing_ok=True)
+            del self._levels[name]

@@ -1,0 +1,321 @@
+"""The design of a simulation study, from YAML or Python: what is generated and analysed, in which cells, how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import yaml
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, field_validator, model_validator
+
+from see_in_pairs.configs import StrictConfig, load_config
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import write_text
+from theory.sweeps.registry import Piece, find_file, load_pieces, piece, piece_of
+from theory.sweeps.resolved import Method, Plan
+from theory.sweeps.scenarios import Cell, combine, plain
+
+
+class Limits(StrictConfig):
+    """What a block may use.
+
+    Parameters
+    ----------
+    seconds : float, optional
+        Wall-clock time.
+    megabytes : float, optional
+        Memory beyond what the process holds when the block begins (Linux).
+    """
+
+    seconds: Annotated[float, Field(gt=0)] | None = None
+    megabytes: Annotated[float, Field(gt=0)] | None = None
+
+
+class Stop(StrictConfig):
+    """When a cell has enough replicates.
+
+    Parameters
+    ----------
+    measure : str
+        A performance measure, such as ``'bias'``.
+    mcse : float
+        Its Monte Carlo standard error at which a cell is finished, for every method.
+    cap : int
+        Replicates after which a cell is finished in any case.
+    """
+
+    measure: str
+    mcse: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    cap: Annotated[int, Field(ge=1)]
+
+
+class MethodUse(StrictConfig):
+    """A method as a study uses it: under a name, with some parameters fixed (every key but ``name`` and ``use``).
+
+    Parameters
+    ----------
+    name : str
+        What the results call it.
+    use : str
+        The registered method.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    use: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The fixed parameters."""
+        return dict(self.model_extra or {})
+
+
+class Study(StrictConfig):
+    """A simulation study.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    generate : str or callable
+        The generator.
+    methods : list
+        Methods: a name, a function, or a mapping with ``name``, ``use`` and fixed parameters.
+    aims : str
+        What it is to find out.
+    pieces : list of str
+        Modules, and files ending in ``.py`` (beside the YAML file or in the working folder), that register pieces.
+    estimand : str, callable, float, optional
+        The true value in a cell.
+    fixed : dict
+        Factors that are the same in every cell.
+    grid : dict
+        Factor to list of levels.
+    cells : list of dict
+        Further cells.
+    replicates : int
+        How many per cell; with `stop`, how many before the first look.
+    block : int
+        Replicates per block: what is run, timed and limited as one.
+    entropy : int
+        The seed of the study.
+    stop : Stop, optional
+        Run until precise enough.
+    limits : Limits
+        What a block may use.
+    max_failures : int
+        Failed replicates a cell may have; one more stops it.
+    null : float, optional
+        Value of the estimand under the null hypothesis, for power and type-I error.
+
+    Examples
+    --------
+    >>> def throw(*, rng, p, n):
+    ...     return rng.random(n) < p
+    >>> def mean(data):
+    ...     return {"estimate": data.mean()}
+    >>> study = Study(name="coins", generate=throw, methods=[mean], estimand=0.5, fixed={"p": 0.5}, grid={"n": [10, 20]}, replicates=4)
+    >>> [cell.factors for cell in study.all_cells]
+    [{'p': 0.5, 'n': 10}, {'p': 0.5, 'n': 20}]
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    generate: str
+    methods: Annotated[list[MethodUse], Field(min_length=1)]
+    aims: str = ""
+    pieces: list[str] = Field(default_factory=list)
+    estimand: float | str | None = None
+    fixed: dict[str, Any] = Field(default_factory=dict)
+    grid: dict[str, list[Any]] = Field(default_factory=dict)
+    cells: list[dict[str, Any]] = Field(default_factory=list)
+    replicates: Annotated[int, Field(ge=1)] = 1000
+    block: Annotated[int, Field(ge=1)] = 100
+    entropy: Annotated[int, Field(ge=0)] = 0
+    stop: Stop | None = None
+    limits: Limits = Limits()
+    max_failures: Annotated[int, Field(ge=0)] = 50
+    null: float | None = None
+
+    _folder: ClassVar[Path | None] = None
+    _given: ClassVar[Mapping[tuple[str, str], Piece]] = {}
+    # Both are set on the instance beside the fields, where copies take them along and nothing writes them down.
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _functions_for_names(cls, content: Any, make: ModelWrapValidatorHandler[Study]) -> Study:
+        """Let pieces be given as functions: the study goes by their names, and remembers which ones it means."""
+        if not isinstance(content, dict):
+            return make(content)
+        named = {"null" if key is None else key: value for key, value in content.items()}  # an unquoted null is None in YAML
+        given: dict[tuple[str, str], Piece] = {}
+        for key, kind in (("generate", "generator"), ("estimand", "estimand")):
+            named |= {key: _named(kind, named[key], given)} if key in named else {}
+        if isinstance(named.get("methods"), (list, tuple)):
+            named["methods"] = [_use_of(entry, given) for entry in named["methods"]]
+        study = make(named)
+        study.__dict__["_given"] = given
+        return study
+
+    @field_validator("grid", "fixed", "cells", mode="before")
+    @classmethod
+    def _without_numpy(cls, value: Any) -> Any:
+        return plain(value)
+
+    @classmethod
+    def load(cls, path: Path | str, changes: Sequence[str] = ()) -> Study:
+        """Read a study from YAML.
+
+        Parameters
+        ----------
+        path : Path or str
+            The file.
+        changes : sequence of str
+            Each ``key=value``, changing one key.
+
+        Returns
+        -------
+        Study
+            The study.
+
+        Raises
+        ------
+        InputError
+            When the file is missing or does not make a study.
+        """
+        study = load_config(cls, path, changes)
+        study.__dict__["_folder"] = Path(path).resolve().parent
+        return study
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Study:
+        """Copy the study, changing some fields.
+
+        Parameters
+        ----------
+        update : mapping, optional
+            Field to value, not validated.
+        deep : bool, default False
+            Whether to copy the values too.
+
+        Returns
+        -------
+        Study
+            The copy.
+        """
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("all_cells", None)  # worked out anew, since it may be of another grid
+        return copied
+
+    @cached_property
+    def all_cells(self) -> list[Cell]:
+        """The cells, in the order of the design."""
+        return combine(self.generate, self.fixed, self.grid, self.cells)
+
+    @property
+    def most_replicates(self) -> int:
+        """How many replicates a cell may get."""
+        return self.stop.cap if self.stop else self.replicates
+
+    def with_replicates(self, replicates: int) -> Study:
+        """Ask for another number of replicates.
+
+        Parameters
+        ----------
+        replicates : int
+            How many per cell.
+
+        Returns
+        -------
+        Study
+            Otherwise the same.
+
+        Raises
+        ------
+        InputError
+            When it is below 1.
+        """
+        if replicates < 1:
+            raise InputError(f"replicates {replicates}: ask for 1 or more")
+        return self.model_copy(update={"replicates": replicates})
+
+    def plan(self) -> Plan:
+        """Find the pieces and check that they and the factors fit together.
+
+        Returns
+        -------
+        Plan
+            What can be run.
+
+        Raises
+        ------
+        InputError
+            When a piece is missing, a factor is unknown or missing, or the design contradicts itself.
+        """
+        load_pieces(self.pieces, self._folder)
+        self._check_itself()
+        methods = tuple(Method(use.name, self._piece("method", use.use), use.parameters) for use in self.methods)
+        truth = self._piece("estimand", self.estimand) if isinstance(self.estimand, str) else None
+        plan = Plan(self, self._piece("generator", self.generate), methods, truth)
+        plan.check()
+        return plan
+
+    def _piece(self, kind: str, name: str) -> Piece:
+        return self._given.get((kind, name)) or piece(kind, name)
+
+    def _check_itself(self) -> None:
+        labels = [use.name for use in self.methods]
+        twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
+        if twice:
+            raise InputError(f"two methods are called '{twice[0]}'; give each a 'name' of its own")
+        if self.stop is not None and self.stop.cap < self.replicates:
+            raise InputError(
+                f"stop.cap is {self.stop.cap}, below 'replicates' ({self.replicates}), the number before the first look; raise it"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write the study as it can be loaded again from anywhere.
+
+        Returns
+        -------
+        dict
+            Plain content; pieces by the places they come from, files by their absolute path.
+        """
+        content = self.model_dump(exclude={"pieces"}, exclude_defaults=True)  # not as JSON, which has no infinity
+        return {"name": self.name, "pieces": self._sources(), **content}
+
+    def _sources(self) -> list[str]:
+        given = [str(find_file(source, self._folder)) if source.endswith(".py") else source for source in self.pieces]
+        if given:
+            return given
+        used = [("generator", self.generate), *(("method", use.use) for use in self.methods)]
+        used += [("estimand", self.estimand)] if isinstance(self.estimand, str) else []
+        return list(dict.fromkeys(source for kind, name in used if (source := self._piece(kind, name).home)))
+
+    def save(self, path: Path | str) -> None:
+        """Write the study as YAML, atomically.
+
+        Parameters
+        ----------
+        path : Path or str
+            The file.
+        """
+        write_text(path, yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True))
+
+
+def _use_of(entry: Any, given: dict[tuple[str, str], Piece]) -> Any:
+    """Turn a method's name or function into the mapping it stands for."""
+    name = _named("method", entry, given)
+    return {"name": name, "use": name} if isinstance(name, str) else name
+
+
+def _named(kind: str, entry: Any, given: dict[tuple[str, str], Piece]) -> Any:
+    """Give a function's name, and note the function."""
+    if not callable(entry):
+        return entry
+    found = piece_of(kind, entry)
+    if given.get((kind, found.name), found).function is not entry:
+        raise InputError(f"two functions are called '{found.name}'; name one with the decorator, as in @{kind}('another name')")
+    given[kind, found.name] = found
+    return found.name

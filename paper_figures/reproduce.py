@@ -293,7 +293,8 @@ class _Chain:
         return self.config.training | places | {"prompts": self.config.prompts, "arm": run.arm_config()}
 
     def evaluate(self) -> None:
-        from empirical.evaluation.evaluate import EvaluateConfig, evaluate
+        from empirical.evaluation.config import EvaluateConfig
+        from empirical.evaluation.evaluate import evaluate
         from empirical.evaluation.records import concatenate, write_records
 
         parts = []
@@ -361,7 +362,7 @@ def _finetune(settings: dict[str, Any], out: str) -> str:
 def _look_inside(settings: dict[str, Any], out: str, run: str) -> None:
     """Leave the tables by which C6 and C8 are judged, in a process of its own; what is there already is kept."""
     from empirical.analysis.arms import report_alignment, report_attribution
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
 
     config = parse_config(EvaluateConfig, settings, source=DEFAULT)
     for name, last, report in (

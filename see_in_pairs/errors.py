@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
 
 CANNOT_WRITE = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG") if hasattr(errno, name)}
 
@@ -64,3 +68,22 @@ def write_failure(error: BaseException) -> str | None:
     if isinstance(error, RuntimeError) and ("PytorchStreamWriter" in text or ("inline_container" in text and "Reader" not in text)):
         return "a file could not be written to its end (is the disk full?); make room, then run the same command again"
     return None
+
+
+def first_line(error: Exception) -> str:
+    """Give the first line of a library's error, which may run to pages, or the first two where the first announces the second.
+
+    Parameters
+    ----------
+    error : Exception
+        What was raised.
+
+    Returns
+    -------
+    str
+        At most 200 characters.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    kind = type(error).__name__
+    said = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])[:200] or kind  # 'Error(s) in loading:' alone says nothing
+    return f"{kind}: {said}" if isinstance(error, (LookupError, TypeError, AttributeError)) else said  # 'vision_config' alone says little

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder, image_token
-from empirical.vlm.loading import VisionLanguageModel
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:

@@ -14,13 +14,15 @@ import numpy as np
 
 from empirical.analysis.kept import kept
 from empirical.analysis.patients import patient_interval
-from empirical.arms import Example, picture_source
+from empirical.arms import picture_source
 from empirical.audit.preflight import preflight
 from empirical.cohorts import Cohort
 from empirical.evaluation.image_integrity import remember, still_the_same
 from empirical.evaluation.shards import Scorer
+from empirical.prompts.example import Example
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import VisionLanguageModel, load_vlm, training_record, weights_hash
+from empirical.vlm.loading import load_vlm, training_record, weights_hash
 from see_in_pairs.console import progress, say
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, write_parquet, write_text
@@ -29,7 +31,7 @@ from see_in_pairs.runs import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
 
 WITH_GRADIENTS = 4
 """Rows in a forward and backward pass at most: what every layer keeps for the way back grows with them, and more save little time."""
@@ -213,7 +215,8 @@ def _opened(
 
 def _by_arm(config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> Iterator[tuple[dict[str, Any], list[Example]]]:
     """Give what each arm is, on which model, and what it shows: the same items in all, as in an evaluation."""
-    from empirical.evaluation.evaluate import put_down, run_id, shown
+    from empirical.evaluation.config import run_id
+    from empirical.evaluation.evaluate import put_down, shown
 
     training = training_record(config.model.name)
     trained = {name: training.get(name, "") for name in ("train_arm", "train_strategy")} | {"train_seed": training.get("train_seed", 0)}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import answer_log_probabilities, to_device
-from empirical.vlm.loading import VisionLanguageModel
 
 if TYPE_CHECKING:
     import torch

@@ -15,15 +15,17 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from empirical.analysis.kept import kept
-from empirical.arms import ArmConfig, Example, assign_references, picture_source, queries_of, words_of
+from empirical.arms import ArmConfig, assign_references, picture_source, queries_of, words_of
 from empirical.audit.preflight import keep_references, preflight
 from empirical.cohorts import Cohort
 from empirical.evaluation.image_integrity import remember, still_the_same
 from empirical.evaluation.shards import refuse_other_prompts
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_hash, prompt_text, render
 from empirical.references import ReferenceConfig
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.batch_scorer import SpeedConfig
-from empirical.vlm.loading import ModelConfig, dtype_of, training_record
+from empirical.vlm.loading import dtype_of, training_record
 from empirical.vlm.model_id import files_hash, weights_hash
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.console import progress, say

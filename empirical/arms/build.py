@@ -5,10 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from empirical.arms.base import Arm, Task
-from empirical.arms.catalogue import ARMS
-from empirical.arms.config import ArmConfig
-from empirical.arms.queries import queries_of
+from empirical.arms.catalogue import ARMS, Arm, ArmConfig, Task
 from empirical.audit import stop_on_errors
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
@@ -17,8 +14,13 @@ from empirical.references.rules import audit_references
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from empirical.cohorts import Cohort
-    from empirical.vlm.loading import ModelConfig
+
+if TYPE_CHECKING:
+    from empirical.cohorts import Cohort
+    from empirical.vlm.config import ModelConfig
 
 
 def assign_references(
@@ -202,3 +204,35 @@ def _patients(cohort: Cohort, arm: ArmConfig) -> dict[str, str]:
 
     shown = cohort if arm.other_cohort is None else AnyCohort.load(Path(arm.other_cohort))
     return dict(zip(shown.table["item_id"], shown.table["patient_id"], strict=True))
+
+
+def queries_of(cohort: Cohort, split: str) -> pd.DataFrame:
+    """Give the queries of a split, checked: both classes, more than one patient.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The cohort.
+    split : str
+        ``'train'``, ``'val'`` or ``'test'``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per query.
+
+    Raises
+    ------
+    InputError
+        When the split has no items, one class only, or one patient only.
+    """
+    queries = cohort.queries(split)
+    if queries.empty:
+        raise InputError(f"{cohort.folder}: the split '{split}' has no items; make the cohort with a share for it")
+    positive = queries["label"].isin(cohort.info.positive)
+    if positive.all() or not positive.any():
+        only = queries["label"].iloc[0]
+        raise InputError(f"{cohort.folder}: every item of the split '{split}' is '{only}'; both classes are needed")
+    if queries["patient_id"].nunique() < 2:
+        raise InputError(f"{cohort.folder}: the split '{split}' has one patient only; inference is over patients, so several are needed")
+    return queries

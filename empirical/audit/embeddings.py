@@ -99,7 +99,7 @@ def embed(cohort: Cohort, model: str, quiet: bool = False) -> NDArray[np.floatin
     """
     from empirical.references.embeddings.cache import embedder
     from empirical.references.embeddings.towers import released_after
-    from empirical.vlm.loading import ModelConfig
+    from empirical.vlm.config import ModelConfig
 
     with released_after():
         return embedder(cohort, ModelConfig(name=model), quiet)(list(cohort.table["item_id"]))

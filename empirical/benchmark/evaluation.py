@@ -9,9 +9,9 @@ import numpy as np
 
 from empirical.benchmark.items import Items
 from empirical.benchmark.timing import Timing, timed
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader, SpeedConfig
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import VisionLanguageModel
 
 PATHS = {
     "plain batches": PLAIN,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from empirical.arms import Example, picture_source
+from empirical.arms import picture_source
 from empirical.cohorts import Cohort
+from empirical.prompts.example import Example
 from empirical.training.config import FinetuneConfig
 from empirical.training.data_order import planned_examples
 from empirical.vlm.inference.encoder import Encoder

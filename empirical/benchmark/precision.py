@@ -14,10 +14,10 @@ from typing import Any
 
 from empirical.benchmark.evaluation import PATHS, scores
 from empirical.benchmark.items import Items
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.batch_scorer import PLAIN
 from empirical.vlm.inference.encoder import IGNORE, Encoder
 from empirical.vlm.inference.scoring import to_device, token_log_probabilities
-from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.lora_precision import at_random, in_base_format
 
 TRUTH = "float32"

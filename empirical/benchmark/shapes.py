@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.families import family_of
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, device_of, dtype_of
+from empirical.vlm.loading import device_of, dtype_of
 from empirical.vlm.processors import image_only
 
 if TYPE_CHECKING:

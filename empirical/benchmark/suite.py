@@ -17,7 +17,8 @@ from empirical.benchmark.row_store import Pieces
 from empirical.benchmark.shapes import SHAPES, build
 from empirical.benchmark.table import table
 from empirical.benchmark.timing import MEASURED, attempt
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, device_of
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
+from empirical.vlm.loading import device_of
 from empirical.vlm.out_of_memory import give_back
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError

@@ -16,21 +16,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import Trainer, TrainerCallback
 
-from empirical.arms import Example
 from empirical.benchmark.config import Variant
 from empirical.benchmark.flops import finetuning_step
 from empirical.benchmark.items import Items
 from empirical.benchmark.shapes import Shape
 from empirical.benchmark.timing import forget_peak, now, peak_memory
+from empirical.prompts.example import Example
 from empirical.training.arguments import training_arguments
 from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import one_device
 from empirical.training.trainable import prepare
 from empirical.training.trainer import AnswerTrainer, collate
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.feature_cache.cache import FeatureStore
 from empirical.vlm.feature_cache.encoder import StoredEncoder
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import VisionLanguageModel
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -12,15 +12,15 @@ import torch
 from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.training.arguments import schedule
 from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import one_device
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import VisionLanguageModel
 from empirical.vlm.out_of_memory import is_out_of_memory
-from empirical.vlm.processors import first_line
 from empirical.vlm.weights import peft_is_behind
+from see_in_pairs.errors import first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -35,7 +35,7 @@ def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange 
 def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
     """Measure CKA and the gap between images and answers, layer by layer, in each arm of an evaluation's config."""
     from empirical.analysis.arms import report_alignment
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
     from see_in_pairs.configs import load_config
 
     settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
@@ -48,7 +48,7 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
 def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
     """Measure how much of the evidence lies on the lesion, where its mask is known, in each arm of an evaluation's config."""
     from empirical.analysis.arms import report_attribution
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
     from see_in_pairs.configs import load_config
 
     settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])

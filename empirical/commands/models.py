@@ -77,7 +77,7 @@ def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange
 
 def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
     """Score one or more arms on identical items; run again to resume."""
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
     from empirical.evaluation.evaluate import evaluate as run
     from see_in_pairs.configs import load_config
 
@@ -124,8 +124,8 @@ def doctor(
     quiet: Quiet = False,
 ) -> None:
     """Check a model before it is trusted: tokens, pixels, positions, padding, labels, gradients, caches. Exit code 1 when a check fails."""
+    from empirical.vlm.config import ModelConfig
     from empirical.vlm.doctor import diagnose
-    from empirical.vlm.loading import ModelConfig
 
     say(f"check '{model}' on made-up pictures (no check draws random numbers; --seed is accepted and not needed)", quiet)
     diagnosis = diagnose(ModelConfig(name=model, revision=revision, trust_remote_code=trust_remote_code))

@@ -7,7 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example, picture_source
+from empirical.arms import picture_source
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_hash
 from see_in_pairs.console import progress, say
 from see_in_pairs.errors import InputError
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from empirical.cohorts import Cohort
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
+    from empirical.vlm.config import ModelConfig
     from empirical.vlm.doctor import Diagnosis
     from empirical.vlm.inference.batch_scorer import AnswerReader
-    from empirical.vlm.loading import ModelConfig
 
 PIECE = 8  # batches written together: little is lost in a kill, and the disk is not kept busy
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from empirical.arms import Example
 from empirical.pretraining.config import PretrainConfig
 from empirical.pretraining.questions import KINDS, Look, Question, ask
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PLACE, Part
 
 if TYPE_CHECKING:

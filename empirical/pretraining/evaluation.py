@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL.Image import Image
 
-    from empirical.vlm.loading import VisionLanguageModel
+    from empirical.vlm.config import VisionLanguageModel
 
 Change = Literal["", "swapped", "blank", "duplicate"]
 BATCH = 50

@@ -26,7 +26,7 @@ from see_in_pairs.runs import RunFolder
 if TYPE_CHECKING:
     from transformers import Trainer
 
-    from empirical.vlm.loading import VisionLanguageModel
+    from empirical.vlm.config import VisionLanguageModel
 
 COARSER = 4
 """The examinations during training ask this many times fewer questions than the one at the end."""
@@ -85,7 +85,8 @@ def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
     import torch
     import transformers
 
-    from empirical.vlm.loading import ModelConfig, load_vlm
+    from empirical.vlm.config import ModelConfig
+    from empirical.vlm.loading import load_vlm
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -114,7 +115,8 @@ def _built(config: PretrainConfig, run: RunFolder) -> str:
 
 def _check_shape(config: PretrainConfig, vlm: VisionLanguageModel) -> None:
     """Refuse to go on from a model of another shape than the config describes, which run card and pictures would go by."""
-    from empirical.vlm.loading import ModelConfig, load_vlm
+    from empirical.vlm.config import ModelConfig
+    from empirical.vlm.loading import load_vlm
 
     with tempfile.TemporaryDirectory() as folder:
         build_pocket(Path(folder), config.model, tokenizer_text())

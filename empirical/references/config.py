@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from empirical.vlm.loading import ModelConfig
+from empirical.vlm.config import ModelConfig
 from see_in_pairs.configs import StrictConfig
 
 StrategyName = Literal["random", "demographic", "embedding", "cross_center", "prior"]

@@ -18,7 +18,7 @@ from empirical.references.strategies.prior import choose_prior
 from empirical.references.strategies.random_ import choose_random
 
 if TYPE_CHECKING:
-    from empirical.vlm.loading import ModelConfig
+    from empirical.vlm.config import ModelConfig
 
 STRATEGIES: dict[str, Callable[[Request], Assignment]] = {
     "random": choose_random,

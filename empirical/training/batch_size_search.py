@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.training.config import FinetuneConfig
 from empirical.training.memory_estimate import Standing, fewer_weights
 from empirical.vlm.inference.encoder import Encoder

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import world_size
 from empirical.training.memory_estimate import Standing

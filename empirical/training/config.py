@@ -8,7 +8,7 @@ from pydantic import Field
 
 from empirical.arms import ArmConfig
 from empirical.prompts.templates import PromptConfig
-from empirical.vlm.loading import ModelConfig
+from empirical.vlm.config import ModelConfig
 from see_in_pairs.configs import StrictConfig
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.arms import Example, build_with_draws, queries_of
+from empirical.arms import build_with_draws, queries_of
+from empirical.prompts.example import Example
 from empirical.training.config import CurriculumConfig, FinetuneConfig
 from see_in_pairs.errors import InputError
 

@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example, assign_references, build_examples, queries_of
+from empirical.arms import assign_references, build_examples, queries_of
 from empirical.audit.preflight import keep_references, preflight
 from empirical.cohorts import Cohort
+from empirical.prompts.example import Example
 from empirical.prompts.templates import prompt_hash
 from empirical.training.batch_size_search import out_of_memory
 from empirical.training.checkpointing_trial import short_after_all
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from transformers import Trainer
 
     from empirical.training.trainer import AnswerTrainer
+    from empirical.vlm.config import VisionLanguageModel
     from empirical.vlm.inference.encoder import Encoder
-    from empirical.vlm.loading import VisionLanguageModel
 
 
 def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:

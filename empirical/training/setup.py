@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example, picture_area, picture_source
+from empirical.arms import picture_area, picture_source
 from empirical.cohorts import Cohort
+from empirical.prompts.example import Example
 from empirical.training.batch_size_search import longest_first
 from empirical.training.checkpointing_trial import fits_without, is_open
 from empirical.training.config import FinetuneConfig
@@ -20,8 +21,8 @@ from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
     from empirical.training.trainer import AnswerTrainer
+    from empirical.vlm.config import VisionLanguageModel
     from empirical.vlm.inference.encoder import Encoder
-    from empirical.vlm.loading import VisionLanguageModel
 
 
 def make_encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohort) -> tuple[Encoder, AbstractContextManager[None]]:

@@ -12,7 +12,7 @@ from see_in_pairs.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from empirical.vlm.loading import VisionLanguageModel
+    from empirical.vlm.config import VisionLanguageModel
 
 
 def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.training.checkpoints import mark_whole
 from empirical.vlm.inference.encoder import IGNORE, Encoder
 from empirical.vlm.inference.scoring import to_device, token_log_probabilities

@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from empirical.vlm.processors import first_line
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, first_line
 
 if TYPE_CHECKING:
-    from empirical.vlm.loading import ModelConfig
+    from empirical.vlm.config import ModelConfig
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 BUNDLED = ("pocket", "pocket-random")

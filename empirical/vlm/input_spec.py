@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from empirical.prompts.templates import PromptConfig, prompt_text
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash
 
 if TYPE_CHECKING:
-    from empirical.vlm.loading import VisionLanguageModel
+    from empirical.vlm.config import VisionLanguageModel
 
-PartOfParity = Literal["chat_template", "pixel_budget", "resize", "dtype", "image_order", "base_weights"]
 BUDGET = ("size", "max_image_size", "min_pixels", "max_pixels", "crop_size", "pad_size", "patch_size", "merge_size", "image_grid_pinpoints")
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.vlm.input_spec import BUDGET
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
-    from empirical.vlm.loading import ModelConfig
+    from empirical.vlm.config import ModelConfig
 
 VIDEO_OR_AUDIO = ("video_processor", "audio_processor")
 
@@ -135,22 +135,3 @@ def _numbers(value: Any) -> Iterator[float]:
         yield value
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
         yield from _numbers(part)
-
-
-def first_line(error: Exception) -> str:
-    """Give the first line of a library's error, which may run to pages, or the first two where the first announces the second.
-
-    Parameters
-    ----------
-    error : Exception
-        What was raised.
-
-    Returns
-    -------
-    str
-        At most 200 characters.
-    """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    kind = type(error).__name__
-    said = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])[:200] or kind  # 'Error(s) in loading:' alone says nothing
-    return f"{kind}: {said}" if isinstance(error, (LookupError, TypeError, AttributeError)) else said  # 'vision_config' alone says little

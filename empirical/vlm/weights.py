@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.vlm.lora_precision import in_base_format
-from empirical.vlm.processors import first_line
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, first_few, first_line
 
 if TYPE_CHECKING:
     from peft import PeftModel

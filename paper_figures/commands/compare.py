@@ -44,7 +44,7 @@ def compare(
 ) -> None:
     """Compare two arms on the same items: every paired test, and which one to report."""
     from paper_figures.comparison.compare_arms import compare_arms
-    from paper_figures.comparison.presentation import comparison_text
+    from paper_figures.comparison.result import comparison_text
     from paper_figures.comparison.score_tables import read_arm, with_items
 
     if not threshold == threshold:

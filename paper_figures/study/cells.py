@@ -16,7 +16,7 @@ from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_json, write_json
 
 if TYPE_CHECKING:
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
     from empirical.training.config import FinetuneConfig
 
 SOURCE = "study"
@@ -136,7 +136,7 @@ def evaluate_config(config: StudyConfig, cell: Cell, cohort: Path, model: Path) 
     InputError
         When `evaluation` of the study does not fit.
     """
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
 
     own: dict[str, Any] = {"cohort": str(cohort), "arms": [config.arms[cell.arm]], "seed": cell.seed}
     if cell.trained:

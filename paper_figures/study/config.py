@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from empirical.arms import ArmConfig
 from empirical.cohorts.phantom import PhantomConfig
 from empirical.prompts.templates import PromptConfig
-from empirical.vlm.loading import ModelConfig
+from empirical.vlm.config import ModelConfig
 from see_in_pairs.configs import StrictConfig
 
 ALL = "all"

@@ -19,12 +19,14 @@ import torch
 from PIL import Image
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference import prefetch
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.inference.prefetch import AheadEncoder, crew
-from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.inference.prefetch import crew
+from empirical.vlm.inference.prefetch_encoder import AheadEncoder
+from empirical.vlm.loading import load_vlm
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "empirical" / "vlm"))
 from tiny_models import save_tiny

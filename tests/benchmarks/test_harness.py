@@ -21,7 +21,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from empirical.benchmark.evaluation import PATHS, plain_loop, scores
 from empirical.benchmark.items import Items
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
+from empirical.vlm.loading import load_vlm
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "empirical" / "vlm"))
 from tiny_models import FAMILIES, save_tiny

@@ -13,10 +13,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from empirical.benchmark.items import Items
 from empirical.benchmark.shapes import SHAPES, build
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.feature_cache.cache import FeatureStore
 from empirical.vlm.feature_cache.encoder import StoredEncoder
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import ModelConfig
 
 ROWS = 32
 LEAST = 10  # times as fast: the rest is copying the tensors

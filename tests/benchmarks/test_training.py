@@ -20,8 +20,9 @@ from empirical.benchmark.training import WARM, StepClock, our_trainer
 from empirical.benchmark.trl_baseline import sft_trainer
 from empirical.training.config import FinetuneConfig
 from empirical.training.trainer import AnswerTrainer
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.encoder import IGNORE
-from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.loading import load_vlm
 
 WAYS = ("full", "lora", "lora, stored features")
 LEAST = 1.0  # times TRL's steps per second

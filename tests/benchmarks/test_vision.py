@@ -18,10 +18,10 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from empirical.benchmark.items import Items
 from empirical.benchmark.shapes import Shape, build
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.families.qwen_vision import PatchesAtOnce
 from empirical.vlm.feature_cache.tower import flat, image_features
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import ModelConfig
 
 ROUNDS = 9
 LEAST = 1.0  # times transformers' own speed

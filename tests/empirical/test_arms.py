@@ -11,10 +11,12 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from empirical.arms import ARMS, ArmConfig, Example, assign_references, build_examples, build_with_draws, picture_source
-from empirical.arms.config import ArmName
+from empirical.arms import ARMS, ArmConfig, assign_references, build_examples, build_with_draws, picture_source
+from empirical.arms.catalogue import ArmName
 from empirical.cohorts import Cohort
-from empirical.evaluation.evaluate import EvaluateConfig, evaluate
+from empirical.evaluation.config import EvaluateConfig
+from empirical.evaluation.evaluate import evaluate
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune

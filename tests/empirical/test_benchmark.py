@@ -27,9 +27,9 @@ from empirical.benchmark.timing import MEASURED, OUT_OF_MEMORY, attempt
 from empirical.benchmark.training import WARM
 from empirical.training.config import FinetuneConfig
 from empirical.training.trainable import prepare
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import token_log_probabilities
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel
 from empirical.vlm.lora_precision import in_base_format
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError

@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from empirical.arms import ArmConfig, Example, build_examples
+from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
-from empirical.evaluation.evaluate import EvaluateConfig, evaluate
+from empirical.evaluation.config import EvaluateConfig
+from empirical.evaluation.evaluate import evaluate
 from empirical.evaluation.records import read_records, write_records
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import sha256, write_parquet
@@ -401,9 +403,10 @@ def test_items_that_share_references_are_read_together_and_given_back_in_their_o
 
 
 def evaluate_alone(phantom: Cohort, example: Example) -> float:
+    from empirical.vlm.config import ModelConfig
     from empirical.vlm.inference.encoder import Encoder
     from empirical.vlm.inference.scoring import answer_log_probabilities
-    from empirical.vlm.loading import ModelConfig, load_vlm
+    from empirical.vlm.loading import load_vlm
 
     vlm = load_vlm(ModelConfig())
     encoder = Encoder(vlm.processor, vlm.family, phantom.image)

@@ -17,8 +17,9 @@ from empirical.benchmark.padding import count_padding, padding_share
 from empirical.cohorts import Cohort
 from empirical.training.config import FinetuneConfig
 from empirical.training.data_order import planned_examples
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.console import run_app
 
 sys.path.insert(0, str(Path(__file__).parent / "vlm"))

@@ -96,7 +96,7 @@ def test_the_page_about_arms_says_what_the_arms_say() -> None:
 
 
 def test_bundled_configs_are_valid() -> None:
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
     from empirical.training.config import FinetuneConfig
     from see_in_pairs.configs import load_config
 

@@ -13,7 +13,7 @@ from empirical.benchmark.activation_memory import saved_by_layer, saved_by_step
 from empirical.benchmark.shapes import SHAPES, Shape, build
 from empirical.training.config import FinetuneConfig
 from empirical.training.trainable import prepare
-from empirical.vlm.loading import ModelConfig
+from empirical.vlm.config import ModelConfig
 
 TINY = replace(SHAPES["tiny"], vision_layers=1, whole=(0,))
 

@@ -15,6 +15,7 @@ from see_in_pairs.console import Json, Quiet, emit_json, new_app, say
 from see_in_pairs.errors import CheckFailed, InputError
 from theory.sweeps.packaged import find_design, packaged_studies
 from theory.sweeps.performance.cli import mount as mount_measures
+from theory.sweeps.resolved import resolve
 
 if TYPE_CHECKING:
     from theory.sweeps.storage.results import Results
@@ -159,7 +160,7 @@ def _which(results: Results, failure: int | None, cell: str | None, replicate: i
 def _replay_one(results: Results, cell: str, replicate: int, quiet: bool) -> None:
     from theory.sweeps.execution.replay import code_changed, find_cell, replay, rows_of, stream_of
 
-    changed = code_changed(results, results.study.plan())
+    changed = code_changed(results, resolve(results.study))
     if changed:
         say(f"note: the code of {', '.join(changed)} has changed since the sweep ran")
     outcome = replay(results, cell, replicate)

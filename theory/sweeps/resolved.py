@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from see_in_pairs.errors import InputError, first_few
 from theory.sweeps.registry import Piece
 from theory.sweeps.scenarios import Cell
-
-if TYPE_CHECKING:
-    from theory.sweeps.study import Study
+from theory.sweeps.study import Study
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ResolvedStudy:
     """A study with its pieces found.
 
     Parameters
@@ -143,3 +141,20 @@ class Plan:
         if not math.isfinite(value):
             raise InputError(f"estimand '{self.estimand.name}' gives {value} in {cell}; a true value is a finite number")
         return value
+
+
+def resolve(study: Study) -> ResolvedStudy:
+    """Find the pieces of a study, and check that they and the factors fit together.
+
+    Raises
+    ------
+    InputError
+        When a piece is missing, a factor is unknown or missing, or the design contradicts itself.
+    """
+    study.load_pieces()
+    study.check_itself()
+    methods = tuple(Method(use.name, study.piece("method", use.use), use.parameters) for use in study.methods)
+    truth = study.piece("estimand", study.estimand) if isinstance(study.estimand, str) else None
+    resolved = ResolvedStudy(study, study.piece("generator", study.generate), methods, truth)
+    resolved.check()
+    return resolved

@@ -14,7 +14,6 @@ from see_in_pairs.configs import StrictConfig, load_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_text
 from theory.sweeps.registry import Piece, find_file, load_pieces, piece, piece_of
-from theory.sweeps.resolved import Method, Plan
 from theory.sweeps.scenarios import Cell, combine, plain
 
 
@@ -240,31 +239,16 @@ class Study(StrictConfig):
             raise InputError(f"replicates {replicates}: ask for 1 or more")
         return self.model_copy(update={"replicates": replicates})
 
-    def plan(self) -> Plan:
-        """Find the pieces and check that they and the factors fit together.
-
-        Returns
-        -------
-        Plan
-            What can be run.
-
-        Raises
-        ------
-        InputError
-            When a piece is missing, a factor is unknown or missing, or the design contradicts itself.
-        """
-        load_pieces(self.pieces, self._folder)
-        self._check_itself()
-        methods = tuple(Method(use.name, self._piece("method", use.use), use.parameters) for use in self.methods)
-        truth = self._piece("estimand", self.estimand) if isinstance(self.estimand, str) else None
-        plan = Plan(self, self._piece("generator", self.generate), methods, truth)
-        plan.check()
-        return plan
-
-    def _piece(self, kind: str, name: str) -> Piece:
+    def piece(self, kind: str, name: str) -> Piece:
+        """Find a piece: one given as a function, else a registered one."""
         return self._given.get((kind, name)) or piece(kind, name)
 
-    def _check_itself(self) -> None:
+    def load_pieces(self) -> None:
+        """Import what registers the pieces."""
+        load_pieces(self.pieces, self._folder)
+
+    def check_itself(self) -> None:
+        """Refuse a design that contradicts itself, before its pieces are looked at."""
         labels = [use.name for use in self.methods]
         twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
         if twice:
@@ -291,7 +275,7 @@ class Study(StrictConfig):
             return given
         used = [("generator", self.generate), *(("method", use.use) for use in self.methods)]
         used += [("estimand", self.estimand)] if isinstance(self.estimand, str) else []
-        return list(dict.fromkeys(source for kind, name in used if (source := self._piece(kind, name).home)))
+        return list(dict.fromkeys(source for kind, name in used if (source := self.piece(kind, name).home)))
 
     def save(self, path: Path | str) -> None:
         """Write the study as YAML, atomically.

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from empirical.cohorts import Cohort
 from empirical.references.embeddings.towers import vision_model
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.hub import pinned
-from empirical.vlm.loading import ModelConfig, resolve, weights_hash
+from empirical.vlm.loading import resolve, weights_hash
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import atomic_path, content_hash, sha256

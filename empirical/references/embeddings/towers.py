@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from empirical.prompts.templates import Part
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.families import MODULES
 from empirical.vlm.hub import pinned
-from empirical.vlm.loading import ModelConfig, device_of, dtype_of, load_vlm
+from empirical.vlm.loading import device_of, dtype_of, load_vlm
 from empirical.vlm.model_id import ADAPTER, resolve
 from see_in_pairs.errors import InputError
 
@@ -90,7 +91,7 @@ def _loaded(settings: str) -> Tower:
 def _vlm_tower(config: ModelConfig) -> Tower:
     import torch
 
-    from empirical.arms import Example  # here, because arms are built of references
+    from empirical.prompts.example import Example
     from empirical.vlm.inference.encoder import Encoder
 
     vlm = load_vlm(config)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, wraps
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch.overrides import TorchFunctionMode
-
-    from empirical.vlm.doctor.subject import Subject
 
 
 @contextmanager
@@ -49,35 +47,6 @@ def float32_arithmetic() -> Iterator[None]:
             yield
     finally:
         torch.set_float32_matmul_precision(precision)
-
-
-def in_both_formats(check: Callable[[Subject], tuple[bool, str]]) -> Callable[[Subject], tuple[bool, str]]:
-    """Run a comparison of two ways to a score on a model in a half format twice: in float32 arithmetic, and as the model computes.
-
-    The first tells a wrong mask, position or feature, which moves a score by much more than float32 rounds, from rounding, however large
-    that is in the half format; the second sees that the half format's own kernels do no worse than they do on the plain path.
-
-    Parameters
-    ----------
-    check : callable
-        From a subject to (passed, detail), by way of `Subject.compare`.
-
-    Returns
-    -------
-    callable
-        The same; it passes where both do. On a model kept in float32, both are one.
-    """
-
-    @wraps(check)
-    def checked(subject: Subject) -> tuple[bool, str]:
-        if not subject.half:
-            return check(subject)
-        with subject.in_float32():
-            exact, detail = check(subject)
-        rounded, more = check(subject)
-        return exact and rounded, f"in float32 arithmetic {detail}; in {str(subject.vlm.model.dtype).removeprefix('torch.')} {more}"
-
-    return checked
 
 
 @cache

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from empirical.prompts.templates import PromptConfig
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import adapters, inputs, paths, vision
 from empirical.vlm.doctor.subject import Subject
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
 READING: dict[str, Callable[[Subject], tuple[bool, str]]] = {

@@ -10,7 +10,7 @@ from empirical.vlm.doctor.subject import ARMS, Subject
 if TYPE_CHECKING:
     import torch
 
-    from empirical.arms import Example
+    from empirical.prompts.example import Example
 
 Outcome = tuple[bool, str]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from empirical.vlm.doctor.arithmetic import in_both_formats
 from empirical.vlm.doctor.inputs import Outcome
-from empirical.vlm.doctor.subject import Subject
+from empirical.vlm.doctor.subject import Subject, in_both_formats
 
 
 @in_both_formats

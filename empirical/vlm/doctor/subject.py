@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.prompts.templates import Part, PromptConfig, prompt_text, render
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.doctor.arithmetic import float32_arithmetic
 from empirical.vlm.feature_cache.tower import base_of
 from empirical.vlm.inference.encoder import Encoder, image_token
-from empirical.vlm.loading import VisionLanguageModel
+
+if TYPE_CHECKING:
+    from empirical.vlm.doctor.subject import Subject
 
 if TYPE_CHECKING:
     import torch
@@ -236,3 +239,32 @@ class Subject:
         """
         gap, allowed = float(np.abs(np.asarray(one) - np.asarray(other)).max()), tokens * self.tolerance
         return gap <= allowed, f"largest difference {gap:.1e}, allowed {allowed:.1e}"
+
+
+def in_both_formats(check: Callable[[Subject], tuple[bool, str]]) -> Callable[[Subject], tuple[bool, str]]:
+    """Run a comparison of two ways to a score on a model in a half format twice: in float32 arithmetic, and as the model computes.
+
+    The first tells a wrong mask, position or feature, which moves a score by much more than float32 rounds, from rounding, however large
+    that is in the half format; the second sees that the half format's own kernels do no worse than they do on the plain path.
+
+    Parameters
+    ----------
+    check : callable
+        From a subject to (passed, detail), by way of `Subject.compare`.
+
+    Returns
+    -------
+    callable
+        The same; it passes where both do. On a model kept in float32, both are one.
+    """
+
+    @wraps(check)
+    def checked(subject: Subject) -> tuple[bool, str]:
+        if not subject.half:
+            return check(subject)
+        with subject.in_float32():
+            exact, detail = check(subject)
+        rounded, more = check(subject)
+        return exact and rounded, f"in float32 arithmetic {detail}; in {str(subject.vlm.model.dtype).removeprefix('torch.')} {more}"
+
+    return checked

@@ -12,14 +12,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.feature_cache.disk import Shelf, Stored
 from empirical.vlm.feature_cache.processor_proxy import NUMBER, Recorder, swapped
 from empirical.vlm.feature_cache.tower import base_of, core_of, flat, image_features
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.prefetch import crew, in_order, thread_count
-from empirical.vlm.loading import VisionLanguageModel
 from see_in_pairs.files import content_hash
 
 if TYPE_CHECKING:

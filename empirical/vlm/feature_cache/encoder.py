@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.vlm.feature_cache.cache import FeatureStore
 from empirical.vlm.feature_cache.processor_proxy import Player, swapped
 from empirical.vlm.inference.encoder import Encoder
@@ -62,7 +62,7 @@ class StoredEncoder(Encoder):
         images = [tuple(map(self.store.kind, map(self.store.number, example.images))) for example in examples]
         key = (side, *((self.text(example.parts), kinds) for example, kinds in zip(examples, images, strict=True)))
         if key not in self._made:
-            player = Player(self.processor.image_processor, self.store)
+            player = Player(self.processor.image_processor, self.store.images)
             with swapped(self.processor, "image_processor", player):
                 batch = super().prompts(examples, side)
             shown = torch.tensor(player.numbers)[batch["pixel_values"]]

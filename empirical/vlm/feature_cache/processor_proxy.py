@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from empirical.vlm.feature_cache.cache import FeatureStore
+    from collections.abc import Mapping
+
+    from empirical.vlm.feature_cache.disk import Stored
 
 NUMBER = "see-in-pairs"  # under this key a ticket carries the number of the image it stands for
 
@@ -59,8 +61,8 @@ class Player(_StandIn):
     ----------
     real : transformers.BaseImageProcessor
         The official one, for its settings.
-    store : FeatureStore
-        What is known.
+    images : mapping of int to Stored
+        What is known, by number; it may grow.
 
     Attributes
     ----------
@@ -70,9 +72,9 @@ class Player(_StandIn):
 
     numbers: list[int]
 
-    def __init__(self, real: Any, store: FeatureStore) -> None:
+    def __init__(self, real: Any, images: Mapping[int, Stored]) -> None:
         super().__init__(real)
-        self.store = store
+        self.known = images
 
     def __call__(self, images: Any, *_: Any, **__: Any) -> dict[str, Any]:
         """Say of images what the official processor said when it saw them.
@@ -94,7 +96,7 @@ class Player(_StandIn):
         import torch
 
         self.numbers = [ticket.info[NUMBER] for ticket in leaves(images)]
-        stored = [self.store.images[number] for number in self.numbers]
+        stored = [self.known[number] for number in self.numbers]
         joined = {name: _join([image.facts[name] for image in stored]) for name in stored[0].facts}
         counts = torch.tensor([len(list(leaves(row))) for row in images])
         return joined | dict.fromkeys(stored[0].per_row, counts) | {"pixel_values": torch.arange(len(self.numbers))}

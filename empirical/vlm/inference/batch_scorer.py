@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from pydantic import Field
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.feature_cache.cache import FeatureStore
 from empirical.vlm.feature_cache.encoder import StoredEncoder
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.generation import continued_answers, generate_answers
-from empirical.vlm.inference.prefetch import AheadEncoder, crew
+from empirical.vlm.inference.prefetch import crew
+from empirical.vlm.inference.prefetch_encoder import AheadEncoder
 from empirical.vlm.inference.prefix_cache import PrefixReader, shared_prefix
 from empirical.vlm.inference.scoring import answer_scores
-from empirical.vlm.loading import VisionLanguageModel
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
 from empirical.vlm.families.base import Family
+from empirical.vlm.inference.prefetch import thread_count
 from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    from empirical.prompts.example import Example
+    from empirical.vlm.inference.encoder import Batch
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
     from transformers import ProcessorMixin
-
-    from empirical.vlm.inference.prefetch import Hands
 
     Batch = dict[str, torch.Tensor]
 
@@ -50,8 +56,6 @@ class Encoder:
     @cached_property
     def hands(self) -> Hands:
         """Copies for threads that encode ahead of the model, made when they are first asked for."""
-        from empirical.vlm.inference.prefetch import Hands
-
         return Hands(self)
 
     def text(self, parts: Sequence[Part]) -> str:
@@ -196,3 +200,33 @@ def image_token(model: Any) -> int:
     config = model.config
     token = getattr(config, "image_token_id", None)
     return int(config.image_token_index if token is None else token)
+
+
+class Hands:
+    """Encoders for threads, each with a processor of its own: tokenizers refuse to be used from two threads at once.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        What they are copies of.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._free = SimpleQueue[Encoder]()
+        for _ in range(thread_count()):
+            self._free.put(Encoder(copy.deepcopy(encoder.processor), encoder.family, encoder.image_of))
+
+    @contextmanager
+    def one(self) -> Iterator[Encoder]:
+        """Take an encoder that nobody uses.
+
+        Yields
+        ------
+        Encoder
+            To be used by one thread.
+        """
+        encoder = self._free.get()
+        try:
+            yield encoder
+        finally:
+            self._free.put(encoder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.prompts.templates import plain_answer
 from empirical.vlm.feature_cache.processor_proxy import swapped
 from empirical.vlm.feature_cache.tower import base_of

@@ -7,15 +7,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.vlm.feature_cache.tower import base_of
 from empirical.vlm.inference.scoring import PlainReading
 
 if TYPE_CHECKING:
     import torch
 
+    from empirical.vlm.config import VisionLanguageModel
     from empirical.vlm.inference.encoder import Batch, Encoder
-    from empirical.vlm.loading import VisionLanguageModel
 
 
 @dataclass

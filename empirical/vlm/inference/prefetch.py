@@ -6,21 +6,16 @@ threads, and they come in their order: results are the same to the last bit.
 
 from __future__ import annotations
 
-import copy
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
-from empirical.vlm.inference.encoder import Encoder
-
 if TYPE_CHECKING:
-    from empirical.arms import Example
-    from empirical.vlm.inference.encoder import Batch
+    pass
 
 Job = TypeVar("Job")
 Made = TypeVar("Made")
@@ -81,79 +76,3 @@ def in_order(pool: ThreadPoolExecutor, work: Callable[[Job], Made], jobs: Iterab
         made = waiting.popleft().result()
         waiting.extend(pool.submit(work, job) for job in islice(coming, 1))
         yield made
-
-
-class Hands:
-    """Encoders for threads, each with a processor of its own: tokenizers refuse to be used from two threads at once.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        What they are copies of.
-    """
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._free = SimpleQueue[Encoder]()
-        for _ in range(thread_count()):
-            self._free.put(Encoder(copy.deepcopy(encoder.processor), encoder.family, encoder.image_of))
-
-    @contextmanager
-    def one(self) -> Iterator[Encoder]:
-        """Take an encoder that nobody uses.
-
-        Yields
-        ------
-        Encoder
-            To be used by one thread.
-        """
-        encoder = self._free.get()
-        try:
-            yield encoder
-        finally:
-            self._free.put(encoder)
-
-
-class AheadEncoder(Encoder):
-    """An encoder that knows what it will be asked for, and has it ready.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        The plain encoder.
-    pool : concurrent.futures.ThreadPoolExecutor
-        The threads, of a `crew`.
-    batches : sequence of sequence of Example
-        What will be asked for, in order; anything else is encoded when it is asked for.
-    """
-
-    def __init__(self, encoder: Encoder, pool: ThreadPoolExecutor, batches: Sequence[Sequence[Example]]) -> None:
-        super().__init__(encoder.processor, encoder.family, encoder.image_of)
-        self._plain, self._expected = encoder, deque(list(batch) for batch in batches)
-        self._ready = in_order(pool, self._encode, list(self._expected), thread_count())
-        self._last: tuple[list[Example], Batch] = ([], {})
-
-    def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
-        """Give prompts that were encoded ahead; those given last also once more.
-
-        Parameters
-        ----------
-        examples : sequence of Example
-            The rows.
-        side : str, default 'left'
-            Where shorter prompts are padded.
-
-        Returns
-        -------
-        dict of str to torch.Tensor
-            As the plain encoder's.
-        """
-        rows = list(examples)
-        if side != "left":
-            return super().prompts(examples, side)
-        if self._expected and rows == self._expected[0]:
-            self._last = self._expected.popleft(), next(self._ready)
-        return dict(self._last[1]) if rows and rows == self._last[0] else super().prompts(examples, side)
-
-    def _encode(self, rows: list[Example]) -> Batch:
-        with self._plain.hands.one() as encoder:
-            return encoder.prompts(rows)

@@ -6,12 +6,12 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.feature_cache.encoder import StoredEncoder
 from empirical.vlm.feature_cache.tower import base_of
 from empirical.vlm.inference.kv_cache import Continuation, forked
-from empirical.vlm.loading import VisionLanguageModel
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.vlm.inference.encoder import IGNORE, Encoder
 from see_in_pairs.errors import InputError
 

@@ -16,8 +16,9 @@ from empirical.analysis.alignment import alignment_draws, alignment_table, debia
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
 from empirical.prompts.templates import PromptConfig
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 
@@ -213,7 +214,7 @@ def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path
 
 def test_a_query_that_one_arm_leaves_out_is_left_out_of_all_and_counted(phantom: Cohort, tmp_path: Path) -> None:
     from empirical.analysis.arms import report_alignment
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
 
     table = phantom.table.copy()
     table.loc[table.index[table["split"] == "test"][:2], "family"] = ["alone-1", "alone-2"]
@@ -246,7 +247,7 @@ def test_a_killed_alignment_goes_on_from_its_arms_to_the_same_bits(
 ) -> None:
     from empirical.analysis import alignment
     from empirical.analysis.arms import report_alignment
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
 
     content = {"cohort": str(phantom.folder), "arms": [{"arm": "single"}, {"arm": "duplicate"}], "threads": 1}
     config, plain, done = EvaluateConfig.model_validate(content), alignment.representations, []

@@ -13,12 +13,13 @@ from PIL import Image, ImageFilter
 
 from empirical.analysis import attribution
 from empirical.analysis.attribution import _painted, _smooth, integrated_gradients, lesion_share, occlusion
-from empirical.arms import Example
 from empirical.cohorts import Cohort
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import answer_log_probabilities
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 
@@ -196,7 +197,7 @@ def test_a_killed_attribution_goes_on_from_its_items_to_the_same_bits(
     phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from empirical.analysis.arms import report_attribution
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
 
     content = {"cohort": str(phantom.folder), "arms": [{"arm": "single"}, {"arm": "duplicate"}], "threads": 1, "split": "val"}
     config, plain, done = EvaluateConfig.model_validate(content), attribution.occlusion, []
@@ -232,7 +233,7 @@ def test_attributions_that_are_no_numbers_end_the_run_and_few_patients_are_said_
     phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from empirical.analysis.arms import report_attribution
-    from empirical.evaluation.evaluate import EvaluateConfig
+    from empirical.evaluation.config import EvaluateConfig
 
     config = EvaluateConfig.model_validate({"cohort": str(phantom.folder), "arms": [{"arm": "single"}], "threads": 1, "split": "val"})
     monkeypatch.setattr(attribution, "integrated_gradients", lambda *_, **__: np.ones((4, 4)))

@@ -14,9 +14,10 @@ from empirical.analysis.crossed import CrossedConfig, choose_crossed, crossed_sc
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
 from empirical.prompts.templates import PromptConfig, prompt_hash
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import answer_log_probabilities
-from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.loading import load_vlm
 from empirical.vlm.pocket import PocketConfig, build_pocket
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError

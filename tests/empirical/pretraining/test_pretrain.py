@@ -20,9 +20,10 @@ from empirical.pretraining.dataset import test_stream as stream_of
 from empirical.pretraining.evaluation import Sitting, examine, measured, sittings
 from empirical.pretraining.pretrain import pretrain
 from empirical.pretraining.questions import KINDS
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import answer_log_probabilities
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.loading import load_vlm
 from paper_figures.cli import app
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError

@@ -15,7 +15,7 @@ from empirical.references.embeddings import cache
 from empirical.references.embeddings.cache import embedder, model_key
 from empirical.references.strategies import embedding
 from empirical.references.strategies.embedding import nearest, rows_of_cosines, unit_length
-from empirical.vlm.loading import ModelConfig
+from empirical.vlm.config import ModelConfig
 from see_in_pairs.errors import InputError
 
 INFO = CohortInfo("toy", "table", "healthy", ["sick"], "image", "a finding")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from empirical.references.embeddings.towers import released_after, vision_model
-from empirical.vlm.loading import ModelConfig
+from empirical.vlm.config import ModelConfig
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "vlm"))

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from empirical.arms import Example
 from empirical.cohorts import Cohort
+from empirical.prompts.example import Example
 from empirical.training.config import FinetuneConfig
 from empirical.training.data_order import training_plan
 from empirical.training.finetune import finetune

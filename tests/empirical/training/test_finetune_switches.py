@@ -14,17 +14,19 @@ import torch
 import yaml
 from safetensors.numpy import load_file
 
-from empirical.arms import Example, assign_references, build_examples, picture_source
+from empirical.arms import assign_references, build_examples, picture_source
 from empirical.cohorts import Cohort
+from empirical.prompts.example import Example
 from empirical.training import trainer as trainer_module
 from empirical.training.batch_size_search import out_of_memory
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.training.trainable import prepare
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.feature_cache.tower import core_of
 from empirical.vlm.inference.encoder import IGNORE, Encoder
 from empirical.vlm.inference.scoring import to_device, token_log_probabilities
-from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}

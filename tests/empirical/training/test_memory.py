@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from empirical.arms import Example, picture_area
+from empirical.arms import picture_area
 from empirical.cohorts import Cohort
+from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
 from empirical.training import setup
 from empirical.training import trainer as trainer_module

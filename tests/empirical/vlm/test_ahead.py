@@ -15,13 +15,16 @@ from PIL import Image
 
 from empirical.benchmark.items import Items
 from empirical.cohorts.images import open_rgb
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.feature_cache import cache
 from empirical.vlm.feature_cache.cache import FeatureStore
-from empirical.vlm.inference import prefetch
+from empirical.vlm.inference import encoder as encoder_module
+from empirical.vlm.inference import prefetch, prefetch_encoder
 from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.inference.prefetch import AheadEncoder, crew, in_order
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.inference.prefetch import crew, in_order
+from empirical.vlm.inference.prefetch_encoder import AheadEncoder
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -47,7 +50,7 @@ def shuffled(name: str) -> Image.Image:
 
 
 def threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    for module in (prefetch, cache):
+    for module in (prefetch, prefetch_encoder, encoder_module, cache):
         monkeypatch.setattr(module, "thread_count", lambda: count)
 
 

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.prompts.templates import Part, PromptConfig, prompt_text, render
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import paths
 from empirical.vlm.doctor.subject import Subject
 from empirical.vlm.feature_cache.cache import FeatureStore
@@ -30,7 +31,7 @@ from empirical.vlm.inference.generation import generate_answers, stop_tokens
 from empirical.vlm.inference.kv_cache import Continuation
 from empirical.vlm.inference.prefix_cache import PrefixReader, query_start
 from empirical.vlm.inference.scoring import PlainReading, answer_forms, answer_log_probabilities
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))

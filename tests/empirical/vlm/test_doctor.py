@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from empirical.prompts.templates import PromptConfig
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import adapters, diagnose, diagnose_loaded, inputs, paths, require
 from empirical.vlm.doctor.subject import Subject
 from empirical.vlm.families.base import Family, nothing_more
@@ -19,7 +20,7 @@ from empirical.vlm.families.base import process as plain_process
 from empirical.vlm.feature_cache import cache
 from empirical.vlm.feature_cache.tower import core_of
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -15,15 +15,17 @@ from safetensors.numpy import load_file
 
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
-from empirical.evaluation.evaluate import EvaluateConfig, evaluate
+from empirical.evaluation.config import EvaluateConfig
+from empirical.evaluation.evaluate import evaluate
 from empirical.prompts.templates import PromptConfig
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.doctor import diagnose, diagnose_loaded
 from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import answer_log_probabilities
-from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.loading import load_vlm
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_models import FAMILIES, save_tiny

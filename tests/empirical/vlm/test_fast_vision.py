@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import vision
 from empirical.vlm.doctor.subject import Subject
 from empirical.vlm.families import qwen_vision
@@ -25,7 +26,7 @@ from empirical.vlm.families.qwen_vision import BatchedWindows, PatchesAtOnce, wi
 from empirical.vlm.feature_cache.tower import core_of, flat, image_features
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import to_device
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.loading import load_vlm
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tiny_models import save_tiny

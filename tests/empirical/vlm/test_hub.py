@@ -12,13 +12,15 @@ import torch
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
 
 from empirical.cohorts import Cohort
-from empirical.evaluation.evaluate import EvaluateConfig, evaluate
+from empirical.evaluation.config import EvaluateConfig
+from empirical.evaluation.evaluate import evaluate
 from empirical.evaluation.shards import Scorer
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.feature_cache.cache import store_key
 from empirical.vlm.hub import check_available, pinned
-from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.loading import load_vlm
 from empirical.vlm.model_id import files_hash, resolve, weights_hash
 from see_in_pairs.errors import InputError
 

@@ -9,8 +9,9 @@ from empirical.cohorts import Cohort
 from empirical.prompts.templates import PromptConfig
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.input_spec import image_order, parity
-from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
 

@@ -7,8 +7,9 @@ import torch
 
 from empirical.pretraining.config import PretrainConfig
 from empirical.pretraining.evaluation import Sitting, examine
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.doctor import diagnose
-from empirical.vlm.loading import ModelConfig, load_vlm
+from empirical.vlm.loading import load_vlm
 from empirical.vlm.model_id import resolve, weights_hash
 from empirical.vlm.pocket import PocketConfig, build_pocket, random_pocket_path
 from see_in_pairs.errors import InputError

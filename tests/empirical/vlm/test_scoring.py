@@ -5,13 +5,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from empirical.arms import ArmConfig, Example, build_examples
+from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.inference.encoder import IGNORE, Encoder
 from empirical.vlm.inference.generation import generate_answers, parse_answer
 from empirical.vlm.inference.scoring import answer_forms, answer_log_probabilities, next_token_log_probabilities
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
 PAIR = ArmConfig.model_validate({"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}})

@@ -16,15 +16,16 @@ import pytest
 import torch
 from PIL import Image
 
-from empirical.arms import Example
+from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.families.qwen import rope_index
 from empirical.vlm.feature_cache.cache import FeatureStore
 from empirical.vlm.feature_cache.encoder import KEPT, StoredEncoder
 from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader, SpeedConfig, chunks, in_groups
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.prefix_cache import query_start, shared_prefix
-from empirical.vlm.loading import ModelConfig, VisionLanguageModel, load_vlm
+from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parent))

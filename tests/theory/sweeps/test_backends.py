@@ -20,6 +20,7 @@ from theory.sweeps.execution.chunk import Chunk, Entry, Task, work_of
 from theory.sweeps.execution.pickling import pickled
 from theory.sweeps.execution.progress import Meter, duration
 from theory.sweeps.execution.runner import Tasks
+from theory.sweeps.resolved import resolve
 from theory.sweeps.scenarios import Cell
 
 MakeStudy = Callable[..., Study]
@@ -75,7 +76,7 @@ def as_is(data):
 def test_a_file_that_imports_a_ufunc_reaches_the_workers(tmp_path: Path) -> None:
     """Pickle looks through all modules, in the order of import, for the home of a ufunc: that must not be a file which workers lack."""
     (tmp_path / "ufunc.py").write_text(UFUNC)
-    plan = Study(name="u", pieces=[str(tmp_path / "ufunc.py")], generate="ufunc draws", methods=["ufunc as is"], cells=[{}]).plan()
+    plan = resolve(Study(name="u", pieces=[str(tmp_path / "ufunc.py")], generate="ufunc draws", methods=["ufunc as is"], cells=[{}]))
     for name in [name for name in sys.modules if name.startswith("scipy.special")]:
         sys.modules[name] = sys.modules.pop(name)  # as in a process that imports the file before scipy
     homes: list[str] = []
@@ -109,7 +110,7 @@ def test_a_backend_that_gives_nothing_before_all_is_done(make_study: MakeStudy, 
             yield Task(cell, ((number // 2, 10),))
 
     monkeypatch.setattr(ThreadingBackend, "supports_return_generator", False)
-    plan = make_study().plan()
+    plan = resolve(make_study())
     pool = Pool(plan, "threading", 2, pickled(plan, work_of(plan)))
     made = pool.run(tasks(plan.study.all_cells))
     first = next(made)

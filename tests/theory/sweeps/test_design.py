@@ -17,6 +17,7 @@ from see_in_pairs.errors import InputError
 from theory.sweeps import Study, run
 from theory.sweeps.execution.replay import replay
 from theory.sweeps.registry import generator, method, source_hash
+from theory.sweeps.resolved import resolve
 from theory.sweeps.scenarios import make_cell
 
 MakeStudy = Callable[..., Study]
@@ -107,7 +108,7 @@ def test_a_file_that_is_no_design_is_one_line(write_study: Callable[..., Path], 
 
 def test_a_value_that_cannot_be_written_down_is_refused(make_study: MakeStudy) -> None:
     with pytest.raises(InputError, match="factor 'mean'"):
-        make_study(grid={"mean": [object()]}).plan()
+        resolve(make_study(grid={"mean": [object()]}))
 
 
 def test_a_study_in_python_is_the_study_in_yaml(make_study: MakeStudy, tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_a_study_in_python_is_the_study_in_yaml(make_study: MakeStudy, tmp_path:
     )
     study.save(tmp_path / "study.yaml")
     again = Study.load(tmp_path / "study.yaml")
-    assert again.plan().study.to_dict() == study.to_dict()
+    assert resolve(again).study.to_dict() == study.to_dict()
     assert [cell.hash for cell in again.all_cells] == [cell.hash for cell in study.all_cells]
 
 
@@ -128,8 +129,8 @@ def test_functions_may_be_given_in_place_of_names() -> None:
         return {"estimate": data}
 
     study = Study(name="f", generate=draw, methods=[itself], estimand=0, grid={"mean": [0.0]})
-    assert study.plan().generate.function is draw
-    assert study.plan().truth(study.all_cells[0]) == 0
+    assert resolve(study).generate.function is draw
+    assert resolve(study).truth(study.all_cells[0]) == 0
 
 
 def test_a_study_means_the_functions_it_was_given(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_a_study_means_the_functions_it_was_given(tmp_path: Path) -> None:
     assert found == [[1.0], [2.0]]
     assert replay(run(first, tmp_path / "0"), first.all_cells[0].hash, 1).rows[0][2]["estimate"] == [1.0]
     with pytest.raises(ValueError, match="two functions are called 'itself'"):
-        Study(name="f", generate=first.plan().generate.function, methods=[s.plan().methods[0].piece.function for s in (first, second)])
+        Study(name="f", generate=resolve(first).generate.function, methods=[resolve(s).methods[0].piece.function for s in (first, second)])
 
 
 def test_a_copy_has_its_own_cells_and_the_same_functions(make_study: MakeStudy) -> None:
@@ -160,7 +161,7 @@ def test_a_copy_has_its_own_cells_and_the_same_functions(make_study: MakeStudy) 
     assert len(study.all_cells) == 2
     copied = study.model_copy(update={"grid": {"mean": [1, 2, 3]}})
     assert len(copied.all_cells) == 3 and len(study.all_cells) == 2
-    assert copied.plan().methods[0].piece.function is itself
+    assert resolve(copied).methods[0].piece.function is itself
     assert set(study.to_dict()) == {"name", "pieces", "generate", "methods", "estimand", "fixed", "grid", "replicates", "block", "entropy"}
 
 

@@ -21,6 +21,7 @@ from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
 from theory.sweeps.cli import app
 from theory.sweeps.execution.chunk import Chunk, Task, run_task, work_of
+from theory.sweeps.resolved import resolve
 from theory.sweeps.storage import writer
 from theory.sweeps.storage.writer import Store, read_all
 
@@ -30,7 +31,7 @@ Same = Callable[[Results, Results], None]
 
 def chunks(study: Study) -> Iterator[Chunk]:
     """One block at a time, the cells taking turns."""
-    plan = study.plan()
+    plan = resolve(study)
     for block in range(study.replicates // study.block):
         for cell in study.all_cells:
             made = run_task(work_of(plan), Task(cell, ((block, study.block),)))

@@ -12,7 +12,7 @@ from typing import Any
 from see_in_pairs.errors import InputError
 from theory.sweeps.execution.chunk import Chunk, Task, died, run_remotely, run_task, work_of
 from theory.sweeps.execution.pickling import Common, pickled
-from theory.sweeps.resolved import Plan
+from theory.sweeps.resolved import ResolvedStudy
 
 BACKENDS = ("loky", "dask", "ray")
 
@@ -23,7 +23,7 @@ class Pool:
 
     Parameters
     ----------
-    plan : Plan
+    plan : ResolvedStudy
         The study.
     backend : {'loky', 'dask', 'ray'}
         Where blocks run.
@@ -33,7 +33,7 @@ class Pool:
         What all cells share, pickled; None where everything runs in this process.
     """
 
-    plan: Plan
+    plan: ResolvedStudy
     backend: str
     workers: int
     sent: Common | None = None
@@ -137,12 +137,12 @@ def _refuse_what_cannot_be_imported(error: Exception) -> None:
 
 
 @contextlib.contextmanager
-def open_pool(plan: Plan, workers: int, backend: str) -> Iterator[Pool]:
+def open_pool(plan: ResolvedStudy, workers: int, backend: str) -> Iterator[Pool]:
     """Make workers ready.
 
     Parameters
     ----------
-    plan : Plan
+    plan : ResolvedStudy
         The study.
     workers : int
         Processes; -1 for one per usable core. With 1 and loky, everything runs in this process. A cluster that is there already

@@ -16,7 +16,7 @@ from theory.sweeps.execution.block import Work, run_block
 from theory.sweeps.execution.outcome import WHOLE, Failure, NothingGenerated, Outcome
 from theory.sweeps.execution.pickling import Common, leave_with
 from theory.sweeps.execution.rng import block_key
-from theory.sweeps.resolved import Plan
+from theory.sweeps.resolved import ResolvedStudy
 from theory.sweeps.scenarios import Cell, named
 from theory.sweeps.study import Limits
 
@@ -121,12 +121,12 @@ def limits_text(limits: Limits) -> str:
     return named(limits.model_dump(exclude_none=True))
 
 
-def work_of(plan: Plan, cell: Cell | None = None) -> Work:
+def work_of(plan: ResolvedStudy, cell: Cell | None = None) -> Work:
     """Put together what is needed to run a cell's blocks.
 
     Parameters
     ----------
-    plan : Plan
+    plan : ResolvedStudy
         The study.
     cell : Cell, optional
         The cell; none for what all cells share.

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.resolved import Plan
+from theory.sweeps.resolved import ResolvedStudy
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Common:
     parent: int | None = None
 
 
-def pickled(plan: Plan, common: Any, parent: int | None = None) -> Common:
+def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> Common:
     """Pickle what all cells share.
 
     Parameters
     ----------
-    plan : Plan
+    plan : ResolvedStudy
         The study.
     common : object
         What to send.

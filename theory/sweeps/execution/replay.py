@@ -11,7 +11,7 @@ from theory.sweeps.execution.block import run_replicate
 from theory.sweeps.execution.chunk import one_thread, work_of
 from theory.sweeps.execution.outcome import Outcome
 from theory.sweeps.execution.rng import block_key
-from theory.sweeps.resolved import Plan
+from theory.sweeps.resolved import ResolvedStudy, resolve
 from theory.sweeps.scenarios import Cell
 from theory.sweeps.storage.folder import identity
 from theory.sweeps.storage.results import Results
@@ -44,7 +44,7 @@ def replay(results: Results, cell: str, replicate: int, catch: bool = True) -> O
     InputError
         When there is no such cell or replicate, or the pieces cannot be loaded.
     """
-    found, plan = find_cell(results, cell), results.study.plan()
+    found, plan = find_cell(results, cell), resolve(results.study)
     if not 0 <= replicate < results.study.most_replicates:
         raise InputError(f"replicate {replicate}: this sweep has replicates 0 to {results.study.most_replicates - 1} in a cell")
     work = work_of(plan, found)
@@ -99,7 +99,7 @@ def stream_of(results: Results, cell: str, replicate: int) -> str:
         An expression; of the block's stream where the generator is vectorised.
     """
     block, index = divmod(replicate, results.study.block)
-    vectorised = results.study.plan().generate.vectorised
+    vectorised = resolve(results.study).generate.vectorised
     key = block_key(cell, block, None if vectorised else index)
     return f"SeedSequence({results.study.entropy}, spawn_key={key})"
 
@@ -134,14 +134,14 @@ def failed(results: Results, number: int) -> tuple[str, int]:
     return str(row["cell"]), whole if row["replicate"] < 0 else int(row["replicate"])
 
 
-def code_changed(results: Results, plan: Plan) -> list[str]:
+def code_changed(results: Results, plan: ResolvedStudy) -> list[str]:
     """Tell which pieces are not the ones that ran.
 
     Parameters
     ----------
     results : Results
         A sweep.
-    plan : Plan
+    plan : ResolvedStudy
         Its pieces as they are now.
 
     Returns

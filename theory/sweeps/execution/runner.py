@@ -12,6 +12,7 @@ from theory.sweeps.execution.backends import Pool, check_backend, open_pool
 from theory.sweeps.execution.chunk import Chunk, Task, limits_text
 from theory.sweeps.execution.progress import Meter
 from theory.sweeps.execution.stopping import Sequence, check_stop
+from theory.sweeps.resolved import resolve
 from theory.sweeps.scenarios import Cell
 from theory.sweeps.storage.completion import due
 from theory.sweeps.storage.folder import locked, open_folder
@@ -59,7 +60,7 @@ def run(
         study = study.with_replicates(replicates)
     check_backend(backend, workers)
     check_stop(study)
-    plan = study.plan()
+    plan = resolve(study)
     with locked(out), open_folder(plan, out) as folder:
         with open_pool(plan, workers, backend) as pool, Store(out, limits_text(study.limits)) as store:
             sequence, more = Sequence(study, out), True

@@ -11,19 +11,19 @@ from typing import Any
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import write_parquet
 from see_in_pairs.runs import RunFolder
-from theory.sweeps.resolved import Plan
+from theory.sweeps.resolved import ResolvedStudy
 from theory.sweeps.scenarios import Cell, named, plain
 from theory.sweeps.study import Study
 
 STUDY, CELLS, LOOKS, LOCK = "study.yaml", "cells.parquet", "looks.json", ".lock"
 
 
-def open_folder(plan: Plan, out: Path) -> RunFolder:
+def open_folder(plan: ResolvedStudy, out: Path) -> RunFolder:
     """Open a folder for a study, new or begun before.
 
     Parameters
     ----------
-    plan : Plan
+    plan : ResolvedStudy
         The study.
     out : Path
         The folder.
@@ -49,12 +49,12 @@ def open_folder(plan: Plan, out: Path) -> RunFolder:
     return folder
 
 
-def identity(plan: Plan) -> dict[str, Any]:
+def identity(plan: ResolvedStudy) -> dict[str, Any]:
     """Tell what may not change in a folder.
 
     Parameters
     ----------
-    plan : Plan
+    plan : ResolvedStudy
         The study.
 
     Returns

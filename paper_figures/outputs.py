@@ -64,12 +64,12 @@ def write_figures(out: Path | str, *, only: Sequence[str] = (), seed: int = 0, q
         When a figure is unknown, or what it needs is not in the folder.
     """
     from paper_figures.figures import FIGURES, draw_figure
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
 
     unknown = [name for name in only if name not in FIGURES]
     if unknown:
         raise InputError(f"no figure '{unknown[0]}' (choose from {', '.join(FIGURES)})")
-    results, names = Results(Path(out)), list(only) or list(FIGURES)
+    results, names = RunResults(Path(out)), list(only) or list(FIGURES)
     return [draw_figure(name, results, seed) for name in progress(names, len(names), "figures", quiet)]
 
 
@@ -92,9 +92,9 @@ def write_report(out: Path | str) -> Path:
         When claims, controls or figures have not been made yet.
     """
     from paper_figures.report import render_report
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
     from see_in_pairs.files import write_text
 
     page = Path(out) / "report" / "index.html"
-    write_text(page, render_report(Results(Path(out))))
+    write_text(page, render_report(RunResults(Path(out))))
     return page

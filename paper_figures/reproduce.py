@@ -90,7 +90,7 @@ class ReproduceConfig(StrictConfig):
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """One set of records: a model, trained in one arm (or not at all), shown the test queries in one arm.
 
     Parameters
@@ -155,7 +155,7 @@ def load_reproduce_config(smoke: bool) -> ReproduceConfig:
     return parse_config(ReproduceConfig, content, source=DEFAULT)
 
 
-def plan_runs(rhos: list[float], series: str) -> list[Run]:
+def plan_runs(rhos: list[float], series: str) -> list[PlannedRun]:
     """Lay down every run of the chain.
 
     Parameters
@@ -167,24 +167,24 @@ def plan_runs(rhos: list[float], series: str) -> list[Run]:
 
     Returns
     -------
-    list of Run
+    list of PlannedRun
         Off the shelf, each arm trained as itself, and the controls that the pair-trained model is shown.
     """
     name = [f"pair-{rho:.2f}" for rho in rhos]
     cohort = [f"rho-{rho:.2f}" for rho in rhos]
     main = (rhos[0], cohort[0])
     runs = [
-        Run("off-single", "single", "", None, main[1], "", ""),
-        Run(f"off-{name[0]}", "pair", "demographic", *main, "", ""),
-        Run("single", "single", "", None, main[1], "single", "single"),
-        *(Run(n, "pair", "demographic", rho, c, n, "pair") for n, rho, c in zip(name, rhos, cohort, strict=True)),
-        Run(f"pair-{series}", "pair", "demographic", None, f"shares-{series}", f"pair-{series}", "pair", series),
-        Run("pair-random", "pair", "random", 0.0, main[1], "pair-random", "pair"),
-        Run("pair-embedding", "pair", "embedding", None, main[1], "pair-embedding", "pair"),
-        Run("pair-cross-center", "pair", "cross_center", None, main[1], "pair-cross-center", "pair"),
-        Run("duplicate", "duplicate", "duplicate", None, main[1], "duplicate", "duplicate"),
-        Run(f"{name[0]}-eval-duplicate", "duplicate", "duplicate", None, main[1], name[0], "pair"),
-        Run(f"{name[0]}-eval-random", "pair", "random", 0.0, main[1], name[0], "pair"),
+        PlannedRun("off-single", "single", "", None, main[1], "", ""),
+        PlannedRun(f"off-{name[0]}", "pair", "demographic", *main, "", ""),
+        PlannedRun("single", "single", "", None, main[1], "single", "single"),
+        *(PlannedRun(n, "pair", "demographic", rho, c, n, "pair") for n, rho, c in zip(name, rhos, cohort, strict=True)),
+        PlannedRun(f"pair-{series}", "pair", "demographic", None, f"shares-{series}", f"pair-{series}", "pair", series),
+        PlannedRun("pair-random", "pair", "random", 0.0, main[1], "pair-random", "pair"),
+        PlannedRun("pair-embedding", "pair", "embedding", None, main[1], "pair-embedding", "pair"),
+        PlannedRun("pair-cross-center", "pair", "cross_center", None, main[1], "pair-cross-center", "pair"),
+        PlannedRun("duplicate", "duplicate", "duplicate", None, main[1], "duplicate", "duplicate"),
+        PlannedRun(f"{name[0]}-eval-duplicate", "duplicate", "duplicate", None, main[1], name[0], "pair"),
+        PlannedRun(f"{name[0]}-eval-random", "pair", "random", 0.0, main[1], name[0], "pair"),
     ]
     return runs
 
@@ -257,7 +257,7 @@ def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2
 
 
 class _Chain:
-    def __init__(self, config: ReproduceConfig, out: Path, runs: list[Run], seed: int, workers: int, quiet: bool) -> None:
+    def __init__(self, config: ReproduceConfig, out: Path, runs: list[PlannedRun], seed: int, workers: int, quiet: bool) -> None:
         self.config, self.out, self.runs, self.seed, self.workers, self.quiet = config, out, runs, seed, workers, quiet
         self.trained = [run for run in runs if run.model_of == run.run_id]
 
@@ -288,7 +288,7 @@ class _Chain:
             for run, _ in zip(self.trained, pool.map(_finetune, *zip(*jobs, strict=True)), strict=True):
                 say(f"      finetuned {run.run_id}", self.quiet)
 
-    def finetune_settings(self, run: Run) -> dict[str, Any]:
+    def finetune_settings(self, run: PlannedRun) -> dict[str, Any]:
         places = {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": self.config.model}, "seed": self.seed}
         return self.config.training | places | {"prompts": self.config.prompts, "arm": run.arm_config()}
 
@@ -304,12 +304,12 @@ class _Chain:
         write_records(self.out / "records" / "records.parquet", concatenate(parts))
         write_json(self.out / "records" / "runs.json", [self._describe(run, part) for run, part in zip(self.runs, parts, strict=True)])
 
-    def evaluate_settings(self, run: Run) -> dict[str, Any]:
+    def evaluate_settings(self, run: PlannedRun) -> dict[str, Any]:
         model = str(self.out / "models" / run.model_of / "model") if run.model_of else self.config.model
         places = {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": model}, "seed": self.seed}
         return self.config.evaluation | places | {"prompts": self.config.prompts, "arms": [run.arm_config()]}
 
-    def _describe(self, run: Run, records: Records) -> dict[str, Any]:
+    def _describe(self, run: PlannedRun, records: Records) -> dict[str, Any]:
         model = f"models/{run.model_of}/model" if run.model_of else self.config.model
         known = {name: getattr(run, name) for name in ("run_id", "arm", "train_arm", "strategy", "rho", "series")}
         return known | {

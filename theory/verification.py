@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.files import to_json
 from theory.numerics.gaussian import two_sided_bound
-from theory.numerics.montecarlo import Estimate, stream
+from theory.numerics.montecarlo import MonteCarloEstimate, stream
 from theory.statements import Statement, all_statements, statement
 from theory.statements.base import Params, Quantity
 
@@ -26,7 +26,7 @@ Watch = Callable[[Iterable[Any], int], Iterator[Any]]
 
 
 @dataclass(frozen=True)
-class Point:
+class CheckPoint:
     """One row to check.
 
     Parameters
@@ -45,23 +45,23 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """The three values at a point.
 
     Parameters
     ----------
-    point : Point
+    point : CheckPoint
         The point.
     symbolic, closed_form : float
         The two exact values.
-    simulated : Estimate
+    simulated : MonteCarloEstimate
         The value from raw simulation.
     """
 
-    point: Point
+    point: CheckPoint
     symbolic: float
     closed_form: float
-    simulated: Estimate
+    simulated: MonteCarloEstimate
 
     def z(self) -> float:
         """Tell how far the simulation lies from the closed form.
@@ -116,7 +116,7 @@ class Outcome:
         return dict(zip(COLUMNS, (*values, self.agrees(bound)), strict=True))
 
 
-def points_of(statements: Sequence[str | Statement] | None) -> list[Point]:
+def points_of(statements: Sequence[str | Statement] | None) -> list[CheckPoint]:
     """List the points of some statements.
 
     Parameters
@@ -126,7 +126,7 @@ def points_of(statements: Sequence[str | Statement] | None) -> list[Point]:
 
     Returns
     -------
-    list of Point
+    list of CheckPoint
         In the order of the statements.
 
     Raises
@@ -139,16 +139,19 @@ def points_of(statements: Sequence[str | Statement] | None) -> list[Point]:
     )
     unique = {item.id: item for item in chosen}.values()
     return [
-        Point(item.id, quantity, quantity.bind(params)) for item in unique for quantity in item.quantities for params in quantity.points
+        CheckPoint(item.id, quantity, quantity.bind(params))
+        for item in unique
+        for quantity in item.quantities
+        for params in quantity.points
     ]
 
 
-def simulate(point: Point, seed: int, replicates: int | None = None) -> Estimate:
+def simulate(point: CheckPoint, seed: int, replicates: int | None = None) -> MonteCarloEstimate:
     """Simulate a point, batch by batch.
 
     Parameters
     ----------
-    point : Point
+    point : CheckPoint
         The point.
     seed : int
         Seed of the whole run; the point's own stream depends on its name and parameters only.
@@ -158,7 +161,7 @@ def simulate(point: Point, seed: int, replicates: int | None = None) -> Estimate
 
     Returns
     -------
-    Estimate
+    MonteCarloEstimate
         The estimate.
     """
     quantity, tally, started, done, batch = point.quantity, point.quantity.tally(), time.process_time(), 0, 0
@@ -178,23 +181,23 @@ def simulate(point: Point, seed: int, replicates: int | None = None) -> Estimate
             return tally.estimate()
 
 
-def check(point: Point, seed: int, replicates: int | None = None) -> Outcome:
+def check(point: CheckPoint, seed: int, replicates: int | None = None) -> CheckOutcome:
     """Compute the three values at a point.
 
     Parameters
     ----------
-    point : Point
+    point : CheckPoint
         The point.
     seed, replicates : object
         As for `simulate`.
 
     Returns
     -------
-    Outcome
+    CheckOutcome
         The values.
     """
     quantity, params = point.quantity, point.params
-    return Outcome(point, float(quantity.symbolic(**params)), float(quantity.closed_form(**params)), simulate(point, seed, replicates))
+    return CheckOutcome(point, float(quantity.symbolic(**params)), float(quantity.closed_form(**params)), simulate(point, seed, replicates))
 
 
 def verify_rows(

@@ -74,12 +74,12 @@ def pictures(folder: Path) -> None:
     from paper_figures.figures import phase_diagram
     from paper_figures.plotting import style
     from paper_figures.plotting.plan import draw, plan_table
-    from theory.power.analysis import Study, plan_study
+    from theory.power.analysis import StudyDesign, plan_study
     from theory.power.evidence import Correlation
-    from theory.power.outcome import Outcome
+    from theory.power.outcome import PlanReport
 
-    evidence, study = Correlation(d=1.0, rho=0.6, measured=(100, 100)), Study()
-    outcome = Outcome(evidence, study, plan_study(evidence, study), {}, {})
+    evidence, study = Correlation(d=1.0, rho=0.6, measured=(100, 100)), StudyDesign()
+    outcome = PlanReport(evidence, study, plan_study(evidence, study), {}, {})
     with style.house_style():
         phase_diagram.draw(phase_diagram.gather(None, 0), None).savefig(folder / "phase_diagram.png", metadata={"Software": None})
         draw(plan_table(outcome), outcome).savefig(folder / "plan.png", metadata={"Software": None})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from theory.power.analysis import Study, plan_study
+from theory.power.analysis import StudyDesign, plan_study
 from theory.power.evidence import Correlation
 
 rho = np.linspace(0.1, 0.95, 86)
-plans = [plan_study(Correlation(d=1.0, rho=float(value)), Study()) for value in rho]
+plans = [plan_study(Correlation(d=1.0, rho=float(value)), StudyDesign()) for value in rho]
 figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for measure, style in (("accuracy", "C1--"), ("sensitivity", "C2-."), ("auc", "C0-")):
     axes.plot(rho, [plan[measure].cases for plan in plans], style, label=measure)

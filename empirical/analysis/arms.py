@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from empirical.analysis.kept import kept
+from empirical.analysis.kept import cached_parts
 from empirical.analysis.patients import patient_interval
 from empirical.arms import picture_source
 from empirical.audit.preflight import preflight
 from empirical.cohorts import Cohort
-from empirical.evaluation.image_integrity import remember, still_the_same
-from empirical.evaluation.shards import Scorer
+from empirical.evaluation.image_integrity import save_stamps, verify_images
+from empirical.evaluation.shards import ShardScorer
 from empirical.prompts.example import Example
 from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
@@ -71,7 +71,7 @@ def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) 
         for told, examples, keys in _finished_kept(config, cohort, run, quiet):
             patients = patient.loc[[example.item_id for example in examples]]
             key = content_hash([keys, [example.answer for example in examples], patients.tolist()])
-            draws = kept(run.path / "pieces" / f"{told['run_id']}.parquet", key, partial(draw, examples, patients), quiet)
+            draws = cached_parts(run.path / "pieces" / f"{told['run_id']}.parquet", key, partial(draw, examples, patients), quiet)
             tables.append(alignment_table(draws, patients.nunique()).assign(run_id=told["run_id"]))
             drawn.append(draws.assign(**told, **_drawn_from(patients, config.seed)))
         table = pd.concat(tables, ignore_index=True)[["run_id", "layer", "measure", "value", "low", "high"]]
@@ -120,11 +120,11 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
         masks = _masks(cohort, config.split)
         run.count("without_mask", len(cohort.queries(config.split)) - len(masks))
         for told, examples, keys in _finished_kept(config, cohort, run, quiet):
-            shown = [(example, key) for example, key in zip(examples, keys, strict=True) if example.item_id in masks]
-            for place, (example, key) in enumerate(progress(shown, len(shown), told["run_id"], quiet)):
+            prepare_examples = [(example, key) for example, key in zip(examples, keys, strict=True) if example.item_id in masks]
+            for place, (example, key) in enumerate(progress(prepare_examples, len(prepare_examples), told["run_id"], quiet)):
                 mask, file = masks[example.item_id], run.path / "pieces" / f"{told['run_id']}-{place}.parquet"
                 key = content_hash([key, sha256(mask.tobytes()).hexdigest(), mask.shape])
-                found = kept(file, key, partial(_shares, config, vlm, encoder, example, mask), quiet)
+                found = cached_parts(file, key, partial(_shares, config, vlm, encoder, example, mask), quiet)
                 item = {"item_id": example.item_id, "patient_id": patient[example.item_id]}
                 rows += [told | item | share for share in found.to_dict("records")]
         table = pd.DataFrame(rows)
@@ -159,11 +159,11 @@ def _finished_kept(
 ) -> Iterator[tuple[dict[str, Any], list[Example], list[str]]]:
     """Give each arm with its examples and the key of each, as an evaluation has them; images are held to their hashes first."""
     pieces, arms = run.path / "pieces", list(_by_arm(config, cohort, run, quiet))
-    scorer = Scorer(config, cohort, pieces, quiet)  # its keys and refusals; nothing is scored by it
-    marks = still_the_same(cohort, {name for _, shown in arms for one in shown for name in one.images}, pieces)
+    scorer = ShardScorer(config, cohort, pieces, quiet)  # its keys and refusals; nothing is scored by it
+    marks = verify_images(cohort, {name for _, prepare_examples in arms for one in prepare_examples for name in one.images}, pieces)
     for told, examples in arms:
         yield told, examples, [scorer.key(example) for example in examples]
-    remember(marks, pieces)
+    save_stamps(marks, pieces)
 
 
 def _summary(table: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -216,12 +216,12 @@ def _opened(
 def _by_arm(config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> Iterator[tuple[dict[str, Any], list[Example]]]:
     """Give what each arm is, on which model, and what it shows: the same items in all, as in an evaluation."""
     from empirical.evaluation.config import run_id
-    from empirical.evaluation.evaluate import put_down, shown
+    from empirical.evaluation.evaluate import prepare_examples, write_references
 
     training = training_record(config.model.name)
     trained = {name: training.get(name, "") for name in ("train_arm", "train_strategy")} | {"train_seed": training.get("train_seed", 0)}
-    references, left_out, examples = shown(config, cohort)
-    put_down(config, cohort, references, left_out, run, quiet)
+    references, left_out, examples = prepare_examples(config, cohort)
+    write_references(config, cohort, references, left_out, run, quiet)
     for arm in config.arms:
         name = run_id(arm)
         say(f"{name}: {len(examples[name])} items", quiet)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from empirical.analysis.kept import kept
+from empirical.analysis.kept import cached_parts
 from empirical.arms import ArmConfig, assign_references, picture_source, queries_of, words_of
 from empirical.audit.preflight import keep_references, preflight
 from empirical.cohorts import Cohort
-from empirical.evaluation.image_integrity import remember, still_the_same
+from empirical.evaluation.image_integrity import save_stamps, verify_images
 from empirical.evaluation.shards import refuse_other_prompts
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_hash, prompt_text, render
@@ -146,13 +146,13 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
         preflight(cohort, run, config.allow, config.seed, quiet)
         say(f"score {len(queries)} patients x {len(references)} references x {len(seeds)} models", quiet)
         pieces, tables = run.path / "pieces", dict[str, list[pd.DataFrame]]()
-        marks = still_the_same(cohort, {*queries["item_id"], *references["item_id"], *_seen_in_pairs(pieces)}, pieces)
+        marks = verify_images(cohort, {*queries["item_id"], *references["item_id"], *_seen_in_pairs(pieces)}, pieces)
         for seed, model in progress(zip(seeds, config.models, strict=True), len(seeds), "models", quiet):
             key = content_hash([run.manifest["config_hash"], seed, str(dtype_of(model))])
             for name, make in _parts(config, model, cohort, (queries, references), run, seed, quiet).items():
                 file = pieces / f"{seed}.{name}.parquet"
-                tables.setdefault(name, []).append(kept(file, key, make, quiet).assign(seed=seed))
-        remember(marks, pieces)
+                tables.setdefault(name, []).append(cached_parts(file, key, make, quiet).assign(seed=seed))
+        save_stamps(marks, pieces)
         whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
         for name, table in whole.items():
             write_parquet(run.path / f"{name}.parquet", table)
@@ -252,21 +252,21 @@ def _parts(
 
 
 def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits:
-    from empirical.vlm.inference.batch_scorer import AnswerReader
+    from empirical.vlm.inference.batch_scorer import BatchScorer
     from empirical.vlm.inference.encoder import Encoder
     from empirical.vlm.loading import load_vlm
 
     words = words_of(cohort, config.prompts)
 
     @cache
-    def reader() -> AnswerReader:
+    def reader() -> BatchScorer:
         import torch
 
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         vlm = load_vlm(model)
         encoder = Encoder(vlm.processor, vlm.family, picture_source(cohort))
-        return AnswerReader(vlm, encoder, config.prompts.answers, config.batch_size, config.speed)
+        return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed)
 
     def logits(pairs: list[tuple[str, ...]]) -> np.ndarray:
         values = reader().scores([_example(config, words, images) for images in pairs])[0]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 KEY = "key"
 
 
-def kept(file: Path, key: str, make: Callable[[], pd.DataFrame], quiet: bool = False) -> pd.DataFrame:
+def cached_parts(file: Path, key: str, make: Callable[[], pd.DataFrame], quiet: bool = False) -> pd.DataFrame:
     """Read a finished part, or make and keep it.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from empirical.arms.catalogue import ARMS, Arm, ArmConfig, Task
+from empirical.arms.catalogue import ARMS, Arm, ArmConfig, ArmContext
 from empirical.audit import stop_on_errors
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
@@ -60,7 +60,7 @@ def assign_references(
         arm = _with_more(arm, draws)
     if kind.find is None:
         return None
-    assignment = kind.find(Task(cohort, split, arm, seed, model))
+    assignment = kind.find(ArmContext(cohort, split, arm, seed, model))
     if arm.other_cohort is None:  # items of another cohort are of other patients, and are never evaluated
         order = {} if arm.references is None or arm.references.strategy != "prior" else {"order": arm.references.order}
         stop_on_errors(audit_references(cohort, split, assignment, **order), kind.permits)
@@ -118,7 +118,7 @@ def build_examples(
     template = _template(kind, prompts)
     words = words_of(cohort, prompts)
     patients = _patients(cohort, arm)
-    task, examples = Task(cohort, split, arm, seed, model), []
+    task, examples = ArmContext(cohort, split, arm, seed, model), []
     for item_id, is_positive in zip(queries["item_id"], queries["label"].isin(cohort.info.positive), strict=True):
         if assignment is not None and item_id not in chosen:
             continue

@@ -37,7 +37,7 @@ Wording = Literal["single", "pair", "reversed", "unlabelled", "text"]
 
 
 @dataclass(frozen=True)
-class Task:
+class ArmContext:
     """For whom references are to be found.
 
     Parameters
@@ -89,18 +89,18 @@ class Arm:
     shows: str
     isolates: str
     wording: Wording = "pair"
-    find: Callable[[Task], Assignment] | None = None
+    find: Callable[[ArmContext], Assignment] | None = None
     takes_references: bool = False
-    images: Callable[[str, tuple[str, ...], Task], tuple[str, ...]] = field(default=lambda query, references, task: references)
+    images: Callable[[str, tuple[str, ...], ArmContext], tuple[str, ...]] = field(default=lambda query, references, task: references)
     permits: tuple[str, ...] = ()
 
 
-def by_strategy(task: Task) -> Assignment:
+def by_strategy(task: ArmContext) -> Assignment:
     """Find healthy references by the strategy of the arm's config.
 
     Parameters
     ----------
-    task : Task
+    task : ArmContext
         For whom.
 
     Returns
@@ -114,12 +114,12 @@ def by_strategy(task: Task) -> Assignment:
     return choose_references(task.cohort, task.split, task.arm.references, task.seed, model=task.model)
 
 
-def find_fixed(task: Task) -> Assignment:
+def find_fixed(task: ArmContext) -> Assignment:
     """Draw one reference, and show it to everyone.
 
     Parameters
     ----------
-    task : Task
+    task : ArmContext
         For whom.
 
     Returns
@@ -164,12 +164,12 @@ def _kin(query: Query, reference: Query) -> bool:
     return same_family or query["patient_id"] == reference["patient_id"]
 
 
-def find_diseased(task: Task) -> Assignment:
+def find_diseased(task: ArmContext) -> Assignment:
     """Find diseased references by the strategy of the arm's config, from the training split.
 
     Parameters
     ----------
-    task : Task
+    task : ArmContext
         For whom.
 
     Returns
@@ -183,12 +183,12 @@ def find_diseased(task: Task) -> Assignment:
     return choose_references(task.cohort, task.split, task.arm.references, task.seed, model=task.model, diseased=True)
 
 
-def find_elsewhere(task: Task) -> Assignment:
+def find_elsewhere(task: ArmContext) -> Assignment:
     """Draw healthy references from the other cohort.
 
     Parameters
     ----------
-    task : Task
+    task : ArmContext
         For whom; its arm names the other cohort.
 
     Returns

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.audit.context import Subject
+from empirical.audit.context import AuditContext
 from empirical.audit.finding import Finding
 from empirical.audit.metadata_auc import metadata_auc
 from empirical.cohorts import Cohort
@@ -19,12 +19,12 @@ NOT_METADATA = ("item_id", "image", "mask", "label", "patient_id", "family", "sp
 Z_99 = 2.5758293035489004  # a column is reported when the 99 % interval of its AUROC lies above one half
 
 
-def metadata_predicts_class(subject: Subject) -> Iterator[Finding]:
+def metadata_predicts_class(subject: AuditContext) -> Iterator[Finding]:
     """Find columns from which the class can be told.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields

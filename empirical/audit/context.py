@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Subject:
+class AuditContext:
     """A cohort under audit.
 
     Parameters
@@ -49,7 +49,7 @@ class Subject:
         return self.table[self.table["split"] != "reference"]
 
 
-Check = Callable[[Subject], Iterator[Finding]]
+Check = Callable[[AuditContext], Iterator[Finding]]
 
 
 def home_split(table: pd.DataFrame) -> pd.Series:

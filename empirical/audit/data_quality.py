@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from empirical.audit.context import Subject
+from empirical.audit.context import AuditContext
 from empirical.audit.finding import Finding
 from empirical.cohorts import QUERY_SPLITS
 from empirical.cohorts.perceptual_hash import load_signatures
@@ -21,12 +21,12 @@ from see_in_pairs.errors import first_few
 from see_in_pairs.files import sha256
 
 
-def both_classes(subject: Subject) -> Iterator[Finding]:
+def both_classes(subject: AuditContext) -> Iterator[Finding]:
     """Find splits without items, with one class, or with one patient.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields
@@ -48,12 +48,12 @@ def both_classes(subject: Subject) -> Iterator[Finding]:
             yield Finding("one_patient", "error", message, tuple(rows["item_id"]), "inference is over patients, so several are needed")
 
 
-def missing_files(subject: Subject) -> Iterator[Finding]:
+def missing_files(subject: AuditContext) -> Iterator[Finding]:
     """Find items without their file.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields
@@ -74,12 +74,12 @@ def missing_files(subject: Subject) -> Iterator[Finding]:
         )
 
 
-def changed_files(subject: Subject) -> Iterator[Finding]:
+def changed_files(subject: AuditContext) -> Iterator[Finding]:
     """Find images whose bytes are not those that were imported, where the audit was asked to hash them again.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields
@@ -99,12 +99,12 @@ def changed_files(subject: Subject) -> Iterator[Finding]:
         yield Finding("changed_files", "error", message, changed, "put the old ones back, or import again")
 
 
-def blank_images(subject: Subject) -> Iterator[Finding]:
+def blank_images(subject: AuditContext) -> Iterator[Finding]:
     """Find images of one gray.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields
@@ -119,12 +119,12 @@ def blank_images(subject: Subject) -> Iterator[Finding]:
         yield Finding("blank_images", "warn", message, blank, "leave them out, or find the pictures that belong there")
 
 
-def labels_within_patient(subject: Subject) -> Iterator[Finding]:
+def labels_within_patient(subject: AuditContext) -> Iterator[Finding]:
     """Find patients with healthy and diseased images.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort. Images kept as priors are left aside: that they differ is why they were kept.
 
     Yields
@@ -141,12 +141,12 @@ def labels_within_patient(subject: Subject) -> Iterator[Finding]:
         yield Finding("mixed_labels", "warn", message, rows, "they may have fallen ill or recovered, or the labels are noisy; look at some")
 
 
-def missing_values(subject: Subject) -> Iterator[Finding]:
+def missing_values(subject: AuditContext) -> Iterator[Finding]:
     """Find columns with gaps; a column that nobody fills is just not there.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields

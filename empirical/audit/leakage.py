@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from empirical.audit.context import Subject
+from empirical.audit.context import AuditContext
 from empirical.audit.finding import Finding
 from see_in_pairs.errors import first_few
 
 SPLIT_AGAIN = "split again by patient; results on such splits are worthless"
 
 
-def patients_in_one_split(subject: Subject) -> Iterator[Finding]:
+def patients_in_one_split(subject: AuditContext) -> Iterator[Finding]:
     """Find patients of several splits.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields
@@ -30,12 +30,12 @@ def patients_in_one_split(subject: Subject) -> Iterator[Finding]:
     yield from _across_splits(subject, "patient_id", "patient_in_two_splits", "patients are", SPLIT_AGAIN)
 
 
-def families_in_one_split(subject: Subject) -> Iterator[Finding]:
+def families_in_one_split(subject: AuditContext) -> Iterator[Finding]:
     """Find families of several splits.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields
@@ -46,12 +46,12 @@ def families_in_one_split(subject: Subject) -> Iterator[Finding]:
     yield from _across_splits(subject, "family", "family_in_two_splits", "families are", "keep each family in one split")
 
 
-def images_in_one_split(subject: Subject) -> Iterator[Finding]:
+def images_in_one_split(subject: AuditContext) -> Iterator[Finding]:
     """Find images whose bytes lie in several splits.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields
@@ -63,7 +63,7 @@ def images_in_one_split(subject: Subject) -> Iterator[Finding]:
     yield from _across_splits(subject, "sha256", "duplicate_across_splits", "identical images are", advice)
 
 
-def _across_splits(subject: Subject, column: str, name: str, what: str, advice: str) -> Iterator[Finding]:
+def _across_splits(subject: AuditContext, column: str, name: str, what: str, advice: str) -> Iterator[Finding]:
     known = subject.table[subject.table[column] != ""]
     homes = known[known["home"] != ""].groupby(column)["home"].nunique()
     bad = known[column].isin(homes.index[homes > 1])
@@ -73,12 +73,12 @@ def _across_splits(subject: Subject, column: str, name: str, what: str, advice: 
         yield Finding(name, "error", message, tuple(known.loc[bad, "item_id"]), advice)
 
 
-def duplicates_within_split(subject: Subject) -> Iterator[Finding]:
+def duplicates_within_split(subject: AuditContext) -> Iterator[Finding]:
     """Find images that are there more than once.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields

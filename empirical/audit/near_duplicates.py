@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.audit.context import Subject
+from empirical.audit.context import AuditContext
 from empirical.audit.finding import Finding
-from empirical.audit.similarity_clusters import close_groups
+from empirical.audit.similarity_clusters import similarity_clusters
 from empirical.cohorts.perceptual_hash import load_signatures
 from see_in_pairs.errors import first_few
 
@@ -24,12 +24,12 @@ COMPONENTS = 64
 """Ours. Principal components of embeddings that are compared: enough to tell strangers apart, few enough to hold no noise."""
 
 
-def near_duplicates(subject: Subject) -> Iterator[Finding]:
+def near_duplicates(subject: AuditContext) -> Iterator[Finding]:
     """Find copies by the perceptual signature of images.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields
@@ -48,16 +48,16 @@ def near_duplicates(subject: Subject) -> Iterator[Finding]:
         message = f"{len(rows)} images cannot be read, so no copies of them were looked for: {broken[0][1]}"
         yield Finding("unreadable_images", "error", message, rows, "replace them, or import again with --skip-broken")
     if (~unreadable).sum() > 1:
-        groups = close_groups(signatures[~unreadable], ALIKE)
+        groups = similarity_clusters(signatures[~unreadable], ALIKE)
         yield from _report(subject.table[~unreadable].assign(group=groups), "")
 
 
-def near_duplicates_by_embedding(subject: Subject) -> Iterator[Finding]:
+def near_duplicates_by_embedding(subject: AuditContext) -> Iterator[Finding]:
     """Find copies by the embeddings of images, where the audit was given any.
 
     Parameters
     ----------
-    subject : Subject
+    subject : AuditContext
         The cohort.
 
     Yields
@@ -67,7 +67,7 @@ def near_duplicates_by_embedding(subject: Subject) -> Iterator[Finding]:
     """
     if subject.embeddings is not None and len(subject.table) > 1:
         components = max(2, min(COMPONENTS, len(subject.table) // 4))
-        groups = close_groups(subject.embeddings, ALIKE, components=components)
+        groups = similarity_clusters(subject.embeddings, ALIKE, components=components)
         yield from _report(subject.table.assign(group=groups), "_by_embedding")
 
 

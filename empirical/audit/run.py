@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from empirical.audit.confounds import metadata_predicts_class
-from empirical.audit.context import Check, Subject
+from empirical.audit.context import AuditContext, Check
 from empirical.audit.data_quality import blank_images, both_classes, changed_files, labels_within_patient, missing_files, missing_values
 from empirical.audit.finding import Finding
 from empirical.audit.leakage import duplicates_within_split, families_in_one_split, images_in_one_split, patients_in_one_split
@@ -52,6 +52,6 @@ def audit(cohort: Cohort, seed: int = 0, embeddings: NDArray[np.floating] | None
     list of Finding
         Errors first; empty when nothing was found.
     """
-    subject = Subject(cohort, seed, embeddings, rehash)
+    subject = AuditContext(cohort, seed, embeddings, rehash)
     findings = [finding for check in CHECKS for finding in check(subject)]
     return sorted(findings, key=lambda finding: finding.severity)  # 'error' comes before 'warn'

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 TILE = 2048  # rows of one side of a tile: 16 MB of cosines at a time
 
 
-def close_groups(
+def similarity_clusters(
     vectors: NDArray[np.floating[Any]], least_cosine: float, tile: int = TILE, components: int | None = None
 ) -> NDArray[np.int64]:
     r"""Group vectors whose cosine against the cohort is high.

@@ -10,7 +10,7 @@ import numpy as np
 from empirical.benchmark.items import Items
 from empirical.benchmark.timing import Timing, timed
 from empirical.vlm.config import VisionLanguageModel
-from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader, SpeedConfig
+from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer, SpeedConfig
 from empirical.vlm.inference.encoder import Encoder
 
 PATHS = {
@@ -72,7 +72,7 @@ def scores(vlm: VisionLanguageModel, items: Items, batch_size: int, speed: Speed
         Log-probabilities.
     """
     encoder = Encoder(vlm.processor, vlm.family, items.picture)
-    return AnswerReader(vlm, encoder, items.prompts.answers, batch_size, speed).scores(items.examples())[0]
+    return BatchScorer(vlm, encoder, items.prompts.answers, batch_size, speed).scores(items.examples())[0]
 
 
 def loop_row(vlm: VisionLanguageModel, items: Items, rounds: int, most: float, *, own_vision: bool) -> dict[str, Any]:

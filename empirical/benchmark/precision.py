@@ -123,7 +123,6 @@ def adapted_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: i
     dict
         ``items``, ``dtype``, ``scores``: log-probabilities in nats, or a sample of the gradients in units of its root mean square.
     """
-    from empirical.benchmark.precision import in_float32
 
     single, plain = path.endswith("float32"), path.endswith("peft")
     dtype = "float32" if single else str(vlm.model.dtype).removeprefix("torch.")

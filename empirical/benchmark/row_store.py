@@ -17,12 +17,12 @@ from see_in_pairs.files import read_json, write_json
 ROWS = {"evaluation": (*LOOPS, *PATHS), "equality": ALL, "finetuning": tuple(VARIANTS)}
 """Paths of each part."""
 
-Piece = dict[str, Any]
+StoredRow = dict[str, Any]
 """A row as it was measured: shape, part, path, status, and what the part's own module says."""
 
 
 @dataclass(frozen=True)
-class Pieces:
+class RowStore:
     """The rows of one output folder.
 
     Parameters
@@ -51,7 +51,7 @@ class Pieces:
         rows = [(part, path) for part in parts for path in ROWS[part]]
         return [(part, path) for part, path in rows if (self.get(shape, part, path) or {}).get("status") not in (MEASURED, OUT_OF_MEMORY)]
 
-    def get(self, shape: str, part: str, path: str) -> Piece | None:
+    def get(self, shape: str, part: str, path: str) -> StoredRow | None:
         """Read a row.
 
         Parameters
@@ -67,7 +67,7 @@ class Pieces:
         file = self._file(shape, part, path)
         return read_json(file) if file.is_file() else None
 
-    def add(self, shape: str, part: str, path: str, content: Piece) -> None:
+    def add(self, shape: str, part: str, path: str, content: StoredRow) -> None:
         """Keep a row.
 
         Parameters
@@ -79,7 +79,7 @@ class Pieces:
         """
         write_json(self._file(shape, part, path), {"shape": shape, "part": part, "path": path} | content)
 
-    def all(self) -> Iterator[Piece]:
+    def all(self) -> Iterator[StoredRow]:
         """Read all rows, whenever they were measured.
 
         Yields

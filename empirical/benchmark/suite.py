@@ -13,13 +13,13 @@ from empirical.benchmark.flops import peak_of
 from empirical.benchmark.items import Items
 from empirical.benchmark.precision import equality_row
 from empirical.benchmark.report import page
-from empirical.benchmark.row_store import Pieces
+from empirical.benchmark.row_store import RowStore
 from empirical.benchmark.shapes import SHAPES, build
 from empirical.benchmark.table import table
 from empirical.benchmark.timing import MEASURED, attempt
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.loading import device_of
-from empirical.vlm.out_of_memory import give_back
+from empirical.vlm.out_of_memory import clear_device_cache
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_json, write_text
@@ -57,7 +57,7 @@ def run_suite(config: BenchmarkConfig, out: Path, *, quiet: bool = False) -> pd.
     _require_gpu(config)
     facts = _facts(config)
     with RunFolder(out, "benchmark gpu", config.identity() | {"on": facts}, seed=config.seed) as run:
-        pieces = Pieces(run.path / "pieces")
+        pieces = RowStore(run.path / "pieces")
         for shape in config.shapes:
             bench = Bench(config, shape)
             for part, path in pieces.missing(shape, config.parts):
@@ -105,7 +105,7 @@ class Bench:
     def free(self) -> None:
         """Let go of the model, and give its memory back."""
         self._vlm = None
-        give_back()
+        clear_device_cache()
 
     def _model(self) -> VisionLanguageModel:
         if self._vlm is None:
@@ -183,7 +183,7 @@ def _stamp() -> dict[str, Any]:
     return {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "git_commit": git_commit()}
 
 
-def _write(run: RunFolder, pieces: Pieces, config: BenchmarkConfig, facts: dict[str, Any]) -> pd.DataFrame:
+def _write(run: RunFolder, pieces: RowStore, config: BenchmarkConfig, facts: dict[str, Any]) -> pd.DataFrame:
     made = table(pieces.all())
     write_text(run.path / "benchmark.csv", made.to_csv(index=False))
     write_json(run.path / "benchmark.json", made.to_dict("records"))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from empirical.benchmark.precision import CHECKS, GRADIENTS
-from empirical.benchmark.row_store import Piece
+from empirical.benchmark.row_store import StoredRow
 from empirical.benchmark.timing import MEASURED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Rows = dict[tuple[str, str, str], Piece]
+Rows = dict[tuple[str, str, str], StoredRow]
 
 COLUMNS = (
     "shape", "part", "path", "status", "items", "rounds", "seconds", "seconds_low", "seconds_high", "per_second",
@@ -25,7 +25,7 @@ COLUMNS = (
 """Of the table. ``seconds`` of a round, or step; ``_low`` and ``_high`` the least and most favourable that the rounds allow."""
 
 
-def table(pieces: Iterable[Piece]) -> pd.DataFrame:
+def table(pieces: Iterable[StoredRow]) -> pd.DataFrame:
     """Compare rows with each other.
 
     Parameters
@@ -45,7 +45,7 @@ def table(pieces: Iterable[Piece]) -> pd.DataFrame:
     return pd.DataFrame([{name: row.get(name) for name in COLUMNS} for row in made], columns=list(COLUMNS))
 
 
-def _derived(piece: Piece, rows: Rows) -> dict[str, Any]:
+def _derived(piece: StoredRow, rows: Rows) -> dict[str, Any]:
     if piece["status"] != MEASURED:
         return {}
     if piece["part"] == "equality":
@@ -58,7 +58,7 @@ def _derived(piece: Piece, rows: Rows) -> dict[str, Any]:
     return speed | _step(piece, seconds) | _times("trl", piece, _trl_of(piece, rows))
 
 
-def _times(name: str, piece: Piece, other: Piece | None) -> dict[str, float]:
+def _times(name: str, piece: StoredRow, other: StoredRow | None) -> dict[str, float]:
     """Tell how many times as fast as another path this one is, per item; low and high are the worst and best pair of rounds."""
     if other is None or other["status"] != MEASURED:
         return {}
@@ -72,12 +72,12 @@ def _times(name: str, piece: Piece, other: Piece | None) -> dict[str, float]:
     }
 
 
-def _trl_of(piece: Piece, rows: Rows) -> Piece | None:
+def _trl_of(piece: StoredRow, rows: Rows) -> StoredRow | None:
     """Find the row of TRL to compare with: the one that checkpoints gradients where this one does."""
     return rows.get((piece["shape"], "finetuning", "TRL, checkpointing" if piece["path"].endswith("checkpointing") else "TRL"))
 
 
-def _step(piece: Piece, seconds: np.ndarray) -> dict[str, Any]:
+def _step(piece: StoredRow, seconds: np.ndarray) -> dict[str, Any]:
     told: dict[str, Any] = {"data_wait": float(np.sum(piece["waited"]) / seconds.sum()), "first_loss": next(iter(piece["losses"]), None)}
     if not piece.get("peak"):
         return told
@@ -85,14 +85,14 @@ def _step(piece: Piece, seconds: np.ndarray) -> dict[str, Any]:
     return told | {"utilisation": float(np.median(used)), "utilisation_low": float(used.min()), "utilisation_high": float(used.max())}
 
 
-def _difference(piece: Piece, rows: Rows) -> dict[str, float]:
+def _difference(piece: StoredRow, rows: Rows) -> dict[str, float]:
     plain = rows.get((piece["shape"], "evaluation", "plain batches"))
     if "scores" not in piece or plain is None or plain["status"] != MEASURED:
         return {}
     return {"largest_difference": _largest(piece, plain)}
 
 
-def _errors(piece: Piece, rows: Rows) -> dict[str, Any]:
+def _errors(piece: StoredRow, rows: Rows) -> dict[str, Any]:
     """Hold a path against float32. The bound is twice the error of the plain way: another order of roundings may lose as much, not more."""
     if piece["path"] not in CHECKS:
         return {}
@@ -105,15 +105,15 @@ def _errors(piece: Piece, rows: Rows) -> dict[str, Any]:
     return {"error": error, "bound": bound, "within": error <= bound}
 
 
-def _largest(one: Piece, other: Piece) -> float:
+def _largest(one: StoredRow, other: StoredRow) -> float:
     return float(np.abs(_apart(one, other)).max())
 
 
-def _typical(one: Piece, other: Piece) -> float:
+def _typical(one: StoredRow, other: StoredRow) -> float:
     """Give the root mean square difference: of thousands of numbers the largest depends on the order of roundings."""
     return float(np.sqrt(np.square(_apart(one, other)).mean()))
 
 
-def _apart(one: Piece, other: Piece) -> np.ndarray:
+def _apart(one: StoredRow, other: StoredRow) -> np.ndarray:
     values = [np.array(row["scores"], dtype=float) for row in (one, other)]  # null, as JSON has it for what is no number, becomes one
     return values[0] - values[1]

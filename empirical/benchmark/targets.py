@@ -66,7 +66,7 @@ stored features, without gradient checkpointing."""
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TargetVerdict:
     """How a target fared.
 
     Parameters
@@ -87,7 +87,7 @@ class Verdict:
     verdict: str
 
 
-def verdicts(table: pd.DataFrame, device: str) -> list[Verdict]:
+def verdicts(table: pd.DataFrame, device: str) -> list[TargetVerdict]:
     """Judge a table.
 
     Parameters
@@ -99,35 +99,35 @@ def verdicts(table: pd.DataFrame, device: str) -> list[Verdict]:
 
     Returns
     -------
-    list of Verdict
+    list of TargetVerdict
         One per target, and one on whether all paths are as exact as the plain one.
     """
     return [*(_verdict(target, table, device) for target in TARGETS), _equality(table, device)]
 
 
-def _verdict(target: Target, table: pd.DataFrame, device: str) -> Verdict:
+def _verdict(target: Target, table: pd.DataFrame, device: str) -> TargetVerdict:
     name, asked = f"{AT} {target.name} (`{target.path}`)", f"at least {target.text(target.least)}"
     rows = table[(table["shape"] == AT) & (table["part"] == target.part) & (table["path"] == target.path)]
     if ON not in device:
-        return Verdict(name, asked, f"stated for an {ON}", NOT_MEASURED)
+        return TargetVerdict(name, asked, f"stated for an {ON}", NOT_MEASURED)
     if rows.empty:
-        return Verdict(name, asked, "not run", NOT_MEASURED)
+        return TargetVerdict(name, asked, "not run", NOT_MEASURED)
     value, low, high = (rows.iloc[0][f"{target.column}{end}"] for end in ("", "_low", "_high"))
     if value is None or value != value:
         status = rows.iloc[0]["status"]
-        return Verdict(name, asked, status if status != "measured" else "nothing to compare it with", NOT_MEASURED)
-    return Verdict(
+        return TargetVerdict(name, asked, status if status != "measured" else "nothing to compare it with", NOT_MEASURED)
+    return TargetVerdict(
         name, asked, f"{target.text(value)} ({target.text(low)} to {target.text(high)})", MET if value >= target.least else MISSED
     )
 
 
-def _equality(table: pd.DataFrame, device: str) -> Verdict:
+def _equality(table: pd.DataFrame, device: str) -> TargetVerdict:
     name, asked = f"{AT} error of every path against float32", "at most twice that of the plain way"
     rows = table[(table["shape"] == AT) & (table["part"] == "equality") & table["path"].isin(CHECKS)]
     if ON not in device:
-        return Verdict(name, asked, f"stated for an {ON}", NOT_MEASURED)
+        return TargetVerdict(name, asked, f"stated for an {ON}", NOT_MEASURED)
     if rows.empty or rows["within"].isna().any():
-        return Verdict(name, asked, "not all paths were run", NOT_MEASURED)
+        return TargetVerdict(name, asked, "not all paths were run", NOT_MEASURED)
     worst = rows.iloc[int((rows["error"] / rows["bound"]).astype(float).argmax())]
     told = f"at worst {worst['error']:.2e} of {worst['bound']:.2e} (`{worst['path']}`)"
-    return Verdict(name, asked, told, MET if rows["within"].all() else MISSED)
+    return TargetVerdict(name, asked, told, MET if rows["within"].all() else MISSED)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from empirical.vlm.out_of_memory import fits
+from empirical.vlm.out_of_memory import runs_in_memory
 
 MEASURED, OUT_OF_MEMORY = "measured", "out of memory"
 
@@ -104,4 +104,4 @@ def attempt(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         That, with a ``status``: ``measured`` unless `work` gave another, or ``out of memory`` alone.
     """
     made: dict[str, Any] = {"status": MEASURED}
-    return made if fits(lambda: made.update(work())) else {"status": OUT_OF_MEMORY}
+    return made if runs_in_memory(lambda: made.update(work())) else {"status": OUT_OF_MEMORY}

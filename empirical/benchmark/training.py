@@ -25,11 +25,11 @@ from empirical.prompts.example import Example
 from empirical.training.arguments import training_arguments
 from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import one_device
-from empirical.training.trainable import prepare
+from empirical.training.trainable import make_trainable
 from empirical.training.trainer import AnswerTrainer, collate
 from empirical.vlm.config import VisionLanguageModel
-from empirical.vlm.feature_cache.cache import FeatureStore
-from empirical.vlm.feature_cache.encoder import StoredEncoder
+from empirical.vlm.feature_cache.cache import FeatureCache
+from empirical.vlm.feature_cache.encoder import CachedEncoder
 from empirical.vlm.inference.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -187,12 +187,12 @@ def our_trainer(
         To be active while it does.
     """
     torch.manual_seed(config.seed)  # of the adapters
-    model, encoder = prepare(vlm, config), _encoder(vlm, pictures)
+    model, encoder = make_trainable(vlm, config), _encoder(vlm, pictures)
     serving: AbstractContextManager[None] = nullcontext()
     if stored:
-        store = FeatureStore(vlm, batch_size=1, held=config.gradient_accumulation + 3)
+        store = FeatureCache(vlm, batch_size=1, held=config.gradient_accumulation + 3)
         store.add(pictures, encoder)
-        encoder, serving = StoredEncoder(encoder, store), store.serving()
+        encoder, serving = CachedEncoder(encoder, store), store.serving()
     arguments = training_arguments(config, out, gpu=vlm.model.device.type == "cuda")
     arguments.save_strategy = "no"  # type: ignore[assignment]
     one_device(arguments)

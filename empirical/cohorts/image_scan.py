@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Looks:
+class ImageScan:
     """What was seen of the images of a set.
 
     Parameters
@@ -68,7 +68,7 @@ class _Look(NamedTuple):
     problem: str
 
 
-def look_at_images(root: Path, names: Sequence[str], quiet: bool = False) -> Looks:
+def scan_images(root: Path, names: Sequence[str], quiet: bool = False) -> ImageScan:
     """Open every image once.
 
     Parameters
@@ -82,7 +82,7 @@ def look_at_images(root: Path, names: Sequence[str], quiet: bool = False) -> Loo
 
     Returns
     -------
-    Looks
+    ImageScan
         In the order of `names`.
     """
     import pandas as pd
@@ -92,7 +92,7 @@ def look_at_images(root: Path, names: Sequence[str], quiet: bool = False) -> Loo
         looks = list(progress(pool.map(lambda name: _look(root, name), names), len(names), "images", quiet))
     facts = pd.DataFrame([look[:4] for look in looks], columns=["sha256", "width", "height", "mode"])
     signatures = np.array([look.signature for look in looks], dtype=np.float16).reshape(-1, LENGTH)
-    return Looks(
+    return ImageScan(
         facts, signatures, np.array([not look.problem for look in looks], dtype=bool), tuple(filter(None, (look.problem for look in looks)))
     )
 

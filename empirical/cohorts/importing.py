@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.filters import keep_where
-from empirical.cohorts.image_scan import look_at_images
+from empirical.cohorts.image_scan import scan_images
 from empirical.cohorts.perceptual_hash import keep_signatures
 from empirical.cohorts.schema import COLUMNS, TEXT_COLUMNS, CohortInfo
 from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
@@ -59,7 +59,7 @@ class ImportSettings(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Draft:
+class CohortDraft:
     """What a reader knows before images have been opened.
 
     Parameters
@@ -87,7 +87,7 @@ class Draft:
 
 
 def finish_import(
-    draft: Draft,
+    draft: CohortDraft,
     out: Path | str,
     *,
     fractions: Fractions = DEFAULT_FRACTIONS,
@@ -103,7 +103,7 @@ def finish_import(
 
     Parameters
     ----------
-    draft : Draft
+    draft : CohortDraft
         What it has read.
     out : Path or str
         The cohort's folder.
@@ -123,7 +123,7 @@ def finish_import(
     table, left_out = keep_where(draft.table, where)
     counts = draft.counts | left_out | {"rows_without_image": int((table["image"] == "").sum())}
     table = keep_present(table, table["image"] != "", only_present, str(draft.root))
-    looks = look_at_images(draft.root, list(table["image"]), quiet)
+    looks = scan_images(draft.root, list(table["image"]), quiet)
     table = table.join(looks.facts)[looks.readable]
     seen = looks.signatures[looks.readable]
     if looks.problems and not skip_broken:

@@ -12,14 +12,14 @@ from empirical.arms import ArmConfig, assign_references, build_examples
 from empirical.audit.preflight import keep_references, preflight
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import MAY_CHANGE, EvaluateConfig, run_id
-from empirical.evaluation.image_integrity import remember, still_the_same
+from empirical.evaluation.image_integrity import save_stamps, verify_images
 from empirical.evaluation.records import COLUMNS, Records, write_records
-from empirical.evaluation.shards import Scorer
+from empirical.evaluation.shards import ShardScorer
 from empirical.prompts.example import Example
 from empirical.prompts.templates import prompt_hash
 from empirical.vlm.inference.generation import UNPARSED, parse_answer
 from empirical.vlm.loading import dtype_of
-from empirical.vlm.out_of_memory import fits, halved, no_smaller
+from empirical.vlm.out_of_memory import largest_that_fits, no_smaller, runs_in_memory
 from see_in_pairs.console import say
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, write_json
@@ -62,7 +62,7 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
 
     config = config.model_copy(update={"model": pinned(config.model)})
     cohort = Cohort.load(Path(config.cohort))
-    references, left_out, examples = shown(config, cohort)
+    references, left_out, examples = prepare_examples(config, cohort)
     _check_early(config, cohort, examples)
     identity = config.model_dump(exclude=MAY_CHANGE) | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["other_cohort_hashes"] = other_cohorts(config)
@@ -70,14 +70,16 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     begun = identity["batch_size"] = _begun_with(config, out)
     with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
-        put_down(config, cohort, references, left_out, run, quiet)
+        write_references(config, cohort, references, left_out, run, quiet)
         say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
         run.manifest |= {"batch_size_used": config.batch_size} | config.model_dump(include=MAY_CHANGE)
         run.save()
-        scorer = Scorer(config.model_copy(update={"batch_size": begun}), cohort, run.path / "pieces", quiet, config.batch_size)
-        marks = still_the_same(cohort, {name for shown in examples.values() for one in shown for name in one.images}, scorer.pieces)
+        scorer = ShardScorer(config.model_copy(update={"batch_size": begun}), cohort, run.path / "pieces", quiet, config.batch_size)
+        marks = verify_images(
+            cohort, {name for prepare_examples in examples.values() for one in prepare_examples for name in one.images}, scorer.pieces
+        )
         scores = _scores(scorer, examples)
-        remember(marks, scorer.pieces)
+        save_stamps(marks, scorer.pieces)
         tables = [_rows(config, cohort, arm, examples[run_id(arm)], scores[run_id(arm)]) for arm in config.arms]
         records = Records(pd.concat(tables, ignore_index=True), tuple(cohort.info.positive), cohort.info.healthy)
         failed = int(records.table["p_positive"].isna().sum())
@@ -91,7 +93,9 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     return records
 
 
-def shown(config: EvaluateConfig, cohort: Cohort) -> tuple[dict[str, Assignment | None], frozenset[str], dict[str, list[Example]]]:
+def prepare_examples(
+    config: EvaluateConfig, cohort: Cohort
+) -> tuple[dict[str, Assignment | None], frozenset[str], dict[str, list[Example]]]:
     """Find the references of every arm, and build the examples of all on the same items.
 
     Parameters
@@ -121,7 +125,7 @@ def shown(config: EvaluateConfig, cohort: Cohort) -> tuple[dict[str, Assignment 
     return references, left_out, examples
 
 
-def put_down(
+def write_references(
     config: EvaluateConfig, cohort: Cohort, references: dict[str, Assignment | None], left_out: frozenset[str], run: RunFolder, quiet: bool
 ) -> None:
     """Write the references beside a run, and count who could not be matched and who is left out.
@@ -133,9 +137,9 @@ def put_down(
     cohort : Cohort
         The cohort.
     references : dict of str to Assignment or None
-        As `shown` gives them.
+        As `prepare_examples` gives them.
     left_out : frozenset of str
-        As `shown` gives them.
+        As `prepare_examples` gives them.
     run : RunFolder
         The run.
     quiet : bool
@@ -170,8 +174,8 @@ def _check_early(config: EvaluateConfig, cohort: Cohort, examples: dict[str, lis
     if config.calibrate_on is not None:
         calibration_records(Path(config.calibrate_on), cohort, list(examples), _trained(config))
     if config.speed.prefix_cache:
-        for name, shown in examples.items():
-            if shown[0].reference_ids and shared_prefix(shown[0]) is None:
+        for name, prepare_examples in examples.items():
+            if prepare_examples[0].reference_ids and shared_prefix(prepare_examples[0]) is None:
                 raise InputError(
                     f"prefix_cache: arm '{name}' shows the query first, so that no prompts begin alike; set prefix_cache: false"
                 )
@@ -197,18 +201,18 @@ def _begun_with(config: EvaluateConfig, out: Path) -> int:
     return begun if not before.get("finished") or before.get("batch_size_used") == config.batch_size else config.batch_size
 
 
-def _scores(scorer: Scorer, examples: dict[str, list[Example]]) -> dict[str, pd.DataFrame]:
+def _scores(scorer: ShardScorer, examples: dict[str, list[Example]]) -> dict[str, pd.DataFrame]:
     """Score all arms; where memory runs out, end with the batch size that fits."""
     tables: dict[str, pd.DataFrame] = {}
 
     def every_arm() -> None:
-        tables.update((name, scorer.arm(name, shown)) for name, shown in examples.items())
+        tables.update((name, scorer.arm(name, prepare_examples)) for name, prepare_examples in examples.items())
 
-    if fits(every_arm):
+    if runs_in_memory(every_arm):
         return tables
     if not scorer.loaded:
         raise InputError("out of memory before the first item: the model itself hardly fits; take a smaller one, or model.dtype: bfloat16")
-    rows, found = scorer.rows, halved(scorer.again, scorer.rows // 2)
+    rows, found = scorer.rows, largest_that_fits(scorer.again, scorer.rows // 2)
     kept = f"{scorer.kept} of {sum(map(len, examples.values()))} scores are kept"
     if not found:
         raise InputError(f"out of memory even with batch_size 1; {no_smaller()} ({kept})")

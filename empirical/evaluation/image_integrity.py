@@ -17,10 +17,10 @@ SEEN = "images.json"
 YOUNG = 2.0
 """Seconds: two writes so close to each other may bear the same time, so a file that was just written is hashed the next time, too."""
 
-Marks = dict[str, list[int]]
+FileStamps = dict[str, list[int]]
 
 
-def still_the_same(cohort: Cohort, names: Iterable[str], pieces: Path) -> Marks:
+def verify_images(cohort: Cohort, names: Iterable[str], pieces: Path) -> FileStamps:
     """Check images before finished pieces are taken over; those that are read anyway are checked as they are read.
 
     A file is hashed again only when its size, inode, or time of change is not the one under which it was last found in order. The time
@@ -38,7 +38,7 @@ def still_the_same(cohort: Cohort, names: Iterable[str], pieces: Path) -> Marks:
     Returns
     -------
     dict of str to list of int
-        Marks of all files as they stand before any is read, for `remember`.
+        Marks of all files as they stand before any is read, for `save_stamps`.
 
     Raises
     ------
@@ -58,13 +58,13 @@ def still_the_same(cohort: Cohort, names: Iterable[str], pieces: Path) -> Marks:
     return marks
 
 
-def remember(marks: Marks, pieces: Path) -> None:
+def save_stamps(marks: FileStamps, pieces: Path) -> None:
     """Put down that images were found in order, so that they need not be hashed the next time.
 
     Parameters
     ----------
     marks : dict of str to list of int
-        As `still_the_same` gave them; the images were read, and so checked, since.
+        As `verify_images` gave them; the images were read, and so checked, since.
     pieces : Path
         Folder of the pieces.
     """
@@ -80,7 +80,7 @@ def _mark(path: Path) -> list[int]:
     return [facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns]
 
 
-def _remembered(file: Path) -> Marks:
+def _remembered(file: Path) -> FileStamps:
     try:
         content = read_json(file)
     except InputError:

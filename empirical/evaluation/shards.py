@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from empirical.evaluation.config import EvaluateConfig
     from empirical.vlm.config import ModelConfig
     from empirical.vlm.doctor import Diagnosis
-    from empirical.vlm.inference.batch_scorer import AnswerReader
+    from empirical.vlm.inference.batch_scorer import BatchScorer
 
-PIECE = 8  # batches written together: little is lost in a kill, and the disk is not kept busy
+BATCHES_PER_SHARD = 8  # batches written together: little is lost in a kill, and the disk is not kept busy
 
 
-class Scorer:
+class ShardScorer:
     """Scores arms; the model is loaded when the first missing piece asks for it.
 
     Parameters
@@ -74,7 +74,7 @@ class Scorer:
 
         from empirical.vlm.inference.batch_scorer import in_groups
 
-        size = self.config.batch_size * PIECE
+        size = self.config.batch_size * BATCHES_PER_SHARD
         order = in_groups(examples, self.config.batch_size)
         starts = range(0, len(order), size)
         tables = [
@@ -163,11 +163,11 @@ class Scorer:
         return table.assign(generated=pd.Series(said, dtype=object), score_seconds=seconds)
 
     @cached_property
-    def _reader(self) -> AnswerReader:
+    def _reader(self) -> BatchScorer:
         import torch
 
         from empirical.vlm.doctor import diagnose_loaded, require
-        from empirical.vlm.inference.batch_scorer import AnswerReader
+        from empirical.vlm.inference.batch_scorer import BatchScorer
         from empirical.vlm.inference.encoder import Encoder
         from empirical.vlm.loading import load_vlm
 
@@ -179,7 +179,7 @@ class Scorer:
             self.diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
             require(self.diagnosis)
         encoder = Encoder(vlm.processor, vlm.family, picture_source(self.cohort))
-        return AnswerReader(vlm, encoder, config.prompts.answers, self.rows, config.speed, config.spaced)
+        return BatchScorer(vlm, encoder, config.prompts.answers, self.rows, config.speed, config.spaced)
 
 
 def refuse_other_prompts(model: ModelConfig, prompts: PromptConfig, allow_other_prompt: bool = False) -> None:

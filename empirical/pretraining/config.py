@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
-from empirical.pretraining.questions import KINDS, Look
+from empirical.pretraining.questions import KINDS, Difficulty
 from empirical.pretraining.shapes import EDGE
 from empirical.training.config import ScheduleConfig
 from empirical.vlm.pocket.config import PocketConfig
@@ -69,7 +69,7 @@ class HardnessConfig(StrictConfig):
         """
         return min(1.0, done / self.rise) * rng.random() ** (1 / self.lean)
 
-    def look(self, hardness: float) -> Look:
+    def look(self, hardness: float) -> Difficulty:
         """Say what questions of a hardness look like.
 
         Parameters
@@ -79,7 +79,7 @@ class HardnessConfig(StrictConfig):
 
         Returns
         -------
-        Look
+        Difficulty
             Amplitude, ground and clutter.
 
         Examples
@@ -89,7 +89,7 @@ class HardnessConfig(StrictConfig):
         """
         amplitude = self.easiest ** (1 - hardness) * self.target**hardness
         likeness, edge = 1 - (1 - self.likeness) * hardness, EDGE + (self.edge - EDGE) * hardness
-        return Look(amplitude, self.faint + (1 - self.faint) * hardness, hardness, likeness, edge)
+        return Difficulty(amplitude, self.faint + (1 - self.faint) * hardness, hardness, likeness, edge)
 
 
 class PretrainConfig(ScheduleConfig):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from empirical.pretraining.config import PretrainConfig
-from empirical.pretraining.questions import KINDS, Look, Question, ask
+from empirical.pretraining.questions import KINDS, Difficulty, Question, ask
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PLACE, Part
 
@@ -89,7 +89,7 @@ class QuestionStream:
         length: int,
         seed: tuple[int, ...],
         kinds: Mapping[str, float],
-        look: Callable[[int, np.random.Generator], Look],
+        look: Callable[[int, np.random.Generator], Difficulty],
         size: int,
         test: Test | None = None,
     ) -> None:
@@ -148,7 +148,7 @@ def training_stream(config: PretrainConfig) -> QuestionStream:
     """
     length = config.steps * config.batch_size
 
-    def look(number: int, rng: np.random.Generator) -> Look:
+    def look(number: int, rng: np.random.Generator) -> Difficulty:
         return config.hardness.look(config.hardness.draw(rng, number / length))
 
     return QuestionStream(length, (config.seed, TRAIN), config.kinds, look, config.model.image_size)
@@ -174,7 +174,7 @@ def test_stream(config: PretrainConfig, kind: str, test: Test, length: int) -> Q
         None of its pictures is ever trained on.
     """
 
-    def look(number: int, rng: np.random.Generator) -> Look:
+    def look(number: int, rng: np.random.Generator) -> Difficulty:
         return config.hardness.look(1.0)
 
     key = (config.seed, TEST, TESTS.index(test), list(KINDS).index(kind))

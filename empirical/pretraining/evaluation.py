@@ -25,7 +25,7 @@ LEVEL, RESAMPLES = 0.95, 999
 
 
 @dataclass(frozen=True)
-class Sitting:
+class EvalCondition:
     """One kind of question, put in one way.
 
     Parameters
@@ -45,7 +45,7 @@ class Sitting:
     change: Change = ""
 
 
-def sittings(kinds: tuple[str, ...], tests: tuple[Test, ...] = TESTS) -> Iterator[Sitting]:
+def eval_conditions(kinds: tuple[str, ...], tests: tuple[Test, ...] = TESTS) -> Iterator[EvalCondition]:
     """List what is examined: every kind in every test, and the changes of the comparing kinds on new pictures.
 
     Parameters
@@ -57,20 +57,20 @@ def sittings(kinds: tuple[str, ...], tests: tuple[Test, ...] = TESTS) -> Iterato
 
     Yields
     ------
-    Sitting
+    EvalCondition
         Each once.
     """
     for kind in kinds:
-        yield from (Sitting(kind, test) for test in tests)
+        yield from (EvalCondition(kind, test) for test in tests)
     for kind in kinds:
         if kind in ("brighter", "new", "same"):
-            yield Sitting(kind, "pictures", "swapped")
-            yield Sitting(kind, "pictures", "blank")
+            yield EvalCondition(kind, "pictures", "swapped")
+            yield EvalCondition(kind, "pictures", "blank")
         if KINDS[kind].duplicate:
-            yield Sitting(kind, "pictures", "duplicate")
+            yield EvalCondition(kind, "pictures", "duplicate")
 
 
-def examine(vlm: VisionLanguageModel, config: PretrainConfig, wanted: Iterator[Sitting], questions: int) -> pd.DataFrame:
+def evaluate_pretrained(vlm: VisionLanguageModel, config: PretrainConfig, wanted: Iterator[EvalCondition], questions: int) -> pd.DataFrame:
     """Put questions to a model.
 
     Parameters
@@ -79,7 +79,7 @@ def examine(vlm: VisionLanguageModel, config: PretrainConfig, wanted: Iterator[S
         The model; put into evaluation mode meanwhile.
     config : PretrainConfig
         Decides the pictures.
-    wanted : iterator of Sitting
+    wanted : iterator of EvalCondition
         What to examine.
     questions : int
         How many of each.
@@ -100,7 +100,7 @@ def examine(vlm: VisionLanguageModel, config: PretrainConfig, wanted: Iterator[S
         vlm.model.train(mode)
 
 
-def _sit(vlm: VisionLanguageModel, config: PretrainConfig, sitting: Sitting, questions: int) -> dict[str, Any]:
+def _sit(vlm: VisionLanguageModel, config: PretrainConfig, sitting: EvalCondition, questions: int) -> dict[str, Any]:
     stream = test_stream(config, sitting.kind, sitting.test, questions)
     answers = KINDS[sitting.kind].answers
     scores = _scores(vlm, stream, sitting, answers)
@@ -108,7 +108,7 @@ def _sit(vlm: VisionLanguageModel, config: PretrainConfig, sitting: Sitting, que
     return {"kind": sitting.kind, "test": sitting.test, "change": sitting.change, "questions": questions} | measured(scores, right)
 
 
-def _scores(vlm: VisionLanguageModel, stream: QuestionStream, sitting: Sitting, answers: tuple[str, ...]) -> np.ndarray:
+def _scores(vlm: VisionLanguageModel, stream: QuestionStream, sitting: EvalCondition, answers: tuple[str, ...]) -> np.ndarray:
     from empirical.vlm.inference.encoder import Encoder
     from empirical.vlm.inference.scoring import answer_log_probabilities
 
@@ -135,7 +135,7 @@ def _changed(stream: QuestionStream, change: Change) -> Callable[[str], Image]:
     return image_of
 
 
-def _right(question: Question, sitting: Sitting) -> str:
+def _right(question: Question, sitting: EvalCondition) -> str:
     if sitting.change == "swapped":
         return question.swapped
     return KINDS[sitting.kind].duplicate if sitting.change == "duplicate" else question.answer

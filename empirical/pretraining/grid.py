@@ -51,7 +51,7 @@ class GridConfig(StrictConfig):
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridRun:
     """One run of the grid.
 
     Parameters
@@ -90,7 +90,7 @@ class Cell:
         return grid.base.model_copy(update={"model": shape, "learning_rate": self.learning_rate, "seed": self.seed})
 
 
-def cells(grid: GridConfig) -> list[Cell]:
+def cells(grid: GridConfig) -> list[GridRun]:
     """List the runs, first one seed of everything, then the next.
 
     Parameters
@@ -100,10 +100,10 @@ def cells(grid: GridConfig) -> list[Cell]:
 
     Returns
     -------
-    list of Cell
+    list of GridRun
         In the order in which they are begun.
     """
-    return [Cell(model, rate, seed) for seed, rate, model in product(grid.seeds, grid.learning_rates, grid.models)]
+    return [GridRun(model, rate, seed) for seed, rate, model in product(grid.seeds, grid.learning_rates, grid.models)]
 
 
 def pretrain_grid(grid: GridConfig, out: Path, *, workers: int = 1, quiet: bool = False) -> pd.DataFrame:
@@ -174,7 +174,7 @@ def _pretrain(settings: dict[str, Any], out: str) -> str:
     return str(pretrain(PretrainConfig.model_validate(settings), Path(out), quiet=True))
 
 
-def _read(folder: Path, cell: Cell) -> pd.DataFrame:
+def _read(folder: Path, cell: GridRun) -> pd.DataFrame:
     table = read_table(folder / "examination.csv").fillna({"change": ""})
     seconds = read_json(folder / "manifest.json")["counts"].get("training_seconds", 0)
     table.insert(0, "model", cell.model)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from empirical.pretraining.card import model_card
 from empirical.pretraining.config import PretrainConfig
 from empirical.pretraining.dataset import training_stream, wordings
-from empirical.pretraining.evaluation import Sitting, examine, sittings
+from empirical.pretraining.evaluation import EvalCondition, eval_conditions, evaluate_pretrained
 from empirical.pretraining.questions import KINDS
 from empirical.training.arguments import schedule
 from empirical.training.checkpoints import last_checkpoint
-from empirical.training.determinism import same_bits
+from empirical.training.determinism import deterministic_kernels
 from empirical.training.distributed import one_device
 from empirical.vlm.pocket import build_pocket, training_text
 from see_in_pairs.console import say
@@ -59,7 +59,7 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
     identity = config.model_dump() | {"wordings": wordings(), "kinds_known": list(KINDS)}
     if config.start is not None:
         identity["start_weights"] = weights_hash(config.start)
-    with same_bits(config.deterministic), RunFolder(out, "pretrain", identity, seed=config.seed) as run:
+    with deterministic_kernels(config.deterministic), RunFolder(out, "pretrain", identity, seed=config.seed) as run:
         model = run.path / "model"
         if (model / "README.md").is_file():
             say(f"{out}: already finished", quiet)
@@ -172,8 +172,8 @@ def _examiner(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet
     class Examiner(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.global_step % config.examine_every == 0 and state.is_world_process_zero:
-                asked = (Sitting(kind, "pictures") for kind in config.kinds)
-                table = examine(vlm, config, asked, max(20, config.questions // COARSER))
+                asked = (EvalCondition(kind, "pictures") for kind in config.kinds)
+                table = evaluate_pretrained(vlm, config, asked, max(20, config.questions // COARSER))
                 write_parquet(out / "curve" / f"{state.global_step:07d}.parquet", table.assign(step=state.global_step))
                 shown = ", ".join(f"{row.kind} {row.value:.2f}" for row in table.itertuples())
                 say(f"step {state.global_step}: {shown}", quiet)
@@ -191,7 +191,7 @@ def _finish(config: PretrainConfig, vlm: VisionLanguageModel, trainer: Trainer, 
     if pieces:
         write_text(run.path / "learning_curve.csv", pd.concat(pieces).to_csv(index=False))
     say("examine the finished model", quiet)
-    table = examine(vlm, config, sittings(tuple(config.kinds)), config.questions)
+    table = evaluate_pretrained(vlm, config, eval_conditions(tuple(config.kinds)), config.questions)
     write_text(run.path / "examination.csv", table.to_csv(index=False))
     building = run.path / ".model"
     shutil.rmtree(building, ignore_errors=True)

@@ -42,7 +42,7 @@ NOISE = 0.25
 
 
 @dataclass(frozen=True)
-class Look:
+class Difficulty:
     """How hard the pictures of a question are to read.
 
     Parameters
@@ -104,11 +104,11 @@ class Kind:
     """
 
     answers: tuple[str, ...]
-    paint: Callable[[np.random.Generator, int, Look, bool], Question]
+    paint: Callable[[np.random.Generator, int, Difficulty, bool], Question]
     duplicate: str = ""
 
 
-def ask(kind: str, rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Question:
+def ask(kind: str, rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
     """Paint a question.
 
     Parameters
@@ -119,7 +119,7 @@ def ask(kind: str, rng: np.random.Generator, size: int, look: Look, held_out: bo
         Source of randomness.
     size : int
         Side of the pictures, in pixels.
-    look : Look
+    look : Difficulty
         How hard it is to see.
     held_out : bool
         Draw the grounds' parameters from the band that training never sees.
@@ -132,20 +132,20 @@ def ask(kind: str, rng: np.random.Generator, size: int, look: Look, held_out: bo
     return KINDS[kind].paint(rng, size, look, held_out)
 
 
-def _defect(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Question:
+def _defect(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
     ground = _ground(rng, size, look, held_out, REGULAR)
     flawed = rng.random() < 0.5
     marks = scattered(rng, size, 1, look.amplitude) if flawed else []
     return Question("defect", (_picture(rng, ground, marks),), "yes" if flawed else "no")
 
 
-def _count(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Question:
+def _count(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
     number = int(rng.integers(1, 5))
     ground = _ground(rng, size, look, held_out, IRREGULAR) / 3  # faint, or the ground's own spots would have to be counted
     return Question("count", (_picture(rng, ground, scattered(rng, size, number, look.amplitude, "disk")),), NUMBERS[number - 1])
 
 
-def _odd(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Question:
+def _odd(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
     usual, other = rng.choice(list(SHAPES), 2, replace=False)
     answer = str(rng.choice(list(CENTRES)))
     sign, radius = rng.choice([-1.0, 1.0]), rng.uniform(0.09, 0.12) * size
@@ -156,7 +156,7 @@ def _odd(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Que
     return Question("odd", (_picture(rng, _ground(rng, size, look, held_out, IRREGULAR) / 3, marks),), answer)
 
 
-def _same(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Question:
+def _same(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
     ground, marks, extra = _clutter(rng, size, look, held_out)
     differs = rng.random() < 0.5
     pair = [_picture(rng, ground, [*marks, extra] if differs else marks), _picture(rng, ground, marks)]
@@ -165,7 +165,7 @@ def _same(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Qu
     return Question("same", (pair[one], pair[other]), answer, swapped=answer)
 
 
-def _brighter(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Question:
+def _brighter(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
     level, step = rng.uniform(-0.5, 0.5), look.amplitude / 4
     first = rng.random() < 0.5
     levels = (level + step, level) if first else (level, level + step)
@@ -174,7 +174,7 @@ def _brighter(rng: np.random.Generator, size: int, look: Look, held_out: bool) -
     return Question("brighter", pictures, answer, swapped=other)
 
 
-def _new(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Question:
+def _new(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
     ground, marks, extra = _clutter(rng, size, look, held_out, look.edge)
     gained, loses = rng.random() < 0.5, rng.random() < 0.5
     if marks:  # the second picture's marks do not depend on the answer
@@ -187,7 +187,7 @@ def _new(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Que
     return Question("new", (_picture(rng, earlier, before), _picture(rng, ground, after)), answer, swapped=back)
 
 
-def _where(rng: np.random.Generator, size: int, look: Look, held_out: bool) -> Question:
+def _where(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
     ground, marks, extra = _clutter(rng, size, look, held_out, look.edge)
     earlier = _related(rng, ground, look, held_out)
     return Question("where", (_picture(rng, earlier, marks), _picture(rng, ground, [*marks, extra])), _quarter(extra, size))
@@ -201,7 +201,9 @@ def _quarter(mark: Mark, size: int) -> str:
     return "east" if right > 0 else "west"
 
 
-def _clutter(rng: np.random.Generator, size: int, look: Look, held_out: bool, edge: float = EDGE) -> tuple[np.ndarray, list[Mark], Mark]:
+def _clutter(
+    rng: np.random.Generator, size: int, look: Difficulty, held_out: bool, edge: float = EDGE
+) -> tuple[np.ndarray, list[Mark], Mark]:
     """Give a ground that does not repeat itself, one to three marks on it that say nothing (or none), and one more of the same kind."""
     ground = _ground(rng, size, look, held_out, IRREGULAR)
     others = int(rng.integers(1, 4)) if rng.random() < look.clutter else 0
@@ -209,11 +211,11 @@ def _clutter(rng: np.random.Generator, size: int, look: Look, held_out: bool, ed
     return ground, marks, extra
 
 
-def _ground(rng: np.random.Generator, size: int, look: Look, held_out: bool, kinds: dict[str, Ground]) -> np.ndarray:
+def _ground(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool, kinds: dict[str, Ground]) -> np.ndarray:
     return look.ground * np.clip(kinds[str(rng.choice(list(kinds)))](rng, size, held_out), -DEEPEST, DEEPEST)
 
 
-def _related(rng: np.random.Generator, ground: np.ndarray, look: Look, held_out: bool) -> np.ndarray:
+def _related(rng: np.random.Generator, ground: np.ndarray, look: Difficulty, held_out: bool) -> np.ndarray:
     """Paint a ground that is like another: as two patients' anatomy is, not as two pictures of one."""
     if look.likeness == 1:
         return ground

@@ -23,7 +23,7 @@ Query = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Request:
+class ReferenceRequest:
     """All that a selector is given.
 
     Parameters
@@ -170,7 +170,7 @@ def blind_queries(cohort: Cohort, split: str) -> pd.DataFrame:
     return cohort.queries(split).drop(columns=list(HIDDEN_COLUMNS))
 
 
-class Kinship:
+class RelatedItems:
     """Which items of a pool belong to a query's own patient or family.
 
     Parameters

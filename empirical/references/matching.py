@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from empirical.references.candidates import Kinship, Positions, Query
+from empirical.references.candidates import Positions, Query, RelatedItems
 from empirical.references.config import ReferenceConfig
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Matcher:
         Positions of the pool by the values of `exact`.
     sorted_by : dict
         Values of the first caliper column in each cell, ascending.
-    kinship : Kinship
+    kinship : RelatedItems
         Whose items are whose.
     """
 
@@ -45,7 +45,7 @@ class Matcher:
     calipers: tuple[tuple[str, float], ...]
     cells: dict[Any, Positions]
     sorted_by: dict[Any, np.ndarray]
-    kinship: Kinship
+    kinship: RelatedItems
 
     @classmethod
     def build(cls, pool: pd.DataFrame, exact: list[str], config: ReferenceConfig, given_up: tuple[str, ...]) -> Matcher:
@@ -77,7 +77,7 @@ class Matcher:
         cells = {key if isinstance(key, tuple) else (key,): order[positions] for key, positions in groups.items()}
         sorted_by = {key: numbers[calipers[0][0]][cell] for key, cell in cells.items()} if calipers else {}
         names, patients = pool["item_id"].to_numpy(), pool["patient_id"].to_numpy()
-        return cls(names, patients, numbers, kept, calipers, cells, sorted_by, Kinship(pool, ("patient_id",)))
+        return cls(names, patients, numbers, kept, calipers, cells, sorted_by, RelatedItems(pool, ("patient_id",)))
 
     def key(self, query: Query) -> tuple[str, ...]:
         """Name the cell of a query.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from empirical.references.candidates import Positions, Query
 from empirical.references.matching import Matcher
-from empirical.references.reuse_capacity import Stock
+from empirical.references.reuse_capacity import ReuseCapacity
 from see_in_pairs.errors import InputError
 
 MOST_PAIRS = 500_000
@@ -53,7 +53,9 @@ class Groups:
     own: list[Positions]
 
 
-def assign_optimally(matcher: Matcher, queries: list[Query], stock: Stock, m: int, rng: np.random.Generator) -> dict[str, Positions]:
+def assign_optimally(
+    matcher: Matcher, queries: list[Query], stock: ReuseCapacity, m: int, rng: np.random.Generator
+) -> dict[str, Positions]:
     """Assign references to the queries of one stratum.
 
     Parameters
@@ -62,7 +64,7 @@ def assign_optimally(matcher: Matcher, queries: list[Query], stock: Stock, m: in
         Who matches whom.
     queries : list of mapping
         Queries with equal values of the exact columns, none missing.
-    stock : Stock
+    stock : ReuseCapacity
         How often each reference may still be given; what is given is taken from it.
     m : int
         References for each query, all different.

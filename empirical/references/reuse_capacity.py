@@ -7,7 +7,7 @@ import numpy as np
 from empirical.references.candidates import Positions, draw_others
 
 
-class Stock:
+class ReuseCapacity:
     """References with a number of uses each.
 
     Parameters

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from empirical.cohorts import Cohort
 from empirical.references.assignment import Assignment
-from empirical.references.candidates import Request, blind_queries, diseased_pool, earlier_images, healthy_pool
+from empirical.references.candidates import ReferenceRequest, blind_queries, diseased_pool, earlier_images, healthy_pool
 from empirical.references.config import ReferenceConfig
 from empirical.references.embeddings.cache import embedder
 from empirical.references.embeddings.towers import released_after
@@ -20,7 +20,7 @@ from empirical.references.strategies.random_ import choose_random
 if TYPE_CHECKING:
     from empirical.vlm.config import ModelConfig
 
-STRATEGIES: dict[str, Callable[[Request], Assignment]] = {
+STRATEGIES: dict[str, Callable[[ReferenceRequest], Assignment]] = {
     "random": choose_random,
     "demographic": choose_demographic,
     "embedding": choose_embedding,
@@ -70,14 +70,14 @@ def choose_references(
     """
     queries, pool = blind_queries(cohort, split), diseased_pool(cohort) if diseased else healthy_pool(cohort, split)
     vectors = embedder(cohort, config.model or model, quiet) if config.strategy == "embedding" else None
-    request = Request(queries, pool, config, seed, vectors)
+    request = ReferenceRequest(queries, pool, config, seed, vectors)
     with released_after():
         if config.strategy == "prior":
             return _in_order(choose_prior(request, earlier_images(cohort, split)), request)
         return _in_order(STRATEGIES[config.strategy](request), request)
 
 
-def _in_order(assignment: Assignment, request: Request) -> Assignment:
+def _in_order(assignment: Assignment, request: ReferenceRequest) -> Assignment:
     """Put the rows into the cohort's order of queries, whatever order they were served in."""
     place = {item: position for position, item in enumerate(request.queries["item_id"])}
     table, unmatched = (

@@ -9,7 +9,7 @@ from empirical.references.config import ReferenceConfig
 from see_in_pairs.errors import InputError, first_few
 
 
-def settle(choices: Iterable[Choice], config: ReferenceConfig, advice: str) -> list[Choice]:
+def resolve_unmatched(choices: Iterable[Choice], config: ReferenceConfig, advice: str) -> list[Choice]:
     """Let unmatched queries stop the run, unless leaving them out was asked for.
 
     Parameters

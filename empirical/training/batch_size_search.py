@@ -8,9 +8,9 @@ from typing import Any
 
 from empirical.prompts.example import Example
 from empirical.training.config import FinetuneConfig
-from empirical.training.memory_estimate import Standing, fewer_weights
+from empirical.training.memory_estimate import FixedMemory, fewer_weights
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.out_of_memory import halved
+from empirical.vlm.out_of_memory import largest_that_fits
 from see_in_pairs.errors import InputError
 
 CANDIDATES = 32
@@ -18,7 +18,7 @@ CANDIDATES = 32
 
 
 def out_of_memory(
-    config: FinetuneConfig, step: Callable[[Sequence[Example]], Any] | None, examples: Sequence[Example], held: Standing | None = None
+    config: FinetuneConfig, step: Callable[[Sequence[Example]], Any] | None, examples: Sequence[Example], held: FixedMemory | None = None
 ) -> InputError:
     """Find out what would have fitted, and put it into an error.
 
@@ -33,7 +33,7 @@ def out_of_memory(
         ``torch.OutOfMemoryError`` where they are too many. Without it, half the rows are proposed, and said to be untried.
     examples : sequence of Example
         At least `batch_size` of them, the longest first.
-    held : Standing, optional
+    held : FixedMemory, optional
         What the run holds whatever the batch size is; said where no batch size fits.
 
     Returns
@@ -42,7 +42,7 @@ def out_of_memory(
         One line: the batch size, and the accumulation that keeps the optimiser's steps as they were.
     """
     half = config.batch_size // 2
-    rows = half if step is None else halved(lambda size: step(examples[:size]), half)
+    rows = half if step is None else largest_that_fits(lambda size: step(examples[:size]), half)
     if rows == 0:
         holds = f" (weights, gradients and Adam's moments hold {held})" if held and config.method == "full" else ""
         return InputError(f"out of memory even with batch_size 1{holds}; {_instead(config)}")

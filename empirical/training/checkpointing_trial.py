@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from empirical.prompts.example import Example
 from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import world_size
-from empirical.training.memory_estimate import Standing
-from empirical.vlm.out_of_memory import fits
+from empirical.training.memory_estimate import FixedMemory
+from empirical.vlm.out_of_memory import runs_in_memory
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_text
 
@@ -48,7 +48,7 @@ def is_open(config: FinetuneConfig, run: Path, room: int | None) -> bool:
     return config.gradient_checkpointing is None and room is not None and world_size() == 1 and not (run / SHORT).exists()
 
 
-def fits_without(trainer: AnswerTrainer, examples: Sequence[Example], room: int, held: Standing) -> bool:
+def fits_without_checkpointing(trainer: AnswerTrainer, examples: Sequence[Example], room: int, held: FixedMemory) -> bool:
     """Try the forward and backward passes of a step without gradient checkpointing; weights and random numbers are left as they are.
 
     Parameters
@@ -59,7 +59,7 @@ def fits_without(trainer: AnswerTrainer, examples: Sequence[Example], room: int,
         Rows of one pass, those with the longest prompts.
     room : int
         Bytes of the device.
-    held : Standing
+    held : FixedMemory
         What the run holds: Adam's moments, which come with the first update, are added to what the passes take.
 
     Returns
@@ -72,13 +72,13 @@ def fits_without(trainer: AnswerTrainer, examples: Sequence[Example], room: int,
     device = trainer.args.device
     torch.cuda.reset_peak_memory_stats(device)
     with torch.random.fork_rng(devices=[device], device_type=device.type):
-        if not fits(lambda: trainer.try_passes(examples)):
+        if not runs_in_memory(lambda: trainer.try_passes(examples)):
             return False
     moments = held.state // 2
     return torch.cuda.max_memory_allocated(device) + moments <= SHARE * room
 
 
-def short_after_all(run: Path) -> InputError:
+def record_shortage(run: Path) -> InputError:
     """Remember that a step did not fit although the trial did, so that the run goes on with gradient checkpointing.
 
     Parameters

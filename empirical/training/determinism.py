@@ -14,7 +14,7 @@ FIXED = (":4096:8", ":16:8")
 
 
 @contextmanager
-def same_bits(wanted: bool) -> Iterator[None]:
+def deterministic_kernels(wanted: bool) -> Iterator[None]:
     """Let torch use deterministic kernels only, for as long as the block lasts.
 
     Parameters

@@ -12,17 +12,17 @@ from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.prompts.templates import prompt_hash
 from empirical.training.batch_size_search import out_of_memory
-from empirical.training.checkpointing_trial import short_after_all
+from empirical.training.checkpointing_trial import record_shortage
 from empirical.training.checkpoints import last_checkpoint, still_whole
 from empirical.training.config import FinetuneConfig
 from empirical.training.data_order import planned_examples, split_by_difficulty
-from empirical.training.determinism import same_bits
+from empirical.training.determinism import deterministic_kernels
 from empirical.training.distributed import is_first, launched, refuse_mixed_formats, save_weights, sharding_wanted, world_size
-from empirical.training.memory_estimate import device_memory, refuse_hopeless, standing
+from empirical.training.memory_estimate import check_fixed_memory, device_memory, fixed_memory
 from empirical.training.model_card import run_card
 from empirical.training.setup import longest, make_encoder, make_trainer, with_or_without_checkpointing
-from empirical.training.trainable import prepare, refuse_adapter
-from empirical.vlm.out_of_memory import fits, one_line
+from empirical.training.trainable import make_trainable, refuse_adapter
+from empirical.vlm.out_of_memory import one_line, runs_in_memory
 from see_in_pairs.console import say
 from see_in_pairs.files import sha256, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
@@ -76,7 +76,7 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     if config.arm.other_cohort is not None:
         identity["other_cohort_hash"] = Cohort.load(Path(config.arm.other_cohort)).hash
     inputs = [cohort.folder / "cohort.parquet"]
-    with same_bits(config.deterministic), RunFolder(out, "finetune", identity, seed=config.seed, inputs=inputs) as run:
+    with deterministic_kernels(config.deterministic), RunFolder(out, "finetune", identity, seed=config.seed, inputs=inputs) as run:
         model_folder = run.path / "model"
         if (model_folder / "training.json").is_file():
             still_whole(model_folder)
@@ -100,8 +100,8 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     transformers.set_seed(config.seed)
     vlm = load_vlm(config.model)
     _examine(config, vlm, run)
-    model = prepare(vlm, config)
-    refuse_hopeless(config, model, device_memory(model), shared=sharding_wanted())
+    model = make_trainable(vlm, config)
+    check_fixed_memory(config, model, device_memory(model), shared=sharding_wanted())
     refuse_mixed_formats(model)
     examples = _shown(config, cohort, run, quiet)
     shown = _describe(config, cohort, run, examples, model, quiet)
@@ -156,14 +156,14 @@ def _validation(config: FinetuneConfig, cohort: Cohort, run: RunFolder) -> list[
 def _run(config: FinetuneConfig, trainer: AnswerTrainer, examples: list[Example], encoder: Encoder, cohort: Cohort, run: RunFolder) -> None:
     """Train; where memory runs out, end with what would have fitted."""
     start = last_checkpoint(run.path / "checkpoints")
-    if fits(lambda: trainer.train(resume_from_checkpoint=start)):
+    if runs_in_memory(lambda: trainer.train(resume_from_checkpoint=start)):
         return
     if run.manifest["gradient_checkpointing_by_trial"] and not config.gradient_checkpointing:
-        raise short_after_all(run.path)
+        raise record_shortage(run.path)
     trainer.model.zero_grad(set_to_none=True)
     alone = trainer.args.world_size == 1  # among several a trial would wait for the others, who did not run out of memory
     tried = longest(config, examples, encoder, cohort) if alone else examples
-    raise out_of_memory(config, trainer.try_step if alone else None, tried, standing(trainer.model, trainer.args.bf16))
+    raise out_of_memory(config, trainer.try_step if alone else None, tried, fixed_memory(trainer.model, trainer.args.bf16))
 
 
 def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> pd.DataFrame:

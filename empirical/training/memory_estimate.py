@@ -17,7 +17,7 @@ LARGE = 10**9
 
 
 @dataclass(frozen=True)
-class Standing:
+class FixedMemory:
     """Memory that training holds whatever the batch size is.
 
     Parameters
@@ -44,7 +44,7 @@ class Standing:
         return f"{self.state / GIB:.1f} GiB ({each:.0f} bytes for each of {self.trained:,} weights){copies}{frozen}"
 
 
-def standing(model: torch.nn.Module, mixed: bool) -> Standing:
+def fixed_memory(model: torch.nn.Module, mixed: bool) -> FixedMemory:
     """Count the memory that training holds whatever the batch size is.
 
     Parameters
@@ -56,7 +56,7 @@ def standing(model: torch.nn.Module, mixed: bool) -> Standing:
 
     Returns
     -------
-    Standing
+    FixedMemory
         In bytes, as AdamW needs it.
 
     Examples
@@ -68,7 +68,7 @@ def standing(model: torch.nn.Module, mixed: bool) -> Standing:
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     number, size = sum(weight.numel() for weight in trained), sum(weight.nbytes for weight in trained)
     frozen = sum(weight.nbytes for weight in model.parameters() if not weight.requires_grad)
-    return Standing(number, 4 * size, 2 * number if mixed else 0, frozen)
+    return FixedMemory(number, 4 * size, 2 * number if mixed else 0, frozen)
 
 
 def checkpointing(config: FinetuneConfig, model: torch.nn.Module) -> bool:
@@ -110,7 +110,7 @@ def device_memory(model: torch.nn.Module) -> int | None:
     return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
 
 
-def refuse_hopeless(config: FinetuneConfig, model: torch.nn.Module, room: int | None, shared: bool) -> None:
+def check_fixed_memory(config: FinetuneConfig, model: torch.nn.Module, room: int | None, shared: bool) -> None:
     """Stop before the first step where what training holds is more than the device has, whatever the batch size is.
 
     Parameters
@@ -129,7 +129,7 @@ def refuse_hopeless(config: FinetuneConfig, model: torch.nn.Module, room: int | 
     InputError
         It says how many GiB would be needed, and what to use instead.
     """
-    needed = standing(model, mixed=False)
+    needed = fixed_memory(model, mixed=False)
     if room is not None and not shared and needed.state + needed.frozen > room:
         raise InputError(
             f"method '{config.method}' needs {needed} before any activation, the device has {room / GIB:.1f} GiB; {fewer_weights(config)}"

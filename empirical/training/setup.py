@@ -11,10 +11,10 @@ from empirical.arms import picture_area, picture_source
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.training.batch_size_search import longest_first
-from empirical.training.checkpointing_trial import fits_without, is_open
+from empirical.training.checkpointing_trial import fits_without_checkpointing, is_open
 from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import not_sharded, one_device, sharding_wanted
-from empirical.training.memory_estimate import checkpointing, device_memory, standing
+from empirical.training.memory_estimate import checkpointing, device_memory, fixed_memory
 from empirical.training.trainable import vision_is_frozen
 from see_in_pairs.console import say
 from see_in_pairs.runs import RunFolder
@@ -44,16 +44,16 @@ def make_encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohor
     serving : context manager
         What must be active while a model reads from it.
     """
-    from empirical.vlm.feature_cache.cache import FeatureStore
-    from empirical.vlm.feature_cache.encoder import StoredEncoder
+    from empirical.vlm.feature_cache.cache import FeatureCache
+    from empirical.vlm.feature_cache.encoder import CachedEncoder
     from empirical.vlm.inference.encoder import Encoder
 
     plain = Encoder(vlm.processor, vlm.family, picture_source(cohort))
     if sharding_wanted() or not (config.store_features and vision_is_frozen(config)):
         return plain, nullcontext()
     folder = Path(config.features_folder) if config.features_folder else None
-    store = FeatureStore(vlm, folder, batch_size=1, held=config.gradient_accumulation + 3)  # one by one: a resumed run sees the same bits
-    return StoredEncoder(plain, store), store.serving()
+    store = FeatureCache(vlm, folder, batch_size=1, held=config.gradient_accumulation + 3)  # one by one: a resumed run sees the same bits
+    return CachedEncoder(plain, store), store.serving()
 
 
 def with_or_without_checkpointing(
@@ -89,7 +89,7 @@ def with_or_without_checkpointing(
         without = config.model_copy(update={"gradient_checkpointing": False, "early_stopping": None})
         rows = longest(config, examples, encoder, cohort)
         trainer = _bare_trainer(without, model, encoder, examples, run.path)
-        wanted = not fits_without(trainer, rows, room, standing(model, trainer.args.bf16))
+        wanted = not fits_without_checkpointing(trainer, rows, room, fixed_memory(model, trainer.args.bf16))
         say(f"gradient checkpointing: {'on, a step does not fit without it' if wanted else 'off, a step fits without it'}", quiet)
     run.manifest |= {"gradient_checkpointing": wanted, "gradient_checkpointing_by_trial": by_trial}
     run.save()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from empirical.vlm.config import VisionLanguageModel
 
 
-def prepare(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel:
+def make_trainable(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel:
     """Make a loaded model trainable: all of it, or adapters on it.
 
     Parameters

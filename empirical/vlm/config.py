@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from empirical.vlm.families.base import Family
+from empirical.vlm.families.base import ModelFamily
 from see_in_pairs.configs import StrictConfig
-
-if TYPE_CHECKING:
-    from empirical.vlm.config import VisionLanguageModel
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
@@ -71,7 +68,7 @@ class VisionLanguageModel:
         On its device, in evaluation mode.
     processor : transformers.ProcessorMixin
         Tokenizer, image processor and chat template.
-    family : Family
+    family : ModelFamily
         The quirks of its family.
     config : ModelConfig
         How it was loaded, a Hub id at its commit.
@@ -81,6 +78,6 @@ class VisionLanguageModel:
 
     model: PreTrainedModel
     processor: ProcessorMixin
-    family: Family
+    family: ModelFamily
     config: ModelConfig
     training: dict[str, Any]

@@ -40,7 +40,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
 
 
-def give_back() -> None:
+def clear_device_cache() -> None:
     """Give back what nothing refers to any more; of use outside an ``except`` block only, whose traceback holds every frame."""
     gc.collect()  # a model and its hooks refer to each other in rings
     torch = sys.modules.get("torch")
@@ -48,7 +48,7 @@ def give_back() -> None:
         torch.cuda.empty_cache()
 
 
-def fits(work: Callable[[], object]) -> bool:
+def runs_in_memory(work: Callable[[], object]) -> bool:
     """Run something, and tell whether memory sufficed; where it did not, all that the attempt held is given back before this returns.
 
     Parameters
@@ -68,7 +68,7 @@ def fits(work: Callable[[], object]) -> bool:
             raise
     else:
         return True
-    give_back()  # here and no earlier: within the except block the traceback holds the failed work's tensors
+    clear_device_cache()  # here and no earlier: within the except block the traceback holds the failed work's tensors
     return False
 
 
@@ -99,7 +99,7 @@ def one_line(message: str) -> Iterator[None]:
         raise InputError(f"out of memory {message}") from None
 
 
-def halved(work: Callable[[int], object], largest: int) -> int:
+def largest_that_fits(work: Callable[[int], object], largest: int) -> int:
     """Find a number of rows that fits, by halving.
 
     Parameters
@@ -123,7 +123,7 @@ def halved(work: Callable[[int], object], largest: int) -> int:
     3
     """
     size = largest
-    while size >= 1 and not fits(partial(work, size)):
+    while size >= 1 and not runs_in_memory(partial(work, size)):
         size //= 2
     return size
 

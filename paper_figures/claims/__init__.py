@@ -47,9 +47,9 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int =
     from paper_figures.claims.studies import study_verdicts
     from paper_figures.claims.theory_gains import simulation_verdicts, theory_verdicts
     from paper_figures.claims.theory_separation import simulation_verdict, theory_verdict
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
 
-    results = Results(Path(out))
+    results = RunResults(Path(out))
     phantom = Evidence(results, MAIN_RHO, seed)
     verdicts = {
         "theory": {"C1": theory_verdict(results.theory)} | theory_verdicts(results.theory),
@@ -57,7 +57,7 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int =
     }
     verdicts["phantom"] = experiment_verdicts(phantom, "claims, phantom") | inside_verdicts(phantom, "claims, phantom")
     if real is not None:
-        evidence = Evidence(Results(Path(real)), None, seed)
+        evidence = Evidence(RunResults(Path(real)), None, seed)
         verdicts["real"] = experiment_verdicts(evidence, "claims, real") | inside_verdicts(evidence, "claims, real")
     for folder in studies:
         source, found = study_verdicts(Path(folder))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from paper_figures.results.patient_bootstrap import PatientBootstrap
 
 if TYPE_CHECKING:
-    from paper_figures.results.runs import Results, Run, Scores
+    from paper_figures.results.runs import Run, RunResults, RunScores
 
 RANDOM_WEIGHTS = ("pocket-random",)
 """Models that know nothing before finetuning."""
@@ -23,7 +23,7 @@ class Evidence:
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The folder.
     rho : float or None
         Correlation of the references of the main pair (phantom); None: references matched on demographics (real).
@@ -31,7 +31,7 @@ class Evidence:
         Seed of the resamples.
     """
 
-    results: Results
+    results: RunResults
     rho: float | None
     seed: int = 0
 
@@ -124,12 +124,12 @@ class Evidence:
         lost = [name.replace("_", " ") for name in names if self.run(name) is None]
         return f"no run of: {', '.join(lost)}" if lost else ""
 
-    def bootstrap(self, scores: Scores) -> PatientBootstrap:
+    def bootstrap(self, scores: RunScores) -> PatientBootstrap:
         """Resample the patients of some scores.
 
         Parameters
         ----------
-        scores : Scores
+        scores : RunScores
             Any run on the items.
 
         Returns

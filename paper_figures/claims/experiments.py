@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paper_figures.claims.evidence import Evidence, off_the_shelf_is_random, off_the_shelf_knows_no_medicine
-from paper_figures.claims.ledger import Finding, Verdict, judge_family
+from paper_figures.claims.ledger import ClaimFinding, Verdict, judge_family
 from paper_figures.claims.strategies import strategies
 from paper_figures.plotting.style import with_interval
 from paper_figures.results.estimates import auroc_difference, aurocs
@@ -37,12 +37,12 @@ def experiment_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
     dict of str to Verdict
         Claim to verdict, for C1 to C4.
     """
-    tests: dict[str, Callable[[Evidence], Finding | str]] = {"C1": separation_ratio, "C2": gain_off_the_shelf, "C3": gain_of_gains}
+    tests: dict[str, Callable[[Evidence], ClaimFinding | str]] = {"C1": separation_ratio, "C2": gain_off_the_shelf, "C3": gain_of_gains}
     verdicts = judge_family({claim: test(evidence) for claim, test in tests.items()}, family)
     return verdicts | {"C4": strategies(evidence, family)}
 
 
-def separation_ratio(evidence: Evidence) -> Finding | str:
+def separation_ratio(evidence: Evidence) -> ClaimFinding | str:
     """Test C1: whether the pair separates the classes further, in units of the variation within them.
 
     Parameters
@@ -52,7 +52,7 @@ def separation_ratio(evidence: Evidence) -> Finding | str:
 
     Returns
     -------
-    Finding or str
+    ClaimFinding or str
         The log separation ratio, or why there is none.
     """
     if missing := evidence.missing("pair", "single"):
@@ -66,10 +66,10 @@ def separation_ratio(evidence: Evidence) -> Finding | str:
     if evidence.rho is not None:
         context += f"; T1 predicts -log(1 - rho^2) = {-np.log1p(-(evidence.rho**2)):.2f} for a model equally efficient in both arms"
     weak = f"the single arm does not separate the classes (d' {_shown(d_single)}), so the ratio says nothing"
-    return Finding(ratio, context, unless_above="" if d_single.low > 0 else weak)
+    return ClaimFinding(ratio, context, unless_above="" if d_single.low > 0 else weak)
 
 
-def gain_off_the_shelf(evidence: Evidence) -> Finding | str:
+def gain_off_the_shelf(evidence: Evidence) -> ClaimFinding | str:
     """Test C2: whether the pair beats the single image before any finetuning.
 
     Parameters
@@ -79,7 +79,7 @@ def gain_off_the_shelf(evidence: Evidence) -> Finding | str:
 
     Returns
     -------
-    Finding or str
+    ClaimFinding or str
         The gain in AUROC, or why there is none.
     """
     if missing := evidence.missing("off_pair", "off_single"):
@@ -94,10 +94,10 @@ def gain_off_the_shelf(evidence: Evidence) -> Finding | str:
         context += f"; {NO_MEDICINE}"
     chance = "the better arm is not above chance"
     gain = replace(auroc_difference(*scores), unit="gain in AUROC")
-    return Finding(gain, context, "" if pair.low > 0.5 else chance, "" if single.low > 0.5 else chance)
+    return ClaimFinding(gain, context, "" if pair.low > 0.5 else chance, "" if single.low > 0.5 else chance)
 
 
-def gain_of_gains(evidence: Evidence) -> Finding | str:
+def gain_of_gains(evidence: Evidence) -> ClaimFinding | str:
     """Test C3: whether the gain is larger after finetuning than off the shelf.
 
     Parameters
@@ -107,7 +107,7 @@ def gain_of_gains(evidence: Evidence) -> Finding | str:
 
     Returns
     -------
-    Finding or str
+    ClaimFinding or str
         The difference of the two gains, or why there is none.
     """
     if missing := evidence.missing("pair", "single", "off_pair", "off_single"):
@@ -120,7 +120,7 @@ def gain_of_gains(evidence: Evidence) -> Finding | str:
     found = bootstrap.estimate((pair - single) - (off_pair - off_single), "gain in AUROC, after less before", "the difference of the gains")
     context = f"gain {_shown(after)} after finetuning on {scores[0].run.n_train} patients, {_shown(before)} off the shelf"
     untrained = "off the shelf this model has random weights and can gain nothing, so this says only that training was needed"
-    return Finding(found, context, unless_above=untrained if off_the_shelf_is_random(scores[2].run) else "")
+    return ClaimFinding(found, context, unless_above=untrained if off_the_shelf_is_random(scores[2].run) else "")
 
 
 def _shown(estimate: Estimate) -> str:

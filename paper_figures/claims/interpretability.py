@@ -9,7 +9,7 @@ import numpy as np
 
 from paper_figures.claims.analyses import ALIGNMENT, ATTRIBUTION, FOLDER, arms_of
 from paper_figures.claims.evidence import Evidence
-from paper_figures.claims.ledger import Finding, Verdict, judge_family, not_tested
+from paper_figures.claims.ledger import ClaimFinding, Verdict, judge_family, not_tested
 from paper_figures.plotting.style import with_interval
 from paper_figures.results.estimates import LEVEL, Estimate
 from paper_figures.results.patient_bootstrap import RESAMPLES, percentile_estimate
@@ -38,14 +38,14 @@ def inside_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
         Claim to verdict; ``not tested`` where a table is missing.
     """
     shares = lesion_gains(evidence)
-    tests: dict[str, Finding | str] = {"C6": alignment_gain(evidence)}
+    tests: dict[str, ClaimFinding | str] = {"C6": alignment_gain(evidence)}
     tests |= {f"C8 {words}": shares if isinstance(shares, str) else shares[method] for method, words in METHODS.items()}
     judged = judge_family(tests, f"{family}, inside")
     both = {words: judged[f"C8 {words}"] for words in METHODS.values()}
     return {"C6": judged["C6"], "C8": not_tested(shares) if isinstance(shares, str) else _agreed(both)}
 
 
-def alignment_gain(evidence: Evidence) -> Finding | str:
+def alignment_gain(evidence: Evidence) -> ClaimFinding | str:
     r"""Test C6: whether images and answers are represented more alike in the pair arm.
 
     Parameters
@@ -55,7 +55,7 @@ def alignment_gain(evidence: Evidence) -> Finding | str:
 
     Returns
     -------
-    Finding or str
+    ClaimFinding or str
         The difference in linear CKA after the last layer, or why there is none.
 
     Raises
@@ -81,10 +81,10 @@ def alignment_gain(evidence: Evidence) -> Finding | str:
     pair, single = (_whole(rows, "debiased_cka", max(last)) for rows in arms)
     models = arms[0]["train_seed"].nunique()
     context = f"CKA {single:.3f} single, {pair:.3f} pair after layer {max(last)} ({models} model(s) an arm)"
-    return Finding(gain, context if plain.reason else f"{context}; the difference of the plain CKA is {_shown(plain)}")
+    return ClaimFinding(gain, context if plain.reason else f"{context}; the difference of the plain CKA is {_shown(plain)}")
 
 
-def lesion_gains(evidence: Evidence) -> dict[str, Finding] | str:
+def lesion_gains(evidence: Evidence) -> dict[str, ClaimFinding] | str:
     """Test C8: whether more of the evidence for the finding lies on the lesion in the pair arm.
 
     Parameters
@@ -164,7 +164,7 @@ def _weights(patients: pd.Index, seed: int) -> np.ndarray:
     return np.vstack([np.ones(len(codes)), drawn[:, codes]])
 
 
-def _lesion_gain(pair: pd.Series, single: pd.Series, weights: np.ndarray) -> Finding:
+def _lesion_gain(pair: pd.Series, single: pd.Series, weights: np.ndarray) -> ClaimFinding:
     patients = pair.index.get_level_values("patient_id").nunique()
 
     def mean(values: pd.Series) -> Estimate:
@@ -175,7 +175,7 @@ def _lesion_gain(pair: pd.Series, single: pd.Series, weights: np.ndarray) -> Fin
     if patients < FEWEST_PATIENTS:
         gain = replace(gain, reason=f"{patients} patients are too few for an interval; analyse at least {FEWEST_PATIENTS}")
     context = f"share on the lesion beyond chance {_shown(before)} single, {_shown(after)} pair"
-    return Finding(gain, context, unless_above="" if after.low > 0 else "in the pair arm no more than by chance lies on the lesion")
+    return ClaimFinding(gain, context, unless_above="" if after.low > 0 else "in the pair arm no more than by chance lies on the lesion")
 
 
 def _agreed(judged: dict[str, Verdict]) -> Verdict:

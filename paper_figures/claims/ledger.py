@@ -56,7 +56,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimFinding:
     """An estimate on its way to a verdict.
 
     Parameters
@@ -76,7 +76,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """A claim with its verdicts.
 
     Parameters
@@ -114,13 +114,13 @@ class Ledger:
 
     Parameters
     ----------
-    entries : tuple of Entry
+    entries : tuple of LedgerEntry
         In the order of the claims.
     controls : tuple of dict
         As in ``controls.json``.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
     controls: tuple[dict[str, Any], ...] = ()
 
     def verdict(self, claim: str, source: str) -> Verdict:
@@ -162,12 +162,12 @@ class Ledger:
         write_json(out / "controls.json", list(self.controls))
 
 
-def judge(finding: Finding, p_holm: float, family: str) -> Verdict:
+def judge(finding: ClaimFinding, p_holm: float, family: str) -> Verdict:
     """Turn a finding into a verdict by the rule that is fixed in `RULE`.
 
     Parameters
     ----------
-    finding : Finding
+    finding : ClaimFinding
         The estimate and what stands against it.
     p_holm : float
         Its p-value, adjusted over `family`.
@@ -200,12 +200,12 @@ def judge(finding: Finding, p_holm: float, family: str) -> Verdict:
     return Verdict(verdict, reason, found.value, found.interval, None, found.unit, found.patients, found.test, family, found.p, p_holm)
 
 
-def judge_family(findings: Mapping[str, Finding | str], family: str) -> dict[str, Verdict]:
+def judge_family(findings: Mapping[str, ClaimFinding | str], family: str) -> dict[str, Verdict]:
     """Judge the tests of a family together.
 
     Parameters
     ----------
-    findings : mapping of str to Finding or str
+    findings : mapping of str to ClaimFinding or str
         Claim to what was found, or to the reason why it was not tested. What was not tested still counts in the correction.
     family : str
         The family's name.
@@ -268,7 +268,8 @@ def assemble(verdicts: Mapping[str, Mapping[str, Verdict]], controls: Sequence[d
         With a verdict for every claim and source.
     """
     entries = [
-        Entry(claim, {source: verdicts.get(source, {}).get(claim.id) or _silent(claim, source) for source in SOURCES}) for claim in CLAIMS
+        LedgerEntry(claim, {source: verdicts.get(source, {}).get(claim.id) or _silent(claim, source) for source in SOURCES})
+        for claim in CLAIMS
     ]
     return Ledger(tuple(entries), tuple(controls))
 

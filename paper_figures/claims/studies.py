@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paper_figures.claims.ledger import Finding, Verdict, judge_family, not_tested
+from paper_figures.claims.ledger import ClaimFinding, Verdict, judge_family, not_tested
 from paper_figures.claims.strategies import STRATEGIES, judge_gains
 from paper_figures.plotting.style import with_interval
 from paper_figures.results.estimates import Estimate
@@ -79,24 +79,24 @@ def _main_arms(config: dict[str, Any]) -> tuple[str | None, str | None]:
     return next(iter(pairs), None), next(iter(singles), None)
 
 
-def _after(rows: pd.DataFrame) -> Finding | str:
+def _after(rows: pd.DataFrame) -> ClaimFinding | str:
     """Test C3 at the largest number of patients, in the first cohort that was scored off the shelf."""
     found = _of_first_cohort(rows, AFTER)
     if not len(found):
         return "no study scored the model off the shelf (n_train 0) and finetuned it with several seeds"
     row = _row(found, -1)
     gains = rows[(rows["kind"] == GAIN) & (rows["cohort"] == row["cohort"])].sort_values("n_train")
-    return Finding(_estimate(row, "gain in AUROC, after less before"), f"gains after finetuning: {_each(gains, 'n_train')}")
+    return ClaimFinding(_estimate(row, "gain in AUROC, after less before"), f"gains after finetuning: {_each(gains, 'n_train')}")
 
 
-def _curve(rows: pd.DataFrame) -> Finding | str:
+def _curve(rows: pd.DataFrame) -> ClaimFinding | str:
     """Test C5 by the mean gain over the numbers of patients."""
     found = _of_first_cohort(rows, CURVE)
     if not len(found):
         return "needs models finetuned on several numbers of patients, with several seeds: 'see-in-pairs study'"
     row = _row(found, 0)
     gains = rows[(rows["kind"] == GAIN) & (rows["cohort"] == row["cohort"]) & (rows["n_train"] > 0)].sort_values("n_train")
-    return Finding(_estimate(row, "gain in AUROC, mean over numbers of patients"), f"gains: {_each(gains, 'n_train')}")
+    return ClaimFinding(_estimate(row, "gain in AUROC, mean over numbers of patients"), f"gains: {_each(gains, 'n_train')}")
 
 
 def _strategies(config: dict[str, Any], gains: pd.DataFrame, single: str, family: str) -> dict[str, Verdict]:
@@ -117,7 +117,7 @@ def _cohorts(rows: pd.DataFrame, cohorts: list[str], family: str) -> Verdict:
     gains = rows[(rows["kind"] == GAIN) & (rows["n_train"] > 0)].sort_values("n_train").groupby("cohort").tail(1).set_index("cohort")
     if len(gains) < 2:
         return not_tested("needs several cohorts, each finetuned with several seeds")
-    found = {name: Finding(_estimate(_row(gains.loc[[name]], 0), "gain in AUROC")) for name in cohorts if name in gains.index}
+    found = {name: ClaimFinding(_estimate(_row(gains.loc[[name]], 0), "gain in AUROC")) for name in cohorts if name in gains.index}
     judged = judge_family(found, f"{family}, cohorts")
     told = "; ".join(f"{name} {_shown(one.estimate)}: {judged[name].verdict}" for name, one in found.items())
     verdicts = {one.verdict for one in judged.values()}

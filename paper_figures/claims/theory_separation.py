@@ -18,7 +18,7 @@ NO_ROWS = "no row of T1 compares the optimal rule with the single image; run 'se
 
 
 @dataclass(frozen=True)
-class Point:
+class SeparationPoint:
     """The optimal rule and the single image in the same population.
 
     Parameters
@@ -127,7 +127,7 @@ def simulation_verdict(rows: pd.DataFrame) -> Verdict:
     )  # fmt: skip
 
 
-def comparable_points(rows: pd.DataFrame) -> list[Point]:
+def comparable_points(rows: pd.DataFrame) -> list[SeparationPoint]:
     """Find the rows of T1 where the optimal rule can be compared with the single image at equal priors.
 
     Parameters
@@ -137,14 +137,14 @@ def comparable_points(rows: pd.DataFrame) -> list[Point]:
 
     Returns
     -------
-    list of Point
+    list of SeparationPoint
         One for each checked rho other than 0.
     """
     errors: list[dict[str, Any]] = rows[(rows["statement"] == "T1") & (rows["quantity"] == "error")].to_dict("records")  # type: ignore[assignment]
     errors = [row for row in errors if row["params"].get("pi", 0.5) == 0.5]
     single = {row["params"]["d"]: row for row in errors if row["params"]["rule"] == "single"}  # it does not depend on rho
     optimal = [row for row in errors if row["params"]["rule"] == "optimal" and row["params"]["rho"] != 0]
-    return [Point(d, row["params"]["rho"], row, single[d]) for row in optimal if (d := row["params"]["d"]) in single]
+    return [SeparationPoint(d, row["params"]["rho"], row, single[d]) for row in optimal if (d := row["params"]["d"]) in single]
 
 
 def _difference_rule(rows: pd.DataFrame) -> str:

@@ -9,8 +9,8 @@ from see_in_pairs.errors import InputError, first_few
 from theory.power.cli import plan_command
 
 if TYPE_CHECKING:
-    from paper_figures.results.runs import Results, Run
-    from theory.power.outcome import Outcome
+    from paper_figures.results.runs import Run, RunResults
+    from theory.power.outcome import PlanReport
     from theory.power.pilot import Pilot
 
 LEFT_OUT = "images without a score in both arms"
@@ -42,12 +42,12 @@ def read_pilot(path: Path, arm_single: str | None, arm_pair: str | None, seed: i
     """
     import numpy as np
 
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
     from theory.power.pilot import pilot
 
     if not path.is_dir() and (path.name != "records.parquet" or not path.is_file()):
         raise InputError(f"--records {path}: give a records.parquet, or a folder that holds one")
-    results = Results(path if path.is_dir() else path.parent)
+    results = RunResults(path if path.is_dir() else path.parent)
     single, pair = results.aligned([_run(results, arm_single, "single"), _run(results, arm_pair, "pair")])
     usable = np.isfinite(single.logit) & np.isfinite(pair.logit)
     if not usable.any():
@@ -56,7 +56,7 @@ def read_pilot(path: Path, arm_single: str | None, arm_pair: str | None, seed: i
     return found, {LEFT_OUT: int((~usable).sum())}
 
 
-def _run(results: Results, run_id: str | None, arm: str) -> Run:
+def _run(results: RunResults, run_id: str | None, arm: str) -> Run:
     """The run of this id, or the only one of the arm."""
     option, known = f"--arm-{arm}", {run.run_id: run for run in results.runs}
     if run_id is None:
@@ -69,12 +69,12 @@ def _run(results: Results, run_id: str | None, arm: str) -> Run:
     return known[run_id]
 
 
-def draw_plan(outcome: Outcome, folder: Path, seed: int) -> Path:
+def draw_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
     """Save the plot of a plan.
 
     Parameters
     ----------
-    outcome : Outcome
+    outcome : PlanReport
         The plan.
     folder : Path
         Where to.

@@ -30,10 +30,10 @@ def plot(
 ) -> None:
     """Draw a plot of a sweep: PNG, PDF, and CSV with every number shown."""
     from paper_figures.sweep_plots import draw_sweep
-    from paper_figures.sweep_plots.drawing import Request
+    from paper_figures.sweep_plots.drawing import PlotRequest
 
     measure = "coverage" if kind == "zip" else measure
-    drawn = draw_sweep(folder, kind, Request(measure, tuple(method or ()), _pairs(where or []), x, y), out, name)
+    drawn = draw_sweep(folder, kind, PlotRequest(measure, tuple(method or ()), _pairs(where or []), x, y), out, name)
     say("drawn, with .pdf and .csv beside it:", quiet)
     print(drawn)
 

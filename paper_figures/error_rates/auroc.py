@@ -23,7 +23,7 @@ LARGEST = 1.5
 
 
 @dataclass
-class Scores:
+class ScoreBlock:
     """R replicates of N items, cluster by cluster.
 
     Parameters
@@ -132,7 +132,7 @@ def area(*, clusters: int, size: int, sizes: str, correlation: float, effect: bo
 @generator("clustered scores", vectorised=True)
 def clustered(
     *, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str, correlation: float, effect: bool
-) -> Scores:
+) -> ScoreBlock:
     r"""Draw normal scores of both arms.
 
     Parameters
@@ -152,7 +152,7 @@ def clustered(
 
     Returns
     -------
-    Scores
+    ScoreBlock
         The data sets.
 
     Notes
@@ -170,16 +170,16 @@ def clustered(
     scores = math.sqrt(1 - correlation) * draw(2) + math.sqrt(correlation) * per_cluster[1:][:, :, of] + shared
     gaps = np.array([_separation(clusters, size, sizes, correlation, effect), SEPARATION], dtype=np.float32)
     scores += gaps[:, None, None] * positive[of]
-    return Scores(scores, positive[of], np.concatenate([[0], np.cumsum(n)[:-1]]))
+    return ScoreBlock(scores, positive[of], np.concatenate([[0], np.cumsum(n)[:-1]]))
 
 
 @method("DeLong", vectorised=True)
-def delong(data: Scores) -> Columns:
+def delong(data: ScoreBlock) -> Columns:
     """Run DeLong's test, which ignores the clusters.
 
     Parameters
     ----------
-    data : Scores
+    data : ScoreBlock
         Data sets.
 
     Returns
@@ -195,12 +195,12 @@ def delong(data: Scores) -> Columns:
 
 
 @method("clustered DeLong, z", vectorised=True)
-def clustered_z(data: Scores) -> Columns:
+def clustered_z(data: ScoreBlock) -> Columns:
     """Run Obuchowski's test against the normal distribution.
 
     Parameters
     ----------
-    data : Scores
+    data : ScoreBlock
         Data sets.
 
     Returns
@@ -213,12 +213,12 @@ def clustered_z(data: Scores) -> Columns:
 
 
 @method("clustered DeLong, jackknife t", vectorised=True)
-def clustered_t(data: Scores) -> Columns:
+def clustered_t(data: ScoreBlock) -> Columns:
     """Run the test of `paper_figures.statistics.clustered_auroc_difference`.
 
     Parameters
     ----------
-    data : Scores
+    data : ScoreBlock
         Data sets.
 
     Returns

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from paper_figures.error_rates.accuracy import Columns
-from paper_figures.error_rates.auroc import SEPARATION, Scores
+from paper_figures.error_rates.auroc import SEPARATION, ScoreBlock
 from paper_figures.statistics.validation import Codes, Floats
 from theory.sweeps import generator, method
 
@@ -19,7 +19,7 @@ WITHIN_PATIENT = 0.2
 
 
 @dataclass
-class Shared(Scores):
+class Shared(ScoreBlock):
     """Scores of items that share references.
 
     Parameters

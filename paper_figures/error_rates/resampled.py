@@ -10,7 +10,7 @@ import numpy as np
 
 from paper_figures.error_rates import accuracy, auroc
 from paper_figures.error_rates.accuracy import Columns, Counts
-from paper_figures.error_rates.auroc import Scores
+from paper_figures.error_rates.auroc import ScoreBlock
 from paper_figures.statistics.bootstrap.cluster_weights import cluster_types, cluster_weights, jackknife_weights
 from paper_figures.statistics.bootstrap.intervals import acceleration, bootstrap_interval
 from paper_figures.statistics.bootstrap.multinomial import multinomial_bootstrap
@@ -80,7 +80,7 @@ class SeededCounts(Counts):
 
 
 @dataclass
-class SeededScores(Scores):
+class SeededScores(ScoreBlock):
     """Scores, with a seed per replicate.
 
     Parameters

@@ -1,6 +1,6 @@
 """One figure per file. Each gathers its data from an output folder, says in its caption what it shows, and draws.
 
-A figure's module has ``TITLE``, ``CLAIM``, ``gather(results, seed)``, which gives a `Material`, and ``draw(material, results)``.
+A figure's module has ``TITLE``, ``CLAIM``, ``gather(results, seed)``, which gives a `FigureData`, and ``draw(material, results)``.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paper_figures.figures.figure_data import Material
+from paper_figures.figures.figure_data import FigureData
 
 if TYPE_CHECKING:
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
 
 FIGURES = (
     "when_comparison_helps",
@@ -25,17 +25,17 @@ FIGURES = (
 )
 """Names of the figures, in the order of the report."""
 
-__all__ = ["FIGURES", "Material", "draw_figure"]
+__all__ = ["FIGURES", "FigureData", "draw_figure"]
 
 
-def draw_figure(name: str, results: Results, seed: int = 0) -> Path:
+def draw_figure(name: str, results: RunResults, seed: int = 0) -> Path:
     """Draw a figure into the output folder.
 
     Parameters
     ----------
     name : str
         One of `FIGURES`.
-    results : Results
+    results : RunResults
         The output folder.
     seed : int, default 0
         Of the bootstrap and of simulated points.

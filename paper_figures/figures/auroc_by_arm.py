@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.figures.figure_data import Material
+from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import COLOURS, INK, MUTED, note, short
 from paper_figures.results.estimates import auroc_difference, aurocs
 from paper_figures.results.predicted_gain import ObserverLimits, cohort_limits, scaled_gain
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from paper_figures.results.runs import Results, Run
+    from paper_figures.results.runs import Run, RunResults
 
 TITLE = "AUROC by arm, and the gain over the single image"
 CLAIM = "C2, C3"
@@ -28,19 +28,19 @@ LABELS = {
 GROUPS = ("off the shelf", "finetuned on its own arm", "finetuned on pairs, shown something else")
 
 
-def gather(results: Results, seed: int) -> Material:
+def gather(results: RunResults, seed: int) -> FigureData:
     """Estimate AUROC and gain of every run.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The output folder.
     seed : int
         Not used: intervals are DeLong's.
 
     Returns
     -------
-    Material
+    FigureData
         One row per run: ``run_id, group, label, auroc, low, high, against, gain, gain_low, gain_high, gain_p, items, positives, patients,
         failed, ideal, ideal_gain``.
     """
@@ -55,15 +55,15 @@ def gather(results: Results, seed: int) -> Material:
         "arm at the same stage of training (right), with 95 % intervals (DeLong, clustered by patient; each trained model as it stands, "
         "training variability not included). Green marks: the ideal observer who knows all covariances and the lesion's place."
     )
-    return Material(data, caption, tuple(results.records_sources))
+    return FigureData(data, caption, tuple(results.records_sources))
 
 
-def run_row(results: Results, run: Run) -> dict[str, Any]:
+def run_row(results: RunResults, run: Run) -> dict[str, Any]:
     """Estimate AUROC and gain of one run.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The output folder.
     run : Run
         The run.
@@ -126,14 +126,14 @@ def _ideal_gain(limits: ObserverLimits, run: Run) -> float:
     return float(scaled_gain(np.array([limits.single]), run.evaluated_rho or 0.0)[0])
 
 
-def draw(material: Material, results: Results) -> Figure:
+def draw(material: FigureData, results: RunResults) -> Figure:
     """Draw it.
 
     Parameters
     ----------
-    material : Material
+    material : FigureData
         From `gather`.
-    results : Results
+    results : RunResults
         Not read.
 
     Returns

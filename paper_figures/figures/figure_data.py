@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Material:
+class FigureData:
     """The data behind a figure, and what to say about it.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paper_figures.claims.registry import MAIN_RHO
-from paper_figures.figures.figure_data import Material
+from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import INK, MUTED, ORANGE
 from see_in_pairs.errors import InputError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from empirical.cohorts import Cohort
-    from paper_figures.results.runs import Results, Run
+    from paper_figures.results.runs import Run, RunResults
 
 TITLE = "A query beside a healthy relative and a healthy stranger"
 CLAIM = "C1, C2"
@@ -38,19 +38,19 @@ class _Source:
     random: Run
 
 
-def gather(results: Results, seed: int) -> Material:
+def gather(results: RunResults, seed: int) -> FigureData:
     """Choose the first healthy and the first diseased test item, with the references that the models were shown.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The output folder.
     seed : int
         Not used: nothing is drawn at random.
 
     Returns
     -------
-    Material
+    FigureData
         Rows ``label, item_id, strategy, rho, reference_id``.
 
     Raises
@@ -80,10 +80,10 @@ def gather(results: Results, seed: int) -> Material:
         f"{REACH:.0f} gray levels. Outline: the lesion's mask (known to us, never to a model); last column: what the lesion adds. "
         "The images are made by a model; they are not of patients."
     )
-    return Material(data, caption, (*sorted(files), *results.records_sources))
+    return FigureData(data, caption, (*sorted(files), *results.records_sources))
 
 
-def _source(results: Results) -> _Source:
+def _source(results: RunResults) -> _Source:
     matched = results.find(arm="pair", own_arm=True, strategy="demographic", evaluated_rho=MAIN_RHO)
     random = results.find(arm="pair", own_arm=True, strategy="random")
     if matched is None or random is None:
@@ -91,14 +91,14 @@ def _source(results: Results) -> _Source:
     return _Source(results.cohort(matched), matched, random)
 
 
-def draw(material: Material, results: Results) -> Figure:
+def draw(material: FigureData, results: RunResults) -> Figure:
     """Draw it.
 
     Parameters
     ----------
-    material : Material
+    material : FigureData
         From `gather`.
-    results : Results
+    results : RunResults
         For the images.
 
     Returns

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.figures.figure_data import Material
+from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import INK, note
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
 
     Floats = NDArray[np.float64]
 
@@ -33,19 +33,19 @@ LEVELS = (-0.06, -0.03, -0.01, 0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25)
 HARM, HELP = ("#e08a63", "#f2bda2", "#fbe6db"), ("#eaf2f8", "#cfe2f0", "#a6cbe3", "#70acd2", "#3d89bf", "#14609c")
 
 
-def gather(results: Results | None, seed: int) -> Material:
+def gather(results: RunResults | None, seed: int) -> FigureData:
     """Compute the errors over both maps.
 
     Parameters
     ----------
-    results : Results or None
+    results : RunResults or None
         Not read: theory needs no data.
     seed : int
         Not used: everything is in closed form.
 
     Returns
     -------
-    Material
+    FigureData
         Rows ``panel`` (known or learned), ``rho, m, p, n_per_class, single, difference, comparison, gain``: errors of the single image, of
         the (mean) difference, and of the comparison that weighs the reference (optimally where all is known, by learning both images side
         by side elsewhere); the gain is that of the better of the two. Empty where there are too few cases.
@@ -62,7 +62,7 @@ def gather(results: Results | None, seed: int) -> Material:
         "Solid line: no gain, no loss. At ρ = 0, a random reference, an observer who knows the population gains nothing, and one who has "
         "to learn it loses. Closed forms, no simulation error."
     )
-    return Material(data, caption)
+    return FigureData(data, caption)
 
 
 def _known() -> pd.DataFrame:
@@ -101,14 +101,14 @@ def _trained(p: int, n: int, rho: float, rep: str) -> float:
     return raudys_error(p, n, D**2, rho, rep, "pooled") if features < 2 * n - 2 else float("nan")
 
 
-def draw(material: Material, results: Results | None) -> Figure:
+def draw(material: FigureData, results: RunResults | None) -> Figure:
     """Draw it.
 
     Parameters
     ----------
-    material : Material
+    material : FigureData
         From `gather`.
-    results : Results or None
+    results : RunResults or None
         Not read.
 
     Returns

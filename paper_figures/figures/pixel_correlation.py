@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paper_figures.figures.auroc_by_arm import run_row
-from paper_figures.figures.figure_data import Material
+from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED
 from paper_figures.results.predicted_gain import pixel_correlation, scaled_gain
 from see_in_pairs.errors import InputError
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from paper_figures.results.runs import Results, Run
+    from paper_figures.results.runs import Run, RunResults
 
 TITLE = "Equal pixel correlation, unequal gain"
 CLAIM = "C1, C4"
 GRID = np.linspace(0, 0.97, 98)
 
 
-def gather(results: Results, seed: int) -> Material:
+def gather(results: RunResults, seed: int) -> FigureData:
     """Put the gain of every model finetuned on pairs beside the pixel correlation of its query and reference.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The output folder.
     seed : int
         Not used: intervals are DeLong's.
 
     Returns
     -------
-    Material
+    FigureData
         Rows with ``kind`` curve (T1, were pixels all that counts) and point, and ``pixel_correlation, gain, low, high, ideal, label``.
 
     Raises
@@ -61,10 +61,10 @@ def gather(results: Results, seed: int) -> Material:
         "component alike; where they share some components only, it does not."
     )
     truths = sorted({path for run in runs if (path := results.truth_path(run)) is not None})
-    return Material(pd.concat([curve, points], ignore_index=True), caption, (*results.records_sources, *truths))
+    return FigureData(pd.concat([curve, points], ignore_index=True), caption, (*results.records_sources, *truths))
 
 
-def _point(results: Results, run: Run) -> dict[str, Any]:
+def _point(results: RunResults, run: Run) -> dict[str, Any]:
     from empirical.cohorts.phantom import PhantomTruth
 
     row, path = run_row(results, run), results.truth_path(run)
@@ -73,21 +73,21 @@ def _point(results: Results, run: Run) -> dict[str, Any]:
     return {"kind": "point", "run_id": run.run_id, "label": row["label"], "pixel_correlation": shared, "patients": row["patients"]} | gains
 
 
-def _single_separation(results: Results, run: Run) -> float:
+def _single_separation(results: RunResults, run: Run) -> float:
     from paper_figures.results.predicted_gain import cohort_limits
 
     limits = cohort_limits(results, run)
     return np.nan if limits is None else limits.single
 
 
-def draw(material: Material, results: Results) -> Figure:
+def draw(material: FigureData, results: RunResults) -> Figure:
     """Draw it.
 
     Parameters
     ----------
-    material : Material
+    material : FigureData
         From `gather`.
-    results : Results
+    results : RunResults
         Not read.
 
     Returns

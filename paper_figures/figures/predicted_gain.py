@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.figures.figure_data import Material
+from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, RED, note
 from paper_figures.results.patient_bootstrap import PatientBootstrap
 from paper_figures.results.predicted_gain import bridge_table, cohort_limits, paired_runs, scaled_gain
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
 
 TITLE = "Predicted and observed gain of a reference"
 CLAIM = "C1, C3"
 GRID = np.linspace(0, 0.97, 98)
 
 
-def gather(results: Results, seed: int) -> Material:
+def gather(results: RunResults, seed: int) -> FigureData:
     """Put predictions over rho beside the estimates of the bridge.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The output folder.
     seed : int
         Of the bootstrap.
 
     Returns
     -------
-    Material
+    FigureData
         Rows with ``kind`` ideal, scaled, log_ratio_ideal, log_ratio_difference (curves), observed, log_ratio (points), and
         ``rho, value, low, high, run_id``.
     """
@@ -59,16 +59,16 @@ def gather(results: Results, seed: int) -> Material:
         "2(1 − ρ) of the plain difference. "
         "A point below a curve: the model uses the reference less well than that."
     )
-    return Material(
+    return FigureData(
         pd.concat([*_curves(results, seed), *points], ignore_index=True), caption, (*results.records_sources, *_truths(results))
     )
 
 
-def _truths(results: Results) -> list[Path]:
+def _truths(results: RunResults) -> list[Path]:
     return sorted({path for run in paired_runs(results)[1] if (path := results.truth_path(run))})
 
 
-def _curves(results: Results, seed: int) -> list[pd.DataFrame]:
+def _curves(results: RunResults, seed: int) -> list[pd.DataFrame]:
     import pandas as pd
 
     single, pairs = paired_runs(results)
@@ -91,14 +91,14 @@ def _curves(results: Results, seed: int) -> list[pd.DataFrame]:
     ]
 
 
-def draw(material: Material, results: Results) -> Figure:
+def draw(material: FigureData, results: RunResults) -> Figure:
     """Draw it.
 
     Parameters
     ----------
-    material : Material
+    material : FigureData
         From `gather`.
-    results : Results
+    results : RunResults
         Not read.
 
     Returns

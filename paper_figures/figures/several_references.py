@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.figures.figure_data import Material
+from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import BLUE, MUTED, RED, WIDE
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
 
 TITLE = "More references approach a limit, and rescue the plain difference"
 CLAIM = "C1"
@@ -25,19 +25,19 @@ RULES = {"optimal": (BLUE, "optimal comparison"), "meandiff": (RED, "query − m
 REPLICATES = 10_000
 
 
-def gather(results: Results, seed: int) -> Material:
+def gather(results: RunResults, seed: int) -> FigureData:
     """Compute T2, and simulate patients one by one beside it.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         Not read: theory needs no data.
     seed : int
         Of the simulation.
 
     Returns
     -------
-    Material
+    FigureData
         Rows ``rule, rho, m, auc, simulated, mcse, single, limit``.
     """
     import pandas as pd
@@ -53,16 +53,16 @@ def gather(results: Results, seed: int) -> Material:
         "many references, "
         "where both rules meet; dotted: the single image. At ρ = 0.9 one reference already gives most of what there is."
     )
-    return Material(data, caption)
+    return FigureData(data, caption)
 
 
 def _row(rule: str, rho: float, m: int, seed: int) -> dict[str, Any]:
     from theory.statements import statement
-    from theory.verification import Point, simulate
+    from theory.verification import CheckPoint, simulate
 
     quantity = statement("T2").quantity("auc")
     params = quantity.bind({"d": D, "rho": rho, "rho_rr": rho, "m": m, "rule": rule})
-    found = simulate(Point("T2", quantity, params), seed, REPLICATES)
+    found = simulate(CheckPoint("T2", quantity, params), seed, REPLICATES)
     return {"rule": rule, "rho": rho, "m": m, "auc": float(quantity.closed_form(**params)), "simulated": found.value, "mcse": found.mcse}
 
 
@@ -73,14 +73,14 @@ def _limit(rho: float) -> float:
     return float(auc_of(D / np.sqrt(1 - rho)))
 
 
-def draw(material: Material, results: Results) -> Figure:
+def draw(material: FigureData, results: RunResults) -> Figure:
     """Draw it.
 
     Parameters
     ----------
-    material : Material
+    material : FigureData
         From `gather`.
-    results : Results
+    results : RunResults
         Not read.
 
     Returns

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.figures.figure_data import Material
+from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import COLOURS, INK, RED, WIDE, note
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
 
 TITLE = "Comparing helps when query and reference share what varies"
 CLAIM = "C1"
@@ -24,26 +24,26 @@ SIMULATED_RHOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 REPLICATES = 10_000
 
 
-def gather(results: Results, seed: int) -> Material:
+def gather(results: RunResults, seed: int) -> FigureData:
     """Compute the curves, and simulate patients one by one for the points.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         Not read: theory needs no data.
     seed : int
         Of the simulation.
 
     Returns
     -------
-    Material
+    FigureData
         Rows with ``kind`` curve or simulation, ``rule, rho, error, mcse``.
     """
     import pandas as pd
 
     from theory.statements import statement
     from theory.statements.t1_univariate_rules import error
-    from theory.verification import Point, simulate
+    from theory.verification import CheckPoint, simulate
 
     quantity = statement("T1").quantity("error")
     grid = np.linspace(0, 0.98, 197)
@@ -54,24 +54,24 @@ def gather(results: Results, seed: int) -> Material:
     points: list[dict[str, Any]] = []
     for rule in RULES:
         for rho in SIMULATED_RHOS:
-            found = simulate(Point("T1", quantity, quantity.bind({"d": D, "rho": rho, "rule": rule})), seed, REPLICATES)
+            found = simulate(CheckPoint("T1", quantity, quantity.bind({"d": D, "rho": rho, "rule": rule})), seed, REPLICATES)
             points.append({"kind": "simulation", "rule": rule, "rho": rho, "error": found.value, "mcse": found.mcse})
     caption = (
         f"Error rate at equal priors of three rules, effect d = {D:g} (T1). Curves: closed forms; the optimal comparison is "
         f"query − ρ × reference, the Bayes rule. Points: raw simulation, {REPLICATES:,} replicates each, bars ± 1.96 MCSE. "
         "The plain difference is worse than the single image below ρ = 1/2; the optimal comparison never is, and gains nothing at ρ = 0."
     )
-    return Material(pd.concat([*curves, pd.DataFrame(points)], ignore_index=True), caption)
+    return FigureData(pd.concat([*curves, pd.DataFrame(points)], ignore_index=True), caption)
 
 
-def draw(material: Material, results: Results) -> Figure:
+def draw(material: FigureData, results: RunResults) -> Figure:
     """Draw it.
 
     Parameters
     ----------
-    material : Material
+    material : FigureData
         From `gather`.
-    results : Results
+    results : RunResults
         Not read.
 
     Returns

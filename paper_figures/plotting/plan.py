@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from theory.power.outcome import Outcome
+    from theory.power.outcome import PlanReport
 
 TITLE = "What the reference is expected to add, and the patients that show it"
 LOOKS = {"auc": (BLUE, "AUC"), "sensitivity": (GREEN, "sensitivity"), "accuracy": (ORANGE, "accuracy")}
 POINTS = 200
 
 
-def plan_table(outcome: Outcome) -> pd.DataFrame:
+def plan_table(outcome: PlanReport) -> pd.DataFrame:
     """List every number that the plot shows.
 
     Parameters
     ----------
-    outcome : Outcome
+    outcome : PlanReport
         The plan.
 
     Returns
@@ -56,12 +56,12 @@ def plan_table(outcome: Outcome) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(rows), *curves], ignore_index=True)
 
 
-def save_plan(outcome: Outcome, folder: Path, seed: int) -> Path:
+def save_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
     """Draw and save it.
 
     Parameters
     ----------
-    outcome : Outcome
+    outcome : PlanReport
         The plan.
     folder : Path
         Where to.
@@ -90,14 +90,14 @@ def save_plan(outcome: Outcome, folder: Path, seed: int) -> Path:
         )  # fmt: skip
 
 
-def draw(data: pd.DataFrame, outcome: Outcome) -> Figure:
+def draw(data: pd.DataFrame, outcome: PlanReport) -> Figure:
     """Draw it.
 
     Parameters
     ----------
     data : pandas.DataFrame
         As from `plan_table`.
-    outcome : Outcome
+    outcome : PlanReport
         The plan.
 
     Returns

@@ -10,17 +10,17 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
 
 __all__ = ["render_report"]
 
 
-def render_report(results: Results) -> str:
+def render_report(results: RunResults) -> str:
     """Render the report.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         An output folder with claims and figures in it.
 
     Returns

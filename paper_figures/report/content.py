@@ -21,15 +21,15 @@ from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json
 
 if TYPE_CHECKING:
-    from paper_figures.results.runs import Results
+    from paper_figures.results.runs import RunResults
 
 
-def gather(results: Results) -> dict[str, Any]:
+def gather(results: RunResults) -> dict[str, Any]:
     """Gather everything the template shows.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         An output folder.
 
     Returns
@@ -68,7 +68,7 @@ def gather(results: Results) -> dict[str, Any]:
     }
 
 
-def _made(results: Results, name: str, command: str) -> Any:
+def _made(results: RunResults, name: str, command: str) -> Any:
     path = results.folder / name
     if not path.is_file():
         raise InputError(f"{path}: not there yet; make it with 'see-in-pairs {command} --out {results.folder}'")
@@ -83,12 +83,12 @@ def _none_for_nan(row: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()}
 
 
-def theory_summary(results: Results) -> dict[str, Any]:
+def theory_summary(results: RunResults) -> dict[str, Any]:
     """Count how many rows agree, for each quantity of each statement.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         An output folder.
 
     Returns
@@ -107,12 +107,12 @@ def theory_summary(results: Results) -> dict[str, Any]:
     return {"rows": len(table), "agree": int(table["agrees"].sum()), "quantities": quantities}
 
 
-def cohort_rows(results: Results) -> list[dict[str, Any]]:
+def cohort_rows(results: RunResults) -> list[dict[str, Any]]:
     """Count patients and items of every cohort, and what befell items when it was made.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         An output folder.
 
     Returns
@@ -131,12 +131,12 @@ def cohort_rows(results: Results) -> list[dict[str, Any]]:
     return rows
 
 
-def comparison_rows(results: Results) -> list[dict[str, Any]]:
+def comparison_rows(results: RunResults) -> list[dict[str, Any]]:
     """Lay out the paired tests, with Holm's correction within each declared family.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         An output folder; without ``tests/comparisons.json`` the list is empty.
 
     Returns
@@ -180,12 +180,12 @@ def _recommended(found: dict[str, Any] | None) -> dict[str, Any]:
     return {key: (found or {}).get(key) for key in ("difference", "interval", "p", "test")}
 
 
-def figure_blocks(results: Results) -> list[dict[str, Any]]:
+def figure_blocks(results: RunResults) -> list[dict[str, Any]]:
     """Embed every figure with its caption and provenance.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         An output folder.
 
     Returns
@@ -201,7 +201,7 @@ def figure_blocks(results: Results) -> list[dict[str, Any]]:
     return [_figure_block(results, name) for name in FIGURES]
 
 
-def _figure_block(results: Results, name: str) -> dict[str, Any]:
+def _figure_block(results: RunResults, name: str) -> dict[str, Any]:
     path = results.folder / "figures" / f"{name}.png"
     if not path.is_file():
         raise InputError(f"{path}: not there yet; draw it with 'see-in-pairs figures --out {results.folder}'")
@@ -210,12 +210,12 @@ def _figure_block(results: Results, name: str) -> dict[str, Any]:
     return facts | {"picture": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"}
 
 
-def run_facts(results: Results) -> dict[str, Any]:
+def run_facts(results: RunResults) -> dict[str, Any]:
     """Tell how to run it again, from the manifest.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         An output folder.
 
     Returns

@@ -10,7 +10,7 @@ from paper_figures.plotting.style import short, with_interval
 
 if TYPE_CHECKING:
     from empirical.cohorts import Cohort, CohortInfo
-    from paper_figures.results.runs import Results, Run
+    from paper_figures.results.runs import Run, RunResults
 
 Row = dict[str, Any]
 
@@ -71,12 +71,12 @@ def _auroc(row: Row) -> str:
     return with_interval(row["auroc"], row["low"], row["high"])
 
 
-def tested_on(results: Results, arms: list[Row], theory: Row) -> str:
+def tested_on(results: RunResults, arms: list[Row], theory: Row) -> str:
     """Say on what the claims were tested.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The output folder.
     arms : list of dict
         The rows of the table of arms.
@@ -105,12 +105,12 @@ def _kind_of_image(info: CohortInfo) -> str:
     return f"phantom {info.modality}" if info.kind == "phantom" else info.modality
 
 
-def limits(results: Results, arms: list[Row], claims: list[Row]) -> list[str]:
+def limits(results: RunResults, arms: list[Row], claims: list[Row]) -> list[str]:
     """Say what the results do not show.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The output folder.
     arms : list of dict
         The rows of the table of arms.
@@ -138,7 +138,7 @@ def limits(results: Results, arms: list[Row], claims: list[Row]) -> list[str]:
     return found
 
 
-def _limits_of_images(results: Results) -> list[str]:
+def _limits_of_images(results: RunResults) -> list[str]:
     kinds = {results.cohort(run).info.kind for run in results.runs if run.cohort}
     if kinds != {"phantom"}:
         return []
@@ -158,7 +158,7 @@ def _easier(cohort: Cohort) -> int:
     return int(table.loc[(table["split"] == "train") & (table["contrast"] > usual), "patient_id"].nunique())
 
 
-def _limits_of_training(results: Results) -> list[str]:
+def _limits_of_training(results: RunResults) -> list[str]:
     found = []
     trained = [run.run_id for run in results.runs if not run.off_the_shelf]
     seeds = results.records.table.loc[lambda table: table["run_id"].isin(trained), "train_seed"].nunique()

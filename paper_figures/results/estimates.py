@@ -13,7 +13,7 @@ from paper_figures.statistics.roc.clustered_delong import clustered_delong
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    from paper_figures.results.runs import Scores
+    from paper_figures.results.runs import RunScores
     from paper_figures.statistics.roc.delong import DeLongResult
 
 LEVEL = 0.95
@@ -58,12 +58,12 @@ class Estimate:
         return (self.low, self.high)
 
 
-def aurocs(scores: Sequence[Scores]) -> list[Estimate]:
+def aurocs(scores: Sequence[RunScores]) -> list[Estimate]:
     """Estimate the AUROC of runs on the same items.
 
     Parameters
     ----------
-    scores : sequence of Scores
+    scores : sequence of RunScores
         The runs; an item without a score counts as wrong.
 
     Returns
@@ -77,12 +77,12 @@ def aurocs(scores: Sequence[Scores]) -> list[Estimate]:
     return [_of_chance(found, number, scores[0]) for number in range(len(scores))]
 
 
-def auroc_difference(first: Scores, second: Scores) -> Estimate:
+def auroc_difference(first: RunScores, second: RunScores) -> Estimate:
     """Estimate the difference in AUROC of two runs on the same items.
 
     Parameters
     ----------
-    first, second : Scores
+    first, second : RunScores
         The runs.
 
     Returns
@@ -100,7 +100,7 @@ def auroc_difference(first: Scores, second: Scores) -> Estimate:
     return Estimate(gap.difference, *gap.interval, gap.p, "AUROC", DELONG, len(first.items), patients)
 
 
-def _jackknife(first: Scores, second: Scores, patients: int) -> Estimate:
+def _jackknife(first: RunScores, second: RunScores, patients: int) -> Estimate:
     try:
         found = clustered_auroc_difference([first.ranked, second.ranked], first.positive, first.patients)
     except InputError as error:
@@ -108,7 +108,7 @@ def _jackknife(first: Scores, second: Scores, patients: int) -> Estimate:
     return Estimate(found.estimate, *found.interval, found.p, "AUROC", JACKKNIFE, len(first.items), patients)
 
 
-def _delong(scores: Sequence[Scores]) -> DeLongResult | str:
+def _delong(scores: Sequence[RunScores]) -> DeLongResult | str:
     first = scores[0]
     try:
         return clustered_delong([item.ranked for item in scores], first.positive, first.patients)
@@ -116,7 +116,7 @@ def _delong(scores: Sequence[Scores]) -> DeLongResult | str:
         return str(error)
 
 
-def _of_chance(found: DeLongResult, number: int, scores: Scores) -> Estimate:
+def _of_chance(found: DeLongResult, number: int, scores: RunScores) -> Estimate:
     from scipy.special import ndtr
 
     auc, se = float(found.auc[number]), float(np.sqrt(found.covariance[number, number]))
@@ -124,6 +124,6 @@ def _of_chance(found: DeLongResult, number: int, scores: Scores) -> Estimate:
     return Estimate(auc, *found.interval(number), p, "AUROC", DELONG, len(scores.items), len(np.unique(scores.patients)))
 
 
-def _nothing(scores: Scores, reason: str) -> Estimate:
+def _nothing(scores: RunScores, reason: str) -> Estimate:
     nan = float("nan")
     return Estimate(nan, nan, nan, nan, "AUROC", DELONG, len(scores.items), len(np.unique(scores.patients)), reason)

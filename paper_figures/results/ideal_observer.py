@@ -25,7 +25,7 @@ SCANNED_PLACES = 150
 
 
 @dataclass(frozen=True)
-class Limits:
+class IdealPerformance:
     """Areas under the ROC curve that no model of a phantom can pass, and the one of an observer who only subtracts.
 
     Parameters
@@ -90,7 +90,7 @@ def _matched(arm: ArmConfig) -> bool:
     return arm.references is not None and "family" in (arm.references.columns or ())
 
 
-def limits_of(cohort: Cohort, cache: Path) -> Limits | None:
+def limits_of(cohort: Cohort, cache: Path) -> IdealPerformance | None:
     """Compute the limits of a cohort, or read them where they were computed before.
 
     Parameters
@@ -102,20 +102,20 @@ def limits_of(cohort: Cohort, cache: Path) -> Limits | None:
 
     Returns
     -------
-    Limits or None
+    IdealPerformance or None
         None where the cohort is no phantom.
     """
     truth = cohort.folder / "truth.npz"
     if not truth.is_file():
         return None
     kept, key = _kept(cache), sha256(truth)
-    if set(kept.get(key, ())) != {field.name for field in fields(Limits)}:  # not there, or from an earlier version
+    if set(kept.get(key, ())) != {field.name for field in fields(IdealPerformance)}:  # not there, or from an earlier version
         kept[key] = asdict(_compute(truth))
         write_json(cache, kept)
-    return Limits(**kept[key])
+    return IdealPerformance(**kept[key])
 
 
-def _compute(path: Path) -> Limits:
+def _compute(path: Path) -> IdealPerformance:
     import numpy as np
 
     from empirical.cohorts.phantom import PhantomTruth
@@ -126,11 +126,11 @@ def _compute(path: Path) -> Limits:
     rho = shares.pop() if len(shares) == 1 else None
     if truth.place == "fixed":
         exact = observer_limits(truth)
-        return Limits(exact.auc("single"), exact.auc("joint"), exact.auc("difference"), 0.0, rho, truth.place)
+        return IdealPerformance(exact.auc("single"), exact.auc("joint"), exact.auc("difference"), 0.0, rho, truth.place)
     chosen = np.unique(np.linspace(0, len(truth.places) - 1, min(SCANNED_PLACES, len(truth.places))).round().astype(int))
     signals = np.stack([truth.signal_at(truth.places[number]) for number in chosen])
     found = scanning(signals, truth.covariance(), truth.cross_covariance(), replicates=SCANS, seed=0)
-    return Limits(found.single.value, found.joint.value, None, max(found.single.mcse, found.joint.mcse), rho, truth.place)
+    return IdealPerformance(found.single.value, found.joint.value, None, max(found.single.mcse, found.joint.mcse), rho, truth.place)
 
 
 def _kept(cache: Path) -> dict[str, dict[str, Any]]:

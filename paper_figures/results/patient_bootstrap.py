@@ -14,7 +14,7 @@ from see_in_pairs.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from paper_figures.results.runs import Scores
+    from paper_figures.results.runs import RunScores
 
     Floats = NDArray[np.float64]
 
@@ -26,7 +26,7 @@ class PatientBootstrap:
 
     Parameters
     ----------
-    scores : Scores
+    scores : RunScores
         Items, patients and true classes; the weights serve every run on the same items.
     resamples : int, default 2000
         How many resamples.
@@ -48,7 +48,7 @@ class PatientBootstrap:
     (Davison and Hinkley 1997, section 4.4).
     """
 
-    def __init__(self, scores: Scores, resamples: int = RESAMPLES, seed: int = 0) -> None:
+    def __init__(self, scores: RunScores, resamples: int = RESAMPLES, seed: int = 0) -> None:
         names, codes = np.unique(scores.patients, return_inverse=True)
         if len(names) < 2 or scores.positive.all() or not scores.positive.any():
             raise InputError(f"run '{scores.run.run_id}': inference over patients needs both classes and more than one patient")
@@ -56,12 +56,12 @@ class PatientBootstrap:
         drawn = cluster_weights(cluster_types(self.positive, codes), self.items, resamples, seed)
         self.weights: Floats = np.vstack([np.ones(self.patients), *drawn])
 
-    def auroc(self, scores: Scores) -> Floats:
+    def auroc(self, scores: RunScores) -> Floats:
         """Give the AUROC of a run in every resample, ties counting one half.
 
         Parameters
         ----------
-        scores : Scores
+        scores : RunScores
             The run.
 
         Returns
@@ -71,12 +71,12 @@ class PatientBootstrap:
         """
         return auroc(Sample(scores.ranked, self.positive, self.codes))(self.weights)
 
-    def separation(self, scores: Scores) -> Floats:
+    def separation(self, scores: RunScores) -> Floats:
         r"""Give the separation d' of a run's log-odds in every resample.
 
         Parameters
         ----------
-        scores : Scores
+        scores : RunScores
             The run; items without a score make it NaN.
 
         Returns

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from empirical.cohorts.phantom import PhantomTruth
-    from paper_figures.results.runs import Results, Run
+    from paper_figures.results.runs import Run, RunResults
 
     Floats = NDArray[np.float64]
 
@@ -121,12 +121,12 @@ def pixel_correlation(truth: PhantomTruth) -> float:
     return float(np.mean(shared / sum(variance.values())))
 
 
-def cohort_limits(results: Results, run: Run) -> ObserverLimits | None:
+def cohort_limits(results: RunResults, run: Run) -> ObserverLimits | None:
     """Give the ideal observers of a run's cohort, kept in ``theory/observers.json`` under the hash of the cohort's truth.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The output folder.
     run : Run
         The run.
@@ -179,12 +179,12 @@ def log_separation_ratio(pair: Floats, single: Floats) -> Floats:
         return np.asarray(2 * (np.log(np.clip(pair, 0, None)) - np.log(np.clip(single, 0, None))))
 
 
-def paired_runs(results: Results) -> tuple[Run, list[Run]]:
+def paired_runs(results: RunResults) -> tuple[Run, list[Run]]:
     """Find the model finetuned on the single image, and those finetuned on pairs, each evaluated on its own arm.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The output folder.
 
     Returns
@@ -206,12 +206,12 @@ def paired_runs(results: Results) -> tuple[Run, list[Run]]:
     return single, sorted(pairs, key=lambda run: run.evaluated_rho or 0.0)
 
 
-def bridge_table(results: Results, seed: int = 0) -> pd.DataFrame:
+def bridge_table(results: RunResults, seed: int = 0) -> pd.DataFrame:
     """Put predicted beside observed gain, for every model finetuned on pairs.
 
     Parameters
     ----------
-    results : Results
+    results : RunResults
         The output folder.
     seed : int, default 0
         Seed of the resamples.
@@ -229,7 +229,7 @@ def bridge_table(results: Results, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame([_bridge_row(results, run, single, seed) for run in pairs])
 
 
-def _bridge_row(results: Results, run: Run, single: Run, seed: int) -> dict[str, Any]:
+def _bridge_row(results: RunResults, run: Run, single: Run, seed: int) -> dict[str, Any]:
     pair_scores, single_scores = results.aligned([run, single])
     bootstrap = PatientBootstrap(single_scores, seed=seed)
     rho, limits = float(run.evaluated_rho or 0.0), cohort_limits(results, run)

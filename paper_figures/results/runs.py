@@ -74,7 +74,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Scores:
+class RunScores:
     """The scores of one run, one row per item.
 
     Parameters
@@ -108,7 +108,7 @@ class Scores:
         return np.where(np.isnan(self.logit), np.where(self.positive, -np.inf, np.inf), self.logit)
 
 
-class Results:
+class RunResults:
     """The content of an output folder, or of a folder of real runs.
 
     Parameters
@@ -208,7 +208,7 @@ class Results:
         path = self.folder / run.cohort / "truth.npz"
         return path if run.cohort and path.is_file() else None
 
-    def scores(self, run: Run) -> Scores:
+    def scores(self, run: Run) -> RunScores:
         """Give the scores of a run.
 
         Parameters
@@ -218,7 +218,7 @@ class Results:
 
         Returns
         -------
-        Scores
+        RunScores
             Sorted by item and seed.
 
         Raises
@@ -232,9 +232,9 @@ class Results:
         table = table.sort_values("key", kind="stable")
         logit = np.array([_logit(answers) for answers in table["logp"]])
         logit[table["p_positive"].isna()] = np.nan
-        return Scores(run, _text(table["key"]), _text(table["patient_id"]), table["positive"].to_numpy(dtype=bool), logit)
+        return RunScores(run, _text(table["key"]), _text(table["patient_id"]), table["positive"].to_numpy(dtype=bool), logit)
 
-    def aligned(self, runs: Sequence[Run]) -> list[Scores]:
+    def aligned(self, runs: Sequence[Run]) -> list[RunScores]:
         """Give the scores of several runs on identical items.
 
         Parameters
@@ -244,7 +244,7 @@ class Results:
 
         Returns
         -------
-        list of Scores
+        list of RunScores
             One each, row by row about the same items.
 
         Raises

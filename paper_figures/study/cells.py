@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_figures.study.config import ALL, StudyConfig
-from paper_figures.study.restarts import Try, kept, tries
+from paper_figures.study.restarts import Attempt, attempts_needed, kept
 from see_in_pairs.configs import parse_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_json, write_json
@@ -23,7 +23,7 @@ SOURCE = "study"
 
 
 @dataclass(frozen=True)
-class Cell:
+class TrainingCell:
     """One finetuning.
 
     Parameters
@@ -55,7 +55,7 @@ class Cell:
         return self.n_train != 0
 
 
-def cells(config: StudyConfig, block: int) -> list[Cell]:
+def cells(config: StudyConfig, block: int) -> list[TrainingCell]:
     """List the cells of a block: one seed of everything, then the next.
 
     Parameters
@@ -67,27 +67,27 @@ def cells(config: StudyConfig, block: int) -> list[Cell]:
 
     Returns
     -------
-    list of Cell
+    list of TrainingCell
         In the order in which they are begun, without those that an earlier block has asked for.
     """
     before = {cell.folder for earlier in range(block) for cell in _every(config, earlier)}
     return [cell for cell in _every(config, block) if cell.folder not in before]
 
 
-def _every(config: StudyConfig, number: int) -> Iterator[Cell]:
+def _every(config: StudyConfig, number: int) -> Iterator[TrainingCell]:
     block = config.blocks[number]
     for seed, size, cohort, arm in product(block.seeds, block.n_train, block.cohorts or config.cohorts, block.arms or config.arms):
-        yield Cell(cohort, arm, size, seed, number)
+        yield TrainingCell(cohort, arm, size, seed, number)
 
 
-def finetune_config(config: StudyConfig, cell: Cell, cohort: Path, *, seed: int | None = None) -> FinetuneConfig:
+def finetune_config(config: StudyConfig, cell: TrainingCell, cohort: Path, *, seed: int | None = None) -> FinetuneConfig:
     """Spell out the finetuning of a cell.
 
     Parameters
     ----------
     config : StudyConfig
         The study.
-    cell : Cell
+    cell : TrainingCell
         The cell.
     cohort : Path
         Folder of its cohort.
@@ -112,14 +112,14 @@ def finetune_config(config: StudyConfig, cell: Cell, cohort: Path, *, seed: int 
     return parse_config(FinetuneConfig, settings | {"arm": config.arms[cell.arm]}, source=SOURCE)
 
 
-def evaluate_config(config: StudyConfig, cell: Cell, cohort: Path, model: Path) -> EvaluateConfig:
+def evaluate_config(config: StudyConfig, cell: TrainingCell, cohort: Path, model: Path) -> EvaluateConfig:
     """Spell out the evaluation of a cell.
 
     Parameters
     ----------
     config : StudyConfig
         The study.
-    cell : Cell
+    cell : TrainingCell
         The cell.
     cohort : Path
         Folder of its cohort.
@@ -144,18 +144,18 @@ def evaluate_config(config: StudyConfig, cell: Cell, cohort: Path, model: Path) 
     return parse_config(EvaluateConfig, _common(config, cell) | config.evaluation | own, source=SOURCE)
 
 
-def _common(config: StudyConfig, cell: Cell) -> dict[str, Any]:
+def _common(config: StudyConfig, cell: TrainingCell) -> dict[str, Any]:
     return {"model": config.model, "prompts": config.prompts}
 
 
-def is_finished(config: StudyConfig, cell: Cell, folder: Path, identity: str) -> bool:
+def is_finished(config: StudyConfig, cell: TrainingCell, folder: Path, identity: str) -> bool:
     """Tell whether a cell has been run, with these settings, and as often as the study's rule of restarts asks for.
 
     Parameters
     ----------
     config : StudyConfig
         The study.
-    cell : Cell
+    cell : TrainingCell
         The cell.
     folder : Path
         Its folder.
@@ -177,38 +177,38 @@ def is_finished(config: StudyConfig, cell: Cell, folder: Path, identity: str) ->
         return False
     if read_json(note).get("settings") != identity:
         raise InputError(f"{folder}: was run with other settings; choose another --out, or delete this folder to run it again")
-    counts = that_counts(config, cell, folder)
+    counts = selected_attempt(config, cell, folder)
     return counts is not None and counts.records.is_file()
 
 
-def that_counts(config: StudyConfig, cell: Cell, folder: Path) -> Try | None:
-    """Find the try of a cell that counts.
+def selected_attempt(config: StudyConfig, cell: TrainingCell, folder: Path) -> Attempt | None:
+    """Find the attempt of a cell that counts.
 
     Parameters
     ----------
     config : StudyConfig
         The study.
-    cell : Cell
+    cell : TrainingCell
         The cell.
     folder : Path
         Its folder.
 
     Returns
     -------
-    Try or None
+    Attempt or None
         None while a finetuning is missing.
     """
-    return kept(tries(folder, config.restarts)) if cell.trained else Try(folder, 0)
+    return kept(attempts_needed(folder, config.restarts)) if cell.trained else Attempt(folder, 0)
 
 
-def identity_of(config: StudyConfig, cell: Cell, cohort_hash: str) -> str:
+def identity_of(config: StudyConfig, cell: TrainingCell, cohort_hash: str) -> str:
     """Hash what decides a cell.
 
     Parameters
     ----------
     config : StudyConfig
         The study.
-    cell : Cell
+    cell : TrainingCell
         The cell.
     cohort_hash : str
         Of its cohort.
@@ -223,14 +223,14 @@ def identity_of(config: StudyConfig, cell: Cell, cohort_hash: str) -> str:
     return content_hash([cohort_hash, evaluate_config(config, cell, nowhere, Path("model")).model_dump(), training])
 
 
-def records_of(config: StudyConfig, cell: Cell, folder: Path) -> Path:
+def records_of(config: StudyConfig, cell: TrainingCell, folder: Path) -> Path:
     """Find the records of a finished cell.
 
     Parameters
     ----------
     config : StudyConfig
         The study.
-    cell : Cell
+    cell : TrainingCell
         The cell.
     folder : Path
         Its folder.
@@ -238,27 +238,27 @@ def records_of(config: StudyConfig, cell: Cell, folder: Path) -> Path:
     Returns
     -------
     Path
-        Of the try that counts.
+        Of the attempt that counts.
 
     Raises
     ------
     InputError
         When it is not finished.
     """
-    counts = that_counts(config, cell, folder)
+    counts = selected_attempt(config, cell, folder)
     if counts is None:
         raise InputError(f"{folder}: a training is missing; run the study again")
     return counts.records
 
 
-def run_cell(config: StudyConfig, cell: Cell, cohort: Path, folder: Path, identity: str) -> Path:
+def run_cell(config: StudyConfig, cell: TrainingCell, cohort: Path, folder: Path, identity: str) -> Path:
     """Finetune and evaluate; called again after a kill, it goes on.
 
     Parameters
     ----------
     config : StudyConfig
         The study.
-    cell : Cell
+    cell : TrainingCell
         The cell.
     cohort, folder : Path
         Folder of its cohort, and its own.
@@ -273,20 +273,20 @@ def run_cell(config: StudyConfig, cell: Cell, cohort: Path, folder: Path, identi
     from empirical.evaluation.evaluate import evaluate
 
     write_json(folder / "cell.json", {"settings": identity})
-    while (counts := that_counts(config, cell, folder)) is None:
-        _train(config, cell, cohort, tries(folder, config.restarts)[-1])
+    while (counts := selected_attempt(config, cell, folder)) is None:
+        _train(config, cell, cohort, attempts_needed(folder, config.restarts)[-1])
     if not counts.records.is_file():
         if cell.trained and not (counts.training / "model").is_dir():  # gone, since under another rule of restarts it did not count
             shutil.rmtree(counts.training)
             _train(config, cell, cohort, counts)
         evaluate(evaluate_config(config, cell, cohort, counts.training / "model"), counts.evaluation, quiet=True)
     if cell.trained and not config.keep_models:
-        for one in tries(folder, config.restarts):
+        for one in attempts_needed(folder, config.restarts):
             shutil.rmtree(one.training / "model", ignore_errors=True)
     return counts.records
 
 
-def _train(config: StudyConfig, cell: Cell, cohort: Path, one: Try) -> None:
+def _train(config: StudyConfig, cell: TrainingCell, cohort: Path, one: Attempt) -> None:
     from empirical.training.finetune import finetune
 
     finetune(finetune_config(config, cell, cohort, seed=one.seed(cell.seed)), one.training, quiet=True)

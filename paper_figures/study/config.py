@@ -82,18 +82,18 @@ class Block(StrictConfig):
 class Restarts(StrictConfig):
     """When a training is begun again, with another seed: a small model finetuned in few steps may never leave the plateau of the start.
 
-    Kept is the try of the lowest training loss. No test item is looked at, and the rule is the same for every arm.
+    Kept is the attempt of the lowest training loss. No test item is looked at, and the rule is the same for every arm.
 
     Parameters
     ----------
     above : float
         A mean training loss over the last tenth of the steps that is above this asks for another try.
-    tries : int
+    attempts : int
         At most so many, the first among them.
     """
 
     above: float = Field(gt=0)
-    tries: int = Field(ge=2, le=20)
+    attempts: int = Field(ge=2, le=20)
 
 
 class StudyConfig(StrictConfig):
@@ -118,7 +118,7 @@ class StudyConfig(StrictConfig):
     comparisons : list of pair of str
         Arms whose areas are compared, the first less the second, at every number of patients. All p-values of a study are one family.
     restarts : Restarts, optional
-        By default a training is never begun again. May be changed when a study is run again: only the tries that are missing are run.
+        By default a training is never begun again. May be changed when a study is run again: only the attempts that are missing are run.
     keep_models : bool
         Keep the finetuned weights of every cell.
     phantom_seed : int

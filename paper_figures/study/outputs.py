@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_figures.plotting.style import short, with_interval
-from paper_figures.results.ideal_observer import Limits, limits_of
-from paper_figures.study.cells import Cell, records_of, that_counts
+from paper_figures.results.ideal_observer import IdealPerformance, limits_of
+from paper_figures.study.cells import TrainingCell, records_of, selected_attempt
 from paper_figures.study.config import Restarts, StudyConfig
-from paper_figures.study.restarts import tries
-from paper_figures.study.tables import CURVE, Point, area_rows, comparison_rows
+from paper_figures.study.restarts import attempts_needed
+from paper_figures.study.tables import CURVE, CurvePoint, area_rows, comparison_rows
 from see_in_pairs.files import content_hash, read_table, write_text
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from empirical.evaluation.records import Records
 
 
-def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], finished: list[Cell]) -> None:
+def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], finished: list[TrainingCell]) -> None:
     """Write tables, page and figures from the cells that are finished.
 
     Parameters
@@ -32,7 +32,7 @@ def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], fi
         Its folder.
     cohorts : dict of str to Cohort
         Loaded.
-    finished : list of Cell
+    finished : list of TrainingCell
         Cells with records.
     """
     import pandas as pd
@@ -51,7 +51,7 @@ def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], fi
     write_text(out / "study.md", _page(config, areas, gains, trained, read_table(out / "audit.csv"), drawn))
 
 
-def _points(config: StudyConfig, out: Path, finished: list[Cell]) -> list[Point]:
+def _points(config: StudyConfig, out: Path, finished: list[TrainingCell]) -> list[CurvePoint]:
     """Read the records of all cells, put them together by curve point, and write them as one table."""
     from empirical.evaluation.records import concatenate, read_records, write_records
 
@@ -66,12 +66,12 @@ def _points(config: StudyConfig, out: Path, finished: list[Cell]) -> list[Point]
         parts.append(records)
     if len({(part.positive, part.healthy) for part in parts}) == 1:
         write_records(out / "records.parquet", concatenate(parts))
-    found = [Point(cohort, arm, size, by_seed) for (cohort, arm, size), by_seed in points.items()]
+    found = [CurvePoint(cohort, arm, size, by_seed) for (cohort, arm, size), by_seed in points.items()]
     cohorts, arms = list(config.cohorts), list(config.arms)
     return sorted(found, key=lambda point: (cohorts.index(point.cohort), arms.index(point.arm), point.n_train))
 
 
-def _trainings(config: StudyConfig, out: Path, finished: list[Cell]) -> pd.DataFrame:
+def _trainings(config: StudyConfig, out: Path, finished: list[TrainingCell]) -> pd.DataFrame:
     """List every training with the loss it ended in, and whether it counts."""
     import pandas as pd
 
@@ -79,8 +79,8 @@ def _trainings(config: StudyConfig, out: Path, finished: list[Cell]) -> pd.DataF
     for cell in (cell for cell in finished if cell.trained):
         folder = out / "cells" / cell.folder
         what = {"cohort": cell.cohort, "arm": cell.arm, "n_train": cell.n_train, "seed": cell.seed}
-        for one in tries(folder, config.restarts):
-            seed, counts = one.seed(cell.seed), one == that_counts(config, cell, folder)
+        for one in attempts_needed(folder, config.restarts):
+            seed, counts = one.seed(cell.seed), one == selected_attempt(config, cell, folder)
             rows.append(what | {"try": one.number + 1, "train_seed": seed, "loss": one.loss, "counts": counts})
     return pd.DataFrame(rows, columns=["cohort", "arm", "n_train", "seed", "try", "train_seed", "loss", "counts"])
 
@@ -91,14 +91,14 @@ def _queries_hash(cohort: Cohort) -> str:
     return content_hash(table[["item_id", "label", "split", "patient_id", "sha256"]].to_dict("list"))
 
 
-def _ideal(limits: Limits | None, config: StudyConfig, arm: str) -> dict[str, Any]:
+def _ideal(limits: IdealPerformance | None, config: StudyConfig, arm: str) -> dict[str, Any]:
     if limits is None:
         return {"rho": None, "ideal": None, "ideal_mcse": None, "plain_difference": None}
     ours = config.arms[arm]
     return {"rho": limits.rho, "ideal": limits.of(ours), "ideal_mcse": limits.mcse, "plain_difference": limits.of_difference(ours)}
 
 
-def _ideal_difference(limits: Limits | None, config: StudyConfig, row: dict[str, Any]) -> dict[str, Any]:
+def _ideal_difference(limits: IdealPerformance | None, config: StudyConfig, row: dict[str, Any]) -> dict[str, Any]:
     if limits is None:
         return {"rho": None, "ideal_difference": None, "ideal_of_plain_difference": None}
     a, b = config.arms[row["a"]], config.arms[row["b"]]
@@ -149,7 +149,7 @@ def _restarts(rule: Restarts, trained: pd.DataFrame) -> str:
     again, left = int((each.size() > 1).sum()), int((each["loss"].min() > rule.above).sum())
     return (
         f"Of {each.ngroups} trainings, {again} ended in a training loss above {rule.above:g} and were begun again with other seeds, up to "
-        f"{rule.tries} tries in all; the try of the lowest training loss counts (`trainings.csv`). {left} stayed above it. No test item "
+        f"{rule.attempts} attempts in all; the attempt of the lowest training loss counts (`trainings.csv`). {left} stayed above it. No test item "
         "was looked at for this; intervals hold for trainings made by this rule."
     )
 

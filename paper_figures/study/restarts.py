@@ -1,4 +1,4 @@
-"""Trainings that never leave the plateau of the first steps are begun again: which tries a cell needs, and which of them counts."""
+"""Trainings that never leave the plateau of the first steps are begun again: which attempts a cell needs, and which of them counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAST = 10
 
 
 @dataclass(frozen=True)
-class Try:
+class Attempt:
     """One finetuning of a cell, and the evaluation of its model.
 
     Parameters
@@ -76,8 +76,8 @@ class Try:
         return mean if math.isfinite(mean) else math.inf
 
 
-def tries(folder: Path, restarts: Restarts | None) -> list[Try]:
-    """List the tries that the rule asks for, as far as is known: those that are finished, and the next one where one is wanted.
+def attempts_needed(folder: Path, restarts: Restarts | None) -> list[Attempt]:
+    """List the attempts that the rule asks for, as far as is known: those that are finished, and the next one where one is wanted.
 
     Parameters
     ----------
@@ -88,30 +88,30 @@ def tries(folder: Path, restarts: Restarts | None) -> list[Try]:
 
     Returns
     -------
-    list of Try
-        All but the last are finished. More tries than the rule asks for may lie in the folder, from a run with another rule: they
+    list of Attempt
+        All but the last are finished. More attempts than the rule asks for may lie in the folder, from a run with another rule: they
         do not count, so that what comes out depends on the rule alone.
     """
-    found: list[Try] = []
-    for number in range(1 if restarts is None else restarts.tries):
-        found.append(Try(folder, number))
+    found: list[Attempt] = []
+    for number in range(1 if restarts is None else restarts.attempts):
+        found.append(Attempt(folder, number))
         loss = found[-1].loss
         if loss is None or restarts is None or loss <= restarts.above:
             break
     return found
 
 
-def kept(found: list[Try]) -> Try | None:
-    """Choose the try that counts: that of the lowest training loss, no test item being looked at.
+def kept(found: list[Attempt]) -> Attempt | None:
+    """Choose the attempt that counts: that of the lowest training loss, no test item being looked at.
 
     Parameters
     ----------
-    found : list of Try
-        From `tries`.
+    found : list of Attempt
+        From `attempts_needed`.
 
     Returns
     -------
-    Try or None
+    Attempt or None
         None while one is not finished.
     """
     losses = [one.loss for one in found]

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paper_figures.study.cells import Cell, cells, identity_of, is_finished, run_cell
+from paper_figures.study.cells import TrainingCell, cells, identity_of, is_finished, run_cell
 from paper_figures.study.config import SETTINGS, StudyConfig
 from see_in_pairs.console import say
 from see_in_pairs.files import write_json, write_text
@@ -69,19 +69,19 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
     say(f"tables: {out / 'study.csv'}, {out / 'comparisons.csv'}; to read: {out / 'study.md'}", quiet)
 
 
-def _size(cell: Cell) -> str:
+def _size(cell: TrainingCell) -> str:
     return f"{cell.n_train} patients" if cell.trained else "off the shelf"
 
 
-def _place(out: Path, cell: Cell) -> Path:
+def _place(out: Path, cell: TrainingCell) -> Path:
     return out / "cells" / cell.folder
 
 
-def _identity(config: StudyConfig, cell: Cell, cohorts: dict[str, Cohort]) -> str:
+def _identity(config: StudyConfig, cell: TrainingCell, cohorts: dict[str, Cohort]) -> str:
     return identity_of(config, cell, cohorts[cell.cohort].hash)
 
 
-def _check_settings(config: StudyConfig, blocks: list[list[Cell]], cohorts: dict[str, Cohort]) -> None:
+def _check_settings(config: StudyConfig, blocks: list[list[TrainingCell]], cohorts: dict[str, Cohort]) -> None:
     """Stop before anything is trained when the settings of a cell cannot be read."""
     for wanted in blocks:
         for cell in wanted:
@@ -108,10 +108,12 @@ def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
     return loaded
 
 
-def _run(config: StudyConfig, todo: list[Cell], cohorts: dict[str, Cohort], out: Path, workers: int) -> Iterator[tuple[Cell, float]]:
+def _run(
+    config: StudyConfig, todo: list[TrainingCell], cohorts: dict[str, Cohort], out: Path, workers: int
+) -> Iterator[tuple[TrainingCell, float]]:
     """Run cells in processes of their own, and tell of each when it is finished."""
     with _pool(workers) as pool:
-        running: dict[Future[float], Cell] = {
+        running: dict[Future[float], TrainingCell] = {
             pool.submit(
                 _timed, config, cell, cohorts[cell.cohort].folder, _place(out, cell), _identity(config, cell, cohorts)
             ): cell
@@ -133,7 +135,7 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _timed(config: StudyConfig, cell: Cell, cohort: Path, folder: Path, identity: str) -> float:
+def _timed(config: StudyConfig, cell: TrainingCell, cohort: Path, folder: Path, identity: str) -> float:
     began = time.monotonic()
     run_cell(config, cell, cohort, folder, identity)
     return time.monotonic() - began

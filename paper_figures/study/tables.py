@@ -26,7 +26,7 @@ GAIN, AFTER, CURVE, FEWER = "gain", "gain after less before finetuning", "mean g
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """One arm of one cohort at one number of training patients, with every seed.
 
     Parameters
@@ -78,12 +78,12 @@ class Point:
             raise InputError(f"{self.cohort}, {self.arm}: seed {seed} was scored on other items; delete its cell and run the study again")
         return table["p_positive"].to_numpy(dtype=float)
 
-    def seeds_with(self, *others: Point) -> list[int]:
+    def seeds_with(self, *others: CurvePoint) -> list[int]:
         """List the seeds that this and other points have in common.
 
         Parameters
         ----------
-        *others : Point
+        *others : CurvePoint
             Other points; one off the shelf with a single scoring goes with any seed.
 
         Returns
@@ -95,12 +95,12 @@ class Point:
         return sorted(set.intersection(*(set(point.by_seed) for point in fixed))) if fixed else [next(iter(self.by_seed))]
 
 
-def area_rows(points: Iterable[Point]) -> list[dict[str, Any]]:
+def area_rows(points: Iterable[CurvePoint]) -> list[dict[str, Any]]:
     """Estimate the area of every point.
 
     Parameters
     ----------
-    points : iterable of Point
+    points : iterable of CurvePoint
         The points.
 
     Returns
@@ -111,11 +111,11 @@ def area_rows(points: Iterable[Point]) -> list[dict[str, Any]]:
     return [_place(point) | _contrast([point], [1.0]) for point in points]
 
 
-def _place(point: Point) -> dict[str, Any]:
+def _place(point: CurvePoint) -> dict[str, Any]:
     return {"cohort": point.cohort, "arm": point.arm, "n_train": point.n_train}
 
 
-def _contrast(points: list[Point], weights: list[float]) -> dict[str, Any]:
+def _contrast(points: list[CurvePoint], weights: list[float]) -> dict[str, Any]:
     """Estimate a weighted sum of areas over the seeds that all points have."""
     first, seeds = points[0], points[0].seeds_with(*points[1:])
     if any(not point.items.equals(first.items) for point in points):
@@ -131,7 +131,7 @@ def _contrast(points: list[Point], weights: list[float]) -> dict[str, Any]:
     return size | {name: found.pop("value")} | found
 
 
-def _estimate(points: list[Point], weights: list[float], seeds: list[int]) -> dict[str, Any]:
+def _estimate(points: list[CurvePoint], weights: list[float], seeds: list[int]) -> dict[str, Any]:
     items = points[0].items
     positive, patients = items["positive"].to_numpy(), items["patient_id"].to_numpy()
     scores = np.stack([point.scores(seeds) for point in points])  # (points, seeds, items)
@@ -160,12 +160,14 @@ def _one_model(scores: Floats, weights: list[float], positive: Any, patients: An
     return {"value": value, "low": low, "high": high, "p": p} | rest
 
 
-def comparison_rows(points: Iterable[Point], comparisons: Iterable[tuple[str, str]], same_queries: dict[str, str]) -> list[dict[str, Any]]:
+def comparison_rows(
+    points: Iterable[CurvePoint], comparisons: Iterable[tuple[str, str]], same_queries: dict[str, str]
+) -> list[dict[str, Any]]:
     """Compare arms at every number of patients, before and after finetuning, over the curve, and the first arm on fewer patients.
 
     Parameters
     ----------
-    points : iterable of Point
+    points : iterable of CurvePoint
         The points.
     comparisons : iterable of pair of str
         Arms, the first less the second.
@@ -190,9 +192,9 @@ def comparison_rows(points: Iterable[Point], comparisons: Iterable[tuple[str, st
     return _with_holm(rows)
 
 
-def _first_curve(known: dict[tuple[str, str, int], Point], cohorts: list[str], arm: str) -> dict[int, Point]:
+def _first_curve(known: dict[tuple[str, str, int], CurvePoint], cohorts: list[str], arm: str) -> dict[int, CurvePoint]:
     """Give an arm's points by number of patients, each from the first cohort that has it."""
-    found: dict[int, Point] = {}
+    found: dict[int, CurvePoint] = {}
     for cohort in cohorts:
         for (where, name, size), point in known.items():
             if (where, name) == (cohort, arm):
@@ -200,7 +202,7 @@ def _first_curve(known: dict[tuple[str, str, int], Point], cohorts: list[str], a
     return found
 
 
-def _along(curve_a: dict[int, Point], curve_b: dict[int, Point]) -> list[dict[str, Any]]:
+def _along(curve_a: dict[int, CurvePoint], curve_b: dict[int, CurvePoint]) -> list[dict[str, Any]]:
     both = sorted(set(curve_a) & set(curve_b))
     rows = [_row(GAIN, curve_a[n], curve_b[n], [curve_a[n], curve_b[n]], [1, -1]) for n in both]
     if both and both[0] == 0:
@@ -214,7 +216,7 @@ def _along(curve_a: dict[int, Point], curve_b: dict[int, Point]) -> list[dict[st
     return rows + [_row(FEWER, curve_a[few], curve_b[many], [curve_a[few], curve_b[many]], [1, -1]) for few, many in trained]
 
 
-def _row(kind: str, a: Point, b: Point, points: list[Point], weights: list[float]) -> dict[str, Any]:
+def _row(kind: str, a: CurvePoint, b: CurvePoint, points: list[CurvePoint], weights: list[float]) -> dict[str, Any]:
     return {"kind": kind, "cohort": a.cohort, "n_train": a.n_train, "n_train_b": b.n_train} | _contrast(points, weights)
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    from paper_figures.sweep_plots.drawing import Request
+    from paper_figures.sweep_plots.drawing import PlotRequest
 
 KINDS = {"nested-loop": "nested_loop", "zip": "zip_plot", "lolly": "lolly", "heat-map": "heat_map"}
 """Kind of plot to module."""
 
 
-def draw_sweep(folder: Path | str, kind: str, request: Request, out: Path | str | None = None, name: str | None = None) -> Path:
+def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | str | None = None, name: str | None = None) -> Path:
     """Draw a plot of a sweep.
 
     Parameters
@@ -27,7 +27,7 @@ def draw_sweep(folder: Path | str, kind: str, request: Request, out: Path | str 
         The sweep's folder.
     kind : {'nested-loop', 'zip', 'lolly', 'heat-map'}
         Which plot.
-    request : Request
+    request : PlotRequest
         What it is to show.
     out : Path or str, optional
         Where to; ``figures`` in the sweep's folder by default.

@@ -48,7 +48,7 @@ NAMES = {
 
 
 @dataclass(frozen=True)
-class Request:
+class PlotRequest:
     """What a plot is to show.
 
     Parameters
@@ -171,14 +171,14 @@ def name_of(measure: str) -> str:
     return f"mean of {measure.removeprefix('mean:')}" if measure.startswith("mean:") else NAMES.get(measure, measure)
 
 
-def measured(results: Results, request: Request) -> tuple[pd.DataFrame, list[str]]:
+def measured(results: Results, request: PlotRequest) -> tuple[pd.DataFrame, list[str]]:
     """Work out a measure in the cells that are asked for.
 
     Parameters
     ----------
     results : Results
         The sweep.
-    request : Request
+    request : PlotRequest
         What is to be shown.
 
     Returns
@@ -205,14 +205,14 @@ def measured(results: Results, request: Request) -> tuple[pd.DataFrame, list[str
     return table[[*factors, "truth", "method", "measure", "value", "mcse", "completed", "failed", "note"]], factors
 
 
-def chosen(table: pd.DataFrame, request: Request) -> pd.DataFrame:
+def chosen(table: pd.DataFrame, request: PlotRequest) -> pd.DataFrame:
     """Keep the cells and methods that are asked for.
 
     Parameters
     ----------
     table : pandas.DataFrame
         With the factors and ``method``.
-    request : Request
+    request : PlotRequest
         What is to be shown.
 
     Returns

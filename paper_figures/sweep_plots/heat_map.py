@@ -10,7 +10,7 @@ from paper_figures.plotting.style import INK, short
 from paper_figures.sweep_plots.drawing import (
     TARGETS,
     Drawing,
-    Request,
+    PlotRequest,
     head,
     label_of,
     level_name,
@@ -36,14 +36,14 @@ IN_A_ROW = 4
 WIDEST = 14.0  # inches
 
 
-def gather(results: Results, request: Request) -> Drawing:
+def gather(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
     Parameters
     ----------
     results : Results
         The sweep.
-    request : Request
+    request : PlotRequest
         Measure, methods, cells, and the two factors; by default the last two that vary.
 
     Returns
@@ -71,7 +71,7 @@ def gather(results: Results, request: Request) -> Drawing:
     return Drawing(table, [x, y, *others], request.measure, title, caption, TARGETS.get(request.measure))
 
 
-def _two(factors: list[str], request: Request) -> tuple[str, str]:
+def _two(factors: list[str], request: PlotRequest) -> tuple[str, str]:
     unknown = [name for name in (request.x, request.y) if name is not None and name not in factors]
     if unknown:
         raise InputError(f"factor '{unknown[0]}': does not vary here (these do: {first_few(factors, 9) or 'none'})")

@@ -11,7 +11,7 @@ from paper_figures.sweep_plots.drawing import (  # fmt: skip
     COLOURS,
     TARGETS,
     Drawing,
-    Request,
+    PlotRequest,
     head,
     label_of,
     measured,
@@ -32,14 +32,14 @@ Z = 1.959964
 MOST_CELLS = 40
 
 
-def gather(results: Results, request: Request) -> Drawing:
+def gather(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
     Parameters
     ----------
     results : Results
         The sweep.
-    request : Request
+    request : PlotRequest
         Measure, methods and cells.
 
     Returns

@@ -12,7 +12,7 @@ from paper_figures.sweep_plots.drawing import (
     ESTIMATE,
     TARGETS,
     Drawing,
-    Request,
+    PlotRequest,
     head,
     level_name,
     measured,
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 Z = 1.959964
 
 
-def gather(results: Results, request: Request) -> Drawing:
+def gather(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
     Parameters
     ----------
     results : Results
         The sweep.
-    request : Request
+    request : PlotRequest
         Measure, methods and cells.
 
     Returns

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, RED, short
-from paper_figures.sweep_plots.drawing import Drawing, Request, chosen, head, label_of, rows_and_columns, title_of, varying
+from paper_figures.sweep_plots.drawing import Drawing, PlotRequest, chosen, head, label_of, rows_and_columns, title_of, varying
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ MOST_INTERVALS = 2000
 IN_A_ROW = 4
 
 
-def gather(results: Results, request: Request) -> Drawing:
+def gather(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
     Parameters
     ----------
     results : Results
         The sweep.
-    request : Request
+    request : PlotRequest
         Methods and cells; the measure is coverage.
 
     Returns

@@ -24,8 +24,8 @@ from empirical.prompts.templates import Part
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference import prefetch
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.inference.prefetch import crew
-from empirical.vlm.inference.prefetch_encoder import AheadEncoder
+from empirical.vlm.inference.prefetch import thread_pool
+from empirical.vlm.inference.prefetch_encoder import PrefetchEncoder
 from empirical.vlm.loading import load_vlm
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "empirical" / "vlm"))
@@ -73,8 +73,8 @@ def test_preparing(
     def work() -> int:
         if way == "one after the other":
             return sum(plain.prompts(batch)["pixel_values"].numel() for batch in batches)
-        with crew() as pool:
-            encoder = AheadEncoder(plain, pool, batches)
+        with thread_pool() as pool:
+            encoder = PrefetchEncoder(plain, pool, batches)
             return sum(encoder.prompts(batch)["pixel_values"].numel() for batch in batches)
 
     benchmark.pedantic(work, rounds=5 if benchmark.enabled else 1, warmup_rounds=1 if benchmark.enabled else 0)

@@ -20,7 +20,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from empirical.audit import audit
 from empirical.audit.near_duplicates import ALIKE
-from empirical.audit.similarity_clusters import close_groups
+from empirical.audit.similarity_clusters import similarity_clusters
 from empirical.cohorts.perceptual_hash import load_signatures, signature
 from empirical.cohorts.readers.ham10000 import import_ham10000
 from empirical.cohorts.readers.nih import import_nih
@@ -115,13 +115,13 @@ def test_near_duplicates_on_real_images(name: str, benchmark: BenchmarkFixture, 
     cohort = reader(root, tmp_path, only_present=True, quiet=True)
     values, problems = load_signatures(cohort)
     assert problems == []
-    groups = pd.Series(benchmark.pedantic(close_groups, (values.astype(np.float32), ALIKE), rounds=1))
+    groups = pd.Series(benchmark.pedantic(similarity_clusters, (values.astype(np.float32), ALIKE), rounds=1))
     strangers = cohort.table["patient_id"].groupby(groups).nunique()
     assert (strangers > 1).sum() == 0, "images of different patients were taken for copies"
     n = 100
     for change, alter in CHANGES.items():
         copies = np.array([signature(alter(cohort.image(item))) for item in cohort.table["item_id"][:n]])
-        together = close_groups(np.vstack([values, copies]).astype(np.float32), ALIKE)
+        together = similarity_clusters(np.vstack([values, copies]).astype(np.float32), ALIKE)
         found = (together[:n] == together[len(values) :]).mean()
         print(f"{name}: {change}: {found:.0%} of {n} copies found")
         assert found >= (0.95 if "cropped" not in change else 0)

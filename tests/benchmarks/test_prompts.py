@@ -14,8 +14,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from empirical.benchmark.items import Items
 from empirical.benchmark.shapes import SHAPES, build
 from empirical.vlm.config import ModelConfig
-from empirical.vlm.feature_cache.cache import FeatureStore
-from empirical.vlm.feature_cache.encoder import StoredEncoder
+from empirical.vlm.feature_cache.cache import FeatureCache
+from empirical.vlm.feature_cache.encoder import CachedEncoder
 from empirical.vlm.inference.encoder import Encoder
 
 ROWS = 32
@@ -29,10 +29,10 @@ def test_a_batch_of_known_kinds(benchmark: BenchmarkFixture, side: int) -> None:
     shape = replace(SHAPES["tiny"], image=side if timed else 56, patch=14, window=112)
     vlm, items = build(shape, ModelConfig(name="tiny", device="cpu")), Items(2 * ROWS, 4, shape.image)
     encoder = Encoder(vlm.processor, vlm.family, items.picture)
-    store = FeatureStore(vlm)
+    store = FeatureCache(vlm)
     first, second = items.examples()[:ROWS], items.examples()[ROWS:]
     store.add([name for row in items.examples() for name in row.images], encoder)
-    kept, anew = StoredEncoder(encoder, store), StoredEncoder(encoder, store)
+    kept, anew = CachedEncoder(encoder, store), CachedEncoder(encoder, store)
     kept.prompts(first)
 
     def forget() -> None:

@@ -19,14 +19,14 @@ from empirical.benchmark.evaluation import LOOPS
 from empirical.benchmark.flops import finetuning_step, language_weights, peak_of, vision_forward, vision_weights
 from empirical.benchmark.items import Items
 from empirical.benchmark.precision import ALL, CHECKS, equality_row, with_adapters
-from empirical.benchmark.row_store import ROWS, Pieces
+from empirical.benchmark.row_store import ROWS, RowStore
 from empirical.benchmark.shapes import SHAPES, build
 from empirical.benchmark.suite import run_suite
 from empirical.benchmark.targets import MET, MISSED, NOT_MEASURED, verdicts
 from empirical.benchmark.timing import MEASURED, OUT_OF_MEMORY, attempt
 from empirical.benchmark.training import WARM
 from empirical.training.config import FinetuneConfig
-from empirical.training.trainable import prepare
+from empirical.training.trainable import make_trainable
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import token_log_probabilities
@@ -166,7 +166,7 @@ def test_trl_that_is_missing_or_fails_is_a_row_that_is_tried_again(monkeypatch: 
     assert trl_baseline.or_why_not(lambda: {}["key"]) == {"status": "failed: KeyError: 'key'"}
     with pytest.raises(torch.OutOfMemoryError):
         trl_baseline.or_why_not(lambda: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
-    pieces = Pieces(tmp_path)
+    pieces = RowStore(tmp_path)
     pieces.add("tiny", "finetuning", "TRL", row)
     assert ("finetuning", "TRL") in pieces.missing("tiny", ["finetuning"])
 
@@ -222,7 +222,7 @@ def test_the_count_is_that_of_torch() -> None:
         core.get_image_features(batch["pixel_values"], batch["image_grid_thw"])
     assert vision.get_total_flops() == 4 * vision_forward(TINY)
     config = FinetuneConfig.model_validate({"cohort": "", "arm": {"arm": "single"}, "lora": {"dropout": 0.0, "rank": 4}})
-    model = prepare(vlm, config)
+    model = make_trainable(vlm, config)
     with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: in_place}) as step:
         (-token_log_probabilities(model, batch, labels).sum()).backward()
     tokens = batch["input_ids"].shape[1]

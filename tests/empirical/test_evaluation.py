@@ -233,15 +233,15 @@ def test_images_that_were_found_in_order_are_not_hashed_again(own_images: Cohort
     monkeypatch.setattr(image_integrity, "sha256", lambda path: hashed.append(path) or sha256(path))
     monkeypatch.setattr(image_integrity, "YOUNG", 0.0)
     names = list(own_images.queries("test")["item_id"])
-    assert len(image_integrity.still_the_same(own_images, names, tmp_path / "pieces")) == 12 and not hashed
+    assert len(image_integrity.verify_images(own_images, names, tmp_path / "pieces")) == 12 and not hashed
     write_parquet(tmp_path / "pieces" / "single-0.parquet", pd.DataFrame({"key": ["a"]}))
-    image_integrity.remember(image_integrity.still_the_same(own_images, names, tmp_path / "pieces"), tmp_path / "pieces")
+    image_integrity.save_stamps(image_integrity.verify_images(own_images, names, tmp_path / "pieces"), tmp_path / "pieces")
     assert len(hashed) == 12
-    image_integrity.still_the_same(own_images, names, tmp_path / "pieces")
+    image_integrity.verify_images(own_images, names, tmp_path / "pieces")
     assert len(hashed) == 12
     path = replace_image(own_images)  # neither its size nor its time of modification tells
     with pytest.raises(InputError, match="not the image that was imported"):
-        image_integrity.still_the_same(own_images, names, tmp_path / "pieces")
+        image_integrity.verify_images(own_images, names, tmp_path / "pieces")
     assert hashed[12:] == [str(path)]
 
 
@@ -289,13 +289,13 @@ def test_a_prefix_cache_behind_the_query_is_refused(phantom: Cohort, tmp_path: P
 
 
 def test_the_key_of_an_item_holds_what_its_score_stands_on(phantom: Cohort, tmp_path: Path) -> None:
-    from empirical.evaluation.shards import Scorer
+    from empirical.evaluation.shards import ShardScorer
 
     pair = build_examples(phantom, "test", ArmConfig.model_validate(ARMS[1]), PromptConfig(), seed=0)
     swapped = replace(pair[0], images=pair[0].images[::-1])
     reworded = replace(pair[0], parts=(*pair[0].parts[:-1], replace(pair[0].parts[-1], text="Well?")))
     scorers = {
-        name: Scorer(settings(phantom, **changes), phantom, tmp_path, True)
+        name: ShardScorer(settings(phantom, **changes), phantom, tmp_path, True)
         for name, changes in {
             "plain": {},
             "dtype": {"model": {"dtype": "bfloat16"}},
@@ -307,7 +307,7 @@ def test_the_key_of_an_item_holds_what_its_score_stands_on(phantom: Cohort, tmp_
     }
     keys = [scorer.key(pair[0]) for scorer in scorers.values()] + [scorers["plain"].key(other) for other in (pair[1], swapped, reworded)]
     assert len(set(keys)) == len(keys)
-    assert scorers["plain"].key(pair[0]) == Scorer(settings(phantom), phantom, tmp_path, True).key(pair[0])
+    assert scorers["plain"].key(pair[0]) == ShardScorer(settings(phantom), phantom, tmp_path, True).key(pair[0])
 
 
 def test_a_temperature_is_fitted_on_validation_only(phantom: Cohort, tmp_path: Path) -> None:
@@ -339,17 +339,17 @@ def test_a_run_again_without_calibration_leaves_none_of_the_earlier_one(phantom:
 
 
 def test_items_without_a_score_leave_no_calibration_and_one_line(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.vlm.inference.batch_scorer import AnswerReader
+    from empirical.vlm.inference.batch_scorer import BatchScorer
 
-    arms, scores = [{"arm": "single"}], AnswerReader.scores
+    arms, scores = [{"arm": "single"}], BatchScorer.scores
     evaluate(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
 
-    def one_lost(self: AnswerReader, examples: list[Example]) -> tuple[np.ndarray, np.ndarray]:
+    def one_lost(self: BatchScorer, examples: list[Example]) -> tuple[np.ndarray, np.ndarray]:
         values, seconds = scores(self, examples)
         values[0] = np.nan
         return values, seconds
 
-    monkeypatch.setattr(AnswerReader, "scores", one_lost)
+    monkeypatch.setattr(BatchScorer, "scores", one_lost)
     with pytest.raises(InputError, match="items have no finite score"):
         evaluate(settings(phantom, arms=arms, calibrate_on=str(tmp_path / "val")), tmp_path / "test", quiet=True)
     assert not (tmp_path / "test" / "calibration.json").exists()
@@ -386,7 +386,7 @@ def test_calibration_is_written_beside_the_records(phantom: Cohort, tmp_path: Pa
 
 
 def test_items_that_share_references_are_read_together_and_given_back_in_their_order(phantom: Cohort, tmp_path: Path) -> None:
-    from empirical.evaluation.shards import Scorer
+    from empirical.evaluation.shards import ShardScorer
     from empirical.vlm.inference.batch_scorer import PLAIN, in_groups
 
     built = build_examples(phantom, "test", ArmConfig.model_validate(ARMS[1]), PromptConfig(), seed=0)
@@ -394,7 +394,7 @@ def test_items_that_share_references_are_read_together_and_given_back_in_their_o
     mixed = [replace(example, images=(references[place % 2], example.images[1])) for place, example in enumerate(built)]
     assert in_groups(mixed, 4) != list(range(len(mixed)))
     tables = [
-        Scorer(settings(phantom, batch_size=4, speed=speed), phantom, tmp_path / name, True).arm("pair", mixed)
+        ShardScorer(settings(phantom, batch_size=4, speed=speed), phantom, tmp_path / name, True).arm("pair", mixed)
         for name, speed in {"fast": {}, "plain": PLAIN.model_dump()}.items()
     ]
     assert np.allclose(*(table[["yes", "no"]].to_numpy() for table in tables), atol=1e-5)

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from empirical.audit import audit, stop_on_errors
 from empirical.audit.embeddings import read_embeddings
-from empirical.audit.similarity_clusters import close_groups
+from empirical.audit.similarity_clusters import similarity_clusters
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.cohorts.importing import assemble
 from empirical.cohorts.perceptual_hash import signature
@@ -183,7 +183,7 @@ def test_groups_are_those_of_all_pairs_whatever_the_tile(n: int, tile: int, seed
     vectors = rng.normal(size=(n, 5)).astype(np.float32)
     copies = rng.integers(0, n, n // 3)
     vectors[rng.integers(0, n, n // 3)] = vectors[copies] + rng.choice([0, 0.05, 0.3], size=(n // 3, 1)).astype(np.float32)
-    groups = close_groups(vectors, least, tile)
+    groups = similarity_clusters(vectors, least, tile)
     assert {frozenset(np.flatnonzero(groups == one).tolist()) for one in set(groups)} == brute_force_on_distinct(vectors, least)
 
 
@@ -199,8 +199,8 @@ def test_components_tell_strangers_apart_where_dimensions_do_not() -> None:
     rng = np.random.default_rng(0)
     vectors = (rng.normal(size=(200, 8)) * [30, 1, 1, 1, 1, 1, 1, 1]) @ rng.normal(size=(8, 64))
     vectors[100] = vectors[3] * 1.001
-    by_dimension = close_groups(vectors, 0.95)
-    by_component = close_groups(vectors, 0.95, components=8)
+    by_dimension = similarity_clusters(vectors, 0.95)
+    by_component = similarity_clusters(vectors, 0.95, components=8)
     assert len(set(by_dimension)) < 100  # strangers taken for copies
     assert by_component[100] == by_component[3]
     assert len(set(by_component)) > 190  # 8 dimensions: a few strangers may meet by chance

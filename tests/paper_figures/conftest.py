@@ -13,7 +13,7 @@ from empirical.cohorts.phantom import PhantomConfig, make_phantom
 from empirical.evaluation.records import Records, write_records
 from paper_figures.comparison import compare_arms
 from paper_figures.outputs import write_claims, write_figures
-from paper_figures.results.runs import Results
+from paper_figures.results.runs import RunResults
 from see_in_pairs.files import write_json, write_parquet
 from theory.verification import verify
 
@@ -109,7 +109,7 @@ def complete(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def comparison(folder: Path, first: str, second: str) -> dict[str, object]:
     """Compare two runs as ``reproduce`` does."""
-    results = Results(folder)
+    results = RunResults(folder)
     a, b = results.aligned([run for name in (first, second) if (run := results.find(run_id=name))])
     found = compare_arms(1 / (1 + np.exp(-a.logit)), 1 / (1 + np.exp(-b.logit)), a.positive, a.patients, resamples=199)
     return {

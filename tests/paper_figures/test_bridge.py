@@ -12,7 +12,7 @@ from empirical.cohorts.phantom import LesionConfig, PhantomConfig, PhantomTruth,
 from empirical.cohorts.phantom.model import build_model
 from paper_figures.results.patient_bootstrap import PatientBootstrap
 from paper_figures.results.predicted_gain import bridge_table, cohort_limits, log_separation_ratio, observer_limits, scaled_gain
-from paper_figures.results.runs import Results, Run, Scores
+from paper_figures.results.runs import Run, RunResults, RunScores
 from see_in_pairs.errors import InputError
 from theory import PairedModel
 from theory.models.ideal_observers import hotelling
@@ -44,7 +44,7 @@ def test_unequal_shares_go_through_the_dense_matrices() -> None:
 
 
 def test_limits_are_kept_under_the_hash_of_the_truth(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = Results(out)
+    results = RunResults(out)
     run = results.find(run_id="pair-0.90")
     assert run is not None
     first = cohort_limits(results, run)
@@ -58,13 +58,13 @@ def test_limits_are_kept_under_the_hash_of_the_truth(out: Path, monkeypatch: pyt
 
 def test_a_broken_cache_is_made_again(out: Path) -> None:
     (out / "theory" / "observers.json").write_text("{")
-    run = Results(out).find(run_id="pair-0.50")
+    run = RunResults(out).find(run_id="pair-0.50")
     assert run is not None
-    assert cohort_limits(Results(out), run) is not None
+    assert cohort_limits(RunResults(out), run) is not None
 
 
 def test_predictions_cover_the_truth(finished: Path) -> None:
-    table = bridge_table(Results(finished)).set_index("run_id")
+    table = bridge_table(RunResults(finished)).set_index("run_id")
     assert list(table["rho"]) == [0.0, 0.5, 0.9]
     for run_id, rho in (("pair-0.50", 0.5), ("pair-0.90", 0.9)):
         row, model = table.loc[run_id], PairedModel(delta=D, rho=rho)
@@ -88,9 +88,9 @@ def test_log_ratio_where_an_arm_does_not_separate() -> None:
     assert np.isnan(ratio[2])
 
 
-def scores(positive: np.ndarray, logit: np.ndarray, patients: np.ndarray) -> Scores:
+def scores(positive: np.ndarray, logit: np.ndarray, patients: np.ndarray) -> RunScores:
     names = np.array([f"i{n}" for n in range(len(positive))])
-    return Scores(Run("r", "single", ""), names, patients.astype(str), positive, logit)
+    return RunScores(Run("r", "single", ""), names, patients.astype(str), positive, logit)
 
 
 def test_interval_widens_when_items_share_patients() -> None:
@@ -137,4 +137,4 @@ def test_runs_are_needed(out: Path) -> None:
     runs = json.loads((out / "records" / "runs.json").read_text())
     (out / "records" / "runs.json").write_text(json.dumps([run for run in runs if run["run_id"] != "single"]))
     with pytest.raises(InputError, match="no finetuned run of the arm single"):
-        bridge_table(Results(out))
+        bridge_table(RunResults(out))

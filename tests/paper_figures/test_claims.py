@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from empirical.evaluation.records import Records, read_records, write_records
 from paper_figures.claims import CLAIMS, SOURCES, evaluate_claims
-from paper_figures.claims.ledger import VERDICTS, Finding, judge, judge_family
+from paper_figures.claims.ledger import VERDICTS, ClaimFinding, judge, judge_family
 from paper_figures.claims.registry import LEVEL
 from paper_figures.claims.strategies import STRATEGIES, judge_gains
 from paper_figures.claims.theory_gains import simulation_verdicts, strategy_gains, theory_verdicts
 from paper_figures.claims.theory_separation import simulation_verdict, theory_verdict
 from paper_figures.cli import app
 from paper_figures.results.estimates import Estimate
-from paper_figures.results.runs import Results
+from paper_figures.results.runs import RunResults
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, write_json, write_parquet
@@ -196,19 +196,21 @@ def test_a_missing_run_is_said_and_still_counts_in_the_family(out: Path) -> None
 
 @given(value=st.floats(-1, 1).filter(lambda x: x != 0), p=st.floats(0, 1))
 def test_rule(value: float, p: float) -> None:
-    verdict = judge(Finding(Estimate(value, value - 0.1, value + 0.1, p, "AUROC", "t", 9, 9)), p, "f").verdict
+    verdict = judge(ClaimFinding(Estimate(value, value - 0.1, value + 0.1, p, "AUROC", "t", 9, 9)), p, "f").verdict
     assert verdict == ("inconclusive" if p > LEVEL else "supported" if value > 0 else "contradicted")
 
 
 def test_an_obstacle_holds_a_verdict_back() -> None:
     good = Estimate(0.2, 0.1, 0.3, 0.001, "AUROC", "t", 9, 9)
-    held = judge(Finding(good, unless_above="chance"), 0.001, "f")
+    held = judge(ClaimFinding(good, unless_above="chance"), 0.001, "f")
     assert (held.verdict, held.reason) == ("inconclusive", "chance")
-    assert judge(Finding(good, unless_below="chance"), 0.001, "f").verdict == "supported"
+    assert judge(ClaimFinding(good, unless_below="chance"), 0.001, "f").verdict == "supported"
 
 
 def test_family_is_corrected_by_holm() -> None:
-    estimates = {name: Finding(Estimate(0.2, 0.1, 0.3, p, "AUROC", "t", 9, 9)) for name, p in (("C1", 0.01), ("C2", 0.02), ("C3", 0.03))}
+    estimates = {
+        name: ClaimFinding(Estimate(0.2, 0.1, 0.3, p, "AUROC", "t", 9, 9)) for name, p in (("C1", 0.01), ("C2", 0.02), ("C3", 0.03))
+    }
     found = judge_family(estimates, "f")
     assert [found[name].p_holm for name in estimates] == pytest.approx([0.03, 0.04, 0.04])
 
@@ -336,7 +338,7 @@ def test_runs_on_different_items_are_refused(out: Path) -> None:
 
 
 def test_struct_parameters_are_read_like_json(out: Path) -> None:
-    before = Results(out).theory["params"].iloc[0]
-    table = Results(out).theory.assign(params=lambda rows: [json.dumps(value) for value in rows["params"]])
+    before = RunResults(out).theory["params"].iloc[0]
+    table = RunResults(out).theory.assign(params=lambda rows: [json.dumps(value) for value in rows["params"]])
     write_parquet(out / "theory" / "verify.parquet", table)
-    assert Results(out).theory["params"].iloc[0] == before
+    assert RunResults(out).theory["params"].iloc[0] == before

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from paper_figures.results.estimates import auroc_difference
-from paper_figures.results.runs import Scores
+from paper_figures.results.runs import RunScores
 from paper_figures.statistics import clustered_auroc_difference, delong
 
 
-def _pair(images_of_each: int) -> tuple[Scores, Scores]:
+def _pair(images_of_each: int) -> tuple[RunScores, RunScores]:
     rng = np.random.default_rng(4)
     patients = np.repeat(np.arange(30), images_of_each).astype(str)
     positive = np.repeat(np.arange(30) % 2 == 0, images_of_each)
     items = np.arange(len(patients)).astype(str)
     shared = rng.normal(size=len(items)) + positive
     first, second = (shared + rng.normal(size=len(items)) for _ in range(2))
-    return tuple(Scores(None, items, patients, positive, logit) for logit in (first, second))  # type: ignore[arg-type, return-value]
+    return tuple(RunScores(None, items, patients, positive, logit) for logit in (first, second))  # type: ignore[arg-type, return-value]
 
 
 def test_one_image_of_each_patient_is_compared_by_delong() -> None:
@@ -39,6 +39,6 @@ def test_several_images_of_a_patient_are_compared_with_a_jackknife_over_patients
 def test_a_class_in_one_patient_only_gives_a_reason_and_no_number() -> None:
     first, second = _pair(4)
     alone = first.patients == "0"
-    found = auroc_difference(*(Scores(s.run, s.items, s.patients, alone, s.logit) for s in (first, second)))
+    found = auroc_difference(*(RunScores(s.run, s.items, s.patients, alone, s.logit) for s in (first, second)))
     assert np.isnan(found.value)
     assert found.reason

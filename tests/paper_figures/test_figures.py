@@ -14,7 +14,7 @@ from paper_figures.figures import FIGURES
 from paper_figures.figures.auroc_by_arm import run_row
 from paper_figures.plotting.staleness import check_figure
 from paper_figures.plotting.style import short, with_interval
-from paper_figures.results.runs import Results
+from paper_figures.results.runs import RunResults
 from see_in_pairs.console import run_app
 from theory.statements.t1_univariate_rules import error
 from theory.statements.t4_learning_curves import error as exact_error
@@ -80,7 +80,7 @@ def test_auroc_rows(drawn: Path, finished: Path) -> None:
     assert data.loc["off-pair-0.90", "against"] == "off-single"
     assert data.loc["pair-0.90-eval-random", "group"].startswith("finetuned on pairs, shown")
     assert np.isnan(data.loc["single", "gain"])
-    results = Results(finished)
+    results = RunResults(finished)
     run = results.find(run_id="pair-0.90")
     assert run is not None
     assert run_row(results, run)["gain"] == pytest.approx(data.loc["pair-0.90", "auroc"] - data.loc["single", "auroc"], abs=1e-9)

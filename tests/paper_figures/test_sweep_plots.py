@@ -12,7 +12,7 @@ from PIL import Image
 from paper_figures.cli import app
 from paper_figures.plotting.staleness import check_figure
 from paper_figures.sweep_plots import KINDS, draw_sweep, drawing, heat_map, lolly, nested_loop, zip_plot
-from paper_figures.sweep_plots.drawing import Request
+from paper_figures.sweep_plots.drawing import PlotRequest
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
@@ -64,7 +64,7 @@ def results(folder: Path) -> Results:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_drawn_with_its_data_and_provenance(folder: Path, tmp_path: Path, kind: str) -> None:
     where = {"mu": "1"} if kind == "zip" else {}
-    drawn = draw_sweep(folder, kind, Request("coverage", where=where), tmp_path)
+    drawn = draw_sweep(folder, kind, PlotRequest("coverage", where=where), tmp_path)
     for suffix in (".png", ".pdf", ".csv"):
         assert drawn.with_suffix(suffix).stat().st_size > 500
     with Image.open(drawn) as image:
@@ -78,7 +78,7 @@ def test_every_kind_is_drawn_with_its_data_and_provenance(folder: Path, tmp_path
 
 
 def test_the_same_sweep_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    first, second = (draw_sweep(folder, "lolly", Request("bias"), tmp_path / name).read_bytes() for name in "ab")
+    first, second = (draw_sweep(folder, "lolly", PlotRequest("bias"), tmp_path / name).read_bytes() for name in "ab")
     assert first == second
 
 
@@ -87,7 +87,7 @@ def test_a_figure_of_an_extended_sweep_is_stale(folder: Path, tmp_path: Path) ->
 
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    drawn = draw_sweep(copy, "lolly", Request("bias"))
+    drawn = draw_sweep(copy, "lolly", PlotRequest("bias"))
     assert drawn.parent == copy / "figures"
     assert check_figure(drawn).fresh
     next((copy / "blocks").glob("[0-9]*.parquet")).write_bytes(b"more")
@@ -95,7 +95,7 @@ def test_a_figure_of_an_extended_sweep_is_stale(folder: Path, tmp_path: Path) ->
 
 
 def test_nested_loops_come_in_order_and_show_performance(results: Results) -> None:
-    shown = nested_loop.gather(results, Request("bias")).data
+    shown = nested_loop.gather(results, PlotRequest("bias")).data
     cells = shown.drop_duplicates("place")
     assert cells["place"].tolist() == [0, 1, 2, 3, 4, 5]
     assert list(zip(cells["mu"], cells["spread"], strict=True)) == [(mu, s) for mu in (0.0, 1.0, 3.0) for s in (0.5, 2.0)]
@@ -112,7 +112,7 @@ def test_loops_are_sorted_even_where_cells_are_not() -> None:
 
 
 def test_the_mean_estimate_stands_beside_the_truth(results: Results) -> None:
-    shown = nested_loop.gather(results, Request("estimate")).data
+    shown = nested_loop.gather(results, PlotRequest("estimate")).data
     frame = results.to_frame().merge(results.cells[["cell", "mu", "spread"]])
     means = frame.groupby(["mu", "spread", "method"])["estimate"].mean()
     for row in shown.itertuples():
@@ -121,7 +121,7 @@ def test_the_mean_estimate_stands_beside_the_truth(results: Results) -> None:
 
 
 def test_a_zip_is_sorted_by_z_and_colours_what_misses(results: Results) -> None:
-    shown = zip_plot.gather(results, Request("coverage", ("mean", "shrunk"), {"mu": "3", "spread": ".5"})).data
+    shown = zip_plot.gather(results, PlotRequest("coverage", ("mean", "shrunk"), {"mu": "3", "spread": ".5"})).data
     assert len(shown) == 600
     for _, rows in shown.groupby("method"):
         z = ((rows["lower"] + rows["upper"]) / 2 - 3.0).abs() / (rows["upper"] - rows["lower"])
@@ -132,18 +132,18 @@ def test_a_zip_is_sorted_by_z_and_colours_what_misses(results: Results) -> None:
 
 
 def test_a_method_without_intervals_is_left_out_of_a_zip(results: Results) -> None:
-    assert set(zip_plot.gather(results, Request("coverage", where={"mu": "1"})).data["method"]) == {"mean", "shrunk"}
+    assert set(zip_plot.gather(results, PlotRequest("coverage", where={"mu": "1"})).data["method"]) == {"mean", "shrunk"}
     with pytest.raises(InputError, match="no method gives an interval"):
-        zip_plot.gather(results, Request("coverage", ("no_interval",)))
+        zip_plot.gather(results, PlotRequest("coverage", ("no_interval",)))
 
 
 def test_a_heat_map_needs_two_factors(results: Results) -> None:
-    assert heat_map.gather(results, Request("bias", ("mean",))).factors == ["spread", "mu"]
-    assert heat_map.gather(results, Request("bias", ("mean",), x="mu")).factors == ["mu", "spread"]
+    assert heat_map.gather(results, PlotRequest("bias", ("mean",))).factors == ["spread", "mu"]
+    assert heat_map.gather(results, PlotRequest("bias", ("mean",), x="mu")).factors == ["mu", "spread"]
     for request, message in (
-        (Request("bias", where={"mu": "1"}), "needs two factors that vary"),
-        (Request("bias", x="nu"), "factor 'nu': does not vary here \\(these do: mu, spread\\)"),
-        (Request("bias", x="mu", y="mu"), "give two different factors"),
+        (PlotRequest("bias", where={"mu": "1"}), "needs two factors that vary"),
+        (PlotRequest("bias", x="nu"), "factor 'nu': does not vary here \\(these do: mu, spread\\)"),
+        (PlotRequest("bias", x="mu", y="mu"), "give two different factors"),
     ):
         with pytest.raises(InputError, match=message):
             heat_map.gather(results, request)
@@ -155,7 +155,7 @@ def test_too_much_is_refused_with_the_way_out(results: Results, monkeypatch: pyt
     monkeypatch.setattr(heat_map, "MOST_PANELS", 2)
     for module in (lolly, zip_plot, heat_map):
         with pytest.raises(InputError, match=r"do not fit .*--where FACTOR=LEVEL"):
-            module.gather(results, Request("coverage"))
+            module.gather(results, PlotRequest("coverage"))
 
 
 def test_the_command_draws_and_says_what_is_wrong(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

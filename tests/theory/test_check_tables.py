@@ -6,7 +6,7 @@ import pytest
 
 from theory.numerics.montecarlo import stream
 from theory.statements import statement
-from theory.verification import Point, simulate
+from theory.verification import CheckPoint, simulate
 
 SIGMA, CROSS = [[1, 0.3], [0.3, 1.5]], [[0.5, 0.1], [0.2, 0.6]]
 T1B = {"Sigma": SIGMA, "C": CROSS, "Sr": SIGMA, "delta": [1, 0.6]}
@@ -198,7 +198,7 @@ def test_raw_simulation_agrees(identifier, name, params, printed, decimals):
     quantity = statement(identifier).quantity(name)
     bound = quantity.bind(params)
     size = max(2, 400_000 // quantity.draws(bound))
-    estimate = simulate(Point(identifier, quantity, bound), seed=0, replicates=size)
+    estimate = simulate(CheckPoint(identifier, quantity, bound), seed=0, replicates=size)
     closed = quantity.value(**params)
     assert abs(estimate.z_against(closed, quantity.stated_error(bound, closed))) < 4
 

@@ -9,8 +9,8 @@ from scipy import stats
 from theory.numerics.gaussian import two_sided_bound
 from theory.numerics.montecarlo import (
     DeviationTally,
-    Estimate,
     MeanTally,
+    MonteCarloEstimate,
     PairedTally,
     ProportionTally,
     RatioTally,
@@ -68,13 +68,13 @@ def test_rare_outcomes_are_judged_by_the_exact_tail():
 
 
 def test_stated_error_is_forgiven_first():
-    assert Estimate(0.51, 0.001, 10**6).z_against(0.5, allowance=0.02) == 0
-    assert Estimate(0.51, 0.001, 10**6).z_against(0.5, allowance=0.005) == pytest.approx(5)
-    assert Estimate(0.49, 0.001, 10**6).z_against(0.5, allowance=0.005) == pytest.approx(-5)
+    assert MonteCarloEstimate(0.51, 0.001, 10**6).z_against(0.5, allowance=0.02) == 0
+    assert MonteCarloEstimate(0.51, 0.001, 10**6).z_against(0.5, allowance=0.005) == pytest.approx(5)
+    assert MonteCarloEstimate(0.49, 0.001, 10**6).z_against(0.5, allowance=0.005) == pytest.approx(-5)
 
 
 def test_few_replicates_are_judged_by_student():
-    z = Estimate(5.0, 1.0, 4).z_against(0.0)
+    z = MonteCarloEstimate(5.0, 1.0, 4).z_against(0.0)
     assert stats.norm.sf(z) == pytest.approx(stats.t(3).sf(5.0))
 
 
@@ -123,7 +123,7 @@ def test_no_difference_in_a_few_patients_is_not_certain():
         tally.add(np.zeros(50))
         plain.add(np.zeros(50))
     assert plain.estimate().mcse == 0
-    assert tally.estimate() == Estimate(0.0, pytest.approx(0.01), 100)  # as if one patient of a hundred had differed
+    assert tally.estimate() == MonteCarloEstimate(0.0, pytest.approx(0.01), 100)  # as if one patient of a hundred had differed
     assert abs(tally.estimate().z_against(1e-9)) < 1e-6
     many = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], 100_000)
     tally, plain = PairedTally(), MeanTally()

@@ -11,14 +11,14 @@ from scipy.special import ndtri
 from see_in_pairs.errors import InputError
 from theory.models.variance_components import auc_gain, gain_standard_error
 from theory.numerics.montecarlo import DeviationTally
-from theory.power.analysis import Separations, Study, contrast, measures, plan_study, power_curve
+from theory.power.analysis import Separations, StudyDesign, contrast, measures, plan_study, power_curve
 from theory.power.evidence import Correlation, Known, correlation_from_variances, known_components
 from theory.power.pilot import clustering, pilot
 from theory.statements import statement
 from theory.statements.t1_univariate_rules import draw_pairs
 from theory.statements.t12_formulas import dAUC_sd, pair_right_single_wrong
 
-AUC = measures(Study())["auc"]
+AUC = measures(StudyDesign())["auc"]
 T12_8 = Separations(1.0, 1.25, 0.8)  # d = 1, rho = .6, w = rho
 
 
@@ -35,8 +35,8 @@ def test_gain_and_standard_error_of_t10(rho, n, gain, error):
 
 
 def test_cases_of_t12_8():
-    assert contrast("auc", T12_8, Study()).cases(0.8, 0.05) / 2 == pytest.approx(142, abs=0.5)
-    assert contrast("accuracy", T12_8, Study()).cases(0.8, 0.05) == pytest.approx(765, abs=0.5)
+    assert contrast("auc", T12_8, StudyDesign()).cases(0.8, 0.05) / 2 == pytest.approx(142, abs=0.5)
+    assert contrast("accuracy", T12_8, StudyDesign()).cases(0.8, 0.05) == pytest.approx(765, abs=0.5)
 
 
 @given(st.floats(0.2, 3), st.floats(-0.9, 0.9) | st.floats(-1e-3, 1e-3))
@@ -47,10 +47,10 @@ def test_agrees_with_the_statements(d, rho):
     evidence = Correlation(d=d, rho=rho, measured=(60, 90))
     assert AUC.gain(evidence.separations) == pytest.approx(auc_gain(d, rho), abs=1e-13)
     assert evidence.standard_error(AUC) == pytest.approx(float(gain_standard_error(d, rho, 60, 90)), rel=1e-9, abs=4 * eps)
-    variance = np.square(contrast("auc", evidence.separations, Study()).sd) / 4
+    variance = np.square(contrast("auc", evidence.separations, StudyDesign()).sd) / 4
     bracket = np.square(float(dAUC_sd(d, rho, rho, 100))) * 50
     assert variance == pytest.approx(bracket, abs=16 * eps)  # four terms of order 1, each good to a few eps
-    found = contrast("accuracy", evidence.separations, Study())
+    found = contrast("accuracy", evidence.separations, StudyDesign())
     won = (found.null_sd**2 + found.effect) / 2
     # Phi_2 grows as 1 / (2 pi sqrt(1 - r^2)) in r, and sqrt(1 - r^2) = |rho|: what rounding of r = sqrt(1 - rho^2) does to it
     of_r = 4 * eps / (2 * np.pi * max(abs(rho), np.sqrt(2 * eps)))
@@ -61,7 +61,7 @@ def test_agrees_with_the_statements(d, rho):
     st.floats(0.2, 3), st.floats(0.05, 0.9), st.integers(1, 6), st.sampled_from(["optimal", "difference"]), st.sampled_from([None, 0.95])
 )
 def test_gradient_is_the_slope_of_the_gain(d, rho, m, rule, rho_rr):
-    for measure in measures(Study(prevalence=0.3)).values():
+    for measure in measures(StudyDesign(prevalence=0.3)).values():
 
         def gain(d, rho, measure=measure):
             return float(measure.gain(Correlation(d=d, rho=rho, m=m, rho_rr=rho_rr, rule=rule).separations))
@@ -74,7 +74,7 @@ def test_gradient_is_the_slope_of_the_gain(d, rho, m, rule, rho_rr):
 
 @given(st.floats(0.2, 3), st.floats(-0.9, 0.9), st.floats(0.02, 0.98), st.floats(0.5, 0.99))
 def test_discordances_add_up_to_the_gain(d, rho, prevalence, specificity):
-    study, separations = Study(prevalence=prevalence, specificity=specificity), Correlation(d=d, rho=rho).separations
+    study, separations = StudyDesign(prevalence=prevalence, specificity=specificity), Correlation(d=d, rho=rho).separations
     for name, measure in measures(study).items():
         assert contrast(name, separations, study).effect == pytest.approx(measure.gain(separations), abs=1e-12)
 
@@ -85,7 +85,7 @@ def n_for(quantity):
 
 @given(st.floats(0.3, 3), st.floats(0.1, 0.9), st.floats(0.05, 0.95), st.floats(0.5, 0.99))
 def test_the_diseased_that_show_a_sensitivity_are_those_of_the_statement(d, rho, prevalence, specificity):
-    study = Study(prevalence=prevalence, specificity=specificity)
+    study = StudyDesign(prevalence=prevalence, specificity=specificity)
     diseased = prevalence * contrast("sensitivity", Correlation(d=d, rho=rho).separations, study).cases(0.8, 0.05)
     stated = statement("T12").quantity("n_for_sensitivity").value(d=d, rho=rho, w=rho, specificity=specificity)
     assert diseased == pytest.approx(stated, rel=1e-6)
@@ -94,14 +94,14 @@ def test_the_diseased_that_show_a_sensitivity_are_those_of_the_statement(d, rho,
 @given(st.floats(0.3, 3), st.floats(-0.5, 0.9), st.integers(1, 9), st.sampled_from(["optimal", "difference"]))
 def test_gains_are_those_of_the_statement(d, rho, m, rule):
     between = max(0.5, rho)
-    found = plan_study(Correlation(d=d, rho=rho, m=m, rho_rr=between, rule=rule), Study())
+    found = plan_study(Correlation(d=d, rho=rho, m=m, rho_rr=between, rule=rule), StudyDesign())
     for measure in ("auc", "sensitivity"):
         stated = statement("T10").quantity(f"{measure}_gain").value(d=d, rho=rho, m=m, rho_rr=between, rule=rule)
         assert found[measure].gain == pytest.approx(stated, abs=1e-13)
 
 
 def test_cases_are_those_of_the_statement():
-    by_auc, by_accuracy = (float(contrast(name, T12_8, Study()).cases(0.8, 0.05)) for name in ("auc", "accuracy"))
+    by_auc, by_accuracy = (float(contrast(name, T12_8, StudyDesign()).cases(0.8, 0.05)) for name in ("auc", "accuracy"))
     assert by_accuracy == pytest.approx(n_for("n_for_accuracy"), rel=1e-6)
     assert by_auc / 2 == pytest.approx(n_for("n_for_auc"), rel=1e-6)
 
@@ -146,7 +146,7 @@ def test_power_of_delong_with_the_planned_cases():
 
 @pytest.mark.parametrize(("prevalence", "measure"), [(0.5, "accuracy"), (0.3, "accuracy"), (0.3, "sensitivity")])
 def test_power_of_mcnemar_with_the_planned_cases(prevalence, measure):
-    study = Study(prevalence=prevalence)
+    study = StudyDesign(prevalence=prevalence)
     cases = int(np.ceil(contrast(measure, T12_8, study).cases(0.8, 0.05)))
     n1 = round(prevalence * cases)
     single, pair, labels = draw_study(np.random.default_rng(1), 3000, n1, cases - n1)
@@ -163,7 +163,7 @@ def test_power_of_mcnemar_with_the_planned_cases(prevalence, measure):
 
 def test_design_effect_is_that_of_clusters():
     rng, k, icc, replicates = np.random.default_rng(2), 4, 0.3, 20_000
-    study = Study(images_per_patient=k, icc=icc)
+    study = StudyDesign(images_per_patient=k, icc=icc)
     shared, own = rng.standard_normal((replicates, 25, 1)), rng.standard_normal((replicates, 25, k))
     means = (np.sqrt(icc) * shared + np.sqrt(1 - icc) * own).mean(axis=(1, 2))
     tally = DeviationTally()
@@ -200,21 +200,21 @@ def test_near_zero_the_ends_of_rho_are_mapped():
 
 
 def test_an_assumed_correlation_has_no_interval():
-    found = plan_study(Correlation(d=1.0, rho=0.6), Study())["auc"]
+    found = plan_study(Correlation(d=1.0, rho=0.6), StudyDesign())["auc"]
     assert np.isnan([*found.gain_interval, *found.patients_interval]).all()
     assert "assumed" in found.interval_method
 
 
 def test_a_given_interval_is_mapped():
-    found = plan_study(Correlation(d=1.0, rho=0.6, rho_interval=(0.4, 0.7)), Study())["auc"]
+    found = plan_study(Correlation(d=1.0, rho=0.6, rho_interval=(0.4, 0.7)), StudyDesign())["auc"]
     assert found.gain_interval == pytest.approx((auc_gain(1, 0.4), auc_gain(1, 0.7)))
     assert found.patients_interval[0] < found.patients < found.patients_interval[1]
 
 
 def test_nothing_to_show_needs_infinitely_many():
-    for measure in plan_study(Correlation(d=1.0, rho=0.0), Study()).values():
+    for measure in plan_study(Correlation(d=1.0, rho=0.0), StudyDesign()).values():
         assert (measure.gain, measure.patients) == (0.0, np.inf)
-    uncertain = plan_study(Correlation(d=1.0, rho=0.05, measured=(50, 50)), Study())["auc"]
+    uncertain = plan_study(Correlation(d=1.0, rho=0.05, measured=(50, 50)), StudyDesign())["auc"]
     assert uncertain.patients_interval[1] == np.inf
 
 
@@ -233,10 +233,10 @@ def test_impossible_ends_of_the_interval_are_left_out():
 def test_components_are_t10():
     found = known_components(1.0, 1.5, {"P": 1, "PR": 0.6, "PS": 0.2, "E": 0.4}, m=4, seeds=2)
     assert AUC.value(found.separations.pair) == pytest.approx(0.82388, abs=5e-6)
-    expected = plan_study(found, Study())
+    expected = plan_study(found, StudyDesign())
     assert np.isnan([measure.patients for measure in expected.values()]).all()
     known = known_components(1.0, 1.5, {"P": 1, "PR": 0.6, "PS": 0.2, "E": 0.4}, m=4, seeds=2, score_correlation=0.8)
-    assert np.isfinite(plan_study(known, Study())["auc"].patients)
+    assert np.isfinite(plan_study(known, StudyDesign())["auc"].patients)
 
 
 def test_noise_attenuates():
@@ -245,9 +245,9 @@ def test_noise_attenuates():
 
 
 def test_power_curve_meets_the_plan():
-    found = plan_study(Known(T12_8), Study(images_per_patient=3, icc=0.2, power=0.9))
+    found = plan_study(Known(T12_8), StudyDesign(images_per_patient=3, icc=0.2, power=0.9))
     for name, expected in found.items():
-        power = power_curve(name, T12_8, Study(images_per_patient=3, icc=0.2, power=0.9), [expected.patients - 1, expected.patients])
+        power = power_curve(name, T12_8, StudyDesign(images_per_patient=3, icc=0.2, power=0.9), [expected.patients - 1, expected.patients])
         assert power[0] < 0.9 + 1e-6
         assert power[1] >= 0.9
 
@@ -264,7 +264,7 @@ def test_pilot_finds_what_was_put_in():
         [1.0, 1.25, 0.8], abs=4 * 0.0113
     )  # s.e. of a separation: sqrt(2 / n + d^2 / 4 n)
     low, high, _ = found.interval(AUC)
-    se = contrast("auc", T12_8, Study()).sd / np.sqrt(40_000)
+    se = contrast("auc", T12_8, StudyDesign()).sd / np.sqrt(40_000)
     assert (high - low) / (2 * 1.96 * se) == pytest.approx(
         1, abs=0.25
     )  # 200 resamples: a quantile to 12 %; DeLong's variance is a little larger than the binormal one
@@ -307,10 +307,10 @@ def test_clustering_of_unequal_groups():
         (lambda: correlation_from_variances(1.0, 0.0), "identical"),
         (lambda: known_components(1.0, 1.0, {"P": 1}), "exactly P, PR, PS, E"),
         (lambda: known_components(1.0, 1.0, {"P": -2, "PR": 0, "PS": 0, "E": 1}), "positive variance"),
-        (lambda: Study(icc=-0.5, images_per_patient=3), "icc = -0.5"),
-        (lambda: Study(images_per_patient=0.5), "one image per patient"),
-        (lambda: Study(prevalence=0.0), "prevalence"),
-        (lambda: Study(power=0.01), "must exceed alpha"),
+        (lambda: StudyDesign(icc=-0.5, images_per_patient=3), "icc = -0.5"),
+        (lambda: StudyDesign(images_per_patient=0.5), "one image per patient"),
+        (lambda: StudyDesign(prevalence=0.0), "prevalence"),
+        (lambda: StudyDesign(power=0.01), "must exceed alpha"),
         (lambda: pilot([0.0] * 8, [1.0] * 8, [True] * 8), "five patients"),
         (lambda: pilot(np.arange(20.0), -np.arange(20.0), np.arange(20) > 9), "pair arm does not separate"),
         (lambda: pilot(np.arange(20.0), np.arange(19.0), np.arange(20) > 9), "same length"),

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of, error_of
-from theory.numerics.montecarlo import Estimate, covariance_root, rank_auc
+from theory.numerics.montecarlo import MonteCarloEstimate, covariance_root, rank_auc
 from theory.numerics.validation import Floats, finite, require, square, whole
 
 RULES = ("single", "difference", "joint")
@@ -179,20 +179,20 @@ class Scanning:
 
     Parameters
     ----------
-    single : Estimate
+    single : MonteCarloEstimate
         AUC from the query alone, with its MCSE.
-    difference : Estimate
+    difference : MonteCarloEstimate
         AUC from query minus reference.
-    joint : Estimate
+    joint : MonteCarloEstimate
         AUC from query and reference together.
-    gain : Estimate
+    gain : MonteCarloEstimate
         Joint minus single, on the same simulated patients.
     """
 
-    single: Estimate
-    difference: Estimate
-    joint: Estimate
-    gain: Estimate
+    single: MonteCarloEstimate
+    difference: MonteCarloEstimate
+    joint: MonteCarloEstimate
+    gain: MonteCarloEstimate
 
 
 def scanning(

@@ -17,7 +17,7 @@ ENOUGH_OUTCOMES = 10_000  # of either kind: then skewness moves a z of 5 by less
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MonteCarloEstimate:
     """A number from simulation.
 
     Parameters
@@ -64,7 +64,7 @@ def _normal_equivalent(t: float, freedom: int) -> float:
 
 
 @dataclass(frozen=True)
-class ProportionEstimate(Estimate):
+class ProportionEstimate(MonteCarloEstimate):
     """A proportion, whose distance from a value is exact even where an outcome is rare."""
 
     def z_against(self, truth: float, allowance: float = 0.0) -> float:
@@ -75,7 +75,7 @@ class ProportionEstimate(Estimate):
         truth : float
             The value, a probability.
         allowance : float, default 0
-            As for `Estimate.z_against`.
+            As for `MonteCarloEstimate.z_against`.
 
         Returns
         -------
@@ -108,12 +108,12 @@ class Tally(Protocol):
             One entry per replicate.
         """
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> MonteCarloEstimate:
         """Summarise what came in.
 
         Returns
         -------
-        Estimate
+        MonteCarloEstimate
             The estimate so far.
         """
         ...
@@ -137,7 +137,7 @@ class ProportionTally:
         self.count += int(np.count_nonzero(values))
         self.replicates += len(values)
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
         Returns
@@ -171,31 +171,31 @@ class MeanTally:
         self.mean += gap * len(values) / total
         self.replicates = total
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
         Returns
         -------
-        Estimate
+        MonteCarloEstimate
             The mean and its standard error.
         """
-        return Estimate(self.mean, float(np.sqrt(self.squares / max(self.replicates - 1, 1) / self.replicates)), self.replicates)
+        return MonteCarloEstimate(self.mean, float(np.sqrt(self.squares / max(self.replicates - 1, 1) / self.replicates)), self.replicates)
 
 
 @dataclass
 class PairedTally(MeanTally):
     """Mean of differences of two outcomes of the same patient (-1, 0 or 1), with a standard error that few patients do not make 0."""
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
         Returns
         -------
-        Estimate
+        MonteCarloEstimate
             The mean, and its standard error as if one more patient in `replicates` had differed.
         """
         variance = self.squares / max(self.replicates - 1, 1) + 1 / self.replicates
-        return Estimate(self.mean, float(np.sqrt(variance / self.replicates)), self.replicates)
+        return MonteCarloEstimate(self.mean, float(np.sqrt(variance / self.replicates)), self.replicates)
 
 
 @dataclass
@@ -214,18 +214,18 @@ class DeviationTally:
         """
         self.batches.append(values)
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
         Returns
         -------
-        Estimate
+        MonteCarloEstimate
             The standard deviation and its standard error.
         """
         values = np.concatenate(self.batches)
         squares = np.square(values - values.mean())
         deviation = float(np.sqrt(squares.sum() / (len(values) - 1)))
-        return Estimate(deviation, float(squares.std() / np.sqrt(len(values)) / (2 * deviation)), len(values))
+        return MonteCarloEstimate(deviation, float(squares.std() / np.sqrt(len(values)) / (2 * deviation)), len(values))
 
 
 @dataclass
@@ -244,20 +244,20 @@ class RatioTally:
         """
         self.batches.append(values)
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
         Returns
         -------
-        Estimate
+        MonteCarloEstimate
             The ratio of means and its standard error; not a number while the denominators add up to 0.
         """
         above, below = np.concatenate(self.batches).T
         if below.mean() == 0:
-            return Estimate(float("nan"), float("inf"), len(above))
+            return MonteCarloEstimate(float("nan"), float("inf"), len(above))
         ratio = above.mean() / below.mean()
         residual = (above - ratio * below) / below.mean()
-        return Estimate(float(ratio), float(residual.std(ddof=1) / np.sqrt(len(above))), len(above))
+        return MonteCarloEstimate(float(ratio), float(residual.std(ddof=1) / np.sqrt(len(above))), len(above))
 
 
 def stream(seed: int, *names: str, batch: int = 0) -> np.random.Generator:
@@ -335,18 +335,18 @@ class RankAuc:
     diseased: Floats
     healthy: Floats
 
-    def estimate(self) -> Estimate:
+    def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
         Returns
         -------
-        Estimate
+        MonteCarloEstimate
             The AUC with DeLong's standard error.
         """
         variance = self.diseased.var(ddof=1) / len(self.diseased) + self.healthy.var(ddof=1) / len(self.healthy)
-        return Estimate(float(self.diseased.mean()), float(np.sqrt(variance)), len(self.diseased) + len(self.healthy))
+        return MonteCarloEstimate(float(self.diseased.mean()), float(np.sqrt(variance)), len(self.diseased) + len(self.healthy))
 
-    def minus(self, other: RankAuc) -> Estimate:
+    def minus(self, other: RankAuc) -> MonteCarloEstimate:
         """Compare with another score of the same cases.
 
         Parameters
@@ -356,7 +356,7 @@ class RankAuc:
 
         Returns
         -------
-        Estimate
+        MonteCarloEstimate
             This AUC minus the other, with the standard error of the paired difference.
         """
         return RankAuc(self.diseased - other.diseased, self.healthy - other.healthy).estimate()

@@ -1,7 +1,7 @@
 r"""Planning a paired reader study: the expected gain, its interval, and the cases needed to show it.
 
 Everything follows from three numbers, the `Separations`: :math:`D_1` of the single image, :math:`D_2` of the pair, and the
-correlation r of the two scores within a class. Where they come from is said by an `Evidence` (see `theory.power.evidence`): a
+correlation r of the two scores within a class. Where they come from is said by an `PlanningEvidence` (see `theory.power.evidence`): a
 correlation of query and reference (T1, T2, T10), variance components (T10), or a pilot's scores.
 
 =========== ==================================== =====================================================
@@ -57,7 +57,7 @@ class Separations:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class StudyDesign:
     """The study that is planned.
 
     Parameters
@@ -126,7 +126,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Measure:
+class EffectMeasure:
     """A measure of how good a diagnosis is, as a function of the separation.
 
     Parameters
@@ -157,17 +157,17 @@ class Measure:
         return self.value(separations.pair) - self.value(separations.single)
 
 
-def measures(study: Study) -> dict[str, Measure]:
+def measures(study: StudyDesign) -> dict[str, EffectMeasure]:
     """List the measures of a study.
 
     Parameters
     ----------
-    study : Study
+    study : StudyDesign
         Its prevalence and specificity.
 
     Returns
     -------
-    dict of str to Measure
+    dict of str to EffectMeasure
         By name.
 
     Examples
@@ -185,9 +185,9 @@ def measures(study: Study) -> dict[str, Measure]:
         return (1 - study.prevalence) * normal_density(np.asarray(d) / 2 + log_odds / np.asarray(d))
 
     return {
-        "auc": Measure("auc", auc_of, lambda d: normal_density(np.asarray(d) / np.sqrt(2)) / np.sqrt(2)),
-        "sensitivity": Measure("sensitivity", lambda d: ndtr(np.asarray(d) - z), lambda d: normal_density(np.asarray(d) - z)),
-        "accuracy": Measure("accuracy", _accuracy, _accuracy_slope),
+        "auc": EffectMeasure("auc", auc_of, lambda d: normal_density(np.asarray(d) / np.sqrt(2)) / np.sqrt(2)),
+        "sensitivity": EffectMeasure("sensitivity", lambda d: ndtr(np.asarray(d) - z), lambda d: normal_density(np.asarray(d) - z)),
+        "accuracy": EffectMeasure("accuracy", _accuracy, _accuracy_slope),
     }
 
 
@@ -249,7 +249,7 @@ class Contrast:
         return ndtr((shift - bound) / sd) + ndtr((-shift - bound) / sd)
 
 
-def contrast(measure: str, separations: Separations, study: Study) -> Contrast:
+def contrast(measure: str, separations: Separations, study: StudyDesign) -> Contrast:
     """Work out how a gain is estimated.
 
     Parameters
@@ -258,7 +258,7 @@ def contrast(measure: str, separations: Separations, study: Study) -> Contrast:
         Which.
     separations : Separations
         Of both scores.
-    study : Study
+    study : StudyDesign
         Prevalence and specificity.
 
     Returns
@@ -279,7 +279,7 @@ def contrast(measure: str, separations: Separations, study: Study) -> Contrast:
     return {"auc": _auc_contrast, "sensitivity": _sensitivity_contrast, "accuracy": _accuracy_contrast}[measure](separations, study)
 
 
-def _auc_contrast(separations: Separations, study: Study) -> Contrast:
+def _auc_contrast(separations: Separations, study: StudyDesign) -> Contrast:
     """DeLong's first order (T12.8): the same bracket for both classes, over n1 and over n0."""
     first, second = (np.asarray(value) / np.sqrt(2) for value in (separations.single, separations.pair))
     effect = ndtr(second) - ndtr(first)
@@ -289,7 +289,7 @@ def _auc_contrast(separations: Separations, study: Study) -> Contrast:
     return Contrast(effect, sd, sd)
 
 
-def _accuracy_contrast(separations: Separations, study: Study) -> Contrast:
+def _accuracy_contrast(separations: Separations, study: StudyDesign) -> Contrast:
     log_odds = np.log1p(-study.prevalence) - np.log(study.prevalence)
     won: Values = 0.0
     lost: Values = 0.0
@@ -300,7 +300,7 @@ def _accuracy_contrast(separations: Separations, study: Study) -> Contrast:
     return _mcnemar(won, lost)
 
 
-def _sensitivity_contrast(separations: Separations, study: Study) -> Contrast:
+def _sensitivity_contrast(separations: Separations, study: StudyDesign) -> Contrast:
     z = ndtri(study.specificity)
     found = _mcnemar(*_discordant(np.asarray(separations.single) - z, np.asarray(separations.pair) - z, separations.correlation))
     per_case = 1 / np.sqrt(study.prevalence)  # only the diseased tell
@@ -323,19 +323,19 @@ def _mcnemar(won: ArrayLike, lost: ArrayLike) -> Contrast:
 # The plan
 
 
-class Evidence(Protocol):
+class PlanningEvidence(Protocol):
     """What is known of the separations before the study."""
 
     @property
     def separations(self) -> Separations:
         """Best values."""
 
-    def interval(self, measure: Measure) -> tuple[float, float, str]:
+    def interval(self, measure: EffectMeasure) -> tuple[float, float, str]:
         """Bound the gain.
 
         Parameters
         ----------
-        measure : Measure
+        measure : EffectMeasure
             Of what.
 
         Returns
@@ -390,16 +390,16 @@ class Expected:
     patients_interval: tuple[float, float]
 
 
-def expect(measure: Measure, evidence: Evidence, study: Study) -> Expected:
+def expect(measure: EffectMeasure, evidence: PlanningEvidence, study: StudyDesign) -> Expected:
     """Work out one measure of a study.
 
     Parameters
     ----------
-    measure : Measure
+    measure : EffectMeasure
         One of `measures`.
-    evidence : Evidence
+    evidence : PlanningEvidence
         What is known.
-    study : Study
+    study : StudyDesign
         The study.
 
     Returns
@@ -422,14 +422,14 @@ def expect(measure: Measure, evidence: Evidence, study: Study) -> Expected:
     )  # fmt: skip
 
 
-def plan_study(evidence: Evidence, study: Study) -> dict[str, Expected]:
+def plan_study(evidence: PlanningEvidence, study: StudyDesign) -> dict[str, Expected]:
     """Work out every measure of a study.
 
     Parameters
     ----------
-    evidence : Evidence
+    evidence : PlanningEvidence
         What is known.
-    study : Study
+    study : StudyDesign
         The study.
 
     Returns
@@ -446,7 +446,7 @@ def plan_study(evidence: Evidence, study: Study) -> dict[str, Expected]:
     return {name: expect(measure, evidence, study) for name, measure in measures(study).items()}
 
 
-def power_curve(measure: str, separations: Separations, study: Study, patients: ArrayLike) -> Floats:
+def power_curve(measure: str, separations: Separations, study: StudyDesign, patients: ArrayLike) -> Floats:
     """Compute the power of a study of some size.
 
     Parameters
@@ -455,7 +455,7 @@ def power_curve(measure: str, separations: Separations, study: Study, patients: 
         Which.
     separations : Separations
         Of both scores.
-    study : Study
+    study : StudyDesign
         The study.
     patients : array_like
         How many patients.

@@ -14,12 +14,12 @@ import typer
 
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
 from theory.power.options import Options, Reader, gather
-from theory.power.outcome import Outcome
+from theory.power.outcome import PlanReport
 
-Drawer = Callable[[Outcome, Path, int], object]
+Drawer = Callable[[PlanReport, Path, int], object]
 
 
-def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | None, seed: int) -> Outcome:
+def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | None, seed: int) -> PlanReport:
     """Work a plan out.
 
     Parameters
@@ -27,7 +27,7 @@ def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | N
     options : Options
         What is known.
     study : dict
-        Fields of `theory.power.analysis.Study`; None where the user left them open.
+        Fields of `theory.power.analysis.StudyDesign`; None where the user left them open.
     read_pilot : callable or None
         Reads a pilot's records.
     seed : int
@@ -35,15 +35,15 @@ def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | N
 
     Returns
     -------
-    Outcome
+    PlanReport
         The plan.
     """
-    from theory.power.analysis import Study, plan_study
+    from theory.power.analysis import StudyDesign, plan_study
 
     evidence, clusters, counts = gather(options, read_pilot, seed)
-    chosen = Study(**(clusters | {name: value for name, value in study.items() if value is not None}))
+    chosen = StudyDesign(**(clusters | {name: value for name, value in study.items() if value is not None}))
     inputs = {item.name: value for item in fields(options) if (value := getattr(options, item.name)) is not None}
-    return Outcome(evidence, chosen, plan_study(evidence, chosen), inputs, counts)
+    return PlanReport(evidence, chosen, plan_study(evidence, chosen), inputs, counts)
 
 
 def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -> Callable[..., None]:
@@ -117,7 +117,7 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -
     return plan
 
 
-def _show(outcome: Outcome, json: str | None, quiet: bool) -> None:
+def _show(outcome: PlanReport, json: str | None, quiet: bool) -> None:
     """JSON that goes to standard output goes there alone."""
     if json != "-":
         print(outcome.text())
@@ -127,7 +127,7 @@ def _show(outcome: Outcome, json: str | None, quiet: bool) -> None:
         emit_json(outcome.content(), json)
 
 
-def _save(outcome: Outcome, out: Path, draw: Drawer | None, seed: int) -> None:
+def _save(outcome: PlanReport, out: Path, draw: Drawer | None, seed: int) -> None:
     from see_in_pairs.files import write_json
     from see_in_pairs.runs import RunFolder
 

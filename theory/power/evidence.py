@@ -15,7 +15,7 @@ from scipy.special import ndtri
 from see_in_pairs.errors import InputError
 from theory.models.variance_components import COMPONENTS, averaged_variance
 from theory.numerics.validation import Floats, correlation, finite, non_negative, positive, require, whole
-from theory.power.analysis import Measure, Separations
+from theory.power.analysis import EffectMeasure, Separations
 from theory.statements.t2_several_references import mean_variance, variance
 
 RULES = ("optimal", "difference")
@@ -74,12 +74,12 @@ class Known:
 
     separations: Separations
 
-    def interval(self, measure: Measure) -> tuple[float, float, str]:
+    def interval(self, measure: EffectMeasure) -> tuple[float, float, str]:
         """Give no interval.
 
         Parameters
         ----------
-        measure : Measure
+        measure : EffectMeasure
             Of what.
 
         Returns
@@ -225,12 +225,12 @@ class Correlation:
         low, high = np.tanh(np.arctanh(self.rho) + np.array([-half, half]))
         return float(low), float(high)
 
-    def interval(self, measure: Measure) -> tuple[float, float, str]:
+    def interval(self, measure: EffectMeasure) -> tuple[float, float, str]:
         """Bound the gain.
 
         Parameters
         ----------
-        measure : Measure
+        measure : EffectMeasure
             Of what.
 
         Returns
@@ -272,12 +272,12 @@ class Correlation:
         left = (1 + (self.m - 1) * tied) / self.m - np.square(rho)
         return rho[(left > 1e-6) & (np.abs(rho) < 1)]
 
-    def standard_error(self, measure: Measure) -> float:
+    def standard_error(self, measure: EffectMeasure) -> float:
         r"""Compute the delta-method standard error of the gain.
 
         Parameters
         ----------
-        measure : Measure
+        measure : EffectMeasure
             Of what.
 
         Returns
@@ -305,7 +305,7 @@ class Correlation:
         by_d, by_rho = self._gradient(measure)
         return float(np.sqrt(by_d**2 * var_d + by_rho**2 * var_rho + 2 * by_d * by_rho * cov))
 
-    def _gradient(self, measure: Measure) -> tuple[float, float]:
+    def _gradient(self, measure: EffectMeasure) -> tuple[float, float]:
         v = float(self._variance(self.rho))
         pair = self.d / np.sqrt(v)
         by_d = measure.slope(pair) / np.sqrt(v) - measure.slope(self.d)

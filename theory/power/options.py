@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    from theory.power.analysis import Evidence
+    from theory.power.analysis import PlanningEvidence
     from theory.power.pilot import Pilot
 
 Reader = Callable[[Path, "str | None", "str | None", int], "tuple[Pilot, dict[str, int]]"]
@@ -136,7 +136,7 @@ class Options:
                 raise InputError(f"--{item.name.replace('_', '-')} has no meaning when planning from {WORDS[source]}; leave it out")
 
 
-def gather(options: Options, read_pilot: Reader | None, seed: int) -> tuple[Evidence, dict[str, float], dict[str, int]]:
+def gather(options: Options, read_pilot: Reader | None, seed: int) -> tuple[PlanningEvidence, dict[str, float], dict[str, int]]:
     """Turn options into evidence.
 
     Parameters
@@ -150,7 +150,7 @@ def gather(options: Options, read_pilot: Reader | None, seed: int) -> tuple[Evid
 
     Returns
     -------
-    evidence : Evidence
+    evidence : PlanningEvidence
         What is known.
     clusters : dict
         Cluster structure that a pilot shows; empty without one.
@@ -171,7 +171,7 @@ def gather(options: Options, read_pilot: Reader | None, seed: int) -> tuple[Evid
     return (_from_components(options) if source == "components" else _from_correlation(options)), {}, {}
 
 
-def _from_correlation(options: Options) -> Evidence:
+def _from_correlation(options: Options) -> PlanningEvidence:
     from theory.power.evidence import Correlation, correlation_from_variances
 
     d, rho = options.effect(), options.rho
@@ -184,7 +184,7 @@ def _from_correlation(options: Options) -> Evidence:
     )
 
 
-def _from_components(options: Options) -> Evidence:
+def _from_components(options: Options) -> PlanningEvidence:
     import json
 
     from theory.power.evidence import NAN, known_components

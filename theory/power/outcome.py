@@ -7,21 +7,21 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from theory.power.analysis import Evidence, Expected, Study
+    from theory.power.analysis import Expected, PlanningEvidence, StudyDesign
 
 FIRST_ORDER = 200  # from 100 cases per class on DeLong's first-order variance is good to 8 % (T12.8)
 HEADS = {"auc": "AUC", "sensitivity": "sensitivity at {:.0%} specificity", "accuracy": "accuracy"}
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PlanReport:
     """A plan, with what it was made from.
 
     Parameters
     ----------
-    evidence : Evidence
+    evidence : PlanningEvidence
         What was known.
-    study : Study
+    study : StudyDesign
         The study.
     expected : dict of str to Expected
         The plan, by measure.
@@ -31,8 +31,8 @@ class Outcome:
         Of a pilot: items left out.
     """
 
-    evidence: Evidence
-    study: Study
+    evidence: PlanningEvidence
+    study: StudyDesign
     expected: dict[str, Expected]
     inputs: dict[str, Any]
     counts: dict[str, int]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from theory.numerics.validation import Floats, finite, require
-from theory.power.analysis import Measure, Separations
+from theory.power.analysis import EffectMeasure, Separations
 
 LEVEL = 0.95
 _LEAST = 1e-3  # a resample in which an arm does not separate the classes still has to have a separation above 0
@@ -51,12 +51,12 @@ class Pilot:
         """
         return self.images / self.patients
 
-    def interval(self, measure: Measure) -> tuple[float, float, str]:
+    def interval(self, measure: EffectMeasure) -> tuple[float, float, str]:
         """Bound the gain.
 
         Parameters
         ----------
-        measure : Measure
+        measure : EffectMeasure
             Of what.
 
         Returns

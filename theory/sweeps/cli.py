@@ -80,7 +80,7 @@ def run(
     say(f"{study.name}: {cells} cells, {'at most ' if study.stop else ''}{most:,} replicates each, into {out}", quiet)
     results = run_study(study, out, workers=workers, backend=backend, quiet=quiet, replicates=replicates)
     print(format_status(results))
-    stopped = sum(kept.stopped for kept in results.kept.values())
+    stopped = sum(kept.stopped for kept in results.unbroken_blocks.values())
     if stopped:
         raise CheckFailed(
             f"{stopped} of {cells} cells stopped by too many failures (max_failures {study.max_failures}); see 'sweep replay {out}'"

@@ -17,7 +17,7 @@ from theory.sweeps.registry import Piece, find_file, load_pieces, piece, piece_o
 from theory.sweeps.scenarios import Cell, combine, plain
 
 
-class Limits(StrictConfig):
+class BlockLimits(StrictConfig):
     """What a block may use.
 
     Parameters
@@ -103,7 +103,7 @@ class Study(StrictConfig):
         The seed of the study.
     stop : Stop, optional
         Run until precise enough.
-    limits : Limits
+    limits : BlockLimits
         What a block may use.
     max_failures : int
         Failed replicates a cell may have; one more stops it.
@@ -134,7 +134,7 @@ class Study(StrictConfig):
     block: Annotated[int, Field(ge=1)] = 100
     entropy: Annotated[int, Field(ge=0)] = 0
     stop: Stop | None = None
-    limits: Limits = Limits()
+    limits: BlockLimits = BlockLimits()
     max_failures: Annotated[int, Field(ge=0)] = 50
     null: float | None = None
 

@@ -18,7 +18,7 @@ QUERY, FACTOR, RELATIVE = 0, 1, 2  # numbers of a family's random streams; relat
 
 
 @dataclass(frozen=True)
-class Family:
+class PhantomFamily:
     """A query and its relatives, before rounding.
 
     Parameters
@@ -63,7 +63,7 @@ class FamilyPainter:
         self._root = vectors * np.sqrt(values.clip(0))  # the kernel is root @ root.T
         self._drawn_variance = truth.noise_sd**2 - ROUNDING_VARIANCE
 
-    def paint(self, split: int, number: int, relatives: int) -> Family:
+    def paint(self, split: int, number: int, relatives: int) -> PhantomFamily:
         """Draw one family.
 
         Parameters
@@ -77,7 +77,7 @@ class FamilyPainter:
 
         Returns
         -------
-        Family
+        PhantomFamily
             Images, the family's factor, and the place of a lesion.
         """
         stream = self._stream(split, number, QUERY)
@@ -85,7 +85,7 @@ class FamilyPainter:
         query = self._latent(stream)
         factor = self._share(query, self._latent(self._stream(split, number, FACTOR)))
         others = [self._share(factor, self._latent(self._stream(split, number, RELATIVE + j))) for j in range(relatives)]
-        return Family(np.stack([self.render(latent) for latent in [query, *others]]), factor, place)
+        return PhantomFamily(np.stack([self.render(latent) for latent in [query, *others]]), factor, place)
 
     def render(self, latent: Latent) -> Array:
         """Turn standard normal draws into a healthy image.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from empirical.cohorts.cohort import QUERY_SPLITS, Cohort, CohortInfo
 from empirical.cohorts.phantom.config import PhantomConfig
-from empirical.cohorts.phantom.draws import Family, FamilyPainter
+from empirical.cohorts.phantom.draws import FamilyPainter, PhantomFamily
 from empirical.cohorts.phantom.model import build_model
 from empirical.cohorts.phantom.truth import PhantomTruth, lesion_profile
 from see_in_pairs.console import progress
@@ -111,7 +111,7 @@ def disease_status(number: int, prevalence: float) -> bool:
     return int(np.floor((number + 1) * prevalence + 1e-9)) > int(np.floor(number * prevalence + 1e-9))
 
 
-def _families(config: PhantomConfig, truth: PhantomTruth, seed: int) -> Iterator[tuple[str, int, Family]]:
+def _families(config: PhantomConfig, truth: PhantomTruth, seed: int) -> Iterator[tuple[str, int, PhantomFamily]]:
     painter = FamilyPainter(truth, seed)
     for key, split in enumerate(QUERY_SPLITS):
         for number in range(getattr(config, f"n_{split}")):
@@ -121,7 +121,7 @@ def _families(config: PhantomConfig, truth: PhantomTruth, seed: int) -> Iterator
 
 
 def _write_family(
-    writer: _Writer, config: PhantomConfig, truth: PhantomTruth, split: str, number: int, family: Family
+    writer: _Writer, config: PhantomConfig, truth: PhantomTruth, split: str, number: int, family: PhantomFamily
 ) -> Iterator[dict[str, Any]]:
     query, diseased = f"{split}-{number:05d}", disease_status(number, config.prevalence)
     contrast = config.warmup.contrast_of(number) if split == WARMUP else 1.0
@@ -144,7 +144,7 @@ def _row(writer: _Writer, item_id: str, picture: NDArray[np.float64]) -> dict[st
     return {"item_id": item_id, "image": name, "patient_id": f"patient-{item_id}", "sha256": writer.picture(name, picture)}
 
 
-def _traits(family: Family) -> dict[str, Any]:
+def _traits(family: PhantomFamily) -> dict[str, Any]:
     """Read age, sex and site off the family's factors of heart size, lung size and brightness, so that relatives agree in them."""
     heart, lungs = family.factor["demographic"][:2]
     offset = family.factor["site"][1]

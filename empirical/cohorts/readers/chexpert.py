@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_sex, read_csv
-from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.safe_paths import is_safe_path
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
@@ -78,7 +78,7 @@ def import_chexpert(
     table["image"] = _find_images(root, entries.loc[kept, "Path"]).to_numpy()
     info = CohortInfo("CheXpert", "chexpert", NO_FINDING, [positive], "chest X-ray", positive.lower(), licence=LICENCE)
     options = {"positive": positive, "uncertain": uncertain, "lateral": lateral}
-    return finish_import(Draft(root, info, table, counts, options), out, **settings)
+    return finish_import(CohortDraft(root, info, table, counts, options), out, **settings)
 
 
 def label_rows(entries: pd.DataFrame, positive: str, uncertain: Uncertain) -> pd.Series:

@@ -11,7 +11,7 @@ from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_sex, read_any_table, refuse_two_spellings, require_columns
 from empirical.cohorts.dicom_pixels import open_dataset
 from empirical.cohorts.images import is_dicom
-from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.readers.folder import files_below, keep_labels, list_files
 from empirical.cohorts.readers.table import find_table, rename_columns
 from empirical.cohorts.schema import CohortInfo
@@ -97,7 +97,7 @@ def import_dicom(
     refuse_two_spellings(rows["patient_id"], str(root))
     info = CohortInfo(name or root.name, "dicom", healthy, chosen, modality, finding or " or ".join(chosen))
     options = {"table": None if table is None else str(table), "columns": dict(columns or {}), "delimiter": delimiter}
-    return finish_import(Draft(root, info, rows, counts, options, "headers without a PatientID"), out, **settings)
+    return finish_import(CohortDraft(root, info, rows, counts, options, "headers without a PatientID"), out, **settings)
 
 
 def _list_by_table(root: Path, path: Path, columns: dict[str, str], delimiter: str) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.images import IMAGE_SUFFIXES
-from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -69,7 +69,9 @@ def import_folder(
     table, positive = keep_labels(table, healthy, positive, counts, str(root))
     table["patient_id"] = _patients(table["image"], patient_pattern)
     info = CohortInfo(name or root.name, "folder", healthy, positive, modality, finding or " or ".join(positive))
-    return finish_import(Draft(root, info, table, counts, {"patient_pattern": patient_pattern}, "no --patient-pattern"), out, **settings)
+    return finish_import(
+        CohortDraft(root, info, table, counts, {"patient_pattern": patient_pattern}, "no --patient-pattern"), out, **settings
+    )
 
 
 def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_sex, read_csv, refuse_unsafe_names
-from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -60,7 +60,7 @@ def import_ham10000(root: Path | str, out: Path | str, *, positive: str = "mel",
     table["image"] = table["item_id"].map(images).fillna("")
     finding = "melanoma" if positive == "mel" else positive
     info = CohortInfo("HAM10000", "ham10000", BENIGN, [positive], "dermatoscopic image", finding, licence=LICENCE, control="benign")
-    return finish_import(Draft(root, info, table, counts, {"positive": positive}), out, **settings)
+    return finish_import(CohortDraft(root, info, table, counts, {"positive": positive}), out, **settings)
 
 
 def _tidy(entries: pd.DataFrame) -> pd.DataFrame:

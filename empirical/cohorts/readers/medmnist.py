@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.importing import Draft, ImportSettings, finish_import
+from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import
 from empirical.cohorts.readers.folder import keep_labels
 from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
 from see_in_pairs.errors import InputError, first_few
@@ -85,7 +85,9 @@ def import_medmnist(
         licence=LICENCE,
     )  # fmt: skip
     options = {"file_sha256": sha256(path), "label_names": spelled}
-    return finish_import(Draft(folder, info, table.drop(columns="row"), counts, options, "MedMNIST names no patients"), out, **settings)
+    return finish_import(
+        CohortDraft(folder, info, table.drop(columns="row"), counts, options, "MedMNIST names no patients"), out, **settings
+    )
 
 
 def _find_file(root: Path) -> Path:

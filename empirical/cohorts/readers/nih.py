@@ -9,7 +9,7 @@ import numpy as np
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_sex, read_csv, refuse_unsafe_names
-from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -72,7 +72,7 @@ def import_nih(
     counts |= {"images_not_used": len(images) - int((table["image"] != "").sum()), "implausible_ages": int((table["age"] > OLDEST).sum())}
     table["age"] = table["age"].where(table["age"] <= OLDEST, np.nan)
     info = CohortInfo("NIH ChestX-ray14", "nih", NO_FINDING, [positive], "chest X-ray", positive.replace("_", " ").lower(), licence=LICENCE)
-    return finish_import(Draft(root, info, table, counts, {"positive": positive, "priors": priors}), out, **settings)
+    return finish_import(CohortDraft(root, info, table, counts, {"positive": positive, "priors": priors}), out, **settings)
 
 
 def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_sex, read_any_table, refuse_repeated, refuse_two_spellings, require_columns
 from empirical.cohorts.images import DICOM_SUFFIXES, IMAGE_SUFFIXES
-from empirical.cohorts.importing import Draft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.readers.folder import SPLIT_NAMES, keep_labels
 from empirical.cohorts.safe_paths import is_safe_path
 from empirical.cohorts.schema import CohortInfo
@@ -81,7 +81,9 @@ def import_table(
     rows = _tidy(rows, counts, str(path))
     info = CohortInfo(name or root.name, "table", healthy, chosen, modality, finding or " or ".join(chosen))
     options = {"table": str(path), "columns": dict(columns or {}), "delimiter": delimiter}
-    return finish_import(Draft(root, info, rows, counts, options, "no column for the patient (--column patient_id=NAME)"), out, **settings)
+    return finish_import(
+        CohortDraft(root, info, rows, counts, options, "no column for the patient (--column patient_id=NAME)"), out, **settings
+    )
 
 
 def find_table(root: Path, table: Path | str) -> Path:

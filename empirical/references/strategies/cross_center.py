@@ -11,17 +11,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from empirical.references.assignment import Assignment, Choice
-from empirical.references.candidates import Kinship, Positions, Query, Request, stream_of
-from empirical.references.reuse_capacity import Stock
-from empirical.references.unmatched import settle
+from empirical.references.candidates import Positions, Query, ReferenceRequest, RelatedItems, stream_of
+from empirical.references.reuse_capacity import ReuseCapacity
+from empirical.references.unmatched import resolve_unmatched
 
 
-def choose_cross_center(request: Request) -> Assignment:
+def choose_cross_center(request: ReferenceRequest) -> Assignment:
     """Choose references by site.
 
     Parameters
     ----------
-    request : Request
+    request : ReferenceRequest
         Queries and pool; of the config `site`, `m`, `reuse` and `unmatched` count.
 
     Returns
@@ -35,13 +35,13 @@ def choose_cross_center(request: Request) -> Assignment:
         When a query has no site or too few references, and neither relaxing nor leaving out was asked for.
     """
     advice = "set unmatched: relax or leave_out, or choose another strategy"
-    return Assignment.of(settle(_choices(request), request.config, advice), "cross_center")
+    return Assignment.of(resolve_unmatched(_choices(request), request.config, advice), "cross_center")
 
 
-def _choices(request: Request) -> Iterator[Choice]:
+def _choices(request: ReferenceRequest) -> Iterator[Choice]:
     pool, config = request.pool, request.config
-    kinship, names, sites = Kinship(pool, ("patient_id", "family")), pool["item_id"].to_numpy(), pool["site"].to_numpy()
-    stock, everyone = Stock(len(pool), config.reuse), np.arange(len(pool))
+    kinship, names, sites = RelatedItems(pool, ("patient_id", "family")), pool["item_id"].to_numpy(), pool["site"].to_numpy()
+    stock, everyone = ReuseCapacity(len(pool), config.reuse), np.arange(len(pool))
     eligible = {site: _eligible(sites, site, config.site) for site in request.queries["site"].unique()}
     for query in request.rows():
         stream, barred = stream_of(request.seed, query["item_id"]), kinship.positions(query)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from empirical.references.assignment import Assignment, Choice
-from empirical.references.candidates import Positions, Query, Request, draw_others, rows_of, stream_of
+from empirical.references.candidates import Positions, Query, ReferenceRequest, draw_others, rows_of, stream_of
 from empirical.references.config import ReferenceConfig
 from empirical.references.matching import Matcher
 from empirical.references.min_cost_flow import assign_optimally
-from empirical.references.reuse_capacity import Stock
-from empirical.references.unmatched import settle
+from empirical.references.reuse_capacity import ReuseCapacity
+from empirical.references.unmatched import resolve_unmatched
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ Served = dict[str, Positions]
 """Queries that were given references, and which."""
 
 
-def choose_demographic(request: Request) -> Assignment:
+def choose_demographic(request: ReferenceRequest) -> Assignment:
     """Choose references that match.
 
     Parameters
     ----------
-    request : Request
+    request : ReferenceRequest
         Queries, pool, and a config with columns, calipers, `reuse`, and what to do with a query that nobody matches.
 
     Returns
@@ -49,7 +49,7 @@ def choose_demographic(request: Request) -> Assignment:
     """
     _require_columns(request.queries, request.pool, request.config)
     serve = _serve_each if request.config.reuse is None else _serve_all
-    stock, choices = Stock(len(request.pool), request.config.reuse), dict[str, Choice]()
+    stock, choices = ReuseCapacity(len(request.pool), request.config.reuse), dict[str, Choice]()
     reasons: dict[str, str] = {}
     open_queries = rows_of(request.queries)
     for given_up in _steps(request.config):
@@ -65,16 +65,16 @@ def choose_demographic(request: Request) -> Assignment:
         if not open_queries:
             break
     found = [choices.get(item) or Choice(item, [], [], reasons[item]) for item in request.queries["item_id"]]
-    return Assignment.of(settle(found, request.config, _advice(request.config)), "demographic")
+    return Assignment.of(resolve_unmatched(found, request.config, _advice(request.config)), "demographic")
 
 
-def _serve_each(matcher: Matcher, queries: list[Query], request: Request, stock: Stock) -> Served:
+def _serve_each(matcher: Matcher, queries: list[Query], request: ReferenceRequest, stock: ReuseCapacity) -> Served:
     """Draw for each query among those who match, whatever others were given."""
     found = {query["item_id"]: _draw(matcher, query, request) for query in queries}
     return {item: drawn for item, drawn in found.items() if len(drawn) == request.config.m}
 
 
-def _draw(matcher: Matcher, query: Query, request: Request) -> Positions:
+def _draw(matcher: Matcher, query: Query, request: ReferenceRequest) -> Positions:
     eligible = matcher.eligible(query)
     if not len(eligible):
         return eligible
@@ -83,7 +83,7 @@ def _draw(matcher: Matcher, query: Query, request: Request) -> Positions:
     return eligible[draw_others(stream_of(request.seed, query["item_id"]), len(eligible), request.config.m, own)]
 
 
-def _serve_all(matcher: Matcher, queries: list[Query], request: Request, stock: Stock) -> Served:
+def _serve_all(matcher: Matcher, queries: list[Query], request: ReferenceRequest, stock: ReuseCapacity) -> Served:
     """Assign all at once, stratum by stratum."""
     strata: dict[tuple[str, ...], list[Query]] = {}
     for query in queries:
@@ -107,7 +107,7 @@ def _steps(config: ReferenceConfig) -> list[tuple[str, ...]]:
     return [order[:count] for count in range(len(order) + 1)]
 
 
-def _in_use(request: Request) -> list[str]:
+def _in_use(request: ReferenceRequest) -> list[str]:
     """Leave out columns that nobody fills ('same view where there is one')."""
     filled: Callable[[str], bool] = lambda column: bool((request.queries[column] != "").any() or (request.pool[column] != "").any())
     return [column for column in request.config.columns if filled(column)]

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from empirical.references.assignment import Assignment, Choice
-from empirical.references.candidates import Kinship, Positions, Query, Request, stream_of
+from empirical.references.candidates import Positions, Query, ReferenceRequest, RelatedItems, stream_of
 from empirical.references.config import ReferenceConfig
-from empirical.references.reuse_capacity import Stock
-from empirical.references.unmatched import settle
+from empirical.references.reuse_capacity import ReuseCapacity
+from empirical.references.unmatched import resolve_unmatched
 
 CELLS = 2**25
 """Cosines held at a time (128 MB)."""
@@ -27,12 +27,12 @@ CELLS = 2**25
 Cosines = NDArray[np.float32]
 
 
-def choose_embedding(request: Request) -> Assignment:
+def choose_embedding(request: ReferenceRequest) -> Assignment:
     """Choose references by the likeness of images.
 
     Parameters
     ----------
-    request : Request
+    request : ReferenceRequest
         Queries, pool, and a way to their embeddings; of the config `m`, `reuse`, `band`, `band_of` and `unmatched` count.
 
     Returns
@@ -47,16 +47,16 @@ def choose_embedding(request: Request) -> Assignment:
         When a query finds fewer than m, and neither relaxing nor leaving out was asked for.
     """
     advice = "widen the band, raise reuse, or set unmatched: relax (the nearest instead) or leave_out"
-    return Assignment.of(settle(_choices(request), request.config, advice), "embedding")
+    return Assignment.of(resolve_unmatched(_choices(request), request.config, advice), "embedding")
 
 
-def _choices(request: Request) -> Iterator[Choice]:
+def _choices(request: ReferenceRequest) -> Iterator[Choice]:
     assert request.vectors is not None, "choose_references gives this strategy a way to embeddings"
     pool, config, names = request.pool, request.config, request.pool["item_id"].to_numpy()
     theirs = unit_length(request.vectors(list(names)))
-    queries, kinship = request.rows(), Kinship(pool, ("patient_id",))
+    queries, kinship = request.rows(), RelatedItems(pool, ("patient_id",))
     ours = unit_length(request.vectors([query["item_id"] for query in queries]))
-    stock = Stock(len(pool), config.reuse)
+    stock = ReuseCapacity(len(pool), config.reuse)
     for query, cosines in zip(queries, rows_of_cosines(ours, theirs), strict=True):
         cosines[kinship.positions(query)] = -np.inf
         cosines[stock.left < 1] = -np.inf

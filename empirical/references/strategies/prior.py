@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from empirical.references.assignment import Assignment, Choice
-from empirical.references.candidates import Kinship, Positions, Query, Request, stream_of
-from empirical.references.reuse_capacity import Stock
-from empirical.references.unmatched import settle
+from empirical.references.candidates import Positions, Query, ReferenceRequest, RelatedItems, stream_of
+from empirical.references.reuse_capacity import ReuseCapacity
+from empirical.references.unmatched import resolve_unmatched
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def choose_prior(request: Request, earlier: pd.DataFrame) -> Assignment:
+def choose_prior(request: ReferenceRequest, earlier: pd.DataFrame) -> Assignment:
     """Choose earlier images of the same patient.
 
     Parameters
     ----------
-    request : Request
+    request : ReferenceRequest
         Queries, and the pool of other people's images to fall back on when relaxing was asked for.
     earlier : pandas.DataFrame
         Healthy images of the queries' own patients, without labels.
@@ -45,13 +45,13 @@ def choose_prior(request: Request, earlier: pd.DataFrame) -> Assignment:
     if order not in request.queries or request.queries[order].dtype.kind not in "fiu":
         raise InputError(f"prior references: the cohort has no numeric column '{order}' that tells which image of a patient came first")
     advice = "set unmatched: leave_out (the query leaves every arm) or relax (a random other person's image)"
-    return Assignment.of(settle(_choices(request, earlier), request.config, advice), "prior")
+    return Assignment.of(resolve_unmatched(_choices(request, earlier), request.config, advice), "prior")
 
 
-def _choices(request: Request, earlier: pd.DataFrame) -> Iterator[Choice]:
+def _choices(request: ReferenceRequest, earlier: pd.DataFrame) -> Iterator[Choice]:
     config, names = request.config, earlier["item_id"].to_numpy()
-    own, when = Kinship(earlier, ("patient_id",)), earlier[config.order].to_numpy(float)
-    stock, others = Stock(len(earlier), config.reuse), _Others(request)
+    own, when = RelatedItems(earlier, ("patient_id",)), earlier[config.order].to_numpy(float)
+    stock, others = ReuseCapacity(len(earlier), config.reuse), _Others(request)
     for query in request.rows():
         before = _latest_first(query[config.order], stock.available(own.positions(query)), when)[: config.m]
         if len(before) == config.m:
@@ -75,10 +75,14 @@ def _note(order: str, earlier: Any, query: Query) -> str:
 class _Others:
     """Random images of other people, for those without an earlier one."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: ReferenceRequest) -> None:
         pool = request.pool
-        self.names, self.everyone, self.stock = pool["item_id"].to_numpy(), np.arange(len(pool)), Stock(len(pool), request.config.reuse)
-        self.kinship, self.seed, self.m = Kinship(pool, ("patient_id", "family")), request.seed, request.config.m
+        self.names, self.everyone, self.stock = (
+            pool["item_id"].to_numpy(),
+            np.arange(len(pool)),
+            ReuseCapacity(len(pool), request.config.reuse),
+        )
+        self.kinship, self.seed, self.m = RelatedItems(pool, ("patient_id", "family")), request.seed, request.config.m
 
     def choose(self, query: Query, reason: str) -> Choice:
         drawn = self.stock.draw(stream_of(self.seed, query["item_id"]), self.everyone, self.m, self.kinship.positions(query))

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from empirical.references.assignment import Assignment, Choice
-from empirical.references.candidates import Kinship, Request, stream_of
-from empirical.references.reuse_capacity import Stock
+from empirical.references.candidates import ReferenceRequest, RelatedItems, stream_of
+from empirical.references.reuse_capacity import ReuseCapacity
 from see_in_pairs.errors import InputError
 
 
-def choose_random(request: Request) -> Assignment:
+def choose_random(request: ReferenceRequest) -> Assignment:
     """Choose references at random.
 
     Parameters
     ----------
-    request : Request
+    request : ReferenceRequest
         Queries and pool; of the config `m` and `reuse` count.
 
     Returns
@@ -33,10 +33,10 @@ def choose_random(request: Request) -> Assignment:
     return Assignment.of(_choices(request), "random")
 
 
-def _choices(request: Request) -> Iterator[Choice]:
+def _choices(request: ReferenceRequest) -> Iterator[Choice]:
     pool, m = request.pool, request.config.m
-    kinship, names, everyone = Kinship(pool, ("patient_id", "family")), pool["item_id"].to_numpy(), np.arange(len(pool))
-    stock = Stock(len(pool), request.config.reuse)
+    kinship, names, everyone = RelatedItems(pool, ("patient_id", "family")), pool["item_id"].to_numpy(), np.arange(len(pool))
+    stock = ReuseCapacity(len(pool), request.config.reuse)
     for query in request.rows():
         drawn = stock.draw(stream_of(request.seed, query["item_id"]), everyone, m, kinship.positions(query))
         if len(drawn) < m:

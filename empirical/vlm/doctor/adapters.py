@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from empirical.vlm.doctor.inputs import Outcome
-from empirical.vlm.doctor.subject import Subject
+from empirical.vlm.doctor.subject import ModelUnderTest
 from empirical.vlm.feature_cache.tower import base_of
 from empirical.vlm.lora_precision import at_random, in_base_format
 from empirical.vlm.weights import does_nothing, peft_is_behind
@@ -20,12 +20,12 @@ VISION = re.compile(r"\.(visual|vision_tower|vision_model)\.")
 SCALE = 0.2  # of the random adapters: their product is as large as weights are, so that a lost one would show
 
 
-def places(subject: Subject) -> Outcome:
+def places(subject: ModelUnderTest) -> Outcome:
     """The family's patterns put adapters on the language model only, and on the vision tower only.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -44,12 +44,12 @@ def places(subject: Subject) -> Outcome:
     ) and not astray, f"{len(language)} language and {len(vision)} vision layers, {len(astray)} of them astray"
 
 
-def gradients(subject: Subject) -> Outcome:
+def gradients(subject: ModelUnderTest) -> Outcome:
     """One backward pass reaches every trainable weight, and no frozen one.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -87,12 +87,12 @@ def _vision_layer(name: str) -> int:
     return int(number[1]) if number and VISION.search(name) else -1
 
 
-def saved(subject: Subject) -> Outcome:
+def saved(subject: ModelUnderTest) -> Outcome:
     """An adapter that is saved and loaded again gives the same scores, which are not those of the model without it.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -107,7 +107,7 @@ def saved(subject: Subject) -> Outcome:
         return _saved(subject, rows, folder)
 
 
-def _saved(subject: Subject, rows: list, folder: str) -> Outcome:
+def _saved(subject: ModelUnderTest, rows: list, folder: str) -> Outcome:
     bare = _without_adapters(subject, rows)
     with _trainable(subject) as model:
         trained = _scores(subject, model, rows)
@@ -121,12 +121,12 @@ def _saved(subject: Subject, rows: list, folder: str) -> Outcome:
     return gap == 0 and effect > subject.tolerance, f"differs by {gap:.1e} after loading, moves scores by {effect:.1e}"
 
 
-def loaded(subject: Subject) -> Outcome:
+def loaded(subject: ModelUnderTest) -> Outcome:
     """The adapter that came with the model does something; that it is all there was seen to when it was loaded.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -147,7 +147,7 @@ def loaded(subject: Subject) -> Outcome:
     return effect > 0 and not does_nothing(tensors), f"{len(tensors)} tensors, moves scores by {effect:.1e}"
 
 
-def _without_adapters(subject: Subject, rows: list) -> np.ndarray:
+def _without_adapters(subject: ModelUnderTest, rows: list) -> np.ndarray:
     model = subject.vlm.model
     if hasattr(model, "disable_adapter"):
         with model.disable_adapter():
@@ -155,14 +155,14 @@ def _without_adapters(subject: Subject, rows: list) -> np.ndarray:
     return subject.scores(*rows)
 
 
-def _scores(subject: Subject, model: Any, rows: list) -> np.ndarray:
+def _scores(subject: ModelUnderTest, model: Any, rows: list) -> np.ndarray:
     from empirical.vlm.inference.scoring import answer_log_probabilities
 
     return answer_log_probabilities(model, subject.encoder, rows, subject.prompts.answers)
 
 
 @contextmanager
-def _trainable(subject: Subject) -> Iterator[Any]:
+def _trainable(subject: ModelUnderTest) -> Iterator[Any]:
     """Put random adapters on language and vision layers for a while; afterwards the model is as it was."""
     import peft
 

@@ -9,11 +9,11 @@ from typing import Any
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import adapters, inputs, paths, vision
-from empirical.vlm.doctor.subject import Subject
+from empirical.vlm.doctor.subject import ModelUnderTest
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
-READING: dict[str, Callable[[Subject], tuple[bool, str]]] = {
+READING: dict[str, Callable[[ModelUnderTest], tuple[bool, str]]] = {
     "answers are distinct token sequences": inputs.answers,
     "the processor makes every input the family needs": inputs.needed,
     "as many image tokens as image features": inputs.features,
@@ -30,7 +30,7 @@ READING: dict[str, Callable[[Subject], tuple[bool, str]]] = {
     "stored image features score as the plain path": paths.stored,
     "a shared prefix read once scores as the plain path": paths.prefixed,
 }
-THOROUGH: dict[str, Callable[[Subject], tuple[bool, str]]] = {
+THOROUGH: dict[str, Callable[[ModelUnderTest], tuple[bool, str]]] = {
     "generation steps have the log-probabilities of one pass": paths.generated,
     "attention backends agree": paths.attention,
     "adapters reach the layers they are meant for": adapters.places,
@@ -126,7 +126,7 @@ def diagnose_loaded(vlm: VisionLanguageModel, prompts: PromptConfig | None = Non
     """
     import torch
 
-    subject = Subject(vlm, prompts or PromptConfig())
+    subject = ModelUnderTest(vlm, prompts or PromptConfig())
     checks = READING | (THOROUGH if thorough else {})
     with torch.random.fork_rng():  # libraries draw where we do not; what comes after must not depend on a check
         return Diagnosis(vlm.config.name, tuple(_run(name, check, subject) for name, check in checks.items()))
@@ -150,7 +150,7 @@ def require(diagnosis: Diagnosis) -> None:
             raise InputError(f"model '{diagnosis.model}' fails the check '{check.name}': {check.detail}")
 
 
-def _run(name: str, check: Callable[[Subject], tuple[bool, str]], subject: Subject) -> Check:
+def _run(name: str, check: Callable[[ModelUnderTest], tuple[bool, str]], subject: ModelUnderTest) -> Check:
     try:
         passed, detail = check(subject)
     except (ValueError, RuntimeError, KeyError, IndexError, TypeError, InputError) as error:

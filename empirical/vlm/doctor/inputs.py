@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from empirical.vlm.doctor.subject import ARMS, Subject
+from empirical.vlm.doctor.subject import ARMS, ModelUnderTest
 
 if TYPE_CHECKING:
     import torch
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 Outcome = tuple[bool, str]
 
 
-def answers(subject: Subject) -> Outcome:
+def answers(subject: ModelUnderTest) -> Outcome:
     """No two answers may overlap, or their probabilities could not be told apart.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -36,12 +36,12 @@ def answers(subject: Subject) -> Outcome:
     return True, ", ".join(f"'{answer}' = {list(ways[0])}" for answer, ways in zip(subject.prompts.answers, forms, strict=True))
 
 
-def needed(subject: Subject) -> Outcome:
+def needed(subject: ModelUnderTest) -> Outcome:
     """What the family goes wrong without, in silence, is made by the processor.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -56,12 +56,12 @@ def needed(subject: Subject) -> Outcome:
     return not missing, f"made {', '.join(made)}" + (f"; missing {', '.join(missing)}" if missing else "")
 
 
-def features(subject: Subject) -> Outcome:
+def features(subject: ModelUnderTest) -> Outcome:
     """A prompt holds as many image tokens as the vision tower makes features, for one image and for several of unlike shapes.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -84,14 +84,14 @@ def features(subject: Subject) -> Outcome:
     return all(tokens == made for tokens, made in counts), ", ".join(f"{tokens} tokens for {made} features" for tokens, made in counts)
 
 
-def same_query(subject: Subject) -> Outcome:
+def same_query(subject: ModelUnderTest) -> Outcome:
     """The query reaches the model with the same pixels and the same number of tokens in every arm, whatever stands beside it.
 
     Otherwise a comparison of arms would be one of resolutions: LLaVA-OneVision as it comes gives a lone image five times the tokens.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -109,7 +109,7 @@ def same_query(subject: Subject) -> Outcome:
     return len(set(counts)) == 1 and same, f"{', '.join(map(str, counts))} tokens of the query over the arms; pixels equal: {same}"
 
 
-def _query(subject: Subject, example: Example) -> tuple[int, torch.Tensor]:
+def _query(subject: ModelUnderTest, example: Example) -> tuple[int, torch.Tensor]:
     """Count the query's tokens (all, less the references': those of a prompt full of one, shared out), and give its pixels."""
     batch = subject.encode(example)
     size = len(example.images)
@@ -119,12 +119,12 @@ def _query(subject: Subject, example: Example) -> tuple[int, torch.Tensor]:
     return subject.image_tokens(batch["input_ids"]) - others, subject.vlm.family.pixels(batch)[kinds.index("query")]
 
 
-def reads(subject: Subject) -> Outcome:
+def reads(subject: ModelUnderTest) -> Outcome:
     """The encoded prompt decodes to what was meant: every word in its order, and at most one token for the beginning.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -146,12 +146,12 @@ def reads(subject: Subject) -> Outcome:
     return bool(re.search(wanted, text, re.DOTALL)) and begins <= max(1, expected), f"{shown!r}"
 
 
-def labels(subject: Subject) -> Outcome:
+def labels(subject: ModelUnderTest) -> Outcome:
     """The supervised tokens are the answer and the end of turn, and nothing else.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -169,12 +169,12 @@ def labels(subject: Subject) -> Outcome:
     return text == wanted and bool((batch["input_ids"][:, : prompt.shape[1]] == prompt).all()), repr(text)
 
 
-def positions(subject: Subject) -> Outcome:
+def positions(subject: ModelUnderTest) -> Outcome:
     """In a padded batch with several images positions (or token types) are right.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -191,12 +191,12 @@ def positions(subject: Subject) -> Outcome:
     return not wrong, wrong or "as the family's rule has them, for 1, 2 and 3 images in a batch"
 
 
-def whole(subject: Subject) -> Outcome:
+def whole(subject: ModelUnderTest) -> Outcome:
     """Nothing is cut off: a prompt with four images fits, and cutting through an image is an error.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -213,7 +213,7 @@ def whole(subject: Subject) -> Outcome:
     return longest <= room and raised, f"{longest} tokens with four images, room for {room}; cutting through an image raises: {raised}"
 
 
-def _cutting_raises(subject: Subject) -> bool:
+def _cutting_raises(subject: ModelUnderTest) -> bool:
     example = subject.example("square", "other")
     ids = subject.encode(example)["input_ids"][0].tolist()
     last = max(place for place, token in enumerate(ids) if subject.image_tokens(_tensor([token])))

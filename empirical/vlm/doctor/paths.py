@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from empirical.vlm.doctor.inputs import Outcome
-from empirical.vlm.doctor.subject import Subject, in_both_formats
+from empirical.vlm.doctor.subject import ModelUnderTest, in_both_formats
 
 
 @in_both_formats
-def padding(subject: Subject) -> Outcome:
+def padding(subject: ModelUnderTest) -> Outcome:
     """A batch scores as its rows alone, padded on the left and on the right.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -29,7 +29,7 @@ def padding(subject: Subject) -> Outcome:
     return subject.compare(np.hstack([subject.scores(*rows), _right_padded(subject, rows)]), np.concatenate(alone))
 
 
-def _right_padded(subject: Subject, rows: list) -> np.ndarray:
+def _right_padded(subject: ModelUnderTest, rows: list) -> np.ndarray:
     """Score the first token of each answer behind prompts that are padded on the right, if there is anything to pad."""
     import torch
 
@@ -43,12 +43,12 @@ def _right_padded(subject: Subject, rows: list) -> np.ndarray:
         return logits[torch.arange(len(rows), device=logits.device), last].float().log_softmax(dim=-1)[:, tokens].cpu().numpy()
 
 
-def order(subject: Subject) -> Outcome:
+def order(subject: ModelUnderTest) -> Outcome:
     """Which image is the query and which the reference matters to the model.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -64,12 +64,12 @@ def order(subject: Subject) -> Outcome:
 
 
 @in_both_formats
-def forced(subject: Subject) -> Outcome:
+def forced(subject: ModelUnderTest) -> Outcome:
     """The first token of an answer scores the same under teacher forcing and straight from the prompt.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -92,12 +92,12 @@ def forced(subject: Subject) -> Outcome:
 
 
 @in_both_formats
-def generated(subject: Subject) -> Outcome:
+def generated(subject: ModelUnderTest) -> Outcome:
     """What the model generates step by step, through its cache, has the log-probabilities of one pass over the whole.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -131,12 +131,12 @@ def generated(subject: Subject) -> Outcome:
 
 
 @in_both_formats
-def attention(subject: Subject) -> Outcome:
+def attention(subject: ModelUnderTest) -> Outcome:
     """Every attention backend that this machine has gives the same scores.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -170,12 +170,12 @@ def _backends(model: object, exact: bool) -> list[str]:
 
 
 @in_both_formats
-def stored(subject: Subject) -> Outcome:
+def stored(subject: ModelUnderTest) -> Outcome:
     """Stored image features give the scores of the plain path, and each distinct image is computed once.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -185,25 +185,25 @@ def stored(subject: Subject) -> Outcome:
     detail : str
         The largest difference.
     """
-    from empirical.vlm.feature_cache.cache import FeatureStore
-    from empirical.vlm.feature_cache.encoder import StoredEncoder
+    from empirical.vlm.feature_cache.cache import FeatureCache
+    from empirical.vlm.feature_cache.encoder import CachedEncoder
     from empirical.vlm.inference.scoring import answer_log_probabilities
 
-    store = FeatureStore(subject.vlm)
+    store = FeatureCache(subject.vlm)
     rows = [subject.example("square"), subject.example("other", "wide"), subject.example("wide", "square")]
     with store.serving():
-        fast = answer_log_probabilities(subject.vlm.model, StoredEncoder(subject.encoder, store), rows, subject.prompts.answers)
+        fast = answer_log_probabilities(subject.vlm.model, CachedEncoder(subject.encoder, store), rows, subject.prompts.answers)
     same, detail = subject.compare(fast, subject.scores(*rows))
     return same and store.computed == 3, f"{detail}; {store.computed} of 3 images computed for 5 places"
 
 
 @in_both_formats
-def prefixed(subject: Subject) -> Outcome:
+def prefixed(subject: ModelUnderTest) -> Outcome:
     """Several references read in one pass, once for all their queries, give the plain scores, also for an answer of several tokens.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -213,18 +213,18 @@ def prefixed(subject: Subject) -> Outcome:
     detail : str
         The largest difference.
     """
-    from empirical.vlm.feature_cache.cache import FeatureStore
-    from empirical.vlm.feature_cache.encoder import StoredEncoder
-    from empirical.vlm.inference.prefix_cache import PrefixReader, shared_prefix
+    from empirical.vlm.feature_cache.cache import FeatureCache
+    from empirical.vlm.feature_cache.encoder import CachedEncoder
+    from empirical.vlm.inference.prefix_cache import PrefixCache, shared_prefix
     from empirical.vlm.inference.scoring import answer_log_probabilities
 
     rows = [subject.example(query, "other") for query in ("square", "wide", "large")]
     beside_another = [subject.example("large", "square")]
     if subject.vlm.family.prefix is None or shared_prefix(rows[0]) is None:
         return True, "not used: the family or the prompt (query first) does not allow it"
-    store = FeatureStore(subject.vlm)
-    encoder = StoredEncoder(subject.encoder, store)
-    reader = PrefixReader(subject.vlm, encoder, together=2)
+    store = FeatureCache(subject.vlm)
+    encoder = CachedEncoder(subject.encoder, store)
+    reader = PrefixCache(subject.vlm, encoder, together=2)
     reader.expect([*rows, *beside_another])
     model, several = subject.vlm.model, " ".join(subject.prompts.answers)
     asked = [(part, answers) for part in (rows[:2], rows[2:], beside_another) for answers in (subject.prompts.answers, (several,))]

@@ -17,9 +17,6 @@ from empirical.vlm.feature_cache.tower import base_of
 from empirical.vlm.inference.encoder import Encoder, image_token
 
 if TYPE_CHECKING:
-    from empirical.vlm.doctor.subject import Subject
-
-if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
@@ -45,7 +42,7 @@ def pictures() -> dict[str, Image]:
     return {name: picture.resize(SIZES[name]) for name, picture in coarse.items()}
 
 
-class Subject:
+class ModelUnderTest:
     """A model, its encoder and the prompts it will see.
 
     Parameters
@@ -241,7 +238,7 @@ class Subject:
         return gap <= allowed, f"largest difference {gap:.1e}, allowed {allowed:.1e}"
 
 
-def in_both_formats(check: Callable[[Subject], tuple[bool, str]]) -> Callable[[Subject], tuple[bool, str]]:
+def in_both_formats(check: Callable[[ModelUnderTest], tuple[bool, str]]) -> Callable[[ModelUnderTest], tuple[bool, str]]:
     """Run a comparison of two ways to a score on a model in a half format twice: in float32 arithmetic, and as the model computes.
 
     The first tells a wrong mask, position or feature, which moves a score by much more than float32 rounds, from rounding, however large
@@ -250,7 +247,7 @@ def in_both_formats(check: Callable[[Subject], tuple[bool, str]]) -> Callable[[S
     Parameters
     ----------
     check : callable
-        From a subject to (passed, detail), by way of `Subject.compare`.
+        From a subject to (passed, detail), by way of `ModelUnderTest.compare`.
 
     Returns
     -------
@@ -259,7 +256,7 @@ def in_both_formats(check: Callable[[Subject], tuple[bool, str]]) -> Callable[[S
     """
 
     @wraps(check)
-    def checked(subject: Subject) -> tuple[bool, str]:
+    def checked(subject: ModelUnderTest) -> tuple[bool, str]:
         if not subject.half:
             return check(subject)
         with subject.in_float32():

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from empirical.vlm.doctor.inputs import Outcome
-from empirical.vlm.doctor.subject import Subject
+from empirical.vlm.doctor.subject import ModelUnderTest
 
 if TYPE_CHECKING:
     import torch
 
 
-def fast(subject: Subject) -> Outcome:
+def fast(subject: ModelUnderTest) -> Outcome:
     """The fast way through the vision tower makes the features of transformers' own, for several images of unlike shapes.
 
     Parameters
     ----------
-    subject : Subject
+    subject : ModelUnderTest
         The model.
 
     Returns
@@ -43,7 +43,7 @@ def fast(subject: Subject) -> Outcome:
     return share <= allowed, f"{layers} layers; features differ by {share:.1e} of their size, allowed {allowed:.1e}"
 
 
-def _features(subject: Subject) -> torch.Tensor:
+def _features(subject: ModelUnderTest) -> torch.Tensor:
     """Compute everything that the language model takes from the tower, deeper layers' features included."""
     import torch
 

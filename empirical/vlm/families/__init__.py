@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from empirical.vlm.families.base import Family
+from empirical.vlm.families.base import ModelFamily
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ MODULES = {
 }
 
 
-def family_of(config: PreTrainedConfig) -> Family:
+def family_of(config: PreTrainedConfig) -> ModelFamily:
     """Look up the family of a model.
 
     Parameters
@@ -36,7 +36,7 @@ def family_of(config: PreTrainedConfig) -> Family:
 
     Returns
     -------
-    Family
+    ModelFamily
         Its quirks.
 
     Raises

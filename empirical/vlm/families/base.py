@@ -130,7 +130,7 @@ def only_their_own(model: Any, on: bool) -> int:
 
 
 @dataclass(frozen=True)
-class Family:
+class ModelFamily:
     """The quirks of a model family.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, Family
+from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, ModelFamily
 
 if TYPE_CHECKING:
     from empirical.vlm.families.base import Batch
@@ -53,7 +53,7 @@ def positions(model: Any, batch: Batch) -> str:
 
 
 FAMILIES = {
-    "gemma3": Family(
+    "gemma3": ModelFamily(
         model_type="gemma3",
         lora_language=rf".*\.language_model\.layers\..*\.{LANGUAGE_PROJECTIONS}",
         lora_vision=r".*\.vision_tower\..*layers\.\d+\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, Family
+from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, ModelFamily
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ def pixels(batch: Batch) -> list[torch.Tensor]:
 
 
 FAMILIES = {
-    name: Family(
+    name: ModelFamily(
         model_type=name,
         lora_language=rf".*\.text_model\.layers\..*\.{LANGUAGE_PROJECTIONS}",
         lora_vision=r".*\.vision_model\..*layers\.\d+\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)",

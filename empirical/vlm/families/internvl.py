@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, Family
+from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, ModelFamily
 
 FAMILIES = {
-    "internvl": Family(
+    "internvl": ModelFamily(
         model_type="internvl",
         lora_language=rf".*\.language_model\.layers\..*\.{LANGUAGE_PROJECTIONS}",
         lora_vision=r".*\.vision_tower\..*layer\.\d+\..*\.(q_proj|k_proj|v_proj|projection_layer|fc1|fc2)",

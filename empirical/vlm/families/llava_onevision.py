@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, Family
+from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, ModelFamily
 from empirical.vlm.families.base import process as process_rows
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def process(processor: Any, texts: list[str], images: list[list[Any]], options: 
 
 
 FAMILIES = {
-    "llava_onevision": Family(
+    "llava_onevision": ModelFamily(
         model_type="llava_onevision",
         lora_language=rf".*\.language_model\.layers\..*\.{LANGUAGE_PROJECTIONS}",
         lora_vision=r".*\.vision_tower\..*layers\.\d+\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)",

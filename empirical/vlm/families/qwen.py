@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, Family
+from empirical.vlm.families.base import LANGUAGE_PROJECTIONS, ModelFamily
 
 if TYPE_CHECKING:
     import torch
@@ -169,7 +169,7 @@ def _positions_by_hand(kinds: list[int], grids: Any, merge: int) -> list[list[in
 
 
 FAMILIES = {
-    name: Family(
+    name: ModelFamily(
         model_type=name,
         lora_language=rf".*\.language_model\.layers\..*\.{LANGUAGE_PROJECTIONS}",
         lora_vision=rf".*\.visual\..*blocks\.\d+\..*\.{layers}",

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
 from empirical.vlm.config import VisionLanguageModel
-from empirical.vlm.feature_cache.disk import Shelf, Stored
-from empirical.vlm.feature_cache.processor_proxy import NUMBER, Recorder, swapped
+from empirical.vlm.feature_cache.disk import DiskCache, StoredImage
+from empirical.vlm.feature_cache.processor_proxy import NUMBER, RecordingProcessor, swapped
 from empirical.vlm.feature_cache.tower import base_of, core_of, flat, image_features
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.inference.prefetch import crew, in_order, thread_count
+from empirical.vlm.inference.prefetch import prefetch_map, thread_count, thread_pool
 from see_in_pairs.files import content_hash
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class _Part:
 
     contents: dict[str, str]  # of each item
     unknown: dict[str, Image]
-    found: dict[str, Stored] = field(default_factory=dict)
+    found: dict[str, StoredImage] = field(default_factory=dict)
     batch: Batch = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     images: int = 0  # that the processor was shown: some families show it one twice
@@ -45,7 +45,7 @@ class _Part:
         return {content: picture for content, picture in self.unknown.items() if content not in self.found}
 
 
-class FeatureStore:
+class FeatureCache:
     """Features of distinct images.
 
     In a batch the pixels are replaced by the images' numbers, and the model's ``get_image_features`` by a look-up; everything else,
@@ -70,8 +70,8 @@ class FeatureStore:
     ) -> None:
         self.vlm, self.batch_size, self.memory = vlm, batch_size, memory * 2**30
         self._held: deque[set[int]] = deque(maxlen=held)
-        self.shelf = Shelf(folder / store_key(vlm)) if folder else None
-        self.images: dict[int, Stored] = {}  # the one used last stands last
+        self.shelf = DiskCache(folder / cache_key(vlm)) if folder else None
+        self.images: dict[int, StoredImage] = {}  # the one used last stands last
         self.computed = 0
         self._encoder: Encoder | None = None
         self._by_content: dict[str, int] = {}
@@ -144,10 +144,10 @@ class FeatureStore:
         wanted, self._encoder = list(dict.fromkeys(items)), encoder
         new = [item for item in wanted if self._by_item.get(item) not in self.images]
         if new:
-            with crew() as pool:
-                decoded = in_order(pool, lambda item: _decoded(item, encoder), new, 2 * self.batch_size)
+            with thread_pool() as pool:
+                decoded = prefetch_map(pool, lambda item: _decoded(item, encoder), new, 2 * self.batch_size)
                 parts = iter(lambda: list(islice(decoded, self.batch_size)), [])
-                for part in in_order(pool, lambda part: self._prepare(part, encoder), self._parts(parts), thread_count()):
+                for part in prefetch_map(pool, lambda part: self._prepare(part, encoder), self._parts(parts), thread_count()):
                     self._keep(part)
         self._give_way({self._by_item[item] for item in wanted})
 
@@ -172,7 +172,7 @@ class FeatureStore:
             return part
         rows = [Example("", (Part("query"),), (str(place),), "", ()) for place in range(len(missing))]
         with encoder.hands.one() as own:
-            recorder = Recorder(own.processor.image_processor)
+            recorder = RecordingProcessor(own.processor.image_processor)
             with swapped(own.processor, "image_processor", recorder):
                 part.batch = Encoder(own.processor, own.family, lambda place: missing[int(place)]).prompts(rows)
         part.facts, part.images = {name: value for name, value in recorder.made.items() if name != "pixel_values"}, recorder.images
@@ -200,7 +200,7 @@ class FeatureStore:
                 return
             size -= self.images.pop(number).bytes
 
-    def _compute(self, part: _Part) -> list[Stored]:
+    def _compute(self, part: _Part) -> list[StoredImage]:
         """Put prepared images through the vision tower."""
         import torch
 
@@ -219,7 +219,7 @@ class FeatureStore:
         facts = {name: value for name, value in part.facts.items() if _axes(value) < 3}
         per_row = tuple(name for name, value in facts.items() if len(value) != part.images)
         return [
-            Stored(
+            StoredImage(
                 {name: value[place : place + 1] for name, value in facts.items() if name not in per_row},
                 per_row,
                 self._at_hand(flat(features[place])),
@@ -290,7 +290,7 @@ class FeatureStore:
             yield
 
 
-def store_key(vlm: VisionLanguageModel) -> str:
+def cache_key(vlm: VisionLanguageModel) -> str:
     """Hash everything but the image that decides its features.
 
     Parameters

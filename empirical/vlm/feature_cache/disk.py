@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredImage:
     """What is kept of one image.
 
     Parameters
@@ -48,7 +48,7 @@ class Stored:
         return sum(part.nbytes for part in (self.features, *self.deep))
 
 
-class Shelf:
+class DiskCache:
     """A folder of stored images.
 
     Parameters
@@ -61,7 +61,7 @@ class Shelf:
         self.folder = folder
         self._damaged = False
 
-    def read(self, content: str) -> Stored | None:
+    def read(self, content: str) -> StoredImage | None:
         """Read what is kept of an image.
 
         Parameters
@@ -71,7 +71,7 @@ class Shelf:
 
         Returns
         -------
-        Stored or None
+        StoredImage or None
             None where there is nothing, or it is damaged, which is said once.
         """
         if not (file := self.folder / f"{content}.safetensors").is_file():
@@ -90,21 +90,21 @@ class Shelf:
         notes = json.loads(facts_of_file["stored"])
         deep = [tensors[f"deep.{layer}"] for layer in range(notes["layers"])]
         facts = notes["lists"] | {name: tensors[f"fact.{name}"] for name in notes["tensors"]}
-        return Stored(facts, tuple(notes["per_row"]), tensors["features"], deep, notes["as_list"], notes["deep_as_list"])
+        return StoredImage(facts, tuple(notes["per_row"]), tensors["features"], deep, notes["as_list"], notes["deep_as_list"])
 
     def _say_damaged(self, file: Path) -> None:
         if not self._damaged:
             say(f"{file}: damaged, or written without a checksum; its features are computed again, as those of others like it")
         self._damaged = True
 
-    def write(self, content: str, stored: Stored) -> None:
+    def write(self, content: str, stored: StoredImage) -> None:
         """Keep what was computed of an image.
 
         Parameters
         ----------
         content : str
             The picture's hash.
-        stored : Stored
+        stored : StoredImage
             What there is to keep.
         """
         import torch

@@ -6,8 +6,8 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from empirical.prompts.example import Example
-from empirical.vlm.feature_cache.cache import FeatureStore
-from empirical.vlm.feature_cache.processor_proxy import Player, swapped
+from empirical.vlm.feature_cache.cache import FeatureCache
+from empirical.vlm.feature_cache.processor_proxy import ReplayProcessor, swapped
 from empirical.vlm.inference.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -19,18 +19,18 @@ KEPT = 8
 """Batches that an encoder keeps, to put other images into."""
 
 
-class StoredEncoder(Encoder):
+class CachedEncoder(Encoder):
     """An encoder whose batches hold numbers of stored images in the place of pixels.
 
     Parameters
     ----------
     encoder : Encoder
         The plain encoder.
-    store : FeatureStore
-        Where the images are kept; its `FeatureStore.serving` must be active when a model reads the batches.
+    store : FeatureCache
+        Where the images are kept; its `FeatureCache.serving` must be active when a model reads the batches.
     """
 
-    def __init__(self, encoder: Encoder, store: FeatureStore) -> None:
+    def __init__(self, encoder: Encoder, store: FeatureCache) -> None:
         super().__init__(encoder.processor, encoder.family, store.ticket)
         self.plain, self.store = encoder, store
         self._made: dict[Hashable, tuple[Batch, torch.Tensor]] = {}  # batches, and the place of each picture among those of the rows
@@ -62,7 +62,7 @@ class StoredEncoder(Encoder):
         images = [tuple(map(self.store.kind, map(self.store.number, example.images))) for example in examples]
         key = (side, *((self.text(example.parts), kinds) for example, kinds in zip(examples, images, strict=True)))
         if key not in self._made:
-            player = Player(self.processor.image_processor, self.store.images)
+            player = ReplayProcessor(self.processor.image_processor, self.store.images)
             with swapped(self.processor, "image_processor", player):
                 batch = super().prompts(examples, side)
             shown = torch.tensor(player.numbers)[batch["pixel_values"]]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from empirical.vlm.feature_cache.disk import Stored
+    from empirical.vlm.feature_cache.disk import StoredImage
 
 NUMBER = "see-in-pairs"  # under this key a ticket carries the number of the image it stands for
 
@@ -22,7 +22,7 @@ class _StandIn:
         return getattr(self.real, name)
 
 
-class Recorder(_StandIn):
+class RecordingProcessor(_StandIn):
     """An image processor that remembers what it made.
 
     Parameters
@@ -54,14 +54,14 @@ class Recorder(_StandIn):
         return made
 
 
-class Player(_StandIn):
+class ReplayProcessor(_StandIn):
     """An image processor that knows its images already, by the number on their tickets.
 
     Parameters
     ----------
     real : transformers.BaseImageProcessor
         The official one, for its settings.
-    images : mapping of int to Stored
+    images : mapping of int to StoredImage
         What is known, by number; it may grow.
 
     Attributes
@@ -72,7 +72,7 @@ class Player(_StandIn):
 
     numbers: list[int]
 
-    def __init__(self, real: Any, images: Mapping[int, Stored]) -> None:
+    def __init__(self, real: Any, images: Mapping[int, StoredImage]) -> None:
         super().__init__(real)
         self.known = images
 

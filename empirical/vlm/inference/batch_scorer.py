@@ -15,13 +15,13 @@ from pydantic import Field
 
 from empirical.prompts.example import Example
 from empirical.vlm.config import VisionLanguageModel
-from empirical.vlm.feature_cache.cache import FeatureStore
-from empirical.vlm.feature_cache.encoder import StoredEncoder
+from empirical.vlm.feature_cache.cache import FeatureCache
+from empirical.vlm.feature_cache.encoder import CachedEncoder
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.generation import continued_answers, generate_answers
-from empirical.vlm.inference.prefetch import crew
-from empirical.vlm.inference.prefetch_encoder import AheadEncoder
-from empirical.vlm.inference.prefix_cache import PrefixReader, shared_prefix
+from empirical.vlm.inference.prefetch import thread_pool
+from empirical.vlm.inference.prefetch_encoder import PrefetchEncoder
+from empirical.vlm.inference.prefix_cache import PrefixCache, shared_prefix
 from empirical.vlm.inference.scoring import answer_scores
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError
@@ -63,7 +63,7 @@ PLAIN = SpeedConfig(store_features=False, prefix_cache=False, by_length=False)
 
 
 @dataclass(frozen=True)
-class Chunk:
+class ScoringChunk:
     """Examples that go through the model together.
 
     Parameters
@@ -100,7 +100,7 @@ def in_groups(examples: Sequence[Example], batch_size: int) -> list[int]:
     return together + rest
 
 
-def chunks(examples: Sequence[Example], batch_size: int, lengths: Sequence[int] | None, share: bool) -> list[Chunk]:
+def chunks(examples: Sequence[Example], batch_size: int, lengths: Sequence[int] | None, share: bool) -> list[ScoringChunk]:
     """Cut a list into batches.
 
     Parameters
@@ -116,7 +116,7 @@ def chunks(examples: Sequence[Example], batch_size: int, lengths: Sequence[int] 
 
     Returns
     -------
-    list of Chunk
+    list of ScoringChunk
         Every place once.
     """
     groups = _groups(examples, range(len(examples))) if share else {}
@@ -126,7 +126,7 @@ def chunks(examples: Sequence[Example], batch_size: int, lengths: Sequence[int] 
     made = []
     for places, alike in [*((places, True) for places in shared), (rest, False)]:
         ordered = sorted(places, key=lambda place: lengths[place]) if lengths is not None else places
-        made += [Chunk(tuple(ordered[start : start + batch_size]), alike) for start in range(0, len(ordered), batch_size)]
+        made += [ScoringChunk(tuple(ordered[start : start + batch_size]), alike) for start in range(0, len(ordered), batch_size)]
     return made
 
 
@@ -142,7 +142,7 @@ def _groups(examples: Sequence[Example], places: Sequence[int]) -> dict[Hashable
     return groups
 
 
-class AnswerReader:
+class BatchScorer:
     """Scores examples with one model.
 
     Parameters
@@ -178,8 +178,8 @@ class AnswerReader:
         self.vlm, self.plain, self.answers, self.batch_size, self.spaced = vlm, encoder, answers, batch_size, spaced
         self.speed = speed or SpeedConfig()
         folder = Path(self.speed.features_folder) if self.speed.features_folder else None
-        self.store = FeatureStore(vlm, folder, batch_size, self.speed.features_memory) if self.speed.store_features else None
-        self.encoder = StoredEncoder(encoder, self.store) if self.store else encoder
+        self.store = FeatureCache(vlm, folder, batch_size, self.speed.features_memory) if self.speed.store_features else None
+        self.encoder = CachedEncoder(encoder, self.store) if self.store else encoder
         self.prefix = self._prefix_reader()
 
     def set_batch_size(self, rows: int) -> None:
@@ -196,14 +196,14 @@ class AnswerReader:
         if self.prefix is not None:
             self.prefix.together = rows
 
-    def _prefix_reader(self) -> PrefixReader | None:
+    def _prefix_reader(self) -> PrefixCache | None:
         wanted = self.speed.prefix_cache
-        if not isinstance(self.encoder, StoredEncoder):
+        if not isinstance(self.encoder, CachedEncoder):
             if wanted:
                 raise InputError("prefix_cache: stands on stored features; set store_features: true too")
             return None
         possible = self.vlm.family.prefix is not None
-        return PrefixReader(self.vlm, self.encoder, self.batch_size) if wanted or (wanted is None and possible) else None
+        return PrefixCache(self.vlm, self.encoder, self.batch_size) if wanted or (wanted is None and possible) else None
 
     def scores(self, examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
         """Score examples.
@@ -268,14 +268,14 @@ class AnswerReader:
         return said
 
     @contextmanager
-    def _batches(self, examples: Sequence[Example]) -> Iterator[tuple[Encoder, list[tuple[Chunk, list[Example]]]]]:
+    def _batches(self, examples: Sequence[Example]) -> Iterator[tuple[Encoder, list[tuple[ScoringChunk, list[Example]]]]]:
         """Cut examples into batches, and give an encoder that looks their features up, or has the next ones ready."""
         made = chunks(examples, self.batch_size, self._lengths(examples), self.prefix is not None)
         batches = [[examples[place] for place in chunk.places] for chunk in made]
         if self.prefix is not None:
             self.prefix.expect(rows[0] for chunk, rows in zip(made, batches, strict=True) if chunk.shared)
-        with self.store.serving() if self.store else crew() as pool:
-            encoder = self.encoder if pool is None else AheadEncoder(self.encoder, pool, batches)
+        with self.store.serving() if self.store else thread_pool() as pool:
+            encoder = self.encoder if pool is None else PrefetchEncoder(self.encoder, pool, batches)
             yield encoder, list(zip(made, batches, strict=True))
 
     def _replies(self, rows: list[Example], encoder: Encoder, shared: bool, max_new_tokens: int) -> list[str]:
@@ -290,4 +290,4 @@ class AnswerReader:
 
     def _lengths(self, examples: Sequence[Example]) -> list[int] | None:
         """Compare lengths where images are stored; elsewhere it would be the very work to be saved."""
-        return self.encoder.lengths(examples) if self.speed.by_length and isinstance(self.encoder, StoredEncoder) else None
+        return self.encoder.lengths(examples) if self.speed.by_length and isinstance(self.encoder, CachedEncoder) else None

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
-from empirical.vlm.families.base import Family
+from empirical.vlm.families.base import ModelFamily
 from empirical.vlm.inference.prefetch import thread_count
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     from empirical.prompts.example import Example
-    from empirical.vlm.inference.encoder import Batch
 
 if TYPE_CHECKING:
     import torch
@@ -40,13 +39,13 @@ class Encoder:
     ----------
     processor : transformers.ProcessorMixin
         The model's processor.
-    family : Family
+    family : ModelFamily
         The model's family.
     image_of : callable
         From an item id to its picture (RGB).
     """
 
-    def __init__(self, processor: ProcessorMixin, family: Family, image_of: Callable[[str], Image]) -> None:
+    def __init__(self, processor: ProcessorMixin, family: ModelFamily, image_of: Callable[[str], Image]) -> None:
         self.processor = processor
         self.family = family
         self.image_of = image_of
@@ -54,9 +53,9 @@ class Encoder:
         self._texts: dict[tuple[Part, ...], str] = {}
 
     @cached_property
-    def hands(self) -> Hands:
+    def hands(self) -> EncoderPool:
         """Copies for threads that encode ahead of the model, made when they are first asked for."""
-        return Hands(self)
+        return EncoderPool(self)
 
     def text(self, parts: Sequence[Part]) -> str:
         """Render a prompt through the model's chat template.
@@ -202,7 +201,7 @@ def image_token(model: Any) -> int:
     return int(config.image_token_index if token is None else token)
 
 
-class Hands:
+class EncoderPool:
     """Encoders for threads, each with a processor of its own: tokenizers refuse to be used from two threads at once.
 
     Parameters

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-    from empirical.vlm.inference.kv_cache import Continuation
+    from empirical.vlm.inference.kv_cache import CachedDecoding
 
 UNPARSED = "unparsed"
 
@@ -54,7 +54,7 @@ def generate_answers(model: PreTrainedModel, encoder: Encoder, examples: Sequenc
     return in_words(tokens[:, batch["input_ids"].shape[1] :], encoder)
 
 
-def continued_answers(model: PreTrainedModel, encoder: Encoder, reading: Continuation, max_new_tokens: int) -> list[str]:
+def continued_answers(model: PreTrainedModel, encoder: Encoder, reading: CachedDecoding, max_new_tokens: int) -> list[str]:
     """Generate greedily behind prompts that were read already.
 
     Parameters
@@ -63,7 +63,7 @@ def continued_answers(model: PreTrainedModel, encoder: Encoder, reading: Continu
         In evaluation mode.
     encoder : Encoder
         The model's encoder.
-    reading : Continuation
+    reading : CachedDecoding
         One batch of prompts.
     max_new_tokens : int
         Where to stop a model that does not stop itself.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.prompts.example import Example
 from empirical.vlm.feature_cache.tower import base_of
-from empirical.vlm.inference.scoring import PlainReading
+from empirical.vlm.inference.scoring import PlainPromptState
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Continuation:
+class CachedDecoding:
     """Prompts that were read, with what they left in the cache; a `empirical.vlm.inference.scoring.Reading`.
 
     Where prompts of unlike length share a batch, padding stands between a shorter one and its reply. It is masked, and positions are
@@ -75,10 +75,10 @@ class Continuation:
         import torch
 
         if not self.exact:
-            return PlainReading(self.vlm.model, self.encoder, self.examples).log_probability(form)
+            return PlainPromptState(self.vlm.model, self.encoder, self.examples).log_probability(form)
         rows, new = len(self.examples), len(form) - 1
         batch, _ = self.encoder.append(self.batch, [form[:-1]] * rows)
-        cache = forked(self.cache) if self._slides else self.cache  # what has left a window cannot be put back
+        cache = copy_cache(self.cache) if self._slides else self.cache  # what has left a window cannot be put back
         later = self._read(batch, new, cache)
         if not self._slides:
             cache.crop(-new)
@@ -125,7 +125,7 @@ class Continuation:
         return self.vlm.model(**inputs, past_key_values=cache, use_cache=True).logits.float().log_softmax(dim=-1)
 
 
-def forked(cache: Any) -> Any:
+def copy_cache(cache: Any) -> Any:
     """Copy a cache, so that what is read behind the copy leaves the original as it is.
 
     Parameters

@@ -36,7 +36,7 @@ def thread_count() -> int:
 
 
 @contextmanager
-def crew() -> Iterator[ThreadPoolExecutor]:
+def thread_pool() -> Iterator[ThreadPoolExecutor]:
     """Keep a few threads for a while.
 
     Yields
@@ -51,13 +51,13 @@ def crew() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def in_order(pool: ThreadPoolExecutor, work: Callable[[Job], Made], jobs: Iterable[Job], ahead: int) -> Iterator[Made]:
+def prefetch_map(pool: ThreadPoolExecutor, work: Callable[[Job], Made], jobs: Iterable[Job], ahead: int) -> Iterator[Made]:
     """Do jobs in threads, some of them ahead of time.
 
     Parameters
     ----------
     pool : concurrent.futures.ThreadPoolExecutor
-        The threads, of a `crew`.
+        The threads, of a `thread_pool`.
     work : callable
         From a job to what is made of it.
     jobs : iterable

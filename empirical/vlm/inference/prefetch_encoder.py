@@ -8,14 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.inference.prefetch import in_order, thread_count
+from empirical.vlm.inference.prefetch import prefetch_map, thread_count
 
 if TYPE_CHECKING:
     from empirical.prompts.example import Example
     from empirical.vlm.inference.encoder import Batch
 
 
-class AheadEncoder(Encoder):
+class PrefetchEncoder(Encoder):
     """An encoder that knows what it will be asked for, and has it ready.
 
     Parameters
@@ -31,7 +31,7 @@ class AheadEncoder(Encoder):
     def __init__(self, encoder: Encoder, pool: ThreadPoolExecutor, batches: Sequence[Sequence[Example]]) -> None:
         super().__init__(encoder.processor, encoder.family, encoder.image_of)
         self._plain, self._expected = encoder, deque(list(batch) for batch in batches)
-        self._ready = in_order(pool, self._encode, list(self._expected), thread_count())
+        self._ready = prefetch_map(pool, self._encode, list(self._expected), thread_count())
         self._last: tuple[list[Example], Batch] = ([], {})
 
     def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:

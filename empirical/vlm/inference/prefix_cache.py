@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
 from empirical.vlm.config import VisionLanguageModel
-from empirical.vlm.feature_cache.encoder import StoredEncoder
+from empirical.vlm.feature_cache.encoder import CachedEncoder
 from empirical.vlm.feature_cache.tower import base_of
-from empirical.vlm.inference.kv_cache import Continuation, forked
+from empirical.vlm.inference.kv_cache import CachedDecoding, copy_cache
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ def shared_prefix(example: Example) -> Hashable | None:
     return before, example.images[:-1]
 
 
-class PrefixReader:
+class PrefixCache:
     """Reads examples that share their beginning: each beginning once, the rest in a batch.
 
     Parameters
     ----------
     vlm : VisionLanguageModel
         The model; its family must be known to read a prompt in two parts exactly.
-    encoder : StoredEncoder
+    encoder : CachedEncoder
         With stored image features; its store must be serving.
     together : int, default 1
         Beginnings that go through the model in one pass, of those that are known to be asked for next, see `expect`.
@@ -61,7 +61,7 @@ class PrefixReader:
         When the model's family is not known to allow it.
     """
 
-    def __init__(self, vlm: VisionLanguageModel, encoder: StoredEncoder, together: int = 1) -> None:
+    def __init__(self, vlm: VisionLanguageModel, encoder: CachedEncoder, together: int = 1) -> None:
         if vlm.family.prefix is None:
             raise InputError(f"prefix cache: not valid for family '{vlm.family.model_type}'; set prefix_cache: false")
         self.vlm = vlm
@@ -86,7 +86,7 @@ class PrefixReader:
         for example in examples:
             self._coming.setdefault(shared_prefix(example), example)
 
-    def read(self, examples: Sequence[Example]) -> Continuation:
+    def read(self, examples: Sequence[Example]) -> CachedDecoding:
         """Read prompts that begin alike.
 
         Parameters
@@ -96,7 +96,7 @@ class PrefixReader:
 
         Returns
         -------
-        Continuation
+        CachedDecoding
             With the distribution of the first token of each reply; longer replies are read behind the cache.
 
         Raises
@@ -120,7 +120,7 @@ class PrefixReader:
         logits = model(**rest, pixel_values=images[:, -1], past_key_values=cache, use_cache=True, logits_to_keep=kept).logits
         place = last - (batch["input_ids"].shape[1] - kept)
         following = logits[torch.arange(rows, device=logits.device), place.to(logits.device)].float().log_softmax(dim=-1)
-        return Continuation(self.vlm, self.encoder, examples, batch, cache, following)
+        return CachedDecoding(self.vlm, self.encoder, examples, batch, cache, following)
 
     def _cache(self, example: Example, rows: int) -> Any:
         """Give a cache of so many rows, in each of which an example's beginning was read."""
@@ -131,7 +131,7 @@ class PrefixReader:
             self._read_beginnings(self._like(key, example))
         self._used.add(key)
         read, row = self._held[key]
-        cache = forked(read)
+        cache = copy_cache(read)
         cache.batch_select_indices(torch.full((rows,), row, device=self.vlm.model.device))
         return cache
 

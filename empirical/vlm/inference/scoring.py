@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class Reading(Protocol):
+class PromptState(Protocol):
     """A batch of prompts that a model has read, by whatever way.
 
     Attributes
@@ -44,7 +44,7 @@ class Reading(Protocol):
         """
 
 
-class PlainReading:
+class PlainPromptState:
     """Prompts read as a whole, anew for every reply of several tokens: what all that is faster is held against.
 
     Parameters
@@ -89,7 +89,7 @@ def answer_log_probabilities(
     answers: Sequence[str],
     *,
     spaced: bool = False,
-    read: Callable[[Sequence[Example]], Reading] | None = None,
+    read: Callable[[Sequence[Example]], PromptState] | None = None,
 ) -> np.ndarray:
     """Score every answer for every example.
 
@@ -106,7 +106,7 @@ def answer_log_probabilities(
     spaced : bool, default False
         Count an answer with and without a space before it as the same; see `answer_forms`.
     read : callable, optional
-        Another way to read the prompts, such as `PrefixReader.read`; by default each as a whole, see `PlainReading`.
+        Another way to read the prompts, such as `PrefixReader.read`; by default each as a whole, see `PlainPromptState`.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def answer_scores(
     answers: Sequence[str],
     *,
     spaced: bool = False,
-    read: Callable[[Sequence[Example]], Reading] | None = None,
+    read: Callable[[Sequence[Example]], PromptState] | None = None,
 ) -> torch.Tensor:
     r"""Score every answer for every example, and leave the scores on the device, which may still be at work on them.
 
@@ -158,7 +158,7 @@ def answer_scores(
 
     forms = answer_forms(encoder, answers, spaced)
     with torch.inference_mode():
-        reading = read(examples) if read else PlainReading(model, encoder, examples)
+        reading = read(examples) if read else PlainPromptState(model, encoder, examples)
         scores = {form: _score(reading, form) for ways in forms for form in ways}
         columns = [torch.stack([scores[form] for form in ways]).double().logsumexp(dim=0) for ways in forms]
     return torch.stack(columns, dim=1)
@@ -268,7 +268,7 @@ def to_device(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[st
     }
 
 
-def _score(reading: Reading, form: Sequence[int]) -> torch.Tensor:
+def _score(reading: PromptState, form: Sequence[int]) -> torch.Tensor:
     return reading.first[:, form[0]] if len(form) == 1 else reading.log_probability(form)
 
 

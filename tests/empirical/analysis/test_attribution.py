@@ -67,10 +67,10 @@ def test_gradients_are_kept_of_pixels_only_and_the_model_stays_as_it_was(monkeyp
     weights[0].requires_grad_(False)
     before = [weight.requires_grad for weight in weights]
     assert any(before)
-    kept: list[torch.Tensor] = []
+    cached_parts: list[torch.Tensor] = []
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept.append(tensor)
+        cached_parts.append(tensor)
         return tensor
 
     plain, asked = attribution._log_odds, []
@@ -83,11 +83,11 @@ def test_gradients_are_kept_of_pixels_only_and_the_model_stays_as_it_was(monkeyp
     monkeypatch.setattr(attribution, "_log_odds", asking)
     integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=2)
     assert asked == [False] and [weight.requires_grad for weight in weights] == before
-    frozen = sum(tensor.nbytes for tensor in kept)
-    kept.clear()
+    frozen = sum(tensor.nbytes for tensor in cached_parts)
+    cached_parts.clear()
     monkeypatch.setattr(attribution, "_without_weight_gradients", lambda model: nullcontext())
     integrated_gradients(vlm, encoder, pair(), ANSWERS, steps=2)
-    assert sum(tensor.nbytes for tensor in kept) > 1.2 * frozen
+    assert sum(tensor.nbytes for tensor in cached_parts) > 1.2 * frozen
 
 
 def log_odds(vlm: VisionLanguageModel, batch: dict) -> float:
@@ -246,7 +246,7 @@ def test_attributions_that_are_no_numbers_end_the_run_and_few_patients_are_said_
 
 
 def test_a_kept_part_is_made_again_for_another_key(tmp_path: Path) -> None:
-    from empirical.analysis.kept import kept
+    from empirical.analysis.cached_parts import cached_parts
 
     file, made = tmp_path / "part.parquet", []
 
@@ -254,5 +254,5 @@ def test_a_kept_part_is_made_again_for_another_key(tmp_path: Path) -> None:
         made.append(len(made))
         return pd.DataFrame({"share": [0.1 + 0.2, np.nan, len(made)]})
 
-    first, again, other = (kept(file, key, make, quiet=True) for key in ("a", "a", "b"))
+    first, again, other = (cached_parts(file, key, make, quiet=True) for key in ("a", "a", "b"))
     assert made == [0, 1] and first.equals(again) and first["share"][0] == 0.1 + 0.2 and other["share"][2] == 2

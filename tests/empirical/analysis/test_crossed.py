@@ -148,10 +148,10 @@ def test_an_image_that_was_changed_since_stops_a_resumed_run(config: CrossedConf
 def test_logits_that_are_no_numbers_are_counted_and_end_the_run(
     config: CrossedConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from empirical.vlm.inference.batch_scorer import AnswerReader
+    from empirical.vlm.inference.batch_scorer import BatchScorer
 
-    scores = AnswerReader.scores
-    monkeypatch.setattr(AnswerReader, "scores", lambda self, examples: (np.full_like(scores(self, examples)[0], np.nan), []))
+    scores = BatchScorer.scores
+    monkeypatch.setattr(BatchScorer, "scores", lambda self, examples: (np.full_like(scores(self, examples)[0], np.nan), []))
     one = config.model_copy(update={"models": config.models[:1], "pairing": None})
     with pytest.raises(InputError, match="24 logits are no numbers"):
         crossed_scores(one, tmp_path, quiet=True)

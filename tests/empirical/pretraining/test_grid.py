@@ -16,8 +16,8 @@ from scipy import stats
 
 from empirical.pretraining import grid as grids
 from empirical.pretraining import pretrain as pretraining
-from empirical.pretraining.evaluation import sittings
-from empirical.pretraining.grid import Cell, GridConfig, cells, summarise
+from empirical.pretraining.evaluation import eval_conditions
+from empirical.pretraining.grid import GridConfig, GridRun, cells, summarise
 from paper_figures.cli import app
 from see_in_pairs.console import run_app
 from see_in_pairs.files import read_json
@@ -59,7 +59,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_run_is_in_the_table_and_the_summary_is_over_seeds(out: Path) -> None:
     table = pd.read_csv(out / "grid.csv", keep_default_na=False)
-    asked = list(sittings(("new",)))
+    asked = list(eval_conditions(("new",)))
     assert list(table["seed"]) == [0] * len(asked) + [1] * len(asked)
     assert list(zip(table["kind"], table["test"], table["change"], strict=True)) == [(s.kind, s.test, s.change) for s in asked] * 2
     assert (table["seconds"] >= 0).all()
@@ -140,7 +140,7 @@ def test_the_interval_over_seeds_is_that_of_t_by_hand() -> None:
 def test_cells_are_one_seed_of_everything_then_the_next_and_differ_in_what_they_name() -> None:
     grid = GridConfig.model_validate(GRID | {"models": {"a": TINY, "b": TINY | {"layers": 2}}, "learning_rates": [1e-3, 5e-4]})
     found = cells(grid)
-    assert found[:4] == [Cell("a", 1e-3, 0), Cell("b", 1e-3, 0), Cell("a", 5e-4, 0), Cell("b", 5e-4, 0)]
+    assert found[:4] == [GridRun("a", 1e-3, 0), GridRun("b", 1e-3, 0), GridRun("a", 5e-4, 0), GridRun("b", 5e-4, 0)]
     assert len({cell.folder for cell in found}) == len(found) == 8
     settings = found[-1].settings(grid)
     assert (settings.model.layers, settings.model.seed, settings.learning_rate, settings.seed) == (2, 1, 5e-4, 1)

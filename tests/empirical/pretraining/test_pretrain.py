@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from empirical.pretraining.card import model_card
 from empirical.pretraining.config import PretrainConfig
 from empirical.pretraining.dataset import test_stream as stream_of
-from empirical.pretraining.evaluation import Sitting, examine, measured, sittings
+from empirical.pretraining.evaluation import EvalCondition, eval_conditions, evaluate_pretrained, measured
 from empirical.pretraining.pretrain import pretrain
 from empirical.pretraining.questions import KINDS
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
@@ -48,7 +48,7 @@ def vlm(trained: Path) -> VisionLanguageModel:
 def test_a_run_leaves_model_card_results_and_curves(trained: Path) -> None:
     run = trained.parent
     table = pd.read_csv(run / "examination.csv", keep_default_na=False)
-    expected = [(s.kind, s.test, s.change) for s in sittings(tuple(KINDS))]
+    expected = [(s.kind, s.test, s.change) for s in eval_conditions(tuple(KINDS))]
     assert list(zip(table["kind"], table["test"], table["change"], strict=True)) == expected
     assert (table["low"] <= table["value"]).all()
     assert (table["value"] <= table["high"]).all()
@@ -131,7 +131,7 @@ def test_changes_show_what_they_say(vlm: VisionLanguageModel, change: str, shown
     scores = answer_log_probabilities(vlm.model, Encoder(vlm.processor, vlm.family, by_hand), examples, answers)
     kept = {"swapped": [stream.draw(number)[0].swapped for number in range(20)], "duplicate": ["no"] * 20}
     right = np.array([answers.index(answer) for answer in kept.get(change, [example.answer for example in examples])])
-    row = examine(vlm, CONFIG, iter([Sitting("new", "pictures", change)]), 20).iloc[0]  # type: ignore[arg-type]
+    row = evaluate_pretrained(vlm, CONFIG, iter([EvalCondition("new", "pictures", change)]), 20).iloc[0]  # type: ignore[arg-type]
     assert row[["measure", "value", "low", "high"]].to_dict() == pytest.approx(
         {k: v for k, v in measured(scores, right).items() if k != "chance"}
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, stats
 
 from empirical.pretraining.backgrounds import HELD_OUT, IRREGULAR, REGULAR, parameter
-from empirical.pretraining.questions import CENTRES, CONTRAST, KINDS, NOISE, Look, ask
+from empirical.pretraining.questions import CENTRES, CONTRAST, KINDS, NOISE, Difficulty, ask
 from empirical.pretraining.shapes import SHAPES, Mark, scattered
 
 SEEDS = st.integers(0, 2**32)
@@ -54,12 +54,12 @@ def test_a_mark_stands_at_its_place_with_its_amplitude(shape: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_answer_is_equally_likely_and_pictures_are_made_again_from_the_seed(kind: str) -> None:
-    asked = [ask(kind, np.random.default_rng(seed), 32, Look(2.0), held_out=False) for seed in range(800)]
+    asked = [ask(kind, np.random.default_rng(seed), 32, Difficulty(2.0), held_out=False) for seed in range(800)]
     counts = [sum(question.answer == answer for question in asked) for answer in KINDS[kind].answers]
     assert sum(counts) == len(asked)
     if kind != "where":  # its mark may fall anywhere; the quarters are alike by symmetry but for the lattice of pixels
         assert stats.chisquare(counts).pvalue > FALSE_ALARM
-    again = ask(kind, np.random.default_rng(5), 32, Look(2.0), held_out=False)
+    again = ask(kind, np.random.default_rng(5), 32, Difficulty(2.0), held_out=False)
     assert all(np.array_equal(a, b) for a, b in zip(again.pictures, asked[5].pictures, strict=True))
     assert {picture.dtype for picture in again.pictures} == {np.dtype(np.uint8)}
 
@@ -68,7 +68,7 @@ def test_every_answer_is_equally_likely_and_pictures_are_made_again_from_the_see
 def test_two_pictures_differ_by_noise_alone_where_the_answer_says_so(kind: str) -> None:
     """At a large amplitude the largest difference of two pictures tells whether a mark came, went or did neither."""
     for seed in range(60):
-        question = ask(kind, np.random.default_rng(seed), 64, Look(8.0), held_out=False)
+        question = ask(kind, np.random.default_rng(seed), 64, Difficulty(8.0), held_out=False)
         before, after = (picture.astype(float) for picture in question.pictures)
         largest = np.abs(ndimage.gaussian_filter(after - before, 1)).max() / 255 / CONTRAST
         nothing = question.answer == "same" or (kind == "new" and question.answer == question.swapped == "no")
@@ -77,7 +77,7 @@ def test_two_pictures_differ_by_noise_alone_where_the_answer_says_so(kind: str) 
 
 def test_where_names_the_quarter_in_which_the_pictures_differ() -> None:
     for seed in range(60):
-        question = ask("where", np.random.default_rng(seed), 64, Look(8.0), held_out=False)
+        question = ask("where", np.random.default_rng(seed), 64, Difficulty(8.0), held_out=False)
         first, second = (picture.astype(float) for picture in question.pictures)
         change = ndimage.gaussian_filter(np.abs(second - first), 2)
         row, column = (np.array(ndimage.center_of_mass(change > 0.5 * change.max())) + 0.5) / 64 - 0.5
@@ -89,7 +89,7 @@ def test_where_names_the_quarter_in_which_the_pictures_differ() -> None:
 
 def test_the_second_picture_of_new_says_nothing_alone() -> None:
     """Its law does not depend on the answer: compare brightness, deviation and number of spots between the answers."""
-    asked = [ask("new", np.random.default_rng(seed), 32, Look(4.0), held_out=False) for seed in range(2000)]
+    asked = [ask("new", np.random.default_rng(seed), 32, Difficulty(4.0), held_out=False) for seed in range(2000)]
     gained = np.array([question.answer == "yes" for question in asked])
     second = np.array([question.pictures[1] for question in asked]).astype(float) / 255 - 0.5
     for measure in (second.mean(axis=(1, 2)), second.std(axis=(1, 2)), np.abs(second).max(axis=(1, 2)), second.max(axis=(1, 2))):
@@ -105,7 +105,7 @@ def _profile(patch: np.ndarray) -> np.ndarray:
 
 def test_the_odd_mark_is_where_the_answer_says() -> None:
     for seed in range(40):
-        question = ask("odd", np.random.default_rng(seed), 96, Look(6.0), held_out=False)
+        question = ask("odd", np.random.default_rng(seed), 96, Difficulty(6.0), held_out=False)
         covered = np.abs(question.pictures[0].astype(float) - 128) > 255 * CONTRAST * 3  # half of a mark: its outline
         corners = {name: (round(row * 96) - 16, round(column * 96) - 16) for name, (row, column) in CENTRES.items()}
         profiles = {name: _profile(covered[top : top + 32, left : left + 32]) for name, (top, left) in corners.items()}
@@ -116,7 +116,7 @@ def test_the_odd_mark_is_where_the_answer_says() -> None:
 @pytest.mark.parametrize("likeness", [0.0, 0.5, 0.8])
 def test_grounds_that_are_alike_correlate_as_asked(likeness: float) -> None:
     """Without marks, each ground's variance is that of irregular grounds cut off; own noise comes on top of both."""
-    look = Look(amplitude=0.0, clutter=0.0, likeness=likeness)
+    look = Difficulty(amplitude=0.0, clutter=0.0, likeness=likeness)
     rng = np.random.default_rng(0)
     pairs = [KINDS["new"].paint(rng, 48, look, False).pictures for _ in range(300)]
     values = [np.stack(pair).reshape(2, -1).astype(float) for pair in pairs]

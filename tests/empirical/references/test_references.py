@@ -15,7 +15,7 @@ from scipy import stats
 
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.references import Assignment, ReferenceConfig, choose_references
-from empirical.references.candidates import Request, draw_others, healthy_pool, stream_of
+from empirical.references.candidates import ReferenceRequest, draw_others, healthy_pool, stream_of
 from empirical.references.diagnostics.balance import balance_table, standardised_difference
 from empirical.references.selection import STRATEGIES as STRATEGY_FUNCTIONS
 from empirical.references.strategies.prior import choose_prior
@@ -137,10 +137,10 @@ def test_training_references_do_not_depend_on_the_test_set(strategy: str) -> Non
 
 @pytest.mark.parametrize("strategy", [*STRATEGIES, "prior"])
 def test_no_selector_is_shown_a_label_or_a_mask(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Request] = []
+    seen: list[ReferenceRequest] = []
 
     def watched(choose: Callable[..., Assignment]) -> Callable[..., Assignment]:
-        def choose_watched(request: Request, *earlier: pd.DataFrame) -> Assignment:
+        def choose_watched(request: ReferenceRequest, *earlier: pd.DataFrame) -> Assignment:
             seen.append(replace(request, pool=earlier[0]) if earlier else request)
             return choose(request, *earlier)
 

@@ -21,7 +21,7 @@ from empirical.training import trainer as trainer_module
 from empirical.training.batch_size_search import out_of_memory
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
-from empirical.training.trainable import prepare
+from empirical.training.trainable import make_trainable
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.feature_cache.tower import core_of
 from empirical.vlm.inference.encoder import IGNORE, Encoder
@@ -77,28 +77,28 @@ def test_a_look_at_validation_between_training_batches_takes_no_features_away(
     phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: int
 ) -> None:
     """A training batch lies ready while validation is looked at, whose batches are as many as are held."""
-    from empirical.vlm.feature_cache.cache import FeatureStore
+    from empirical.vlm.feature_cache.cache import FeatureCache
 
-    config, plain = settings(phantom, early_stopping={"every": every}, batch_size=1), FeatureStore.__init__
+    config, plain = settings(phantom, early_stopping={"every": every}, batch_size=1), FeatureCache.__init__
     roomy = finetune(config, tmp_path / "roomy", quiet=True)
-    monkeypatch.setattr(FeatureStore, "__init__", lambda *given, **more: plain(*given, **more, memory=1e-9))
+    monkeypatch.setattr(FeatureCache, "__init__", lambda *given, **more: plain(*given, **more, memory=1e-9))
     tight = finetune(config, tmp_path / "tight", quiet=True)
     assert all(np.array_equal(one, other) for one, other in zip(weights(tight).values(), weights(roomy).values(), strict=True))
 
 
 def test_every_image_is_computed_once_however_many_epochs(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.vlm.feature_cache.cache import FeatureStore
+    from empirical.vlm.feature_cache.cache import FeatureCache
 
     seen: list[int] = []
-    plain = FeatureStore._compute
+    plain = FeatureCache._compute
 
-    def counting(self: FeatureStore, *given: Any) -> Any:
+    def counting(self: FeatureCache, *given: Any) -> Any:
         before = self.computed
         made = plain(self, *given)
         seen.append(self.computed - before)
         return made
 
-    monkeypatch.setattr(FeatureStore, "_compute", counting)
+    monkeypatch.setattr(FeatureCache, "_compute", counting)
     finetune(settings(phantom, steps=20), tmp_path / "run", quiet=True)
     plan = pd.read_parquet(tmp_path / "run" / "plan.parquet")
     shown = set(plan["item_id"]) | {reference for row in plan["reference_ids"] for reference in row}
@@ -108,8 +108,8 @@ def test_every_image_is_computed_once_however_many_epochs(phantom: Cohort, tmp_p
 def test_features_that_gave_way_come_back(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from empirical.vlm.feature_cache import cache
 
-    plain = cache.FeatureStore.__init__
-    monkeypatch.setattr(cache.FeatureStore, "__init__", lambda self, *a, **k: plain(self, *a, **(k | {"memory": 1e-6})))
+    plain = cache.FeatureCache.__init__
+    monkeypatch.setattr(cache.FeatureCache, "__init__", lambda self, *a, **k: plain(self, *a, **(k | {"memory": 1e-6})))
     short = weights(finetune(settings(phantom), tmp_path / "short", quiet=True))
     monkeypatch.undo()
     roomy = weights(finetune(settings(phantom), tmp_path / "roomy", quiet=True))
@@ -121,7 +121,7 @@ def test_a_trained_vision_tower_is_never_stored_and_a_frozen_one_keeps_no_graph(
     moved = [np.abs(weight).max() for name, weight in weights(model).items() if "vision_model" in name and "lora_B" in name]
     assert moved and min(moved) > 0
     vlm = load_vlm(ModelConfig())
-    wrapped = prepare(vlm, settings(phantom))
+    wrapped = make_trainable(vlm, settings(phantom))
     wrapped.enable_input_require_grads()
     pixels = torch.rand(1, 1, 3, 64, 64)
     assert not core_of(wrapped).get_image_features(pixels, return_dict=True).pooler_output[0].requires_grad

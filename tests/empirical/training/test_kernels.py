@@ -15,7 +15,7 @@ from transformers import Trainer, TrainingArguments
 from empirical.cohorts import Cohort
 from empirical.training import trainer as trainer_module
 from empirical.training.config import FinetuneConfig
-from empirical.training.determinism import FIXED, WORKSPACE, same_bits
+from empirical.training.determinism import FIXED, WORKSPACE, deterministic_kernels
 from empirical.training.distributed import one_device
 from empirical.training.finetune import finetune
 from see_in_pairs.errors import InputError
@@ -79,10 +79,10 @@ def test_all_flags_come_back() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = True
     try:
-        with same_bits(True):
+        with deterministic_kernels(True):
             assert not torch.is_deterministic_algorithms_warn_only_enabled() and not torch.backends.cudnn.benchmark
         assert torch.is_deterministic_algorithms_warn_only_enabled() and torch.backends.cudnn.benchmark
-        with same_bits(False):
+        with deterministic_kernels(False):
             assert torch.is_deterministic_algorithms_warn_only_enabled() and torch.backends.cudnn.benchmark
     finally:
         torch.use_deterministic_algorithms(False)
@@ -90,19 +90,22 @@ def test_all_flags_come_back() -> None:
 
 
 def test_what_cannot_be_deterministic_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match=r"^deterministic: put_ .*; set deterministic: false"), same_bits(True):
+    with pytest.raises(InputError, match=r"^deterministic: put_ .*; set deterministic: false"), deterministic_kernels(True):
         raise RuntimeError("put_ does not have a deterministic implementation, but you set ... You can turn off determinism. More.")
-    with pytest.raises(RuntimeError, match="shapes"), same_bits(True):
+    with pytest.raises(RuntimeError, match="shapes"), deterministic_kernels(True):
         raise RuntimeError("shapes do not match")
     monkeypatch.setenv(WORKSPACE, ":0:0")
-    with pytest.raises(InputError, match=r"WORKSPACE_CONFIG is ':0:0'; begin anew with CUBLAS_WORKSPACE_CONFIG=:4096:8"), same_bits(True):
+    with (
+        pytest.raises(InputError, match=r"WORKSPACE_CONFIG is ':0:0'; begin anew with CUBLAS_WORKSPACE_CONFIG=:4096:8"),
+        deterministic_kernels(True),
+    ):
         pass
     monkeypatch.delenv(WORKSPACE)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
-    with pytest.raises(InputError, match="CUDA has started without CUBLAS_WORKSPACE_CONFIG"), same_bits(True):
+    with pytest.raises(InputError, match="CUDA has started without CUBLAS_WORKSPACE_CONFIG"), deterministic_kernels(True):
         pass
     monkeypatch.setenv(WORKSPACE, FIXED[1])
-    with same_bits(True):
+    with deterministic_kernels(True):
         assert torch.are_deterministic_algorithms_enabled()
 
 

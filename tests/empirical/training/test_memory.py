@@ -22,11 +22,11 @@ from empirical.prompts.templates import Part
 from empirical.training import setup
 from empirical.training import trainer as trainer_module
 from empirical.training.batch_size_search import longest_first, out_of_memory
-from empirical.training.checkpointing_trial import fits_without
+from empirical.training.checkpointing_trial import fits_without_checkpointing
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
-from empirical.training.memory_estimate import checkpointing, refuse_hopeless, standing
-from empirical.vlm.out_of_memory import fits, halved, is_out_of_memory, one_line
+from empirical.training.memory_estimate import check_fixed_memory, checkpointing, fixed_memory
+from empirical.vlm.out_of_memory import is_out_of_memory, largest_that_fits, one_line, runs_in_memory
 from see_in_pairs.errors import InputError
 
 PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
@@ -84,18 +84,18 @@ def test_a_step_that_dies_in_its_update_is_tried_with_the_update(phantom: Cohort
 def test_what_all_weights_need_is_counted_before_the_first_step() -> None:
     with torch.device("meta"):
         seven = torch.nn.ModuleList([torch.nn.Linear(2**16, 2**16, bias=False), torch.nn.Linear(2**16, 2**15, bias=False)])
-    held = standing(seven, mixed=True)
+    held = fixed_memory(seven, mixed=True)
     assert (held.trained, held.state, held.copies, held.frozen) == (6 * 2**30, 96 * 2**30, 12 * 2**30, 0)
     full = settings(None, method="full")
     with pytest.raises(
         InputError, match=r"needs 96\.0 GiB \(16 bytes for each of 6,442,450,944 weights\).*the device has 80\.0 GiB; use.* lora"
     ):
-        refuse_hopeless(full, seven, 80 * 2**30, shared=False)
-    refuse_hopeless(full, seven, 97 * 2**30, shared=False)
-    refuse_hopeless(full, seven, 80 * 2**30, shared=True)
-    refuse_hopeless(full, seven, None, shared=False)
+        check_fixed_memory(full, seven, 80 * 2**30, shared=False)
+    check_fixed_memory(full, seven, 97 * 2**30, shared=False)
+    check_fixed_memory(full, seven, 80 * 2**30, shared=True)
+    check_fixed_memory(full, seven, None, shared=False)
     seven[0].to(torch.bfloat16).requires_grad_(False)
-    assert (standing(seven, mixed=False).state, standing(seven, mixed=False).frozen) == (32 * 2**30, 8 * 2**30)
+    assert (fixed_memory(seven, mixed=False).state, fixed_memory(seven, mixed=False).frozen) == (32 * 2**30, 8 * 2**30)
 
 
 def test_large_models_are_trained_with_checkpointing_unless_the_config_says_otherwise() -> None:
@@ -151,12 +151,12 @@ def test_errors_that_mean_out_of_memory(error: Exception, expected: bool) -> Non
 
     assert is_out_of_memory(error) is expected
     if expected:
-        assert not fits(work)
+        assert not runs_in_memory(work)
         with pytest.raises(InputError, match=r"^out of memory with batch_size 2$"), one_line("with batch_size 2"):
             work()
     else:
         with pytest.raises(type(error)):
-            fits(work)
+            runs_in_memory(work)
         with pytest.raises(type(error)), one_line("never"):
             work()
 
@@ -172,8 +172,8 @@ def test_each_attempt_starts_with_nothing_of_the_one_before() -> None:
         if rows > 3:
             raise torch.OutOfMemoryError("no more")
 
-    assert halved(work, 12) == 3 and len(made) == 3
-    assert halved(work, 0) == 0
+    assert largest_that_fits(work, 12) == 3 and len(made) == 3
+    assert largest_that_fits(work, 0) == 0
 
 
 def test_memory_that_is_short_outside_of_a_step_is_one_line_too(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,11 +257,11 @@ def test_what_does_not_fit_is_checkpointed(phantom: Cohort, tmp_path: Path, monk
 @pytest.mark.usefixtures("large")
 @pytest.mark.parametrize(("allocated", "fits_without"), [(0.89, True), (0.91, False)])
 def test_a_tenth_of_the_device_is_to_spare(
-    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allocated: float, fits_without: bool
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allocated: float, fits_without_checkpointing: bool
 ) -> None:
     monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda _: allocated * 2**40)
     finetune(settings(phantom, batch_size=2), tmp_path / "run", quiet=True)
-    assert decided(tmp_path / "run") == (not fits_without, True)
+    assert decided(tmp_path / "run") == (not fits_without_checkpointing, True)
 
 
 @pytest.mark.usefixtures("large")
@@ -270,7 +270,7 @@ def test_adams_moments_are_counted_with_what_the_passes_took(phantom: Cohort, tm
     trainer: Any = SimpleNamespace(args=SimpleNamespace(device=torch.device("cpu")), try_passes=lambda _: None)
     for allocated, room in ((0.39, True), (0.41, False)):
         monkeypatch.setattr("torch.cuda.max_memory_allocated", lambda _, allocated=allocated: allocated * 2**40)
-        assert fits_without(trainer, [], 2**40, held) is room  # type: ignore[arg-type]
+        assert fits_without_checkpointing(trainer, [], 2**40, held) is room  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("large")

@@ -17,13 +17,13 @@ from empirical.benchmark.items import Items
 from empirical.cohorts.images import open_rgb
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.feature_cache import cache
-from empirical.vlm.feature_cache.cache import FeatureStore
+from empirical.vlm.feature_cache.cache import FeatureCache
 from empirical.vlm.inference import encoder as encoder_module
 from empirical.vlm.inference import prefetch, prefetch_encoder
-from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader
+from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.inference.prefetch import crew, in_order
-from empirical.vlm.inference.prefetch_encoder import AheadEncoder
+from empirical.vlm.inference.prefetch import prefetch_map, thread_pool
+from empirical.vlm.inference.prefetch_encoder import PrefetchEncoder
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
@@ -62,8 +62,8 @@ def test_jobs_come_in_order_with_no_more_ahead_than_allowed() -> None:
         time.sleep(0.002 * (5 - job % 5))
         return job * job
 
-    with crew() as pool:
-        for place, made in enumerate(in_order(pool, work, range(12), 3)):
+    with thread_pool() as pool:
+        for place, made in enumerate(prefetch_map(pool, work, range(12), 3)):
             assert made == place * place and max(begun) <= place + 3
     assert sorted(begun) == list(range(12)) and left_behind() == []
 
@@ -75,10 +75,10 @@ def test_an_error_comes_at_its_turn_and_leaves_no_thread() -> None:
         return job
 
     done = []
-    with pytest.raises(InputError, match="job 3"), crew() as pool:
-        list(in_order(pool, work, range(100), 8))
-    with pytest.raises(InputError, match="job 3"), crew() as pool:
-        for made in in_order(pool, work, range(100), 8):
+    with pytest.raises(InputError, match="job 3"), thread_pool() as pool:
+        list(prefetch_map(pool, work, range(100), 8))
+    with pytest.raises(InputError, match="job 3"), thread_pool() as pool:
+        for made in prefetch_map(pool, work, range(100), 8):
             done.append(made)
     assert done == [0, 1, 2] and left_behind() == []
 
@@ -91,8 +91,8 @@ def test_the_next_batch_is_prepared_while_the_model_has_the_one_before(vlm: Visi
             asked.set()
         return ITEMS.picture(name)
 
-    with crew() as pool:
-        encoder = AheadEncoder(Encoder(vlm.processor, vlm.family, picture), pool, [examples[:2], examples[2:4]])
+    with thread_pool() as pool:
+        encoder = PrefetchEncoder(Encoder(vlm.processor, vlm.family, picture), pool, [examples[:2], examples[2:4]])
         encoder.prompts(examples[:2])
         assert asked.wait(10)  # nobody asked for it yet
 
@@ -102,8 +102,8 @@ def test_batches_are_those_of_the_plain_encoder(vlm: VisionLanguageModel, monkey
     threads(monkeypatch, count)
     examples, plain = ITEMS.examples(), Encoder(vlm.processor, vlm.family, shuffled)
     batches = [examples[start : start + 2] for start in range(0, 7, 2)]
-    with crew() as pool:
-        encoder = AheadEncoder(plain, pool, batches)
+    with thread_pool() as pool:
+        encoder = PrefetchEncoder(plain, pool, batches)
         asked = [(batches[0], "left"), (batches[0], "left"), (examples[3:6], "left"), (batches[1], "right")]
         for rows, side in [*asked, *((batch, "left") for batch in batches[1:])]:
             made, wanted = encoder.prompts(rows, side), plain.prompts(rows, side)
@@ -118,7 +118,7 @@ def test_scores_of_the_plain_path_do_not_depend_on_the_threads(vlm: VisionLangua
     examples, answers = ITEMS.examples(), ("yes", "no no")  # the second of several tokens: prompts are asked for twice
     plain = Encoder(vlm.processor, vlm.family, shuffled)
     threads(monkeypatch, 3)
-    found, _ = AnswerReader(vlm, plain, answers, 2, PLAIN).scores(examples)
+    found, _ = BatchScorer(vlm, plain, answers, 2, PLAIN).scores(examples)
     parts = [examples[start : start + 2] for start in range(0, 7, 2)]
     assert np.array_equal(found, np.concatenate([answer_log_probabilities(vlm.model, plain, part, answers) for part in parts]))
 
@@ -128,7 +128,7 @@ def test_features_do_not_depend_on_the_threads(vlm: VisionLanguageModel, monkeyp
     stores = {}
     for count in (1, 3):
         threads(monkeypatch, count)
-        stores[count] = FeatureStore(vlm, batch_size=2)
+        stores[count] = FeatureCache(vlm, batch_size=2)
         stores[count].add(names, Encoder(vlm.processor, vlm.family, shuffled))
     one, other = stores[1], stores[3]
     assert [one.number(name) for name in names] == [other.number(name) for name in names] == [0, 1, 2, 0, 3, 4, 5, 6, 1]
@@ -149,6 +149,6 @@ def broken(tmp_path: Path) -> Callable[[str], Image.Image]:
 def test_a_broken_image_is_one_line_that_names_the_first_file(vlm: VisionLanguageModel, tmp_path: Path, stored: bool) -> None:
     encoder = Encoder(vlm.processor, vlm.family, broken(tmp_path))
     with pytest.raises(InputError) as error:
-        AnswerReader(vlm, encoder, ("yes", "no"), 2, None if stored else PLAIN).scores(ITEMS.examples())
+        BatchScorer(vlm, encoder, ("yes", "no"), 2, None if stored else PLAIN).scores(ITEMS.examples())
     assert str(tmp_path / "query-3.png") in str(error.value) and "\n" not in str(error.value)
     assert left_behind() == []

@@ -22,15 +22,15 @@ from empirical.prompts.example import Example
 from empirical.prompts.templates import Part, PromptConfig, prompt_text, render
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import paths
-from empirical.vlm.doctor.subject import Subject
-from empirical.vlm.feature_cache.cache import FeatureStore
-from empirical.vlm.feature_cache.encoder import StoredEncoder
-from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader, SpeedConfig
+from empirical.vlm.doctor.subject import ModelUnderTest
+from empirical.vlm.feature_cache.cache import FeatureCache
+from empirical.vlm.feature_cache.encoder import CachedEncoder
+from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer, SpeedConfig
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.generation import generate_answers, stop_tokens
-from empirical.vlm.inference.kv_cache import Continuation
-from empirical.vlm.inference.prefix_cache import PrefixReader, query_start
-from empirical.vlm.inference.scoring import PlainReading, answer_forms, answer_log_probabilities
+from empirical.vlm.inference.kv_cache import CachedDecoding
+from empirical.vlm.inference.prefix_cache import PrefixCache, query_start
+from empirical.vlm.inference.scoring import PlainPromptState, answer_forms, answer_log_probabilities
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
@@ -75,9 +75,9 @@ def plain_encoder(vlm: VisionLanguageModel) -> Encoder:
 
 
 @contextmanager
-def cached(vlm: VisionLanguageModel, examples: list[Example]) -> Iterator[Continuation]:
-    store = FeatureStore(vlm)
-    reader = PrefixReader(vlm, StoredEncoder(plain_encoder(vlm), store))
+def cached(vlm: VisionLanguageModel, examples: list[Example]) -> Iterator[CachedDecoding]:
+    store = FeatureCache(vlm)
+    reader = PrefixCache(vlm, CachedEncoder(plain_encoder(vlm), store))
     with torch.inference_mode(), store.serving():
         yield reader.read(examples)
 
@@ -97,7 +97,7 @@ def counting_tokens(vlm: VisionLanguageModel) -> Iterator[list[int]]:
 def test_any_reply_behind_any_rows_scores_as_in_the_plain_path(vlm: VisionLanguageModel, form: list[int], queries: list[str]) -> None:
     rows = [pair(query) for query in queries]
     with cached(vlm, rows) as reading:
-        plain = PlainReading(vlm.model, plain_encoder(vlm), rows).log_probability(form)
+        plain = PlainPromptState(vlm.model, plain_encoder(vlm), rows).log_probability(form)
         for _ in range(2):  # the first reply leaves nothing behind
             assert float((reading.log_probability(form) - plain).abs().max()) < FLOAT32
 
@@ -106,8 +106,8 @@ def test_any_reply_behind_any_rows_scores_as_in_the_plain_path(vlm: VisionLangua
 def test_answer_sets_of_mixed_lengths_and_forms(vlm: VisionLanguageModel, spaced: bool) -> None:
     answers = ("yes", "nothing at all")
     assert {len(form) > 1 for ways in answer_forms(plain_encoder(vlm), answers, spaced) for form in ways} == {False, True}
-    fast = AnswerReader(vlm, plain_encoder(vlm), answers, 4, spaced=spaced)
-    slow = AnswerReader(vlm, plain_encoder(vlm), answers, 4, PLAIN, spaced=spaced)
+    fast = BatchScorer(vlm, plain_encoder(vlm), answers, 4, spaced=spaced)
+    slow = BatchScorer(vlm, plain_encoder(vlm), answers, 4, PLAIN, spaced=spaced)
     assert np.abs(fast.scores(PAIRS)[0] - slow.scores(PAIRS)[0]).max() < FLOAT32
     assert fast.prefix is not None and fast.prefix.read_anew == 1
 
@@ -118,9 +118,9 @@ def test_only_new_tokens_go_through_the_model(vlm: VisionLanguageModel) -> None:
     lengths = [len(ways[0]) for ways in answer_forms(plain_encoder(vlm), answers)]
     whole = plain_encoder(vlm).prompts(rows)["input_ids"].shape[1]
     with counting_tokens(vlm) as plain:
-        AnswerReader(vlm, plain_encoder(vlm), answers, 4, PLAIN).scores(rows)
+        BatchScorer(vlm, plain_encoder(vlm), answers, 4, PLAIN).scores(rows)
     with counting_tokens(vlm) as fast:
-        AnswerReader(vlm, plain_encoder(vlm), answers, 4).scores(rows)
+        BatchScorer(vlm, plain_encoder(vlm), answers, 4).scores(rows)
     assert plain == [3 * whole, *(3 * (whole + length) for length in lengths)]
     beginning, rest, *replies = fast
     assert replies == [3 * (length - 1) for length in lengths]
@@ -128,7 +128,7 @@ def test_only_new_tokens_go_through_the_model(vlm: VisionLanguageModel) -> None:
 
 
 def test_replies_behind_a_cached_prompt_are_those_of_the_plain_path(vlm: VisionLanguageModel) -> None:
-    fast, slow = (AnswerReader(vlm, plain_encoder(vlm), ("yes", "no"), 4, speed) for speed in (SpeedConfig(), PLAIN))
+    fast, slow = (BatchScorer(vlm, plain_encoder(vlm), ("yes", "no"), 4, speed) for speed in (SpeedConfig(), PLAIN))
     said = fast.generate(PAIRS, 6)
     assert said == slow.generate(PAIRS, 6) and len(set(said)) > 1
     assert fast.prefix is not None and fast.prefix.read_anew == 1
@@ -149,8 +149,8 @@ def test_a_reply_ends_where_the_plain_path_ends_it(tmp_path: Path) -> None:
     assert [row[:length] for row, length in zip(ended.tolist(), lengths, strict=True)] == [
         row[:length] for row, length in zip(free.tolist(), lengths, strict=True)
     ]
-    slow = AnswerReader(vlm, encoder, ("yes", "no"), 4, PLAIN).generate(PAIRS, 5)
-    assert AnswerReader(vlm, encoder, ("yes", "no"), 4).generate(PAIRS, 5) == slow
+    slow = BatchScorer(vlm, encoder, ("yes", "no"), 4, PLAIN).generate(PAIRS, 5)
+    assert BatchScorer(vlm, encoder, ("yes", "no"), 4).generate(PAIRS, 5) == slow
 
 
 def test_greedy_means_greedy_whatever_a_checkpoint_asks_for(tmp_path: Path) -> None:
@@ -176,12 +176,12 @@ def test_padding_inside_a_window_is_read_the_plain_way(tmp_path: Path, monkeypat
     rows = [pair("a"), pair("b", more=" Look at both lungs, and at the heart between them.")]
     with cached(vlm, rows) as reading:
         assert not reading.exact
-        plain = PlainReading(vlm.model, encoder, rows).log_probability(form)
+        plain = PlainPromptState(vlm.model, encoder, rows).log_probability(form)
         assert float((reading.log_probability(form) - plain).abs().max()) < FLOAT32
         with monkeypatch.context() as careless:
-            careless.setattr(Continuation, "exact", True)
+            careless.setattr(CachedDecoding, "exact", True)
             assert float((reading.log_probability(form) - plain).abs().max()) > FLOAT32  # the padding would have been counted
-    fast, slow = (AnswerReader(vlm, encoder, ("yes", "no"), 4, speed) for speed in (SpeedConfig(), PLAIN))
+    fast, slow = (BatchScorer(vlm, encoder, ("yes", "no"), 4, speed) for speed in (SpeedConfig(), PLAIN))
     assert fast.generate(rows, 5) == slow.generate(rows, 5)
     with cached(vlm, PAIRS) as reading:
         assert reading.exact
@@ -198,8 +198,8 @@ def test_the_doctor_sees_replies_at_wrong_positions(tmp_path: Path) -> None:
         return first, {"position_ids": second["position_ids"] - 7} if behind else second
 
     spoiled = replace(vlm, family=replace(vlm.family, prefix=counted_anew))
-    assert paths.prefixed(Subject(vlm, PromptConfig()))[0]
-    assert not paths.prefixed(Subject(spoiled, PromptConfig()))[0]
+    assert paths.prefixed(ModelUnderTest(vlm, PromptConfig()))[0]
+    assert not paths.prefixed(ModelUnderTest(spoiled, PromptConfig()))[0]
 
 
 def test_an_adapter_answers_behind_the_cache_too(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_an_adapter_answers_behind_the_cache_too(tmp_path: Path) -> None:
     model = peft.get_peft_model(vlm.model, peft.LoraConfig(r=2, target_modules=vlm.family.lora_language, init_lora_weights=False)).eval()
     adapted = replace(vlm, model=model)
     answers = ("a nodule is seen", "nothing at all")
-    fast, slow = (AnswerReader(adapted, plain_encoder(vlm), answers, 4, speed) for speed in (SpeedConfig(), PLAIN))
+    fast, slow = (BatchScorer(adapted, plain_encoder(vlm), answers, 4, speed) for speed in (SpeedConfig(), PLAIN))
     scores = slow.scores(PAIRS)[0]
     assert np.abs(fast.scores(PAIRS)[0] - scores).max() < FLOAT32
     assert fast.generate(PAIRS, 4) == slow.generate(PAIRS, 4)
@@ -220,8 +220,8 @@ def test_an_adapter_answers_behind_the_cache_too(tmp_path: Path) -> None:
 
 def test_a_beginning_that_is_held_stays_as_it_was(vlm: VisionLanguageModel) -> None:
     """Copies share its keys and values: the model must not write into them, whatever is read behind a copy."""
-    store = FeatureStore(vlm)
-    reader = PrefixReader(vlm, StoredEncoder(plain_encoder(vlm), store))
+    store = FeatureCache(vlm)
+    reader = PrefixCache(vlm, CachedEncoder(plain_encoder(vlm), store))
     with torch.inference_mode(), store.serving():
         reader.read(PAIRS[:1])
         ((kept, _),) = reader._held.values()

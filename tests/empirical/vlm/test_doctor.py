@@ -14,8 +14,8 @@ import torch
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import adapters, diagnose, diagnose_loaded, inputs, paths, require
-from empirical.vlm.doctor.subject import Subject
-from empirical.vlm.families.base import Family, nothing_more
+from empirical.vlm.doctor.subject import ModelUnderTest
+from empirical.vlm.families.base import ModelFamily, nothing_more
 from empirical.vlm.families.base import process as plain_process
 from empirical.vlm.feature_cache import cache
 from empirical.vlm.feature_cache.tower import core_of
@@ -41,8 +41,8 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     return loaded
 
 
-def spoiled(vlm: VisionLanguageModel, **changes: Any) -> Subject:
-    return Subject(replace(vlm, family=replace(vlm.family, **changes)), PromptConfig())
+def spoiled(vlm: VisionLanguageModel, **changes: Any) -> ModelUnderTest:
+    return ModelUnderTest(replace(vlm, family=replace(vlm.family, **changes)), PromptConfig())
 
 
 def without(*names: str) -> Callable[..., Any]:
@@ -60,7 +60,7 @@ def test_llava_onevision_as_it_comes_gives_a_lone_image_other_tokens_than_one_of
     assert not passed and detail.startswith(
         "88, 17, 17, 17, 17 tokens"
     )  # 16 of the whole, 64 of its four tiles, 8 ends of rows: the confound
-    assert inputs.same_query(Subject(vlm, PromptConfig())) == (
+    assert inputs.same_query(ModelUnderTest(vlm, PromptConfig())) == (
         True,
         "17, 17, 17, 17, 17 tokens of the query over the arms; pixels equal: True",
     )
@@ -99,9 +99,9 @@ def test_positions_are_recounted(load: Loaded, monkeypatch: pytest.MonkeyPatch) 
         _, shift = plain(input_ids, **rest)
         return torch.arange(input_ids.shape[1]).expand(3, *input_ids.shape), shift
 
-    assert inputs.positions(Subject(vlm, PromptConfig()))[0]
+    assert inputs.positions(ModelUnderTest(vlm, PromptConfig()))[0]
     monkeypatch.setattr(core, "get_rope_index", one_dimensional)
-    assert not inputs.positions(Subject(vlm, PromptConfig()))[0]
+    assert not inputs.positions(ModelUnderTest(vlm, PromptConfig()))[0]
 
 
 def test_token_types_that_miss_the_image_are_caught(load: Loaded) -> None:
@@ -127,7 +127,7 @@ def test_a_second_beginning_of_a_pass_that_is_read_otherwise_than_the_first_is_c
 
     vlm = load("qwen2_5_vl")
     prefix: Any = vlm.family.prefix
-    assert require_outcome(paths.prefixed, Subject(vlm, PromptConfig()))
+    assert require_outcome(paths.prefixed, ModelUnderTest(vlm, PromptConfig()))
     assert not require_outcome(paths.prefixed, spoiled(vlm, prefix=first_row_only))
 
 
@@ -139,7 +139,7 @@ def test_gemma_read_in_two_parts_with_the_token_types_of_one_is_caught(load: Loa
     assert not require_outcome(paths.prefixed, spoiled(load("gemma3"), prefix=suffix_only))
 
 
-def require_outcome(check: Callable[[Subject], tuple[bool, str]], subject: Subject) -> bool:
+def require_outcome(check: Callable[[ModelUnderTest], tuple[bool, str]], subject: ModelUnderTest) -> bool:
     try:
         return check(subject)[0]
     except (ValueError, RuntimeError):
@@ -156,25 +156,25 @@ def test_a_model_that_does_not_look_is_caught(load: Loaded, monkeypatch: pytest.
         return made
 
     monkeypatch.setattr(core, "get_image_features", blind)
-    assert not paths.order(Subject(vlm, PromptConfig()))[0]
-    assert inputs.features(Subject(vlm, PromptConfig()))[0]
+    assert not paths.order(ModelUnderTest(vlm, PromptConfig()))[0]
+    assert inputs.features(ModelUnderTest(vlm, PromptConfig()))[0]
 
 
 def test_supervision_beside_the_answer_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Encoder.answer_ids
     monkeypatch.setattr(Encoder, "answer_ids", lambda self, answer: [*plain(self, answer), 9])
-    assert not inputs.labels(Subject(load("idefics3"), PromptConfig()))[0]
+    assert not inputs.labels(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_words_that_the_template_drops_are_missed(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Encoder, "text", lambda self, parts: "<|im_start|>User:<image><image>Assistant:")
-    assert not inputs.reads(Subject(load("idefics3"), PromptConfig()))[0]
+    assert not inputs.reads(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_a_prompt_that_does_not_fit_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     vlm = load("idefics3")
     monkeypatch.setattr(vlm.processor.tokenizer, "model_max_length", 40)
-    assert not inputs.whole(Subject(vlm, PromptConfig()))[0]
+    assert not inputs.whole(ModelUnderTest(vlm, PromptConfig()))[0]
 
 
 def test_adapters_on_the_wrong_side_and_weights_without_a_gradient_are_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,13 +182,13 @@ def test_adapters_on_the_wrong_side_and_weights_without_a_gradient_are_caught(lo
     assert not adapters.places(spoiled(vlm, lora_language=r".*\.(q_proj|v_proj)"))[0]  # would adapt the vision tower too
     core = core_of(vlm.model)
     monkeypatch.setattr(core, "get_image_features", torch.no_grad()(core.get_image_features))
-    passed, detail = adapters.gradients(Subject(vlm, PromptConfig()))
+    passed, detail = adapters.gradients(ModelUnderTest(vlm, PromptConfig()))
     assert not passed and "vision_tower" in detail
 
 
 def test_an_adapter_that_does_nothing_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapters, "SCALE", 0.0)
-    assert not adapters.saved(Subject(load("idefics3"), PromptConfig()))[0]
+    assert not adapters.saved(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_an_adapter_that_comes_back_changed_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,14 +204,14 @@ def test_an_adapter_that_comes_back_changed_is_caught(load: Loaded, monkeypatch:
                     weight.mul_(1.001)
         return made
 
-    assert adapters.saved(Subject(load("idefics3"), PromptConfig()))[0]
+    assert adapters.saved(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
     monkeypatch.setattr(PeftModel, "load_adapter", rounded)
-    assert not adapters.saved(Subject(load("idefics3"), PromptConfig()))[0]
+    assert not adapters.saved(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_answers_that_begin_alike_are_refused(load: Loaded) -> None:
     with pytest.raises(InputError, match="'no finding' begins with answer 'no'"):
-        inputs.answers(Subject(load("idefics3"), PromptConfig(positive="no finding", negative="no")))
+        inputs.answers(ModelUnderTest(load("idefics3"), PromptConfig(positive="no finding", negative="no")))
 
 
 def test_an_image_token_too_few_is_caught(load: Loaded) -> None:
@@ -237,7 +237,7 @@ def test_a_prompt_that_ends_otherwise_in_training_is_caught(load: Loaded, monkey
         return batch, labels
 
     monkeypatch.setattr(Encoder, "with_answers", other_end)
-    assert not paths.forced(Subject(load("idefics3"), PromptConfig()))[0]
+    assert not paths.forced(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_positions_that_jump_when_the_cache_takes_over_are_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def test_positions_that_jump_when_the_cache_takes_over_are_caught(load: Loaded, 
         return made
 
     monkeypatch.setattr(model, "prepare_inputs_for_generation", counted_from_padding)
-    assert not paths.generated(Subject(load("idefics3"), PromptConfig()))[0]
+    assert not paths.generated(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_an_attention_backend_of_its_own_mind_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,15 +266,15 @@ def test_an_attention_backend_of_its_own_mind_is_caught(load: Loaded, monkeypatc
         output, weights = plain(*arguments, **options)
         return 1.01 * output, weights
 
-    assert paths.attention(Subject(load("idefics3"), PromptConfig()))[0]
+    assert paths.attention(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
     monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "sdpa", louder)
-    assert not paths.attention(Subject(load("idefics3"), PromptConfig()))[0]
+    assert not paths.attention(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_a_stale_feature_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(cache, "_content", lambda picture: "the same")  # a key that cannot tell images apart
-    assert not paths.stored(Subject(load("idefics3"), PromptConfig()))[0]
+    assert not paths.stored(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_the_patient_leaves_as_it_came(load: Loaded) -> None:
@@ -335,7 +335,7 @@ def gap_of(detail: str, arithmetic: str) -> float:
 
 
 def test_a_healthy_model_with_large_logits_passes_in_bfloat16(steep: VisionLanguageModel) -> None:
-    subject = Subject(steep, PromptConfig())
+    subject = ModelUnderTest(steep, PromptConfig())
     with torch.inference_mode():
         logits = steep.model(**subject.encode(subject.example("square", "other")), logits_to_keep=1).logits
     assert logits.abs().max() > 29 and subject.own_error > 0.5
@@ -364,16 +364,16 @@ def plant_one_dimension(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> 
 
 
 def plant_shift(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> VisionLanguageModel:
-    from empirical.vlm.feature_cache.cache import FeatureStore
+    from empirical.vlm.feature_cache.cache import FeatureCache
 
-    plain = FeatureStore.look_up
+    plain = FeatureCache.look_up
 
-    def shifted(self: FeatureStore, numbers: torch.Tensor) -> Any:
+    def shifted(self: FeatureCache, numbers: torch.Tensor) -> Any:
         found = plain(self, numbers)
         found.pooler_output = [features.roll(1, 0) for features in found.pooler_output]
         return found
 
-    patch.setattr(FeatureStore, "look_up", shifted)
+    patch.setattr(FeatureCache, "look_up", shifted)
     return vlm
 
 
@@ -396,10 +396,10 @@ def plant_off_by_one(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> Vis
     [(plant_mask, paths.padding), (plant_one_dimension, paths.prefixed), (plant_shift, paths.stored), (plant_off_by_one, paths.generated)],
 )
 def test_planted_faults_are_caught_where_rounding_moves_scores_by_a_nat(
-    steep: VisionLanguageModel, plant: Callable[..., VisionLanguageModel], check: Callable[[Subject], tuple[bool, str]]
+    steep: VisionLanguageModel, plant: Callable[..., VisionLanguageModel], check: Callable[[ModelUnderTest], tuple[bool, str]]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        subject = Subject(plant(steep, patch), PromptConfig())
+        subject = ModelUnderTest(plant(steep, patch), PromptConfig())
         passed, detail = check(subject)
         with subject.in_float32():
             allowed = subject.tolerance
@@ -410,7 +410,7 @@ def test_a_fault_smaller_than_what_rounding_does_is_caught_in_float32_arithmetic
     scaled(steep, 0.5)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            subject = Subject(plant_off_by_one(steep, patch), PromptConfig())
+            subject = ModelUnderTest(plant_off_by_one(steep, patch), PromptConfig())
             passed, detail = paths.generated(subject)
     finally:
         scaled(steep, 2)
@@ -421,9 +421,9 @@ def test_a_fault_smaller_than_what_rounding_does_is_caught_in_float32_arithmetic
 def test_float32_arithmetic_is_that_of_a_float32_copy(steep: VisionLanguageModel) -> None:
     import copy
 
-    subject = Subject(steep, PromptConfig())
+    subject = ModelUnderTest(steep, PromptConfig())
     rows = [subject.example("square", "other"), subject.example("wide")]
-    whole = Subject(replace(steep, model=copy.deepcopy(steep.model).float()), PromptConfig())
+    whole = ModelUnderTest(replace(steep, model=copy.deepcopy(steep.model).float()), PromptConfig())
     with subject.in_float32():
         assert subject.scores(*rows) == pytest.approx(whole.scores(*rows), abs=subject.tolerance)
         assert all(weight.dtype == torch.bfloat16 for weight in steep.model.parameters())
@@ -431,21 +431,21 @@ def test_float32_arithmetic_is_that_of_a_float32_copy(steep: VisionLanguageModel
 
 
 def test_a_family_without_a_known_prefix_is_refused(load: Loaded) -> None:
-    from empirical.vlm.feature_cache.cache import FeatureStore
-    from empirical.vlm.feature_cache.encoder import StoredEncoder
-    from empirical.vlm.inference.prefix_cache import PrefixReader
+    from empirical.vlm.feature_cache.cache import FeatureCache
+    from empirical.vlm.feature_cache.encoder import CachedEncoder
+    from empirical.vlm.inference.prefix_cache import PrefixCache
 
     vlm = load("idefics3")
     unknown = replace(vlm, family=replace(vlm.family, prefix=None))
-    encoder = StoredEncoder(Encoder(vlm.processor, vlm.family, dict[str, Any]().__getitem__), FeatureStore(vlm))
+    encoder = CachedEncoder(Encoder(vlm.processor, vlm.family, dict[str, Any]().__getitem__), FeatureCache(vlm))
     with pytest.raises(InputError, match="not valid for family 'idefics3'"):
-        PrefixReader(unknown, encoder)
-    assert isinstance(vlm.family, Family)
+        PrefixCache(unknown, encoder)
+    assert isinstance(vlm.family, ModelFamily)
 
 
 @pytest.mark.parametrize("family", ["idefics3", "internvl", "gemma3", "llava_onevision"])
 def test_no_image_is_cut_into_tiles(load: Loaded, family: str) -> None:
-    subject = Subject(load(family), PromptConfig())
+    subject = ModelUnderTest(load(family), PromptConfig())
     counts = {name: subject.image_tokens(subject.encode(subject.example(name))["input_ids"]) for name in ("square", "large", "wide")}
     assert len(set(counts.values())) == 1
     tiled = spoiled(load(family), processor_options={})  # InternVL's own default cuts a picture in up to thirteen
@@ -453,5 +453,5 @@ def test_no_image_is_cut_into_tiles(load: Loaded, family: str) -> None:
         assert tiled.image_tokens(_encoded(tiled)["input_ids"]) > counts["square"]
 
 
-def _encoded(subject: Subject) -> dict[str, Any]:
+def _encoded(subject: ModelUnderTest) -> dict[str, Any]:
     return subject.encode(subject.example("wide"))

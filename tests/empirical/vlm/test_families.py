@@ -22,7 +22,7 @@ from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.doctor import diagnose, diagnose_loaded
-from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader
+from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import answer_log_probabilities
 from empirical.vlm.loading import load_vlm
@@ -119,7 +119,7 @@ def test_an_adapter_is_read_as_fast_and_as_exactly(checkpoint: Path, phantom: Co
     built = build_examples(phantom, "test", ArmConfig.model_validate(PAIR), PromptConfig(), seed=0)[:4]
     shared = [replace(example, images=(built[0].images[0], example.images[1])) for example in built]
     encoder = Encoder(vlm.processor, vlm.family, phantom.image)
-    fast = AnswerReader(vlm, encoder, ("yes", "no"), 4)
-    plain = AnswerReader(vlm, encoder, ("yes", "no"), 4, PLAIN).scores(shared)[0]
+    fast = BatchScorer(vlm, encoder, ("yes", "no"), 4)
+    plain = BatchScorer(vlm, encoder, ("yes", "no"), 4, PLAIN).scores(shared)[0]
     assert np.abs(fast.scores(shared)[0] - plain).max() < 1e3 * np.finfo(np.float32).eps
     assert fast.prefix is not None and fast.prefix.read_anew == 1

@@ -20,7 +20,7 @@ from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import vision
-from empirical.vlm.doctor.subject import Subject
+from empirical.vlm.doctor.subject import ModelUnderTest
 from empirical.vlm.families import qwen_vision
 from empirical.vlm.families.qwen_vision import BatchedWindows, PatchesAtOnce, windows_between
 from empirical.vlm.feature_cache.tower import core_of, flat, image_features
@@ -201,7 +201,7 @@ def test_a_copy_goes_the_fast_way_too(vlm: VisionLanguageModel) -> None:
 def test_the_switch_turns_it_off_and_on(folders: dict[str, str]) -> None:
     slow = load_vlm(ModelConfig(name=folders["qwen2_5_vl"], fast_vision=False))
     assert slow.family.fast_vision(slow.model, False) == 0
-    assert vision.fast(Subject(slow, PromptConfig())) == (True, "not used: switched off, or the family has none")
+    assert vision.fast(ModelUnderTest(slow, PromptConfig())) == (True, "not used: switched off, or the family has none")
     fast = load_vlm(ModelConfig(name=folders["qwen2_5_vl"]))
     assert fast.model.state_dict().keys() == slow.model.state_dict().keys()
     layers = [type(module) for module in core_of(fast.model).visual.modules() if isinstance(module, BatchedWindows | PatchesAtOnce)]
@@ -221,11 +221,11 @@ def test_other_attention_backends_go_their_own_way(vlm: VisionLanguageModel) -> 
 
 
 def test_the_doctor_sees_a_fast_way_that_went_astray(vlm: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    passed, detail = vision.fast(Subject(vlm, PromptConfig()))
+    passed, detail = vision.fast(ModelUnderTest(vlm, PromptConfig()))
     assert passed and detail.startswith(f"{len(core_of(vlm.model).visual.blocks) + 1} layers")
     between = qwen_vision.windows_between
     monkeypatch.setattr(qwen_vision, "windows_between", lambda bounds, device: between([0, bounds[-1]], device))  # windows: all in one
-    passed, _ = vision.fast(Subject(vlm, PromptConfig()))
+    passed, _ = vision.fast(ModelUnderTest(vlm, PromptConfig()))
     assert not passed
 
 

@@ -20,7 +20,7 @@ from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.doctor import diagnose
-from empirical.vlm.feature_cache.cache import store_key
+from empirical.vlm.feature_cache.cache import cache_key
 from empirical.vlm.loading import load_vlm
 from empirical.vlm.model_id import files_hash, resolve, weights_hash
 from see_in_pairs.errors import InputError
@@ -164,9 +164,9 @@ def test_stored_features_stand_on_the_base_that_is_loaded(adapter: Path, tmp_pat
     base = Path(shutil.copytree(resolve("pocket"), tmp_path / "base"))
     record = json.loads((adapter / "training.json").read_text())
     (adapter / "training.json").write_text(json.dumps(record | {"base_model": str(base)}))
-    before = store_key(load_vlm(ModelConfig(name=str(adapter))))
+    before = cache_key(load_vlm(ModelConfig(name=str(adapter))))
     rewrite(base / "model.safetensors", lambda tensors: {name: value * 1.01 for name, value in tensors.items()})
-    assert store_key(load_vlm(ModelConfig(name=str(adapter), allow_mismatch=("base_weights",)))) != before
+    assert cache_key(load_vlm(ModelConfig(name=str(adapter), allow_mismatch=("base_weights",)))) != before
 
 
 def test_the_doctor_examines_a_finetuned_adapter_and_leaves_it_as_it_was(trained: Path, recwarn: pytest.WarningsRecorder) -> None:
@@ -178,27 +178,27 @@ def test_the_doctor_examines_a_finetuned_adapter_and_leaves_it_as_it_was(trained
 
 
 def test_training_says_nothing_that_users_can_do_nothing_about(recwarn: pytest.WarningsRecorder) -> None:
-    from empirical.training.trainable import prepare
+    from empirical.training.trainable import make_trainable
 
     config = FinetuneConfig.model_validate({"cohort": "none", "arm": {"arm": "single"}})
-    assert any("lora_A" in name for name, _ in prepare(load_vlm(config.model), config).named_parameters())
+    assert any("lora_A" in name for name, _ in make_trainable(load_vlm(config.model), config).named_parameters())
     assert not [warning for warning in recwarn if "is_gradient_checkpointing" in str(warning.message)]
 
 
 def test_the_doctor_sees_an_adapter_that_does_nothing(trained: Path) -> None:
     from empirical.prompts.templates import PromptConfig
     from empirical.vlm.doctor import adapters
-    from empirical.vlm.doctor.subject import Subject
+    from empirical.vlm.doctor.subject import ModelUnderTest
 
     vlm = load_vlm(ModelConfig(name=str(trained)))
     names = [name for name, _ in vlm.model.named_parameters()]
-    assert adapters.gradients(Subject(vlm, PromptConfig()))[0]
+    assert adapters.gradients(ModelUnderTest(vlm, PromptConfig()))[0]
     assert [name for name, _ in vlm.model.named_parameters()] == names
     with torch.no_grad():
         for name, weight in vlm.model.named_parameters():
             if "lora_B" in name:
                 weight.zero_()
-    assert not adapters.loaded(Subject(vlm, PromptConfig()))[0]
+    assert not adapters.loaded(ModelUnderTest(vlm, PromptConfig()))[0]
 
 
 @pytest.mark.parametrize("answer", ["<image>", "yes<end_of_utterance>", "<fake_token_around_image>"])

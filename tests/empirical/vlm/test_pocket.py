@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from empirical.pretraining.config import PretrainConfig
-from empirical.pretraining.evaluation import Sitting, examine
+from empirical.pretraining.evaluation import EvalCondition, evaluate_pretrained
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.doctor import diagnose
 from empirical.vlm.loading import load_vlm
@@ -82,7 +82,7 @@ def test_the_default_is_the_bundled_model_that_has_learned_and_it_has_its_card()
 def test_one_pocket_model_has_learned_to_compare_and_the_other_has_learned_nothing(name: str, low: float, high: float) -> None:
     """Held-out pairs, of which one picture tells nothing; the AUROC of guesses on 100 has a standard error of .06."""
     vlm = load_vlm(ModelConfig(name=name, dtype="float32"))
-    found = examine(vlm, PretrainConfig(), iter([Sitting("same", "pictures")]), 100)
+    found = evaluate_pretrained(vlm, PretrainConfig(), iter([EvalCondition("same", "pictures")]), 100)
     assert low < found["value"].iloc[0] <= high
 
 

@@ -20,9 +20,9 @@ from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.families.qwen import rope_index
-from empirical.vlm.feature_cache.cache import FeatureStore
-from empirical.vlm.feature_cache.encoder import KEPT, StoredEncoder
-from empirical.vlm.inference.batch_scorer import PLAIN, AnswerReader, SpeedConfig, chunks, in_groups
+from empirical.vlm.feature_cache.cache import FeatureCache
+from empirical.vlm.feature_cache.encoder import KEPT, CachedEncoder
+from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer, SpeedConfig, chunks, in_groups
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.prefix_cache import query_start, shared_prefix
 from empirical.vlm.loading import load_vlm
@@ -77,8 +77,8 @@ def pocket() -> VisionLanguageModel:
     return load_vlm(ModelConfig())
 
 
-def reader(vlm: VisionLanguageModel, speed: SpeedConfig, answers: tuple[str, str] = ("yes", "no")) -> AnswerReader:
-    return AnswerReader(vlm, Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), answers, 4, speed)
+def reader(vlm: VisionLanguageModel, speed: SpeedConfig, answers: tuple[str, str] = ("yes", "no")) -> BatchScorer:
+    return BatchScorer(vlm, Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), answers, 4, speed)
 
 
 SWITCHES = {
@@ -128,7 +128,7 @@ def test_beginnings_of_like_length_are_read_in_one_pass(vlm: VisionLanguageModel
 
 def test_beginnings_that_only_count_alike_are_read_alone(vlm: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = reader(vlm, PLAIN).scores(BESIDE)[0]
-    monkeypatch.setattr(StoredEncoder, "image_tokens", lambda self, examples: [(1,)] * len(examples))
+    monkeypatch.setattr(CachedEncoder, "image_tokens", lambda self, examples: [(1,)] * len(examples))
     assert np.abs(reader(vlm, SpeedConfig(by_length=False)).scores(BESIDE)[0] - plain).max() < FLOAT32
 
 
@@ -142,8 +142,8 @@ def test_positions_of_like_rows_are_counted_once(vlm: VisionLanguageModel, rows:
     assert torch.equal(rope_index(vlm.model, batch), own)
 
 
-def stored_encoder(vlm: VisionLanguageModel, store: FeatureStore) -> StoredEncoder:
-    return StoredEncoder(Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), store)
+def stored_encoder(vlm: VisionLanguageModel, store: FeatureCache) -> CachedEncoder:
+    return CachedEncoder(Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), store)
 
 
 BATCHES = [
@@ -160,7 +160,7 @@ BATCHES = [
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_batch_of_known_kinds_is_the_one_that_the_processor_would_make(vlm: VisionLanguageModel, side: str) -> None:
-    store = FeatureStore(vlm)
+    store = FeatureCache(vlm)
     kept = stored_encoder(vlm, store)
     for rows in BATCHES:
         made, anew = kept.prompts(rows, side), stored_encoder(vlm, store).prompts(rows, side)
@@ -175,7 +175,7 @@ def test_a_processor_is_asked_once_for_each_kind_of_batch(pocket: VisionLanguage
     asked: list[int] = []
     plain = Encoder.prompts
     monkeypatch.setattr(Encoder, "prompts", lambda self, rows, side="left": asked.append(len(rows)) or plain(self, rows, side))
-    encoder = stored_encoder(pocket, FeatureStore(pocket))
+    encoder = stored_encoder(pocket, FeatureCache(pocket))
     encoder.store.add([*"abe", "other"], encoder.plain)
     asked.clear()
     for query in "abe" * 2:
@@ -186,7 +186,7 @@ def test_a_processor_is_asked_once_for_each_kind_of_batch(pocket: VisionLanguage
 
 
 def test_no_more_kinds_of_batches_are_kept_than_are_of_use(pocket: VisionLanguageModel) -> None:
-    encoder = stored_encoder(pocket, FeatureStore(pocket))
+    encoder = stored_encoder(pocket, FeatureCache(pocket))
     for rows in range(1, 2 * KEPT):
         encoder.prompts([example("a")] * rows)
     assert len(encoder._made) == KEPT
@@ -241,13 +241,13 @@ def test_damaged_features_on_disk_are_computed_again(
 
 
 def test_other_pixels_settings_or_formats_are_other_features(pocket: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.vlm.feature_cache.cache import store_key
+    from empirical.vlm.feature_cache.cache import cache_key
 
-    before = store_key(pocket)
-    assert store_key(load_vlm(ModelConfig())) == before
-    assert store_key(load_vlm(ModelConfig(dtype="bfloat16", device="cpu"))) != before
-    assert store_key(load_vlm(ModelConfig(attention="eager"))) != before
-    assert store_key(load_vlm(ModelConfig(image_processor={"image_mean": [0.4, 0.4, 0.4]}))) != before
+    before = cache_key(pocket)
+    assert cache_key(load_vlm(ModelConfig())) == before
+    assert cache_key(load_vlm(ModelConfig(dtype="bfloat16", device="cpu"))) != before
+    assert cache_key(load_vlm(ModelConfig(attention="eager"))) != before
+    assert cache_key(load_vlm(ModelConfig(image_processor={"image_mean": [0.4, 0.4, 0.4]}))) != before
 
 
 def test_loss_on_answer_positions_is_the_loss_on_all(vlm: VisionLanguageModel) -> None:
@@ -313,8 +313,8 @@ def test_batches_hold_every_item_once_and_never_mix_prefixes() -> None:
 
 def test_numbers_stand_for_pixels_only_while_the_store_serves(pocket: VisionLanguageModel) -> None:
     encoder = Encoder(pocket.processor, pocket.family, PICTURES.__getitem__)
-    store = FeatureStore(pocket)
-    batch: dict[str, Any] = StoredEncoder(encoder, store).prompts([example("a", "ref")])
+    store = FeatureCache(pocket)
+    batch: dict[str, Any] = CachedEncoder(encoder, store).prompts([example("a", "ref")])
     with torch.inference_mode(), store.serving():
         served = pocket.model(**batch).logits
         assert torch.allclose(pocket.model(**encoder.prompts([example("a", "ref")])).logits, served, atol=FLOAT32)
@@ -327,7 +327,7 @@ def test_deeper_layers_features_may_come_as_one_tensor(tmp_path: Path, monkeypat
     vlm = load_vlm(ModelConfig(name=str(save_tiny("qwen3_vl", tmp_path / "model"))))
     encoder, core = Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), vlm.model.model
     plain = core.get_image_features
-    cut = FeatureStore(vlm)
+    cut = FeatureCache(vlm)
     cut.add("abd", encoder)
 
     def joined(*inputs: Any, **options: Any) -> Any:
@@ -337,7 +337,7 @@ def test_deeper_layers_features_may_come_as_one_tensor(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(core, "get_image_features", joined)
     for _ in range(2):  # computed, then read from disk
-        whole = FeatureStore(vlm, tmp_path / "features")
+        whole = FeatureCache(vlm, tmp_path / "features")
         whole.add("abd", encoder)
         numbers = torch.tensor([2, 0, 1])
         found = [torch.cat(layer) for layer in cut.look_up(numbers).deepstack_features]

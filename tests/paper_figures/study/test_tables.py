@@ -9,7 +9,7 @@ from scipy.special import expit, ndtr
 
 from empirical.evaluation.records import Records
 from paper_figures.statistics import clustered_auroc_difference, procedure_auroc
-from paper_figures.study.tables import ONE_MODEL, Point, area_rows, comparison_rows
+from paper_figures.study.tables import ONE_MODEL, CurvePoint, area_rows, comparison_rows
 from see_in_pairs.errors import InputError
 
 ITEMS = 200
@@ -27,13 +27,13 @@ def records(rng: np.random.Generator, separation: float, healthy: np.ndarray, it
 
 
 @pytest.fixture
-def points() -> list[Point]:
+def points() -> list[CurvePoint]:
     """Pairs separate by 2 and single images by 1, both by 0 off the shelf; two seeds."""
     rng = np.random.default_rng(0)
     healthy = rng.normal(size=ITEMS)
 
-    def point(cohort: str, arm: str, n_train: int, separation: float, seeds: tuple[int, ...]) -> Point:
-        return Point(cohort, arm, n_train, {seed: records(rng, separation, healthy) for seed in seeds})
+    def point(cohort: str, arm: str, n_train: int, separation: float, seeds: tuple[int, ...]) -> CurvePoint:
+        return CurvePoint(cohort, arm, n_train, {seed: records(rng, separation, healthy) for seed in seeds})
 
     return [
         point("near", "pair", 0, 0.0, (0,)), point("near", "single", 0, 0.0, (0,)),
@@ -42,7 +42,7 @@ def points() -> list[Point]:
     ]  # fmt: skip
 
 
-def test_areas(points: list[Point]) -> None:
+def test_areas(points: list[CurvePoint]) -> None:
     rows = {(row["cohort"], row["arm"], row["n_train"]): row for row in area_rows(points)}
     truth = ndtr(2.0 / np.sqrt(2 * 1.25))
     found = rows["near", "pair", 50]
@@ -51,7 +51,7 @@ def test_areas(points: list[Point]) -> None:
     assert once["note"] == ONE_MODEL and once["low"] < 0.5 < once["high"] and once["p"] > 0.01
 
 
-def test_comparisons_use_the_seeds_that_both_have(points: list[Point]) -> None:
+def test_comparisons_use_the_seeds_that_both_have(points: list[CurvePoint]) -> None:
     rows = comparison_rows(points, [("pair", "single")], {"near": "q", "far": "q"})
     found = {(row["kind"], row["cohort"], row["n_train"], row["n_train_b"]): row for row in rows}
     gain = found["gain", "near", 50, 50]
@@ -76,22 +76,22 @@ def test_comparisons_use_the_seeds_that_both_have(points: list[Point]) -> None:
     }  # fmt: skip
 
 
-def test_cohorts_of_other_queries_do_not_stand_in(points: list[Point]) -> None:
+def test_cohorts_of_other_queries_do_not_stand_in(points: list[CurvePoint]) -> None:
     rows = comparison_rows(points, [("pair", "single")], {"near": "q", "far": "other"})
     assert {row["cohort"] for row in rows} == {"near"}
 
 
-def test_holm_within_a_kind(points: list[Point]) -> None:
+def test_holm_within_a_kind(points: list[CurvePoint]) -> None:
     rows = [row for row in comparison_rows(points, [("pair", "single")], {"near": "q", "far": "q"}) if row["kind"] == "gain"]
     p = sorted(row["p"] for row in rows)
     smallest = min(rows, key=lambda row: row["p"])
     assert smallest["p_holm"] == pytest.approx(min(1, 3 * p[0]))
 
 
-def test_what_cannot_be_compared(points: list[Point]) -> None:
-    short = Point("near", "single", 50, {0: records(np.random.default_rng(1), 1.0, np.zeros(ITEMS), items=20)})
+def test_what_cannot_be_compared(points: list[CurvePoint]) -> None:
+    short = CurvePoint("near", "single", 50, {0: records(np.random.default_rng(1), 1.0, np.zeros(ITEMS), items=20)})
     with pytest.raises(InputError, match="scored on other items"):
         comparison_rows([points[2], short], [("pair", "single")], {"near": "q"})
-    apart = Point("near", "single", 50, {7: records(np.random.default_rng(1), 1.0, np.zeros(ITEMS))})
+    apart = CurvePoint("near", "single", 50, {7: records(np.random.default_rng(1), 1.0, np.zeros(ITEMS))})
     (row,) = comparison_rows([points[2], apart], [("pair", "single")], {"near": "q"})
     assert row["note"] == "no seed in common" and np.isnan(row["difference"])

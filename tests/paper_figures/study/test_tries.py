@@ -13,15 +13,15 @@ import yaml
 
 from paper_figures.cli import app
 from paper_figures.study.config import Restarts
-from paper_figures.study.restarts import Try, kept, tries
+from paper_figures.study.restarts import Attempt, attempts_needed, kept
 from see_in_pairs.console import run_app
 
-RULE = Restarts(above=0.25, tries=3)
+RULE = Restarts(above=0.25, attempts=3)
 
 
 def leave(folder: Path, number: int, last: float, *, steps: int = 40, finished: bool = True) -> None:
     """Leave what a finetuning leaves: losses of 1, and in the last tenth of the steps two that have this mean."""
-    training = Try(folder, number).training
+    training = Attempt(folder, number).training
     training.mkdir(parents=True)
     (training / "manifest.json").write_text(json.dumps({"finished": "2026-01-01" if finished else None}), encoding="utf-8")
     losses = [1.0] * (steps - steps // 10) + [last - 0.1, last + 0.1] * (steps // 20)
@@ -47,7 +47,7 @@ def test_tries_go_on_until_one_is_below_and_the_lowest_counts(
 ) -> None:
     for number, loss in enumerate(losses):
         leave(tmp_path, number, loss)
-    found = tries(tmp_path, RULE)
+    found = attempts_needed(tmp_path, RULE)
     chosen = kept(found)
     assert (len(found), None if chosen is None else chosen.number) == (asked_for, counts)
     if losses and not math.isnan(losses[0]):
@@ -56,14 +56,14 @@ def test_tries_go_on_until_one_is_below_and_the_lowest_counts(
 
 def test_without_a_rule_there_is_one_try_and_an_unfinished_one_does_not_count(tmp_path: Path) -> None:
     leave(tmp_path, 0, 0.9)
-    assert kept(tries(tmp_path, None)) == Try(tmp_path, 0)
+    assert kept(attempts_needed(tmp_path, None)) == Attempt(tmp_path, 0)
     leave(tmp_path, 1, 0.1, finished=False)
-    found = tries(tmp_path, RULE)
+    found = attempts_needed(tmp_path, RULE)
     assert len(found) == 2 and kept(found) is None
 
 
 def test_every_try_has_its_own_seed_and_the_first_the_cells() -> None:
-    seeds = [Try(Path("cell"), number).seed(first) for first in range(5) for number in range(3)]
+    seeds = [Attempt(Path("cell"), number).seed(first) for first in range(5) for number in range(3)]
     assert len(set(seeds)) == 15 and seeds[::3] == list(range(5))
 
 
@@ -91,7 +91,7 @@ def test_the_result_depends_on_the_rule_alone_not_on_what_was_run_before(tmp_pat
     assert study(tmp_path, plain) == 0
     assert table(plain)["counts"].tolist() == [True]
     shutil.copytree(plain, out)
-    again = {"above": 1e-6, "tries": 3}  # below what two steps can reach: all three are run
+    again = {"above": 1e-6, "attempts": 3}  # below what two steps can reach: all three are run
     assert study(tmp_path, out, restarts=again) == 0
     found = table(out)
     assert found["try"].tolist() == [1, 2, 3] and found["train_seed"].nunique() == 3
@@ -104,7 +104,7 @@ def test_the_result_depends_on_the_rule_alone_not_on_what_was_run_before(tmp_pat
     pd.testing.assert_frame_equal(table(before), found)
     assert (before / "study.csv").read_bytes() == (out / "study.csv").read_bytes()
 
-    chosen = Try(out / "cells" / "phantom" / "single" / "nall-seed0", int(found.loc[found["counts"], "try"].iloc[0]) - 1)
+    chosen = Attempt(out / "cells" / "phantom" / "single" / "nall-seed0", int(found.loc[found["counts"], "try"].iloc[0]) - 1)
     shutil.rmtree(chosen.evaluation)  # its weights are gone too: it is trained once more
     assert study(tmp_path, out, restarts=again) == 0
     assert (before / "study.csv").read_bytes() == (out / "study.csv").read_bytes()

@@ -16,7 +16,7 @@ from joblib._parallel_backends import ThreadingBackend
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, generator, method, run
 from theory.sweeps.execution.backends import Pool, check_backend, usable_cores
-from theory.sweeps.execution.chunk import Chunk, Entry, Task, work_of
+from theory.sweeps.execution.chunk import BlockEntry, Chunk, ChunkTask, work_of
 from theory.sweeps.execution.pickling import pickled
 from theory.sweeps.execution.progress import Meter, duration
 from theory.sweeps.execution.runner import Tasks
@@ -104,10 +104,10 @@ def test_a_backend_that_gives_nothing_before_all_is_done(make_study: MakeStudy, 
     """Ray's: tasks go out a few at a time."""
     asked = []
 
-    def tasks(cells: list[Cell]) -> Iterator[Task]:
+    def tasks(cells: list[Cell]) -> Iterator[ChunkTask]:
         for number, cell in enumerate(cells * 4):
             asked.append(number)
-            yield Task(cell, ((number // 2, 10),))
+            yield ChunkTask(cell, ((number // 2, 10),))
 
     monkeypatch.setattr(ThreadingBackend, "supports_return_generator", False)
     plan = resolve(make_study())
@@ -139,13 +139,13 @@ def test_tasks_are_as_long_as_a_fifth_of_a_second() -> None:
     tasks = Tasks({cell: [(number, 10) for number in range(100)], other: [(0, 10)]}, workers=2, most=50)
     made = iter(tasks)
     assert next(made).blocks == ((0, 10),)  # nothing is known yet
-    tasks.learn(Chunk([Entry(cell.hash, 0, 10, 0, 0.02)], table=None))
+    tasks.learn(Chunk([BlockEntry(cell.hash, 0, 10, 0, 0.02)], table=None))
     assert next(made).blocks == tuple((number, 10) for number in range(1, 11))
-    tasks.learn(Chunk([Entry(cell.hash, 1, 10, 0, 5.0)], table=None))
+    tasks.learn(Chunk([BlockEntry(cell.hash, 1, 10, 0, 5.0)], table=None))
     assert next(made).blocks == ((11, 10),)
-    rest: list[Task] = list(made)
+    rest: list[ChunkTask] = list(made)
     assert [number for task in rest if task.cell is cell for number, _ in task.blocks] == list(range(12, 100))
-    assert rest[-1] == Task(other, ((0, 10),))
+    assert rest[-1] == ChunkTask(other, ((0, 10),))
 
 
 def test_progress_says_rate_and_time_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

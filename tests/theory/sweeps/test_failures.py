@@ -16,7 +16,7 @@ from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
 from theory.sweeps.execution.limits import TimeLimit, limited
 from theory.sweeps.execution.replay import replay
-from theory.sweeps.study import Limits
+from theory.sweeps.study import BlockLimits
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]
@@ -120,7 +120,7 @@ def test_a_limit_of_time_holds_outside_the_main_thread_too() -> None:
 
     def work(seconds: float) -> None:
         try:
-            with limited(Limits(seconds=0.1)):
+            with limited(BlockLimits(seconds=0.1)):
                 until = time.monotonic() + seconds
                 while time.monotonic() < until:
                     pass

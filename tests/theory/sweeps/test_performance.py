@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.performance.accumulators import ExactSum, Moments
-from theory.sweeps.performance.measures import MEASURES, Facts, leave_one_out_deviations, proportion_error
+from theory.sweeps.performance.accumulators import ExactSum, RunningMoments
+from theory.sweeps.performance.measures import MEASURES, MethodSummary, leave_one_out_deviations, proportion_error
 from theory.sweeps.performance.table import Table, performance
 
 TRUTH, NULL, LEVEL = 1.5, 0.0, 0.05
@@ -136,7 +136,7 @@ def test_jackknife_is_the_jackknife() -> None:
     values = np.random.default_rng(6).gamma(1.0, 2.0, 12)
     n = len(values)
     without = np.array([np.delete(values, i).std(ddof=1) for i in range(n)])
-    facts = Facts(0.0, 0.0, n, values.mean(), values.std(ddof=1), math.nan)
+    facts = MethodSummary(0.0, 0.0, n, values.mean(), values.std(ddof=1), math.nan)
     np.testing.assert_allclose(leave_one_out_deviations(values, facts), without, rtol=1e-12)
     found = performance(Table(pd.DataFrame({"method": "A", "estimate": values})), ["empirical_se"])
     assert found["mcse"].item() == pytest.approx(math.sqrt((n - 1) / n * np.square(without - without.mean()).sum()), rel=1e-12)
@@ -264,7 +264,7 @@ def test_bad_input_is_one_line(sample: pd.DataFrame) -> None:
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5), min_size=1, max_size=6), st.randoms())
 def test_moments_are_exact_in_any_order(blocks: list[list[float]], order) -> None:
-    forwards, shuffled = Moments(), Moments()
+    forwards, shuffled = RunningMoments(), RunningMoments()
     for block in blocks:
         forwards.add(np.array(block))
     order.shuffle(blocks)
@@ -280,7 +280,7 @@ def test_moments_are_exact_in_any_order(blocks: list[list[float]], order) -> Non
 
 def test_a_large_mean_does_not_cancel() -> None:
     values = 1e9 + np.random.default_rng(8).standard_normal(4000)
-    moments = Moments()
+    moments = RunningMoments()
     for block in np.split(values, 40):
         moments.add(block)
     assert moments.variance == pytest.approx(values.var(ddof=1), rel=1e-9)

@@ -20,10 +20,10 @@ from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
 from theory.sweeps.cli import app
-from theory.sweeps.execution.chunk import Chunk, Task, run_task, work_of
+from theory.sweeps.execution.chunk import Chunk, ChunkTask, run_task, work_of
 from theory.sweeps.resolved import resolve
 from theory.sweeps.storage import writer
-from theory.sweeps.storage.writer import Store, read_all
+from theory.sweeps.storage.writer import BlockWriter, read_all
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]
@@ -34,14 +34,14 @@ def chunks(study: Study) -> Iterator[Chunk]:
     plan = resolve(study)
     for block in range(study.replicates // study.block):
         for cell in study.all_cells:
-            made = run_task(work_of(plan), Task(cell, ((block, study.block),)))
+            made = run_task(work_of(plan), ChunkTask(cell, ((block, study.block),)))
             assert isinstance(made, Chunk)
             yield made
 
 
 def written_one_by_one(study: Study, folder: Path) -> Results:
     run(study.with_replicates(1), folder)
-    with Store(folder) as opened:
+    with BlockWriter(folder) as opened:
         for chunk in chunks(study):
             opened.add(chunk)
             opened.flush()
@@ -75,7 +75,7 @@ def test_a_merge_killed_before_it_deleted_leaves_no_row_twice(
 ) -> None:
     study = make_study(block=2, replicates=10)
     monkeypatch.setattr(writer, "MERGE", 4)
-    monkeypatch.setattr(Store, "_delete", lambda self, files: [self._levels.pop(name) for name in files])
+    monkeypatch.setattr(BlockWriter, "_delete", lambda self, files: [self._levels.pop(name) for name in files])
     killed = written_one_by_one(study, tmp_path / "a")
     before = len(list((tmp_path / "a" / "blocks").iterdir()))
     monkeypatch.undo()
@@ -100,7 +100,7 @@ def test_a_large_cell_comes_in_bounded_frames(make_study: MakeStudy, tmp_path: P
 
 def test_finished_blocks_are_written_while_a_long_one_runs(make_study: MakeStudy, tmp_path: Path) -> None:
     study = make_study(replicates=10)
-    with Store(tmp_path) as opened:
+    with BlockWriter(tmp_path) as opened:
         opened.add(next(chunks(study)))
         time.sleep(0.9)  # nothing else comes in
         assert len(read_all(tmp_path / "blocks")[0]) == 1
@@ -118,7 +118,7 @@ def test_a_write_for_which_there_was_no_memory_is_made_later(
         return write(*arguments, **more)
 
     monkeypatch.setattr(writer, "write_blocks", sometimes)
-    with Store(tmp_path) as opened:
+    with BlockWriter(tmp_path) as opened:
         for chunk in chunks(make_study(replicates=20)):
             opened.add(chunk)
         time.sleep(1.4)

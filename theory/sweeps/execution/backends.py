@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.execution.chunk import Chunk, Task, died, run_remotely, run_task, work_of
-from theory.sweeps.execution.pickling import Common, pickled
+from theory.sweeps.execution.chunk import Chunk, ChunkTask, died, run_remotely, run_task, work_of
+from theory.sweeps.execution.pickling import SharedPayload, pickled
 from theory.sweeps.resolved import ResolvedStudy
 
 BACKENDS = ("loky", "dask", "ray")
@@ -29,22 +29,22 @@ class Pool:
         Where blocks run.
     workers : int
         How many at a time.
-    sent : Common or None
+    sent : SharedPayload or None
         What all cells share, pickled; None where everything runs in this process.
     """
 
     plan: ResolvedStudy
     backend: str
     workers: int
-    sent: Common | None = None
-    _out: dict[Task, None] = field(default_factory=dict)
+    sent: SharedPayload | None = None
+    _out: dict[ChunkTask, None] = field(default_factory=dict)
 
-    def run(self, tasks: Iterable[Task]) -> Generator[Chunk | str, None, None]:
+    def run(self, tasks: Iterable[ChunkTask]) -> Generator[Chunk | str, None, None]:
         """Run tasks, giving each result as soon as it is there.
 
         Parameters
         ----------
-        tasks : iterable of Task
+        tasks : iterable of ChunkTask
             Taken one by one, as workers become free.
 
         Yields
@@ -76,13 +76,13 @@ class Pool:
                     ) from None
             yield from self._one_by_one()
 
-    def _note(self, tasks: Iterable[Task]) -> Iterator[Task]:
+    def _note(self, tasks: Iterable[ChunkTask]) -> Iterator[ChunkTask]:
         """Note what is sent out, to know what a dead worker had."""
         for task in tasks:
             self._out[task] = None
             yield task
 
-    def _together(self, tasks: Iterator[Task]) -> Iterator[Chunk | str]:
+    def _together(self, tasks: Iterator[ChunkTask]) -> Iterator[Chunk | str]:
         import joblib
 
         assert self.sent is not None
@@ -93,7 +93,7 @@ class Pool:
                 self._out.pop(task)
                 yield result
 
-    def _as_they_finish(self, calls: Iterator[Any]) -> Iterator[tuple[Task, Chunk | str]]:
+    def _as_they_finish(self, calls: Iterator[Any]) -> Iterator[tuple[ChunkTask, Chunk | str]]:
         import joblib
         from joblib.parallel import get_active_backend
 
@@ -111,7 +111,7 @@ class Pool:
         assert self.sent is not None
         for task in list(self._out):
             for block in task.blocks:
-                single = Task(task.cell, (block,))
+                single = ChunkTask(task.cell, (block,))
                 with ProcessPoolExecutor(max_workers=1) as alone:
                     try:
                         yield alone.submit(run_remotely, self.sent, single).result()
@@ -122,7 +122,7 @@ class Pool:
             self._out.pop(task)
 
 
-def _with_its_task(common: Common, task: Task) -> tuple[Task, Chunk | str]:
+def _with_its_task(common: SharedPayload, task: ChunkTask) -> tuple[ChunkTask, Chunk | str]:
     return task, run_remotely(common, task)
 
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from theory.numerics.validation import Floats
 from theory.sweeps.execution.limits import TimeLimit, limited
-from theory.sweeps.execution.outcome import WHOLE, Failure, NothingGenerated, Outcome, Rows, failure_of
+from theory.sweeps.execution.outcome import WHOLE, BlockOutcome, Failure, NothingGenerated, Rows, failure_of
 from theory.sweeps.execution.rng import block_key, method_words, stream
 from theory.sweeps.execution.seed_words import Seed, generator_of, seeds
 from theory.sweeps.registry import Piece
 from theory.sweeps.resolved import Method
-from theory.sweeps.study import Limits
+from theory.sweeps.study import BlockLimits
 
 TAKEN = frozenset({"cell", "block", "replicate", "method"})
 """Columns of the results that no method may return."""
@@ -41,7 +41,7 @@ class Work:
         The methods.
     size : int
         Replicates in a whole block.
-    limits : Limits
+    limits : BlockLimits
         What a block may use.
     max_failures : int
         A block with more failed replicates is not carried on: the cell stops there.
@@ -55,12 +55,12 @@ class Work:
     generate: Piece
     methods: tuple[Method, ...]
     size: int
-    limits: Limits = field(default_factory=Limits)
+    limits: BlockLimits = field(default_factory=BlockLimits)
     max_failures: int = 50
     catch: tuple[type[Exception], ...] = (Exception,)
 
 
-def run_block(work: Work, block: int, replicates: int) -> Outcome:
+def run_block(work: Work, block: int, replicates: int) -> BlockOutcome:
     """Run a block.
 
     Parameters
@@ -74,7 +74,7 @@ def run_block(work: Work, block: int, replicates: int) -> Outcome:
 
     Returns
     -------
-    Outcome
+    BlockOutcome
         Results and failures.
 
     Raises
@@ -83,7 +83,7 @@ def run_block(work: Work, block: int, replicates: int) -> Outcome:
         When the generator returns None.
     """
     began = time.perf_counter()
-    outcome = Outcome(block)
+    outcome = BlockOutcome(block)
     try:
         with limited(work.limits):
             if work.generate.vectorised:
@@ -96,7 +96,7 @@ def run_block(work: Work, block: int, replicates: int) -> Outcome:
     return outcome
 
 
-def run_replicate(work: Work, block: int, index: int) -> Outcome:
+def run_replicate(work: Work, block: int, index: int) -> BlockOutcome:
     """Run one replicate alone, with the stream it has in its block.
 
     Parameters
@@ -110,7 +110,7 @@ def run_replicate(work: Work, block: int, index: int) -> Outcome:
 
     Returns
     -------
-    Outcome
+    BlockOutcome
         Of that replicate. Vectorised pieces make the block as one, so the whole of it is run.
 
     Raises
@@ -118,7 +118,7 @@ def run_replicate(work: Work, block: int, index: int) -> Outcome:
     NothingGenerated
         When the generator returns None.
     """
-    outcome = Outcome(block)
+    outcome = BlockOutcome(block)
     if work.generate.vectorised:
         _run_together(work, outcome, work.size)
         here = block * work.size + index
@@ -129,10 +129,10 @@ def run_replicate(work: Work, block: int, index: int) -> Outcome:
     return outcome
 
 
-def _out_of_time(work: Work, block: int, replicates: int, error: TimeLimit) -> Outcome:
+def _out_of_time(work: Work, block: int, replicates: int, error: TimeLimit) -> BlockOutcome:
     """Fail the block as a whole: to keep the replicates that were quick would be to select them."""
     failure = failure_of(error, WHOLE, "", replicates, block_key(work.cell, block))
-    return Outcome(block, replicates, replicates, failures=[failure], limited=True)
+    return BlockOutcome(block, replicates, replicates, failures=[failure], limited=True)
 
 
 class _Use:
@@ -186,7 +186,7 @@ def _single_uses(work: Work, block: int, indices: range) -> list[_Use]:
     return uses
 
 
-def _run_singly(work: Work, outcome: Outcome, indices: range) -> None:
+def _run_singly(work: Work, outcome: BlockOutcome, indices: range) -> None:
     key, factors, generate = block_key(work.cell, outcome.block), work.generate.arguments(work.factors), work.generate.function
     uses, own = _single_uses(work, outcome.block, indices), seeds(work.entropy, key, indices.stop)
     first = outcome.block * work.size
@@ -219,7 +219,7 @@ def _analyse(work: Work, uses: Sequence[_Use], data: Any, replicate: int, failur
     return failed
 
 
-def _run_together(work: Work, outcome: Outcome, replicates: int) -> None:
+def _run_together(work: Work, outcome: BlockOutcome, replicates: int) -> None:
     """Run vectorised pieces on a whole block, of which the first replicates are kept."""
     key = block_key(work.cell, outcome.block)
     outcome.attempted = replicates
@@ -239,7 +239,7 @@ def _run_together(work: Work, outcome: Outcome, replicates: int) -> None:
     outcome.limited = _out_of_memory(work, outcome)
 
 
-def _analyse_together(work: Work, number: int, data: Any, outcome: Outcome) -> None:
+def _analyse_together(work: Work, number: int, data: Any, outcome: BlockOutcome) -> None:
     method, key = work.methods[number], block_key(work.cell, outcome.block)
     own = [np.random.SeedSequence(work.entropy, spawn_key=(*key, *method_words(method.label)))] if method.piece.wants_rng else None
     try:
@@ -253,7 +253,7 @@ def _analyse_together(work: Work, number: int, data: Any, outcome: Outcome) -> N
         outcome.rows.append((number, numbers, columns))
 
 
-def _analyse_slices(work: Work, data: Any, outcome: Outcome) -> None:
+def _analyse_slices(work: Work, data: Any, outcome: BlockOutcome) -> None:
     """Run the methods that take one replicate at a time on the slices of a block."""
     uses, first, failed = _single_uses(work, outcome.block, range(outcome.attempted)), outcome.block * work.size, 0
     for index in range(outcome.attempted if uses else 0):
@@ -265,7 +265,7 @@ def _analyse_slices(work: Work, data: Any, outcome: Outcome) -> None:
     outcome.rows += [use.rows() for use in uses if use.done]
 
 
-def _shorten(outcome: Outcome, attempted: int) -> None:
+def _shorten(outcome: BlockOutcome, attempted: int) -> None:
     outcome.attempted = attempted
     cut = slice(attempted)
     outcome.rows = [
@@ -332,5 +332,5 @@ def _column(name: str, values: Any, size: int) -> Floats:
     return column
 
 
-def _out_of_memory(work: Work, outcome: Outcome) -> bool:
+def _out_of_memory(work: Work, outcome: BlockOutcome) -> bool:
     return work.limits.megabytes is not None and any(failure.error.endswith("MemoryError") for failure in outcome.failures)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from theory.sweeps.execution.block import Work, run_block
-from theory.sweeps.execution.outcome import WHOLE, Failure, NothingGenerated, Outcome
-from theory.sweeps.execution.pickling import Common, leave_with
+from theory.sweeps.execution.outcome import WHOLE, BlockOutcome, Failure, NothingGenerated
+from theory.sweeps.execution.pickling import SharedPayload, exit_with_parent
 from theory.sweeps.execution.rng import block_key
 from theory.sweeps.resolved import ResolvedStudy
 from theory.sweeps.scenarios import Cell, named
-from theory.sweeps.study import Limits
+from theory.sweeps.study import BlockLimits
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +27,7 @@ KEYS = ("cell", "block", "replicate", "method")
 """The columns before the results."""
 
 
-class Entry(NamedTuple):
+class BlockEntry(NamedTuple):
     """What the ledger knows of a finished block.
 
     Parameters
@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Task:
+class ChunkTask:
     """Some blocks of one cell.
 
     Parameters
@@ -76,7 +76,7 @@ class Chunk:
 
     Parameters
     ----------
-    entries : list of Entry
+    entries : list of BlockEntry
         One per block.
     table : pyarrow.Table
         Tidy results.
@@ -84,7 +84,7 @@ class Chunk:
         Number of the block, and what raised.
     """
 
-    entries: list[Entry]
+    entries: list[BlockEntry]
     table: pa.Table
     failures: list[tuple[int, Failure]] = field(default_factory=list)
 
@@ -93,7 +93,7 @@ class Chunk:
         """Names of the results."""
         return self.table.column_names[len(KEYS) :]
 
-    def failures_with_entries(self) -> list[tuple[Entry, Failure]]:
+    def failures_with_entries(self) -> list[tuple[BlockEntry, Failure]]:
         """Pair what raised with its block's entry.
 
         Returns
@@ -105,12 +105,12 @@ class Chunk:
         return [(entries[block], failure) for block, failure in self.failures]
 
 
-def limits_text(limits: Limits) -> str:
+def limits_text(limits: BlockLimits) -> str:
     """Write limits down, to tell whether they have been changed since.
 
     Parameters
     ----------
-    limits : Limits
+    limits : BlockLimits
         A study's.
 
     Returns
@@ -154,14 +154,14 @@ def _unpickled(digest: str, content: bytes) -> Work:
     return pickle.loads(content)  # noqa: S301 - written by this run, never read from a file
 
 
-def run_remotely(common: Common, task: Task) -> Chunk | str:
+def run_remotely(common: SharedPayload, task: ChunkTask) -> Chunk | str:
     """Run some blocks in a worker.
 
     Parameters
     ----------
-    common : Common
+    common : SharedPayload
         What all cells share.
-    task : Task
+    task : ChunkTask
         The blocks.
 
     Returns
@@ -170,18 +170,18 @@ def run_remotely(common: Common, task: Task) -> Chunk | str:
         What came out; a text where the piece is at fault as a whole.
     """
     if common.parent is not None:
-        leave_with(common.parent)
+        exit_with_parent(common.parent)
     return run_task(_unpickled(common.digest, common.content), task)
 
 
-def run_task(common: Work, task: Task) -> Chunk | str:
+def run_task(common: Work, task: ChunkTask) -> Chunk | str:
     """Run some blocks here.
 
     Parameters
     ----------
     common : Work
         What all cells share.
-    task : Task
+    task : ChunkTask
         The blocks.
 
     Returns
@@ -198,14 +198,14 @@ def run_task(common: Work, task: Task) -> Chunk | str:
     return chunk_of(work, outcomes)
 
 
-def died(work: Work, task: Task) -> Chunk:
+def died(work: Work, task: ChunkTask) -> Chunk:
     """Put down blocks whose worker died; they are tried again when the sweep is run again.
 
     Parameters
     ----------
     work : Work
         The cell.
-    task : Task
+    task : ChunkTask
         Its blocks.
 
     Returns
@@ -217,20 +217,20 @@ def died(work: Work, task: Task) -> Chunk:
     outcomes = []
     for block, size in task.blocks:
         failure = Failure(WHOLE, "", size, "WorkerDied", message, message, block_key(work.cell, block))
-        outcomes.append(Outcome(block, size, size, failures=[failure], limited=True))
+        outcomes.append(BlockOutcome(block, size, size, failures=[failure], limited=True))
     chunk = chunk_of(work, outcomes)
     chunk.entries = [entry._replace(limited="worker died") for entry in chunk.entries]
     return chunk
 
 
-def chunk_of(work: Work, outcomes: Sequence[Outcome]) -> Chunk:
+def chunk_of(work: Work, outcomes: Sequence[BlockOutcome]) -> Chunk:
     """Bring the outcomes of blocks into tables.
 
     Parameters
     ----------
     work : Work
         The cell.
-    outcomes : sequence of Outcome
+    outcomes : sequence of BlockOutcome
         Its blocks.
 
     Returns
@@ -239,12 +239,12 @@ def chunk_of(work: Work, outcomes: Sequence[Outcome]) -> Chunk:
         Ledger, results and failures.
     """
     limits = limits_text(work.limits)
-    entries = [Entry(work.cell, o.block, o.attempted, o.failed, round(o.seconds, 6), limits if o.limited else "") for o in outcomes]
+    entries = [BlockEntry(work.cell, o.block, o.attempted, o.failed, round(o.seconds, 6), limits if o.limited else "") for o in outcomes]
     failures = [(outcome.block, failure) for outcome in outcomes for failure in outcome.failures]
     return Chunk(entries, _table(work, outcomes), failures)
 
 
-def _table(work: Work, outcomes: Sequence[Outcome]) -> pa.Table:
+def _table(work: Work, outcomes: Sequence[BlockOutcome]) -> pa.Table:
     import pyarrow as pa
 
     parts = [(outcome.block, *rows) for outcome in outcomes for rows in outcome.rows]

@@ -55,7 +55,7 @@ class Failure:
 
 
 @dataclass
-class Outcome:
+class BlockOutcome:
     """What became of a block.
 
     Parameters

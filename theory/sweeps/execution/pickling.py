@@ -18,7 +18,7 @@ from theory.sweeps.resolved import ResolvedStudy
 
 
 @dataclass(frozen=True)
-class Common:
+class SharedPayload:
     """What all cells of a study share, pickled once.
 
     Parameters
@@ -36,7 +36,7 @@ class Common:
     parent: int | None = None
 
 
-def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> Common:
+def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> SharedPayload:
     """Pickle what all cells share.
 
     Parameters
@@ -50,7 +50,7 @@ def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> Comm
 
     Returns
     -------
-    Common
+    SharedPayload
         Bytes for workers anywhere. Functions of modules that can be imported go by name; those of a file of pieces, of a script or a
         notebook go as code.
 
@@ -69,11 +69,11 @@ def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> Comm
             advice = "write it as a plain function in a module or file, or run with one worker"
             raise InputError(f"{name} cannot be sent to a worker ({error}); {advice}") from None
     content = cloudpickle.dumps(common)
-    return Common(content, hashlib.sha256(content).hexdigest(), parent)
+    return SharedPayload(content, hashlib.sha256(content).hexdigest(), parent)
 
 
 @functools.cache
-def leave_with(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """End this process when the one that started it has gone: a killed run must not leave its workers behind.
 
     Parameters

@@ -9,7 +9,7 @@ from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import read_json
 from theory.sweeps.execution.block import run_replicate
 from theory.sweeps.execution.chunk import one_thread, work_of
-from theory.sweeps.execution.outcome import Outcome
+from theory.sweeps.execution.outcome import BlockOutcome
 from theory.sweeps.execution.rng import block_key
 from theory.sweeps.resolved import ResolvedStudy, resolve
 from theory.sweeps.scenarios import Cell
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def replay(results: Results, cell: str, replicate: int, catch: bool = True) -> Outcome:
+def replay(results: Results, cell: str, replicate: int, catch: bool = True) -> BlockOutcome:
     """Run a replicate again.
 
     Parameters
@@ -36,7 +36,7 @@ def replay(results: Results, cell: str, replicate: int, catch: bool = True) -> O
 
     Returns
     -------
-    Outcome
+    BlockOutcome
         Results by method, and failures.
 
     Raises
@@ -153,12 +153,12 @@ def code_changed(results: Results, plan: ResolvedStudy) -> list[str]:
     return [name for name, code in identity(plan)["code"].items() if then.get(name) != code]
 
 
-def rows_of(outcome: Outcome, results: Results) -> pd.DataFrame:
+def rows_of(outcome: BlockOutcome, results: Results) -> pd.DataFrame:
     """Bring what a replayed replicate gave into a table.
 
     Parameters
     ----------
-    outcome : Outcome
+    outcome : BlockOutcome
         As from `replay`.
     results : Results
         The sweep.

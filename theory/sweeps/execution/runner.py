@@ -9,7 +9,7 @@ from pathlib import Path
 
 from see_in_pairs.errors import InputError
 from theory.sweeps.execution.backends import Pool, check_backend, open_pool
-from theory.sweeps.execution.chunk import Chunk, Task, limits_text
+from theory.sweeps.execution.chunk import Chunk, ChunkTask, limits_text
 from theory.sweeps.execution.progress import Meter
 from theory.sweeps.execution.stopping import Sequence, check_stop
 from theory.sweeps.resolved import resolve
@@ -18,7 +18,7 @@ from theory.sweeps.storage.completion import due
 from theory.sweeps.storage.folder import locked, open_folder
 from theory.sweeps.storage.parquet import MOST_ROWS
 from theory.sweeps.storage.results import Results
-from theory.sweeps.storage.writer import Store
+from theory.sweeps.storage.writer import BlockWriter
 from theory.sweeps.study import Study
 
 TASK_SECONDS = 0.2
@@ -62,7 +62,7 @@ def run(
     check_stop(study)
     plan = resolve(study)
     with locked(out), open_folder(plan, out) as folder:
-        with open_pool(plan, workers, backend) as pool, Store(out, limits_text(study.limits)) as store:
+        with open_pool(plan, workers, backend) as pool, BlockWriter(out, limits_text(study.limits)) as store:
             sequence, more = Sequence(study, out), True
             while more:
                 _round(pool, store, sequence.targets(), quiet)
@@ -73,7 +73,7 @@ def run(
     return results
 
 
-def _round(pool: Pool, store: Store, targets: Mapping[Cell, int], quiet: bool) -> None:
+def _round(pool: Pool, store: BlockWriter, targets: Mapping[Cell, int], quiet: bool) -> None:
     """Bring every cell to its number of replicates."""
     study = pool.plan.study
     todo = {cell: due(study, store.ledger.get(cell.hash, {}), target) for cell, target in targets.items()}
@@ -107,12 +107,12 @@ class Tasks:
         self.todo, self.workers, self.most = todo, workers, most
         self.seconds: dict[str, float] = {}  # per block, by cell
 
-    def __iter__(self) -> Iterator[Task]:
+    def __iter__(self) -> Iterator[ChunkTask]:
         for cell, blocks in self.todo.items():
             first = 0
             while first < len(blocks):
                 number = self._how_many(cell, len(blocks) - first)
-                yield Task(cell, tuple(blocks[first : first + number]))
+                yield ChunkTask(cell, tuple(blocks[first : first + number]))
                 first += number
 
     def _how_many(self, cell: Cell, left: int) -> int:
@@ -136,8 +136,8 @@ class Tasks:
 
 def _count(count: Callable[[str, int], None], results: Results) -> None:
     """Write the counts into the manifest."""
-    found = results.kept.values()
-    count("cells", len(results.kept))
+    found = results.unbroken_blocks.values()
+    count("cells", len(results.unbroken_blocks))
     count("replicates attempted", sum(kept.attempted for kept in found))
     count("replicates failed", sum(kept.failed for kept in found))
     count("cells stopped by failures", sum(kept.stopped for kept in found))

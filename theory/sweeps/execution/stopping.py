@@ -189,7 +189,6 @@ def targets_of(study: Study) -> list[int]:
     list of int
         Ascending; the last is the cap. Without a rule, the replicates asked for.
     """
-    from theory.sweeps.execution.stopping import looks
 
     if study.stop is None:
         return [study.replicates]
@@ -256,9 +255,8 @@ class Sequence:
         prefix = results.prefix(cell.hash, replicates)
         if stop is None:
             return Looked(replicates=replicates, finished=True, reason="")
-        if prefix.kept[cell.hash].stopped:
+        if prefix.unbroken_blocks[cell.hash].stopped:
             return Looked(replicates=replicates, finished=True, reason="too many failures")
-        from theory.sweeps.execution.stopping import decide
         from theory.sweeps.performance.table import performance
 
         later = [step for step in self.steps if step > replicates]

@@ -58,7 +58,7 @@ class ExactSum:
 
 
 @dataclass
-class Moments:
+class RunningMoments:
     r"""Number, mean and variance of values that come block by block.
 
     Parameters

@@ -35,14 +35,14 @@ import numpy as np
 
 from see_in_pairs.errors import InputError
 from theory.numerics.validation import Floats
-from theory.sweeps.performance.accumulators import Moments
+from theory.sweeps.performance.accumulators import RunningMoments
 
 Columns = Mapping[str, Floats]
 SAME = 1e-12  # truths that differ by less are the same: closed forms are subtracted to reach a null
 
 
 @dataclass(frozen=True)
-class Facts:
+class MethodSummary:
     """What is known of a method in a cell once its replicates have been seen a first time.
 
     Parameters
@@ -72,7 +72,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Measure:
+class PerformanceMeasure:
     """How a performance measure is worked out.
 
     Parameters
@@ -84,13 +84,13 @@ class Measure:
     needs : tuple of str
         Columns that a replicate must have to count.
     score : callable
-        Columns and `Facts` to one number per replicate; their moments give value and MCSE.
+        Columns and `MethodSummary` to one number per replicate; their moments give value and MCSE.
     finish : callable
-        `Facts` and the moments of the scores to value and MCSE.
+        `MethodSummary` and the moments of the scores to value and MCSE.
     least : int
         Fewest replicates that give an MCSE.
     obstacle : callable
-        `Facts` to the reason why there is no such number, ``''`` where there is one.
+        `MethodSummary` to the reason why there is no such number, ``''`` where there is one.
     paired : bool
         Whether it compares two methods.
     """
@@ -98,21 +98,21 @@ class Measure:
     name: str
     summary: str
     needs: tuple[str, ...]
-    score: Callable[[Columns, Facts], Floats]
-    finish: Callable[[Facts, Moments], tuple[float, float]]
+    score: Callable[[Columns, MethodSummary], Floats]
+    finish: Callable[[MethodSummary, RunningMoments], tuple[float, float]]
     least: int = 2
-    obstacle: Callable[[Facts], str] = lambda facts: ""
+    obstacle: Callable[[MethodSummary], str] = lambda facts: ""
     paired: bool = False
 
 
-def leave_one_out_deviations(values: Floats, facts: Facts) -> Floats:
+def leave_one_out_deviations(values: Floats, facts: MethodSummary) -> Floats:
     r"""Compute the standard deviation without each of some values, from that of all.
 
     Parameters
     ----------
     values : ndarray, shape (replicates,)
         Some of the values.
-    facts : Facts
+    facts : MethodSummary
         Number, mean and standard deviation of all.
 
     Returns
@@ -154,35 +154,35 @@ def proportion_error(share: float, n: int) -> float:
     return math.sqrt(p * (1 - p) / n)
 
 
-def _no_truth(facts: Facts) -> str:
+def _no_truth(facts: MethodSummary) -> str:
     return "" if math.isfinite(facts.truth) else "no true value"
 
 
-def _no_ratio(facts: Facts) -> str:
+def _no_ratio(facts: MethodSummary) -> str:
     return _no_truth(facts) or ("" if facts.truth != 0 else "the true value is 0")
 
 
-def _no_spread(facts: Facts) -> str:
+def _no_spread(facts: MethodSummary) -> str:
     return "" if facts.n < 2 or facts.deviation > 0 else "the estimates do not vary"
 
 
-def _no_rival(facts: Facts) -> str:
+def _no_rival(facts: MethodSummary) -> str:
     return _no_spread(facts) or ("" if facts.other_deviation > 0 else "nothing to compare with")
 
 
-def _null_holds(facts: Facts) -> bool:
+def _null_holds(facts: MethodSummary) -> bool:
     return abs(facts.truth - facts.null) <= SAME * max(1.0, abs(facts.null))
 
 
-def _no_null(facts: Facts) -> str:
+def _no_null(facts: MethodSummary) -> str:
     return _no_truth(facts) or ("" if math.isfinite(facts.null) else "no null value given")
 
 
-def _no_power(facts: Facts) -> str:
+def _no_power(facts: MethodSummary) -> str:
     return _no_null(facts) or ("the null is true here: see type_1_error" if _null_holds(facts) else "")
 
 
-def _no_type_1_error(facts: Facts) -> str:
+def _no_type_1_error(facts: MethodSummary) -> str:
     return _no_null(facts) or ("" if _null_holds(facts) else "the null is not true here: see power")
 
 
@@ -190,41 +190,41 @@ def _covers(columns: Columns, value: float) -> Floats:
     return ((columns["lower"] <= value) & (value <= columns["upper"])).astype(np.float64)
 
 
-def _share(facts: Facts, hits: Moments) -> tuple[float, float]:
+def _share(facts: MethodSummary, hits: RunningMoments) -> tuple[float, float]:
     return hits.mean, proportion_error(hits.mean, hits.n)
 
 
-def _mean(facts: Facts, scores: Moments) -> tuple[float, float]:
+def _mean(facts: MethodSummary, scores: RunningMoments) -> tuple[float, float]:
     return scores.mean, scores.standard_error
 
 
-def _root(facts: Facts, squares: Moments) -> tuple[float, float]:
+def _root(facts: MethodSummary, squares: RunningMoments) -> tuple[float, float]:
     root = math.sqrt(squares.mean)
     return root, (squares.standard_error / (2 * root) if root > 0 else 0.0)
 
 
-def _jackknife(facts: Facts, without: Moments) -> tuple[float, float]:
+def _jackknife(facts: MethodSummary, without: RunningMoments) -> tuple[float, float]:
     return facts.deviation, math.sqrt((without.n - 1) / without.n * without.around)
 
 
-def _se_error_score(columns: Columns, facts: Facts) -> Floats:
+def _se_error_score(columns: Columns, facts: MethodSummary) -> Floats:
     """Give the influence of each replicate on log(M / S)."""
     model = (np.square(columns["se"]) / facts.mean_square - 1) / 2
     return model - (np.square((columns["estimate"] - facts.mean) / facts.deviation) - 1) / 2
 
 
-def _se_error(facts: Facts, influence: Moments) -> tuple[float, float]:
+def _se_error(facts: MethodSummary, influence: RunningMoments) -> tuple[float, float]:
     ratio = math.sqrt(facts.mean_square) / facts.deviation
     return ratio - 1, ratio * influence.standard_error
 
 
-def _precision_score(columns: Columns, facts: Facts) -> Floats:
+def _precision_score(columns: Columns, facts: MethodSummary) -> Floats:
     """Give the influence of each replicate on log(other variance / own variance), up to constants."""
     own = (columns["estimate"] - facts.mean) / facts.deviation
     return np.square((columns["other"] - facts.other_mean) / facts.other_deviation) - np.square(own)
 
 
-def _precision(facts: Facts, influence: Moments) -> tuple[float, float]:
+def _precision(facts: MethodSummary, influence: RunningMoments) -> tuple[float, float]:
     ratio = (facts.other_deviation / facts.deviation) ** 2
     return ratio - 1, ratio * influence.standard_error
 
@@ -232,46 +232,46 @@ def _precision(facts: Facts, influence: Moments) -> tuple[float, float]:
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure(
+        PerformanceMeasure(
             "bias", "mean estimate less the true value", ("estimate",), lambda c, f: c["estimate"] - f.truth, _mean, obstacle=_no_truth
         ),
-        Measure(
+        PerformanceMeasure(
             "relative_bias", "bias over the true value", ("estimate",),
             lambda c, f: (c["estimate"] - f.truth) / f.truth, _mean, obstacle=_no_ratio,
         ),
-        Measure(
+        PerformanceMeasure(
             "empirical_se", "standard deviation of the estimates", ("estimate",),
             lambda c, f: leave_one_out_deviations(c["estimate"], f), _jackknife, least=3,
         ),
-        Measure(
+        PerformanceMeasure(
             "mse", "mean squared error", ("estimate",), lambda c, f: np.square(c["estimate"] - f.truth), _mean, obstacle=_no_truth
         ),
-        Measure(
+        PerformanceMeasure(
             "rmse", "root of the mean squared error", ("estimate",),
             lambda c, f: np.square(c["estimate"] - f.truth), _root, obstacle=_no_truth,
         ),
-        Measure(
+        PerformanceMeasure(
             "coverage", "share of intervals that hold the true value", ("lower", "upper"),
             lambda c, f: _covers(c, f.truth), _share, obstacle=_no_truth,
         ),
-        Measure(
+        PerformanceMeasure(
             "bias_eliminated_coverage", "share of intervals that hold the mean estimate", ("lower", "upper"),
             lambda c, f: _covers(c, f.mean), _share,
         ),
-        Measure(
+        PerformanceMeasure(
             "power", "share of rejections where the null is false", ("rejects",),
             lambda c, f: c["rejects"], _share, obstacle=_no_power,
         ),
-        Measure(
+        PerformanceMeasure(
             "type_1_error", "share of rejections where the null is true", ("rejects",),
             lambda c, f: c["rejects"], _share, obstacle=_no_type_1_error,
         ),
-        Measure("model_se", "root of the mean squared standard error", ("se",), lambda c, f: np.square(c["se"]), _root),
-        Measure(
+        PerformanceMeasure("model_se", "root of the mean squared standard error", ("se",), lambda c, f: np.square(c["se"]), _root),
+        PerformanceMeasure(
             "relative_se_error", "model SE over empirical SE, less 1", ("estimate", "se"), _se_error_score, _se_error,
             least=3, obstacle=_no_spread,
         ),
-        Measure(
+        PerformanceMeasure(
             "relative_precision", "variance of another method over the own, less 1", ("estimate", "other"),
             _precision_score, _precision, least=3, obstacle=_no_rival, paired=True,
         ),
@@ -282,7 +282,7 @@ MEASURES = {
 MEAN = "mean:"
 
 
-def measure_of(name: str) -> Measure:
+def measure_of(name: str) -> PerformanceMeasure:
     """Look a measure up.
 
     Parameters
@@ -292,7 +292,7 @@ def measure_of(name: str) -> Measure:
 
     Returns
     -------
-    Measure
+    PerformanceMeasure
         The measure.
 
     Raises
@@ -302,7 +302,7 @@ def measure_of(name: str) -> Measure:
     """
     if name.startswith(MEAN) and name != MEAN:
         column = name.removeprefix(MEAN)
-        return Measure(name, f"mean of {column}", (column,), lambda c, f: c[column], _mean)
+        return PerformanceMeasure(name, f"mean of {column}", (column,), lambda c, f: c[column], _mean)
     if name not in MEASURES:
         raise InputError(f"measure '{name}': unknown; there are {', '.join(MEASURES)}, and {MEAN}COLUMN for the mean of another result")
     return MEASURES[name]

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.performance.accumulators import Moments
+from theory.sweeps.performance.accumulators import RunningMoments
 from theory.sweeps.performance.batches import Slice, paired, slices
-from theory.sweeps.performance.measures import MEAN, MEASURES, Facts, Measure, measure_of
+from theory.sweeps.performance.measures import MEAN, MEASURES, MethodSummary, PerformanceMeasure, measure_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,8 +92,8 @@ class Table:
 class _First:
     """What the first reading leaves of a method in a cell."""
 
-    estimates: Moments = field(default_factory=Moments)
-    squared_errors: Moments = field(default_factory=Moments)
+    estimates: RunningMoments = field(default_factory=RunningMoments)
+    squared_errors: RunningMoments = field(default_factory=RunningMoments)
     columns: set[str] = field(default_factory=set)
     rows: int = 0
 
@@ -108,8 +108,8 @@ class _First:
 class _Pair:
     """The estimates of two methods on the replicates that both completed."""
 
-    own: Moments = field(default_factory=Moments)
-    other: Moments = field(default_factory=Moments)
+    own: RunningMoments = field(default_factory=RunningMoments)
+    other: RunningMoments = field(default_factory=RunningMoments)
 
     def add(self, piece: Slice) -> None:
         both = piece.usable("estimate", "other")
@@ -122,7 +122,7 @@ class _Second:
     """What the second reading leaves of a measure: how many replicates could count, and the moments of their scores."""
 
     completed: int = 0
-    scores: Moments = field(default_factory=Moments)
+    scores: RunningMoments = field(default_factory=RunningMoments)
 
 
 Key = tuple[Any, str]
@@ -218,19 +218,26 @@ def _read_once(results: Source, versus: str, extra: Sequence[str]) -> tuple[dict
     return first, pairs
 
 
-def _facts(first: dict[Key, _First], pairs: dict[Key, _Pair], truths: dict[Any, float], null: float) -> dict[Key, tuple[Facts, Facts]]:
+def _facts(
+    first: dict[Key, _First], pairs: dict[Key, _Pair], truths: dict[Any, float], null: float
+) -> dict[Key, tuple[MethodSummary, MethodSummary]]:
     """What is known of each method alone, and of it beside the method it is compared with."""
     found = {}
     for key, seen in first.items():
         truth, pair = truths.get(key[0], math.nan), pairs.get(key, _Pair())
-        alone = Facts(truth, null, seen.estimates.n, seen.estimates.mean, seen.estimates.deviation, seen.squared_errors.mean)
-        beside = Facts(truth, null, pair.own.n, pair.own.mean, pair.own.deviation, math.nan, pair.other.mean, pair.other.deviation)
+        alone = MethodSummary(truth, null, seen.estimates.n, seen.estimates.mean, seen.estimates.deviation, seen.squared_errors.mean)
+        beside = MethodSummary(truth, null, pair.own.n, pair.own.mean, pair.own.deviation, math.nan, pair.other.mean, pair.other.deviation)
         found[key] = alone, beside
     return found
 
 
 def _read_again(
-    results: Source, chosen: Sequence[Measure], facts: dict[Key, tuple[Facts, Facts]], versus: str, alpha: float, extra: Sequence[str]
+    results: Source,
+    chosen: Sequence[PerformanceMeasure],
+    facts: dict[Key, tuple[MethodSummary, MethodSummary]],
+    versus: str,
+    alpha: float,
+    extra: Sequence[str],
 ) -> Scores:
     alone, beside = [item for item in chosen if not item.paired], [item for item in chosen if item.paired]
     scores: Scores = {}
@@ -244,7 +251,7 @@ def _read_again(
     return scores
 
 
-def _score(scores: Scores, chosen: Sequence[Measure], piece: Slice, facts: Facts, method: str) -> None:
+def _score(scores: Scores, chosen: Sequence[PerformanceMeasure], piece: Slice, facts: MethodSummary, method: str) -> None:
     for measure in chosen:
         second = scores.setdefault((piece.cell, method, measure.name), _Second())
         columns = piece.usable(*measure.needs)
@@ -257,9 +264,9 @@ def _score(scores: Scores, chosen: Sequence[Measure], piece: Slice, facts: Facts
 def _tidy(
     results: Source,
     truth: str,
-    chosen: Sequence[Measure],
+    chosen: Sequence[PerformanceMeasure],
     first: dict[Key, _First],
-    facts: dict[Key, tuple[Facts, Facts]],
+    facts: dict[Key, tuple[MethodSummary, MethodSummary]],
     scores: Scores,
     versus: str,
 ) -> pd.DataFrame:
@@ -290,7 +297,7 @@ def _begun(counts: dict[Hashable, Any], rows: Sequence[int]) -> int:
     return max(int(counts.get("done", 0)), *rows, 0) + int(counts.get("failed", 0))
 
 
-def _finished(measure: Measure, facts: Facts | None, second: _Second, columns: set[str]) -> dict[str, Any]:
+def _finished(measure: PerformanceMeasure, facts: MethodSummary | None, second: _Second, columns: set[str]) -> dict[str, Any]:
     """The number, or why there is none."""
     value = mcse = math.nan
     note = _why_missing(measure, facts, second.completed, columns)
@@ -301,7 +308,7 @@ def _finished(measure: Measure, facts: Facts | None, second: _Second, columns: s
     return {"value": value, "mcse": mcse, "completed": second.completed, "note": note}
 
 
-def _why_missing(measure: Measure, facts: Facts | None, n: int, columns: set[str]) -> str:
+def _why_missing(measure: PerformanceMeasure, facts: MethodSummary | None, n: int, columns: set[str]) -> str:
     lacking = [name for name in measure.needs if name not in columns | {"other", "rejects"}]
     if "rejects" in measure.needs and not columns & {"p"} and not {"lower", "upper"} <= columns:
         lacking = ["p", "lower and upper"]

@@ -14,7 +14,7 @@ from theory.sweeps.study import Study
 
 
 @dataclass(frozen=True)
-class Kept:
+class UnbrokenBlocks:
     """What counts of a cell.
 
     Parameters
@@ -59,7 +59,7 @@ def sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
         yield number, min(block, replicates - number * block)
 
 
-def kept(study: Study, places: Mapping[int, Place], replicates: int) -> Kept:
+def unbroken_blocks(study: Study, places: Mapping[int, Place], replicates: int) -> UnbrokenBlocks:
     """Tell what counts of a cell.
 
     Parameters
@@ -73,7 +73,7 @@ def kept(study: Study, places: Mapping[int, Place], replicates: int) -> Kept:
 
     Returns
     -------
-    Kept
+    UnbrokenBlocks
         The unbroken run of blocks, up to the one that stopped the cell.
     """
     blocks = attempted = failed = 0
@@ -83,10 +83,10 @@ def kept(study: Study, places: Mapping[int, Place], replicates: int) -> Kept:
         entry = places[number].entry
         blocks, attempted, failed = blocks + 1, attempted + entry.attempted, failed + entry.failed
         if failed > study.max_failures:
-            return Kept(blocks, attempted, failed, stopped=True)
+            return UnbrokenBlocks(blocks, attempted, failed, stopped=True)
         if entry.attempted < size:
             break
-    return Kept(blocks, attempted, failed)
+    return UnbrokenBlocks(blocks, attempted, failed)
 
 
 def due(study: Study, places: Mapping[int, Place], replicates: int) -> list[tuple[int, int]]:
@@ -106,7 +106,7 @@ def due(study: Study, places: Mapping[int, Place], replicates: int) -> list[tupl
     list of (int, int)
         Number and size of each; none where failures stopped the cell.
     """
-    if kept(study, places, replicates).stopped:
+    if unbroken_blocks(study, places, replicates).stopped:
         return []
     wanted = sizes(replicates, study.block)
     return [(number, size) for number, size in wanted if number not in places or places[number].entry.attempted < size]

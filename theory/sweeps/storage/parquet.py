@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import atomic_path
-from theory.sweeps.execution.chunk import KEYS, Entry
+from theory.sweeps.execution.chunk import KEYS, BlockEntry
 from theory.sweeps.execution.outcome import Failure
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ NO_ROWS = -1
 MOST_ROWS = 100_000
 """Rows in a group of a file: what bounds memory."""
 
-Part = tuple["pa.Table", list[Entry]]
+Part = tuple["pa.Table", list[BlockEntry]]
 """Results of some blocks, and their entries in the ledger."""
 
 
@@ -37,7 +37,7 @@ class Place:
 
     Parameters
     ----------
-    entry : Entry
+    entry : BlockEntry
         What the ledger says of the block.
     file : str
         Name of the file.
@@ -45,7 +45,7 @@ class Place:
         Row group in it; -1 where no replicate was completed.
     """
 
-    entry: Entry
+    entry: BlockEntry
     file: str
     group: int
 
@@ -57,7 +57,7 @@ def write_blocks(path: Path, parts: Iterable[Part], columns: Sequence[str], leve
     ----------
     path : Path
         The file.
-    parts : iterable of (pyarrow.Table, list of Entry)
+    parts : iterable of (pyarrow.Table, list of BlockEntry)
         Results and ledger of some blocks each.
     columns : sequence of str
         Names of all results.
@@ -71,8 +71,8 @@ def write_blocks(path: Path, parts: Iterable[Part], columns: Sequence[str], leve
     """
     import pyarrow.parquet as pq
 
-    groups: list[list[Entry]] = []
-    empty: list[Entry] = []
+    groups: list[list[BlockEntry]] = []
+    empty: list[BlockEntry] = []
     options: dict[str, Any] = {"use_dictionary": ["cell", "method", "block"], "column_encoding": {"replicate": "DELTA_BINARY_PACKED"}}
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, _schema(columns), **options) as writer:
         for table, entries in _joined(parts, columns):
@@ -85,7 +85,7 @@ def write_blocks(path: Path, parts: Iterable[Part], columns: Sequence[str], leve
     return _places(path.name, groups, empty)
 
 
-def _places(file: str, groups: Sequence[Sequence[Entry]], empty: Sequence[Entry]) -> list[Place]:
+def _places(file: str, groups: Sequence[Sequence[BlockEntry]], empty: Sequence[BlockEntry]) -> list[Place]:
     found = [Place(entry, file, number) for number, entries in enumerate(groups) for entry in entries]
     return found + [Place(entry, file, NO_ROWS) for entry in empty]
 
@@ -120,12 +120,12 @@ def read_ledger(path: Path) -> tuple[list[Place], list[str], int]:
         content = json.loads(footer.metadata[LEDGER])
     except (KeyError, TypeError, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: is not a file of results ({error}); move it away and run again") from None
-    groups = [[Entry(*values) for values in group] for group in content["groups"]]
-    places = _places(path.name, groups, [Entry(*values) for values in content["empty"]])
+    groups = [[BlockEntry(*values) for values in group] for group in content["groups"]]
+    places = _places(path.name, groups, [BlockEntry(*values) for values in content["empty"]])
     return places, footer.schema.names[len(KEYS) :], content["level"]
 
 
-def read_blocks(path: Path, group: int, entries: Iterable[Entry]) -> pa.Table:
+def read_blocks(path: Path, group: int, entries: Iterable[BlockEntry]) -> pa.Table:
     """Read some blocks of a row group.
 
     Parameters
@@ -134,7 +134,7 @@ def read_blocks(path: Path, group: int, entries: Iterable[Entry]) -> pa.Table:
         The file.
     group : int
         The row group.
-    entries : iterable of Entry
+    entries : iterable of BlockEntry
         The blocks.
 
     Returns
@@ -214,7 +214,7 @@ def _joined(parts: Iterable[Part], columns: Sequence[str]) -> Iterator[Part]:
     import pyarrow as pa
 
     tables: list[pa.Table] = []
-    entries: list[Entry] = []
+    entries: list[BlockEntry] = []
     for table, found in parts:
         part = conform(table, columns)
         if part.num_rows == 0:
@@ -229,14 +229,14 @@ def _joined(parts: Iterable[Part], columns: Sequence[str]) -> Iterator[Part]:
         yield pa.concat_tables(tables).unify_dictionaries(), entries
 
 
-def write_failures(path: Path, failures: Sequence[tuple[Entry, Failure]]) -> None:
+def write_failures(path: Path, failures: Sequence[tuple[BlockEntry, Failure]]) -> None:
     """Write what raised, atomically.
 
     Parameters
     ----------
     path : Path
         The file.
-    failures : sequence of (Entry, Failure)
+    failures : sequence of (BlockEntry, Failure)
         The block's entry in the ledger, and what raised in it.
     """
     import pyarrow as pa

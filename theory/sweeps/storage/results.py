@@ -13,7 +13,7 @@ from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json
 from theory.sweeps.execution.chunk import KEYS
 from theory.sweeps.scenarios import Cell
-from theory.sweeps.storage.completion import Kept, kept
+from theory.sweeps.storage.completion import UnbrokenBlocks, unbroken_blocks
 from theory.sweeps.storage.folder import CELLS, LOOKS, STUDY, is_locked
 from theory.sweeps.storage.parquet import MOST_ROWS, Place, conform, read_blocks, read_failures, to_frame
 from theory.sweeps.storage.writer import Ledger, read_all
@@ -110,7 +110,7 @@ class Results:
         everything = [entry for found in entries.values() for entry in found]
         left = 0.0
         for cell, replicates in self.wanted.items():
-            found = self.kept[cell]
+            found = self.unbroken_blocks[cell]
             seen = entries.get(cell) or everything
             if not found.stopped and found.attempted < replicates:
                 done = sum(entry.attempted for entry in seen)
@@ -118,10 +118,10 @@ class Results:
         return left
 
     @cached_property
-    def kept(self) -> dict[str, Kept]:
+    def unbroken_blocks(self) -> dict[str, UnbrokenBlocks]:
         """What counts of each cell."""
         wanted = self.wanted
-        return {cell.hash: kept(self.study, self.ledger.get(cell.hash, {}), wanted[cell.hash]) for cell in self._cells}
+        return {cell.hash: unbroken_blocks(self.study, self.ledger.get(cell.hash, {}), wanted[cell.hash]) for cell in self._cells}
 
     @cached_property
     def wanted(self) -> dict[str, int]:
@@ -142,7 +142,7 @@ class Results:
 
         rows: list[dict[str, Any]] = []
         for cell in self._cells:
-            found = self.kept[cell.hash]
+            found = self.unbroken_blocks[cell.hash]
             counts = {"wanted": self.wanted[cell.hash], "attempted": found.attempted, "done": found.attempted - found.failed}
             row = {"cell": cell.hash, **cell.factors, "truth": self._truths[cell.hash]}
             rows.append({**row, **counts, "failed": found.failed, "stopped": found.stopped})
@@ -171,7 +171,7 @@ class Results:
         for known in self._cells:
             if cell in (None, known.hash):
                 places = self.ledger.get(known.hash, {})
-                for window in self._windows([places[block] for block in range(self.kept[known.hash].blocks)]):
+                for window in self._windows([places[block] for block in range(self.unbroken_blocks[known.hash].blocks)]):
                     yield self._read(window)
 
     def _windows(self, places: list[Place]) -> Iterator[list[Place]]:
@@ -230,6 +230,6 @@ class Results:
     def _counts(self, row: Any) -> bool:
         """Tell whether a failure is of a block that counts, and not of an earlier try at it."""
         place = self.ledger.get(row.cell, {}).get(row.block)
-        if place is None or row.cell not in self.kept or row.block >= self.kept[row.cell].blocks:
+        if place is None or row.cell not in self.unbroken_blocks or row.block >= self.unbroken_blocks[row.cell].blocks:
             return False
         return (place.entry.attempted, place.entry.limited) == (row.attempted, row.limited)

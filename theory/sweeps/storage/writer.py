@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.execution.chunk import Chunk, Entry
+from theory.sweeps.execution.chunk import BlockEntry, Chunk
 from theory.sweeps.storage.parquet import MOST_ROWS, Part, Place, read_blocks, read_ledger, write_blocks, write_failures
 
 FLUSH_SECONDS = 0.4
@@ -60,7 +60,7 @@ def _tried(places: dict[int, Place], limits: str) -> dict[int, Place]:
     return {block: place for block, place in places.items() if place.entry.limited in ("", limits)}
 
 
-class Store:
+class BlockWriter:
     """Writes finished blocks.
 
     Parameters
@@ -191,7 +191,7 @@ class Store:
 
     def _still_counting(self, files: Sequence[str]) -> Iterator[Part]:
         """Read the blocks of some files that no later file replaces."""
-        wanted: dict[tuple[str, int], list[Entry]] = {}
+        wanted: dict[tuple[str, int], list[BlockEntry]] = {}
         for blocks in self.ledger.values():
             for place in blocks.values():
                 if place.file in files:

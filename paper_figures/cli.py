@@ -17,7 +17,7 @@ from paper_figures.commands.plan import plan
 from paper_figures.commands.study import study
 from paper_figures.commands.sweep_plot import plot
 from see_in_pairs import __version__
-from see_in_pairs.console import Quiet, Seed, new_app, run_app, say
+from see_in_pairs.console import Quiet, Seed, log, new_app, run_app
 from theory.cli import app as theory
 from theory.sweeps.cli import app as sweep
 
@@ -51,7 +51,7 @@ def reproduce(
     from paper_figures.reproduce import reproduce as run
 
     size = "at toy size, under a minute" if smoke else "about 11 minutes on 2 cores"
-    say(f"theory, phantom cohorts, finetuning, evaluation, tests, claims, figures, report into {out} ({size})", quiet)
+    log(f"theory, phantom cohorts, finetuning, evaluation, tests, claims, figures, report into {out} ({size})", quiet)
     run(out, smoke=smoke, seed=seed, workers=workers, quiet=quiet)
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from empirical.prompts.templates import PromptConfig
 from see_in_pairs.configs import StrictConfig, parse_config
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.files import write_json, write_parquet
 from see_in_pairs.runs import RunFolder
 
@@ -250,10 +250,10 @@ def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2
             ("judge the claims, draw the figures, write the report", chain.report),
         ]
         for number, (label, step) in enumerate(steps, start=1):
-            say(f"[{number}/{len(steps)}] {label}", quiet)
+            log(f"[{number}/{len(steps)}] {label}", quiet)
             step()
         folder.count("not_scored", 0)  # an item without a score ends the evaluation with an error
-    say(f"report: {out / 'report' / 'index.html'}", quiet)
+    log(f"report: {out / 'report' / 'index.html'}", quiet)
 
 
 class _Chain:
@@ -286,7 +286,7 @@ class _Chain:
         jobs = [(self.finetune_settings(run), str(self.out / "models" / run.run_id)) for run in self.trained]
         with ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) as pool:
             for run, _ in zip(self.trained, pool.map(_finetune, *zip(*jobs, strict=True)), strict=True):
-                say(f"      finetuned {run.run_id}", self.quiet)
+                log(f"      finetuned {run.run_id}", self.quiet)
 
     def finetune_settings(self, run: PlannedRun) -> dict[str, Any]:
         places = {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": self.config.model}, "seed": self.seed}

@@ -41,7 +41,7 @@ def emit_json(content: object, target: str) -> None:
         write_json(target, content)
 
 
-def say(message: str, quiet: bool = False) -> None:
+def log(message: str, quiet: bool = False) -> None:
     """Print a line for a person, on standard error.
 
     Parameters

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, new_app, progress, say
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app, progress
 from see_in_pairs.errors import CheckFailed, InputError, first_few
 
 _SHORT_NUMBER = re.compile(r"[-+]?(\.\d+|\d+\.)([eE][-+]?\d+)?")  # .7 and 1. are no JSON, but nobody means text by them
@@ -69,7 +69,7 @@ def verify(
         if out
         else None
     )
-    say(f"checking {len(points)} points of {len({p.statement for p in points})} statements (symbolic = closed form = simulation)", quiet)
+    log(f"checking {len(points)} points of {len({p.statement for p in points})} statements (symbolic = closed form = simulation)", quiet)
 
     def _watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
         return progress(outcomes, total, "theory verify", quiet)
@@ -98,7 +98,7 @@ def _judge(rows: Sequence[dict[str, Any]], quiet: bool) -> None:
     if wrong:
         raise CheckFailed(f"{len(wrong)} of {len(rows)} rows disagree: {first_few(wrong)}")
     largest = max(abs(row["z"]) for row in rows)
-    say(f"all {len(rows)} rows agree (largest |z| {largest:.2f}; family-wise false alarm at most 1e-4)", quiet)
+    log(f"all {len(rows)} rows agree (largest |z| {largest:.2f}; family-wise false alarm at most 1e-4)", quiet)
 
 
 def format_rows(rows: Sequence[dict[str, Any]]) -> str:
@@ -144,7 +144,7 @@ def value(
     params = number.bind(parse_settings(settings or []))
     result = float(number.closed_form(**params))
     if number.caveat(params):
-        say(f"note: {number.caveat(params)}")
+        log(f"note: {number.caveat(params)}")
     if json is None:
         print(result)
     else:

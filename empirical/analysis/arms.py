@@ -23,7 +23,7 @@ from empirical.prompts.example import Example
 from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import load_vlm, training_record, weights_hash
-from see_in_pairs.console import progress, say
+from see_in_pairs.console import log, progress
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
@@ -132,7 +132,7 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
         run.count("without_positive_attribution", int(table["share"].isna().sum()))
         summary = _summary(table, config.seed)
         if (patients := table["patient_id"].nunique()) < FEW:
-            say(f"{patients} patients with a lesion mask: these intervals are too short", quiet)
+            log(f"{patients} patients with a lesion mask: these intervals are too short", quiet)
         write_text(run.path / "attribution_summary.csv", summary.to_csv(index=False))
     return summary
 
@@ -224,5 +224,5 @@ def _by_arm(config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool)
     write_references(config, cohort, references, left_out, run, quiet)
     for arm in config.arms:
         name = run_id(arm)
-        say(f"{name}: {len(examples[name])} items", quiet)
+        log(f"{name}: {len(examples[name])} items", quiet)
         yield {"run_id": name, "arm": arm.arm, "strategy": arm.strategy, **trained, "cohort_hash": cohort.hash}, examples[name]

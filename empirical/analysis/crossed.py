@@ -28,7 +28,7 @@ from empirical.vlm.inference.batch_scorer import SpeedConfig
 from empirical.vlm.loading import dtype_of, training_record
 from empirical.vlm.model_id import files_hash, weights_hash
 from see_in_pairs.configs import StrictConfig
-from see_in_pairs.console import progress, say
+from see_in_pairs.console import log, progress
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import content_hash, read_table, write_parquet
 from see_in_pairs.runs import RunFolder
@@ -144,7 +144,7 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
     identity["models_hash"] = [files_hash(model.name, model.revision) for model in config.models]
     with RunFolder(out, "crossed scoring", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
-        say(f"score {len(queries)} patients x {len(references)} references x {len(seeds)} models", quiet)
+        log(f"score {len(queries)} patients x {len(references)} references x {len(seeds)} models", quiet)
         pieces, tables = run.path / "pieces", dict[str, list[pd.DataFrame]]()
         marks = verify_images(cohort, {*queries["item_id"], *references["item_id"], *_seen_in_pairs(pieces)}, pieces)
         for seed, model in progress(zip(seeds, config.models, strict=True), len(seeds), "models", quiet):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_table, write_parquet
 
@@ -38,7 +38,7 @@ def cached_parts(file: Path, key: str, make: Callable[[], pd.DataFrame], quiet: 
     table = _whole(file)
     if table is None or not table[KEY].eq(key).all():
         if file.is_file():
-            say(f"{file}: {'damaged' if table is None else 'made from other images, masks, prompts or weights'}; made again", quiet)
+            log(f"{file}: {'damaged' if table is None else 'made from other images, masks, prompts or weights'}; made again", quiet)
         write_parquet(file, make().assign(**{KEY: key}))
         table = read_table(file)
     return table.drop(columns=KEY)

@@ -11,7 +11,7 @@ from empirical.analysis.calibration import NoTemperature, calibrated, fit_temper
 from empirical.analysis.reliability import reliability
 from empirical.analysis.reliability_plot import reliability_plot
 from empirical.evaluation.records import Records, read_records
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import atomic_path, write_json, write_text
 
@@ -59,7 +59,7 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
     for run in map(str, records.table["run_id"].unique()):
         here = records.of(run_id=run)
         pages[run], notes[run] = _fitted(here, fitted_on.of(run_id=run), seed)
-        say(f"{run}: {notes[run]}", quiet)
+        log(f"{run}: {notes[run]}", quiet)
         for value in dict.fromkeys((1.0, pages[run]["value"] or 1.0)):
             tables.append(_points(here, value).assign(run_id=run, temperature=value))
             stated.append(pd.DataFrame({"run_id": run, "temperature": value, "probability": calibrated(here, value)}))

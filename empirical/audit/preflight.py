@@ -9,7 +9,7 @@ from empirical.audit.report import record
 from empirical.cohorts import Cohort
 from empirical.references import Assignment
 from empirical.references.diagnostics.balance import balance_table, unmatched_text
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.files import write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
@@ -43,7 +43,7 @@ def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, q
     for finding in findings:
         if finding.severity == "warn" or finding.name in allow:
             allowed = " (allowed)" if finding.name in allow else ""
-            say(f"audit: {finding.name}{allowed}: {finding.message}", quiet)
+            log(f"audit: {finding.name}{allowed}: {finding.message}", quiet)
     stop_on_errors(findings, allow)
 
 
@@ -74,4 +74,4 @@ def keep_references(cohort: Cohort, split: str, assignment: Assignment | None, r
         write_text(folder / f"{name}-balance.csv", balance_table(cohort, split, assignment).to_csv(index=False))
     run.count(f"unmatched:{name}", len(assignment.unmatched))
     if len(assignment.unmatched):
-        say(f"references of {name}: {unmatched_text(cohort, split, assignment)}", quiet)
+        log(f"references of {name}: {unmatched_text(cohort, split, assignment)}", quiet)

@@ -20,7 +20,7 @@ from empirical.benchmark.timing import MEASURED, attempt
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.loading import device_of
 from empirical.vlm.out_of_memory import clear_device_cache
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_json, write_text
 from see_in_pairs.runs import RunFolder, git_commit, library_versions
@@ -194,7 +194,7 @@ def _write(run: RunFolder, pieces: RowStore, config: BenchmarkConfig, facts: dic
 
 def _say_row(made: pd.DataFrame, shape: str, part: str, path: str, quiet: bool) -> None:
     row: Any = made[(made["shape"] == shape) & (made["part"] == part) & (made["path"] == path)].to_dict("records")[0]
-    say(f"  {shape}, {part}, {path}: {_told(row)}", quiet)
+    log(f"  {shape}, {part}, {path}: {_told(row)}", quiet)
 
 
 def _lacks(value: float | None) -> bool:

@@ -16,7 +16,7 @@ from empirical.cohorts.image_scan import scan_images
 from empirical.cohorts.perceptual_hash import keep_signatures
 from empirical.cohorts.schema import COLUMNS, TEXT_COLUMNS, CohortInfo
 from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -144,10 +144,10 @@ def finish_import(
     keep_signatures(cohort.folder, list(table["sha256"]), seen)
     looks.write_problems(cohort.folder)
     if not any(letter.isalpha() for letter in info.finding):
-        say(f"warning: prompts will ask for '{info.finding}', which is only a number; name what to look for with --finding")
+        log(f"warning: prompts will ask for '{info.finding}', which is only a number; name what to look for with --finding")
     if alone:
-        say(f"warning: {draft.no_patients}, so each of {alone} files counts as a patient of its own")
-    say("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
+        log(f"warning: {draft.no_patients}, so each of {alone} files counts as a patient of its own")
+    log("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
     return cohort
 
 
@@ -241,7 +241,7 @@ def _splits(
     if "split" in table and {"train", "test"} <= set(table["split"]) and not resplit:
         return table["split"]
     if "split" in table and (table["split"] != "").any():
-        say("split anew by patient", quiet)
+        log("split anew by patient", quiet)
     strata = _strata(table, stratify) if stratify else None
     split = split_by_patient(table["patient_id"], table["label"] != healthy, fractions, seed, strata)
     if len(fractions) == 4 and fractions[3] > 0 and not (split == "reference").any():

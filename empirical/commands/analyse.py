@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from empirical.vlm.out_of_memory import one_line, smaller_batch
-from see_in_pairs.console import Quiet, new_app, say
+from see_in_pairs.console import Quiet, log, new_app
 
 Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
 Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
@@ -28,7 +28,7 @@ def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange 
     settings = load_config(CrossedConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
     with one_line(smaller_batch(settings.batch_size)):
         table = crossed_scores(settings, out, quiet=quiet)
-    say(f"{len(table)} logits: {out / 'crossed.parquet'}", quiet)
+    log(f"{len(table)} logits: {out / 'crossed.parquet'}", quiet)
 
 
 @app.command("alignment")
@@ -41,7 +41,7 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
     settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
     with one_line(smaller_batch(settings.batch_size)):
         table = report_alignment(settings, out, quiet=quiet)
-    say(f"{len(table)} rows: {out / 'alignment.csv'}", quiet)
+    log(f"{len(table)} rows: {out / 'alignment.csv'}", quiet)
 
 
 @app.command("attribution")
@@ -56,4 +56,4 @@ def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedCha
         summary = report_attribution(settings, out, quiet=quiet)
     for row in summary.to_dict("records"):
         interval = "one patient, no interval" if isnan(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"
-        say(f"{row['run_id']}, {row['method']}: {row['excess']:+.3f} ({interval}) more on the lesion than by chance", quiet)
+        log(f"{row['run_id']}, {row['method']}: {row['excess']:+.3f} ({interval}) more on the lesion than by chance", quiet)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, new_app, say
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app
 from see_in_pairs.errors import CheckFailed
 
 app = new_app("How fast the harness is on this machine, against a plain transformers loop.")
@@ -61,9 +61,9 @@ def gpu(
     asked |= {"eval_batch": eval_batch, "train_batch": batch, "steps": steps, "peak_tflops": peak_tflops}
     content: dict[str, object] = {"seed": seed} | (TOY if tiny else {}) | {name: value for name, value in asked.items() if value}
     config = parse_config(BenchmarkConfig, content, source="benchmark gpu")
-    say(f"time {', '.join(config.shapes)} ({', '.join(config.parts)}) into {out}; random weights, nothing is downloaded", quiet)
+    log(f"time {', '.join(config.shapes)} ({', '.join(config.parts)}) into {out}; random weights, nothing is downloaded", quiet)
     table = run_suite(config, out, quiet=quiet)
-    say(f"{out / 'README.md'}: targets, all rows, and what they mean", quiet)
+    log(f"{out / 'README.md'}: targets, all rows, and what they mean", quiet)
     if json is not None:
         emit_json(table.to_dict("records"), json)
     outside = table[table["within"] == False]  # noqa: E712 (missing is not False)
@@ -86,7 +86,7 @@ def padding(
     from see_in_pairs.configs import load_config
 
     settings = load_config(FinetuneConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
-    say(f"count the padding in the first {most} rows of the training plan; nothing is written, no model is trained", quiet)
+    log(f"count the padding in the first {most} rows of the training plan; nothing is written, no model is trained", quiet)
     found = count_padding(settings, most, quiet=quiet)
     if json is not None:
         return emit_json(found, json)

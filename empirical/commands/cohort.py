@@ -11,7 +11,7 @@ import typer
 
 from empirical.commands import cohort_options as options
 from see_in_pairs.configs import load_config
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, new_app, say
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.runs import RunFolder
 
@@ -35,12 +35,12 @@ def phantom(
 
     settings = load_config(PhantomConfig, config or DEFAULT_PHANTOM, changes or ())
     total = settings.n_train + settings.n_val + settings.n_test + settings.warmup.n
-    say(f"making {total} families of {1 + settings.relatives} images, {settings.size} pixels wide, into {out}", quiet)
+    log(f"making {total} families of {1 + settings.relatives} images, {settings.size} pixels wide, into {out}", quiet)
     with _new_run(out, "cohort phantom", settings.model_dump(mode="json"), seed=seed) as run:
         cohort = make_phantom(settings, out, seed, quiet)
         run.count("items", len(cohort.table))
         run.count("clipped_pixels", cohort.info.counts["clipped_pixels"])
-    say(f"{out}: {len(cohort.table)} items, {cohort.info.counts['clipped_pixels']} pixels clipped", quiet)
+    log(f"{out}: {len(cohort.table)} items, {cohort.info.counts['clipped_pixels']} pixels clipped", quiet)
 
 
 @app.command("import")
@@ -83,13 +83,13 @@ def import_cohort(
     settings: dict[str, Any] = {key: value for key, value in given.items() if value} | {"fractions": parse_fractions(fractions)}
     if not root.exists():
         raise InputError(f"--root {root}: no such folder")
-    say(f"reading {root}; its images are opened once and stay where they are", quiet)
+    log(f"reading {root}; its images are opened once and stay where they are", quiet)
     with _new_run(out, "cohort import", {"kind": kind, "root": str(root.resolve()), **settings}, seed=seed) as run:
         cohort = import_kind(kind, root, out, settings | {"seed": seed, "quiet": quiet})
         for what, number in cohort.info.counts.items():
             run.count(what, number)
     patients = cohort.table["patient_id"].nunique()
-    say(f"{out}: {len(cohort.table)} items of {patients} patients; next: see-in-pairs cohort audit {out}", quiet)
+    log(f"{out}: {len(cohort.table)} items of {patients} patients; next: see-in-pairs cohort audit {out}", quiet)
 
 
 @app.command()
@@ -144,9 +144,9 @@ def show(
         problems = write_overview(loaded, folder, seed)
         run.count("unreadable_pictures", len(problems))
     for problem in problems:
-        say(f"warning: {problem}")
+        log(f"warning: {problem}")
     print("\n\n".join(f"{title}\n{table.to_string(index=False)}" for title, table in summary_tables(loaded).items()))
-    say(f"pictures: {folder / 'index.html'}", quiet)
+    log(f"pictures: {folder / 'index.html'}", quiet)
 
 
 def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:

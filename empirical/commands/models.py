@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from see_in_pairs.console import Json, Quiet, emit_json, say
+from see_in_pairs.console import Json, Quiet, emit_json, log
 from see_in_pairs.errors import CheckFailed
 
 Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
@@ -72,7 +72,7 @@ def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange
 
     settings = load_config(FinetuneConfig, config, _with_seed(changes, seed))
     folder = run(settings, out, quiet=quiet)
-    say(f"model: {folder}", quiet or not is_first())
+    log(f"model: {folder}", quiet or not is_first())
 
 
 def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
@@ -83,7 +83,7 @@ def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange
 
     settings = load_config(EvaluateConfig, config, _with_seed(changes, seed))
     records = run(settings, out, quiet=quiet)
-    say(f"{len(records.table)} rows: {out / 'records.parquet'}", quiet)
+    log(f"{len(records.table)} rows: {out / 'records.parquet'}", quiet)
 
 
 def pretrain(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
@@ -94,7 +94,7 @@ def pretrain(config: Config, out: Out, changes: Changes = None, seed: SeedChange
 
     settings = load_config(PretrainConfig, config, _with_seed(changes, seed))
     folder = run(settings, out, quiet=quiet)
-    say(f"model: {folder} (its README.md has the results)", quiet)
+    log(f"model: {folder} (its README.md has the results)", quiet)
 
 
 def pretrain_grid(
@@ -112,7 +112,7 @@ def pretrain_grid(
 
     only = [] if seed is None else [f"seeds=[{seed}]"]
     run(load_config(GridConfig, config, [*(changes or []), *only]), out, workers=workers, quiet=quiet)
-    say(f"table: {out / 'summary.csv'}", quiet)
+    log(f"table: {out / 'summary.csv'}", quiet)
 
 
 def doctor(
@@ -127,7 +127,7 @@ def doctor(
     from empirical.vlm.config import ModelConfig
     from empirical.vlm.doctor import diagnose
 
-    say(f"check '{model}' on made-up pictures (no check draws random numbers; --seed is accepted and not needed)", quiet)
+    log(f"check '{model}' on made-up pictures (no check draws random numbers; --seed is accepted and not needed)", quiet)
     diagnosis = diagnose(ModelConfig(name=model, revision=revision, trust_remote_code=trust_remote_code))
     if json is not None:
         emit_json(diagnosis.to_dict(), json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
 
 DEFAULT = Path(__file__).parents[1] / "references" / "default.yaml"
 
@@ -47,7 +47,7 @@ def references(
     loaded = Cohort.load(cohort)
     settings = load_config(ReferenceConfig, config or DEFAULT, changes or ())
     covariates = tuple(columns) if columns else tuple(column for column in COVARIATES if _filled(loaded, column))
-    say(f"choose references by strategy '{settings.strategy}' for the {split} queries of {cohort}", quiet)
+    log(f"choose references by strategy '{settings.strategy}' for the {split} queries of {cohort}", quiet)
     identity = {"cohort": loaded.hash, "references": settings.model_dump(), "split": split, "covariates": covariates}
     assignment = choose_references(loaded, split, settings, seed, quiet=quiet)
     balance = balance_table(loaded, split, assignment, covariates)
@@ -59,8 +59,8 @@ def references(
         emit_json({"strategy": settings.strategy, "balance": balance.to_dict("records"), "unmatched": len(assignment.unmatched)}, json)
     else:
         print(balance.round(3).to_string(index=False))
-    say(unmatched_text(loaded, split, assignment), quiet)
-    say(f"written: {out / 'references.parquet'}, {out / 'balance.png'}, {out / 'pairs.png'}", quiet)
+    log(unmatched_text(loaded, split, assignment), quiet)
+    log(f"written: {out / 'references.parquet'}, {out / 'balance.png'}, {out / 'pairs.png'}", quiet)
 
 
 def _filled(cohort: Cohort, column: str) -> bool:

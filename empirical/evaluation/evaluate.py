@@ -20,7 +20,7 @@ from empirical.prompts.templates import prompt_hash
 from empirical.vlm.inference.generation import UNPARSED, parse_answer
 from empirical.vlm.loading import dtype_of
 from empirical.vlm.out_of_memory import largest_that_fits, no_smaller, runs_in_memory
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, write_json
 from see_in_pairs.runs import RunFolder
@@ -63,15 +63,15 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     config = config.model_copy(update={"model": pinned(config.model)})
     cohort = Cohort.load(Path(config.cohort))
     references, left_out, examples = prepare_examples(config, cohort)
-    _check_early(config, cohort, examples)
+    validate_before_scoring(config, cohort, examples)
     identity = config.model_dump(exclude=MAY_CHANGE) | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["other_cohort_hashes"] = other_cohorts(config)
     identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
-    begun = identity["batch_size"] = _begun_with(config, out)
+    begun = identity["batch_size"] = resume_batch_size(config, out)
     with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
         write_references(config, cohort, references, left_out, run, quiet)
-        say(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
+        log(f"score {len(next(iter(examples.values())))} items in {len(examples)} arm(s) with '{config.model.name}'", quiet)
         run.manifest |= {"batch_size_used": config.batch_size} | config.model_dump(include=MAY_CHANGE)
         run.save()
         scorer = ShardScorer(config.model_copy(update={"batch_size": begun}), cohort, run.path / "pieces", quiet, config.batch_size)
@@ -87,7 +87,7 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
         if scorer.diagnosis is not None:
             run.manifest["doctor"] = scorer.diagnosis.to_dict()["checks"]
         write_records(run.path / "records.parquet", records)
-        _say_more(config, cohort, records, run, quiet)
+        write_reports(config, cohort, records, run, quiet)
     if failed:
         raise InputError(f"{out}: {failed} items have no finite score (see records.parquet); {_advice(config)}")
     return records
@@ -166,7 +166,7 @@ def other_cohorts(config: EvaluateConfig) -> list[str]:
     return [Cohort.load(Path(arm.other_cohort)).hash for arm in config.arms if arm.other_cohort is not None]
 
 
-def _check_early(config: EvaluateConfig, cohort: Cohort, examples: dict[str, list[Example]]) -> None:
+def validate_before_scoring(config: EvaluateConfig, cohort: Cohort, examples: dict[str, list[Example]]) -> None:
     """Refuse before the scoring what could not be carried out after it, or not be carried out as asked."""
     from empirical.analysis.reports import calibration_records
     from empirical.vlm.inference.prefix_cache import shared_prefix
@@ -190,7 +190,7 @@ def _advice(config: EvaluateConfig) -> str:
     )
 
 
-def _begun_with(config: EvaluateConfig, out: Path) -> int:
+def resume_batch_size(config: EvaluateConfig, out: Path) -> int:
     """Tell with which batch size a run was begun: the pieces were cut by it, and it may go on with a smaller one."""
     file = out / "manifest.json"
     before = read_json(file) if file.is_file() else {}
@@ -231,7 +231,7 @@ def _examples(
     return kept
 
 
-def _say_more(config: EvaluateConfig, cohort: Cohort, records: Records, run: RunFolder, quiet: bool) -> None:
+def write_reports(config: EvaluateConfig, cohort: Cohort, records: Records, run: RunFolder, quiet: bool) -> None:
     """Report what is read off the records: agreement of the scorers, calibration."""
     from empirical.analysis.agreement import scorer_agreement
     from empirical.analysis.reports import WRITTEN, report_calibration
@@ -242,11 +242,11 @@ def _say_more(config: EvaluateConfig, cohort: Cohort, records: Records, run: Run
         write_json(run.path / "agreement.json", found)
         for name, one in found.items():
             agree = f"both scorers agree on {one.share:.1%} ({one.low:.1%} to {one.high:.1%})"
-            say(f"{name}: {agree}; unparsed {one.unparsed:.1%} ({one.unparsed_low:.1%} to {one.unparsed_high:.1%})", quiet)
+            log(f"{name}: {agree}; unparsed {one.unparsed:.1%} ({one.unparsed_low:.1%} to {one.unparsed_high:.1%})", quiet)
     for name in WRITTEN:  # of an earlier run, which may have been calibrated on something else
         (run.path / name).unlink(missing_ok=True)
     if config.calibrate_on is not None and records.table["p_positive"].isna().any():
-        say("calibration: not reported, since items have no score", quiet)
+        log("calibration: not reported, since items have no score", quiet)
     elif config.calibrate_on is not None:
         report_calibration(records, Path(config.calibrate_on), cohort, run.path, seed=config.seed, quiet=quiet)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from empirical.arms import picture_source
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_hash
-from see_in_pairs.console import progress, say
+from see_in_pairs.console import log, progress
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_table, write_parquet
 
@@ -117,7 +117,7 @@ class ShardScorer:
             if table is not None and list(table["key"]) == keys:
                 return table
             why = "damaged" if table is None else "made from other images, prompts or weights"
-            say(f"{file}: {why}; scored again", self.quiet)
+            log(f"{file}: {why}; scored again", self.quiet)
         write_parquet(file, self._score(examples).assign(key=keys))
         return read_table(file)
 

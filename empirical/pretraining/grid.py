@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from empirical.pretraining.config import PretrainConfig
 from empirical.vlm.pocket.config import PocketConfig
 from see_in_pairs.configs import StrictConfig
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.files import read_json, read_table, write_text
 from see_in_pairs.runs import RunFolder
 
@@ -134,11 +134,11 @@ def pretrain_grid(grid: GridConfig, out: Path, *, workers: int = 1, quiet: bool 
 
     with RunFolder(out, "pretrain-grid", grid.model_dump()) as run:
         wanted = cells(grid)
-        say(f"pretrain-grid: {len(wanted)} runs of {grid.base.steps} steps, {workers} at a time", quiet)
+        log(f"pretrain-grid: {len(wanted)} runs of {grid.base.steps} steps, {workers} at a time", quiet)
         jobs = [(cell.settings(grid).model_dump(), str(run.path / cell.folder)) for cell in wanted]
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             for cell, _ in zip(wanted, pool.map(_pretrain, *zip(*jobs, strict=True)), strict=True):
-                say(f"finished {cell.folder}", quiet)
+                log(f"finished {cell.folder}", quiet)
         table = pd.concat([_read(run.path / cell.folder, cell) for cell in wanted], ignore_index=True)
         write_text(run.path / "grid.csv", table.to_csv(index=False))
         summary = summarise(table)

@@ -18,7 +18,7 @@ from empirical.training.checkpoints import last_checkpoint
 from empirical.training.determinism import deterministic_kernels
 from empirical.training.distributed import one_device
 from empirical.vlm.pocket import build_pocket, training_text
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_table, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
@@ -62,7 +62,7 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
     with deterministic_kernels(config.deterministic), RunFolder(out, "pretrain", identity, seed=config.seed) as run:
         model = run.path / "model"
         if (model / "README.md").is_file():
-            say(f"{out}: already finished", quiet)
+            log(f"{out}: already finished", quiet)
         else:
             _train(config, run, quiet)
     return model
@@ -94,7 +94,7 @@ def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
     transformers.set_seed(config.seed)
     vlm = load_vlm(ModelConfig(name=config.start or _built(config, run), dtype="float32"))
     weights = sum(parameter.numel() for parameter in vlm.model.parameters())
-    say(f"pretrain: {config.steps} steps of {config.batch_size} questions ({', '.join(config.kinds)}), {weights:,} weights", quiet)
+    log(f"pretrain: {config.steps} steps of {config.batch_size} questions ({', '.join(config.kinds)}), {weights:,} weights", quiet)
     if config.start is not None:
         _check_shape(config, vlm)
     trainer = _trainer(config, vlm, run.path, quiet)
@@ -143,7 +143,7 @@ def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet:
     gpu = next(vlm.model.parameters()).device.type == "cuda"
     arguments = TrainingArguments(**schedule(config, out, gpu), save_steps=config.save_every, report_to=[])
     if note := one_device(arguments):
-        say(note, quiet)
+        log(note, quiet)
     vlm.model.train()
     encoder = Encoder(vlm.processor, vlm.family, stream.image_of)
     callbacks = [MarkComplete(), StopOnNonFinite(), _examiner(config, vlm, out, quiet), *([] if quiet else [Bar(config.steps)])]
@@ -176,7 +176,7 @@ def _examiner(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet
                 table = evaluate_pretrained(vlm, config, asked, max(20, config.questions // COARSER))
                 write_parquet(out / "curve" / f"{state.global_step:07d}.parquet", table.assign(step=state.global_step))
                 shown = ", ".join(f"{row.kind} {row.value:.2f}" for row in table.itertuples())
-                say(f"step {state.global_step}: {shown}", quiet)
+                log(f"step {state.global_step}: {shown}", quiet)
 
     return Examiner()
 
@@ -190,7 +190,7 @@ def _finish(config: PretrainConfig, vlm: VisionLanguageModel, trainer: Trainer, 
     pieces = [read_table(path) for path in sorted((run.path / "curve").glob("*.parquet"))]
     if pieces:
         write_text(run.path / "learning_curve.csv", pd.concat(pieces).to_csv(index=False))
-    say("examine the finished model", quiet)
+    log("examine the finished model", quiet)
     table = evaluate_pretrained(vlm, config, eval_conditions(tuple(config.kinds)), config.questions)
     write_text(run.path / "examination.csv", table.to_csv(index=False))
     building = run.path / ".model"

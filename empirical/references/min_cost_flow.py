@@ -92,7 +92,7 @@ def assign_optimally(
     for group in range(len(groups.references)):
         at = np.flatnonzero((groups.pairs[:, 1] == group) & (flows > 0))
         takers = [(groups.pairs[pair, 0], int(flows[pair])) for pair in at]
-        for query, place in _deal(groups, takers, groups.references[group], stock.left, given, rng):
+        for query, place in _distribute(groups, takers, groups.references[group], stock.left, given, rng):
             given.setdefault(query, []).append(place)
     served = {query: np.array(places) for query, places in given.items() if len(places) == m}
     for places in served.values():
@@ -180,7 +180,7 @@ def _transport(groups: Groups, left: np.ndarray, m: int) -> NDArray[np.int64]:
     return np.rint(solution.x).astype(np.int64)
 
 
-def _deal(
+def _distribute(
     groups: Groups,
     takers: list[tuple[int, int]],
     references: Positions,
@@ -199,10 +199,10 @@ def _deal(
     dealt = list(zip(wants, rng.permutation(slots).tolist(), strict=False))
     barred = {query: set(groups.own[group].tolist()) for group, _ in takers for query in groups.queries[group]}
     clash = len(set(dealt)) < len(dealt) or any(place in barred[query] for query, place in dealt)
-    return _deal_by_flow(wants, references, left, barred, rng) if clash else dealt
+    return _distribute_by_flow(wants, references, left, barred, rng) if clash else dealt
 
 
-def _deal_by_flow(
+def _distribute_by_flow(
     wants: list[int], references: Positions, left: np.ndarray, barred: dict[int, set[int]], rng: np.random.Generator
 ) -> list[tuple[int, int]]:
     """Deal so that nobody gets an own image, or one twice: a maximum flow from queries to references."""

@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, sha256, write_text
 
@@ -51,7 +51,7 @@ def last_checkpoint(folder: Path, quiet: bool = False) -> str | None:
             whole.append(checkpoint)
             continue
         if damaged:
-            say(f"{checkpoint.name} is left out: '{damaged}' is not as it was written", quiet)
+            log(f"{checkpoint.name} is left out: '{damaged}' is not as it was written", quiet)
         shutil.rmtree(checkpoint)
     return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 

@@ -23,7 +23,7 @@ from empirical.training.model_card import run_card
 from empirical.training.setup import longest, make_encoder, make_trainer, with_or_without_checkpointing
 from empirical.training.trainable import make_trainable, refuse_adapter
 from empirical.vlm.out_of_memory import one_line, runs_in_memory
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.files import sha256, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
@@ -80,7 +80,7 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
         model_folder = run.path / "model"
         if (model_folder / "training.json").is_file():
             still_whole(model_folder)
-            say(f"{out}: already finished", quiet)
+            log(f"{out}: already finished", quiet)
             return model_folder
         preflight(cohort, run, config.allow, config.seed, quiet)
         with one_line("outside of a step: the model itself hardly fits; take a smaller one"):
@@ -183,7 +183,7 @@ def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: 
     total = sum(parameter.numel() for parameter in model.parameters())
     run.manifest["weights"] = {"trainable": trainable, "total": total}
     run.save()
-    say(
+    log(
         f"finetune '{config.model.name}', arm '{config.arm.arm}' {config.arm.strategy}: {config.steps} steps of "
         f"{len(examples) // config.steps} rows from {patients} patients, {trainable:,} of {total:,} weights",
         quiet,

@@ -16,7 +16,7 @@ from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import not_sharded, one_device, sharding_wanted
 from empirical.training.memory_estimate import checkpointing, device_memory, fixed_memory
 from empirical.training.trainable import vision_is_frozen
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def with_or_without_checkpointing(
         rows = longest(config, examples, encoder, cohort)
         trainer = _bare_trainer(without, model, encoder, examples, run.path)
         wanted = not fits_without_checkpointing(trainer, rows, room, fixed_memory(model, trainer.args.bf16))
-        say(f"gradient checkpointing: {'on, a step does not fit without it' if wanted else 'off, a step fits without it'}", quiet)
+        log(f"gradient checkpointing: {'on, a step does not fit without it' if wanted else 'off, a step fits without it'}", quiet)
     run.manifest |= {"gradient_checkpointing": wanted, "gradient_checkpointing_by_trial": by_trial}
     run.save()
     return config.model_copy(update={"gradient_checkpointing": wanted})
@@ -155,7 +155,7 @@ def make_trainer(
     told = [MarkComplete(), StopOnNonFinite(), *early, *trackers(config, out, quiet), *([] if quiet else [Bar(config.steps)])]
     trainer = _bare_trainer(config, model, encoder, examples, out, quiet, eval_dataset=validation, callbacks=told)
     if note := not_sharded(trainer):
-        say(note, quiet)
+        log(note, quiet)
     return trainer
 
 
@@ -168,5 +168,5 @@ def _bare_trainer(
 
     arguments = training_arguments(config, out, gpu=next(model.parameters()).device.type == "cuda")
     if note := one_device(arguments):
-        say(note, quiet)
+        log(note, quiet)
     return AnswerTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collate(encoder), **more)

@@ -55,7 +55,7 @@ def compare(
         arms = (with_items(arms[0], items), with_items(arms[1], items))
     aligned = _align(arms, tuple(cluster or ()))
     if len(aligned.inputs["scores_a"]) > 200_000:
-        console.say(f"comparing {len(aligned.inputs['scores_a'])} items: the bootstrap takes a minute or so", quiet)
+        console.log(f"comparing {len(aligned.inputs['scores_a'])} items: the bootstrap takes a minute or so", quiet)
     comparison = compare_arms(
         **aligned.inputs, threshold=threshold, arms=_names(arms[0].name, arms[1].name, run_a, run_b), margin=margin,
         specificity=specificity, resamples=resamples, seed=seed, warnings=aligned.warnings,
@@ -71,7 +71,7 @@ def compare(
         )
     text = comparison_text(comparison)
     if json == "-":
-        console.say(text, quiet)
+        console.log(text, quiet)
     else:
         print(text)
     if json is not None:

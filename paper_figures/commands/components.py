@@ -10,7 +10,7 @@ import typer
 
 from paper_figures.plotting.style import with_interval
 from paper_figures.results.variance_components import Components, Likeness, read_components, read_likeness
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
 from see_in_pairs.errors import InputError
 from theory.models.variance_components import Interval
 
@@ -31,7 +31,7 @@ def components(
     if json != "-":
         print(text)
     else:
-        say(text, quiet)
+        log(text, quiet)
     if json is not None:
         alike = {"missing": likeness} if isinstance(likeness, str) else vars(likeness) | {"plan": likeness.plan}
         emit_json({"components": {"missing": found} if isinstance(found, str) else found, "likeness": alike}, json)

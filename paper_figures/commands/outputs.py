@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
 from see_in_pairs.errors import CheckFailed
 
 Out = Annotated[Path, typer.Option("--out", help="The output folder of 'see-in-pairs reproduce'.", show_default=True)]
@@ -28,7 +28,7 @@ def claims(
     from paper_figures.outputs import write_claims
     from paper_figures.plotting.style import short, with_interval
 
-    say(f"judge the claims by the theory checks and records in {out}", quiet)
+    log(f"judge the claims by the theory checks and records in {out}", quiet)
     ledger = write_claims(out, real=real, studies=studies or (), seed=seed)
     if json is not None:
         return emit_json(ledger.to_list(), json)
@@ -39,7 +39,7 @@ def claims(
             if verdict.estimate is not None and verdict.interval is not None:
                 number = with_interval(verdict.estimate, *verdict.interval)
             print(f"    {source:<11} {verdict.verdict:<13} {number}{': ' if number else ''}{verdict.reason}")
-    say(f"written: {out / 'claims.json'}, {out / 'controls.json'}", quiet)
+    log(f"written: {out / 'claims.json'}, {out / 'controls.json'}", quiet)
 
 
 def figures(
@@ -51,7 +51,7 @@ def figures(
     """Draw the figures of an output folder, each as PNG and PDF with its data as CSV beside it."""
     from paper_figures.outputs import write_figures
 
-    say(f"draw the figures of {out}", quiet)
+    log(f"draw the figures of {out}", quiet)
     for path in write_figures(out, only=only or (), seed=seed, quiet=quiet):
         print(path)
 
@@ -64,7 +64,7 @@ def report(
     """Write the report of an output folder: one page that needs no network and no other file."""
     from paper_figures.outputs import write_report
 
-    say(f"write the report of {out} (seed {seed} is not used: nothing here is random)" if seed else f"write the report of {out}", quiet)
+    log(f"write the report of {out} (seed {seed} is not used: nothing here is random)" if seed else f"write the report of {out}", quiet)
     print(write_report(out))
 
 

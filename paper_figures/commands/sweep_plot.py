@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from see_in_pairs.console import Quiet, say
+from see_in_pairs.console import Quiet, log
 from see_in_pairs.errors import InputError
 
 
@@ -34,7 +34,7 @@ def plot(
 
     measure = "coverage" if kind == "zip" else measure
     drawn = draw_sweep(folder, kind, PlotRequest(measure, tuple(method or ()), _pairs(where or []), x, y), out, name)
-    say("drawn, with .pdf and .csv beside it:", quiet)
+    log("drawn, with .pdf and .csv beside it:", quiet)
     print(drawn)
 
 

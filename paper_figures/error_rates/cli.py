@@ -30,13 +30,13 @@ def calibrate(
     found: dict[str, pd.DataFrame] = {}
     manifests: dict[str, Any] = {}
     for name in NAMES:
-        console.say(f"{name} ...", quiet)
+        console.log(f"{name} ...", quiet)
         found[name] = measure(_run(name, out, workers, replicates, quiet))
         manifests[name] = {key: value for key, value in read_json(out / name / "manifest.json").items() if key in KEPT}
     folder = tables or out / "tables"
     _write(found, folder)
     write_json(folder / "manifest.json", {"command": "python -m paper_figures.error_rates --out WORK", "studies": manifests})
-    console.say(f"tables and figures are in {folder}", quiet)
+    console.log(f"tables and figures are in {folder}", quiet)
 
 
 def _run(name: str, out: Path, workers: int, replicates: int | None, quiet: bool) -> Any:

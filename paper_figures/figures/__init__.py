@@ -54,7 +54,7 @@ def draw_figure(name: str, results: RunResults, seed: int = 0) -> Path:
     from paper_figures.plotting.provenance import save_figure
 
     module = importlib.import_module(f"paper_figures.figures.{name}")
-    material = module.gather(results, seed)
+    material = module.collect(results, seed)
     with style.house_style():
         return save_figure(
             module.draw(material, results), material.data, name, results.folder / "figures", title=module.TITLE, caption=material.caption,

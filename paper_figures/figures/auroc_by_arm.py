@@ -28,7 +28,7 @@ LABELS = {
 GROUPS = ("off the shelf", "finetuned on its own arm", "finetuned on pairs, shown something else")
 
 
-def gather(results: RunResults, seed: int) -> FigureData:
+def collect(results: RunResults, seed: int) -> FigureData:
     """Estimate AUROC and gain of every run.
 
     Parameters
@@ -71,7 +71,7 @@ def run_row(results: RunResults, run: Run) -> dict[str, Any]:
     Returns
     -------
     dict
-        A row as `gather` lists it; ``against`` and the gain are empty for the single arms themselves and where there is none.
+        A row as `collect` lists it; ``against`` and the gain are empty for the single arms themselves and where there is none.
     """
     scores, limits = results.scores(run), cohort_limits(results, run)
     found = aurocs([scores])[0]
@@ -132,7 +132,7 @@ def draw(material: FigureData, results: RunResults) -> Figure:
     Parameters
     ----------
     material : FigureData
-        From `gather`.
+        From `collect`.
     results : RunResults
         Not read.
 

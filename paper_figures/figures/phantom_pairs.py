@@ -38,7 +38,7 @@ class _Source:
     random: Run
 
 
-def gather(results: RunResults, seed: int) -> FigureData:
+def collect(results: RunResults, seed: int) -> FigureData:
     """Choose the first healthy and the first diseased test item, with the references that the models were shown.
 
     Parameters
@@ -97,7 +97,7 @@ def draw(material: FigureData, results: RunResults) -> Figure:
     Parameters
     ----------
     material : FigureData
-        From `gather`.
+        From `collect`.
     results : RunResults
         For the images.
 

@@ -33,7 +33,7 @@ LEVELS = (-0.06, -0.03, -0.01, 0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.25)
 HARM, HELP = ("#e08a63", "#f2bda2", "#fbe6db"), ("#eaf2f8", "#cfe2f0", "#a6cbe3", "#70acd2", "#3d89bf", "#14609c")
 
 
-def gather(results: RunResults | None, seed: int) -> FigureData:
+def collect(results: RunResults | None, seed: int) -> FigureData:
     """Compute the errors over both maps.
 
     Parameters
@@ -107,7 +107,7 @@ def draw(material: FigureData, results: RunResults | None) -> Figure:
     Parameters
     ----------
     material : FigureData
-        From `gather`.
+        From `collect`.
     results : RunResults or None
         Not read.
 

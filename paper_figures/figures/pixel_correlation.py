@@ -24,7 +24,7 @@ CLAIM = "C1, C4"
 GRID = np.linspace(0, 0.97, 98)
 
 
-def gather(results: RunResults, seed: int) -> FigureData:
+def collect(results: RunResults, seed: int) -> FigureData:
     """Put the gain of every model finetuned on pairs beside the pixel correlation of its query and reference.
 
     Parameters
@@ -86,7 +86,7 @@ def draw(material: FigureData, results: RunResults) -> Figure:
     Parameters
     ----------
     material : FigureData
-        From `gather`.
+        From `collect`.
     results : RunResults
         Not read.
 

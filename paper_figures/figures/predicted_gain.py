@@ -25,7 +25,7 @@ CLAIM = "C1, C3"
 GRID = np.linspace(0, 0.97, 98)
 
 
-def gather(results: RunResults, seed: int) -> FigureData:
+def collect(results: RunResults, seed: int) -> FigureData:
     """Put predictions over rho beside the estimates of the bridge.
 
     Parameters
@@ -97,7 +97,7 @@ def draw(material: FigureData, results: RunResults) -> Figure:
     Parameters
     ----------
     material : FigureData
-        From `gather`.
+        From `collect`.
     results : RunResults
         Not read.
 

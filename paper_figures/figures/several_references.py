@@ -25,7 +25,7 @@ RULES = {"optimal": (BLUE, "optimal comparison"), "meandiff": (RED, "query − m
 REPLICATES = 10_000
 
 
-def gather(results: RunResults, seed: int) -> FigureData:
+def collect(results: RunResults, seed: int) -> FigureData:
     """Compute T2, and simulate patients one by one beside it.
 
     Parameters
@@ -79,7 +79,7 @@ def draw(material: FigureData, results: RunResults) -> Figure:
     Parameters
     ----------
     material : FigureData
-        From `gather`.
+        From `collect`.
     results : RunResults
         Not read.
 

@@ -24,7 +24,7 @@ SIMULATED_RHOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 REPLICATES = 10_000
 
 
-def gather(results: RunResults, seed: int) -> FigureData:
+def collect(results: RunResults, seed: int) -> FigureData:
     """Compute the curves, and simulate patients one by one for the points.
 
     Parameters
@@ -70,7 +70,7 @@ def draw(material: FigureData, results: RunResults) -> Figure:
     Parameters
     ----------
     material : FigureData
-        From `gather`.
+        From `collect`.
     results : RunResults
         Not read.
 

@@ -36,7 +36,7 @@ def render_report(results: RunResults) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     from paper_figures.report import number_format as formats
-    from paper_figures.report.content import gather
+    from paper_figures.report.content import collect
 
     environment = Environment(
         loader=PackageLoader("paper_figures", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -49,4 +49,4 @@ def render_report(results: RunResults) -> str:
         "percent": formats.percent,
     }
     style = (resources.files("paper_figures") / "report" / "page.css").read_text(encoding="utf-8")
-    return environment.get_template("page.html.j2").render(style=style, **gather(results))
+    return environment.get_template("page.html.j2").render(style=style, **collect(results))

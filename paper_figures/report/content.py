@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from paper_figures.results.runs import RunResults
 
 
-def gather(results: RunResults) -> dict[str, Any]:
+def collect(results: RunResults) -> dict[str, Any]:
     """Gather everything the template shows.
 
     Parameters

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from paper_figures.study.cells import TrainingCell, cells, identity_of, is_finished, run_cell
 from paper_figures.study.config import SETTINGS, StudyConfig
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.files import write_json, write_text
 from see_in_pairs.runs import RunFolder
 
@@ -55,18 +55,18 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
         cohorts = _cohorts(config, folder.path, quiet)
         total, done = sum(map(len, blocks)), 0
         _check_settings(config, blocks, cohorts)
-        say(f"study: {total} cells in {len(blocks)} blocks, {workers} at a time", quiet)
+        log(f"study: {total} cells in {len(blocks)} blocks, {workers} at a time", quiet)
         for number, wanted in enumerate(blocks, start=1):
             todo = [cell for cell in wanted if not is_finished(config, cell, _place(folder.path, cell), _identity(config, cell, cohorts))]
             done += len(wanted) - len(todo)
             if len(todo) < len(wanted):
-                say(f"block {number}: {len(wanted) - len(todo)} of {len(wanted)} cells are finished already", quiet)
+                log(f"block {number}: {len(wanted) - len(todo)} of {len(wanted)} cells are finished already", quiet)
             for cell, seconds in _run(config, todo, cohorts, folder.path, workers):
                 done += 1
-                say(f"[{done}/{total}] {cell.cohort}, {cell.arm}, {_size(cell)}, seed {cell.seed} ({seconds:.0f} s)", quiet)
+                log(f"[{done}/{total}] {cell.cohort}, {cell.arm}, {_size(cell)}, seed {cell.seed} ({seconds:.0f} s)", quiet)
             write_outputs(config, folder.path, cohorts, [cell for block in blocks[:number] for cell in block])
         folder.count("cells", total)
-    say(f"tables: {out / 'study.csv'}, {out / 'comparisons.csv'}; to read: {out / 'study.md'}", quiet)
+    log(f"tables: {out / 'study.csv'}, {out / 'comparisons.csv'}; to read: {out / 'study.md'}", quiet)
 
 
 def _size(cell: TrainingCell) -> str:
@@ -98,7 +98,7 @@ def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
     for name, source in config.cohorts.items():
         folder = Path(source.folder) if source.folder is not None else out / "cohorts" / name
         if source.phantom is not None and not (folder / "cohort.parquet").is_file():
-            say(f"make phantom '{name}'", quiet)
+            log(f"make phantom '{name}'", quiet)
             make_phantom(source.phantom, folder, seed=config.phantom_seed, quiet=quiet)
         loaded[name] = Cohort.load(folder)
         if source.folder is not None:

@@ -55,7 +55,7 @@ def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | 
     folder = Path(folder)
     results = Results.open(folder)
     module = importlib.import_module(f"paper_figures.sweep_plots.{KINDS[kind]}")
-    drawing = module.gather(results, request)
+    drawing = module.collect(results, request)
     manifest = read_json(folder / "manifest.json")
     sources = [folder / "study.yaml", *sorted((folder / "blocks").glob("[0-9]*.parquet"))]
     with style.house_style():

@@ -36,7 +36,7 @@ IN_A_ROW = 4
 WIDEST = 14.0  # inches
 
 
-def gather(results: Results, request: PlotRequest) -> Drawing:
+def collect(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
     Parameters
@@ -91,7 +91,7 @@ def draw(drawing: Drawing) -> Figure:
     Parameters
     ----------
     drawing : Drawing
-        From `gather`.
+        From `collect`.
 
     Returns
     -------

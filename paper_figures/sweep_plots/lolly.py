@@ -32,7 +32,7 @@ Z = 1.959964
 MOST_CELLS = 40
 
 
-def gather(results: Results, request: PlotRequest) -> Drawing:
+def collect(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
     Parameters
@@ -72,7 +72,7 @@ def draw(drawing: Drawing) -> Figure:
     Parameters
     ----------
     drawing : Drawing
-        From `gather`.
+        From `collect`.
 
     Returns
     -------

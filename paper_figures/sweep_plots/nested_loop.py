@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Z = 1.959964
 
 
-def gather(results: Results, request: PlotRequest) -> Drawing:
+def collect(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
     Parameters
@@ -87,7 +87,7 @@ def draw(drawing: Drawing) -> Figure:
     Parameters
     ----------
     drawing : Drawing
-        From `gather`.
+        From `collect`.
 
     Returns
     -------

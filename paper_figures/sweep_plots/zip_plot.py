@@ -23,7 +23,7 @@ MOST_INTERVALS = 2000
 IN_A_ROW = 4
 
 
-def gather(results: Results, request: PlotRequest) -> Drawing:
+def collect(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
     Parameters
@@ -109,7 +109,7 @@ def draw(drawing: Drawing) -> Figure:
     Parameters
     ----------
     drawing : Drawing
-        From `gather`.
+        From `collect`.
 
     Returns
     -------

@@ -95,7 +95,7 @@ def test_a_figure_of_an_extended_sweep_is_stale(folder: Path, tmp_path: Path) ->
 
 
 def test_nested_loops_come_in_order_and_show_performance(results: Results) -> None:
-    shown = nested_loop.gather(results, PlotRequest("bias")).data
+    shown = nested_loop.collect(results, PlotRequest("bias")).data
     cells = shown.drop_duplicates("place")
     assert cells["place"].tolist() == [0, 1, 2, 3, 4, 5]
     assert list(zip(cells["mu"], cells["spread"], strict=True)) == [(mu, s) for mu in (0.0, 1.0, 3.0) for s in (0.5, 2.0)]
@@ -112,7 +112,7 @@ def test_loops_are_sorted_even_where_cells_are_not() -> None:
 
 
 def test_the_mean_estimate_stands_beside_the_truth(results: Results) -> None:
-    shown = nested_loop.gather(results, PlotRequest("estimate")).data
+    shown = nested_loop.collect(results, PlotRequest("estimate")).data
     frame = results.to_frame().merge(results.cells[["cell", "mu", "spread"]])
     means = frame.groupby(["mu", "spread", "method"])["estimate"].mean()
     for row in shown.itertuples():
@@ -121,7 +121,7 @@ def test_the_mean_estimate_stands_beside_the_truth(results: Results) -> None:
 
 
 def test_a_zip_is_sorted_by_z_and_colours_what_misses(results: Results) -> None:
-    shown = zip_plot.gather(results, PlotRequest("coverage", ("mean", "shrunk"), {"mu": "3", "spread": ".5"})).data
+    shown = zip_plot.collect(results, PlotRequest("coverage", ("mean", "shrunk"), {"mu": "3", "spread": ".5"})).data
     assert len(shown) == 600
     for _, rows in shown.groupby("method"):
         z = ((rows["lower"] + rows["upper"]) / 2 - 3.0).abs() / (rows["upper"] - rows["lower"])
@@ -132,21 +132,21 @@ def test_a_zip_is_sorted_by_z_and_colours_what_misses(results: Results) -> None:
 
 
 def test_a_method_without_intervals_is_left_out_of_a_zip(results: Results) -> None:
-    assert set(zip_plot.gather(results, PlotRequest("coverage", where={"mu": "1"})).data["method"]) == {"mean", "shrunk"}
+    assert set(zip_plot.collect(results, PlotRequest("coverage", where={"mu": "1"})).data["method"]) == {"mean", "shrunk"}
     with pytest.raises(InputError, match="no method gives an interval"):
-        zip_plot.gather(results, PlotRequest("coverage", ("no_interval",)))
+        zip_plot.collect(results, PlotRequest("coverage", ("no_interval",)))
 
 
 def test_a_heat_map_needs_two_factors(results: Results) -> None:
-    assert heat_map.gather(results, PlotRequest("bias", ("mean",))).factors == ["spread", "mu"]
-    assert heat_map.gather(results, PlotRequest("bias", ("mean",), x="mu")).factors == ["mu", "spread"]
+    assert heat_map.collect(results, PlotRequest("bias", ("mean",))).factors == ["spread", "mu"]
+    assert heat_map.collect(results, PlotRequest("bias", ("mean",), x="mu")).factors == ["mu", "spread"]
     for request, message in (
         (PlotRequest("bias", where={"mu": "1"}), "needs two factors that vary"),
         (PlotRequest("bias", x="nu"), "factor 'nu': does not vary here \\(these do: mu, spread\\)"),
         (PlotRequest("bias", x="mu", y="mu"), "give two different factors"),
     ):
         with pytest.raises(InputError, match=message):
-            heat_map.gather(results, request)
+            heat_map.collect(results, request)
 
 
 def test_too_much_is_refused_with_the_way_out(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +155,7 @@ def test_too_much_is_refused_with_the_way_out(results: Results, monkeypatch: pyt
     monkeypatch.setattr(heat_map, "MOST_PANELS", 2)
     for module in (lolly, zip_plot, heat_map):
         with pytest.raises(InputError, match=r"do not fit .*--where FACTOR=LEVEL"):
-            module.gather(results, PlotRequest("coverage"))
+            module.collect(results, PlotRequest("coverage"))
 
 
 def test_the_command_draws_and_says_what_is_wrong(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, new_app, progress, run_app, say, spell_out_json
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app, progress, run_app, spell_out_json
 from see_in_pairs.errors import CheckFailed, InputError, write_failure
 from see_in_pairs.files import atomic_path
 from see_in_pairs.runs import RunFolder
@@ -20,7 +20,7 @@ def app() -> typer.Typer:
 
     @app.command()
     def value(number: float, seed: Seed = 0, quiet: Quiet = False, json: Json = None) -> None:
-        say(f"doubling {number} with seed {seed}", quiet)
+        log(f"doubling {number} with seed {seed}", quiet)
         if json is not None:
             emit_json({"value": 2 * number}, json)
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, say
-from theory.power.options import Options, Reader, gather
+from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
+from theory.power.options import Options, Reader, collect
 from theory.power.outcome import PlanReport
 
 Drawer = Callable[[PlanReport, Path, int], object]
@@ -40,7 +40,7 @@ def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | N
     """
     from theory.power.analysis import StudyDesign, plan_study
 
-    evidence, clusters, counts = gather(options, read_pilot, seed)
+    evidence, clusters, counts = collect(options, read_pilot, seed)
     chosen = StudyDesign(**(clusters | {name: value for name, value in study.items() if value is not None}))
     inputs = {item.name: value for item in fields(options) if (value := getattr(options, item.name)) is not None}
     return PlanReport(evidence, chosen, plan_study(evidence, chosen), inputs, counts)
@@ -122,7 +122,7 @@ def _show(outcome: PlanReport, json: str | None, quiet: bool) -> None:
     if json != "-":
         print(outcome.text())
     else:
-        say(outcome.text(), quiet)
+        log(outcome.text(), quiet)
     if json is not None:
         emit_json(outcome.content(), json)
 

@@ -136,7 +136,7 @@ class Options:
                 raise InputError(f"--{item.name.replace('_', '-')} has no meaning when planning from {WORDS[source]}; leave it out")
 
 
-def gather(options: Options, read_pilot: Reader | None, seed: int) -> tuple[PlanningEvidence, dict[str, float], dict[str, int]]:
+def collect(options: Options, read_pilot: Reader | None, seed: int) -> tuple[PlanningEvidence, dict[str, float], dict[str, int]]:
     """Turn options into evidence.
 
     Parameters

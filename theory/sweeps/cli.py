@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from see_in_pairs.console import Json, Quiet, emit_json, new_app, say
+from see_in_pairs.console import Json, Quiet, emit_json, log, new_app
 from see_in_pairs.errors import CheckFailed, InputError
 from theory.sweeps.packaged import find_design, packaged_studies
 from theory.sweeps.performance.cli import mount as mount_measures
@@ -77,7 +77,7 @@ def run(
 
     study = Study.load(find_design(config), [*(changes or []), *([] if seed is None else [f"entropy={seed}"])])
     cells, most = len(study.all_cells), replicates or study.most_replicates
-    say(f"{study.name}: {cells} cells, {'at most ' if study.stop else ''}{most:,} replicates each, into {out}", quiet)
+    log(f"{study.name}: {cells} cells, {'at most ' if study.stop else ''}{most:,} replicates each, into {out}", quiet)
     results = run_study(study, out, workers=workers, backend=backend, quiet=quiet, replicates=replicates)
     print(format_status(results))
     stopped = sum(kept.stopped for kept in results.unbroken_blocks.values())
@@ -162,12 +162,12 @@ def _replay_one(results: Results, cell: str, replicate: int, quiet: bool) -> Non
 
     changed = code_changed(results, resolve(results.study))
     if changed:
-        say(f"note: the code of {', '.join(changed)} has changed since the sweep ran")
+        log(f"note: the code of {', '.join(changed)} has changed since the sweep ran")
     outcome = replay(results, cell, replicate)
     found = find_cell(results, cell)
-    say(f"replicate {replicate} of {found}; its stream: {stream_of(results, found.hash, replicate)}", quiet)
+    log(f"replicate {replicate} of {found}; its stream: {stream_of(results, found.hash, replicate)}", quiet)
     for failure in outcome.failures:
-        say(failure.trace.rstrip())
+        log(failure.trace.rstrip())
     rows = rows_of(outcome, results)
     if len(rows):
         print(rows.to_string(index=False))

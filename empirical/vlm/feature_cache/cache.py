@@ -93,7 +93,7 @@ class FeatureCache:
         """
         return self._by_item[item_id]
 
-    def ticket(self, item_id: str) -> Image:
+    def placeholder(self, item_id: str) -> Image:
         """Give a stand-in for an image that was added, which processors take for one.
 
         Parameters
@@ -149,7 +149,7 @@ class FeatureCache:
                 parts = iter(lambda: list(islice(decoded, self.batch_size)), [])
                 for part in prefetch_map(pool, lambda part: self._prepare(part, encoder), self._parts(parts), thread_count()):
                     self._keep(part)
-        self._give_way({self._by_item[item] for item in wanted})
+        self._evict({self._by_item[item] for item in wanted})
 
     def _parts(self, decoded: Iterable[list[tuple[str, str, Image]]]) -> Iterator[_Part]:
         """Tell for each pass of the vision tower which pictures are new by then: equal ones go through it once."""
@@ -171,7 +171,7 @@ class FeatureCache:
         if not missing:
             return part
         rows = [Example("", (Part("query"),), (str(place),), "", ()) for place in range(len(missing))]
-        with encoder.hands.one() as own:
+        with encoder.encoder_pool.one() as own:
             recorder = RecordingProcessor(own.processor.image_processor)
             with swapped(own.processor, "image_processor", recorder):
                 part.batch = Encoder(own.processor, own.family, lambda place: missing[int(place)]).prompts(rows)
@@ -188,7 +188,7 @@ class FeatureCache:
                 self.shelf.write(content, stored)
         self._by_item |= {item: self._by_content[content] for item, content in part.contents.items()}
 
-    def _give_way(self, wanted: set[int]) -> None:
+    def _evict(self, wanted: set[int]) -> None:
         """Move what is wanted to the end, and drop from the front what does not fit; what may still be read stays."""
         self._held.append(wanted)
         for number in wanted:

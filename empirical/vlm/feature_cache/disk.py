@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 from see_in_pairs.files import atomic_path
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class DiskCache:
 
     def _say_damaged(self, file: Path) -> None:
         if not self._damaged:
-            say(f"{file}: damaged, or written without a checksum; its features are computed again, as those of others like it")
+            log(f"{file}: damaged, or written without a checksum; its features are computed again, as those of others like it")
         self._damaged = True
 
     def write(self, content: str, stored: StoredImage) -> None:

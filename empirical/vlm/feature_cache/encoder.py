@@ -31,7 +31,7 @@ class CachedEncoder(Encoder):
     """
 
     def __init__(self, encoder: Encoder, store: FeatureCache) -> None:
-        super().__init__(encoder.processor, encoder.family, store.ticket)
+        super().__init__(encoder.processor, encoder.family, store.placeholder)
         self.plain, self.store = encoder, store
         self._made: dict[Hashable, tuple[Batch, torch.Tensor]] = {}  # batches, and the place of each picture among those of the rows
 

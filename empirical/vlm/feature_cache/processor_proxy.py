@@ -95,7 +95,7 @@ class ReplayProcessor(_StandIn):
         """
         import torch
 
-        self.numbers = [ticket.info[NUMBER] for ticket in leaves(images)]
+        self.numbers = [placeholder.info[NUMBER] for placeholder in leaves(images)]
         stored = [self.known[number] for number in self.numbers]
         joined = {name: _join([image.facts[name] for image in stored]) for name in stored[0].facts}
         counts = torch.tensor([len(list(leaves(row))) for row in images])

@@ -222,7 +222,7 @@ class BatchScorer:
         """
         values, seconds = np.empty((len(examples), len(self.answers))), np.empty(len(examples))
         began = time.perf_counter()
-        for places, scores in self._one_behind(self._scored(examples)):
+        for places, scores in self._lagged(self._scored(examples)):
             values[places] = scores.cpu().numpy()
             seconds[places] = (time.perf_counter() - began) / len(places)
             began = time.perf_counter()
@@ -235,7 +235,7 @@ class BatchScorer:
                 read = self.prefix.read if self.prefix and chunk.shared else None
                 yield list(chunk.places), answer_scores(self.vlm.model, encoder, rows, self.answers, spaced=self.spaced, read=read)
 
-    def _one_behind(self, made: Iterator[Made]) -> Iterator[Made]:
+    def _lagged(self, made: Iterator[Made]) -> Iterator[Made]:
         """Give what is made once the next is under way: a device is at work while the next prompts are put together."""
         behind = 0 if self.vlm.model.device.type == "cpu" else 1
         waiting: deque[Made] = deque()

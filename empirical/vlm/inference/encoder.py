@@ -53,7 +53,7 @@ class Encoder:
         self._texts: dict[tuple[Part, ...], str] = {}
 
     @cached_property
-    def hands(self) -> EncoderPool:
+    def encoder_pool(self) -> EncoderPool:
         """Copies for threads that encode ahead of the model, made when they are first asked for."""
         return EncoderPool(self)
 

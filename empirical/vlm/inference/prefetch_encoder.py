@@ -57,5 +57,5 @@ class PrefetchEncoder(Encoder):
         return dict(self._last[1]) if rows and rows == self._last[0] else super().prompts(examples, side)
 
     def _encode(self, rows: list[Example]) -> Batch:
-        with self._plain.hands.one() as encoder:
+        with self._plain.encoder_pool.one() as encoder:
             return encoder.prompts(rows)

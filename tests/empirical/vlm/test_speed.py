@@ -196,7 +196,7 @@ def test_scores_are_fetched_from_a_device_one_batch_behind(pocket: VisionLanguag
     fast, order = reader(pocket, SpeedConfig()), []
     monkeypatch.setattr(fast, "vlm", SimpleNamespace(model=SimpleNamespace(device=torch.device("cuda"))))
     made = (order.append(f"made {number}") or number for number in range(3))
-    for number in fast._one_behind(made):  # type: ignore[func-returns-value]
+    for number in fast._lagged(made):  # type: ignore[func-returns-value]
         order.append(f"fetched {number}")
     assert order == ["made 0", "made 1", "fetched 0", "made 2", "fetched 1", "fetched 2"]
 

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from see_in_pairs.console import say
+from see_in_pairs.console import log
 
 EVERY_SECONDS = 10.0
 
@@ -58,7 +58,7 @@ class Meter:
             self._bar.update(self._task, completed=self.done, description=self.pace())
         elif now - self.last >= EVERY_SECONDS:
             self.last = now
-            say(f"sweep: {self.done:,} of {self.total:,} replicates, {self.pace()}", self.quiet)
+            log(f"sweep: {self.done:,} of {self.total:,} replicates, {self.pace()}", self.quiet)
 
     def pace(self) -> str:
         """Say how fast it goes.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from see_in_pairs.console import Json, Quiet, emit_json, say
+from see_in_pairs.console import Json, Quiet, emit_json, log
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def performance(
     else:
         print(format_table(table))
     cells = results.cells
-    say(f"{cells['done'].sum():,} replicates done, {cells['failed'].sum():,} failed, in {len(cells)} cells", quiet)
+    log(f"{cells['done'].sum():,} replicates done, {cells['failed'].sum():,} failed, in {len(cells)} cells", quiet)
 
 
 def _save(table: pd.DataFrame, study: str, folder: Path, out: Path, options: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ def _from_pilot(folder: Path, measure: str, mcse: float, options: dict[str, Any]
         raise InputError(f"--pilot {folder}: no method has an MCSE of {measure} ({table['note'].iloc[0]})")
     worst = known.sort_values("replicates").iloc[-1]
     interval = f"[{worst['replicates_low']:,.0f}, {worst['replicates_high']:,.0f}]"
-    say(f"{worst['replicates']:,.0f} {interval} replicates per cell for an MCSE of {measure} of {mcse:g} in every cell and method", quiet)
+    log(f"{worst['replicates']:,.0f} {interval} replicates per cell for an MCSE of {measure} of {mcse:g} in every cell and method", quiet)
 
 
 def format_table(table: pd.DataFrame) -> str:

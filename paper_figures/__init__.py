@@ -1,1 +1,40 @@
-"""Tests that link theory and experiment, figures, claims and the report."""
+"""What links theory and experiment: paired statistics, studies over training seeds, claims and their verdicts, figures, the report.
+
+`statistics` holds the tests and `comparison` runs them on two arms; `study` trains grids of models, `results` reads what runs left,
+`claims` judges it, `figures`, `sweep_plots`, `plotting` and `report` show it. `error_rates` simulates how often the tests reject.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from see_in_pairs.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from paper_figures.claims import CLAIMS, Claim, Ledger, evaluate_claims
+    from paper_figures.comparison import Comparison, compare_arms
+    from paper_figures.figures import FIGURES, draw_figure
+    from paper_figures.plotting.provenance import Provenance, read_provenance, save_figure
+    from paper_figures.plotting.staleness import check_figure
+    from paper_figures.reproduce import ReproduceConfig
+    from paper_figures.results.runs import RunResults
+    from paper_figures.study.config import StudyConfig
+
+__all__ = [
+    "CLAIMS", "FIGURES", "Claim", "Comparison", "Ledger", "Provenance", "ReproduceConfig", "RunResults", "StudyConfig", "check_figure",
+    "compare_arms", "draw_figure", "evaluate_claims", "read_provenance", "save_figure",
+]  # fmt: skip
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "claims": ["CLAIMS", "Claim", "Ledger", "evaluate_claims"],
+        "comparison": ["Comparison", "compare_arms"],
+        "figures": ["FIGURES", "draw_figure"],
+        "plotting.provenance": ["Provenance", "read_provenance", "save_figure"],
+        "plotting.staleness": ["check_figure"],
+        "reproduce": ["ReproduceConfig"],
+        "results.runs": ["RunResults"],
+        "study.config": ["StudyConfig"],
+    },
+)

@@ -1,34 +1,41 @@
-"""Why and when a healthy reference helps: closed forms, their symbolic derivation, raw simulation, and ideal observers.
+"""Why and when a healthy reference helps: closed forms, their symbolic derivation, raw simulation, ideal observers, power analysis.
 
-Imports no torch, and neither of its sister packages. Everything here is loaded on first use, so that commands start fast.
+`statements` holds the theorems, `models` observers and variance components, `power` the planning of studies, `sweeps` the engine for
+simulation studies, `numerics` what they compute with. Imports no torch, and neither of its sister packages.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from see_in_pairs.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from theory.models.ideal_observers import Detectability, Scanning, hotelling, scanning
+    from theory.models.variance_components import VarianceComponents, crossed_components, nested_components
     from theory.paired_model import PairedModel
-    from theory.statements import all_statements, statement
+    from theory.power.analysis import StudyDesign, plan_study, power_curve
+    from theory.power.evidence import Correlation, known_components
+    from theory.power.pilot import Pilot, pilot
+    from theory.statements import Quantity, Statement, all_statements, statement
     from theory.verification import verify
 
-_HOMES = {
-    "PairedModel": "paired_model",
-    "all_statements": "statements",
-    "statement": "statements",
-    "verify": "verification",
-    "Detectability": "models.ideal_observers",
-    "Scanning": "models.ideal_observers",
-    "hotelling": "models.ideal_observers",
-    "scanning": "models.ideal_observers",
-}
+__all__ = [
+    "Correlation", "Detectability", "PairedModel", "Pilot", "Quantity", "Scanning", "Statement", "StudyDesign", "VarianceComponents",
+    "all_statements", "crossed_components", "hotelling", "known_components", "nested_components", "pilot", "plan_study", "power_curve",
+    "scanning", "statement", "verify",
+]  # fmt: skip
 
-__all__ = ["Detectability", "PairedModel", "Scanning", "all_statements", "hotelling", "scanning", "statement", "verify"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'theory' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"theory.{_HOMES[name]}"), name)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "models.ideal_observers": ["Detectability", "Scanning", "hotelling", "scanning"],
+        "models.variance_components": ["VarianceComponents", "crossed_components", "nested_components"],
+        "paired_model": ["PairedModel"],
+        "power.analysis": ["StudyDesign", "plan_study", "power_curve"],
+        "power.evidence": ["Correlation", "known_components"],
+        "power.pilot": ["Pilot", "pilot"],
+        "statements": ["Quantity", "Statement", "all_statements", "statement"],
+        "verification": ["verify"],
+    },
+)

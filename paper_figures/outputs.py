@@ -14,24 +14,7 @@ if TYPE_CHECKING:
 
 
 def write_claims(out: Path | str, *, real: Path | str | None = None, studies: Sequence[Path | str] = (), seed: int = 0) -> Ledger:
-    """Judge the claims and write ``claims.json`` and ``controls.json``.
-
-    Parameters
-    ----------
-    out : Path or str
-        The output folder.
-    real : Path or str, optional
-        A folder with the records of real runs.
-    studies : sequence of Path or str
-        Outputs of ``see-in-pairs study``.
-    seed : int, default 0
-        Seed of the bootstrap.
-
-    Returns
-    -------
-    Ledger
-        The verdicts.
-    """
+    """Judge the claims and write ``claims.json`` and ``controls.json``."""
     from paper_figures.claims import evaluate_claims
 
     ledger = evaluate_claims(out, real, seed, studies)
@@ -40,29 +23,7 @@ def write_claims(out: Path | str, *, real: Path | str | None = None, studies: Se
 
 
 def write_figures(out: Path | str, *, only: Sequence[str] = (), seed: int = 0, quiet: bool = False) -> list[Path]:
-    """Draw the figures into ``figures/``, each as PNG, PDF and CSV.
-
-    Parameters
-    ----------
-    out : Path or str
-        The output folder.
-    only : sequence of str
-        Names of the figures to draw; all when empty.
-    seed : int, default 0
-        Seed of the bootstrap and of simulated points.
-    quiet : bool, default False
-        No progress bar.
-
-    Returns
-    -------
-    list of Path
-        The PNG files.
-
-    Raises
-    ------
-    InputError
-        When a figure is unknown, or what it needs is not in the folder.
-    """
+    """Draw the figures into ``figures/``, each as PNG, PDF and CSV."""
     from paper_figures.figures import FIGURES, draw_figure
     from paper_figures.results.runs import RunResults
 
@@ -76,20 +37,7 @@ def write_figures(out: Path | str, *, only: Sequence[str] = (), seed: int = 0, q
 def write_report(out: Path | str) -> Path:
     """Write ``report/index.html`` from the claims, figures and tables in the folder.
 
-    Parameters
-    ----------
-    out : Path or str
-        The output folder.
-
-    Returns
-    -------
-    Path
-        The page: one file that needs no other and no network.
-
-    Raises
-    ------
-    InputError
-        When claims, controls or figures have not been made yet.
+    Returns the page: one file that needs no other and no network.
     """
     from paper_figures.report import render_report
     from paper_figures.results.runs import RunResults

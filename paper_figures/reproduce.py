@@ -91,63 +91,27 @@ class ReproduceConfig(StrictConfig):
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One set of records: a model, trained in one arm (or not at all), shown the test queries in one arm.
-
-    Parameters
-    ----------
-    run_id : str
-        Its name.
-    arm : str
-        The arm it is evaluated in.
-    strategy : str
-        How references are chosen; '' where there are none.
-    rho : float or None
-        Similarity of query and reference: the cohort's where references are relatives, 0 where random, None without a reference.
-    cohort : str
-        Name of the cohort it is evaluated on.
-    model_of : str
-        The run whose model it uses; '' for the model off the shelf.
-    train_arm : str
-        The arm that model was trained in.
-    series : str
-        What relatives share, where it is not everything alike.
-    """
+    """One set of records: a model, trained in one arm (or not at all), shown the test queries in one arm."""
 
     run_id: str
-    arm: str
-    strategy: str
+    arm: str  # the arm it is evaluated in
+    strategy: str  # how references are chosen; '' where there are none
+    # similarity of query and reference: the cohort's where references are relatives, 0 where random, None without a reference
     rho: float | None
-    cohort: str
-    model_of: str
-    train_arm: str
-    series: str = ""
+    cohort: str  # name of the cohort it is evaluated on
+    model_of: str  # the run whose model it uses; '' for the model off the shelf
+    train_arm: str  # the arm that model was trained in
+    series: str = ""  # what relatives share, where it is not everything alike
 
     def arm_config(self) -> dict[str, Any]:
-        """Spell out the arm for ``finetune`` and ``evaluate``.
-
-        Returns
-        -------
-        dict
-            Content of an `empirical.arms.ArmConfig`.
-        """
+        """Spell out the arm for ``finetune`` and ``evaluate``."""
         columns = {"columns": ["family"], "caliper": {}} if self.strategy == "demographic" else {}
         references = {"strategy": self.strategy, **columns} if self.arm == "pair" else None
         return {"arm": self.arm, "references": references, "run_id": self.run_id}
 
 
 def load_reproduce_config(smoke: bool) -> ReproduceConfig:
-    """Read the bundled settings.
-
-    Parameters
-    ----------
-    smoke : bool
-        Shrink everything to toy size.
-
-    Returns
-    -------
-    ReproduceConfig
-        The settings.
-    """
+    """Read the bundled settings."""
     content = yaml.safe_load((resources.files("paper_figures") / DEFAULT).read_text(encoding="utf-8"))
     changes = content.pop("smoke")
     if smoke:
@@ -158,17 +122,7 @@ def load_reproduce_config(smoke: bool) -> ReproduceConfig:
 def plan_runs(rhos: list[float], series: str) -> list[PlannedRun]:
     """Lay down every run of the chain.
 
-    Parameters
-    ----------
-    rhos : list of float
-        Similarities of query and relative; the first is the main one.
-    series : str
-        Name of the second series.
-
-    Returns
-    -------
-    list of PlannedRun
-        Off the shelf, each arm trained as itself, and the controls that the pair-trained model is shown.
+    Returns off the shelf, each arm trained as itself, and the controls that the pair-trained model is shown.
     """
     name = [f"pair-{rho:.2f}" for rho in rhos]
     cohort = [f"rho-{rho:.2f}" for rho in rhos]
@@ -192,15 +146,7 @@ def plan_runs(rhos: list[float], series: str) -> list[PlannedRun]:
 def plan_comparisons(rhos: list[float], series: str) -> list[dict[str, Any]]:
     """Lay down every comparison, fixed before anything is run.
 
-    Parameters
-    ----------
-    rhos, series : list of float, str
-        As for `plan_runs`.
-
-    Returns
-    -------
-    list of dict
-        ``name``, ``run_a``, ``run_b`` (differences are a minus b), ``rho`` and the ``family`` of tests that share a Holm correction.
+    Returns ``name``, ``run_a``, ``run_b`` (differences are a minus b), ``rho`` and the ``family`` of tests that share a Holm correction.
     """
     main = f"pair-{rhos[0]:.2f}"
     pairs = [(f"pair-{rho:.2f}", "single", rho, "primary") for rho in rhos]
@@ -221,21 +167,7 @@ def plan_comparisons(rhos: list[float], series: str) -> list[dict[str, Any]]:
 
 
 def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2, quiet: bool = False) -> None:
-    """Run the whole chain; run again after a kill, it goes on.
-
-    Parameters
-    ----------
-    out : Path
-        Folder for everything.
-    smoke : bool, default False
-        Toy size: every step, no meaning.
-    seed : int, default 0
-        Of everything random.
-    workers : int, default 2
-        Arms trained at the same time.
-    quiet : bool, default False
-        No messages.
-    """
+    """Run the whole chain; run again after a kill, it goes on."""
     config = load_reproduce_config(smoke)
     runs = plan_runs(config.rhos, config.second_series.name)
     with RunFolder(out, "reproduce", config.model_dump() | {"smoke": smoke}, seed=seed) as folder:

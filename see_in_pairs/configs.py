@@ -22,27 +22,7 @@ Config = TypeVar("Config", bound=StrictConfig)
 
 
 def load_config(kind: type[Config], path: Path | str, changes: Sequence[str] = ()) -> Config:
-    """Read a YAML config, apply changes, validate.
-
-    Parameters
-    ----------
-    kind : type of StrictConfig
-        The config class.
-    path : Path or str
-        The YAML file. Relative paths inside it are kept as written (relative to the working folder).
-    changes : sequence of str
-        ``'key=value'`` or ``'outer.inner=value'``; a value is parsed as YAML.
-
-    Returns
-    -------
-    StrictConfig
-        The validated config.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, is not a YAML mapping, or does not fit `kind`.
-    """
+    """Read a YAML config, apply changes, validate."""
     path = Path(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -58,27 +38,7 @@ def load_config(kind: type[Config], path: Path | str, changes: Sequence[str] = (
 
 
 def parse_config(kind: type[Config], content: dict[str, Any], source: str) -> Config:
-    """Validate a mapping as a config.
-
-    Parameters
-    ----------
-    kind : type of StrictConfig
-        The config class.
-    content : dict
-        What was read.
-    source : str
-        Named in the error line.
-
-    Returns
-    -------
-    StrictConfig
-        The validated config.
-
-    Raises
-    ------
-    InputError
-        One line naming the first offending keys.
-    """
+    """Validate a mapping as a config."""
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -86,20 +46,7 @@ def parse_config(kind: type[Config], content: dict[str, Any], source: str) -> Co
 
 
 def describe(error: ValidationError, kind: type[BaseModel]) -> str:
-    """Say in one line what pydantic found wrong.
-
-    Parameters
-    ----------
-    error : pydantic.ValidationError
-        What was raised.
-    kind : type of pydantic.BaseModel
-        The config class, for the list of keys that are known where the unknown one stands.
-
-    Returns
-    -------
-    str
-        One line.
-    """
+    """Say in one line what pydantic found wrong."""
     lines = []
     for detail in error.errors()[:3]:
         key = ".".join(str(part) for part in detail["loc"])

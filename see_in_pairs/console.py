@@ -26,15 +26,7 @@ Json = Annotated[
 
 
 def emit_json(content: object, target: str) -> None:
-    """Print JSON on standard output, or write it to a file.
-
-    Parameters
-    ----------
-    content : object
-        As for `see_in_pairs.files.to_json`.
-    target : str
-        What ``--json`` was given: ``'-'`` for standard output, else a file.
-    """
+    """Print JSON on standard output, or write it to a file."""
     if target == "-":
         print(to_json(content))
     else:
@@ -42,38 +34,13 @@ def emit_json(content: object, target: str) -> None:
 
 
 def log(message: str, quiet: bool = False) -> None:
-    """Print a line for a person, on standard error.
-
-    Parameters
-    ----------
-    message : str
-        What to say.
-    quiet : bool, default False
-        When true, say nothing.
-    """
+    """Print a line for a person, on standard error."""
     if not quiet:
         print(message, file=sys.stderr, flush=True)
 
 
 def progress(items: Iterable[Item], total: int | None, label: str, quiet: bool = False) -> Iterator[Item]:
-    """Iterate with a progress bar, on a terminal only.
-
-    Parameters
-    ----------
-    items : iterable
-        What to go through.
-    total : int or None
-        How many there are.
-    label : str
-        What is being done.
-    quiet : bool, default False
-        When true, no bar.
-
-    Yields
-    ------
-    object
-        The items.
-    """
+    """Iterate with a progress bar, on a terminal only."""
     from rich.console import Console
     from rich.progress import track
 
@@ -84,15 +51,7 @@ def progress(items: Iterable[Item], total: int | None, label: str, quiet: bool =
 def new_app(help_text: str) -> typer.Typer:
     """Make a command group in the house style.
 
-    Parameters
-    ----------
-    help_text : str
-        Shown by ``--help``.
-
-    Returns
-    -------
-    typer.Typer
-        The group; errors surface as exceptions for `run_app`.
+    Returns the group; errors surface as exceptions for `run_app`.
     """
     return typer.Typer(help=help_text, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -100,17 +59,7 @@ def new_app(help_text: str) -> typer.Typer:
 def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run a command line and turn every foreseen failure into one line and an exit code.
 
-    Parameters
-    ----------
-    app : typer.Typer
-        The command line.
-    arguments : list of str, optional
-        Defaults to ``sys.argv[1:]``.
-
-    Returns
-    -------
-    int
-        0 on success, 1 when a check failed, 2 on a usage or input error, 130 on an interrupt.
+    Returns 0 on success, 1 when a check failed, 2 on a usage or input error, 130 on an interrupt.
     """
     command = typer.main.get_command(app)
     try:
@@ -146,15 +95,7 @@ def spell_out_json(arguments: list[str]) -> list[str]:
     A following word is taken as the file when it ends in ``.json``, or looks like a path and is not a file that is there already
     (``compare --json a.csv b.csv`` must not overwrite ``a.csv``).
 
-    Parameters
-    ----------
-    arguments : list of str
-        The words of the command line.
-
-    Returns
-    -------
-    list of str
-        The words, each ``--json`` followed by a value.
+    Returns the words, each ``--json`` followed by a value.
 
     Examples
     --------

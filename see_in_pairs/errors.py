@@ -24,17 +24,7 @@ class CheckFailed(RuntimeError):
 def first_few(names: Sequence[object], limit: int = 3) -> str:
     """Name the first few of many things, for an error line.
 
-    Parameters
-    ----------
-    names : sequence
-        What to name.
-    limit : int, default 3
-        How many to spell out.
-
-    Returns
-    -------
-    str
-        For example ``'a, b, c and 4 more'``.
+    Returns for example ``'a, b, c and 4 more'``.
 
     Examples
     --------
@@ -49,15 +39,7 @@ def first_few(names: Sequence[object], limit: int = 3) -> str:
 def write_failure(error: BaseException) -> str | None:
     """Tell whether an error means that the disk did not take what was written; the libraries that write files each have their own.
 
-    Parameters
-    ----------
-    error : BaseException
-        What was raised by Python, pyarrow, safetensors or torch.
-
-    Returns
-    -------
-    str or None
-        What is wrong and what to do; None for any other error.
+    Returns what is wrong and what to do; None for any other error.
     """
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
@@ -71,18 +53,7 @@ def write_failure(error: BaseException) -> str | None:
 
 
 def first_line(error: Exception) -> str:
-    """Give the first line of a library's error, which may run to pages, or the first two where the first announces the second.
-
-    Parameters
-    ----------
-    error : Exception
-        What was raised.
-
-    Returns
-    -------
-    str
-        At most 200 characters.
-    """
+    """Give the first line of a library's error, which may run to pages, or the first two where the first announces the second."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__
     said = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])[:200] or kind  # 'Error(s) in loading:' alone says nothing

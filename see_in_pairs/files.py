@@ -21,20 +21,7 @@ if TYPE_CHECKING:
 def atomic_path(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`, renamed onto it when the block ends well.
 
-    Parameters
-    ----------
-    path : Path or str
-        Where the finished file shall be; missing parent folders are made.
-
-    Yields
-    ------
-    Path
-        The temporary file (same suffix, same folder), removed when the block raises.
-
-    Raises
-    ------
-    InputError
-        When the disk does not take the file.
+    Returns the temporary file (same suffix, same folder), removed when the block raises.
     """
     path = Path(path)
     temporary = _temporary(path)
@@ -63,46 +50,18 @@ def _temporary(path: Path) -> Path:
 
 
 def write_text(path: Path | str, text: str) -> None:
-    """Write text atomically.
-
-    Parameters
-    ----------
-    path : Path or str
-        The file to (re)place.
-    text : str
-        Its whole content, written as UTF-8.
-    """
+    """Write text atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path | str, content: Any) -> None:
-    """Write JSON atomically, with NaN and infinities as null so that any reader accepts it.
-
-    Parameters
-    ----------
-    path : Path or str
-        The file to (re)place.
-    content : object
-        What to write; numpy scalars, paths and dataclasses are converted.
-    """
+    """Write JSON atomically, with NaN and infinities as null so that any reader accepts it."""
     write_text(path, to_json(content) + "\n")
 
 
 def to_json(content: Any, indent: int | None = 2) -> str:
     """Render strict JSON: NaN and infinities become null, numpy scalars numbers.
-
-    Parameters
-    ----------
-    content : object
-        Nested dicts, lists, numbers, strings, paths, dataclasses, numpy values.
-    indent : int or None, default 2
-        Passed to `json.dumps`.
-
-    Returns
-    -------
-    str
-        The JSON text.
 
     Examples
     --------
@@ -129,23 +88,7 @@ def _plain(value: Any) -> Any:
 
 
 def read_json(path: Path | str) -> Any:
-    """Read a JSON file, or say in one line why not.
-
-    Parameters
-    ----------
-    path : Path or str
-        The file.
-
-    Returns
-    -------
-    object
-        Its content.
-
-    Raises
-    ------
-    InputError
-        When the file is missing or is not JSON.
-    """
+    """Read a JSON file, or say in one line why not."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -155,40 +98,13 @@ def read_json(path: Path | str) -> Any:
 
 
 def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
-    """Write a table as Parquet, atomically.
-
-    Parameters
-    ----------
-    path : Path or str
-        The file to (re)place.
-    table : pandas.DataFrame
-        The rows; the index is not kept.
-    """
+    """Write a table as Parquet, atomically."""
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)
 
 
 def read_table(path: Path | str, as_text: bool = False) -> pd.DataFrame:
-    """Read a Parquet or CSV table, or say in one line why not.
-
-    Parameters
-    ----------
-    path : Path or str
-        A file ending in ``.parquet``, ``.csv`` or ``.tsv`` (a byte-order mark is allowed).
-    as_text : bool, default False
-        Whether to leave every cell of a CSV file as it is written, so that an identifier ``007`` stays one and ``NA`` is a name; only an
-        empty cell is missing.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The table.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, empty, or cannot be parsed.
-    """
+    """Read a Parquet or CSV table, or say in one line why not."""
     import pandas as pd
 
     path = Path(path)
@@ -204,18 +120,7 @@ def read_table(path: Path | str, as_text: bool = False) -> pd.DataFrame:
 
 
 def sha256(path: Path | str) -> str:
-    """Hash a file's bytes.
-
-    Parameters
-    ----------
-    path : Path or str
-        The file.
-
-    Returns
-    -------
-    str
-        The SHA-256, hexadecimal.
-    """
+    """Hash a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -223,15 +128,7 @@ def sha256(path: Path | str) -> str:
 def content_hash(content: Any) -> str:
     """Hash any JSON-able content, independent of the order of keys.
 
-    Parameters
-    ----------
-    content : object
-        As for `to_json`.
-
-    Returns
-    -------
-    str
-        The first 16 hexadecimal digits of the SHA-256 of its canonical JSON.
+    Returns the first 16 hexadecimal digits of the SHA-256 of its canonical JSON.
     """
     text = json.dumps(_plain(content), sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

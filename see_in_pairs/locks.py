@@ -21,11 +21,6 @@ class FolderLock:
 
     The lock is the system's (``fcntl``), on the file ``.in-use``: what a killed process leaves behind is a file without a lock, which stops
     nobody. Where a file system knows no locks, nothing is locked.
-
-    Parameters
-    ----------
-    file : IO of str
-        The open lock file.
     """
 
     def __init__(self, file: IO[str]) -> None:
@@ -35,21 +30,8 @@ class FolderLock:
 def in_use(folder: Path) -> FolderLock | None:
     """Say that this process writes into a folder.
 
-    Parameters
-    ----------
-    folder : Path
-        It exists.
-
-    Returns
-    -------
-    FolderLock or None
-        To be kept while the folder is in use. One process may ask several times. None for all but the first process of one launch
-        (``accelerate launch``, ``torchrun``), which share a folder, and where locks are not known.
-
-    Raises
-    ------
-    InputError
-        When another process uses it.
+    Returns to be kept while the folder is in use. One process may ask several times. None for all but the first process of one launch
+    (``accelerate launch``, ``torchrun``), which share a folder, and where locks are not known.
     """
     if int(os.environ.get("RANK", "0")) > 0:
         return None

@@ -49,24 +49,6 @@ class RunFolder:
     Opening a folder that holds another command's or another config's run is refused, unless that run failed before it produced
     anything; opening the same one again resumes it. While a process works in a folder, others are refused.
 
-    Parameters
-    ----------
-    path : Path
-        The folder; made when missing.
-    command : str
-        The command's name, for example ``'finetune'``.
-    config : dict
-        Everything that decides the result, JSON-able.
-    seed : int or None
-        The seed of the run.
-    inputs : iterable of Path
-        Files that were read; their hashes are recorded.
-
-    Raises
-    ------
-    InputError
-        When `path` is a file, holds a run of another command or config, or is in use by another process.
-
     Examples
     --------
     >>> import tempfile
@@ -76,11 +58,11 @@ class RunFolder:
     {'unreadable': 2}
     """
 
-    path: Path
-    command: str
-    config: dict[str, Any]
-    seed: int | None = None
-    inputs: Iterable[Path] = ()
+    path: Path  # the folder; made when missing
+    command: str  # the command's name, for example ``'finetune'``
+    config: dict[str, Any]  # everything that decides the result, JSON-able
+    seed: int | None = None  # the seed of the run
+    inputs: Iterable[Path] = ()  # files that were read; their hashes are recorded
     manifest: dict[str, Any] = field(init=False)
     _lock: FolderLock | None = field(init=False, repr=False, compare=False, default=None)
 
@@ -139,15 +121,7 @@ class RunFolder:
         write_json(self.path / "manifest.json", self.manifest)
 
     def count(self, name: str, number: int) -> None:
-        """Record how many items something befell, in the manifest.
-
-        Parameters
-        ----------
-        name : str
-            What happened, for example ``'unmatched'``.
-        number : int
-            To how many.
-        """
+        """Record how many items something befell, in the manifest."""
         self.manifest["counts"][name] = int(number)
 
     def __enter__(self) -> Self:
@@ -166,20 +140,7 @@ class RunFolder:
 def begun_before(folder: Path) -> dict[str, Any]:
     """Read the manifest of a run folder.
 
-    Parameters
-    ----------
-    folder : Path
-        Of a run, or nothing.
-
-    Returns
-    -------
-    dict
-        The manifest; empty where none is there.
-
-    Raises
-    ------
-    InputError
-        When the file is broken, or is no manifest.
+    Returns the manifest; empty where none is there.
     """
     file = folder / "manifest.json"
     if not file.is_file():
@@ -212,10 +173,7 @@ def _now() -> str:
 def git_commit() -> str | None:
     """Tell the git commit of this package's checkout.
 
-    Returns
-    -------
-    str or None
-        The commit, with ``-dirty`` where tracked files are changed; None when the package is not in a git checkout.
+    Returns the commit, with ``-dirty`` where tracked files are changed; None when the package is not in a git checkout.
     """
     here = Path(__file__).resolve().parent.parent
     if not (here / ".git").exists():
@@ -238,10 +196,7 @@ def git_commit() -> str | None:
 def library_versions() -> dict[str, str]:
     """Tell the versions of the libraries that decide results, without importing them.
 
-    Returns
-    -------
-    dict of str to str
-        Distribution name to version, Python included.
+    Returns distribution name to version, Python included.
     """
     versions = {"python": platform.python_version()}
     for name in LIBRARIES:
@@ -255,10 +210,7 @@ def library_versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """Describe the machine.
 
-    Returns
-    -------
-    dict
-        Machine, operating system, usable cores, memory in GiB, and the GPU when torch has been imported and sees one.
+    Returns machine, operating system, usable cores, memory in GiB, and the GPU when torch has been imported and sees one.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

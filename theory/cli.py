@@ -104,15 +104,7 @@ def _judge(rows: Sequence[dict[str, Any]], quiet: bool) -> None:
 def format_rows(rows: Sequence[dict[str, Any]]) -> str:
     """Lay verification rows out for a person.
 
-    Parameters
-    ----------
-    rows : sequence of dict
-        As from `theory.verification.verify_rows`.
-
-    Returns
-    -------
-    str
-        A table of fixed-width columns, one line per row.
+    Returns A table of fixed-width columns, one line per row.
     """
     lines = [f"{'':<4} {'quantity':<12} {'symbolic':>10} {'closed':>10} {'simulated':>10} {'mcse':>8} {'z':>6}  agrees  parameters"]
     for row in rows:
@@ -153,21 +145,6 @@ def value(
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     """Read parameters as they are typed on the command line.
-
-    Parameters
-    ----------
-    settings : sequence of str
-        Each ``NAME=VALUE``; a value that parses as JSON is that, any other is text.
-
-    Returns
-    -------
-    dict
-        Name to value.
-
-    Raises
-    ------
-    InputError
-        When a word is not ``NAME=VALUE``, or a name comes twice.
 
     Examples
     --------

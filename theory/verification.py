@@ -27,80 +27,38 @@ Watch = Callable[[Iterable[Any], int], Iterator[Any]]
 
 @dataclass(frozen=True)
 class CheckPoint:
-    """One row to check.
-
-    Parameters
-    ----------
-    statement : str
-        The statement's id.
-    quantity : Quantity
-        Which of its numbers.
-    params : dict
-        Where, defaults filled in.
-    """
+    """One row to check."""
 
     statement: str
-    quantity: Quantity
-    params: Params
+    quantity: Quantity  # which of its numbers
+    params: Params  # where, defaults filled in
 
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """The three values at a point.
-
-    Parameters
-    ----------
-    point : CheckPoint
-        The point.
-    symbolic, closed_form : float
-        The two exact values.
-    simulated : MonteCarloEstimate
-        The value from raw simulation.
-    """
+    """The three values at a point."""
 
     point: CheckPoint
-    symbolic: float
+    symbolic: float  # the two exact values
     closed_form: float
-    simulated: MonteCarloEstimate
+    simulated: MonteCarloEstimate  # the value from raw simulation
 
     def z(self) -> float:
         """Tell how far the simulation lies from the closed form.
 
-        Returns
-        -------
-        float
-            In MCSEs, beyond the stated error of the closed form.
+        Returns in MCSEs, beyond the stated error of the closed form.
         """
         return self.simulated.z_against(self.closed_form, self.point.quantity.stated_error(self.point.params, self.closed_form))
 
     def agrees(self, bound: float) -> bool:
-        """Tell whether all three values agree.
-
-        Parameters
-        ----------
-        bound : float
-            Largest |z|.
-
-        Returns
-        -------
-        bool
-            True when they do; a value that is not a number agrees with nothing.
-        """
+        """Tell whether all three values agree."""
         slack = self.point.quantity.symbolic_tolerance * max(1.0, abs(self.closed_form))
         return bool(abs(self.symbolic - self.closed_form) <= slack and abs(self.z()) <= bound)
 
     def row(self, bound: float) -> dict[str, Any]:
         """Lay the outcome out as a row.
 
-        Parameters
-        ----------
-        bound : float
-            Largest |z|.
-
-        Returns
-        -------
-        dict
-            The columns of the table.
+        Returns the columns of the table.
         """
         point, estimate = self.point, self.simulated
         values = (
@@ -119,20 +77,7 @@ class CheckOutcome:
 def points_of(statements: Sequence[str | Statement] | None) -> list[CheckPoint]:
     """List the points of some statements.
 
-    Parameters
-    ----------
-    statements : sequence of str or Statement, optional
-        Which; all when not given.
-
-    Returns
-    -------
-    list of CheckPoint
-        In the order of the statements.
-
-    Raises
-    ------
-    InputError
-        When an id is unknown.
+    Returns in the order of the statements.
     """
     chosen = (
         list(all_statements().values()) if not statements else [statement(item) if isinstance(item, str) else item for item in statements]
@@ -147,23 +92,7 @@ def points_of(statements: Sequence[str | Statement] | None) -> list[CheckPoint]:
 
 
 def simulate(point: CheckPoint, seed: int, replicates: int | None = None) -> MonteCarloEstimate:
-    """Simulate a point, batch by batch.
-
-    Parameters
-    ----------
-    point : CheckPoint
-        The point.
-    seed : int
-        Seed of the whole run; the point's own stream depends on its name and parameters only.
-    replicates : int, optional
-        How many replicates (patients, where a replicate is a study of thousands); when not given, until the quantity's MCSE (by
-        default 5e-4) or 5 core-seconds.
-
-    Returns
-    -------
-    MonteCarloEstimate
-        The estimate.
-    """
+    """Simulate a point, batch by batch."""
     quantity, tally, started, done, batch = point.quantity, point.quantity.tally(), time.process_time(), 0, 0
     if replicates is not None and quantity.block > 1:
         replicates = max(FEWEST_STUDIES, replicates // quantity.block)
@@ -182,20 +111,7 @@ def simulate(point: CheckPoint, seed: int, replicates: int | None = None) -> Mon
 
 
 def check(point: CheckPoint, seed: int, replicates: int | None = None) -> CheckOutcome:
-    """Compute the three values at a point.
-
-    Parameters
-    ----------
-    point : CheckPoint
-        The point.
-    seed, replicates : object
-        As for `simulate`.
-
-    Returns
-    -------
-    CheckOutcome
-        The values.
-    """
+    """Compute the three values at a point."""
     quantity, params = point.quantity, point.params
     return CheckOutcome(point, float(quantity.symbolic(**params)), float(quantity.closed_form(**params)), simulate(point, seed, replicates))
 
@@ -207,35 +123,14 @@ def verify_rows(
     workers: int = -1,
     watch: Watch | None = None,
 ) -> list[dict[str, Any]]:
-    """Check statements at all their points.
+    r"""Check statements at all their points.
 
-    Parameters
-    ----------
-    statements : sequence of str or Statement, optional
-        Which; all when not given.
-    replicates : int, optional
-        Replicates per point; by default until an MCSE of 5e-4 or 5 core-seconds.
-    seed : int, default 0
-        Seed of the run. Adding a statement does not change the numbers of another.
-    workers : int, default -1
-        Processes; -1 is one per usable core.
-    watch : callable, optional
-        Wraps the stream of outcomes, to show progress: ``watch(outcomes, total)``.
-
-    Returns
-    -------
-    list of dict
-        One row per point: ``statement, quantity, params, symbolic, closed_form, simulated, mcse, z, agrees``.
-
-    Raises
-    ------
-    InputError
-        When a statement is unknown.
+    Returns one row per point: ``statement, quantity, params, symbolic, closed_form, simulated, mcse, z, agrees``.
 
     Notes
     -----
     A row agrees when symbolic and closed form differ by at most 1e-12 (1e-8 where an integral is computed by quadrature) and
-    :math:`|z|` is at most the normal quantile at :math:`10^{-4}/(2 \\times rows)`: Bonferroni, so that a run in which everything
+    :math:`|z|` is at most the normal quantile at :math:`10^{-4}/(2 \times rows)`: Bonferroni, so that a run in which everything
     is right raises a false alarm with probability at most 1e-4. Where a proportion is rare, z comes from the exact binomial tail.
     """
     from joblib import Parallel, delayed
@@ -272,15 +167,7 @@ def verify(
 def to_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Turn rows into a table.
 
-    Parameters
-    ----------
-    rows : sequence of dict
-        As from `verify_rows`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The same, the parameters as JSON text.
+    Returns the same, the parameters as JSON text.
     """
     import pandas as pd
 

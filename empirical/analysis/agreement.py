@@ -18,49 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How often both scorers give the same answer.
+    """How often both scorers give the same answer."""
 
-    Parameters
-    ----------
-    share, low, high : float
-        Share of items on which they agree, with its 95 % interval (`share_interval`); an unparsed reply disagrees with everything, and so
-        does an item without a finite score.
-    unparsed, unparsed_low, unparsed_high : float
-        Share of replies in which no answer was found, with its 95 % interval.
-    n : int
-        Items.
-    counts : dict of str to dict of str to int
-        Items by the more probable answer (outer) and the parsed one (inner).
-    """
-
+    # share of items on which they agree, with its 95 % interval (`share_interval`); an unparsed reply disagrees with everything, and so
+    # does an item without a finite score
     share: float
     low: float
     high: float
-    unparsed: float
+    unparsed: float  # share of replies in which no answer was found, with its 95 % interval
     unparsed_low: float
     unparsed_high: float
     n: int
-    counts: dict[str, dict[str, int]]
+    counts: dict[str, dict[str, int]]  # items by the more probable answer (outer) and the parsed one (inner)
 
 
 def scorer_agreement(records: Records) -> dict[str, Agreement]:
-    """Compare the more probable answer with the generated one.
-
-    Parameters
-    ----------
-    records : Records
-        With generated replies.
-
-    Returns
-    -------
-    dict of str to Agreement
-        One per run.
-
-    Raises
-    ------
-    InputError
-        When nothing was generated.
-    """
+    """Compare the more probable answer with the generated one."""
     table = records.table[records.table["parsed"].notna()]
     if table.empty:
         raise InputError("agreement: these records hold no generated replies; evaluate with generate: true")

@@ -34,15 +34,7 @@ RANGES = {"cka": (0.0, 1.0), "debiased_cka": (-1.0, 1.0), "modality_gap": (0.0, 
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
     r"""Compare two representations of the same items.
 
-    Parameters
-    ----------
-    x, y : ndarray of shape (items, dimensions)
-        The representations; their dimensions may differ.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 1 where one is a rotation and scaling of the other.
+    Shapes: `x, y` (items, dimensions). Returns in [0, 1]; 1 where one is a rotation and scaling of the other.
 
     Notes
     -----
@@ -66,15 +58,8 @@ def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
 def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
     r"""Compare two representations without the bias of few items.
 
-    Parameters
-    ----------
-    x, y : ndarray of shape (items, dimensions)
-        The representations, of at least four items.
-
-    Returns
-    -------
-    float
-        In [-1, 1]; about 0 for unrelated matrices, and then below as well as above. Not a number where all items but one are alike.
+    Shapes: `x, y` (items, dimensions). Returns in [-1, 1]; about 0 for unrelated matrices, and then below as well as above. Not a number
+    where all items but one are alike.
 
     Notes
     -----
@@ -94,15 +79,8 @@ def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
 def modality_gap(x: np.ndarray, y: np.ndarray) -> float:
     """Measure how far apart two clouds lie.
 
-    Parameters
-    ----------
-    x, y : ndarray of shape (items, dimensions)
-        Representations in one space.
-
-    Returns
-    -------
-    float
-        The distance between the mean directions, in [0, 2] (Liang et al. 2022); the vectors are scaled to length 1 first.
+    Shapes: `x, y` (items, dimensions). Returns the distance between the mean directions, in [0, 2] (Liang et al. 2022); the vectors are
+    scaled to length 1 first.
     """
     directions = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (x, y)]
     return float(np.linalg.norm(directions[0].mean(axis=0) - directions[1].mean(axis=0)))
@@ -111,24 +89,8 @@ def modality_gap(x: np.ndarray, y: np.ndarray) -> float:
 def alignment_draws(images: np.ndarray, answers: np.ndarray, patients: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
     """Measure alignment over all patients and over halves of them, which with the same patients and seed are the same in every arm.
 
-    Parameters
-    ----------
-    images, answers : ndarray of shape (layers, items, width)
-        As `representations` gives them.
-    patients : ndarray of shape (items,)
-        Whose items they are.
-    seed : int, default 0
-        Of the choice of halves.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per layer, measure and draw: ``layer``, ``measure``, ``draw`` (0: all patients; from 1 on: a half of them), ``value``.
-
-    Raises
-    ------
-    InputError
-        When there are fewer than ten patients.
+    Shapes: `images, answers` (layers, items, width), `patients` (items,). Returns one row per layer, measure and draw: ``layer``,
+    ``measure``, ``draw`` (0: all patients; from 1 on: a half of them), ``value``.
     """
     import pandas as pd
 
@@ -150,17 +112,7 @@ def alignment_draws(images: np.ndarray, answers: np.ndarray, patients: np.ndarra
 def alignment_table(draws: pd.DataFrame, patients: int) -> pd.DataFrame:
     r"""Tabulate alignment by layer, with intervals over patients that lie within what the measure can be.
 
-    Parameters
-    ----------
-    draws : pandas.DataFrame
-        As `alignment_draws` gives them.
-    patients : int
-        Their number, at least ten.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per layer and measure: ``layer``, ``measure``, ``value``, ``low``, ``high`` (95 %).
+    Returns one row per layer and measure: ``layer``, ``measure``, ``value``, ``low``, ``high`` (95 %).
 
     Notes
     -----
@@ -205,21 +157,8 @@ def representations(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Read off what the language model makes of the query and of the true answer.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-    encoder : Encoder
-        Its encoder.
-    examples : sequence of Example
-        Items of one arm.
-    batch_size : int
-        Rows in a forward pass.
-
-    Returns
-    -------
-    tuple of two ndarrays of shape (layers + 1, items, width)
-        Of images and answers: means over the query's image tokens, and over the answer's tokens; layer 0 is what enters the language model.
+    Returns (layers + 1, items, width): Of images and answers: means over the query's image tokens, and over the answer's tokens; layer 0 is
+    what enters the language model.
     """
     import torch
 

@@ -42,20 +42,7 @@ FEW = 10
 def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
     """Measure how alike images and answers are represented, layer by layer, in every arm, on the same items; run again to resume.
 
-    Parameters
-    ----------
-    config : EvaluateConfig
-        Model, cohort and arms, as for an evaluation.
-    out : Path
-        Folder for ``alignment.csv``, for ``alignment_draws.parquet`` (the same in halves of the patients, which are the same halves in
-        every arm and model that is shown the same items, so that a difference has its interval) and the manifest.
-    quiet : bool, default False
-        Say nothing.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``run_id``, ``layer``, ``measure``, ``value``, ``low``, ``high``.
+    Returns ``run_id``, ``layer``, ``measure``, ``value``, ``low``, ``high``.
     """
     import pandas as pd
 
@@ -91,26 +78,8 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
 
     Finished items survive a kill; run again to resume.
 
-    Parameters
-    ----------
-    config : EvaluateConfig
-        Model, cohort and arms, as for an evaluation.
-    out : Path
-        Folder for ``attribution.csv`` (one row per run, item and method, with what model and arm these are), ``attribution_summary.csv``
-        and the manifest.
-    quiet : bool, default False
-        Say nothing, no progress bar.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The summary: ``run_id``, ``method``, ``n``, and the mean over items of share less random-map share, ``excess``, with its 95 %
-        interval over patients (``low``, ``high``).
-
-    Raises
-    ------
-    InputError
-        When no positive item of the split has a mask, or the model's scores are no numbers.
+    Returns the summary: ``run_id``, ``method``, ``n``, and the mean over items of share less random-map share, ``excess``, with its 95 %
+    interval over patients (``low``, ``high``).
     """
     import pandas as pd
 

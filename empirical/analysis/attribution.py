@@ -28,21 +28,11 @@ BLUR = 16
 
 @dataclass(frozen=True)
 class LesionShare:
-    """How much of an attribution lies on the lesion.
+    """How much of an attribution lies on the lesion."""
 
-    Parameters
-    ----------
-    share : float
-        Of the positive attribution.
-    expected : float
-        Share of a map that was shifted at random: the lesion's share of the picture.
-    p_value : float
-        Share of shifts of the map, the true place among them, that put at least as much on the lesion.
-    """
-
-    share: float
-    expected: float
-    p_value: float
+    share: float  # of the positive attribution
+    expected: float  # share of a map that was shifted at random: the lesion's share of the picture
+    p_value: float  # share of shifts of the map, the true place among them, that put at least as much on the lesion
 
 
 def integrated_gradients(
@@ -50,26 +40,8 @@ def integrated_gradients(
 ) -> np.ndarray:
     r"""Attribute an item's log-odds to the pixels of its query.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-    encoder : Encoder
-        The plain encoder.
-    example : Example
-        The item as its arm shows it.
-    answers : tuple of str
-        The positive answer and the negative; of one token each.
-    steps : int, default 32
-        Of the integral.
-    batch_size : int, default 4
-        Steps in a forward and backward pass, whose activations are kept at a time; changes the result by rounding only.
-
-    Returns
-    -------
-    ndarray of shape (height, width)
-        As the vision tower sees the query (in pixels, or in patches for some families); adds up to the log-odds less those of a query
-        without its details.
+    Returns (height, width): As the vision tower sees the query (in pixels, or in patches for some families); adds up to the log-odds less
+    those of a query without its details.
 
     Notes
     -----
@@ -107,25 +79,7 @@ def occlusion(
 ) -> np.ndarray:
     """Attribute an item's log-odds to squares of its query, by painting over one after the other.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-    encoder : Encoder
-        The plain encoder.
-    example : Example
-        The item as its arm shows it.
-    answers : tuple of str
-        The positive answer and the negative.
-    grid : int, default 8
-        Squares along each side, 2 or more.
-    batch_size : int, default 16
-        Rows in a forward pass.
-
-    Returns
-    -------
-    ndarray of shape (grid, grid)
-        By how much the log-odds fall when the square takes the mean of what surrounds it.
+    Returns (grid, grid): By how much the log-odds fall when the square takes the mean of what surrounds it.
     """
     picture = encoder.image_of(example.item_id)
     squares = [(row, column) for row in range(grid) for column in range(grid)]
@@ -146,17 +100,8 @@ def occlusion(
 def lesion_share(attribution: np.ndarray, mask: np.ndarray) -> LesionShare:
     """Hold an attribution against a lesion's mask, and against the same map in other places.
 
-    Parameters
-    ----------
-    attribution : ndarray of shape (rows, columns)
-        What speaks for the finding is positive; the rest is set to zero.
-    mask : ndarray of bool, shape (height, width)
-        The lesion, in the picture's pixels.
-
-    Returns
-    -------
-    LesionShare
-        Share, what a random map would give, and how many of all shifts around the edges do as well.
+    Shapes: `attribution` (rows, columns), `mask` (height, width). Returns share, what a random map would give, and how many of all shifts
+    around the edges do as well.
 
     Examples
     --------

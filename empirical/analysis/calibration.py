@@ -28,21 +28,14 @@ class NoTemperature(InputError):
 
 @dataclass(frozen=True)
 class Temperature:
-    """A temperature with its uncertainty.
+    """A temperature with its uncertainty."""
 
-    Parameters
-    ----------
-    value, low, high : float
-        The temperature and its 95 % interval over patients; above 1 the model was too sure of itself. `high` is infinite where the items
-        do not exclude that the scores say nothing, `low` 0 where they do not exclude that the scores say all.
-    n : int
-        Items it was fitted on.
-    """
-
+    # the temperature and its 95 % interval over patients; above 1 the model was too sure of itself. `high` is infinite where the items do
+    # not exclude that the scores say nothing, `low` 0 where they do not exclude that the scores say all
     value: float
     low: float
     high: float
-    n: int
+    n: int  # items it was fitted on
 
     @property
     def warning(self) -> str:
@@ -58,11 +51,6 @@ class Temperature:
     def shown(self) -> str:
         """Give value and interval.
 
-        Returns
-        -------
-        str
-            To three digits.
-
         Examples
         --------
         >>> Temperature(79.704, 6.2567, np.inf, 20).shown()
@@ -73,28 +61,6 @@ class Temperature:
 
 def fit_temperature(records: Records, *, seed: int = 0, resamples: int = 200) -> Temperature:
     r"""Fit one temperature to the scores of validation items.
-
-    Parameters
-    ----------
-    records : Records
-        One run on the validation split.
-    seed : int, default 0
-        Of the bootstrap over patients.
-    resamples : int, default 200
-        Of the bootstrap.
-
-    Returns
-    -------
-    Temperature
-        With its interval.
-
-    Raises
-    ------
-    InputError
-        When a class is missing, or items have no score.
-    NoTemperature
-        When every item lies on its own side of one half, or on average they lie on the wrong side, so that no finite temperature is best;
-        or all items are one patient's.
 
     Notes
     -----
@@ -124,17 +90,7 @@ def fit_temperature(records: Records, *, seed: int = 0, resamples: int = 200) ->
 def calibrated(records: Records, temperature: float) -> np.ndarray:
     """Apply a temperature.
 
-    Parameters
-    ----------
-    records : Records
-        Scores.
-    temperature : float
-        As fitted.
-
-    Returns
-    -------
-    ndarray of shape (items,)
-        The probability of the positive answer, in [0, 1].
+    Returns (items,): The probability of the positive answer, in [0, 1].
     """
     return expit(_log_odds(records) / temperature)
 
@@ -142,19 +98,7 @@ def calibrated(records: Records, temperature: float) -> np.ndarray:
 def log_loss(records: Records, temperature: float = 1.0, *, seed: int = 0) -> tuple[float, float, float]:
     """Measure calibration and discrimination in one proper score.
 
-    Parameters
-    ----------
-    records : Records
-        Scores.
-    temperature : float, default 1
-        Applied first.
-    seed : int, default 0
-        Of the bootstrap over patients.
-
-    Returns
-    -------
-    tuple of three floats
-        Value, low and high: mean negative log-probability of the true class, in nats, with its 95 % interval over patients.
+    Returns value, low and high: mean negative log-probability of the true class, in nats, with its 95 % interval over patients.
     """
     loss = _losses(_log_odds(records), records.is_positive().to_numpy(), temperature)
     patients, rng = records.table["patient_id"].to_numpy(), np.random.default_rng(seed)

@@ -166,22 +166,7 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
 def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Draw patients of both classes, one query each, and references that may stand beside all of them.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    config : CrossedConfig
-        How many.
-
-    Returns
-    -------
-    tuple of two pandas.DataFrame
-        Queries and references: rows of the cohort's table; ``positive`` tells the class of a query.
-
-    Raises
-    ------
-    InputError
-        When there are too few.
+    Returns queries and references: rows of the cohort's table; ``positive`` tells the class of a query.
     """
     from empirical.references.candidates import healthy_pool
 

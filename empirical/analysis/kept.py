@@ -19,21 +19,7 @@ KEY = "key"
 def cached_parts(file: Path, key: str, make: Callable[[], pd.DataFrame], quiet: bool = False) -> pd.DataFrame:
     """Read a finished part, or make and keep it.
 
-    Parameters
-    ----------
-    file : Path
-        Of the part.
-    key : str
-        Hash of everything that it stands on; a part with another is made again.
-    make : callable
-        Makes it: a table of at least one row.
-    quiet : bool, default False
-        Do not say why a part is made again.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The part, to the last bit the same whether it was made now or before.
+    Returns the part, to the last bit the same whether it was made now or before.
     """
     table = _whole(file)
     if table is None or not table[KEY].eq(key).all():

@@ -15,22 +15,8 @@ def patient_interval(
 ) -> tuple[float, float]:
     """Give a percentile bootstrap interval that draws whole patients, since items of a patient are alike.
 
-    Parameters
-    ----------
-    statistic : callable
-        From the items' weights (how often each was drawn), shape (items,), to a number.
-    patients : ndarray of shape (items,)
-        Whose item each is.
-    rng : numpy.random.Generator
-        Randomness.
-    resamples : int, default 1000
-        Draws.
-
-    Returns
-    -------
-    tuple of two floats
-        Low and high end of the 95 % interval; draws in which the statistic does not exist (NaN) are left out. Not numbers where there
-        is one patient: drawn again and again it would seem to be known exactly.
+    Shapes: `patients` (items,). Returns low and high end of the 95 % interval; draws in which the statistic does not exist (NaN) are left
+    out. Not numbers where there is one patient: drawn again and again it would seem to be known exactly.
 
     Examples
     --------
@@ -57,17 +43,7 @@ def share_interval(hits: np.ndarray, patients: np.ndarray) -> tuple[float, float
 
     Where every item is a hit, a bootstrap over patients would claim to know the share exactly; a score interval does not.
 
-    Parameters
-    ----------
-    hits : ndarray of shape (items,)
-        1 or 0.
-    patients : ndarray of shape (items,)
-        Whose item each is.
-
-    Returns
-    -------
-    tuple of two floats
-        Low and high end.
+    Shapes: `hits` (items,), `patients` (items,).
 
     Notes
     -----

@@ -21,26 +21,8 @@ APART = 0.03
 def reliability(probability: np.ndarray, positive: np.ndarray, patients: np.ndarray | None = None, bins: int | None = None) -> pd.DataFrame:
     """Tabulate what was observed where a probability was stated.
 
-    Parameters
-    ----------
-    probability : ndarray of shape (items,)
-        Stated, in [0, 1].
-    positive : ndarray of bool, shape (items,)
-        Observed.
-    patients : ndarray of shape (items,), optional
-        Whose items they are; by default each is another's.
-    bins : int, optional
-        Of equally many items; by default one for every twenty, at least two and at most ten.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per bin: ``n``, ``stated`` (mean), ``observed`` (share), ``low`` and ``high`` (Wilson's 95 % interval, with as many items
-        as the likeness within patients leaves).
-
-    Notes
-    -----
-    Ties stay together, and from below a bin joins the one before it while their means are less than .03 apart. Both make fewer bins.
+    Shapes: `probability` (items,), `positive` (items,), `patients` (items,). Returns one row per bin: ``n``, ``stated`` (mean),
+    ``observed`` (share), ``low`` and ``high`` (Wilson's 95 % interval, with as many items as the likeness within patients leaves).
 
     Examples
     --------

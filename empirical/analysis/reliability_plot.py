@@ -24,20 +24,8 @@ TENTHS = 10  # an axis ends at one
 def reliability_plot(table: pd.DataFrame, stated: pd.DataFrame, notes: Mapping[str, str]) -> Figure:
     """Draw a panel for each run.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The rows of `empirical.analysis.reliability.reliability` with ``run_id`` and ``temperature``, 1 for the scores as they are.
-    stated : pandas.DataFrame
-        The probability of every item: ``run_id``, ``temperature``, ``probability``.
-    notes : mapping of str to str
-        What to say of each run's temperature.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Observed share against stated probability with 95 % intervals (on the diagonal the two agree), and below each panel how many
-        items were given which probability. The axis of probabilities reaches as far as they do, to a tenth.
+    Returns observed share against stated probability with 95 % intervals (on the diagonal the two agree), and below each panel how many
+    items were given which probability. The axis of probabilities reaches as far as they do, to a tenth.
     """
     from matplotlib.figure import Figure
 
@@ -108,15 +96,7 @@ def _strip(axes: Axes, stated: pd.DataFrame) -> None:
 def span(probability: np.ndarray) -> tuple[float, float]:
     """Choose how much of the axis of probabilities to show.
 
-    Parameters
-    ----------
-    probability : ndarray
-        All that were stated.
-
-    Returns
-    -------
-    tuple of two floats
-        Tenths around them all; where they lie within one, the next on either side as well.
+    Returns tenths around them all; where they lie within one, the next on either side as well.
 
     Examples
     --------

@@ -27,30 +27,7 @@ WRITTEN = ("calibration.json", "reliability.csv", "reliability.png")
 
 
 def report_calibration(records: Records, validation: Path, cohort: Cohort, out: Path, *, seed: int, quiet: bool = False) -> None:
-    """Fit a temperature for each run on its validation records, and write what it does to these records.
-
-    Parameters
-    ----------
-    records : Records
-        Of the items that are reported on.
-    validation : Path
-        Records of the same runs on the ``val`` split.
-    cohort : Cohort
-        Says which items are validation items.
-    out : Path
-        Folder for ``calibration.json`` (temperature, a warning where there is none or it says next to nothing, log loss before and
-        after),
-        ``reliability.csv`` and its plot ``reliability.png``.
-    seed : int
-        Of the bootstrap over patients.
-    quiet : bool, default False
-        Say nothing.
-
-    Raises
-    ------
-    InputError
-        When a run has no validation records, or they hold items of another split, are another model's, or lack scores.
-    """
+    """Fit a temperature for each run on its validation records, and write what it does to these records."""
     import pandas as pd
 
     trained = {column: records.table[column].iloc[0] for column in TRAINED}
@@ -85,29 +62,7 @@ def _fitted(here: Records, there: Records, seed: int) -> tuple[dict[str, Any], s
 
 
 def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str], trained: Mapping[str, object]) -> Records:
-    """Read the records that a temperature is fitted on; asked for before the scoring, so that a wrong folder costs nothing.
-
-    Parameters
-    ----------
-    validation : Path
-        Records of the same runs on the ``val`` split.
-    cohort : Cohort
-        Says which items are validation items.
-    runs : sequence of str
-        The runs.
-    trained : mapping
-        What the records of the model say of its training: `TRAINED`.
-
-    Returns
-    -------
-    Records
-        All that are there.
-
-    Raises
-    ------
-    InputError
-        When a run has no validation records, or they hold items of another split, are another model's, or lack scores.
-    """
+    """Read the records that a temperature is fitted on; asked for before the scoring, so that a wrong folder costs nothing."""
     try:
         records = read_records(validation)
     except InputError as error:

@@ -38,76 +38,32 @@ Wording = Literal["single", "pair", "reversed", "unlabelled", "text"]
 
 @dataclass(frozen=True)
 class ArmContext:
-    """For whom references are to be found.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        Items.
-    split : str
-        ``'train'``, ``'val'`` or ``'test'``.
-    arm : ArmConfig
-        The arm's settings.
-    seed : int
-        Of every choice.
-    model : ModelConfig or None
-        The model that is trained or evaluated.
-    """
+    """For whom references are to be found."""
 
     cohort: Cohort
-    split: str
+    split: str  # ``'train'``, ``'val'`` or ``'test'``
     arm: ArmConfig
     seed: int
-    model: ModelConfig | None = None
+    model: ModelConfig | None = None  # the model that is trained or evaluated
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One condition.
+    """One condition."""
 
-    Parameters
-    ----------
-    name : str
-        As in the records.
-    shows : str
-        What the model is shown.
-    isolates : str
-        Which explanation of a gain (T11) the arm tests, and how.
-    wording : str
-        Which prompt it uses.
-    find : callable or None
-        From a task to an assignment of references; None where no other item is shown.
-    takes_references : bool
-        Whether a config of references belongs to the arm.
-    images : callable
-        From the query's item id, its references and the task to the images in the references' places.
-    permits : tuple of str
-        Findings of the audit of references that are the very point of the arm.
-    """
-
-    name: str
-    shows: str
-    isolates: str
-    wording: Wording = "pair"
-    find: Callable[[ArmContext], Assignment] | None = None
-    takes_references: bool = False
+    name: str  # as in the records
+    shows: str  # what the model is shown
+    isolates: str  # which explanation of a gain (T11) the arm tests, and how
+    wording: Wording = "pair"  # which prompt it uses
+    find: Callable[[ArmContext], Assignment] | None = None  # from a task to an assignment of references; None where no other item is shown
+    takes_references: bool = False  # whether a config of references belongs to the arm
+    # from the query's item id, its references and the task to the images in the references' places
     images: Callable[[str, tuple[str, ...], ArmContext], tuple[str, ...]] = field(default=lambda query, references, task: references)
-    permits: tuple[str, ...] = ()
+    permits: tuple[str, ...] = ()  # findings of the audit of references that are the very point of the arm
 
 
 def by_strategy(task: ArmContext) -> Assignment:
-    """Find healthy references by the strategy of the arm's config.
-
-    Parameters
-    ----------
-    task : ArmContext
-        For whom.
-
-    Returns
-    -------
-    Assignment
-        The references.
-    """
+    """Find healthy references by the strategy of the arm's config."""
     from empirical.references import choose_references
 
     assert task.arm.references is not None, "ArmConfig sees to it"
@@ -117,21 +73,8 @@ def by_strategy(task: ArmContext) -> Assignment:
 def find_fixed(task: ArmContext) -> Assignment:
     """Draw one reference, and show it to everyone.
 
-    Parameters
-    ----------
-    task : ArmContext
-        For whom.
-
-    Returns
-    -------
-    Assignment
-        The reference drawn first, for every query; the one drawn next for queries of the first one's own patient or family (and so
-        on). With `per_site` the same within each site.
-
-    Raises
-    ------
-    InputError
-        When a query has no other patient's reference, or none of its site where that is asked for.
+    Returns the reference drawn first, for every query; the one drawn next for queries of the first one's own patient or family (and so on).
+    With `per_site` the same within each site.
     """
     from empirical.references import Assignment
     from empirical.references.candidates import blind_queries, healthy_pool
@@ -165,18 +108,7 @@ def _kin(query: Query, reference: Query) -> bool:
 
 
 def find_diseased(task: ArmContext) -> Assignment:
-    """Find diseased references by the strategy of the arm's config, from the training split.
-
-    Parameters
-    ----------
-    task : ArmContext
-        For whom.
-
-    Returns
-    -------
-    Assignment
-        The references.
-    """
+    """Find diseased references by the strategy of the arm's config, from the training split."""
     from empirical.references import choose_references
 
     assert task.arm.references is not None, "ArmConfig sees to it"
@@ -186,20 +118,7 @@ def find_diseased(task: ArmContext) -> Assignment:
 def find_elsewhere(task: ArmContext) -> Assignment:
     """Draw healthy references from the other cohort.
 
-    Parameters
-    ----------
-    task : ArmContext
-        For whom; its arm names the other cohort.
-
-    Returns
-    -------
-    Assignment
-        A random one for each query, as item ids of the other cohort.
-
-    Raises
-    ------
-    InputError
-        When the other cohort is of the same modality, or has no healthy reference.
+    Returns A random one for each query, as item ids of the other cohort.
     """
     from empirical.cohorts import Cohort
     from empirical.references import Assignment

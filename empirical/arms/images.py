@@ -26,40 +26,12 @@ GRAY = 128
 
 
 def made_up(kind: str, query: str, seed: int = 0) -> str:
-    """Name a picture that is made up for a query.
-
-    Parameters
-    ----------
-    kind : str
-        ``'blank'`` or ``'noise'``.
-    query : str
-        Item id of the query, whose size the picture has.
-    seed : int, default 0
-        Of the noise.
-
-    Returns
-    -------
-    str
-        The name.
-    """
+    """Name a picture that is made up for a query."""
     return MARK.join(["", kind, str(seed), query])
 
 
 def from_elsewhere(cohort: str, item_id: str) -> str:
-    """Name a picture of another cohort.
-
-    Parameters
-    ----------
-    cohort : str
-        Its folder.
-    item_id : str
-        The item.
-
-    Returns
-    -------
-    str
-        The name.
-    """
+    """Name a picture of another cohort."""
     return MARK.join(["", "other", item_id, cohort])
 
 
@@ -148,22 +120,7 @@ def _dicom_area(path: Path) -> int:
 
 
 def blank(query: Image, seed: int, item_id: str) -> Image:
-    """Make a uniform gray picture.
-
-    Parameters
-    ----------
-    query : PIL.Image.Image
-        The query, for the size.
-    seed : int
-        Not used.
-    item_id : str
-        Not used.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Middle gray everywhere.
-    """
+    """Make a uniform gray picture."""
     from PIL import Image
 
     return Image.new("RGB", query.size, (GRAY, GRAY, GRAY))
@@ -172,19 +129,7 @@ def blank(query: Image, seed: int, item_id: str) -> Image:
 def noise(query: Image, seed: int, item_id: str) -> Image:
     """Make a picture of white noise.
 
-    Parameters
-    ----------
-    query : PIL.Image.Image
-        The query, for size, mean and spread.
-    seed : int
-        Together with the item it decides the noise: the same each time the item is shown.
-    item_id : str
-        The query's item id.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Gray; pixels independent, normal, rounded and clipped to 0 to 255.
+    Returns gray; pixels independent, normal, rounded and clipped to 0 to 255.
     """
     from PIL import Image
 

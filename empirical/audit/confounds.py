@@ -22,15 +22,7 @@ Z_99 = 2.5758293035489004  # a column is reported when the 99 % interval of its 
 def metadata_predicts_class(subject: AuditContext) -> Iterator[Finding]:
     """Find columns from which the class can be told.
 
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Warnings ``metadata_predicts_class``, with the cross-validated AUROC and its interval; patients of all splits together.
+    Returns warnings ``metadata_predicts_class``, with the cross-validated AUROC and its interval; patients of all splits together.
     """
     queries, diseased = _one_each(subject.cohort, subject.seed)
     for column in _columns(queries):
@@ -46,18 +38,8 @@ def metadata_predicts_class(subject: AuditContext) -> Iterator[Finding]:
 def metadata_table(cohort: Cohort, seed: int = 0) -> pd.DataFrame:
     """Tell of every column how well it tells the classes apart, whether or not that is a finding.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    seed : int, default 0
-        Of the folds and of the one item taken of each patient.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``column, auroc, low, high, patients, note``: the cross-validated AUROC with its 95 % interval, the surest first; where a column
-        could not be tested NaN and why.
+    Returns ``column, auroc, low, high, patients, note``: the cross-validated AUROC with its 95 % interval, the surest first; where a column
+    could not be tested NaN and why.
     """
     import pandas as pd
 

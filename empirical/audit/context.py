@@ -21,22 +21,13 @@ if TYPE_CHECKING:
 class AuditContext:
     """A cohort under audit.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    seed : int
-        Of whatever a check draws.
-    embeddings : ndarray of float, shape (items, dimensions), optional
-        A vision model's view of each image, in the order of the table.
-    rehash : bool
-        Whether every image's bytes shall be hashed again.
+    Shapes: `embeddings` (items, dimensions).
     """
 
     cohort: Cohort
-    seed: int = 0
-    embeddings: NDArray[np.floating] | None = None
-    rehash: bool = False
+    seed: int = 0  # of whatever a check draws
+    embeddings: NDArray[np.floating] | None = None  # A vision model's view of each image, in the order of the table
+    rehash: bool = False  # whether every image's bytes shall be hashed again
 
     @cached_property
     def table(self) -> pd.DataFrame:

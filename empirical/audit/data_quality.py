@@ -24,15 +24,7 @@ from see_in_pairs.files import sha256
 def both_classes(subject: AuditContext) -> Iterator[Finding]:
     """Find splits without items, with one class, or with one patient.
 
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Errors ``empty_split``, ``one_class``, ``one_patient``. A cohort may do without a validation split.
+    Returns errors ``empty_split``, ``one_class``, ``one_patient``. A cohort may do without a validation split.
     """
     queries = subject.queries
     for split in (split for split in QUERY_SPLITS if split != "val" or (queries["split"] == "val").any()):
@@ -49,18 +41,7 @@ def both_classes(subject: AuditContext) -> Iterator[Finding]:
 
 
 def missing_files(subject: AuditContext) -> Iterator[Finding]:
-    """Find items without their file.
-
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Error ``missing_files``.
-    """
+    """Find items without their file."""
     table, root = subject.table, subject.cohort.root
     absent = tuple(item for item, image in zip(table["item_id"], table["image"], strict=True) if not (root / image).is_file())
     if absent:
@@ -75,18 +56,7 @@ def missing_files(subject: AuditContext) -> Iterator[Finding]:
 
 
 def changed_files(subject: AuditContext) -> Iterator[Finding]:
-    """Find images whose bytes are not those that were imported, where the audit was asked to hash them again.
-
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Error ``changed_files``.
-    """
+    """Find images whose bytes are not those that were imported, where the audit was asked to hash them again."""
     if not subject.rehash:
         return
     known = subject.table[subject.table["sha256"] != ""]
@@ -100,18 +70,7 @@ def changed_files(subject: AuditContext) -> Iterator[Finding]:
 
 
 def blank_images(subject: AuditContext) -> Iterator[Finding]:
-    """Find images of one gray.
-
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Warning ``blank_images``.
-    """
+    """Find images of one gray."""
     signatures, _ = load_signatures(subject.cohort)
     blank = tuple(subject.table["item_id"][(signatures == 0).all(axis=1)])
     if blank:
@@ -120,18 +79,7 @@ def blank_images(subject: AuditContext) -> Iterator[Finding]:
 
 
 def labels_within_patient(subject: AuditContext) -> Iterator[Finding]:
-    """Find patients with healthy and diseased images.
-
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort. Images kept as priors are left aside: that they differ is why they were kept.
-
-    Yields
-    ------
-    Finding
-        Warning ``mixed_labels``.
-    """
+    """Find patients with healthy and diseased images."""
     table = subject.table[subject.table["serves"] != "prior"]
     labels = table.groupby("patient_id")["label"].nunique()
     patients = list(labels.index[labels > 1])
@@ -142,18 +90,7 @@ def labels_within_patient(subject: AuditContext) -> Iterator[Finding]:
 
 
 def missing_values(subject: AuditContext) -> Iterator[Finding]:
-    """Find columns with gaps; a column that nobody fills is just not there.
-
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Warnings ``missing_values``.
-    """
+    """Find columns with gaps; a column that nobody fills is just not there."""
     table = subject.table
     for column in (column for column in (*TEXT_COLUMNS, "age") if column not in ("mask", "family", "serves")):
         empty = table[column].isna() if column == "age" else table[column] == ""

@@ -16,26 +16,7 @@ from see_in_pairs.errors import InputError, first_few
 def embeddings_of(cohort: Cohort, model: str | None, path: Path | None, quiet: bool = False) -> NDArray[np.floating[Any]] | None:
     """Get the embeddings that were asked for.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Whose images.
-    model : str or None
-        A vision model.
-    path : Path or None
-        A file of embeddings.
-    quiet : bool, default False
-        No progress bar.
-
-    Returns
-    -------
-    ndarray of float, shape (items, dimensions), or None
-        In the order of the table; None where neither was asked for.
-
-    Raises
-    ------
-    InputError
-        When both were, or as `read_embeddings`.
+    Returns (items, dimensions): In the order of the table; None where neither was asked for.
     """
     if model is not None and path is not None:
         raise InputError("--model and --embeddings: give one of them")
@@ -47,22 +28,7 @@ def embeddings_of(cohort: Cohort, model: str | None, path: Path | None, quiet: b
 def read_embeddings(path: Path, cohort: Cohort) -> NDArray[np.floating[Any]]:
     """Read embeddings that were computed elsewhere.
 
-    Parameters
-    ----------
-    path : Path
-        A ``.npz`` file with ``item_id`` (n,) and ``vectors`` (n, dimensions).
-    cohort : Cohort
-        Whose items they are.
-
-    Returns
-    -------
-    ndarray of float, shape (items, dimensions)
-        In the order of the cohort's table.
-
-    Raises
-    ------
-    InputError
-        When the file is missing or broken, or lacks an item.
+    Returns (items, dimensions): In the order of the cohort's table.
     """
     try:
         with np.load(path, allow_pickle=False) as content:
@@ -83,19 +49,7 @@ def read_embeddings(path: Path, cohort: Cohort) -> NDArray[np.floating[Any]]:
 def embed(cohort: Cohort, model: str, quiet: bool = False) -> NDArray[np.floating[Any]]:
     """Embed every image of a cohort.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Its images.
-    model : str
-        ``'pocket'``, ``'pocket-random'``, a folder or a Hub id.
-    quiet : bool, default False
-        No progress bar.
-
-    Returns
-    -------
-    ndarray of float, shape (items, dimensions)
-        In the order of the table; kept in the same cache as those of the strategy ``embedding``.
+    Returns (items, dimensions): In the order of the table; kept in the same cache as those of the strategy ``embedding``.
     """
     from empirical.references.embeddings.cache import embedder
     from empirical.references.embeddings.towers import released_after

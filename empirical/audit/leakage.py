@@ -15,50 +15,17 @@ SPLIT_AGAIN = "split again by patient; results on such splits are worthless"
 
 
 def patients_in_one_split(subject: AuditContext) -> Iterator[Finding]:
-    """Find patients of several splits.
-
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Error ``patient_in_two_splits``.
-    """
+    """Find patients of several splits."""
     yield from _across_splits(subject, "patient_id", "patient_in_two_splits", "patients are", SPLIT_AGAIN)
 
 
 def families_in_one_split(subject: AuditContext) -> Iterator[Finding]:
-    """Find families of several splits.
-
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Error ``family_in_two_splits``.
-    """
+    """Find families of several splits."""
     yield from _across_splits(subject, "family", "family_in_two_splits", "families are", "keep each family in one split")
 
 
 def images_in_one_split(subject: AuditContext) -> Iterator[Finding]:
-    """Find images whose bytes lie in several splits.
-
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Error ``duplicate_across_splits``.
-    """
+    """Find images whose bytes lie in several splits."""
     advice = "leave out all but one of each, then split again"
     yield from _across_splits(subject, "sha256", "duplicate_across_splits", "identical images are", advice)
 
@@ -76,15 +43,7 @@ def _across_splits(subject: AuditContext, column: str, name: str, what: str, adv
 def duplicates_within_split(subject: AuditContext) -> Iterator[Finding]:
     """Find images that are there more than once.
 
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Error ``contradictory_duplicates`` where their labels differ; warning ``duplicates``.
+    Returns error ``contradictory_duplicates`` where their labels differ; warning ``duplicates``.
     """
     known = subject.table[subject.table["sha256"] != ""]
     twice = known[known.duplicated("sha256", keep=False)]

@@ -18,22 +18,12 @@ SHRINKAGE = 2.0  # pseudo-observations at the mean class share, for a level with
 
 @dataclass(frozen=True)
 class MetadataAuc:
-    """Out-of-fold AUROC of the class given one column.
-
-    Parameters
-    ----------
-    column : str
-        The column.
-    auc, standard_error : float
-        AUROC and its DeLong standard error.
-    diseased, healthy : int
-        How many patients of each class it rests on.
-    """
+    """Out-of-fold AUROC of the class given one column."""
 
     column: str
-    auc: float
+    auc: float  # AUROC and its DeLong standard error
     standard_error: float
-    diseased: int
+    diseased: int  # how many patients of each class it rests on
     healthy: int
 
     @property
@@ -43,16 +33,6 @@ class MetadataAuc:
 
     def interval(self, z: float = 1.959963984540054) -> tuple[float, float]:
         r"""Give a confidence interval.
-
-        Parameters
-        ----------
-        z : float
-            Standard normal quantile; the default gives 95 %.
-
-        Returns
-        -------
-        tuple of float
-            Limits, within [0, 1].
 
         Notes
         -----
@@ -69,26 +49,7 @@ class MetadataAuc:
 def metadata_auc(table: pd.DataFrame, diseased: NDArray[np.bool_], column: str, seed: int = 0) -> MetadataAuc | None:
     """Predict the class from one column, out of fold.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        One item of each patient, so that rows are independent.
-    diseased : ndarray of bool
-        Their class.
-    column : str
-        A numeric column, or a text column with a few levels.
-    seed : int, default 0
-        Of the folds.
-
-    Returns
-    -------
-    MetadataAuc or None
-        None when the column is constant or nearly unique, or a class has fewer than two patients for each fold.
-
-    Notes
-    -----
-    The score of an item is the share of diseased items at its level in the other folds, shrunk towards their mean; folds are
-    stratified by class. Under no association the expectation is at or a little below .5, so the check does not cry wolf.
+    Returns None when the column is constant or nearly unique, or a class has fewer than two patients for each fold.
     """
     levels = _levels(table[column])
     if not 2 <= levels.max() + 1 <= len(table) / 4 or min(diseased.sum(), (~diseased).sum()) < 2 * FOLDS:

@@ -27,16 +27,8 @@ COMPONENTS = 64
 def near_duplicates(subject: AuditContext) -> Iterator[Finding]:
     """Find copies by the perceptual signature of images.
 
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        Error ``near_duplicate_across_splits``; warning ``near_duplicates`` for copies in one split under several patients; error
-        ``unreadable_images`` for those that could not be compared.
+    Returns error ``near_duplicate_across_splits``; warning ``near_duplicates`` for copies in one split under several patients; error
+    ``unreadable_images`` for those that could not be compared.
     """
     signatures, problems = load_signatures(subject.cohort)
     unreadable = np.asarray(np.isnan(signatures).any(axis=1))
@@ -55,15 +47,7 @@ def near_duplicates(subject: AuditContext) -> Iterator[Finding]:
 def near_duplicates_by_embedding(subject: AuditContext) -> Iterator[Finding]:
     """Find copies by the embeddings of images, where the audit was given any.
 
-    Parameters
-    ----------
-    subject : AuditContext
-        The cohort.
-
-    Yields
-    ------
-    Finding
-        As `near_duplicates`, with ``_by_embedding`` in the name.
+    Returns as `near_duplicates`, with ``_by_embedding`` in the name.
     """
     if subject.embeddings is not None and len(subject.table) > 1:
         components = max(2, min(COMPONENTS, len(subject.table) // 4))

@@ -15,28 +15,7 @@ from see_in_pairs.runs import RunFolder
 
 
 def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, quiet: bool) -> None:
-    """Audit a cohort; leakage stops the run, confounds are said and recorded.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    run : RunFolder
-        Its manifest gets ``audit`` (every finding) and ``allowed``.
-    allow : sequence of str
-        Names of findings that may pass.
-    seed : int
-        Of the audit's cross-validation.
-    quiet : bool
-        Say nothing.
-
-    Raises
-    ------
-    InputError
-        When a name in `allow` is no finding's.
-    CheckFailed
-        When the audit finds leakage.
-    """
+    """Audit a cohort; leakage stops the run, confounds are said and recorded."""
     check_allowed(allow)
     findings = audit(cohort, seed=seed)
     record(run, findings, allow)
@@ -48,24 +27,7 @@ def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, q
 
 
 def keep_references(cohort: Cohort, split: str, assignment: Assignment | None, run: RunFolder, name: str, quiet: bool) -> None:
-    """Write the references of an arm beside the run, with their balance, and say which queries could not be matched as asked.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    split : str
-        The queries' split.
-    assignment : Assignment or None
-        The references; None where the arm takes none.
-    run : RunFolder
-        Gets ``references/NAME.parquet`` (with a note on each choice), ``references/NAME-balance.csv`` (standardised mean differences
-        before and after) and the count ``unmatched:NAME``.
-    name : str
-        Of the arm.
-    quiet : bool
-        Say nothing.
-    """
+    """Write the references of an arm beside the run, with their balance, and say which queries could not be matched as asked."""
     if assignment is None:
         return
     folder = run.path / "references"

@@ -16,22 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_report(cohort: Cohort, findings: Sequence[Finding], run: RunFolder, allow: Sequence[str], seed: int) -> None:
-    """Write what was found.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        What was audited.
-    findings : sequence of Finding
-        From `audit`.
-    run : RunFolder
-        Gets ``audit.txt`` (a line for each finding, then every column against the class), ``findings.json``, ``items.csv`` (a line for each
-        item concerned) and ``metadata.csv``; its manifest gets ``audit``, ``allowed`` and counts.
-    allow : sequence of str
-        Names of findings that are let pass.
-    seed : int
-        Of the audit.
-    """
+    """Write what was found."""
     import pandas as pd
 
     columns = metadata_table(cohort, seed)
@@ -46,17 +31,7 @@ def write_report(cohort: Cohort, findings: Sequence[Finding], run: RunFolder, al
 
 
 def record(run: RunFolder, findings: Sequence[Finding], allow: Sequence[str]) -> None:
-    """Put findings into a manifest.
-
-    Parameters
-    ----------
-    run : RunFolder
-        Its manifest gets ``audit`` (every finding) and ``allowed``.
-    findings : sequence of Finding
-        From `audit`.
-    allow : sequence of str
-        Names of findings that are let pass.
-    """
+    """Put findings into a manifest."""
     run.manifest["audit"] = [
         {"name": finding.name, "severity": finding.severity, "message": finding.message, "rows": len(finding.rows)} for finding in findings
     ]
@@ -67,15 +42,7 @@ def record(run: RunFolder, findings: Sequence[Finding], allow: Sequence[str]) ->
 def columns_as_text(columns: pd.DataFrame) -> str:
     """Put the table of columns against the class into lines for a person.
 
-    Parameters
-    ----------
-    columns : pandas.DataFrame
-        From `metadata_table`.
-
-    Returns
-    -------
-    str
-        A line for each column.
+    Returns A line for each column.
     """
     lines = ["How well each column alone tells the classes apart (cross-validated, one image of each patient):"]
     for row in columns.to_dict("records"):

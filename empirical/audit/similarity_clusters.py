@@ -13,31 +13,9 @@ TILE = 2048  # rows of one side of a tile: 16 MB of cosines at a time
 def similarity_clusters(
     vectors: NDArray[np.floating[Any]], least_cosine: float, tile: int = TILE, components: int | None = None
 ) -> NDArray[np.int64]:
-    r"""Group vectors whose cosine against the cohort is high.
+    """Group vectors whose cosine against the cohort is high.
 
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (items, dimensions)
-        Finite values.
-    least_cosine : float
-        Two vectors belong together from this cosine on, and all that are connected through others.
-    tile : int
-        How many are compared with how many at a time.
-    components : int, optional
-        How many principal components to compare; by default the dimensions as they are.
-
-    Returns
-    -------
-    ndarray of int, shape (items,)
-        The group of each; equal vectors are in one group in any case.
-
-    Notes
-    -----
-    1. Equal vectors are counted once.
-    2. Each dimension loses its median over the cohort and is divided by its standard deviation, so that what all images share (the
-       anatomy) says nothing; then the cosine is taken. With `components`, the leading principal components take the dimensions' place:
-       those of an embedding say much the same as each other, and strangers look alike in them.
-    3. Pairs are compared in tiles of the upper triangle; groups are joined after each tile, so memory is that of the vectors and one tile.
+    Shapes: `vectors` (items, dimensions). Returns (items,): The group of each; equal vectors are in one group in any case.
     """
     distinct, place = np.unique(np.asarray(vectors, dtype=np.float32), axis=0, return_inverse=True)
     directions = _against_cohort(distinct if components is None else _principal(distinct, components))

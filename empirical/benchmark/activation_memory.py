@@ -8,19 +8,9 @@ GIB = 2**30
 
 
 def saved_by_layer(shape: Shape, rank: int = 16) -> int:
-    r"""Give the bytes that a language layer with adapters keeps for each token.
+    """Give the bytes that a language layer with adapters keeps for each token.
 
-    Parameters
-    ----------
-    shape : Shape
-        Of Qwen2.5-VL: width :math:`d`, keys' width :math:`k`, feed-forward width :math:`f`, :math:`h` heads.
-    rank : int, default 16
-        Of the adapters, which have dropout and sit on all seven projections.
-
-    Returns
-    -------
-    int
-        Under bfloat16, with a byte an element for the mask of a dropout, as CUDA keeps it.
+    Returns under bfloat16, with a byte an element for the mask of a dropout, as CUDA keeps it.
 
     Notes
     -----
@@ -41,22 +31,6 @@ def saved_by_layer(shape: Shape, rank: int = 16) -> int:
 
 def saved_by_step(shape: Shape, tokens: int, checkpointing: bool, rank: int = 16) -> float:
     """Give what a step keeps of the language layers.
-
-    Parameters
-    ----------
-    shape : Shape
-        The model.
-    tokens : int
-        Of all rows of a pass.
-    checkpointing : bool
-        Gradient checkpointing: of every layer what enters it, and one layer at a time as a whole.
-    rank : int, default 16
-        Of the adapters.
-
-    Returns
-    -------
-    float
-        GiB.
 
     Examples
     --------

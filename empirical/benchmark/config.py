@@ -72,23 +72,12 @@ class BenchmarkConfig(StrictConfig):
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to run the same steps.
+    """A way to run the same steps."""
 
-    Parameters
-    ----------
-    stored : bool
-        Look image features up.
-    checkpointing : bool
-        Gradient checkpointing.
-    trl : bool
-        Through TRL's SFTTrainer.
-    own_vision : bool
-        With transformers' own vision tower; elsewhere, TRL included, with the faster one that this package puts into a model (Qwen).
-    """
-
-    stored: bool = False
+    stored: bool = False  # look image features up
     checkpointing: bool = False
     trl: bool = False
+    # with transformers' own vision tower; elsewhere, TRL included, with the faster one that this package puts into a model (Qwen)
     own_vision: bool = False
 
 

@@ -25,20 +25,7 @@ NEW_TOKENS = 4  # a reply of one word, the full stop, the end of turn
 
 
 def plain_loop(vlm: VisionLanguageModel, items: Items) -> list[str]:
-    """Evaluate as most scripts do: item by item, through processor and ``generate``.
-
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-    items : Items
-        What is shown.
-
-    Returns
-    -------
-    list of str
-        The replies.
-    """
+    """Evaluate as most scripts do: item by item, through processor and ``generate``."""
     import torch
 
     encoder, said = Encoder(vlm.processor, vlm.family, items.picture), []
@@ -55,21 +42,7 @@ def plain_loop(vlm: VisionLanguageModel, items: Items) -> list[str]:
 def scores(vlm: VisionLanguageModel, items: Items, batch_size: int, speed: SpeedConfig) -> np.ndarray:
     """Score all items on one path, with nothing stored beforehand.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-    items : Items
-        What is shown.
-    batch_size : int
-        Rows in a forward pass.
-    speed : SpeedConfig
-        The path.
-
-    Returns
-    -------
-    ndarray of shape (items, answers)
-        Log-probabilities.
+    Returns (items, answers): Log-probabilities.
     """
     encoder = Encoder(vlm.processor, vlm.family, items.picture)
     return BatchScorer(vlm, encoder, items.prompts.answers, batch_size, speed).scores(items.examples())[0]
@@ -78,23 +51,7 @@ def scores(vlm: VisionLanguageModel, items: Items, batch_size: int, speed: Speed
 def loop_row(vlm: VisionLanguageModel, items: Items, rounds: int, most: float, *, own_vision: bool) -> dict[str, Any]:
     """Time the plain loop.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-    items : Items
-        What is shown.
-    rounds : int
-        How often.
-    most : float
-        As in `timed`.
-    own_vision : bool
-        With transformers' own vision tower, not with the faster one that this package puts into a model (Qwen).
-
-    Returns
-    -------
-    dict
-        ``items``, ``seconds`` of each round, ``peak_gib``.
+    Returns ``items``, ``seconds`` of each round, ``peak_gib``.
     """
     with vlm.family.own_vision(vlm.model) if own_vision else nullcontext():
         plain_loop(vlm, Items(1, 1, items.side))
@@ -104,25 +61,7 @@ def loop_row(vlm: VisionLanguageModel, items: Items, rounds: int, most: float, *
 def path_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int, rounds: int, most: float) -> dict[str, Any]:
     """Time one of our paths.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-    items : Items
-        What is shown.
-    path : str
-        One of `PATHS`.
-    batch_size : int
-        Rows in a forward pass.
-    rounds : int
-        How often.
-    most : float
-        As in `timed`.
-
-    Returns
-    -------
-    dict
-        ``items``, ``seconds`` of each round, ``peak_gib``, ``scores``.
+    Returns ``items``, ``seconds`` of each round, ``peak_gib``, ``scores``.
     """
     speed = PATHS[path]
     scores(vlm, Items(min(items.queries, 2 * batch_size), items.references, items.side, items.seed + 1, items.prompts), batch_size, speed)

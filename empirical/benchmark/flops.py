@@ -21,13 +21,7 @@ PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12}
 
 @dataclass(frozen=True)
 class StepCost:
-    """FLOP of a finetuning step with adapters on the language model.
-
-    Parameters
-    ----------
-    vision, language, adapters, head : float
-        Its parts.
-    """
+    """FLOP of a finetuning step with adapters on the language model."""
 
     vision: float
     language: float
@@ -43,15 +37,7 @@ class StepCost:
 def language_weights(shape: Shape) -> int:
     """Count the weights that every token is multiplied with.
 
-    Parameters
-    ----------
-    shape : Shape
-        The model.
-
-    Returns
-    -------
-    int
-        Of the linear layers of the language model, without embeddings and output layer.
+    Returns of the linear layers of the language model, without embeddings and output layer.
     """
     head = shape.width // shape.heads
     attention = 2 * shape.width * shape.width + 2 * shape.width * shape.kv_heads * head
@@ -61,15 +47,7 @@ def language_weights(shape: Shape) -> int:
 def vision_weights(shape: Shape) -> int:
     """Count the weights that every patch is multiplied with.
 
-    Parameters
-    ----------
-    shape : Shape
-        The model.
-
-    Returns
-    -------
-    int
-        Of the vision tower's linear layers and of the merger, whose weights meet every fourth patch's place only.
+    Returns of the vision tower's linear layers and of the merger, whose weights meet every fourth patch's place only.
     """
     block = 4 * shape.vision_width**2 + 3 * shape.vision_width * shape.vision_feed_forward
     merger = (4 * shape.vision_width) ** 2 + 4 * shape.vision_width * shape.width
@@ -78,18 +56,7 @@ def vision_weights(shape: Shape) -> int:
 
 
 def vision_forward(shape: Shape) -> float:
-    """Count the FLOP of one image's way through the vision tower.
-
-    Parameters
-    ----------
-    shape : Shape
-        The model and its images.
-
-    Returns
-    -------
-    float
-        FLOP.
-    """
+    """Count the FLOP of one image's way through the vision tower."""
     patches = (shape.image // shape.patch) ** 2
     window = min(patches, (shape.window // shape.patch) ** 2)
     seen = len(shape.whole) * patches + (shape.vision_layers - len(shape.whole)) * window
@@ -97,24 +64,7 @@ def vision_forward(shape: Shape) -> float:
 
 
 def finetuning_step(shape: Shape, rows: int, tokens: int, images: int, answer: int, rank: int, stored: bool) -> StepCost:
-    """Count a step of LoRA on the language model's seven projections.
-
-    Parameters
-    ----------
-    shape : Shape
-        The model.
-    rows, tokens, images, answer : int
-        Rows; tokens, images and answer tokens in each.
-    rank : int
-        Of the adapters.
-    stored : bool
-        Whether image features are looked up.
-
-    Returns
-    -------
-    StepCost
-        FLOP.
-    """
+    """Count a step of LoRA on the language model's seven projections."""
     attention = shape.layers * 4.0 * tokens**2 * shape.width / 2
     language = 2 * 2.0 * language_weights(shape) * tokens + 3 * attention  # forward and back; attention's two products each go back twice
     head = shape.width // shape.heads
@@ -128,14 +78,6 @@ def finetuning_step(shape: Shape, rows: int, tokens: int, images: int, answer: i
 def peak_of(device: str) -> float | None:
     """Look a device's peak up.
 
-    Parameters
-    ----------
-    device : str
-        Its name, as torch gives it.
-
-    Returns
-    -------
-    float or None
-        FLOP per second in bfloat16; None where it is not in our table.
+    Returns FLOP per second in bfloat16; None where it is not in our table.
     """
     return next((peak for name, peak in PEAKS.items() if name in device), None)

@@ -18,50 +18,23 @@ WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no
 
 @dataclass(frozen=True)
 class Items:
-    """Queries with shared references, and their pictures: noise, since what they show costs no time.
-
-    Parameters
-    ----------
-    queries, references : int
-        How many.
-    side : int
-        Of the square pictures, in pixels.
-    seed : int
-        Of the noise.
-    """
+    """Queries with shared references, and their pictures: noise, since what they show costs no time."""
 
     queries: int
     references: int
-    side: int
+    side: int  # of the square pictures, in pixels
     seed: int = 0
     prompts: PromptConfig = field(default_factory=PromptConfig)
 
     def examples(self) -> list[Example]:
-        """Show each query beside a reference, the references taken in turn.
-
-        Returns
-        -------
-        list of Example
-            One per query.
-        """
+        """Show each query beside a reference, the references taken in turn."""
         parts = render(prompt_text(self.prompts.pair), WORDS, 1)
         answers = self.prompts.answers
         pairs = [(f"query-{number}", f"reference-{number % self.references}", answers[number % 2]) for number in range(self.queries)]
         return [Example(query, parts, (reference, query), answer, (reference,)) for query, reference, answer in pairs]
 
     def picture(self, name: str) -> Image:
-        """Paint a picture, the same whenever it is asked for.
-
-        Parameters
-        ----------
-        name : str
-            As in `examples`.
-
-        Returns
-        -------
-        PIL.Image.Image
-            RGB.
-        """
+        """Paint a picture, the same whenever it is asked for."""
         from PIL import Image
 
         kind, _, number = name.partition("-")

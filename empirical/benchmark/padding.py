@@ -21,24 +21,7 @@ from see_in_pairs.console import progress
 def count_padding(config: FinetuneConfig, most: int, *, quiet: bool = False) -> dict[str, Any]:
     """Count the padding of a run, as its plan makes the batches, and as batches of rows of like length would have it.
 
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    most : int
-        Look at the first so many rows of the plan.
-    quiet : bool, default False
-        No progress bar.
-
-    Returns
-    -------
-    dict
-        ``rows, batch_size, fewest_tokens, most_tokens, padding, padding_by_length``; both shares are counted, not estimated.
-
-    Raises
-    ------
-    InputError
-        When cohort, model or config do not fit.
+    Returns ``rows, batch_size, fewest_tokens, most_tokens, padding, padding_by_length``; both shares are counted, not estimated.
     """
     cohort = Cohort.load(Path(config.cohort))
     _, examples = planned_examples(cohort, config)
@@ -56,18 +39,6 @@ def count_padding(config: FinetuneConfig, most: int, *, quiet: bool = False) -> 
 
 def padding_share(lengths: Sequence[int], batch_size: int) -> float:
     """Tell which share of all positions is padding, when each batch is as long as its longest row.
-
-    Parameters
-    ----------
-    lengths : sequence of int
-        Tokens of each row, in the order in which batches are cut.
-    batch_size : int
-        Rows to a batch; the last may hold fewer.
-
-    Returns
-    -------
-    float
-        In [0, 1).
 
     Examples
     --------

@@ -47,24 +47,7 @@ ALL = (TRUTH, *PATHS, *ADAPTED)
 
 
 def equality_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int) -> dict[str, Any]:
-    """Score a few items on one path in the model's own number format, or on the plain path in float32.
-
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model; it comes back unchanged.
-    items : Items
-        What is shown.
-    path : str
-        One of `ALL`.
-    batch_size : int
-        Rows in a forward pass.
-
-    Returns
-    -------
-    dict
-        ``items``, ``dtype``, ``scores``.
-    """
+    """Score a few items on one path in the model's own number format, or on the plain path in float32."""
     if path in ADAPTED:
         return adapted_row(vlm, items, path, batch_size)
     if path == TRUTH:
@@ -78,18 +61,7 @@ def equality_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: 
 
 @contextmanager
 def in_float32(vlm: VisionLanguageModel) -> Iterator[None]:
-    """Put a model into float32 for a while.
-
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        Its weights survive that: every bfloat16 number is a float32 number.
-
-    Yields
-    ------
-    None
-        While it is.
-    """
+    """Put a model into float32 for a while."""
     dtype = vlm.model.dtype
     # Rotary frequencies are float32 whatever the model is: the way back would round them, so they are put back as they were.
     buffers = [(module, name, buffer) for module in vlm.model.modules() for name, buffer in module._buffers.items()]
@@ -105,23 +77,7 @@ def in_float32(vlm: VisionLanguageModel) -> Iterator[None]:
 def adapted_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int, seed: int = 0) -> dict[str, Any]:
     """Score a few items with random adapters, or compute the adapters' gradients.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model; it comes back unchanged.
-    items : Items
-        What is shown.
-    path : str
-        One of `ADAPTED`.
-    batch_size : int
-        Rows in a forward pass of scores.
-    seed : int, default 0
-        Of the adapters, the same for all rows.
-
-    Returns
-    -------
-    dict
-        ``items``, ``dtype``, ``scores``: log-probabilities in nats, or a sample of the gradients in units of its root mean square.
+    Returns ``items``, ``dtype``, ``scores``: log-probabilities in nats, or a sample of the gradients in units of its root mean square.
     """
 
     single, plain = path.endswith("float32"), path.endswith("peft")
@@ -138,19 +94,7 @@ def adapted_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: i
 def with_adapters(vlm: VisionLanguageModel, seed: int, ours: bool) -> Iterator[VisionLanguageModel]:
     """Put random adapters on a model's language layers for a while.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-    seed : int
-        Of the adapters.
-    ours : bool
-        Whether they compute in the model's format; otherwise they are peft's.
-
-    Yields
-    ------
-    VisionLanguageModel
-        With the adapters; the one that was given must not be used meanwhile.
+    Returns with the adapters; the one that was given must not be used meanwhile.
     """
     import peft
 

@@ -47,22 +47,7 @@ NOTES = """\
 
 
 def page(table: pd.DataFrame, facts: dict[str, Any], settings: dict[str, Any]) -> str:
-    """Write the page.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As `empirical.benchmark.table.table` makes it.
-    facts : dict
-        Of machine and libraries, by the names that the page shows.
-    settings : dict
-        Of the suite.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """Write the page."""
     device = facts["device"]
     lines = [f"# Speed of the harness on {device}", "", COMMAND, *_list(facts | {"code (git commits)": _commits(table)}), ""]
     shown = ("queries", "references", "rounds", "eval_batch", "train_batch", "steps", "dtype", "attention", "seed")

@@ -23,30 +23,14 @@ StoredRow = dict[str, Any]
 
 @dataclass(frozen=True)
 class RowStore:
-    """The rows of one output folder.
+    """The rows of one output folder."""
 
-    Parameters
-    ----------
-    folder : Path
-        Where they are kept.
-    """
-
-    folder: Path
+    folder: Path  # where they are kept
 
     def missing(self, shape: str, parts: Sequence[str]) -> list[tuple[str, str]]:
         """List rows that are not there yet, or could not be measured for want of a package.
 
-        Parameters
-        ----------
-        shape : str
-            For example ``7b``.
-        parts : sequence of str
-            For example ``finetuning``.
-
-        Returns
-        -------
-        list of tuple of str
-            Part and path of each, in the order in which they are measured.
+        Returns part and path of each, in the order in which they are measured.
         """
         rows = [(part, path) for part in parts for path in ROWS[part]]
         return [(part, path) for part, path in rows if (self.get(shape, part, path) or {}).get("status") not in (MEASURED, OUT_OF_MEMORY)]
@@ -54,38 +38,19 @@ class RowStore:
     def get(self, shape: str, part: str, path: str) -> StoredRow | None:
         """Read a row.
 
-        Parameters
-        ----------
-        shape, part, path : str
-            Which.
-
-        Returns
-        -------
-        dict or None
-            None where it is not there.
+        Returns None where it is not there.
         """
         file = self._file(shape, part, path)
         return read_json(file) if file.is_file() else None
 
     def add(self, shape: str, part: str, path: str, content: StoredRow) -> None:
-        """Keep a row.
-
-        Parameters
-        ----------
-        shape, part, path : str
-            Which.
-        content : dict
-            What was measured.
-        """
+        """Keep a row."""
         write_json(self._file(shape, part, path), {"shape": shape, "part": part, "path": path} | content)
 
     def all(self) -> Iterator[StoredRow]:
         """Read all rows, whenever they were measured.
 
-        Yields
-        ------
-        dict
-            By shape, part and path.
+        Returns by shape, part and path.
         """
         for shape in SHAPES:
             for part, paths in ROWS.items():

@@ -23,39 +23,23 @@ TEMPLATE = (
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of a Qwen2.5-VL, as in its ``config.json`` on the Hub, and the images it is shown.
+    """The shape of a Qwen2.5-VL, as in its ``config.json`` on the Hub, and the images it is shown."""
 
-    Parameters
-    ----------
-    width, layers, heads, kv_heads, feed_forward, vocabulary : int
-        Of the language model.
-    tied : bool
-        Whether input and output embeddings are one matrix.
-    vision_width, vision_layers, vision_heads, vision_feed_forward : int
-        Of the vision tower.
-    whole : tuple of int
-        Its layers that see the whole image; the others see windows of `window` pixels.
-    patch, window : int
-        In pixels.
-    image : int
-        Side of the square images, in pixels: (image / patch / 2) squared tokens each. This one is our choice.
-    """
-
-    width: int
+    width: int  # of the language model
     layers: int
     heads: int
     kv_heads: int
     feed_forward: int
     vocabulary: int
-    tied: bool
-    vision_width: int = 1280
+    tied: bool  # whether input and output embeddings are one matrix
+    vision_width: int = 1280  # of the vision tower
     vision_layers: int = 32
     vision_heads: int = 16
     vision_feed_forward: int = 3420
-    whole: tuple[int, ...] = (7, 15, 23, 31)
+    whole: tuple[int, ...] = (7, 15, 23, 31)  # its layers that see the whole image; the others see windows of `window` pixels
     patch: int = 14
     window: int = 112
-    image: int = 448
+    image: int = 448  # side of the square images, in pixels: (image / patch / 2) squared tokens each. This one is our choice
 
     @property
     def image_tokens(self) -> int:
@@ -73,19 +57,7 @@ SHAPES = {
 def build(shape: Shape, config: ModelConfig, seed: int = 0) -> VisionLanguageModel:
     """Make a model with random weights, on its device.
 
-    Parameters
-    ----------
-    shape : Shape
-        How large.
-    config : ModelConfig
-        Device, number format and attention backend.
-    seed : int, default 0
-        Of the weights.
-
-    Returns
-    -------
-    VisionLanguageModel
-        As if it had been loaded; its tokenizer knows the package's own prompts.
+    Returns as if it had been loaded; its tokenizer knows the package's own prompts.
     """
     import torch
     import transformers

@@ -34,25 +34,7 @@ SHOWN = ("python", "torch", "transformers", "peft", "accelerate", "trl")
 def run_suite(config: BenchmarkConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
     """Time and compare everything, and keep each row as soon as it is there; called again, it measures the rows that are missing.
 
-    Parameters
-    ----------
-    config : BenchmarkConfig
-        What is run.
-    out : Path
-        Folder for ``benchmark.csv``, ``benchmark.json``, ``README.md``, the manifest, and ``pieces``, the rows as they were measured.
-    quiet : bool, default False
-        No messages.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per shape, part and path, those of earlier calls included.
-
-    Raises
-    ------
-    InputError
-        When a large shape is asked for on a machine without a GPU, or `out` holds rows of other settings, of another device or other
-        versions of the libraries.
+    Returns one row per shape, part and path, those of earlier calls included.
     """
     _require_gpu(config)
     facts = _facts(config)
@@ -70,15 +52,7 @@ def run_suite(config: BenchmarkConfig, out: Path, *, quiet: bool = False) -> pd.
 
 
 class Bench:
-    """One shape, whose model is built when a row first needs it.
-
-    Parameters
-    ----------
-    config : BenchmarkConfig
-        What is run.
-    name : str
-        The shape.
-    """
+    """One shape, whose model is built when a row first needs it."""
 
     def __init__(self, config: BenchmarkConfig, name: str) -> None:
         self.config, self.name, self.shape = config, name, SHAPES[name]
@@ -87,15 +61,7 @@ class Bench:
     def row(self, part: str, path: str) -> dict[str, Any]:
         """Measure a row.
 
-        Parameters
-        ----------
-        part, path : str
-            Which.
-
-        Returns
-        -------
-        dict
-            With its ``status``; after one that ran out of memory, or put adapters on the model, the next gets a new model.
+        Returns with its ``status``; after one that ran out of memory, or put adapters on the model, the next gets a new model.
         """
         measured = attempt(lambda: {"evaluation": self._evaluation, "equality": self._equality, "finetuning": self._finetuning}[part](path))
         if part == "finetuning" or measured["status"] != MEASURED:

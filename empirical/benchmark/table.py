@@ -28,15 +28,7 @@ COLUMNS = (
 def table(pieces: Iterable[StoredRow]) -> pd.DataFrame:
     """Compare rows with each other.
 
-    Parameters
-    ----------
-    pieces : iterable of dict
-        Rows as they were measured.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row each, with `COLUMNS`; what was not measured, or has nothing to be compared with, is missing.
+    Returns one row each, with `COLUMNS`; what was not measured, or has nothing to be compared with, is missing.
     """
     import pandas as pd
 

@@ -17,42 +17,17 @@ AT, ON = "7b", "H200"
 
 @dataclass(frozen=True)
 class Target:
-    """A number aimed at.
-
-    Parameters
-    ----------
-    name : str
-        For the table.
-    part, path : str
-        The row that is judged.
-    column : str
-        Its column; with ``_low`` and ``_high`` beside it.
-    least : float
-        Below it the target is missed.
-    percent : bool
-        Whether it is a share.
-    """
+    """A number aimed at."""
 
     name: str
-    part: str
+    part: str  # the row that is judged
     path: str
-    column: str
-    least: float
-    percent: bool = False
+    column: str  # its column; with ``_low`` and ``_high`` beside it
+    least: float  # below it the target is missed
+    percent: bool = False  # whether it is a share
 
     def text(self, value: float) -> str:
-        """Write a number as this target's are written.
-
-        Parameters
-        ----------
-        value : float
-            A value of the column.
-
-        Returns
-        -------
-        str
-            For the table.
-        """
+        """Write a number as this target's are written."""
         return f"{value:.1%}" if self.percent else f"{value:.2f}"
 
 
@@ -67,40 +42,18 @@ stored features, without gradient checkpointing."""
 
 @dataclass(frozen=True)
 class TargetVerdict:
-    """How a target fared.
-
-    Parameters
-    ----------
-    target : str
-        Its name.
-    asked : str
-        What it asks for.
-    measured : str
-        Median, and the range over rounds or steps; why there is none.
-    verdict : str
-        ``met``, ``missed`` (by the median) or ``not measured``.
-    """
+    """How a target fared."""
 
     target: str
-    asked: str
-    measured: str
-    verdict: str
+    asked: str  # what it asks for
+    measured: str  # median, and the range over rounds or steps; why there is none
+    verdict: str  # ``met``, ``missed`` (by the median) or ``not measured``
 
 
 def verdicts(table: pd.DataFrame, device: str) -> list[TargetVerdict]:
     """Judge a table.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As `empirical.benchmark.table.table` makes it.
-    device : str
-        The device's name.
-
-    Returns
-    -------
-    list of TargetVerdict
-        One per target, and one on whether all paths are as exact as the plain one.
+    Returns one per target, and one on whether all paths are as exact as the plain one.
     """
     return [*(_verdict(target, table, device) for target in TARGETS), _equality(table, device)]
 

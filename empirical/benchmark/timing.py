@@ -14,37 +14,14 @@ MEASURED, OUT_OF_MEMORY = "measured", "out of memory"
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of several rounds.
-
-    Parameters
-    ----------
-    seconds : tuple of float
-        Of each round.
-    peak_gib : float or None
-        Largest GPU memory in use, GiB; None on a CPU.
-    """
+    """Seconds of several rounds."""
 
     seconds: tuple[float, ...]
-    peak_gib: float | None
+    peak_gib: float | None  # largest GPU memory in use, GiB; None on a CPU
 
 
 def timed(work: Callable[[], object], rounds: int, most: float = float("inf")) -> Timing:
-    """Time some work.
-
-    Parameters
-    ----------
-    work : callable
-        What to do.
-    rounds : int
-        How often; the first is not preceded by a warm-up, which is the caller's to make.
-    most : float, default infinite
-        Begin no further round that would, at the pace of the slowest so far, end later than so many seconds after the start.
-
-    Returns
-    -------
-    Timing
-        At least one round.
-    """
+    """Time some work."""
     forget_peak()
     seconds: list[float] = []
     while not seconds or (len(seconds) < rounds and sum(seconds) + max(seconds) <= most):
@@ -55,13 +32,7 @@ def timed(work: Callable[[], object], rounds: int, most: float = float("inf")) -
 
 
 def now() -> float:
-    """Read the clock once a GPU has done what it was asked.
-
-    Returns
-    -------
-    float
-        Seconds.
-    """
+    """Read the clock once a GPU has done what it was asked."""
     import torch
 
     if torch.cuda.is_available():
@@ -80,10 +51,7 @@ def forget_peak() -> None:
 def peak_memory() -> float | None:
     """Tell the largest GPU memory in use since `forget_peak`.
 
-    Returns
-    -------
-    float or None
-        GiB; None without a GPU.
+    Returns GiB; None without a GPU.
     """
     import torch
 
@@ -93,15 +61,7 @@ def peak_memory() -> float | None:
 def attempt(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Measure a row; where memory runs out, that is what the row says.
 
-    Parameters
-    ----------
-    work : callable
-        Gives what was measured.
-
-    Returns
-    -------
-    dict
-        That, with a ``status``: ``measured`` unless `work` gave another, or ``out of memory`` alone.
+    Returns that, with a ``status``: ``measured`` unless `work` gave another, or ``out of memory`` alone.
     """
     made: dict[str, Any] = {"status": MEASURED}
     return made if runs_in_memory(lambda: made.update(work())) else {"status": OUT_OF_MEMORY}

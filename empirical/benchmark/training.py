@@ -39,13 +39,7 @@ WARM = 2  # steps that are not timed: of the second the optimiser's state is the
 
 
 class StepClock(TrainerCallback):
-    """Seconds between the ends of steps, and the seconds among them in which a Trainer waits for data.
-
-    Parameters
-    ----------
-    trainer : transformers.Trainer
-        Whose steps are timed.
-    """
+    """Seconds between the ends of steps, and the seconds among them in which a Trainer waits for data."""
 
     def __init__(self, trainer: Trainer) -> None:
         self.ends: list[float] = []
@@ -61,30 +55,13 @@ class StepClock(TrainerCallback):
         return fetched
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Read the clock.
-
-        Parameters
-        ----------
-        args : transformers.TrainingArguments
-            Unused.
-        state : transformers.TrainerState
-            Unused.
-        control : transformers.TrainerControl
-            Unused.
-        **_ : object
-            Unused.
-        """
+        """Read the clock."""
         self.ends.append(now())
 
     def steps(self) -> tuple[list[float], list[float]]:
         """Give what was measured once steps were warm.
 
-        Returns
-        -------
-        seconds : list of float
-            Of each step.
-        waited : list of float
-            Seconds of waiting among them.
+        Returns `waited` Seconds of waiting among them.
         """
         ends = self.ends[WARM - 1 :]
         return [end - before for before, end in pairwise(ends)], self.waited[WARM : len(self.ends)]
@@ -93,23 +70,7 @@ class StepClock(TrainerCallback):
 def step_row(vlm: VisionLanguageModel, shape: Shape, items: Items, variant: Variant, batch_size: int, steps: int) -> dict[str, Any]:
     """Time finetuning steps with adapters on the language model.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model; it gets adapters and keeps them.
-    shape : Shape
-        For the count of FLOP.
-    items : Items
-        What is shown; begun anew when all were.
-    variant : Variant
-        The way.
-    batch_size, steps : int
-        Rows per step, and timed steps.
-
-    Returns
-    -------
-    dict
-        ``seconds`` and ``waited`` of each step, ``items`` in one, ``tokens`` of a row, ``flop``, ``losses`` of all steps, ``peak_gib``.
+    Returns ``seconds`` and ``waited`` of each step, ``items`` in one, ``tokens`` of a row, ``flop``, ``losses`` of all steps, ``peak_gib``.
     """
     config = settings(vlm, variant.checkpointing, batch_size, WARM + steps, items.seed)
     pictures = {name: items.picture(name) for row in items.examples() for name in row.images}  # they lie in memory for both
@@ -136,24 +97,7 @@ def step_row(vlm: VisionLanguageModel, shape: Shape, items: Items, variant: Vari
 
 
 def settings(vlm: VisionLanguageModel, checkpointing: bool, batch_size: int, steps: int, seed: int) -> FinetuneConfig:
-    """Spell out a run of ``finetune``, its own defaults wherever it has some.
-
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-    checkpointing : bool
-        Gradient checkpointing.
-    batch_size, steps : int
-        Rows per step, and steps.
-    seed : int
-        Of adapters and dropout.
-
-    Returns
-    -------
-    FinetuneConfig
-        The run.
-    """
+    """Spell out a run of ``finetune``, its own defaults wherever it has some."""
     content = {"cohort": "", "arm": {"arm": "pair", "references": {"strategy": "random"}}, "model": vlm.config.model_dump()}
     given = {"gradient_checkpointing": checkpointing, "batch_size": batch_size, "steps": steps, "seed": seed}
     return FinetuneConfig.model_validate(content | given)
@@ -164,27 +108,7 @@ def our_trainer(
 ) -> tuple[AnswerTrainer, AbstractContextManager[None]]:
     """Make the Trainer that ``finetune`` makes, without checkpoints on disk.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model; it is made trainable.
-    config : FinetuneConfig
-        The run.
-    examples : list of Example
-        Its rows.
-    pictures : dict of str to PIL.Image.Image
-        What they show.
-    stored : bool
-        Look image features up. They are computed here: in a run the first epoch pays for them, and there are many.
-    out : Path
-        An empty folder.
-
-    Returns
-    -------
-    trainer : AnswerTrainer
-        Ready to train.
-    serving : context manager
-        To be active while it does.
+    Returns `serving` To be active while it does.
     """
     torch.manual_seed(config.seed)  # of the adapters
     model, encoder = make_trainable(vlm, config), _encoder(vlm, pictures)

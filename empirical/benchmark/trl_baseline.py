@@ -31,10 +31,7 @@ NEEDED = ("trl", "datasets", "peft")
 def missing() -> str:
     """Name the packages that TRL's row lacks.
 
-    Returns
-    -------
-    str
-        Their names, separated by commas; empty where all are there.
+    Returns their names, separated by commas; empty where all are there.
     """
     return ", ".join(name for name in NEEDED if find_spec(name) is None)
 
@@ -42,15 +39,7 @@ def missing() -> str:
 def or_why_not(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Run what is not ours: where it fails, that is what the row says, and the others go on.
 
-    Parameters
-    ----------
-    work : callable
-        Gives the row.
-
-    Returns
-    -------
-    dict
-        The row, or a ``status`` with the error; memory that runs out is raised.
+    Returns the row, or a ``status`` with the error; memory that runs out is raised.
     """
     try:
         return work()
@@ -65,23 +54,7 @@ def sft_trainer(
 ) -> Trainer:
     """Make TRL's Trainer for a run of ours.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model; it is made trainable, with adapters as peft makes them.
-    config : FinetuneConfig
-        The run.
-    examples : list of Example
-        Its rows.
-    pictures : dict of str to PIL.Image.Image
-        What they show.
-    out : Path
-        An empty folder.
-
-    Returns
-    -------
-    transformers.Trainer
-        Ready to train; the data pass through TRL's own collator.
+    Returns ready to train; the data pass through TRL's own collator.
     """
     datasets, trl = import_module("datasets"), import_module("trl")
     encoder, end = Encoder(vlm.processor, vlm.family, pictures.__getitem__), vlm.processor.tokenizer.eos_token

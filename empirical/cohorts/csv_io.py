@@ -22,26 +22,7 @@ DELIMITERS = {";": "';'", "\t": "a tab", "|": "'|'"}
 def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimiter: str = ",") -> pd.DataFrame:
     """Read a CSV table as text.
 
-    Parameters
-    ----------
-    path : Path
-        The file; a byte-order mark is allowed.
-    columns : sequence of str
-        Columns that must be there.
-    key : str, optional
-        The column that must be unique and filled.
-    delimiter : str, default ','
-        What stands between the columns.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Text in every column, ``''`` where empty, blanks around it removed.
-
-    Raises
-    ------
-    InputError
-        When the file is missing or broken, lacks a column, has no row, or repeats a key.
+    Returns text in every column, ``''`` where empty, blanks around it removed.
     """
     import pandas as pd
 
@@ -65,22 +46,7 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
 def read_any_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
     """Read a CSV or Parquet table as text.
 
-    Parameters
-    ----------
-    path : Path
-        A file; one that ends in ``.parquet`` is read as Parquet, one in ``.tsv`` as CSV with tabs.
-    delimiter : str, default ','
-        What stands between the columns of a CSV.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `read_csv`; whole numbers are written without ``.0``.
-
-    Raises
-    ------
-    InputError
-        As `read_csv`; also when a Parquet column holds both numbers and text.
+    Returns as `read_csv`; whole numbers are written without ``.0``.
     """
     if path.suffix != ".parquet":
         return read_csv(path, (), delimiter="\t" if path.suffix == ".tsv" else delimiter)
@@ -93,22 +59,7 @@ def read_any_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
 def as_text(values: pd.Series, source: str) -> pd.Series:
     """Write a column as text.
 
-    Parameters
-    ----------
-    values : pandas.Series
-        Of any kind.
-    source : str
-        Named in the error line.
-
-    Returns
-    -------
-    pandas.Series of str
-        ``''`` where missing; 3.0 as ``'3'``.
-
-    Raises
-    ------
-    InputError
-        When it mixes numbers with text, so that 7 and '7' would become one.
+    Returns ``''`` where missing; 3.0 as ``'3'``.
 
     Examples
     --------
@@ -132,22 +83,7 @@ def as_text(values: pd.Series, source: str) -> pd.Series:
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], source: str) -> None:
-    """Stop when columns are missing.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        What was read.
-    columns : sequence of str
-        What must be there.
-    source : str
-        Named in the error line.
-
-    Raises
-    ------
-    InputError
-        Naming them, and the delimiter when it seems to be another.
-    """
+    """Stop when columns are missing."""
     missing = [column for column in columns if column not in table.columns]
     if missing:
         header = str(table.columns[0])
@@ -158,40 +94,14 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str], source: str) ->
 
 
 def refuse_repeated(keys: pd.Series, source: str) -> None:
-    """Stop when a key is empty or occurs twice.
-
-    Parameters
-    ----------
-    keys : pandas.Series of str
-        Keys; the name of the series is named in the error line.
-    source : str
-        The same.
-
-    Raises
-    ------
-    InputError
-        Naming the first few.
-    """
+    """Stop when a key is empty or occurs twice."""
     bad = keys.duplicated() | (keys == "")
     if bad.any():
         raise InputError(f"{source}: '{keys.name}' is empty or repeated in {int(bad.sum())} rows: {first_few(list(keys[bad].unique()))}")
 
 
 def refuse_two_spellings(ids: pd.Series, source: str) -> None:
-    """Stop when one number is written in several ways, for then one patient may count as two.
-
-    Parameters
-    ----------
-    ids : pandas.Series of str
-        Patients, for example; the name of the series is named in the error line.
-    source : str
-        The same.
-
-    Raises
-    ------
-    InputError
-        Naming one such pair, for example ``'7'`` and ``'7.0'``.
-    """
+    """Stop when one number is written in several ways, for then one patient may count as two."""
     import pandas as pd
 
     spellings = pd.Series(ids.unique())
@@ -204,18 +114,7 @@ def refuse_two_spellings(ids: pd.Series, source: str) -> None:
 
 
 def refuse_unsafe_names(names: pd.Series) -> None:
-    """Stop when a name of a file is a path.
-
-    Parameters
-    ----------
-    names : pandas.Series of str
-        Names; the name of the series is named in the error line.
-
-    Raises
-    ------
-    InputError
-        Naming the first few that hold a slash, or lead elsewhere.
-    """
+    """Stop when a name of a file is a path."""
     unsafe = [name for name in names if "/" in name or "\\" in name or not is_safe_path(name)]
     if unsafe:
         raise InputError(f"{names.name}: {len(unsafe)} are not plain file names: {first_few(unsafe)}")
@@ -224,15 +123,7 @@ def refuse_unsafe_names(names: pd.Series) -> None:
 def parse_age(texts: pd.Series) -> pd.Series:
     """Read ages written as ``58``, ``058Y``, ``006M`` or ``012D``.
 
-    Parameters
-    ----------
-    texts : pandas.Series of str
-        Ages as text.
-
-    Returns
-    -------
-    pandas.Series of float
-        Years; NaN where there is no number.
+    Returns years; NaN where there is no number.
     """
     parts = texts.str.extract(r"^0*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[YMWD]?)$")
     years = parts["unit"].map({"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25})
@@ -240,18 +131,5 @@ def parse_age(texts: pd.Series) -> pd.Series:
 
 
 def parse_sex(texts: pd.Series, spellings: Mapping[str, str] = SEXES) -> pd.Series:
-    """Read sexes written as ``F``, ``female``, ``M``, ``male``, in any case.
-
-    Parameters
-    ----------
-    texts : pandas.Series of str
-        As written.
-    spellings : mapping of str to str
-        From lower case to ``'F'`` or ``'M'``.
-
-    Returns
-    -------
-    pandas.Series of str
-        ``'F'``, ``'M'`` or ``''``.
-    """
+    """Read sexes written as ``F``, ``female``, ``M``, ``male``, in any case."""
     return texts.str.lower().map(spellings).fillna("")

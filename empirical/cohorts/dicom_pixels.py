@@ -20,24 +20,9 @@ Pixels = NDArray[np.float64]
 def read_dicom(path: Path) -> tuple[Image.Image, str]:
     """Read a DICOM file as 8-bit RGB.
 
-    Parameters
-    ----------
-    path : Path
-        A file with one image.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Gray: stored values go through the modality table or rescale slope, then through the first VOI table or window of the file, or where
-        it has none from the least to the greatest value that is not padding; MONOCHROME1 is inverted, padding is black. Colour is converted
-        to RGB.
-    str
-        The photometric interpretation.
-
-    Raises
-    ------
-    InputError
-        When the file is missing or no DICOM, has no pixels or several frames, or is compressed in a way that nothing installed reads.
+    Returns gray: stored values go through the modality table or rescale slope, then through the first VOI table or window of the file, or
+    where it has none from the least to the greatest value that is not padding; MONOCHROME1 is inverted, padding is black. Colour is
+    converted to RGB.
     """
     from PIL import Image
 
@@ -57,25 +42,7 @@ def read_dicom(path: Path) -> tuple[Image.Image, str]:
 
 
 def open_dataset(path: Path, tags: list[str] | None = None) -> Dataset:
-    """Open a DICOM file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    tags : list of str, optional
-        Read these elements of the header only, and no pixels.
-
-    Returns
-    -------
-    pydicom.Dataset
-        Its elements.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, cut short, or no DICOM.
-    """
+    """Open a DICOM file."""
     import warnings
 
     from pydicom import dcmread
@@ -94,26 +61,7 @@ def open_dataset(path: Path, tags: list[str] | None = None) -> Dataset:
 
 
 def window(values: Pixels, center: float, width: float, function: str = "LINEAR") -> Pixels:
-    r"""Map values through a window to [0, 1].
-
-    Parameters
-    ----------
-    values : ndarray
-        Values after the modality transform.
-    center, width : float
-        Of the window.
-    function : str
-        ``'LINEAR'``, ``'LINEAR_EXACT'`` or ``'SIGMOID'``.
-
-    Returns
-    -------
-    ndarray
-        As `values`.
-
-    Raises
-    ------
-    ValueError
-        When the width or the function is not allowed.
+    """Map values through a window to [0, 1].
 
     Notes
     -----

@@ -19,24 +19,7 @@ ORDERINGS: dict[str, Callable[[Any, float], Any]] = {"<": operator.lt, "<=": ope
 def keep_where(table: pd.DataFrame, conditions: Sequence[str]) -> tuple[pd.DataFrame, dict[str, int]]:
     """Keep the rows that fulfil every condition.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Items.
-    conditions : sequence of str
-        ``'view=AP'``, ``'view=AP,PA'`` (any of them), ``'sex!=M'``, ``'age>=18'``. A missing age fulfils no comparison.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The rows kept.
-    dict of str to int
-        How many each condition left out, in their order.
-
-    Raises
-    ------
-    InputError
-        When a condition is not one, names no column, or leaves nothing.
+    Returns how many each condition left out, in their order.
 
     Examples
     --------

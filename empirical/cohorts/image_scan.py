@@ -28,31 +28,16 @@ if TYPE_CHECKING:
 class ImageScan:
     """What was seen of the images of a set.
 
-    Parameters
-    ----------
-    facts : pandas.DataFrame
-        One row per image: ``sha256, width, height, mode`` (Pillow's name of its pixels).
-    signatures : ndarray of float16, shape (images, 128)
-        Perceptual signatures.
-    readable : ndarray of bool, shape (images,)
-        Which could be read.
-    problems : tuple of str
-        A line for each that could not.
+    Shapes: `signatures` (images, 128), `readable` (images,).
     """
 
-    facts: pd.DataFrame
+    facts: pd.DataFrame  # one row per image: ``sha256, width, height, mode`` (Pillow's name of its pixels)
     signatures: Signatures
-    readable: NDArray[np.bool_]
-    problems: tuple[str, ...]
+    readable: NDArray[np.bool_]  # which could be read
+    problems: tuple[str, ...]  # A line for each that could not
 
     def write_problems(self, folder: Path) -> None:
-        """Write ``broken.csv``, unless nothing is broken.
-
-        Parameters
-        ----------
-        folder : Path
-            Where to.
-        """
+        """Write ``broken.csv``, unless nothing is broken."""
         if self.problems:
             import pandas as pd
 
@@ -71,19 +56,7 @@ class _Look(NamedTuple):
 def scan_images(root: Path, names: Sequence[str], quiet: bool = False) -> ImageScan:
     """Open every image once.
 
-    Parameters
-    ----------
-    root : Path
-        The folder that names are relative to.
-    names : sequence of str
-        Image paths.
-    quiet : bool, default False
-        When true, no progress bar.
-
-    Returns
-    -------
-    ImageScan
-        In the order of `names`.
+    Returns in the order of `names`.
     """
     import pandas as pd
 

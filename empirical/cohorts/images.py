@@ -22,25 +22,7 @@ WIDE_MODES = ("I", "F")  # 16-bit, 32-bit and floating-point pixels, which Pillo
 
 
 def open_rgb(path: Path, imported: str = "") -> Image.Image:
-    """Read an image file as 8-bit RGB.
-
-    Parameters
-    ----------
-    path : Path
-        A PNG, JPEG, TIFF... that Pillow reads, or a DICOM file.
-    imported : str, default ''
-        SHA-256 of the file as it was imported; '' for any.
-
-    Returns
-    -------
-    PIL.Image.Image
-        As `read_image`.
-
-    Raises
-    ------
-    InputError
-        As `read_image`; when the file is not the one that was imported, or shows nothing, as `show_something` says.
-    """
+    """Read an image file as 8-bit RGB."""
     if not imported:
         return show_something(path, read_image(path)[0])
     try:
@@ -56,53 +38,14 @@ def open_rgb(path: Path, imported: str = "") -> Image.Image:
 
 
 def show_something(path: Path, image: Image.Image) -> Image.Image:
-    """Refuse an image that is too small to show anything.
-
-    Parameters
-    ----------
-    path : Path
-        Its file.
-    image : PIL.Image.Image
-        What it holds.
-
-    Returns
-    -------
-    PIL.Image.Image
-        The same.
-
-    Raises
-    ------
-    InputError
-        When its shorter side has fewer than `SMALLEST` pixels.
-    """
+    """Refuse an image that is too small to show anything."""
     if min(image.size) < SMALLEST:
         raise InputError(f"{path}: is {image.width} x {image.height} pixels, too small to show anything")
     return image
 
 
 def read_image(path: Path, content: bytes | None = None) -> tuple[Image.Image, str]:
-    """Read an image file as 8-bit RGB, and tell how its pixels were kept.
-
-    Parameters
-    ----------
-    path : Path
-        A PNG, JPEG, TIFF... that Pillow reads, or a DICOM file.
-    content : bytes, optional
-        What the file holds, where it was read already; not used for DICOM.
-
-    Returns
-    -------
-    PIL.Image.Image
-        The whole picture, decoded, turned upright by its EXIF tag. Pixels of more than 8 bits are mapped linearly, the darkest to 0
-        and the brightest to 255; those of a DICOM file as `empirical.cohorts.dicom_pixels.read_dicom` says.
-    str
-        Pillow's name of the pixels in the file (``'L'``, ``'RGB'``, ``'I;16'``...), or the photometric interpretation.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, cut short, not an image, several images, or too large to be one (more than Pillow's limit of pixels).
-    """
+    """Read an image file as 8-bit RGB, and tell how its pixels were kept."""
     from PIL import Image
 
     if is_dicom(path):
@@ -124,18 +67,7 @@ def read_image(path: Path, content: bytes | None = None) -> tuple[Image.Image, s
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell whether a file is to be read as DICOM: by its ending, or where it has none that we know, by its first bytes.
-
-    Parameters
-    ----------
-    path : Path
-        A file, or nothing.
-
-    Returns
-    -------
-    bool
-        False for a file that is missing.
-    """
+    """Tell whether a file is to be read as DICOM: by its ending, or where it has none that we know, by its first bytes."""
     if path.suffix.lower() in (*DICOM_SUFFIXES, *IMAGE_SUFFIXES):
         return path.suffix.lower() in DICOM_SUFFIXES
     try:
@@ -148,20 +80,7 @@ def is_dicom(path: Path) -> bool:
 def open_mask(path: Path) -> np.ndarray:
     """Read a mask file.
 
-    Parameters
-    ----------
-    path : Path
-        A gray image; any pixel above 0 belongs to the mask.
-
-    Returns
-    -------
-    ndarray of bool, shape (height, width)
-        The mask.
-
-    Raises
-    ------
-    InputError
-        As `open_rgb`.
+    Returns (height, width): The mask.
     """
     import numpy as np
 

@@ -26,27 +26,7 @@ MOST_STRATA = 8
 
 
 class ImportSettings(TypedDict, total=False):
-    """What every reader takes besides its own options.
-
-    Attributes
-    ----------
-    fractions : tuple of float
-        Shares of patients for train, val, test, and of healthy patients for a pool of references where there is a fourth number.
-    seed : int
-        Seed of the split.
-    where : sequence of str
-        Conditions on items, such as ``'view=PA'`` or ``'age>=18'``; what they leave out is counted.
-    stratify : sequence of str
-        Columns whose shares every split shall have too, such as ``'site'``.
-    resplit : bool
-        Split anew although the set comes with splits.
-    only_present : bool
-        Count and skip rows of a table that have no image; otherwise such a row is an error.
-    skip_broken : bool
-        Count, list and skip images that cannot be read; otherwise such an image is an error.
-    quiet : bool
-        Say nothing but warnings.
-    """
+    """What every reader takes besides its own options."""
 
     fractions: Fractions
     seed: int
@@ -60,30 +40,15 @@ class ImportSettings(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class CohortDraft:
-    """What a reader knows before images have been opened.
+    """What a reader knows before images have been opened."""
 
-    Parameters
-    ----------
-    root : Path
-        The folder that image paths are relative to.
-    info : CohortInfo
-        Names and words; ``image_root``, ``counts`` and ``parameters`` are filled in by `finish_import`.
-    table : pandas.DataFrame
-        Items with ``item_id, label, patient_id, image`` (``''`` where there is none) and what else is known; ``split`` where given.
-    counts : dict of str to int
-        What befell how many rows so far.
-    options : dict
-        The reader's own options, to be recorded.
-    no_patients : str
-        Why an item whose patient is itself may be one of several of a patient; `finish_import` counts them and warns.
-    """
-
-    root: Path
-    info: CohortInfo
+    root: Path  # the folder that image paths are relative to
+    info: CohortInfo  # names and words; ``image_root``, ``counts`` and ``parameters`` are filled in by `finish_import`
+    # items with ``item_id, label, patient_id, image`` (``''`` where there is none) and what else is known; ``split`` where given
     table: pd.DataFrame
-    counts: dict[str, int]
-    options: dict[str, Any] = field(default_factory=dict)
-    no_patients: str = ""
+    counts: dict[str, int]  # what befell how many rows so far
+    options: dict[str, Any] = field(default_factory=dict)  # the reader's own options, to be recorded
+    no_patients: str = ""  # why an item whose patient is itself may be one of several of a patient; `finish_import` counts them and warns
 
 
 def finish_import(
@@ -101,24 +66,7 @@ def finish_import(
 ) -> Cohort:
     """Make a cohort of what a reader has read.
 
-    Parameters
-    ----------
-    draft : CohortDraft
-        What it has read.
-    out : Path or str
-        The cohort's folder.
-    fractions, seed, where, stratify, resplit, only_present, skip_broken, quiet : as in `ImportSettings`
-        What they say there.
-
-    Returns
-    -------
-    Cohort
-        The saved cohort, with signatures of its images beside it, and ``broken.csv`` where images were skipped.
-
-    Raises
-    ------
-    InputError
-        When images are missing or broken, or a class is empty.
+    Returns the saved cohort, with signatures of its images beside it, and ``broken.csv`` where images were skipped.
     """
     table, left_out = keep_where(draft.table, where)
     counts = draft.counts | left_out | {"rows_without_image": int((table["image"] == "").sum())}
@@ -152,23 +100,7 @@ def finish_import(
 
 
 def require_folder(root: Path | str) -> Path:
-    """Make sure that a folder is there.
-
-    Parameters
-    ----------
-    root : Path or str
-        The folder.
-
-    Returns
-    -------
-    Path
-        Its absolute path.
-
-    Raises
-    ------
-    InputError
-        When it is missing, or a file.
-    """
+    """Make sure that a folder is there."""
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"--root {root}: {'is a file, not a folder' if root.exists() else 'no such folder'}")
@@ -178,26 +110,7 @@ def require_folder(root: Path | str) -> Path:
 def keep_present(table: pd.DataFrame, present: pd.Series, only_present: bool, what: str) -> pd.DataFrame:
     """Keep the rows that have an image, or stop.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Rows with a column ``item_id``.
-    present : pandas.Series of bool
-        Which of them have an image.
-    only_present : bool
-        Whether the user allowed rows without one.
-    what : str
-        Where the images were looked for.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The rows that have one.
-
-    Raises
-    ------
-    InputError
-        When rows have none and that was not allowed, or when no row has one.
+    Returns the rows that have one.
     """
     missing = list(table.loc[~present, "item_id"])
     if missing and not only_present:
@@ -210,22 +123,7 @@ def keep_present(table: pd.DataFrame, present: pd.Series, only_present: bool, wh
 
 
 def assemble(out: Path | str, info: CohortInfo, table: pd.DataFrame) -> Cohort:
-    """Fill what a reader does not know, and save.
-
-    Parameters
-    ----------
-    out : Path or str
-        The cohort's folder.
-    info : CohortInfo
-        Its facts.
-    table : pandas.DataFrame
-        Items with some of a cohort's columns.
-
-    Returns
-    -------
-    Cohort
-        The saved cohort.
-    """
+    """Fill what a reader does not know, and save."""
     missing = {column: "" for column in TEXT_COLUMNS if column not in table} | ({} if "age" in table else {"age": float("nan")})
     table = table.assign(**missing)
     ordered = [*COLUMNS, *(column for column in table.columns if column not in COLUMNS)]

@@ -25,24 +25,10 @@ Signatures = NDArray[np.float16]
 
 
 def signature(image: Image.Image) -> Signatures:
-    r"""Compute the signature of a picture.
+    """Compute the signature of a picture.
 
-    Parameters
-    ----------
-    image : PIL.Image.Image
-        Any size and mode.
-
-    Returns
-    -------
-    ndarray of float16, shape (128,)
-        The lowest coefficients of the discrete cosine transform of its gray thumbnail of 32 x 32 pixels, without the mean, scaled to unit
-        length; zeros for a picture of one gray.
-
-    Notes
-    -----
-    This is the perceptual hash of Zauner (*Implementation and benchmarking of perceptual image hash functions*, 2010) before its
-    coefficients are cut to bits. It is kept whole because images of one kind share their anatomy: seen against the cohort
-    (`empirical.audit.near_duplicates`) copies and strangers are much further apart than in the bits.
+    Returns (128,): The lowest coefficients of the discrete cosine transform of its gray thumbnail of 32 x 32 pixels, without the mean,
+    scaled to unit length; zeros for a picture of one gray.
     """
     from PIL import Image
     from scipy.fft import dctn
@@ -56,17 +42,8 @@ def signature(image: Image.Image) -> Signatures:
 def load_signatures(cohort: Cohort) -> tuple[Signatures, list[str]]:
     """Give the signatures of a cohort's images, computing those that are not kept beside it yet.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Its images; what is computed is kept as ``signatures.npz`` in its folder, by content hash, where the folder can be written.
-
-    Returns
-    -------
-    ndarray of float16, shape (items, 128)
-        In the order of the table; NaN where an image cannot be read.
-    list of str
-        What is wrong with the images that cannot be read, a line each.
+    Returns (items, 128): In the order of the table; NaN where an image cannot be read; What is wrong with the images that cannot be read, a
+    line each.
     """
     known = _read(cohort.folder / FILE)
     names = [str(name) for name in cohort.table["sha256"]]
@@ -89,14 +66,7 @@ def load_signatures(cohort: Cohort) -> tuple[Signatures, list[str]]:
 def keep_signatures(folder: Path, hashes: list[str], values: Signatures) -> None:
     """Write signatures beside a cohort, unless its folder cannot be written.
 
-    Parameters
-    ----------
-    folder : Path
-        The cohort's folder.
-    hashes : list of str
-        The images' content hashes; an image without one, or without a signature, is left out.
-    values : ndarray of float16, shape (len(hashes), 128)
-        Their signatures.
+    Shapes: `values` (len(hashes).
     """
     keep = [row for row, name in enumerate(hashes) if name and np.isfinite(values[row]).all()]
     try:

@@ -10,16 +10,6 @@ from see_in_pairs.errors import InputError
 def is_safe_path(path: str) -> bool:
     """Tell whether a path is relative and does not climb.
 
-    Parameters
-    ----------
-    path : str
-        As written in a table, with forward slashes.
-
-    Returns
-    -------
-    bool
-        False for an empty or absolute path, a drive letter, or one with ``..``.
-
     Examples
     --------
     >>> is_safe_path("images/a.png"), is_safe_path("../../etc/passwd"), is_safe_path("/etc/passwd")
@@ -32,22 +22,7 @@ def is_safe_path(path: str) -> bool:
 def inside(root: Path, relative: str) -> Path:
     """Join a path to its root, and make sure that it stays there.
 
-    Parameters
-    ----------
-    root : Path
-        A folder.
-    relative : str
-        A path in it.
-
-    Returns
-    -------
-    Path
-        The file, whether or not it exists.
-
-    Raises
-    ------
-    InputError
-        When it leads out, or a link on its way leads in a circle.
+    Returns the file, whether or not it exists.
     """
     path = root / relative
     try:

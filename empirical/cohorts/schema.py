@@ -61,23 +61,7 @@ class CohortInfo:
 
 
 def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
-    """Hold a table against the contract of a cohort.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        The items.
-    info : CohortInfo
-        Names the classes.
-    source : str
-        Named in the error line.
-
-    Raises
-    ------
-    InputError
-        One line on the first breach: no rows, missing columns, values that are not text where text is needed, missing or repeated ids, an
-        unknown split or label, a path that leads out of the cohort.
-    """
+    """Hold a table against the contract of a cohort."""
     from pandas.api.types import is_numeric_dtype, is_string_dtype
 
     missing = [column for column in COLUMNS if column not in table.columns]

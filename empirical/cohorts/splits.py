@@ -21,20 +21,7 @@ DEFAULT_FRACTIONS: Fractions = (0.6, 0.1, 0.3)
 def parse_fractions(text: str) -> Fractions:
     """Read the shares of training, validation and test patients, and of healthy patients set aside as references.
 
-    Parameters
-    ----------
-    text : str
-        Three or four numbers with commas between, adding up to 1.
-
-    Returns
-    -------
-    tuple of float
-        Train, val, test, and reference where there are four.
-
-    Raises
-    ------
-    InputError
-        When it is not that.
+    Returns train, val, test, and reference where there are four.
 
     Examples
     --------
@@ -59,28 +46,7 @@ def split_by_patient(
 ) -> pd.Series:
     """Assign every item to train, val, test or reference, all items of a patient together.
 
-    Parameters
-    ----------
-    patients : pandas.Series of str
-        Patient of each item.
-    positive : pandas.Series of bool
-        Whether the item is positive; a patient with any positive item is in the positive stratum.
-    fractions : tuple of float
-        Shares of patients for train, val, test and, where there is a fourth, reference; held in each stratum up to rounding. Only healthy
-        patients become references: a positive stratum is split by the first three alone.
-    seed : int
-        Seed.
-    strata : pandas.Series of str, optional
-        A further stratum of each item, such as its site; that of a patient's first item counts.
-
-    Returns
-    -------
-    pandas.Series of str
-        ``'train'``, ``'val'``, ``'test'`` or ``'reference'``, indexed as `patients`.
-
-    Notes
-    -----
-    Within a stratum patients are ordered by a hash of seed and patient, and the order is cut at the cumulated shares.
+    Returns ``'train'``, ``'val'``, ``'test'`` or ``'reference'``, indexed as `patients`.
     """
     import pandas as pd
 

@@ -24,15 +24,7 @@ class ListingArms(TyperCommand):
     """A command whose help ends with the arms, and with what each of them isolates."""
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """Write the list, imported only when help is asked for.
-
-        Parameters
-        ----------
-        ctx : object
-            Not used.
-        formatter : object
-            Lays the help out.
-        """
+        """Write the list, imported only when help is asked for."""
         from empirical.arms import ARMS
 
         with formatter.section("Arms (the numerals are the rival explanations of statement T11)"):
@@ -40,13 +32,7 @@ class ListingArms(TyperCommand):
 
 
 def mount(app: typer.Typer) -> None:
-    """Add the commands of this package to a command line.
-
-    Parameters
-    ----------
-    app : typer.Typer
-        The command line.
-    """
+    """Add the commands of this package to a command line."""
     from empirical.commands.analyse import app as analyse
     from empirical.commands.benchmark import app as benchmark
     from empirical.commands.cohort import app as cohort

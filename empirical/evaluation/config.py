@@ -88,14 +88,6 @@ class EvaluateConfig(StrictConfig):
 def run_id(arm: ArmConfig) -> str:
     """Name the rows of an arm.
 
-    Parameters
-    ----------
-    arm : ArmConfig
-        The arm.
-
-    Returns
-    -------
-    str
-        Its ``run_id``, or arm and strategy.
+    Returns its ``run_id``, or arm and strategy.
     """
     return arm.run_id or (f"{arm.arm}-{arm.strategy}" if arm.references is not None else arm.arm)

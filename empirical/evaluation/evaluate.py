@@ -98,26 +98,7 @@ def prepare_examples(
 ) -> tuple[dict[str, Assignment | None], frozenset[str], dict[str, list[Example]]]:
     """Find the references of every arm, and build the examples of all on the same items.
 
-    Parameters
-    ----------
-    config : EvaluateConfig
-        Arms, split and seed.
-    cohort : Cohort
-        The cohort.
-
-    Returns
-    -------
-    references : dict of str to Assignment or None
-        Of each run.
-    left_out : frozenset of str
-        Queries for which some arm has no reference, on request; no arm has them.
-    examples : dict of str to list of Example
-        Of each run.
-
-    Raises
-    ------
-    InputError
-        When a query cannot be matched, or leaving out leaves one class only.
+    Returns `left_out` Queries for which some arm has no reference, on request; no arm has them.
     """
     references = {run_id(arm): assign_references(cohort, config.split, arm, seed=config.seed, model=config.model) for arm in config.arms}
     left_out = frozenset[str]().union(*(assignment.left_out for assignment in references.values() if assignment is not None))
@@ -128,23 +109,7 @@ def prepare_examples(
 def write_references(
     config: EvaluateConfig, cohort: Cohort, references: dict[str, Assignment | None], left_out: frozenset[str], run: RunFolder, quiet: bool
 ) -> None:
-    """Write the references beside a run, and count who could not be matched and who is left out.
-
-    Parameters
-    ----------
-    config : EvaluateConfig
-        The split.
-    cohort : Cohort
-        The cohort.
-    references : dict of str to Assignment or None
-        As `prepare_examples` gives them.
-    left_out : frozenset of str
-        As `prepare_examples` gives them.
-    run : RunFolder
-        The run.
-    quiet : bool
-        Say nothing.
-    """
+    """Write the references beside a run, and count who could not be matched and who is left out."""
     for name, assignment in references.items():
         keep_references(cohort, config.split, assignment, run, name, quiet)
     run.count("left_out", len(left_out))
@@ -153,15 +118,7 @@ def write_references(
 def other_cohorts(config: EvaluateConfig) -> list[str]:
     """Hash the other cohorts of which arms show pictures.
 
-    Parameters
-    ----------
-    config : EvaluateConfig
-        The arms.
-
-    Returns
-    -------
-    list of str
-        A hash for each arm that shows one.
+    Returns A hash for each arm that shows one.
     """
     return [Cohort.load(Path(arm.other_cohort)).hash for arm in config.arms if arm.other_cohort is not None]
 

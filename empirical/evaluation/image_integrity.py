@@ -26,24 +26,7 @@ def verify_images(cohort: Cohort, names: Iterable[str], pieces: Path) -> FileSta
     A file is hashed again only when its size, inode, or time of change is not the one under which it was last found in order. The time
     of change (``ctime``) is the system's own: unlike the time of modification it cannot be set back.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The queries' cohort.
-    names : iterable of str
-        The images that are shown.
-    pieces : Path
-        Folder of the pieces; where it holds none, nothing is hashed.
-
-    Returns
-    -------
-    dict of str to list of int
-        Marks of all files as they stand before any is read, for `save_stamps`.
-
-    Raises
-    ------
-    InputError
-        When an image is not the one that was imported.
+    Returns marks of all files as they stand before any is read, for `save_stamps`.
     """
     files = {str(path): known for path, known in (file_of(cohort, name) for name in set(names)) if known}
     marks = {path: mark for path in files if (mark := _mark(Path(path)))}
@@ -59,15 +42,7 @@ def verify_images(cohort: Cohort, names: Iterable[str], pieces: Path) -> FileSta
 
 
 def save_stamps(marks: FileStamps, pieces: Path) -> None:
-    """Put down that images were found in order, so that they need not be hashed the next time.
-
-    Parameters
-    ----------
-    marks : dict of str to list of int
-        As `verify_images` gave them; the images were read, and so checked, since.
-    pieces : Path
-        Folder of the pieces.
-    """
+    """Put down that images were found in order, so that they need not be hashed the next time."""
     limit = (time.time() - YOUNG) * 1e9
     write_json(pieces / SEEN, {path: mark for path, mark in marks.items() if max(mark[2:]) < limit})
 

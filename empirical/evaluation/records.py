@@ -142,23 +142,7 @@ def read_records(path: Path | str) -> Records:
 
 
 def concatenate(parts: Sequence[Records]) -> Records:
-    """Put records of several runs into one table.
-
-    Parameters
-    ----------
-    parts : sequence of Records
-        At least one, all about the same classes.
-
-    Returns
-    -------
-    Records
-        All rows.
-
-    Raises
-    ------
-    InputError
-        When the parts are about different classes.
-    """
+    """Put records of several runs into one table."""
     import pandas as pd
 
     names = {(part.positive, part.healthy) for part in parts}

@@ -27,26 +27,7 @@ BATCHES_PER_SHARD = 8  # batches written together: little is lost in a kill, and
 
 
 class ShardScorer:
-    """Scores arms; the model is loaded when the first missing piece asks for it.
-
-    Parameters
-    ----------
-    config : EvaluateConfig
-        Model, answers, switches.
-    cohort : Cohort
-        Images.
-    pieces : Path
-        Folder for the finished pieces.
-    quiet : bool
-        No messages, no progress bar.
-    rows : int, optional
-        Rows in a forward pass, where these are not the config's, by which pieces are cut.
-
-    Raises
-    ------
-    InputError
-        When the model was finetuned with other prompts, or in another order of images.
-    """
+    """Scores arms; the model is loaded when the first missing piece asks for it."""
 
     def __init__(self, config: EvaluateConfig, cohort: Cohort, pieces: Path, quiet: bool, rows: int | None = None) -> None:
         self.config, self.cohort, self.pieces, self.quiet = config, cohort, pieces, quiet
@@ -58,17 +39,7 @@ class ShardScorer:
     def arm(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
         """Score all items of an arm.
 
-        Parameters
-        ----------
-        name : str
-            Of the run, and so of its pieces.
-        examples : sequence of Example
-            The items.
-
-        Returns
-        -------
-        pandas.DataFrame
-            A column per answer, ``generated``, ``score_seconds``; in the order of the examples.
+        Returns A column per answer, ``generated``, ``score_seconds``; in the order of the examples.
         """
         import pandas as pd
 
@@ -86,13 +57,7 @@ class ShardScorer:
         return table.sort_index()
 
     def again(self, rows: int) -> None:
-        """Score the piece that was begun last, and keep it, with other batches.
-
-        Parameters
-        ----------
-        rows : int
-            Rows in a forward pass.
-        """
+        """Score the piece that was begun last, and keep it, with other batches."""
         if self._at is None:
             raise RuntimeError("no piece was begun")
         self._reader.set_batch_size(rows)
@@ -124,16 +89,8 @@ class ShardScorer:
     def key(self, example: Example) -> str:
         """Hash everything that an item's score stands on.
 
-        Parameters
-        ----------
-        example : Example
-            The item as its arm shows it.
-
-        Returns
-        -------
-        str
-            Of the ordered image hashes, the prompt, and what is the same for all items: weights and adapter, template and pixel budget
-            (the files of the model), number format, attention backend, answers.
+        Returns of the ordered image hashes, the prompt, and what is the same for all items: weights and adapter, template and pixel budget
+        (the files of the model), number format, attention backend, answers.
         """
         words = [[part.kind, part.text] for part in example.parts]
         return content_hash([self._context, words, [self._image_hashes.get(image, image) for image in example.images]])
@@ -183,22 +140,7 @@ class ShardScorer:
 
 
 def refuse_other_prompts(model: ModelConfig, prompts: PromptConfig, allow_other_prompt: bool = False) -> None:
-    """Refuse a finetuned model that is to be asked otherwise than it was trained.
-
-    Parameters
-    ----------
-    model : ModelConfig
-        The model.
-    prompts : PromptConfig
-        How it is to be asked.
-    allow_other_prompt : bool, default False
-        Let other prompts and answers pass, but no other order of images.
-
-    Raises
-    ------
-    InputError
-        When it was finetuned with other prompts, or in another order of images.
-    """
+    """Refuse a finetuned model that is to be asked otherwise than it was trained."""
     from empirical.vlm.input_spec import enforce_parity, image_order
     from empirical.vlm.loading import training_record
 

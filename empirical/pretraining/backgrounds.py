@@ -21,19 +21,7 @@ Ground = Callable[[np.random.Generator, int, bool], np.ndarray]
 def parameter(rng: np.random.Generator, low: float, high: float, held_out: bool) -> float:
     """Draw a parameter from its range without the middle band, or from the middle band alone.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    low, high : float
-        The whole range.
-    held_out : bool
-        Whether to draw from the band that is kept for the test.
-
-    Returns
-    -------
-    float
-        Uniform on what is left of the range.
+    Returns uniform on what is left of the range.
 
     Examples
     --------

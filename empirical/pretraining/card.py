@@ -14,21 +14,7 @@ if TYPE_CHECKING:
 def model_card(config: PretrainConfig, examination: pd.DataFrame, manifest: dict[str, Any], weights: int) -> str:
     """Write the card.
 
-    Parameters
-    ----------
-    config : PretrainConfig
-        How it was trained.
-    examination : pandas.DataFrame
-        As `empirical.pretraining.evaluation.examine` gives it.
-    manifest : dict
-        Of the run.
-    weights : int
-        Number of the model's weights.
-
-    Returns
-    -------
-    str
-        Markdown, as the Hub reads it.
+    Returns Markdown, as the Hub reads it.
     """
     import jinja2
 

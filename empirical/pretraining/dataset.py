@@ -29,10 +29,7 @@ TESTS: tuple[Test, ...] = ("pictures", "parameters", "wordings")
 def wordings() -> dict[str, dict[str, list[str]]]:
     """Read how each kind of question is put.
 
-    Returns
-    -------
-    dict
-        From kind to ``train`` and ``held_out`` wordings.
+    Returns from kind to ``train`` and ``held_out`` wordings.
     """
     import yaml
 
@@ -42,15 +39,7 @@ def wordings() -> dict[str, dict[str, list[str]]]:
 def parts_of(wording: str) -> tuple[Part, ...]:
     """Cut a wording at the places of its pictures.
 
-    Parameters
-    ----------
-    wording : str
-        Text with ``{1}`` and ``{2}``.
-
-    Returns
-    -------
-    tuple of Part
-        In the order in which the model reads them.
+    Returns in the order in which the model reads them.
 
     Examples
     --------
@@ -66,23 +55,7 @@ def parts_of(wording: str) -> tuple[Part, ...]:
 
 
 class QuestionStream:
-    """Questions in a fixed order; a map-style dataset of examples.
-
-    Parameters
-    ----------
-    length : int
-        How many.
-    seed : tuple of int
-        Seed and spawn key; a question's own stream is spawned from them by its number.
-    kinds : mapping of str to float
-        How often each kind is asked, relative to the others.
-    look : callable
-        From a question's number and a generator to how hard it is.
-    size : int
-        Side of the pictures, in pixels.
-    test : str, optional
-        What is new (see `TESTS`); by default nothing is: training.
-    """
+    """Questions in a fixed order; a map-style dataset of examples."""
 
     def __init__(
         self,
@@ -109,18 +82,7 @@ class QuestionStream:
         return Example(str(number), parts_of(wording), pictures, question.answer, ())
 
     def image_of(self, name: str) -> Image:
-        """Paint one picture.
-
-        Parameters
-        ----------
-        name : str
-            Number of the question, ``/``, place of the picture.
-
-        Returns
-        -------
-        PIL.Image.Image
-            RGB.
-        """
+        """Paint one picture."""
         from PIL import Image
 
         number, place = name.split("/")
@@ -136,15 +98,7 @@ class QuestionStream:
 def training_stream(config: PretrainConfig) -> QuestionStream:
     """Lay out the questions of a training run.
 
-    Parameters
-    ----------
-    config : PretrainConfig
-        Kinds, hardness, steps, seed.
-
-    Returns
-    -------
-    QuestionStream
-        ``steps * batch_size`` questions, from easy to hard.
+    Returns ``steps * batch_size`` questions, from easy to hard.
     """
     length = config.steps * config.batch_size
 
@@ -157,21 +111,7 @@ def training_stream(config: PretrainConfig) -> QuestionStream:
 def test_stream(config: PretrainConfig, kind: str, test: Test, length: int) -> QuestionStream:
     """Lay out the questions of a test: one kind, as hard as they get.
 
-    Parameters
-    ----------
-    config : PretrainConfig
-        Hardness, seed.
-    kind : str
-        The kind of question.
-    test : str
-        What is new.
-    length : int
-        How many.
-
-    Returns
-    -------
-    QuestionStream
-        None of its pictures is ever trained on.
+    Returns None of its pictures is ever trained on.
     """
 
     def look(number: int, rng: np.random.Generator) -> Difficulty:

@@ -26,40 +26,17 @@ LEVEL, RESAMPLES = 0.95, 999
 
 @dataclass(frozen=True)
 class EvalCondition:
-    """One kind of question, put in one way.
+    """One kind of question, put in one way."""
 
-    Parameters
-    ----------
-    kind : str
-        The kind of question.
-    test : str
-        What is new (see `empirical.pretraining.dataset.TESTS`).
-    change : str
-        What is done to two pictures: nothing (empty), ``swapped``; the first is ``blank`` (a flat gray), or the second is a
-        ``duplicate`` of the first. The right answer changes with them; where a blank leaves none, the old one is kept, which nobody
-        can then know.
-    """
-
-    kind: str
-    test: Test
+    kind: str  # the kind of question
+    test: Test  # what is new (see `empirical.pretraining.dataset.TESTS`)
+    # what is done to two pictures: nothing (empty), ``swapped``; the first is ``blank`` (a flat gray), or the second is a ``duplicate`` of
+    # the first. The right answer changes with them; where a blank leaves none, the old one is kept, which nobody can then know
     change: Change = ""
 
 
 def eval_conditions(kinds: tuple[str, ...], tests: tuple[Test, ...] = TESTS) -> Iterator[EvalCondition]:
-    """List what is examined: every kind in every test, and the changes of the comparing kinds on new pictures.
-
-    Parameters
-    ----------
-    kinds : tuple of str
-        The kinds of question.
-    tests : tuple of str
-        Which tests.
-
-    Yields
-    ------
-    EvalCondition
-        Each once.
-    """
+    """List what is examined: every kind in every test, and the changes of the comparing kinds on new pictures."""
     for kind in kinds:
         yield from (EvalCondition(kind, test) for test in tests)
     for kind in kinds:
@@ -73,22 +50,8 @@ def eval_conditions(kinds: tuple[str, ...], tests: tuple[Test, ...] = TESTS) -> 
 def evaluate_pretrained(vlm: VisionLanguageModel, config: PretrainConfig, wanted: Iterator[EvalCondition], questions: int) -> pd.DataFrame:
     """Put questions to a model.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model; put into evaluation mode meanwhile.
-    config : PretrainConfig
-        Decides the pictures.
-    wanted : iterator of EvalCondition
-        What to examine.
-    questions : int
-        How many of each.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per sitting: ``kind``, ``test``, ``change``, ``questions``, ``measure`` (``AUROC`` where there are two answers and both
-        occur, else ``accuracy``), ``value``, ``low`` and ``high`` (95 %), ``chance``.
+    Returns A row per sitting: ``kind``, ``test``, ``change``, ``questions``, ``measure`` (``AUROC`` where there are two answers and both
+    occur, else ``accuracy``), ``value``, ``low`` and ``high`` (95 %), ``chance``.
     """
     import pandas as pd
 
@@ -144,18 +107,8 @@ def _right(question: Question, sitting: EvalCondition) -> str:
 def measured(scores: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     """Measure how well scores find the right answers.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (questions, answers)
-        Log-probabilities.
-    right : ndarray of shape (questions,)
-        Index of the right answer.
-
-    Returns
-    -------
-    dict
-        ``measure``, ``value``, ``low``, ``high``, ``chance``. The AUROC (of the first answer against the second) has a percentile
-        bootstrap interval, an accuracy Wilson's.
+    Shapes: `scores` (questions, answers), `right` (questions,). Returns ``measure``, ``value``, ``low``, ``high``, ``chance``. The AUROC
+    (of the first answer against the second) has a percentile bootstrap interval, an accuracy Wilson's.
     """
     from scipy import stats
 

@@ -52,20 +52,10 @@ class GridConfig(StrictConfig):
 
 @dataclass(frozen=True)
 class GridRun:
-    """One run of the grid.
+    """One run of the grid."""
 
-    Parameters
-    ----------
-    model : str
-        Name of its shape.
-    learning_rate : float
-        Its peak learning rate.
-    seed : int
-        Its seed.
-    """
-
-    model: str
-    learning_rate: float
+    model: str  # name of its shape
+    learning_rate: float  # its peak learning rate
     seed: int
 
     @property
@@ -74,18 +64,7 @@ class GridRun:
         return f"{self.model}-{self.learning_rate:g}-{self.seed}"
 
     def settings(self, grid: GridConfig) -> PretrainConfig:
-        """Spell out the run.
-
-        Parameters
-        ----------
-        grid : GridConfig
-            The grid.
-
-        Returns
-        -------
-        PretrainConfig
-            What ``pretrain`` takes.
-        """
+        """Spell out the run."""
         shape = grid.models[self.model].model_copy(update={"seed": self.seed})
         return grid.base.model_copy(update={"model": shape, "learning_rate": self.learning_rate, "seed": self.seed})
 
@@ -93,43 +72,13 @@ class GridRun:
 def cells(grid: GridConfig) -> list[GridRun]:
     """List the runs, first one seed of everything, then the next.
 
-    Parameters
-    ----------
-    grid : GridConfig
-        The grid.
-
-    Returns
-    -------
-    list of GridRun
-        In the order in which they are begun.
+    Returns in the order in which they are begun.
     """
     return [GridRun(model, rate, seed) for seed, rate, model in product(grid.seeds, grid.learning_rates, grid.models)]
 
 
 def pretrain_grid(grid: GridConfig, out: Path, *, workers: int = 1, quiet: bool = False) -> pd.DataFrame:
-    """Run the grid; called again after a kill, it goes on.
-
-    Parameters
-    ----------
-    grid : GridConfig
-        The runs.
-    out : Path
-        Folder for the runs, ``grid.csv`` (a row per run and examination) and ``summary.csv``.
-    workers : int, default 1
-        Runs at a time; results do not depend on it where ``base.threads`` is fixed.
-    quiet : bool, default False
-        No messages.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The summary, see `summarise`.
-
-    Raises
-    ------
-    InputError
-        When `out` holds another grid.
-    """
+    """Run the grid; called again after a kill, it goes on."""
     import pandas as pd
 
     with RunFolder(out, "pretrain-grid", grid.model_dump()) as run:
@@ -149,16 +98,8 @@ def pretrain_grid(grid: GridConfig, out: Path, *, workers: int = 1, quiet: bool 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
     """Average over seeds.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        With columns ``model``, ``learning_rate``, ``kind``, ``test``, ``change``, ``measure`` and ``value``; a row per seed.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``value`` is the mean over seeds, ``low`` and ``high`` the ends of its 95 % t interval over seeds, which holds for new trainings
-        with new questions; missing with one seed.
+    Returns ``value`` is the mean over seeds, ``low`` and ``high`` the ends of its 95 % t interval over seeds, which holds for new trainings
+    with new questions; missing with one seed.
     """
     from scipy import stats
 

@@ -71,10 +71,7 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
 def tokenizer_text() -> str:
     """Give the text that the tokenizer is trained on: our prompts, the training wordings and all answers.
 
-    Returns
-    -------
-    str
-        The wordings that are kept for the test are not in it.
+    Returns the wordings that are kept for the test are not in it.
     """
     put = [wording for kind in wordings().values() for wording in kind["train"]]
     answers = [f"Assistant: {answer}" for kind in KINDS.values() for answer in kind.answers]

@@ -43,91 +43,44 @@ NOISE = 0.25
 
 @dataclass(frozen=True)
 class Difficulty:
-    """How hard the pictures of a question are to read.
+    """How hard the pictures of a question are to read."""
 
-    Parameters
-    ----------
-    amplitude : float
-        How strongly marks stand out, in standard deviations of a ground of full strength. In ``brighter`` the means of the two
-        pictures differ by a quarter of it.
-    ground : float
-        Strength of the ground, 1 for full.
-    clutter : float
-        Probability that a comparison has to see past other marks.
-    likeness : float
-        Correlation of the grounds of the two pictures in ``new`` and ``where``; 1: the same ground.
-    edge : float
-        Width of the edges of marks in ``new`` and ``where``, in pixels.
-    """
-
+    # how strongly marks stand out, in standard deviations of a ground of full strength. In ``brighter`` the means of the two pictures
+    # differ by a quarter of it
     amplitude: float
-    ground: float = 1.0
-    clutter: float = 1.0
-    likeness: float = 1.0
-    edge: float = EDGE
+    ground: float = 1.0  # strength of the ground, 1 for full
+    clutter: float = 1.0  # probability that a comparison has to see past other marks
+    likeness: float = 1.0  # correlation of the grounds of the two pictures in ``new`` and ``where``; 1: the same ground
+    edge: float = EDGE  # width of the edges of marks in ``new`` and ``where``, in pixels
 
 
 @dataclass(frozen=True)
 class Question:
     """Pictures, with a question of a kind and its answer.
 
-    Parameters
-    ----------
-    kind : str
-        A key of `KINDS`.
-    pictures : tuple of ndarray of shape (size, size)
-        Gray values, uint8.
-    answer : str
-        The right one of the kind's answers.
-    swapped : str
-        The right answer when the two pictures change places; empty where there is none, or only one picture.
+    Shapes: `pictures` (size, size).
     """
 
-    kind: str
+    kind: str  # A key of `KINDS`
     pictures: tuple[np.ndarray, ...]
-    answer: str
-    swapped: str = ""
+    answer: str  # the right one of the kind's answers
+    swapped: str = ""  # the right answer when the two pictures change places; empty where there is none, or only one picture
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of question.
+    """A kind of question."""
 
-    Parameters
-    ----------
-    answers : tuple of str
-        The closed set; where there are two, the first is the one to detect.
-    paint : callable
-        From (generator, side in pixels, look, whether parameters are of the held-out band) to the question.
-    duplicate : str
-        The right answer when the second picture is the first one again; empty where there is none, or only one picture.
-    """
-
-    answers: tuple[str, ...]
+    answers: tuple[str, ...]  # the closed set; where there are two, the first is the one to detect
+    # from (generator, side in pixels, look, whether parameters are of the held-out band) to the question
     paint: Callable[[np.random.Generator, int, Difficulty, bool], Question]
-    duplicate: str = ""
+    duplicate: str = ""  # the right answer when the second picture is the first one again; empty where there is none, or only one picture
 
 
 def ask(kind: str, rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
     """Paint a question.
 
-    Parameters
-    ----------
-    kind : str
-        A key of `KINDS`.
-    rng : numpy.random.Generator
-        Source of randomness.
-    size : int
-        Side of the pictures, in pixels.
-    look : Difficulty
-        How hard it is to see.
-    held_out : bool
-        Draw the grounds' parameters from the band that training never sees.
-
-    Returns
-    -------
-    Question
-        With its answer; every answer of the kind is equally likely.
+    Returns with its answer; every answer of the kind is equally likely.
     """
     return KINDS[kind].paint(rng, size, look, held_out)
 

@@ -42,41 +42,19 @@ SHAPES: dict[str, Outline] = {"disk": _disk, "square": _square, "cross": _cross,
 
 @dataclass(frozen=True)
 class Mark:
-    """A shape at a place.
+    """A shape at a place."""
 
-    Parameters
-    ----------
-    shape : str
-        A key of `SHAPES`.
-    row, column : float
-        Its centre, in pixels.
-    radius : float
-        In pixels.
-    amplitude : float
-        Gray value in its middle, in standard deviations of the ground.
-    edge : float
-        Width of its soft edge, in pixels.
-    """
-
-    shape: str
-    row: float
+    shape: str  # A key of `SHAPES`
+    row: float  # its centre, in pixels
     column: float
     radius: float
-    amplitude: float
-    edge: float = EDGE
+    amplitude: float  # gray value in its middle, in standard deviations of the ground
+    edge: float = EDGE  # width of its soft edge, in pixels
 
     def paint(self, size: int) -> np.ndarray:
         """Paint the mark alone.
 
-        Parameters
-        ----------
-        size : int
-            Side of the picture, in pixels.
-
-        Returns
-        -------
-        ndarray of shape (size, size)
-            `amplitude` inside, 0 outside, in between at the edge.
+        Returns (size, size): `amplitude` inside, 0 outside, in between at the edge.
 
         Examples
         --------
@@ -93,25 +71,7 @@ def scattered(
 ) -> list[Mark]:
     """Scatter marks that do not touch each other.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of randomness.
-    size : int
-        Side of the picture, in pixels.
-    number : int
-        How many marks.
-    amplitude : float
-        Of each, with a random sign that all share.
-    shape : str, optional
-        By default each has one of its own.
-    edge : float
-        Width of their edges, in pixels.
-
-    Returns
-    -------
-    list of Mark
-        With centres at least an eighth of the side from the border of the picture.
+    Returns with centres at least an eighth of the side from the border of the picture.
     """
     sign, margin = float(rng.choice([-1.0, 1.0])), size / 8
     marks: list[Mark] = []

@@ -65,16 +65,6 @@ class PromptConfig(StrictConfig):
 def plain_answer(text: str) -> str:
     """Take from an answer what does not make it another one: case, spaces and dots around it, the way its accents are encoded.
 
-    Parameters
-    ----------
-    text : str
-        An answer of the closed set, or what a model said.
-
-    Returns
-    -------
-    str
-        Equal for equal answers.
-
     Examples
     --------
     >>> plain_answer(" Yes. ") == plain_answer("yes")
@@ -85,37 +75,16 @@ def plain_answer(text: str) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a prompt: text, or the place of an image.
+    """A piece of a prompt: text, or the place of an image."""
 
-    Parameters
-    ----------
-    kind : str
-        ``'text'``, ``'query'`` or ``'reference'``.
-    text : str
-        The words, for a text part.
-    """
-
-    kind: str
-    text: str = ""
+    kind: str  # ``'text'``, ``'query'`` or ``'reference'``
+    text: str = ""  # the words, for a text part
 
 
 def prompt_text(name: str) -> str:
     """Read a prompt file.
 
-    Parameters
-    ----------
-    name : str
-        The name of a bundled file, or a path to one's own.
-
-    Returns
-    -------
-    str
-        The text with its places, without the final newline.
-
-    Raises
-    ------
-    InputError
-        When there is no such file.
+    Returns the text with its places, without the final newline.
     """
     bundled = resources.files("empirical.prompts") / "texts"
     file = bundled / f"{name}.txt"
@@ -130,25 +99,7 @@ def prompt_text(name: str) -> str:
 def render(template: str, words: Mapping[str, str], references: int) -> tuple[Part, ...]:
     """Fill a prompt's words and cut it at the places of its images.
 
-    Parameters
-    ----------
-    template : str
-        Text with ``{query}``, ``{reference}`` and the words ``{modality}``, ``{finding}``, ``{answers}`` and ``{control}`` (what a
-        reference is called: ``healthy``, or ``benign`` for a set of benign lesions).
-    words : mapping of str to str
-        A value for each word.
-    references : int
-        How many reference images stand at ``{reference}``.
-
-    Returns
-    -------
-    tuple of Part
-        In the order in which the model reads them.
-
-    Raises
-    ------
-    InputError
-        When the template has an unknown place, not exactly one query, or references where there should be none.
+    Returns in the order in which the model reads them.
 
     Examples
     --------
@@ -189,15 +140,7 @@ def _check(template: str, parts: list[Part], references: int) -> None:
 def prompt_hash(config: PromptConfig) -> str:
     """Hash the wording that a config stands for, so that training and evaluation can be held to the same one.
 
-    Parameters
-    ----------
-    config : PromptConfig
-        The prompts.
-
-    Returns
-    -------
-    str
-        A hash of the prompt texts and answers, not of file names.
+    Returns A hash of the prompt texts and answers, not of file names.
     """
     texts = [config.single, config.pair, config.reversed, config.unlabelled, config.text]
     return content_hash([*map(prompt_text, texts), *config.answers])

@@ -12,24 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """The references of one query.
-
-    Parameters
-    ----------
-    item_id : str
-        The query.
-    references : sequence of str
-        Item ids, in order; empty when the query could not be matched and is left out.
-    notes : sequence of str
-        For each reference how it was found and why it was taken.
-    unmatched : str
-        Why the query could not be matched as asked, and what was given up for it; ``''`` when it could.
-    """
+    """The references of one query."""
 
     item_id: str
-    references: Sequence[str]
-    notes: Sequence[str]
-    unmatched: str = ""
+    references: Sequence[str]  # item ids, in order; empty when the query could not be matched and is left out
+    notes: Sequence[str]  # for each reference how it was found and why it was taken
+    unmatched: str = ""  # why the query could not be matched as asked, and what was given up for it; ``''`` when it could
 
 
 @dataclass(frozen=True)

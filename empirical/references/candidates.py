@@ -24,36 +24,20 @@ Query = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ReferenceRequest:
-    """All that a selector is given.
+    """All that a selector is given."""
 
-    Parameters
-    ----------
-    queries : pandas.DataFrame
-        Queries, without label and mask.
-    pool : pandas.DataFrame
-        Possible references, without label and mask.
-    config : ReferenceConfig
-        What is asked for.
-    seed : int
-        Of the choice.
-    vectors : callable, optional
-        From item ids to their images' embeddings, shape (items, dimensions); for strategy ``embedding``.
-    """
-
-    queries: pd.DataFrame
-    pool: pd.DataFrame
-    config: ReferenceConfig
+    queries: pd.DataFrame  # queries, without label and mask
+    pool: pd.DataFrame  # possible references, without label and mask
+    config: ReferenceConfig  # what is asked for
     seed: int
+    # from item ids to their images' embeddings, shape (items, dimensions); for strategy ``embedding``
     vectors: Callable[[Sequence[str]], NDArray[np.float32]] | None = None
 
     def rows(self) -> list[Query]:
         """List the queries in the order in which they are served.
 
-        Returns
-        -------
-        list of mapping
-            As `rows_of`; where references may be used up, in an order drawn by the seed from the item ids, so that no query is served
-            first because of where it stands in the table.
+        Returns as `rows_of`; where references may be used up, in an order drawn by the seed from the item ids, so that no query is served
+        first because of where it stands in the table.
         """
         rows = rows_of(self.queries)
         return rows if self.config.reuse is None else sorted(rows, key=lambda row: _digest(self.seed, row["item_id"]))
@@ -62,23 +46,8 @@ class ReferenceRequest:
 def healthy_pool(cohort: Cohort, split: str) -> pd.DataFrame:
     """List the items that may serve as references for the queries of a split.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    split : str
-        ``'train'``, ``'val'`` or ``'test'``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Items of split ``'reference'`` that serve `split` where there are any, else the healthy items of the training split; never a
-        validation or test item.
-
-    Raises
-    ------
-    InputError
-        When there is none.
+    Returns items of split ``'reference'`` that serve `split` where there are any, else the healthy items of the training split; never a
+    validation or test item.
     """
     table = cohort.table
     serving = table[(table["split"] == "reference") & table["serves"].isin([split, ""])]
@@ -91,20 +60,7 @@ def healthy_pool(cohort: Cohort, split: str) -> pd.DataFrame:
 def diseased_pool(cohort: Cohort) -> pd.DataFrame:
     """List the items that may serve as diseased references, for the control arm of that name.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The diseased items of the training split.
-
-    Raises
-    ------
-    InputError
-        When there is none.
+    Returns the diseased items of the training split.
     """
     table = cohort.table
     pool = table[(table["split"] == "train") & table["label"].isin(cohort.info.positive)]
@@ -114,22 +70,7 @@ def diseased_pool(cohort: Cohort) -> pd.DataFrame:
 
 
 def earlier_images(cohort: Cohort, split: str) -> pd.DataFrame:
-    """List the healthy images of the queries' own patients, for strategy ``prior``.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    split : str
-        ``'train'``, ``'val'`` or ``'test'``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Healthy items of `split`, those of split ``'reference'`` that serve it, and those kept as priors. Which of them are of a query's
-        patient and came before it is for the strategy to find out. That an *earlier* image was read as healthy is known when the
-        query is read; the query's own label is not.
-    """
+    """List the healthy images of the queries' own patients, for strategy ``prior``."""
     table = cohort.table
     serving = (table["split"] == "reference") & table["serves"].isin([split, "", "prior"])
     own = table[((table["split"] == split) | serving) & (table["label"] == cohort.info.healthy)]
@@ -137,49 +78,20 @@ def earlier_images(cohort: Cohort, split: str) -> pd.DataFrame:
 
 
 def rows_of(table: pd.DataFrame) -> list[Query]:
-    """Turn a table into mappings, one a row.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Queries.
-
-    Returns
-    -------
-    list of mapping
-        Column name to value.
-    """
+    """Turn a table into mappings, one a row."""
     return [{str(column): value for column, value in row.items()} for row in table.to_dict("records")]
 
 
 def blind_queries(cohort: Cohort, split: str) -> pd.DataFrame:
     """List the queries of a split as a selector may see them.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    split : str
-        ``'train'``, ``'val'`` or ``'test'``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The queries without label and mask.
+    Returns the queries without label and mask.
     """
     return cohort.queries(split).drop(columns=list(HIDDEN_COLUMNS))
 
 
 class RelatedItems:
-    """Which items of a pool belong to a query's own patient or family.
-
-    Parameters
-    ----------
-    pool : pandas.DataFrame
-        Possible references.
-    columns : iterable of str
-        Of ``'patient_id'`` and ``'family'``: whose items are kept apart.
-    """
+    """Which items of a pool belong to a query's own patient or family."""
 
     def __init__(self, pool: pd.DataFrame, columns: Iterable[str]) -> None:
         self._members = {column: pool.groupby(column).indices for column in columns}
@@ -187,35 +99,14 @@ class RelatedItems:
     def positions(self, query: Query) -> Positions:
         """Tell the pool's positions that a query must not be given.
 
-        Parameters
-        ----------
-        query : mapping
-            A row of the queries.
-
-        Returns
-        -------
-        ndarray of int
-            Positions, sorted, each once; an empty family is no family.
+        Returns positions, sorted, each once; an empty family is no family.
         """
         found = [members.get(query[column], ()) for column, members in self._members.items() if query[column] != ""]
         return np.unique(np.concatenate([np.asarray(positions, dtype=np.int64) for positions in found])) if found else np.empty(0, np.int64)
 
 
 def stream_of(seed: int, item_id: str) -> np.random.Generator:
-    """Make a query's own random stream, so that its references do not depend on which other queries there are.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the choice.
-    item_id : str
-        The query.
-
-    Returns
-    -------
-    numpy.random.Generator
-        The stream.
-    """
+    """Make a query's own random stream, so that its references do not depend on which other queries there are."""
     return np.random.default_rng([seed, *hashlib.sha256(item_id.encode()).digest()[:8]])
 
 
@@ -226,21 +117,7 @@ def _digest(seed: int, item_id: str) -> bytes:
 def draw_others(stream: np.random.Generator, size: int, m: int, forbidden: Positions) -> Positions:
     """Draw m different positions out of `size`, none of them forbidden, each set with the same probability.
 
-    Parameters
-    ----------
-    stream : numpy.random.Generator
-        Randomness.
-    size : int
-        How many there are.
-    m : int
-        How many to draw.
-    forbidden : ndarray of int
-        Positions (below `size`) to leave out, each once.
-
-    Returns
-    -------
-    ndarray of int, shape (m,) or shorter
-        Positions in random order; fewer than m when there are not enough.
+    Returns (m,): Positions in random order; fewer than m when there are not enough.
     """
     drawn = stream.choice(size, size=min(size, m + len(forbidden)), replace=False)
     return drawn[~np.isin(drawn, forbidden)][:m] if len(forbidden) else drawn

@@ -16,56 +16,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Matcher:
-    """The pool, sorted into cells of equal exact columns, each cell sorted by the first caliper column.
+    """The pool, sorted into cells of equal exact columns, each cell sorted by the first caliper column."""
 
-    Parameters
-    ----------
-    names : ndarray of str
-        Item ids of the pool.
-    patients : ndarray of str
-        Their patients.
-    numbers : dict of str to ndarray
-        The pool's values of the caliper columns.
-    exact : tuple of str
-        Columns that must agree.
-    calipers : tuple of (str, float)
-        Columns that may differ, and by how much.
-    cells : dict
-        Positions of the pool by the values of `exact`.
-    sorted_by : dict
-        Values of the first caliper column in each cell, ascending.
-    kinship : RelatedItems
-        Whose items are whose.
-    """
-
-    names: np.ndarray
+    names: np.ndarray  # item ids of the pool
     patients: np.ndarray
-    numbers: dict[str, np.ndarray]
-    exact: tuple[str, ...]
-    calipers: tuple[tuple[str, float], ...]
-    cells: dict[Any, Positions]
-    sorted_by: dict[Any, np.ndarray]
-    kinship: RelatedItems
+    numbers: dict[str, np.ndarray]  # the pool's values of the caliper columns
+    exact: tuple[str, ...]  # columns that must agree
+    calipers: tuple[tuple[str, float], ...]  # columns that may differ, and by how much
+    cells: dict[Any, Positions]  # positions of the pool by the values of `exact`
+    sorted_by: dict[Any, np.ndarray]  # values of the first caliper column in each cell, ascending
+    kinship: RelatedItems  # whose items are whose
 
     @classmethod
     def build(cls, pool: pd.DataFrame, exact: list[str], config: ReferenceConfig, given_up: tuple[str, ...]) -> Matcher:
         """Sort a pool.
 
-        Parameters
-        ----------
-        pool : pandas.DataFrame
-            Possible references.
-        exact : list of str
-            Columns that must agree.
-        config : ReferenceConfig
-            Its calipers.
-        given_up : tuple of str
-            Columns that no longer count.
-
-        Returns
-        -------
-        Matcher
-            The pool in cells; a reference whose caliper value is missing is in none.
+        Returns the pool in cells; a reference whose caliper value is missing is in none.
         """
         kept = tuple(column for column in exact if column not in given_up)
         calipers = tuple((column, width) for column, width in config.caliper.items() if column not in given_up)
@@ -82,61 +48,23 @@ class Matcher:
     def key(self, query: Query) -> tuple[str, ...]:
         """Name the cell of a query.
 
-        Parameters
-        ----------
-        query : mapping
-            A row of the queries.
-
-        Returns
-        -------
-        tuple of str
-            Its values of the exact columns.
+        Returns its values of the exact columns.
         """
         return tuple(query[column] for column in self.exact)
 
     def missing(self, query: Query) -> list[str]:
-        """Tell which matching columns a query lacks.
-
-        Parameters
-        ----------
-        query : mapping
-            A row of the queries.
-
-        Returns
-        -------
-        list of str
-            Names of columns.
-        """
+        """Tell which matching columns a query lacks."""
         empty = [column for column in self.exact if query[column] == ""]
         return empty + [column for column, _ in self.calipers if not np.isfinite(query[column])]
 
     def own(self, query: Query) -> Positions:
-        """Tell which items of the pool are of the query's own patient.
-
-        Parameters
-        ----------
-        query : mapping
-            A row of the queries.
-
-        Returns
-        -------
-        ndarray of int
-            Positions.
-        """
+        """Tell which items of the pool are of the query's own patient."""
         return self.kinship.positions(query)
 
     def eligible(self, query: Query) -> Positions:
         """Tell who matches a query, items of its own patient included.
 
-        Parameters
-        ----------
-        query : mapping
-            A row of the queries.
-
-        Returns
-        -------
-        ndarray of int
-            Positions; none when the query lacks a value.
+        Returns positions; none when the query lacks a value.
         """
         key = self.key(query)
         cell = self.cells.get(key)
@@ -152,20 +80,7 @@ class Matcher:
         return cell
 
     def reason(self, query: Query, config: ReferenceConfig) -> str:
-        """Say why a query was not given references.
-
-        Parameters
-        ----------
-        query : mapping
-            A row of the queries.
-        config : ReferenceConfig
-            How many are needed, and how often each may serve.
-
-        Returns
-        -------
-        str
-            A few words.
-        """
+        """Say why a query was not given references."""
         if missing := self.missing(query):
             return f"{missing[0]} missing"
         eligible = self.eligible(query)
@@ -177,17 +92,7 @@ class Matcher:
     def describe(self, query: Query, place: int) -> str:
         """Say how a reference matches.
 
-        Parameters
-        ----------
-        query : mapping
-            A row of the queries.
-        place : int
-            The reference's position.
-
-        Returns
-        -------
-        str
-            The columns that agree, and how far apart the others are (reference less query).
+        Returns the columns that agree, and how far apart the others are (reference less query).
         """
         same = [f"same {', '.join(self.exact)}"] if self.exact else []
         return ", ".join([*same, *(f"{column} {self.numbers[column][place] - query[column]:+g}" for column, _ in self.calipers)])

@@ -32,25 +32,14 @@ MOST_PAIRS = 500_000
 class Groups:
     """Queries of one stratum and their possible references, in groups of equal caliper values.
 
-    Parameters
-    ----------
-    queries : list of list of int
-        For each query group its members, as positions in the list of queries.
-    references : list of ndarray of int
-        For each reference group its members, as positions in the pool.
-    pairs : ndarray of int, shape (pairs, 2)
-        A query group and a reference group that match.
-    distance : ndarray of float, shape (pairs,)
-        How far apart they are, in calipers.
-    own : list of ndarray of int
-        For each query group the positions in the pool of its own patient.
+    Shapes: `pairs` (pairs, 2), `distance` (pairs,).
     """
 
-    queries: list[list[int]]
-    references: list[Positions]
-    pairs: NDArray[np.int64]
-    distance: NDArray[np.float64]
-    own: list[Positions]
+    queries: list[list[int]]  # for each query group its members, as positions in the list of queries
+    references: list[Positions]  # for each reference group its members, as positions in the pool
+    pairs: NDArray[np.int64]  # A query group and a reference group that match
+    distance: NDArray[np.float64]  # how far apart they are, in calipers
+    own: list[Positions]  # for each query group the positions in the pool of its own patient
 
 
 def assign_optimally(
@@ -58,28 +47,7 @@ def assign_optimally(
 ) -> dict[str, Positions]:
     """Assign references to the queries of one stratum.
 
-    Parameters
-    ----------
-    matcher : Matcher
-        Who matches whom.
-    queries : list of mapping
-        Queries with equal values of the exact columns, none missing.
-    stock : ReuseCapacity
-        How often each reference may still be given; what is given is taken from it.
-    m : int
-        References for each query, all different.
-    rng : numpy.random.Generator
-        Deals among people of equal values.
-
-    Returns
-    -------
-    dict of str to ndarray of int
-        Item id to positions of its m references; queries without m are absent.
-
-    Raises
-    ------
-    InputError
-        When a caliper column has so many different values that the problem is too large.
+    Returns item id to positions of its m references; queries without m are absent.
     """
     cell = stock.available(matcher.cells.get(matcher.key(queries[0]), np.empty(0, np.int64)))
     if not len(cell):

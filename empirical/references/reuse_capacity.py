@@ -8,15 +8,7 @@ from empirical.references.candidates import Positions, draw_others
 
 
 class ReuseCapacity:
-    """References with a number of uses each.
-
-    Parameters
-    ----------
-    size : int
-        How many references there are.
-    reuse : int or None
-        How many queries each may serve; None: any number.
-    """
+    """References with a number of uses each."""
 
     def __init__(self, size: int, reuse: int | None) -> None:
         self.left = np.full(size, np.iinfo(np.int64).max if reuse is None else reuse)
@@ -25,47 +17,19 @@ class ReuseCapacity:
     def available(self, eligible: Positions) -> Positions:
         """Keep the references that may still be given.
 
-        Parameters
-        ----------
-        eligible : ndarray of int
-            Positions.
-
-        Returns
-        -------
-        ndarray of int
-            Those of them with a use left, in their order.
+        Returns those of them with a use left, in their order.
         """
         return eligible[self.left[eligible] > 0] if self._limited else eligible
 
     def take(self, positions: Positions) -> None:
-        """Use references once each.
-
-        Parameters
-        ----------
-        positions : ndarray of int
-            Different positions.
-        """
+        """Use references once each."""
         if self._limited:
             self.left[positions] -= 1
 
     def draw(self, stream: np.random.Generator, eligible: Positions, m: int, barred: Positions) -> Positions:
         """Draw m different references and use them; when there are fewer, use none.
 
-        Parameters
-        ----------
-        stream : numpy.random.Generator
-            Randomness.
-        eligible : ndarray of int
-            Positions among which to draw.
-        m : int
-            How many.
-        barred : ndarray of int
-            Positions that must not be drawn.
-
-        Returns
-        -------
-        ndarray of int, shape (m,) or shorter
-            What was drawn; shorter than m when there are not enough.
+        Returns (m,): What was drawn; shorter than m when there are not enough.
         """
         eligible = self.available(eligible)
         own = np.flatnonzero(np.isin(eligible, barred)) if len(barred) else barred

@@ -17,23 +17,9 @@ if TYPE_CHECKING:
 def audit_references(cohort: Cohort, split: str, assignment: Assignment, order: str = "follow_up") -> list[Finding]:
     """Check references.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    split : str
-        The queries' split.
-    assignment : Assignment
-        Their references.
-    order : str, default 'follow_up'
-        For strategy ``prior``: the numeric column that tells which image of a patient came first.
-
-    Returns
-    -------
-    list of Finding
-        One error for each rule broken: a reference of the query's patient, one that is not healthy, one from where evaluated items come,
-        the query's own picture. Strategy ``prior`` alone may give an image of the query's patient, from the same split; it must then be
-        earlier.
+    Returns one error for each rule broken: a reference of the query's patient, one that is not healthy, one from where evaluated items
+    come, the query's own picture. Strategy ``prior`` alone may give an image of the query's patient, from the same split; it must then be
+    earlier.
     """
     items = cohort.table.set_index("item_id")
     query = items.loc[assignment.table["item_id"]].reset_index()

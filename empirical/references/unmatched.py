@@ -10,27 +10,7 @@ from see_in_pairs.errors import InputError, first_few
 
 
 def resolve_unmatched(choices: Iterable[Choice], config: ReferenceConfig, advice: str) -> list[Choice]:
-    """Let unmatched queries stop the run, unless leaving them out was asked for.
-
-    Parameters
-    ----------
-    choices : iterable of Choice
-        One for each query; without references where it could not be matched (after relaxing, where that was asked for).
-    config : ReferenceConfig
-        Its `unmatched` decides.
-    advice : str
-        What the user may do about it.
-
-    Returns
-    -------
-    list of Choice
-        The same.
-
-    Raises
-    ------
-    InputError
-        When queries are without references and `config.unmatched` is not ``'leave_out'``, or all of them are.
-    """
+    """Let unmatched queries stop the run, unless leaving them out was asked for."""
     settled = list(choices)
     lost = [choice for choice in settled if not choice.references]
     if lost and (config.unmatched != "leave_out" or len(lost) == len(settled)):

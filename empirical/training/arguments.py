@@ -21,18 +21,7 @@ WRITERS = {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",)}
 
 
 def require_trackers(config: FinetuneConfig) -> None:
-    """Stop before anything is done where a tracker is asked for that is not installed.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-
-    Raises
-    ------
-    InputError
-        It names the package.
-    """
+    """Stop before anything is done where a tracker is asked for that is not installed."""
     for name in config.report_to:
         if not any(_installed(package) for package in WRITERS[name]):
             raise InputError(f"report_to: {name} is not installed; 'pip install {name}', or leave it out")
@@ -44,22 +33,7 @@ def _installed(package: str) -> bool:
 
 
 def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> TrainingArguments:
-    """Spell out a run for the Trainer.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    out : Path
-        Its folder.
-    gpu : bool
-        Whether the model is on one.
-
-    Returns
-    -------
-    transformers.TrainingArguments
-        The arguments.
-    """
+    """Spell out a run for the Trainer."""
     import torch
     from transformers import TrainingArguments
 
@@ -76,20 +50,7 @@ def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> Training
 
 
 def by_autocast(config: FinetuneConfig) -> bool:
-    """Tell whether a GPU is to round to bfloat16 by autocast, operation by operation.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-
-    Returns
-    -------
-    bool
-        True where all weights are trained, which the optimiser needs in float32. Adapters are trained in the format that the model is kept
-        and scored in, see `empirical.vlm.lora_precision`; not in float16, whose range is too narrow for gradients, and not where processes share
-        the weights (FSDP), since those that lie together must be of one format. What is asked for in float32 is computed in float32.
-    """
+    """Tell whether a GPU is to round to bfloat16 by autocast, operation by operation."""
     import torch
 
     kept = dtype_of(config.model)
@@ -97,22 +58,7 @@ def by_autocast(config: FinetuneConfig) -> bool:
 
 
 def schedule(config: ScheduleConfig, out: Path, gpu: bool) -> dict[str, Any]:
-    """Spell out what every run has: its steps, AdamW under a cosine schedule, and a log and checkpoints that an exact resume can use.
-
-    Parameters
-    ----------
-    config : ScheduleConfig
-        The run.
-    out : Path
-        Its folder.
-    gpu : bool
-        Whether the model is on one.
-
-    Returns
-    -------
-    dict
-        Arguments of transformers' TrainingArguments.
-    """
+    """Spell out what every run has: its steps, AdamW under a cosine schedule, and a log and checkpoints that an exact resume can use."""
     return {
         "output_dir": str(out / "checkpoints"),
         "max_steps": config.steps,

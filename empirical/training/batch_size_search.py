@@ -24,22 +24,7 @@ def out_of_memory(
 
     Call this outside the ``except`` block that caught the failure: what its traceback holds would be missing in every attempt.
 
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run that did not fit.
-    step : callable or None
-        One step of the run, the optimiser's included, with the examples it is given in each forward and backward pass; raises
-        ``torch.OutOfMemoryError`` where they are too many. Without it, half the rows are proposed, and said to be untried.
-    examples : sequence of Example
-        At least `batch_size` of them, the longest first.
-    held : FixedMemory, optional
-        What the run holds whatever the batch size is; said where no batch size fits.
-
-    Returns
-    -------
-    InputError
-        One line: the batch size, and the accumulation that keeps the optimiser's steps as they were.
+    Returns one line: the batch size, and the accumulation that keeps the optimiser's steps as they were.
     """
     half = config.batch_size // 2
     rows = half if step is None else largest_that_fits(lambda size: step(examples[:size]), half)
@@ -57,26 +42,7 @@ def out_of_memory(
 def longest_first(examples: Sequence[Example], encoder: Encoder, most: int, area: Callable[[str], int]) -> list[Example]:
     """Choose the rows that take most memory: those with the most tokens.
 
-    Parameters
-    ----------
-    examples : sequence of Example
-        A plan, in which rows come up again and again.
-    encoder : Encoder
-        The plain encoder.
-    most : int
-        How many to give.
-    area : callable
-        From a picture's name to its area in pixels.
-
-    Returns
-    -------
-    list of Example
-        The longest first; where fewer are different, they are given more than once.
-
-    Notes
-    -----
-    Tokens grow with a picture's area, up to the model's budget of pixels. So pictures are compared by their area, which is quick, and
-    only the first few are encoded.
+    Returns the longest first; where fewer are different, they are given more than once.
     """
     different = list({(example.images, example.parts): example for example in examples}.values())
     areas = {name: area(name) for example in different for name in example.images}

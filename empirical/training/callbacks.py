@@ -23,53 +23,20 @@ TOTALS = ("train_runtime", "train_samples_per_second", "train_steps_per_second",
 
 
 def trackers(config: FinetuneConfig, out: Path, quiet: bool) -> list[TrainerCallback]:
-    """Make the callbacks that a run was asked to report to.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    out : Path
-        Its folder.
-    quiet : bool
-        Let W&B say nothing.
-
-    Returns
-    -------
-    list of transformers.TrainerCallback
-        One for each tracker.
-    """
+    """Make the callbacks that a run was asked to report to."""
     told: list[TrainerCallback] = [EventFiles(out / "tensorboard")] if "tensorboard" in config.report_to else []
     return [*told, WandbRun(config, out, quiet)] if "wandb" in config.report_to else told
 
 
 class EventFiles(TensorBoardCallback):
-    """TensorBoard's event files, beside the model: the Trainer would put them among the checkpoints, which go when the run is finished.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to write; a resumed run adds a file to those that are there.
-    """
+    """TensorBoard's event files, beside the model: the Trainer would put them among the checkpoints, which go when the run is finished."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self.logging_dir = str(folder)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Begin a file that takes back what a killed run had told beyond its last checkpoint: those steps are run, and told, again.
-
-        Parameters
-        ----------
-        args : transformers.TrainingArguments
-            Written into the file.
-        state : transformers.TrainerState
-            Says at which step the run goes on.
-        control : transformers.TrainerControl
-            Unused.
-        **kwargs : object
-            The model among them; its config is written into the file.
-        """
+        """Begin a file that takes back what a killed run had told beyond its last checkpoint: those steps are run, and told, again."""
         if state.is_world_process_zero:
             self.tb_writer = self._SummaryWriter(log_dir=self.logging_dir, purge_step=state.global_step + 1)
         super().on_train_begin(args, state, control, **kwargs)
@@ -79,15 +46,6 @@ class WandbRun(WandbCallback):
     """One W&B run for one finetuning: the Trainer's own would begin another at every resume, and never end it.
 
     A second training in the same process would then be told into the first one's run.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        Shown beside the losses.
-    out : Path
-        The run's folder; ``wandb/id`` in it names the W&B run, so that a resumed training goes on in it.
-    quiet : bool
-        Let W&B say nothing.
     """
 
     def __init__(self, config: FinetuneConfig, out: Path, quiet: bool) -> None:
@@ -95,19 +53,7 @@ class WandbRun(WandbCallback):
         self.config, self.out, self.quiet = config, out, quiet
 
     def setup(self, args: TrainingArguments, state: TrainerState, model: Any, **kwargs: Any) -> None:
-        """Begin the W&B run, or go on with it.
-
-        Parameters
-        ----------
-        args : transformers.TrainingArguments
-            Shown beside the losses.
-        state : transformers.TrainerState
-            Says which process this is.
-        model : torch.nn.Module
-            Its config is shown, too.
-        **kwargs : object
-            Passed on.
-        """
+        """Begin the W&B run, or go on with it."""
         if state.is_world_process_zero:
             if self._wandb.run is not None:
                 self._wandb.finish()  # of something else in this process
@@ -132,23 +78,7 @@ class WandbRun(WandbCallback):
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, logs: Any = None, **kwargs: Any
     ) -> None:
-        """Tell what was logged, by the step: what a resumed training tells again is then known as such.
-
-        Parameters
-        ----------
-        args : transformers.TrainingArguments
-            Unused.
-        state : transformers.TrainerState
-            Says the step.
-        control : transformers.TrainerControl
-            Unused.
-        model : torch.nn.Module
-            Unused.
-        logs : dict
-            What was logged.
-        **kwargs : object
-            Unused.
-        """
+        """Tell what was logged, by the step: what a resumed training tells again is then known as such."""
         if not state.is_world_process_zero:
             return
         self._wandb.run.summary.update({key: value for key, value in logs.items() if key in TOTALS})
@@ -156,19 +86,7 @@ class WandbRun(WandbCallback):
         self._wandb.log({**each, "train/global_step": state.global_step}, step=state.global_step)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """End the W&B run, for what else is trained in this process.
-
-        Parameters
-        ----------
-        args : transformers.TrainingArguments
-            Passed on.
-        state : transformers.TrainerState
-            Says which process this is.
-        control : transformers.TrainerControl
-            Passed on.
-        **kwargs : object
-            Passed on.
-        """
+        """End the W&B run, for what else is trained in this process."""
         super().on_train_end(args, state, control, **kwargs)
         if state.is_world_process_zero:
             self._wandb.finish()

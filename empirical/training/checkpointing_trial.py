@@ -29,44 +29,12 @@ SHORT = "short_of_memory"
 
 
 def is_open(config: FinetuneConfig, run: Path, room: int | None) -> bool:
-    """Tell whether a trial is to decide.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    run : Path
-        Its folder.
-    room : int or None
-        Bytes of the device; None where there is no limit to go by.
-
-    Returns
-    -------
-    bool
-        False where the config decides, where one of several processes would decide for itself, or where the run was short of memory before.
-    """
+    """Tell whether a trial is to decide."""
     return config.gradient_checkpointing is None and room is not None and world_size() == 1 and not (run / SHORT).exists()
 
 
 def fits_without_checkpointing(trainer: AnswerTrainer, examples: Sequence[Example], room: int, held: FixedMemory) -> bool:
-    """Try the forward and backward passes of a step without gradient checkpointing; weights and random numbers are left as they are.
-
-    Parameters
-    ----------
-    trainer : AnswerTrainer
-        Without gradient checkpointing.
-    examples : sequence of Example
-        Rows of one pass, those with the longest prompts.
-    room : int
-        Bytes of the device.
-    held : FixedMemory
-        What the run holds: Adam's moments, which come with the first update, are added to what the passes take.
-
-    Returns
-    -------
-    bool
-        Whether they fit, with a tenth of the device to spare.
-    """
+    """Try the forward and backward passes of a step without gradient checkpointing; weights and random numbers are left as they are."""
     import torch
 
     device = trainer.args.device
@@ -81,15 +49,7 @@ def fits_without_checkpointing(trainer: AnswerTrainer, examples: Sequence[Exampl
 def record_shortage(run: Path) -> InputError:
     """Remember that a step did not fit although the trial did, so that the run goes on with gradient checkpointing.
 
-    Parameters
-    ----------
-    run : Path
-        The run's folder.
-
-    Returns
-    -------
-    InputError
-        It says what to do.
+    Returns it says what to do.
     """
     write_text(run / SHORT, "A step ran out of memory without gradient checkpointing: this run goes on with it.\n")
     return InputError(

@@ -18,11 +18,6 @@ def mark_whole(checkpoint: Path) -> None:
 
     Sizes and not hashes: a checkpoint of a whole model is some hundred gigabytes, and what happens to one is that a disk fills up or a copy
     breaks off.
-
-    Parameters
-    ----------
-    checkpoint : Path
-        Its folder.
     """
     files = [file for file in sorted(checkpoint.rglob("*")) if file.is_file() and file.name != MARK]
     sizes = {str(file.relative_to(checkpoint)): file.stat().st_size for file in files}
@@ -32,17 +27,7 @@ def mark_whole(checkpoint: Path) -> None:
 def last_checkpoint(folder: Path, quiet: bool = False) -> str | None:
     """Find the last checkpoint that was written to its end and still is whole; a half-written or damaged one is removed.
 
-    Parameters
-    ----------
-    folder : Path
-        Holds ``checkpoint-<step>`` folders, each with a file ``complete`` once all of it is on disk.
-    quiet : bool
-        Do not say what was removed.
-
-    Returns
-    -------
-    str or None
-        Its path; None where a run has to begin at the beginning.
+    Returns its path; None where a run has to begin at the beginning.
     """
     whole = []
     for checkpoint in sorted(folder.glob("checkpoint-*")):
@@ -70,18 +55,7 @@ def _damaged(checkpoint: Path) -> str | None:
 
 
 def still_whole(model: Path) -> None:
-    """Check that a finished model's weights are those that were written.
-
-    Parameters
-    ----------
-    model : Path
-        Its folder, with the hashes in ``training.json``.
-
-    Raises
-    ------
-    InputError
-        When a file is missing, or has other bytes.
-    """
+    """Check that a finished model's weights are those that were written."""
     for name, written in read_json(model / "training.json").get("files", {}).items():
         if not (model / name).is_file() or sha256(model / name) != written:
             raise InputError(f"{model / name}: is not as it was written; delete {model} and run the same command again")

@@ -23,26 +23,7 @@ if TYPE_CHECKING:
 def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1, left_out: frozenset[str] = frozenset()) -> list[str]:
     """Lay down the order in which items are shown.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Its ``train`` split is used.
-    config : FinetuneConfig
-        Steps, batch size, curriculum, seed.
-    world_size : int, default 1
-        Number of processes; every one takes `batch_size` rows a step.
-    left_out : frozenset of str
-        Items that have no reference and are left out on request.
-
-    Returns
-    -------
-    list of str
-        Item ids, ``steps * batch_size * gradient_accumulation * world_size`` of them.
-
-    Raises
-    ------
-    InputError
-        When the split cannot be trained on, or there are fewer patients than `n_train`.
+    Returns item ids, ``steps * batch_size * gradient_accumulation * world_size`` of them.
     """
     rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1,)))
     queries = queries_of(cohort, "train")
@@ -59,21 +40,7 @@ def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1, l
 def planned_examples(cohort: Cohort, config: FinetuneConfig, world_size: int = 1) -> tuple[Assignment | None, list[Example]]:
     """Build what is shown, in the order in which it is shown.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Its ``train`` split is used.
-    config : FinetuneConfig
-        Arm, prompts and plan.
-    world_size : int, default 1
-        Number of processes.
-
-    Returns
-    -------
-    assignment : Assignment or None
-        The references that were chosen; None for an arm without.
-    examples : list of Example
-        One per place of the plan.
+    Returns `assignment` The references that were chosen; None for an arm without; `examples` One per place of the plan.
     """
     draws = config.references_per_query
     assignment, built = build_with_draws(cohort, config.arm, config.prompts, seed=config.seed, draws=draws, model=config.model)
@@ -84,17 +51,7 @@ def planned_examples(cohort: Cohort, config: FinetuneConfig, world_size: int = 1
 def draws_of(plan: Sequence[str], draws: int) -> list[int]:
     """Tell which of its references each item of a plan is shown beside.
 
-    Parameters
-    ----------
-    plan : sequence of str
-        Item ids in the order in which they are shown.
-    draws : int
-        References (or sets of them) of each item.
-
-    Returns
-    -------
-    list of int
-        How often the item was shown before, modulo `draws`.
+    Returns how often the item was shown before, modulo `draws`.
 
     Examples
     --------
@@ -112,24 +69,7 @@ def draws_of(plan: Sequence[str], draws: int) -> list[int]:
 def split_by_difficulty(queries: pd.DataFrame, curriculum: CurriculumConfig | None) -> tuple[list[str], pd.DataFrame]:
     """Set the easy items apart, the easiest first.
 
-    Parameters
-    ----------
-    queries : pandas.DataFrame
-        Training queries.
-    curriculum : CurriculumConfig or None
-        Column and target; without it nothing is set apart.
-
-    Returns
-    -------
-    easy : list of str
-        Item ids above the target, from the largest value down.
-    rest : pandas.DataFrame
-        The other rows.
-
-    Raises
-    ------
-    InputError
-        When the column is missing, or no row is left at the target.
+    Returns `easy` Item ids above the target, from the largest value down.
     """
     if curriculum is None:
         return [], queries

@@ -15,28 +15,7 @@ FIXED = (":4096:8", ":16:8")
 
 @contextmanager
 def deterministic_kernels(wanted: bool) -> Iterator[None]:
-    """Let torch use deterministic kernels only, for as long as the block lasts.
-
-    Parameters
-    ----------
-    wanted : bool
-        Without it nothing is changed.
-
-    Yields
-    ------
-    None
-        While they are used.
-
-    Raises
-    ------
-    InputError
-        Where CUDA has started without the workspace that this needs, or an operation has no such kernel.
-
-    Notes
-    -----
-    cuBLAS reads its environment variable once, when CUDA starts, so that stays set. ``full_determinism`` of the Trainer would also make the
-    host wait for every kernel (``CUDA_LAUNCH_BLOCKING``), which changes no result.
-    """
+    """Let torch use deterministic kernels only, for as long as the block lasts."""
     if not wanted:
         yield
         return

@@ -17,49 +17,23 @@ if TYPE_CHECKING:
 def world_size() -> int:
     """Tell how many processes train together.
 
-    Returns
-    -------
-    int
-        1 where nothing launched several.
+    Returns 1 where nothing launched several.
     """
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_first() -> bool:
-    """Tell whether this process is the one that speaks and writes.
-
-    Returns
-    -------
-    bool
-        True also where it is the only one.
-    """
+    """Tell whether this process is the one that speaks and writes."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def sharding_wanted() -> bool:
-    """Tell whether the processes were launched to share the model (FSDP), so that none holds all of it outside a forward pass.
-
-    Returns
-    -------
-    bool
-        What ``accelerate launch`` was told.
-    """
+    """Tell whether the processes were launched to share the model (FSDP), so that none holds all of it outside a forward pass."""
     return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def refuse_mixed_formats(model: torch.nn.Module) -> None:
-    """Stop where FSDP is to share weights of several number formats in the old way, which lays all that belong together end to end.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        As it will be trained.
-
-    Raises
-    ------
-    InputError
-        It says what to launch with.
-    """
+    """Stop where FSDP is to share weights of several number formats in the old way, which lays all that belong together end to end."""
     formats = sorted({str(weight.dtype).removeprefix("torch.") for weight in model.parameters()})
     if sharding_wanted() and os.environ.get("FSDP_VERSION", "1") == "1" and len(formats) > 1:
         raise InputError(f"FSDP version 1 cannot share weights of several formats ({', '.join(formats)}); launch with --fsdp_version 2")
@@ -68,10 +42,7 @@ def refuse_mixed_formats(model: torch.nn.Module) -> None:
 def launched() -> dict[str, Any]:
     """Say how a run was launched, as far as its plan and its checkpoints depend on it: it can be resumed in the same way only.
 
-    Returns
-    -------
-    dict
-        Empty for one process; else the number of ``processes``, and whether they were to be ``sharded``.
+    Returns empty for one process; else the number of ``processes``, and whether they were to be ``sharded``.
     """
     return {"processes": world_size(), "sharded": sharding_wanted()} if world_size() > 1 else {}
 
@@ -79,15 +50,7 @@ def launched() -> dict[str, Any]:
 def not_sharded(trainer: Trainer) -> str:
     """Say so where sharding was asked for and does not take place.
 
-    Parameters
-    ----------
-    trainer : transformers.Trainer
-        Of the run.
-
-    Returns
-    -------
-    str
-        One line; empty where there is nothing to say.
+    Returns one line; empty where there is nothing to say.
     """
     if not sharding_wanted() or trainer.is_fsdp_enabled:
         return ""
@@ -99,15 +62,7 @@ def one_device(arguments: TrainingArguments) -> str:
 
     The plan counts the rows of a step by processes, and threads cannot share a look-up of stored features.
 
-    Parameters
-    ----------
-    arguments : transformers.TrainingArguments
-        Of the run; changed.
-
-    Returns
-    -------
-    str
-        One line for the user; empty where there is nothing to say.
+    Returns one line for the user; empty where there is nothing to say.
     """
     if (seen := arguments.n_gpu) <= 1:
         return ""
@@ -116,15 +71,7 @@ def one_device(arguments: TrainingArguments) -> str:
 
 
 def save_weights(trainer: Trainer, folder: Path) -> None:
-    """Write the whole model; every process must come here, since each brings its part where they share the weights.
-
-    Parameters
-    ----------
-    trainer : transformers.Trainer
-        Of the finished run.
-    folder : Path
-        Where to; what is there is replaced.
-    """
+    """Write the whole model; every process must come here, since each brings its part where they share the weights."""
     if trainer.is_world_process_zero():
         shutil.rmtree(folder, ignore_errors=True)
     if trainer.is_fsdp_enabled:  # as shards, which is fit for checkpoints, the Trainer would write no model at all

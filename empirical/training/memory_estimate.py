@@ -18,24 +18,12 @@ LARGE = 10**9
 
 @dataclass(frozen=True)
 class FixedMemory:
-    """Memory that training holds whatever the batch size is.
+    """Memory that training holds whatever the batch size is."""
 
-    Parameters
-    ----------
-    trained : int
-        Weights that are trained.
-    state : int
-        Bytes of these weights, their gradients and Adam's two moments.
-    copies : int
-        Bytes of the bfloat16 copies of them that mixed precision keeps from the forward to the backward pass.
-    frozen : int
-        Bytes of the other weights.
-    """
-
-    trained: int
-    state: int
-    copies: int
-    frozen: int
+    trained: int  # weights that are trained
+    state: int  # bytes of these weights, their gradients and Adam's two moments
+    copies: int  # bytes of the bfloat16 copies of them that mixed precision keeps from the forward to the backward pass
+    frozen: int  # bytes of the other weights
 
     def __str__(self) -> str:
         frozen = f", and {self.frozen / GIB:.1f} GiB of frozen weights" if self.frozen else ""
@@ -47,17 +35,7 @@ class FixedMemory:
 def fixed_memory(model: torch.nn.Module, mixed: bool) -> FixedMemory:
     """Count the memory that training holds whatever the batch size is.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        As it is trained.
-    mixed : bool
-        Whether it computes in bfloat16 by mixed precision.
-
-    Returns
-    -------
-    FixedMemory
-        In bytes, as AdamW needs it.
+    Returns in bytes, as AdamW needs it.
 
     Examples
     --------
@@ -72,20 +50,7 @@ def fixed_memory(model: torch.nn.Module, mixed: bool) -> FixedMemory:
 
 
 def checkpointing(config: FinetuneConfig, model: torch.nn.Module) -> bool:
-    """Decide whether to trade time for memory, which changes no weights.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    model : torch.nn.Module
-        Its model.
-
-    Returns
-    -------
-    bool
-        As the config says; where it says nothing, true for a model of more than `LARGE` weights.
-    """
+    """Decide whether to trade time for memory, which changes no weights."""
     if config.gradient_checkpointing is not None:
         return config.gradient_checkpointing
     return sum(weight.numel() for weight in model.parameters()) > LARGE
@@ -94,15 +59,7 @@ def checkpointing(config: FinetuneConfig, model: torch.nn.Module) -> bool:
 def device_memory(model: torch.nn.Module) -> int | None:
     """Tell how much memory a model's device has.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        The model.
-
-    Returns
-    -------
-    int or None
-        Bytes; None on a CPU, where there is no limit to go by.
+    Returns bytes; None on a CPU, where there is no limit to go by.
     """
     import torch
 
@@ -111,24 +68,7 @@ def device_memory(model: torch.nn.Module) -> int | None:
 
 
 def check_fixed_memory(config: FinetuneConfig, model: torch.nn.Module, room: int | None, shared: bool) -> None:
-    """Stop before the first step where what training holds is more than the device has, whatever the batch size is.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    model : torch.nn.Module
-        As it will be trained.
-    room : int or None
-        Bytes of the device; None where there is no limit to go by.
-    shared : bool
-        Whether several processes share the weights (FSDP); each then holds a part of them.
-
-    Raises
-    ------
-    InputError
-        It says how many GiB would be needed, and what to use instead.
-    """
+    """Stop before the first step where what training holds is more than the device has, whatever the batch size is."""
     needed = fixed_memory(model, mixed=False)
     if room is not None and not shared and needed.state + needed.frozen > room:
         raise InputError(
@@ -139,15 +79,7 @@ def check_fixed_memory(config: FinetuneConfig, model: torch.nn.Module, room: int
 def fewer_weights(config: FinetuneConfig) -> str:
     """Say how to hold fewer weights on a device.
 
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-
-    Returns
-    -------
-    str
-        The end of an error line.
+    Returns the end of an error line.
     """
     smaller = "take a smaller model"
     return (

@@ -22,23 +22,7 @@ LAST = 20  # steps whose loss is summed up
 def run_card(config: FinetuneConfig, cohort: Cohort, manifest: dict[str, Any], shown: pd.DataFrame, history: list[dict[str, Any]]) -> str:
     """Write the card.
 
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    cohort : Cohort
-        What it was trained on.
-    manifest : dict
-        Of the run.
-    shown : pandas.DataFrame
-        The plan: ``item_id``, ``reference_ids`` and ``step`` of each row.
-    history : list of dict
-        The Trainer's log.
-
-    Returns
-    -------
-    str
-        Markdown, as the Hub reads it.
+    Returns Markdown, as the Hub reads it.
     """
     import jinja2
     import yaml

@@ -28,21 +28,7 @@ if TYPE_CHECKING:
 def make_encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohort) -> tuple[Encoder, AbstractContextManager[None]]:
     """Give the encoder, with features stored where the vision tower is frozen.
 
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    vlm : VisionLanguageModel
-        Its model.
-    cohort : Cohort
-        Whose pictures are shown.
-
-    Returns
-    -------
-    encoder : Encoder
-        For examples.
-    serving : context manager
-        What must be active while a model reads from it.
+    Returns `serving` What must be active while a model reads from it.
     """
     from empirical.vlm.feature_cache.cache import FeatureCache
     from empirical.vlm.feature_cache.encoder import CachedEncoder
@@ -59,30 +45,7 @@ def make_encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohor
 def with_or_without_checkpointing(
     config: FinetuneConfig, model: Any, encoder: Encoder, examples: list[Example], cohort: Cohort, run: RunFolder, quiet: bool
 ) -> FinetuneConfig:
-    """Settle whether layers are computed twice: as the config says, else for a large model where a step does not fit without.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    model : torch.nn.Module
-        As it will be trained.
-    encoder : Encoder
-        As it will be used.
-    examples : list of Example
-        The plan.
-    cohort : Cohort
-        Whose pictures are shown.
-    run : RunFolder
-        Where it is put down.
-    quiet : bool
-        Say nothing.
-
-    Returns
-    -------
-    FinetuneConfig
-        With `gradient_checkpointing` settled.
-    """
+    """Settle whether layers are computed twice: as the config says, else for a large model where a step does not fit without."""
     wanted, room = checkpointing(config, model), device_memory(model)
     by_trial = wanted and is_open(config, run.path, room)
     if by_trial and room is not None:
@@ -97,24 +60,7 @@ def with_or_without_checkpointing(
 
 
 def longest(config: FinetuneConfig, examples: list[Example], encoder: Encoder, cohort: Cohort) -> list[Example]:
-    """Choose as many rows as a batch has, those that take most memory.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    examples : list of Example
-        The plan.
-    encoder : Encoder
-        As it is used.
-    cohort : Cohort
-        Whose pictures are shown.
-
-    Returns
-    -------
-    list of Example
-        The longest first.
-    """
+    """Choose as many rows as a batch has, those that take most memory."""
     return longest_first(examples, getattr(encoder, "plain", encoder), config.batch_size, partial(picture_area, cohort))
 
 
@@ -123,27 +69,7 @@ def make_trainer(
 ) -> AnswerTrainer:
     """Make the Trainer of a run.
 
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-    model : torch.nn.Module
-        As it is trained.
-    encoder : Encoder
-        For examples.
-    examples : list of Example
-        The plan.
-    validation : list of Example or None
-        What the validation loss is of.
-    out : Path
-        The run's folder.
-    quiet : bool
-        Say nothing, and show no bar.
-
-    Returns
-    -------
-    AnswerTrainer
-        With all that looks on.
+    Returns with all that looks on.
     """
     from transformers import EarlyStoppingCallback
 

@@ -18,22 +18,7 @@ if TYPE_CHECKING:
 def make_trainable(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel:
     """Make a loaded model trainable: all of it, or adapters on it.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The loaded model.
-    config : FinetuneConfig
-        Method and adapter settings.
-
-    Returns
-    -------
-    transformers.PreTrainedModel
-        The model for the Trainer.
-
-    Raises
-    ------
-    InputError
-        When no layer of the model matches the family's pattern for adapters.
+    Returns the model for the Trainer.
     """
     model = vlm.model
     model.train()
@@ -62,18 +47,7 @@ def make_trainable(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrain
 
 
 def refuse_adapter(config: FinetuneConfig) -> None:
-    """Stop where training is to start from an adapter: what is saved would be an adapter on an adapter, which no library loads as such.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-
-    Raises
-    ------
-    InputError
-        It says what to do.
-    """
+    """Stop where training is to start from an adapter: what is saved would be an adapter on an adapter, which no library loads as such."""
     from empirical.vlm.model_id import adapter_base
 
     found = adapter_base(config.model.name)
@@ -85,18 +59,7 @@ def refuse_adapter(config: FinetuneConfig) -> None:
 
 
 def vision_is_frozen(config: FinetuneConfig) -> bool:
-    """Tell whether a run leaves the vision tower and its projector as they are.
-
-    Parameters
-    ----------
-    config : FinetuneConfig
-        The run.
-
-    Returns
-    -------
-    bool
-        True where adapters sit on the language model only.
-    """
+    """Tell whether a run leaves the vision tower and its projector as they are."""
     return config.method == "lora" and not config.lora.vision
 
 

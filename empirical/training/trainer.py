@@ -24,15 +24,7 @@ from see_in_pairs.errors import InputError
 def collate(encoder: Encoder) -> Callable[[Sequence[Example]], dict[str, torch.Tensor]]:
     """Make a collator: a pure function of its rows, as an exact resume demands.
 
-    Parameters
-    ----------
-    encoder : Encoder
-        The model's encoder.
-
-    Returns
-    -------
-    callable
-        From examples to a batch with ``labels`` of shape (rows, longest answer).
+    Returns from examples to a batch with ``labels`` of shape (rows, longest answer).
     """
 
     def rows_to_batch(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
@@ -46,11 +38,6 @@ class AnswerTrainer(Trainer):
     """A Trainer whose loss is the mean negative log-probability of the answers' tokens.
 
     Logits are computed at the answers only, so their memory does not grow with the prompt and its images.
-
-    Parameters
-    ----------
-    *args, **kwargs : object
-        As transformers' Trainer takes them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -66,23 +53,7 @@ class AnswerTrainer(Trainer):
     ) -> torch.Tensor | tuple[torch.Tensor, dict[str, Any]]:
         """Compute the loss of one batch.
 
-        Parameters
-        ----------
-        model : torch.nn.Module
-            The model, perhaps wrapped for several GPUs.
-        inputs : dict
-            What the collator made.
-        return_outputs : bool
-            Asked for where the validation loss is computed; there is nothing but the loss.
-        num_items_in_batch : object
-            Ignored.
-        **_ : object
-            Ignored.
-
-        Returns
-        -------
-        torch.Tensor, or tuple of torch.Tensor and dict
-            Scalar; with `return_outputs` an empty dict beside it.
+        Returns scalar; with `return_outputs` an empty dict beside it.
         """
         labels = inputs.pop("labels")
         inputs = to_device(inputs, self.model)  # pictures take the model's number format, as in scoring: there may be no autocast to do it
@@ -90,13 +61,7 @@ class AnswerTrainer(Trainer):
         return (loss, {}) if return_outputs else loss
 
     def try_step(self, examples: Sequence[Example]) -> None:
-        """Run one step as a run with accumulation does, to see whether it fits; the weights are of no use afterwards.
-
-        Parameters
-        ----------
-        examples : sequence of Example
-            The rows of each of two passes: in the second the gradients of the first are in memory, and in the update Adam's moments.
-        """
+        """Run one step as a run with accumulation does, to see whether it fits; the weights are of no use afterwards."""
         try:
             self._two_passes(examples)
             optimizer = self.create_optimizer() if self.optimizer is None else self.optimizer
@@ -105,13 +70,7 @@ class AnswerTrainer(Trainer):
             self.model.zero_grad(set_to_none=True)
 
     def try_passes(self, examples: Sequence[Example]) -> None:
-        """Run the passes of a step with accumulation, to see whether they fit; the weights stay as they are.
-
-        Parameters
-        ----------
-        examples : sequence of Example
-            The rows of each of two passes.
-        """
+        """Run the passes of a step with accumulation, to see whether they fit; the weights stay as they are."""
         try:
             self.model.train()
             self._two_passes(examples)
@@ -130,19 +89,7 @@ class MarkComplete(TrainerCallback):
     """Mark a checkpoint once all of it is on disk, so that a kill while it is written cannot spoil the resume."""
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Write the mark.
-
-        Parameters
-        ----------
-        args : transformers.TrainingArguments
-            Says where checkpoints are.
-        state : transformers.TrainerState
-            Says which step this is.
-        control : transformers.TrainerControl
-            Unused.
-        **_ : object
-            Unused.
-        """
+        """Write the mark."""
         if torch.distributed.is_initialized():
             torch.distributed.barrier()  # a mark by the first to be done would vouch for files that another has yet to write
         if state.is_world_process_zero:
@@ -155,26 +102,7 @@ class StopOnNonFinite(TrainerCallback):
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        """Look at what was logged, which is before a checkpoint of the step would be written.
-
-        Parameters
-        ----------
-        args : transformers.TrainingArguments
-            Says the learning rate.
-        state : transformers.TrainerState
-            Says which step this is.
-        control : transformers.TrainerControl
-            Unused.
-        logs : dict, optional
-            What was logged.
-        **_ : object
-            Unused.
-
-        Raises
-        ------
-        InputError
-            It names the step, and what to lower.
-        """
+        """Look at what was logged, which is before a checkpoint of the step would be written."""
         for key, what in (("loss", "loss"), ("grad_norm", "gradient's norm"), ("eval_loss", "validation loss")):
             value = (logs or {}).get(key)
             if value is not None and not math.isfinite(float(value)):
@@ -185,50 +113,18 @@ class StopOnNonFinite(TrainerCallback):
 
 
 class Bar(TrainerCallback):
-    """A progress bar with the loss, on standard error and on a terminal only.
-
-    Parameters
-    ----------
-    steps : int
-        Length of the run.
-    """
+    """A progress bar with the loss, on standard error and on a terminal only."""
 
     def __init__(self, steps: int) -> None:
         self.bar = tqdm(total=steps, desc="finetune", unit="step", file=sys.stderr, disable=not sys.stderr.isatty())
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Move the bar.
-
-        Parameters
-        ----------
-        args : transformers.TrainingArguments
-            Unused.
-        state : transformers.TrainerState
-            Says how far the run is.
-        control : transformers.TrainerControl
-            Unused.
-        **_ : object
-            Unused.
-        """
+        """Move the bar."""
         self.bar.update(state.global_step - self.bar.n)
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        """Show the loss.
-
-        Parameters
-        ----------
-        args : transformers.TrainingArguments
-            Unused.
-        state : transformers.TrainerState
-            Unused.
-        control : transformers.TrainerControl
-            Unused.
-        logs : dict, optional
-            What was logged.
-        **_ : object
-            Unused.
-        """
+        """Show the loss."""
         if logs and "loss" in logs:
             self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")

@@ -20,22 +20,7 @@ PATIENCE = 10
 def check_available(name: str, revision: str | None = None) -> str:
     """Stop where a model is neither here nor on the Hub, else say which commit it is.
 
-    Parameters
-    ----------
-    name : str
-        A folder or a Hub id.
-    revision : str, optional
-        Of the Hub's model: a commit, a branch or a tag.
-
-    Returns
-    -------
-    str
-        The commit: that of the local cache, else the Hub's; '' for a folder, and where a mirror does not say.
-
-    Raises
-    ------
-    InputError
-        When it is no folder and not in the local cache, and the Hub does not know it or cannot be asked.
+    Returns the commit: that of the local cache, else the Hub's; '' for a folder, and where a mirror does not say.
     """
     if Path(name).is_dir():
         return ""
@@ -58,20 +43,7 @@ def check_available(name: str, revision: str | None = None) -> str:
 def pinned(config: ModelConfig) -> ModelConfig:
     """Put the commit in the place of a Hub id's branch, tag or silence: what is scored, stored and trained then stands on that commit.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        The model.
-
-    Returns
-    -------
-    ModelConfig
-        The same for a folder and for a bundled model.
-
-    Raises
-    ------
-    InputError
-        When the model cannot be had.
+    Returns the same for a folder and for a bundled model.
     """
     return config.model_copy(update={"revision": commit_of(config.name, config.revision) or config.revision})
 
@@ -79,22 +51,7 @@ def pinned(config: ModelConfig) -> ModelConfig:
 def commit_of(name: str, revision: str | None = None) -> str:
     """Say which commit a Hub id stands for.
 
-    Parameters
-    ----------
-    name : str
-        ``pocket``, ``pocket-random``, a folder, or a Hub id.
-    revision : str, optional
-        A commit (taken at its word: nothing is asked), a branch or a tag.
-
-    Returns
-    -------
-    str
-        40 hexadecimal digits; '' for what is no Hub id, and where a mirror does not say.
-
-    Raises
-    ------
-    InputError
-        When the model cannot be had.
+    Returns 40 hexadecimal digits; '' for what is no Hub id, and where a mirror does not say.
     """
     if name in BUNDLED or Path(name).expanduser().is_dir():
         return ""

@@ -18,22 +18,8 @@ BUDGET = ("size", "max_image_size", "min_pixels", "max_pixels", "crop_size", "pa
 def parity(vlm: VisionLanguageModel, prompts: PromptConfig | None = None) -> dict[str, Any]:
     """Say what a model's inputs are made of.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The loaded model.
-    prompts : PromptConfig, optional
-        Adds the order of images.
-
-    Returns
-    -------
-    dict
-        ``chat_template`` (a hash), ``pixel_budget`` (sizes), ``resize`` (a hash of everything else that is done to pixels, and by
-        which class), ``dtype``; with prompts ``image_order``; and ``hash``, of all of these.
-
-    Notes
-    -----
-    PIL and torchvision resize differently (by up to 0.015 after normalisation in some families), hence the class.
+    Returns ``chat_template`` (a hash), ``pixel_budget`` (sizes), ``resize`` (a hash of everything else that is done to pixels, and by which
+    class), ``dtype``; with prompts ``image_order``; and ``hash``, of all of these.
     """
     settings = vlm.processor.image_processor.to_dict()
     budget = {name: settings[name] for name in BUDGET if settings.get(name) is not None}
@@ -52,39 +38,14 @@ def parity(vlm: VisionLanguageModel, prompts: PromptConfig | None = None) -> dic
 def image_order(prompts: PromptConfig) -> str:
     """Name the order of images in a paired prompt.
 
-    Parameters
-    ----------
-    prompts : PromptConfig
-        The prompts.
-
-    Returns
-    -------
-    str
-        ``'reference first'`` or ``'query first'``.
+    Returns ``'reference first'`` or ``'query first'``.
     """
     text = prompt_text(prompts.pair)
     return "query first" if -1 < text.find("{query}") < text.find("{reference}") else "reference first"
 
 
 def enforce_parity(trained: Mapping[str, Any], now: Mapping[str, Any], name: str, allow: Iterable[str] = ()) -> None:
-    """Refuse a model whose inputs are made otherwise than they were in training.
-
-    Parameters
-    ----------
-    trained : mapping
-        What `parity` said then; empty for a model that this package did not train.
-    now : mapping
-        What it says now; only what both name is compared.
-    name : str
-        Of the model, for the error line.
-    allow : iterable of str
-        Parts that may differ.
-
-    Raises
-    ------
-    InputError
-        Naming the first part that differs, and how to allow it.
-    """
+    """Refuse a model whose inputs are made otherwise than they were in training."""
     for part in trained:
         if part in ("hash", *allow) or part not in now or content_hash(trained[part]) == content_hash(now[part]):
             continue

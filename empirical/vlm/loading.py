@@ -61,15 +61,7 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
 def training_record(name: str) -> dict[str, Any]:
     """Read what ``finetune`` recorded beside a model.
 
-    Parameters
-    ----------
-    name : str
-        ``pocket``, ``pocket-random``, a folder or a Hub id.
-
-    Returns
-    -------
-    dict
-        Arm, seed and size of the training; empty for a model from elsewhere.
+    Returns arm, seed and size of the training; empty for a model from elsewhere.
     """
     file = Path(name).expanduser() / "training.json"
     return read_json(file) if file.is_file() else {}
@@ -78,20 +70,7 @@ def training_record(name: str) -> dict[str, Any]:
 def device_of(config: ModelConfig) -> torch.device:
     """Choose the device.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        Its ``device``.
-
-    Returns
-    -------
-    torch.device
-        The GPU where it is asked for or, under ``auto``, present.
-
-    Raises
-    ------
-    InputError
-        When ``cuda`` is asked for and there is none.
+    Returns the GPU where it is asked for or, under ``auto``, present.
     """
     import torch
 
@@ -104,15 +83,7 @@ def device_of(config: ModelConfig) -> torch.device:
 def dtype_of(config: ModelConfig) -> torch.dtype:
     """Choose the number format of the weights.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        Its ``dtype`` and ``device``.
-
-    Returns
-    -------
-    torch.dtype
-        Under ``auto`` bfloat16 on a GPU, float32 on a CPU.
+    Returns under ``auto`` bfloat16 on a GPU, float32 on a CPU.
     """
     import torch
 

@@ -19,23 +19,11 @@ Model = TypeVar("Model", bound="torch.nn.Module")
 
 
 def in_base_format(model: Model) -> Model:
-    """Let the adapters of a model compute in the format of its layers.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        With adapters that peft put on it; changed. Adapters of other kinds than the plain low-rank one (DoRA, say), those whose factors
-        processes share one by one, and layers with hooks are left to peft, as is all that peft does with adapters besides: saving, merging,
-        switching them off.
-
-    Returns
-    -------
-    torch.nn.Module
-        The same model.
+    r"""Let the adapters of a model compute in the format of its layers.
 
     Notes
     -----
-    For a layer :math:`W` and factors :math:`A, B` of rank :math:`r` it is :math:`y = Wx + B\\,\\frac{\\alpha}{r}A\\,d(x)` (Hu et al. 2021),
+    For a layer :math:`W` and factors :math:`A, B` of rank :math:`r` it is :math:`y = Wx + B\,\frac{\alpha}{r}A\,d(x)` (Hu et al. 2021),
     where :math:`d` is dropout. In float32 it is what peft computes, up to the order of the sums.
     """
     from peft.tuners import lora
@@ -47,19 +35,7 @@ def in_base_format(model: Model) -> Model:
 
 
 def at_random(model: torch.nn.Module, name: str, size: float, seed: int = 0) -> None:
-    """Give an adapter random weights, so that it does something: as peft makes it, the second factor is zero.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        With the adapter; changed.
-    name : str
-        Of the adapter, as peft knows it.
-    size : float
-        Standard deviation of the weights.
-    seed : int, default 0
-        The same seed gives the same weights, on any device.
-    """
+    """Give an adapter random weights, so that it does something: as peft makes it, the second factor is zero."""
     import torch
 
     draw = torch.Generator().manual_seed(seed)

@@ -16,24 +16,7 @@ POCKET = Path(__file__).parent / "pocket" / "weights"
 
 
 def resolve(name: str) -> str:
-    """Turn the names ``pocket`` and ``pocket-random`` into folders; leave folders and Hub ids as they are.
-
-    Parameters
-    ----------
-    name : str
-        ``pocket`` (the bundled model, which has learned to compare), ``pocket-random`` (one of its shape that has learned nothing), a
-        folder or a Hub id.
-
-    Returns
-    -------
-    str
-        What ``from_pretrained`` takes.
-
-    Raises
-    ------
-    InputError
-        When it looks like a folder and there is none.
-    """
+    """Turn the names ``pocket`` and ``pocket-random`` into folders; leave folders and Hub ids as they are."""
     if name == "pocket":
         return str(POCKET)
     if name == "pocket-random":
@@ -50,20 +33,8 @@ def resolve(name: str) -> str:
 def adapter_base(name: str) -> tuple[str, str | None] | None:
     """Say which model an adapter sits on.
 
-    Parameters
-    ----------
-    name : str
-        ``pocket``, ``pocket-random``, a folder, or a Hub id.
-
-    Returns
-    -------
-    tuple of (str, str or None), or None
-        Name and revision of the base, as ``finetune`` recorded them, else as the adapter's own config says; None for what is no adapter.
-
-    Raises
-    ------
-    InputError
-        When it does not name its base.
+    Returns name and revision of the base, as ``finetune`` recorded them, else as the adapter's own config says; None for what is no
+    adapter.
     """
     folder = Path(name).expanduser()
     if not (folder / ADAPTER).is_file():
@@ -80,17 +51,8 @@ def adapter_base(name: str) -> tuple[str, str | None] | None:
 def weights_hash(name: str, revision: str | None = None) -> str:
     """Say which weights a model has, with those of the base under an adapter.
 
-    Parameters
-    ----------
-    name : str
-        ``pocket``, ``pocket-random``, a folder, or a Hub id.
-    revision : str, optional
-        Of a Hub id.
-
-    Returns
-    -------
-    str
-        The SHA-256 over a folder's safetensors files, for an adapter followed by ``+`` and the same of its base; the commit of a Hub id.
+    Returns the SHA-256 over a folder's safetensors files, for an adapter followed by ``+`` and the same of its base; the commit of a Hub
+    id.
     """
     folder = Path(resolve(name))
     if not folder.is_dir():
@@ -103,17 +65,7 @@ def weights_hash(name: str, revision: str | None = None) -> str:
 def files_hash(name: str, revision: str | None = None) -> dict[str, str]:
     """Hash what a model is made of: weights or adapter, configs, tokenizer, chat template; under an adapter those of the base, too.
 
-    Parameters
-    ----------
-    name : str
-        ``pocket``, ``pocket-random``, a folder, or a Hub id.
-    revision : str, optional
-        Of a Hub id.
-
-    Returns
-    -------
-    dict of str to str
-        File name to SHA-256; for a Hub id its commit.
+    Returns file name to SHA-256; for a Hub id its commit.
     """
     folder = Path(resolve(name))
     if not folder.is_dir():

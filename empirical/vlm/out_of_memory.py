@@ -17,16 +17,6 @@ SIGNS = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDA error:
 def is_out_of_memory(error: BaseException) -> bool:
     """Tell whether an error means that memory ran out.
 
-    Parameters
-    ----------
-    error : BaseException
-        What was raised.
-
-    Returns
-    -------
-    bool
-        True for ``torch.OutOfMemoryError``, and for the plain errors that cuBLAS, cuDNN, the driver and a CPU's allocator raise.
-
     Examples
     --------
     >>> is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
@@ -49,18 +39,7 @@ def clear_device_cache() -> None:
 
 
 def runs_in_memory(work: Callable[[], object]) -> bool:
-    """Run something, and tell whether memory sufficed; where it did not, all that the attempt held is given back before this returns.
-
-    Parameters
-    ----------
-    work : callable
-        What to run; its result is dropped.
-
-    Returns
-    -------
-    bool
-        False where it ran out of memory; any other error is raised as it is.
-    """
+    """Run something, and tell whether memory sufficed; where it did not, all that the attempt held is given back before this returns."""
     try:
         work()
     except (RuntimeError, MemoryError) as error:
@@ -74,23 +53,7 @@ def runs_in_memory(work: Callable[[], object]) -> bool:
 
 @contextmanager
 def one_line(message: str) -> Iterator[None]:
-    """Turn memory that runs out into the user's error.
-
-    Parameters
-    ----------
-    message : str
-        What comes after ``out of memory``: where, and which setting to lower.
-
-    Yields
-    ------
-    None
-        For the work.
-
-    Raises
-    ------
-    InputError
-        Where memory runs out within.
-    """
+    """Turn memory that runs out into the user's error."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -102,17 +65,7 @@ def one_line(message: str) -> Iterator[None]:
 def largest_that_fits(work: Callable[[int], object], largest: int) -> int:
     """Find a number of rows that fits, by halving.
 
-    Parameters
-    ----------
-    work : callable
-        Does the work with so many rows.
-    largest : int
-        Where to begin.
-
-    Returns
-    -------
-    int
-        With how many it fitted; 0 where it did not even with one.
+    Returns with how many it fitted; 0 where it did not even with one.
 
     Examples
     --------
@@ -131,10 +84,7 @@ def largest_that_fits(work: Callable[[int], object], largest: int) -> int:
 def no_smaller() -> str:
     """Say what to lower where one row at a time does not fit.
 
-    Returns
-    -------
-    str
-        The end of an error line.
+    Returns the end of an error line.
     """
     return "show fewer pixels (model.image_processor.size), or take a smaller model"
 
@@ -142,15 +92,7 @@ def no_smaller() -> str:
 def smaller_batch(batch_size: int) -> str:
     """Say which setting to lower where a forward pass does not fit.
 
-    Parameters
-    ----------
-    batch_size : int
-        As it was.
-
-    Returns
-    -------
-    str
-        The end of an error line.
+    Returns the end of an error line.
 
     Examples
     --------

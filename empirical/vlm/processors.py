@@ -23,23 +23,6 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
 
     Without torchvision, transformers refuses every processor that owns a video or audio part; such a part is left out here, which
     changes nothing for images.
-
-    Parameters
-    ----------
-    name : str
-        A folder or a Hub id.
-    config : ModelConfig
-        Revision and trust.
-
-    Returns
-    -------
-    transformers.ProcessorMixin
-        The processor.
-
-    Raises
-    ------
-    InputError
-        When there is no processor, or it has no chat template.
     """
     import transformers
     from transformers.utils import cached_file, is_torchvision_available
@@ -62,15 +45,7 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
 def image_only(cls: Any) -> Any:
     """Make a processor class without its video and audio parts.
 
-    Parameters
-    ----------
-    cls : type
-        A processor class of transformers.
-
-    Returns
-    -------
-    type
-        The class itself where it has no such part, else a subclass of the same name.
+    Returns the class itself where it has no such part, else a subclass of the same name.
     """
     parts = cls.get_attributes()
     if not set(parts) & set(VIDEO_OR_AUDIO):
@@ -90,20 +65,7 @@ def _smolvlm_without_video(cls: Any) -> dict[str, Any]:
 
 
 def change_image_processor(processor: ProcessorMixin, config: ModelConfig) -> None:
-    """Change settings of an image processor as a config asks.
-
-    Parameters
-    ----------
-    processor : transformers.ProcessorMixin
-        Its image processor is replaced.
-    config : ModelConfig
-        Its ``image_processor``.
-
-    Raises
-    ------
-    InputError
-        When there is no such setting, or no picture can be made with it.
-    """
+    """Change settings of an image processor as a config asks."""
     before = processor.image_processor.to_dict()
     unknown = [name for name in config.image_processor if name not in before]
     if unknown:

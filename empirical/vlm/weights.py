@@ -19,40 +19,13 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 def check_weights(folder: Path) -> None:
-    """Stop at a file of weights that is cut off or no safetensors file; of each only the head is read.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the model; what is no folder (a Hub id) is let pass.
-
-    Raises
-    ------
-    InputError
-        Naming the file.
-    """
+    """Stop at a file of weights that is cut off or no safetensors file; of each only the head is read."""
     for file in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
         tensors_of(file)
 
 
 def tensors_of(file: Path) -> list[str]:
-    """List the tensors in a file.
-
-    Parameters
-    ----------
-    file : Path
-        A safetensors file.
-
-    Returns
-    -------
-    list of str
-        Their names.
-
-    Raises
-    ------
-    InputError
-        When it is no whole safetensors file.
-    """
+    """List the tensors in a file."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -63,20 +36,7 @@ def tensors_of(file: Path) -> list[str]:
 
 
 def require_all_loaded(name: str, info: dict[str, Any]) -> None:
-    """Stop where tensors of a model were not among its weights: transformers fills them with random numbers and goes on.
-
-    Parameters
-    ----------
-    name : str
-        Of the model.
-    info : dict
-        What ``from_pretrained`` says with ``output_loading_info=True``.
-
-    Raises
-    ------
-    InputError
-        Naming the first of them.
-    """
+    """Stop where tensors of a model were not among its weights: transformers fills them with random numbers and goes on."""
     missing = sorted(info.get("missing_keys", ()))
     if missing:
         raise InputError(
@@ -87,22 +47,7 @@ def require_all_loaded(name: str, info: dict[str, Any]) -> None:
 def put_on(model: PreTrainedModel, folder: Path) -> PeftModel:
     """Put an adapter on its base, all of it or none.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        The base.
-    folder : Path
-        The adapter's.
-
-    Returns
-    -------
-    peft.PeftModel
-        The base with the adapter.
-
-    Raises
-    ------
-    InputError
-        When the folder has no weights or broken ones, tensors are missing or belong to no layer of this base, or all of it does nothing.
+    Returns the base with the adapter.
     """
     from peft import PeftModel, get_peft_model_state_dict
 
@@ -127,18 +72,7 @@ def put_on(model: PreTrainedModel, folder: Path) -> PeftModel:
 
 
 def does_nothing(tensors: dict[str, Any]) -> bool:
-    """Tell an adapter that leaves its base as it is.
-
-    Parameters
-    ----------
-    tensors : dict of str to torch.Tensor
-        Of the adapter.
-
-    Returns
-    -------
-    bool
-        Whether all that it has are low-rank products whose second factor is zero, as before training.
-    """
+    """Tell an adapter that leaves its base as it is."""
     second = [tensor for name, tensor in tensors.items() if "lora_B" in name or "lora_embedding_B" in name]
     lora_only = all("lora_" in name for name in tensors)
     return lora_only and bool(second) and not any(bool(tensor.any()) for tensor in second)
@@ -148,10 +82,7 @@ def does_nothing(tensors: dict[str, Any]) -> bool:
 def only_errors() -> Iterator[None]:
     """Keep transformers' table of missing weights off the screen: that they are missing is an error here, and one line.
 
-    Yields
-    ------
-    None
-        While transformers loads a model.
+    Returns while transformers loads a model.
     """
     import transformers
 
@@ -167,10 +98,7 @@ def only_errors() -> Iterator[None]:
 def peft_is_behind() -> Iterator[None]:
     """Silence one warning: peft asks a model for ``is_gradient_checkpointing``, which transformers has renamed; users can do nothing.
 
-    Yields
-    ------
-    None
-        While peft wraps a model.
+    Returns while peft wraps a model.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)

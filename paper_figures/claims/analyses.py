@@ -22,28 +22,14 @@ STRATEGY = "demographic"
 
 @dataclass(frozen=True)
 class Analysis:
-    """A table that a command of ``analyse`` writes.
-
-    Parameters
-    ----------
-    command : str
-        The command.
-    file : str
-        The table's name.
-    texts, numbers : tuple of str
-        Columns of names and of numbers that are read from it, beside those that say what was run.
-    key : tuple of str
-        Columns that name a row of one model on one arm.
-    gaps : str
-        The one column of numbers in which a number may be missing.
-    """
+    """A table that a command of ``analyse`` writes."""
 
     command: str
     file: str
-    texts: tuple[str, ...]
+    texts: tuple[str, ...]  # columns of names and of numbers that are read from it, beside those that say what was run
     numbers: tuple[str, ...]
-    key: tuple[str, ...]
-    gaps: str
+    key: tuple[str, ...]  # columns that name a row of one model on one arm
+    gaps: str  # the one column of numbers in which a number may be missing
 
 
 ALIGNMENT = Analysis(
@@ -62,22 +48,7 @@ ATTRIBUTION = Analysis(
 def arms_of(evidence: Evidence, analysis: Analysis) -> tuple[pd.DataFrame, pd.DataFrame] | str:
     """Find what an analysis says of the model finetuned on pairs and shown pairs, and of the one finetuned on the single image.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The folder.
-    analysis : Analysis
-        Which table.
-
-    Returns
-    -------
-    tuple of two pandas.DataFrame, or str
-        Rows of the pair and of the single arm; or why there are none.
-
-    Raises
-    ------
-    InputError
-        When a table cannot be read, or the arms are there more than once, or are of different cohorts or training seeds.
+    Returns rows of the pair and of the single arm; or why there are none.
     """
     table = _read(evidence, analysis)
     if isinstance(table, str):

@@ -19,25 +19,13 @@ FAMILY = "controls"
 
 @dataclass(frozen=True)
 class Control:
-    """A difference that isolates one explanation.
-
-    Parameters
-    ----------
-    name : str
-        A few words.
-    first, second : str
-        Names of runs, as `Evidence.run` takes them; the difference is first less second.
-    question : str
-        What it asks.
-    ideal : str
-        What an ideal observer gains: ``'gain'`` of the reference, or ``'zero'``; ``''`` where theory is silent.
-    """
+    """A difference that isolates one explanation."""
 
     name: str
-    first: str
+    first: str  # names of runs, as `Evidence.run` takes them; the difference is first less second
     second: str
     question: str
-    ideal: str
+    ideal: str  # what an ideal observer gains: ``'gain'`` of the reference, or ``'zero'``; ``''`` where theory is silent
 
 
 CONTROLS = (
@@ -75,15 +63,7 @@ FURTHER = (
 def planned(evidence: Evidence) -> tuple[Control, ...]:
     """List the controls of a study: the usual ones, and the further ones that it has runs of.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The runs.
-
-    Returns
-    -------
-    tuple of Control
-        They share one correction for multiplicity.
+    Returns they share one correction for multiplicity.
     """
     return (*CONTROLS, *(control for control in FURTHER if not evidence.missing(control.first, control.second)))
 
@@ -91,16 +71,8 @@ def planned(evidence: Evidence) -> tuple[Control, ...]:
 def control_rows(evidence: Evidence) -> list[dict[str, Any]]:
     """Estimate every control.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The runs.
-
-    Returns
-    -------
-    list of dict
-        ``name, question, first, second, estimate, interval, p, p_holm, n, test, family, ideal, reason``; where runs are missing the
-        numbers are None and ``reason`` says so.
+    Returns ``name, question, first, second, estimate, interval, p, p_holm, n, test, family, ideal, reason``; where runs are missing the
+    numbers are None and ``reason`` says so.
     """
     controls = planned(evidence)
     found = {control.name: _difference(evidence, control) for control in controls}

@@ -19,21 +19,11 @@ LEARNED_TO_COMPARE = ("pocket",)
 
 @dataclass(frozen=True)
 class Evidence:
-    """One folder of runs, and which of them is the main pair.
-
-    Parameters
-    ----------
-    results : RunResults
-        The folder.
-    rho : float or None
-        Correlation of the references of the main pair (phantom); None: references matched on demographics (real).
-    seed : int
-        Seed of the resamples.
-    """
+    """One folder of runs, and which of them is the main pair."""
 
     results: RunResults
-    rho: float | None
-    seed: int = 0
+    rho: float | None  # correlation of the references of the main pair (phantom); None: references matched on demographics (real)
+    seed: int = 0  # seed of the resamples
 
     @cached_property
     def single(self) -> Run | None:
@@ -92,15 +82,7 @@ class Evidence:
     def run(self, name: str) -> Run | None:
         """Find a run by what it is.
 
-        Parameters
-        ----------
-        name : str
-            A property of this class, an arm (finetuned and evaluated on it), or ``shown_`` and an arm (finetuned on pairs, shown the arm).
-
-        Returns
-        -------
-        Run or None
-            None when there is no such run.
+        Returns None when there is no such run.
         """
         if hasattr(type(self), name):
             return getattr(self, name)
@@ -111,15 +93,7 @@ class Evidence:
     def missing(self, *names: str) -> str:
         """Say which runs are not there.
 
-        Parameters
-        ----------
-        *names : str
-            Names as for `run`.
-
-        Returns
-        -------
-        str
-            The reason; ``''`` when all are there.
+        Returns the reason; ``''`` when all are there.
         """
         lost = [name.replace("_", " ") for name in names if self.run(name) is None]
         return f"no run of: {', '.join(lost)}" if lost else ""
@@ -127,46 +101,16 @@ class Evidence:
     def bootstrap(self, scores: RunScores) -> PatientBootstrap:
         """Resample the patients of some scores.
 
-        Parameters
-        ----------
-        scores : RunScores
-            Any run on the items.
-
-        Returns
-        -------
-        PatientBootstrap
-            The resamples, the same for every run on the same items.
+        Returns the resamples, the same for every run on the same items.
         """
         return PatientBootstrap(scores, seed=self.seed)
 
 
 def off_the_shelf_is_random(run: Run) -> bool:
-    """Tell whether the model off the shelf has random weights.
-
-    Parameters
-    ----------
-    run : Run
-        A run off the shelf.
-
-    Returns
-    -------
-    bool
-        True for ``pocket-random``.
-    """
+    """Tell whether the model off the shelf has random weights."""
     return run.model in RANDOM_WEIGHTS
 
 
 def off_the_shelf_knows_no_medicine(run: Run) -> bool:
-    """Tell whether the model off the shelf can compare, but has learned nothing of medicine.
-
-    Parameters
-    ----------
-    run : Run
-        A run off the shelf.
-
-    Returns
-    -------
-    bool
-        True for ``pocket``, the bundled model.
-    """
+    """Tell whether the model off the shelf can compare, but has learned nothing of medicine."""
     return run.model in LEARNED_TO_COMPARE

@@ -25,17 +25,7 @@ NO_MEDICINE = "off the shelf the bundled model has learned to compare procedural
 def experiment_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
     """Judge what a folder of runs can speak to.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The runs.
-    family : str
-        Name of the family of tests, ``'claims, phantom'``.
-
-    Returns
-    -------
-    dict of str to Verdict
-        Claim to verdict, for C1 to C4.
+    Returns claim to verdict, for C1 to C4.
     """
     tests: dict[str, Callable[[Evidence], ClaimFinding | str]] = {"C1": separation_ratio, "C2": gain_off_the_shelf, "C3": gain_of_gains}
     verdicts = judge_family({claim: test(evidence) for claim, test in tests.items()}, family)
@@ -45,15 +35,7 @@ def experiment_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
 def separation_ratio(evidence: Evidence) -> ClaimFinding | str:
     """Test C1: whether the pair separates the classes further, in units of the variation within them.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The runs.
-
-    Returns
-    -------
-    ClaimFinding or str
-        The log separation ratio, or why there is none.
+    Returns the log separation ratio, or why there is none.
     """
     if missing := evidence.missing("pair", "single"):
         return missing
@@ -72,15 +54,7 @@ def separation_ratio(evidence: Evidence) -> ClaimFinding | str:
 def gain_off_the_shelf(evidence: Evidence) -> ClaimFinding | str:
     """Test C2: whether the pair beats the single image before any finetuning.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The runs.
-
-    Returns
-    -------
-    ClaimFinding or str
-        The gain in AUROC, or why there is none.
+    Returns the gain in AUROC, or why there is none.
     """
     if missing := evidence.missing("off_pair", "off_single"):
         return missing
@@ -100,15 +74,7 @@ def gain_off_the_shelf(evidence: Evidence) -> ClaimFinding | str:
 def gain_of_gains(evidence: Evidence) -> ClaimFinding | str:
     """Test C3: whether the gain is larger after finetuning than off the shelf.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The runs.
-
-    Returns
-    -------
-    ClaimFinding or str
-        The difference of the two gains, or why there is none.
+    Returns the difference of the two gains, or why there is none.
     """
     if missing := evidence.missing("pair", "single", "off_pair", "off_single"):
         return missing

@@ -25,17 +25,7 @@ FEWEST_PATIENTS = 10
 def inside_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
     """Judge C6 and C8.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The folder of runs, with what ``analyse alignment`` and ``analyse attribution`` left in it.
-    family : str
-        Name of the family of claims; these three tests (C8 is tested by two methods) are a family of their own.
-
-    Returns
-    -------
-    dict of str to Verdict
-        Claim to verdict; ``not tested`` where a table is missing.
+    Returns claim to verdict; ``not tested`` where a table is missing.
     """
     shares = lesion_gains(evidence)
     tests: dict[str, ClaimFinding | str] = {"C6": alignment_gain(evidence)}
@@ -48,20 +38,7 @@ def inside_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
 def alignment_gain(evidence: Evidence) -> ClaimFinding | str:
     r"""Test C6: whether images and answers are represented more alike in the pair arm.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The folder.
-
-    Returns
-    -------
-    ClaimFinding or str
-        The difference in linear CKA after the last layer, or why there is none.
-
-    Raises
-    ------
-    InputError
-        When the tables of the arms do not fit together.
+    Returns the difference in linear CKA after the last layer, or why there is none.
 
     Notes
     -----
@@ -87,24 +64,7 @@ def alignment_gain(evidence: Evidence) -> ClaimFinding | str:
 def lesion_gains(evidence: Evidence) -> dict[str, ClaimFinding] | str:
     """Test C8: whether more of the evidence for the finding lies on the lesion in the pair arm.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The folder.
-
-    Returns
-    -------
-    dict of str to Finding, or str
-        The difference in the share beyond chance for each of `METHODS`, or why there is none.
-
-    Raises
-    ------
-    InputError
-        When the tables of the arms do not fit together.
-
-    Notes
-    -----
-    An item without any evidence for the finding has put nothing on the lesion, and counts as that. Several training seeds are averaged.
+    Returns the difference in the share beyond chance for each of `METHODS`, or why there is none.
     """
     arms = arms_of(evidence, ATTRIBUTION)
     if isinstance(arms, str):

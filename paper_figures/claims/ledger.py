@@ -57,46 +57,25 @@ class Verdict:
 
 @dataclass(frozen=True)
 class ClaimFinding:
-    """An estimate on its way to a verdict.
+    """An estimate on its way to a verdict."""
 
-    Parameters
-    ----------
-    estimate : Estimate
-        A quantity that the claim says is above 0.
-    context : str
-        Numbers that a reader needs beside it.
-    unless_above, unless_below : str
-        Why a value above 0 (below 0) may not count all the same; ``''`` where it does.
-    """
-
-    estimate: Estimate
-    context: str = ""
-    unless_above: str = ""
+    estimate: Estimate  # A quantity that the claim says is above 0
+    context: str = ""  # numbers that a reader needs beside it
+    unless_above: str = ""  # why a value above 0 (below 0) may not count all the same; ``''`` where it does
     unless_below: str = ""
 
 
 @dataclass(frozen=True)
 class LedgerEntry:
-    """A claim with its verdicts.
-
-    Parameters
-    ----------
-    claim : Claim
-        The claim.
-    verdicts : mapping of str to Verdict
-        One for each of `SOURCES`.
-    """
+    """A claim with its verdicts."""
 
     claim: Claim
-    verdicts: Mapping[str, Verdict]
+    verdicts: Mapping[str, Verdict]  # one for each of `SOURCES`
 
     def to_dict(self) -> dict[str, Any]:
         """Give the entry as it stands in ``claims.json``.
 
-        Returns
-        -------
-        dict
-            ``id, claim, source_of_claim, criterion, rule, verdicts``.
+        Returns ``id, claim, source_of_claim, criterion, rule, verdicts``.
         """
         return {
             "id": self.claim.id,
@@ -165,19 +144,7 @@ class Ledger:
 def judge(finding: ClaimFinding, p_holm: float, family: str) -> Verdict:
     """Turn a finding into a verdict by the rule that is fixed in `RULE`.
 
-    Parameters
-    ----------
-    finding : ClaimFinding
-        The estimate and what stands against it.
-    p_holm : float
-        Its p-value, adjusted over `family`.
-    family : str
-        The family's name.
-
-    Returns
-    -------
-    Verdict
-        With estimate, interval and reason.
+    Returns with estimate, interval and reason.
 
     Examples
     --------
@@ -201,20 +168,7 @@ def judge(finding: ClaimFinding, p_holm: float, family: str) -> Verdict:
 
 
 def judge_family(findings: Mapping[str, ClaimFinding | str], family: str) -> dict[str, Verdict]:
-    """Judge the tests of a family together.
-
-    Parameters
-    ----------
-    findings : mapping of str to ClaimFinding or str
-        Claim to what was found, or to the reason why it was not tested. What was not tested still counts in the correction.
-    family : str
-        The family's name.
-
-    Returns
-    -------
-    dict of str to Verdict
-        A verdict for each.
-    """
+    """Judge the tests of a family together."""
     from paper_figures.statistics.multiplicity import holm
 
     names = list(findings)
@@ -225,20 +179,7 @@ def judge_family(findings: Mapping[str, ClaimFinding | str], family: str) -> dic
 
 
 def not_tested(reason: str, estimate: Estimate | None = None) -> Verdict:
-    """Say that a claim was not tested, and why.
-
-    Parameters
-    ----------
-    reason : str
-        Why.
-    estimate : Estimate, optional
-        What is known all the same.
-
-    Returns
-    -------
-    Verdict
-        ``not tested``.
-    """
+    """Say that a claim was not tested, and why."""
     plain = Verdict("not tested", reason)
     if estimate is None or estimate.reason:
         return plain
@@ -255,17 +196,7 @@ def not_tested(reason: str, estimate: Estimate | None = None) -> Verdict:
 def assemble(verdicts: Mapping[str, Mapping[str, Verdict]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:
     """Put verdicts into a ledger; what no source spoke to is 'not tested', with the reason.
 
-    Parameters
-    ----------
-    verdicts : mapping of str to mapping of str to Verdict
-        Source to claim to verdict.
-    controls : sequence of dict
-        The controls.
-
-    Returns
-    -------
-    Ledger
-        With a verdict for every claim and source.
+    Returns with a verdict for every claim and source.
     """
     entries = [
         LedgerEntry(claim, {source: verdicts.get(source, {}).get(claim.id) or _silent(claim, source) for source in SOURCES})

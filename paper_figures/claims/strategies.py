@@ -24,18 +24,8 @@ STRATEGIES = {
 def strategies(evidence: Evidence, family: str) -> Verdict:
     """Judge C4.
 
-    Parameters
-    ----------
-    evidence : Evidence
-        The runs, each finetuned and evaluated with references of one strategy.
-    family : str
-        Name of the family of claims; the four gains are a family of their own.
-
-    Returns
-    -------
-    Verdict
-        Supported when each gain over the single image is above 0 (Holm over the four), contradicted when one is below; the estimate is
-        the smallest gain. ``not tested`` where a strategy was not run, with what is known of the others.
+    Returns supported when each gain over the single image is above 0 (Holm over the four), contradicted when one is below; the estimate is
+    the smallest gain. ``not tested`` where a strategy was not run, with what is known of the others.
     """
     if missing := evidence.missing("single"):
         return not_tested(missing)
@@ -56,20 +46,7 @@ def _named(gains: dict[str, Estimate], words: str) -> Estimate:
 
 
 def judge_gains(gains: dict[str, Estimate], family: str) -> Verdict:
-    """Judge C4 from the gain of each strategy.
-
-    Parameters
-    ----------
-    gains : dict of str to Estimate
-        Gain in AUROC over the single image, by the claim's words for the references.
-    family : str
-        Name of the family of claims.
-
-    Returns
-    -------
-    Verdict
-        As for `strategies`.
-    """
+    """Judge C4 from the gain of each strategy."""
     known = ", ".join(f"{words} {with_interval(gain.value, gain.low, gain.high)}" for words, gain in gains.items())
     family = f"{family}, C4 ({', '.join(gains)}; Holm)"
     adjusted = dict(zip(gains, holm([gain.p for gain in gains.values()], family).adjusted.tolist(), strict=True))

@@ -27,21 +27,8 @@ NAMES = {"demographic" if name == "pair" else name: words for name, words in STR
 def study_verdicts(folder: Path) -> tuple[str, dict[str, Verdict]]:
     """Judge what a study speaks to.
 
-    Parameters
-    ----------
-    folder : Path
-        Output of ``see-in-pairs study``.
-
-    Returns
-    -------
-    tuple
-        The source of evidence, ``'phantom'`` or ``'real'``, and claim to verdict: C3 and C5, of a real study C7 as well; C4 where each
-        strategy of choosing references was finetuned.
-
-    Raises
-    ------
-    InputError
-        When the folder holds no finished study, or one that mixes phantoms and real cohorts.
+    Returns the source of evidence, ``'phantom'`` or ``'real'``, and claim to verdict: C3 and C5, of a real study C7 as well; C4 where each
+    strategy of choosing references was finetuned.
     """
     config, gains = _read(folder)
     sources = {"real" if source["phantom"] is None else "phantom" for source in config["cohorts"].values()}

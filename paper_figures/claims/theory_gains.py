@@ -23,51 +23,25 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Gain:
-    """What a pair gains over the single image at a checked point.
-
-    Parameters
-    ----------
-    name : str
-        What gains.
-    closed_form, simulated, mcse : float
-        The gain, and as simulated with its Monte Carlo standard error.
-    agrees : bool
-        Whether the rows it comes from agree three ways.
-    unit : str
-        What it is measured in.
-    """
+    """What a pair gains over the single image at a checked point."""
 
     name: str
-    closed_form: float
+    closed_form: float  # the gain, and as simulated with its Monte Carlo standard error
     simulated: float
     mcse: float
-    agrees: bool
-    unit: str
+    agrees: bool  # whether the rows it comes from agree three ways
+    unit: str  # what it is measured in
 
     @property
     def z(self) -> float:
-        """Tell how far the simulated gain is from 0.
-
-        Returns
-        -------
-        float
-            In its standard errors; 0 where not a single simulated patient gained or lost.
-        """
+        """Tell how far the simulated gain is from 0."""
         return self.simulated / self.mcse if self.mcse > 0 else 0.0
 
 
 def theory_verdicts(rows: pd.DataFrame) -> dict[str, Verdict]:
     """Judge C3, C4 and C5 by closed forms.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Of ``theory verify``, ``params`` as dicts.
-
-    Returns
-    -------
-    dict of str to Verdict
-        By claim; the estimate is the weakest gain, its interval the raw simulation's.
+    Returns by claim; the estimate is the weakest gain, its interval the raw simulation's.
     """
     return _verdicts(rows, _by_closed_form)
 
@@ -75,15 +49,7 @@ def theory_verdicts(rows: pd.DataFrame) -> dict[str, Verdict]:
 def simulation_verdicts(rows: pd.DataFrame) -> dict[str, Verdict]:
     """Judge C3, C4 and C5 by raw simulation alone.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Of ``theory verify``, ``params`` as dicts.
-
-    Returns
-    -------
-    dict of str to Verdict
-        By claim; the estimate is the gain with the smallest z.
+    Returns by claim; the estimate is the gain with the smallest z.
     """
     return _verdicts(rows, _by_simulation)
 
@@ -113,15 +79,7 @@ def _with_rival(verdict: Verdict, table: Sequence[Row]) -> Verdict:
 def learned_gains(table: Sequence[Row]) -> list[tuple[Gain, Row]]:
     """Compare the trained pair with the single image trained on as many cases (T4).
 
-    Parameters
-    ----------
-    table : sequence of dict
-        Rows of ``theory verify``.
-
-    Returns
-    -------
-    list of tuple
-        Each gain, with the parameters of the single image's row.
+    Returns each gain, with the parameters of the single image's row.
     """
     errors = {_setting(row["params"], row["params"]["rep"]): row for row in table if (row["statement"], row["quantity"]) == ("T4", "error")}
     found = []
@@ -150,15 +108,7 @@ def _less(name: str, one: Row, other: Row, unit: str) -> Gain:
 def strategy_gains(table: Sequence[Row]) -> list[Gain]:
     """List what the observer who knows the population gains with references of each strategy (T7, T11).
 
-    Parameters
-    ----------
-    table : sequence of dict
-        Rows of ``theory verify``.
-
-    Returns
-    -------
-    list of Gain
-        One for each of `STRATEGIES` that has a row.
+    Returns one for each of `STRATEGIES` that has a row.
     """
     found = {
         "demographic": _control(table, "matched", "matched_same_site"),

@@ -19,28 +19,17 @@ NO_ROWS = "no row of T1 compares the optimal rule with the single image; run 'se
 
 @dataclass(frozen=True)
 class SeparationPoint:
-    """The optimal rule and the single image in the same population.
+    """The optimal rule and the single image in the same population."""
 
-    Parameters
-    ----------
-    d, rho : float
-        Effect, and correlation of query and reference.
-    optimal, single : dict
-        Rows of ``theory verify``.
-    """
-
-    d: float
+    d: float  # effect, and correlation of query and reference
     rho: float
-    optimal: dict[str, Any]
+    optimal: dict[str, Any]  # rows of ``theory verify``
     single: dict[str, Any]
 
     def gain(self) -> tuple[float, float]:
         """Compare the simulated error rates.
 
-        Returns
-        -------
-        tuple of float
-            Error rate of the single image less that of the optimal rule, and its MCSE.
+        Returns error rate of the single image less that of the optimal rule, and its MCSE.
         """
         mcse = float(np.hypot(self.optimal["mcse"], self.single["mcse"]))
         return self.single["simulated"] - self.optimal["simulated"], mcse
@@ -48,15 +37,7 @@ class SeparationPoint:
     def variance(self, error: float) -> float:
         r"""Give the variance of the score behind an error rate.
 
-        Parameters
-        ----------
-        error : float
-            At equal priors.
-
-        Returns
-        -------
-        float
-            :math:`v = (d / D)^2` with :math:`D = -2 \Phi^{-1}(error)`.
+        Returns :math:`v = (d / D)^2` with :math:`D = -2 \Phi^{-1}(error)`.
         """
         from scipy.special import ndtri
 
@@ -66,15 +47,7 @@ class SeparationPoint:
 def theory_verdict(rows: pd.DataFrame) -> Verdict:
     """Judge C1 by closed forms: all rows must agree, and the variance of the optimal comparison be below 1.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Of ``theory verify``, ``params`` as dicts.
-
-    Returns
-    -------
-    Verdict
-        The estimate is v(w*) at the largest checked rho up to that of the arm named in advance; its interval is the raw simulation's.
+    Returns the estimate is v(w*) at the largest checked rho up to that of the arm named in advance; its interval is the raw simulation's.
     """
     used, points = rows[rows["statement"].isin(STATEMENTS)], comparable_points(rows)
     if not points:
@@ -100,15 +73,7 @@ def theory_verdict(rows: pd.DataFrame) -> Verdict:
 def simulation_verdict(rows: pd.DataFrame) -> Verdict:
     """Judge C1 by raw simulation alone: the optimal comparison must err less wherever theory says that it does so noticeably.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Of ``theory verify``, ``params`` as dicts.
-
-    Returns
-    -------
-    Verdict
-        The estimate is the gain with the smallest z.
+    Returns the estimate is the gain with the smallest z.
     """
     from theory.numerics.gaussian import two_sided_bound
 
@@ -130,15 +95,7 @@ def simulation_verdict(rows: pd.DataFrame) -> Verdict:
 def comparable_points(rows: pd.DataFrame) -> list[SeparationPoint]:
     """Find the rows of T1 where the optimal rule can be compared with the single image at equal priors.
 
-    Parameters
-    ----------
-    rows : pandas.DataFrame
-        Of ``theory verify``, ``params`` as dicts.
-
-    Returns
-    -------
-    list of SeparationPoint
-        One for each checked rho other than 0.
+    Returns one for each checked rho other than 0.
     """
     errors: list[dict[str, Any]] = rows[(rows["statement"] == "T1") & (rows["quantity"] == "error")].to_dict("records")  # type: ignore[assignment]
     errors = [row for row in errors if row["params"].get("pi", 0.5) == 0.5]

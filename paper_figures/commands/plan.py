@@ -19,26 +19,8 @@ LEFT_OUT = "images without a score in both arms"
 def read_pilot(path: Path, arm_single: str | None, arm_pair: str | None, seed: int) -> tuple[Pilot, dict[str, int]]:
     """Read the two arms of a pilot from records.
 
-    Parameters
-    ----------
-    path : Path
-        A ``records.parquet``, or a folder that holds one.
-    arm_single, arm_pair : str or None
-        Run ids; not needed where only one run shows the single image, or one reference.
-    seed : int
-        Of the bootstrap.
-
-    Returns
-    -------
-    pilot : Pilot
-        From log-odds of the positive answer, clustered by patient.
-    counts : dict of str to int
-        Images left out because an arm has no finite score for them: a plan needs both.
-
-    Raises
-    ------
-    InputError
-        When the records or runs are not there, or not about the same images.
+    Returns `pilot` From log-odds of the positive answer, clustered by patient; `counts` Images left out because an arm has no finite score
+    for them: a plan needs both.
     """
     import numpy as np
 
@@ -72,19 +54,7 @@ def _run(results: RunResults, run_id: str | None, arm: str) -> Run:
 def draw_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
     """Save the plot of a plan.
 
-    Parameters
-    ----------
-    outcome : PlanReport
-        The plan.
-    folder : Path
-        Where to.
-    seed : int
-        Of the pilot's bootstrap.
-
-    Returns
-    -------
-    Path
-        ``plan.png``; PDF and CSV lie beside it.
+    Returns ``plan.png``; PDF and CSV lie beside it.
     """
     from paper_figures.plotting.plan import save_plan
 

@@ -19,29 +19,7 @@ ABOUT = set("doc_id doc target arguments input resps filtered_resps doc_hash pro
 def read_samples(path: Path, metric: str | None = None) -> pd.DataFrame:
     """Read a log of samples, one JSON object per line.
 
-    Parameters
-    ----------
-    path : Path
-        ``samples_TASK_DATE.jsonl`` of lm-evaluation-harness, or ``DATE_samples_TASK.jsonl`` of lmms-eval.
-    metric : str, optional
-        The metric that says right (1) or wrong (0), for example ``acc``; ``exact_match,strict-match`` names the answer filter too, as the
-        harness does, and ``gqa_score.score`` a number inside a metric. Needed where the log has several.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``item_id`` (the harness's ``doc_id``), ``correct``, and what the log keeps of each document that is text or a number.
-
-    Raises
-    ------
-    InputError
-        When the file is no such log, or it does not say which metric or filter to take.
-
-    Notes
-    -----
-    The two formats as their code writes them: each line has ``doc_id``, ``target``, ``filtered_resps`` and one key per metric;
-    lm-evaluation-harness adds ``doc``, ``filter`` and ``metrics``, with one line per document *and filter*; lmms-eval drops ``doc``, so
-    patients must be given in a table beside it.
+    Returns ``item_id`` (the harness's ``doc_id``), ``correct``, and what the log keeps of each document that is text or a number.
     """
     import pandas as pd
 

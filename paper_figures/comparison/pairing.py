@@ -19,46 +19,16 @@ REFERENCES = "reference_ids"
 
 @dataclass(frozen=True)
 class Aligned:
-    """Two arms on the same items, ready for `compare_arms`.
+    """Two arms on the same items, ready for `compare_arms`."""
 
-    Parameters
-    ----------
-    inputs : dict
-        Keyword arguments of `compare_arms`: scores or right and wrong, labels, clusters, second clusters, training seeds.
-    cluster_columns : tuple of str
-        The columns behind the clusters.
-    warnings : tuple of str
-        What a reader must know.
-    """
-
+    # keyword arguments of `compare_arms`: scores or right and wrong, labels, clusters, second clusters, training seeds
     inputs: dict[str, Any]
-    cluster_columns: tuple[str, ...]
-    warnings: tuple[str, ...]
+    cluster_columns: tuple[str, ...]  # the columns behind the clusters
+    warnings: tuple[str, ...]  # what a reader must know
 
 
 def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = ()) -> Aligned:
-    """Align two arms by item (and seed, and training seed), and find their clusters.
-
-    Parameters
-    ----------
-    a : ArmScores
-        Arm A.
-    b : ArmScores
-        Arm B.
-    cluster : sequence of str
-        Up to two cluster columns, of either file. By default ``patient_id`` where there is one, and ``reference_ids`` as the second where
-        references serve several patients.
-
-    Returns
-    -------
-    Aligned
-        The inputs of `compare_arms`.
-
-    Raises
-    ------
-    InputError
-        When items are missing, labels differ, or a column is not there.
-    """
+    """Align two arms by item (and seed, and training seed), and find their clusters."""
     if a.has_scores != b.has_scores:
         raise InputError(f"{a.source} and {b.source}: one holds scores, the other right and wrong only; give two files of one kind")
     left, right = _same_items(a, b)

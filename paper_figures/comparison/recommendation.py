@@ -26,33 +26,8 @@ def recommend_accuracy(
 ) -> Recommendation:
     """Choose the test of the accuracy difference.
 
-    Parameters
-    ----------
-    accuracy : Accuracy
-        Tests of independent items.
-    clustered : ClusteredAccuracy or None
-        Tests of clustered items.
-    two_way : ClusteredDifferenceResult or None
-        With two kinds of clusters.
-    procedure : ProcedureResult or None
-        With training seeds.
-    permutation : SignFlipResult
-        Sign-flip test over clusters.
-    clusters : int
-        Number of clusters.
-    items : int
-        Number of items.
-
-    Returns
-    -------
-    Recommendation
-        The first that applies of: training seeds crossed with clusters; two-way clusters; sign-flip over clusters; mid-p McNemar with
-        Tango's interval.
-
-    Notes
-    -----
-    The rule is our own choice; it depends on the design alone, never on the results, and follows from the calibration study: over few or
-    unequal clusters the sign-flip test is the one that does not reject more often than it should, and with many it loses no power.
+    Returns the first that applies of: training seeds crossed with clusters; two-way clusters; sign-flip over clusters; mid-p McNemar with
+    Tango's interval.
     """
     for result, test, why in (
         (procedure, PROCEDURE, "several trained models: the procedure is compared, not one model"),
@@ -83,22 +58,8 @@ def _sign_flip(robust: ClusteredDifferenceResult, permutation: SignFlipResult, c
 def recommend_auroc(auroc: Auroc, procedure: ProcedureResult | None, clusters: int, items: int) -> Recommendation | None:
     """Choose the test of the difference of areas under the ROC curve.
 
-    Parameters
-    ----------
-    auroc : Auroc
-        The tests.
-    procedure : ProcedureResult or None
-        With training seeds.
-    clusters : int
-        Number of clusters.
-    items : int
-        Number of items.
-
-    Returns
-    -------
-    Recommendation or None
-        The first that applies of: training seeds crossed with clusters; two-way clusters; clustered DeLong against t where there are
-        clusters; DeLong. None where none can be computed.
+    Returns the first that applies of: training seeds crossed with clusters; two-way clusters; clustered DeLong against t where there are
+    clusters; DeLong. None where none can be computed.
     """
     if procedure is not None:
         return _of("auroc", procedure, PROCEDURE, "several trained models: the procedure is compared, not one model")

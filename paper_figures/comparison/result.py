@@ -25,33 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Accuracy(Result):
-    """Accuracies of independent items.
+    """Accuracies of independent items."""
 
-    Parameters
-    ----------
-    paired : PairedDifferenceResult
-        Estimates and intervals of their difference.
-    mcnemar : McNemarResult
-        Tests of equality.
-    a_interval : tuple of float
-        Of A's accuracy; allows for clusters where there are any.
-    b_interval : tuple of float
-        Of B's accuracy.
-    """
-
-    paired: PairedDifferenceResult
+    paired: PairedDifferenceResult  # estimates and intervals of their difference
     mcnemar: McNemarResult
-    a_interval: Interval
+    a_interval: Interval  # of A's accuracy; allows for clusters where there are any
     b_interval: Interval
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the block in the layout of the JSON.
-
-        Returns
-        -------
-        dict
-            Stable keys.
-        """
+        """Give the block in the layout of the JSON."""
         keys = ("a", "b", "difference", "n10", "n01", "intervals")
         tests = {key: getattr(self.mcnemar, key) for key in ("exact", "mid_p", "asymptotic", "corrected")}
         return {key: getattr(self.paired, key) for key in keys} | {
@@ -63,19 +45,7 @@ class Accuracy(Result):
 
 @dataclass(frozen=True, repr=False)
 class ClusteredAccuracy(Result):
-    """Tests of equal accuracy that allow items of a cluster to be correlated.
-
-    Parameters
-    ----------
-    obuchowski : ClusteredTestResult
-        See `obuchowski`.
-    yang : ClusteredTestResult
-        See `yang`.
-    durkalski : ClusteredTestResult
-        See `durkalski`.
-    difference : ClusteredDifferenceResult
-        See `clustered_difference`.
-    """
+    """Tests of equal accuracy that allow items of a cluster to be correlated."""
 
     obuchowski: ClusteredTestResult
     yang: ClusteredTestResult
@@ -83,13 +53,7 @@ class ClusteredAccuracy(Result):
     difference: ClusteredDifferenceResult
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the block in the layout of the JSON.
-
-        Returns
-        -------
-        dict
-            Stable keys.
-        """
+        """Give the block in the layout of the JSON."""
         tests = {name: {"statistic": test.statistic, "p": test.p} for name, test in self._tests().items()}
         return tests | {"difference": difference_dict(self.difference), "design_effect": self.difference.design_effect}
 
@@ -99,75 +63,32 @@ class ClusteredAccuracy(Result):
 
 @dataclass(frozen=True, repr=False)
 class Auroc(Result):
-    """Areas under the ROC curve and their difference.
-
-    Parameters
-    ----------
-    a : float
-        A's area.
-    b : float
-        B's area.
-    difference : float
-        `a` minus `b`.
-    delong : AurocDifference or None
-        As if items were independent; None where there are too few of a class.
-    clustered_delong : AurocDifference or None
-        With clusters; None where too few clusters hold a class.
-    a_interval : tuple of float or None
-        Of `a`; allows for clusters where there are any.
-    b_interval : tuple of float or None
-        Of `b`.
-    clustered_t : ClusteredDifferenceResult or None
-        As `clustered_delong`, against t with few degrees of freedom where there are few clusters.
-    two_way : ClusteredDifferenceResult or None
-        With two kinds of clusters.
-    """
+    """Areas under the ROC curve and their difference."""
 
     a: float
     b: float
     difference: float
-    delong: AurocDifference | None
-    clustered_delong: AurocDifference | None
-    a_interval: Interval | None
+    delong: AurocDifference | None  # as if items were independent; None where there are too few of a class
+    clustered_delong: AurocDifference | None  # with clusters; None where too few clusters hold a class
+    a_interval: Interval | None  # of `a`; allows for clusters where there are any
     b_interval: Interval | None
+    # as `clustered_delong`, against t with few degrees of freedom where there are few clusters
     clustered_t: ClusteredDifferenceResult | None = None
-    two_way: ClusteredDifferenceResult | None = None
+    two_way: ClusteredDifferenceResult | None = None  # with two kinds of clusters
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the block in the layout of the JSON.
-
-        Returns
-        -------
-        dict
-            Stable keys.
-        """
+        """Give the block in the layout of the JSON."""
         results = {"clustered_t": self.clustered_t, "two_way": self.two_way}
         return super().to_dict() | {name: result and difference_dict(result) for name, result in results.items()}
 
 
 @dataclass(frozen=True, repr=False)
 class Recommendation(Result):
-    """The one test to report for a measure, by a fixed rule.
-
-    Parameters
-    ----------
-    measure : str
-        ``accuracy`` or ``auroc``.
-    test : str
-        Its name, in words.
-    why : str
-        Why this one applies.
-    difference : float
-        A minus B.
-    interval : tuple of float
-        Of the difference.
-    p : float
-        Two-sided.
-    """
+    """The one test to report for a measure, by a fixed rule."""
 
     measure: str
-    test: str
-    why: str
+    test: str  # its name, in words
+    why: str  # why this one applies
     difference: float
     interval: Interval
     p: float
@@ -264,15 +185,7 @@ class Comparison(Result):
 def difference_dict(result: ClusteredDifferenceResult) -> dict[str, Any]:
     """Give a cluster-robust difference in the layout of the JSON.
 
-    Parameters
-    ----------
-    result : ClusteredDifferenceResult
-        The difference.
-
-    Returns
-    -------
-    dict
-        ``estimate, se, df, interval, p``.
+    Returns ``estimate, se, df, interval, p``.
     """
     return {key: getattr(result, key) for key in ("estimate", "se", "df", "interval", "p")}
 
@@ -291,15 +204,7 @@ WIDTH = 120
 def format_p(p: float) -> str:
     """Write a p-value as journals do.
 
-    Parameters
-    ----------
-    p : float
-        The p-value; NaN where there is none.
-
-    Returns
-    -------
-    str
-        Two significant digits, never 0.
+    Returns two significant digits, never 0.
 
     Examples
     --------
@@ -317,17 +222,7 @@ def format_p(p: float) -> str:
 def format_interval(interval: Interval | None, sign: str = "") -> str:
     """Write an interval with three decimals.
 
-    Parameters
-    ----------
-    interval : tuple of float or None
-        The two ends.
-    sign : str, default ''
-        ``'+'`` for differences.
-
-    Returns
-    -------
-    str
-        For example ``'[-0.012, +0.051]'``; '' without an interval.
+    Returns for example ``'[-0.012, +0.051]'``; '' without an interval.
     """
     if interval is None or math.isnan(interval[0]):
         return ""
@@ -337,15 +232,7 @@ def format_interval(interval: Interval | None, sign: str = "") -> str:
 def comparison_frame(comparison: Comparison) -> pd.DataFrame:
     """Give every test of a comparison as a table row.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        The comparison.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``measure, test, a, b, difference, low, high, p, recommended``; NaN where a test has no such thing.
+    Returns columns ``measure, test, a, b, difference, low, high, p, recommended``; NaN where a test has no such thing.
     """
     import pandas as pd
 
@@ -424,15 +311,7 @@ def _bootstrap_rows(comparison: Comparison) -> list[dict[str, Any]]:
 def comparison_text(comparison: Comparison) -> str:
     """Write a comparison for a person.
 
-    Parameters
-    ----------
-    comparison : Comparison
-        The comparison.
-
-    Returns
-    -------
-    str
-        Heading, table, the reasons for the tests, other tests, warnings.
+    Returns heading, table, the reasons for the tests, other tests, warnings.
     """
     parts = [_heading(comparison), _table(comparison), _in_words(comparison), _why(comparison), _others(comparison), _remarks(comparison)]
     return "\n\n".join(part for part in parts if part)

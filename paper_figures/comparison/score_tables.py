@@ -17,35 +17,18 @@ KEYS = ["item_id", "seed", "train_seed"]
 
 @dataclass(frozen=True)
 class ArmScores:
-    """The scores of one arm.
-
-    Parameters
-    ----------
-    name : str
-        The arm's name.
-    source : str
-        The file, for error lines.
-    table : pandas.DataFrame
-        One row per item (and seed, and training seed), with the columns ``item_id, seed, train_seed``, either ``label`` and ``score``
-        or ``correct``, and whatever else the file has.
-    positive : tuple of str
-        The labels to detect; () where labels are 0 and 1.
-    """
+    """The scores of one arm."""
 
     name: str
-    source: str
+    source: str  # the file, for error lines
+    # one row per item (and seed, and training seed), with the columns ``item_id, seed, train_seed``, either ``label`` and ``score`` or
+    # ``correct``, and whatever else the file has
     table: pd.DataFrame
-    positive: tuple[str, ...]
+    positive: tuple[str, ...]  # the labels to detect; () where labels are 0 and 1
 
     @property
     def has_scores(self) -> bool:
-        """Tell whether there are scores, not right and wrong only.
-
-        Returns
-        -------
-        bool
-            True for scores.
-        """
+        """Tell whether there are scores, not right and wrong only."""
         return "score" in self.table.columns
 
 
@@ -54,29 +37,7 @@ def read_arm(
 ) -> ArmScores:
     """Read one arm from records or a table.
 
-    Parameters
-    ----------
-    path : Path or str
-        A ``records.parquet``, a folder that holds one, a CSV file with ``item_id, label, score`` or ``item_id, correct``, or the
-        ``.jsonl`` log of samples of lm-evaluation-harness or lmms-eval.
-    arm : str, optional
-        The arm to take; needed where the file holds several.
-    runs : sequence of str
-        The run(s) to take; needed where the arm has several.
-    positive : sequence of str
-        The label(s) to detect; by default those named in the records, or 1 in a table.
-    metric : str, optional
-        Of a log of samples: the metric that is 1 for right, 0 for wrong.
-
-    Returns
-    -------
-    ArmScores
-        Checked: no item twice, no score or label missing.
-
-    Raises
-    ------
-    InputError
-        One line that says what is wrong and what to do.
+    Returns checked: no item twice, no score or label missing.
     """
     path = Path(path)
     if path.is_dir() or path.suffix == ".parquet":
@@ -128,22 +89,7 @@ def _table(path: Path, metric: str | None) -> pd.DataFrame:
 def with_items(scores: ArmScores, path: Path) -> ArmScores:
     """Add what a table of items says, such as the patient of each, which logs of other harnesses seldom hold.
 
-    Parameters
-    ----------
-    scores : ArmScores
-        An arm.
-    path : Path
-        A table with ``item_id`` and further columns.
-
-    Returns
-    -------
-    ArmScores
-        The arm with these columns; its own are kept where both have one.
-
-    Raises
-    ------
-    InputError
-        When the table has no ``item_id``, names an item twice, or lacks one.
+    Returns the arm with these columns; its own are kept where both have one.
     """
     from see_in_pairs.files import read_table
 
@@ -203,27 +149,7 @@ def _check_column(scores: ArmScores, column: str) -> None:
 
 
 def as_positive(labels: pd.Series, positive: Sequence[str], source: str) -> pd.Series:
-    """Tell which labels are positive.
-
-    Parameters
-    ----------
-    labels : pandas.Series
-        Category names, or 0 and 1.
-    positive : sequence of str
-        The label(s) to detect; () where labels are 0 and 1.
-    source : str
-        The file, for error lines.
-
-    Returns
-    -------
-    pandas.Series of bool
-        One value per label.
-
-    Raises
-    ------
-    InputError
-        When labels are names and none is said to be positive.
-    """
+    """Tell which labels are positive."""
     import pandas as pd
 
     if positive:

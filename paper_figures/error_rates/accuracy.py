@@ -25,22 +25,13 @@ Columns = dict[str, Floats]
 class Counts:
     """R replicates of K clusters.
 
-    Parameters
-    ----------
-    n : ndarray of int, shape (K,)
-        Items.
-    both : ndarray of int, shape (R, K)
-        Right in both arms.
-    b : ndarray of int, shape (R, K)
-        Right in A only.
-    c : ndarray of int, shape (R, K)
-        Right in B only.
+    Shapes: `n` (K,), `both` (R, K), `b` (R, K), `c` (R, K).
     """
 
     n: Ints
-    both: Ints
-    b: Ints
-    c: Ints
+    both: Ints  # right in both arms
+    b: Ints  # right in A only
+    c: Ints  # right in B only
 
     @cached_property
     def items(self) -> int:
@@ -65,25 +56,7 @@ class Counts:
 
 @estimand("calibration difference")
 def difference(*, clusters: int, size: int, sizes: str, correlation: float, effect: bool) -> float:
-    """Give the true difference of the accuracies.
-
-    Parameters
-    ----------
-    clusters, size : int
-        As in `cluster_sizes`.
-    sizes : str
-        As in `cluster_sizes`.
-    correlation : float
-        Of the differences of two items of a cluster.
-    effect : bool
-        Whether there is a difference: `NONCENTRALITY` standard errors of a mean of clustered differences, but at most `MOST_OF_THEM` of
-        the discordant items.
-
-    Returns
-    -------
-    float
-        A minus B.
-    """
+    """Give the true difference of the accuracies."""
     if not effect:
         return 0.0
     n = cluster_sizes(clusters, size, sizes)
@@ -95,32 +68,12 @@ def difference(*, clusters: int, size: int, sizes: str, correlation: float, effe
 def clustered(
     *, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str, correlation: float, effect: bool
 ) -> Counts:
-    """Draw clustered pairs of right and wrong from a Dirichlet-multinomial distribution.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        How many data sets.
-    clusters, size : int
-        As in `cluster_sizes`.
-    sizes : str
-        As in `cluster_sizes`.
-    correlation : float
-        Within a cluster.
-    effect : bool
-        As in `difference`.
-
-    Returns
-    -------
-    Counts
-        The data sets.
+    r"""Draw clustered pairs of right and wrong from a Dirichlet-multinomial distribution.
 
     Notes
     -----
-    Each cluster has its own probabilities of the four outcomes, Dirichlet with mean p and concentration :math:`(1 - \\rho) / \\rho`: the
-    correlation of any two items' differences in a cluster is then exactly :math:`\\rho`.
+    Each cluster has its own probabilities of the four outcomes, Dirichlet with mean p and concentration :math:`(1 - \rho) / \rho`: the
+    correlation of any two items' differences in a cluster is then exactly :math:`\rho`.
     """
     gap = difference(clusters=clusters, size=size, sizes=sizes, correlation=correlation, effect=effect)
     n, p = cluster_sizes(clusters, size, sizes), np.array([BOTH_RIGHT, (DISCORDANT + gap) / 2, (DISCORDANT - gap) / 2, 0.0])
@@ -135,26 +88,7 @@ def clustered(
 
 @generator("lopsided right and wrong", vectorised=True)
 def lopsided(*, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str) -> Counts:
-    """Draw data of equal accuracies whose differences are not symmetric: A is much better in a few clusters, a little worse in the others.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        How many data sets.
-    clusters, size : int
-        As in `cluster_sizes`.
-    sizes : str
-        As in `cluster_sizes`.
-
-    Returns
-    -------
-    Counts
-        The data sets. A cluster is, with a chance of 1 in 5, one in which A alone is right on half of the items and B alone on none; else
-        A alone is right on .05 and B alone on .175. The arms are right equally often, but swapping them within clusters would be noticed:
-        the null hypothesis of the sign-flip test does not hold, that of the difference does.
-    """
+    """Draw data of equal accuracies whose differences are not symmetric: A is much better in a few clusters, a little worse in the others."""
     n, few = cluster_sizes(clusters, size, sizes), rng.random((replicates, clusters)) < 0.2
     only_a, only_b = np.where(few, 0.5, 0.05), np.where(few, 0.0, 0.175)
     both = np.full(few.shape, 0.4)

@@ -26,19 +26,12 @@ LARGEST = 1.5
 class ScoreBlock:
     """R replicates of N items, cluster by cluster.
 
-    Parameters
-    ----------
-    scores : ndarray of float, shape (2, R, N)
-        Of arms A and B.
-    labels : ndarray of bool, shape (N,)
-        Whether each item is positive: all items of a cluster or none.
-    starts : ndarray of int, shape (K,)
-        The first item of each cluster.
+    Shapes: `scores` (2, R, N), `labels` (N,), `starts` (K,).
     """
 
-    scores: Floats
-    labels: Bools
-    starts: Ints
+    scores: Floats  # of arms A and B
+    labels: Bools  # whether each item is positive: all items of a cluster or none
+    starts: Ints  # the first item of each cluster
 
     @cached_property
     def placed(self) -> tuple[Floats, Floats]:
@@ -70,17 +63,7 @@ class ScoreBlock:
 def block_placements(scores: Floats, labels: Bools) -> Floats:
     """Give the placements of R samples at once, for scores without ties.
 
-    Parameters
-    ----------
-    scores : ndarray of float, shape (R, N)
-        Scores.
-    labels : ndarray of bool, shape (N,)
-        Whether each item is positive.
-
-    Returns
-    -------
-    ndarray of float, shape (R, N)
-        As `paper_figures.statistics.roc.delong.placements`.
+    Shapes: `scores` (R, N), `labels` (N,). Returns (R, N): As `paper_figures.statistics.roc.delong.placements`.
     """
     order = np.argsort(scores, axis=1)
     positive = labels[order]
@@ -108,24 +91,7 @@ def _separation(clusters: int, size: int, sizes: str, correlation: float, effect
 
 @estimand("calibration area")
 def area(*, clusters: int, size: int, sizes: str, correlation: float, effect: bool) -> float:
-    """Give the true difference of the areas.
-
-    Parameters
-    ----------
-    clusters, size : int
-        As in `cluster_sizes`.
-    sizes : str
-        As in `cluster_sizes`.
-    correlation : float
-        Of the score differences of two items of a cluster.
-    effect : bool
-        Whether there is a difference.
-
-    Returns
-    -------
-    float
-        A minus B.
-    """
+    """Give the true difference of the areas."""
     return float(special.ndtr(_separation(clusters, size, sizes, correlation, effect) / 2)) - AUROC if effect else 0.0
 
 
@@ -134,26 +100,6 @@ def clustered(
     *, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str, correlation: float, effect: bool
 ) -> ScoreBlock:
     r"""Draw normal scores of both arms.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        How many data sets.
-    clusters, size : int
-        As in `cluster_sizes`.
-    sizes : str
-        As in `cluster_sizes`.
-    correlation : float
-        Within a cluster.
-    effect : bool
-        As in `area`.
-
-    Returns
-    -------
-    ScoreBlock
-        The data sets.
 
     Notes
     -----
@@ -175,18 +121,7 @@ def clustered(
 
 @method("DeLong", vectorised=True)
 def delong(data: ScoreBlock) -> Columns:
-    """Run DeLong's test, which ignores the clusters.
-
-    Parameters
-    ----------
-    data : ScoreBlock
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run DeLong's test, which ignores the clusters."""
     labels = data.labels
     variance = sum(
         len_ / (len_ - 1) * (data.parts[:, members] ** 2).sum(axis=1) for members in (labels, ~labels) if (len_ := int(members.sum())) > 1
@@ -196,18 +131,7 @@ def delong(data: ScoreBlock) -> Columns:
 
 @method("clustered DeLong, z", vectorised=True)
 def clustered_z(data: ScoreBlock) -> Columns:
-    """Run Obuchowski's test against the normal distribution.
-
-    Parameters
-    ----------
-    data : ScoreBlock
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run Obuchowski's test against the normal distribution."""
     positive, negative, _, _ = data.class_variances
     return _normal(data.difference, positive + negative)
 
@@ -216,15 +140,7 @@ def clustered_z(data: ScoreBlock) -> Columns:
 def clustered_t(data: ScoreBlock) -> Columns:
     """Run the test of `paper_figures.statistics.clustered_auroc_difference`.
 
-    Parameters
-    ----------
-    data : ScoreBlock
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimate, standard error, interval and p-value.
+    Returns estimate, standard error, interval and p-value.
     """
     sums, sizes = np.add.reduceat(data.parts, data.starts, axis=1), np.diff(np.append(data.starts, len(data.labels)))
     variances, dfs = [], []

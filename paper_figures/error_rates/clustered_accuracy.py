@@ -13,35 +13,13 @@ from theory.sweeps import method
 
 @method("Obuchowski", vectorised=True)
 def obuchowski(data: Counts) -> Columns:
-    """Run Obuchowski's test.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run Obuchowski's test."""
     return chi_squared(_ratio((data.d**2).sum(axis=1), data))
 
 
 @method("Yang", vectorised=True)
 def yang(data: Counts) -> Columns:
-    """Run Yang, Sun and Hardin's test.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run Yang, Sun and Hardin's test."""
     return chi_squared(_ratio((_residuals(data) ** 2 + data.d**2).sum(axis=1) / 2, data))
 
 
@@ -59,18 +37,7 @@ def _residuals(data: Counts) -> Floats:
 
 @method("Durkalski", vectorised=True)
 def durkalski(data: Counts) -> Columns:
-    """Run Durkalski and others' test.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run Durkalski and others' test."""
     shares = data.d / data.n
     with np.errstate(invalid="ignore"):
         return chi_squared(shares.sum(axis=1) ** 2 / (shares**2).sum(axis=1))
@@ -80,16 +47,8 @@ def durkalski(data: Counts) -> Columns:
 def cluster_t(data: Counts) -> Columns:
     """Estimate the difference with its cluster-robust interval.
 
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimate, standard error, interval and p-value. Where all clusters show the same difference, p is 1 for none, else that of
-        `paper_figures.statistics.clustered.difference`, in which each cluster counts as one item.
+    Returns estimate, standard error, interval and p-value. Where all clusters show the same difference, p is 1 for none, else that of
+    `paper_figures.statistics.clustered.difference`, in which each cluster counts as one item.
     """
     k, estimate = len(data.n), data.d.sum(axis=1) / data.items
     error = np.sqrt(k / (k - 1) * (_residuals(data) ** 2).sum(axis=1)) / data.items
@@ -106,15 +65,7 @@ def cluster_t(data: Counts) -> Columns:
 def gee(data: Counts) -> Columns:
     """Run Wald's test of the population-average log odds ratio with robust errors; p is 1 where it is infinite.
 
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values. With one binary regressor the estimate and its sandwich variance are closed.
+    Returns the p-values. With one binary regressor the estimate and its sandwich variance are closed.
     """
     logits, parts = [], []
     for own in (data.b, data.c):
@@ -131,16 +82,6 @@ def gee(data: Counts) -> Columns:
 @method("sign-flip, all patterns", vectorised=True)
 def sign_flip(data: Counts) -> Columns:
     r"""Run the sign-flip test over all patterns of signs, however many there are.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
 
     Notes
     -----

@@ -31,19 +31,7 @@ TICKS = [0.0, 0.05, 0.1, 0.2, 0.4, 0.7]
 def sizes(table: pd.DataFrame, methods: dict[str, tuple[str, str, str]], title: str) -> Figure:
     """Draw type-I errors over the number of clusters, for clusters of 25 items.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `paper_figures.error_rates.tables.measure`.
-    methods : dict of str to tuple
-        Methods to show, with name, colour and marker.
-    title : str
-        Above the figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel per correlation and kind of sizes.
+    Returns A panel per correlation and kind of sizes.
     """
     import matplotlib.pyplot as plt
 
@@ -86,20 +74,7 @@ def _share_axis(axes: Axes, ticks: list[float]) -> None:
 
 
 def dependence(references: pd.DataFrame, training: pd.DataFrame) -> Figure:
-    """Draw what is lost when shared references, or the randomness of training, are ignored.
-
-    Parameters
-    ----------
-    references : pandas.DataFrame
-        Table of the study of shared references.
-    training : pandas.DataFrame
-        Table of the study of trainings.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two panels.
-    """
+    """Draw what is lost when shared references, or the randomness of training, are ignored."""
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(13.0, 6.8))

@@ -17,50 +17,20 @@ Z = float(special.ndtri(0.975))
 def chi_squared(statistic: Floats) -> Columns:
     """Turn statistics into p-values.
 
-    Parameters
-    ----------
-    statistic : ndarray of float, shape (R,)
-        Chi-squared with one degree of freedom; NaN (0 / 0: no discordant cluster) counts as 0.
-
-    Returns
-    -------
-    dict
-        The p-values.
+    Shapes: `statistic` (R,).
     """
     return {"p": special.chdtrc(1, np.nan_to_num(statistic, nan=0.0))}
 
 
 @method("McNemar exact", vectorised=True)
 def exact(data: Counts) -> Columns:
-    """Run McNemar's exact test.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run McNemar's exact test."""
     return {"p": np.where(data.n10 == data.n01, 1.0, np.minimum(1.0, 2 * _tail(data)))}
 
 
 @method("McNemar mid-p", vectorised=True)
 def mid_p(data: Counts) -> Columns:
-    """Run McNemar's mid-p test.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run McNemar's mid-p test."""
     low, n = np.minimum(data.n10, data.n01), data.n10 + data.n01
     point = np.exp(special.gammaln(n + 1) - special.gammaln(low + 1) - special.gammaln(n - low + 1) - n * math.log(2))
     return {"p": np.where(data.n10 == data.n01, 1.0, 2 * _tail(data) - point)}
@@ -72,36 +42,14 @@ def _tail(data: Counts) -> Floats:
 
 @method("McNemar asymptotic", vectorised=True)
 def asymptotic(data: Counts) -> Columns:
-    """Run McNemar's asymptotic test, which is also whether Tango's interval leaves 0 out.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run McNemar's asymptotic test, which is also whether Tango's interval leaves 0 out."""
     with np.errstate(invalid="ignore"):
         return chi_squared((data.n10 - data.n01) ** 2 / (data.n10 + data.n01))
 
 
 @method("McNemar corrected", vectorised=True)
 def corrected(data: Counts) -> Columns:
-    """Run McNemar's test with the continuity correction.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run McNemar's test with the continuity correction."""
     with np.errstate(invalid="ignore", divide="ignore"):
         statistic = np.maximum(np.abs(data.n10 - data.n01) - 1, 0) ** 2 / (data.n10 + data.n01)
     return chi_squared(statistic)
@@ -109,36 +57,14 @@ def corrected(data: Counts) -> Columns:
 
 @method("Wald interval", vectorised=True)
 def wald(data: Counts) -> Columns:
-    """Make Wald's interval.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Its ends.
-    """
+    """Make Wald's interval."""
     gap = data.n10 - data.n01
     return _around(gap / data.items, np.sqrt(np.maximum(data.n10 + data.n01 - gap**2 / data.items, 0)) / data.items)
 
 
 @method("Bonett-Price interval", vectorised=True)
 def bonett_price(data: Counts) -> Columns:
-    """Make Bonett and Price's interval.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Its ends.
-    """
+    """Make Bonett and Price's interval."""
     n = data.items + 2
     p10, p01 = (data.n10 + 1) / n, (data.n01 + 1) / n
     return _around(p10 - p01, np.sqrt((p10 + p01 - (p10 - p01) ** 2) / n))
@@ -150,18 +76,7 @@ def _around(centre: Floats, error: Floats) -> Columns:
 
 @method("Newcombe interval", vectorised=True)
 def newcombe(data: Counts) -> Columns:
-    """Make Newcombe's interval.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Its ends.
-    """
+    """Make Newcombe's interval."""
     n, n11 = data.items, data.both.sum(axis=1).astype(np.float64)
     k1, k2 = n11 + data.n10, n11 + data.n01
     margins = k1 * (n - k1) * k2 * (n - k2)
@@ -180,18 +95,7 @@ def _wilson(k: Floats, n: int) -> tuple[Floats, Floats]:
 
 @method("conditional logit", vectorised=True)
 def conditional_logit(data: Counts) -> Columns:
-    """Run Wald's test of the conditional log odds ratio; p is 1 where it is infinite.
-
-    Parameters
-    ----------
-    data : Counts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run Wald's test of the conditional log odds ratio; p is 1 where it is infinite."""
     one, other = np.maximum(data.n10, 1), np.maximum(data.n01, 1)
     z = np.log(one / other) / np.sqrt(1 / one + 1 / other)
     return {"p": np.where(np.minimum(data.n10, data.n01) > 0, 2 * special.ndtr(-np.abs(z)), 1.0)}

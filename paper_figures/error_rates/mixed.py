@@ -21,43 +21,17 @@ from theory.sweeps import generator, method
 class Mixed:
     """R replicates of N items.
 
-    Parameters
-    ----------
-    scores : ndarray of float, shape (R, 2, N)
-        Of both arms.
-    labels : ndarray of bool, shape (R, N)
-        Whether each item is positive.
-    codes : ndarray of int, shape (N,)
-        The cluster of each item.
+    Shapes: `scores` (R, 2, N), `labels` (R, N), `codes` (N,).
     """
 
     scores: Floats
-    labels: Bools
-    codes: Codes
+    labels: Bools  # whether each item is positive
+    codes: Codes  # the cluster of each item
 
 
 @generator("clusters of both classes", vectorised=True)
 def mixed(*, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str, correlation: float) -> Mixed:
-    """Draw normal scores of arms with equal areas; each item is positive with a chance of .4, but for one cluster of each class alone.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        How many data sets.
-    clusters, size : int
-        As in `paper_figures.error_rates.sizes.cluster_sizes`.
-    sizes : str
-        As there.
-    correlation : float
-        Of the errors of an arm within a cluster; they move both classes to their right side or both to the wrong one.
-
-    Returns
-    -------
-    Mixed
-        The data sets.
-    """
+    """Draw normal scores of arms with equal areas; each item is positive with a chance of .4, but for one cluster of each class alone."""
     codes = np.repeat(np.arange(clusters), cluster_sizes(clusters, size, sizes))
     items = len(codes)
     labels = rng.random((replicates, items)) < 0.4
@@ -71,18 +45,7 @@ def mixed(*, rng: np.random.Generator, replicates: int, clusters: int, size: int
 
 @method("clustered DeLong, z (both classes)", vectorised=True)
 def clustered_z(data: Mixed) -> Columns:
-    """Run Obuchowski's test against the normal distribution.
-
-    Parameters
-    ----------
-    data : Mixed
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates and p-values.
-    """
+    """Run Obuchowski's test against the normal distribution."""
 
     def test(scores: Floats, labels: Bools) -> tuple[float, float]:
         found = clustered_delong(scores, labels, data.codes).difference()
@@ -93,18 +56,7 @@ def clustered_z(data: Mixed) -> Columns:
 
 @method("clustered DeLong, jackknife t (both classes)", vectorised=True)
 def clustered_t(data: Mixed) -> Columns:
-    """Run the cluster jackknife against t.
-
-    Parameters
-    ----------
-    data : Mixed
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates and p-values.
-    """
+    """Run the cluster jackknife against t."""
 
     def test(scores: Floats, labels: Bools) -> tuple[float, float]:
         found = clustered_auroc_difference(scores, labels, data.codes)

@@ -22,16 +22,11 @@ WITHIN_PATIENT = 0.2
 class Shared(ScoreBlock):
     """Scores of items that share references.
 
-    Parameters
-    ----------
-    references : ndarray of int, shape (R, N)
-        The reference of each item.
-    pool : int
-        How many references there are.
+    Shapes: `references` (R, N).
     """
 
-    references: Codes
-    pool: int
+    references: Codes  # the reference of each item
+    pool: int  # how many references there are
 
     @cached_property
     def right(self) -> Floats:
@@ -42,15 +37,7 @@ class Shared(ScoreBlock):
     def variances(self, parts: Floats) -> tuple[Floats, Floats, Floats]:
         """Give the variances of sums of parts by patient, by reference, and two-way (`paper_figures.statistics.clustered.two_way`).
 
-        Parameters
-        ----------
-        parts : ndarray of float, shape (R, N)
-            What each item adds, less its mean.
-
-        Returns
-        -------
-        tuple of ndarray of float, shape (R,)
-            The three.
+        Shapes: `parts` (R, N). Returns (R,): The three.
         """
         patients, replicates = len(self.starts), len(parts)
         by_patient = (np.add.reduceat(parts, self.starts, axis=1) ** 2).sum(axis=1) * patients / (patients - 1)
@@ -75,28 +62,6 @@ def _by_group(parts: Floats, groups: Codes, most: int) -> Floats:
 @generator("shared references", vectorised=True)
 def shared(*, rng: np.random.Generator, replicates: int, patients: int, images: int, pool: int, strength: float, towards: str) -> Shared:
     r"""Draw scores of arms of equal performance, of which A sees a reference drawn at random from a pool.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        How many data sets.
-    patients : int
-        Patients, every second one positive.
-    images : int
-        Items of each.
-    pool : int
-        References.
-    strength : float
-        Standard deviation of the references' effects, :math:`\tau`; the score errors of an arm have 1.
-    towards : {'the right side', 'one side'}
-        Whether a good reference moves positive and negative items apart, or all scores up.
-
-    Returns
-    -------
-    Shared
-        The data sets.
 
     Notes
     -----
@@ -135,102 +100,36 @@ def _t(estimate: Floats, variance: Floats, df: float) -> Columns:
 
 @method("accuracy, independent items", vectorised=True)
 def accuracy_items(data: Shared) -> Columns:
-    """Run McNemar's asymptotic test.
-
-    Parameters
-    ----------
-    data : Shared
-        Data sets.
-
-    Returns
-    -------
-    dict
-        The p-values.
-    """
+    """Run McNemar's asymptotic test."""
     discordant = np.abs(data.right).sum(axis=1)
     return {"estimate": data.right.mean(axis=1), "p": special.chdtrc(1, data.right.sum(axis=1) ** 2 / np.maximum(discordant, 1))}
 
 
 @method("accuracy, by patient", vectorised=True)
 def accuracy_patients(data: Shared) -> Columns:
-    """Test with clusters of patients.
-
-    Parameters
-    ----------
-    data : Shared
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates, errors, ends, p-values.
-    """
+    """Test with clusters of patients."""
     return _accuracy(data, 0, len(data.starts) - 1)
 
 
 @method("accuracy, by reference", vectorised=True)
 def accuracy_references(data: Shared) -> Columns:
-    """Test with clusters of references.
-
-    Parameters
-    ----------
-    data : Shared
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates, errors, ends, p-values.
-    """
+    """Test with clusters of references."""
     return _accuracy(data, 1, data.pool - 1)
 
 
 @method("accuracy, two-way", vectorised=True)
 def accuracy_two_way(data: Shared) -> Columns:
-    """Test with both.
-
-    Parameters
-    ----------
-    data : Shared
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates, errors, ends, p-values.
-    """
+    """Test with both."""
     return _accuracy(data, 2, min(len(data.starts), data.pool) - 1)
 
 
 @method("AUROC, by patient", vectorised=True)
 def area_patients(data: Shared) -> Columns:
-    """Test areas with clusters of patients.
-
-    Parameters
-    ----------
-    data : Shared
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates, errors, ends, p-values.
-    """
+    """Test areas with clusters of patients."""
     return _area(data, 0, len(data.starts) // 2 - 1)
 
 
 @method("AUROC, two-way", vectorised=True)
 def area_two_way(data: Shared) -> Columns:
-    """Test areas with both.
-
-    Parameters
-    ----------
-    data : Shared
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates, errors, ends, p-values.
-    """
+    """Test areas with both."""
     return _area(data, 2, min(len(data.starts) // 2, data.pool) - 1)

@@ -27,33 +27,15 @@ LEVEL = 0.95
 class Distribution:
     """A bootstrap distribution.
 
-    Parameters
-    ----------
-    estimate : float
-        The difference in the sample.
-    values : ndarray of float, shape (B,)
-        In the resamples.
-    acceleration : float
-        BCa's.
+    Shapes: `values` (B,).
     """
 
-    estimate: float
+    estimate: float  # the difference in the sample
     values: Floats
     acceleration: float
 
     def interval(self, kind: str) -> tuple[float, float]:
-        """Make an interval.
-
-        Parameters
-        ----------
-        kind : {'percentile', 'basic', 'bca'}
-            Which.
-
-        Returns
-        -------
-        tuple of float
-            Its ends.
-        """
+        """Make an interval."""
         return bootstrap_interval(self.values, self.estimate, kind, LEVEL, self.acceleration)[0]
 
 
@@ -61,10 +43,7 @@ class Distribution:
 class SeededCounts(Counts):
     """Right and wrong, with a seed per replicate.
 
-    Parameters
-    ----------
-    seeds : ndarray of int, shape (R,)
-        Of the resamples.
+    Shapes: `seeds` (R,).
     """
 
     seeds: Codes
@@ -83,10 +62,7 @@ class SeededCounts(Counts):
 class SeededScores(ScoreBlock):
     """Scores, with a seed per replicate.
 
-    Parameters
-    ----------
-    seeds : ndarray of int, shape (R,)
-        Of the resamples.
+    Shapes: `seeds` (R,).
     """
 
     seeds: Codes
@@ -117,28 +93,7 @@ def _distribution(strata: Codes, items: int, seed: int, evaluate: Callable[..., 
 def seeded_counts(
     *, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str, correlation: float, effect: bool
 ) -> SeededCounts:
-    """Draw clustered pairs of right and wrong as `paper_figures.error_rates.accuracy.clustered`.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        How many data sets.
-    clusters, size : int
-        As in `cluster_sizes`.
-    sizes : str
-        As in `cluster_sizes`.
-    correlation : float
-        Within a cluster.
-    effect : bool
-        As there.
-
-    Returns
-    -------
-    SeededCounts
-        The data sets.
-    """
+    """Draw clustered pairs of right and wrong as `paper_figures.error_rates.accuracy.clustered`."""
     data = accuracy.clustered(
         rng=rng, replicates=replicates, clusters=clusters, size=size, sizes=sizes, correlation=correlation, effect=effect
     )
@@ -149,28 +104,7 @@ def seeded_counts(
 def seeded_scores(
     *, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str, correlation: float, effect: bool
 ) -> SeededScores:
-    """Draw scores as `paper_figures.error_rates.auroc.clustered`.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        How many data sets.
-    clusters, size : int
-        As in `cluster_sizes`.
-    sizes : str
-        As in `cluster_sizes`.
-    correlation : float
-        Within a cluster.
-    effect : bool
-        As there.
-
-    Returns
-    -------
-    SeededScores
-        The data sets.
-    """
+    """Draw scores as `paper_figures.error_rates.auroc.clustered`."""
     data = auroc.clustered(
         rng=rng, replicates=replicates, clusters=clusters, size=size, sizes=sizes, correlation=correlation, effect=effect
     )
@@ -179,38 +113,14 @@ def seeded_scores(
 
 @method("cluster bootstrap", vectorised=True)
 def bootstrap(data: SeededCounts | SeededScores, *, kind: str = "bca") -> Columns:
-    """Make bootstrap intervals over clusters.
-
-    Parameters
-    ----------
-    data : SeededCounts or SeededScores
-        Data sets.
-    kind : {'percentile', 'basic', 'bca'}
-        The kind of interval.
-
-    Returns
-    -------
-    dict
-        Estimates and ends.
-    """
+    """Make bootstrap intervals over clusters."""
     ends = np.array([one.interval(kind) for one in data.distributions])
     return {"estimate": np.array([one.estimate for one in data.distributions]), "lower": ends[:, 0], "upper": ends[:, 1]}
 
 
 @method("item bootstrap", vectorised=True)
 def item_bootstrap(data: SeededCounts) -> Columns:
-    """Make BCa intervals as if items were independent (`paper_figures.statistics.bootstrap.multinomial`).
-
-    Parameters
-    ----------
-    data : SeededCounts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates and ends.
-    """
+    """Make BCa intervals as if items were independent (`paper_figures.statistics.bootstrap.multinomial`)."""
     rows = zip(data.n10.astype(int).tolist(), data.n01.astype(int).tolist(), data.seeds.tolist(), strict=True)
     found = [multinomial_bootstrap(n10, n01, data.items, RESAMPLES, seed=seed) for n10, n01, seed in rows]
     ends = np.array([one.interval for one in found])
@@ -221,15 +131,7 @@ def item_bootstrap(data: SeededCounts) -> Columns:
 def sign_flip(data: SeededCounts) -> Columns:
     """Run the package's sign-flip test with `RESAMPLES` patterns where there are too many for all.
 
-    Parameters
-    ----------
-    data : SeededCounts
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates, ends and p-values; where the interval has no ends, those of [-1, 1].
+    Returns estimates, ends and p-values; where the interval has no ends, those of [-1, 1].
     """
     found = [_sign_flip(d, data.n.astype(np.float64), RESAMPLES, LEVEL, int(seed)) for d, seed in zip(data.d, data.seeds, strict=True)]
     ends = np.clip(np.array([one.interval for one in found]), -1, 1)

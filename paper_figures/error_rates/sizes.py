@@ -16,19 +16,7 @@ NONCENTRALITY = float(special.ndtri(0.975) + special.ndtri(POWER))
 def cluster_sizes(clusters: int, size: int, sizes: str) -> Ints:
     """Give the number of items of each cluster.
 
-    Parameters
-    ----------
-    clusters : int
-        Number of clusters, K.
-    size : int
-        Mean number of items.
-    sizes : {'balanced', 'skewed'}
-        All equal, or the quantiles of a lognormal distribution with a standard deviation of 1 on the log scale, at least 1.
-
-    Returns
-    -------
-    ndarray of int, shape (K,)
-        They add up to ``clusters * size``.
+    Returns (K,): They add up to ``clusters * size``.
 
     Examples
     --------
@@ -48,17 +36,7 @@ def cluster_sizes(clusters: int, size: int, sizes: str) -> Ints:
 def design_effect(sizes: Ints, correlation: float) -> float:
     r"""Give the variance of a mean over that of independent items.
 
-    Parameters
-    ----------
-    sizes : ndarray of int, shape (K,)
-        Items of each cluster.
-    correlation : float
-        Between two items of a cluster.
-
-    Returns
-    -------
-    float
-        :math:`1 + (\sum n_k^2 / \sum n_k - 1) \rho` (Kish).
+    Shapes: `sizes` (K,). Returns :math:`1 + (\sum n_k^2 / \sum n_k - 1) \rho` (Kish).
 
     Examples
     --------

@@ -35,15 +35,7 @@ HEADINGS = {"type_1_error": "Type-I error", "power": "Power", "coverage": "Cover
 def measure(results: Results) -> pd.DataFrame:
     """Work out type-I error, power and coverage of a study.
 
-    Parameters
-    ----------
-    results : Results
-        Of the sweep engine.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Tidy: the factors, ``truth, method, measure, value, mcse, replicates``; only what there is a number for.
+    Returns tidy: the factors, ``truth, method, measure, value, mcse, replicates``; only what there is a number for.
     """
     from theory.sweeps.performance.table import performance
 
@@ -55,17 +47,7 @@ def measure(results: Results) -> pd.DataFrame:
 def largest_size(table: pd.DataFrame, method: str) -> tuple[float, float]:
     """Give the largest type-I error of a method, and the bound that chance allows one cell: .05 + 3 MCSE.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `measure`.
-    method : str
-        The method.
-
-    Returns
-    -------
-    tuple of float
-        The largest share of rejections of a true null hypothesis, and the bound.
+    Returns the largest share of rejections of a true null hypothesis, and the bound.
     """
     rows = table[(table["measure"] == "type_1_error") & (table["method"] == method)]
     return float(rows["value"].max()), LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / float(rows["replicates"].min()))
@@ -74,15 +56,7 @@ def largest_size(table: pd.DataFrame, method: str) -> tuple[float, float]:
 def page(tables: dict[str, pd.DataFrame]) -> str:
     """Write all tables as a page.
 
-    Parameters
-    ----------
-    tables : dict of str to DataFrame
-        Study to table.
-
-    Returns
-    -------
-    str
-        Markdown; type-I errors above .05 + 3 MCSE are bold.
+    Returns Markdown; type-I errors above .05 + 3 MCSE are bold.
     """
     parts = [
         "# Calibration: all tables\n",

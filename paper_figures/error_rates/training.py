@@ -20,31 +20,15 @@ THRESHOLD = float(special.ndtri(ACCURACY))
 class Trained:
     """Right in A less right in B, per replicate, training seed and patient.
 
-    Parameters
-    ----------
-    d : ndarray of float, shape (R, S, K)
-        1, 0 or -1.
+    Shapes: `d` (R, S, K).
     """
 
-    d: Floats
+    d: Floats  # 1, 0 or -1
 
 
 @estimand("procedures' difference")
 def difference(*, training_sd: float, shift: float) -> float:
-    """Give the true difference of the procedures' mean accuracies.
-
-    Parameters
-    ----------
-    training_sd : float
-        Standard deviation of a training's effect on the latent scale, on which an item's own variation has variance 1.
-    shift : float
-        What A is better by on that scale.
-
-    Returns
-    -------
-    float
-        A minus B.
-    """
+    """Give the true difference of the procedures' mean accuracies."""
     spread = math.sqrt(1 + training_sd**2)
     return float(special.ndtr(THRESHOLD + shift / spread)) - ACCURACY
 
@@ -52,24 +36,6 @@ def difference(*, training_sd: float, shift: float) -> float:
 @generator("trainings by patients", vectorised=True)
 def trained(*, rng: np.random.Generator, replicates: int, patients: int, seeds: int, training_sd: float, shift: float) -> Trained:
     r"""Draw right and wrong of two procedures, trained several times each, on the same patients.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        How many data sets.
-    patients : int
-        Patients, one item each.
-    seeds : int
-        Trainings of each procedure.
-    training_sd, shift : float
-        As in `difference`.
-
-    Returns
-    -------
-    Trained
-        The data sets.
 
     Notes
     -----
@@ -87,18 +53,7 @@ def trained(*, rng: np.random.Generator, replicates: int, patients: int, seeds: 
 
 @method("one trained model", vectorised=True)
 def one_model(data: Trained) -> Columns:
-    """Test with the first training alone, by patient.
-
-    Parameters
-    ----------
-    data : Trained
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates, errors, ends, p-values.
-    """
+    """Test with the first training alone, by patient."""
     d = data.d[:, 0]
     k = d.shape[1]
     return _t(d.mean(axis=1), d.var(axis=1, ddof=1) / k, np.full(len(d), k - 1.0))
@@ -106,18 +61,7 @@ def one_model(data: Trained) -> Columns:
 
 @method("trainings pooled, by patient", vectorised=True)
 def pooled(data: Trained) -> Columns:
-    """Test the mean over trainings by patient, as if other trainings would give the same.
-
-    Parameters
-    ----------
-    data : Trained
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates, errors, ends, p-values.
-    """
+    """Test the mean over trainings by patient, as if other trainings would give the same."""
     d = data.d.mean(axis=1)
     k = d.shape[1]
     return _t(d.mean(axis=1), d.var(axis=1, ddof=1) / k, np.full(len(d), k - 1.0))
@@ -125,18 +69,7 @@ def pooled(data: Trained) -> Columns:
 
 @method("procedure (Obuchowski-Rockette)", vectorised=True)
 def procedure(data: Trained) -> Columns:
-    """Run the test of `paper_figures.statistics.multireader.procedure`.
-
-    Parameters
-    ----------
-    data : Trained
-        Data sets.
-
-    Returns
-    -------
-    dict
-        Estimates, errors, ends, p-values.
-    """
+    """Run the test of `paper_figures.statistics.multireader.procedure`."""
     _, seeds, k = data.d.shape
     by_seed = data.d.mean(axis=2)
     parts = (data.d - by_seed[:, :, None]) / k

@@ -31,18 +31,8 @@ GROUPS = ("off the shelf", "finetuned on its own arm", "finetuned on pairs, show
 def collect(results: RunResults, seed: int) -> FigureData:
     """Estimate AUROC and gain of every run.
 
-    Parameters
-    ----------
-    results : RunResults
-        The output folder.
-    seed : int
-        Not used: intervals are DeLong's.
-
-    Returns
-    -------
-    FigureData
-        One row per run: ``run_id, group, label, auroc, low, high, against, gain, gain_low, gain_high, gain_p, items, positives, patients,
-        failed, ideal, ideal_gain``.
+    Returns one row per run: ``run_id, group, label, auroc, low, high, against, gain, gain_low, gain_high, gain_p, items, positives,
+    patients, failed, ideal, ideal_gain``.
     """
     import pandas as pd
 
@@ -61,17 +51,7 @@ def collect(results: RunResults, seed: int) -> FigureData:
 def run_row(results: RunResults, run: Run) -> dict[str, Any]:
     """Estimate AUROC and gain of one run.
 
-    Parameters
-    ----------
-    results : RunResults
-        The output folder.
-    run : Run
-        The run.
-
-    Returns
-    -------
-    dict
-        A row as `collect` lists it; ``against`` and the gain are empty for the single arms themselves and where there is none.
+    Returns A row as `collect` lists it; ``against`` and the gain are empty for the single arms themselves and where there is none.
     """
     scores, limits = results.scores(run), cohort_limits(results, run)
     found = aurocs([scores])[0]
@@ -95,15 +75,7 @@ def _group(run: Run) -> str:
 def run_label(run: Run) -> str:
     """Name a run for a person.
 
-    Parameters
-    ----------
-    run : Run
-        The run.
-
-    Returns
-    -------
-    str
-        For example ``'pair, ρ = 0.9'``.
+    Returns for example ``'pair, ρ = 0.9'``.
     """
     if run.arm == "pair" and run.strategy == "random":
         return "pair, random reference"
@@ -129,17 +101,7 @@ def _ideal_gain(limits: ObserverLimits, run: Run) -> float:
 def draw(material: FigureData, results: RunResults) -> Figure:
     """Draw it.
 
-    Parameters
-    ----------
-    material : FigureData
-        From `collect`.
-    results : RunResults
-        Not read.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two panels that share their rows.
+    Returns two panels that share their rows.
     """
     from matplotlib.figure import Figure
 

@@ -41,22 +41,7 @@ class _Source:
 def collect(results: RunResults, seed: int) -> FigureData:
     """Choose the first healthy and the first diseased test item, with the references that the models were shown.
 
-    Parameters
-    ----------
-    results : RunResults
-        The output folder.
-    seed : int
-        Not used: nothing is drawn at random.
-
-    Returns
-    -------
-    FigureData
-        Rows ``label, item_id, strategy, rho, reference_id``.
-
-    Raises
-    ------
-    InputError
-        When the folder has no pair runs on a phantom.
+    Returns rows ``label, item_id, strategy, rho, reference_id``.
     """
     import pandas as pd
 
@@ -94,17 +79,7 @@ def _source(results: RunResults) -> _Source:
 def draw(material: FigureData, results: RunResults) -> Figure:
     """Draw it.
 
-    Parameters
-    ----------
-    material : FigureData
-        From `collect`.
-    results : RunResults
-        For the images.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two rows of six pictures.
+    Returns two rows of six pictures.
     """
     from matplotlib.figure import Figure
 

@@ -34,22 +34,7 @@ HARM, HELP = ("#e08a63", "#f2bda2", "#fbe6db"), ("#eaf2f8", "#cfe2f0", "#a6cbe3"
 
 
 def collect(results: RunResults | None, seed: int) -> FigureData:
-    """Compute the errors over both maps.
-
-    Parameters
-    ----------
-    results : RunResults or None
-        Not read: theory needs no data.
-    seed : int
-        Not used: everything is in closed form.
-
-    Returns
-    -------
-    FigureData
-        Rows ``panel`` (known or learned), ``rho, m, p, n_per_class, single, difference, comparison, gain``: errors of the single image, of
-        the (mean) difference, and of the comparison that weighs the reference (optimally where all is known, by learning both images side
-        by side elsewhere); the gain is that of the better of the two. Empty where there are too few cases.
-    """
+    """Compute the errors over both maps."""
     import pandas as pd
 
     data = pd.concat([_known(), *(_learned(p) for p in FEATURES)], ignore_index=True)
@@ -104,17 +89,7 @@ def _trained(p: int, n: int, rho: float, rep: str) -> float:
 def draw(material: FigureData, results: RunResults | None) -> Figure:
     """Draw it.
 
-    Parameters
-    ----------
-    material : FigureData
-        From `collect`.
-    results : RunResults or None
-        Not read.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Three maps with one colour scale.
+    Returns three maps with one colour scale.
     """
     from matplotlib.figure import Figure
 

@@ -27,22 +27,7 @@ GRID = np.linspace(0, 0.97, 98)
 def collect(results: RunResults, seed: int) -> FigureData:
     """Put the gain of every model finetuned on pairs beside the pixel correlation of its query and reference.
 
-    Parameters
-    ----------
-    results : RunResults
-        The output folder.
-    seed : int
-        Not used: intervals are DeLong's.
-
-    Returns
-    -------
-    FigureData
-        Rows with ``kind`` curve (T1, were pixels all that counts) and point, and ``pixel_correlation, gain, low, high, ideal, label``.
-
-    Raises
-    ------
-    InputError
-        When no model was finetuned on pairs of a phantom.
+    Returns rows with ``kind`` curve (T1, were pixels all that counts) and point, and ``pixel_correlation, gain, low, high, ideal, label``.
     """
     import pandas as pd
 
@@ -81,20 +66,7 @@ def _single_separation(results: RunResults, run: Run) -> float:
 
 
 def draw(material: FigureData, results: RunResults) -> Figure:
-    """Draw it.
-
-    Parameters
-    ----------
-    material : FigureData
-        From `collect`.
-    results : RunResults
-        Not read.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One panel.
-    """
+    """Draw it."""
     from matplotlib.figure import Figure
 
     kinds = dict(tuple(material.data.groupby("kind")))

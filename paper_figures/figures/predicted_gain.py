@@ -28,18 +28,8 @@ GRID = np.linspace(0, 0.97, 98)
 def collect(results: RunResults, seed: int) -> FigureData:
     """Put predictions over rho beside the estimates of the bridge.
 
-    Parameters
-    ----------
-    results : RunResults
-        The output folder.
-    seed : int
-        Of the bootstrap.
-
-    Returns
-    -------
-    FigureData
-        Rows with ``kind`` ideal, scaled, log_ratio_ideal, log_ratio_difference (curves), observed, log_ratio (points), and
-        ``rho, value, low, high, run_id``.
+    Returns rows with ``kind`` ideal, scaled, log_ratio_ideal, log_ratio_difference (curves), observed, log_ratio (points), and ``rho,
+    value, low, high, run_id``.
     """
     import pandas as pd
 
@@ -92,20 +82,7 @@ def _curves(results: RunResults, seed: int) -> list[pd.DataFrame]:
 
 
 def draw(material: FigureData, results: RunResults) -> Figure:
-    """Draw it.
-
-    Parameters
-    ----------
-    material : FigureData
-        From `collect`.
-    results : RunResults
-        Not read.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two panels.
-    """
+    """Draw it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13.2, 5.9))

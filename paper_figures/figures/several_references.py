@@ -28,17 +28,7 @@ REPLICATES = 10_000
 def collect(results: RunResults, seed: int) -> FigureData:
     """Compute T2, and simulate patients one by one beside it.
 
-    Parameters
-    ----------
-    results : RunResults
-        Not read: theory needs no data.
-    seed : int
-        Of the simulation.
-
-    Returns
-    -------
-    FigureData
-        Rows ``rule, rho, m, auc, simulated, mcse, single, limit``.
+    Returns rows ``rule, rho, m, auc, simulated, mcse, single, limit``.
     """
     import pandas as pd
 
@@ -76,17 +66,7 @@ def _limit(rho: float) -> float:
 def draw(material: FigureData, results: RunResults) -> Figure:
     """Draw it.
 
-    Parameters
-    ----------
-    material : FigureData
-        From `collect`.
-    results : RunResults
-        Not read.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel for each rho.
+    Returns A panel for each rho.
     """
     from matplotlib.figure import Figure
 

@@ -27,17 +27,7 @@ REPLICATES = 10_000
 def collect(results: RunResults, seed: int) -> FigureData:
     """Compute the curves, and simulate patients one by one for the points.
 
-    Parameters
-    ----------
-    results : RunResults
-        Not read: theory needs no data.
-    seed : int
-        Of the simulation.
-
-    Returns
-    -------
-    FigureData
-        Rows with ``kind`` curve or simulation, ``rule, rho, error, mcse``.
+    Returns rows with ``kind`` curve or simulation, ``rule, rho, error, mcse``.
     """
     import pandas as pd
 
@@ -65,20 +55,7 @@ def collect(results: RunResults, seed: int) -> FigureData:
 
 
 def draw(material: FigureData, results: RunResults) -> Figure:
-    """Draw it.
-
-    Parameters
-    ----------
-    material : FigureData
-        From `collect`.
-    results : RunResults
-        Not read.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One panel.
-    """
+    """Draw it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=WIDE)

@@ -26,15 +26,7 @@ POINTS = 200
 def plan_table(outcome: PlanReport) -> pd.DataFrame:
     """List every number that the plot shows.
 
-    Parameters
-    ----------
-    outcome : PlanReport
-        The plan.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Rows with ``kind`` gain (``measure, gain, gain_low, gain_high, needed``) or power (``measure, patients, power``).
+    Returns rows with ``kind`` gain (``measure, gain, gain_low, gain_high, needed``) or power (``measure, patients, power``).
     """
     import pandas as pd
 
@@ -59,19 +51,7 @@ def plan_table(outcome: PlanReport) -> pd.DataFrame:
 def save_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
     """Draw and save it.
 
-    Parameters
-    ----------
-    outcome : PlanReport
-        The plan.
-    folder : Path
-        Where to.
-    seed : int
-        Of the pilot's bootstrap.
-
-    Returns
-    -------
-    Path
-        ``plan.png``; PDF and CSV lie beside it.
+    Returns ``plan.png``; PDF and CSV lie beside it.
     """
     from paper_figures.plotting.provenance import save_figure
     from see_in_pairs.files import content_hash
@@ -91,20 +71,7 @@ def save_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
 
 
 def draw(data: pd.DataFrame, outcome: PlanReport) -> Figure:
-    """Draw it.
-
-    Parameters
-    ----------
-    data : pandas.DataFrame
-        As from `plan_table`.
-    outcome : PlanReport
-        The plan.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two panels.
-    """
+    """Draw it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=WIDE)

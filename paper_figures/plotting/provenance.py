@@ -131,15 +131,7 @@ def save_figure(
 def code_hash(modules: Iterable[ModuleType]) -> str:
     """Hash the source of some modules.
 
-    Parameters
-    ----------
-    modules : iterable of module
-        The modules.
-
-    Returns
-    -------
-    str
-        A hash of their text.
+    Returns A hash of their text.
     """
     return content_hash([inspect.getsource(module) for module in modules])
 

@@ -16,21 +16,11 @@ OURS = ("paper_figures.", "theory.")
 
 @dataclass(frozen=True)
 class Freshness:
-    """Whether a figure still stands for the files it was made from.
+    """Whether a figure still stands for the files it was made from."""
 
-    Parameters
-    ----------
-    provenance : Provenance
-        What is embedded in it.
-    reasons : tuple of str
-        Why it is stale; empty when it is fresh.
-    notes : tuple of str
-        What differs without making it stale.
-    """
-
-    provenance: Provenance
-    reasons: tuple[str, ...]
-    notes: tuple[str, ...]
+    provenance: Provenance  # what is embedded in it
+    reasons: tuple[str, ...]  # why it is stale; empty when it is fresh
+    notes: tuple[str, ...]  # what differs without making it stale
 
     @property
     def fresh(self) -> bool:
@@ -40,10 +30,7 @@ class Freshness:
     def to_dict(self) -> dict[str, object]:
         """Give everything by name, as for JSON.
 
-        Returns
-        -------
-        dict
-            The provenance, ``stale``, ``reasons`` and ``notes``.
+        Returns the provenance, ``stale``, ``reasons`` and ``notes``.
         """
         return {**asdict(self.provenance), "stale": not self.fresh, "reasons": list(self.reasons), "notes": list(self.notes)}
 

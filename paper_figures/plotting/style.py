@@ -54,13 +54,7 @@ SETTINGS = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw in the house style inside the block; global settings are left as they were.
-
-    Yields
-    ------
-    None
-        Nothing.
-    """
+    """Draw in the house style inside the block; global settings are left as they were."""
     import matplotlib
     import seaborn
 
@@ -70,21 +64,7 @@ def house_style() -> Iterator[None]:
 
 
 def note(axes: Axes, x: float, y: float, text: str, colour: str = MUTED, **options: object) -> None:
-    """Write a small remark into a plot, on a white ground so that lines do not run through it.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Where.
-    x, y : float
-        Place in data units.
-    text : str
-        What.
-    colour : str
-        Of the letters.
-    **options : object
-        Passed to ``Axes.text``.
-    """
+    """Write a small remark into a plot, on a white ground so that lines do not run through it."""
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
     axes.text(x, y, text, **({"color": colour, "fontsize": 12, "bbox": ground, "zorder": 6} | options))  # type: ignore[arg-type]
 
@@ -95,17 +75,7 @@ def short(value: float, digits: int = 2) -> str:
     A number that these digits would show as 0 is given one significant digit, down to 0.0001, so that the sign of an interval's end
     can be read.
 
-    Parameters
-    ----------
-    value : float
-        The number.
-    digits : int, default 2
-        Digits after the point.
-
-    Returns
-    -------
-    str
-        For example ``'−0.13'``; ``'–'`` for NaN, ``'∞'`` for an unbounded end of an interval.
+    Returns for example ``'−0.13'``; ``'–'`` for NaN, ``'∞'`` for an unbounded end of an interval.
 
     Examples
     --------
@@ -125,17 +95,7 @@ def short(value: float, digits: int = 2) -> str:
 def with_interval(estimate: float, low: float, high: float, digits: int = 2) -> str:
     """Write an estimate with its interval.
 
-    Parameters
-    ----------
-    estimate, low, high : float
-        The numbers.
-    digits : int, default 2
-        Digits after the point.
-
-    Returns
-    -------
-    str
-        For example ``'0.13 [0.08, 0.18]'``.
+    Returns for example ``'0.13 [0.08, 0.18]'``.
 
     Examples
     --------

@@ -27,20 +27,7 @@ if TYPE_CHECKING:
 def collect(results: RunResults) -> dict[str, Any]:
     """Gather everything the template shows.
 
-    Parameters
-    ----------
-    results : RunResults
-        An output folder.
-
-    Returns
-    -------
-    dict
-        Names of the template to plain values.
-
-    Raises
-    ------
-    InputError
-        When claims or figures are not there yet.
+    Returns names of the template to plain values.
     """
     claims = _made(results, "claims.json", "claims")
     arms = [_none_for_nan(run_row(results, run)) for run in results.runs]
@@ -86,15 +73,7 @@ def _none_for_nan(row: dict[str, Any]) -> dict[str, Any]:
 def theory_summary(results: RunResults) -> dict[str, Any]:
     """Count how many rows agree, for each quantity of each statement.
 
-    Parameters
-    ----------
-    results : RunResults
-        An output folder.
-
-    Returns
-    -------
-    dict
-        ``rows`` and ``agree`` in all, and ``quantities`` with the largest |z| and MCSE of each.
+    Returns ``rows`` and ``agree`` in all, and ``quantities`` with the largest |z| and MCSE of each.
     """
     table = results.theory
     quantities = [
@@ -110,15 +89,7 @@ def theory_summary(results: RunResults) -> dict[str, Any]:
 def cohort_rows(results: RunResults) -> list[dict[str, Any]]:
     """Count patients and items of every cohort, and what befell items when it was made.
 
-    Parameters
-    ----------
-    results : RunResults
-        An output folder.
-
-    Returns
-    -------
-    list of dict
-        One per cohort and split.
+    Returns one per cohort and split.
     """
     rows = []
     for folder in dict.fromkeys(run.cohort for run in results.runs if run.cohort):
@@ -132,23 +103,7 @@ def cohort_rows(results: RunResults) -> list[dict[str, Any]]:
 
 
 def comparison_rows(results: RunResults) -> list[dict[str, Any]]:
-    """Lay out the paired tests, with Holm's correction within each declared family.
-
-    Parameters
-    ----------
-    results : RunResults
-        An output folder; without ``tests/comparisons.json`` the list is empty.
-
-    Returns
-    -------
-    list of dict
-        One per comparison.
-
-    Raises
-    ------
-    InputError
-        When the file is not what ``reproduce`` writes.
-    """
+    """Lay out the paired tests, with Holm's correction within each declared family."""
     path = results.folder / "tests" / "comparisons.json"
     content = read_json(path) if path.is_file() else []
     try:
@@ -183,20 +138,7 @@ def _recommended(found: dict[str, Any] | None) -> dict[str, Any]:
 def figure_blocks(results: RunResults) -> list[dict[str, Any]]:
     """Embed every figure with its caption and provenance.
 
-    Parameters
-    ----------
-    results : RunResults
-        An output folder.
-
-    Returns
-    -------
-    list of dict
-        One per figure; the picture is a data address.
-
-    Raises
-    ------
-    InputError
-        When a figure has not been drawn yet.
+    Returns one per figure; the picture is a data address.
     """
     return [_figure_block(results, name) for name in FIGURES]
 
@@ -213,15 +155,7 @@ def _figure_block(results: RunResults, name: str) -> dict[str, Any]:
 def run_facts(results: RunResults) -> dict[str, Any]:
     """Tell how to run it again, from the manifest.
 
-    Parameters
-    ----------
-    results : RunResults
-        An output folder.
-
-    Returns
-    -------
-    dict
-        Command, seed, versions, machine, and the manifest's text.
+    Returns command, seed, versions, machine, and the manifest's text.
     """
     manifest = results.manifest
     known = manifest.get

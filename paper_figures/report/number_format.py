@@ -13,18 +13,6 @@ MOST = 4
 def number(value: float | None, digits: int = 3) -> str:
     """Write a number, or a dash where there is none.
 
-    Parameters
-    ----------
-    value : float or None
-        The number.
-    digits : int, default 3
-        Digits after the point.
-
-    Returns
-    -------
-    str
-        For example ``'0.128'``.
-
     Examples
     --------
     >>> number(None), number(-0.12345)
@@ -36,17 +24,7 @@ def number(value: float | None, digits: int = 3) -> str:
 def interval(ends: Sequence[float | None] | None, digits: int = 3) -> str:
     """Write an interval; an end that is None in JSON was infinite.
 
-    Parameters
-    ----------
-    ends : sequence of float or None
-        Lower and upper end.
-    digits : int, default 3
-        Digits after the point.
-
-    Returns
-    -------
-    str
-        For example ``'[0.100, 0.200]'``; ``''`` where there is no interval.
+    Returns for example ``'[0.100, 0.200]'``; ``''`` where there is no interval.
 
     Examples
     --------
@@ -62,17 +40,7 @@ def interval(ends: Sequence[float | None] | None, digits: int = 3) -> str:
 def digits_between(ends: Sequence[float | None] | None, least: int = 2) -> int:
     """Tell how many digits it takes to write an interval so that its ends can be told apart.
 
-    Parameters
-    ----------
-    ends : sequence of float or None
-        Lower and upper end.
-    least : int, default 2
-        Digits after the point where these are enough.
-
-    Returns
-    -------
-    int
-        Digits after the point, `MOST` at most.
+    Returns digits after the point, `MOST` at most.
 
     Examples
     --------
@@ -86,15 +54,7 @@ def digits_between(ends: Sequence[float | None] | None, least: int = 2) -> int:
 def p_value(value: float | None) -> str:
     """Write a p-value.
 
-    Parameters
-    ----------
-    value : float or None
-        The p-value.
-
-    Returns
-    -------
-    str
-        Two significant digits; below 0.0001 as such.
+    Returns two significant digits; below 0.0001 as such.
 
     Examples
     --------
@@ -108,16 +68,6 @@ def p_value(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """Write a share.
-
-    Parameters
-    ----------
-    value : float or None
-        Between 0 and 1.
-
-    Returns
-    -------
-    str
-        For example ``'12 %'``.
 
     Examples
     --------

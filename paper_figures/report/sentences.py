@@ -16,20 +16,7 @@ Row = dict[str, Any]
 
 
 def headline(arms: list[Row], main_rho: float) -> list[str]:
-    """Say in a few sentences what came out.
-
-    Parameters
-    ----------
-    arms : list of dict
-        The rows of the table of arms.
-    main_rho : float
-        Of the arm named in advance.
-
-    Returns
-    -------
-    list of str
-        One sentence each.
-    """
+    """Say in a few sentences what came out."""
     own = [row for row in arms if row["group"] == GROUPS[1]]
     single = next((row for row in own if row["arm"] == "single"), None)
     matched = next(
@@ -72,22 +59,7 @@ def _auroc(row: Row) -> str:
 
 
 def tested_on(results: RunResults, arms: list[Row], theory: Row) -> str:
-    """Say on what the claims were tested.
-
-    Parameters
-    ----------
-    results : RunResults
-        The output folder.
-    arms : list of dict
-        The rows of the table of arms.
-    theory : dict
-        From `content.theory_summary`.
-
-    Returns
-    -------
-    str
-        A sentence.
-    """
+    """Say on what the claims were tested."""
     first = arms[0]
     numbers = " or ".join(f"{n:,}" for n in sorted({row["n_train"] for row in arms if row["group"] != GROUPS[0]})) or "no"
     infos = {_kind_of_image(results.cohort(run).info) for run in results.runs if run.cohort}
@@ -106,22 +78,7 @@ def _kind_of_image(info: CohortInfo) -> str:
 
 
 def limits(results: RunResults, arms: list[Row], claims: list[Row]) -> list[str]:
-    """Say what the results do not show.
-
-    Parameters
-    ----------
-    results : RunResults
-        The output folder.
-    arms : list of dict
-        The rows of the table of arms.
-    claims : list of dict
-        The content of ``claims.json``.
-
-    Returns
-    -------
-    list of str
-        One limit each.
-    """
+    """Say what the results do not show."""
     found = [
         "Only the abstracts of the paper under test and public summaries were available. Every prompt, setting, criterion and "
         "theorem here is "

@@ -22,35 +22,17 @@ DELONG, JACKKNIFE = "clustered DeLong over patients", "clustered DeLong over pat
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate with its interval and p-value.
-
-    Parameters
-    ----------
-    value : float
-        The estimate.
-    low, high : float
-        Ends of its 95 % interval; infinite where unbounded.
-    p : float
-        Two-sided, of the null hypothesis that the quantity is 0.
-    unit : str
-        What it is measured in.
-    test : str
-        How interval and p were found.
-    items, patients : int
-        On how many of each.
-    reason : str
-        Why there is no number, where there is none; else ``''``.
-    """
+    """An estimate with its interval and p-value."""
 
     value: float
-    low: float
+    low: float  # ends of its 95 % interval; infinite where unbounded
     high: float
-    p: float
-    unit: str = ""
-    test: str = ""
-    items: int = 0
+    p: float  # two-sided, of the null hypothesis that the quantity is 0
+    unit: str = ""  # what it is measured in
+    test: str = ""  # how interval and p were found
+    items: int = 0  # on how many of each
     patients: int = 0
-    reason: str = ""
+    reason: str = ""  # why there is no number, where there is none; else ``''``
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -61,15 +43,7 @@ class Estimate:
 def aurocs(scores: Sequence[RunScores]) -> list[Estimate]:
     """Estimate the AUROC of runs on the same items.
 
-    Parameters
-    ----------
-    scores : sequence of RunScores
-        The runs; an item without a score counts as wrong.
-
-    Returns
-    -------
-    list of Estimate
-        One each; p is of the null hypothesis that the run is at chance (0.5).
+    Returns one each; p is of the null hypothesis that the run is at chance (0.5).
     """
     found = _delong(scores)
     if isinstance(found, str):
@@ -80,15 +54,7 @@ def aurocs(scores: Sequence[RunScores]) -> list[Estimate]:
 def auroc_difference(first: RunScores, second: RunScores) -> Estimate:
     """Estimate the difference in AUROC of two runs on the same items.
 
-    Parameters
-    ----------
-    first, second : RunScores
-        The runs.
-
-    Returns
-    -------
-    Estimate
-        First less second; where patients have several items by the test that calibration found to keep its level over few of them.
+    Returns first less second; where patients have several items by the test that calibration found to keep its level over few of them.
     """
     patients = len(np.unique(first.patients))
     if patients < len(first.items):

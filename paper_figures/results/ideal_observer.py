@@ -26,42 +26,21 @@ SCANNED_PLACES = 150
 
 @dataclass(frozen=True)
 class IdealPerformance:
-    """Areas under the ROC curve that no model of a phantom can pass, and the one of an observer who only subtracts.
+    """Areas under the ROC curve that no model of a phantom can pass, and the one of an observer who only subtracts."""
 
-    Parameters
-    ----------
-    single, joint : float
-        Of the query alone, and with the relative.
-    difference : float or None
-        Of the plain difference of query and relative, which is worse than the query alone below a correlation of 1/2 (T1); None where
-        the place of the lesion is not known.
-    mcse : float
-        Monte Carlo standard error of both; 0 where they are exact.
-    rho : float or None
-        Correlation of query and relative; None where components are shared unequally.
-    place : str
-        ``'fixed'`` or ``'random'``.
-    """
-
-    single: float
+    single: float  # of the query alone, and with the relative
     joint: float
+    # of the plain difference of query and relative, which is worse than the query alone below a correlation of 1/2 (T1); None where the
+    # place of the lesion is not known
     difference: float | None
-    mcse: float
-    rho: float | None
+    mcse: float  # monte Carlo standard error of both; 0 where they are exact
+    rho: float | None  # correlation of query and relative; None where components are shared unequally
     place: str
 
     def of(self, arm: ArmConfig) -> float:
         """Give the limit of an arm.
 
-        Parameters
-        ----------
-        arm : ArmConfig
-            The arm.
-
-        Returns
-        -------
-        float
-            NaN for an arm of which we know none.
+        Returns NaN for an arm of which we know none.
         """
         if arm.arm in WITH_ITS_RELATIVE and arm.references is not None and arm.references.strategy == "embedding":
             return float("nan")  # now and then a relative is retrieved
@@ -72,15 +51,7 @@ class IdealPerformance:
     def of_difference(self, arm: ArmConfig) -> float:
         """Give what an observer of the plain difference reaches.
 
-        Parameters
-        ----------
-        arm : ArmConfig
-            The arm.
-
-        Returns
-        -------
-        float
-            NaN for an arm without the query's relative, and where it is not known.
+        Returns NaN for an arm without the query's relative, and where it is not known.
         """
         known = self.difference is not None and arm.arm in WITH_ITS_RELATIVE and _matched(arm)
         return self.difference if known else float("nan")  # type: ignore[return-value]
@@ -93,17 +64,7 @@ def _matched(arm: ArmConfig) -> bool:
 def limits_of(cohort: Cohort, cache: Path) -> IdealPerformance | None:
     """Compute the limits of a cohort, or read them where they were computed before.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    cache : Path
-        JSON file; by hash of the cohort's truth.
-
-    Returns
-    -------
-    IdealPerformance or None
-        None where the cohort is no phantom.
+    Returns None where the cohort is no phantom.
     """
     truth = cohort.folder / "truth.npz"
     if not truth.is_file():

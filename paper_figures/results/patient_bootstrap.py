@@ -24,20 +24,6 @@ RESAMPLES = 2000
 class PatientBootstrap:
     r"""Resamples of patients, as weights of items.
 
-    Parameters
-    ----------
-    scores : RunScores
-        Items, patients and true classes; the weights serve every run on the same items.
-    resamples : int, default 2000
-        How many resamples.
-    seed : int
-        Seed of the resamples.
-
-    Raises
-    ------
-    InputError
-        When the items are of one class or one patient.
-
     Notes
     -----
     1. Patients are sorted into strata: only positive items, only negative items, both. So no resample lacks a class.
@@ -59,30 +45,14 @@ class PatientBootstrap:
     def auroc(self, scores: RunScores) -> Floats:
         """Give the AUROC of a run in every resample, ties counting one half.
 
-        Parameters
-        ----------
-        scores : RunScores
-            The run.
-
-        Returns
-        -------
-        ndarray, shape (1 + resamples,)
-            The estimate first.
+        Returns (1 + resamples,): The estimate first.
         """
         return auroc(Sample(scores.ranked, self.positive, self.codes))(self.weights)
 
     def separation(self, scores: RunScores) -> Floats:
-        r"""Give the separation d' of a run's log-odds in every resample.
+        """Give the separation d' of a run's log-odds in every resample.
 
-        Parameters
-        ----------
-        scores : RunScores
-            The run; items without a score make it NaN.
-
-        Returns
-        -------
-        ndarray, shape (1 + resamples,)
-            Difference of the class means over the pooled standard deviation within classes; the estimate first.
+        Returns (1 + resamples,): Difference of the class means over the pooled standard deviation within classes; the estimate first.
         """
         (mean1, square1, n1), (mean0, square0, n0) = (self._moments(scores.logit, rows) for rows in (self.positive, ~self.positive))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -97,19 +67,8 @@ class PatientBootstrap:
     def estimate(self, values: Floats, unit: str, what: str) -> Estimate:
         """Summarise a quantity over the resamples.
 
-        Parameters
-        ----------
-        values : ndarray, shape (1 + resamples,)
-            The estimate first.
-        unit : str
-            What it is measured in.
-        what : str
-            Named in the reason where there is no number.
-
-        Returns
-        -------
-        Estimate
-            With a percentile interval and a p-value. More than 2.5 % undefined resamples leave it without a number.
+        Shapes: `values` (1 + resamples,). Returns with a percentile interval and a p-value. More than 2.5 % undefined resamples leave it
+        without a number.
         """
         return percentile_estimate(values, unit, what, self.items, self.patients)
 
@@ -117,21 +76,7 @@ class PatientBootstrap:
 def percentile_estimate(values: Floats, unit: str, what: str, items: int, patients: int) -> Estimate:
     """Summarise a quantity over resamples of patients.
 
-    Parameters
-    ----------
-    values : ndarray, shape (1 + resamples,)
-        The estimate first.
-    unit : str
-        What it is measured in.
-    what : str
-        Named in the reason where there is no number.
-    items, patients : int
-        On how many of each.
-
-    Returns
-    -------
-    Estimate
-        As `PatientBootstrap.estimate` gives it.
+    Shapes: `values` (1 + resamples,).
     """
     test = f"bootstrap over patients ({len(values) - 1} resamples, percentile)"
     undefined = int(np.isnan(values).sum())

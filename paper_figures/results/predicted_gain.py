@@ -31,37 +31,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ObserverLimits:
-    """What an observer reaches that knows the covariances and where a lesion would be.
+    """What an observer reaches that knows the covariances and where a lesion would be."""
 
-    Parameters
-    ----------
-    single, difference, joint : float
-        Detectability index without the reference, of the difference image, and with the reference used as well as possible.
-    rho : float or None
-        The correlation, where all components share the same (C = rho Sigma); None where shares differ.
-    place : str
-        ``'fixed'``, or ``'random'``: then no model knows the place and the limits are loose.
-    """
-
-    single: float
+    single: float  # detectability index without the reference, of the difference image, and with the reference used as well as possible
     difference: float
     joint: float
-    rho: float | None
-    place: str
+    rho: float | None  # the correlation, where all components share the same (C = rho Sigma); None where shares differ
+    place: str  # ``'fixed'``, or ``'random'``: then no model knows the place and the limits are loose
 
     def auc(self, rule: str) -> float:
-        """Give the AUC of one rule.
-
-        Parameters
-        ----------
-        rule : str
-            ``'single'``, ``'difference'`` or ``'joint'``.
-
-        Returns
-        -------
-        float
-            Phi(detectability / sqrt 2).
-        """
+        """Give the AUC of one rule."""
         from theory.numerics.gaussian import auc_of
 
         return float(auc_of(getattr(self, rule)))
@@ -74,16 +53,6 @@ class ObserverLimits:
 
 def observer_limits(truth: PhantomTruth) -> ObserverLimits:
     r"""Compute the ideal observers of a phantom.
-
-    Parameters
-    ----------
-    truth : PhantomTruth
-        Signal and covariances.
-
-    Returns
-    -------
-    ObserverLimits
-        Detectability indices.
 
     Notes
     -----
@@ -105,15 +74,7 @@ def observer_limits(truth: PhantomTruth) -> ObserverLimits:
 def pixel_correlation(truth: PhantomTruth) -> float:
     r"""Compute how alike the pixels of two relatives are, whatever it is that makes them so.
 
-    Parameters
-    ----------
-    truth : PhantomTruth
-        The phantom.
-
-    Returns
-    -------
-    float
-        Mean over pixels i of :math:`C_{ii}/\Sigma_{ii}`.
+    Returns mean over pixels i of :math:`C_{ii}/\Sigma_{ii}`.
     """
     anatomy = {name: (getattr(truth, name) ** 2).sum(0) for name in ("demographic", "site")}
     variance = anatomy | {"field": truth.field_sd**2, "noise": truth.noise_sd**2}
@@ -124,17 +85,7 @@ def pixel_correlation(truth: PhantomTruth) -> float:
 def cohort_limits(results: RunResults, run: Run) -> ObserverLimits | None:
     """Give the ideal observers of a run's cohort, kept in ``theory/observers.json`` under the hash of the cohort's truth.
 
-    Parameters
-    ----------
-    results : RunResults
-        The output folder.
-    run : Run
-        The run.
-
-    Returns
-    -------
-    ObserverLimits or None
-        None where the cohort is no phantom.
+    Returns None where the cohort is no phantom.
     """
     path = results.truth_path(run)
     if path is None:
@@ -160,15 +111,7 @@ def _read_kept(path: Path) -> dict[str, dict[str, Any]]:
 def log_separation_ratio(pair: Floats, single: Floats) -> Floats:
     r"""Compute :math:`\log\Gamma=2\log(d'_{pair}/d'_{single})`, the bridge between scores and theory (T10).
 
-    Parameters
-    ----------
-    pair, single : ndarray of float
-        Separations.
-
-    Returns
-    -------
-    ndarray of float
-        The log ratio. Infinite where only one of the two separates the classes, NaN where neither does.
+    Returns the log ratio. Infinite where only one of the two separates the classes, NaN where neither does.
 
     Examples
     --------
@@ -182,20 +125,7 @@ def log_separation_ratio(pair: Floats, single: Floats) -> Floats:
 def paired_runs(results: RunResults) -> tuple[Run, list[Run]]:
     """Find the model finetuned on the single image, and those finetuned on pairs, each evaluated on its own arm.
 
-    Parameters
-    ----------
-    results : RunResults
-        The output folder.
-
-    Returns
-    -------
-    tuple
-        The run ``single``, and the runs of arm ``pair`` by rising rho.
-
-    Raises
-    ------
-    InputError
-        When there is no such single run, or no pair.
+    Returns the run ``single``, and the runs of arm ``pair`` by rising rho.
     """
     single = results.find(arm="single", train_arm="single")
     pairs = [run for run in results.runs if run.arm == "pair" and run.own_arm and run.evaluated_rho is not None]
@@ -207,22 +137,7 @@ def paired_runs(results: RunResults) -> tuple[Run, list[Run]]:
 
 
 def bridge_table(results: RunResults, seed: int = 0) -> pd.DataFrame:
-    """Put predicted beside observed gain, for every model finetuned on pairs.
-
-    Parameters
-    ----------
-    results : RunResults
-        The output folder.
-    seed : int, default 0
-        Seed of the resamples.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per run: ``run_id, strategy, rho, items, patients``, the gain in AUROC over the single image as ``observed``, ``ideal``
-        and ``scaled``, the log separation ratio as ``log_ratio`` and ``log_ratio_ideal``, and their difference ``excess``, which theory
-        says is 0 when the model is equally efficient in both arms. Estimates have ``_low``, ``_high`` and ``_p``.
-    """
+    """Put predicted beside observed gain, for every model finetuned on pairs."""
     import pandas as pd
 
     single, pairs = paired_runs(results)
@@ -258,17 +173,7 @@ def _ideal_gain(limits: ObserverLimits, rho: float) -> float:
 def scaled_gain(separation: Floats, rho: float) -> Floats:
     r"""Predict the gain in AUC from the separation on the single image (T1).
 
-    Parameters
-    ----------
-    separation : ndarray of float
-        Separation d' of the single image.
-    rho : float
-        Correlation of query and reference.
-
-    Returns
-    -------
-    ndarray of float
-        :math:`\Phi(d'/\sqrt{2(1-\rho^2)})-\Phi(d'/\sqrt2)`.
+    Returns :math:`\Phi(d'/\sqrt{2(1-\rho^2)})-\Phi(d'/\sqrt2)`.
 
     Examples
     --------

@@ -26,41 +26,20 @@ REMAKE = "make it with 'see-in-pairs reproduce --out {folder}'"
 
 @dataclass(frozen=True)
 class Run:
-    """One model on one arm.
+    """One model on one arm."""
 
-    Parameters
-    ----------
-    run_id : str
-        Its name in the records.
-    arm : str
-        The arm it was evaluated on.
-    train_arm : str
-        The arm the model was finetuned on; ``''`` off the shelf.
-    strategy : str
-        How references were chosen.
-    rho : float or None
-        Within-family correlation of the cohort the model was trained on (off the shelf: evaluated on); 0 for random references, None
-        without a reference.
-    evaluated_rho : float or None
-        The same for the references it was shown at evaluation.
-    cohort, model : str
-        Folders, relative to the output folder.
-    n_train : int
-        Patients the model was finetuned on, those of a warm-up included.
-    series : str
-        What the relatives of the cohort share, where it is not everything alike.
-    """
-
-    run_id: str
-    arm: str
-    train_arm: str
-    strategy: str = ""
+    run_id: str  # its name in the records
+    arm: str  # the arm it was evaluated on
+    train_arm: str  # the arm the model was finetuned on; ``''`` off the shelf
+    strategy: str = ""  # how references were chosen
+    # within-family correlation of the cohort the model was trained on (off the shelf: evaluated on); 0 for random references, None without
+    # a reference
     rho: float | None = None
-    evaluated_rho: float | None = None
-    cohort: str = ""
+    evaluated_rho: float | None = None  # the same for the references it was shown at evaluation
+    cohort: str = ""  # folders, relative to the output folder
     model: str = ""
-    n_train: int = 0
-    series: str = ""
+    n_train: int = 0  # patients the model was finetuned on, those of a warm-up included
+    series: str = ""  # what the relatives of the cohort share, where it is not everything alike
 
     @property
     def off_the_shelf(self) -> bool:
@@ -77,25 +56,14 @@ class Run:
 class RunScores:
     """The scores of one run, one row per item.
 
-    Parameters
-    ----------
-    run : Run
-        Whose scores.
-    items : ndarray of str, shape (n,)
-        Item ids with their seeds, sorted.
-    patients : ndarray of str, shape (n,)
-        The patient of each item.
-    positive : ndarray of bool, shape (n,)
-        True class.
-    logit : ndarray of float, shape (n,)
-        Log-odds of the positive answer; NaN where the model gave none.
+    Shapes: `items` (n,), `patients` (n,), `positive` (n,), `logit` (n,).
     """
 
     run: Run
-    items: NDArray[np.str_]
-    patients: NDArray[np.str_]
+    items: NDArray[np.str_]  # item ids with their seeds, sorted
+    patients: NDArray[np.str_]  # the patient of each item
     positive: NDArray[np.bool_]
-    logit: NDArray[np.float64]
+    logit: NDArray[np.float64]  # log-odds of the positive answer; NaN where the model gave none
 
     @property
     def failed(self) -> int:

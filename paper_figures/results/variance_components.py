@@ -26,52 +26,26 @@ PAIRED = ("item_id", "reference_id", "patient_id", "label", "seed", "query", "re
 
 @dataclass(frozen=True)
 class Components:
-    """Variance components of the paired logit.
+    """Variance components of the paired logit."""
 
-    Parameters
-    ----------
-    patients, references, seeds : int
-        Of the crossed scoring.
-    beta : Interval
-        Mean logit of diseased minus healthy, with its 95 % interval over patients (Welch's t, of each patient's mean).
-    variances : dict of str to Interval
-        ``P``, ``PR``, ``PS``, ``E`` with 95 % intervals over patients.
-    note : str
-        What is to be kept in mind.
-    """
-
-    patients: int
+    patients: int  # of the crossed scoring
     references: int
     seeds: int
-    beta: Interval
-    variances: dict[str, Interval]
-    note: str
+    beta: Interval  # mean logit of diseased minus healthy, with its 95 % interval over patients (Welch's t, of each patient's mean)
+    variances: dict[str, Interval]  # ``P``, ``PR``, ``PS``, ``E`` with 95 % intervals over patients
+    note: str  # what is to be kept in mind
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike a query and its reference score, each alone.
+    """How alike a query and its reference score, each alone."""
 
-    Parameters
-    ----------
-    rho : Interval
-        Correlation within class, with its 95 % interval.
-    d : Interval
-        Separation of the classes by the query's score, in standard deviations within class, with its 95 % interval.
-    diseased, healthy : int
-        Patients, one query each.
-    seeds : int
-        Models whose scores were averaged.
-    note : str
-        What is to be kept in mind.
-    """
-
-    rho: Interval
-    d: Interval
-    diseased: int
+    rho: Interval  # correlation within class, with its 95 % interval
+    d: Interval  # separation of the classes by the query's score, in standard deviations within class, with its 95 % interval
+    diseased: int  # patients, one query each
     healthy: int
-    seeds: int
-    note: str
+    seeds: int  # models whose scores were averaged
+    note: str  # what is to be kept in mind
 
     @property
     def plan(self) -> str:
@@ -84,17 +58,7 @@ class Likeness:
 def read_components(folder: Path, seed: int = 0) -> Components | str:
     """Estimate variance components from ``crossed.parquet``.
 
-    Parameters
-    ----------
-    folder : Path
-        That ``analyse crossed`` wrote.
-    seed : int, default 0
-        Of the bootstrap over patients.
-
-    Returns
-    -------
-    Components or str
-        Or why there are none.
+    Returns or why there are none.
     """
     logits, labels = logits_of(read_table(folder / "crossed.parquet"))
     patients, references, seeds = logits.shape
@@ -122,19 +86,7 @@ def _difference(logits: np.ndarray, labels: np.ndarray) -> Interval:
 def read_likeness(folder: Path) -> Likeness | str:
     """Estimate the correlation of query and reference from ``paired.parquet``.
 
-    Parameters
-    ----------
-    folder : Path
-        That ``analyse crossed`` wrote.
-
-    Returns
-    -------
-    Likeness or str
-        Or why there is none.
-
-    Notes
-    -----
-    Scores are averaged over models. The interval takes pairs for independent, so one query of each patient counts, the first by name.
+    Returns or why there is none.
     """
     if not (folder / "paired.parquet").is_file():
         return "no paired.parquet; run 'analyse crossed' with 'pairing' (a strategy of references) in its config, into another folder"

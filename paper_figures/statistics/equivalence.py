@@ -17,30 +17,14 @@ from see_in_pairs.errors import InputError
 
 @dataclass(frozen=True, repr=False)
 class EquivalenceResult(Result):
-    """Two one-sided tests that a difference lies within a margin.
+    """Two one-sided tests that a difference lies within a margin."""
 
-    Parameters
-    ----------
-    margin : float
-        The difference of A minus B that would not matter, above 0.
-    p : float
-        Of equivalence: the larger of the two below.
-    non_inferior_p : float
-        Of the hypothesis that A is worse than B by the margin or more.
-    non_superior_p : float
-        Of the hypothesis that A is better than B by the margin or more.
-    df : float
-        Degrees of freedom of the t distribution; infinite for a normal one.
-    method : str
-        Where the statistics come from.
-    """
-
-    margin: float
-    p: float
-    non_inferior_p: float
-    non_superior_p: float
-    df: float
-    method: str
+    margin: float  # the difference of A minus B that would not matter, above 0
+    p: float  # of equivalence: the larger of the two below
+    non_inferior_p: float  # of the hypothesis that A is worse than B by the margin or more
+    non_superior_p: float  # of the hypothesis that A is better than B by the margin or more
+    df: float  # degrees of freedom of the t distribution; infinite for a normal one
+    method: str  # where the statistics come from
 
 
 def equivalence(n10: int, n01: int, n: int, margin: float) -> EquivalenceResult:
@@ -125,24 +109,7 @@ def tost(estimate: float, se: float, df: float, margin: float) -> EquivalenceRes
 def tost_means(a: npt.ArrayLike, b: npt.ArrayLike, margin: float) -> EquivalenceResult:
     """Test whether the means of two independent samples differ by less than a margin, with a pooled variance.
 
-    Parameters
-    ----------
-    a : array_like, shape (m,)
-        First sample.
-    b : array_like, shape (n,)
-        Second sample.
-    margin : float
-        The difference that would not matter, above 0.
-
-    Returns
-    -------
-    EquivalenceResult
-        With m + n - 2 degrees of freedom.
-
-    Raises
-    ------
-    InputError
-        When a sample is not finite numbers, there are fewer than three values, or the margin is not above 0.
+    Shapes: `a` (m,), `b` (n,). Returns with m + n - 2 degrees of freedom.
 
     Examples
     --------

@@ -20,31 +20,16 @@ if TYPE_CHECKING:
 class AdjustedResult(Result):
     """The p-values of a family of tests, adjusted for their number.
 
-    Parameters
-    ----------
-    family : str
-        The family's name: every adjusted p-value belongs to one.
-    method : str
-        ``holm`` (controls the family-wise error) or ``benjamini_hochberg`` (the false discovery rate).
-    p : ndarray of float, shape (m,)
-        As they came.
-    adjusted : ndarray of float, shape (m,)
-        In the same order; compare them with the level.
+    Shapes: `p` (m,), `adjusted` (m,).
     """
 
-    family: str
-    method: str
+    family: str  # the family's name: every adjusted p-value belongs to one
+    method: str  # ``holm`` (controls the family-wise error) or ``benjamini_hochberg`` (the false discovery rate)
     p: Floats
-    adjusted: Floats
+    adjusted: Floats  # in the same order; compare them with the level
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the family as a table.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row per test.
-        """
+        """Give the family as a table."""
         import pandas as pd
 
         return pd.DataFrame({"family": self.family, "method": self.method, "p": self.p, "adjusted": self.adjusted})

@@ -15,30 +15,14 @@ FAR = 30.0  # a noncentrality beyond which the power is 1 to the last digit
 
 @dataclass(frozen=True, repr=False)
 class PlanResult(Result):
-    """Power and size of a paired comparison of accuracies.
-
-    Parameters
-    ----------
-    patients : int
-        Patients.
-    items : int
-        Items of all of them.
-    power : float
-        Chance to reject equality at the level.
-    design_effect : float
-        Variance over that of as many independent items.
-    difference : float
-        Of the accuracies.
-    discordance : float
-        Share of items on which exactly one arm is right.
-    """
+    """Power and size of a paired comparison of accuracies."""
 
     patients: int
-    items: int
-    power: float
-    design_effect: float
+    items: int  # items of all of them
+    power: float  # chance to reject equality at the level
+    design_effect: float  # variance over that of as many independent items
     difference: float
-    discordance: float
+    discordance: float  # share of items on which exactly one arm is right
 
 
 def paired_power(

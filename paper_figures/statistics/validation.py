@@ -21,22 +21,7 @@ class NotEstimable(InputError):
 def as_scores(values: npt.ArrayLike, name: str = "scores") -> Floats:
     """Check one score per item: numbers, infinities allowed, NaN not.
 
-    Parameters
-    ----------
-    values : array_like, shape (n,)
-        The scores.
-    name : str
-        Named in the error.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-        The scores.
-
-    Raises
-    ------
-    InputError
-        When they are not numbers, not one-dimensional, empty, or NaN.
+    Shapes: `values` (n,). Returns (n,): The scores.
     """
     try:
         scores = np.asarray(values, dtype=np.float64)
@@ -52,22 +37,7 @@ def as_scores(values: npt.ArrayLike, name: str = "scores") -> Floats:
 def as_flags(values: npt.ArrayLike, name: str = "labels") -> Bools:
     """Check one yes or no per item.
 
-    Parameters
-    ----------
-    values : array_like, shape (n,)
-        Booleans, or 0 and 1.
-    name : str
-        Named in the error.
-
-    Returns
-    -------
-    ndarray of bool, shape (n,)
-        The flags.
-
-    Raises
-    ------
-    InputError
-        When a value is neither true nor false, or there are none.
+    Shapes: `values` (n,). Returns (n,): The flags.
     """
     flags = np.asarray(values)
     _check_shape(flags, name)
@@ -81,24 +51,7 @@ def as_flags(values: npt.ArrayLike, name: str = "labels") -> Bools:
 def as_codes(values: npt.ArrayLike, items: int, name: str = "clusters") -> Codes:
     """Number the clusters 0, 1, ... in the order of their sorted names, so that the order of rows does not matter.
 
-    Parameters
-    ----------
-    values : array_like, shape (n,)
-        The cluster of each item.
-    items : int
-        How many items there are.
-    name : str
-        Named in the error.
-
-    Returns
-    -------
-    ndarray of int, shape (n,)
-        The number of each item's cluster.
-
-    Raises
-    ------
-    InputError
-        When there is not one cluster per item, or one is missing.
+    Shapes: `values` (n,). Returns (n,): The number of each item's cluster.
     """
     names = np.asarray(values)
     if names.ndim != 1 or len(names) != items:
@@ -114,25 +67,7 @@ def as_codes(values: npt.ArrayLike, items: int, name: str = "clusters") -> Codes
 
 
 def as_count(value: object, name: str) -> int:
-    """Check a count.
-
-    Parameters
-    ----------
-    value : object
-        A whole number, at least 0.
-    name : str
-        Named in the error.
-
-    Returns
-    -------
-    int
-        The count.
-
-    Raises
-    ------
-    InputError
-        When it is not a whole number, or negative.
-    """
+    """Check a count."""
     try:
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -143,46 +78,14 @@ def as_count(value: object, name: str) -> int:
 
 
 def as_level(confidence_level: float) -> float:
-    """Check a confidence level.
-
-    Parameters
-    ----------
-    confidence_level : float
-        Between 0 and 1, exclusive.
-
-    Returns
-    -------
-    float
-        The level.
-
-    Raises
-    ------
-    InputError
-        When it is not between 0 and 1.
-    """
+    """Check a confidence level."""
     if not 0 < confidence_level < 1:
         raise InputError(f"confidence_level: give a number between 0 and 1, not {confidence_level!r}")
     return float(confidence_level)
 
 
 def same_length(**arrays: npt.NDArray[np.generic]) -> int:
-    """Check that arrays are about the same items.
-
-    Parameters
-    ----------
-    **arrays : ndarray
-        Arrays by name.
-
-    Returns
-    -------
-    int
-        Their common length.
-
-    Raises
-    ------
-    InputError
-        When lengths differ.
-    """
+    """Check that arrays are about the same items."""
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise InputError("not the same items: " + ", ".join(f"{name} has {length}" for name, length in lengths.items()))

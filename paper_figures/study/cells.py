@@ -24,25 +24,13 @@ SOURCE = "study"
 
 @dataclass(frozen=True)
 class TrainingCell:
-    """One finetuning.
+    """One finetuning."""
 
-    Parameters
-    ----------
-    cohort, arm : str
-        Their names in the study.
-    n_train : int or ``'all'``
-        Training patients; 0: off the shelf.
-    seed : int
-        Of everything random in it.
-    block : int
-        Number of the block that asks for it.
-    """
-
-    cohort: str
+    cohort: str  # their names in the study
     arm: str
-    n_train: int | str
-    seed: int
-    block: int
+    n_train: int | str  # training patients; 0: off the shelf
+    seed: int  # of everything random in it
+    block: int  # number of the block that asks for it
 
     @property
     def folder(self) -> Path:
@@ -58,17 +46,7 @@ class TrainingCell:
 def cells(config: StudyConfig, block: int) -> list[TrainingCell]:
     """List the cells of a block: one seed of everything, then the next.
 
-    Parameters
-    ----------
-    config : StudyConfig
-        The study.
-    block : int
-        Number of the block.
-
-    Returns
-    -------
-    list of TrainingCell
-        In the order in which they are begun, without those that an earlier block has asked for.
+    Returns in the order in which they are begun, without those that an earlier block has asked for.
     """
     before = {cell.folder for earlier in range(block) for cell in _every(config, earlier)}
     return [cell for cell in _every(config, block) if cell.folder not in before]
@@ -81,29 +59,7 @@ def _every(config: StudyConfig, number: int) -> Iterator[TrainingCell]:
 
 
 def finetune_config(config: StudyConfig, cell: TrainingCell, cohort: Path, *, seed: int | None = None) -> FinetuneConfig:
-    """Spell out the finetuning of a cell.
-
-    Parameters
-    ----------
-    config : StudyConfig
-        The study.
-    cell : TrainingCell
-        The cell.
-    cohort : Path
-        Folder of its cohort.
-    seed : int, optional
-        By default the cell's.
-
-    Returns
-    -------
-    FinetuneConfig
-        What ``finetune`` takes.
-
-    Raises
-    ------
-    InputError
-        When `training` of the study does not fit.
-    """
+    """Spell out the finetuning of a cell."""
     from empirical.training.config import FinetuneConfig
 
     own: dict[str, Any] = {"cohort": str(cohort), "n_train": None if cell.n_train == ALL else cell.n_train}
@@ -113,29 +69,7 @@ def finetune_config(config: StudyConfig, cell: TrainingCell, cohort: Path, *, se
 
 
 def evaluate_config(config: StudyConfig, cell: TrainingCell, cohort: Path, model: Path) -> EvaluateConfig:
-    """Spell out the evaluation of a cell.
-
-    Parameters
-    ----------
-    config : StudyConfig
-        The study.
-    cell : TrainingCell
-        The cell.
-    cohort : Path
-        Folder of its cohort.
-    model : Path
-        Folder of the finetuned model; not used off the shelf.
-
-    Returns
-    -------
-    EvaluateConfig
-        What ``evaluate`` takes.
-
-    Raises
-    ------
-    InputError
-        When `evaluation` of the study does not fit.
-    """
+    """Spell out the evaluation of a cell."""
     from empirical.evaluation.config import EvaluateConfig
 
     own: dict[str, Any] = {"cohort": str(cohort), "arms": [config.arms[cell.arm]], "seed": cell.seed}
@@ -149,29 +83,7 @@ def _common(config: StudyConfig, cell: TrainingCell) -> dict[str, Any]:
 
 
 def is_finished(config: StudyConfig, cell: TrainingCell, folder: Path, identity: str) -> bool:
-    """Tell whether a cell has been run, with these settings, and as often as the study's rule of restarts asks for.
-
-    Parameters
-    ----------
-    config : StudyConfig
-        The study.
-    cell : TrainingCell
-        The cell.
-    folder : Path
-        Its folder.
-    identity : str
-        Hash of its settings, from `identity_of`.
-
-    Returns
-    -------
-    bool
-        Whether its records are there.
-
-    Raises
-    ------
-    InputError
-        When it was run with other settings.
-    """
+    """Tell whether a cell has been run, with these settings, and as often as the study's rule of restarts asks for."""
     note = folder / "cell.json"
     if not note.is_file():
         return False
@@ -184,19 +96,7 @@ def is_finished(config: StudyConfig, cell: TrainingCell, folder: Path, identity:
 def selected_attempt(config: StudyConfig, cell: TrainingCell, folder: Path) -> Attempt | None:
     """Find the attempt of a cell that counts.
 
-    Parameters
-    ----------
-    config : StudyConfig
-        The study.
-    cell : TrainingCell
-        The cell.
-    folder : Path
-        Its folder.
-
-    Returns
-    -------
-    Attempt or None
-        None while a finetuning is missing.
+    Returns None while a finetuning is missing.
     """
     return kept(attempts_needed(folder, config.restarts)) if cell.trained else Attempt(folder, 0)
 
@@ -204,19 +104,7 @@ def selected_attempt(config: StudyConfig, cell: TrainingCell, folder: Path) -> A
 def identity_of(config: StudyConfig, cell: TrainingCell, cohort_hash: str) -> str:
     """Hash what decides a cell.
 
-    Parameters
-    ----------
-    config : StudyConfig
-        The study.
-    cell : TrainingCell
-        The cell.
-    cohort_hash : str
-        Of its cohort.
-
-    Returns
-    -------
-    str
-        Changes with any setting; not with where the folders lie.
+    Returns changes with any setting; not with where the folders lie.
     """
     nowhere = Path("cohort")
     training = finetune_config(config, cell, nowhere).model_dump() if cell.trained else None
@@ -226,24 +114,7 @@ def identity_of(config: StudyConfig, cell: TrainingCell, cohort_hash: str) -> st
 def records_of(config: StudyConfig, cell: TrainingCell, folder: Path) -> Path:
     """Find the records of a finished cell.
 
-    Parameters
-    ----------
-    config : StudyConfig
-        The study.
-    cell : TrainingCell
-        The cell.
-    folder : Path
-        Its folder.
-
-    Returns
-    -------
-    Path
-        Of the attempt that counts.
-
-    Raises
-    ------
-    InputError
-        When it is not finished.
+    Returns of the attempt that counts.
     """
     counts = selected_attempt(config, cell, folder)
     if counts is None:
@@ -252,24 +123,7 @@ def records_of(config: StudyConfig, cell: TrainingCell, folder: Path) -> Path:
 
 
 def run_cell(config: StudyConfig, cell: TrainingCell, cohort: Path, folder: Path, identity: str) -> Path:
-    """Finetune and evaluate; called again after a kill, it goes on.
-
-    Parameters
-    ----------
-    config : StudyConfig
-        The study.
-    cell : TrainingCell
-        The cell.
-    cohort, folder : Path
-        Folder of its cohort, and its own.
-    identity : str
-        Hash of its settings, kept beside the results.
-
-    Returns
-    -------
-    Path
-        Its records.
-    """
+    """Finetune and evaluate; called again after a kill, it goes on."""
     from empirical.evaluation.evaluate import evaluate
 
     write_json(folder / "cell.json", {"settings": identity})

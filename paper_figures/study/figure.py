@@ -28,19 +28,7 @@ INTERVALS = "95 % intervals for new patients and new trainings (one model: for n
 def draw_figures(config: StudyConfig, out: Path, areas: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     """Draw what the tables have enough points for.
 
-    Parameters
-    ----------
-    config : StudyConfig
-        The study.
-    out : Path
-        Its folder.
-    areas, gains : pandas.DataFrame
-        Content of ``study.csv`` and ``comparisons.csv``.
-
-    Returns
-    -------
-    list of str
-        Names of the figures in ``figures/``.
+    Returns names of the figures in ``figures/``.
     """
     curves = areas[areas["n_train"] > 0].groupby("cohort")["n_train"].nunique()
     along = [cohort for cohort in config.cohorts if curves.get(cohort, 0) > 1]

@@ -22,19 +22,7 @@ if TYPE_CHECKING:
 
 
 def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], finished: list[TrainingCell]) -> None:
-    """Write tables, page and figures from the cells that are finished.
-
-    Parameters
-    ----------
-    config : StudyConfig
-        The study.
-    out : Path
-        Its folder.
-    cohorts : dict of str to Cohort
-        Loaded.
-    finished : list of TrainingCell
-        Cells with records.
-    """
+    """Write tables, page and figures from the cells that are finished."""
     import pandas as pd
 
     from paper_figures.study.figure import draw_figures

@@ -18,18 +18,10 @@ LAST = 10
 
 @dataclass(frozen=True)
 class Attempt:
-    """One finetuning of a cell, and the evaluation of its model.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the cell.
-    number : int
-        0 is the first.
-    """
+    """One finetuning of a cell, and the evaluation of its model."""
 
     folder: Path
-    number: int
+    number: int  # 0 is the first
 
     @property
     def training(self) -> Path:
@@ -51,18 +43,7 @@ class Attempt:
         return f"-try{self.number + 1}" if self.number else ""
 
     def seed(self, first: int) -> int:
-        """Give the seed of this try's training.
-
-        Parameters
-        ----------
-        first : int
-            The cell's, which the first try has.
-
-        Returns
-        -------
-        int
-            Another for every try.
-        """
+        """Give the seed of this try's training."""
         return int(np.random.SeedSequence([first, self.number]).generate_state(1)[0]) if self.number else first
 
     @cached_property
@@ -79,18 +60,8 @@ class Attempt:
 def attempts_needed(folder: Path, restarts: Restarts | None) -> list[Attempt]:
     """List the attempts that the rule asks for, as far as is known: those that are finished, and the next one where one is wanted.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the cell.
-    restarts : Restarts or None
-        The rule; None: one try.
-
-    Returns
-    -------
-    list of Attempt
-        All but the last are finished. More attempts than the rule asks for may lie in the folder, from a run with another rule: they
-        do not count, so that what comes out depends on the rule alone.
+    Returns all but the last are finished. More attempts than the rule asks for may lie in the folder, from a run with another rule: they do
+    not count, so that what comes out depends on the rule alone.
     """
     found: list[Attempt] = []
     for number in range(1 if restarts is None else restarts.attempts):
@@ -104,15 +75,7 @@ def attempts_needed(folder: Path, restarts: Restarts | None) -> list[Attempt]:
 def kept(found: list[Attempt]) -> Attempt | None:
     """Choose the attempt that counts: that of the lowest training loss, no test item being looked at.
 
-    Parameters
-    ----------
-    found : list of Attempt
-        From `attempts_needed`.
-
-    Returns
-    -------
-    Attempt or None
-        None while one is not finished.
+    Returns None while one is not finished.
     """
     losses = [one.loss for one in found]
     if any(loss is None for loss in losses):

@@ -27,22 +27,12 @@ GAIN, AFTER, CURVE, FEWER = "gain", "gain after less before finetuning", "mean g
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One arm of one cohort at one number of training patients, with every seed.
+    """One arm of one cohort at one number of training patients, with every seed."""
 
-    Parameters
-    ----------
-    cohort, arm : str
-        Their names in the study.
-    n_train : int
-        Training patients; 0 off the shelf.
-    by_seed : dict of int to Records
-        The scores of each training.
-    """
-
-    cohort: str
+    cohort: str  # their names in the study
     arm: str
-    n_train: int
-    by_seed: dict[int, Records]
+    n_train: int  # training patients; 0 off the shelf
+    by_seed: dict[int, Records]  # the scores of each training
 
     @cached_property
     def items(self) -> pd.DataFrame:
@@ -54,20 +44,7 @@ class CurvePoint:
     def scores(self, seeds: Iterable[int]) -> Floats:
         """Give the scores of some trainings.
 
-        Parameters
-        ----------
-        seeds : iterable of int
-            Seeds; a model off the shelf that was scored once has the same scores with each.
-
-        Returns
-        -------
-        ndarray of float, shape (seeds, items)
-            In the order of `items`.
-
-        Raises
-        ------
-        InputError
-            When a seed was scored on other items.
+        Returns (seeds, items): In the order of `items`.
         """
         return np.stack([self._of(seed) for seed in seeds])
 
@@ -79,18 +56,7 @@ class CurvePoint:
         return table["p_positive"].to_numpy(dtype=float)
 
     def seeds_with(self, *others: CurvePoint) -> list[int]:
-        """List the seeds that this and other points have in common.
-
-        Parameters
-        ----------
-        *others : CurvePoint
-            Other points; one off the shelf with a single scoring goes with any seed.
-
-        Returns
-        -------
-        list of int
-            Sorted.
-        """
+        """List the seeds that this and other points have in common."""
         fixed = [point for point in (self, *others) if not (point.n_train == 0 and len(point.by_seed) == 1)]
         return sorted(set.intersection(*(set(point.by_seed) for point in fixed))) if fixed else [next(iter(self.by_seed))]
 
@@ -98,15 +64,7 @@ class CurvePoint:
 def area_rows(points: Iterable[CurvePoint]) -> list[dict[str, Any]]:
     """Estimate the area of every point.
 
-    Parameters
-    ----------
-    points : iterable of CurvePoint
-        The points.
-
-    Returns
-    -------
-    list of dict
-        ``cohort, arm, n_train, seeds, items, patients, auroc, low, high, p, training_sd, by_seed, note``; p is of chance.
+    Returns ``cohort, arm, n_train, seeds, items, patients, auroc, low, high, p, training_sd, by_seed, note``; p is of chance.
     """
     return [_place(point) | _contrast([point], [1.0]) for point in points]
 
@@ -165,21 +123,8 @@ def comparison_rows(
 ) -> list[dict[str, Any]]:
     """Compare arms at every number of patients, before and after finetuning, over the curve, and the first arm on fewer patients.
 
-    Parameters
-    ----------
-    points : iterable of CurvePoint
-        The points.
-    comparisons : iterable of pair of str
-        Arms, the first less the second.
-    same_queries : dict of str to str
-        From cohort to a hash of its queries: an arm that was not run in a cohort is taken from another with the same queries.
-
-    Returns
-    -------
-    list of dict
-        ``kind, cohort, a, b, n_train, n_train_b, seeds, items, patients, difference, low, high, p, p_holm, training_sd, by_seed, note``;
-        of the mean over the curve, ``n_train`` and ``n_train_b`` are its ends.
-        p-values of a kind are a family (Holm).
+    Returns ``kind, cohort, a, b, n_train, n_train_b, seeds, items, patients, difference, low, high, p, p_holm, training_sd, by_seed,
+    note``; of the mean over the curve, ``n_train`` and ``n_train_b`` are its ends. p-values of a kind are a family (Holm).
     """
     known = {(point.cohort, point.arm, point.n_train): point for point in points}
     rows: list[dict[str, Any]] = []

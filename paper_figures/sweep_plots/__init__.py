@@ -21,28 +21,7 @@ KINDS = {"nested-loop": "nested_loop", "zip": "zip_plot", "lolly": "lolly", "hea
 def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | str | None = None, name: str | None = None) -> Path:
     """Draw a plot of a sweep.
 
-    Parameters
-    ----------
-    folder : Path or str
-        The sweep's folder.
-    kind : {'nested-loop', 'zip', 'lolly', 'heat-map'}
-        Which plot.
-    request : PlotRequest
-        What it is to show.
-    out : Path or str, optional
-        Where to; ``figures`` in the sweep's folder by default.
-    name : str, optional
-        File name without suffix; kind and measure by default.
-
-    Returns
-    -------
-    Path
-        The PNG; PDF and CSV lie beside it.
-
-    Raises
-    ------
-    InputError
-        When the kind is unknown, or the sweep cannot be shown so.
+    Returns the PNG; PDF and CSV lie beside it.
     """
     from paper_figures.plotting import style
     from paper_figures.plotting.provenance import save_figure

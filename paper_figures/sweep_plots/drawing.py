@@ -49,82 +49,38 @@ NAMES = {
 
 @dataclass(frozen=True)
 class PlotRequest:
-    """What a plot is to show.
+    """What a plot is to show."""
 
-    Parameters
-    ----------
-    measure : str
-        A performance measure, or ``'estimate'`` for the mean estimate beside the true value.
-    methods : sequence of str
-        Methods; all when empty.
-    where : mapping of str to str
-        Cells: factor to the level it must have.
-    x, y : str or None
-        Factors of a heat map.
-    """
-
-    measure: str = "bias"
-    methods: Sequence[str] = ()
-    where: Mapping[str, str] = field(default_factory=dict)
-    x: str | None = None
+    measure: str = "bias"  # A performance measure, or ``'estimate'`` for the mean estimate beside the true value
+    methods: Sequence[str] = ()  # methods; all when empty
+    where: Mapping[str, str] = field(default_factory=dict)  # cells: factor to the level it must have
+    x: str | None = None  # factors of a heat map
     y: str | None = None
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A plot's numbers and words.
+    """A plot's numbers and words."""
 
-    Parameters
-    ----------
-    data : pandas.DataFrame
-        Every number that it shows.
-    factors : list of str
-        Factors that vary.
-    measure : str
-        What is shown.
-    title, caption : str
-        In words.
-    nominal : float or None
-        Where a method would ideally be.
-    """
-
-    data: pd.DataFrame
+    data: pd.DataFrame  # every number that it shows
     factors: list[str]
     measure: str
     title: str
     caption: str
-    nominal: float | None = None
+    nominal: float | None = None  # where a method would ideally be
 
 
 def title_of(results: Results, measure: str) -> str:
     """Title a plot.
 
-    Parameters
-    ----------
-    results : Results
-        The sweep.
-    measure : str
-        What is shown.
-
-    Returns
-    -------
-    str
-        The first sentence of the study's aims where that is short, else its name; and the measure.
+    Returns the first sentence of the study's aims where that is short, else its name; and the measure.
     """
     first = results.study.aims.partition(".")[0].strip()
     return f"{first if 0 < len(first) <= LONGEST_TITLE else results.study.name}: {name_of(measure)}"
 
 
 def head(figure: Figure, title: str) -> None:
-    """Put the title over a figure, in as many lines as its width asks for.
-
-    Parameters
-    ----------
-    figure : matplotlib.figure.Figure
-        The figure.
-    title : str
-        The title.
-    """
+    """Put the title over a figure, in as many lines as its width asks for."""
     import textwrap
 
     lines = textwrap.wrap(title, int(figure.get_figwidth() / INCHES_PER_LETTER))
@@ -133,18 +89,6 @@ def head(figure: Figure, title: str) -> None:
 
 def rows_and_columns(panels: int, at_most: int) -> tuple[int, int]:
     """Lay panels out in rows of about equal length.
-
-    Parameters
-    ----------
-    panels : int
-        How many.
-    at_most : int
-        How many fit in a row.
-
-    Returns
-    -------
-    rows, columns : int
-        The layout.
 
     Examples
     --------
@@ -156,42 +100,15 @@ def rows_and_columns(panels: int, at_most: int) -> tuple[int, int]:
 
 
 def name_of(measure: str) -> str:
-    """Name a measure as in a figure.
-
-    Parameters
-    ----------
-    measure : str
-        As in tables.
-
-    Returns
-    -------
-    str
-        Words.
-    """
+    """Name a measure as in a figure."""
     return f"mean of {measure.removeprefix('mean:')}" if measure.startswith("mean:") else NAMES.get(measure, measure)
 
 
 def measured(results: Results, request: PlotRequest) -> tuple[pd.DataFrame, list[str]]:
     """Work out a measure in the cells that are asked for.
 
-    Parameters
-    ----------
-    results : Results
-        The sweep.
-    request : PlotRequest
-        What is to be shown.
-
-    Returns
-    -------
-    table : pandas.DataFrame
-        Factors that vary, ``truth, method, value, mcse, completed, failed, note``, a row per cell and method, in the order of the design.
-    factors : list of str
-        Those factors.
-
-    Raises
-    ------
-    InputError
-        When a method, factor or level does not exist, or nothing is left to show.
+    Returns `table` Factors that vary, ``truth, method, value, mcse, completed, failed, note``, a row per cell and method, in the order of
+    the design.
     """
     from theory.sweeps.performance.table import performance
 
@@ -206,25 +123,7 @@ def measured(results: Results, request: PlotRequest) -> tuple[pd.DataFrame, list
 
 
 def chosen(table: pd.DataFrame, request: PlotRequest) -> pd.DataFrame:
-    """Keep the cells and methods that are asked for.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        With the factors and ``method``.
-    request : PlotRequest
-        What is to be shown.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Some of its rows.
-
-    Raises
-    ------
-    InputError
-        When a method, factor or level does not exist.
-    """
+    """Keep the cells and methods that are asked for."""
     unknown = [name for name in request.methods if name not in set(table["method"])]
     if unknown:
         raise InputError(f"--method {unknown[0]}: not in this sweep (there are {first_few(list(dict.fromkeys(table['method'])), 9)})")
@@ -243,18 +142,6 @@ def chosen(table: pd.DataFrame, request: PlotRequest) -> pd.DataFrame:
 def same_level(value: Any, text: str) -> bool:
     """Tell whether a level is what a user wrote.
 
-    Parameters
-    ----------
-    value : object
-        The level.
-    text : str
-        As written.
-
-    Returns
-    -------
-    bool
-        Whether they are the same number or text.
-
     Examples
     --------
     >>> same_level(0.5, ".5"), same_level("swap", "swap"), same_level(2, "3")
@@ -269,15 +156,7 @@ def same_level(value: Any, text: str) -> bool:
 def varying(table: pd.DataFrame) -> list[str]:
     """List the factors that have more than one level.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As from `measured`, or of cells.
-
-    Returns
-    -------
-    list of str
-        In the order of the design.
+    Returns in the order of the design.
     """
     return [str(name) for name in table if name not in (*KEPT, *COUNTS) and table[name].astype(str).nunique() > 1]
 
@@ -285,49 +164,20 @@ def varying(table: pd.DataFrame) -> list[str]:
 def label_of(row: Mapping[Any, Any], factors: Sequence[str]) -> str:
     """Name a cell by the factors that vary.
 
-    Parameters
-    ----------
-    row : mapping
-        The cell.
-    factors : sequence of str
-        Which to name.
-
-    Returns
-    -------
-    str
-        As in ``'rho 0.5, m 4'``.
+    Returns as in ``'rho 0.5, m 4'``.
     """
     return ", ".join(f"{spaced(factor)} {level_name(row[factor])}" for factor in factors)
 
 
 def spaced(factor: str) -> str:
-    """Write a factor's name with spaces.
-
-    Parameters
-    ----------
-    factor : str
-        As in the design.
-
-    Returns
-    -------
-    str
-        As in a figure.
-    """
+    """Write a factor's name with spaces."""
     return factor.replace("_", " ")
 
 
 def level_name(level: Any) -> str:
     """Write a level of a factor.
 
-    Parameters
-    ----------
-    level : object
-        The level.
-
-    Returns
-    -------
-    str
-        A number in short, or the text.
+    Returns A number in short, or the text.
 
     Examples
     --------
@@ -340,18 +190,7 @@ def level_name(level: Any) -> str:
 
 
 def replicates_line(table: pd.DataFrame) -> str:
-    """Say how many replicates the numbers rest on, and what failed.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As from `measured`.
-
-    Returns
-    -------
-    str
-        For the caption.
-    """
+    """Say how many replicates the numbers rest on, and what failed."""
     least, most, failed = int(table["completed"].min()), int(table["completed"].max()), int(table["failed"].max())
     count = f"{most:,}" if least == most else f"{least:,} to {most:,}"
     missing = int(table["value"].isna().sum())

@@ -39,22 +39,7 @@ WIDEST = 14.0  # inches
 def collect(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
-    Parameters
-    ----------
-    results : Results
-        The sweep.
-    request : PlotRequest
-        Measure, methods, cells, and the two factors; by default the last two that vary.
-
-    Returns
-    -------
-    Drawing
-        A row per cell and method; the first two factors are those of the map.
-
-    Raises
-    ------
-    InputError
-        When there are no two factors, or more panels than can be read.
+    Returns A row per cell and method; the first two factors are those of the map.
     """
     table, factors = measured(results, request)
     x, y = _two(factors, request)
@@ -88,15 +73,7 @@ def _two(factors: list[str], request: PlotRequest) -> tuple[str, str]:
 def draw(drawing: Drawing) -> Figure:
     """Draw it.
 
-    Parameters
-    ----------
-    drawing : Drawing
-        From `collect`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Panels with one colour scale.
+    Returns panels with one colour scale.
     """
     from matplotlib.figure import Figure
 

@@ -35,22 +35,7 @@ MOST_CELLS = 40
 def collect(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
-    Parameters
-    ----------
-    results : Results
-        The sweep.
-    request : PlotRequest
-        Measure, methods and cells.
-
-    Returns
-    -------
-    Drawing
-        A row per cell and method.
-
-    Raises
-    ------
-    InputError
-        When there are more cells than can be read.
+    Returns A row per cell and method.
     """
     table, factors = measured(results, request)
     cells = len(table[factors].drop_duplicates()) if factors else 1
@@ -69,15 +54,7 @@ def collect(results: Results, request: PlotRequest) -> Drawing:
 def draw(drawing: Drawing) -> Figure:
     """Draw it.
 
-    Parameters
-    ----------
-    drawing : Drawing
-        From `collect`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel per method, a line per cell.
+    Returns A panel per method, a line per cell.
     """
     from matplotlib.figure import Figure
 

@@ -35,17 +35,7 @@ Z = 1.959964
 def collect(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
-    Parameters
-    ----------
-    results : Results
-        The sweep.
-    request : PlotRequest
-        Measure, methods and cells.
-
-    Returns
-    -------
-    Drawing
-        A row per cell and method; ``place`` is the cell's number along the axis.
+    Returns A row per cell and method; ``place`` is the cell's number along the axis.
     """
     table, factors = measured(results, request)
     ordered = in_loops(table, factors)
@@ -58,20 +48,7 @@ def collect(results: Results, request: PlotRequest) -> Drawing:
 
 
 def in_loops(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
-    """Number the cells so that the last factor varies fastest.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As from `measured`.
-    factors : list of str
-        The loops, outermost first.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Sorted, with ``place``.
-    """
+    """Number the cells so that the last factor varies fastest."""
     import pandas as pd
 
     cells = table[factors].drop_duplicates()
@@ -84,15 +61,7 @@ def in_loops(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
 def draw(drawing: Drawing) -> Figure:
     """Draw it.
 
-    Parameters
-    ----------
-    drawing : Drawing
-        From `collect`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The measure above, the loops below.
+    Returns the measure above, the loops below.
     """
     from matplotlib.figure import Figure
 

@@ -26,23 +26,8 @@ IN_A_ROW = 4
 def collect(results: Results, request: PlotRequest) -> Drawing:
     """Work out what is shown.
 
-    Parameters
-    ----------
-    results : Results
-        The sweep.
-    request : PlotRequest
-        Methods and cells; the measure is coverage.
-
-    Returns
-    -------
-    Drawing
-        A row per interval; ``centile`` is the share of replicates whose z statistic is smaller in size, ``coverage`` and ``mcse`` are from
-        all replicates of the cell.
-
-    Raises
-    ------
-    InputError
-        When there are more panels than can be read, or no intervals.
+    Returns A row per interval; ``centile`` is the share of replicates whose z statistic is smaller in size, ``coverage`` and ``mcse`` are
+    from all replicates of the cell.
     """
     from theory.sweeps.performance.table import performance
 
@@ -106,15 +91,7 @@ def _sorted(intervals: pd.DataFrame, row: dict[Any, Any], factors: list[str]) ->
 def draw(drawing: Drawing) -> Figure:
     """Draw it.
 
-    Parameters
-    ----------
-    drawing : Drawing
-        From `collect`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel per cell and method.
+    Returns A panel per cell and method.
     """
     from matplotlib.figure import Figure
 

@@ -23,21 +23,7 @@ FRESH_CASES = 20  # scored per training set: halves the cost of a given standard
 def direction_rule(p: int, distance: float, h: float, nodes: int = 240) -> tuple[Floats, Floats, Floats]:
     r"""Make a rule for expectations over the learned mean difference.
 
-    Parameters
-    ----------
-    p : int
-        Features.
-    distance : float
-        True Mahalanobis distance, :math:`\Delta`.
-    h : float
-        Variance of each coordinate of the learned difference, :math:`1/n_1+1/n_0`.
-    nodes : int, default 240
-        Nodes per dimension.
-
-    Returns
-    -------
-    tuple of ndarray
-        Length L, cosine C to the true difference, and weights that add up to 1; each flat.
+    Returns length L, cosine C to the true difference, and weights that add up to 1; each flat.
 
     Notes
     -----
@@ -69,22 +55,8 @@ def _signed_rule(distance: float, h: float, x: Floats, w: Floats) -> tuple[Float
 def class_error(p: int, n1: int, n0: int, distance: float, cls: int) -> float:
     r"""Compute the expected error in one class of the plug-in rule, covariance known (T4.3, T4.5).
 
-    Parameters
-    ----------
-    p : int
-        Features.
-    n1, n0 : int
-        Diseased and healthy training cases.
-    distance : float
-        True Mahalanobis distance, :math:`\Delta`.
-    cls : {0, 1}
-        The class that is diagnosed.
-
-    Returns
-    -------
-    float
-        :math:`E\,\Phi\big(-\frac{\Delta C/2\mp\gamma(L-\Delta C)}{\sqrt{1+1/(n_1+n_0)}}\big)`, minus for class 1,
-        :math:`\gamma=\frac{n_0-n_1}{2(n_0+n_1)}`.
+    Returns :math:`E\,\Phi\big(-\frac{\Delta C/2\mp\gamma(L-\Delta C)}{\sqrt{1+1/(n_1+n_0)}}\big)`, minus for class 1,
+    :math:`\gamma=\frac{n_0-n_1}{2(n_0+n_1)}`.
     """
     length, cosine, weights = direction_rule(p, distance, 1 / n1 + 1 / n0)
     gamma = (n0 - n1) / (2 * (n0 + n1)) * (1 if cls == 1 else -1)
@@ -95,15 +67,7 @@ def class_error(p: int, n1: int, n0: int, distance: float, cls: int) -> float:
 def class_error_series(p: int, n1: int, n0: int, distance: float, cls: int) -> float:
     r"""Compute the same error another way: as a doubly noncentral F probability.
 
-    Parameters
-    ----------
-    p, n1, n0, distance, cls : object
-        As for `class_error`.
-
-    Returns
-    -------
-    float
-        The error, by a double Poisson series of incomplete beta functions.
+    Returns the error, by a double Poisson series of incomplete beta functions.
 
     Notes
     -----
@@ -136,20 +100,6 @@ def _poisson(mean: float) -> tuple[Floats, Floats]:
 def pooled_error(p: int, n: int, distance: float) -> float:
     r"""Compute the expected error of the plug-in rule with pooled covariance, n cases per class (T4.4).
 
-    Parameters
-    ----------
-    p : int
-        Features.
-    n : int
-        Training cases per class.
-    distance : float
-        True Mahalanobis distance.
-
-    Returns
-    -------
-    float
-        The expected error.
-
     Notes
     -----
     In the whitened space the learned direction makes with the learned mean difference an angle psi with
@@ -171,15 +121,7 @@ def pooled_error(p: int, n: int, distance: float) -> float:
 def pooled_error_product(p: int, n: int, distance: float) -> float:
     r"""Compute the same error another way: by Gauss rules in the five variables in which T4.4 is written.
 
-    Parameters
-    ----------
-    p, n, distance : object
-        As for `pooled_error`.
-
-    Returns
-    -------
-    float
-        The error, good to 1e-5 where the degrees of freedom :math:`\nu-p+2` are not few.
+    Returns the error, good to 1e-5 where the degrees of freedom :math:`\nu-p+2` are not few.
     """
     if p == 1:
         z = -distance / np.sqrt(2 / n)  # the learned difference has the wrong sign with probability Phi(z)
@@ -237,27 +179,7 @@ def train_and_score(
 ) -> Floats:
     """Train the plug-in rule on whole training sets and diagnose fresh cases.
 
-    Parameters
-    ----------
-    shift : ndarray, shape (p,)
-        Mean of the diseased class; the healthy mean is 0.
-    covariance : ndarray, shape (p, p)
-        Covariance within a class.
-    cases : tuple of int
-        Healthy and diseased training cases.
-    cov : {'known', 'pooled'}
-        Whether the rule is told the covariance or estimates it.
-    replicates : int
-        How many training sets.
-    rng : numpy.random.Generator
-        The stream.
-    classes : sequence of int, default (0, 1)
-        Classes of the fresh cases.
-
-    Returns
-    -------
-    ndarray of float64, shape (replicates,)
-        Share of fresh cases that each trained rule gets wrong.
+    Shapes: `shift` (p,), `covariance` (p, p). Returns (replicates,): Share of fresh cases that each trained rule gets wrong.
     """
     root, p = covariance_root(covariance).T, len(shift)
     sets = [rng.standard_normal((replicates, n, p)) @ root + label * shift for label, n in enumerate(cases)]

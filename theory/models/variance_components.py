@@ -27,18 +27,10 @@ ROUNDING = 1e-12  # of the scores: what subtracting their mean leaves where all 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval.
-
-    Parameters
-    ----------
-    estimate : float
-        The estimate.
-    low, high : float
-        The ends of the interval.
-    """
+    """An estimate with its confidence interval."""
 
     estimate: float
-    low: float
+    low: float  # the ends of the interval
     high: float
 
 
@@ -85,17 +77,7 @@ class VarianceComponents:
 def averaged_variance(R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
     r"""Compute the variance of a logit averaged over references and seeds.
 
-    Parameters
-    ----------
-    R, S : array_like
-        References and seeds.
-    var : dict
-        Components ``P``, ``PR``, ``PS``, ``E``.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\sigma_P^2+\sigma_{PR}^2/R+\sigma_{PS}^2/S+\sigma_E^2/(RS)`.
+    Returns :math:`\sigma_P^2+\sigma_{PR}^2/R+\sigma_{PS}^2/S+\sigma_E^2/(RS)`.
     """
     R, S = whole(R, "R", 1), whole(S, "S", 1)
     return var["P"] + var["PR"] / R + var["PS"] / S + var["E"] / (R * S)
@@ -104,19 +86,7 @@ def averaged_variance(R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floa
 def averaged_auc(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
     r"""Predict the AUC of a logit averaged over references and seeds that all patients share.
 
-    Parameters
-    ----------
-    beta : array_like
-        Mean logit of diseased minus healthy patients.
-    R, S : array_like
-        References and seeds.
-    var : dict
-        Components ``P``, ``PR``, ``PS``, ``E``.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(\beta/\sqrt{2V})`; main effects common to all patients cancel.
+    Returns :math:`\Phi(\beta/\sqrt{2V})`; main effects common to all patients cancel.
 
     Examples
     --------
@@ -131,22 +101,7 @@ def averaged_auc(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, flo
 def mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
     """Compute the mean squares of a crossed design after centring within class.
 
-    Parameters
-    ----------
-    logits : array_like, shape (..., patients, references, seeds)
-        The logits.
-    labels : array_like of bool, shape (patients,)
-        Which patients are diseased.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``P``, ``PR``, ``PS``, ``E``.
-
-    Raises
-    ------
-    InputError
-        When there are fewer than 2 references, seeds or patients of a class.
+    Shapes: `logits` (..., patients, references, seeds), `labels` (patients,).
     """
     values, diseased = _checked_design(logits, labels)
     n, R, S = values.shape[-3:]
@@ -162,22 +117,8 @@ def mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
 def nested_mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
     """Compute the mean squares of a design in which every patient has references of its own.
 
-    Parameters
-    ----------
-    logits : array_like, shape (..., patients, references, seeds)
-        The logits; the same place on the reference axis means nothing across patients.
-    labels : array_like of bool, shape (patients,)
-        Which patients are diseased.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``P``, ``PR`` (reference within patient), ``PS``, ``E``; the lines of references and of the rest have n in place of n - 2.
-
-    Raises
-    ------
-    InputError
-        When there are fewer than 2 references, seeds or patients of a class.
+    Shapes: `logits` (..., patients, references, seeds), `labels` (patients,). Returns ``P``, ``PR`` (reference within patient), ``PS``,
+    ``E``; the lines of references and of the rest have n in place of n - 2.
     """
     values, diseased = _checked_design(logits, labels)
     n, R, S = values.shape[-3:]
@@ -224,17 +165,7 @@ def _mean_square(effect: Floats, copies: int, freedom: int) -> Floats:
 def solve_components(squares: dict[str, Floats], R: int, S: int) -> dict[str, Floats]:
     """Solve the expected mean squares for the components.
 
-    Parameters
-    ----------
-    squares : dict
-        As from `mean_squares`.
-    R, S : int
-        References and seeds of the design.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``P``, ``PR``, ``PS``, ``E``; unbiased, so they may be negative.
+    Returns ``P``, ``PR``, ``PS``, ``E``; unbiased, so they may be negative.
     """
     return {
         "P": (squares["P"] - squares["PR"] - squares["PS"] + squares["E"]) / (R * S),
@@ -302,23 +233,8 @@ def bootstrap_components(
 ) -> dict[str, Interval]:
     """Find intervals of the components by resampling patients within class.
 
-    Parameters
-    ----------
-    logits : array_like, shape (patients, references, seeds)
-        The logits.
-    labels : array_like of bool, shape (patients,)
-        Which patients are diseased.
-    replicates : int, default 2000
-        Bootstrap samples.
-    seed : int or numpy.random.Generator, default 0
-        The stream.
-    level : float, default 0.95
-        Confidence.
-
-    Returns
-    -------
-    dict of str to Interval
-        Percentile intervals of ``P``, ``PR``, ``PS``, ``E``. References and seeds are held fixed.
+    Shapes: `logits` (patients, references, seeds), `labels` (patients,). Returns percentile intervals of ``P``, ``PR``, ``PS``, ``E``.
+    References and seeds are held fixed.
 
     Notes
     -----
@@ -343,24 +259,7 @@ def bootstrap_components(
 def logits_of(table: pd.DataFrame, value: str = "logit") -> tuple[Floats, np.ndarray]:
     """Arrange a long table of logits as a crossed design.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Columns ``patient_id``, ``reference_id``, ``seed``, ``label`` (true where diseased) and the value.
-    value : str, default 'logit'
-        The column of logits.
-
-    Returns
-    -------
-    logits : ndarray of float64, shape (patients, references, seeds)
-        The logits.
-    labels : ndarray of bool, shape (patients,)
-        Which patients are diseased.
-
-    Raises
-    ------
-    InputError
-        When a column is missing, or a combination is missing or there twice.
+    Returns `logits` (patients, references, seeds): The logits; `labels` (patients,): Which patients are diseased.
     """
     keys = ["patient_id", "reference_id", "seed"]
     missing = [name for name in (*keys, "label", value) if name not in table.columns]
@@ -379,24 +278,8 @@ def logits_of(table: pd.DataFrame, value: str = "logit") -> tuple[Floats, np.nda
 def paired_correlation(query: ArrayLike, reference: ArrayLike, labels: ArrayLike, level: float = 0.95) -> Interval:
     r"""Estimate the correlation of query and reference scores within class.
 
-    Parameters
-    ----------
-    query, reference : array_like, shape (n,)
-        Scores of the single-image model on each query and on its reference.
-    labels : array_like of bool, shape (n,)
-        Label of the query.
-    level : float, default 0.95
-        Confidence.
-
-    Returns
-    -------
-    Interval
-        :math:`\tanh(\mathrm{atanh}\,\hat\rho\pm z/\sqrt{\nu-2})` with :math:`\nu=n-2` degrees of freedom.
-
-    Raises
-    ------
-    InputError
-        When there are fewer than 5 pairs, or two of a class; or scores do not vary within class.
+    Shapes: `query, reference` (n,), `labels` (n,). Returns :math:`\tanh(\mathrm{atanh}\,\hat\rho\pm z/\sqrt{\nu-2})` with :math:`\nu=n-2`
+    degrees of freedom.
     """
     scores, diseased = np.stack([finite(query, "query"), finite(reference, "reference")]), np.asarray(labels, dtype=bool)
     require(scores.shape[1] >= 5 and min(diseased.sum(), (~diseased).sum()) >= 2, "labels: five pairs, and two of each class, at least")
@@ -414,22 +297,8 @@ def paired_correlation(query: ArrayLike, reference: ArrayLike, labels: ArrayLike
 def intraclass_correlation(groups: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
     r"""Estimate the intraclass correlation of equal groups, with its exact interval (Donner 1986; Shrout and Fleiss 1979).
 
-    Parameters
-    ----------
-    groups : array_like, shape (..., groups, k)
-        The k scores of each group (site, matched stratum).
-    level : float, default 0.95
-        Confidence.
-
-    Returns
-    -------
-    tuple of ndarray
-        Estimate, lower and upper end: :math:`\frac{MSB-MSW}{MSB+(k-1)MSW}`, and the same with F divided by its upper and lower quantile.
-
-    Raises
-    ------
-    InputError
-        When there are fewer than 2 groups or scores in a group.
+    Shapes: `groups` (..., groups, k). Returns estimate, lower and upper end: :math:`\frac{MSB-MSW}{MSB+(k-1)MSW}`, and the same with F
+    divided by its upper and lower quantile.
     """
     scores = finite(groups, "groups")
     require(scores.ndim >= 2 and min(scores.shape[-2:]) >= 2, "groups: two groups of two scores at least")
@@ -447,17 +316,7 @@ def intraclass_correlation(groups: ArrayLike, level: float = 0.95) -> tuple[Floa
 def auc_gain(d: ArrayLike, rho: ArrayLike) -> Floats:
     r"""Compute the gain in AUC of the ideal observer from a reference.
 
-    Parameters
-    ----------
-    d : array_like
-        Separation of the single-image score.
-    rho : array_like
-        Correlation of query and reference scores.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`G=\Phi\big(\frac d{\sqrt{2(1-\rho^2)}}\big)-\Phi\big(\frac d{\sqrt2}\big)`.
+    Returns :math:`G=\Phi\big(\frac d{\sqrt{2(1-\rho^2)}}\big)-\Phi\big(\frac d{\sqrt2}\big)`.
 
     Examples
     --------
@@ -471,23 +330,7 @@ def auc_gain(d: ArrayLike, rho: ArrayLike) -> Floats:
 def gain_standard_error(d: ArrayLike, rho: ArrayLike, n1: ArrayLike, n0: ArrayLike) -> Floats:
     r"""Compute the delta-method standard error of the plug-in gain.
 
-    Parameters
-    ----------
-    d : array_like
-        Separation of the single-image score.
-    rho : array_like
-        Correlation of query and reference scores.
-    n1, n0 : array_like
-        Diseased and healthy queries.
-
-    Returns
-    -------
-    ndarray of float64
-        From the gradient of G and the covariance of :math:`(\hat d,\hat\rho)`, which is not diagonal: both contain the query variance.
-
-    Notes
-    -----
-    First order; it degenerates at rho = 0, where the ends of the interval of rho should be mapped through `auc_gain` instead.
+    Returns from the gradient of G and the covariance of :math:`(\hat d,\hat\rho)`, which is not diagonal: both contain the query variance.
 
     Examples
     --------

@@ -15,22 +15,7 @@ from theory.numerics.validation import Floats, prevalence, share
 def error_of(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the Bayes error of a normal score.
 
-    Parameters
-    ----------
-    separation : array_like
-        D, zero or more: shift between the class means in within-class standard deviations.
-    pi : array_like, default 0.5
-        Prevalence of the diseased class.
-
-    Returns
-    -------
-    ndarray of float64
-        The error rate at the Bayes threshold, broadcast over both.
-
-    Raises
-    ------
-    InputError
-        When a prevalence is not strictly between 0 and 1.
+    Returns the error rate at the Bayes threshold, broadcast over both.
 
     Notes
     -----
@@ -54,17 +39,7 @@ def error_of(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
 def prior_shift(separation: ArrayLike, pi: ArrayLike) -> Floats:
     r"""Compute how far the Bayes threshold of a normal score moves from the middle of the classes.
 
-    Parameters
-    ----------
-    separation : array_like
-        D, zero or more.
-    pi : array_like
-        Prevalence, strictly between 0 and 1.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\lambda/D` in within-class standard deviations, towards the rarer class; 0 at equal priors, infinite without separation.
+    Returns :math:`\lambda/D` in within-class standard deviations, towards the rarer class; 0 at equal priors, infinite without separation.
     """
     distance, pi = np.asarray(separation, dtype=np.float64), np.asarray(pi, dtype=np.float64)
     log_odds = np.log1p(-pi) - np.log(pi)
@@ -75,22 +50,7 @@ def prior_shift(separation: ArrayLike, pi: ArrayLike) -> Floats:
 def sensitivity_of(separation: ArrayLike, specificity: ArrayLike) -> Floats:
     r"""Compute the sensitivity of a normal score at a given specificity.
 
-    Parameters
-    ----------
-    separation : array_like
-        D: shift between the class means in within-class standard deviations.
-    specificity : array_like
-        Share of healthy patients called healthy, strictly between 0 and 1.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(D-\Phi^{-1}(s))`, the binormal ROC curve with equal variances.
-
-    Raises
-    ------
-    InputError
-        When a specificity is not strictly between 0 and 1.
+    Returns :math:`\Phi(D-\Phi^{-1}(s))`, the binormal ROC curve with equal variances.
 
     Examples
     --------
@@ -103,15 +63,7 @@ def sensitivity_of(separation: ArrayLike, specificity: ArrayLike) -> Floats:
 def auc_of(separation: ArrayLike) -> Floats:
     r"""Compute the area under the ROC curve of a normal score.
 
-    Parameters
-    ----------
-    separation : array_like
-        D: shift between the class means in within-class standard deviations.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(D/\sqrt2)` (Bamber 1975).
+    Returns :math:`\Phi(D/\sqrt2)` (Bamber 1975).
 
     Examples
     --------
@@ -122,35 +74,14 @@ def auc_of(separation: ArrayLike) -> Floats:
 
 
 def normal_density(x: ArrayLike) -> Floats:
-    """Compute the standard normal density.
-
-    Parameters
-    ----------
-    x : array_like
-        Where.
-
-    Returns
-    -------
-    ndarray of float64
-        The density.
-    """
+    """Compute the standard normal density."""
     return np.exp(-0.5 * np.square(x)) / np.sqrt(2 * np.pi)
 
 
 def two_sided_bound(false_alarm: float, tests: int) -> float:
     """Bound |z| so that several tests together raise a false alarm at most so often.
 
-    Parameters
-    ----------
-    false_alarm : float
-        Largest family-wise probability of any false alarm.
-    tests : int
-        How many tests there are.
-
-    Returns
-    -------
-    float
-        The normal quantile at the Bonferroni level ``false_alarm / (2 tests)``.
+    Returns the normal quantile at the Bonferroni level ``false_alarm / (2 tests)``.
 
     Examples
     --------

@@ -18,36 +18,16 @@ ENOUGH_OUTCOMES = 10_000  # of either kind: then skewness moves a z of 5 by less
 
 @dataclass(frozen=True)
 class MonteCarloEstimate:
-    """A number from simulation.
-
-    Parameters
-    ----------
-    value : float
-        The estimate.
-    mcse : float
-        Its Monte Carlo standard error.
-    replicates : int
-        How many independent replicates it rests on.
-    """
+    """A number from simulation."""
 
     value: float
-    mcse: float
-    replicates: int
+    mcse: float  # its Monte Carlo standard error
+    replicates: int  # how many independent replicates it rests on
 
     def z_against(self, truth: float, allowance: float = 0.0) -> float:
         """Tell how many standard errors the estimate lies from a value.
 
-        Parameters
-        ----------
-        truth : float
-            The value.
-        allowance : float, default 0
-            A stated error of `truth` that is forgiven first (statements that are limits or first order).
-
-        Returns
-        -------
-        float
-            The signed distance beyond the allowance, in MCSEs; with few replicates, the normal score of Student's t.
+        Returns the signed distance beyond the allowance, in MCSEs; with few replicates, the normal score of Student's t.
         """
         gap = self.value - truth
         beyond = max(abs(gap) - allowance - ROUNDING * max(1.0, abs(truth)), 0.0)
@@ -70,17 +50,7 @@ class ProportionEstimate(MonteCarloEstimate):
     def z_against(self, truth: float, allowance: float = 0.0) -> float:
         """Tell how many standard errors the proportion lies from a value.
 
-        Parameters
-        ----------
-        truth : float
-            The value, a probability.
-        allowance : float, default 0
-            As for `MonteCarloEstimate.z_against`.
-
-        Returns
-        -------
-        float
-            The score z; where fewer than 10,000 of either outcome are expected, the normal quantile of the exact binomial tail.
+        Returns the score z; where fewer than 10,000 of either outcome are expected, the normal quantile of the exact binomial tail.
         """
         rarer = self.replicates * min(truth, 1 - truth)
         if allowance > 0 or rarer >= ENOUGH_OUTCOMES:
@@ -102,20 +72,11 @@ class Tally(Protocol):
     def add(self, values: np.ndarray) -> None:
         """Take in a batch.
 
-        Parameters
-        ----------
-        values : ndarray, shape (replicates, ...)
-            One entry per replicate.
+        Shapes: `values` (replicates, ...).
         """
 
     def estimate(self) -> MonteCarloEstimate:
-        """Summarise what came in.
-
-        Returns
-        -------
-        MonteCarloEstimate
-            The estimate so far.
-        """
+        """Summarise what came in."""
         ...
 
 
@@ -129,10 +90,7 @@ class ProportionTally:
     def add(self, values: np.ndarray) -> None:
         """Take in a batch.
 
-        Parameters
-        ----------
-        values : ndarray of bool, shape (replicates,)
-            Whether it happened.
+        Shapes: `values` (replicates,).
         """
         self.count += int(np.count_nonzero(values))
         self.replicates += len(values)
@@ -140,10 +98,7 @@ class ProportionTally:
     def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
-        Returns
-        -------
-        ProportionEstimate
-            The share and its standard error.
+        Returns the share and its standard error.
         """
         smoothed = (self.count + 0.5) / (self.replicates + 1)
         mcse = np.sqrt(smoothed * (1 - smoothed) / self.replicates)
@@ -161,10 +116,7 @@ class MeanTally:
     def add(self, values: np.ndarray) -> None:
         """Take in a batch.
 
-        Parameters
-        ----------
-        values : ndarray of float, shape (replicates,)
-            The values.
+        Shapes: `values` (replicates,).
         """
         gap, total = float(np.mean(values)) - self.mean, self.replicates + len(values)
         self.squares += float(np.var(values)) * len(values) + gap**2 * self.replicates * len(values) / total
@@ -174,10 +126,7 @@ class MeanTally:
     def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
-        Returns
-        -------
-        MonteCarloEstimate
-            The mean and its standard error.
+        Returns the mean and its standard error.
         """
         return MonteCarloEstimate(self.mean, float(np.sqrt(self.squares / max(self.replicates - 1, 1) / self.replicates)), self.replicates)
 
@@ -189,10 +138,7 @@ class PairedTally(MeanTally):
     def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
-        Returns
-        -------
-        MonteCarloEstimate
-            The mean, and its standard error as if one more patient in `replicates` had differed.
+        Returns the mean, and its standard error as if one more patient in `replicates` had differed.
         """
         variance = self.squares / max(self.replicates - 1, 1) + 1 / self.replicates
         return MonteCarloEstimate(self.mean, float(np.sqrt(variance / self.replicates)), self.replicates)
@@ -207,20 +153,14 @@ class DeviationTally:
     def add(self, values: np.ndarray) -> None:
         """Take in a batch.
 
-        Parameters
-        ----------
-        values : ndarray of float, shape (replicates,)
-            The values.
+        Shapes: `values` (replicates,).
         """
         self.batches.append(values)
 
     def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
-        Returns
-        -------
-        MonteCarloEstimate
-            The standard deviation and its standard error.
+        Returns the standard deviation and its standard error.
         """
         values = np.concatenate(self.batches)
         squares = np.square(values - values.mean())
@@ -237,20 +177,14 @@ class RatioTally:
     def add(self, values: np.ndarray) -> None:
         """Take in a batch.
 
-        Parameters
-        ----------
-        values : ndarray of float, shape (replicates, 2)
-            Numerator and denominator of each replicate.
+        Shapes: `values` (replicates, 2).
         """
         self.batches.append(values)
 
     def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
-        Returns
-        -------
-        MonteCarloEstimate
-            The ratio of means and its standard error; not a number while the denominators add up to 0.
+        Returns the ratio of means and its standard error; not a number while the denominators add up to 0.
         """
         above, below = np.concatenate(self.batches).T
         if below.mean() == 0:
@@ -261,22 +195,7 @@ class RatioTally:
 
 
 def stream(seed: int, *names: str, batch: int = 0) -> np.random.Generator:
-    """Open the random stream that belongs to a name, whatever else is simulated.
-
-    Parameters
-    ----------
-    seed : int
-        The seed of the whole run.
-    *names : str
-        What is simulated; another name gives an independent stream.
-    batch : int, default 0
-        Which part of it.
-
-    Returns
-    -------
-    numpy.random.Generator
-        The stream.
-    """
+    """Open the random stream that belongs to a name, whatever else is simulated."""
     digest = hashlib.sha256("\0".join(names).encode()).digest()
     key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*key, batch)))
@@ -285,15 +204,7 @@ def stream(seed: int, *names: str, batch: int = 0) -> np.random.Generator:
 def covariance_root(covariance: ArrayLike) -> Floats:
     """Factor a covariance matrix, singular ones too.
 
-    Parameters
-    ----------
-    covariance : array_like, shape (p, p)
-        Symmetric, positive semi-definite.
-
-    Returns
-    -------
-    ndarray of float64, shape (p, p)
-        R with ``R @ R.T`` the covariance.
+    Shapes: `covariance` (p, p). Returns (p, p): R with ``R @ R.T`` the covariance.
     """
     values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
     return vectors * np.sqrt(np.clip(values, 0, None))
@@ -302,19 +213,7 @@ def covariance_root(covariance: ArrayLike) -> Floats:
 def log_likelihood_ratio(observed: Floats, shift: Floats, covariance: Floats) -> Floats:
     """Score observations by the log-likelihood ratio of two normal classes, diseased against healthy.
 
-    Parameters
-    ----------
-    observed : ndarray, shape (n, k)
-        What the rule sees of each patient; the healthy mean is 0.
-    shift : ndarray, shape (k,)
-        Mean of the diseased class.
-    covariance : ndarray, shape (k, k)
-        Covariance within a class; may be singular where the shift lies in its range.
-
-    Returns
-    -------
-    ndarray of float64, shape (n,)
-        The log-likelihood ratio.
+    Shapes: `observed` (n, k), `shift` (k,), `covariance` (k, k). Returns (n,): The log-likelihood ratio.
     """
     weights = np.linalg.lstsq(covariance, shift, rcond=None)[0]
     return observed @ weights - shift @ weights / 2
@@ -324,24 +223,16 @@ def log_likelihood_ratio(observed: Floats, shift: Floats, covariance: Floats) ->
 class RankAuc:
     """An empirical AUC with DeLong's placements of each case.
 
-    Parameters
-    ----------
-    diseased : ndarray, shape (n1,)
-        Share of healthy cases that each diseased case outscores (a tie counts one half).
-    healthy : ndarray, shape (n0,)
-        Share of diseased cases that outscore each healthy case.
+    Shapes: `diseased` (n1,), `healthy` (n0,).
     """
 
-    diseased: Floats
-    healthy: Floats
+    diseased: Floats  # share of healthy cases that each diseased case outscores (a tie counts one half)
+    healthy: Floats  # share of diseased cases that outscore each healthy case
 
     def estimate(self) -> MonteCarloEstimate:
         """Summarise.
 
-        Returns
-        -------
-        MonteCarloEstimate
-            The AUC with DeLong's standard error.
+        Returns the AUC with DeLong's standard error.
         """
         variance = self.diseased.var(ddof=1) / len(self.diseased) + self.healthy.var(ddof=1) / len(self.healthy)
         return MonteCarloEstimate(float(self.diseased.mean()), float(np.sqrt(variance)), len(self.diseased) + len(self.healthy))
@@ -349,15 +240,7 @@ class RankAuc:
     def minus(self, other: RankAuc) -> MonteCarloEstimate:
         """Compare with another score of the same cases.
 
-        Parameters
-        ----------
-        other : RankAuc
-            Of the same cases in the same order.
-
-        Returns
-        -------
-        MonteCarloEstimate
-            This AUC minus the other, with the standard error of the paired difference.
+        Returns this AUC minus the other, with the standard error of the paired difference.
         """
         return RankAuc(self.diseased - other.diseased, self.healthy - other.healthy).estimate()
 
@@ -365,15 +248,7 @@ class RankAuc:
 def rank_auc(diseased: Floats, healthy: Floats) -> RankAuc:
     """Compute an empirical AUC from ranks.
 
-    Parameters
-    ----------
-    diseased, healthy : ndarray, shape (n1,) and (n0,)
-        Scores of the cases of each class.
-
-    Returns
-    -------
-    RankAuc
-        The placements (DeLong, DeLong and Clarke-Pearson 1988).
+    Shapes: `diseased, healthy` (n1,). Returns the placements (DeLong, DeLong and Clarke-Pearson 1988).
 
     Examples
     --------

@@ -13,18 +13,7 @@ from theory.numerics.validation import Floats
 
 @functools.cache
 def legendre(nodes: int) -> tuple[Floats, Floats]:
-    """Make the Gauss-Legendre rule on [0, 1].
-
-    Parameters
-    ----------
-    nodes : int
-        How many nodes.
-
-    Returns
-    -------
-    tuple of ndarray
-        Nodes and weights.
-    """
+    """Make the Gauss-Legendre rule on [0, 1]."""
     x, w = np.polynomial.legendre.leggauss(nodes)
     return (x + 1) / 2, w / 2
 
@@ -35,17 +24,7 @@ def standard_normal(step: float = 0.01, reach: float = 13.0) -> tuple[Floats, Fl
 
     The trapezoidal rule converges faster than any power of the step for functions that are analytic near the real line.
 
-    Parameters
-    ----------
-    step : float, default 0.01
-        Distance of the nodes.
-    reach : float, default 13
-        Largest node; beyond it the normal has less than 1e-37.
-
-    Returns
-    -------
-    tuple of ndarray
-        Nodes and weights; the weights add up to 1.
+    Returns nodes and weights; the weights add up to 1.
     """
     z = np.arange(-reach, reach + step / 2, step)
     weights = np.exp(-z * z / 2)
@@ -55,17 +34,7 @@ def standard_normal(step: float = 0.01, reach: float = 13.0) -> tuple[Floats, Fl
 def bivariate_normal_cdf(h: ArrayLike, k: ArrayLike, r: ArrayLike) -> Floats:
     r"""Compute the probability that two correlated standard normals are below two bounds.
 
-    Parameters
-    ----------
-    h, k : array_like
-        The bounds.
-    r : array_like
-        Their correlation, -1 to 1.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi_2(h, k; r)`.
+    Returns :math:`\Phi_2(h, k; r)`.
 
     Notes
     -----

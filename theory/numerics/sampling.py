@@ -10,21 +10,7 @@ from theory.numerics.validation import Floats
 def score_error(separation: float, replicates: int, rng: np.random.Generator, pi: float = 0.5) -> np.ndarray:
     """Diagnose patients from one normal score each, at the threshold of Bayes' rule.
 
-    Parameters
-    ----------
-    separation : float
-        Shift between the class means in within-class standard deviations.
-    replicates : int
-        How many patients.
-    rng : numpy.random.Generator
-        The stream.
-    pi : float, default 0.5
-        Prevalence.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates,)
-        Whether the diagnosis was wrong.
+    Returns (replicates,): Whether the diagnosis was wrong.
     """
     diseased = rng.random(replicates) < pi
     score = rng.standard_normal(replicates) + separation * diseased
@@ -34,19 +20,7 @@ def score_error(separation: float, replicates: int, rng: np.random.Generator, pi
 def score_auc(separation: float, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Rank a diseased against a healthy patient from one normal score each.
 
-    Parameters
-    ----------
-    separation : float
-        Shift between the class means in within-class standard deviations.
-    replicates : int
-        How many contests.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates,)
-        Whether the diseased patient scored higher.
+    Returns (replicates,): Whether the diseased patient scored higher.
     """
     healthy, diseased = rng.standard_normal((2, replicates))
     return diseased + separation > healthy
@@ -55,23 +29,7 @@ def score_auc(separation: float, replicates: int, rng: np.random.Generator) -> n
 def learned_cosine(p: int, distance: float, n: int, replicates: int, rng: np.random.Generator) -> Floats:
     r"""Draw the cosine between the learned and the true mean difference, n training cases per class (T4.3).
 
-    Parameters
-    ----------
-    p : int
-        Features.
-    distance : float
-        True Mahalanobis distance.
-    n : int
-        Training cases per class.
-    replicates : int
-        How many training sets.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of float64, shape (replicates,)
-        :math:`C=d_1/\sqrt{d_1^2+\frac2nK}`, two scalars per training set.
+    Returns (replicates,): :math:`C=d_1/\sqrt{d_1^2+\frac2nK}`, two scalars per training set.
     """
     along = distance + np.sqrt(2 / n) * rng.standard_normal(replicates)
     across = rng.chisquare(p - 1, replicates) if p > 1 else np.zeros(replicates)
@@ -81,21 +39,8 @@ def learned_cosine(p: int, distance: float, n: int, replicates: int, rng: np.ran
 def pooled_cosine(cosine: Floats, p: int, n: int, rng: np.random.Generator) -> Floats:
     r"""Turn the learned mean difference by the error of a pooled covariance (T4.4).
 
-    Parameters
-    ----------
-    cosine : ndarray, shape (replicates,)
-        As from `learned_cosine`.
-    p : int
-        Features.
-    n : int
-        Training cases per class.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of float64, shape (replicates,)
-        :math:`\frac{C+\sqrt{1-C^2}\,z/\sqrt Q}{\sqrt{1+(z^2+R)/Q}}`, three more scalars per training set; the cosine itself for p = 1.
+    Shapes: `cosine` (replicates,). Returns (replicates,): :math:`\frac{C+\sqrt{1-C^2}\,z/\sqrt Q}{\sqrt{1+(z^2+R)/Q}}`, three more scalars
+    per training set; the cosine itself for p = 1.
     """
     if p == 1:
         return cosine

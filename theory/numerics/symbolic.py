@@ -11,69 +11,27 @@ DIGITS = 30
 
 
 def symbol(name: str, **assumptions: bool) -> sp.Symbol:
-    """Make a real symbol.
-
-    Parameters
-    ----------
-    name : str
-        Its name.
-    **assumptions : bool
-        Further assumptions of sympy, such as ``positive=True``.
-
-    Returns
-    -------
-    sympy.Symbol
-        The symbol.
-    """
+    """Make a real symbol."""
     return sp.Symbol(name, real=True, **assumptions)
 
 
 def normal_cdf(x: sp.Expr) -> sp.Expr:
     """Write the standard normal distribution function.
 
-    Parameters
-    ----------
-    x : sympy.Expr
-        Where.
-
-    Returns
-    -------
-    sympy.Expr
-        ``erfc(-x / sqrt 2) / 2``, which keeps its digits in the lower tail.
+    Returns ``erfc(-x / sqrt 2) / 2``, which keeps its digits in the lower tail.
     """
     return sp.erfc(-x / sp.sqrt(2)) / 2
 
 
 def normal_log_density(x: sp.Expr, mean: sp.Expr, variance: sp.Expr) -> sp.Expr:
-    """Write the logarithm of a normal density.
-
-    Parameters
-    ----------
-    x : sympy.Expr
-        Where.
-    mean, variance : sympy.Expr
-        Of the distribution.
-
-    Returns
-    -------
-    sympy.Expr
-        The log-density.
-    """
+    """Write the logarithm of a normal density."""
     return -((x - mean) ** 2) / (2 * variance) - sp.log(2 * sp.pi * variance) / 2
 
 
 def covariance(loadings: sp.Matrix) -> sp.Matrix:
     """Derive the covariance of variables from their loadings on independent unit-variance components.
 
-    Parameters
-    ----------
-    loadings : sympy.Matrix, shape (variables, components)
-        How much of each component is in each variable.
-
-    Returns
-    -------
-    sympy.Matrix, shape (variables, variables)
-        Their covariance.
+    Shapes: `loadings` (variables, components). Returns (variables, variables): Their covariance.
     """
     return sp.simplify(loadings * loadings.T)
 
@@ -82,12 +40,7 @@ def covariance(loadings: sp.Matrix) -> sp.Matrix:
 def bayes_error() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
     """Derive the Bayes error of a unit-variance normal score: solve for the threshold, then add both tails.
 
-    Returns
-    -------
-    error : sympy.Expr
-        The error in terms of the two symbols.
-    separation, pi : sympy.Symbol
-        Shift between the class means, and prevalence.
+    Returns `error` The error in terms of the two symbols; Shift between the class means, and prevalence.
     """
     t, separation, pi = symbol("t"), symbol("D", positive=True), symbol("pi", positive=True)
     log_ratio = normal_log_density(t, separation, sp.Integer(1)) - normal_log_density(t, sp.Integer(0), sp.Integer(1))
@@ -100,12 +53,7 @@ def bayes_error() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
 def bayes_threshold() -> tuple[sp.Expr, sp.Symbol, sp.Symbol, sp.Symbol]:
     """Derive the Bayes threshold of a normal score by solving for where the posterior odds are one.
 
-    Returns
-    -------
-    threshold : sympy.Expr
-        Above the healthy mean, in terms of the three symbols.
-    shift, variance, pi : sympy.Symbol
-        Of the diseased mean, within a class, and prevalence.
+    Returns `threshold` Above the healthy mean, in terms of the three symbols; Of the diseased mean, within a class, and prevalence.
     """
     t, shift, variance, pi = symbol("t"), *(symbol(name, positive=True) for name in ("d", "v", "pi"))
     log_ratio = normal_log_density(t, shift, variance) - normal_log_density(t, sp.Integer(0), variance)
@@ -115,17 +63,7 @@ def bayes_threshold() -> tuple[sp.Expr, sp.Symbol, sp.Symbol, sp.Symbol]:
 def sensitivity(separation: sp.Expr, specificity: float) -> float:
     """Solve for the threshold that the healthy exceed with the given probability, then take the tail of the diseased.
 
-    Parameters
-    ----------
-    separation : sympy.Expr
-        Shift between the class means of a unit-variance normal score; a number.
-    specificity : float
-        Share of healthy patients below the threshold.
-
-    Returns
-    -------
-    float
-        Share of diseased patients above it.
+    Returns share of diseased patients above it.
     """
     import mpmath as mp  # type: ignore[import-untyped]
 
@@ -137,49 +75,17 @@ def sensitivity(separation: sp.Expr, specificity: float) -> float:
 def auc(separation: sp.Expr) -> sp.Expr:
     """Derive the AUC of a unit-variance normal score: the difference of two independent scores is N(D, 2).
 
-    Parameters
-    ----------
-    separation : sympy.Expr
-        Shift between the class means.
-
-    Returns
-    -------
-    sympy.Expr
-        Probability that the diseased score is the larger one.
+    Returns probability that the diseased score is the larger one.
     """
     return normal_cdf(separation / sp.sqrt(sp.Integer(1) + sp.Integer(1)))
 
 
 def exact(value: float) -> sp.Expr:
-    """Turn a float into the rational number it is.
-
-    Parameters
-    ----------
-    value : float
-        Any finite float or integer.
-
-    Returns
-    -------
-    sympy.Rational
-        Exactly that number.
-    """
+    """Turn a float into the rational number it is."""
     return sp.Rational(value)
 
 
 def evaluate(expression: sp.Expr, values: Mapping[sp.Symbol, float | sp.Expr] | None = None) -> float:
-    """Evaluate an expression to 30 digits at exact values, then round to a float.
-
-    Parameters
-    ----------
-    expression : sympy.Expr
-        The expression.
-    values : mapping of sympy.Symbol to number, optional
-        What to put for each symbol; floats are taken as the rationals they are.
-
-    Returns
-    -------
-    float
-        The value.
-    """
+    """Evaluate an expression to 30 digits at exact values, then round to a float."""
     substitutes = {name: value if isinstance(value, sp.Basic) else exact(float(value)) for name, value in (values or {}).items()}
     return float(sp.N(expression.subs(substitutes), DIGITS, maxn=400))

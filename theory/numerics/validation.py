@@ -11,20 +11,7 @@ Floats = NDArray[np.float64]
 
 
 def require(condition: ArrayLike, message: str) -> None:
-    """Raise when a condition fails anywhere.
-
-    Parameters
-    ----------
-    condition : array_like of bool
-        What must hold, elementwise.
-    message : str
-        One line: what is wrong, and what is possible.
-
-    Raises
-    ------
-    InputError
-        With `message`, when any element is false.
-    """
+    """Raise when a condition fails anywhere."""
     if not np.all(condition):
         raise InputError(message)
 
@@ -32,22 +19,7 @@ def require(condition: ArrayLike, message: str) -> None:
 def finite(value: ArrayLike, name: str) -> Floats:
     """Read numbers that are finite.
 
-    Parameters
-    ----------
-    value : array_like
-        The numbers.
-    name : str
-        What they are called, for the error line.
-
-    Returns
-    -------
-    ndarray of float64
-        The numbers, in the shape they came.
-
-    Raises
-    ------
-    InputError
-        When they are no numbers, or not finite.
+    Returns the numbers, in the shape they came.
     """
     try:
         array = np.asarray(value, dtype=np.float64)
@@ -58,150 +30,42 @@ def finite(value: ArrayLike, name: str) -> Floats:
 
 
 def positive(value: ArrayLike, name: str) -> Floats:
-    """Read numbers above zero.
-
-    Parameters
-    ----------
-    value : array_like
-        The numbers.
-    name : str
-        What they are called, for the error line.
-
-    Returns
-    -------
-    ndarray of float64
-        The numbers.
-
-    Raises
-    ------
-    InputError
-        When one is not above zero.
-    """
+    """Read numbers above zero."""
     array = finite(value, name)
     require(array > 0, f"{name} = {_shown(value)}: must be above 0")
     return array
 
 
 def non_negative(value: ArrayLike, name: str) -> Floats:
-    """Read numbers that are zero or more.
-
-    Parameters
-    ----------
-    value : array_like
-        The numbers.
-    name : str
-        What they are called, for the error line.
-
-    Returns
-    -------
-    ndarray of float64
-        The numbers.
-
-    Raises
-    ------
-    InputError
-        When one is negative.
-    """
+    """Read numbers that are zero or more."""
     array = finite(value, name)
     require(array >= 0, f"{name} = {_shown(value)}: must not be negative")
     return array
 
 
 def correlation(value: ArrayLike, name: str = "rho") -> Floats:
-    """Read correlations strictly between -1 and 1.
-
-    Parameters
-    ----------
-    value : array_like
-        The correlations.
-    name : str, default 'rho'
-        What they are called, for the error line.
-
-    Returns
-    -------
-    ndarray of float64
-        The correlations.
-
-    Raises
-    ------
-    InputError
-        When one is -1 or less, or 1 or more.
-    """
+    """Read correlations strictly between -1 and 1."""
     array = finite(value, name)
     require(np.abs(array) < 1, f"{name} = {_shown(value)}: a correlation here lies strictly between -1 and 1")
     return array
 
 
 def probability(value: ArrayLike, name: str) -> Floats:
-    """Read probabilities, both ends allowed.
-
-    Parameters
-    ----------
-    value : array_like
-        The probabilities.
-    name : str
-        What they are called, for the error line.
-
-    Returns
-    -------
-    ndarray of float64
-        The probabilities.
-
-    Raises
-    ------
-    InputError
-        When one is outside [0, 1].
-    """
+    """Read probabilities, both ends allowed."""
     array = finite(value, name)
     require((array >= 0) & (array <= 1), f"{name} = {_shown(value)}: a probability lies between 0 and 1")
     return array
 
 
 def prevalence(value: ArrayLike, name: str = "pi") -> Floats:
-    """Read prevalences strictly between 0 and 1.
-
-    Parameters
-    ----------
-    value : array_like
-        The prevalences.
-    name : str, default 'pi'
-        What they are called, for the error line.
-
-    Returns
-    -------
-    ndarray of float64
-        The prevalences.
-
-    Raises
-    ------
-    InputError
-        When one is 0 or less, or 1 or more.
-    """
+    """Read prevalences strictly between 0 and 1."""
     array = finite(value, name)
     require((array > 0) & (array < 1), f"{name} = {_shown(value)}: a prevalence lies strictly between 0 and 1 (both classes must occur)")
     return array
 
 
 def share(value: ArrayLike, name: str) -> Floats:
-    """Read shares strictly between 0 and 1.
-
-    Parameters
-    ----------
-    value : array_like
-        The shares.
-    name : str
-        What they are called, for the error line.
-
-    Returns
-    -------
-    ndarray of float64
-        The shares.
-
-    Raises
-    ------
-    InputError
-        When one is 0 or less, or 1 or more.
-    """
+    """Read shares strictly between 0 and 1."""
     array = finite(value, name)
     require((array > 0) & (array < 1), f"{name} = {_shown(value)}: must lie strictly between 0 and 1")
     return array
@@ -210,24 +74,7 @@ def share(value: ArrayLike, name: str) -> Floats:
 def whole(value: ArrayLike, name: str, at_least: int) -> Floats:
     """Read whole numbers not below a minimum.
 
-    Parameters
-    ----------
-    value : array_like
-        The numbers.
-    name : str
-        What they are called, for the error line.
-    at_least : int
-        The smallest that is possible.
-
-    Returns
-    -------
-    ndarray of float64
-        The numbers, as floats so that formulas can use them.
-
-    Raises
-    ------
-    InputError
-        When one is not whole, or below `at_least`.
+    Returns the numbers, as floats so that formulas can use them.
     """
     array = finite(value, name)
     require((array == np.round(array)) & (array >= at_least), f"{name} = {_shown(value)}: must be a whole number, {at_least} or more")
@@ -237,22 +84,7 @@ def whole(value: ArrayLike, name: str, at_least: int) -> Floats:
 def positive_definite(value: ArrayLike, name: str) -> Floats:
     """Read a covariance matrix.
 
-    Parameters
-    ----------
-    value : array_like, shape (p, p)
-        The matrix.
-    name : str
-        What it is called, for the error line.
-
-    Returns
-    -------
-    ndarray of float64, shape (p, p)
-        The matrix.
-
-    Raises
-    ------
-    InputError
-        When it is not square, not symmetric, or not positive definite.
+    Shapes: `value` (p, p). Returns (p, p): The matrix.
     """
     matrix = square(value, name)
     require(np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12), f"{name}: a covariance matrix is symmetric")
@@ -266,22 +98,7 @@ def positive_definite(value: ArrayLike, name: str) -> Floats:
 def square(value: ArrayLike, name: str) -> Floats:
     """Read a square matrix.
 
-    Parameters
-    ----------
-    value : array_like, shape (p, p)
-        The matrix.
-    name : str
-        What it is called, for the error line.
-
-    Returns
-    -------
-    ndarray of float64, shape (p, p)
-        The matrix.
-
-    Raises
-    ------
-    InputError
-        When it is not a square matrix of finite numbers.
+    Shapes: `value` (p, p). Returns (p, p): The matrix.
     """
     matrix = finite(value, name)
     require(

@@ -17,16 +17,8 @@ Scalar = TypeVar("Scalar", bound=Callable[..., float])
 def elementwise(formula: Scalar) -> Scalar:
     """Broadcast a scalar formula over its numeric arguments.
 
-    Parameters
-    ----------
-    formula : callable
-        Takes numbers, and words that choose a case; returns a number.
-
-    Returns
-    -------
-    callable
-        The same, for arrays too: arguments that are numbers or arrays of numbers are broadcast against each other, anything else is
-        handed on as it is. Numbers give a number.
+    Returns the same, for arrays too: arguments that are numbers or arrays of numbers are broadcast against each other, anything else is
+    handed on as it is. Numbers give a number.
 
     Examples
     --------

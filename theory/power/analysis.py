@@ -35,19 +35,11 @@ SMALLEST_EFFECT = 1e-12  # below, a gain is rounding and no number of cases show
 
 @dataclass(frozen=True)
 class Separations:
-    """How far each score separates the classes, and how alike the two scores are.
+    """How far each score separates the classes, and how alike the two scores are."""
 
-    Parameters
-    ----------
-    single, pair : array_like
-        Separation of the single-image and of the paired score, in within-class standard deviations, above 0.
-    correlation : array_like
-        Correlation of the two scores within a class; NaN where it is not known.
-    """
-
-    single: Values
+    single: Values  # separation of the single-image and of the paired score, in within-class standard deviations, above 0
     pair: Values
-    correlation: Values
+    correlation: Values  # correlation of the two scores within a class; NaN where it is not known
 
     def __post_init__(self) -> None:
         positive(self.single, "d")
@@ -127,48 +119,22 @@ class StudyDesign:
 
 @dataclass(frozen=True)
 class EffectMeasure:
-    """A measure of how good a diagnosis is, as a function of the separation.
-
-    Parameters
-    ----------
-    name : str
-        One of `MEASURES`.
-    value, slope : callable
-        The measure and its derivative, of the separation.
-    """
+    """A measure of how good a diagnosis is, as a function of the separation."""
 
     name: str
-    value: Callable[[ArrayLike], Floats]
+    value: Callable[[ArrayLike], Floats]  # the measure and its derivative, of the separation
     slope: Callable[[ArrayLike], Floats]
 
     def gain(self, separations: Separations) -> Floats:
         """Compute what the reference adds.
 
-        Parameters
-        ----------
-        separations : Separations
-            Of both scores.
-
-        Returns
-        -------
-        ndarray of float64
-            Value of the pair less value of the single image.
+        Returns value of the pair less value of the single image.
         """
         return self.value(separations.pair) - self.value(separations.single)
 
 
 def measures(study: StudyDesign) -> dict[str, EffectMeasure]:
     """List the measures of a study.
-
-    Parameters
-    ----------
-    study : StudyDesign
-        Its prevalence and specificity.
-
-    Returns
-    -------
-    dict of str to EffectMeasure
-        By name.
 
     Examples
     --------
@@ -196,34 +162,16 @@ def measures(study: StudyDesign) -> dict[str, EffectMeasure]:
 
 @dataclass(frozen=True)
 class Contrast:
-    r"""An estimated gain from N independent cases: its expectation, and :math:`\sqrt N` times its standard deviation.
-
-    Parameters
-    ----------
-    effect : ndarray
-        Expected gain.
-    null_sd : ndarray
-        Root-N standard deviation that the test assumes under no gain.
-    sd : ndarray
-        Root-N standard deviation under the gain.
-    """
+    r"""An estimated gain from N independent cases: its expectation, and :math:`\sqrt N` times its standard deviation."""
 
     effect: Floats
-    null_sd: Floats
-    sd: Floats
+    null_sd: Floats  # Root-N standard deviation that the test assumes under no gain
+    sd: Floats  # Root-N standard deviation under the gain
 
     def cases(self, power: float, alpha: float) -> Floats:
         r"""Compute the independent cases needed.
 
-        Parameters
-        ----------
-        power, alpha : float
-            Wanted power, and two-sided level.
-
-        Returns
-        -------
-        ndarray of float64
-            :math:`\big((z_{1-\alpha/2}s_0+z_{\rm power}s_1)/\mathrm{effect}\big)^2`, not rounded; infinite for no effect.
+        Returns :math:`\big((z_{1-\alpha/2}s_0+z_{\rm power}s_1)/\mathrm{effect}\big)^2`, not rounded; infinite for no effect.
         """
         reach = np.maximum(ndtri(1 - alpha / 2) * self.null_sd + ndtri(power) * self.sd, 0)
         some = ~(np.abs(self.effect) <= SMALLEST_EFFECT)  # NaN stays NaN
@@ -232,17 +180,7 @@ class Contrast:
     def power(self, cases: ArrayLike, alpha: float) -> Floats:
         """Compute the chance of a significant result.
 
-        Parameters
-        ----------
-        cases : array_like
-            Independent cases.
-        alpha : float
-            Two-sided level.
-
-        Returns
-        -------
-        ndarray of float64
-            The chance that the test rejects, in either direction.
+        Returns the chance that the test rejects, in either direction.
         """
         shift, bound = np.abs(self.effect) * np.sqrt(cases), ndtri(1 - alpha / 2) * self.null_sd
         sd = np.maximum(self.sd, 1e-300)
@@ -252,19 +190,7 @@ class Contrast:
 def contrast(measure: str, separations: Separations, study: StudyDesign) -> Contrast:
     """Work out how a gain is estimated.
 
-    Parameters
-    ----------
-    measure : {'auc', 'sensitivity', 'accuracy'}
-        Which.
-    separations : Separations
-        Of both scores.
-    study : StudyDesign
-        Prevalence and specificity.
-
-    Returns
-    -------
-    Contrast
-        Per independent case, diseased and healthy together.
+    Returns per independent case, diseased and healthy together.
 
     Examples
     --------
@@ -333,80 +259,34 @@ class PlanningEvidence(Protocol):
     def interval(self, measure: EffectMeasure) -> tuple[float, float, str]:
         """Bound the gain.
 
-        Parameters
-        ----------
-        measure : EffectMeasure
-            Of what.
-
-        Returns
-        -------
-        tuple of float, float, str
-            Ends of the 95 % interval (NaN where nothing was measured), and how they were found.
+        Returns ends of the 95 % interval (NaN where nothing was measured), and how they were found.
         """
 
     def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
         """Bound anything that follows from the separations.
 
-        Parameters
-        ----------
-        quantity : callable
-            Of the separations.
-
-        Returns
-        -------
-        tuple of float
-            Lower and upper end, NaN where nothing was measured.
+        Returns lower and upper end, NaN where nothing was measured.
         """
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What to expect of one measure, and the patients that show it.
+    """What to expect of one measure, and the patients that show it."""
 
-    Parameters
-    ----------
-    single, pair, gain : float
-        Its value for either arm, and the difference.
-    gain_interval : tuple of float
-        95 % interval of the gain; NaN where nothing was measured.
-    interval_method : str
-        How it was found.
-    cases : float
-        Independent cases needed, not rounded.
-    patients : float
-        Patients needed: cases times the design effect, over images per patient, rounded up; infinite where there is no gain to show,
-        NaN where the correlation of the scores is not known.
-    patients_interval : tuple of float
-        The patients needed at the ends of what is plausible.
-    """
-
-    single: float
+    single: float  # its value for either arm, and the difference
     pair: float
     gain: float
-    gain_interval: tuple[float, float]
-    interval_method: str
-    cases: float
+    gain_interval: tuple[float, float]  # 95 % interval of the gain; NaN where nothing was measured
+    interval_method: str  # how it was found
+    cases: float  # independent cases needed, not rounded
+    # patients needed: cases times the design effect, over images per patient, rounded up; infinite where there is no gain to show, NaN
+    # where the correlation of the scores is not known
     patients: float
-    patients_interval: tuple[float, float]
+    patients_interval: tuple[float, float]  # the patients needed at the ends of what is plausible
 
 
 def expect(measure: EffectMeasure, evidence: PlanningEvidence, study: StudyDesign) -> Expected:
-    """Work out one measure of a study.
-
-    Parameters
-    ----------
-    measure : EffectMeasure
-        One of `measures`.
-    evidence : PlanningEvidence
-        What is known.
-    study : StudyDesign
-        The study.
-
-    Returns
-    -------
-    Expected
-        Values, interval and patients.
-    """
+    """Work out one measure of a study."""
     best = evidence.separations
     effect = float(measure.gain(best))
 

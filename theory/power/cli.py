@@ -20,24 +20,7 @@ Drawer = Callable[[PlanReport, Path, int], object]
 
 
 def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | None, seed: int) -> PlanReport:
-    """Work a plan out.
-
-    Parameters
-    ----------
-    options : Options
-        What is known.
-    study : dict
-        Fields of `theory.power.analysis.StudyDesign`; None where the user left them open.
-    read_pilot : callable or None
-        Reads a pilot's records.
-    seed : int
-        Of the pilot's bootstrap.
-
-    Returns
-    -------
-    PlanReport
-        The plan.
-    """
+    """Work a plan out."""
     from theory.power.analysis import StudyDesign, plan_study
 
     evidence, clusters, counts = collect(options, read_pilot, seed)
@@ -47,20 +30,7 @@ def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | N
 
 
 def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -> Callable[..., None]:
-    """Make the command.
-
-    Parameters
-    ----------
-    read_pilot : callable, optional
-        ``(path, single run, pair run, seed)`` to a pilot and what it left out; without it ``--records`` is refused.
-    draw : callable, optional
-        ``(outcome, folder, seed)`` saves the plot; without it there is none.
-
-    Returns
-    -------
-    callable
-        For ``app.command()``.
-    """
+    """Make the command."""
 
     def plan(
         rho: Annotated[float | None, typer.Option("--rho", help="Correlation of query and reference scores, given the label.")] = None,

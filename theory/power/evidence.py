@@ -27,26 +27,7 @@ _Z = float(ndtri(0.975))
 def correlation_from_variances(shared: float, own: float, noise: float = 0.0, seeds: int = 1) -> float:
     r"""Turn variance components of single-image scores into the correlation of query and reference.
 
-    Parameters
-    ----------
-    shared : float
-        Variance of what query and reference share (family, site, matched stratum).
-    own : float
-        Variance of what is each image's own.
-    noise : float, default 0
-        Variance of the scorer itself, from seed to seed.
-    seeds : int, default 1
-        Seeds that are averaged.
-
-    Returns
-    -------
-    float
-        :math:`\rho=\frac{A}{A+E+\mathcal N/S}`; noise attenuates it (T10).
-
-    Raises
-    ------
-    InputError
-        When a variance is negative, or nothing is each image's own.
+    Returns :math:`\rho=\frac{A}{A+E+\mathcal N/S}`; noise attenuates it (T10).
 
     Examples
     --------
@@ -64,43 +45,21 @@ def correlation_from_variances(shared: float, own: float, noise: float = 0.0, se
 
 @dataclass(frozen=True)
 class Known:
-    """Separations that are taken as they are.
-
-    Parameters
-    ----------
-    separations : Separations
-        Of both scores.
-    """
+    """Separations that are taken as they are."""
 
     separations: Separations
 
     def interval(self, measure: EffectMeasure) -> tuple[float, float, str]:
         """Give no interval.
 
-        Parameters
-        ----------
-        measure : EffectMeasure
-            Of what.
-
-        Returns
-        -------
-        tuple of float, float, str
-            NaN twice, and that it was assumed.
+        Returns NaN twice, and that it was assumed.
         """
         return NAN, NAN, ASSUMED
 
     def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
         """Give no bounds.
 
-        Parameters
-        ----------
-        quantity : callable
-            Of the separations.
-
-        Returns
-        -------
-        tuple of float
-            NaN twice.
+        Returns NaN twice.
         """
         return NAN, NAN
 

@@ -27,71 +27,31 @@ BELONGS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What the user gave; None where nothing.
+    """What the user gave; None where nothing."""
 
-    Parameters
-    ----------
-    d, auc : float or None
-        Effect of the single image, or its AUC.
-    rho, rho_rr : float or None
-        Correlation of query and reference, and of references with each other.
-    m : int
-        References.
-    rule : str
-        How the reference is used.
-    measured : tuple of int or None
-        Diseased and healthy patients on whom rho and d were measured.
-    rho_interval : tuple of float or None
-        95 % interval of rho.
-    shared, own : float or None
-        Variances from which rho follows.
-    noise : float
-        Variance of the scorer from seed to seed.
-    components : str or None
-        Variance components of paired logits, as JSON.
-    beta : float or None
-        Mean paired logit of diseased minus healthy.
-    seeds : int
-        Seeds that are averaged.
-    score_correlation : float or None
-        Correlation of single and paired score within a class.
-    records : Path or None
-        A pilot's records.
-    arm_single, arm_pair : str or None
-        Run ids in them.
-    """
-
-    d: float | None
+    d: float | None  # effect of the single image, or its AUC
     auc: float | None
-    rho: float | None
+    rho: float | None  # correlation of query and reference, and of references with each other
     rho_rr: float | None
     m: int
-    rule: str
-    measured: tuple[int, int] | None
-    rho_interval: tuple[float, float] | None
-    shared: float | None
+    rule: str  # how the reference is used
+    measured: tuple[int, int] | None  # diseased and healthy patients on whom rho and d were measured
+    rho_interval: tuple[float, float] | None  # 95 % interval of rho
+    shared: float | None  # variances from which rho follows
     own: float | None
-    noise: float
-    components: str | None
-    beta: float | None
-    seeds: int
-    score_correlation: float | None
+    noise: float  # variance of the scorer from seed to seed
+    components: str | None  # variance components of paired logits, as JSON
+    beta: float | None  # mean paired logit of diseased minus healthy
+    seeds: int  # seeds that are averaged
+    score_correlation: float | None  # correlation of single and paired score within a class
     records: Path | None
-    arm_single: str | None
+    arm_single: str | None  # run ids in them
     arm_pair: str | None
 
     def effect(self) -> float:
         """Tell the separation of the single image.
 
-        Returns
-        -------
-        float
-            As given, or from its AUC.
-
-        Raises
-        ------
-        InputError
-            When neither or both are given, or the AUC is impossible.
+        Returns as given, or from its AUC.
         """
         from scipy.special import ndtri
 
@@ -106,15 +66,7 @@ class Options:
     def source(self) -> str:
         """Tell which source of evidence was named.
 
-        Returns
-        -------
-        str
-            ``'rho'``, ``'variances'``, ``'components'`` or ``'records'``.
-
-        Raises
-        ------
-        InputError
-            When none or several are, or an option belongs to another.
+        Returns ``'rho'``, ``'variances'``, ``'components'`` or ``'records'``.
         """
         named = {
             "rho": self.rho is not None,
@@ -139,28 +91,7 @@ class Options:
 def collect(options: Options, read_pilot: Reader | None, seed: int) -> tuple[PlanningEvidence, dict[str, float], dict[str, int]]:
     """Turn options into evidence.
 
-    Parameters
-    ----------
-    options : Options
-        What the user gave.
-    read_pilot : callable or None
-        Reads a pilot's records.
-    seed : int
-        Of the pilot's bootstrap.
-
-    Returns
-    -------
-    evidence : PlanningEvidence
-        What is known.
-    clusters : dict
-        Cluster structure that a pilot shows; empty without one.
-    counts : dict
-        What of a pilot was left out.
-
-    Raises
-    ------
-    InputError
-        When options contradict each other or are impossible.
+    Returns `clusters` Cluster structure that a pilot shows; empty without one; `counts` What of a pilot was left out.
     """
     source = options.source()
     if source == "records":

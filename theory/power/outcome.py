@@ -15,35 +15,18 @@ HEADS = {"auc": "AUC", "sensitivity": "sensitivity at {:.0%} specificity", "accu
 
 @dataclass(frozen=True)
 class PlanReport:
-    """A plan, with what it was made from.
-
-    Parameters
-    ----------
-    evidence : PlanningEvidence
-        What was known.
-    study : StudyDesign
-        The study.
-    expected : dict of str to Expected
-        The plan, by measure.
-    inputs : dict
-        What the user gave, for the JSON.
-    counts : dict of str to int
-        Of a pilot: items left out.
-    """
+    """A plan, with what it was made from."""
 
     evidence: PlanningEvidence
     study: StudyDesign
-    expected: dict[str, Expected]
-    inputs: dict[str, Any]
-    counts: dict[str, int]
+    expected: dict[str, Expected]  # the plan, by measure
+    inputs: dict[str, Any]  # what the user gave, for the JSON
+    counts: dict[str, int]  # of a pilot: items left out
 
     def content(self) -> dict[str, Any]:
         """Arrange it for JSON.
 
-        Returns
-        -------
-        dict
-            ``inputs, separation, study, counts, notes, measures``; numbers that do not exist are null, and ``reason`` says why.
+        Returns ``inputs, separation, study, counts, notes, measures``; numbers that do not exist are null, and ``reason`` says why.
         """
         best = self.evidence.separations
         separation = {"single": best.single, "pair": best.pair, "score_correlation": best.correlation}
@@ -56,10 +39,7 @@ class PlanReport:
     def text(self) -> str:
         """Lay it out for a person.
 
-        Returns
-        -------
-        str
-            A short table, and a line on what it rests on.
+        Returns A short table, and a line on what it rests on.
         """
         best, first = self.evidence.separations, next(iter(self.expected.values()))
         lines = [f"{'':<34}{'single':>8}{'pair':>8}{'gain':>9}  {'95 % interval':<19}patients"]
@@ -79,10 +59,7 @@ class PlanReport:
     def notes(self) -> list[str]:
         """Say where the numbers are less sure than they look.
 
-        Returns
-        -------
-        list of str
-            A line each; none where nothing is to be said.
+        Returns A line each; none where nothing is to be said.
         """
         small = [name for name, found in self.expected.items() if found.cases < FIRST_ORDER]
         if not small:

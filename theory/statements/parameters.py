@@ -15,46 +15,16 @@ REQUIRED = object()
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a quantity.
-
-    Parameters
-    ----------
-    name : str
-        As in THEORY.md.
-    meaning : str
-        A few words, with the unit.
-    accepts : callable
-        Tells whether a value has the right kind; its range is checked by the closed form.
-    expected : str
-        The right kind in words.
-    default : object
-        `REQUIRED` where the user must say.
-    """
+    """A parameter of a quantity."""
 
     name: str
-    meaning: str
-    accepts: Callable[[Any], bool]
-    expected: str
-    default: Any = REQUIRED
+    meaning: str  # A few words, with the unit
+    accepts: Callable[[Any], bool]  # tells whether a value has the right kind; its range is checked by the closed form
+    expected: str  # the right kind in words
+    default: Any = REQUIRED  # `REQUIRED` where the user must say
 
     def check(self, value: Any) -> Any:
-        """Refuse a value of the wrong kind.
-
-        Parameters
-        ----------
-        value : object
-            The value.
-
-        Returns
-        -------
-        object
-            The same value.
-
-        Raises
-        ------
-        InputError
-            When it is of the wrong kind.
-        """
+        """Refuse a value of the wrong kind."""
         if not self.accepts(value):
             raise InputError(f"{self.name} = {value!r}: must be {self.expected}")
         return value
@@ -73,78 +43,22 @@ def _is_matrix(value: Any) -> bool:
 
 
 def number(name: str, meaning: str, default: Any = REQUIRED) -> Parameter:
-    """Name a parameter that is one number.
-
-    Parameters
-    ----------
-    name, meaning : str
-        As for `Parameter`.
-    default : object, optional
-        As for `Parameter`.
-
-    Returns
-    -------
-    Parameter
-        The parameter.
-    """
+    """Name a parameter that is one number."""
     return Parameter(name, meaning, _is_number, "a number", default)
 
 
 def vector(name: str, meaning: str, default: Any = REQUIRED) -> Parameter:
-    """Name a parameter that is a list of numbers.
-
-    Parameters
-    ----------
-    name, meaning : str
-        As for `Parameter`.
-    default : object, optional
-        As for `Parameter`.
-
-    Returns
-    -------
-    Parameter
-        The parameter.
-    """
+    """Name a parameter that is a list of numbers."""
     return Parameter(name, meaning, _is_vector, "a list of numbers", default)
 
 
 def matrix(name: str, meaning: str, default: Any = REQUIRED) -> Parameter:
-    """Name a parameter that is a square matrix.
-
-    Parameters
-    ----------
-    name, meaning : str
-        As for `Parameter`.
-    default : object, optional
-        As for `Parameter`.
-
-    Returns
-    -------
-    Parameter
-        The parameter.
-    """
+    """Name a parameter that is a square matrix."""
     return Parameter(name, meaning, _is_matrix, "a square matrix as nested lists", default)
 
 
 def choice(name: str, meaning: str, options: Iterable[str], default: Any = REQUIRED, or_number: bool = False) -> Parameter:
-    """Name a parameter that is one of a few words.
-
-    Parameters
-    ----------
-    name, meaning : str
-        As for `Parameter`.
-    options : iterable of str
-        The words.
-    default : object, optional
-        As for `Parameter`.
-    or_number : bool, default False
-        When true, a number is allowed as well.
-
-    Returns
-    -------
-    Parameter
-        The parameter.
-    """
+    """Name a parameter that is one of a few words."""
     words = tuple(options)
     expected = "one of " + ", ".join(words) + (", or a number" if or_number else "")
     return Parameter(
@@ -153,20 +67,7 @@ def choice(name: str, meaning: str, options: Iterable[str], default: Any = REQUI
 
 
 def components(name: str, meaning: str, keys: Iterable[str]) -> Parameter:
-    """Name a parameter that maps names to numbers.
-
-    Parameters
-    ----------
-    name, meaning : str
-        As for `Parameter`.
-    keys : iterable of str
-        The names, all of which must be there.
-
-    Returns
-    -------
-    Parameter
-        The parameter.
-    """
+    """Name a parameter that maps names to numbers."""
     names = tuple(keys)
     expected = "an object with exactly the keys " + ", ".join(names)
     return Parameter(
@@ -179,16 +80,6 @@ def components(name: str, meaning: str, keys: Iterable[str]) -> Parameter:
 
 def grid(**values: Iterable[Any]) -> tuple[dict[str, Any], ...]:
     """List every combination of parameter values.
-
-    Parameters
-    ----------
-    **values : iterable
-        The values of each parameter.
-
-    Returns
-    -------
-    tuple of dict
-        One mapping per combination.
 
     Examples
     --------

@@ -27,13 +27,7 @@ Components = Mapping[str, float]
 
 
 def check_components(var: Components) -> None:
-    """Refuse negative variances.
-
-    Parameters
-    ----------
-    var : mapping of str to float
-        Variance components.
-    """
+    """Refuse negative variances."""
     for name, value in var.items():
         non_negative(value, f"var.{name}")
 
@@ -43,28 +37,7 @@ def expected_component(
 ) -> Floats:
     """Tell the expectation of an estimated variance component.
 
-    Parameters
-    ----------
-    source : {'P', 'PR', 'PS', 'E'}
-        Which component.
-    n, R, S : array_like
-        Patients (half of each class), references, seeds.
-    var : mapping of str to float
-        True components ``P``, ``R``, ``S``, ``PR``, ``PS``, ``RS``, ``E``.
-    design : {'crossed', 'nested'}
-        Whether all patients are shown the same references, or each its own.
-    beta : array_like, default 1
-        Mean logit of diseased minus healthy patients; it does not matter.
-
-    Returns
-    -------
-    ndarray of float64
-        The true component: the estimators are unbiased. Nested, ``PR`` holds R and ``E`` holds RS as well.
-
-    Raises
-    ------
-    InputError
-        When a word is unknown, a variance negative, or the design too small.
+    Returns the true component: the estimators are unbiased. Nested, ``PR`` holds R and ``E`` holds RS as well.
 
     Examples
     --------
@@ -84,25 +57,8 @@ def expected_component(
 def auc_nested(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: Components) -> Floats:
     r"""Compute the AUC of the logit averaged over references of each patient's own, and over seeds that all share.
 
-    Parameters
-    ----------
-    beta : array_like
-        Mean logit of diseased minus healthy patients.
-    R, S : array_like
-        References and seeds.
-    var : mapping of str to float
-        Components ``P``, ``R``, ``S``, ``PR``, ``PS``, ``RS``, ``E``; S cancels.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(\beta/\sqrt{2V})` with
-        :math:`V=\sigma_P^2+\frac{\sigma_R^2+\sigma_{PR}^2}R+\frac{\sigma_{PS}^2}S+\frac{\sigma_{RS}^2+\sigma_E^2}{RS}`.
-
-    Raises
-    ------
-    InputError
-        When a variance is negative, or they add up to nothing.
+    Returns :math:`\Phi(\beta/\sqrt{2V})` with
+    :math:`V=\sigma_P^2+\frac{\sigma_R^2+\sigma_{PR}^2}R+\frac{\sigma_{PS}^2}S+\frac{\sigma_{RS}^2+\sigma_E^2}{RS}`.
     """
     check_components(var)
     R, S = whole(R, "R", 1), whole(S, "S", 1)
@@ -114,19 +70,7 @@ def auc_nested(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: Components) -> 
 def icc_sd(groups: ArrayLike, k: ArrayLike, rho: ArrayLike) -> Floats:
     r"""Compute the standard deviation of the estimated intraclass correlation, to first order.
 
-    Parameters
-    ----------
-    groups : array_like
-        Number of groups.
-    k : array_like
-        Scores per group.
-    rho : array_like
-        The correlation within a group, 0 or more, below 1.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\sqrt{\frac{2(1-\rho)^2(1+(k-1)\rho)^2}{k(k-1)n_g}}`.
+    Returns :math:`\sqrt{\frac{2(1-\rho)^2(1+(k-1)\rho)^2}{k(k-1)n_g}}`.
 
     Examples
     --------
@@ -142,18 +86,7 @@ def icc_sd(groups: ArrayLike, k: ArrayLike, rho: ArrayLike) -> Floats:
 
 
 def symbolic_component(source: str, n: int, R: int, S: int, var: Components, design: str = "crossed", beta: float = 1.0) -> float:
-    """Solve the mean squares for a component, each mean square in expectation.
-
-    Parameters
-    ----------
-    source, n, R, S, var, design, beta : object
-        As for `expected_component`.
-
-    Returns
-    -------
-    float
-        The expectation.
-    """
+    """Solve the mean squares for a component, each mean square in expectation."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -221,23 +154,7 @@ def _symbolic_icc_sd(groups: int, k: int, rho: float) -> float:
 def draw_logits(params: Params, replicates: int, rng: np.random.Generator, nested: bool = False) -> tuple[Floats, np.ndarray]:
     """Draw studies.
 
-    Parameters
-    ----------
-    params : dict
-        ``beta``, ``n``, ``R``, ``S``, ``var``.
-    replicates : int
-        How many studies.
-    rng : numpy.random.Generator
-        The stream.
-    nested : bool, default False
-        Whether each patient has references of its own.
-
-    Returns
-    -------
-    logits : ndarray of float64, shape (replicates, n, R, S)
-        The logits.
-    labels : ndarray of bool, shape (n,)
-        Which patients are diseased.
+    Returns `logits` (replicates, n, R, S): The logits; `labels` (n,): Which patients are diseased.
     """
     sizes = {"P": int(params["n"]), "R": int(params["R"]), "S": int(params["S"])}
     labels = np.arange(sizes["P"]) >= sizes["P"] // 2

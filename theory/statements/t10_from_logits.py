@@ -38,19 +38,7 @@ LEVEL = 0.95
 def icc_cover(groups: ArrayLike, k: ArrayLike, rho: ArrayLike) -> Floats:
     """Tell the coverage of the exact interval of the intraclass correlation.
 
-    Parameters
-    ----------
-    groups : array_like
-        Number of groups.
-    k : array_like
-        Scores per group.
-    rho : array_like
-        The correlation within a group, 0 or more.
-
-    Returns
-    -------
-    ndarray of float64
-        The nominal .95, whatever the parameters.
+    Returns the nominal .95, whatever the parameters.
     """
     return LEVEL + 0 * (whole(groups, "groups", 2) + whole(k, "k", 2) + non_negative(correlation(rho), "rho"))
 
@@ -58,19 +46,7 @@ def icc_cover(groups: ArrayLike, k: ArrayLike, rho: ArrayLike) -> Floats:
 def delta_cover(n_per_class: ArrayLike, rho: ArrayLike, d: ArrayLike) -> Floats:
     """Tell the nominal coverage of the delta interval of the gain.
 
-    Parameters
-    ----------
-    n_per_class : array_like
-        Queries per class.
-    rho : array_like
-        Correlation of query and reference scores; not near 0.
-    d : array_like
-        Separation of the single-image score.
-
-    Returns
-    -------
-    ndarray of float64
-        The nominal .95; the true one is within .015 from 100 per class on.
+    Returns the nominal .95; the true one is within .015 from 100 per class on.
     """
     return LEVEL + 0 * (whole(n_per_class, "n_per_class", 3) + correlation(rho) + positive(d, "d"))
 
@@ -78,19 +54,7 @@ def delta_cover(n_per_class: ArrayLike, rho: ArrayLike, d: ArrayLike) -> Floats:
 def gain_sd(n_per_class: ArrayLike, rho: ArrayLike, d: ArrayLike) -> Floats:
     """Compute the standard deviation of the estimated gain in AUC, to first order.
 
-    Parameters
-    ----------
-    n_per_class : array_like
-        Queries per class.
-    rho : array_like
-        Correlation of query and reference scores.
-    d : array_like
-        Separation of the single-image score.
-
-    Returns
-    -------
-    ndarray of float64
-        That of `theory.models.variance_components.gain_standard_error`, to 4 % from 100 per class on.
+    Returns that of `theory.models.variance_components.gain_standard_error`, to 4 % from 100 per class on.
 
     Examples
     --------
@@ -101,22 +65,7 @@ def gain_sd(n_per_class: ArrayLike, rho: ArrayLike, d: ArrayLike) -> Floats:
 
 
 def auc_R_refs(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
-    """Compute the AUC of the logit averaged over references and seeds.
-
-    Parameters
-    ----------
-    beta : array_like
-        Mean logit of diseased minus healthy patients.
-    R, S : array_like
-        References and seeds.
-    var : dict
-        Components ``P``, ``PR``, ``PS``, ``E``.
-
-    Returns
-    -------
-    ndarray of float64
-        That of `theory.models.variance_components.averaged_auc`.
-    """
+    """Compute the AUC of the logit averaged over references and seeds."""
     check_components(var)
     require(averaged_variance(R, S, var) > 0, "var: the components must add up to a positive variance")
     return averaged_auc(beta, R, S, var)
@@ -125,19 +74,7 @@ def auc_R_refs(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float
 def EMS_PR(beta: ArrayLike, n: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
     """Tell the expectation of the estimated component of patients by references.
 
-    Parameters
-    ----------
-    beta : array_like
-        Mean logit of diseased minus healthy patients.
-    n, R, S : array_like
-        Patients, references, seeds.
-    var : dict
-        Components ``P``, ``R``, ``S``, ``PR``, ``PS``, ``RS``, ``E``.
-
-    Returns
-    -------
-    ndarray of float64
-        The true component: the estimator is unbiased.
+    Returns the true component: the estimator is unbiased.
     """
     check_components(var)
     return var["PR"] + 0 * (finite(beta, "beta") + whole(n, "n", 4) + whole(R, "R", 2) + whole(S, "S", 2))
@@ -171,13 +108,8 @@ def _symbolic_delta_cover(n_per_class: int, rho: float, d: float) -> float:
 def symbolic_gain_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
     r"""Derive the first-order variance of the estimated gain from the moments it is computed from.
 
-    Returns
-    -------
-    variance : sympy.Expr
-        The gradient with respect to mean difference and sample covariances, weighted by their covariance
-        (:math:`\mathrm{Cov}(s_{ij},s_{kl})=(\sigma_{ik}\sigma_{jl}+\sigma_{il}\sigma_{jk})/\nu`).
-    symbols : dict of str to sympy.Symbol
-        ``d``, ``rho``, ``n`` (per class).
+    Returns `variance` The gradient with respect to mean difference and sample covariances, weighted by their covariance
+    (:math:`\mathrm{Cov}(s_{ij},s_{kl})=(\sigma_{ik}\sigma_{jl}+\sigma_{il}\sigma_{jk})/\nu`); `symbols` ``d``, ``rho``, ``n`` (per class).
     """
     import sympy as sp
 

@@ -33,28 +33,7 @@ def _pair(d: ArrayLike, rho: ArrayLike, m: ArrayLike, rho_rr: ArrayLike | None, 
 def auc_gain(d: ArrayLike, rho: ArrayLike, m: ArrayLike = 1, rho_rr: ArrayLike | None = None, rule: str = "optimal") -> Floats:
     r"""Compute the gain in AUC from m references.
 
-    Parameters
-    ----------
-    d : array_like
-        Separation of the single-image score.
-    rho : array_like
-        Correlation of query and reference scores.
-    m : array_like, default 1
-        Number of references.
-    rho_rr : array_like, optional
-        Correlation of the references with each other; `rho` when not given.
-    rule : {'optimal', 'difference'}
-        Whether the references are given their best weight or subtracted.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`G=\Phi\big(\frac d{\sqrt{2v}}\big)-\Phi\big(\frac d{\sqrt2}\big)`, v of T2 (:math:`1-\rho^2` for one reference).
-
-    Raises
-    ------
-    InputError
-        When no images have these parameters.
+    Returns :math:`G=\Phi\big(\frac d{\sqrt{2v}}\big)-\Phi\big(\frac d{\sqrt2}\big)`, v of T2 (:math:`1-\rho^2` for one reference).
 
     Examples
     --------
@@ -69,17 +48,7 @@ def sensitivity_gain(
 ) -> Floats:
     r"""Compute the gain in sensitivity at a given specificity from m references.
 
-    Parameters
-    ----------
-    d, rho, m, rho_rr, rule : object
-        As for `auc_gain`.
-    specificity : array_like, default 0.9
-        Where sensitivities are compared.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi\big(\frac d{\sqrt v}-z\big)-\Phi(d-z)`, z the normal quantile of the specificity.
+    Returns :math:`\Phi\big(\frac d{\sqrt v}-z\big)-\Phi(d-z)`, z the normal quantile of the specificity.
 
     Examples
     --------
@@ -92,17 +61,7 @@ def sensitivity_gain(
 def rho_cover(n: ArrayLike, rho: ArrayLike) -> Floats:
     """Tell the nominal coverage of the interval of the correlation of query and reference scores.
 
-    Parameters
-    ----------
-    n : array_like
-        Pairs, half of each class.
-    rho : array_like
-        The correlation within a class.
-
-    Returns
-    -------
-    ndarray of float64
-        The nominal .95; the true one is within .005 from 20 pairs on.
+    Returns the nominal .95; the true one is within .005 from 20 pairs on.
     """
     return LEVEL + 0 * (whole(n, "n", 6) + correlation(rho))
 
@@ -110,19 +69,7 @@ def rho_cover(n: ArrayLike, rho: ArrayLike) -> Floats:
 def observed_rho(rho: ArrayLike, noise: ArrayLike, S: ArrayLike = 1) -> Floats:
     r"""Compute the correlation that is seen through the scorer's own noise.
 
-    Parameters
-    ----------
-    rho : array_like
-        Correlation of query and reference scores without it.
-    noise : array_like
-        Variance of the scorer from seed to seed, in units of the scores' variance without it.
-    S : array_like, default 1
-        Seeds averaged.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\rho/(1+\mathcal N/S)`: the correlation times the reliability.
+    Returns :math:`\rho/(1+\mathcal N/S)`: the correlation times the reliability.
 
     Examples
     --------

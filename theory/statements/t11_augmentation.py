@@ -21,19 +21,7 @@ STATEMENT_ID = "T11"
 def pair_aug_factor(rho: ArrayLike, rho_rr: ArrayLike, R: ArrayLike) -> Floats:
     r"""Compute the variance of the mean of R pairs of one query, relative to one pair.
 
-    Parameters
-    ----------
-    rho : array_like
-        Correlation of query and reference given the label.
-    rho_rr : array_like
-        Correlation of the references with each other.
-    R : array_like
-        References per query.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\frac{1+(R-1)\rho_p}R`, :math:`\rho_p=\frac{1-2\rho+\rho_{rr}}{2(1-\rho)}`.
+    Returns :math:`\frac{1+(R-1)\rho_p}R`, :math:`\rho_p=\frac{1-2\rho+\rho_{rr}}{2(1-\rho)}`.
 
     Examples
     --------
@@ -49,21 +37,7 @@ def pair_aug_factor(rho: ArrayLike, rho_rr: ArrayLike, R: ArrayLike) -> Floats:
 def effective_pairs(n: ArrayLike, R: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike) -> Floats:
     r"""Compute how many independent pairs n queries with R references each are worth.
 
-    Parameters
-    ----------
-    n : array_like
-        Queries.
-    R : array_like
-        References per query.
-    rho : array_like
-        Correlation of query and reference given the label.
-    rho_rr : array_like
-        Correlation of the references with each other.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\frac{nR}{1+(R-1)\rho_p}`, below :math:`n/\rho_p` however many references are drawn.
+    Returns :math:`\frac{nR}{1+(R-1)\rho_p}`, below :math:`n/\rho_p` however many references are drawn.
 
     Examples
     --------

@@ -67,30 +67,7 @@ _PART = {"matched": "family", "site": "site", "mean": "mean", "label": "mean", "
 def gain(model: str, control: str, d: float = 1.5, strength: float = 1.5, N0: int = 0, pi: float = 0.5) -> float:
     r"""Compute the gain in accuracy over the single image that a model predicts for a control experiment.
 
-    Parameters
-    ----------
-    model : {'matched', 'site', 'mean', 'prompt', 'label'}
-        Why references might help.
-    control : str
-        The second image, one of `CONTROLS`.
-    d : float, default 1.5
-        Effect in standard deviations of what no image shares.
-    strength : float, default 1.5
-        Standard deviation of what the observer does not know.
-    N0 : int, default 0
-        Healthy training images, from which the mean is learned (models mean and label); ``large_training`` is their limit.
-    pi : float, default 0.5
-        Share of diseased images among references whose label is hidden.
-
-    Returns
-    -------
-    float
-        Error of the single image minus that with the second image.
-
-    Raises
-    ------
-    InputError
-        When a parameter is impossible.
+    Returns error of the single image minus that with the second image.
 
     Notes
     -----

@@ -54,19 +54,7 @@ FINGERPRINT = MappingProxyType(
 def prior_error(d: ArrayLike, kappa: ArrayLike, m: ArrayLike) -> Floats:
     r"""Compute the balanced error when the population mean is known only up to a normal prior.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations.
-    kappa : array_like
-        Standard deviation of the prior of the mean, in those of an image.
-    m : array_like
-        Number of references; 0 is the single image.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi\big(-\frac d2(1+\frac{\kappa^2}{1+m\kappa^2})^{-1/2}\big)`.
+    Returns :math:`\Phi\big(-\frac d2(1+\frac{\kappa^2}{1+m\kappa^2})^{-1/2}\big)`.
 
     Examples
     --------
@@ -80,19 +68,7 @@ def prior_error(d: ArrayLike, kappa: ArrayLike, m: ArrayLike) -> Floats:
 def neg_bank_error(d: ArrayLike, N0: ArrayLike, m: ArrayLike) -> Floats:
     r"""Compute the balanced error when the mean is estimated from healthy training images and references.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations.
-    N0 : array_like
-        Healthy images in the bank.
-    m : array_like
-        References shown with the query; at least one image in all.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi\big(-\frac d2(1+\frac1{N_0+m})^{-1/2}\big)`.
+    Returns :math:`\Phi\big(-\frac d2(1+\frac1{N_0+m})^{-1/2}\big)`.
 
     Examples
     --------
@@ -107,15 +83,7 @@ def neg_bank_error(d: ArrayLike, N0: ArrayLike, m: ArrayLike) -> Floats:
 def subjective_rho(kappa: ArrayLike) -> Floats:
     r"""Compute the correlation of any two healthy images to an observer who does not know their mean.
 
-    Parameters
-    ----------
-    kappa : array_like
-        Standard deviation of the prior of the mean, in those of an image.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\kappa^2/(1+\kappa^2)`: with it T2 gives what random references are worth to that observer.
+    Returns :math:`\kappa^2/(1+\kappa^2)`: with it T2 gives what random references are worth to that observer.
 
     Examples
     --------
@@ -129,17 +97,7 @@ def subjective_rho(kappa: ArrayLike) -> Floats:
 def unlabelled_value(pi: ArrayLike, delta: ArrayLike) -> Floats:
     r"""Compute what a reference of unknown label is worth for the mean, relative to a known-healthy one.
 
-    Parameters
-    ----------
-    pi : array_like
-        Probability that it is diseased.
-    delta : array_like
-        Effect in standard deviations.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`1/(1+\pi(1-\pi)\delta^2)`: the ratio of their variances.
+    Returns :math:`1/(1+\pi(1-\pi)\delta^2)`: the ratio of their variances.
 
     Examples
     --------
@@ -153,17 +111,7 @@ def unlabelled_value(pi: ArrayLike, delta: ArrayLike) -> Floats:
 def biased_threshold_error(d: ArrayLike, c: ArrayLike) -> Floats:
     r"""Compute the balanced error with a threshold that is off.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations.
-    c : array_like
-        Bias of the threshold, in standard deviations.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\frac12[\Phi(-\frac d2+c)+\Phi(-\frac d2-c)]`.
+    Returns :math:`\frac12[\Phi(-\frac d2+c)+\Phi(-\frac d2-c)]`.
 
     Examples
     --------
@@ -176,28 +124,7 @@ def biased_threshold_error(d: ArrayLike, c: ArrayLike) -> Floats:
 
 @elementwise
 def unbalanced_error(p: int, n1: int, n0: int, Delta2: float, cls: int) -> float:
-    r"""Compute the error in one class of the plug-in rule trained on unequal classes, covariance known (T4.5).
-
-    Parameters
-    ----------
-    p : int
-        Features.
-    n1, n0 : int
-        Diseased and healthy training cases.
-    Delta2 : float
-        Squared Mahalanobis distance.
-    cls : {0, 1}
-        The class that is diagnosed.
-
-    Returns
-    -------
-    float
-        Its expected error.
-
-    Raises
-    ------
-    InputError
-        When the class is neither 0 nor 1.
+    """Compute the error in one class of the plug-in rule trained on unequal classes, covariance known (T4.5).
 
     Examples
     --------

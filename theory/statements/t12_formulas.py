@@ -32,20 +32,7 @@ from theory.statements import t1_univariate_rules as t1
 def minimax_ratio_weight(l: ArrayLike, u: ArrayLike) -> Floats:  # noqa: E741
     r"""Compute the weight that loses the least, relative to the optimum, when the correlation is only known to an interval.
 
-    Parameters
-    ----------
-    l, u : array_like
-        Ends of the interval of the correlation.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\frac{l\sqrt{1-u^2}+u\sqrt{1-l^2}}{\sqrt{1-l^2}+\sqrt{1-u^2}}`.
-
-    Raises
-    ------
-    InputError
-        When the ends are no correlations, or in the wrong order.
+    Returns :math:`\frac{l\sqrt{1-u^2}+u\sqrt{1-l^2}}{\sqrt{1-l^2}+\sqrt{1-u^2}}`.
 
     Examples
     --------
@@ -61,17 +48,7 @@ def minimax_ratio_weight(l: ArrayLike, u: ArrayLike) -> Floats:  # noqa: E741
 def minimax_ratio_variance(l: ArrayLike, u: ArrayLike, rho: ArrayLike) -> Floats:  # noqa: E741
     r"""Compute the variance at the minimax-ratio weight, relative to the least possible.
 
-    Parameters
-    ----------
-    l, u : array_like
-        Ends of the interval the weight was chosen for.
-    rho : array_like
-        The true correlation.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`v(w)/(1-\rho^2) = 1+\frac{(w-\rho)^2}{1-\rho^2}`.
+    Returns :math:`v(w)/(1-\rho^2) = 1+\frac{(w-\rho)^2}{1-\rho^2}`.
 
     Examples
     --------
@@ -85,17 +62,7 @@ def minimax_ratio_variance(l: ArrayLike, u: ArrayLike, rho: ArrayLike) -> Floats
 def learned_w_var(rho: ArrayLike, N: ArrayLike) -> Floats:
     r"""Compute the residual variance with a weight learned from N class-centred pairs.
 
-    Parameters
-    ----------
-    rho : array_like
-        Correlation of query and reference given the label.
-    N : array_like
-        Training pairs of both classes together, 5 or more.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`(1-\rho^2)\frac{N-3}{N-4}`.
+    Returns :math:`(1-\rho^2)\frac{N-3}{N-4}`.
 
     Examples
     --------
@@ -109,21 +76,7 @@ def learned_w_var(rho: ArrayLike, N: ArrayLike) -> Floats:
 def t_error(nu: ArrayLike, d: ArrayLike, rho: ArrayLike, w: ArrayLike) -> Floats:
     r"""Compute the balanced error when query and reference are jointly t-distributed.
 
-    Parameters
-    ----------
-    nu : array_like
-        Degrees of freedom.
-    d : array_like
-        Effect in units of the scatter's standard deviation.
-    rho : array_like
-        Correlation of the scatter.
-    w : array_like
-        Weight on the reference.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`F_{t_\nu}(-D_w/2)`.
+    Returns :math:`F_{t_\nu}(-D_w/2)`.
 
     Examples
     --------
@@ -136,19 +89,7 @@ def t_error(nu: ArrayLike, d: ArrayLike, rho: ArrayLike, w: ArrayLike) -> Floats
 def cauchy_shared_auc(delta: ArrayLike, w: ArrayLike, scale: ArrayLike) -> Floats:
     r"""Compute the AUC when query and reference share a Cauchy nuisance.
 
-    Parameters
-    ----------
-    delta : array_like
-        Effect in standard deviations of the own, normal part.
-    w : array_like
-        Weight on the reference.
-    scale : array_like
-        Scale of the Cauchy nuisance.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`P(V\le\delta)`, V Voigt with normal s.d. :math:`\sqrt{2(1+w^2)}` and half-width :math:`2|1-w|\gamma`.
+    Returns :math:`P(V\le\delta)`, V Voigt with normal s.d. :math:`\sqrt{2(1+w^2)}` and half-width :math:`2|1-w|\gamma`.
 
     Notes
     -----
@@ -171,21 +112,8 @@ def cauchy_shared_auc(delta: ArrayLike, w: ArrayLike, scale: ArrayLike) -> Float
 def hetero_error(A: float, sigma_e2: float, s2: Sequence[float], delta: float) -> Floats:
     r"""Compute the balanced error of the optimal rule with references of unequal noise.
 
-    Parameters
-    ----------
-    A : float
-        Variance of what query and references share.
-    sigma_e2 : float
-        Own variance of the query.
-    s2 : sequence of float
-        Own variance of each reference.
-    delta : float
-        Effect.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(-\delta/(2\sqrt v))` with :math:`v=\sigma_e^2+\big(\frac1A+\sum_js_j^{-2}\big)^{-1}`; weights go as :math:`s_j^{-2}`.
+    Returns :math:`\Phi(-\delta/(2\sqrt v))` with :math:`v=\sigma_e^2+\big(\frac1A+\sum_js_j^{-2}\big)^{-1}`; weights go as
+    :math:`s_j^{-2}`.
 
     Examples
     --------
@@ -199,15 +127,7 @@ def hetero_error(A: float, sigma_e2: float, s2: Sequence[float], delta: float) -
 def circle_best_of_k(k: ArrayLike) -> Floats:
     r"""Compute the mean squared distance to the nearest of k random references on a circle of length one.
 
-    Parameters
-    ----------
-    k : array_like
-        References.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\frac1{2(k+1)(k+2)}`.
+    Returns :math:`\frac1{2(k+1)(k+2)}`.
     """
     k = whole(k, "k", 1)
     return 1 / (2 * (k + 1) * (k + 2))
@@ -216,15 +136,7 @@ def circle_best_of_k(k: ArrayLike) -> Floats:
 def max_of_k(k: ArrayLike) -> Floats:
     r"""Compute the mean of the largest of k standard normals.
 
-    Parameters
-    ----------
-    k : array_like
-        How many.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\int x\,k\,\Phi(x)^{k-1}\phi(x)\,dx`.
+    Returns :math:`\int x\,k\,\Phi(x)^{k-1}\phi(x)\,dx`.
 
     Examples
     --------
@@ -239,17 +151,7 @@ def max_of_k(k: ArrayLike) -> Floats:
 def score_correlation(rho: ArrayLike, w: ArrayLike) -> Floats:
     r"""Compute the correlation of the single and the paired score within a class.
 
-    Parameters
-    ----------
-    rho : array_like
-        Correlation of query and reference.
-    w : array_like
-        Weight on the reference.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`r=(1-w\rho)/\sqrt{v(w)}`.
+    Returns :math:`r=(1-w\rho)/\sqrt{v(w)}`.
     """
     w = finite(w, "w")
     return np.clip((1 - w * correlation(rho)) / np.sqrt(t1.variance(rho, w)), -1, 1)
@@ -258,23 +160,8 @@ def score_correlation(rho: ArrayLike, w: ArrayLike) -> Floats:
 def dAUC_sd(d: ArrayLike, rho: ArrayLike, w: ArrayLike, n_per_class: ArrayLike) -> Floats:
     r"""Compute the standard deviation of the difference of the paired and the single AUC (DeLong's first order, T12.8).
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations.
-    rho : array_like
-        Correlation of query and reference.
-    w : array_like
-        Weight on the reference.
-    n_per_class : array_like
-        Cases per class.
-
-    Returns
-    -------
-    ndarray of float64
-        The root of
-        :math:`\frac2n[\Phi_2(u_1,u_1;\frac12)+\Phi_2(u_2,u_2;\frac12)-2\Phi_2(u_1,u_2;\frac r2)-(\Phi(u_2)-\Phi(u_1))^2]`,
-        :math:`u_1=d/\sqrt2`, :math:`u_2=D_w/\sqrt2`.
+    Returns the root of :math:`\frac2n[\Phi_2(u_1,u_1;\frac12)+\Phi_2(u_2,u_2;\frac12)-2\Phi_2(u_1,u_2;\frac r2)-(\Phi(u_2)-\Phi(u_1))^2]`,
+    :math:`u_1=d/\sqrt2`, :math:`u_2=D_w/\sqrt2`.
 
     Examples
     --------
@@ -291,19 +178,7 @@ def dAUC_sd(d: ArrayLike, rho: ArrayLike, w: ArrayLike, n_per_class: ArrayLike) 
 def pair_right_single_wrong(d: ArrayLike, rho: ArrayLike, w: ArrayLike) -> Floats:
     r"""Compute how often the paired rule is right where the single image is wrong.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations.
-    rho : array_like
-        Correlation of query and reference.
-    w : array_like
-        Weight on the reference.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(\frac D2)-\Phi_2(\frac d2,\frac D2;r)`.
+    Returns :math:`\Phi(\frac D2)-\Phi_2(\frac d2,\frac D2;r)`.
 
     Examples
     --------

@@ -31,41 +31,14 @@ _PAIRS = 20_000  # per end of the interval, of a study that looks for the weight
 def variance_regret(rho: ArrayLike, w: ArrayLike) -> Floats:
     r"""Compute the variance that a wrong weight costs.
 
-    Parameters
-    ----------
-    rho : array_like
-        Correlation of query and reference given the label.
-    w : array_like
-        Weight on the reference; 1 is the difference, 0 the single image.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`v(w)-v(\rho)=(w-\rho)^2`, exactly.
+    Returns :math:`v(w)-v(\rho)=(w-\rho)^2`, exactly.
     """
     return np.square(finite(w, "w") - correlation(rho))
 
 
 @elementwise
 def minimax_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
-    r"""Compute the weight with the least worst case when the correlation is only known to an interval (T12.1).
-
-    Parameters
-    ----------
-    l, u : float
-        Ends of the interval of the correlation.
-    criterion : {'regret', 'variance', 'ratio'}
-        What is worst: :math:`v(w)-v(\rho)`, :math:`v(w)`, or :math:`v(w)/v(\rho)`.
-
-    Returns
-    -------
-    float
-        The weight.
-
-    Raises
-    ------
-    InputError
-        When the ends are impossible or the criterion unknown.
+    """Compute the weight with the least worst case when the correlation is only known to an interval (T12.1).
 
     Examples
     --------
@@ -85,17 +58,9 @@ def minimax_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
 
 @elementwise
 def minimax_risk(l: float, u: float, criterion: str) -> float:  # noqa: E741
-    r"""Compute the worst case at the minimax weight.
+    """Compute the worst case at the minimax weight.
 
-    Parameters
-    ----------
-    l, u, criterion : object
-        As for `minimax_weight`.
-
-    Returns
-    -------
-    float
-        :math:`(u-l)^2/4` for the regret; the variance at the worse end; the ratio at either end.
+    Returns :math:`(u-l)^2/4` for the regret; the variance at the worse end; the ratio at either end.
 
     Examples
     --------

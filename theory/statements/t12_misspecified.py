@@ -23,21 +23,7 @@ STATEMENT_ID = "T12"
 def misspecified_error(d: ArrayLike, rho: ArrayLike, rho_assumed: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the error of a rule that reckons with a wrong correlation.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations, above 0.
-    rho : array_like
-        True correlation of query and reference given the label.
-    rho_assumed : array_like
-        The correlation that sets weight and threshold.
-    pi : array_like, default 0.5
-        Prevalence.
-
-    Returns
-    -------
-    ndarray of float64
-        Both tails beyond the threshold :math:`\frac d2+\lambda(1-\hat\rho^2)/d`, at the true variance :math:`v(\hat\rho)`.
+    Returns both tails beyond the threshold :math:`\frac d2+\lambda(1-\hat\rho^2)/d`, at the true variance :math:`v(\hat\rho)`.
 
     Examples
     --------
@@ -53,20 +39,8 @@ def misspecified_error(d: ArrayLike, rho: ArrayLike, rho_assumed: ArrayLike, pi:
 def shifted_error(delta: ArrayLike, w: ArrayLike, a: ArrayLike) -> Floats:
     r"""Compute the balanced error of :math:`X_q-wX_r` when both images are shifted by the same unknown amount (T12.5).
 
-    Parameters
-    ----------
-    delta : array_like
-        Effect in standard deviations of the own noise of an image.
-    w : array_like
-        Weight on the reference.
-    a : array_like
-        The common shift.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\frac12[\Phi(-\frac{\delta/2+(1-w)a}{\sqrt{1+w^2}})+\Phi(-\frac{\delta/2-(1-w)a}{\sqrt{1+w^2}})]`: free of a only at
-        w = 1, the maximal invariant; any other weight has worst case one half, so the difference is minimax (Hunt-Stein).
+    Returns :math:`\frac12[\Phi(-\frac{\delta/2+(1-w)a}{\sqrt{1+w^2}})+\Phi(-\frac{\delta/2-(1-w)a}{\sqrt{1+w^2}})]`: free of a only at w =
+    1, the maximal invariant; any other weight has worst case one half, so the difference is minimax (Hunt-Stein).
 
     Examples
     --------
@@ -81,17 +55,7 @@ def shifted_error(delta: ArrayLike, w: ArrayLike, a: ArrayLike) -> Floats:
 def best_of_k_inflation(k: ArrayLike, s_R: ArrayLike) -> Floats:
     r"""Compute by how much reporting the best of k reference draws inflates a result (T12.7).
 
-    Parameters
-    ----------
-    k : array_like
-        Reference draws.
-    s_R : array_like
-        Standard deviation of the metric over reference draws.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`s_R\,E\max_kZ`.
+    Returns :math:`s_R\,E\max_kZ`.
 
     Examples
     --------

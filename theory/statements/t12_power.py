@@ -26,19 +26,7 @@ STATEMENT_ID = "T12"
 def single_right_pair_wrong(d: ArrayLike, rho: ArrayLike, w: ArrayLike) -> Floats:
     r"""Compute how often the single image is right where the pair is wrong.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations.
-    rho : array_like
-        Correlation of query and reference.
-    w : array_like
-        Weight on the reference.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(\frac d2)-\Phi_2(\frac d2,\frac D2;r)`.
+    Returns :math:`\Phi(\frac d2)-\Phi_2(\frac d2,\frac D2;r)`.
 
     Examples
     --------
@@ -56,24 +44,7 @@ def _wanted(power: ArrayLike, level: ArrayLike) -> tuple[Floats, Floats]:
 def n_for_auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8, level: ArrayLike = 0.05) -> Floats:
     r"""Compute the cases per class at which DeLong's test shows the difference of the two AUCs.
 
-    Parameters
-    ----------
-    d, rho, w : array_like
-        As for `single_right_pair_wrong`.
-    power : array_like, default 0.8
-        Wanted power.
-    level : array_like, default 0.05
-        Two-sided level.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\big((z_{1-\alpha/2}+z_{1-\beta})\,s/g\big)^2`, s the standard deviation at one case per class and g the gain in AUC.
-
-    Raises
-    ------
-    InputError
-        When both rules have the same AUC.
+    Returns :math:`\big((z_{1-\alpha/2}+z_{1-\beta})\,s/g\big)^2`, s the standard deviation at one case per class and g the gain in AUC.
 
     Examples
     --------
@@ -86,22 +57,9 @@ def n_for_auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8
 
 
 def n_for_accuracy(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8, level: ArrayLike = 0.05) -> Floats:
-    r"""Compute the cases in all at which McNemar's test shows the difference in accuracy.
+    """Compute the cases in all at which McNemar's test shows the difference in accuracy.
 
-    Parameters
-    ----------
-    d, rho, w, power, level : object
-        As for `n_for_auc`.
-
-    Returns
-    -------
-    ndarray of float64
-        N of the formula at the top of this file.
-
-    Raises
-    ------
-    InputError
-        When both rules have the same accuracy.
+    Returns N of the formula at the top of this file.
 
     Examples
     --------
@@ -118,24 +76,7 @@ def n_for_sensitivity(
 ) -> Floats:
     r"""Compute the diseased cases at which McNemar's test shows the difference in sensitivity, thresholds known.
 
-    Parameters
-    ----------
-    d, rho, w : array_like
-        As for `n_for_auc`.
-    specificity : array_like, default 0.9
-        Where sensitivities are compared.
-    power, level : array_like
-        As for `n_for_auc`.
-
-    Returns
-    -------
-    ndarray of float64
-        N of the formula at the top of this file, with :math:`p_{10}=\Phi(D-z)-\Phi_2(d-z,D-z;r)` and :math:`p_{01}` symmetrically.
-
-    Raises
-    ------
-    InputError
-        When both rules have the same sensitivity.
+    Returns N of the formula at the top of this file, with :math:`p_{10}=\Phi(D-z)-\Phi_2(d-z,D-z;r)` and :math:`p_{01}` symmetrically.
 
     Examples
     --------

@@ -22,17 +22,7 @@ STATEMENT_ID = "T1"
 def sensitivity(d: ArrayLike, rho: ArrayLike, rule: t1.Rule, specificity: ArrayLike = 0.9) -> Floats:
     r"""Compute the sensitivity of a rule at a given specificity.
 
-    Parameters
-    ----------
-    d, rho, rule : object
-        As for `theory.statements.t1_univariate_rules.separation`.
-    specificity : array_like, default 0.9
-        Share of healthy patients that are called healthy.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(D_w-\Phi^{-1}(s))`, the binormal ROC curve with equal variances.
+    Returns :math:`\Phi(D_w-\Phi^{-1}(s))`, the binormal ROC curve with equal variances.
 
     Examples
     --------

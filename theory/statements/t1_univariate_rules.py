@@ -42,22 +42,7 @@ Rule = str | ArrayLike
 def weight(rho: ArrayLike, rule: Rule) -> Floats:
     r"""Tell the weight w that a rule gives to the reference.
 
-    Parameters
-    ----------
-    rho : array_like
-        Correlation of query and reference given the label.
-    rule : {'single', 'difference', 'optimal'} or array_like
-        The rule, or the weight itself.
-
-    Returns
-    -------
-    ndarray of float64
-        0, 1, :math:`\rho`, or the number given.
-
-    Raises
-    ------
-    InputError
-        When the rule is unknown or the correlation impossible.
+    Returns 0, 1, :math:`\rho`, or the number given.
     """
     rho = correlation(rho)
     if not isinstance(rule, str):
@@ -70,17 +55,7 @@ def weight(rho: ArrayLike, rule: Rule) -> Floats:
 def variance(rho: ArrayLike, rule: Rule) -> Floats:
     r"""Compute the variance of the score within a class, in units of the query's.
 
-    Parameters
-    ----------
-    rho : array_like
-        Correlation of query and reference given the label.
-    rule : {'single', 'difference', 'optimal'} or array_like
-        The rule, or the weight itself.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`v(w) = 1 - \rho^2 + (w - \rho)^2` (T1.1), written so that nothing cancels near the optimum.
+    Returns :math:`v(w) = 1 - \rho^2 + (w - \rho)^2` (T1.1), written so that nothing cancels near the optimum.
 
     Examples
     --------
@@ -94,19 +69,7 @@ def variance(rho: ArrayLike, rule: Rule) -> Floats:
 def separation(d: ArrayLike, rho: ArrayLike, rule: Rule) -> Floats:
     r"""Compute the separation of the classes under a rule.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations of the query.
-    rho : array_like
-        Correlation of query and reference given the label.
-    rule : {'single', 'difference', 'optimal'} or array_like
-        The rule, or the weight itself.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`D_w = d / \sqrt{v(w)}`.
+    Returns :math:`D_w = d / \sqrt{v(w)}`.
     """
     return non_negative(d, "d") / np.sqrt(variance(rho, rule))
 
@@ -114,21 +77,7 @@ def separation(d: ArrayLike, rho: ArrayLike, rule: Rule) -> Floats:
 def error(d: ArrayLike, rho: ArrayLike, rule: Rule, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the Bayes error of a rule.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations of the query.
-    rho : array_like
-        Correlation of query and reference given the label.
-    rule : {'single', 'difference', 'optimal'} or array_like
-        The rule, or the weight itself.
-    pi : array_like, default 0.5
-        Prevalence.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`(1-\pi)\Phi(-\frac{D}{2}-\frac{\lambda}{D}) + \pi\Phi(-\frac{D}{2}+\frac{\lambda}{D})` (T1.4).
+    Returns :math:`(1-\pi)\Phi(-\frac{D}{2}-\frac{\lambda}{D}) + \pi\Phi(-\frac{D}{2}+\frac{\lambda}{D})` (T1.4).
 
     Examples
     --------
@@ -141,19 +90,7 @@ def error(d: ArrayLike, rho: ArrayLike, rule: Rule, pi: ArrayLike = 0.5) -> Floa
 def auc(d: ArrayLike, rho: ArrayLike, rule: Rule) -> Floats:
     r"""Compute the AUC of a rule.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations of the query.
-    rho : array_like
-        Correlation of query and reference given the label.
-    rule : {'single', 'difference', 'optimal'} or array_like
-        The rule, or the weight itself.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(D_w/\sqrt2)`; it does not depend on the prevalence.
+    Returns :math:`\Phi(D_w/\sqrt2)`; it does not depend on the prevalence.
 
     Examples
     --------
@@ -170,12 +107,7 @@ def auc(d: ArrayLike, rho: ArrayLike, rule: Rule) -> Floats:
 def symbolic_variance() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
     """Derive v(w) from the loadings of query and reference on the shared and their own parts.
 
-    Returns
-    -------
-    variance : sympy.Expr
-        In terms of the two symbols.
-    rho, w : sympy.Symbol
-        Correlation and weight.
+    Returns `variance` In terms of the two symbols.
     """
     import sympy as sp
 
@@ -192,10 +124,7 @@ def symbolic_variance() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
 def symbolic_optimal_weight() -> sp.Expr:
     """Derive the weight with the least variance.
 
-    Returns
-    -------
-    sympy.Expr
-        The root of the derivative of v(w), which is a minimum since v is convex in w.
+    Returns the root of the derivative of v(w), which is a minimum since v is convex in w.
     """
     import sympy as sp
 
@@ -207,10 +136,7 @@ def symbolic_optimal_weight() -> sp.Expr:
 def symbolic_bayes_weight() -> sp.Expr:
     """Derive the weight of the Bayes rule from the log-likelihood ratio of the pair.
 
-    Returns
-    -------
-    sympy.Expr
-        Minus the ratio of the coefficients of reference and query in the log-likelihood ratio.
+    Returns minus the ratio of the coefficients of reference and query in the log-likelihood ratio.
     """
     import sympy as sp
 
@@ -224,18 +150,7 @@ def symbolic_bayes_weight() -> sp.Expr:
 
 
 def symbolic_separation(d: float, rho: float, rule: str | float) -> sp.Expr:
-    """Derive the separation from the derived variance and weights.
-
-    Parameters
-    ----------
-    d, rho, rule : object
-        As for `separation`.
-
-    Returns
-    -------
-    sympy.Expr
-        Exactly, at these values.
-    """
+    """Derive the separation from the derived variance and weights."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -247,18 +162,7 @@ def symbolic_separation(d: float, rho: float, rule: str | float) -> sp.Expr:
 
 
 def symbolic_error(d: float, rho: float, rule: str | float, pi: float = 0.5) -> float:
-    """Evaluate the derived error.
-
-    Parameters
-    ----------
-    d, rho, rule, pi : object
-        As for `error`.
-
-    Returns
-    -------
-    float
-        The value.
-    """
+    """Evaluate the derived error."""
     from theory.numerics import symbolic
 
     expression, distance, prevalence = symbolic.bayes_error()
@@ -266,18 +170,7 @@ def symbolic_error(d: float, rho: float, rule: str | float, pi: float = 0.5) -> 
 
 
 def symbolic_auc(d: float, rho: float, rule: str | float) -> float:
-    """Evaluate the derived AUC.
-
-    Parameters
-    ----------
-    d, rho, rule : object
-        As for `auc`.
-
-    Returns
-    -------
-    float
-        The value.
-    """
+    """Evaluate the derived AUC."""
     from theory.numerics import symbolic
 
     return symbolic.evaluate(symbolic.auc(symbolic_separation(d, rho, rule)))
@@ -289,19 +182,7 @@ def symbolic_auc(d: float, rho: float, rule: str | float) -> float:
 def draw_pairs(size: int, rho: float, rng: np.random.Generator) -> Floats:
     """Draw healthy queries, each with its reference.
 
-    Parameters
-    ----------
-    size : int
-        How many pairs.
-    rho : float
-        Their correlation: the share of a common part, which enters the reference with the sign of `rho`.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of float64, shape (size, 2)
-        Query and reference, unit variance.
+    Returns (size, 2): Query and reference, unit variance.
     """
     common, own_query, own_reference = rng.standard_normal((3, size))
     shared, own = np.sqrt(abs(rho)), np.sqrt(1 - abs(rho))
@@ -320,19 +201,7 @@ def _log_ratio(pairs: Floats, params: Params) -> Floats:
 def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Diagnose patients by Bayes' rule and compare with the truth.
 
-    Parameters
-    ----------
-    params : dict
-        As for `error`.
-    replicates : int
-        How many patients.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates,)
-        Whether the diagnosis was wrong.
+    Returns (replicates,): Whether the diagnosis was wrong.
     """
     diseased = rng.random(replicates) < params["pi"]
     pairs = draw_pairs(replicates, params["rho"], rng)
@@ -343,19 +212,7 @@ def simulate_error(params: Params, replicates: int, rng: np.random.Generator) ->
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Rank a diseased against a healthy patient.
 
-    Parameters
-    ----------
-    params : dict
-        As for `auc`.
-    replicates : int
-        How many such contests.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates,)
-        Whether the diseased patient scored higher.
+    Returns (replicates,): Whether the diseased patient scored higher.
     """
     healthy, diseased = draw_pairs(replicates, params["rho"], rng), draw_pairs(replicates, params["rho"], rng)
     diseased[:, 0] += params["d"]
@@ -365,19 +222,7 @@ def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> n
 def fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Sample the error from one normal score per patient, with variance v(w).
 
-    Parameters
-    ----------
-    params : dict
-        As for `error`.
-    replicates : int
-        How many patients.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates,)
-        Whether the diagnosis was wrong.
+    Returns (replicates,): Whether the diagnosis was wrong.
     """
     return score_error(float(separation(params["d"], params["rho"], params["rule"])), replicates, rng, params["pi"])
 
@@ -385,19 +230,7 @@ def fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.
 def fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Sample the AUC from one normal score per patient, with variance v(w).
 
-    Parameters
-    ----------
-    params : dict
-        As for `auc`.
-    replicates : int
-        How many contests.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates,)
-        Whether the diseased patient scored higher.
+    Returns (replicates,): Whether the diseased patient scored higher.
     """
     return score_auc(float(separation(params["d"], params["rho"], params["rule"])), replicates, rng)
 

@@ -38,24 +38,7 @@ RULES = ("single", "difference", "joint")
 def joint_covariance(sigma: ArrayLike, cross: ArrayLike, reference: ArrayLike) -> Floats:
     """Assemble the covariance of query and reference together.
 
-    Parameters
-    ----------
-    sigma : array_like, shape (p, p)
-        Covariance of the query within a class.
-    cross : array_like, shape (p, p)
-        Covariance of query (rows) and reference (columns).
-    reference : array_like, shape (p, p)
-        Covariance of the reference.
-
-    Returns
-    -------
-    ndarray of float64, shape (2 p, 2 p)
-        The joint covariance, query first.
-
-    Raises
-    ------
-    InputError
-        When shapes differ or the joint covariance is not positive definite.
+    Shapes: `sigma` (p, p), `cross` (p, p), `reference` (p, p). Returns (2 p, 2 p): The joint covariance, query first.
     """
     blocks = positive_definite(sigma, "Sigma"), square(cross, "C"), positive_definite(reference, "Sr")
     require(len({block.shape for block in blocks}) == 1, "Sigma, C, Sr: must have one and the same shape")
@@ -66,24 +49,7 @@ def joint_covariance(sigma: ArrayLike, cross: ArrayLike, reference: ArrayLike) -
 def separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> float:
     """Compute the detectability index of a rule.
 
-    Parameters
-    ----------
-    Sigma, C, Sr : array_like, shape (p, p)
-        Covariance of the query, of query with reference, and of the reference.
-    delta : array_like, shape (p,)
-        Mean of a diseased minus a healthy query.
-    rule : {'single', 'difference', 'joint'}
-        What the rule sees.
-
-    Returns
-    -------
-    float
-        The square root of the quadratic form in the table above (T1b).
-
-    Raises
-    ------
-    InputError
-        When the covariances are impossible, or the rule is unknown.
+    Shapes: `Sigma, C, Sr` (p, p), `delta` (p,). Returns the square root of the quadratic form in the table above (T1b).
 
     Examples
     --------
@@ -110,21 +76,7 @@ def separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, 
 def error(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the Bayes error of a rule.
 
-    Parameters
-    ----------
-    Sigma, C, Sr : array_like, shape (p, p)
-        Covariance of the query, of query with reference, and of the reference.
-    delta : array_like, shape (p,)
-        Mean of a diseased minus a healthy query.
-    rule : {'single', 'difference', 'joint'}
-        What the rule sees.
-    pi : array_like, default 0.5
-        Prevalence.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(-\Delta/2)` at equal priors, else that of T1.4.
+    Shapes: `Sigma, C, Sr` (p, p), `delta` (p,). Returns :math:`\Phi(-\Delta/2)` at equal priors, else that of T1.4.
     """
     return error_of(separation(Sigma, C, Sr, delta, rule), pi)
 
@@ -132,19 +84,7 @@ def error(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule:
 def auc(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> Floats:
     r"""Compute the AUC of a rule.
 
-    Parameters
-    ----------
-    Sigma, C, Sr : array_like, shape (p, p)
-        Covariance of the query, of query with reference, and of the reference.
-    delta : array_like, shape (p,)
-        Mean of a diseased minus a healthy query.
-    rule : {'single', 'difference', 'joint'}
-        What the rule sees.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(\Delta/\sqrt2)`.
+    Shapes: `Sigma, C, Sr` (p, p), `delta` (p,). Returns :math:`\Phi(\Delta/\sqrt2)`.
     """
     return auc_of(separation(Sigma, C, Sr, delta, rule))
 
@@ -152,15 +92,7 @@ def auc(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: s
 def symbolic_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> sp.Expr:
     """Derive the detectability in exact rational arithmetic from what the rule sees of the stacked images.
 
-    Parameters
-    ----------
-    Sigma, C, Sr, delta, rule : object
-        As for `separation`.
-
-    Returns
-    -------
-    sympy.Expr
-        The detectability, without the Schur complement: the joint rule solves the whole system of query and reference.
+    Returns the detectability, without the Schur complement: the joint rule solves the whole system of query and reference.
     """
     import sympy as sp
 
@@ -177,20 +109,7 @@ def symbolic_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: Ar
 
 
 def symbolic_error(pi: float = 0.5, **params: object) -> float:
-    """Evaluate the derived error.
-
-    Parameters
-    ----------
-    pi : float, default 0.5
-        Prevalence.
-    **params : object
-        As for `error`.
-
-    Returns
-    -------
-    float
-        The value.
-    """
+    """Evaluate the derived error."""
     from theory.numerics import symbolic
 
     expression, distance, prevalence = symbolic.bayes_error()
@@ -198,18 +117,7 @@ def symbolic_error(pi: float = 0.5, **params: object) -> float:
 
 
 def symbolic_auc(**params: object) -> float:
-    """Evaluate the derived AUC.
-
-    Parameters
-    ----------
-    **params : object
-        As for `auc`.
-
-    Returns
-    -------
-    float
-        The value.
-    """
+    """Evaluate the derived AUC."""
     from theory.numerics import symbolic
 
     return symbolic.evaluate(symbolic.auc(symbolic_separation(**params)))  # type: ignore[arg-type]
@@ -230,19 +138,7 @@ def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> F
 def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Diagnose patients from their images by Bayes' rule.
 
-    Parameters
-    ----------
-    params : dict
-        As for `error`.
-    replicates : int
-        How many patients.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates,)
-        Whether the diagnosis was wrong.
+    Returns (replicates,): Whether the diagnosis was wrong.
     """
     diseased = rng.random(replicates) < params["pi"]
     return (_scores(params, diseased, rng) > np.log((1 - params["pi"]) / params["pi"])) != diseased
@@ -251,19 +147,7 @@ def simulate_error(params: Params, replicates: int, rng: np.random.Generator) ->
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Rank a diseased against a healthy patient from their images.
 
-    Parameters
-    ----------
-    params : dict
-        As for `auc`.
-    replicates : int
-        How many such contests.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates,)
-        Whether the diseased patient scored higher.
+    Returns (replicates,): Whether the diseased patient scored higher.
     """
     return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
 

@@ -19,17 +19,7 @@ STATEMENT_ID = "T1b"
 def sensitivity(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str, specificity: ArrayLike = 0.9) -> Floats:
     r"""Compute the sensitivity of a rule at a given specificity.
 
-    Parameters
-    ----------
-    Sigma, C, Sr, delta, rule : object
-        As for `theory.statements.t1b_multivariate_gain.separation`.
-    specificity : array_like, default 0.9
-        Share of healthy patients that are called healthy.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(\Delta-\Phi^{-1}(s))`.
+    Returns :math:`\Phi(\Delta-\Phi^{-1}(s))`.
     """
     return sensitivity_of(t1b.separation(Sigma, C, Sr, delta, rule), specificity)
 
@@ -37,15 +27,7 @@ def sensitivity(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike,
 def squared_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> float:
     r"""Compute the squared separation of the classes.
 
-    Parameters
-    ----------
-    Sigma, C, Sr, delta, rule : object
-        As for `theory.statements.t1b_multivariate_gain.separation`.
-
-    Returns
-    -------
-    float
-        :math:`\Delta^2` of the rule; its ratio to the single image's is the gain of the statement.
+    Returns :math:`\Delta^2` of the rule; its ratio to the single image's is the gain of the statement.
 
     Examples
     --------

@@ -19,17 +19,7 @@ STATEMENT_ID = "T2"
 def sensitivity(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str, specificity: ArrayLike = 0.9) -> Floats:
     r"""Compute the sensitivity of a rule at a given specificity.
 
-    Parameters
-    ----------
-    d, rho, rho_rr, m, rule : object
-        As for `theory.statements.t2_several_references.separation`.
-    specificity : array_like, default 0.9
-        Share of healthy patients that are called healthy.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(D-\Phi^{-1}(s))`.
+    Returns :math:`\Phi(D-\Phi^{-1}(s))`.
 
     Examples
     --------

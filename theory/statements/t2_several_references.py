@@ -40,24 +40,7 @@ _ROUNDING = 1e-12  # the bounds of T2.4 may be touched; a float just outside by 
 def mean_variance(m: ArrayLike, rho_rr: ArrayLike, rho: ArrayLike = 0.0) -> Floats:
     r"""Compute the variance of the mean of the references, and refuse impossible correlations.
 
-    Parameters
-    ----------
-    m : array_like
-        Number of references.
-    rho_rr : array_like
-        Correlation of the references with each other.
-    rho : array_like, default 0
-        Correlation of each with the query.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`g_m = (1 + (m-1)\rho_{rr})/m`.
-
-    Raises
-    ------
-    InputError
-        When no set of images has these correlations (T2.4).
+    Returns :math:`g_m = (1 + (m-1)\rho_{rr})/m`.
 
     Examples
     --------
@@ -78,26 +61,7 @@ def mean_variance(m: ArrayLike, rho_rr: ArrayLike, rho: ArrayLike = 0.0) -> Floa
 def variance(rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
     """Compute the variance of the score within a class, in units of the query's.
 
-    Parameters
-    ----------
-    rho : array_like
-        Correlation of query and reference given the label.
-    rho_rr : array_like
-        Correlation of the references with each other.
-    m : array_like
-        Number of references.
-    rule : {'meandiff', 'optimal'}
-        Subtract the mean of the references, or the best multiple of it.
-
-    Returns
-    -------
-    ndarray of float64
-        The v of the table above (T2.1, T2.2).
-
-    Raises
-    ------
-    InputError
-        When the correlations are impossible or the rule unknown.
+    Returns the v of the table above (T2.1, T2.2).
 
     Examples
     --------
@@ -117,17 +81,7 @@ def variance(rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floa
 def separation(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
     r"""Compute the separation of the classes under a rule.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations of the query.
-    rho, rho_rr, m, rule : object
-        As for `variance`.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`D = d/\sqrt v`; infinite where the references determine a healthy query exactly.
+    Returns :math:`D = d/\sqrt v`; infinite where the references determine a healthy query exactly.
     """
     d = non_negative(d, "d")
     with np.errstate(divide="ignore"):
@@ -137,19 +91,7 @@ def separation(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, ru
 def error(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the Bayes error of a rule.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations of the query.
-    rho, rho_rr, m, rule : object
-        As for `variance`.
-    pi : array_like, default 0.5
-        Prevalence.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(-D/2)` at equal priors, else that of T1.4.
+    Returns :math:`\Phi(-D/2)` at equal priors, else that of T1.4.
     """
     return error_of(separation(d, rho, rho_rr, m, rule), pi)
 
@@ -157,17 +99,7 @@ def error(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: s
 def auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
     r"""Compute the AUC of a rule.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations of the query.
-    rho, rho_rr, m, rule : object
-        As for `variance`.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(D/\sqrt2)`.
+    Returns :math:`\Phi(D/\sqrt2)`.
 
     Examples
     --------
@@ -184,12 +116,7 @@ def auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str
 def symbolic_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
     """Derive Var(X_q - w mean(X_r)) by summing the pairwise covariances.
 
-    Returns
-    -------
-    variance : sympy.Expr
-        In terms of the symbols.
-    symbols : dict of str to sympy.Symbol
-        ``rho``, ``rho_rr``, ``w``, ``m``.
+    Returns `variance` In terms of the symbols.
     """
     import sympy as sp
 
@@ -207,10 +134,7 @@ def symbolic_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
 def symbolic_optimal_weight() -> sp.Expr:
     """Derive the weight on the mean with the least variance.
 
-    Returns
-    -------
-    sympy.Expr
-        The root of the derivative.
+    Returns the root of the derivative.
     """
     import sympy as sp
 
@@ -219,18 +143,7 @@ def symbolic_optimal_weight() -> sp.Expr:
 
 
 def symbolic_separation(d: float, rho: float, rho_rr: float, m: int, rule: str) -> sp.Expr:
-    """Derive the separation from the derived variance and weight.
-
-    Parameters
-    ----------
-    d, rho, rho_rr, m, rule : object
-        As for `separation`.
-
-    Returns
-    -------
-    sympy.Expr
-        Exactly, at these values.
-    """
+    """Derive the separation from the derived variance and weight."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -243,18 +156,7 @@ def symbolic_separation(d: float, rho: float, rho_rr: float, m: int, rule: str) 
 
 
 def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str, pi: float = 0.5) -> float:
-    """Evaluate the derived error.
-
-    Parameters
-    ----------
-    d, rho, rho_rr, m, rule, pi : object
-        As for `error`.
-
-    Returns
-    -------
-    float
-        The value.
-    """
+    """Evaluate the derived error."""
     from theory.numerics import symbolic
 
     expression, distance, prevalence = symbolic.bayes_error()
@@ -262,18 +164,7 @@ def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str, pi: f
 
 
 def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> float:
-    """Evaluate the derived AUC.
-
-    Parameters
-    ----------
-    d, rho, rho_rr, m, rule : object
-        As for `auc`.
-
-    Returns
-    -------
-    float
-        The value.
-    """
+    """Evaluate the derived AUC."""
     from theory.numerics import symbolic
 
     return symbolic.evaluate(symbolic.auc(symbolic_separation(d, rho, rho_rr, m, rule)))
@@ -285,19 +176,7 @@ def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> floa
 def images_covariance(rho: float, rho_rr: float, m: int) -> Floats:
     """Assemble the covariance of a query and its references.
 
-    Parameters
-    ----------
-    rho : float
-        Correlation of the query with each reference.
-    rho_rr : float
-        Correlation of the references with each other.
-    m : int
-        Number of references.
-
-    Returns
-    -------
-    ndarray of float64, shape (m + 1, m + 1)
-        Unit variances, query first.
+    Returns (m + 1, m + 1): Unit variances, query first.
     """
     model = np.full((m + 1, m + 1), float(rho_rr))
     model[0, :] = model[:, 0] = rho
@@ -316,19 +195,7 @@ def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> F
 def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Diagnose patients, each beside m references, by Bayes' rule.
 
-    Parameters
-    ----------
-    params : dict
-        As for `error`.
-    replicates : int
-        How many patients.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates,)
-        Whether the diagnosis was wrong.
+    Returns (replicates,): Whether the diagnosis was wrong.
     """
     diseased = rng.random(replicates) < params["pi"]
     return (_scores(params, diseased, rng) > np.log((1 - params["pi"]) / params["pi"])) != diseased
@@ -337,19 +204,7 @@ def simulate_error(params: Params, replicates: int, rng: np.random.Generator) ->
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Rank a diseased against a healthy patient, each beside m references.
 
-    Parameters
-    ----------
-    params : dict
-        As for `auc`.
-    replicates : int
-        How many such contests.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates,)
-        Whether the diseased patient scored higher.
+    Returns (replicates,): Whether the diseased patient scored higher.
     """
     return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
 

@@ -26,26 +26,7 @@ STATEMENT_ID = "T2"
 def unequal_separation(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> Floats:
     r"""Compute the separation of the classes with references of unequal correlations.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations of the query.
-    c : sequence of float, length m
-        Covariance of the unit-variance query with each reference.
-    Sigma_r : nested sequence of float, shape (m, m)
-        Covariance of the references.
-    rule : {'meandiff', 'optimal'}
-        Subtract the mean of the references, or their best combination.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`d/\sqrt v`, with v as at the top of this file.
-
-    Raises
-    ------
-    InputError
-        When query and references cannot have these covariances, or the rule is unknown.
+    Shapes: `c` length m, `Sigma_r` (m, m). Returns :math:`d/\sqrt v`, with v as at the top of this file.
 
     Examples
     --------
@@ -70,17 +51,7 @@ def _model(c: Sequence[float], Sigma_r: Sequence[Sequence[float]]) -> Floats:
 def unequal_error(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the Bayes error with references of unequal correlations.
 
-    Parameters
-    ----------
-    d, c, Sigma_r, rule : object
-        As for `unequal_separation`.
-    pi : float, default 0.5
-        Prevalence.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(-D/2)` at equal priors, else that of T1.4.
+    Returns :math:`\Phi(-D/2)` at equal priors, else that of T1.4.
     """
     return error_of(unequal_separation(d, c, Sigma_r, rule), pi)
 
@@ -88,15 +59,7 @@ def unequal_error(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[f
 def unequal_auc(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> Floats:
     r"""Compute the AUC with references of unequal correlations.
 
-    Parameters
-    ----------
-    d, c, Sigma_r, rule : object
-        As for `unequal_separation`.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(D/\sqrt2)`.
+    Returns :math:`\Phi(D/\sqrt2)`.
     """
     return auc_of(unequal_separation(d, c, Sigma_r, rule))
 
@@ -104,24 +67,7 @@ def unequal_auc(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[flo
 def limit_variance(rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Floats:
     r"""Compute the variance of the score with infinitely many references (T2.3).
 
-    Parameters
-    ----------
-    rho : array_like
-        Correlation of the query with each reference.
-    rho_rr : array_like
-        Correlation of the references with each other, 0 or more.
-    rule : {'meandiff', 'optimal'}
-        The rule.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`1-2\rho+\rho_{rr}`, or :math:`1-\rho^2/\rho_{rr}`.
-
-    Raises
-    ------
-    InputError
-        When infinitely many references cannot have these correlations, or the rule is unknown.
+    Returns :math:`1-2\rho+\rho_{rr}`, or :math:`1-\rho^2/\rho_{rr}`.
 
     Examples
     --------
@@ -142,17 +88,7 @@ def limit_variance(rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Floats:
 def limit_auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Floats:
     r"""Compute the AUC with infinitely many references.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations of the query.
-    rho, rho_rr, rule : object
-        As for `limit_variance`.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(d/\sqrt{2v})`.
+    Returns :math:`\Phi(d/\sqrt{2v})`.
     """
     with np.errstate(divide="ignore"):
         return auc_of(non_negative(d, "d") / np.sqrt(limit_variance(rho, rho_rr, rule)))

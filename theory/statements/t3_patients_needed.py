@@ -29,21 +29,7 @@ _SMALL = 20  # below, the t test needs noticeably more patients than the normal 
 def ancova_m_var(n_per_group: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike) -> Floats:
     r"""Compute the variance of the effect estimated by ANCOVA on the mean of m references.
 
-    Parameters
-    ----------
-    n_per_group : array_like
-        Patients per group, 3 or more.
-    rho : array_like
-        Correlation of the query with each reference.
-    rho_rr : array_like
-        Correlation of the references with each other.
-    m : array_like
-        References per patient.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\mathrm{Var}(\hat\delta)\,n/(2\sigma^2)=v^*\frac{N-3}{N-4}`, exact under normality.
+    Returns :math:`\mathrm{Var}(\hat\delta)\,n/(2\sigma^2)=v^*\frac{N-3}{N-4}`, exact under normality.
 
     Examples
     --------
@@ -60,32 +46,7 @@ def n_for_power(
 ) -> float:
     r"""Compute the patients per group that a trial needs.
 
-    Parameters
-    ----------
-    rho : float
-        Correlation of the query with each reference.
-    d : float
-        True effect in standard deviations, not 0.
-    analysis : {'ttest', 'change', 'ancova'}
-        The analysis; with m references, of or on their mean.
-    power : float, default 0.8
-        Wanted power.
-    level : float, default 0.05
-        Two-sided level.
-    m : int, default 1
-        References per patient.
-    rho_rr : float, optional
-        Correlation of the references with each other; `rho` when not given.
-
-    Returns
-    -------
-    float
-        :math:`2(z_{1-\alpha/2}+z_{1-\beta})^2v/d^2`; round up.
-
-    Raises
-    ------
-    InputError
-        When a parameter is impossible.
+    Returns :math:`2(z_{1-\alpha/2}+z_{1-\beta})^2v/d^2`; round up.
 
     Examples
     --------
@@ -107,15 +68,7 @@ def n_for_power(
 def needed_caveat(params: Params) -> str:
     """Say where the normal approximation is not known to be good.
 
-    Parameters
-    ----------
-    params : dict
-        As for `n_for_power`.
-
-    Returns
-    -------
-    str
-        A line, or nothing from 20 patients per group on.
+    Returns A line, or nothing from 20 patients per group on.
     """
     small = n_for_power(**params) < _SMALL
     return f"a normal approximation: below {_SMALL} per group the t test needs a few more patients (see T3 power)" if small else ""

@@ -42,26 +42,7 @@ LEVEL = 0.05
 def scaled_var(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: str) -> Floats:
     r"""Compute the variance of the estimated effect.
 
-    Parameters
-    ----------
-    n_per_group : array_like
-        Patients per group, 3 or more.
-    rho : array_like
-        Correlation of query and reference within a group.
-    d : array_like
-        True effect in standard deviations; the variance does not depend on it.
-    analysis : {'ttest', 'change', 'ancova'}
-        The analysis.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\mathrm{Var}(\hat\delta)\, n / (2\sigma^2)`.
-
-    Raises
-    ------
-    InputError
-        When N = 2 n is 4 or less, or the analysis is unknown.
+    Returns :math:`\mathrm{Var}(\hat\delta)\, n / (2\sigma^2)`.
 
     Examples
     --------
@@ -78,27 +59,7 @@ def scaled_var(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: s
 def power(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: str) -> Floats:
     r"""Compute the power of the two-sided test of no effect at level .05.
 
-    Parameters
-    ----------
-    n_per_group : array_like
-        Patients per group, 3 or more.
-    rho : array_like
-        Correlation of query and reference within a group.
-    d : array_like
-        True effect in standard deviations.
-    analysis : {'ttest', 'change'}
-        The analysis.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`P(|t_{2n-2}(\mathrm{ncp})| > t_{.975})` with
-        :math:`\mathrm{ncp} = d \sqrt{n / (2 \times \text{scaled variance})}`.
-
-    Raises
-    ------
-    InputError
-        When the analysis has no exact power here.
+    Returns :math:`P(|t_{2n-2}(\mathrm{ncp})| > t_{.975})` with :math:`\mathrm{ncp} = d \sqrt{n / (2 \times \text{scaled variance})}`.
 
     Examples
     --------
@@ -131,12 +92,7 @@ def _estimated_deviation(freedom: Floats) -> tuple[Floats, Floats]:
 def symbolic_ancova_inflation() -> tuple[sp.Expr, sp.Symbol]:
     r"""Derive what estimating the slope costs: the variance given the references is that with a known slope times 1 + F.
 
-    Returns
-    -------
-    inflation : sympy.Expr
-        The expectation of :math:`1 + \chi^2_1/\chi^2_{N-2}`, by integrating over both.
-    N : sympy.Symbol
-        Number of patients.
+    Returns `inflation` The expectation of :math:`1 + \chi^2_1/\chi^2_{N-2}`, by integrating over both.
     """
     import sympy as sp
 

@@ -27,18 +27,7 @@ _APART = (0.75, 1.35)  # sizes of the simulation, in units of what the search fo
 
 
 def stated_excess(params: Params) -> float:
-    """Tell by how much the exact crossover may exceed the formula.
-
-    Parameters
-    ----------
-    params : dict
-        As for `theory.statements.t4_learning_curves.crossover`.
-
-    Returns
-    -------
-    float
-        In cases per class.
-    """
+    """Tell by how much the exact crossover may exceed the formula."""
     return min(8.0, 2.0 + 0.1 * t4.crossover(**params))
 
 

@@ -44,31 +44,7 @@ COVARIANCES = ("known", "pooled")
 
 
 def representation(p: int, Delta2: ArrayLike, rho: ArrayLike, rep: str) -> tuple[int, Floats]:
-    """Tell what a representation makes of the features.
-
-    Parameters
-    ----------
-    p : int
-        Features of the single image.
-    Delta2 : array_like
-        Squared Mahalanobis distance of the single image.
-    rho : array_like
-        Correlation of query and reference, feature by feature.
-    rep : {'single', 'difference', 'concat', 'residual_known_rho'}
-        The representation.
-
-    Returns
-    -------
-    features : int
-        How many there are.
-    distance2 : ndarray of float64
-        Squared Mahalanobis distance.
-
-    Raises
-    ------
-    InputError
-        When the representation is unknown or a parameter impossible.
-    """
+    """Tell what a representation makes of the features."""
     count, distance2, rho = int(whole(p, "p", 1)), positive(Delta2, "Delta2"), correlation(rho)
     if rep not in REPRESENTATIONS:
         raise InputError(f"rep = {rep!r}: must be one of {', '.join(REPRESENTATIONS)}")
@@ -91,32 +67,9 @@ def _checked(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov:
 
 @elementwise
 def error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
-    r"""Compute the expected error of the trained rule, exactly.
+    """Compute the expected error of the trained rule, exactly.
 
-    Parameters
-    ----------
-    p : int
-        Features of the single image.
-    n_per_class : int
-        Training cases per class.
-    Delta2 : float
-        Squared Mahalanobis distance of the single image.
-    rho : float
-        Correlation of query and reference, feature by feature.
-    rep : {'single', 'difference', 'concat', 'residual_known_rho'}
-        The representation.
-    cov : {'known', 'pooled'}
-        Whether the covariance is known or estimated.
-
-    Returns
-    -------
-    float
-        The error of T4.3 or T4.4, by quadrature.
-
-    Raises
-    ------
-    InputError
-        When a parameter is impossible, or there are too few cases to estimate the covariance.
+    Returns the error of T4.3 or T4.4, by quadrature.
 
     Examples
     --------
@@ -131,15 +84,7 @@ def error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: st
 def raudys_error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
     """Approximate the expected error of the trained rule by Raudys' form.
 
-    Parameters
-    ----------
-    p, n_per_class, Delta2, rho, rep, cov : object
-        As for `error`.
-
-    Returns
-    -------
-    float
-        The value of T4.1 or T4.2.
+    Returns the value of T4.1 or T4.2.
 
     Examples
     --------
@@ -154,20 +99,7 @@ def raudys_error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, 
 def raudys_bound(params: Params) -> float:
     """Tell the stated error of Raudys' form.
 
-    Parameters
-    ----------
-    params : dict
-        As for `error`.
-
-    Returns
-    -------
-    float
-        Largest distance from the exact error; infinite where nothing is stated.
-
-    Notes
-    -----
-    Found here on p from 2 to 200 (pooled: every p to 50 with p < 2 n - 5), n from 5 to 400 and distances from .75 to 3. Near p = 2 n - 5
-    the pooled form is further off than a coarse grid shows.
+    Returns largest distance from the exact error; infinite where nothing is stated.
     """
     steps = {
         "known": [(100, 0.0019), (20, 0.0036), (10, 0.0070), (5, 0.0136)],
@@ -180,15 +112,7 @@ def raudys_bound(params: Params) -> float:
 def raudys_caveat(params: Params) -> str:
     """Say where the stated error of Raudys' form is not known to hold.
 
-    Parameters
-    ----------
-    params : dict
-        As for `error`.
-
-    Returns
-    -------
-    str
-        A line, or nothing inside the range.
+    Returns A line, or nothing inside the range.
     """
     features, distance2 = representation(params["p"], params["Delta2"], params["rho"], params["rep"])
     n, most = params["n_per_class"], 200 if params["cov"] == "known" else 50
@@ -204,24 +128,8 @@ def raudys_caveat(params: Params) -> str:
 def crossover(p: int, Delta2: float, rho: float, against: str, cov: str = "known") -> float:
     r"""Tell from how many cases per class on concatenation beats another representation (Raudys' form).
 
-    Parameters
-    ----------
-    p : int
-        Features of the single image.
-    Delta2 : float
-        Squared Mahalanobis distance of the single image.
-    rho : float
-        Correlation of query and reference.
-    against : {'single', 'difference'}
-        The other representation.
-    cov : {'known', 'pooled'}
-        Whether the covariance is known or estimated.
-
-    Returns
-    -------
-    float
-        The sample size; 0 where concatenation wins at every n (with the covariance known only: a pooled one of 2 p features needs
-        n above p + 1), infinite where it never does.
+    Returns the sample size; 0 where concatenation wins at every n (with the covariance known only: a pooled one of 2 p features needs n
+    above p + 1), infinite where it never does.
 
     Notes
     -----
@@ -259,17 +167,7 @@ def _pooled_crossover(p: int, one: float, two: float) -> float:
 def symbolic_distance(rep: str) -> tuple[sp.Expr, sp.Symbol]:
     """Derive the gain in squared distance of a representation from the covariance of query and reference.
 
-    Parameters
-    ----------
-    rep : {'single', 'difference', 'concat', 'residual_known_rho'}
-        The representation.
-
-    Returns
-    -------
-    gain : sympy.Expr
-        Squared distance relative to the single image.
-    rho : sympy.Symbol
-        The correlation.
+    Returns `gain` Squared distance relative to the single image.
     """
     import sympy as sp
 

@@ -26,20 +26,8 @@ WITHIN_RULES = ("single", "same_diff", "same_shrink")
 def pooled_rule_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one") -> Floats:
     r"""Compute the AUC of a rule with the sites pooled, each patient from a site of its own.
 
-    Parameters
-    ----------
-    delta : array_like
-        Effect in within-site standard deviations.
-    tau : array_like
-        Standard deviation of the site offsets.
-    rule, m, sites : object
-        As for `theory.statements.t5_site_shift.variance`.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(\delta/\sqrt{2V})`. A training site adds a constant to every score (unless references come from it), and counts for
-        nothing here: V is that of centred training.
+    Returns :math:`\Phi(\delta/\sqrt{2V})`. A training site adds a constant to every score (unless references come from it), and counts for
+    nothing here: V is that of centred training.
 
     Examples
     --------
@@ -52,28 +40,8 @@ def pooled_rule_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 
 def within_site_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 1, refs: str = "fresh") -> Floats:
     r"""Compute the AUC of a rule within a site.
 
-    Parameters
-    ----------
-    delta : array_like
-        Effect in within-site standard deviations.
-    tau : array_like
-        Standard deviation of the site offsets.
-    rule : {'single', 'same_diff', 'same_shrink'}
-        The rule.
-    m : array_like, default 1
-        Number of references.
-    refs : {'fresh', 'fixed'}
-        Whether each patient has references of its own, or the site has m that serve all its patients.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(\delta/\sqrt{2(1+w^2/m)})` with fresh references, w the weight of the rule; :math:`\Phi(\delta/\sqrt2)` with fixed ones.
-
-    Raises
-    ------
-    InputError
-        When a word is unknown.
+    Returns :math:`\Phi(\delta/\sqrt{2(1+w^2/m)})` with fresh references, w the weight of the rule; :math:`\Phi(\delta/\sqrt2)` with fixed
+    ones.
 
     Examples
     --------
@@ -92,17 +60,7 @@ def within_site_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 
 def shrink_weight(tau: ArrayLike, m: ArrayLike = 1) -> Floats:
     r"""Compute the best weight on the mean of m references from the query's own site.
 
-    Parameters
-    ----------
-    tau : array_like
-        Standard deviation of the site offsets, in within-site standard deviations.
-    m : array_like, default 1
-        Number of references.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`w^*=\frac{\tau^2}{\tau^2+1/m}`, which tends to the difference rule as :math:`m\tau^2` grows (T12.5).
+    Returns :math:`w^*=\frac{\tau^2}{\tau^2+1/m}`, which tends to the difference rule as :math:`m\tau^2` grows (T12.5).
 
     Examples
     --------

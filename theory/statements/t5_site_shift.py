@@ -46,28 +46,7 @@ SITES, TRAIN = ("one", "many"), ("centred", "one_site")
 def variance(tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one", train: str = "centred") -> Floats:
     """Compute the variance of the score about the training threshold, over sites and patients.
 
-    Parameters
-    ----------
-    tau : array_like
-        Standard deviation of the site offsets, in within-site standard deviations.
-    rule : {'single', 'same_diff', 'same_shrink', 'cross_diff', 'train_diff'}
-        The rule.
-    m : array_like, default 1
-        Number of references.
-    sites : {'one', 'many'}
-        Whether cross-site references come from one other site or from m.
-    train : {'centred', 'one_site'}
-        Whether the training threshold is centred on the population of sites or on one random site.
-
-    Returns
-    -------
-    ndarray of float64
-        V of the table above.
-
-    Raises
-    ------
-    InputError
-        For an unknown word, or shrinkage with training at one site, which is not specified.
+    Returns V of the table above.
     """
     for name, value, options in (("rule", rule, RULES), ("sites", sites, SITES), ("train", train, TRAIN)):
         if value not in options:
@@ -91,21 +70,7 @@ def error(
 ) -> Floats:
     r"""Compute the error at the training threshold, averaged over sites.
 
-    Parameters
-    ----------
-    delta : array_like
-        Effect in within-site standard deviations.
-    tau : array_like
-        Standard deviation of the site offsets.
-    rule, m, sites, train : object
-        As for `variance`.
-    pi : array_like, default 0.5
-        Prevalence; the threshold is Bayes' for the spread over sites.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(-\delta/(2\sqrt V))` at equal priors, else that of T1.4 at :math:`D=\delta/\sqrt V`.
+    Returns :math:`\Phi(-\delta/(2\sqrt V))` at equal priors, else that of T1.4 at :math:`D=\delta/\sqrt V`.
 
     Examples
     --------
@@ -118,19 +83,7 @@ def error(
 def fixed_shift_error(d: ArrayLike, shift: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the error of the single image at a site with a given offset.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in within-site standard deviations.
-    shift : array_like
-        The offset.
-    pi : array_like, default 0.5
-        Prevalence; the threshold is Bayes' without the offset.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`(1-\pi)\Phi(-\frac d2-\frac\lambda d+s)+\pi\Phi(-\frac d2+\frac\lambda d-s)`.
+    Returns :math:`(1-\pi)\Phi(-\frac d2-\frac\lambda d+s)+\pi\Phi(-\frac d2+\frac\lambda d-s)`.
 
     Examples
     --------
@@ -145,17 +98,7 @@ def fixed_shift_error(d: ArrayLike, shift: ArrayLike, pi: ArrayLike = 0.5) -> Fl
 def pooled_auc(delta: ArrayLike, tau: ArrayLike) -> Floats:
     r"""Compute the AUC of the single image with all sites pooled; within a site it is that of tau = 0.
 
-    Parameters
-    ----------
-    delta : array_like
-        Effect in within-site standard deviations.
-    tau : array_like
-        Standard deviation of the site offsets.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(\delta/\sqrt{2(1+\tau^2)})`.
+    Returns :math:`\Phi(\delta/\sqrt{2(1+\tau^2)})`.
 
     Examples
     --------
@@ -168,17 +111,7 @@ def pooled_auc(delta: ArrayLike, tau: ArrayLike) -> Floats:
 def symbolic_variance(rule: str, sites: str = "one", train: str = "centred") -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
     """Derive V from what query, references and threshold share; the shrinkage weight by minimising it.
 
-    Parameters
-    ----------
-    rule, sites, train : object
-        As for `variance`.
-
-    Returns
-    -------
-    variance : sympy.Expr
-        In terms of the two symbols.
-    tau, m : sympy.Symbol
-        Standard deviation of the offsets, and number of references.
+    Returns `variance` In terms of the two symbols; Standard deviation of the offsets, and number of references.
     """
     import sympy as sp
 

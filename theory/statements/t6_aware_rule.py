@@ -32,28 +32,7 @@ _REACH, _NODES = 10.0, 600
 def aware_error(d: float, rho: float, fault: str, rate: float, pi: float = 0.5) -> float:
     r"""Compute the Bayes error of query and reference when references are faulty at a known rate (T6.5).
 
-    Parameters
-    ----------
-    d : float
-        Effect in standard deviations.
-    rho : float
-        Correlation of query and reference given the labels.
-    fault : {'diseased', 'swap'}
-        Whether the reference is diseased, or has changed places with the query.
-    rate : float
-        Probability of the fault.
-    pi : float, default 0.5
-        Prevalence among queries.
-
-    Returns
-    -------
-    float
-        The error, by Gauss-Legendre in u between the values where the bound on t is infinite.
-
-    Raises
-    ------
-    InputError
-        When a parameter is impossible.
+    Returns the error, by Gauss-Legendre in u between the values where the bound on t is infinite.
 
     Notes
     -----

@@ -35,33 +35,7 @@ FAULTS = ("diseased", "swap")
 
 
 def faulty_error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the error when every reference is faulty.
-
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations.
-    rho : array_like
-        Correlation of query and reference given the label.
-    w : array_like
-        Weight on the reference: 1 is the difference, `rho` the optimal rule.
-    fault : {'diseased', 'swap'}
-        What is wrong.
-    pi : array_like, default 0.5
-        Prevalence; the threshold is Bayes' for clean data.
-
-    Returns
-    -------
-    ndarray of float64
-        With :math:`t=\frac D2+\frac\lambda D` (:math:`\lambda=\log\frac{1-\pi}\pi`), :math:`(1-\pi)\Phi(-t-wD)+\pi\Phi(t-D+wD)` or
-        :math:`(1-\pi)\Phi(-t)+\pi\Phi(t+wD)`. At equal priors these are :math:`\frac12[\Phi(-D(\frac12+w))+\Phi(-D(\frac12-w))]` and
-        :math:`\frac12[\Phi(-\frac D2)+\Phi(D(\frac12+w))]` (T6.1, T6.2).
-
-    Raises
-    ------
-    InputError
-        When the fault is unknown.
-    """
+    """Compute the error when every reference is faulty."""
     distance, w, pi = t1.separation(d, rho, finite(w, "w")), finite(w, "w"), prevalence(pi)
     moved = prior_shift(distance, pi)
     if fault == "diseased":
@@ -74,19 +48,7 @@ def faulty_error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: Arr
 def error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the error when some references are faulty (T6.1, T6.2).
 
-    Parameters
-    ----------
-    d, rho, w, fault : object
-        As for `faulty_error`.
-    rate : array_like
-        Probability of the fault.
-    pi : array_like, default 0.5
-        Prevalence; the threshold is Bayes' for clean data.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`(1-\mathrm{rate})` times the error of clean references (T1.4) plus rate times that of `faulty_error`.
+    Returns :math:`(1-\mathrm{rate})` times the error of clean references (T1.4) plus rate times that of `faulty_error`.
 
     Examples
     --------
@@ -98,24 +60,9 @@ def error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLik
 
 
 def auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike) -> Floats:
-    r"""Compute the AUC when some references are faulty.
+    """Compute the AUC when some references are faulty.
 
-    Parameters
-    ----------
-    d, rho, w, fault : object
-        As for `faulty_error`.
-    rate : array_like
-        Probability of the fault.
-
-    Returns
-    -------
-    ndarray of float64
-        The AUC of T6.1 or T6.2.
-
-    Raises
-    ------
-    InputError
-        When the fault is unknown.
+    Returns the AUC of T6.1 or T6.2.
 
     Examples
     --------
@@ -133,24 +80,7 @@ def auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike)
 
 
 def break_even(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the rate of faults at which the reference stops to help (T6.3).
-
-    Parameters
-    ----------
-    d, rho, w, fault, pi : object
-        As for `faulty_error`.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\frac{e_1-e_0}{B-e_0}`, with :math:`e_1` the error of the single image, :math:`e_0` that with clean references
-        (:math:`\Phi(-d/2)` and :math:`\Phi(-D/2)` at equal priors) and B that with faulty ones; negative where even clean references
-        hurt, above 1 where even faulty ones alone help.
-
-    Raises
-    ------
-    InputError
-        When there is no effect, or the rule ignores the reference.
+    """Compute the rate of faults at which the reference stops to help (T6.3).
 
     Examples
     --------
@@ -165,25 +95,9 @@ def break_even(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: Array
 
 @elementwise
 def m_refs_error(d: float, rho: float, m: int, rate: float, pi: float = 0.5) -> float:
-    r"""Compute the error of the mean difference to m references, each diseased at a rate (T6.4).
+    """Compute the error of the mean difference to m references, each diseased at a rate (T6.4).
 
-    Parameters
-    ----------
-    d : float
-        Effect in standard deviations.
-    rho : float
-        Correlation of all images given the labels (also of references with each other).
-    m : int
-        Number of references.
-    rate : float
-        Probability that a reference is diseased.
-    pi : float, default 0.5
-        Prevalence; the threshold is Bayes' for clean references.
-
-    Returns
-    -------
-    float
-        The error of T6.1 with shift k/m, averaged over k diseased ones, binomial.
+    Returns the error of T6.1 with shift k/m, averaged over k diseased ones, binomial.
 
     Examples
     --------

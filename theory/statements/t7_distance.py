@@ -27,15 +27,7 @@ _FEWEST, _MOST_DIMENSIONS = 1000, 8
 def ball_volume(k: ArrayLike) -> Floats:
     r"""Compute the volume of the unit ball.
 
-    Parameters
-    ----------
-    k : array_like
-        Dimensions.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`V_k=\pi^{k/2}/\Gamma(\frac k2+1)`.
+    Returns :math:`V_k=\pi^{k/2}/\Gamma(\frac k2+1)`.
     """
     k = whole(k, "k", 1)
     return np.pi ** (k / 2) / gamma(k / 2 + 1)
@@ -44,21 +36,7 @@ def ball_volume(k: ArrayLike) -> Floats:
 def distance_moment(k: ArrayLike, M: ArrayLike, j: ArrayLike = 2, u: ArrayLike = 0.0) -> Floats:
     r"""Compute the limit of a moment of the distance to the nearest of M standard normal references.
 
-    Parameters
-    ----------
-    k : array_like
-        Dimensions of the nuisance.
-    M : array_like
-        References.
-    j : array_like, default 2
-        Which moment, above 0.
-    u : array_like, default 0
-        Distance of the query from the centre of the references.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Gamma(1+\frac jk)(Mf(u)V_k)^{-j/k}`, as M grows without bound.
+    Returns :math:`\Gamma(1+\frac jk)(Mf(u)V_k)^{-j/k}`, as M grows without bound.
 
     Examples
     --------
@@ -73,17 +51,7 @@ def distance_moment(k: ArrayLike, M: ArrayLike, j: ArrayLike = 2, u: ArrayLike =
 def averaged_sq_distance(k: ArrayLike, M: ArrayLike) -> Floats:
     r"""Compute the limit of the mean squared distance to the nearest of M references, averaged over standard normal queries.
 
-    Parameters
-    ----------
-    k : array_like
-        Dimensions of the nuisance, 3 or more: with fewer, queries in the tail decide and there is no such law.
-    M : array_like
-        References.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Gamma(1+\frac2k)(MV_k)^{-2/k}\,2\pi(1-\frac2k)^{-k/2}`.
+    Returns :math:`\Gamma(1+\frac2k)(MV_k)^{-2/k}\,2\pi(1-\frac2k)^{-k/2}`.
 
     Examples
     --------
@@ -95,21 +63,9 @@ def averaged_sq_distance(k: ArrayLike, M: ArrayLike) -> Floats:
 
 
 def matched_variance(k: ArrayLike, M: ArrayLike, g: ArrayLike = 1.0) -> Floats:
-    r"""Compute the variance of a linear feature of the nuisance that matching leaves, for a query at the centre.
+    """Compute the variance of a linear feature of the nuisance that matching leaves, for a query at the centre.
 
-    Parameters
-    ----------
-    k : array_like
-        Dimensions of the nuisance.
-    M : array_like
-        References.
-    g : array_like, default 1
-        Length of the feature's gradient.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`|g|^2ER^2/k`, exactly, with :math:`ER^2` of `theory.statements.t7_matching.mean_sq_min_norm`.
+    Returns :math:`|g|^2ER^2/k`, exactly, with :math:`ER^2` of `theory.statements.t7_matching.mean_sq_min_norm`.
     """
     return np.square(non_negative(g, "g")) * t7.mean_sq_min_norm(k, M) / whole(k, "k", 1)
 
@@ -117,15 +73,7 @@ def matched_variance(k: ArrayLike, M: ArrayLike, g: ArrayLike = 1.0) -> Floats:
 def stated_error(params: Params) -> float:
     r"""Tell how far the limit of a moment may be from the moment.
 
-    Parameters
-    ----------
-    params : dict
-        As for `distance_moment`.
-
-    Returns
-    -------
-    float
-        Twice the next term of the expansion, :math:`\frac jk\frac{|u^2-k|}{2(k+2)}ER^2`, with :math:`u^2+k` in place of the difference.
+    Returns twice the next term of the expansion, :math:`\frac jk\frac{|u^2-k|}{2(k+2)}ER^2`, with :math:`u^2+k` in place of the difference.
     """
     k, j, u = params["k"], params["j"], params["u"]
     limit = float(distance_moment(**params))

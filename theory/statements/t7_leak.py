@@ -25,17 +25,7 @@ _PAIRS = 100_000  # per estimate of the best tightness
 def matched_correlation(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike | None = None, M: ArrayLike = t7.POOL) -> Floats:
     r"""Compute the correlation of a query with its matched reference, given the label.
 
-    Parameters
-    ----------
-    emb, A, E, N, w : object
-        As for `theory.statements.t7_matching.inherited`.
-    M : array_like, default 400000
-        Size of the simulated pool; the value is the limit of an infinite one.
-
-    Returns
-    -------
-    ndarray of float64
-        The correlation :math:`\rho_h`.
+    Returns the correlation :math:`\rho_h`.
     """
     return t7.inherited(emb, A, E, N, w)[1] + 0 * whole(M, "M", 1)
 
@@ -43,17 +33,7 @@ def matched_correlation(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: A
 def leaked_share(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike | None = None, M: ArrayLike = t7.POOL) -> Floats:
     r"""Compute the share of the signal that a matched reference inherits.
 
-    Parameters
-    ----------
-    emb, A, E, N, w : object
-        As for `theory.statements.t7_matching.inherited`.
-    M : array_like, default 400000
-        Size of the simulated pool; the value is the limit of an infinite one.
-
-    Returns
-    -------
-    ndarray of float64
-        The mean of the reference of a diseased query is :math:`s\delta`.
+    Returns the mean of the reference of a diseased query is :math:`s\delta`.
     """
     return t7.inherited(emb, A, E, N, w)[0] + 0 * whole(M, "M", 1)
 
@@ -62,22 +42,7 @@ def leaked_share(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLik
 def best_tightness(A: float, E: float, rule: str) -> float:
     r"""Find the noise of the isotropic embedding at which a rule does best (T7d).
 
-    Parameters
-    ----------
-    A, E : float
-        Variance of the nuisance, and of the axis that carries the disease.
-    rule : {'difference', 'optimal'}
-        The rule.
-
-    Returns
-    -------
-    float
-        The noise variance; infinite (a random reference) for the difference unless :math:`A/E>1+\sqrt2`.
-
-    Raises
-    ------
-    InputError
-        When the rule is unknown.
+    Returns the noise variance; infinite (a random reference) for the difference unless :math:`A/E>1+\sqrt2`.
 
     Examples
     --------

@@ -42,28 +42,7 @@ POOL = 400_000
 def inherited(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike | None = None) -> tuple[Floats, Floats]:
     """Compute what a matched reference shares with its query.
 
-    Parameters
-    ----------
-    emb : {'scalar', 'iso'}
-        The embedding.
-    A, E : array_like
-        Variance of the nuisance, and of the axis that carries the disease.
-    N : array_like
-        Variance of the embedding's noise: how loose the match is.
-    w : array_like, optional
-        Weight of the disease axis in the scalar embedding.
-
-    Returns
-    -------
-    share : ndarray of float64
-        Share s of the signal that the reference inherits.
-    correlation : ndarray of float64
-        Correlation of query and reference.
-
-    Raises
-    ------
-    InputError
-        When the embedding is unknown, or the match would be the query itself.
+    Returns `share` Share s of the signal that the reference inherits; `correlation` Correlation of query and reference.
     """
     A, E = positive(A, "A"), positive(E, "E")
     if emb == "iso":
@@ -83,28 +62,7 @@ def inherited(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike |
 def separation(emb: str, delta: ArrayLike, A: ArrayLike, E: ArrayLike, N: ArrayLike, rule: str, w: ArrayLike | None = None) -> Floats:
     """Compute the separation of the classes with a matched reference.
 
-    Parameters
-    ----------
-    emb : {'scalar', 'iso'}
-        The embedding.
-    delta : array_like
-        Effect.
-    A, E, N : array_like
-        As for `inherited`.
-    rule : {'difference', 'optimal'}
-        The rule.
-    w : array_like, optional
-        As for `inherited`.
-
-    Returns
-    -------
-    ndarray of float64
-        D of the formulas above; negative where the difference turns the classes around (s above 1).
-
-    Raises
-    ------
-    InputError
-        When the rule is unknown.
+    Returns D of the formulas above; negative where the difference turns the classes around (s above 1).
     """
     share, rho = inherited(emb, A, E, N, w)
     d = non_negative(delta, "delta") / np.sqrt(np.add(A, E))
@@ -120,17 +78,7 @@ def auc(
 ) -> Floats:
     r"""Compute the AUC with a reference that matches the query's embedding.
 
-    Parameters
-    ----------
-    emb, delta, A, E, N, rule, w : object
-        As for `separation`.
-    M : array_like, default 400000
-        Size of the simulated pool; the value is the limit of an infinite one.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(D/\sqrt2)`.
+    Returns :math:`\Phi(D/\sqrt2)`.
 
     Examples
     --------
@@ -144,15 +92,7 @@ def auc(
 def goldilocks(A: float, E: float) -> float:
     r"""Find the tightness at which the difference rule does best in the isotropic embedding (T7d).
 
-    Parameters
-    ----------
-    A, E : float
-        Variance of the nuisance, and of the axis that carries the disease.
-
-    Returns
-    -------
-    float
-        :math:`x^*=\frac{\sqrt2AE}{A-(1+\sqrt2)E}`; infinite (a random reference) unless :math:`A/E>1+\sqrt2`.
+    Returns :math:`x^*=\frac{\sqrt2AE}{A-(1+\sqrt2)E}`; infinite (a random reference) unless :math:`A/E>1+\sqrt2`.
 
     Examples
     --------
@@ -166,17 +106,7 @@ def goldilocks(A: float, E: float) -> float:
 def mean_sq_min_norm(k: ArrayLike, M: ArrayLike) -> Floats:
     r"""Compute the mean squared distance from the origin to the nearest of M standard normal references.
 
-    Parameters
-    ----------
-    k : array_like
-        Dimensions of the nuisance.
-    M : array_like
-        References.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\int_0^\infty P(\chi^2_k>t)^M dt`, by Gauss-Legendre in :math:`\sqrt t`.
+    Returns :math:`\int_0^\infty P(\chi^2_k>t)^M dt`, by Gauss-Legendre in :math:`\sqrt t`.
 
     Examples
     --------
@@ -193,17 +123,7 @@ def mean_sq_min_norm(k: ArrayLike, M: ArrayLike) -> Floats:
 def limit_sq_min_norm(k: ArrayLike, M: ArrayLike) -> Floats:
     r"""Compute the limit law of the same distance for many references.
 
-    Parameters
-    ----------
-    k : array_like
-        Dimensions of the nuisance.
-    M : array_like
-        References.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`2\,\Gamma(1+\frac2k)\Gamma(\frac k2+1)^{2/k}M^{-2/k}` (Abadie and Imbens 2006).
+    Returns :math:`2\,\Gamma(1+\frac2k)\Gamma(\frac k2+1)^{2/k}M^{-2/k}` (Abadie and Imbens 2006).
 
     Examples
     --------
@@ -217,17 +137,7 @@ def limit_sq_min_norm(k: ArrayLike, M: ArrayLike) -> Floats:
 def symbolic_pair(emb: str, A: float, E: float, N: float, w: float | None) -> tuple[sp.Matrix, sp.Matrix]:
     """Derive mean and covariance of query and matched reference by regression on the embedding.
 
-    Parameters
-    ----------
-    emb, A, E, N, w : object
-        As for `inherited`.
-
-    Returns
-    -------
-    shift : sympy.Matrix, shape (2, 1)
-        Effect of a unit of signal on query and reference.
-    covariance : sympy.Matrix, shape (2, 2)
-        Within a class.
+    Returns `shift` (2, 1): Effect of a unit of signal on query and reference; `covariance` (2, 2): Within a class.
     """
     import sympy as sp
 
@@ -291,21 +201,7 @@ def _people(params: Params, count: int, shift: float, rng: np.random.Generator) 
 def retrieve(params: Params, count: int, shifts: Sequence[float], rng: np.random.Generator) -> list[Floats]:
     """Draw a pool of healthy people, and queries who are each shown the nearest of it.
 
-    Parameters
-    ----------
-    params : dict
-        ``emb``, ``A``, ``E``, ``N``, ``M`` and, for the scalar embedding, ``w``.
-    count : int
-        Queries for each shift.
-    shifts : sequence of float
-        Signal of the queries, one group for each.
-    rng : numpy.random.Generator
-        The stream.
-
-    Returns
-    -------
-    list of ndarray of float64, shape (count, 2)
-        Images of query and retrieved reference, by group.
+    Returns (count, 2): Images of query and retrieved reference, by group.
     """
     pool, where = _people(params, int(params["M"]), 0.0, rng)
     nearest, pairs = _finder(where), []
@@ -369,15 +265,7 @@ def _simulate_min_norm(params: Params, replicates: int, rng: np.random.Generator
 def pool_caveat(params: Params) -> str:
     """Say where the limit of an infinite pool is not known to be near.
 
-    Parameters
-    ----------
-    params : dict
-        With ``M``.
-
-    Returns
-    -------
-    str
-        A line, or nothing from 400,000 references on.
+    Returns A line, or nothing from 400,000 references on.
     """
     return "" if params["M"] >= POOL else f"the limit of an infinite pool: within .003 from M = {POOL} on"
 

@@ -24,17 +24,7 @@ _NEWTON_STEPS = 12  # from 0; the last steps change nothing at the sizes where t
 def efficiency(Delta: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute Efron's asymptotic efficiency of logistic regression.
 
-    Parameters
-    ----------
-    Delta : array_like
-        Mahalanobis distance of the classes.
-    pi : array_like, default 0.5
-        Prevalence.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\mathrm{Eff}_\infty`, by the trapezoidal rule.
+    Returns :math:`\mathrm{Eff}_\infty`, by the trapezoidal rule.
 
     Examples
     --------
@@ -49,21 +39,9 @@ def efficiency(Delta: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
 
 
 def are(Delta: ArrayLike, p: ArrayLike = 2, n_total: ArrayLike = 800) -> Floats:
-    r"""Compute the relative efficiency at equal priors.
+    """Compute the relative efficiency at equal priors.
 
-    Parameters
-    ----------
-    Delta : array_like
-        Mahalanobis distance of the classes.
-    p : array_like, default 2
-        Features, in the simulation; the limit does not depend on it.
-    n_total : array_like, default 800
-        Cases, in the simulation.
-
-    Returns
-    -------
-    ndarray of float64
-        Excess error of the discriminant over that of logistic regression, as cases grow without bound.
+    Returns excess error of the discriminant over that of logistic regression, as cases grow without bound.
     """
     return efficiency(Delta) + 0 * (whole(p, "p", 1) + whole(n_total, "n_total", 4))
 

@@ -26,17 +26,9 @@ _CALIBRATION = 200_000  # cases per class that set the threshold of a fixed refe
 
 
 def information(separation: ArrayLike) -> Floats:
-    r"""Compute the information about a balanced label in a normal score.
+    """Compute the information about a balanced label in a normal score.
 
-    Parameters
-    ----------
-    separation : array_like
-        Shift between the class means in within-class standard deviations.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`J(D)` in nats, by the trapezoidal rule.
+    Returns :math:`J(D)` in nats, by the trapezoidal rule.
 
     Examples
     --------
@@ -51,17 +43,7 @@ def information(separation: ArrayLike) -> Floats:
 def mi_gain_nats(d: ArrayLike, rho: ArrayLike) -> Floats:
     r"""Compute what the reference adds to the information about the label.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations.
-    rho : array_like
-        Correlation of query and reference given the label.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`J(d/\sqrt{1-\rho^2})-J(d)`, in nats.
+    Returns :math:`J(d/\sqrt{1-\rho^2})-J(d)`, in nats.
 
     Examples
     --------
@@ -75,19 +57,7 @@ def mi_gain_nats(d: ArrayLike, rho: ArrayLike) -> Floats:
 def fixed_error(d: ArrayLike, rho: ArrayLike, x_fixed: ArrayLike) -> Floats:
     r"""Compute the balanced error with one fixed reference for all queries.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations.
-    rho : array_like
-        Correlation of queries with a fresh reference; a fixed one has none.
-    x_fixed : array_like
-        Value of the fixed reference.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`\Phi(-d/2)`, that of the single image, once the threshold is set anew.
+    Returns :math:`\Phi(-d/2)`, that of the single image, once the threshold is set anew.
     """
     return error_of(non_negative(d, "d") + 0.0 * (correlation(rho) + finite(x_fixed, "x_fixed")))
 

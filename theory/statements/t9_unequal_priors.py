@@ -25,17 +25,7 @@ STATEMENT_ID = "T9"
 def information_nats(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute the information about the label in a normal score.
 
-    Parameters
-    ----------
-    separation : array_like
-        Shift between the class means in within-class standard deviations.
-    pi : array_like, default 0.5
-        Prevalence.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`J_\pi(D)` in nats, by the trapezoidal rule.
+    Returns :math:`J_\pi(D)` in nats, by the trapezoidal rule.
 
     Examples
     --------
@@ -53,19 +43,7 @@ def information_nats(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
 def mi_gain_prior_nats(d: ArrayLike, rho: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute what the reference adds to the information about the label, at any prevalence.
 
-    Parameters
-    ----------
-    d : array_like
-        Effect in standard deviations.
-    rho : array_like
-        Correlation of query and reference given the label.
-    pi : array_like, default 0.5
-        Prevalence.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`J_\pi(d/\sqrt{1-\rho^2})-J_\pi(d)`, in nats.
+    Returns :math:`J_\pi(d/\sqrt{1-\rho^2})-J_\pi(d)`, in nats.
 
     Examples
     --------
@@ -79,17 +57,7 @@ def mi_gain_prior_nats(d: ArrayLike, rho: ArrayLike, pi: ArrayLike = 0.5) -> Flo
 def image_mi_gain_nats(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
     r"""Compute what a reference image adds to the information about the label of a query image.
 
-    Parameters
-    ----------
-    Sigma, C, Sr, delta : array_like
-        As for `theory.statements.t1b_multivariate_gain.separation`.
-    pi : array_like, default 0.5
-        Prevalence.
-
-    Returns
-    -------
-    ndarray of float64
-        :math:`J_\pi(\Delta_{joint})-J_\pi(\Delta)` in nats; 0 iff :math:`C^\top\Sigma^{-1}\delta=0`.
+    Returns :math:`J_\pi(\Delta_{joint})-J_\pi(\Delta)` in nats; 0 iff :math:`C^\top\Sigma^{-1}\delta=0`.
     """
     joint, single = (t1b.separation(Sigma, C, Sr, delta, rule) for rule in ("joint", "single"))
     return information_nats(joint, pi) - information_nats(single, pi)

@@ -29,17 +29,7 @@ class RunByDefault(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put ``run`` before a first word that is no command.
 
-        Parameters
-        ----------
-        ctx : click.Context
-            Of the group.
-        args : list of str
-            The words.
-
-        Returns
-        -------
-        list of str
-            What remains for the command.
+        Returns what remains for the command.
         """
         first = args[0] if args else "--help"
         looks_like_run = (
@@ -102,15 +92,7 @@ def status(folder: Folder, json: Json = None) -> None:
 def format_status(results: Results) -> str:
     """Lay the state of a sweep out for a person.
 
-    Parameters
-    ----------
-    results : Results
-        A sweep.
-
-    Returns
-    -------
-    str
-        A line per cell, and one in all.
+    Returns A line per cell, and one in all.
     """
     from theory.sweeps.execution.progress import duration
 
@@ -179,15 +161,7 @@ def _replay_one(results: Results, cell: str, replicate: int, quiet: bool) -> Non
 def format_failures(results: Results) -> str:
     """Lay the failures of a sweep out for a person.
 
-    Parameters
-    ----------
-    results : Results
-        A sweep.
-
-    Returns
-    -------
-    str
-        A line each, numbered as ``--failure`` takes them.
+    Returns A line each, numbered as ``--failure`` takes them.
     """
     table = results.failures()
     if table.empty:

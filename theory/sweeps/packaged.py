@@ -12,10 +12,7 @@ FOLDER = Path(__file__).parent / "studies"
 def packaged_studies() -> dict[str, Path]:
     """List the packaged studies.
 
-    Returns
-    -------
-    dict of str to Path
-        Name to design, in alphabetical order.
+    Returns name to design, in alphabetical order.
 
     Examples
     --------
@@ -27,21 +24,6 @@ def packaged_studies() -> dict[str, Path]:
 
 def find_design(name: Path | str) -> Path:
     """Find a design by its path, or a packaged one by its name.
-
-    Parameters
-    ----------
-    name : Path or str
-        What the user wrote. A file of that name comes before a packaged study.
-
-    Returns
-    -------
-    Path
-        The design.
-
-    Raises
-    ------
-    InputError
-        When there is neither.
 
     Examples
     --------

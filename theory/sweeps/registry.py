@@ -28,53 +28,20 @@ GIVEN = ("rng", "data", "replicates")
 
 @dataclass(frozen=True)
 class Piece:
-    """A registered function.
+    """A registered function."""
 
-    Parameters
-    ----------
-    kind : {'generator', 'method', 'estimand'}
-        What it is for.
-    name : str
-        How designs call it.
-    function : callable
-        The function.
-    vectorised : bool
-        Whether it makes a whole block of replicates in one call.
-    parameters : tuple of str
-        The factors it can take.
-    required : tuple of str
-        Those of them without a default.
-    any_factor : bool
-        Whether it takes every factor (``**factors``).
-    wants_rng : bool
-        Whether it takes a random stream.
-    source : str or None
-        Hash of its code, comments and docstring left out; None where the code cannot be read.
-    """
-
-    kind: str
-    name: str
+    kind: str  # what it is for
+    name: str  # how designs call it
     function: Callable[..., Any]
-    vectorised: bool = False
-    parameters: tuple[str, ...] = ()
-    required: tuple[str, ...] = ()
-    any_factor: bool = False
-    wants_rng: bool = False
-    source: str | None = None
+    vectorised: bool = False  # whether it makes a whole block of replicates in one call
+    parameters: tuple[str, ...] = ()  # the factors it can take
+    required: tuple[str, ...] = ()  # those of them without a default
+    any_factor: bool = False  # whether it takes every factor (``**factors``)
+    wants_rng: bool = False  # whether it takes a random stream
+    source: str | None = None  # hash of its code, comments and docstring left out; None where the code cannot be read
 
     def takes(self, name: str) -> bool:
-        """Tell whether the function takes a factor.
-
-        Parameters
-        ----------
-        name : str
-            The factor.
-
-        Returns
-        -------
-        bool
-            Whether it does.
-        """
+        """Tell whether the function takes a factor."""
         return self.any_factor or name in self.parameters
 
     @property
@@ -89,15 +56,7 @@ class Piece:
     def arguments(self, factors: Mapping[str, Any]) -> dict[str, Any]:
         """Pick the factors this piece asks for.
 
-        Parameters
-        ----------
-        factors : mapping
-            All factors of a cell.
-
-        Returns
-        -------
-        dict
-            Those to pass by name.
+        Returns those to pass by name.
         """
         return dict(factors) if self.any_factor else {name: factors[name] for name in self.parameters if name in factors}
 
@@ -185,29 +144,7 @@ def _decorator(kind: str, name: str, vectorised: bool) -> Callable[[Function], F
 
 
 def register(kind: str, name: str, function: Callable[..., Any], vectorised: bool = False) -> Piece:
-    """Register a function under a name.
-
-    Parameters
-    ----------
-    kind : {'generator', 'method', 'estimand'}
-        What it is for.
-    name : str
-        How designs call it.
-    function : callable
-        The function.
-    vectorised : bool, default False
-        Whether it makes a whole block in one call.
-
-    Returns
-    -------
-    Piece
-        What was registered.
-
-    Raises
-    ------
-    InputError
-        When the name is empty or belongs to another function, or the signature does not fit the kind.
-    """
+    """Register a function under a name."""
     if not name or not isinstance(name, str):
         raise InputError(f"{kind}: give it a name, as in @{kind}('two_groups')")
     piece = _describe(kind, name, function, vectorised)
@@ -260,15 +197,7 @@ def _describe(kind: str, name: str, function: Callable[..., Any], vectorised: bo
 def source_hash(function: Callable[..., Any]) -> str | None:
     """Hash what a function does, not how it is laid out.
 
-    Parameters
-    ----------
-    function : callable
-        The function.
-
-    Returns
-    -------
-    str or None
-        16 hexadecimal digits of its code without comments, blank space and docstring; None where the code cannot be read.
+    Returns 16 hexadecimal digits of its code without comments, blank space and docstring; None where the code cannot be read.
     """
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
@@ -287,25 +216,7 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 def piece(kind: str, name: str) -> Piece:
-    """Look a piece up.
-
-    Parameters
-    ----------
-    kind : {'generator', 'method', 'estimand'}
-        What it is for.
-    name : str
-        Its name.
-
-    Returns
-    -------
-    Piece
-        The piece.
-
-    Raises
-    ------
-    InputError
-        When none of that kind has the name; the known ones are named.
-    """
+    """Look a piece up."""
     if (kind, name) not in _REGISTRY:
         known = ", ".join(sorted(other for of, other in _REGISTRY if of == kind)) or "none"
         raise InputError(f"no {kind} is called '{name}' (known: {known}); is the module or file that registers it under 'pieces'?")
@@ -313,25 +224,7 @@ def piece(kind: str, name: str) -> Piece:
 
 
 def piece_of(kind: str, function: Callable[..., Any]) -> Piece:
-    """Give the piece that a function is: as it is registered, or by its own name where it is not.
-
-    Parameters
-    ----------
-    kind : {'generator', 'method', 'estimand'}
-        What it is for.
-    function : callable
-        The function.
-
-    Returns
-    -------
-    Piece
-        The piece.
-
-    Raises
-    ------
-    InputError
-        When the signature does not fit the kind.
-    """
+    """Give the piece that a function is: as it is registered, or by its own name where it is not."""
     for (of, _), known in _REGISTRY.items():
         if of == kind and known.function is function:
             return known
@@ -339,20 +232,7 @@ def piece_of(kind: str, function: Callable[..., Any]) -> Piece:
 
 
 def load_pieces(sources: Iterable[str], beside: Path | None = None) -> None:
-    """Import the modules and files that register pieces.
-
-    Parameters
-    ----------
-    sources : iterable of str
-        Module names (``'my_package.my_study'``), or files ending in ``.py``.
-    beside : Path, optional
-        The folder in which a relative file is looked for first; then the working folder.
-
-    Raises
-    ------
-    InputError
-        When one is missing or cannot be imported.
-    """
+    """Import the modules and files that register pieces."""
     for source in sources:
         try:
             if source.endswith(".py"):
@@ -366,25 +246,7 @@ def load_pieces(sources: Iterable[str], beside: Path | None = None) -> None:
 
 
 def find_file(source: str, beside: Path | None) -> Path:
-    """Find a file of pieces.
-
-    Parameters
-    ----------
-    source : str
-        The path as written.
-    beside : Path or None
-        The folder of the design.
-
-    Returns
-    -------
-    Path
-        Its absolute path.
-
-    Raises
-    ------
-    InputError
-        When it is in neither place.
-    """
+    """Find a file of pieces."""
     for folder in (beside, Path()):
         if folder is not None and (folder / source).is_file():
             return (folder / source).resolve()

@@ -15,67 +15,31 @@ from theory.sweeps.study import Study
 
 @dataclass(frozen=True)
 class Method:
-    """A method in a study.
+    """A method in a study."""
 
-    Parameters
-    ----------
-    label : str
-        What the results call it.
-    piece : Piece
-        The function.
-    parameters : mapping
-        Those fixed by the study.
-    """
-
-    label: str
+    label: str  # what the results call it
     piece: Piece
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any]  # those fixed by the study
 
     def arguments(self, factors: Mapping[str, Any]) -> dict[str, Any]:
         """Pick what to pass by name in a cell.
 
-        Parameters
-        ----------
-        factors : mapping
-            All factors of the cell.
-
-        Returns
-        -------
-        dict
-            The factors it asks for and its fixed parameters.
+        Returns the factors it asks for and its fixed parameters.
         """
         return self.piece.arguments({**factors, **self.parameters})
 
 
 @dataclass(frozen=True)
 class ResolvedStudy:
-    """A study with its pieces found.
-
-    Parameters
-    ----------
-    study : Study
-        The study.
-    generate : Piece
-        The generator.
-    methods : tuple of Method
-        The methods.
-    estimand : Piece or None
-        What knows the true value, where it is a function.
-    """
+    """A study with its pieces found."""
 
     study: Study
     generate: Piece
     methods: tuple[Method, ...]
-    estimand: Piece | None
+    estimand: Piece | None  # what knows the true value, where it is a function
 
     def check(self) -> None:
-        """Check that pieces and factors fit together.
-
-        Raises
-        ------
-        InputError
-            With the first thing that does not.
-        """
+        """Check that pieces and factors fit together."""
         for method in self.methods:
             if method.piece.vectorised and not self.generate.vectorised:
                 raise InputError(
@@ -117,20 +81,7 @@ class ResolvedStudy:
     def truth(self, cell: Cell) -> float:
         """Tell the true value in a cell.
 
-        Parameters
-        ----------
-        cell : Cell
-            The cell.
-
-        Returns
-        -------
-        float
-            The value; NaN where the study names no estimand.
-
-        Raises
-        ------
-        InputError
-            When the estimand fails or gives no finite number.
+        Returns the value; NaN where the study names no estimand.
         """
         if self.estimand is None:
             return float("nan") if self.study.estimand is None else float(self.study.estimand)
@@ -144,13 +95,7 @@ class ResolvedStudy:
 
 
 def resolve(study: Study) -> ResolvedStudy:
-    """Find the pieces of a study, and check that they and the factors fit together.
-
-    Raises
-    ------
-    InputError
-        When a piece is missing, a factor is unknown or missing, or the design contradicts itself.
-    """
+    """Find the pieces of a study, and check that they and the factors fit together."""
     study.load_pieces()
     study.check_itself()
     methods = tuple(Method(use.name, study.piece("method", use.use), use.parameters) for use in study.methods)

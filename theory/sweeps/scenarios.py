@@ -20,58 +20,22 @@ RESERVED = (
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination of factors.
+    """One combination of factors."""
 
-    Parameters
-    ----------
-    hash : str
-        16 hexadecimal digits: of the generator's name and the factors, in any order.
-    factors : mapping
-        Name to value, the fixed ones included.
-    """
-
-    hash: str
-    factors: Mapping[str, Any] = field(compare=False)
+    hash: str  # 16 hexadecimal digits: of the generator's name and the factors, in any order
+    factors: Mapping[str, Any] = field(compare=False)  # name to value, the fixed ones included
 
     def __str__(self) -> str:
         return f"cell {self.hash} ({named(self.factors)})"
 
 
 def named(factors: Mapping[str, Any]) -> str:
-    """Write factors in a line.
-
-    Parameters
-    ----------
-    factors : mapping
-        Name to value.
-
-    Returns
-    -------
-    str
-        As in ``'n=50, rho=0.3'``.
-    """
+    """Write factors in a line."""
     return ", ".join(f"{name}={value}" for name, value in factors.items())
 
 
 def make_cell(generate: str, factors: Mapping[str, Any]) -> Cell:
     """Name a combination of factors by its content.
-
-    Parameters
-    ----------
-    generate : str
-        Name of the generator.
-    factors : mapping
-        Name to value.
-
-    Returns
-    -------
-    Cell
-        The cell.
-
-    Raises
-    ------
-    InputError
-        When a value is not a number, a text, true or false, null, or a list or mapping of such; or is not a number (NaN).
 
     Examples
     --------
@@ -83,25 +47,7 @@ def make_cell(generate: str, factors: Mapping[str, Any]) -> Cell:
 
 
 def canonical(value: Any, factor: str) -> Any:
-    """Bring a factor's value into the one form that is hashed: 1 and 1.0 are the same number, an infinity is not null.
-
-    Parameters
-    ----------
-    value : object
-        The value.
-    factor : str
-        Its factor, for the error.
-
-    Returns
-    -------
-    object
-        JSON-able.
-
-    Raises
-    ------
-    InputError
-        As for `make_cell`.
-    """
+    """Bring a factor's value into the one form that is hashed: 1 and 1.0 are the same number, an infinity is not null."""
     if hasattr(value, "tolist"):  # numpy
         value = value.tolist()
     if isinstance(value, float):
@@ -126,15 +72,7 @@ def _canonical_float(value: float, factor: str) -> Any:
 def plain(value: Any) -> Any:
     """Turn numpy values into Python's own, so that a design can be written down.
 
-    Parameters
-    ----------
-    value : object
-        A factor's value.
-
-    Returns
-    -------
-    object
-        The same, of plain types.
+    Returns the same, of plain types.
     """
     if hasattr(value, "tolist"):
         return value.tolist()
@@ -148,26 +86,7 @@ def combine(
 ) -> list[Cell]:
     """List the cells of a design: every combination of the grid, then the explicit ones, each with the fixed factors.
 
-    Parameters
-    ----------
-    generate : str
-        Name of the generator.
-    fixed : mapping
-        Factors that are the same everywhere; a grid or an explicit cell may override them.
-    grid : mapping of str to sequence
-        Factor to levels; the last factor varies fastest.
-    explicit : iterable of mapping
-        Further cells.
-
-    Returns
-    -------
-    list of Cell
-        In the order of the design.
-
-    Raises
-    ------
-    InputError
-        When there is no cell, a factor has no level or a reserved name, or the same cell comes twice.
+    Returns in the order of the design.
     """
     explicit = list(explicit)
     for factor in {*fixed, *grid, *itertools.chain.from_iterable(explicit)}:

@@ -22,45 +22,19 @@ SHOWN = {"healthy": (70, 130, 180), "diseased": (205, 92, 52)}  # colours of the
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a contact sheet.
-
-    Parameters
-    ----------
-    item_id : str
-        The item.
-    role : str
-        ``'healthy'`` or ``'diseased'``.
-    caption : str
-        Label, sex, age, view, as far as they are known.
-    picture : PIL.Image.Image
-        Fitted into a square, a lesion's mask outlined; where the image cannot be read a gray square.
-    problem : str
-        Why it cannot be read; ``''`` where it can.
-    """
+    """One picture of a contact sheet."""
 
     item_id: str
     role: str
-    caption: str
-    picture: Image.Image
-    problem: str = ""
+    caption: str  # label, sex, age, view, as far as they are known
+    picture: Image.Image  # fitted into a square, a lesion's mask outlined; where the image cannot be read a gray square
+    problem: str = ""  # why it cannot be read; ``''`` where it can
 
 
 def choose_tiles(cohort: Cohort, seed: int = 0, columns: int = 8) -> list[Tile]:
     """Choose a random handful of each class, and where there are families each query beside its relative.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        What to show.
-    seed : int, default 0
-        Of the choice.
-    columns : int, default 8
-        Pictures in a row; two rows of each class are chosen.
-
-    Returns
-    -------
-    list of Tile
-        What is to be detected first.
+    Returns what is to be detected first.
     """
     place = {item: row for row, item in enumerate(cohort.table["item_id"])}
     return [_tile(cohort, item, cohort.table.iloc[place[item]]) for item in _chosen(cohort, seed, columns)]
@@ -69,38 +43,13 @@ def choose_tiles(cohort: Cohort, seed: int = 0, columns: int = 8) -> list[Tile]:
 def contact_sheet(cohort: Cohort, seed: int = 0, columns: int = 8) -> Image.Image:
     """Lay out what `choose_tiles` chooses.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        What to show.
-    seed : int, default 0
-        Of the choice.
-    columns : int, default 8
-        Pictures in a row.
-
-    Returns
-    -------
-    PIL.Image.Image
-        The bar under a picture is blue for healthy and orange for diseased.
+    Returns the bar under a picture is blue for healthy and orange for diseased.
     """
     return lay_out(choose_tiles(cohort, seed, columns), columns)
 
 
 def lay_out(tiles: list[Tile], columns: int) -> Image.Image:
-    """Put tiles into rows.
-
-    Parameters
-    ----------
-    tiles : list of Tile
-        What to show.
-    columns : int
-        Pictures in a row.
-
-    Returns
-    -------
-    PIL.Image.Image
-        The sheet.
-    """
+    """Put tiles into rows."""
     from PIL import Image, ImageDraw
 
     height = TILE + CAPTION + GAP

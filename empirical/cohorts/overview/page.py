@@ -25,19 +25,7 @@ COLUMNS = 8
 def write_overview(cohort: Cohort, out: Path, seed: int = 0) -> list[str]:
     """Write ``index.html``, ``contact_sheet.png`` and ``summary.png``.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        What to show.
-    out : Path
-        The folder.
-    seed : int, default 0
-        Of the choice of pictures.
-
-    Returns
-    -------
-    list of str
-        What is wrong with the chosen pictures that cannot be read, a line each.
+    Returns what is wrong with the chosen pictures that cannot be read, a line each.
     """
     from jinja2 import Environment, PackageLoader
 

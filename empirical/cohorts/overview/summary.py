@@ -23,16 +23,8 @@ MOST_LEVELS = 8  # columns of a table, bars of a panel; the rest is counted toge
 def summary_tables(cohort: Cohort) -> dict[str, pd.DataFrame]:
     """Count what a cohort holds.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-
-    Returns
-    -------
-    dict of str to pandas.DataFrame
-        By title: items and patients by split and label; the same by sex, site and view where known; age by split; missing values;
-        what befell how many rows while importing.
+    Returns by title: items and patients by split and label; the same by sex, site and view where known; age by split; missing values; what
+    befell how many rows while importing.
     """
     import pandas as pd
 
@@ -57,15 +49,7 @@ def summary_tables(cohort: Cohort) -> dict[str, pd.DataFrame]:
 def known_columns(cohort: Cohort) -> list[str]:
     """List what there is to draw.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-
-    Returns
-    -------
-    list of str
-        ``'split'``, and whichever of age, sex, site and view are known.
+    Returns ``'split'``, and whichever of age, sex, site and view are known.
     """
     ages = ["age"] if cohort.table["age"].notna().any() else []
     return ["split", *ages, *(column for column in GROUPING if (cohort.table[column] != "").any())]
@@ -74,17 +58,7 @@ def known_columns(cohort: Cohort) -> list[str]:
 def summary_figure(cohort: Cohort, panels: Sequence[str]) -> Figure:
     """Draw what `summary_tables` counts.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    panels : sequence of str
-        Of `known_columns`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A panel for each; shares are within a class.
+    Returns A panel for each; shares are within a class.
     """
     from matplotlib.figure import Figure
 

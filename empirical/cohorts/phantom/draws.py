@@ -21,40 +21,16 @@ QUERY, FACTOR, RELATIVE = 0, 1, 2  # numbers of a family's random streams; relat
 class PhantomFamily:
     """A query and its relatives, before rounding.
 
-    Parameters
-    ----------
-    images : ndarray, shape (1 + relatives, h, w)
-        Gray levels; the query first, healthy so far.
-    factor : dict of str to ndarray
-        What the family shares, standard normal, by component.
-    place : ndarray, shape (2,)
-        Row and column of the query's lesion, were it diseased, in pixels.
+    Shapes: `images` (1 + relatives, h, w), `place` (2,).
     """
 
-    images: Array
-    factor: Latent
-    place: Array
+    images: Array  # gray levels; the query first, healthy so far
+    factor: Latent  # what the family shares, standard normal, by component
+    place: Array  # row and column of the query's lesion, were it diseased, in pixels
 
 
 class FamilyPainter:
-    """Draws families from the model.
-
-    Parameters
-    ----------
-    truth : PhantomTruth
-        The model.
-    seed : int
-        Seed of the cohort.
-
-    Notes
-    -----
-    Each member of each family has a random stream of its own, keyed by (split, number of the family, member), so an image depends on
-    nothing but the model, the seed and that key: not on how many families there are, nor on how the work is divided.
-
-    For each component with share s the query's draw q comes first, then the family's factor *given the query*,
-    ``f = sqrt(s) q + sqrt(1 - s) u``, then each relative's ``sqrt(s) f + sqrt(1 - s) e``: the one-factor model, in which any two members
-    correlate by s, with a query that is the same whatever s is.
-    """
+    """Draws families from the model."""
 
     def __init__(self, truth: PhantomTruth, seed: int) -> None:
         self.truth = truth
@@ -66,19 +42,7 @@ class FamilyPainter:
     def paint(self, split: int, number: int, relatives: int) -> PhantomFamily:
         """Draw one family.
 
-        Parameters
-        ----------
-        split : int
-            Number of its split (a key of the random streams).
-        number : int
-            Its number within the split.
-        relatives : int
-            How many relatives.
-
-        Returns
-        -------
-        PhantomFamily
-            Images, the family's factor, and the place of a lesion.
+        Returns images, the family's factor, and the place of a lesion.
         """
         stream = self._stream(split, number, QUERY)
         place = self.truth.places[stream.integers(len(self.truth.places))]
@@ -90,15 +54,7 @@ class FamilyPainter:
     def render(self, latent: Latent) -> Array:
         """Turn standard normal draws into a healthy image.
 
-        Parameters
-        ----------
-        latent : dict of str to ndarray
-            Draws by component.
-
-        Returns
-        -------
-        ndarray, shape (h, w)
-            Gray levels, not rounded.
+        Returns (h, w): Gray levels, not rounded.
         """
         truth = self.truth
         anatomy = truth.mean + latent["demographic"] @ truth.demographic + latent["site"] @ truth.site

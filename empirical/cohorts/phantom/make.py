@@ -91,18 +91,6 @@ def make_phantom(config: PhantomConfig, out: Path | str, seed: int, quiet: bool 
 def disease_status(number: int, prevalence: float) -> bool:
     """Tell whether the query of a family is diseased, so that the first n of a split are stratified for every n.
 
-    Parameters
-    ----------
-    number : int
-        Number of the family within its split, from 0.
-    prevalence : float
-        Share of diseased queries.
-
-    Returns
-    -------
-    bool
-        True for floor(n prevalence) of the first n families.
-
     Examples
     --------
     >>> sum(disease_status(number, 0.3) for number in range(100))

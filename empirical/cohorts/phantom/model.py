@@ -20,20 +20,7 @@ HEADROOM = 4.0  # standard deviations that must fit between gray levels 0 and 25
 def build_model(config: PhantomConfig) -> PhantomTruth:
     """Turn a config into mean, covariance factors and lesion.
 
-    Parameters
-    ----------
-    config : PhantomConfig
-        What varies by how much.
-
-    Returns
-    -------
-    PhantomTruth
-        The model that images are drawn from.
-
-    Raises
-    ------
-    InputError
-        When 4 standard deviations about the template do not fit into 8 bits, or a lesion cannot be placed within the lungs.
+    Returns the model that images are drawn from.
     """
     template = draw_template(config.size)
     mean = template.ravel()
@@ -61,17 +48,7 @@ def build_model(config: PhantomConfig) -> PhantomTruth:
 def smooth_kernel(size: int, width: float) -> Array:
     r"""Give the correlation, along one axis, of white noise smoothed by a Gaussian kernel.
 
-    Parameters
-    ----------
-    size : int
-        Pixels along the axis.
-    width : float
-        Standard deviation of the smoothing kernel, in pixels.
-
-    Returns
-    -------
-    ndarray, shape (size, size)
-        :math:`\exp(-(i-j)^2/(4w^2))`, the kernel convolved with itself, scaled to unit variance.
+    Returns (size, size): :math:`\exp(-(i-j)^2/(4w^2))`, the kernel convolved with itself, scaled to unit variance.
     """
     place = np.arange(size)
     return np.exp(-((place[:, None] - place[None, :]) ** 2) / (4 * width**2))

@@ -12,24 +12,12 @@ Picture = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Departures from the standard chest, each 0 in the template, in units of half the picture's width.
+    """Departures from the standard chest, each 0 in the template, in units of half the picture's width."""
 
-    Parameters
-    ----------
-    heart : float
-        Growth of the heart's radii.
-    lungs : float
-        How far the lungs reach outwards and the diaphragm is pressed down.
-    ribs : float
-        How far the ribs lie lower.
-    thickness : float
-        How far the body's outline lies outwards (and the soft tissue gets denser).
-    """
-
-    heart: float = 0.0
-    lungs: float = 0.0
-    ribs: float = 0.0
-    thickness: float = 0.0
+    heart: float = 0.0  # growth of the heart's radii
+    lungs: float = 0.0  # how far the lungs reach outwards and the diaphragm is pressed down
+    ribs: float = 0.0  # how far the ribs lie lower
+    thickness: float = 0.0  # how far the body's outline lies outwards (and the soft tissue gets denser)
 
 
 MODES = tuple(item.name for item in fields(Anatomy))
@@ -40,22 +28,8 @@ AIR, TISSUE, LUNG, HEART, SPINE, ABDOMEN, BONE = 58.0, 132.0, 84.0, 176.0, 184.0
 def draw_template(size: int, anatomy: Anatomy | None = None) -> Picture:
     """Draw the chest.
 
-    Parameters
-    ----------
-    size : int
-        Pixels along a side.
-    anatomy : Anatomy, optional
-        Departures from the standard chest; none by default.
-
-    Returns
-    -------
-    ndarray, shape (size, size)
-        Gray levels, as on a film looked at by a radiologist: air dark, bone bright, the patient's left on the viewer's right.
-
-    Notes
-    -----
-    Coordinates run from -1 to 1, ``x`` to the viewer's right and ``y`` down. Each part is the logistic function of a signed distance
-    to its edge, hence antialiased and differentiable in the anatomical parameters.
+    Returns (size, size): Gray levels, as on a film looked at by a radiologist: air dark, bone bright, the patient's left on the viewer's
+    right.
     """
     anatomy = anatomy or Anatomy()
     x, y = _grid(size)
@@ -73,17 +47,7 @@ def draw_template(size: int, anatomy: Anatomy | None = None) -> Picture:
 def lung_field(size: int, anatomy: Anatomy | None = None) -> Picture:
     """Draw the air-filled part of the lungs (the heart not taken out).
 
-    Parameters
-    ----------
-    size : int
-        Pixels along a side.
-    anatomy : Anatomy, optional
-        Departures from the standard chest.
-
-    Returns
-    -------
-    ndarray, shape (size, size)
-        1 inside, 0 outside, smooth between.
+    Returns (size, size): 1 inside, 0 outside, smooth between.
     """
     anatomy = anatomy or Anatomy()
     x, y = _grid(size)
@@ -97,15 +61,7 @@ def lung_field(size: int, anatomy: Anatomy | None = None) -> Picture:
 def clear_lung(size: int) -> Picture:
     """Draw the part of the lungs that the heart and the mediastinum leave free, where a nodule would be looked for.
 
-    Parameters
-    ----------
-    size : int
-        Pixels along a side.
-
-    Returns
-    -------
-    ndarray, shape (size, size)
-        1 inside, 0 outside, smooth between.
+    Returns (size, size): 1 inside, 0 outside, smooth between.
     """
     x, y = _grid(size)
     soft = _softness(size)

@@ -221,21 +221,7 @@ class PhantomTruth:
 def lesion_profile(shape: tuple[int, int], centre: Array, profile: str, width: float) -> Array:
     """Draw a lesion of peak 1.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Height and width in pixels.
-    centre : ndarray, shape (2,)
-        Row and column, in pixels.
-    profile : str
-        ``'gaussian'``, or ``'disc'`` with an edge about two pixels wide.
-    width : float
-        Standard deviation of the Gaussian, or radius of the disc, in pixels.
-
-    Returns
-    -------
-    ndarray, shape (height, width)
-        Values in [0, 1].
+    Shapes: `centre` (2,). Returns (height, width): Values in [0, 1].
     """
     row, column = np.ogrid[: shape[0], : shape[1]]
     radius = np.hypot(row - centre[0], column - centre[1])

@@ -32,36 +32,7 @@ def import_chexpert(
     lateral: bool = False,
     **settings: Unpack[ImportSettings],
 ) -> Cohort:
-    """Import CheXpert.
-
-    Parameters
-    ----------
-    root : Path or str
-        The folder with ``train.csv``, ``valid.csv`` (one of them suffices) and the images.
-    out : Path or str
-        The cohort's folder. Images are not copied; their folder and hashes are recorded.
-    positive : str, default 'Pneumonia'
-        The finding to detect: the name of a column.
-    uncertain : str, default 'ignore'
-        What to do with rows whose finding is uncertain (-1): ``'ignore'`` leaves them out and counts them, ``'positive'`` takes them as
-        positive, ``'negative'`` as not; those of other findings always speak against a clean control.
-    lateral : bool, default False
-        Keep lateral views too; otherwise they are left out and counted.
-    **settings : ImportSettings
-        Splits, filters, and what may be skipped.
-
-    Returns
-    -------
-    Cohort
-        Positives: rows whose finding is 1. Controls: rows of patients *every* one of whose rows says 'No Finding'. ``train.csv`` is the
-        split train and ``valid.csv`` the split test, unless ``resplit`` is asked for or one of them is missing; then patients are split
-        anew. Patient and study come from the path.
-
-    Raises
-    ------
-    InputError
-        When folder, table, columns or images are missing or broken, or a class is empty.
-    """
+    """Import CheXpert."""
     root = require_folder(root)
     entries = _read_tables(root)
     _refuse_unknown(entries, positive)
@@ -84,19 +55,7 @@ def import_chexpert(
 def label_rows(entries: pd.DataFrame, positive: str, uncertain: Uncertain) -> pd.Series:
     """Decide which rows are positive, which are clean controls, and which neither.
 
-    Parameters
-    ----------
-    entries : pandas.DataFrame
-        All rows of the set.
-    positive : str
-        The finding to detect.
-    uncertain : str
-        As for `import_chexpert`.
-
-    Returns
-    -------
-    pandas.Series of str
-        `positive`, ``'No Finding'``, or ``''`` for a row to leave out.
+    Returns `positive`, ``'No Finding'``, or ``''`` for a row to leave out.
 
     Notes
     -----

@@ -53,38 +53,8 @@ def import_dicom(
 ) -> Cohort:
     """Import DICOM files.
 
-    Parameters
-    ----------
-    root : Path or str
-        The folder of the files (``.dcm``, ``.dicom``, ``.ima``, or no ending).
-    out : Path or str
-        The cohort's folder. Files are not copied; their folder and hashes are recorded.
-    healthy : str
-        The healthy label.
-    positive : sequence of str, optional
-        Labels to detect; by default all others.
-    table : Path or str, optional
-        CSV or Parquet with a label for each image; without it the folders name the labels, ``[train|val|test/]LABEL/file``.
-    columns : mapping of str to str, optional
-        ``image`` and ``label``: the table's columns. ``image`` holds the file's name with or without its ending, its path below the root,
-        or its SOPInstanceUID.
-    delimiter : str, default ','
-        What stands between the columns of a CSV.
-    name, modality, finding : str
-        What to call the set, its images, and what to look for, in the words of the prompt.
-    **settings : ImportSettings
-        Splits, filters, and what may be skipped.
-
-    Returns
-    -------
-    Cohort
-        Patient, age (``045Y``, or from the dates of birth and study), sex, view, institution (as the site), date of the study, maker and
-        model of the device from the header. A file without a patient is its own, and a warning says so.
-
-    Raises
-    ------
-    InputError
-        When folder, table or files are missing or broken, or a table names one image with two labels.
+    Returns patient, age (``045Y``, or from the dates of birth and study), sex, view, institution (as the site), date of the study, maker
+    and model of the device from the header. A file without a patient is its own, and a warning says so.
     """
     root = require_folder(root)
     if table is None:

@@ -35,34 +35,8 @@ def import_folder(
 ) -> Cohort:
     """Import a folder of images.
 
-    Parameters
-    ----------
-    root : Path or str
-        Holds one folder for each label, or ``train/``, ``val/``, ``test/`` that do.
-    out : Path or str
-        The cohort's folder. Images are not copied; their folder and hashes are recorded.
-    healthy : str
-        Name of the healthy label's folder.
-    positive : sequence of str, optional
-        Labels to detect; by default all others. Labels that are in neither are left out and counted.
-    patient_pattern : str, optional
-        Regular expression searched for in each file name: its group, or with no or several groups all that it matches, is the patient.
-        Without it each file is its own patient, and a warning says so.
-    name, modality, finding : str
-        What to call the set, its images, and what to look for, in the words of the prompt.
-    **settings : ImportSettings
-        Splits, filters, and what may be skipped.
-
-    Returns
-    -------
-    Cohort
-        Where ``train/`` and ``test/`` are both there, splits are kept as they are given, unless ``resplit`` is asked for. A set with one
-        split folder, or none, is split anew by patient.
-
-    Raises
-    ------
-    InputError
-        When folders, labels or images are missing or broken, or the pattern does not fit the file names.
+    Returns where ``train/`` and ``test/`` are both there, splits are kept as they are given, unless ``resplit`` is asked for. A set with
+    one split folder, or none, is split anew by patient.
     """
     root = require_folder(root)
     table, counts = list_files(root, lambda path: path.suffix.lower() in IMAGE_SUFFIXES, ", ".join(IMAGE_SUFFIXES))
@@ -77,17 +51,7 @@ def import_folder(
 def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
     """Take the patient from a file name.
 
-    Parameters
-    ----------
-    file_name : str
-        Without its folder.
-    pattern : re.Pattern
-        Searched for.
-
-    Returns
-    -------
-    str
-        The pattern's group when it has exactly one, else all that it matches; ``''`` when it does not match.
+    Returns the pattern's group when it has exactly one, else all that it matches; ``''`` when it does not match.
 
     Examples
     --------
@@ -105,26 +69,7 @@ def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
 def list_files(root: Path, wanted: Callable[[Path], bool], kinds: str) -> tuple[pd.DataFrame, dict[str, int]]:
     """List the images of a folder with the label and split that their folders name.
 
-    Parameters
-    ----------
-    root : Path
-        Holds one folder for each label, or folders of splits that do.
-    wanted : callable
-        Tells whether a file is an image.
-    kinds : str
-        What an image's name ends in, for the error line.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns ``item_id, image, label, split``; the first two are the path below the root.
-    dict of str to int
-        How many other files there are.
-
-    Raises
-    ------
-    InputError
-        When there is no image, or folders of splits lie beside others.
+    Returns columns ``item_id, image, label, split``; the first two are the path below the root; How many other files there are.
     """
     import pandas as pd
 
@@ -146,33 +91,7 @@ def list_files(root: Path, wanted: Callable[[Path], bool], kinds: str) -> tuple[
 def keep_labels(
     table: pd.DataFrame, healthy: str, positive: Sequence[str], counts: dict[str, int], source: str
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Keep the items of the labels asked for, and count the others.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Items with a column ``label``.
-    healthy : str
-        The healthy label.
-    positive : sequence of str
-        Labels to detect; none: all others.
-    counts : dict of str to int
-        Gets ``items_of_other_labels``.
-    source : str
-        Named in the error line.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The items kept.
-    list of str
-        The labels to detect.
-
-    Raises
-    ------
-    InputError
-        When a label does not occur, or there is none besides the healthy one.
-    """
+    """Keep the items of the labels asked for, and count the others."""
     known = sorted(table["label"].unique())
     chosen = list(positive) or [label for label in known if label not in (healthy, "")]
     for label in (healthy, *chosen):
@@ -188,15 +107,7 @@ def keep_labels(
 def files_below(folder: Path) -> Iterator[Path]:
     """Walk through a folder without following links to folders, which could lead out or in circles.
 
-    Parameters
-    ----------
-    folder : Path
-        Where to begin.
-
-    Yields
-    ------
-    Path
-        Each file, in the order of names.
+    Returns each file, in the order of names.
     """
     for place, folders, files in os.walk(folder, followlinks=False):
         folders.sort()

@@ -25,27 +25,8 @@ LICENCE = "HAM10000: CC BY-NC 4.0; cite Tschandl, Rosendahl and Kittler, Scienti
 def import_ham10000(root: Path | str, out: Path | str, *, positive: str = "mel", **settings: Unpack[ImportSettings]) -> Cohort:
     """Import HAM10000.
 
-    Parameters
-    ----------
-    root : Path or str
-        The folder with the table and the images.
-    out : Path or str
-        The cohort's folder. Images are not copied; their folder and hashes are recorded.
-    positive : str, default 'mel'
-        The diagnosis to detect, as in ``dx``.
-    **settings : ImportSettings
-        Splits, filters, and what may be skipped.
-
-    Returns
-    -------
-    Cohort
-        Nevi as benign controls (the set has no healthy skin), ``lesion_id`` as the patient (the set names no patients), ``dataset`` as
-        the site. Age 0 counts as missing.
-
-    Raises
-    ------
-    InputError
-        When folder, table, columns or images are missing or broken, or a class is empty.
+    Returns nevi as benign controls (the set has no healthy skin), ``lesion_id`` as the patient (the set names no patients), ``dataset`` as
+    the site. Age 0 counts as missing.
     """
     root = require_folder(root)
     table = _tidy(read_csv(_table_path(root), NEEDED, key="image_id"))

@@ -43,32 +43,8 @@ def import_medmnist(
 ) -> Cohort:
     """Import a set of MedMNIST.
 
-    Parameters
-    ----------
-    root : Path or str
-        The ``.npz`` file, or a folder with exactly one.
-    out : Path or str
-        The cohort's folder; images are written there as PNG, since the file has to be unpacked as a whole anyway.
-    healthy : str
-        The healthy label: its number, or its name where it has one.
-    positive : sequence of str, optional
-        Labels to detect; by default all others. Images of labels that are in neither are left out and counted.
-    label_names : mapping of str to str, optional
-        From number to name, where the set is not among those whose names are known (PneumoniaMNIST, BreastMNIST, OCTMNIST).
-    name, modality, finding : str
-        What to call the set, its images, and what to look for, in the words of the prompt.
-    **settings : ImportSettings
-        Splits, filters, and what may be skipped.
-
-    Returns
-    -------
-    Cohort
-        With the set's own splits unless ``resplit`` is asked for. The file names no patients: each image is its own, and a warning says so.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, is none of MedMNIST's, holds pickled objects, volumes or several labels per image.
+    Returns with the set's own splits unless ``resplit`` is asked for. The file names no patients: each image is its own, and a warning says
+    so.
     """
     path = _find_file(Path(root))
     known = next((key for key in NAMES if path.stem.lower().startswith(key)), "")

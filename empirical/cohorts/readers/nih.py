@@ -30,34 +30,7 @@ LICENCE = (
 def import_nih(
     root: Path | str, out: Path | str, *, positive: str = "Pneumonia", priors: bool = False, **settings: Unpack[ImportSettings]
 ) -> Cohort:
-    """Import NIH ChestX-ray14.
-
-    Parameters
-    ----------
-    root : Path or str
-        The folder with the table and the images.
-    out : Path or str
-        The cohort's folder. Images are not copied; their folder and hashes are recorded.
-    positive : str, default 'Pneumonia'
-        The finding to detect, as in ``Finding Labels``.
-    priors : bool, default False
-        Keep the normal films that a positive patient had before the finding, for the strategy ``prior``: as references that serve nobody
-        but their own patient.
-    **settings : ImportSettings
-        Splits, filters, and what may be skipped.
-
-    Returns
-    -------
-    Cohort
-        Positives: rows that name the finding, alone or among others. Controls: rows of patients *every* one of whose rows in the whole
-        table says 'No Finding', because labels were mined from reports and a normal film of a sick patient is a poor control. All
-        other rows are left out and counted in ``info.counts``.
-
-    Raises
-    ------
-    InputError
-        When folder, table, columns or images are missing or broken, or a class is empty.
-    """
+    """Import NIH ChestX-ray14."""
     root = require_folder(root)
     entries = read_csv(_table_path(root), NEEDED, key="Image Index")
     refuse_unsafe_names(entries["Image Index"])
@@ -78,22 +51,7 @@ def import_nih(
 def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
     """Decide which rows are positive, which are clean controls, and which neither.
 
-    Parameters
-    ----------
-    entries : pandas.DataFrame
-        The whole public table.
-    positive : str
-        The finding to detect.
-
-    Returns
-    -------
-    pandas.Series of str
-        `positive`, ``'No Finding'``, or ``''`` for a row to leave out.
-
-    Raises
-    ------
-    InputError
-        When no row names the finding.
+    Returns `positive`, ``'No Finding'``, or ``''`` for a row to leave out.
     """
     findings = entries["Finding Labels"].str.split("|")
     named = findings.map(lambda labels: positive in labels)
@@ -107,22 +65,7 @@ def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
 
 
 def earlier_normals(entries: pd.DataFrame, labels: pd.Series, positive: str) -> pd.Series:
-    """Find the normal films that precede a patient's last positive one.
-
-    Parameters
-    ----------
-    entries : pandas.DataFrame
-        The whole public table.
-    labels : pandas.Series of str
-        From `label_rows`.
-    positive : str
-        The finding to detect.
-
-    Returns
-    -------
-    pandas.Series of bool
-        Which rows can be priors of some positive query.
-    """
+    """Find the normal films that precede a patient's last positive one."""
     import pandas as pd
 
     visit = pd.to_numeric(entries["Follow-up #"], errors="coerce")

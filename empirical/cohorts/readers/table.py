@@ -38,38 +38,7 @@ def import_table(
 ) -> Cohort:
     """Import what a table lists.
 
-    Parameters
-    ----------
-    root : Path or str
-        The folder that the table's image paths are relative to.
-    out : Path or str
-        The cohort's folder. Images are not copied; their folder and hashes are recorded.
-    table : Path or str
-        CSV, TSV or Parquet, one row per image.
-    healthy : str
-        The healthy label.
-    positive : sequence of str, optional
-        Labels to detect; by default all others. Rows of labels that are in neither are left out and counted.
-    columns : mapping of str to str, optional
-        From our name (``item_id, image, label, patient_id, family, site, split, sex, age, view``) to the table's. A column that already has
-        our name need not be given. ``image`` and ``label`` must be there; without ``patient_id`` each image is its own patient, and a
-        warning says so; without ``item_id`` the image's path is taken. All other columns are kept as they are, and audited.
-    delimiter : str, default ','
-        What stands between the columns of a CSV.
-    name, modality, finding : str
-        What to call the set, its images, and what to look for, in the words of the prompt.
-    **settings : ImportSettings
-        Splits, filters, and what may be skipped.
-
-    Returns
-    -------
-    Cohort
-        With the table's splits where it has both train and test, else split by patient. An image's ending may be missing in the table.
-
-    Raises
-    ------
-    InputError
-        When folder, table, columns or images are missing or broken, ids repeat or are written in two ways, or a path leads out of the root.
+    Returns with the table's splits where it has both train and test, else split by patient. An image's ending may be missing in the table.
     """
     root = require_folder(root)
     path = find_table(root, table)
@@ -87,25 +56,7 @@ def import_table(
 
 
 def find_table(root: Path, table: Path | str) -> Path:
-    """Find a table by its path, or by its path below the root.
-
-    Parameters
-    ----------
-    root : Path
-        Folder of the set.
-    table : Path or str
-        As the user named it.
-
-    Returns
-    -------
-    Path
-        The file.
-
-    Raises
-    ------
-    InputError
-        When there is none.
-    """
+    """Find a table by its path, or by its path below the root."""
     found = [path for path in (Path(table), root / table) if path.is_file()]
     if not found:
         raise InputError(f"--table {table}: no such file, neither here nor in {root}")
@@ -115,26 +66,7 @@ def find_table(root: Path, table: Path | str) -> Path:
 def rename_columns(table: pd.DataFrame, columns: Mapping[str, str], known: Sequence[str], source: str) -> pd.DataFrame:
     """Give a table's columns our names.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As read.
-    columns : mapping of str to str
-        From our name to the table's.
-    known : sequence of str
-        Our names.
-    source : str
-        Named in the error line.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With our names; a column of the table that had one of our names but was not chosen for it is called ``other_NAME``.
-
-    Raises
-    ------
-    InputError
-        When a name is not ours, or a column is not there.
+    Returns with our names; a column of the table that had one of our names but was not chosen for it is called ``other_NAME``.
     """
     unknown = [ours for ours in columns if ours not in known]
     if unknown:

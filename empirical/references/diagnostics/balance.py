@@ -21,24 +21,6 @@ COVARIATES = ("age", "sex", "view", "site")
 def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: Sequence[str] = COVARIATES) -> pd.DataFrame:
     r"""Compare queries with the whole pool and with the references chosen.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    split : str
-        The split whose queries were given references.
-    assignment : Assignment
-        The references.
-    columns : sequence of str
-        Covariates: a numeric column as it is, a text column level by level.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``covariate, level, n_missing, smd_before, se_before, smd_after, se_after``: standardised mean differences, query minus
-        reference, with their large-sample standard errors: before, of all queries to the whole pool; after, of the queries that have
-        references to these. ``n_missing`` counts queries without the covariate; they are left out of that line.
-
     Notes
     -----
     :math:`d=(\bar x_q-\bar x_r)/\sqrt{(s_q^2+s_r^2)/2}` with standard error
@@ -64,20 +46,8 @@ def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: S
 def unmatched_text(cohort: Cohort, split: str, assignment: Assignment) -> str:
     """Say how many queries could not be matched as asked, of which class, and why.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    split : str
-        The split whose queries were given references.
-    assignment : Assignment
-        The references.
-
-    Returns
-    -------
-    str
-        One line. The selector does not see the class, but what can be matched may depend on it: then the comparison is no longer of
-        like with like, and the reader must know.
+    Returns one line. The selector does not see the class, but what can be matched may depend on it: then the comparison is no longer of
+    like with like, and the reader must know.
     """
     queries = cohort.queries(split)
     if assignment.unmatched.empty:
@@ -92,17 +62,7 @@ def unmatched_text(cohort: Cohort, split: str, assignment: Assignment) -> str:
 def standardised_difference(queries: np.ndarray, references: np.ndarray, distinct: int | None = None) -> tuple[float, float]:
     """Compute a standardised mean difference and its standard error.
 
-    Parameters
-    ----------
-    queries, references : ndarray
-        A covariate; NaN where missing.
-    distinct : int, optional
-        How many different references there are, where some occur more than once.
-
-    Returns
-    -------
-    tuple of float
-        Difference and standard error; NaN when a side is empty, and an infinite difference when both sides are constant and differ.
+    Returns difference and standard error; NaN when a side is empty, and an infinite difference when both sides are constant and differ.
 
     Examples
     --------

@@ -22,18 +22,8 @@ Z_95 = 1.959963984540054
 def love_plot(balance: pd.DataFrame, title: str) -> Figure:
     """Draw standardised mean differences before and after matching.
 
-    Parameters
-    ----------
-    balance : pandas.DataFrame
-        From `empirical.references.diagnostics.balance.balance_table`.
-    title : str
-        Above the plot.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        A row for each covariate, the most imbalanced on top, with 95 % intervals; dotted lines at 0.1 either side. An infinite
-        difference (each side constant, and not the same) is an arrow at the edge.
+    Returns A row for each covariate, the most imbalanced on top, with 95 % intervals; dotted lines at 0.1 either side. An infinite
+    difference (each side constant, and not the same) is an arrow at the edge.
     """
     from matplotlib.figure import Figure
 
@@ -44,17 +34,7 @@ def love_plot(balance: pd.DataFrame, title: str) -> Figure:
 
 
 def draw_balance(axes: Axes, balance: pd.DataFrame, title: str) -> None:
-    """Draw a Love plot into axes.
-
-    Parameters
-    ----------
-    axes : matplotlib.axes.Axes
-        Where to draw.
-    balance : pandas.DataFrame
-        From `empirical.references.diagnostics.balance.balance_table`.
-    title : str
-        Above the plot.
-    """
+    """Draw a Love plot into axes."""
     rows = balance[balance["smd_before"].notna()]
     rows = rows.iloc[np.argsort(rows["smd_before"].abs().to_numpy(), kind="stable")]
     limit = _limit(rows)

@@ -20,22 +20,8 @@ COLOURS = {"healthy": (70, 130, 180), "diseased": (205, 92, 52)}  # as on the co
 def pair_sheet(cohort: Cohort, assignment: Assignment, seed: int = 0, rows: int = 4) -> Image.Image:
     """Lay out some queries, diseased ones on the left half and healthy ones on the right, each beside its references.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    assignment : Assignment
-        Their references.
-    seed : int, default 0
-        Of the choice of queries.
-    rows : int, default 4
-        How many of each class.
-
-    Returns
-    -------
-    PIL.Image.Image
-        Under each picture what is known of it, and under a reference how it was found. A line in the class's colour (blue: healthy,
-        orange: diseased) stands under the picture; no selector has seen it.
+    Returns under each picture what is known of it, and under a reference how it was found. A line in the class's colour (blue: healthy,
+    orange: diseased) stands under the picture; no selector has seen it.
     """
     from PIL import Image
 

@@ -32,25 +32,8 @@ DESCRIBES = ("config.json", "preprocessor_config.json", "processor_config.json",
 def embedder(cohort: Cohort, model: ModelConfig | None, quiet: bool = True) -> Callable[[Sequence[str]], Vectors]:
     """Make a function from item ids to embeddings.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Whose images.
-    model : ModelConfig or None
-        The vision model.
-    quiet : bool, default True
-        No progress bar.
-
-    Returns
-    -------
-    callable
-        From item ids to an array of shape (items, dimensions). Images embedded before, by this model, are read from
-        ``$SEE_IN_PAIRS_CACHE/embeddings`` (by default under the user's cache folder).
-
-    Raises
-    ------
-    InputError
-        When no model is named.
+    Returns from item ids to an array of shape (items, dimensions). Images embedded before, by this model, are read from
+    ``$SEE_IN_PAIRS_CACHE/embeddings`` (by default under the user's cache folder).
     """
     if model is None:
         raise InputError("embedding references: name the vision model (references.model.name: pocket, a folder or a Hub id)")
@@ -73,10 +56,7 @@ def embedder(cohort: Cohort, model: ModelConfig | None, quiet: bool = True) -> C
 def cache_folder() -> Path:
     """Tell where things are kept that can be made again.
 
-    Returns
-    -------
-    Path
-        ``$SEE_IN_PAIRS_CACHE``, or ``see-in-pairs`` under the user's cache folder.
+    Returns ``$SEE_IN_PAIRS_CACHE``, or ``see-in-pairs`` under the user's cache folder.
     """
     usual = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "see-in-pairs"
     return Path(os.environ.get("SEE_IN_PAIRS_CACHE", usual))
@@ -85,15 +65,7 @@ def cache_folder() -> Path:
 def model_key(model: ModelConfig) -> str:
     """Hash what decides an embedding: weights, settings of the image processor, number format, and which library resizes.
 
-    Parameters
-    ----------
-    model : ModelConfig
-        The vision model.
-
-    Returns
-    -------
-    str
-        The hash. A folder's files are hashed; a model of the Hub is named by its commit.
+    Returns the hash. A folder's files are hashed; a model of the Hub is named by its commit.
     """
     from transformers import AutoConfig
     from transformers.utils import is_torchvision_available

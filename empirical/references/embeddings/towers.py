@@ -31,21 +31,7 @@ Tower = Callable[[Sequence["Image"]], NDArray[np.float32]]
 def vision_model(config: ModelConfig) -> Tower:
     """Load a vision model.
 
-    Parameters
-    ----------
-    config : ModelConfig
-        A vision-language model of a known family (its vision tower is used, up to what enters the language model), a model with two
-        towers such as CLIP or SigLIP (its image features), or a plain vision model such as ViT or DINOv2 (its last hidden state).
-
-    Returns
-    -------
-    callable
-        From pictures to an array of shape (pictures, dimensions): the mean over the tokens of each picture.
-
-    Raises
-    ------
-    InputError
-        When the model cannot be loaded, or is none of these.
+    Returns from pictures to an array of shape (pictures, dimensions): the mean over the tokens of each picture.
     """
     return _loaded(config.model_dump_json())
 
@@ -54,10 +40,7 @@ def vision_model(config: ModelConfig) -> Tower:
 def released_after() -> Iterator[None]:
     """Let go of the vision model that was loaded meanwhile: the memory is for the model that is trained or scored.
 
-    Yields
-    ------
-    None
-        While it is kept, so that it is loaded once.
+    Returns while it is kept, so that it is loaded once.
     """
     try:
         yield

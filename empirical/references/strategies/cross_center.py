@@ -19,20 +19,7 @@ from empirical.references.unmatched import resolve_unmatched
 def choose_cross_center(request: ReferenceRequest) -> Assignment:
     """Choose references by site.
 
-    Parameters
-    ----------
-    request : ReferenceRequest
-        Queries and pool; of the config `site`, `m`, `reuse` and `unmatched` count.
-
-    Returns
-    -------
-    Assignment
-        With m different references for each query, uniform among those of the asked site that are of other patients and families.
-
-    Raises
-    ------
-    InputError
-        When a query has no site or too few references, and neither relaxing nor leaving out was asked for.
+    Returns with m different references for each query, uniform among those of the asked site that are of other patients and families.
     """
     advice = "set unmatched: relax or leave_out, or choose another strategy"
     return Assignment.of(resolve_unmatched(_choices(request), request.config, advice), "cross_center")

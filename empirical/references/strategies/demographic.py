@@ -30,22 +30,8 @@ Served = dict[str, Positions]
 def choose_demographic(request: ReferenceRequest) -> Assignment:
     """Choose references that match.
 
-    Parameters
-    ----------
-    request : ReferenceRequest
-        Queries, pool, and a config with columns, calipers, `reuse`, and what to do with a query that nobody matches.
-
-    Returns
-    -------
-    Assignment
-        With m different references for each query, uniform among those who match, or optimal under a limit on reuse; whoever needed
-        relaxing is listed as unmatched, with what was given up.
-
-    Raises
-    ------
-    InputError
-        When a column is missing, or queries cannot be matched and neither relaxing nor leaving out was asked for (or giving up all that
-        may be given up does not help).
+    Returns with m different references for each query, uniform among those who match, or optimal under a limit on reuse; whoever needed
+    relaxing is listed as unmatched, with what was given up.
     """
     _require_columns(request.queries, request.pool, request.config)
     serve = _serve_each if request.config.reuse is None else _serve_all

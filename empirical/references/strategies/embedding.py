@@ -30,21 +30,8 @@ Cosines = NDArray[np.float32]
 def choose_embedding(request: ReferenceRequest) -> Assignment:
     """Choose references by the likeness of images.
 
-    Parameters
-    ----------
-    request : ReferenceRequest
-        Queries, pool, and a way to their embeddings; of the config `m`, `reuse`, `band`, `band_of` and `unmatched` count.
-
-    Returns
-    -------
-    Assignment
-        With m different references for each query, of other patients: the nearest, the nearest first, or drawn from the band. Under a
-        limit on reuse queries are served in an order drawn by the seed, each with the best that is left.
-
-    Raises
-    ------
-    InputError
-        When a query finds fewer than m, and neither relaxing nor leaving out was asked for.
+    Returns with m different references for each query, of other patients: the nearest, the nearest first, or drawn from the band. Under a
+    limit on reuse queries are served in an order drawn by the seed, each with the best that is left.
     """
     advice = "widen the band, raise reuse, or set unmatched: relax (the nearest instead) or leave_out"
     return Assignment.of(resolve_unmatched(_choices(request), request.config, advice), "embedding")
@@ -72,15 +59,7 @@ def _choices(request: ReferenceRequest) -> Iterator[Choice]:
 def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale vectors to length one.
 
-    Parameters
-    ----------
-    vectors : ndarray of float, shape (items, dimensions)
-        Embeddings.
-
-    Returns
-    -------
-    ndarray of float32, shape (items, dimensions)
-        The same directions; a zero vector stays zero, and is like nothing.
+    Shapes: `vectors` (items, dimensions). Returns (items, dimensions): The same directions; a zero vector stays zero, and is like nothing.
     """
     scaled = np.array(vectors, dtype=np.float32)
     length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))  # without a second copy, as norm makes
@@ -91,15 +70,7 @@ def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def rows_of_cosines(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> Iterator[Cosines]:
     """Compare every query with every reference, block by block.
 
-    Parameters
-    ----------
-    ours, theirs : ndarray of float32, shape (items, dimensions)
-        Embeddings of length one.
-
-    Yields
-    ------
-    ndarray of float32, shape (references,)
-        The cosines of one query, to be changed at will.
+    Shapes: `ours, theirs` (items, dimensions). Returns (references,): The cosines of one query, to be changed at will.
     """
     step = max(1, CELLS // max(1, len(theirs)))
     for start in range(0, len(ours), step):
@@ -109,17 +80,7 @@ def rows_of_cosines(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> I
 def nearest(cosines: Cosines, m: int) -> Positions:
     """Find the m largest cosines.
 
-    Parameters
-    ----------
-    cosines : ndarray of float32, shape (references,)
-        Cosines; ``-inf`` where a reference must not be taken.
-    m : int
-        How many.
-
-    Returns
-    -------
-    ndarray of int, shape (m,) or shorter
-        Positions, the nearest first, equals in the order of the pool.
+    Shapes: `cosines` (references,). Returns (m,): Positions, the nearest first, equals in the order of the pool.
     """
     if m == 1:  # a search for the largest is many times faster than a partition
         best = np.array([cosines.argmax()], dtype=np.int64)

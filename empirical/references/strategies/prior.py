@@ -24,22 +24,7 @@ if TYPE_CHECKING:
 def choose_prior(request: ReferenceRequest, earlier: pd.DataFrame) -> Assignment:
     """Choose earlier images of the same patient.
 
-    Parameters
-    ----------
-    request : ReferenceRequest
-        Queries, and the pool of other people's images to fall back on when relaxing was asked for.
-    earlier : pandas.DataFrame
-        Healthy images of the queries' own patients, without labels.
-
-    Returns
-    -------
-    Assignment
-        For each query the m latest of its patient's healthy images that came before it.
-
-    Raises
-    ------
-    InputError
-        When the cohort has no such order, or a query has fewer than m earlier images and neither relaxing nor leaving out was asked for.
+    Returns for each query the m latest of its patient's healthy images that came before it.
     """
     order = request.config.order
     if order not in request.queries or request.queries[order].dtype.kind not in "fiu":

@@ -15,20 +15,7 @@ from see_in_pairs.errors import InputError
 def choose_random(request: ReferenceRequest) -> Assignment:
     """Choose references at random.
 
-    Parameters
-    ----------
-    request : ReferenceRequest
-        Queries and pool; of the config `m` and `reuse` count.
-
-    Returns
-    -------
-    Assignment
-        With m different references for each query, uniform among those of other patients and families that may still be used.
-
-    Raises
-    ------
-    InputError
-        When fewer than m are left for some query.
+    Returns with m different references for each query, uniform among those of other patients and families that may still be used.
     """
     return Assignment.of(_choices(request), "random")
 

@@ -21,20 +21,7 @@ SCALE = 0.2  # of the random adapters: their product is as large as weights are,
 
 
 def places(subject: ModelUnderTest) -> Outcome:
-    """The family's patterns put adapters on the language model only, and on the vision tower only.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether both match layers, each on its own side.
-    detail : str
-        How many.
-    """
+    """The family's patterns put adapters on the language model only, and on the vision tower only."""
     names = [name.replace(".base_layer", "") for name, _ in base_of(subject.vlm.model).named_modules()]
     language = {name for name in names if re.fullmatch(subject.vlm.family.lora_language, name)}
     vision = {name for name in names if re.fullmatch(subject.vlm.family.lora_vision, name)}
@@ -47,17 +34,7 @@ def places(subject: ModelUnderTest) -> Outcome:
 def gradients(subject: ModelUnderTest) -> Outcome:
     """One backward pass reaches every trainable weight, and no frozen one.
 
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether that holds, with adapters on language and vision layers.
-    detail : str
-        How many weights got a gradient.
+    Returns `detail` How many weights got a gradient.
     """
     from empirical.vlm.inference.encoder import IGNORE
     from empirical.vlm.inference.scoring import to_device, token_log_probabilities
@@ -90,17 +67,7 @@ def _vision_layer(name: str) -> int:
 def saved(subject: ModelUnderTest) -> Outcome:
     """An adapter that is saved and loaded again gives the same scores, which are not those of the model without it.
 
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether both hold.
-    detail : str
-        The largest difference after loading, and what the adapter does.
+    Returns `detail` The largest difference after loading, and what the adapter does.
     """
     rows = [subject.example("square"), subject.example("other", "wide")]
     with subject.in_float32() if subject.half else nullcontext(), tempfile.TemporaryDirectory() as folder:
@@ -124,17 +91,7 @@ def _saved(subject: ModelUnderTest, rows: list, folder: str) -> Outcome:
 def loaded(subject: ModelUnderTest) -> Outcome:
     """The adapter that came with the model does something; that it is all there was seen to when it was loaded.
 
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether scores differ with it and without, and not all of its low-rank products are zero; true where there is no adapter.
-    detail : str
-        By how much, and of how many tensors it is made.
+    Returns `detail` By how much, and of how many tensors it is made.
     """
     from peft import PeftModel, get_peft_model_state_dict
 

@@ -18,15 +18,7 @@ def float32_arithmetic() -> Iterator[None]:
     Each weight is brought to float32 for the one operation that needs it, so that no copy of the model is ever made: of a model of seven
     billion weights in bfloat16 it takes room for the largest of its matrices.
 
-    Yields
-    ------
-    None
-        While it does. TensorFloat32, which keeps ten bits, is off.
-
-    Notes
-    -----
-    The weights take the numbers that they have: every number of a half format is one of float32. Once the embeddings are in float32, what
-    is computed from them is, too; elementwise functions of both formats give float32 of their own accord.
+    Returns while it does. TensorFloat32, which keeps ten bits, is off.
 
     Examples
     --------

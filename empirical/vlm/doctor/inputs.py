@@ -16,20 +16,7 @@ Outcome = tuple[bool, str]
 
 
 def answers(subject: ModelUnderTest) -> Outcome:
-    """No two answers may overlap, or their probabilities could not be told apart.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Always; an overlap raises.
-    detail : str
-        The answers' tokens.
-    """
+    """No two answers may overlap, or their probabilities could not be told apart."""
     from empirical.vlm.inference.scoring import answer_forms
 
     forms = answer_forms(subject.encoder, subject.prompts.answers)
@@ -37,40 +24,14 @@ def answers(subject: ModelUnderTest) -> Outcome:
 
 
 def needed(subject: ModelUnderTest) -> Outcome:
-    """What the family goes wrong without, in silence, is made by the processor.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether none is missing.
-    detail : str
-        What was made.
-    """
+    """What the family goes wrong without, in silence, is made by the processor."""
     made = subject.encode(subject.example("square", "other"))
     missing = [name for name in (*subject.vlm.family.required_inputs, "attention_mask") if name not in made]
     return not missing, f"made {', '.join(made)}" + (f"; missing {', '.join(missing)}" if missing else "")
 
 
 def features(subject: ModelUnderTest) -> Outcome:
-    """A prompt holds as many image tokens as the vision tower makes features, for one image and for several of unlike shapes.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether the numbers are equal in every arm.
-    detail : str
-        The numbers.
-    """
+    """A prompt holds as many image tokens as the vision tower makes features, for one image and for several of unlike shapes."""
     import torch
 
     from empirical.vlm.feature_cache.tower import flat, image_features
@@ -89,17 +50,7 @@ def same_query(subject: ModelUnderTest) -> Outcome:
 
     Otherwise a comparison of arms would be one of resolutions: LLaVA-OneVision as it comes gives a lone image five times the tokens.
 
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether pixels and numbers are equal in all of `ARMS`.
-    detail : str
-        The numbers of tokens, and whether the pixels are equal.
+    Returns `detail` The numbers of tokens, and whether the pixels are equal.
     """
     import torch
 
@@ -122,17 +73,7 @@ def _query(subject: ModelUnderTest, example: Example) -> tuple[int, torch.Tensor
 def reads(subject: ModelUnderTest) -> Outcome:
     """The encoded prompt decodes to what was meant: every word in its order, and at most one token for the beginning.
 
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether all text is found, in order.
-    detail : str
-        The prompt, without its image tokens.
+    Returns `detail` The prompt, without its image tokens.
     """
     example = subject.example("square", "other")
     ids = subject.encode(example)["input_ids"][0]
@@ -147,20 +88,7 @@ def reads(subject: ModelUnderTest) -> Outcome:
 
 
 def labels(subject: ModelUnderTest) -> Outcome:
-    """The supervised tokens are the answer and the end of turn, and nothing else.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether they decode to just that, behind an unchanged prompt.
-    detail : str
-        What they decode to.
-    """
+    """The supervised tokens are the answer and the end of turn, and nothing else."""
     example = subject.example("square", "other")
     batch, tokens = subject.encoder.with_answers([example], [subject.prompts.positive], end=True)
     text = subject.vlm.processor.tokenizer.decode(tokens[0])
@@ -170,20 +98,7 @@ def labels(subject: ModelUnderTest) -> Outcome:
 
 
 def positions(subject: ModelUnderTest) -> Outcome:
-    """In a padded batch with several images positions (or token types) are right.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        As the family's rule has it.
-    detail : str
-        What is wrong.
-    """
+    """In a padded batch with several images positions (or token types) are right."""
     from empirical.vlm.feature_cache.tower import base_of
 
     batch = subject.encode(subject.example("square"), subject.example("wide", "tall"), subject.example("tall", "large", "wide"))
@@ -192,20 +107,7 @@ def positions(subject: ModelUnderTest) -> Outcome:
 
 
 def whole(subject: ModelUnderTest) -> Outcome:
-    """Nothing is cut off: a prompt with four images fits, and cutting through an image is an error.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether both hold.
-    detail : str
-        Length and room.
-    """
+    """Nothing is cut off: a prompt with four images fits, and cutting through an image is an error."""
     config, tokenizer = subject.vlm.model.config, subject.vlm.processor.tokenizer
     longest = subject.encode(subject.example("large", "square", "wide", "tall"))["input_ids"].shape[1]
     room = min(getattr(config.get_text_config(), "max_position_embeddings", longest), tokenizer.model_max_length)

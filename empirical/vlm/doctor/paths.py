@@ -10,20 +10,7 @@ from empirical.vlm.doctor.subject import ModelUnderTest, in_both_formats
 
 @in_both_formats
 def padding(subject: ModelUnderTest) -> Outcome:
-    """A batch scores as its rows alone, padded on the left and on the right.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether all three agree.
-    detail : str
-        The largest difference.
-    """
+    """A batch scores as its rows alone, padded on the left and on the right."""
     rows = [subject.example("square"), subject.example("other", "wide"), subject.example("tall", "square", "large")]
     alone = [np.hstack([subject.scores(row), _right_padded(subject, [row])]) for row in rows]
     return subject.compare(np.hstack([subject.scores(*rows), _right_padded(subject, rows)]), np.concatenate(alone))
@@ -44,20 +31,7 @@ def _right_padded(subject: ModelUnderTest, rows: list) -> np.ndarray:
 
 
 def order(subject: ModelUnderTest) -> Outcome:
-    """Which image is the query and which the reference matters to the model.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether swapping them moves the scores at all.
-    detail : str
-        By how much.
-    """
+    """Which image is the query and which the reference matters to the model."""
     there, back = subject.scores(subject.example("square", "other"), subject.example("other", "square"))
     gap = float(np.abs(there - back).max())
     return gap > 0, f"log-probabilities move by {gap:.1e}"
@@ -65,20 +39,7 @@ def order(subject: ModelUnderTest) -> Outcome:
 
 @in_both_formats
 def forced(subject: ModelUnderTest) -> Outcome:
-    """The first token of an answer scores the same under teacher forcing and straight from the prompt.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether both agree.
-    detail : str
-        The largest difference.
-    """
+    """The first token of an answer scores the same under teacher forcing and straight from the prompt."""
     import torch
 
     from empirical.vlm.inference.scoring import next_token_log_probabilities, to_device, token_log_probabilities
@@ -93,20 +54,7 @@ def forced(subject: ModelUnderTest) -> Outcome:
 
 @in_both_formats
 def generated(subject: ModelUnderTest) -> Outcome:
-    """What the model generates step by step, through its cache, has the log-probabilities of one pass over the whole.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether they agree at every step.
-    detail : str
-        The largest difference.
-    """
+    """What the model generates step by step, through its cache, has the log-probabilities of one pass over the whole."""
     import torch
 
     from empirical.vlm.inference.scoring import token_log_probabilities
@@ -134,17 +82,7 @@ def generated(subject: ModelUnderTest) -> Outcome:
 def attention(subject: ModelUnderTest) -> Outcome:
     """Every attention backend that this machine has gives the same scores.
 
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether they agree.
-    detail : str
-        Which were tried, and the largest difference.
+    Returns `detail` Which were tried, and the largest difference.
     """
     from empirical.vlm.feature_cache.tower import base_of
 
@@ -171,20 +109,7 @@ def _backends(model: object, exact: bool) -> list[str]:
 
 @in_both_formats
 def stored(subject: ModelUnderTest) -> Outcome:
-    """Stored image features give the scores of the plain path, and each distinct image is computed once.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether both hold.
-    detail : str
-        The largest difference.
-    """
+    """Stored image features give the scores of the plain path, and each distinct image is computed once."""
     from empirical.vlm.feature_cache.cache import FeatureCache
     from empirical.vlm.feature_cache.encoder import CachedEncoder
     from empirical.vlm.inference.scoring import answer_log_probabilities
@@ -199,20 +124,7 @@ def stored(subject: ModelUnderTest) -> Outcome:
 
 @in_both_formats
 def prefixed(subject: ModelUnderTest) -> Outcome:
-    """Several references read in one pass, once for all their queries, give the plain scores, also for an answer of several tokens.
-
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether it does, or the family is refused.
-    detail : str
-        The largest difference.
-    """
+    """Several references read in one pass, once for all their queries, give the plain scores, also for an answer of several tokens."""
     from empirical.vlm.feature_cache.cache import FeatureCache
     from empirical.vlm.feature_cache.encoder import CachedEncoder
     from empirical.vlm.inference.prefix_cache import PrefixCache, shared_prefix

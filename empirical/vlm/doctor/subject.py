@@ -30,10 +30,7 @@ ARMS = (("square",), ("square", "square"), ("square", "other"), ("square", "larg
 def pictures() -> dict[str, Image]:
     """Make unlike pictures of unlike shapes; what they show does not matter, that they differ does.
 
-    Returns
-    -------
-    dict of str to PIL.Image.Image
-        RGB; the names say their shapes.
+    Returns RGB; the names say their shapes.
     """
     from PIL import Image
 
@@ -43,15 +40,7 @@ def pictures() -> dict[str, Image]:
 
 
 class ModelUnderTest:
-    """A model, its encoder and the prompts it will see.
-
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The loaded model.
-    prompts : PromptConfig
-        Wording and answers.
-    """
+    """A model, its encoder and the prompts it will see."""
 
     def __init__(self, vlm: VisionLanguageModel, prompts: PromptConfig) -> None:
         self.vlm, self.prompts = vlm, prompts
@@ -61,17 +50,7 @@ class ModelUnderTest:
     def example(self, query: str, *references: str) -> Example:
         """Show a query as an arm would.
 
-        Parameters
-        ----------
-        query : str
-            Name of a picture.
-        *references : str
-            Names of pictures; none for the single image.
-
-        Returns
-        -------
-        Example
-            With the prompt that a run would use.
+        Returns with the prompt that a run would use.
         """
         template = prompt_text(self.prompts.pair if references else self.prompts.single)
         parts: tuple[Part, ...] = render(template, WORDS, len(references))
@@ -80,20 +59,7 @@ class ModelUnderTest:
         return Example(query, parts, images, self.prompts.positive, references)
 
     def encode(self, *examples: Example, side: str = "left") -> Batch:
-        """Encode examples, on the model's device.
-
-        Parameters
-        ----------
-        *examples : Example
-            The rows.
-        side : str, default 'left'
-            Of the padding.
-
-        Returns
-        -------
-        dict of str to torch.Tensor
-            What the model takes.
-        """
+        """Encode examples, on the model's device."""
         from empirical.vlm.inference.scoring import to_device
 
         return to_device(self.encoder.prompts(examples, side), self.vlm.model)
@@ -101,17 +67,7 @@ class ModelUnderTest:
     def scores(self, *examples: Example, **options: Any) -> np.ndarray:
         """Score the closed set.
 
-        Parameters
-        ----------
-        *examples : Example
-            One batch.
-        **options : object
-            Passed to `answer_log_probabilities`.
-
-        Returns
-        -------
-        ndarray of shape (examples, answers)
-            Log-probabilities.
+        Returns (examples, answers): Log-probabilities.
         """
         from empirical.vlm.inference.scoring import answer_log_probabilities
 
@@ -120,15 +76,7 @@ class ModelUnderTest:
     def image_tokens(self, ids: torch.Tensor) -> int:
         """Count image tokens.
 
-        Parameters
-        ----------
-        ids : torch.Tensor
-            Token ids.
-
-        Returns
-        -------
-        int
-            How many of them stand for a piece of an image.
+        Returns how many of them stand for a piece of an image.
         """
         return int((ids == image_token(self.vlm.model)).sum())
 
@@ -148,10 +96,7 @@ class ModelUnderTest:
     def in_float32(self) -> Iterator[None]:
         """Compute in float32 for a while, with the weights as they are; see `float32_arithmetic`.
 
-        Yields
-        ------
-        None
-            While it does; attention that knows half formats only is replaced by torch's own.
+        Returns while it does; attention that knows half formats only is replaced by torch's own.
         """
         before, self._allowed = self._allowed, self._allowed_exactly()  # measured first: in there nothing is rounded to the half format
         try:
@@ -218,22 +163,7 @@ class ModelUnderTest:
         return max(1e3 * single, 200 * condition * single)
 
     def compare(self, one: np.ndarray | Sequence[float], other: np.ndarray | Sequence[float], tokens: int = 1) -> tuple[bool, str]:
-        """Compare two ways to the same log-probabilities.
-
-        Parameters
-        ----------
-        one, other : array_like
-            Of the same shape.
-        tokens : int, default 1
-            How many tokens' log-probabilities were added up for each.
-
-        Returns
-        -------
-        passed : bool
-            Whether they agree within the `tolerance`.
-        detail : str
-            The largest difference.
-        """
+        """Compare two ways to the same log-probabilities."""
         gap, allowed = float(np.abs(np.asarray(one) - np.asarray(other)).max()), tokens * self.tolerance
         return gap <= allowed, f"largest difference {gap:.1e}, allowed {allowed:.1e}"
 
@@ -244,15 +174,7 @@ def in_both_formats(check: Callable[[ModelUnderTest], tuple[bool, str]]) -> Call
     The first tells a wrong mask, position or feature, which moves a score by much more than float32 rounds, from rounding, however large
     that is in the half format; the second sees that the half format's own kernels do no worse than they do on the plain path.
 
-    Parameters
-    ----------
-    check : callable
-        From a subject to (passed, detail), by way of `ModelUnderTest.compare`.
-
-    Returns
-    -------
-    callable
-        The same; it passes where both do. On a model kept in float32, both are one.
+    Returns the same; it passes where both do. On a model kept in float32, both are one.
     """
 
     @wraps(check)

@@ -14,22 +14,7 @@ if TYPE_CHECKING:
 def fast(subject: ModelUnderTest) -> Outcome:
     """The fast way through the vision tower makes the features of transformers' own, for several images of unlike shapes.
 
-    Parameters
-    ----------
-    subject : ModelUnderTest
-        The model.
-
-    Returns
-    -------
-    passed : bool
-        Whether the difference is at most the root of the number format's precision, as a share of the features (root of the sum of
-        squares): half of the digits. Rounding costs fewer, a window that is not its own costs all.
-    detail : str
-        The share, or why there is nothing to compare.
-
-    Notes
-    -----
-    Features are compared, not scores: of a tower that is wrong in part, little may arrive at a random language model's answer.
+    Returns `detail` The share, or why there is nothing to compare.
     """
     import torch
 

@@ -27,23 +27,7 @@ MODULES = {
 
 
 def family_of(config: PreTrainedConfig) -> ModelFamily:
-    """Look up the family of a model.
-
-    Parameters
-    ----------
-    config : transformers.PreTrainedConfig
-        The model's config.
-
-    Returns
-    -------
-    ModelFamily
-        Its quirks.
-
-    Raises
-    ------
-    InputError
-        When the family is not one this package has been checked with.
-    """
+    """Look up the family of a model."""
     module = MODULES.get(config.model_type)
     if module is None:
         raise InputError(f"model type '{config.model_type}' is not supported; known: {', '.join(MODULES)}")

@@ -13,39 +13,14 @@ if TYPE_CHECKING:
 def prefix(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give the second part the token types of the whole: with its own alone the attention mask would be wrong in silence.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        The model.
-    batch : dict of str to torch.Tensor
-        Whole prompts, padded on the right.
-    cut : int
-        Where the second part begins.
-
-    Returns
-    -------
-    tuple of two dicts
-        ``token_type_ids`` of the first part, and of the whole.
+    Returns ``token_type_ids`` of the first part, and of the whole.
     """
     types = batch["token_type_ids"]
     return {"token_type_ids": types[:, :cut]}, {"token_type_ids": types}
 
 
 def positions(model: Any, batch: Batch) -> str:
-    """Hold the token types, which make image tokens see each other, against the image tokens.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        The model.
-    batch : dict of str to torch.Tensor
-        Whole prompts.
-
-    Returns
-    -------
-    str
-        '' when they agree.
-    """
+    """Hold the token types, which make image tokens see each other, against the image tokens."""
     marked = batch["token_type_ids"] == 1
     return (
         "" if bool((marked == (batch["input_ids"] == model.config.image_token_id)).all()) else "token_type_ids do not mark the image tokens"

@@ -15,15 +15,7 @@ if TYPE_CHECKING:
 def pixels(batch: Batch) -> list[torch.Tensor]:
     """Take a batch's images out of rows that are padded with black images to equal numbers.
 
-    Parameters
-    ----------
-    batch : dict of str to torch.Tensor
-        With ``pixel_values`` of shape (rows, images, channels, height, width).
-
-    Returns
-    -------
-    list of torch.Tensor
-        One per image, in the order of the prompts.
+    Returns one per image, in the order of the prompts.
     """
     images = batch["pixel_values"].flatten(0, 1)
     return [image for image in images if (image != 0).any()]  # as the model itself tells a padding image

@@ -20,21 +20,7 @@ PER_IMAGE = ("pixel_values", "image_sizes")
 def process(processor: Any, texts: list[str], images: list[list[Any]], options: dict[str, Any]) -> Batch:
     """Call the processor so that it tiles no image.
 
-    Parameters
-    ----------
-    processor : transformers.LlavaOnevisionProcessor
-        The model's processor.
-    texts : list of str
-        One rendered prompt per row.
-    images : list of list of PIL.Image.Image
-        The images of each row.
-    options : dict
-        Further keyword arguments of the call.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        ``batch_num_images`` has one entry, of at least 2, for all images: that is what tells processor and model not to tile.
+    Returns ``batch_num_images`` has one entry, of at least 2, for all images: that is what tells processor and model not to tile.
     """
     flat = [image for row in images for image in row]
     if len(flat) > 1:

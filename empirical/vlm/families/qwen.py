@@ -23,15 +23,7 @@ VISION_LAYERS = {
 def pixels(batch: Batch) -> list[torch.Tensor]:
     """Cut a batch's patches into images of (time x height x width) patches each.
 
-    Parameters
-    ----------
-    batch : dict of str to torch.Tensor
-        With ``pixel_values`` of shape (patches, values) and ``image_grid_thw`` of shape (images, 3).
-
-    Returns
-    -------
-    list of torch.Tensor
-        One per image, in the order of the prompts.
+    Returns one per image, in the order of the prompts.
     """
     return list(batch["pixel_values"].split(batch["image_grid_thw"].prod(-1).tolist()))
 
@@ -39,19 +31,7 @@ def pixels(batch: Batch) -> list[torch.Tensor]:
 def layout(batch: Batch, image: int, values: torch.Tensor) -> torch.Tensor:
     """Lay an image's patches out as the picture lies: they come in blocks of two by two.
 
-    Parameters
-    ----------
-    batch : dict of str to torch.Tensor
-        With ``image_grid_thw`` of shape (images, 3).
-    image : int
-        Which of its images.
-    values : torch.Tensor of shape (patches, values)
-        One value for each of the patches' pixels and channels.
-
-    Returns
-    -------
-    torch.Tensor of shape (height, width) in patches
-        Added up within patches.
+    Shapes: `values` (patches, values). Returns (height, width): Added up within patches.
     """
     _, height, width = batch["image_grid_thw"][image].tolist()
     blocks = values.sum(dim=-1).reshape(-1, height // MERGE, width // MERGE, MERGE, MERGE).sum(dim=0)
@@ -61,17 +41,7 @@ def layout(batch: Batch, image: int, values: torch.Tensor) -> torch.Tensor:
 def rope_index(model: Any, batch: Batch) -> torch.Tensor:
     """Let the model compute the positions of whole prompts.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        The model.
-    batch : dict of str to torch.Tensor
-        Whole prompts.
-
-    Returns
-    -------
-    torch.Tensor of shape (3, rows, tokens)
-        Time, height and width.
+    Returns (3, rows, tokens): Time, height and width.
     """
     given = {name: batch[name] for name in ("input_ids", "mm_token_type_ids", "image_grid_thw", "attention_mask")}
     rows = len(given["input_ids"])
@@ -89,19 +59,7 @@ def _rows_alike(values: torch.Tensor, rows: int) -> bool:
 def prefix(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give both parts their share of the positions of the whole: left to itself the model would count the second part from anew.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        The model.
-    batch : dict of str to torch.Tensor
-        Whole prompts, padded on the right.
-    cut : int
-        Where the second part begins.
-
-    Returns
-    -------
-    tuple of two dicts
-        ``position_ids`` of the first part and of the second.
+    Returns ``position_ids`` of the first part and of the second.
     """
     positions = rope_index(model, batch)
     return {"position_ids": positions[:, :, :cut]}, {"position_ids": positions[:, :, cut:]}
@@ -112,18 +70,6 @@ def positions(model: Any, batch: Batch) -> str:
 
     A text token stands one after the largest position so far, in all three axes. An image of ``h x w`` merged patches starts there too;
     its tokens share the time, and count rows and columns.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        The model.
-    batch : dict of str to torch.Tensor
-        Whole prompts.
-
-    Returns
-    -------
-    str
-        '' when they agree.
     """
     found = rope_index(model, batch)
     merge = model.config.vision_config.spatial_merge_size
@@ -139,17 +85,7 @@ def positions(model: Any, batch: Batch) -> str:
 def fast_vision(model: Any, on: bool) -> int:
     """Let the vision tower attend within all windows, or images, of one length at once; see `empirical.vlm.families.qwen_vision`.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel or peft.PeftModel
-        The model.
-    on : bool
-        Whether it should; otherwise transformers' own way.
-
-    Returns
-    -------
-    int
-        How many layers that changed.
+    Returns how many layers that changed.
     """
     from empirical.vlm.families import qwen_vision
 

@@ -25,37 +25,17 @@ KEPT = "see_in_pairs_windows"  # under this name a tensor of bounds carries its 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of a row of patches, by length.
+    """Windows of a row of patches, by length."""
 
-    Parameters
-    ----------
-    groups : tuple of tuple of int
-        (windows, patches in each), one for each length that occurs.
-    order : torch.Tensor or None
-        Places of the patches, window after window, in the order of the groups; None where they lie so already.
-    back : torch.Tensor or None
-        The inverse of `order`.
-    """
-
-    groups: tuple[tuple[int, int], ...]
-    order: torch.Tensor | None
-    back: torch.Tensor | None
+    groups: tuple[tuple[int, int], ...]  # (windows, patches in each), one for each length that occurs
+    order: torch.Tensor | None  # places of the patches, window after window, in the order of the groups; None where they lie so already
+    back: torch.Tensor | None  # the inverse of `order`
 
 
 def windows_between(bounds: Sequence[int], device: torch.device | str = "cpu") -> Windows:
     """Put windows of one length together.
 
-    Parameters
-    ----------
-    bounds : sequence of int
-        Where windows begin, in ascending order, and at last where the last one ends.
-    device : torch.device or str, default 'cpu'
-        Where the patches are.
-
-    Returns
-    -------
-    Windows
-        Lengths in the order in which they first occur; empty windows are left out.
+    Returns lengths in the order in which they first occur; empty windows are left out.
 
     Examples
     --------
@@ -79,15 +59,8 @@ def windows_between(bounds: Sequence[int], device: torch.device | str = "cpu") -
 def windows_of(bounds: torch.Tensor) -> Windows:
     """Find the windows of a pass, asking the device once.
 
-    Parameters
-    ----------
-    bounds : torch.Tensor of int, of shape (windows + 1,)
-        As transformers hands them to every layer.
-
-    Returns
-    -------
-    Windows
-        Kept with the tensor, for the layers to come and for the second forward pass of gradient checkpointing.
+    Shapes: `bounds` (windows + 1,). Returns kept with the tensor, for the layers to come and for the second forward pass of gradient
+    checkpointing.
     """
     kept = getattr(bounds, KEPT, None)
     if kept is None:
@@ -108,21 +81,8 @@ class BatchedWindows(nn.Module):
     ) -> torch.Tensor:
         """Attend within windows.
 
-        Parameters
-        ----------
-        hidden_states : torch.Tensor of shape (patches, width)
-            Of all images.
-        cu_seqlens : torch.Tensor of shape (windows + 1,)
-            Where windows begin and end.
-        position_embeddings : tuple of torch.Tensor
-            Cosine and sine of each patch's position.
-        **options : object
-            What attention functions take besides.
-
-        Returns
-        -------
-        torch.Tensor of shape (patches, width)
-            As transformers' own layer gives it.
+        Shapes: `hidden_states` (patches, width), `cu_seqlens` (windows + 1,). Returns (patches, width): As transformers' own layer gives
+        it.
         """
         layer: Any = self
         if layer.config._attn_implementation != "sdpa" or position_embeddings is None:  # the others take windows in their own ways
@@ -156,15 +116,7 @@ class PatchesAtOnce(nn.Conv3d):
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """Embed patches.
 
-        Parameters
-        ----------
-        patches : torch.Tensor of shape (patches, channels, times, height, width)
-            One kernel each.
-
-        Returns
-        -------
-        torch.Tensor of shape (patches, width, 1, 1, 1)
-            As the convolution gives it.
+        Shapes: `patches` (patches, channels, times, height, width). Returns (patches, width, 1, 1, 1): As the convolution gives it.
         """
         if patches.shape[1:] != self.weight.shape[1:]:
             return super().forward(patches)
@@ -174,17 +126,7 @@ class PatchesAtOnce(nn.Conv3d):
 def fast_vision(model: Any, on: bool) -> int:
     """Let a model's vision tower go the fast way, or transformers' own.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel or peft.PeftModel
-        The model.
-    on : bool
-        Whether fast.
-
-    Returns
-    -------
-    int
-        How many layers that changed.
+    Returns how many layers that changed.
     """
     changed = 0
     for module in core_of(model).visual.modules():

@@ -50,19 +50,6 @@ class FeatureCache:
 
     In a batch the pixels are replaced by the images' numbers, and the model's ``get_image_features`` by a look-up; everything else,
     the expansion of image tokens included, is done by the official processor and model.
-
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        Its vision tower and projector must not change while the store is in use.
-    folder : Path, optional
-        Keep features there too, under a hash of model, image processing and number format.
-    batch_size : int, default 16
-        Images in one pass of the vision tower; with 1, what is stored does not depend on what else is new, to the last bit.
-    memory : float, default 8
-        GiB of main memory for features; those not used for longest give way, and are read or computed again when they come up.
-    held : int, default 4
-        Batches that are encoded before the first of them is read (a Trainer looks ahead); their features never give way.
     """
 
     def __init__(
@@ -81,30 +68,14 @@ class FeatureCache:
     def number(self, item_id: str) -> int:
         """Give the number of an image that was added.
 
-        Parameters
-        ----------
-        item_id : str
-            The item.
-
-        Returns
-        -------
-        int
-            Its place in the store; equal pictures share one.
+        Returns its place in the store; equal pictures share one.
         """
         return self._by_item[item_id]
 
     def placeholder(self, item_id: str) -> Image:
         """Give a stand-in for an image that was added, which processors take for one.
 
-        Parameters
-        ----------
-        item_id : str
-            The item.
-
-        Returns
-        -------
-        PIL.Image.Image
-            One pixel, with the image's number.
+        Returns one pixel, with the image's number.
         """
         from PIL import Image
 
@@ -115,15 +86,7 @@ class FeatureCache:
     def kind(self, number: int) -> str:
         """Say all that a processor is told of an image beside its pixels.
 
-        Parameters
-        ----------
-        number : int
-            Of an image that was added.
-
-        Returns
-        -------
-        str
-            Equal for images of which a processor makes the same text.
+        Returns equal for images of which a processor makes the same text.
         """
         if number not in self._kinds:
             image = self.images[number]
@@ -132,15 +95,7 @@ class FeatureCache:
         return self._kinds[number]
 
     def add(self, items: Iterable[str], encoder: Encoder) -> None:
-        """Compute the features of images that are new.
-
-        Parameters
-        ----------
-        items : iterable of str
-            Item ids.
-        encoder : Encoder
-            The plain encoder: finds their pictures, and prepares them for the vision tower.
-        """
+        """Compute the features of images that are new."""
         wanted, self._encoder = list(dict.fromkeys(items)), encoder
         new = [item for item in wanted if self._by_item.get(item) not in self.images]
         if new:
@@ -239,18 +194,7 @@ class FeatureCache:
         return getattr(core.get_image_features, "plain", core.get_image_features)
 
     def look_up(self, numbers: torch.Tensor) -> SimpleNamespace:
-        """Give the features of several images, as the model's own function would.
-
-        Parameters
-        ----------
-        numbers : torch.Tensor of int
-            Numbers of images, in the order of the prompts.
-
-        Returns
-        -------
-        types.SimpleNamespace
-            ``pooler_output`` and ``deepstack_features``.
-        """
+        """Give the features of several images, as the model's own function would."""
         import torch
 
         wanted, device = numbers.flatten().tolist(), self.vlm.model.device
@@ -273,13 +217,7 @@ class FeatureCache:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        """Let the model look features up wherever a batch holds numbers in the place of pixels.
-
-        Yields
-        ------
-        None
-            While it does.
-        """
+        """Let the model look features up wherever a batch holds numbers in the place of pixels."""
         core, plain = core_of(self.vlm.model), self._plain_function()
 
         def _look_up_or_compute(pixel_values: torch.Tensor, *rest: Any, **options: Any) -> Any:
@@ -293,15 +231,7 @@ class FeatureCache:
 def cache_key(vlm: VisionLanguageModel) -> str:
     """Hash everything but the image that decides its features.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-
-    Returns
-    -------
-    str
-        Of the weights, the image processing, the number format and the versions of the libraries.
+    Returns of the weights, the image processing, the number format and the versions of the libraries.
     """
     import torch
     import transformers

@@ -19,28 +19,16 @@ if TYPE_CHECKING:
 class StoredImage:
     """What is kept of one image.
 
-    Parameters
-    ----------
-    facts : dict
-        What the image processor says of it beside its pixels (for some families the grid of patches, or the number of tiles).
-    per_row : tuple of str
-        What the processor says of rows, namely how many images each has.
-    features : torch.Tensor of shape (tokens, width)
-        What enters the language model.
-    deep : list of torch.Tensor
-        Features for its deeper layers, where the family has them (Qwen3-VL).
-    as_list : bool
-        Whether the family hands out a list of features, or one tensor.
-    deep_as_list : bool
-        The same for the deeper layers' features: older versions of transformers hand out one tensor a layer.
+    Shapes: `features` (tokens, width).
     """
 
+    # what the image processor says of it beside its pixels (for some families the grid of patches, or the number of tiles)
     facts: dict[str, Any]
-    per_row: tuple[str, ...]
-    features: torch.Tensor
-    deep: list[torch.Tensor]
-    as_list: bool
-    deep_as_list: bool = True
+    per_row: tuple[str, ...]  # what the processor says of rows, namely how many images each has
+    features: torch.Tensor  # what enters the language model
+    deep: list[torch.Tensor]  # features for its deeper layers, where the family has them (Qwen3-VL)
+    as_list: bool  # whether the family hands out a list of features, or one tensor
+    deep_as_list: bool = True  # the same for the deeper layers' features: older versions of transformers hand out one tensor a layer
 
     @property
     def bytes(self) -> int:
@@ -49,13 +37,7 @@ class StoredImage:
 
 
 class DiskCache:
-    """A folder of stored images.
-
-    Parameters
-    ----------
-    folder : Path
-        Made when something is first written.
-    """
+    """A folder of stored images."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,15 +46,7 @@ class DiskCache:
     def read(self, content: str) -> StoredImage | None:
         """Read what is kept of an image.
 
-        Parameters
-        ----------
-        content : str
-            The picture's hash.
-
-        Returns
-        -------
-        StoredImage or None
-            None where there is nothing, or it is damaged, which is said once.
+        Returns None where there is nothing, or it is damaged, which is said once.
         """
         if not (file := self.folder / f"{content}.safetensors").is_file():
             return None
@@ -98,15 +72,7 @@ class DiskCache:
         self._damaged = True
 
     def write(self, content: str, stored: StoredImage) -> None:
-        """Keep what was computed of an image.
-
-        Parameters
-        ----------
-        content : str
-            The picture's hash.
-        stored : StoredImage
-            What there is to keep.
-        """
+        """Keep what was computed of an image."""
         import torch
         from safetensors.torch import save_file
 

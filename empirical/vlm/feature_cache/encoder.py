@@ -20,15 +20,7 @@ KEPT = 8
 
 
 class CachedEncoder(Encoder):
-    """An encoder whose batches hold numbers of stored images in the place of pixels.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        The plain encoder.
-    store : FeatureCache
-        Where the images are kept; its `FeatureCache.serving` must be active when a model reads the batches.
-    """
+    """An encoder whose batches hold numbers of stored images in the place of pixels."""
 
     def __init__(self, encoder: Encoder, store: FeatureCache) -> None:
         super().__init__(encoder.processor, encoder.family, store.placeholder)
@@ -38,22 +30,7 @@ class CachedEncoder(Encoder):
     def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
         """Encode prompts; new images go through the vision tower.
 
-        Parameters
-        ----------
-        examples : sequence of Example
-            The rows.
-        side : str, default 'left'
-            Where shorter prompts are padded.
-
-        Returns
-        -------
-        dict of str to torch.Tensor
-            As the plain encoder's, with ``pixel_values`` of shape (images,), the images' numbers.
-
-        Notes
-        -----
-        What a processor makes of texts and of what is known of their images is kept: a batch of the same texts about other images of the
-        same kind differs from it in the numbers only, and processors take long over prompts with thousands of image tokens.
+        Returns as the plain encoder's, with ``pixel_values`` of shape (images,), the images' numbers.
         """
         import torch
 
@@ -81,15 +58,7 @@ class CachedEncoder(Encoder):
     def lengths(self, examples: Sequence[Example]) -> list[int]:
         """Compare prompts by length, without encoding each of them.
 
-        Parameters
-        ----------
-        examples : sequence of Example
-            The prompts.
-
-        Returns
-        -------
-        list of int
-            Characters of text and tokens of images: longer where the prompt is, for prompts of one wording.
+        Returns characters of text and tokens of images: longer where the prompt is, for prompts of one wording.
         """
         tokens = self.image_tokens(examples)
         return [sum(images) + sum(len(part.text) for part in example.parts) for images, example in zip(tokens, examples, strict=True)]
@@ -97,15 +66,7 @@ class CachedEncoder(Encoder):
     def image_tokens(self, examples: Sequence[Example]) -> list[tuple[int, ...]]:
         """Count the tokens of images; new images go through the vision tower.
 
-        Parameters
-        ----------
-        examples : sequence of Example
-            The prompts.
-
-        Returns
-        -------
-        list of tuple of int
-            For each prompt, the tokens of each of its images.
+        Returns for each prompt, the tokens of each of its images.
         """
         self.store.add((item for example in examples for item in example.images), self.plain)
         number = self.store.number

@@ -23,13 +23,7 @@ class _StandIn:
 
 
 class RecordingProcessor(_StandIn):
-    """An image processor that remembers what it made.
-
-    Parameters
-    ----------
-    real : transformers.BaseImageProcessor
-        The official one.
-    """
+    """An image processor that remembers what it made."""
 
     made: dict[str, Any]
     images: int
@@ -37,17 +31,7 @@ class RecordingProcessor(_StandIn):
     def __call__(self, *images: Any, **options: Any) -> Any:
         """Process images.
 
-        Parameters
-        ----------
-        *images : object
-            As the official one takes them.
-        **options : object
-            As the official one takes them.
-
-        Returns
-        -------
-        transformers.BatchFeature
-            As the official one makes it.
+        Returns as the official one makes it.
         """
         made = self.real(*images, **options)
         self.made, self.images = dict(made), len(list(leaves(images or options["images"])))
@@ -55,20 +39,7 @@ class RecordingProcessor(_StandIn):
 
 
 class ReplayProcessor(_StandIn):
-    """An image processor that knows its images already, by the number on their tickets.
-
-    Parameters
-    ----------
-    real : transformers.BaseImageProcessor
-        The official one, for its settings.
-    images : mapping of int to StoredImage
-        What is known, by number; it may grow.
-
-    Attributes
-    ----------
-    numbers : list of int
-        Of the images that it was asked about, in order.
-    """
+    """An image processor that knows its images already, by the number on their tickets."""
 
     numbers: list[int]
 
@@ -79,19 +50,7 @@ class ReplayProcessor(_StandIn):
     def __call__(self, images: Any, *_: Any, **__: Any) -> dict[str, Any]:
         """Say of images what the official processor said when it saw them.
 
-        Parameters
-        ----------
-        images : nested list of PIL.Image.Image
-            Tickets.
-        *_ : object
-            Ignored.
-        **__ : object
-            Ignored: options are the same in every call of an encoder.
-
-        Returns
-        -------
-        dict
-            The facts of all images in order, and their places in `numbers` as ``pixel_values``.
+        Returns the facts of all images in order, and their places in `numbers` as ``pixel_values``.
         """
         import torch
 
@@ -104,22 +63,7 @@ class ReplayProcessor(_StandIn):
 
 @contextmanager
 def swapped(thing: Any, name: str, value: Any) -> Iterator[None]:
-    """Replace an attribute for a while.
-
-    Parameters
-    ----------
-    thing : object
-        Whose attribute.
-    name : str
-        Which.
-    value : object
-        What it shall be.
-
-    Yields
-    ------
-    None
-        While it is replaced.
-    """
+    """Replace an attribute for a while."""
     own = name in vars(thing)
     before = getattr(thing, name)
     setattr(thing, name, value)
@@ -133,18 +77,7 @@ def swapped(thing: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def leaves(nested: Any) -> Iterator[Any]:
-    """Walk through nested lists.
-
-    Parameters
-    ----------
-    nested : object
-        Lists of lists of things, or a thing.
-
-    Yields
-    ------
-    object
-        The things, in order.
-    """
+    """Walk through nested lists."""
     if isinstance(nested, (list, tuple)):
         for part in nested:
             yield from leaves(part)

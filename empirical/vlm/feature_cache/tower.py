@@ -12,33 +12,14 @@ if TYPE_CHECKING:
 
 
 def core_of(model: Any) -> Any:
-    """Find the module that turns pixels into features, inside adapters and the language head.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel or peft.PeftModel
-        The model.
-
-    Returns
-    -------
-    torch.nn.Module
-        The one with ``get_image_features``.
-    """
+    """Find the module that turns pixels into features, inside adapters and the language head."""
     return base_of(model).model
 
 
 def base_of(model: Any) -> Any:
     """Take off the adapters' wrapping.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel or peft.PeftModel
-        The model.
-
-    Returns
-    -------
-    transformers.PreTrainedModel
-        The model of transformers (its layers may still hold adapters).
+    Returns the model of transformers (its layers may still hold adapters).
     """
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
@@ -46,17 +27,7 @@ def base_of(model: Any) -> Any:
 def image_features(model: Any, batch: Batch) -> Any:
     """Compute the features that a batch's images enter the language model as.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel or peft.PeftModel
-        The model.
-    batch : dict of str to torch.Tensor
-        On the model's device.
-
-    Returns
-    -------
-    transformers.modeling_outputs.ModelOutput
-        Its ``pooler_output`` holds the features, cut as the family likes it.
+    Returns its ``pooler_output`` holds the features, cut as the family likes it.
     """
     core = core_of(model)
     wanted = inspect.signature(type(core).get_image_features).parameters
@@ -66,15 +37,7 @@ def image_features(model: Any, batch: Batch) -> Any:
 def flat(features: Any) -> torch.Tensor:
     """Put features into one table, in the order of the prompts.
 
-    Parameters
-    ----------
-    features : torch.Tensor or sequence of torch.Tensor
-        A ``pooler_output``.
-
-    Returns
-    -------
-    torch.Tensor of shape (image tokens, width)
-        One row per image token.
+    Returns (image tokens, width): One row per image token.
     """
     import torch
 

@@ -64,35 +64,14 @@ PLAIN = SpeedConfig(store_features=False, prefix_cache=False, by_length=False)
 
 @dataclass(frozen=True)
 class ScoringChunk:
-    """Examples that go through the model together.
+    """Examples that go through the model together."""
 
-    Parameters
-    ----------
-    places : tuple of int
-        Where they stand in the list that was asked about.
-    shared : bool
-        Whether they begin alike, and there are enough of them for the prefix cache to pay.
-    """
-
-    places: tuple[int, ...]
-    shared: bool
+    places: tuple[int, ...]  # where they stand in the list that was asked about
+    shared: bool  # whether they begin alike, and there are enough of them for the prefix cache to pay
 
 
 def in_groups(examples: Sequence[Example], batch_size: int) -> list[int]:
-    """Order examples so that those which begin alike stand together.
-
-    Parameters
-    ----------
-    examples : sequence of Example
-        The list.
-    batch_size : int
-        Rows in a forward pass; groups of less than a quarter of it are not worth a pass of their own and come last.
-
-    Returns
-    -------
-    list of int
-        Places in the list.
-    """
+    """Order examples so that those which begin alike stand together."""
     groups = _groups(examples, range(len(examples)))
     worth = {key for key, places in groups.items() if key is not None and _pays(len(places), batch_size)}
     together = [place for key, places in groups.items() if key in worth for place in places]
@@ -101,24 +80,7 @@ def in_groups(examples: Sequence[Example], batch_size: int) -> list[int]:
 
 
 def chunks(examples: Sequence[Example], batch_size: int, lengths: Sequence[int] | None, share: bool) -> list[ScoringChunk]:
-    """Cut a list into batches.
-
-    Parameters
-    ----------
-    examples : sequence of Example
-        The list.
-    batch_size : int
-        Largest number of rows.
-    lengths : sequence of int or None
-        Tokens of each prompt, for batches of like length; None: in the order of the list.
-    share : bool
-        Make batches of examples that begin alike.
-
-    Returns
-    -------
-    list of ScoringChunk
-        Every place once.
-    """
+    """Cut a list into batches."""
     groups = _groups(examples, range(len(examples))) if share else {}
     shared = [places for key, places in groups.items() if key is not None and _pays(len(places), batch_size)]
     taken = {place for places in shared for place in places}
@@ -143,28 +105,7 @@ def _groups(examples: Sequence[Example], places: Sequence[int]) -> dict[Hashable
 
 
 class BatchScorer:
-    """Scores examples with one model.
-
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model.
-    encoder : Encoder
-        The plain encoder.
-    answers : sequence of str
-        The closed set.
-    batch_size : int
-        Rows in a forward pass.
-    speed : SpeedConfig, optional
-        What to save; by default all that is valid.
-    spaced : bool, default False
-        Count an answer with and without a space before it as the same.
-
-    Raises
-    ------
-    InputError
-        When the prefix cache is asked for where it is not valid.
-    """
+    """Scores examples with one model."""
 
     def __init__(
         self,
@@ -183,13 +124,7 @@ class BatchScorer:
         self.prefix = self._prefix_reader()
 
     def set_batch_size(self, rows: int) -> None:
-        """Put fewer rows into a forward pass, or more.
-
-        Parameters
-        ----------
-        rows : int
-            How many at most.
-        """
+        """Put fewer rows into a forward pass, or more."""
         self.batch_size = rows
         if self.store is not None:
             self.store.batch_size = rows
@@ -208,17 +143,8 @@ class BatchScorer:
     def scores(self, examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
         """Score examples.
 
-        Parameters
-        ----------
-        examples : sequence of Example
-            As many as one likes.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (examples, answers)
-            In the order of the examples.
-        seconds : ndarray of shape (examples,)
-            Time spent on each, as its share of its batch.
+        Returns `log_probabilities` (examples, answers): In the order of the examples; `seconds` (examples,): Time spent on each, as its
+        share of its batch.
         """
         values, seconds = np.empty((len(examples), len(self.answers))), np.empty(len(examples))
         began = time.perf_counter()
@@ -248,17 +174,7 @@ class BatchScorer:
     def generate(self, examples: Sequence[Example], max_new_tokens: int) -> list[str]:
         """Let the model answer in its own words.
 
-        Parameters
-        ----------
-        examples : sequence of Example
-            As many as one likes.
-        max_new_tokens : int
-            Where to stop.
-
-        Returns
-        -------
-        list of str
-            What it said, in the order of the examples.
+        Returns what it said, in the order of the examples.
         """
         said = [""] * len(examples)
         with self._batches(examples) as (encoder, batches):

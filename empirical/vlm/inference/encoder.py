@@ -34,15 +34,6 @@ class Encoder:
 
     Prompts are padded on the left, answers on the right: every answer begins at the same place in all rows of a batch, so that a
     model need compute logits there only.
-
-    Parameters
-    ----------
-    processor : transformers.ProcessorMixin
-        The model's processor.
-    family : ModelFamily
-        The model's family.
-    image_of : callable
-        From an item id to its picture (RGB).
     """
 
     def __init__(self, processor: ProcessorMixin, family: ModelFamily, image_of: Callable[[str], Image]) -> None:
@@ -60,15 +51,7 @@ class Encoder:
     def text(self, parts: Sequence[Part]) -> str:
         """Render a prompt through the model's chat template.
 
-        Parameters
-        ----------
-        parts : sequence of Part
-            The prompt, cut at the places of its images.
-
-        Returns
-        -------
-        str
-            What the tokenizer gets, up to where the model's answer begins.
+        Returns what the tokenizer gets, up to where the model's answer begins.
         """
         key = tuple(parts)
         if key not in self._texts:  # an arm has one wording for all its items
@@ -82,20 +65,7 @@ class Encoder:
     def answer_ids(self, answer: str) -> list[int]:
         """Tokenize an answer as the model would write it after the generation prompt.
 
-        Parameters
-        ----------
-        answer : str
-            For example ``'yes'``.
-
-        Returns
-        -------
-        list of int
-            Its token ids, without the end-of-turn token.
-
-        Raises
-        ------
-        InputError
-            When a special token is in it, such as ``<image>`` or the end of turn: it would not be read as the words that it looks like.
+        Returns its token ids, without the end-of-turn token.
         """
         tokenizer = self.processor.tokenizer
         special = self._special_tokens.intersection(tokenizer(answer, add_special_tokens=False)["input_ids"])
@@ -113,17 +83,7 @@ class Encoder:
     def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
         """Encode prompts and images, without answers.
 
-        Parameters
-        ----------
-        examples : sequence of Example
-            The rows; with Mllama-like families all need equally many images.
-        side : str, default 'left'
-            Where shorter prompts are padded; ``'right'`` for prompts that share their beginning.
-
-        Returns
-        -------
-        dict of str to torch.Tensor
-            ``input_ids`` of shape (rows, tokens), and whatever else the family needs.
+        Returns ``input_ids`` of shape (rows, tokens), and whatever else the family needs.
         """
         texts = [self.text(example.parts) for example in examples]
         images = [[self.image_of(item) for item in example.images] for example in examples]
@@ -133,22 +93,8 @@ class Encoder:
     def with_answers(self, examples: Sequence[Example], answers: Sequence[str], end: bool) -> tuple[Batch, torch.Tensor]:
         """Encode prompts followed by answers.
 
-        Parameters
-        ----------
-        examples : sequence of Example
-            The rows.
-        answers : sequence of str
-            One per row.
-        end : bool
-            Whether the end-of-turn token is part of the answer (in training: so that a model learns to stop).
-
-        Returns
-        -------
-        batch : dict of str to torch.Tensor
-            As `prompts`, the answers appended.
-        labels : torch.Tensor of shape (rows, longest answer)
-            The answers' tokens, `IGNORE` where a shorter answer is padded. Logits for them stand at the last
-            ``longest answer + 1`` positions, less the very last.
+        Returns `batch` As `prompts`, the answers appended; `labels` (rows, longest answer): The answers' tokens, `IGNORE` where a shorter
+        answer is padded. Logits for them stand at the last ``longest answer + 1`` positions, less the very last.
         """
         stop = [self.processor.tokenizer.eos_token_id] if end else []
         return self.append(self.prompts(examples), [self.answer_ids(answer) + stop for answer in answers])
@@ -156,19 +102,7 @@ class Encoder:
     def append(self, prompts: Batch, tokens: Sequence[Sequence[int]]) -> tuple[Batch, torch.Tensor]:
         """Put answers behind prompts that are padded on the left.
 
-        Parameters
-        ----------
-        prompts : dict of str to torch.Tensor
-            As `prompts` makes them; left as they are.
-        tokens : sequence of sequence of int
-            Each row's answer.
-
-        Returns
-        -------
-        batch : dict of str to torch.Tensor
-            Prompts and answers.
-        labels : torch.Tensor of shape (rows, longest answer)
-            As in `with_answers`.
+        Returns `labels` (rows, longest answer): As in `with_answers`.
         """
         import torch
 
@@ -184,31 +118,14 @@ class Encoder:
 
 
 def image_token(model: Any) -> int:
-    """Tell which token stands for a piece of an image.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel or peft.PeftModel
-        The model.
-
-    Returns
-    -------
-    int
-        Its id.
-    """
+    """Tell which token stands for a piece of an image."""
     config = model.config
     token = getattr(config, "image_token_id", None)
     return int(config.image_token_index if token is None else token)
 
 
 class EncoderPool:
-    """Encoders for threads, each with a processor of its own: tokenizers refuse to be used from two threads at once.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        What they are copies of.
-    """
+    """Encoders for threads, each with a processor of its own: tokenizers refuse to be used from two threads at once."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._free = SimpleQueue[Encoder]()
@@ -219,10 +136,7 @@ class EncoderPool:
     def one(self) -> Iterator[Encoder]:
         """Take an encoder that nobody uses.
 
-        Yields
-        ------
-        Encoder
-            To be used by one thread.
+        Returns to be used by one thread.
         """
         encoder = self._free.get()
         try:

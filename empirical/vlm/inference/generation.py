@@ -25,21 +25,7 @@ def generate_answers(model: PreTrainedModel, encoder: Encoder, examples: Sequenc
 
     Some checkpoints come with a penalty on tokens that stand in the prompt; ``yes`` and ``no`` do.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode.
-    encoder : Encoder
-        The model's encoder.
-    examples : sequence of Example
-        One batch.
-    max_new_tokens : int
-        Where to stop a model that does not stop itself.
-
-    Returns
-    -------
-    list of str
-        What it said, without special tokens.
+    Returns what it said, without special tokens.
     """
     import torch
     from transformers import GenerationConfig
@@ -57,21 +43,7 @@ def generate_answers(model: PreTrainedModel, encoder: Encoder, examples: Sequenc
 def continued_answers(model: PreTrainedModel, encoder: Encoder, reading: CachedDecoding, max_new_tokens: int) -> list[str]:
     """Generate greedily behind prompts that were read already.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode.
-    encoder : Encoder
-        The model's encoder.
-    reading : CachedDecoding
-        One batch of prompts.
-    max_new_tokens : int
-        Where to stop a model that does not stop itself.
-
-    Returns
-    -------
-    list of str
-        What it said, without special tokens: the same as `generate_answers`.
+    Returns what it said, without special tokens: the same as `generate_answers`.
     """
     return in_words(reading.greedy(stop_tokens(model, encoder), max_new_tokens), encoder)
 
@@ -79,17 +51,7 @@ def continued_answers(model: PreTrainedModel, encoder: Encoder, reading: CachedD
 def stop_tokens(model: PreTrainedModel, encoder: Encoder) -> set[int]:
     """List the tokens that end a reply.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        With its generation config.
-    encoder : Encoder
-        With its tokenizer.
-
-    Returns
-    -------
-    set of int
-        Those that the checkpoint names, and the one that finetuning teaches.
+    Returns those that the checkpoint names, and the one that finetuning teaches.
     """
     named = base_of(model).generation_config.eos_token_id
     own = named if isinstance(named, list) else [named]
@@ -99,17 +61,7 @@ def stop_tokens(model: PreTrainedModel, encoder: Encoder) -> set[int]:
 def in_words(tokens: torch.Tensor, encoder: Encoder) -> list[str]:
     """Decode replies.
 
-    Parameters
-    ----------
-    tokens : torch.Tensor of shape (rows, tokens)
-        With their end and padding.
-    encoder : Encoder
-        With its tokenizer.
-
-    Returns
-    -------
-    list of str
-        Without special tokens.
+    Shapes: `tokens` (rows, tokens).
     """
     return encoder.processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
 
@@ -117,17 +69,7 @@ def in_words(tokens: torch.Tensor, encoder: Encoder) -> list[str]:
 def parse_answer(text: str, answers: Sequence[str]) -> str:
     """Find the answer in what a model said, strictly: it must have said nothing else.
 
-    Parameters
-    ----------
-    text : str
-        What it said.
-    answers : sequence of str
-        The closed set.
-
-    Returns
-    -------
-    str
-        The answer, or ``'unparsed'``, which is a class of its own: it is counted, never guessed.
+    Returns the answer, or ``'unparsed'``, which is a class of its own: it is counted, never guessed.
 
     Examples
     --------

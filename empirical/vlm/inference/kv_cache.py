@@ -26,28 +26,16 @@ class CachedDecoding:
     counted without it, so it matters only to layers that attend over a window of so many *places* (Gemma 3): there such a batch is read
     the plain way.
 
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model; its family must be known to read a prompt in two parts exactly.
-    encoder : Encoder
-        The encoder that made the batch.
-    examples : sequence of Example
-        The rows.
-    batch : dict of str to torch.Tensor
-        Whole prompts, padded on the right, without their pixels; off the device, where positions are counted without waiting for it.
-    cache : transformers.Cache
-        Keys and values of these prompts.
-    first : torch.Tensor of shape (rows, vocabulary)
-        Log-probabilities of the first token of each reply.
+    Shapes: `first` (rows, vocabulary).
     """
 
-    vlm: VisionLanguageModel
-    encoder: Encoder
+    vlm: VisionLanguageModel  # the model; its family must be known to read a prompt in two parts exactly
+    encoder: Encoder  # the encoder that made the batch
     examples: Sequence[Example]
+    # whole prompts, padded on the right, without their pixels; off the device, where positions are counted without waiting for it
     batch: Batch
-    cache: Any
-    first: torch.Tensor
+    cache: Any  # keys and values of these prompts
+    first: torch.Tensor  # log-probabilities of the first token of each reply
 
     @property
     def exact(self) -> bool:
@@ -62,15 +50,7 @@ class CachedDecoding:
     def log_probability(self, form: Sequence[int]) -> torch.Tensor:
         """Score a reply of several tokens, by one pass over all of them but the last.
 
-        Parameters
-        ----------
-        form : sequence of int
-            Its tokens.
-
-        Returns
-        -------
-        torch.Tensor of shape (rows,)
-            Log-probability that each row's reply begins with it.
+        Returns (rows,): Log-probability that each row's reply begins with it.
         """
         import torch
 
@@ -88,17 +68,7 @@ class CachedDecoding:
     def greedy(self, stops: Collection[int], max_new_tokens: int) -> torch.Tensor:
         """Let the model go on, always with the likeliest token; the cache is used up.
 
-        Parameters
-        ----------
-        stops : collection of int
-            Tokens that end a reply.
-        max_new_tokens : int
-            Where to stop a model that does not stop itself.
-
-        Returns
-        -------
-        torch.Tensor of shape (rows, at most ``max_new_tokens``)
-            Its replies; what comes after the end of one is padding.
+        Returns (rows, at most ``max_new_tokens``): Its replies; what comes after the end of one is padding.
         """
         import torch
 
@@ -128,15 +98,7 @@ class CachedDecoding:
 def copy_cache(cache: Any) -> Any:
     """Copy a cache, so that what is read behind the copy leaves the original as it is.
 
-    Parameters
-    ----------
-    cache : transformers.DynamicCache
-        Keys and values; these are not copied.
-
-    Returns
-    -------
-    transformers.DynamicCache
-        With layers of its own, which hold the same tensors until they grow: a layer that grows makes new ones.
+    Returns with layers of its own, which hold the same tensors until they grow: a layer that grows makes new ones.
     """
     twin = copy.copy(cache)
     twin.layers = [copy.copy(layer) for layer in cache.layers]

@@ -26,10 +26,7 @@ MOST = 4
 def thread_count() -> int:
     """Tell how many threads prepare batches.
 
-    Returns
-    -------
-    int
-        One for each processor that this process may use, `MOST` at most.
+    Returns one for each processor that this process may use, `MOST` at most.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(MOST, allowed)
@@ -39,10 +36,7 @@ def thread_count() -> int:
 def thread_pool() -> Iterator[ThreadPoolExecutor]:
     """Keep a few threads for a while.
 
-    Yields
-    ------
-    concurrent.futures.ThreadPoolExecutor
-        Its threads are gone afterwards, also after an error; what had not begun is not done.
+    Returns its threads are gone afterwards, also after an error; what had not begun is not done.
     """
     pool = ThreadPoolExecutor(thread_count(), thread_name_prefix="prepare")
     try:
@@ -54,21 +48,7 @@ def thread_pool() -> Iterator[ThreadPoolExecutor]:
 def prefetch_map(pool: ThreadPoolExecutor, work: Callable[[Job], Made], jobs: Iterable[Job], ahead: int) -> Iterator[Made]:
     """Do jobs in threads, some of them ahead of time.
 
-    Parameters
-    ----------
-    pool : concurrent.futures.ThreadPoolExecutor
-        The threads, of a `thread_pool`.
-    work : callable
-        From a job to what is made of it.
-    jobs : iterable
-        Asked for the next one in the thread of the caller.
-    ahead : int
-        How many are done or being done while what was made of an earlier one is in use.
-
-    Yields
-    ------
-    object
-        What was made of each job, in their order; the first job that raises does so here, when its turn comes.
+    Returns what was made of each job, in their order; the first job that raises does so here, when its turn comes.
     """
     coming, waiting = iter(jobs), deque[Future[Made]]()
     waiting.extend(pool.submit(work, job) for job in islice(coming, ahead))

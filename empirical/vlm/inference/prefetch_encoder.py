@@ -16,17 +16,7 @@ if TYPE_CHECKING:
 
 
 class PrefetchEncoder(Encoder):
-    """An encoder that knows what it will be asked for, and has it ready.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        The plain encoder.
-    pool : concurrent.futures.ThreadPoolExecutor
-        The threads, of a `crew`.
-    batches : sequence of sequence of Example
-        What will be asked for, in order; anything else is encoded when it is asked for.
-    """
+    """An encoder that knows what it will be asked for, and has it ready."""
 
     def __init__(self, encoder: Encoder, pool: ThreadPoolExecutor, batches: Sequence[Sequence[Example]]) -> None:
         super().__init__(encoder.processor, encoder.family, encoder.image_of)
@@ -35,20 +25,7 @@ class PrefetchEncoder(Encoder):
         self._last: tuple[list[Example], Batch] = ([], {})
 
     def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
-        """Give prompts that were encoded ahead; those given last also once more.
-
-        Parameters
-        ----------
-        examples : sequence of Example
-            The rows.
-        side : str, default 'left'
-            Where shorter prompts are padded.
-
-        Returns
-        -------
-        dict of str to torch.Tensor
-            As the plain encoder's.
-        """
+        """Give prompts that were encoded ahead; those given last also once more."""
         rows = list(examples)
         if side != "left":
             return super().prompts(examples, side)

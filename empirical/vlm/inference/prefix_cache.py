@@ -21,15 +21,7 @@ if TYPE_CHECKING:
 def shared_prefix(example: Example) -> Hashable | None:
     """Name what a prompt shows before its query.
 
-    Parameters
-    ----------
-    example : Example
-        The item as its arm shows it.
-
-    Returns
-    -------
-    tuple or None
-        Equal for examples that share text and images up to the query; None where no reference stands before the query.
+    Returns equal for examples that share text and images up to the query; None where no reference stands before the query.
     """
     kinds = [part.kind for part in example.parts]
     before, after = example.parts[: kinds.index("query")], kinds[kinds.index("query") + 1 :]
@@ -39,27 +31,7 @@ def shared_prefix(example: Example) -> Hashable | None:
 
 
 class PrefixCache:
-    """Reads examples that share their beginning: each beginning once, the rest in a batch.
-
-    Parameters
-    ----------
-    vlm : VisionLanguageModel
-        The model; its family must be known to read a prompt in two parts exactly.
-    encoder : CachedEncoder
-        With stored image features; its store must be serving.
-    together : int, default 1
-        Beginnings that go through the model in one pass, of those that are known to be asked for next, see `expect`.
-
-    Attributes
-    ----------
-    read_anew : int
-        How many beginnings went through the model so far.
-
-    Raises
-    ------
-    InputError
-        When the model's family is not known to allow it.
-    """
+    """Reads examples that share their beginning: each beginning once, the rest in a batch."""
 
     def __init__(self, vlm: VisionLanguageModel, encoder: CachedEncoder, together: int = 1) -> None:
         if vlm.family.prefix is None:
@@ -76,11 +48,6 @@ class PrefixCache:
         """Say what will be read, in order; a beginning alone would leave a large device idle.
 
         What was held is let go, so that what comes out depends on these examples only, to the last bit.
-
-        Parameters
-        ----------
-        examples : iterable of Example
-            At least one of each beginning.
         """
         self._held, self._coming, self._used = {}, {}, set()
         for example in examples:
@@ -89,20 +56,7 @@ class PrefixCache:
     def read(self, examples: Sequence[Example]) -> CachedDecoding:
         """Read prompts that begin alike.
 
-        Parameters
-        ----------
-        examples : sequence of Example
-            One batch, all with the same `shared_prefix`.
-
-        Returns
-        -------
-        CachedDecoding
-            With the distribution of the first token of each reply; longer replies are read behind the cache.
-
-        Raises
-        ------
-        InputError
-            When the prompts do not begin alike up to the query's first token.
+        Returns with the distribution of the first token of each reply; longer replies are read behind the cache.
         """
         import torch
 
@@ -179,24 +133,7 @@ def _words(example: Example) -> tuple[Part, ...]:
 def query_start(batch: Batch, model: Any, images: int) -> int:
     """Find where the query's image tokens begin, in prompts that show it last.
 
-    Parameters
-    ----------
-    batch : dict of str to torch.Tensor
-        Prompts padded on the right.
-    model : transformers.PreTrainedModel
-        Knows its image token.
-    images : int
-        Number of images in each prompt.
-
-    Returns
-    -------
-    int
-        The place of the first token, the same in all rows.
-
-    Raises
-    ------
-    InputError
-        When the rows differ before it, or images stand so close that their tokens cannot be told apart.
+    Returns the place of the first token, the same in all rows.
     """
     import torch
 

@@ -19,43 +19,19 @@ if TYPE_CHECKING:
 
 
 class PromptState(Protocol):
-    """A batch of prompts that a model has read, by whatever way.
-
-    Attributes
-    ----------
-    first : torch.Tensor of shape (rows, vocabulary)
-        Log-probabilities of the first token of each reply.
-    """
+    """A batch of prompts that a model has read, by whatever way."""
 
     first: torch.Tensor
 
     def log_probability(self, form: Sequence[int]) -> torch.Tensor:
         """Score a reply of several tokens.
 
-        Parameters
-        ----------
-        form : sequence of int
-            Its tokens.
-
-        Returns
-        -------
-        torch.Tensor of shape (rows,)
-            Log-probability that each row's reply begins with it.
+        Returns (rows,): Log-probability that each row's reply begins with it.
         """
 
 
 class PlainPromptState:
-    """Prompts read as a whole, anew for every reply of several tokens: what all that is faster is held against.
-
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode.
-    encoder : Encoder
-        The model's encoder.
-    examples : sequence of Example
-        One batch.
-    """
+    """Prompts read as a whole, anew for every reply of several tokens: what all that is faster is held against."""
 
     def __init__(self, model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]) -> None:
         self.model, self.encoder, self.examples = model, encoder, examples
@@ -68,15 +44,7 @@ class PlainPromptState:
     def log_probability(self, form: Sequence[int]) -> torch.Tensor:
         """Score a reply of several tokens, by one more pass over prompts and reply.
 
-        Parameters
-        ----------
-        form : sequence of int
-            Its tokens.
-
-        Returns
-        -------
-        torch.Tensor of shape (rows,)
-            Log-probability that each row's reply begins with it.
+        Returns (rows,): Log-probability that each row's reply begins with it.
         """
         batch, labels = self.encoder.append(self._prompts, [form] * len(self.examples))
         return token_log_probabilities(self.model, batch, labels).sum(dim=1)
@@ -93,25 +61,7 @@ def answer_log_probabilities(
 ) -> np.ndarray:
     """Score every answer for every example.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode.
-    encoder : Encoder
-        The model's encoder.
-    examples : sequence of Example
-        One batch.
-    answers : sequence of str
-        The closed set.
-    spaced : bool, default False
-        Count an answer with and without a space before it as the same; see `answer_forms`.
-    read : callable, optional
-        Another way to read the prompts, such as `PrefixReader.read`; by default each as a whole, see `PlainPromptState`.
-
-    Returns
-    -------
-    ndarray of shape (examples, answers)
-        Natural logarithm of the probability that the model's reply begins with the answer, in float64.
+    Returns (examples, answers): Natural logarithm of the probability that the model's reply begins with the answer, in float64.
     """
     return answer_scores(model, encoder, examples, answers, spaced=spaced, read=read).cpu().numpy()
 
@@ -127,25 +77,7 @@ def answer_scores(
 ) -> torch.Tensor:
     r"""Score every answer for every example, and leave the scores on the device, which may still be at work on them.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode.
-    encoder : Encoder
-        The model's encoder.
-    examples : sequence of Example
-        One batch.
-    answers : sequence of str
-        The closed set.
-    spaced : bool, default False
-        As in `answer_log_probabilities`.
-    read : callable, optional
-        As in `answer_log_probabilities`.
-
-    Returns
-    -------
-    torch.Tensor of shape (examples, answers)
-        Natural logarithms, in float64.
+    Returns (examples, answers): Natural logarithms, in float64.
 
     Notes
     -----
@@ -167,29 +99,7 @@ def answer_scores(
 def answer_forms(encoder: Encoder, answers: Sequence[str], spaced: bool = False) -> list[list[tuple[int, ...]]]:
     """List the token sequences that count as each answer.
 
-    Parameters
-    ----------
-    encoder : Encoder
-        Tokenizes the answers.
-    answers : sequence of str
-        The closed set.
-    spaced : bool, default False
-        With and without a leading space, whatever the family's habit. A form that begins with another of the same answer is left out:
-        the shorter one covers it.
-
-    Returns
-    -------
-    list of list of tuple of int
-        One list per answer, the family's own form first.
-
-    Raises
-    ------
-    InputError
-        When an answer is empty, or is how another one begins (``no`` and ``no finding``): their probabilities would overlap.
-
-    Notes
-    -----
-    Different tokenisations of the same text are not searched: a model is scored on how its tokenizer writes an answer.
+    Returns one list per answer, the family's own form first.
     """
     tokenizer = encoder.processor.tokenizer
     forms: list[list[tuple[int, ...]]] = []
@@ -205,19 +115,7 @@ def answer_forms(encoder: Encoder, answers: Sequence[str], spaced: bool = False)
 def next_token_log_probabilities(model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]) -> torch.Tensor:
     """Give the model's distribution of the first token of its reply.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        In evaluation mode.
-    encoder : Encoder
-        The model's encoder.
-    examples : sequence of Example
-        One batch.
-
-    Returns
-    -------
-    torch.Tensor of shape (examples, vocabulary)
-        Log-probabilities, float32.
+    Returns (examples, vocabulary): Log-probabilities, float32.
     """
     batch = to_device(encoder.prompts(examples), model)
     logits = model(**batch, logits_to_keep=1, use_cache=False).logits[:, -1]
@@ -227,19 +125,7 @@ def next_token_log_probabilities(model: PreTrainedModel, encoder: Encoder, examp
 def token_log_probabilities(model: PreTrainedModel, batch: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
     """Give the log-probability of each answer token under teacher forcing.
 
-    Parameters
-    ----------
-    model : transformers.PreTrainedModel
-        The model.
-    batch : dict of str to torch.Tensor
-        As `Encoder.with_answers` makes it, on the model's device.
-    labels : torch.Tensor of shape (rows, longest answer)
-        The answers' tokens.
-
-    Returns
-    -------
-    torch.Tensor of shape (rows, longest answer)
-        Float32; 0 where the label is padding.
+    Shapes: `labels` (rows, longest answer). Returns (rows, longest answer): Float32; 0 where the label is padding.
     """
     logits = model(**batch, logits_to_keep=labels.shape[1] + 1, use_cache=False).logits[:, :-1]
     present = labels != IGNORE
@@ -250,17 +136,7 @@ def token_log_probabilities(model: PreTrainedModel, batch: dict[str, torch.Tenso
 def to_device(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
     """Move a batch to a model; pictures take the model's number format.
 
-    Parameters
-    ----------
-    batch : dict of str to torch.Tensor
-        What an encoder made.
-    model : transformers.PreTrainedModel
-        Where it goes.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        The batch on the model's device.
+    Returns the batch on the model's device.
     """
     return {
         name: value.to(model.device, dtype=model.dtype) if value.is_floating_point() else value.to(model.device)

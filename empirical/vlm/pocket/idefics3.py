@@ -18,17 +18,7 @@ END_OF_TURN = "<end_of_utterance>"
 def idefics3(config: PocketConfig, text: str) -> tuple[PretrainedConfig, ProcessorMixin]:
     """Spell out the architecture, and make the processor.
 
-    Parameters
-    ----------
-    config : PocketConfig
-        The shape.
-    text : str
-        What the tokenizer is trained on.
-
-    Returns
-    -------
-    transformers.PretrainedConfig, transformers.ProcessorMixin
-        The architecture and the processor with its tokenizer.
+    Returns the architecture and the processor with its tokenizer.
     """
     from transformers import Idefics3Config, Idefics3ImageProcessorPil, Idefics3Processor
 

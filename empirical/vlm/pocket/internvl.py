@@ -19,17 +19,7 @@ NAMED = {"start_image_token": "<img>", "end_image_token": "</img>", "context_ima
 def internvl(config: PocketConfig, text: str) -> tuple[PretrainedConfig, ProcessorMixin]:
     """Spell out the architecture, and make the processor.
 
-    Parameters
-    ----------
-    config : PocketConfig
-        The shape.
-    text : str
-        What the tokenizer is trained on.
-
-    Returns
-    -------
-    transformers.PretrainedConfig, transformers.ProcessorMixin
-        The architecture and the processor with its tokenizer.
+    Returns the architecture and the processor with its tokenizer.
     """
     import transformers
 

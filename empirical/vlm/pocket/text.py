@@ -29,15 +29,7 @@ def training_text() -> str:
 def chat_template(name: str) -> str:
     """Read a chat template of this package.
 
-    Parameters
-    ----------
-    name : str
-        Name of the architecture.
-
-    Returns
-    -------
-    str
-        The template; the line breaks that only make the file readable are gone.
+    Returns the template; the line breaks that only make the file readable are gone.
     """
     text = (resources.files("empirical.vlm.pocket") / f"{name}.jinja").read_text(encoding="utf-8")
     return text.replace("\n", "").replace("\\n", "\n")
@@ -46,21 +38,7 @@ def chat_template(name: str) -> str:
 def train_tokenizer(vocabulary: int, text: str, special: Sequence[str], **options: Any) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer.
 
-    Parameters
-    ----------
-    vocabulary : int
-        Largest number of tokens; all 256 bytes are among them, so no text is unknown.
-    text : str
-        What it is trained on.
-    special : sequence of str
-        Special tokens besides `PAD`; they come first in the vocabulary.
-    **options : object
-        Of the tokenizer's constructor: which special token ends a turn, which are extra.
-
-    Returns
-    -------
-    PreTrainedTokenizerFast
-        The tokenizer, padding on the left.
+    Returns the tokenizer, padding on the left.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

@@ -14,17 +14,7 @@ CELLS_AT_ONCE = 2**17  # resamples x items worked on together: what fits into a 
 def cluster_types(labels: Bools, codes: Codes) -> Codes:
     """Tell of each cluster whether it holds only negative items (0), only positive ones (1), or both (2).
 
-    Parameters
-    ----------
-    labels : ndarray of bool, shape (n,)
-        Whether each item is positive.
-    codes : ndarray of int, shape (n,)
-        The number of each item's cluster.
-
-    Returns
-    -------
-    ndarray of int, shape (K,)
-        The type of each cluster.
+    Shapes: `labels` (n,), `codes` (n,). Returns (K,): The type of each cluster.
 
     Examples
     --------
@@ -39,21 +29,7 @@ def cluster_types(labels: Bools, codes: Codes) -> Codes:
 def cluster_weights(strata: Codes, items: int, resamples: int, seed: int) -> Iterator[Floats]:
     """Draw resamples of clusters with replacement, within strata, and give them in portions.
 
-    Parameters
-    ----------
-    strata : ndarray of int, shape (K,)
-        The stratum of each cluster; as many clusters are drawn from each as it holds.
-    items : int
-        How many items there are, which decides the size of a portion.
-    resamples : int
-        How many resamples in all.
-    seed : int
-        The seed. Every stratum has a stream of its own, so portions of any size give the same resamples.
-
-    Yields
-    ------
-    ndarray of float, shape (portion, K)
-        How often each cluster was drawn.
+    Shapes: `strata` (K,). Returns (portion, K): How often each cluster was drawn.
     """
     members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(len(members))]
@@ -73,19 +49,7 @@ def _draws(size: int, rows: int, stream: np.random.Generator) -> Floats:
 def jackknife_weights(strata: Codes, items: int, groups: int = 500) -> tuple[Iterator[Floats], Codes]:
     """Leave out one cluster at a time, or one group of clusters of a stratum where there are many.
 
-    Parameters
-    ----------
-    strata : ndarray of int, shape (K,)
-        The stratum of each cluster.
-    items : int
-        How many items there are, which decides the size of a portion.
-    groups : int, default 500
-        About how many rows at most. The acceleration it serves is then known to about 0.65 / groups, which no interval feels.
-
-    Returns
-    -------
-    tuple
-        Portions of weights, and the stratum of each row.
+    Shapes: `strata` (K,). Returns portions of weights, and the stratum of each row.
     """
     left_out = np.empty(len(strata), dtype=np.intp)
     row_strata: list[int] = []

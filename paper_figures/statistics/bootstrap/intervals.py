@@ -19,28 +19,7 @@ def bootstrap_interval(
 ) -> tuple[Interval, Interval]:
     r"""Make an interval from a bootstrap distribution.
 
-    Parameters
-    ----------
-    distribution : ndarray of float, shape (B,)
-        The statistic of each resample, without NaN.
-    estimate : float
-        The statistic of the sample.
-    method : {'percentile', 'basic', 'bca'}
-        The kind of interval.
-    confidence_level : float, default 0.95
-        Nominal coverage.
-    acceleration : float, default 0
-        For BCa, from `acceleration`.
-
-    Returns
-    -------
-    tuple of tuple of float
-        The interval, and the Monte Carlo standard error of its two ends.
-
-    Raises
-    ------
-    InputError
-        When the method is not known.
+    Shapes: `distribution` (B,). Returns the interval, and the Monte Carlo standard error of its two ends.
 
     Notes
     -----
@@ -97,17 +76,7 @@ def _quantile_errors(distribution: Floats, levels: tuple[float, float]) -> Inter
 def acceleration(jackknife: Floats, strata: Codes) -> float:
     r"""Estimate BCa's acceleration from leave-one-cluster-out values.
 
-    Parameters
-    ----------
-    jackknife : ndarray of float, shape (rows,)
-        The statistic with one cluster left out.
-    strata : ndarray of int, shape (rows,)
-        The stratum of the cluster that was left out.
-
-    Returns
-    -------
-    float
-        The acceleration; 0 where the statistic does not vary.
+    Shapes: `jackknife` (rows,), `strata` (rows,). Returns the acceleration; 0 where the statistic does not vary.
 
     Notes
     -----

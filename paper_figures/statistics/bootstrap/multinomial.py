@@ -69,23 +69,7 @@ def multinomial_bootstrap(
 def multinomial_differences(n10: int, n01: int, n: int, resamples: int, seed: int) -> Floats:
     """Draw the resampled differences.
 
-    Parameters
-    ----------
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
-    n : int
-        Items.
-    resamples : int
-        How many.
-    seed : int
-        Seed of the stream.
-
-    Returns
-    -------
-    ndarray of float, shape (resamples,)
-        The differences. Swapping the arms flips their signs.
+    Returns (resamples,): The differences. Swapping the arms flips their signs.
     """
     stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1001,)))
     high, low = max(n10, n01), min(n10, n01)
@@ -96,19 +80,7 @@ def multinomial_differences(n10: int, n01: int, n: int, resamples: int, seed: in
 def trinomial_acceleration(n10: int, n01: int, n: int) -> float:
     """Give BCa's acceleration of a mean of ones, minus ones and zeros.
 
-    Parameters
-    ----------
-    n10 : int
-        How many ones.
-    n01 : int
-        How many minus ones.
-    n : int
-        How many in all.
-
-    Returns
-    -------
-    float
-        The acceleration; 0 where all are equal.
+    Returns the acceleration; 0 where all are equal.
     """
     values, counts = np.array([1.0, -1.0, 0.0]), np.array([n10, n01, n - n10 - n01])
     deviations = values - (n10 - n01) / n

@@ -34,30 +34,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class PairedBootstrapResult(Result):
-    """Bootstrap intervals of the differences of several performance measures.
+    """Bootstrap intervals of the differences of several performance measures."""
 
-    Parameters
-    ----------
-    metrics : dict of str to BootstrapDifference
-        One result per measure.
-    clusters : int
-        Clusters resampled.
-    strata : int
-        Types of clusters resampled separately.
-    """
-
-    metrics: dict[str, BootstrapDifference]
+    metrics: dict[str, BootstrapDifference]  # one result per measure
     clusters: int
-    strata: int
+    strata: int  # types of clusters resampled separately
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the results as a table.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row per measure.
-        """
+        """Give the results as a table."""
         import pandas as pd
 
         return pd.concat([result.to_frame() for result in self.metrics.values()], ignore_index=True)

@@ -11,51 +11,21 @@ from paper_figures.statistics.validation import Floats
 
 @dataclass(frozen=True, repr=False)
 class BootstrapDifference(Result):
-    """A difference of a performance measure, A minus B, with its bootstrap interval.
-
-    Parameters
-    ----------
-    metric : str
-        The measure.
-    a : float
-        Its value in A.
-    b : float
-        Its value in B.
-    difference : float
-        `a` minus `b`.
-    interval : tuple of float
-        Of the difference.
-    a_interval : tuple of float
-        Of `a`, from the same resamples.
-    b_interval : tuple of float
-        Of `b`, from the same resamples.
-    se : float
-        Standard deviation of the resampled differences.
-    interval_mcse : tuple of float
-        Monte Carlo standard error of the two ends of `interval`.
-    method : str
-        The kind of interval.
-    resamples : int
-        Number of resamples.
-    undefined : int
-        Resamples in which the measure has no value; they are left out of the interval.
-    seed : int
-        Seed of the resamples.
-    """
+    """A difference of a performance measure, A minus B, with its bootstrap interval."""
 
     metric: str
-    a: float
-    b: float
+    a: float  # its value in A
+    b: float  # its value in B
     difference: float
     interval: Interval
-    a_interval: Interval
-    b_interval: Interval
-    se: float
-    interval_mcse: Interval
-    method: str
+    a_interval: Interval  # of `a`, from the same resamples
+    b_interval: Interval  # of `b`, from the same resamples
+    se: float  # standard deviation of the resampled differences
+    interval_mcse: Interval  # monte Carlo standard error of the two ends of `interval`
+    method: str  # the kind of interval
     resamples: int
-    undefined: int
-    seed: int
+    undefined: int  # resamples in which the measure has no value; they are left out of the interval
+    seed: int  # seed of the resamples
 
 
 def make_difference(
@@ -63,27 +33,7 @@ def make_difference(
 ) -> BootstrapDifference:
     """Make a result of a difference alone, the arms' own values being unknown.
 
-    Parameters
-    ----------
-    metric : str
-        The measure.
-    estimate : float
-        The difference.
-    distribution : ndarray of float, shape (B,)
-        The resampled differences.
-    interval : tuple of float
-        Of the difference.
-    errors : tuple of float
-        Monte Carlo standard errors of its ends.
-    method : str
-        The kind of interval.
-    seed : int
-        Seed of the resamples.
-
-    Returns
-    -------
-    BootstrapDifference
-        With NaN for the arms' own values.
+    Shapes: `distribution` (B,). Returns with NaN for the arms' own values.
     """
     nothing = (math.nan, math.nan)
     se = float(distribution.std(ddof=1)) if len(distribution) > 1 else math.nan

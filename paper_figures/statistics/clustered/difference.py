@@ -16,33 +16,15 @@ from paper_figures.statistics.validation import as_level
 
 @dataclass(frozen=True, repr=False)
 class ClusteredDifferenceResult(Result):
-    """A difference in accuracy, A minus B, with a cluster-robust interval.
-
-    Parameters
-    ----------
-    estimate : float
-        The difference.
-    se : float
-        Its standard error.
-    df : float
-        Degrees of freedom of the t distribution.
-    interval : tuple of float
-        Lower and upper end.
-    p : float
-        Two-sided, of no difference.
-    design_effect : float
-        Variance over that of independent items; NaN without discordant items.
-    note : str
-        What a reader must know of this result; '' where there is nothing.
-    """
+    """A difference in accuracy, A minus B, with a cluster-robust interval."""
 
     estimate: float
     se: float
-    df: float
-    interval: Interval
-    p: float
-    design_effect: float = math.nan
-    note: str = ""
+    df: float  # degrees of freedom of the t distribution
+    interval: Interval  # lower and upper end
+    p: float  # two-sided, of no difference
+    design_effect: float = math.nan  # variance over that of independent items; NaN without discordant items
+    note: str = ""  # what a reader must know of this result; '' where there is nothing
 
 
 def clustered_difference(
@@ -110,25 +92,7 @@ def student_result(
 ) -> ClusteredDifferenceResult:
     """Make an interval and a p-value of a difference of proportions from a standard error and the t distribution.
 
-    Parameters
-    ----------
-    estimate : float
-        The difference, in [-1, 1].
-    se : float
-        Its standard error; 0 only when `estimate` is 0.
-    df : float
-        Degrees of freedom.
-    level : float
-        Confidence level.
-    design_effect : float
-        Passed on.
-    note : str
-        Passed on.
-
-    Returns
-    -------
-    ClusteredDifferenceResult
-        The interval is kept within [-1, 1].
+    Returns the interval is kept within [-1, 1].
     """
     half = student_quantile(level, df) * se
     p = student_p(estimate / se, df) if se else 1.0

@@ -14,25 +14,11 @@ from see_in_pairs.errors import InputError
 
 @dataclass(frozen=True, repr=False)
 class GeeResult(Result):
-    """The population-average log odds ratio of being right in A against B.
-
-    Parameters
-    ----------
-    log_odds_ratio : float
-        The estimate.
-    se : float
-        Robust standard error.
-    interval : tuple of float
-        Of the log odds ratio.
-    p : float
-        Two-sided Wald p-value.
-    clusters : int
-        Number of clusters.
-    """
+    """The population-average log odds ratio of being right in A against B."""
 
     log_odds_ratio: float
     se: float
-    interval: Interval
+    interval: Interval  # of the log odds ratio
     p: float
     clusters: int
 

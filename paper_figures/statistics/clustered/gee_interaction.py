@@ -15,26 +15,12 @@ from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimab
 
 @dataclass(frozen=True, repr=False)
 class GeeInteractionResult(Result):
-    """A test that the odds ratio between two arms is the same at every level of a factor.
-
-    Parameters
-    ----------
-    statistic : float
-        Chi-squared (Wald, robust).
-    df : int
-        Levels less 1.
-    p : float
-        Its upper tail.
-    by_level : dict of str to GeeResult
-        The odds ratio of A against B at each level.
-    clusters : int
-        Number of clusters.
-    """
+    """A test that the odds ratio between two arms is the same at every level of a factor."""
 
     statistic: float
     df: int
     p: float
-    by_level: dict[str, GeeResult]
+    by_level: dict[str, GeeResult]  # the odds ratio of A against B at each level
     clusters: int
 
 

@@ -17,42 +17,18 @@ _CELLS = 2**20  # patterns x groups worked on together
 
 @dataclass(frozen=True, repr=False)
 class SignFlipResult(Result):
-    """A sign-flip permutation test.
+    """A sign-flip permutation test."""
 
-    Parameters
-    ----------
-    statistic : float
-        Sum of the differences.
-    p : float
-        Two-sided. Exact: the share of sign patterns at least as extreme; else (1 + count) / (1 + resamples), never 0.
-    mcse : float
-        Monte Carlo standard error of `p`; 0 when exact.
-    resamples : int
-        Sign patterns looked at.
-    exact : bool
-        Whether all patterns were.
-    clusters : int
-        Clusters whose difference is not 0.
-    seed : int
-        Seed of the patterns; without effect when exact.
-    difference : float
-        Mean difference per item.
-    interval : tuple of float
-        The mean differences that the test does not reject; infinite ends where no sign pattern could reject any.
-    interval_mcse : tuple of float
-        Monte Carlo standard error of its ends; 0 where all patterns were tried.
-    """
-
-    statistic: float
-    p: float
-    mcse: float
-    resamples: int
-    exact: bool
-    clusters: int
-    seed: int
-    difference: float
-    interval: Interval
-    interval_mcse: Interval
+    statistic: float  # sum of the differences
+    p: float  # two-sided. Exact: the share of sign patterns at least as extreme; else (1 + count) / (1 + resamples), never 0
+    mcse: float  # monte Carlo standard error of `p`; 0 when exact
+    resamples: int  # sign patterns looked at
+    exact: bool  # whether all patterns were
+    clusters: int  # clusters whose difference is not 0
+    seed: int  # seed of the patterns; without effect when exact
+    difference: float  # mean difference per item
+    interval: Interval  # the mean differences that the test does not reject; infinite ends where no sign pattern could reject any
+    interval_mcse: Interval  # monte Carlo standard error of its ends; 0 where all patterns were tried
 
 
 def sign_flip(

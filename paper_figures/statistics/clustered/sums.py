@@ -15,72 +15,35 @@ from paper_figures.statistics.validation import Floats, NotEstimable, as_codes, 
 class ClusterSums:
     """What the clustered tests need of each of the K clusters.
 
-    Parameters
-    ----------
-    n : ndarray of float, shape (K,)
-        Items.
-    b : ndarray of float, shape (K,)
-        Items right in A only.
-    c : ndarray of float, shape (K,)
-        Items right in B only.
+    Shapes: `n` (K,), `b` (K,), `c` (K,).
     """
 
     n: Floats
-    b: Floats
-    c: Floats
+    b: Floats  # items right in A only
+    c: Floats  # items right in B only
 
     @property
     def d(self) -> Floats:
         """Right in A only less right in B only, per cluster.
 
-        Returns
-        -------
-        ndarray of float, shape (K,)
-            The differences.
+        Returns (K,): The differences.
         """
         return self.b - self.c
 
 
 @dataclass(frozen=True, repr=False)
 class ClusteredTestResult(Result):
-    """A chi-squared test of equal accuracy that allows items of a cluster to be correlated.
+    """A chi-squared test of equal accuracy that allows items of a cluster to be correlated."""
 
-    Parameters
-    ----------
-    statistic : float
-        Chi-squared with 1 degree of freedom under the null hypothesis, for many clusters.
-    p : float
-        Its upper tail; 1 when no cluster shows a difference.
-    clusters : int
-        Number of clusters.
-    """
-
-    statistic: float
-    p: float
+    statistic: float  # chi-squared with 1 degree of freedom under the null hypothesis, for many clusters
+    p: float  # its upper tail; 1 when no cluster shows a difference
     clusters: int
 
 
 def cluster_sums(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.ArrayLike) -> ClusterSums:
     """Validate a clustered paired comparison and count per cluster.
 
-    Parameters
-    ----------
-    correct_a : array_like of bool, shape (n,)
-        Whether A is right on each item.
-    correct_b : array_like of bool, shape (n,)
-        Whether B is right on each item.
-    clusters : array_like, shape (n,)
-        The cluster of each item.
-
-    Returns
-    -------
-    ClusterSums
-        One entry per cluster.
-
-    Raises
-    ------
-    InputError
-        When inputs do not fit, or there is one cluster only.
+    Shapes: `correct_a` (n,), `correct_b` (n,), `clusters` (n,).
     """
     a, b = as_flags(correct_a, "correct_a"), as_flags(correct_b, "correct_b")
     codes = as_codes(clusters, same_length(correct_a=a, correct_b=b))

@@ -87,22 +87,7 @@ def two_way(
 def membership_sets(memberships: npt.ArrayLike | Sequence[Sequence[object]], items: int) -> list[tuple[int, ...]]:
     """Turn names of clusters, one or several per item, into sorted tuples of numbers.
 
-    Parameters
-    ----------
-    memberships : array_like, shape (n,), or sequence of n sequences
-        One name per item, or several.
-    items : int
-        How many items there are.
-
-    Returns
-    -------
-    list of tuple of int
-        The clusters of each item, without repeats.
-
-    Raises
-    ------
-    InputError
-        When there is not one entry per item, an entry is empty, or has more than 12 names.
+    Shapes: `memberships` (n,). Returns the clusters of each item, without repeats.
     """
     entries = [entry if isinstance(entry, (list, tuple, set, frozenset, np.ndarray)) else (entry,) for entry in memberships]  # type: ignore[union-attr]
     if len(entries) != items:
@@ -130,19 +115,8 @@ def _two_way(a: Bools, b: Bools, codes: Codes, sets: list[tuple[int, ...]], leve
 def two_way_variance(parts: Floats, codes: Codes, sets: list[tuple[int, ...]]) -> tuple[float, str]:
     """Estimate the variance of a sum over items that are correlated within two kinds of clusters.
 
-    Parameters
-    ----------
-    parts : ndarray of float, shape (n,)
-        What each item adds to the sum, less its mean.
-    codes : ndarray of int, shape (n,)
-        The first kind of cluster.
-    sets : list of tuple of int
-        The second kind, one or several per item.
-
-    Returns
-    -------
-    tuple of float and str
-        The variance of `two_way`, and a note where the larger one-way variance had to take its place.
+    Shapes: `parts` (n,), `codes` (n,). Returns the variance of `two_way`, and a note where the larger one-way variance had to take its
+    place.
     """
     patients, references = int(codes.max()) + 1, len(set().union(*sets))
     patient = _factor(patients) * float((np.bincount(codes, parts) ** 2).sum())
@@ -162,19 +136,7 @@ def _factor(clusters: int) -> float:
 def shared_products(e: Floats, sets: list[tuple[int, ...]], codes: Codes | None = None) -> float:
     """Sum the products of all ordered pairs of items (an item with itself too) that share at least one membership.
 
-    Parameters
-    ----------
-    e : ndarray of float, shape (n,)
-        A value per item.
-    sets : list of tuple of int
-        The memberships of each item.
-    codes : ndarray of int, shape (n,), optional
-        When given, a pair must also have the same code.
-
-    Returns
-    -------
-    float
-        The sum.
+    Shapes: `e` (n,), `codes` (n,).
 
     Examples
     --------

@@ -73,18 +73,5 @@ class Sample:
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
-    """Divide, with NaN where the denominator is 0.
-
-    Parameters
-    ----------
-    numerator : ndarray of float
-        Above the line.
-    denominator : ndarray of float
-        Below it, not negative.
-
-    Returns
-    -------
-    ndarray of float
-        The ratio.
-    """
+    """Divide, with NaN where the denominator is 0."""
     return np.divide(numerator, denominator, out=np.full(np.shape(denominator), np.nan), where=denominator > 0)

@@ -22,42 +22,18 @@ FEW_SEEDS = 5
 
 @dataclass(frozen=True, repr=False)
 class ProcedureResult(Result):
-    """A difference between two training procedures, A minus B, with an interval that holds for new patients and new trainings.
+    """A difference between two training procedures, A minus B, with an interval that holds for new patients and new trainings."""
 
-    Parameters
-    ----------
-    estimate : float
-        The mean over the training seeds of the difference.
-    se : float
-        Its standard error.
-    df : float
-        Degrees of freedom of the t distribution.
-    interval : tuple of float
-        Lower and upper end, within [-1, 1].
-    p : float
-        Two-sided, of no difference.
-    seeds : tuple of str
-        The training seeds.
-    by_seed : tuple of float
-        The difference in each of them.
-    training_sd : float
-        Standard deviation between trainings of the true difference; 0 where patients explain all variation.
-    one_model_se : float
-        The standard error that one trained model would have claimed, from patients alone.
-    note : str
-        What a reader must know of this result; '' where there is nothing.
-    """
-
-    estimate: float
+    estimate: float  # the mean over the training seeds of the difference
     se: float
-    df: float
-    interval: Interval
-    p: float
+    df: float  # degrees of freedom of the t distribution
+    interval: Interval  # lower and upper end, within [-1, 1]
+    p: float  # two-sided, of no difference
     seeds: tuple[str, ...]
-    by_seed: tuple[float, ...]
-    training_sd: float
-    one_model_se: float
-    note: str = ""
+    by_seed: tuple[float, ...]  # the difference in each of them
+    training_sd: float  # standard deviation between trainings of the true difference; 0 where patients explain all variation
+    one_model_se: float  # the standard error that one trained model would have claimed, from patients alone
+    note: str = ""  # what a reader must know of this result; '' where there is nothing
 
 
 def procedure(

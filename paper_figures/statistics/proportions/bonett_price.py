@@ -11,21 +11,7 @@ from paper_figures.statistics.result import Interval
 def bonett_price_interval(n10: float, n01: float, n: float, confidence_level: float = 0.95) -> Interval:
     r"""Give Bonett and Price's interval of the difference of two paired proportions.
 
-    Parameters
-    ----------
-    n10 : float
-        Items right in A only.
-    n01 : float
-        Items right in B only.
-    n : float
-        Items.
-    confidence_level : float, default 0.95
-        Nominal coverage.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, within [-1, 1].
+    Returns lower and upper end, within [-1, 1].
 
     Notes
     -----
@@ -50,19 +36,7 @@ def bonett_price_interval(n10: float, n01: float, n: float, confidence_level: fl
 def bonett_price_standard_error(n10: float, n01: float, n: float) -> float:
     """Give the standard error inside `bonett_price_interval`, which is never 0.
 
-    Parameters
-    ----------
-    n10 : float
-        Items right in A only.
-    n01 : float
-        Items right in B only.
-    n : float
-        Items.
-
-    Returns
-    -------
-    float
-        The standard error of the adjusted difference.
+    Returns the standard error of the adjusted difference.
     """
     p10, p01 = (n10 + 1) / (n + 2), (n01 + 1) / (n + 2)
     return math.sqrt((p10 + p01 - (p10 - p01) ** 2) / (n + 2))

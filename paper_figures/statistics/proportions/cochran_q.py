@@ -15,23 +15,11 @@ from see_in_pairs.errors import InputError
 
 @dataclass(frozen=True, repr=False)
 class CochranQResult(Result):
-    """Cochran's test.
-
-    Parameters
-    ----------
-    statistic : float
-        Q.
-    df : int
-        Arms less 1.
-    p : float
-        Upper tail of the chi-squared distribution; 1 where no item separates the arms.
-    arms : int
-        Number of arms.
-    """
+    """Cochran's test."""
 
     statistic: float
     df: int
-    p: float
+    p: float  # upper tail of the chi-squared distribution; 1 where no item separates the arms
     arms: int
 
 

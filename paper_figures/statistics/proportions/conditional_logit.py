@@ -13,23 +13,11 @@ from see_in_pairs.errors import InputError
 
 @dataclass(frozen=True, repr=False)
 class ConditionalLogitResult(Result):
-    """The log odds ratio of being right in A against B, within items.
-
-    Parameters
-    ----------
-    log_odds_ratio : float
-        The estimate.
-    se : float
-        Its standard error.
-    interval : tuple of float
-        Of the log odds ratio.
-    p : float
-        Two-sided Wald p-value.
-    """
+    """The log odds ratio of being right in A against B, within items."""
 
     log_odds_ratio: float
     se: float
-    interval: Interval
+    interval: Interval  # of the log odds ratio
     p: float
 
 

@@ -14,30 +14,14 @@ from paper_figures.statistics.validation import as_count
 
 @dataclass(frozen=True, repr=False)
 class McNemarResult(Result):
-    """Four p-values of the hypothesis that both arms are right equally often.
+    """Four p-values of the hypothesis that both arms are right equally often."""
 
-    Parameters
-    ----------
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
-    exact : float
-        Exact conditional (binomial) p-value, two-sided. Never too small, often too large.
-    mid_p : float
-        Mid-p version of `exact`; close to nominal, the one to report for independent items.
-    asymptotic : float
-        From the chi-squared distribution.
-    corrected : float
-        With Edwards's continuity correction.
-    """
-
-    n10: int
-    n01: int
-    exact: float
-    mid_p: float
-    asymptotic: float
-    corrected: float
+    n10: int  # items right in A only
+    n01: int  # items right in B only
+    exact: float  # exact conditional (binomial) p-value, two-sided. Never too small, often too large
+    mid_p: float  # mid-p version of `exact`; close to nominal, the one to report for independent items
+    asymptotic: float  # from the chi-squared distribution
+    corrected: float  # with Edwards's continuity correction
 
 
 def mcnemar(n10: int, n01: int) -> McNemarResult:

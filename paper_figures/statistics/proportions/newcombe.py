@@ -11,23 +11,7 @@ from paper_figures.statistics.result import Interval
 def newcombe_interval(n11: int, n10: int, n01: int, n00: int, confidence_level: float = 0.95) -> Interval:
     r"""Give Newcombe's score-based interval of the difference of two paired proportions.
 
-    Parameters
-    ----------
-    n11 : int
-        Items right in both arms.
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
-    n00 : int
-        Items wrong in both arms.
-    confidence_level : float, default 0.95
-        Nominal coverage.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, within [-1, 1].
+    Returns lower and upper end, within [-1, 1].
 
     Notes
     -----
@@ -57,22 +41,7 @@ def newcombe_interval(n11: int, n10: int, n01: int, n00: int, confidence_level: 
 
 
 def wilson_interval(k: float, n: float, z: float) -> Interval:
-    """Give Wilson's score interval of one proportion.
-
-    Parameters
-    ----------
-    k : float
-        Items that are right.
-    n : float
-        Items, or as many independent ones as they are worth.
-    z : float
-        Critical value.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end.
-    """
+    """Give Wilson's score interval of one proportion."""
     middle = k + z**2 / 2
     half = z * math.sqrt(k * (n - k) / n + z**2 / 4)
     return max(0.0, (middle - half) / (n + z**2)), min(1.0, (middle + half) / (n + z**2))

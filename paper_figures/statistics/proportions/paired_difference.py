@@ -15,35 +15,15 @@ from see_in_pairs.errors import InputError
 
 @dataclass(frozen=True, repr=False)
 class PairedDifferenceResult(Result):
-    """The difference of two paired proportions, A minus B, with four intervals.
+    """The difference of two paired proportions, A minus B, with four intervals."""
 
-    Parameters
-    ----------
-    a : float
-        Share right in A.
-    b : float
-        Share right in B.
-    difference : float
-        `a` minus `b`.
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
-    n : int
-        Items.
-    intervals : dict of str to tuple of float
-        ``tango`` (score; the default choice), ``newcombe``, ``wald``, ``bonett_price``.
-    confidence_level : float
-        Of the intervals.
-    """
-
-    a: float
-    b: float
+    a: float  # share right in A
+    b: float  # share right in B
     difference: float
-    n10: int
-    n01: int
+    n10: int  # items right in A only
+    n01: int  # items right in B only
     n: int
-    intervals: dict[str, Interval]
+    intervals: dict[str, Interval]  # ``tango`` (score; the default choice), ``newcombe``, ``wald``, ``bonett_price``
     confidence_level: float
 
 

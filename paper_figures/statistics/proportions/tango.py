@@ -11,21 +11,7 @@ from paper_figures.statistics.result import Interval
 def tango_score(n10: int, n01: int, n: int, delta: float) -> float:
     r"""Give Tango's score statistic for the hypothesis that the difference of two paired proportions is `delta`.
 
-    Parameters
-    ----------
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
-    n : int
-        Items.
-    delta : float
-        The hypothesised difference, in [-1, 1].
-
-    Returns
-    -------
-    float
-        Standard normal under the hypothesis; infinite where data of this kind are impossible under it, 0 where they are certain.
+    Returns standard normal under the hypothesis; infinite where data of this kind are impossible under it, 0 where they are certain.
 
     Notes
     -----
@@ -61,25 +47,7 @@ def _restricted_estimate(n10: int, n01: int, n: int, delta: float) -> float:
 def tango_interval(n10: int, n01: int, n: int, confidence_level: float = 0.95) -> Interval:
     """Give Tango's score interval of the difference of two paired proportions.
 
-    Parameters
-    ----------
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
-    n : int
-        Items.
-    confidence_level : float, default 0.95
-        Nominal coverage.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, within [-1, 1].
-
-    Notes
-    -----
-    All differences that `tango_score` does not reject; each end by Brent's method, since the score falls as `delta` grows.
+    Returns lower and upper end, within [-1, 1].
 
     Examples
     --------

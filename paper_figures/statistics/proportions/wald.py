@@ -11,21 +11,7 @@ from paper_figures.statistics.result import Interval
 def wald_interval(n10: int, n01: int, n: int, confidence_level: float = 0.95) -> Interval:
     r"""Give Wald's interval of the difference of two paired proportions.
 
-    Parameters
-    ----------
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
-    n : int
-        Items.
-    confidence_level : float, default 0.95
-        Nominal coverage.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, within [-1, 1].
+    Returns lower and upper end, within [-1, 1].
 
     Notes
     -----

@@ -170,17 +170,7 @@ def two_way_delong(
 def contributions(curves: Floats, labels: Bools) -> Floats:
     r"""Give what each item contributes to the difference of two areas, A minus B, beyond its expectation.
 
-    Parameters
-    ----------
-    curves : ndarray of float, shape (2, n)
-        Scores of both arms.
-    labels : ndarray of bool, shape (n,)
-        Whether each item is positive; both classes occur.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-        Their sum is 0 within each class.
+    Shapes: `curves` (2, n), `labels` (n,). Returns (n,): Their sum is 0 within each class.
 
     Notes
     -----
@@ -194,17 +184,7 @@ def contributions(curves: Floats, labels: Bools) -> Floats:
 def centred(values: Floats, labels: Bools) -> Floats:
     """Give what each item contributes to a sum of areas, beyond its expectation.
 
-    Parameters
-    ----------
-    values : ndarray of float, shape (n,)
-        A weighted sum of placements (see `placements`).
-    labels : ndarray of bool, shape (n,)
-        Whether each item is positive; both classes occur.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-        Their sum is 0 within each class.
+    Shapes: `values` (n,), `labels` (n,). Returns (n,): Their sum is 0 within each class.
     """
     parts = values - values[labels].mean()  # the mean of the negative items' placements is the same area
     result: Floats = parts / np.where(labels, labels.sum(), (~labels).sum())

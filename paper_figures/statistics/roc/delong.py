@@ -18,45 +18,19 @@ from see_in_pairs.errors import InputError
 
 @dataclass(frozen=True, repr=False)
 class AurocDifference(Result):
-    """The difference of two areas under the ROC curve, A minus B.
-
-    Parameters
-    ----------
-    difference : float
-        The estimate.
-    se : float
-        Its standard error; 0 where no item says anything of its variation.
-    z : float
-        Estimate over standard error.
-    p : float
-        Two-sided.
-    interval : tuple of float
-        Lower and upper end, within [-1, 1].
-    note : str
-        What a reader must know of this result; '' where there is nothing.
-    """
+    """The difference of two areas under the ROC curve, A minus B."""
 
     difference: float
-    se: float
-    z: float
+    se: float  # its standard error; 0 where no item says anything of its variation
+    z: float  # estimate over standard error
     p: float
-    interval: Interval
-    note: str = ""
+    interval: Interval  # lower and upper end, within [-1, 1]
+    note: str = ""  # what a reader must know of this result; '' where there is nothing
 
 
 @dataclass(frozen=True, repr=False)
 class EqualityTest(Result):
-    """A test that several areas under the ROC curve are equal.
-
-    Parameters
-    ----------
-    statistic : float
-        Chi-squared.
-    df : int
-        Degrees of freedom.
-    p : float
-        Upper tail.
-    """
+    """A test that several areas under the ROC curve are equal."""
 
     statistic: float
     df: int
@@ -67,21 +41,10 @@ class EqualityTest(Result):
 class DeLongResult(Result):
     """Areas under L correlated ROC curves and their covariance.
 
-    Parameters
-    ----------
-    auc : ndarray of float, shape (L,)
-        The areas; ties count one half.
-    covariance : ndarray of float, shape (L, L)
-        Their estimated covariance.
-    positives : int
-        Positive items.
-    negatives : int
-        Negative items.
-    confidence_level : float
-        Of the intervals.
+    Shapes: `auc` (L,), `covariance` (L, L).
     """
 
-    auc: Floats
+    auc: Floats  # the areas; ties count one half
     covariance: Floats
     positives: int
     negatives: int
@@ -90,15 +53,7 @@ class DeLongResult(Result):
     def interval(self, curve: int = 0) -> Interval:
         r"""Give the interval of one area, on the logit scale so that it stays within (0, 1).
 
-        Parameters
-        ----------
-        curve : int, default 0
-            Which one.
-
-        Returns
-        -------
-        tuple of float
-            Lower and upper end. Where the variance estimate is 0, as at an area of 1, Newcombe's interval instead, which is finite.
+        Returns lower and upper end. Where the variance estimate is 0, as at an area of 1, Newcombe's interval instead, which is finite.
 
         Notes
         -----
@@ -113,18 +68,8 @@ class DeLongResult(Result):
     def difference(self, first: int = 0, second: int = 1) -> AurocDifference:
         """Compare two of the areas.
 
-        Parameters
-        ----------
-        first : int, default 0
-            Curve A.
-        second : int, default 1
-            Curve B.
-
-        Returns
-        -------
-        AurocDifference
-            A minus B. Where the variance estimate is 0 and the areas differ (each separates perfectly, or not at all), the interval
-            combines both areas' Newcombe intervals as if independent, and z follows from its width.
+        Returns A minus B. Where the variance estimate is 0 and the areas differ (each separates perfectly, or not at all), the interval
+        combines both areas' Newcombe intervals as if independent, and z follows from its width.
         """
         estimate = float(self.auc[first] - self.auc[second])
         contrast = np.zeros(len(self.auc))
@@ -145,10 +90,7 @@ class DeLongResult(Result):
     def equality(self) -> EqualityTest:
         r"""Test that all areas are equal.
 
-        Returns
-        -------
-        EqualityTest
-            Chi-squared with the rank of the contrasts' covariance as degrees of freedom; p = 1 where that is 0.
+        Returns chi-squared with the rank of the contrasts' covariance as degrees of freedom; p = 1 where that is 0.
 
         Notes
         -----
@@ -217,22 +159,7 @@ def delong(scores: npt.ArrayLike, labels: npt.ArrayLike, confidence_level: float
 def curves_and_labels(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Bools]:
     """Validate scores of one or more curves.
 
-    Parameters
-    ----------
-    scores : array_like, shape (n,) or (L, n)
-        The scores.
-    labels : array_like of bool, shape (n,)
-        Whether each item is positive.
-
-    Returns
-    -------
-    tuple of ndarray
-        Scores of shape (L, n), and labels.
-
-    Raises
-    ------
-    InputError
-        When inputs do not fit, or there is one class only.
+    Shapes: `scores` (n,), `labels` (n,). Returns scores of shape (L, n), and labels.
     """
     flags = as_flags(labels)
     try:
@@ -257,17 +184,8 @@ def _delong(curves: Floats, flags: Bools, level: float) -> DeLongResult:
 def placements(scores: Floats, labels: Bools) -> Floats:
     """Give each item's placement: the share of the other class it beats, ties one half.
 
-    Parameters
-    ----------
-    scores : ndarray of float, shape (n,)
-        Scores of one curve.
-    labels : ndarray of bool, shape (n,)
-        Whether each item is positive; both classes occur.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-        For a positive item, the share of negative items below it; for a negative one, the share of positive items above it.
+    Shapes: `scores` (n,), `labels` (n,). Returns (n,): For a positive item, the share of negative items below it; for a negative one, the
+    share of positive items above it.
 
     Examples
     --------

@@ -11,21 +11,7 @@ from paper_figures.statistics.result import Interval
 def mann_whitney_interval(auc: float, positives: int, negatives: int, confidence_level: float = 0.95) -> Interval:
     r"""Give Newcombe's interval of one area, which has a width even at an area of 0 or 1.
 
-    Parameters
-    ----------
-    auc : float
-        The area.
-    positives : int
-        Positive items, m.
-    negatives : int
-        Negative items, n.
-    confidence_level : float, default 0.95
-        Nominal coverage.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, within [0, 1].
+    Returns lower and upper end, within [0, 1].
 
     Notes
     -----
@@ -66,21 +52,7 @@ def _end(auc: float, m: int, n: int, z: float, edge: float) -> float:
 def square_and_add(first: float, first_interval: Interval, second: float, second_interval: Interval) -> Interval:
     r"""Combine the intervals of two independent estimates into one of their difference.
 
-    Parameters
-    ----------
-    first : float
-        An estimate.
-    first_interval : tuple of float
-        Its interval.
-    second : float
-        Another estimate.
-    second_interval : tuple of float
-        Its interval.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end of the first less the second.
+    Returns lower and upper end of the first less the second.
 
     Notes
     -----

@@ -19,43 +19,18 @@ BACKENDS = ("loky", "dask", "ray")
 
 @dataclass
 class Pool:
-    """Workers that stay for a whole study.
-
-    Parameters
-    ----------
-    plan : ResolvedStudy
-        The study.
-    backend : {'loky', 'dask', 'ray'}
-        Where blocks run.
-    workers : int
-        How many at a time.
-    sent : SharedPayload or None
-        What all cells share, pickled; None where everything runs in this process.
-    """
+    """Workers that stay for a whole study."""
 
     plan: ResolvedStudy
     backend: str
-    workers: int
-    sent: SharedPayload | None = None
+    workers: int  # how many at a time
+    sent: SharedPayload | None = None  # what all cells share, pickled; None where everything runs in this process
     _out: dict[ChunkTask, None] = field(default_factory=dict)
 
     def run(self, tasks: Iterable[ChunkTask]) -> Generator[Chunk | str, None, None]:
         """Run tasks, giving each result as soon as it is there.
 
-        Parameters
-        ----------
-        tasks : iterable of ChunkTask
-            Taken one by one, as workers become free.
-
-        Yields
-        ------
-        Chunk or str
-            In the order in which they finish; a text where a piece is at fault as a whole.
-
-        Raises
-        ------
-        InputError
-            When a cluster has lost its workers.
+        Returns in the order in which they finish; a text where a piece is at fault as a whole.
         """
         if self.sent is None:
             common = work_of(self.plan)
@@ -138,28 +113,7 @@ def _refuse_what_cannot_be_imported(error: Exception) -> None:
 
 @contextlib.contextmanager
 def open_pool(plan: ResolvedStudy, workers: int, backend: str) -> Iterator[Pool]:
-    """Make workers ready.
-
-    Parameters
-    ----------
-    plan : ResolvedStudy
-        The study.
-    workers : int
-        Processes; -1 for one per usable core. With 1 and loky, everything runs in this process. A cluster that is there already
-        decides for itself how many it has.
-    backend : {'loky', 'dask', 'ray'}
-        Where.
-
-    Yields
-    ------
-    Pool
-        The workers.
-
-    Raises
-    ------
-    InputError
-        When the backend is unknown or not installed, the number impossible, or a piece cannot be sent to a worker.
-    """
+    """Make workers ready."""
     workers = check_backend(backend, workers)
     if backend == "loky" and workers == 1:
         yield Pool(plan, backend, 1)
@@ -173,25 +127,7 @@ def open_pool(plan: ResolvedStudy, workers: int, backend: str) -> Iterator[Pool]
 
 
 def check_backend(backend: str, workers: int) -> int:
-    """Check a backend and the number of workers.
-
-    Parameters
-    ----------
-    backend : str
-        Its name.
-    workers : int
-        Processes; -1 for one per usable core.
-
-    Returns
-    -------
-    int
-        Processes.
-
-    Raises
-    ------
-    InputError
-        When either is impossible.
-    """
+    """Check a backend and the number of workers."""
     if backend not in BACKENDS:
         raise InputError(f"--backend {backend}: choose one of {', '.join(BACKENDS)}")
     if workers == 0 or workers < -1:
@@ -200,13 +136,7 @@ def check_backend(backend: str, workers: int) -> int:
 
 
 def usable_cores() -> int:
-    """Count the cores this process may use.
-
-    Returns
-    -------
-    int
-        At least 1.
-    """
+    """Count the cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

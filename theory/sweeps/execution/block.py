@@ -25,63 +25,21 @@ TAKEN = frozenset({"cell", "block", "replicate", "method"})
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker needs to run any block of a cell.
-
-    Parameters
-    ----------
-    cell : str
-        The cell's hash.
-    entropy : int
-        The study's.
-    factors : mapping
-        The cell's.
-    generate : Piece
-        The generator.
-    methods : tuple of Method
-        The methods.
-    size : int
-        Replicates in a whole block.
-    limits : BlockLimits
-        What a block may use.
-    max_failures : int
-        A block with more failed replicates is not carried on: the cell stops there.
-    catch : tuple of exception types
-        What counts as a failure; none to let a debugger have it.
-    """
+    """What a worker needs to run any block of a cell."""
 
     cell: str
     entropy: int
     factors: Mapping[str, Any]
     generate: Piece
     methods: tuple[Method, ...]
-    size: int
-    limits: BlockLimits = field(default_factory=BlockLimits)
-    max_failures: int = 50
-    catch: tuple[type[Exception], ...] = (Exception,)
+    size: int  # replicates in a whole block
+    limits: BlockLimits = field(default_factory=BlockLimits)  # what a block may use
+    max_failures: int = 50  # A block with more failed replicates is not carried on: the cell stops there
+    catch: tuple[type[Exception], ...] = (Exception,)  # what counts as a failure; none to let a debugger have it
 
 
 def run_block(work: Work, block: int, replicates: int) -> BlockOutcome:
-    """Run a block.
-
-    Parameters
-    ----------
-    work : Work
-        The cell.
-    block : int
-        Number of the block.
-    replicates : int
-        How many of its replicates are wanted: the first so many of a whole block, which come out the same whatever is asked.
-
-    Returns
-    -------
-    BlockOutcome
-        Results and failures.
-
-    Raises
-    ------
-    NothingGenerated
-        When the generator returns None.
-    """
+    """Run a block."""
     began = time.perf_counter()
     outcome = BlockOutcome(block)
     try:
@@ -99,24 +57,7 @@ def run_block(work: Work, block: int, replicates: int) -> BlockOutcome:
 def run_replicate(work: Work, block: int, index: int) -> BlockOutcome:
     """Run one replicate alone, with the stream it has in its block.
 
-    Parameters
-    ----------
-    work : Work
-        The cell.
-    block : int
-        Number of the block.
-    index : int
-        Number of the replicate within it.
-
-    Returns
-    -------
-    BlockOutcome
-        Of that replicate. Vectorised pieces make the block as one, so the whole of it is run.
-
-    Raises
-    ------
-    NothingGenerated
-        When the generator returns None.
+    Returns of that replicate. Vectorised pieces make the block as one, so the whole of it is run.
     """
     outcome = BlockOutcome(block)
     if work.generate.vectorised:
@@ -276,17 +217,7 @@ def _shorten(outcome: BlockOutcome, attempted: int) -> None:
 def slice_of(data: Any, index: int) -> Any:
     """Take one replicate out of a block's data.
 
-    Parameters
-    ----------
-    data : object
-        An array whose first axis are the replicates, or a tuple, list or mapping of such.
-    index : int
-        Which.
-
-    Returns
-    -------
-    object
-        The same without the first axis.
+    Returns the same without the first axis.
     """
     if isinstance(data, Mapping):
         return {name: part[index] for name, part in data.items()}

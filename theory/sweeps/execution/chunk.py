@@ -28,65 +28,31 @@ KEYS = ("cell", "block", "replicate", "method")
 
 
 class BlockEntry(NamedTuple):
-    """What the ledger knows of a finished block.
-
-    Parameters
-    ----------
-    cell : str
-        The cell's hash.
-    block : int
-        Number of the block.
-    attempted : int
-        Replicates run.
-    failed : int
-        Replicates in which something failed.
-    seconds : float
-        How long it took.
-    limited : str
-        The limits it ran into; '' where it did not.
-    """
+    """What the ledger knows of a finished block."""
 
     cell: str
-    block: int
+    block: int  # number of the block
     attempted: int
-    failed: int
-    seconds: float
-    limited: str = ""
+    failed: int  # replicates in which something failed
+    seconds: float  # how long it took
+    limited: str = ""  # the limits it ran into; '' where it did not
 
 
 @dataclass(frozen=True)
 class ChunkTask:
-    """Some blocks of one cell.
-
-    Parameters
-    ----------
-    cell : Cell
-        The cell.
-    blocks : tuple of (int, int)
-        Number and replicates of each block.
-    """
+    """Some blocks of one cell."""
 
     cell: Cell
-    blocks: tuple[tuple[int, int], ...]
+    blocks: tuple[tuple[int, int], ...]  # number and replicates of each block
 
 
 @dataclass
 class Chunk:
-    """Finished blocks.
-
-    Parameters
-    ----------
-    entries : list of BlockEntry
-        One per block.
-    table : pyarrow.Table
-        Tidy results.
-    failures : list of (int, Failure)
-        Number of the block, and what raised.
-    """
+    """Finished blocks."""
 
     entries: list[BlockEntry]
     table: pa.Table
-    failures: list[tuple[int, Failure]] = field(default_factory=list)
+    failures: list[tuple[int, Failure]] = field(default_factory=list)  # number of the block, and what raised
 
     @property
     def results(self) -> list[str]:
@@ -94,48 +60,18 @@ class Chunk:
         return self.table.column_names[len(KEYS) :]
 
     def failures_with_entries(self) -> list[tuple[BlockEntry, Failure]]:
-        """Pair what raised with its block's entry.
-
-        Returns
-        -------
-        list of (Entry, Failure)
-            One per failure.
-        """
+        """Pair what raised with its block's entry."""
         entries = {entry.block: entry for entry in self.entries}
         return [(entries[block], failure) for block, failure in self.failures]
 
 
 def limits_text(limits: BlockLimits) -> str:
-    """Write limits down, to tell whether they have been changed since.
-
-    Parameters
-    ----------
-    limits : BlockLimits
-        A study's.
-
-    Returns
-    -------
-    str
-        Such as ``'seconds=2'``.
-    """
+    """Write limits down, to tell whether they have been changed since."""
     return named(limits.model_dump(exclude_none=True))
 
 
 def work_of(plan: ResolvedStudy, cell: Cell | None = None) -> Work:
-    """Put together what is needed to run a cell's blocks.
-
-    Parameters
-    ----------
-    plan : ResolvedStudy
-        The study.
-    cell : Cell, optional
-        The cell; none for what all cells share.
-
-    Returns
-    -------
-    Work
-        For `theory.sweeps.execution.block.run_block`.
-    """
+    """Put together what is needed to run a cell's blocks."""
     study = plan.study
     return Work(
         cell=cell.hash if cell else "",
@@ -157,17 +93,7 @@ def _unpickled(digest: str, content: bytes) -> Work:
 def run_remotely(common: SharedPayload, task: ChunkTask) -> Chunk | str:
     """Run some blocks in a worker.
 
-    Parameters
-    ----------
-    common : SharedPayload
-        What all cells share.
-    task : ChunkTask
-        The blocks.
-
-    Returns
-    -------
-    Chunk or str
-        What came out; a text where the piece is at fault as a whole.
+    Returns what came out; a text where the piece is at fault as a whole.
     """
     if common.parent is not None:
         exit_with_parent(common.parent)
@@ -177,17 +103,7 @@ def run_remotely(common: SharedPayload, task: ChunkTask) -> Chunk | str:
 def run_task(common: Work, task: ChunkTask) -> Chunk | str:
     """Run some blocks here.
 
-    Parameters
-    ----------
-    common : Work
-        What all cells share.
-    task : ChunkTask
-        The blocks.
-
-    Returns
-    -------
-    Chunk or str
-        What came out; a text where the piece is at fault as a whole.
+    Returns what came out; a text where the piece is at fault as a whole.
     """
     work = replace(common, cell=task.cell.hash, factors=task.cell.factors)
     try:
@@ -199,20 +115,7 @@ def run_task(common: Work, task: ChunkTask) -> Chunk | str:
 
 
 def died(work: Work, task: ChunkTask) -> Chunk:
-    """Put down blocks whose worker died; they are tried again when the sweep is run again.
-
-    Parameters
-    ----------
-    work : Work
-        The cell.
-    task : ChunkTask
-        Its blocks.
-
-    Returns
-    -------
-    Chunk
-        All their replicates failed.
-    """
+    """Put down blocks whose worker died; they are tried again when the sweep is run again."""
     message = "the process that ran the block died: killed, out of memory, or a crash in compiled code"
     outcomes = []
     for block, size in task.blocks:
@@ -224,20 +127,7 @@ def died(work: Work, task: ChunkTask) -> Chunk:
 
 
 def chunk_of(work: Work, outcomes: Sequence[BlockOutcome]) -> Chunk:
-    """Bring the outcomes of blocks into tables.
-
-    Parameters
-    ----------
-    work : Work
-        The cell.
-    outcomes : sequence of BlockOutcome
-        Its blocks.
-
-    Returns
-    -------
-    Chunk
-        Ledger, results and failures.
-    """
+    """Bring the outcomes of blocks into tables."""
     limits = limits_text(work.limits)
     entries = [BlockEntry(work.cell, o.block, o.attempted, o.failed, round(o.seconds, 6), limits if o.limited else "") for o in outcomes]
     failures = [(outcome.block, failure) for outcome in outcomes for failure in outcome.failures]
@@ -304,9 +194,6 @@ _THREADS = _Threads()
 def one_thread() -> AbstractContextManager[Any]:
     """Hold linear algebra to one thread: sums over several come out differently, and workers would fight over cores.
 
-    Returns
-    -------
-    context manager
-        In which the limit holds.
+    Returns in which the limit holds.
     """
     return _THREADS.one()

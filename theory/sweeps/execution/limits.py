@@ -32,28 +32,7 @@ class LimitValues(Protocol):
 
 @contextlib.contextmanager
 def limited(limits: LimitValues) -> Iterator[None]:
-    """Hold what runs inside to limits.
-
-    Parameters
-    ----------
-    limits : Limits
-        Either may be absent.
-
-    Yields
-    ------
-    None
-        Nothing.
-
-    Raises
-    ------
-    TimeLimit
-        When the time is over. Python checks between its own instructions, so that one long call into compiled code ends first.
-
-    Notes
-    -----
-    Memory is limited through ``RLIMIT_AS`` (Linux): an allocation beyond it raises `MemoryError` inside the piece. The limit is the
-    process's, so give a cluster's workers one thread each.
-    """
+    """Hold what runs inside to limits."""
     with contextlib.ExitStack() as stack:
         if limits.megabytes is not None:
             stack.enter_context(_memory(limits.megabytes))

@@ -25,64 +25,29 @@ HERE = str(Path(__file__).parents[1])
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that raised.
+    """Something that raised."""
 
-    Parameters
-    ----------
-    replicate : int
-        Number within the cell; -1 for a whole block.
-    method : str
-        The method's name; '' for the generator or the block's limits.
-    replicates : int
-        How many replicates it cost.
-    error : str
-        Kind of the exception.
-    message : str
-        What it said.
-    trace : str
-        The traceback.
-    key : tuple of int
-        Spawn key of the stream: ``SeedSequence(entropy, spawn_key=key)``.
-    """
-
-    replicate: int
-    method: str
-    replicates: int
-    error: str
+    replicate: int  # number within the cell; -1 for a whole block
+    method: str  # the method's name; '' for the generator or the block's limits
+    replicates: int  # how many replicates it cost
+    error: str  # kind of the exception
     message: str
     trace: str
-    key: Key
+    key: Key  # spawn key of the stream: ``SeedSequence(entropy, spawn_key=key)``
 
 
 @dataclass
 class BlockOutcome:
-    """What became of a block.
-
-    Parameters
-    ----------
-    block : int
-        Its number.
-    attempted : int
-        Replicates run; fewer than asked where failures ended it.
-    failed : int
-        Replicates in which something failed.
-    seconds : float
-        How long it took.
-    rows : list
-        Per method: its number in the study, the replicates that it completed, and its results by name.
-    failures : list of Failure
-        What raised.
-    limited : bool
-        Whether it ran into a limit (another machine, or a higher limit, may fare better).
-    """
+    """What became of a block."""
 
     block: int
-    attempted: int = 0
-    failed: int = 0
-    seconds: float = 0.0
+    attempted: int = 0  # replicates run; fewer than asked where failures ended it
+    failed: int = 0  # replicates in which something failed
+    seconds: float = 0.0  # how long it took
+    # per method: its number in the study, the replicates that it completed, and its results by name
     rows: list[Rows] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    limited: bool = False
+    limited: bool = False  # whether it ran into a limit (another machine, or a higher limit, may fare better)
 
 
 class NothingGenerated(Exception):
@@ -92,23 +57,7 @@ class NothingGenerated(Exception):
 def failure_of(error: BaseException, replicate: int, method: str, replicates: int, key: Key) -> Failure:
     """Write down what raised.
 
-    Parameters
-    ----------
-    error : BaseException
-        The exception.
-    replicate : int
-        Number within the cell; -1 for a whole block.
-    method : str
-        The method's name; '' for the generator or a limit.
-    replicates : int
-        How many replicates it cost.
-    key : tuple of int
-        Spawn key of the stream.
-
-    Returns
-    -------
-    Failure
-        With a traceback that begins in the piece.
+    Returns with a traceback that begins in the piece.
     """
     trace = "".join(traceback.format_exception(type(error), error, _in_the_piece(error.__traceback__)))
     return Failure(replicate, method, replicates, type(error).__name__, str(error)[:LONGEST_MESSAGE], trace[-LONGEST_TRACE:], key)

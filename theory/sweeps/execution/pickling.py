@@ -19,45 +19,18 @@ from theory.sweeps.resolved import ResolvedStudy
 
 @dataclass(frozen=True)
 class SharedPayload:
-    """What all cells of a study share, pickled once.
-
-    Parameters
-    ----------
-    content : bytes
-        The pickle.
-    digest : str
-        Its hash, by which workers know it again.
-    parent : int, optional
-        The process that workers belong to, where it starts them itself: they end with it.
-    """
+    """What all cells of a study share, pickled once."""
 
     content: bytes
-    digest: str
-    parent: int | None = None
+    digest: str  # its hash, by which workers know it again
+    parent: int | None = None  # the process that workers belong to, where it starts them itself: they end with it
 
 
 def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> SharedPayload:
     """Pickle what all cells share.
 
-    Parameters
-    ----------
-    plan : ResolvedStudy
-        The study.
-    common : object
-        What to send.
-    parent : int, optional
-        The process that workers end with.
-
-    Returns
-    -------
-    SharedPayload
-        Bytes for workers anywhere. Functions of modules that can be imported go by name; those of a file of pieces, of a script or a
-        notebook go as code.
-
-    Raises
-    ------
-    InputError
-        When a piece cannot be pickled; it is named.
+    Returns bytes for workers anywhere. Functions of modules that can be imported go by name; those of a file of pieces, of a script or a
+    notebook go as code.
     """
     import cloudpickle  # type: ignore[import-untyped]
 
@@ -74,13 +47,7 @@ def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> Shar
 
 @functools.cache
 def exit_with_parent(parent: int) -> None:
-    """End this process when the one that started it has gone: a killed run must not leave its workers behind.
-
-    Parameters
-    ----------
-    parent : int
-        The process that started this one.
-    """
+    """End this process when the one that started it has gone: a killed run must not leave its workers behind."""
     threading.Thread(target=_watch, args=(parent,), name="sweep-parent", daemon=True).start()
 
 
@@ -100,18 +67,7 @@ def _by_value_where_needed(module: ModuleType | None) -> None:
 
 
 def importable(module: ModuleType) -> bool:
-    """Tell whether another process would find a module by its name.
-
-    Parameters
-    ----------
-    module : module
-        Imported here, by whatever means.
-
-    Returns
-    -------
-    bool
-        Whether the finders of Python know the name and mean the same file.
-    """
+    """Tell whether another process would find a module by its name."""
     path: Any = None
     parts = module.__name__.split(".")
     for depth in range(len(parts)):

@@ -13,15 +13,7 @@ EVERY_SECONDS = 10.0
 
 
 class Meter:
-    """Counts finished replicates.
-
-    Parameters
-    ----------
-    total : int
-        How many there will be.
-    quiet : bool
-        Whether to say nothing.
-    """
+    """Counts finished replicates."""
 
     def __init__(self, total: int, quiet: bool) -> None:
         self.total, self.quiet, self.done = total, quiet, 0
@@ -45,13 +37,7 @@ class Meter:
             self._bar.stop()
 
     def add(self, replicates: int) -> None:
-        """Count finished replicates.
-
-        Parameters
-        ----------
-        replicates : int
-            How many.
-        """
+        """Count finished replicates."""
         self.done += replicates
         now = time.monotonic()
         if self._bar is not None:
@@ -61,13 +47,7 @@ class Meter:
             log(f"sweep: {self.done:,} of {self.total:,} replicates, {self.pace()}", self.quiet)
 
     def pace(self) -> str:
-        """Say how fast it goes.
-
-        Returns
-        -------
-        str
-            Rate and time left.
-        """
+        """Say how fast it goes."""
         rate = self.done / max(time.monotonic() - self.began, 1e-9)
         left = max(self.total - self.done, 0) / rate if rate else float("inf")
         return f"{rate:,.0f} replicates/s, {duration(left)} left"
@@ -76,15 +56,7 @@ class Meter:
 def duration(seconds: float) -> str:
     """Write a duration for a person.
 
-    Parameters
-    ----------
-    seconds : float
-        How long.
-
-    Returns
-    -------
-    str
-        Such as ``'3 min 05 s'``.
+    Returns such as ``'3 min 05 s'``.
 
     Examples
     --------

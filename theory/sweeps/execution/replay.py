@@ -57,22 +57,7 @@ def replay(results: Results, cell: str, replicate: int, catch: bool = True) -> B
 def find_cell(results: Results, start: str) -> Cell:
     """Find a cell by the first digits of its hash.
 
-    Parameters
-    ----------
-    results : Results
-        A sweep.
-    start : str
-        The digits.
-
-    Returns
-    -------
-    Cell
-        The only one that begins so.
-
-    Raises
-    ------
-    InputError
-        When there is none, or several.
+    Returns the only one that begins so.
     """
     found = [cell for cell in results.study.all_cells if cell.hash.startswith(start)]
     if len(found) != 1:
@@ -84,19 +69,7 @@ def find_cell(results: Results, start: str) -> Cell:
 def stream_of(results: Results, cell: str, replicate: int) -> str:
     """Say how numpy opens a replicate's stream.
 
-    Parameters
-    ----------
-    results : Results
-        A sweep.
-    cell : str
-        The cell's hash.
-    replicate : int
-        Number of the replicate within the cell.
-
-    Returns
-    -------
-    str
-        An expression; of the block's stream where the generator is vectorised.
+    Returns an expression; of the block's stream where the generator is vectorised.
     """
     block, index = divmod(replicate, results.study.block)
     vectorised = resolve(results.study).generate.vectorised
@@ -107,24 +80,7 @@ def stream_of(results: Results, cell: str, replicate: int) -> str:
 def failed(results: Results, number: int) -> tuple[str, int]:
     """Find a failed replicate by its number in the list of failures.
 
-    Parameters
-    ----------
-    results : Results
-        A sweep.
-    number : int
-        Its row.
-
-    Returns
-    -------
-    cell : str
-        The cell's hash.
-    replicate : int
-        Number of the replicate; the first of the block where the whole block failed.
-
-    Raises
-    ------
-    InputError
-        When there is no such failure.
+    Returns `replicate` Number of the replicate; the first of the block where the whole block failed.
     """
     failures = results.failures()
     if not 0 <= number < len(failures):
@@ -135,20 +91,7 @@ def failed(results: Results, number: int) -> tuple[str, int]:
 
 
 def code_changed(results: Results, plan: ResolvedStudy) -> list[str]:
-    """Tell which pieces are not the ones that ran.
-
-    Parameters
-    ----------
-    results : Results
-        A sweep.
-    plan : ResolvedStudy
-        Its pieces as they are now.
-
-    Returns
-    -------
-    list of str
-        Names.
-    """
+    """Tell which pieces are not the ones that ran."""
     then = read_json(results.folder / "manifest.json")["config"]["code"]
     return [name for name, code in identity(plan)["code"].items() if then.get(name) != code]
 
@@ -156,17 +99,7 @@ def code_changed(results: Results, plan: ResolvedStudy) -> list[str]:
 def rows_of(outcome: BlockOutcome, results: Results) -> pd.DataFrame:
     """Bring what a replayed replicate gave into a table.
 
-    Parameters
-    ----------
-    outcome : BlockOutcome
-        As from `replay`.
-    results : Results
-        The sweep.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per method that succeeded.
+    Returns A row per method that succeeded.
     """
     import pandas as pd
 

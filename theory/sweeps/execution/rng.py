@@ -25,15 +25,7 @@ from theory.sweeps.execution.seed_words import Key
 def words(digits: str) -> Key:
     """Split 16 hexadecimal digits into two 32-bit words.
 
-    Parameters
-    ----------
-    digits : str
-        A cell's hash.
-
-    Returns
-    -------
-    tuple of int
-        Two words; always two, so that keys of different things never coincide.
+    Returns two words; always two, so that keys of different things never coincide.
 
     Examples
     --------
@@ -44,55 +36,19 @@ def words(digits: str) -> Key:
 
 
 def block_key(cell: str, block: int, replicate: int | None = None) -> Key:
-    """Give the key of a block's stream, or of one replicate's in it.
-
-    Parameters
-    ----------
-    cell : str
-        The cell's hash.
-    block : int
-        Number of the block.
-    replicate : int, optional
-        Number of the replicate within the block.
-
-    Returns
-    -------
-    tuple of int
-        The key.
-    """
+    """Give the key of a block's stream, or of one replicate's in it."""
     return (*words(cell), block) if replicate is None else (*words(cell), block, replicate)
 
 
 def method_words(label: str) -> Key:
-    """Give what a method's own stream adds to the key of the block or the replicate.
-
-    Parameters
-    ----------
-    label : str
-        The method's name in the study.
-
-    Returns
-    -------
-    tuple of int
-        Two words.
-    """
+    """Give what a method's own stream adds to the key of the block or the replicate."""
     return words(hashlib.sha256(label.encode()).hexdigest())
 
 
 def stream(entropy: int, key: Key) -> np.random.Generator:
     """Open a stream.
 
-    Parameters
-    ----------
-    entropy : int
-        The study's.
-    key : tuple of int
-        As from `block_key`.
-
-    Returns
-    -------
-    numpy.random.Generator
-        A fresh generator at the start of the stream.
+    Returns A fresh generator at the start of the stream.
 
     Examples
     --------

@@ -91,17 +91,7 @@ def _round(pool: Pool, store: BlockWriter, targets: Mapping[Cell, int], quiet: b
 
 
 class Tasks:
-    """Cuts what is due into tasks, as long as blocks have been found to take.
-
-    Parameters
-    ----------
-    todo : mapping of Cell to list of (int, int)
-        Blocks due.
-    workers : int
-        Among whom they are shared.
-    most : int
-        Blocks in a task at most, whose results are held in memory.
-    """
+    """Cuts what is due into tasks, as long as blocks have been found to take."""
 
     def __init__(self, todo: Mapping[Cell, list[tuple[int, int]]], workers: int, most: int) -> None:
         self.todo, self.workers, self.most = todo, workers, most
@@ -122,13 +112,7 @@ class Tasks:
         return max(1, min(int(TASK_SECONDS / max(seconds, 1e-6)), -(-left // (2 * self.workers)), self.most))
 
     def learn(self, chunk: Chunk) -> None:
-        """Note how long blocks take.
-
-        Parameters
-        ----------
-        chunk : Chunk
-            Finished blocks.
-        """
+        """Note how long blocks take."""
         for entry in chunk.entries:
             before = self.seconds.get(entry.cell, entry.seconds)
             self.seconds[entry.cell] = max(entry.seconds, 0.7 * before + 0.3 * entry.seconds)

@@ -24,18 +24,7 @@ MASK = 0xFFFFFFFF
 class Seed(ISpawnableSeedSequence):
     """A seed sequence whose first words are known; the rest is asked of numpy's own.
 
-    Parameters
-    ----------
-    words : ndarray of uint64, shape (4,)
-        What it gives a PCG64.
-    entropy : int
-        As of `numpy.random.SeedSequence`.
-    key : tuple of int
-        The block's part of the spawn key.
-    number : int
-        The replicate's.
-    tail : tuple of int
-        What comes after.
+    Shapes: `words` (4,).
     """
 
     __slots__ = ("_full", "entropy", "key", "number", "tail", "words")
@@ -59,70 +48,27 @@ class Seed(ISpawnableSeedSequence):
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:
         """Give words to seed a generator with.
 
-        Parameters
-        ----------
-        n_words : int
-            How many.
-        dtype : type, default uint32
-            Of 32 or 64 bits.
-
-        Returns
-        -------
-        ndarray, shape (n_words,)
-            The words.
+        Returns (n_words,): The words.
         """
         return self.words if n_words == 4 and dtype is np.uint64 else self.full.generate_state(n_words, dtype)
 
     def spawn(self, n_children: int) -> list[np.random.SeedSequence]:  # type: ignore[override]
         """Spawn children.
 
-        Parameters
-        ----------
-        n_children : int
-            How many.
-
-        Returns
-        -------
-        list of numpy.random.SeedSequence
-            New ones at each call.
+        Returns new ones at each call.
         """
         return self.full.spawn(n_children)
 
 
 def generator_of(seed: np.random.SeedSequence | Seed) -> np.random.Generator:
-    """Open the stream of a seed sequence.
-
-    Parameters
-    ----------
-    seed : numpy.random.SeedSequence or Seed
-        The sequence.
-
-    Returns
-    -------
-    numpy.random.Generator
-        At its start.
-    """
+    """Open the stream of a seed sequence."""
     return np.random.Generator(np.random.PCG64(seed))  # type: ignore[arg-type]
 
 
 def seeds(entropy: int, key: Key, count: int, tail: Key = ()) -> list[Seed]:
     """Make the seed sequences of the first replicates of a block.
 
-    Parameters
-    ----------
-    entropy : int
-        The study's.
-    key : tuple of int
-        The block's; every number of the keys is below 2**32.
-    count : int
-        How many replicates.
-    tail : tuple of int
-        What comes after the replicate's number, for the streams of methods.
-
-    Returns
-    -------
-    list of Seed
-        The i-th is ``SeedSequence(entropy, spawn_key=(*key, i, *tail))``.
+    Returns the i-th is ``SeedSequence(entropy, spawn_key=(*key, i, *tail))``.
 
     Examples
     --------

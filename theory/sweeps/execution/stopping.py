@@ -40,44 +40,17 @@ GROWTH = 1.5
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a cell is finished.
-
-    Parameters
-    ----------
-    finished : bool
-        Whether to stop.
-    mcse : float
-        The largest MCSE of its methods; NaN where one of them has none yet.
-    reason : str
-        In words.
-    """
+    """Whether a cell is finished."""
 
     finished: bool
-    mcse: float
+    mcse: float  # the largest MCSE of its methods; NaN where one of them has none yet
     reason: str
 
 
 def looks(first: int, cap: int, block: int) -> tuple[int, ...]:
     """List the numbers of blocks after which a cell is looked at.
 
-    Parameters
-    ----------
-    first : int
-        Replicates before the first look.
-    cap : int
-        Replicates after which the cell is finished in any case.
-    block : int
-        Replicates per block.
-
-    Returns
-    -------
-    tuple of int
-        Ascending numbers of blocks; the last holds `cap` replicates.
-
-    Raises
-    ------
-    InputError
-        When a number is below 1, or the cap below the first look.
+    Returns ascending numbers of blocks; the last holds `cap` replicates.
 
     Examples
     --------
@@ -97,26 +70,7 @@ def looks(first: int, cap: int, block: int) -> tuple[int, ...]:
 def decide(measured: pd.DataFrame, measure: str, mcse: float, at_cap: bool = False) -> Decision:
     """Decide whether a cell is finished.
 
-    Parameters
-    ----------
-    measured : pandas.DataFrame
-        `theory.sweeps.performance.table.performance` of the first k blocks of one cell.
-    measure : str
-        The measure that is to be precise.
-    mcse : float
-        The MCSE wanted of it, for every method.
-    at_cap : bool, default False
-        Whether these are all the blocks that the cap allows.
-
-    Returns
-    -------
-    Decision
-        Finished where every method has an MCSE and none is above `mcse`, or at the cap.
-
-    Raises
-    ------
-    InputError
-        When the measure is unknown, or no method of the cell can have it (such as coverage without intervals): waiting would not help.
+    Returns finished where every method has an MCSE and none is above `mcse`, or at the cap.
 
     Examples
     --------
@@ -158,18 +112,7 @@ class Looked(TypedDict):
 
 
 def check_stop(study: Study) -> None:
-    """Refuse a rule that can never be met, before anything runs.
-
-    Parameters
-    ----------
-    study : Study
-        The study.
-
-    Raises
-    ------
-    InputError
-        When its measure is unknown.
-    """
+    """Refuse a rule that can never be met, before anything runs."""
     from theory.sweeps.performance.measures import MEASURES
 
     if study.stop is not None and study.stop.measure not in MEASURES:
@@ -179,15 +122,7 @@ def check_stop(study: Study) -> None:
 def targets_of(study: Study) -> list[int]:
     """List the replicates at which a cell is looked at.
 
-    Parameters
-    ----------
-    study : Study
-        The study.
-
-    Returns
-    -------
-    list of int
-        Ascending; the last is the cap. Without a rule, the replicates asked for.
+    Returns ascending; the last is the cap. Without a rule, the replicates asked for.
     """
 
     if study.stop is None:
@@ -196,15 +131,7 @@ def targets_of(study: Study) -> list[int]:
 
 
 class Sequence:
-    """Decides, look by look, how many replicates each cell gets.
-
-    Parameters
-    ----------
-    study : Study
-        The study.
-    folder : Path
-        The sweep's.
-    """
+    """Decides, look by look, how many replicates each cell gets."""
 
     def __init__(self, study: Study, folder: Path) -> None:
         self.study, self.folder = study, folder
@@ -221,27 +148,13 @@ class Sequence:
     def targets(self) -> dict[Cell, int]:
         """Tell how many replicates each cell is to have next.
 
-        Returns
-        -------
-        dict of Cell to int
-            All cells; those that are finished keep what they have.
+        Returns all cells; those that are finished keep what they have.
         """
         first = Looked(replicates=self.steps[0], finished=False, reason="")
         return {cell: self.looked.setdefault(cell.hash, dict(first))["replicates"] for cell in self.study.all_cells}  # type: ignore[arg-type]
 
     def look(self, results: Results) -> bool:
-        """Decide for every cell whether what it has is enough.
-
-        Parameters
-        ----------
-        results : Results
-            With every cell at its target.
-
-        Returns
-        -------
-        bool
-            Whether any cell needs more.
-        """
+        """Decide for every cell whether what it has is enough."""
         for cell in self.study.all_cells:
             known = self.looked[cell.hash]
             if not known["finished"]:

@@ -19,13 +19,6 @@ from theory.numerics.validation import Floats
 class ExactSum:
     """A sum of floating-point numbers without rounding.
 
-    Parameters
-    ----------
-    total : Fraction
-        The sum so far.
-    overflown : bool
-        Whether an infinity or NaN was added: the sum is then NaN for good.
-
     Examples
     --------
     >>> total = ExactSum()
@@ -35,17 +28,11 @@ class ExactSum:
     1.0
     """
 
-    total: Fraction = Fraction(0)
-    overflown: bool = False
+    total: Fraction = Fraction(0)  # the sum so far
+    overflown: bool = False  # whether an infinity or NaN was added: the sum is then NaN for good
 
     def add(self, term: float | Fraction) -> None:
-        """Add a term.
-
-        Parameters
-        ----------
-        term : float or Fraction
-            The term.
-        """
+        """Add a term."""
         if isinstance(term, Fraction) or math.isfinite(term):
             self.total += Fraction(term)
         else:
@@ -60,15 +47,6 @@ class ExactSum:
 @dataclass
 class RunningMoments:
     r"""Number, mean and variance of values that come block by block.
-
-    Parameters
-    ----------
-    n : int
-        How many values came.
-    total : ExactSum
-        Sum of the values.
-    squares : ExactSum
-        Sum of the squares of the values.
 
     Notes
     -----
@@ -86,17 +64,14 @@ class RunningMoments:
     (3, 3.0, 7.0)
     """
 
-    n: int = 0
-    total: ExactSum = field(default_factory=ExactSum)
-    squares: ExactSum = field(default_factory=ExactSum)
+    n: int = 0  # how many values came
+    total: ExactSum = field(default_factory=ExactSum)  # sum of the values
+    squares: ExactSum = field(default_factory=ExactSum)  # sum of the squares of the values
 
     def add(self, values: Floats) -> None:
         """Take in a block.
 
-        Parameters
-        ----------
-        values : ndarray of float, shape (replicates,)
-            Its values, all finite.
+        Shapes: `values` (replicates,).
         """
         if not len(values):
             return

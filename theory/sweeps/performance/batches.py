@@ -23,19 +23,12 @@ MAY_BE_INFINITE = ("lower", "upper")  # an interval may be open to one side
 class Slice:
     """The replicates of one method in one block.
 
-    Parameters
-    ----------
-    cell : object
-        The cell they belong to.
-    replicate : ndarray of int, shape (replicates,)
-        Their numbers, ascending.
-    columns : mapping of str to ndarray, shape (replicates,)
-        Their results; what a method does not give is left out.
+    Shapes: `replicate` (replicates,), `columns` (replicates,).
     """
 
-    cell: Any
+    cell: Any  # the cell they belong to
     replicate: np.ndarray
-    columns: Mapping[str, Floats]
+    columns: Mapping[str, Floats]  # their results; what a method does not give is left out
 
     def __len__(self) -> int:
         return len(self.replicate)
@@ -48,15 +41,7 @@ class Slice:
     def usable(self, *names: str) -> dict[str, Floats]:
         """Keep the replicates that have all of some results.
 
-        Parameters
-        ----------
-        *names : str
-            The results.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Those columns; empty ones where a result is not given at all.
+        Returns those columns; empty ones where a result is not given at all.
         """
         if any(name not in self.columns for name in names):
             return {name: np.empty(0) for name in names}
@@ -66,17 +51,7 @@ class Slice:
     def with_rejections(self, null: float, alpha: float) -> Slice:
         """Add whether each replicate rejects a null hypothesis.
 
-        Parameters
-        ----------
-        null : float
-            Its value.
-        alpha : float
-            Level at which a p-value rejects.
-
-        Returns
-        -------
-        Slice
-            With the column ``rejects``: 1 or 0 by the p-value where the method gives one, else by the interval; NaN where neither is.
+        Returns with the column ``rejects``: 1 or 0 by the p-value where the method gives one, else by the interval; NaN where neither is.
         """
         columns = dict(self.columns)
         if "p" in columns:
@@ -94,22 +69,7 @@ def _usable(name: str, values: Floats) -> np.ndarray:
 def slices(batch: pd.DataFrame, extra: Sequence[str] = ()) -> Iterator[dict[str, Slice]]:
     """Cut a batch into its blocks.
 
-    Parameters
-    ----------
-    batch : pandas.DataFrame
-        Columns ``cell, block, replicate, method`` and results.
-    extra : sequence of str
-        Results to keep beside the usual ones.
-
-    Yields
-    ------
-    dict of str to Slice
-        The methods of one block, in the order in which the block names them.
-
-    Raises
-    ------
-    InputError
-        When a column is missing, or is not of numbers.
+    Returns the methods of one block, in the order in which the block names them.
     """
     missing = [name for name in (*KEYS, "estimate") if name not in batch]
     if missing:
@@ -159,19 +119,8 @@ def _runs(order: np.ndarray, *codes: np.ndarray) -> list[np.ndarray]:
 def paired(block: Mapping[str, Slice], versus: str) -> Iterator[tuple[str, Slice]]:
     """Set each method of a block beside the one that it is compared with.
 
-    Parameters
-    ----------
-    block : mapping of str to Slice
-        As from `slices`.
-    versus : str
-        The method to compare with.
-
-    Yields
-    ------
-    method : str
-        A method other than that one.
-    piece : Slice
-        The replicates that both have, with the other's estimates as the column ``other``.
+    Returns `method` A method other than that one; `piece` The replicates that both have, with the other's estimates as the column
+    ``other``.
     """
     if versus not in block:
         return

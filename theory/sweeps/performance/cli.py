@@ -29,13 +29,7 @@ NoSeed = Annotated[int, typer.Option("--seed", help="Accepted by every command; 
 
 
 def mount(app: typer.Typer) -> None:
-    """Add the commands to a group.
-
-    Parameters
-    ----------
-    app : typer.Typer
-        The group ``sweep``.
-    """
+    """Add the commands to a group."""
     app.command("list")(list_studies)
     app.command()(performance)
     app.command()(plan)
@@ -171,16 +165,8 @@ def _from_pilot(folder: Path, measure: str, mcse: float, options: dict[str, Any]
 def format_table(table: pd.DataFrame) -> str:
     """Lay a table of performance out for a person.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As from `theory.sweeps.performance.table.performance`, or with the replicates needed.
-
-    Returns
-    -------
-    str
-        Fixed-width columns: the factors that vary, method, measure, value and MCSE with the digits that the MCSE warrants, counts, note.
-        Of power and type-I error only the one that exists in the cell is shown.
+    Returns fixed-width columns: the factors that vary, method, measure, value and MCSE with the digits that the MCSE warrants, counts,
+    note. Of power and type-I error only the one that exists in the cell is shown.
     """
     table = table[~table["note"].str.startswith("the null is ")]
     known = ("cell", "truth", "method", "measure", "value", "mcse", "completed", "failed", "note")

@@ -43,82 +43,40 @@ SAME = 1e-12  # truths that differ by less are the same: closed forms are subtra
 
 @dataclass(frozen=True)
 class MethodSummary:
-    """What is known of a method in a cell once its replicates have been seen a first time.
+    """What is known of a method in a cell once its replicates have been seen a first time."""
 
-    Parameters
-    ----------
-    truth : float
-        True value of the estimand; NaN where there is none.
-    null : float
-        Value under the null hypothesis; NaN where none was given.
-    n : int
-        Replicates with an estimate.
-    mean, deviation : float
-        Of the estimates.
-    mean_square : float
-        Mean of the squared standard errors.
-    other_mean, other_deviation : float
-        Of the estimates of the method that precision is compared with, NaN where there is none.
-    """
-
-    truth: float
-    null: float
-    n: int
+    truth: float  # True value of the estimand; NaN where there is none
+    null: float  # value under the null hypothesis; NaN where none was given
+    n: int  # replicates with an estimate
     mean: float
     deviation: float
-    mean_square: float
-    other_mean: float = math.nan
+    mean_square: float  # mean of the squared standard errors
+    other_mean: float = math.nan  # of the estimates of the method that precision is compared with, NaN where there is none
     other_deviation: float = math.nan
 
 
 @dataclass(frozen=True)
 class PerformanceMeasure:
-    """How a performance measure is worked out.
+    """How a performance measure is worked out."""
 
-    Parameters
-    ----------
-    name : str
-        Its name in tables.
-    summary : str
-        One line.
-    needs : tuple of str
-        Columns that a replicate must have to count.
-    score : callable
-        Columns and `MethodSummary` to one number per replicate; their moments give value and MCSE.
-    finish : callable
-        `MethodSummary` and the moments of the scores to value and MCSE.
-    least : int
-        Fewest replicates that give an MCSE.
-    obstacle : callable
-        `MethodSummary` to the reason why there is no such number, ``''`` where there is one.
-    paired : bool
-        Whether it compares two methods.
-    """
-
-    name: str
+    name: str  # its name in tables
     summary: str
-    needs: tuple[str, ...]
+    needs: tuple[str, ...]  # columns that a replicate must have to count
+    # columns and `MethodSummary` to one number per replicate; their moments give value and MCSE
     score: Callable[[Columns, MethodSummary], Floats]
+    # `MethodSummary` and the moments of the scores to value and MCSE
     finish: Callable[[MethodSummary, RunningMoments], tuple[float, float]]
-    least: int = 2
+    least: int = 2  # fewest replicates that give an MCSE
+    # `MethodSummary` to the reason why there is no such number, ``''`` where there is one
     obstacle: Callable[[MethodSummary], str] = lambda facts: ""
-    paired: bool = False
+    paired: bool = False  # whether it compares two methods
 
 
 def leave_one_out_deviations(values: Floats, facts: MethodSummary) -> Floats:
     r"""Compute the standard deviation without each of some values, from that of all.
 
-    Parameters
-    ----------
-    values : ndarray, shape (replicates,)
-        Some of the values.
-    facts : MethodSummary
-        Number, mean and standard deviation of all.
-
-    Returns
-    -------
-    ndarray of float64, shape (replicates,)
-        :math:`S_{(i)}=\sqrt{\big((n-1)S^2-\frac n{n-1}(\hat\theta_i-\bar\theta)^2\big)/(n-2)}`; NaN below three values.
+    Shapes: `values` (replicates,). Returns (replicates,): :math:`S_{(i)}=\sqrt{\big((n-1)S^2-\frac
+    n{n-1}(\hat\theta_i-\bar\theta)^2\big)/(n-2)}`; NaN below three values.
     """
     n = facts.n
     if n < 3:
@@ -130,18 +88,8 @@ def leave_one_out_deviations(values: Floats, facts: MethodSummary) -> Floats:
 def proportion_error(share: float, n: int) -> float:
     r"""Compute the MCSE of a proportion.
 
-    Parameters
-    ----------
-    share : float
-        The proportion.
-    n : int
-        Of how many.
-
-    Returns
-    -------
-    float
-        :math:`\sqrt{p(1-p)/n}`. Where p is 0 or 1 that would be 0, as if the proportion were known: there the p of Jeffreys' prior,
-        :math:`(k+\frac12)/(n+1)`, stands in.
+    Returns :math:`\sqrt{p(1-p)/n}`. Where p is 0 or 1 that would be 0, as if the proportion were known: there the p of Jeffreys' prior,
+    :math:`(k+\frac12)/(n+1)`, stands in.
 
     Examples
     --------
@@ -283,23 +231,7 @@ MEAN = "mean:"
 
 
 def measure_of(name: str) -> PerformanceMeasure:
-    """Look a measure up.
-
-    Parameters
-    ----------
-    name : str
-        A name of `MEASURES`, or ``mean:COLUMN``.
-
-    Returns
-    -------
-    PerformanceMeasure
-        The measure.
-
-    Raises
-    ------
-    InputError
-        When it is unknown.
-    """
+    """Look a measure up."""
     if name.startswith(MEAN) and name != MEAN:
         column = name.removeprefix(MEAN)
         return PerformanceMeasure(name, f"mean of {column}", (column,), lambda c, f: c[column], _mean)

@@ -43,24 +43,12 @@ POSITIVE = ("sd", "model_se", "ratio", "kurtosis")
 
 @dataclass(frozen=True)
 class Needed:
-    """Replicates for one measure.
-
-    Parameters
-    ----------
-    measure : str
-        The measure.
-    mcse : float
-        The MCSE wanted.
-    replicates : int
-        How many give it.
-    assumed : mapping of str to float
-        What was assumed, defaults included.
-    """
+    """Replicates for one measure."""
 
     measure: str
     mcse: float
-    replicates: int
-    assumed: Mapping[str, float]
+    replicates: int  # how many give it
+    assumed: Mapping[str, float]  # what was assumed, defaults included
 
 
 def _mse_variance(sd: float, bias: float, skewness: float, kurtosis: float) -> float:
@@ -87,24 +75,7 @@ _UNIT_VARIANCE: dict[str, tuple[tuple[str, ...], Callable[..., float]]] = {
 def replicates_needed(measure: str, mcse: float, **assumed: float) -> Needed:
     """Compute the replicates that give a wanted MCSE.
 
-    Parameters
-    ----------
-    measure : str
-        One of `theory.sweeps.performance.measures.MEASURES`.
-    mcse : float
-        The MCSE wanted, in the measure's own unit (relative measures are fractions).
-    **assumed : float
-        What the table above says the measure needs; those in brackets may be left out.
-
-    Returns
-    -------
-    Needed
-        The smallest number for which the MCSE is at most `mcse`; never fewer than the measure needs at all.
-
-    Raises
-    ------
-    InputError
-        When the measure is unknown, an assumption is missing, unknown or impossible, or `mcse` is not above 0.
+    Returns the smallest number for which the MCSE is at most `mcse`; never fewer than the measure needs at all.
 
     Examples
     --------
@@ -146,25 +117,8 @@ def _possible(name: str, value: float) -> float:
 def replicates_from_pilot(measured: pd.DataFrame, measure: str, mcse: float) -> pd.DataFrame:
     r"""Compute the replicates that give a wanted MCSE, from a study that has been run with few.
 
-    Parameters
-    ----------
-    measured : pandas.DataFrame
-        `theory.sweeps.performance.table.performance` of the pilot.
-    measure : str
-        The measure that is to be precise.
-    mcse : float
-        The MCSE wanted.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The rows of that measure with ``replicates`` and its 95 % interval ``replicates_low, replicates_high``; missing where the pilot
-        has no MCSE.
-
-    Raises
-    ------
-    InputError
-        When the measure is not in the table, or `mcse` is not above 0.
+    Returns the rows of that measure with ``replicates`` and its 95 % interval ``replicates_low, replicates_high``; missing where the pilot
+    has no MCSE.
 
     Notes
     -----

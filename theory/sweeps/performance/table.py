@@ -43,13 +43,6 @@ class Source(Protocol):
 class Table:
     """Replicates that are in memory already, from wherever.
 
-    Parameters
-    ----------
-    replicates : pandas.DataFrame
-        Columns ``method``, ``estimate`` and, where there are any, ``cell, block, replicate, se, lower, upper, p``.
-    truth : float
-        The true value, the same in all cells.
-
     Examples
     --------
     >>> import pandas as pd
@@ -58,8 +51,8 @@ class Table:
     [{'measure': 'bias', 'value': 1.0, 'completed': 3}]
     """
 
-    replicates: pd.DataFrame
-    truth: float = math.nan
+    replicates: pd.DataFrame  # columns ``method``, ``estimate`` and, where there are any, ``cell, block, replicate, se, lower, upper, p``
+    truth: float = math.nan  # the true value, the same in all cells
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -70,13 +63,7 @@ class Table:
         return pd.DataFrame({"cell": names.to_numpy(), "truth": self.truth})
 
     def batches(self) -> Iterator[pd.DataFrame]:
-        """Yield the replicates in one piece.
-
-        Yields
-        ------
-        pandas.DataFrame
-            All of them.
-        """
+        """Yield the replicates in one piece."""
         yield self._completed
 
     @property
@@ -140,33 +127,9 @@ def performance(
 ) -> pd.DataFrame:
     """Work out performance measures with their MCSEs.
 
-    Parameters
-    ----------
-    results : Source
-        A finished or unfinished study, or a `Table`.
-    measures : sequence of str, optional
-        Names of `theory.sweeps.performance.measures.MEASURES`, all of them by default; ``mean:COLUMN`` for the mean of another result.
-    truth : str, default 'truth'
-        The column of the cells that holds the true value.
-    alpha : float, default 0.05
-        Level at which a p-value rejects.
-    null : float, optional
-        Value under the null hypothesis, by default the study's. A method that gives ``p`` rejects where p is at most `alpha`; one
-        that gives an interval only, where the interval leaves the null out.
-    versus : str, optional
-        The method that precision is compared with; the first by default.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Tidy: the columns of the cells, then ``method, measure, value, mcse, completed, failed, note``. ``completed`` counts the
-        replicates that the number rests on, ``failed`` the others that were begun. Where there is no number, value and MCSE are missing
-        and ``note`` says why.
-
-    Raises
-    ------
-    InputError
-        When a measure, method or column is unknown, or no replicate is complete.
+    Returns tidy: the columns of the cells, then ``method, measure, value, mcse, completed, failed, note``. ``completed`` counts the
+    replicates that the number rests on, ``failed`` the others that were begun. Where there is no number, value and MCSE are missing and
+    ``note`` says why.
 
     Notes
     -----

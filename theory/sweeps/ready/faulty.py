@@ -18,29 +18,7 @@ def faulty_references(
 ) -> Arms:
     """Diagnose patients with and without a reference that is sometimes faulty.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        Experiments.
-    d : float
-        Effect in standard deviations.
-    rho : float
-        Correlation of query and reference given the label.
-    rule : {'difference', 'optimal'}
-        Weight 1 or rho on the reference.
-    fault : {'diseased', 'swap'}
-        What goes wrong.
-    rate : float
-        How often.
-    patients : int
-        Patients of an experiment, both classes equally likely.
-
-    Returns
-    -------
-    dict of str to ndarray of bool, shape (replicates, patients)
-        Whether each arm was wrong.
+    Returns (replicates, patients): Whether each arm was wrong.
     """
     shape = (replicates, patients)
     shared, own, other = rng.standard_normal((3, *shape))
@@ -57,15 +35,7 @@ def faulty_references(
 def gain_with_faulty_references(*, d: float, rho: float, rule: str, fault: str, rate: float) -> float:
     """Compute the error that the reference saves, faults and all.
 
-    Parameters
-    ----------
-    d, rho, rule, fault, rate : object
-        As for `faulty_references`.
-
-    Returns
-    -------
-    float
-        T1.4 less T6.1 or T6.2; 0 at the break-even rate and negative beyond.
+    Returns T1.4 less T6.1 or T6.2; 0 at the break-even rate and negative beyond.
 
     Examples
     --------
@@ -80,14 +50,6 @@ def gain_with_faulty_references(*, d: float, rho: float, rule: str, fault: str, 
 def paired_errors(data: Arms) -> Report:
     """Estimate the gain from patients diagnosed in both arms.
 
-    Parameters
-    ----------
-    data : dict of str to ndarray of bool
-        From `faulty_references`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Share of wrong diagnoses in the single arm less that in the paired one, with the interval of McNemar's (1947) discordant pairs.
+    Returns share of wrong diagnoses in the single arm less that in the paired one, with the interval of McNemar's (1947) discordant pairs.
     """
     return mean_report(data["single"].astype(np.float64) - data["pair"])

@@ -19,29 +19,7 @@ def trained_arms(
 ) -> Arms:
     """Train both arms on the same patients, then diagnose fresh patients with each.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        Experiments.
-    p : int
-        Features of an image.
-    n_per_class : int
-        Training patients per class.
-    m : int
-        References per patient; the paired arm subtracts their mean.
-    rho : float
-        Correlation of a feature between images of a patient's set.
-    Delta2 : float
-        Squared Mahalanobis distance of the classes in the single image.
-    n_test : int
-        Test patients, half of them diseased.
-
-    Returns
-    -------
-    dict of str to ndarray of bool, shape (replicates, n_test)
-        Whether each arm was wrong.
+    Returns (replicates, n_test): Whether each arm was wrong.
     """
     train = [_images(rng, replicates, n_per_class, p, m, rho, shift) for shift in (0.0, np.sqrt(Delta2))]
     test = [_images(rng, replicates, n_test // 2, p, m, rho, shift) for shift in (0.0, np.sqrt(Delta2))]
@@ -74,15 +52,7 @@ def _discriminant(healthy: Floats, diseased: Floats) -> tuple[Floats, Floats]:
 def true_gain(*, p: int, n_per_class: int, m: int, rho: float, Delta2: float) -> float:
     r"""Compute the expected error that the comparison saves.
 
-    Parameters
-    ----------
-    p, n_per_class, m, rho, Delta2 : object
-        As for `trained_arms`.
-
-    Returns
-    -------
-    float
-        Exact (T4.4), at :math:`\Delta^2` and at the squared distance of the mean difference (T2).
+    Returns exact (T4.4), at :math:`\Delta^2` and at the squared distance of the mean difference (T2).
 
     Examples
     --------
@@ -98,15 +68,7 @@ def true_gain(*, p: int, n_per_class: int, m: int, rho: float, Delta2: float) ->
 def same_patients(data: Arms) -> Report:
     """Estimate the gain with every test patient diagnosed in both arms.
 
-    Parameters
-    ----------
-    data : dict of str to ndarray of bool
-        From `trained_arms`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Mean of the paired differences, with the interval over test patients.
+    Returns mean of the paired differences, with the interval over test patients.
     """
     return mean_report(data["single"].astype(np.float64) - data["pair"])
 
@@ -115,15 +77,7 @@ def same_patients(data: Arms) -> Report:
 def different_patients(data: Arms) -> Report:
     """Estimate the gain with every other test patient in the single arm and the rest in the paired one.
 
-    Parameters
-    ----------
-    data : dict of str to ndarray of bool
-        From `trained_arms`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Difference of two independent error rates.
+    Returns difference of two independent error rates.
     """
     single, pair = data["single"][:, ::2], data["pair"][:, 1::2]
     variance = single.var(axis=1, ddof=1) / single.shape[1] + pair.var(axis=1, ddof=1) / pair.shape[1]

@@ -20,25 +20,7 @@ MOST_FREEDOM = 100  # beyond, Bessel's function exceeds the largest double
 def heavy_tailed_nuisance(*, rng: np.random.Generator, replicates: int, delta: float, nu: float, scale: float, n_per_class: int) -> Pairs:
     """Draw query and reference that share a nuisance with Student's law.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        Experiments.
-    delta : float
-        Effect, in standard deviations of an image's own part.
-    nu : float
-        Degrees of freedom of the nuisance: 1 is Cauchy's law, infinity the normal one.
-    scale : float
-        Scale of the nuisance.
-    n_per_class : int
-        Patients per class.
-
-    Returns
-    -------
-    tuple of ndarray, shape (2, replicates, n_per_class)
-        Query and reference of the healthy and of the diseased.
+    Returns (2, replicates, n_per_class): Query and reference of the healthy and of the diseased.
     """
     shape = (2, replicates, n_per_class)
     shared = scale * (rng.standard_normal(shape) if np.isinf(nu) else rng.standard_t(nu, shape))
@@ -48,24 +30,7 @@ def heavy_tailed_nuisance(*, rng: np.random.Generator, replicates: int, delta: f
 
 
 def single_auc(delta: float, nu: float, scale: float) -> float:
-    r"""Compute the AUC of the single image.
-
-    Parameters
-    ----------
-    delta, nu, scale : float
-        As for `heavy_tailed_nuisance`.
-
-    Returns
-    -------
-    float
-        Closed form where there is one: :math:`\Phi(\delta/\sqrt{2+2s^2})` for the normal law, Voigt's distribution for Cauchy's (T12.4).
-        In between :math:`\frac12+\frac1\pi\int_0^\infty\frac{\sin\delta t}t\,\varphi_\nu(st)^2e^{-t^2}dt` (Gil-Pelaez 1951), with
-        the characteristic function of Student's law.
-
-    Raises
-    ------
-    InputError
-        When there are not above 0 and at most 100, or infinitely many degrees of freedom.
+    """Compute the AUC of the single image.
 
     Examples
     --------
@@ -89,33 +54,14 @@ def single_auc(delta: float, nu: float, scale: float) -> float:
 def gain_under_heavy_tails(*, delta: float, nu: float, scale: float) -> float:
     r"""Compute the AUC that subtracting the reference adds.
 
-    Parameters
-    ----------
-    delta, nu, scale : float
-        As for `heavy_tailed_nuisance`.
-
-    Returns
-    -------
-    float
-        :math:`\Phi(\delta/2)`, whatever the law of the nuisance (T12.4), less `single_auc`.
+    Returns :math:`\Phi(\delta/2)`, whatever the law of the nuisance (T12.4), less `single_auc`.
     """
     return float(ndtr(delta / 2)) - single_auc(delta, nu, scale)
 
 
 @method("ranks", vectorised=True)
 def ranks(data: Pairs) -> Report:
-    """Estimate the gain in AUC from ranks.
-
-    Parameters
-    ----------
-    data : tuple of ndarray
-        From `heavy_tailed_nuisance`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Gain by DeLong's method.
-    """
+    """Estimate the gain in AUC from ranks."""
     healthy, diseased = data
     return auc_gain_report((healthy[0], diseased[0]), (healthy[0] - healthy[1], diseased[0] - diseased[1]))
 
@@ -124,16 +70,8 @@ def ranks(data: Pairs) -> Report:
 def normal_theory(data: Pairs) -> Report:
     r"""Estimate the gain in AUC from means and standard deviations, as if scores were normal in each class.
 
-    Parameters
-    ----------
-    data : tuple of ndarray
-        From `heavy_tailed_nuisance`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        :math:`\Phi(\hat D_2/\sqrt2)-\Phi(\hat D_1/\sqrt2)` (T1.5) with its delta-method interval, the variance taken from the patients'
-        influences.
+    Returns :math:`\Phi(\hat D_2/\sqrt2)-\Phi(\hat D_1/\sqrt2)` (T1.5) with its delta-method interval, the variance taken from the patients'
+    influences.
     """
     healthy, diseased = data
     pairs = ((healthy[0], diseased[0]), (healthy[0] - healthy[1], diseased[0] - diseased[1]))

@@ -16,17 +16,7 @@ Report = dict[str, Floats]
 def wald(estimate: Floats, se: Floats, quantile: ArrayLike = TWO_SIDED) -> Report:
     """Report an estimate with a symmetric interval.
 
-    Parameters
-    ----------
-    estimate, se : ndarray, shape (replicates,)
-        Estimates and their standard errors.
-    quantile : array_like, default 1.96
-        Half width of the interval in standard errors.
-
-    Returns
-    -------
-    dict of str to ndarray
-        ``estimate, se, lower, upper``.
+    Shapes: `estimate, se` (replicates,).
     """
     half = np.asarray(quantile) * se
     return {"estimate": estimate, "se": se, "lower": estimate - half, "upper": estimate + half}
@@ -35,17 +25,7 @@ def wald(estimate: Floats, se: Floats, quantile: ArrayLike = TWO_SIDED) -> Repor
 def mean_report(values: Floats, quantile: ArrayLike = TWO_SIDED) -> Report:
     """Report the mean of independent values.
 
-    Parameters
-    ----------
-    values : ndarray, shape (replicates, n)
-        The values of each experiment.
-    quantile : array_like, default 1.96
-        Half width of the interval in standard errors.
-
-    Returns
-    -------
-    dict of str to ndarray
-        As from `wald`.
+    Shapes: `values` (replicates, n).
     """
     values = np.asarray(values, dtype=np.float64)
     return wald(values.mean(axis=1), values.std(axis=1, ddof=1) / np.sqrt(values.shape[1]), quantile)
@@ -54,17 +34,8 @@ def mean_report(values: Floats, quantile: ArrayLike = TWO_SIDED) -> Report:
 def placements(healthy: Floats, diseased: Floats) -> tuple[Floats, Floats]:
     """Compute DeLong's placements of scores without ties.
 
-    Parameters
-    ----------
-    healthy, diseased : ndarray, shape (replicates, n0) and (replicates, n1)
-        Scores.
-
-    Returns
-    -------
-    of_diseased : ndarray, shape (replicates, n1)
-        Share of healthy cases below each diseased one; their mean is the AUC.
-    of_healthy : ndarray, shape (replicates, n0)
-        Share of diseased cases above each healthy one.
+    Shapes: `healthy, diseased` (replicates, n0). Returns `of_diseased` (replicates, n1): Share of healthy cases below each diseased one;
+    their mean is the AUC; `of_healthy` (replicates, n0): Share of diseased cases above each healthy one.
     """
     n0, n1 = healthy.shape[1], diseased.shape[1]
     return _below(diseased, healthy) / n0, 1 - _below(healthy, diseased) / n1
@@ -86,15 +57,7 @@ def _ranks(values: Floats) -> Floats:
 def auc_gain_report(single: tuple[Floats, Floats], pair: tuple[Floats, Floats]) -> Report:
     """Report the difference of two AUCs of the same cases by DeLong's method.
 
-    Parameters
-    ----------
-    single, pair : tuple of ndarray
-        Scores of the (healthy, diseased) cases in each arm, shapes (replicates, n0) and (replicates, n1).
-
-    Returns
-    -------
-    dict of str to ndarray
-        As from `wald`: the paired arm's AUC less the single's (DeLong, DeLong and Clarke-Pearson 1988).
+    Returns as from `wald`: the paired arm's AUC less the single's (DeLong, DeLong and Clarke-Pearson 1988).
     """
     (diseased0, healthy0), (diseased1, healthy1) = placements(*single), placements(*pair)
     diseased, healthy = diseased1 - diseased0, healthy1 - healthy0

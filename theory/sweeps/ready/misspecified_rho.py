@@ -16,49 +16,19 @@ from theory.sweeps.ready.intervals import Report, mean_report
 class Experiments(NamedTuple):
     """Patients to judge, and pairs of images to learn from.
 
-    Parameters
-    ----------
-    query, reference : ndarray, shape (replicates, patients)
-        What is seen.
-    diseased : ndarray of bool, shape (replicates, patients)
-        The labels.
-    slope : ndarray, shape (replicates,)
-        Regression of query on reference in the training pairs, centred within classes.
-    d : float
-        The effect.
+    Shapes: `query, reference` (replicates, patients), `diseased` (replicates, patients), `slope` (replicates,).
     """
 
     query: Floats
     reference: Floats
     diseased: np.ndarray
-    slope: Floats
+    slope: Floats  # regression of query on reference in the training pairs, centred within classes
     d: float
 
 
 @generator("pairs of one correlation", vectorised=True)
 def pairs_of_one_correlation(*, rng: np.random.Generator, replicates: int, d: float, rho: float, patients: int, pairs: int) -> Experiments:
-    """Draw patients with a reference each, and training pairs.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        Experiments.
-    d : float
-        Effect in standard deviations.
-    rho : float
-        True correlation of query and reference given the label.
-    patients : int
-        Patients to judge, both classes equally likely.
-    pairs : int
-        Training pairs, half of each class.
-
-    Returns
-    -------
-    Experiments
-        What the methods see.
-    """
+    """Draw patients with a reference each, and training pairs."""
     query, reference = _correlated(rng, rho, (replicates, patients))
     diseased = rng.random((replicates, patients)) < 0.5
     known = _correlated(rng, rho, (replicates, 2, pairs // 2))
@@ -76,15 +46,7 @@ def _correlated(rng: np.random.Generator, rho: float, shape: tuple[int, ...]) ->
 def error_of_the_best_weight(*, d: float, rho: float) -> float:
     """Compute the error of the rule that knows the correlation.
 
-    Parameters
-    ----------
-    d, rho : float
-        As for `pairs_of_one_correlation`.
-
-    Returns
-    -------
-    float
-        T1.4 at w = rho: the bias of a method is what its weight costs.
+    Returns T1.4 at w = rho: the bias of a method is what its weight costs.
     """
     return float(t1.error(d, rho, "optimal"))
 
@@ -93,17 +55,7 @@ def error_of_the_best_weight(*, d: float, rho: float) -> float:
 def fixed_weight(data: Experiments, *, weight: float) -> Report:
     """Judge patients with a weight that was chosen beforehand.
 
-    Parameters
-    ----------
-    data : Experiments
-        The patients.
-    weight : float
-        Of the reference: the correlation that is assumed.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Error with its binomial interval.
+    Returns error with its binomial interval.
     """
     return _judge(data, np.asarray(weight))
 
@@ -112,17 +64,7 @@ def fixed_weight(data: Experiments, *, weight: float) -> Report:
 def minimax_weight(data: Experiments, *, low: float, high: float) -> Report:
     """Judge patients with the weight that loses least at the worst correlation of an interval (T12.1).
 
-    Parameters
-    ----------
-    data : Experiments
-        The patients.
-    low, high : float
-        Ends of the interval.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Error with its binomial interval.
+    Returns error with its binomial interval.
     """
     return _judge(data, minimax_ratio_weight(low, high))
 
@@ -131,15 +73,7 @@ def minimax_weight(data: Experiments, *, low: float, high: float) -> Report:
 def learned_weight(data: Experiments) -> Report:
     """Judge patients with the weight that was learned from the training pairs (T12.2).
 
-    Parameters
-    ----------
-    data : Experiments
-        The patients and the slope of the pairs.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Error with its binomial interval.
+    Returns error with its binomial interval.
     """
     return _judge(data, data.slope[:, None])
 

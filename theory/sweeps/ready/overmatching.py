@@ -17,26 +17,8 @@ Pairs = tuple[Floats, Floats]
 def matched_pairs(*, rng: np.random.Generator, replicates: int, delta: float, A: float, E: float, noise: float, n_per_class: int) -> Pairs:
     """Draw patients with the healthy reference whose embedding is theirs.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        Experiments.
-    delta : float
-        Effect on the disease axis.
-    A, E : float
-        Variance of the nuisance, and of the disease axis.
-    noise : float
-        Variance of the embedding's noise on both axes: how loose the match is.
-    n_per_class : int
-        Patients per class.
-
-    Returns
-    -------
-    tuple of ndarray, shape (2, replicates, n_per_class)
-        Query and reference of the healthy and of the diseased. The pool is infinite: a reference is drawn from its normal distribution
-        given the embedding (T7, fast recipe).
+    Returns (2, replicates, n_per_class): Query and reference of the healthy and of the diseased. The pool is infinite: a reference is drawn
+    from its normal distribution given the embedding (T7, fast recipe).
     """
     spread = np.sqrt([A, E])[:, None, None]
     slopes = np.array([A / (A + noise), E / (E + noise)])
@@ -56,15 +38,7 @@ def matched_pairs(*, rng: np.random.Generator, replicates: int, delta: float, A:
 def best_gain(*, delta: float, A: float, E: float, noise: float) -> float:
     """Compute the AUC that the best use of a matched reference adds.
 
-    Parameters
-    ----------
-    delta, A, E, noise : object
-        As for `matched_pairs`.
-
-    Returns
-    -------
-    float
-        T7b less T1: largest at a tightness in between, and 0 at both ends.
+    Returns t7b less T1: largest at a tightness in between, and 0 at both ends.
     """
     single = float(t1.auc(delta / np.sqrt(A + E), 0.0, "single"))
     return float(t7.auc("iso", delta, A, E, noise, "optimal")) - single
@@ -74,15 +48,7 @@ def best_gain(*, delta: float, A: float, E: float, noise: float) -> float:
 def subtract(data: Pairs) -> Report:
     """Use the reference by subtracting it.
 
-    Parameters
-    ----------
-    data : tuple of ndarray
-        From `matched_pairs`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Gain in AUC by DeLong's method.
+    Returns gain in AUC by DeLong's method.
     """
     healthy, diseased = data
     return auc_gain_report((healthy[0], diseased[0]), (healthy[0] - healthy[1], diseased[0] - diseased[1]))
@@ -92,15 +58,7 @@ def subtract(data: Pairs) -> Report:
 def learned_on_the_same(data: Pairs) -> Report:
     """Learn the weights of query and reference, and judge them on the cases they were learned from.
 
-    Parameters
-    ----------
-    data : tuple of ndarray
-        From `matched_pairs`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Gain in AUC by DeLong's method.
+    Returns gain in AUC by DeLong's method.
     """
     scores = [_score(_weights(*data), group) for group in data]
     return auc_gain_report((data[0][0], data[1][0]), (scores[0], scores[1]))
@@ -110,15 +68,7 @@ def learned_on_the_same(data: Pairs) -> Report:
 def learned_on_others(data: Pairs) -> Report:
     """Learn the weights on one half of the cases and judge them on the other, both ways.
 
-    Parameters
-    ----------
-    data : tuple of ndarray
-        From `matched_pairs`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Mean of both halves' gains in AUC, each by DeLong's method; its variance is the mean of theirs over 2.
+    Returns mean of both halves' gains in AUC, each by DeLong's method; its variance is the mean of theirs over 2.
     """
     halves = [tuple(group[:, :, part::2] for group in data) for part in (0, 1)]
     reports = []

@@ -19,23 +19,7 @@ Turnbull 2000, tables 2.1 and 2.3); peeking takes the boundary of a single look.
 def patients_one_by_one(*, rng: np.random.Generator, replicates: int, d: float, rho: float, patients: int) -> Floats:
     """Diagnose patients in the order of their arrival, with the single image and by subtracting the reference.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        Experiments.
-    d : float
-        Effect in standard deviations.
-    rho : float
-        Correlation of query and reference given the label.
-    patients : int
-        As many as there could be, both classes equally likely.
-
-    Returns
-    -------
-    ndarray, shape (replicates, patients)
-        1 where only the single image was wrong, -1 where only the pair was, else 0.
+    Returns (replicates, patients): 1 where only the single image was wrong, -1 where only the pair was, else 0.
     """
     shared, own, other = rng.standard_normal((3, replicates, patients))
     diseased = rng.random((replicates, patients)) < 0.5
@@ -49,15 +33,7 @@ def patients_one_by_one(*, rng: np.random.Generator, replicates: int, d: float, 
 def error_that_subtracting_saves(*, d: float, rho: float) -> float:
     """Compute the gain.
 
-    Parameters
-    ----------
-    d, rho : float
-        As for `patients_one_by_one`.
-
-    Returns
-    -------
-    float
-        T1.4; exactly 0 at a correlation of one half.
+    Returns T1.4; exactly 0 at a correlation of one half.
     """
     return float(t1.error(d, rho, "single") - t1.error(d, rho, "difference"))
 
@@ -66,20 +42,8 @@ def error_that_subtracting_saves(*, d: float, rho: float) -> float:
 def looks(data: Floats, *, boundary: str, number: int = 5) -> dict[str, Floats]:
     """Look several times, and stop when the test crosses its boundary.
 
-    Parameters
-    ----------
-    data : ndarray, shape (replicates, patients)
-        From `patients_one_by_one`.
-    boundary : {'peeking', 'pocock', 'obrien_fleming'}
-        The boundary; those of Pocock (1977), and O'Brien and Fleming (1979) are for five looks.
-    number : int, default 5
-        Looks, equally spaced; 1 with 'peeking' is an experiment of fixed size.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Estimate where it stopped, with the interval that belongs to the boundary (it leaves 0 out where the boundary was crossed), and
-        ``patients``: how many it took.
+    Shapes: `data` (replicates, patients). Returns estimate where it stopped, with the interval that belongs to the boundary (it leaves 0
+    out where the boundary was crossed), and ``patients``: how many it took.
     """
     c, exponent = BOUNDARIES[boundary]
     share = np.arange(1, number + 1) / number
@@ -97,17 +61,7 @@ def looks(data: Floats, *, boundary: str, number: int = 5) -> dict[str, Floats]:
 def planned_from_a_pilot(data: Floats, *, pilot: int) -> dict[str, Floats]:
     """Take a pilot, plan for 80 % power at the gain it shows, and go on to that number; the pilot counts too.
 
-    Parameters
-    ----------
-    data : ndarray, shape (replicates, patients)
-        From `patients_one_by_one`.
-    pilot : int
-        Patients of the pilot.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Estimate from all patients that were taken, with the usual interval, and ``patients``.
+    Shapes: `data` (replicates, patients). Returns estimate from all patients that were taken, with the usual interval, and ``patients``.
     """
     mean, se = _running(data, np.array([pilot]))
     with np.errstate(divide="ignore", invalid="ignore"):

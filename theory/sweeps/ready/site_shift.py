@@ -16,27 +16,7 @@ def new_sites(
 ) -> np.ndarray:
     """Diagnose patients of several new sites at the threshold that is right on average.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        The stream.
-    replicates : int
-        Experiments.
-    delta : float
-        Effect in standard deviations within a site.
-    tau : float
-        Standard deviation of the sites' offsets.
-    rule : {'single', 'same_diff', 'same_shrink', 'cross_diff'}
-        As in T5.
-    m : int
-        References per patient, from the same site or from one other.
-    sites, per_site : int
-        Test sites, and patients of each.
-
-    Returns
-    -------
-    ndarray of bool, shape (replicates, sites, per_site)
-        Whether the diagnosis was wrong.
+    Returns (replicates, sites, per_site): Whether the diagnosis was wrong.
     """
     shape = (replicates, sites, per_site)
     offset = tau * rng.standard_normal((*shape[:2], 1))
@@ -50,18 +30,7 @@ def new_sites(
 
 @estimand("error at new sites")
 def error_at_new_sites(*, delta: float, tau: float, rule: str, m: int) -> float:
-    """Compute the error averaged over sites.
-
-    Parameters
-    ----------
-    delta, tau, rule, m : object
-        As for `new_sites`.
-
-    Returns
-    -------
-    float
-        T5, exact.
-    """
+    """Compute the error averaged over sites."""
     return float(t5.error(delta, tau, rule, m))
 
 
@@ -69,15 +38,7 @@ def error_at_new_sites(*, delta: float, tau: float, rule: str, m: int) -> float:
 def patients_as_independent(data: np.ndarray) -> Report:
     """Estimate the error as if all patients were independent.
 
-    Parameters
-    ----------
-    data : ndarray of bool, shape (replicates, sites, per_site)
-        From `new_sites`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Share of wrong diagnoses with its binomial interval.
+    Shapes: `data` (replicates, sites, per_site). Returns share of wrong diagnoses with its binomial interval.
     """
     return mean_report(data.reshape(len(data), -1))
 
@@ -86,14 +47,6 @@ def patients_as_independent(data: np.ndarray) -> Report:
 def sites_as_clusters(data: np.ndarray) -> Report:
     """Estimate the error from one rate per site.
 
-    Parameters
-    ----------
-    data : ndarray of bool, shape (replicates, sites, per_site)
-        From `new_sites`.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Mean of the sites' rates with its t-interval.
+    Shapes: `data` (replicates, sites, per_site). Returns mean of the sites' rates with its t-interval.
     """
     return mean_report(data.mean(axis=2), float(stdtrit(data.shape[1] - 1, 0.975)))

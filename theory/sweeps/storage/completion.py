@@ -15,40 +15,18 @@ from theory.sweeps.study import Study
 
 @dataclass(frozen=True)
 class UnbrokenBlocks:
-    """What counts of a cell.
+    """What counts of a cell."""
 
-    Parameters
-    ----------
-    blocks : int
-        How many blocks, from the first on.
-    attempted : int
-        Replicates run in them.
-    failed : int
-        Those in which something failed.
-    stopped : bool
-        Whether failures stopped the cell.
-    """
-
-    blocks: int = 0
-    attempted: int = 0
-    failed: int = 0
-    stopped: bool = False
+    blocks: int = 0  # how many blocks, from the first on
+    attempted: int = 0  # replicates run in them
+    failed: int = 0  # those in which something failed
+    stopped: bool = False  # whether failures stopped the cell
 
 
 def sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
     """Cut replicates into blocks.
 
-    Parameters
-    ----------
-    replicates : int
-        How many are wanted.
-    block : int
-        Replicates in a whole block.
-
-    Yields
-    ------
-    number, size : int
-        Of each block; the last may be short.
+    Returns of each block; the last may be short.
 
     Examples
     --------
@@ -62,19 +40,7 @@ def sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
 def unbroken_blocks(study: Study, places: Mapping[int, Place], replicates: int) -> UnbrokenBlocks:
     """Tell what counts of a cell.
 
-    Parameters
-    ----------
-    study : Study
-        The study.
-    places : mapping of int to Place
-        Its finished blocks.
-    replicates : int
-        How many are wanted.
-
-    Returns
-    -------
-    UnbrokenBlocks
-        The unbroken run of blocks, up to the one that stopped the cell.
+    Returns the unbroken run of blocks, up to the one that stopped the cell.
     """
     blocks = attempted = failed = 0
     for number, size in sizes(replicates, study.block):
@@ -92,19 +58,7 @@ def unbroken_blocks(study: Study, places: Mapping[int, Place], replicates: int) 
 def due(study: Study, places: Mapping[int, Place], replicates: int) -> list[tuple[int, int]]:
     """List the blocks a cell still needs.
 
-    Parameters
-    ----------
-    study : Study
-        The study.
-    places : mapping of int to Place
-        Its finished blocks.
-    replicates : int
-        How many replicates are wanted.
-
-    Returns
-    -------
-    list of (int, int)
-        Number and size of each; none where failures stopped the cell.
+    Returns number and size of each; none where failures stopped the cell.
     """
     if unbroken_blocks(study, places, replicates).stopped:
         return []

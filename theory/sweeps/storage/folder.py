@@ -21,22 +21,7 @@ STUDY, CELLS, LOOKS, LOCK = "study.yaml", "cells.parquet", "looks.json", ".lock"
 def open_folder(plan: ResolvedStudy, out: Path) -> RunFolder:
     """Open a folder for a study, new or begun before.
 
-    Parameters
-    ----------
-    plan : ResolvedStudy
-        The study.
-    out : Path
-        The folder.
-
-    Returns
-    -------
-    RunFolder
-        With its manifest; the study and its cells are written beside it.
-
-    Raises
-    ------
-    InputError
-        When it holds another study, or more than this one asks for; what differs is named.
+    Returns with its manifest; the study and its cells are written beside it.
     """
     truths = [plan.truth(cell) for cell in plan.study.all_cells]
     if (out / CELLS).is_file():
@@ -52,16 +37,8 @@ def open_folder(plan: ResolvedStudy, out: Path) -> RunFolder:
 def identity(plan: ResolvedStudy) -> dict[str, Any]:
     """Tell what may not change in a folder.
 
-    Parameters
-    ----------
-    plan : ResolvedStudy
-        The study.
-
-    Returns
-    -------
-    dict
-        Everything but what may grow (cells, replicates, the precision to stop at) and what decides no number (aims, limits, failures
-        allowed).
+    Returns everything but what may grow (cells, replicates, the precision to stop at) and what decides no number (aims, limits, failures
+    allowed).
     """
     study = plan.study
     pieces = {plan.generate.name: plan.generate.source, **{m.piece.name: m.piece.source for m in plan.methods}}
@@ -112,18 +89,7 @@ def _write_cells(path: Path, cells: Sequence[Cell], truths: Sequence[float]) -> 
 
 
 def is_locked(out: Path) -> bool:
-    """Tell whether a process is running a sweep in a folder.
-
-    Parameters
-    ----------
-    out : Path
-        The folder.
-
-    Returns
-    -------
-    bool
-        Whether its lock is held.
-    """
+    """Tell whether a process is running a sweep in a folder."""
     if not (out / LOCK).is_file():
         return False
     try:
@@ -137,20 +103,7 @@ def is_locked(out: Path) -> bool:
 def locked(out: Path) -> Iterator[None]:
     """Keep other processes from writing into a folder.
 
-    Parameters
-    ----------
-    out : Path
-        The folder; made when missing.
-
-    Yields
-    ------
-    None
-        While it is ours. The lock goes with the process, however it ends.
-
-    Raises
-    ------
-    InputError
-        When another process has it, or the folder is a file.
+    Returns while it is ours. The lock goes with the process, however it ends.
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file, not a folder")

@@ -33,42 +33,15 @@ Part = tuple["pa.Table", list[BlockEntry]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a block's results are.
+    """Where a block's results are."""
 
-    Parameters
-    ----------
-    entry : BlockEntry
-        What the ledger says of the block.
-    file : str
-        Name of the file.
-    group : int
-        Row group in it; -1 where no replicate was completed.
-    """
-
-    entry: BlockEntry
-    file: str
-    group: int
+    entry: BlockEntry  # what the ledger says of the block
+    file: str  # name of the file
+    group: int  # row group in it; -1 where no replicate was completed
 
 
 def write_blocks(path: Path, parts: Iterable[Part], columns: Sequence[str], level: int = 0) -> list[Place]:
-    """Write blocks with their ledger, atomically.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    parts : iterable of (pyarrow.Table, list of BlockEntry)
-        Results and ledger of some blocks each.
-    columns : sequence of str
-        Names of all results.
-    level : int, default 0
-        How often the content has been merged.
-
-    Returns
-    -------
-    list of Place
-        Where each block is.
-    """
+    """Write blocks with their ledger, atomically."""
     import pyarrow.parquet as pq
 
     groups: list[list[BlockEntry]] = []
@@ -93,24 +66,7 @@ def _places(file: str, groups: Sequence[Sequence[BlockEntry]], empty: Sequence[B
 def read_ledger(path: Path) -> tuple[list[Place], list[str], int]:
     """Read which blocks a file holds, without its results.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    places : list of Place
-        Where each block is.
-    columns : list of str
-        Names of the results.
-    level : int
-        How often the content has been merged.
-
-    Raises
-    ------
-    InputError
-        When it is not a file that `write_blocks` wrote.
+    Returns `level` How often the content has been merged.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -128,19 +84,7 @@ def read_ledger(path: Path) -> tuple[list[Place], list[str], int]:
 def read_blocks(path: Path, group: int, entries: Iterable[BlockEntry]) -> pa.Table:
     """Read some blocks of a row group.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    group : int
-        The row group.
-    entries : iterable of BlockEntry
-        The blocks.
-
-    Returns
-    -------
-    pyarrow.Table
-        Their rows, in the order of the file.
+    Returns their rows, in the order of the file.
     """
     import numpy as np
     import pyarrow as pa
@@ -182,17 +126,7 @@ def _read_group(path: Path, group: int, stamp: tuple[int, int]) -> _Group:
 def conform(table: pa.Table, columns: Sequence[str]) -> pa.Table:
     """Give a table the columns of the study.
 
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Results.
-    columns : sequence of str
-        Names of all results.
-
-    Returns
-    -------
-    pyarrow.Table
-        With nulls where it had no such column.
+    Returns with nulls where it had no such column.
     """
     import pyarrow as pa
 
@@ -230,15 +164,7 @@ def _joined(parts: Iterable[Part], columns: Sequence[str]) -> Iterator[Part]:
 
 
 def write_failures(path: Path, failures: Sequence[tuple[BlockEntry, Failure]]) -> None:
-    """Write what raised, atomically.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    failures : sequence of (BlockEntry, Failure)
-        The block's entry in the ledger, and what raised in it.
-    """
+    """Write what raised, atomically."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -265,15 +191,7 @@ def write_failures(path: Path, failures: Sequence[tuple[BlockEntry, Failure]]) -
 def read_failures(paths: Iterable[Path]) -> pd.DataFrame:
     """Read what raised.
 
-    Parameters
-    ----------
-    paths : iterable of Path
-        Files from `write_failures`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per failure; empty, with its columns, where there is none.
+    Returns A row per failure; empty, with its columns, where there is none.
     """
     import pandas as pd
 
@@ -287,15 +205,7 @@ FAILURE_COLUMNS = ("cell", "block", "replicate", "method", "replicates", "error"
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """Turn results into a table of plain columns.
 
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Results.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The same; cell and method as text.
+    Returns the same; cell and method as text.
     """
     import pyarrow as pa
 

@@ -27,19 +27,8 @@ Ledger = dict[str, dict[int, Place]]
 def read_all(folder: Path) -> tuple[Ledger, list[str], dict[str, int]]:
     """Read what is finished.
 
-    Parameters
-    ----------
-    folder : Path
-        The ``blocks`` folder.
-
-    Returns
-    -------
-    ledger : dict
-        Cell to block to place.
-    columns : list of str
-        Names of all results, in order of appearance.
-    levels : dict of str to int
-        Files, and how often the content of each was merged.
+    Returns `ledger` Cell to block to place; `columns` Names of all results, in order of appearance; `levels` Files, and how often the
+    content of each was merged.
     """
     ledger: Ledger = {}
     columns: dict[str, None] = {}
@@ -61,20 +50,7 @@ def _tried(places: dict[int, Place], limits: str) -> dict[int, Place]:
 
 
 class BlockWriter:
-    """Writes finished blocks.
-
-    Parameters
-    ----------
-    folder : Path
-        The run folder; results go to ``blocks``, failures to ``failures``.
-    limits : str
-        The limits of blocks: one that ran into others counts as not done, and is tried again.
-
-    Raises
-    ------
-    InputError
-        When the disk is full, from the next call on; what was written before stays.
-    """
+    """Writes finished blocks."""
 
     def __init__(self, folder: Path, limits: str = "") -> None:
         self.blocks, self.failures = folder / "blocks", folder / "failures"
@@ -96,13 +72,7 @@ class BlockWriter:
         self._thread.start()
 
     def add(self, chunk: Chunk) -> None:
-        """Take in finished blocks; they are on disk within half a second.
-
-        Parameters
-        ----------
-        chunk : Chunk
-            The blocks.
-        """
+        """Take in finished blocks; they are on disk within half a second."""
         with self._changed:
             self._changed.wait_for(lambda: self._rows < 2 * MOST_ROWS or self._error is not None)
             self._raise()

@@ -101,7 +101,9 @@ def _named(params: dict[str, Any]) -> str:
 def _place(quantity: Quantity) -> str:
     module, simulated = quantity.closed_form.__module__, quantity.simulate.__module__
     function = f"{{py:func}}`{quantity.name} <{module}.{quantity.closed_form.__qualname__}>`"
-    tests = ", ".join(f"{{download}}`{path.name} <../../tests/theory/{path.name}>`" for path in _tests(quantity.closed_form, simulated))
+    tests = ", ".join(
+        f"{{download}}`{path.name} <../../tests/theory/{path.relative_to(TESTS)}>`" for path in _tests(quantity.closed_form, simulated)
+    )
     return f"| {quantity.name} | {quantity.summary} | {function} | {{py:mod}}`{simulated}` | {tests} |"
 
 
@@ -109,7 +111,7 @@ def _tests(function: Callable[..., Any], module: str) -> list[Path]:
     """The test files that use a module of a statement, and the one that verifies them all."""
     names = {function.__module__.rpartition(".")[2], module.rpartition(".")[2]}
     mentioning = [
-        path for path in sorted(TESTS.glob("test_*.py")) if any(re.search(rf"\b{name}\b", path.read_text("utf-8")) for name in names)
+        path for path in sorted(TESTS.rglob("test_*.py")) if any(re.search(rf"\b{name}\b", path.read_text("utf-8")) for name in names)
     ]
     return [*mentioning, TESTS / EVERY_STATEMENT] if TESTS / EVERY_STATEMENT not in mentioning else mentioning
 

@@ -10,7 +10,6 @@ stops, takes 5.1; the tiny models of the families take 5.7 to 9.4. While somethi
 from __future__ import annotations
 
 import importlib.util
-import sys
 import time
 from pathlib import Path
 
@@ -23,9 +22,7 @@ from empirical.benchmark.evaluation import PATHS, plain_loop, scores
 from empirical.benchmark.items import Items
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.loading import load_vlm
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "empirical" / "vlm"))
-from tiny_models import FAMILIES, save_tiny
+from tests.helpers.tiny_models import FAMILIES, save_tiny
 
 LEAST = 3.8  # times the plain loop, with every switch on: below it something was lost (see above)
 WAYS = ("plain loop", *PATHS)

@@ -21,9 +21,9 @@ from safetensors.numpy import load_file
 
 from empirical.cohorts import Cohort
 from empirical.cohorts.phantom import PhantomConfig, make_phantom
+from tests.helpers.configs import PAIR
 
 HERE = Path(__file__).parent
-PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
 COMPILER = shutil.which("g++") or shutil.which("clang++")
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -22,9 +21,7 @@ from empirical.vlm.inference.scoring import answer_log_probabilities
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "vlm"))
-from tiny_models import save_tiny
+from tests.helpers.tiny_models import save_tiny
 
 WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
 ANSWERS = ("yes", "no")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,9 @@ from empirical.training.data_order import training_plan
 from empirical.training.finetune import finetune
 from empirical.vlm.inference.encoder import Encoder
 from see_in_pairs.errors import InputError
+from tests.helpers.configs import PAIR, finetune_config
 
-PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
-
-
-def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
-    base: dict[str, object] = {
-        "cohort": str(cohort.folder),
-        "arm": PAIR,
-        "method": "full",
-        "steps": 6,
-        "batch_size": 4,
-        "learning_rate": 1e-3,
-    }
-    return FinetuneConfig.model_validate(base | {"save_every": 2, "threads": 1, "doctor": False} | changes)
+settings = partial(finetune_config, method="full")
 
 
 def weights(model: Path) -> dict[str, np.ndarray]:

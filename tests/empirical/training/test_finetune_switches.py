@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,9 @@ from empirical.vlm.inference.encoder import IGNORE, Encoder
 from empirical.vlm.inference.scoring import to_device, token_log_probabilities
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
+from tests.helpers.configs import PAIR, finetune_config
 
-PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
-
-
-def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
-    base: dict[str, object] = {"cohort": str(cohort.folder), "arm": PAIR, "steps": 6, "batch_size": 4, "learning_rate": 1e-2}
-    return FinetuneConfig.model_validate(base | {"save_every": 2, "threads": 1, "doctor": False} | changes)
+settings = partial(finetune_config, learning_rate=1e-2)
 
 
 def weights(model: Path) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from empirical.references.diagnostics.pair_sheet import CAPTION, GAP, TILE, pair
 from paper_figures.cli import app
 from see_in_pairs.console import run_app
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 FAMILY = ["--set", "strategy=demographic", "--set", "columns=[family]", "--set", "caliper={}", "--set", "reuse=1"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,11 +25,8 @@ from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import answer_log_probabilities
 from empirical.vlm.loading import load_vlm
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_models import FAMILIES, save_tiny
-
-PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
+from tests.helpers.configs import PAIR
+from tests.helpers.tiny_models import FAMILIES, save_tiny
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))

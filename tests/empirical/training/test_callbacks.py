@@ -16,16 +16,11 @@ import pytest
 
 from empirical.cohorts import Cohort
 from empirical.training import trainer as trainer_module
-from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from see_in_pairs.console import run_app
+from tests.helpers.configs import finetune_config
 
-PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
-
-
-def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
-    content: dict[str, object] = {"cohort": str(cohort.folder), "arm": PAIR, "steps": 6, "batch_size": 4, "learning_rate": 1e-3}
-    return FinetuneConfig.model_validate(content | {"save_every": 2, "threads": 1, "doctor": False} | changes)
+settings = finetune_config
 
 
 def event_class() -> Any:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -27,9 +25,7 @@ from empirical.vlm.feature_cache.tower import core_of, flat, image_features
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import to_device
 from empirical.vlm.loading import load_vlm
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_models import save_tiny
+from tests.helpers.tiny_models import save_tiny
 
 QWEN = ("qwen2_5_vl", "qwen2_vl", "qwen3_vl")
 WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,9 +25,7 @@ from empirical.vlm.inference.prefetch import prefetch_map, thread_pool
 from empirical.vlm.inference.prefetch_encoder import PrefetchEncoder
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_models import save_tiny
+from tests.helpers.tiny_models import save_tiny
 
 ITEMS = Items(7, 2, 48)
 

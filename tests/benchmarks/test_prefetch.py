@@ -8,10 +8,8 @@ X-rays are commonly kept.
 from __future__ import annotations
 
 import hashlib
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,9 +25,7 @@ from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.prefetch import thread_pool
 from empirical.vlm.inference.prefetch_encoder import PrefetchEncoder
 from empirical.vlm.loading import load_vlm
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "empirical" / "vlm"))
-from tiny_models import save_tiny
+from tests.helpers.tiny_models import save_tiny
 
 ROWS, BATCHES = 8, 6
 

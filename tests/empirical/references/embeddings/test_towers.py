@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
-import sys
 import weakref
 from pathlib import Path
 
@@ -15,9 +14,7 @@ from PIL import Image
 from empirical.references.embeddings.towers import released_after, vision_model
 from empirical.vlm.config import ModelConfig
 from see_in_pairs.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "vlm"))
-from tiny_models import FAMILIES, save_tiny
+from tests.helpers.tiny_models import FAMILIES, save_tiny
 
 VISION = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
 TEXT = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 99}

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import refuse_mixed_formats
 from empirical.training.finetune import finetune
 from see_in_pairs.errors import InputError
+from tests.helpers.configs import finetune_config
 
-PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
 # accelerate 1.15 (state.py, AcceleratorState.__init__) turns FSDP on for accelerators only. The script lifts that one gate, so that all
 # that comes after it runs on a CPU as on GPUs, and then runs several commands one after the other.
 SCRIPT = """
@@ -44,11 +45,9 @@ LAUNCH = ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "n
 FSDP = ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
 
 
-def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
-    base: dict[str, object] = {"cohort": str(cohort.folder), "arm": PAIR, "steps": 4, "batch_size": 4, "learning_rate": 1e-3}
-    fixed: dict[str, object] = {"save_every": 2, "threads": 1, "doctor": False, "lora": {"dropout": 0.0}}  # masks differ between processes
-    model = {"name": "pocket-random"}  # what a model has learned has next to no gradient, and Adam makes steps of its roundings
-    return FinetuneConfig.model_validate(base | fixed | {"model": model} | changes)
+# Without dropout, since masks differ between processes; and a model that has learned something has next to no gradient, of whose rounding
+# Adam makes whole steps.
+settings = partial(finetune_config, steps=4, lora={"dropout": 0.0}, model={"name": "pocket-random"})
 
 
 def launch(tmp_path: Path, runs: dict[str, FinetuneConfig]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +15,15 @@ from PIL import Image
 from empirical.benchmark import padding as module
 from empirical.benchmark.padding import count_padding, padding_share
 from empirical.cohorts import Cohort
-from empirical.training.config import FinetuneConfig
 from empirical.training.data_order import planned_examples
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.console import run_app
+from tests.helpers.configs import finetune_config
+from tests.helpers.tiny_models import save_tiny
 
-sys.path.insert(0, str(Path(__file__).parent / "vlm"))
-from tiny_models import save_tiny
-
-PAIR = {"arm": "pair", "references": {"strategy": "random"}}
-
-
-def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
-    content = {"cohort": str(cohort.folder), "arm": PAIR, "steps": 5, "batch_size": 4, "references_per_query": 2}
-    return FinetuneConfig.model_validate(content | changes)
+settings = partial(finetune_config, arm={"arm": "pair", "references": {"strategy": "random"}}, steps=5, references_per_query=2)
 
 
 def picture(name: str) -> Image.Image:

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import weakref
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,18 +24,13 @@ from empirical.training import setup
 from empirical.training import trainer as trainer_module
 from empirical.training.batch_size_search import longest_first, out_of_memory
 from empirical.training.checkpointing_trial import fits_without_checkpointing
-from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.training.memory_estimate import check_fixed_memory, checkpointing, fixed_memory
 from empirical.vlm.out_of_memory import is_out_of_memory, largest_that_fits, one_line, runs_in_memory
 from see_in_pairs.errors import InputError
+from tests.helpers.configs import finetune_config
 
-PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
-
-
-def settings(cohort: Cohort | None, **changes: object) -> FinetuneConfig:
-    base: dict[str, object] = {"cohort": str(cohort.folder) if cohort else "", "arm": PAIR, "steps": 1, "batch_size": 16}
-    return FinetuneConfig.model_validate(base | {"threads": 1, "doctor": False, "learning_rate": 1e-3} | changes)
+settings = partial(finetune_config, steps=1, batch_size=16)
 
 
 class SmallDevice:
@@ -255,7 +251,7 @@ def test_what_does_not_fit_is_checkpointed(phantom: Cohort, tmp_path: Path, monk
 
 
 @pytest.mark.usefixtures("large")
-@pytest.mark.parametrize(("allocated", "fits_without"), [(0.89, True), (0.91, False)])
+@pytest.mark.parametrize(("allocated", "fits_without_checkpointing"), [(0.89, True), (0.91, False)])
 def test_a_tenth_of_the_device_is_to_spare(
     phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allocated: float, fits_without_checkpointing: bool
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,9 +26,7 @@ from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.prefix_cache import query_start, shared_prefix
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_models import FAMILIES, save_tiny
+from tests.helpers.tiny_models import FAMILIES, save_tiny
 
 WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
 FLOAT32 = 1e3 * np.finfo(np.float32).eps  # a thousand roundings

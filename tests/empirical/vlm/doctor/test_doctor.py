@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +21,7 @@ from empirical.vlm.feature_cache.tower import core_of
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from tiny_models import save_tiny
+from tests.helpers.tiny_models import save_tiny
 
 Loaded = Callable[[str], VisionLanguageModel]
 

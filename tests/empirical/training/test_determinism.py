@@ -14,13 +14,11 @@ from transformers import Trainer, TrainingArguments
 
 from empirical.cohorts import Cohort
 from empirical.training import trainer as trainer_module
-from empirical.training.config import FinetuneConfig
 from empirical.training.determinism import FIXED, WORKSPACE, deterministic_kernels
 from empirical.training.distributed import one_device
 from empirical.training.finetune import finetune
 from see_in_pairs.errors import InputError
-
-PAIR = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
+from tests.helpers.configs import finetune_config
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +29,7 @@ def _workspace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
 
 
-def settings(cohort: Cohort, **changes: object) -> FinetuneConfig:
-    base: dict[str, object] = {"cohort": str(cohort.folder), "arm": PAIR, "steps": 6, "batch_size": 4, "learning_rate": 1e-3}
-    return FinetuneConfig.model_validate(base | {"save_every": 2, "threads": 1, "doctor": False} | changes)
+settings = finetune_config
 
 
 def test_a_deterministic_run_resumes_to_the_same_weights_and_leaves_torch_as_it_was(

@@ -1,0 +1,1 @@
+"""What tests of several folders share: tiny models of real families, small cohorts and configs."""

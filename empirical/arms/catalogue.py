@@ -195,7 +195,8 @@ _ALL = (
     Arm(
         name="reversed",
         shows="the query, and after it the healthy reference",
-        isolates="(iii) prompt and tokens: information does not depend on the order of the images; a difference is due to where tokens stand",
+        isolates="(iii) prompt and tokens: information does not depend on the order of the images; a difference is due to where tokens "
+        "stand",
         wording="reversed",
         find=by_strategy,
         takes_references=True,

@@ -88,7 +88,7 @@ def clustered(
 
 @generator("lopsided right and wrong", vectorised=True)
 def lopsided(*, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str) -> Counts:
-    """Draw data of equal accuracies whose differences are not symmetric: A is much better in a few clusters, a little worse in the others."""
+    """Draw data of equal accuracies whose differences are asymmetric: A is much better in a few clusters, a little worse in the others."""
     n, few = cluster_sizes(clusters, size, sizes), rng.random((replicates, clusters)) < 0.2
     only_a, only_b = np.where(few, 0.5, 0.05), np.where(few, 0.0, 0.175)
     both = np.full(few.shape, 0.4)

@@ -137,8 +137,8 @@ def _restarts(rule: Restarts, trained: pd.DataFrame) -> str:
     again, left = int((each.size() > 1).sum()), int((each["loss"].min() > rule.above).sum())
     return (
         f"Of {each.ngroups} trainings, {again} ended in a training loss above {rule.above:g} and were begun again with other seeds, up to "
-        f"{rule.attempts} attempts in all; the attempt of the lowest training loss counts (`trainings.csv`). {left} stayed above it. No test item "
-        "was looked at for this; intervals hold for trainings made by this rule."
+        f"{rule.attempts} attempts in all; the attempt of the lowest training loss counts (`trainings.csv`). {left} stayed above it. "
+        "No test item was looked at for this; intervals hold for trainings made by this rule."
     )
 
 

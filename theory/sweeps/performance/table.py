@@ -133,7 +133,11 @@ def performance(
 
     Notes
     -----
-    The formulas are in `theory.sweeps.performance.measures`; Morris TP, White IR, Crowther MJ (2019), *Statistics in Medicine* 38:2074-2102.
+    The formulas are in `theory.sweeps.performance.measures`.
+
+    References
+    ----------
+    Morris TP, White IR, Crowther MJ (2019), *Statistics in Medicine* 38:2074-2102.
     """
     chosen = [measure_of(name) for name in measures or MEASURES]
     null = getattr(_study(results), "null", None) if null is None else null

@@ -26,8 +26,9 @@ from paper_figures.statistics.proportions.paired_difference import paired_differ
 from paper_figures.statistics.result import Interval
 from paper_figures.statistics.roc.cluster_jackknife import clustered_auroc_difference, two_way_delong
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
-from paper_figures.statistics.roc.delong import curves_and_labels, delong, placements
+from paper_figures.statistics.roc.delong import curves_and_labels, delong
 from paper_figures.statistics.validation import Bools, as_count
+from see_in_pairs.roc import auroc
 
 Robust = ClusteredDifferenceResult | ProcedureResult
 CELLS = 200_000_000  # resamples x items that a default bootstrap may cost
@@ -68,7 +69,7 @@ def auroc_block(rows: Rows, settings: Settings, why: Reasons) -> Auroc | None:
     plain = why.attempt("auroc.delong", lambda: delong(scores, labels, settings.level))
     clustered = why.attempt("auroc.clustered_delong", lambda: clustered_delong(scores, labels, rows.codes, settings.level))
     best = plain if rows.clusters == rows.items else clustered
-    a, b = (float(placements(row, labels)[labels].mean()) for row in scores)
+    a, b = (auroc(row, labels) for row in scores)
     differences = [result.difference() if result else None for result in (plain, clustered)]
     intervals = [best.interval(curve) if best else None for curve in (0, 1)]
     few = why.attempt("auroc.clustered_t", lambda: clustered_auroc_difference(scores, labels, rows.codes, settings.level))

@@ -12,6 +12,7 @@ from scipy import special
 from paper_figures.error_rates.accuracy import Columns
 from paper_figures.error_rates.sizes import NONCENTRALITY, Ints, cluster_sizes, design_effect
 from paper_figures.statistics.validation import Bools, Floats
+from see_in_pairs.roc import placements
 from theory.sweeps import estimand, generator, method
 
 AUROC = 0.80
@@ -36,7 +37,7 @@ class ScoreBlock:
     @cached_property
     def placed(self) -> tuple[Floats, Floats]:
         """Areas of both arms, shape (2, R), and placements of A less those of B, shape (R, N)."""
-        arms = [block_placements(scores, self.labels) for scores in self.scores]
+        arms = [placements(scores, self.labels) for scores in self.scores]
         return np.stack([arm[:, self.labels].mean(axis=1) for arm in arms]), arms[0] - arms[1]
 
     @cached_property
@@ -58,21 +59,6 @@ class ScoreBlock:
         positive = self.labels[self.starts]
         k10, k01 = int(positive.sum()), int((~positive).sum())
         return k10 / (k10 - 1) * sums[:, positive].sum(axis=1), k01 / (k01 - 1) * sums[:, ~positive].sum(axis=1), k10, k01
-
-
-def block_placements(scores: Floats, labels: Bools) -> Floats:
-    """Give the placements of R samples at once, for scores without ties.
-
-    Shapes: `scores` (R, N), `labels` (N,). Returns (R, N): As `paper_figures.statistics.roc.delong.placements`.
-    """
-    order = np.argsort(scores, axis=1)
-    positive = labels[order]
-    through = np.cumsum(positive, axis=1, dtype=np.int32)
-    m, n = int(labels.sum()), int((~labels).sum())
-    below = (np.arange(1, scores.shape[1] + 1, dtype=np.int32) - through) / n
-    placed = np.empty(scores.shape)
-    np.put_along_axis(placed, order, np.where(positive, below, 1 - through / m), axis=1)
-    return placed
 
 
 def _layout(clusters: int, size: int, sizes: str) -> tuple[Ints, Bools]:

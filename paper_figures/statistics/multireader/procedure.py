@@ -13,9 +13,10 @@ from paper_figures.statistics.distributions import student_p, student_quantile
 from paper_figures.statistics.proportions.bonett_price import bonett_price_standard_error
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.cluster_jackknife import centred
-from paper_figures.statistics.roc.delong import curves_and_labels, placements
+from paper_figures.statistics.roc.delong import curves_and_labels
 from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, as_flags, as_level, same_length
 from see_in_pairs.errors import InputError
+from see_in_pairs.roc import placements
 
 FEW_SEEDS = 5
 
@@ -180,7 +181,7 @@ def procedure_contrast(
     def parts(rows: Bools) -> tuple[float, Floats]:
         if flags[rows].all() or not flags[rows].any():
             raise NotEstimable("one class only with some training seed: no ROC curve")
-        found = np.stack([placements(row[rows], flags[rows]) for row in curves])
+        found = placements(curves[:, rows], flags[rows])
         return float(factors @ found[:, flags[rows]].mean(1)), centred(factors @ found, flags[rows])
 
     bounds = float(np.minimum(factors, 0).sum()), float(np.maximum(factors, 0).sum())

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult, student_result
 from paper_figures.statistics.clustered.two_way import membership_sets, two_way_variance
-from paper_figures.statistics.roc.delong import curves_and_labels, placements
+from paper_figures.statistics.roc.delong import curves_and_labels
 from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, as_level
 from see_in_pairs.errors import InputError
+from see_in_pairs.roc import auroc, placements
 
 _TINY = 1e-18  # as in `delong`: variances below this are rounding
 
@@ -99,7 +100,7 @@ def _jackknife(parts: Floats, members: Bools, codes: Codes) -> Floats:
 
 
 def _difference(curves: Floats, flags: Bools, variance: float) -> float:
-    areas = [float(placements(row, flags)[flags].mean()) for row in curves]
+    areas = [auroc(row, flags) for row in curves]
     if variance <= _TINY and abs(areas[0] - areas[1]) > 1e-12:
         raise NotEstimable("each area separates the classes perfectly: no variation between clusters is left")
     return areas[0] - areas[1]

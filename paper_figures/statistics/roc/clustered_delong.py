@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics.roc.delong import DeLongResult, curves_and_labels, placements
+from paper_figures.statistics.roc.delong import DeLongResult, curves_and_labels
 from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, as_level
+from see_in_pairs.roc import placements
 
 
 def clustered_delong(scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLike, confidence_level: float = 0.95) -> DeLongResult:
@@ -64,7 +65,7 @@ def clustered_delong(scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt
 
 
 def _clustered_delong(curves: Floats, flags: Bools, codes: Codes, level: float) -> DeLongResult:
-    placed = np.stack([placements(row, flags) for row in curves])
+    placed = placements(curves, flags)
     auc, m, n = placed[:, flags].mean(axis=1), int(flags.sum()), int((~flags).sum())
     p = _cluster_means(placed - auc[:, None], flags, codes)
     q = _cluster_means(placed - auc[:, None], ~flags, codes)

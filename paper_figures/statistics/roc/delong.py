@@ -14,6 +14,7 @@ from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.intervals import mann_whitney_interval, square_and_add
 from paper_figures.statistics.validation import Bools, Floats, NotEstimable, as_flags, as_level, as_scores, same_length
 from see_in_pairs.errors import InputError
+from see_in_pairs.roc import placements
 
 
 @dataclass(frozen=True, repr=False)
@@ -174,35 +175,11 @@ def curves_and_labels(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Flo
 
 
 def _delong(curves: Floats, flags: Bools, level: float) -> DeLongResult:
-    placed = np.stack([placements(row, flags) for row in curves])
+    placed = placements(curves, flags)
     positive, negative = placed[:, flags], placed[:, ~flags]
     m, n = positive.shape[1], negative.shape[1]
     covariance = np.atleast_2d(np.cov(positive)) / m + np.atleast_2d(np.cov(negative)) / n
     return DeLongResult(positive.mean(axis=1), covariance, m, n, level)
-
-
-def placements(scores: Floats, labels: Bools) -> Floats:
-    """Give each item's placement: the share of the other class it beats, ties one half.
-
-    Shapes: `scores` (n,), `labels` (n,). Returns (n,): For a positive item, the share of negative items below it; for a negative one, the
-    share of positive items above it.
-
-    Examples
-    --------
-    >>> placements(np.array([0.9, 0.5, 0.5, 0.1]), np.array([True, True, False, False]))
-    array([1.  , 0.75, 0.75, 1.  ])
-    """
-    order = np.argsort(scores)
-    ordered, positive = scores[order], labels[order]
-    last = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))  # last item of each group of tied scores
-    sizes = np.diff(last, prepend=-1)
-    through = np.cumsum(positive)[last]  # positive items up to and including each group
-    middle = np.repeat((through + np.append(0, through[:-1])) / 2, sizes)  # below, plus half of the tied
-    rank = np.repeat(last - (sizes - 1) / 2, sizes)  # 0-based midrank, plus one half below
-    m, n = int(labels.sum()), int((~labels).sum())
-    placed = np.empty_like(scores)
-    placed[order] = np.where(positive, (rank + 0.5 - middle) / n, 1 - middle / m)
-    return placed
 
 
 def _normal_difference(estimate: float, se: float, level: float) -> AurocDifference:

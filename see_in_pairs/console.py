@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import typer
 from typer.exceptions import TyperException
@@ -39,13 +41,84 @@ def log(message: str, quiet: bool = False) -> None:
         print(message, file=sys.stderr, flush=True)
 
 
-def progress(items: Iterable[Item], total: int | None, label: str, quiet: bool = False) -> Iterator[Item]:
-    """Iterate with a progress bar, on a terminal only."""
-    from rich.console import Console
-    from rich.progress import track
+class ProgressBar:
+    """Progress of a long task on standard error: a bar on a terminal, elsewhere a line every ten seconds, with rate and time left.
 
-    console = Console(stderr=True)
-    yield from track(items, description=label, total=total, console=console, disable=quiet or not console.is_terminal, transient=True)
+    `progress` does this for an iterable. Use the class where steps are unequal or a callback counts them, always in a ``with`` block (the
+    bar hides the cursor until it is closed). `advance` takes a note to show beside the rate; `total` may be None where it is unknown.
+
+    Examples
+    --------
+    >>> with ProgressBar(4000, "sweep", "replicates", quiet=True) as bar:
+    ...     bar.advance(100, note="loss 0.31")
+    """
+
+    LINE_SECONDS = 10.0
+
+    def __init__(self, total: int | None, label: str, unit: str = "", quiet: bool = False) -> None:
+        self.total, self.label, self.unit, self.quiet, self.done = total, label, unit, quiet, 0
+        self._began = self._last_line = time.monotonic()
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        if not self.quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.add_task(self.label, total=self.total, pace="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Count finished steps."""
+        self.done += count
+        if self.quiet:
+            return
+        now = time.monotonic()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self.done, pace=self._pace(now, note))
+        elif now - self._last_line >= self.LINE_SECONDS:
+            self._last_line = now
+            of_total = "" if self.total is None else f" of {self.total:,}"
+            log(f"{self.label}: {self.done:,}{of_total}{self.unit and ' '}{self.unit}, {self._pace(now, note)}")
+
+    def _pace(self, now: float, note: str) -> str:
+        rate = self.done / max(now - self._began, 1e-9)
+        parts = [f"{rate:{',.0f' if rate >= 10 else '.2g'}}{self.unit and ' '}{self.unit}/s"]
+        if self.total is not None:
+            parts.append(f"{format_duration(max(self.total - self.done, 0) / rate if rate else math.inf)} left")
+        return ", ".join([*parts, *([note] if note else [])])
+
+
+def progress(items: Iterable[Item], total: int | None, label: str, quiet: bool = False) -> Iterator[Item]:
+    """Iterate over items and show how far it is, as `ProgressBar` does."""
+    with ProgressBar(total, label, quiet=quiet) as bar:
+        for item in items:
+            yield item
+            bar.advance()
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration for a person.
+
+    Examples
+    --------
+    >>> format_duration(185)
+    '3 min 05 s'
+    """
+    if seconds == math.inf:
+        return "unknown time"
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
 def new_app(help_text: str) -> typer.Typer:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from contextlib import nullcontext
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app, progress, run_app, spell_out_json
+from see_in_pairs.console import Json, ProgressBar, Quiet, Seed, emit_json, format_duration, log, new_app, progress, run_app, spell_out_json
 from see_in_pairs.errors import CheckFailed, InputError, write_failure
 from see_in_pairs.files import atomic_path
 from see_in_pairs.runs import RunFolder
@@ -140,6 +141,34 @@ def test_an_input_table_is_never_taken_for_the_result_file(tmp_path: Path) -> No
 def test_progress_yields_everything_and_is_silent_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress(range(5), 5, "counting")) == list(range(5))
     assert capsys.readouterr() == ("", "")
+
+
+def test_progress_says_rate_and_time_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("see_in_pairs.console.time.monotonic", lambda: clock[0])
+    with ProgressBar(4000, "sweep", "replicates") as bar:
+        clock[0] += 20
+        bar.advance(1000)
+        bar.advance()  # not again within ten seconds
+    assert capsys.readouterr().err == "sweep: 1,000 of 4,000 replicates, 50 replicates/s, 1 min 00 s left\n"
+    with ProgressBar(None, "finetune") as bar:
+        clock[0] += 20
+        bar.advance(5, note="loss 0.31")
+    assert capsys.readouterr().err == "finetune: 5, 0.25/s, loss 0.31\n"
+    assert [format_duration(s) for s in (3.4, 61, 7322, float("inf"))] == ["3 s", "1 min 01 s", "2 h 02 min", "unknown time"]
+
+
+def test_progress_is_a_bar_on_a_terminal_that_is_gone_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    assert list(progress(iter(range(5)), 5, "counting")) == list(range(5))
+    assert "counting" in screen.getvalue() and "5/5" in screen.getvalue() and "/s" in screen.getvalue()
+    assert screen.getvalue().rstrip().endswith("\x1b[2K")  # the line is erased
 
 
 class SafetensorError(Exception):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from see_in_pairs.console import Json, Quiet, emit_json, log, new_app
+from see_in_pairs.console import Json, Quiet, emit_json, format_duration, log, new_app
 from see_in_pairs.errors import CheckFailed, InputError
 from theory.sweeps.packaged import find_design, packaged_studies
 from theory.sweeps.performance.cli import mount as mount_measures
@@ -94,8 +94,6 @@ def format_status(results: Results) -> str:
 
     Returns A line per cell, and one in all.
     """
-    from theory.sweeps.execution.progress import duration
-
     table = results.cells
     factors = [name for name in table if name not in ("cell", "truth", "wanted", "attempted", "done", "failed", "stopped")]
     lines = [f"{'cell':<16} {'done':>10} {'failed':>7} {'wanted':>10}  {'':<9} factors"]
@@ -106,7 +104,7 @@ def format_status(results: Results) -> str:
     total = table[["done", "failed", "wanted"]].sum()
     running = "running" if results.running else "not running"
     if results.seconds_left > 0:
-        running += f", {duration(results.seconds_left)} of processor time left"
+        running += f", {format_duration(results.seconds_left)} of processor time left"
     lines.append(f"{'all':<16} {total['done']:>10,} {total['failed']:>7,} {total['wanted']:>10,}  {running}")
     return "\n".join(lines)
 

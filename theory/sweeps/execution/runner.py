@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from see_in_pairs.console import ProgressBar
 from see_in_pairs.errors import InputError
 from theory.sweeps.execution.backends import Pool, check_backend, open_pool
 from theory.sweeps.execution.chunk import Chunk, ChunkTask, limits_text
-from theory.sweeps.execution.progress import Meter
 from theory.sweeps.execution.stopping import Sequence, check_stop
 from theory.sweeps.resolved import resolve
 from theory.sweeps.scenarios import Cell
@@ -77,17 +77,17 @@ def _round(pool: Pool, store: BlockWriter, targets: Mapping[Cell, int], quiet: b
     """Bring every cell to its number of replicates."""
     study = pool.plan.study
     todo = {cell: due(study, store.ledger.get(cell.hash, {}), target) for cell, target in targets.items()}
-    meter = Meter(sum(size for blocks in todo.values() for _, size in blocks), quiet)
     if not any(todo.values()):
         return
     tasks = Tasks(todo, pool.workers, most=max(1, MOST_ROWS // (study.block * len(study.methods))))
-    with meter, contextlib.closing(pool.run(tasks)) as finished:
+    total = sum(size for blocks in todo.values() for _, size in blocks)
+    with ProgressBar(total, "sweep", "replicates", quiet) as bar, contextlib.closing(pool.run(tasks)) as finished:
         for chunk in finished:
             if isinstance(chunk, str):
                 raise InputError(chunk)
             tasks.learn(chunk)
             store.add(chunk)
-            meter.add(sum(entry.attempted for entry in chunk.entries))
+            bar.advance(sum(entry.attempted for entry in chunk.entries))
 
 
 class Tasks:

@@ -18,7 +18,6 @@ from theory.sweeps import Results, Study, generator, method, run
 from theory.sweeps.execution.backends import Pool, check_backend, usable_cores
 from theory.sweeps.execution.chunk import BlockEntry, Chunk, ChunkTask, work_of
 from theory.sweeps.execution.pickling import pickled
-from theory.sweeps.execution.progress import Meter, duration
 from theory.sweeps.execution.runner import Tasks
 from theory.sweeps.resolved import resolve
 from theory.sweeps.scenarios import Cell
@@ -146,16 +145,3 @@ def test_tasks_are_as_long_as_a_fifth_of_a_second() -> None:
     rest: list[ChunkTask] = list(made)
     assert [number for task in rest if task.cell is cell for number, _ in task.blocks] == list(range(12, 100))
     assert rest[-1] == ChunkTask(other, ((0, 10),))
-
-
-def test_progress_says_rate_and_time_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from theory.sweeps.execution import progress
-
-    clock = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
-    with Meter(4000, quiet=False) as meter:
-        clock[0] += 20
-        meter.add(1000)
-        meter.add(1)  # not again within ten seconds
-    assert capsys.readouterr().err == "sweep: 1,000 of 4,000 replicates, 50 replicates/s, 1 min 00 s left\n"
-    assert [duration(s) for s in (3.4, 61, 7322, float("inf"))] == ["3 s", "1 min 01 s", "2 h 02 min", "unknown time"]

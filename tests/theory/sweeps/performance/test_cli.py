@@ -16,7 +16,7 @@ from theory.sweeps.packaged import find_design, packaged_studies
 from theory.sweeps.performance.cli import format_table
 from theory.sweeps.performance.table import performance
 
-DOCS = Path(__file__).parents[3] / "docs" / "results" / "sweeps"
+DOCS = Path(__file__).parents[4] / "docs" / "results" / "sweeps"
 
 
 def sweep(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:

@@ -102,10 +102,7 @@ def _judge(rows: Sequence[dict[str, Any]], quiet: bool) -> None:
 
 
 def format_rows(rows: Sequence[dict[str, Any]]) -> str:
-    """Lay verification rows out for a person.
-
-    Returns A table of fixed-width columns, one line per row.
-    """
+    """Verification rows as a table of fixed-width columns, one line per row."""
     lines = [f"{'':<4} {'quantity':<12} {'symbolic':>10} {'closed':>10} {'simulated':>10} {'mcse':>8} {'z':>6}  agrees  parameters"]
     for row in rows:
         numbers = f"{row['symbolic']:>10.6f} {row['closed_form']:>10.6f} {row['simulated']:>10.6f} {row['mcse']:>8.1e} {row['z']:>6.2f}"
@@ -144,7 +141,7 @@ def value(
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Read parameters as they are typed on the command line.
+    """Parameters as they are typed on the command line: JSON where it parses, else text.
 
     Examples
     --------

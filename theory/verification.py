@@ -44,22 +44,16 @@ class CheckOutcome:
     simulated: MonteCarloEstimate  # the value from raw simulation
 
     def z(self) -> float:
-        """Tell how far the simulation lies from the closed form.
-
-        Returns in MCSEs, beyond the stated error of the closed form.
-        """
+        """Distance of the simulation from the closed form in MCSEs, beyond the stated error of the closed form."""
         return self.simulated.z_against(self.closed_form, self.point.quantity.stated_error(self.point.params, self.closed_form))
 
     def agrees(self, bound: float) -> bool:
-        """Tell whether all three values agree."""
+        """Whether all three values agree: symbolic and closed form within the tolerance, and abs(z) at most the bound."""
         slack = self.point.quantity.symbolic_tolerance * max(1.0, abs(self.closed_form))
         return bool(abs(self.symbolic - self.closed_form) <= slack and abs(self.z()) <= bound)
 
     def row(self, bound: float) -> dict[str, Any]:
-        """Lay the outcome out as a row.
-
-        Returns the columns of the table.
-        """
+        """The outcome as a row, in the order of `COLUMNS`."""
         point, estimate = self.point, self.simulated
         values = (
             point.statement,
@@ -75,10 +69,7 @@ class CheckOutcome:
 
 
 def points_of(statements: Sequence[str | Statement] | None) -> list[CheckPoint]:
-    """List the points of some statements.
-
-    Returns in the order of the statements.
-    """
+    """Points of some statements (all where none is named), in the order of the statements."""
     chosen = (
         list(all_statements().values()) if not statements else [statement(item) if isinstance(item, str) else item for item in statements]
     )
@@ -92,7 +83,7 @@ def points_of(statements: Sequence[str | Statement] | None) -> list[CheckPoint]:
 
 
 def simulate(point: CheckPoint, seed: int, replicates: int | None = None) -> MonteCarloEstimate:
-    """Simulate a point, batch by batch."""
+    """Simulate a point in batches, until the wanted replicates, or else the quantity's standard error or the time limit."""
     quantity, tally, started, done, batch = point.quantity, point.quantity.tally(), time.process_time(), 0, 0
     if replicates is not None and quantity.block > 1:
         replicates = max(FEWEST_STUDIES, replicates // quantity.block)
@@ -111,7 +102,7 @@ def simulate(point: CheckPoint, seed: int, replicates: int | None = None) -> Mon
 
 
 def check(point: CheckPoint, seed: int, replicates: int | None = None) -> CheckOutcome:
-    """Compute the three values at a point."""
+    """All three values at a point."""
     quantity, params = point.quantity, point.params
     return CheckOutcome(point, float(quantity.symbolic(**params)), float(quantity.closed_form(**params)), simulate(point, seed, replicates))
 
@@ -165,10 +156,7 @@ def verify(
 
 
 def to_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """Turn rows into a table.
-
-    Returns the same, the parameters as JSON text.
-    """
+    """Rows as a table, with the parameters as JSON text so that it fits a Parquet file."""
     import pandas as pd
 
     return pd.DataFrame([{**row, "params": to_json(row["params"], indent=None)} for row in rows], columns=list(COLUMNS))

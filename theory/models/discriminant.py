@@ -21,9 +21,8 @@ FRESH_CASES = 20  # scored per training set: halves the cost of a given standard
 
 
 def direction_rule(p: int, distance: float, h: float, nodes: int = 240) -> tuple[Floats, Floats, Floats]:
-    r"""Make a rule for expectations over the learned mean difference.
-
-    Returns length L, cosine C to the true difference, and weights that add up to 1; each flat.
+    r"""Quadrature over the learned mean difference: its length L, its cosine C with the true difference, and weights that add up to 1; each
+    flat.
 
     Notes
     -----
@@ -42,7 +41,7 @@ def direction_rule(p: int, distance: float, h: float, nodes: int = 240) -> tuple
 
 
 def _signed_rule(distance: float, h: float, x: Floats, w: Floats) -> tuple[Floats, Floats, Floats]:
-    """Make the rule of one feature: the learned difference may have the wrong sign, so each side is integrated on its own."""
+    """As `direction_rule` for one feature: the learned difference may have the wrong sign, so each side is integrated on its own."""
     reach = 12 * np.sqrt(h)
     low, high = distance - reach, distance + reach
     edges = [low, 0.0, high] if low < 0 < high else [low, high]
@@ -53,11 +52,9 @@ def _signed_rule(distance: float, h: float, x: Floats, w: Floats) -> tuple[Float
 
 
 def class_error(p: int, n1: int, n0: int, distance: float, cls: int) -> float:
-    r"""Compute the expected error in one class of the plug-in rule, covariance known (T4.3, T4.5).
-
-    Returns :math:`E\,\Phi\big(-\frac{\Delta C/2\mp\gamma(L-\Delta C)}{\sqrt{1+1/(n_1+n_0)}}\big)`, minus for class 1,
-    :math:`\gamma=\frac{n_0-n_1}{2(n_0+n_1)}`.
-    """
+    r"""Expected error in one class of the plug-in rule, covariance known (T4.3, T4.5):
+    :math:`E\,\Phi\big(-\frac{\Delta C/2\mp\gamma(L-\Delta C)}{\sqrt{1+1/(n_1+n_0)}}\big)`, minus for class 1, with
+    :math:`\gamma=\frac{n_0-n_1}{2(n_0+n_1)}`."""
     length, cosine, weights = direction_rule(p, distance, 1 / n1 + 1 / n0)
     gamma = (n0 - n1) / (2 * (n0 + n1)) * (1 if cls == 1 else -1)
     along = distance * cosine
@@ -65,9 +62,7 @@ def class_error(p: int, n1: int, n0: int, distance: float, cls: int) -> float:
 
 
 def class_error_series(p: int, n1: int, n0: int, distance: float, cls: int) -> float:
-    r"""Compute the same error another way: as a doubly noncentral F probability.
-
-    Returns the error, by a double Poisson series of incomplete beta functions.
+    r"""As `class_error`, as a doubly noncentral F probability: a double Poisson series of incomplete beta functions.
 
     Notes
     -----
@@ -98,7 +93,7 @@ def _poisson(mean: float) -> tuple[Floats, Floats]:
 
 
 def pooled_error(p: int, n: int, distance: float) -> float:
-    r"""Compute the expected error of the plug-in rule with pooled covariance, n cases per class (T4.4).
+    r"""Expected error of the plug-in rule with pooled covariance, n cases per class (T4.4).
 
     Notes
     -----
@@ -119,10 +114,8 @@ def pooled_error(p: int, n: int, distance: float) -> float:
 
 
 def pooled_error_product(p: int, n: int, distance: float) -> float:
-    r"""Compute the same error another way: by Gauss rules in the five variables in which T4.4 is written.
-
-    Returns the error, good to 1e-5 where the degrees of freedom :math:`\nu-p+2` are not few.
-    """
+    r"""As `pooled_error`, by Gauss rules in the five variables of T4.4; good to 1e-5 where the degrees of freedom :math:`\nu-p+2` are not
+    few."""
     if p == 1:
         z = -distance / np.sqrt(2 / n)  # the learned difference has the wrong sign with probability Phi(z)
         scale = distance / (2 * np.sqrt(1 + 1 / (2 * n)))
@@ -153,14 +146,14 @@ def _chi_square_rule(freedom: int, nodes: int) -> tuple[Floats, Floats]:
 
 
 def _angle_to_truth(p: int, distance: float, h: float) -> tuple[Floats, Floats]:
-    """Make a rule for the angle of the learned mean difference to the true one."""
+    """Quadrature over the angle between the learned and the true mean difference."""
     nodes = 160
     _, cosine, weights = direction_rule(p, distance, h, nodes)
     return np.arccos(cosine[:nodes]), weights.reshape(nodes, nodes).sum(axis=0)
 
 
 def _sine_rule(sine_power: int, cosine_power: int, end: float, nodes: int) -> tuple[Floats, Floats]:
-    """Make a rule for an angle in [0, end] with density sin^a cos^b."""
+    """Quadrature over an angle in [0, end] with density sin^a cos^b."""
     x, w = legendre(nodes)
     angle = end * x
     log_density = sine_power * np.log(np.sin(angle)) + (cosine_power * np.log(np.abs(np.cos(angle))) if cosine_power else 0.0)
@@ -177,10 +170,8 @@ def train_and_score(
     rng: np.random.Generator,
     classes: Sequence[int] = (0, 1),
 ) -> Floats:
-    """Train the plug-in rule on whole training sets and diagnose fresh cases.
-
-    Shapes: `shift` (p,), `covariance` (p, p). Returns (replicates,): Share of fresh cases that each trained rule gets wrong.
-    """
+    """Train the plug-in rule on simulated training sets and score fresh cases: `shift` (p,), `covariance` (p, p); share of wrong ones
+    (replicates,)."""
     root, p = covariance_root(covariance).T, len(shift)
     sets = [rng.standard_normal((replicates, n, p)) @ root + label * shift for label, n in enumerate(cases)]
     means = [images.mean(axis=1) for images in sets]

@@ -142,7 +142,7 @@ def hotelling(
 def _residuals(
     pixels: int, covariance: ArrayLike, cross_covariance: ArrayLike, reference_covariance: ArrayLike | None
 ) -> list[tuple[str, Floats]]:
-    """List what each observer has to see through: name for an error line, and covariance; in the order of `RULES`."""
+    """Name (for error messages) and residual covariance of what each observer sees, in the order of `RULES`."""
     sigma, cross = _symmetric(covariance, "covariance"), square(cross_covariance, "cross_covariance")
     reference = sigma if reference_covariance is None else _symmetric(reference_covariance, "reference_covariance")
     for name, matrix in (("covariance", sigma), ("cross_covariance", cross), ("reference_covariance", reference)):
@@ -253,7 +253,7 @@ def scanning(
 def _score_covariance(
     places: Floats, covariance: ArrayLike, cross_covariance: ArrayLike, reference_covariance: ArrayLike | None
 ) -> tuple[Floats, Floats]:
-    """Compute the Gram matrix of each observer, shape (3, K, K), and the covariance of all scores together, (3 K, 3 K)."""
+    """Gram matrix of each observer, shape (3, K, K), and covariance of all scores together, (3 K, 3 K)."""
     residuals = [residual for _, residual in _residuals(places.shape[1], covariance, cross_covariance, reference_covariance)]
     names = ("covariance", "covariance of query minus reference", "joint covariance of query and reference")
     templates = [_solve(residual, places.T, name) for name, residual in zip(names, residuals, strict=True)]
@@ -275,7 +275,7 @@ def _solve(covariance: Floats, columns: Floats, name: str) -> Floats:
 
 
 def _draw_log_ratios(grams: Floats, root: Floats, places: np.ndarray, rng: np.random.Generator) -> Floats:
-    """Draw scores of patients with the lesion at given places (-1: healthy); shape (patients, 3)."""
+    """Log-likelihood ratios of patients with the lesion at given places (-1: healthy), shape (patients, 3)."""
     from scipy.special import logsumexp
 
     count = grams.shape[1]

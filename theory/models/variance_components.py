@@ -75,18 +75,14 @@ class VarianceComponents:
 
 
 def averaged_variance(R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
-    r"""Compute the variance of a logit averaged over references and seeds.
-
-    Returns :math:`\sigma_P^2+\sigma_{PR}^2/R+\sigma_{PS}^2/S+\sigma_E^2/(RS)`.
-    """
+    r"""Variance of a logit averaged over R references and S seeds: :math:`\sigma_P^2+\sigma_{PR}^2/R+\sigma_{PS}^2/S+\sigma_E^2/(RS)`."""
     R, S = whole(R, "R", 1), whole(S, "S", 1)
     return var["P"] + var["PR"] / R + var["PS"] / S + var["E"] / (R * S)
 
 
 def averaged_auc(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
-    r"""Predict the AUC of a logit averaged over references and seeds that all patients share.
-
-    Returns :math:`\Phi(\beta/\sqrt{2V})`; main effects common to all patients cancel.
+    r"""AUROC of a logit averaged over references and seeds that all patients share: :math:`\Phi(\beta/\sqrt{2V})`; main effects common to
+    all patients cancel.
 
     Examples
     --------
@@ -99,10 +95,8 @@ def averaged_auc(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, flo
 
 
 def mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
-    """Compute the mean squares of a crossed design after centring within class.
-
-    Shapes: `logits` (..., patients, references, seeds), `labels` (patients,).
-    """
+    """Mean squares ``P, PR, PS, E`` of a crossed design after centring within class: `logits` (..., patients, references, seeds), `labels`
+    (patients,)."""
     values, diseased = _checked_design(logits, labels)
     n, R, S = values.shape[-3:]
     patient, by_reference, by_seed, rest = _effects(_centred(values, diseased))
@@ -115,11 +109,8 @@ def mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
 
 
 def nested_mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
-    """Compute the mean squares of a design in which every patient has references of its own.
-
-    Shapes: `logits` (..., patients, references, seeds), `labels` (patients,). Returns ``P``, ``PR`` (reference within patient), ``PS``,
-    ``E``; the lines of references and of the rest have n in place of n - 2.
-    """
+    """As `mean_squares`, where every patient has references of its own: ``PR`` is reference within patient, and ``PR`` and ``E`` have n in
+    place of n - 2 degrees of freedom."""
     values, diseased = _checked_design(logits, labels)
     n, R, S = values.shape[-3:]
     patient, _, by_seed, _ = _effects(_centred(values, diseased))
@@ -144,7 +135,7 @@ def _checked_design(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, np.nd
 
 
 def _centred(values: Floats, diseased: np.ndarray) -> Floats:
-    """Subtract the class mean of each reference and seed."""
+    """Logits minus the class mean of each reference and seed."""
     centred = values.copy()
     for label in (False, True):
         centred[..., diseased == label, :, :] -= centred[..., diseased == label, :, :].mean(axis=-3, keepdims=True)
@@ -152,7 +143,7 @@ def _centred(values: Floats, diseased: np.ndarray) -> Floats:
 
 
 def _effects(values: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Split into patient, reference, seed and rest, within each patient."""
+    """Parts of the logits within each patient: patient, reference, seed and rest."""
     patient = values.mean(axis=(-2, -1), keepdims=True)
     by_reference, by_seed = values.mean(axis=-1, keepdims=True) - patient, values.mean(axis=-2, keepdims=True) - patient
     return patient, by_reference, by_seed, values - patient - by_reference - by_seed
@@ -163,10 +154,7 @@ def _mean_square(effect: Floats, copies: int, freedom: int) -> Floats:
 
 
 def solve_components(squares: dict[str, Floats], R: int, S: int) -> dict[str, Floats]:
-    """Solve the expected mean squares for the components.
-
-    Returns ``P``, ``PR``, ``PS``, ``E``; unbiased, so they may be negative.
-    """
+    """Components ``P, PR, PS, E`` whose expected mean squares are the given ones; unbiased, so they may be negative."""
     return {
         "P": (squares["P"] - squares["PR"] - squares["PS"] + squares["E"]) / (R * S),
         "PR": (squares["PR"] - squares["E"]) / S,
@@ -231,10 +219,8 @@ def _components(squares: dict[str, Floats], logits: ArrayLike, labels: ArrayLike
 def bootstrap_components(
     logits: ArrayLike, labels: ArrayLike, replicates: int = 2000, seed: int | np.random.Generator = 0, level: float = 0.95
 ) -> dict[str, Interval]:
-    """Find intervals of the components by resampling patients within class.
-
-    Shapes: `logits` (patients, references, seeds), `labels` (patients,). Returns percentile intervals of ``P``, ``PR``, ``PS``, ``E``.
-    References and seeds are held fixed.
+    """Percentile intervals of ``P, PR, PS, E`` by resampling patients within class; references and seeds are held fixed. `logits`
+    (patients, references, seeds), `labels` (patients,).
 
     Notes
     -----
@@ -257,10 +243,7 @@ def bootstrap_components(
 
 
 def logits_of(table: pd.DataFrame, value: str = "logit") -> tuple[Floats, np.ndarray]:
-    """Arrange a long table of logits as a crossed design.
-
-    Returns `logits` (patients, references, seeds): The logits; `labels` (patients,): Which patients are diseased.
-    """
+    """Long table of logits as a crossed design: logits (patients, references, seeds), and which patients are diseased."""
     keys = ["patient_id", "reference_id", "seed"]
     missing = [name for name in (*keys, "label", value) if name not in table.columns]
     require(not missing, f"table of logits: has no column {', '.join(missing)}")
@@ -276,11 +259,8 @@ def logits_of(table: pd.DataFrame, value: str = "logit") -> tuple[Floats, np.nda
 
 
 def paired_correlation(query: ArrayLike, reference: ArrayLike, labels: ArrayLike, level: float = 0.95) -> Interval:
-    r"""Estimate the correlation of query and reference scores within class.
-
-    Shapes: `query, reference` (n,), `labels` (n,). Returns :math:`\tanh(\mathrm{atanh}\,\hat\rho\pm z/\sqrt{\nu-2})` with :math:`\nu=n-2`
-    degrees of freedom.
-    """
+    r"""Within-class correlation of query and reference scores, with interval :math:`\tanh(\mathrm{atanh}\,\hat\rho\pm z/\sqrt{\nu-2})` on
+    :math:`\nu=n-2` degrees of freedom."""
     scores, diseased = np.stack([finite(query, "query"), finite(reference, "reference")]), np.asarray(labels, dtype=bool)
     require(scores.shape[1] >= 5 and min(diseased.sum(), (~diseased).sum()) >= 2, "labels: five pairs, and two of each class, at least")
     level_of = np.abs(scores).max(axis=1)
@@ -295,11 +275,8 @@ def paired_correlation(query: ArrayLike, reference: ArrayLike, labels: ArrayLike
 
 
 def intraclass_correlation(groups: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
-    r"""Estimate the intraclass correlation of equal groups, with its exact interval (Donner 1986; Shrout and Fleiss 1979).
-
-    Shapes: `groups` (..., groups, k). Returns estimate, lower and upper end: :math:`\frac{MSB-MSW}{MSB+(k-1)MSW}`, and the same with F
-    divided by its upper and lower quantile.
-    """
+    r"""Intraclass correlation of groups of k scores, shape (..., groups, k), with its exact interval (Donner 1986; Shrout and Fleiss 1979):
+    :math:`\frac{MSB-MSW}{MSB+(k-1)MSW}`, and for the ends the same with F divided by its upper and lower quantile."""
     scores = finite(groups, "groups")
     require(scores.ndim >= 2 and min(scores.shape[-2:]) >= 2, "groups: two groups of two scores at least")
     count, k = scores.shape[-2:]
@@ -314,9 +291,8 @@ def intraclass_correlation(groups: ArrayLike, level: float = 0.95) -> tuple[Floa
 
 
 def auc_gain(d: ArrayLike, rho: ArrayLike) -> Floats:
-    r"""Compute the gain in AUC of the ideal observer from a reference.
-
-    Returns :math:`G=\Phi\big(\frac d{\sqrt{2(1-\rho^2)}}\big)-\Phi\big(\frac d{\sqrt2}\big)`.
+    r"""Gain in AUROC of the ideal observer from a reference:
+    :math:`G=\Phi\big(\frac d{\sqrt{2(1-\rho^2)}}\big)-\Phi\big(\frac d{\sqrt2}\big)`.
 
     Examples
     --------
@@ -328,9 +304,8 @@ def auc_gain(d: ArrayLike, rho: ArrayLike) -> Floats:
 
 
 def gain_standard_error(d: ArrayLike, rho: ArrayLike, n1: ArrayLike, n0: ArrayLike) -> Floats:
-    r"""Compute the delta-method standard error of the plug-in gain.
-
-    Returns from the gradient of G and the covariance of :math:`(\hat d,\hat\rho)`, which is not diagonal: both contain the query variance.
+    r"""Delta-method standard error of the plug-in gain, from the gradient of G and the covariance of :math:`(\hat d,\hat\rho)`, which is
+    not diagonal: both contain the query variance.
 
     Examples
     --------

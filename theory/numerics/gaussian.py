@@ -13,9 +13,7 @@ from theory.numerics.validation import Floats, prevalence, share
 
 
 def error_of(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the Bayes error of a normal score.
-
-    Returns the error rate at the Bayes threshold, broadcast over both.
+    r"""Bayes error of a normal score at prevalence pi, broadcast over both.
 
     Notes
     -----
@@ -37,10 +35,8 @@ def error_of(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
 
 
 def prior_shift(separation: ArrayLike, pi: ArrayLike) -> Floats:
-    r"""Compute how far the Bayes threshold of a normal score moves from the middle of the classes.
-
-    Returns :math:`\lambda/D` in within-class standard deviations, towards the rarer class; 0 at equal priors, infinite without separation.
-    """
+    r"""Distance of the Bayes threshold from the middle of the classes: :math:`\lambda/D` in within-class standard deviations, towards the
+    rarer class; 0 at equal priors, infinite without separation."""
     distance, pi = np.asarray(separation, dtype=np.float64), np.asarray(pi, dtype=np.float64)
     log_odds = np.log1p(-pi) - np.log(pi)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -48,9 +44,7 @@ def prior_shift(separation: ArrayLike, pi: ArrayLike) -> Floats:
 
 
 def sensitivity_of(separation: ArrayLike, specificity: ArrayLike) -> Floats:
-    r"""Compute the sensitivity of a normal score at a given specificity.
-
-    Returns :math:`\Phi(D-\Phi^{-1}(s))`, the binormal ROC curve with equal variances.
+    r"""Sensitivity of a normal score at specificity s: :math:`\Phi(D-\Phi^{-1}(s))`, the binormal ROC curve with equal variances.
 
     Examples
     --------
@@ -61,9 +55,7 @@ def sensitivity_of(separation: ArrayLike, specificity: ArrayLike) -> Floats:
 
 
 def auc_of(separation: ArrayLike) -> Floats:
-    r"""Compute the area under the ROC curve of a normal score.
-
-    Returns :math:`\Phi(D/\sqrt2)` (Bamber 1975).
+    r"""AUROC of a normal score: :math:`\Phi(D/\sqrt2)` (Bamber 1975).
 
     Examples
     --------
@@ -74,14 +66,13 @@ def auc_of(separation: ArrayLike) -> Floats:
 
 
 def normal_density(x: ArrayLike) -> Floats:
-    """Compute the standard normal density."""
+    """Standard normal density."""
     return np.exp(-0.5 * np.square(x)) / np.sqrt(2 * np.pi)
 
 
 def two_sided_bound(false_alarm: float, tests: int) -> float:
-    """Bound |z| so that several tests together raise a false alarm at most so often.
-
-    Returns the normal quantile at the Bonferroni level ``false_alarm / (2 tests)``.
+    """Bound on abs(z) with which several tests together have a false alarm at most so often: the normal quantile at the Bonferroni level
+    ``false_alarm / (2 tests)``.
 
     Examples
     --------

@@ -25,10 +25,7 @@ class MonteCarloEstimate:
     replicates: int  # how many independent replicates it rests on
 
     def z_against(self, truth: float, allowance: float = 0.0) -> float:
-        """Tell how many standard errors the estimate lies from a value.
-
-        Returns the signed distance beyond the allowance, in MCSEs; with few replicates, the normal score of Student's t.
-        """
+        """Signed distance from a value beyond the allowance, in MCSEs; with few replicates, the normal score of Student's t."""
         gap = self.value - truth
         beyond = max(abs(gap) - allowance - ROUNDING * max(1.0, abs(truth)), 0.0)
         if beyond == 0:
@@ -39,7 +36,7 @@ class MonteCarloEstimate:
 
 
 def _normal_equivalent(t: float, freedom: int) -> float:
-    """Turn Student's t into the normal score with the same tail."""
+    """Normal score with the same tail as Student's t."""
     return t if freedom >= ENOUGH_OUTCOMES else float(-ndtri(stdtr(freedom, -t)))
 
 
@@ -48,10 +45,8 @@ class ProportionEstimate(MonteCarloEstimate):
     """A proportion, whose distance from a value is exact even where an outcome is rare."""
 
     def z_against(self, truth: float, allowance: float = 0.0) -> float:
-        """Tell how many standard errors the proportion lies from a value.
-
-        Returns the score z; where fewer than 10,000 of either outcome are expected, the normal quantile of the exact binomial tail.
-        """
+        """Score z of the proportion; where fewer than 10,000 of either outcome are expected, the normal quantile of the exact binomial
+        tail."""
         rarer = self.replicates * min(truth, 1 - truth)
         if allowance > 0 or rarer >= ENOUGH_OUTCOMES:
             return super().z_against(truth, allowance)
@@ -67,16 +62,13 @@ def _binomial_z(count: int, trials: int, probability: float) -> float:
 
 
 class Tally(Protocol):
-    """What gathers the replicates of a simulation, batch by batch, into an estimate."""
+    """Accumulator of a simulation: turns its replicates, added in batches, into an estimate."""
 
     def add(self, values: np.ndarray) -> None:
-        """Take in a batch.
-
-        Shapes: `values` (replicates, ...).
-        """
+        """Add a batch of shape (replicates, ...)."""
 
     def estimate(self) -> MonteCarloEstimate:
-        """Summarise what came in."""
+        """Estimate from all batches so far."""
         ...
 
 
@@ -88,18 +80,12 @@ class ProportionTally:
     replicates: int = 0
 
     def add(self, values: np.ndarray) -> None:
-        """Take in a batch.
-
-        Shapes: `values` (replicates,).
-        """
+        """Add a batch (replicates,) of truth values."""
         self.count += int(np.count_nonzero(values))
         self.replicates += len(values)
 
     def estimate(self) -> MonteCarloEstimate:
-        """Summarise.
-
-        Returns the share and its standard error.
-        """
+        """Share and its standard error."""
         smoothed = (self.count + 0.5) / (self.replicates + 1)
         mcse = np.sqrt(smoothed * (1 - smoothed) / self.replicates)
         return ProportionEstimate(self.count / self.replicates, float(mcse), self.replicates)
@@ -114,32 +100,23 @@ class MeanTally:
     squares: float = 0.0
 
     def add(self, values: np.ndarray) -> None:
-        """Take in a batch.
-
-        Shapes: `values` (replicates,).
-        """
+        """Add a batch (replicates,)."""
         gap, total = float(np.mean(values)) - self.mean, self.replicates + len(values)
         self.squares += float(np.var(values)) * len(values) + gap**2 * self.replicates * len(values) / total
         self.mean += gap * len(values) / total
         self.replicates = total
 
     def estimate(self) -> MonteCarloEstimate:
-        """Summarise.
-
-        Returns the mean and its standard error.
-        """
+        """Mean and its standard error."""
         return MonteCarloEstimate(self.mean, float(np.sqrt(self.squares / max(self.replicates - 1, 1) / self.replicates)), self.replicates)
 
 
 @dataclass
 class PairedTally(MeanTally):
-    """Mean of differences of two outcomes of the same patient (-1, 0 or 1), with a standard error that few patients do not make 0."""
+    """Mean of differences of two outcomes of the same patient (-1, 0 or 1), with a standard error that stays above 0 for few patients."""
 
     def estimate(self) -> MonteCarloEstimate:
-        """Summarise.
-
-        Returns the mean, and its standard error as if one more patient in `replicates` had differed.
-        """
+        """Mean, and its standard error as if one more patient in `replicates` had differed."""
         variance = self.squares / max(self.replicates - 1, 1) + 1 / self.replicates
         return MonteCarloEstimate(self.mean, float(np.sqrt(variance / self.replicates)), self.replicates)
 
@@ -151,17 +128,11 @@ class DeviationTally:
     batches: list[np.ndarray] = field(default_factory=list)
 
     def add(self, values: np.ndarray) -> None:
-        """Take in a batch.
-
-        Shapes: `values` (replicates,).
-        """
+        """Add a batch (replicates,)."""
         self.batches.append(values)
 
     def estimate(self) -> MonteCarloEstimate:
-        """Summarise.
-
-        Returns the standard deviation and its standard error.
-        """
+        """Standard deviation and its standard error."""
         values = np.concatenate(self.batches)
         squares = np.square(values - values.mean())
         deviation = float(np.sqrt(squares.sum() / (len(values) - 1)))
@@ -175,17 +146,11 @@ class RatioTally:
     batches: list[np.ndarray] = field(default_factory=list)
 
     def add(self, values: np.ndarray) -> None:
-        """Take in a batch.
-
-        Shapes: `values` (replicates, 2).
-        """
+        """Add a batch (replicates, 2): numerator and denominator."""
         self.batches.append(values)
 
     def estimate(self) -> MonteCarloEstimate:
-        """Summarise.
-
-        Returns the ratio of means and its standard error; not a number while the denominators add up to 0.
-        """
+        """Ratio of means and its standard error; NaN where the denominators add up to 0."""
         above, below = np.concatenate(self.batches).T
         if below.mean() == 0:
             return MonteCarloEstimate(float("nan"), float("inf"), len(above))
@@ -195,60 +160,44 @@ class RatioTally:
 
 
 def stream(seed: int, *names: str, batch: int = 0) -> np.random.Generator:
-    """Open the random stream that belongs to a name, whatever else is simulated."""
+    """Random stream that belongs to a name, independent of what else is simulated."""
     digest = hashlib.sha256("\0".join(names).encode()).digest()
     key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*key, batch)))
 
 
 def covariance_root(covariance: ArrayLike) -> Floats:
-    """Factor a covariance matrix, singular ones too.
-
-    Shapes: `covariance` (p, p). Returns (p, p): R with ``R @ R.T`` the covariance.
-    """
+    """Factor R of a covariance matrix (p, p), singular ones too: ``R @ R.T`` is the covariance."""
     values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
     return vectors * np.sqrt(np.clip(values, 0, None))
 
 
 def log_likelihood_ratio(observed: Floats, shift: Floats, covariance: Floats) -> Floats:
-    """Score observations by the log-likelihood ratio of two normal classes, diseased against healthy.
-
-    Shapes: `observed` (n, k), `shift` (k,), `covariance` (k, k). Returns (n,): The log-likelihood ratio.
-    """
+    """Log-likelihood ratio, diseased against healthy, of two normal classes with one covariance: `observed` (n, k), `shift` (k,),
+    `covariance` (k, k)."""
     weights = np.linalg.lstsq(covariance, shift, rcond=None)[0]
     return observed @ weights - shift @ weights / 2
 
 
 @dataclass(frozen=True)
 class RankAuc:
-    """An empirical AUC with DeLong's placements of each case.
-
-    Shapes: `diseased` (n1,), `healthy` (n0,).
-    """
+    """Empirical AUROC, as DeLong's placements of each case."""
 
     diseased: Floats  # share of healthy cases that each diseased case outscores (a tie counts one half)
     healthy: Floats  # share of diseased cases that outscore each healthy case
 
     def estimate(self) -> MonteCarloEstimate:
-        """Summarise.
-
-        Returns the AUC with DeLong's standard error.
-        """
+        """AUROC with DeLong's standard error."""
         variance = self.diseased.var(ddof=1) / len(self.diseased) + self.healthy.var(ddof=1) / len(self.healthy)
         return MonteCarloEstimate(float(self.diseased.mean()), float(np.sqrt(variance)), len(self.diseased) + len(self.healthy))
 
     def minus(self, other: RankAuc) -> MonteCarloEstimate:
-        """Compare with another score of the same cases.
-
-        Returns this AUC minus the other, with the standard error of the paired difference.
-        """
+        """This AUROC minus that of another score of the same cases, with the standard error of the paired difference."""
         return RankAuc(self.diseased - other.diseased, self.healthy - other.healthy).estimate()
 
 
 def rank_auc(diseased: Floats, healthy: Floats) -> RankAuc:
-    """Compute an empirical AUC from ranks.
-
-    Shapes: `diseased, healthy` (n1,). Returns the placements (DeLong, DeLong and Clarke-Pearson 1988).
+    """Empirical AUROC of scores (n1,) and (n0,), from ranks (DeLong, DeLong and Clarke-Pearson 1988).
 
     Examples
     --------

@@ -13,28 +13,23 @@ from theory.numerics.validation import Floats
 
 @functools.cache
 def legendre(nodes: int) -> tuple[Floats, Floats]:
-    """Make the Gauss-Legendre rule on [0, 1]."""
+    """Gauss-Legendre rule on [0, 1]: nodes and weights."""
     x, w = np.polynomial.legendre.leggauss(nodes)
     return (x + 1) / 2, w / 2
 
 
 @functools.cache
 def standard_normal(step: float = 0.01, reach: float = 13.0) -> tuple[Floats, Floats]:
-    """Make a rule for expectations over a standard normal variable.
-
-    The trapezoidal rule converges faster than any power of the step for functions that are analytic near the real line.
-
-    Returns nodes and weights; the weights add up to 1.
-    """
+    """Trapezoidal rule for expectations over a standard normal: nodes, and weights that add up to 1. It converges faster than any power of
+    the step for functions that are analytic near the real line."""
     z = np.arange(-reach, reach + step / 2, step)
     weights = np.exp(-z * z / 2)
     return z, weights / weights.sum()
 
 
 def bivariate_normal_cdf(h: ArrayLike, k: ArrayLike, r: ArrayLike) -> Floats:
-    r"""Compute the probability that two correlated standard normals are below two bounds.
-
-    Returns :math:`\Phi_2(h, k; r)`.
+    r"""Probability :math:`\Phi_2(h, k; r)` that two standard normals of correlation r are below h and k, by Owen's T function (Owen 1956,
+    eq. 2.1); at :math:`|r| = 1` by its definition.
 
     Notes
     -----
@@ -57,5 +52,5 @@ def bivariate_normal_cdf(h: ArrayLike, k: ArrayLike, r: ArrayLike) -> Floats:
 
 
 def _slope(own: Floats, other: Floats, r: Floats, width: Floats) -> Floats:
-    """Give the second argument of Owen's T; at a bound of 0 its limit."""
+    """Second argument of Owen's T; at a bound of 0 its limit."""
     return np.where(own == 0, np.copysign(np.inf, other), (other - r * own) / (own * np.where(width == 0, 1.0, width)))

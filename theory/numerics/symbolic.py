@@ -11,37 +11,28 @@ DIGITS = 30
 
 
 def symbol(name: str, **assumptions: bool) -> sp.Symbol:
-    """Make a real symbol."""
+    """Real symbol."""
     return sp.Symbol(name, real=True, **assumptions)
 
 
 def normal_cdf(x: sp.Expr) -> sp.Expr:
-    """Write the standard normal distribution function.
-
-    Returns ``erfc(-x / sqrt 2) / 2``, which keeps its digits in the lower tail.
-    """
+    """Standard normal distribution function as ``erfc(-x / sqrt 2) / 2``, which keeps its digits in the lower tail."""
     return sp.erfc(-x / sp.sqrt(2)) / 2
 
 
 def normal_log_density(x: sp.Expr, mean: sp.Expr, variance: sp.Expr) -> sp.Expr:
-    """Write the logarithm of a normal density."""
+    """Logarithm of a normal density."""
     return -((x - mean) ** 2) / (2 * variance) - sp.log(2 * sp.pi * variance) / 2
 
 
 def covariance(loadings: sp.Matrix) -> sp.Matrix:
-    """Derive the covariance of variables from their loadings on independent unit-variance components.
-
-    Shapes: `loadings` (variables, components). Returns (variables, variables): Their covariance.
-    """
+    """Covariance of variables from their loadings (variables, components) on independent unit-variance components."""
     return sp.simplify(loadings * loadings.T)
 
 
 @functools.cache
 def bayes_error() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
-    """Derive the Bayes error of a unit-variance normal score: solve for the threshold, then add both tails.
-
-    Returns `error` The error in terms of the two symbols; Shift between the class means, and prevalence.
-    """
+    """Bayes error of a unit-variance normal score, with its symbols D and pi: solve for the threshold, then add both tails."""
     t, separation, pi = symbol("t"), symbol("D", positive=True), symbol("pi", positive=True)
     log_ratio = normal_log_density(t, separation, sp.Integer(1)) - normal_log_density(t, sp.Integer(0), sp.Integer(1))
     threshold = sp.solve(sp.Eq(sp.expand(log_ratio), sp.log((1 - pi) / pi)), t)[0]
@@ -51,20 +42,15 @@ def bayes_error() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
 
 @functools.cache
 def bayes_threshold() -> tuple[sp.Expr, sp.Symbol, sp.Symbol, sp.Symbol]:
-    """Derive the Bayes threshold of a normal score by solving for where the posterior odds are one.
-
-    Returns `threshold` Above the healthy mean, in terms of the three symbols; Of the diseased mean, within a class, and prevalence.
-    """
+    """Bayes threshold of a normal score above the healthy mean, with its symbols shift, variance and prevalence: where the posterior odds
+    are one."""
     t, shift, variance, pi = symbol("t"), *(symbol(name, positive=True) for name in ("d", "v", "pi"))
     log_ratio = normal_log_density(t, shift, variance) - normal_log_density(t, sp.Integer(0), variance)
     return sp.solve(sp.Eq(sp.expand(log_ratio), sp.log((1 - pi) / pi)), t)[0], shift, variance, pi
 
 
 def sensitivity(separation: sp.Expr, specificity: float) -> float:
-    """Solve for the threshold that the healthy exceed with the given probability, then take the tail of the diseased.
-
-    Returns share of diseased patients above it.
-    """
+    """Sensitivity at a specificity: solve for the threshold that the healthy exceed so often, then take the tail of the diseased."""
     import mpmath as mp  # type: ignore[import-untyped]
 
     distance = mp.mpf(str(sp.N(separation, DIGITS)))
@@ -73,15 +59,12 @@ def sensitivity(separation: sp.Expr, specificity: float) -> float:
 
 
 def auc(separation: sp.Expr) -> sp.Expr:
-    """Derive the AUC of a unit-variance normal score: the difference of two independent scores is N(D, 2).
-
-    Returns probability that the diseased score is the larger one.
-    """
+    """AUROC of a unit-variance normal score: the difference of two independent scores is N(D, 2)."""
     return normal_cdf(separation / sp.sqrt(sp.Integer(1) + sp.Integer(1)))
 
 
 def exact(value: float) -> sp.Expr:
-    """Turn a float into the rational number it is."""
+    """The rational number that a float is."""
     return sp.Rational(value)
 
 

@@ -11,16 +11,13 @@ Floats = NDArray[np.float64]
 
 
 def require(condition: ArrayLike, message: str) -> None:
-    """Raise when a condition fails anywhere."""
+    """Raise `InputError` when a condition fails anywhere."""
     if not np.all(condition):
         raise InputError(message)
 
 
 def finite(value: ArrayLike, name: str) -> Floats:
-    """Read numbers that are finite.
-
-    Returns the numbers, in the shape they came.
-    """
+    """Finite numbers, in the shape they came."""
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -30,62 +27,56 @@ def finite(value: ArrayLike, name: str) -> Floats:
 
 
 def positive(value: ArrayLike, name: str) -> Floats:
-    """Read numbers above zero."""
+    """Numbers above zero."""
     array = finite(value, name)
     require(array > 0, f"{name} = {_shown(value)}: must be above 0")
     return array
 
 
 def non_negative(value: ArrayLike, name: str) -> Floats:
-    """Read numbers that are zero or more."""
+    """Numbers that are zero or more."""
     array = finite(value, name)
     require(array >= 0, f"{name} = {_shown(value)}: must not be negative")
     return array
 
 
 def correlation(value: ArrayLike, name: str = "rho") -> Floats:
-    """Read correlations strictly between -1 and 1."""
+    """Correlations strictly between -1 and 1."""
     array = finite(value, name)
     require(np.abs(array) < 1, f"{name} = {_shown(value)}: a correlation here lies strictly between -1 and 1")
     return array
 
 
 def probability(value: ArrayLike, name: str) -> Floats:
-    """Read probabilities, both ends allowed."""
+    """Probabilities, both ends allowed."""
     array = finite(value, name)
     require((array >= 0) & (array <= 1), f"{name} = {_shown(value)}: a probability lies between 0 and 1")
     return array
 
 
 def prevalence(value: ArrayLike, name: str = "pi") -> Floats:
-    """Read prevalences strictly between 0 and 1."""
+    """Prevalences strictly between 0 and 1."""
     array = finite(value, name)
     require((array > 0) & (array < 1), f"{name} = {_shown(value)}: a prevalence lies strictly between 0 and 1 (both classes must occur)")
     return array
 
 
 def share(value: ArrayLike, name: str) -> Floats:
-    """Read shares strictly between 0 and 1."""
+    """Shares strictly between 0 and 1."""
     array = finite(value, name)
     require((array > 0) & (array < 1), f"{name} = {_shown(value)}: must lie strictly between 0 and 1")
     return array
 
 
 def whole(value: ArrayLike, name: str, at_least: int) -> Floats:
-    """Read whole numbers not below a minimum.
-
-    Returns the numbers, as floats so that formulas can use them.
-    """
+    """Whole numbers not below a minimum, as floats so that formulas can use them."""
     array = finite(value, name)
     require((array == np.round(array)) & (array >= at_least), f"{name} = {_shown(value)}: must be a whole number, {at_least} or more")
     return array
 
 
 def positive_definite(value: ArrayLike, name: str) -> Floats:
-    """Read a covariance matrix.
-
-    Shapes: `value` (p, p). Returns (p, p): The matrix.
-    """
+    """Covariance matrix, shape (p, p)."""
     matrix = square(value, name)
     require(np.allclose(matrix, matrix.T, rtol=1e-8, atol=1e-12), f"{name}: a covariance matrix is symmetric")
     try:
@@ -96,10 +87,7 @@ def positive_definite(value: ArrayLike, name: str) -> Floats:
 
 
 def square(value: ArrayLike, name: str) -> Floats:
-    """Read a square matrix.
-
-    Shapes: `value` (p, p). Returns (p, p): The matrix.
-    """
+    """Square matrix, shape (p, p)."""
     matrix = finite(value, name)
     require(
         matrix.ndim == 2 and matrix.shape[0] == matrix.shape[-1] and matrix.size, f"{name}: must be a square matrix (shape {matrix.shape})"

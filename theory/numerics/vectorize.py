@@ -15,10 +15,7 @@ Scalar = TypeVar("Scalar", bound=Callable[..., float])
 
 
 def elementwise(formula: Scalar) -> Scalar:
-    """Broadcast a scalar formula over its numeric arguments.
-
-    Returns the same, for arrays too: arguments that are numbers or arrays of numbers are broadcast against each other, anything else is
-    handed on as it is. Numbers give a number.
+    """Broadcast a scalar formula over its numeric arguments; any other argument is passed on as it is. Numbers give a number.
 
     Examples
     --------
@@ -48,7 +45,7 @@ def elementwise(formula: Scalar) -> Scalar:
 
 
 def _is_array_of_numbers(value: Any) -> bool:
-    """Tell arrays from single numbers, which the formula reads itself."""
+    """Arrays and lists, but no single numbers: those the formula reads itself."""
     if isinstance(value, (str, Real, dict)) or value is None:
         return False
     array = np.asarray(value)

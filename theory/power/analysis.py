@@ -126,15 +126,12 @@ class EffectMeasure:
     slope: Callable[[ArrayLike], Floats]
 
     def gain(self, separations: Separations) -> Floats:
-        """Compute what the reference adds.
-
-        Returns value of the pair less value of the single image.
-        """
+        """Value of the pair minus value of the single image."""
         return self.value(separations.pair) - self.value(separations.single)
 
 
 def measures(study: StudyDesign) -> dict[str, EffectMeasure]:
-    """List the measures of a study.
+    """Measures of a study, by name.
 
     Examples
     --------
@@ -169,28 +166,21 @@ class Contrast:
     sd: Floats  # Root-N standard deviation under the gain
 
     def cases(self, power: float, alpha: float) -> Floats:
-        r"""Compute the independent cases needed.
-
-        Returns :math:`\big((z_{1-\alpha/2}s_0+z_{\rm power}s_1)/\mathrm{effect}\big)^2`, not rounded; infinite for no effect.
-        """
+        r"""Independent cases needed, not rounded: :math:`\big((z_{1-\alpha/2}s_0+z_{\rm power}s_1)/\mathrm{effect}\big)^2`; infinite for no
+        effect."""
         reach = np.maximum(ndtri(1 - alpha / 2) * self.null_sd + ndtri(power) * self.sd, 0)
         some = ~(np.abs(self.effect) <= SMALLEST_EFFECT)  # NaN stays NaN
         return np.where(some, np.square(reach / np.where(some, self.effect, 1.0)), np.inf)
 
     def power(self, cases: ArrayLike, alpha: float) -> Floats:
-        """Compute the chance of a significant result.
-
-        Returns the chance that the test rejects, in either direction.
-        """
+        """Probability that the test rejects, in either direction."""
         shift, bound = np.abs(self.effect) * np.sqrt(cases), ndtri(1 - alpha / 2) * self.null_sd
         sd = np.maximum(self.sd, 1e-300)
         return ndtr((shift - bound) / sd) + ndtr((-shift - bound) / sd)
 
 
 def contrast(measure: str, separations: Separations, study: StudyDesign) -> Contrast:
-    """Work out how a gain is estimated.
-
-    Returns per independent case, diseased and healthy together.
+    """How a gain is estimated, per independent case (diseased and healthy together).
 
     Examples
     --------
@@ -234,13 +224,13 @@ def _sensitivity_contrast(separations: Separations, study: StudyDesign) -> Contr
 
 
 def _discordant(single: Floats, pair: Floats, correlation: Values) -> tuple[Floats, Floats]:
-    """Chance that only the pair is right, and that only the single image is; each is right when a normal is below its margin."""
+    """Probabilities that only the pair, and only the single image, is right; each is right when a normal is below its margin."""
     both = bivariate_normal_cdf(single, pair, correlation)
     return np.maximum(ndtr(pair) - both, 0), np.maximum(ndtr(single) - both, 0)
 
 
 def _mcnemar(won: ArrayLike, lost: ArrayLike) -> Contrast:
-    """Under no gain the discordant cases fall either way (Miettinen 1968)."""
+    """Contrast of McNemar's test: under no gain the discordant cases fall either way (Miettinen 1968)."""
     won, lost = np.asarray(won), np.asarray(lost)
     effect = won - lost
     return Contrast(effect, np.sqrt(won + lost), np.sqrt(np.maximum(won + lost - effect**2, 0)))
@@ -257,16 +247,10 @@ class PlanningEvidence(Protocol):
         """Best values."""
 
     def interval(self, measure: EffectMeasure) -> tuple[float, float, str]:
-        """Bound the gain.
-
-        Returns ends of the 95 % interval (NaN where nothing was measured), and how they were found.
-        """
+        """95 % interval of the gain (NaN where nothing was measured), and how it was found."""
 
     def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
-        """Bound anything that follows from the separations.
-
-        Returns lower and upper end, NaN where nothing was measured.
-        """
+        """Range of anything that follows from the separations, over what is plausible; NaN where nothing was measured."""
 
 
 @dataclass(frozen=True)
@@ -286,7 +270,7 @@ class Expected:
 
 
 def expect(measure: EffectMeasure, evidence: PlanningEvidence, study: StudyDesign) -> Expected:
-    """Work out one measure of a study."""
+    """Expected value of one measure, and the patients that show its gain."""
     best = evidence.separations
     effect = float(measure.gain(best))
 

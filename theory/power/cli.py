@@ -20,7 +20,7 @@ Drawer = Callable[[PlanReport, Path, int], object]
 
 
 def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | None, seed: int) -> PlanReport:
-    """Work a plan out."""
+    """Analyse the power of a study from the user's options."""
     from theory.power.analysis import StudyDesign, plan_study
 
     evidence, clusters, counts = collect(options, read_pilot, seed)
@@ -30,7 +30,7 @@ def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | N
 
 
 def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -> Callable[..., None]:
-    """Make the command."""
+    """The command, with the given reader of pilots and plot."""
 
     def plan(
         rho: Annotated[float | None, typer.Option("--rho", help="Correlation of query and reference scores, given the label.")] = None,
@@ -88,7 +88,7 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -
 
 
 def _show(outcome: PlanReport, json: str | None, quiet: bool) -> None:
-    """JSON that goes to standard output goes there alone."""
+    """Print the report; JSON on standard output stands there alone."""
     if json != "-":
         print(outcome.text())
     else:

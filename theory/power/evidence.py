@@ -25,9 +25,8 @@ _Z = float(ndtri(0.975))
 
 
 def correlation_from_variances(shared: float, own: float, noise: float = 0.0, seeds: int = 1) -> float:
-    r"""Turn variance components of single-image scores into the correlation of query and reference.
-
-    Returns :math:`\rho=\frac{A}{A+E+\mathcal N/S}`; noise attenuates it (T10).
+    r"""Correlation of query and reference from variances of single-image scores: :math:`\rho=\frac{A}{A+E+\mathcal N/S}`; noise attenuates
+    it (T10).
 
     Examples
     --------
@@ -50,17 +49,11 @@ class Known:
     separations: Separations
 
     def interval(self, measure: EffectMeasure) -> tuple[float, float, str]:
-        """Give no interval.
-
-        Returns NaN twice, and that it was assumed.
-        """
+        """NaN twice: nothing was measured."""
         return NAN, NAN, ASSUMED
 
     def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
-        """Give no bounds.
-
-        Returns NaN twice.
-        """
+        """NaN twice."""
         return NAN, NAN
 
 
@@ -226,7 +219,7 @@ class Correlation:
         return float(np.min(values)), float(np.max(values))
 
     def _possible(self, rho: Floats) -> Floats:
-        """Leave out what no images have (T2.4), and what would leave nothing of a healthy query."""
+        """Correlations that images can have (T2.4) and that leave something of a healthy query."""
         tied = np.broadcast_to(self._tied(rho), rho.shape)
         left = (1 + (self.m - 1) * tied) / self.m - np.square(rho)
         return rho[(left > 1e-6) & (np.abs(rho) < 1)]
@@ -271,7 +264,7 @@ class Correlation:
         return float(by_d), float(measure.slope(pair) * -self.d * self._variance_slope() / (2 * v**1.5))
 
     def _variance_slope(self) -> float:
-        """Differentiate v = 1 - 2 w rho + w^2 g; at the best weight its own change does not count (T2.2)."""
+        """Derivative of v = 1 - 2 w rho + w^2 g; at the best weight its own change does not count (T2.2)."""
         g = float(mean_variance(self.m, self._tied(self.rho), self.rho))
         weight = self.rho / g if self.rule == "optimal" else 1.0
         return -2 * weight + weight**2 * ((self.m - 1) / self.m if self.rho_rr is None else 0.0)

@@ -49,10 +49,7 @@ class Options:
     arm_pair: str | None
 
     def effect(self) -> float:
-        """Tell the separation of the single image.
-
-        Returns as given, or from its AUC.
-        """
+        """Separation of the single image, as given or from its AUROC."""
         from scipy.special import ndtri
 
         if (self.d is None) == (self.auc is None):
@@ -64,10 +61,7 @@ class Options:
         return float(2**0.5 * ndtri(self.auc))
 
     def source(self) -> str:
-        """Tell which source of evidence was named.
-
-        Returns ``'rho'``, ``'variances'``, ``'components'`` or ``'records'``.
-        """
+        """Source of evidence that was named: ``'rho'``, ``'variances'``, ``'components'`` or ``'records'``."""
         named = {
             "rho": self.rho is not None,
             "variances": self.shared is not None or self.own is not None,
@@ -81,7 +75,7 @@ class Options:
         return chosen[0]
 
     def _refuse_idle(self, source: str) -> None:
-        """An option that would be ignored is a mistake."""
+        """Refuse options that would be ignored."""
         for item in fields(self):
             value = getattr(self, item.name)
             if item.name not in BELONGS[source] and value not in (None, DEFAULTS.get(item.name)):
@@ -89,10 +83,7 @@ class Options:
 
 
 def collect(options: Options, read_pilot: Reader | None, seed: int) -> tuple[PlanningEvidence, dict[str, float], dict[str, int]]:
-    """Turn options into evidence.
-
-    Returns `clusters` Cluster structure that a pilot shows; empty without one; `counts` What of a pilot was left out.
-    """
+    """Evidence, the cluster structure that a pilot shows (empty without one), and the counts of what of a pilot was left out."""
     source = options.source()
     if source == "records":
         if read_pilot is None:

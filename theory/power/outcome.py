@@ -24,10 +24,8 @@ class PlanReport:
     counts: dict[str, int]  # of a pilot: items left out
 
     def content(self) -> dict[str, Any]:
-        """Arrange it for JSON.
-
-        Returns ``inputs, separation, study, counts, notes, measures``; numbers that do not exist are null, and ``reason`` says why.
-        """
+        """Content for JSON: ``inputs, separation, study, counts, notes, measures``. Numbers that do not exist are null, and ``reason`` says
+        why."""
         best = self.evidence.separations
         separation = {"single": best.single, "pair": best.pair, "score_correlation": best.correlation}
         study = {item.name: getattr(self.study, item.name) for item in fields(self.study)} | {"design_effect": self.study.design_effect}
@@ -37,10 +35,7 @@ class PlanReport:
         }  # fmt: skip
 
     def text(self) -> str:
-        """Lay it out for a person.
-
-        Returns A short table, and a line on what it rests on.
-        """
+        """A short table, and lines on what it rests on."""
         best, first = self.evidence.separations, next(iter(self.expected.values()))
         lines = [f"{'':<34}{'single':>8}{'pair':>8}{'gain':>9}  {'95 % interval':<19}patients"]
         for name, found in self.expected.items():
@@ -57,10 +52,7 @@ class PlanReport:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes())])
 
     def notes(self) -> list[str]:
-        """Say where the numbers are less sure than they look.
-
-        Returns A line each; none where nothing is to be said.
-        """
+        """Where the numbers are less sure than they look, a line each."""
         small = [name for name, found in self.expected.items() if found.cases < FIRST_ORDER]
         if not small:
             return []
@@ -76,7 +68,7 @@ def _arranged(found: Expected) -> dict[str, Any]:
 
 
 def _why_not(found: Expected) -> str:
-    """Say why a number is null."""
+    """Why a number is null."""
     if found.patients != found.patients:
         return "needs the correlation of single and paired scores (--score-correlation)"
     if found.patients == float("inf"):

@@ -190,10 +190,8 @@ def _differences(scores: Floats, diseased: NDArray[np.bool_]) -> Floats:
 
 
 def clustering(values: ArrayLike, clusters: ArrayLike) -> float:
-    r"""Estimate the intraclass correlation of clusters of unequal size, by analysis of variance.
-
-    Shapes: `values` (n,), `clusters` (n,). Returns :math:`\frac{MSB-MSW}{MSB+(k_0-1)MSW}`, :math:`k_0=\frac{1}{g-1}\big(n-\sum
-    k_i^2/n\big)` (Donner 1986); 0 where no cluster has two values, and not below 0.
+    r"""Intraclass correlation of clusters of unequal size, by analysis of variance: :math:`\frac{MSB-MSW}{MSB+(k_0-1)MSW}`,
+    :math:`k_0=\frac{1}{g-1}\big(n-\sum k_i^2/n\big)` (Donner 1986); 0 where no cluster has two values, and not below 0.
 
     Examples
     --------

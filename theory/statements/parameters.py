@@ -24,7 +24,7 @@ class Parameter:
     default: Any = REQUIRED  # `REQUIRED` where the user must say
 
     def check(self, value: Any) -> Any:
-        """Refuse a value of the wrong kind."""
+        """The value, refused where it is of the wrong kind."""
         if not self.accepts(value):
             raise InputError(f"{self.name} = {value!r}: must be {self.expected}")
         return value
@@ -43,22 +43,22 @@ def _is_matrix(value: Any) -> bool:
 
 
 def number(name: str, meaning: str, default: Any = REQUIRED) -> Parameter:
-    """Name a parameter that is one number."""
+    """Parameter that is one number."""
     return Parameter(name, meaning, _is_number, "a number", default)
 
 
 def vector(name: str, meaning: str, default: Any = REQUIRED) -> Parameter:
-    """Name a parameter that is a list of numbers."""
+    """Parameter that is a list of numbers."""
     return Parameter(name, meaning, _is_vector, "a list of numbers", default)
 
 
 def matrix(name: str, meaning: str, default: Any = REQUIRED) -> Parameter:
-    """Name a parameter that is a square matrix."""
+    """Parameter that is a square matrix."""
     return Parameter(name, meaning, _is_matrix, "a square matrix as nested lists", default)
 
 
 def choice(name: str, meaning: str, options: Iterable[str], default: Any = REQUIRED, or_number: bool = False) -> Parameter:
-    """Name a parameter that is one of a few words."""
+    """Parameter that is one of a few words."""
     words = tuple(options)
     expected = "one of " + ", ".join(words) + (", or a number" if or_number else "")
     return Parameter(
@@ -67,7 +67,7 @@ def choice(name: str, meaning: str, options: Iterable[str], default: Any = REQUI
 
 
 def components(name: str, meaning: str, keys: Iterable[str]) -> Parameter:
-    """Name a parameter that maps names to numbers."""
+    """Parameter that maps names to numbers."""
     names = tuple(keys)
     expected = "an object with exactly the keys " + ", ".join(names)
     return Parameter(
@@ -79,7 +79,7 @@ def components(name: str, meaning: str, keys: Iterable[str]) -> Parameter:
 
 
 def grid(**values: Iterable[Any]) -> tuple[dict[str, Any], ...]:
-    """List every combination of parameter values.
+    """Every combination of parameter values.
 
     Examples
     --------

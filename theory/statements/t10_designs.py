@@ -35,9 +35,8 @@ def check_components(var: Components) -> None:
 def expected_component(
     source: str, n: ArrayLike, R: ArrayLike, S: ArrayLike, var: Components, design: str = "crossed", beta: ArrayLike = 1.0
 ) -> Floats:
-    """Tell the expectation of an estimated variance component.
-
-    Returns the true component: the estimators are unbiased. Nested, ``PR`` holds R and ``E`` holds RS as well.
+    """Expectation of an estimated variance component: the true one, for the estimators are unbiased. Nested, ``PR`` holds R and ``E`` holds
+    RS as well.
 
     Examples
     --------
@@ -55,11 +54,8 @@ def expected_component(
 
 
 def auc_nested(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: Components) -> Floats:
-    r"""Compute the AUC of the logit averaged over references of each patient's own, and over seeds that all share.
-
-    Returns :math:`\Phi(\beta/\sqrt{2V})` with
-    :math:`V=\sigma_P^2+\frac{\sigma_R^2+\sigma_{PR}^2}R+\frac{\sigma_{PS}^2}S+\frac{\sigma_{RS}^2+\sigma_E^2}{RS}`.
-    """
+    r"""AUROC of the logit averaged over references of each patient's own and over seeds that all share: :math:`\Phi(\beta/\sqrt{2V})`,
+    :math:`V=\sigma_P^2+\frac{\sigma_R^2+\sigma_{PR}^2}R+\frac{\sigma_{PS}^2}S+\frac{\sigma_{RS}^2+\sigma_E^2}{RS}`."""
     check_components(var)
     R, S = whole(R, "R", 1), whole(S, "S", 1)
     variance = var["P"] + (var["R"] + var["PR"]) / R + var["PS"] / S + (var["RS"] + var["E"]) / (R * S)
@@ -68,9 +64,7 @@ def auc_nested(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: Components) -> 
 
 
 def icc_sd(groups: ArrayLike, k: ArrayLike, rho: ArrayLike) -> Floats:
-    r"""Compute the standard deviation of the estimated intraclass correlation, to first order.
-
-    Returns :math:`\sqrt{\frac{2(1-\rho)^2(1+(k-1)\rho)^2}{k(k-1)n_g}}`.
+    r"""First-order standard deviation of the estimated intraclass correlation: :math:`\sqrt{\frac{2(1-\rho)^2(1+(k-1)\rho)^2}{k(k-1)n_g}}`.
 
     Examples
     --------
@@ -152,10 +146,7 @@ def _symbolic_icc_sd(groups: int, k: int, rho: float) -> float:
 
 
 def draw_logits(params: Params, replicates: int, rng: np.random.Generator, nested: bool = False) -> tuple[Floats, np.ndarray]:
-    """Draw studies.
-
-    Returns `logits` (replicates, n, R, S): The logits; `labels` (n,): Which patients are diseased.
-    """
+    """Logits of simulated data sets, shape (replicates, n, R, S), and which of the n patients are diseased."""
     sizes = {"P": int(params["n"]), "R": int(params["R"]), "S": int(params["S"])}
     labels = np.arange(sizes["P"]) >= sizes["P"] // 2
     logits = np.broadcast_to(float(params["beta"]) * labels[:, None, None], (replicates, *sizes.values())).copy()

@@ -36,25 +36,17 @@ LEVEL = 0.95
 
 
 def icc_cover(groups: ArrayLike, k: ArrayLike, rho: ArrayLike) -> Floats:
-    """Tell the coverage of the exact interval of the intraclass correlation.
-
-    Returns the nominal .95, whatever the parameters.
-    """
+    """Coverage of the exact interval of the intraclass correlation: the nominal .95, whatever the parameters."""
     return LEVEL + 0 * (whole(groups, "groups", 2) + whole(k, "k", 2) + non_negative(correlation(rho), "rho"))
 
 
 def delta_cover(n_per_class: ArrayLike, rho: ArrayLike, d: ArrayLike) -> Floats:
-    """Tell the nominal coverage of the delta interval of the gain.
-
-    Returns the nominal .95; the true one is within .015 from 100 per class on.
-    """
+    """Nominal coverage .95 of the delta interval of the gain; the true one is within .015 from 100 per class on."""
     return LEVEL + 0 * (whole(n_per_class, "n_per_class", 3) + correlation(rho) + positive(d, "d"))
 
 
 def gain_sd(n_per_class: ArrayLike, rho: ArrayLike, d: ArrayLike) -> Floats:
-    """Compute the standard deviation of the estimated gain in AUC, to first order.
-
-    Returns that of `theory.models.variance_components.gain_standard_error`, to 4 % from 100 per class on.
+    """First-order standard deviation of the estimated gain in AUROC (`gain_standard_error`), to 4 % from 100 per class on.
 
     Examples
     --------
@@ -65,17 +57,14 @@ def gain_sd(n_per_class: ArrayLike, rho: ArrayLike, d: ArrayLike) -> Floats:
 
 
 def auc_R_refs(beta: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
-    """Compute the AUC of the logit averaged over references and seeds."""
+    """AUROC of the logit averaged over R references and S seeds that all patients share (`averaged_auc`)."""
     check_components(var)
     require(averaged_variance(R, S, var) > 0, "var: the components must add up to a positive variance")
     return averaged_auc(beta, R, S, var)
 
 
 def EMS_PR(beta: ArrayLike, n: ArrayLike, R: ArrayLike, S: ArrayLike, var: dict[str, float]) -> Floats:
-    """Tell the expectation of the estimated component of patients by references.
-
-    Returns the true component: the estimator is unbiased.
-    """
+    """Expectation of the estimated component of patients by references: the true one, for the estimator is unbiased."""
     check_components(var)
     return var["PR"] + 0 * (finite(beta, "beta") + whole(n, "n", 4) + whole(R, "R", 2) + whole(S, "S", 2))
 
@@ -106,11 +95,8 @@ def _symbolic_delta_cover(n_per_class: int, rho: float, d: float) -> float:
 
 @functools.cache
 def symbolic_gain_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
-    r"""Derive the first-order variance of the estimated gain from the moments it is computed from.
-
-    Returns `variance` The gradient with respect to mean difference and sample covariances, weighted by their covariance
-    (:math:`\mathrm{Cov}(s_{ij},s_{kl})=(\sigma_{ik}\sigma_{jl}+\sigma_{il}\sigma_{jk})/\nu`); `symbols` ``d``, ``rho``, ``n`` (per class).
-    """
+    r"""First-order variance of the estimated gain, and its symbols ``d``, ``rho``, ``n`` (per class): the gradient in mean difference and
+    sample covariances, weighted by :math:`\mathrm{Cov}(s_{ij},s_{kl})=(\sigma_{ik}\sigma_{jl}+\sigma_{il}\sigma_{jk})/\nu`."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -166,7 +152,7 @@ def _simulate_icc(params: Params, replicates: int, rng: np.random.Generator) -> 
 
 
 def _estimates(params: Params, replicates: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Draw studies; their estimated separations and correlations."""
+    """Estimated separations and correlations of simulated data sets."""
     n = int(params["n_per_class"])
     pairs = draw_pairs(replicates * 2 * n, params["rho"], rng).reshape(replicates, 2, n, 2)
     pairs[:, 1, :, 0] += params["d"]

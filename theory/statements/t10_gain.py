@@ -24,16 +24,15 @@ LEVEL = 0.95
 
 
 def _pair(d: ArrayLike, rho: ArrayLike, m: ArrayLike, rho_rr: ArrayLike | None, rule: str) -> Floats:
-    """Separation of the paired score."""
+    r"""Separation of the paired score, :math:`d/\sqrt v` with v of T2."""
     if rule not in RULES:
         raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
     return t2.separation(d, rho, rho if rho_rr is None else rho_rr, m, "optimal" if rule == "optimal" else "meandiff")
 
 
 def auc_gain(d: ArrayLike, rho: ArrayLike, m: ArrayLike = 1, rho_rr: ArrayLike | None = None, rule: str = "optimal") -> Floats:
-    r"""Compute the gain in AUC from m references.
-
-    Returns :math:`G=\Phi\big(\frac d{\sqrt{2v}}\big)-\Phi\big(\frac d{\sqrt2}\big)`, v of T2 (:math:`1-\rho^2` for one reference).
+    r"""Gain in AUROC from m references: :math:`G=\Phi\big(\frac d{\sqrt{2v}}\big)-\Phi\big(\frac d{\sqrt2}\big)`, v of T2 (:math:`1-\rho^2`
+    for one).
 
     Examples
     --------
@@ -46,9 +45,8 @@ def auc_gain(d: ArrayLike, rho: ArrayLike, m: ArrayLike = 1, rho_rr: ArrayLike |
 def sensitivity_gain(
     d: ArrayLike, rho: ArrayLike, m: ArrayLike = 1, rho_rr: ArrayLike | None = None, rule: str = "optimal", specificity: ArrayLike = 0.9
 ) -> Floats:
-    r"""Compute the gain in sensitivity at a given specificity from m references.
-
-    Returns :math:`\Phi\big(\frac d{\sqrt v}-z\big)-\Phi(d-z)`, z the normal quantile of the specificity.
+    r"""Gain in sensitivity at a given specificity from m references: :math:`\Phi\big(\frac d{\sqrt v}-z\big)-\Phi(d-z)`, z the normal
+    quantile of the specificity.
 
     Examples
     --------
@@ -59,17 +57,13 @@ def sensitivity_gain(
 
 
 def rho_cover(n: ArrayLike, rho: ArrayLike) -> Floats:
-    """Tell the nominal coverage of the interval of the correlation of query and reference scores.
-
-    Returns the nominal .95; the true one is within .005 from 20 pairs on.
-    """
+    """Nominal coverage .95 of the interval of the correlation of query and reference scores; the true one is within .005 from 20 pairs
+    on."""
     return LEVEL + 0 * (whole(n, "n", 6) + correlation(rho))
 
 
 def observed_rho(rho: ArrayLike, noise: ArrayLike, S: ArrayLike = 1) -> Floats:
-    r"""Compute the correlation that is seen through the scorer's own noise.
-
-    Returns :math:`\rho/(1+\mathcal N/S)`: the correlation times the reliability.
+    r"""Correlation that is seen through the scorer's own noise: :math:`\rho/(1+\mathcal N/S)`, the correlation times the reliability.
 
     Examples
     --------
@@ -124,7 +118,7 @@ def _symbolic_observed(rho: float, noise: float, S: int = 1) -> float:
 
 
 def _score(params: Params, diseased: bool, replicates: int, rng: np.random.Generator) -> tuple[Floats, Floats, float]:
-    """Single and paired scores of the same patients, and the spread of the paired one."""
+    """Single and paired scores of the same patients, and the standard deviation of the paired one."""
     m, between = int(params["m"]), params.get("rho_rr")
     model = t2.images_covariance(params["rho"], params["rho"] if between is None else between, m)
     weights = np.append(1.0, np.full(m, -1 / m))
@@ -148,7 +142,7 @@ def _simulate_sensitivity_gain(params: Params, replicates: int, rng: np.random.G
 
 
 def _simulate_rho_cover(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw studies, correlate within class, and see whether the interval holds the truth."""
+    """Draw data sets, correlate within class, and count the intervals that hold the true correlation."""
     n, rho = int(params["n"]), params["rho"]
     pairs = rng.standard_normal((replicates, n, 2)) @ covariance_root([[1.0, rho], [rho, 1.0]]).T
     for half in (slice(None, n // 2), slice(n // 2, None)):

@@ -19,9 +19,8 @@ STATEMENT_ID = "T11"
 
 
 def pair_aug_factor(rho: ArrayLike, rho_rr: ArrayLike, R: ArrayLike) -> Floats:
-    r"""Compute the variance of the mean of R pairs of one query, relative to one pair.
-
-    Returns :math:`\frac{1+(R-1)\rho_p}R`, :math:`\rho_p=\frac{1-2\rho+\rho_{rr}}{2(1-\rho)}`.
+    r"""Variance of the mean of R pairs of one query, relative to one pair: :math:`\frac{1+(R-1)\rho_p}R`,
+    :math:`\rho_p=\frac{1-2\rho+\rho_{rr}}{2(1-\rho)}`.
 
     Examples
     --------
@@ -35,9 +34,8 @@ def pair_aug_factor(rho: ArrayLike, rho_rr: ArrayLike, R: ArrayLike) -> Floats:
 
 
 def effective_pairs(n: ArrayLike, R: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike) -> Floats:
-    r"""Compute how many independent pairs n queries with R references each are worth.
-
-    Returns :math:`\frac{nR}{1+(R-1)\rho_p}`, below :math:`n/\rho_p` however many references are drawn.
+    r"""Independent pairs that n queries with R references each are worth: :math:`\frac{nR}{1+(R-1)\rho_p}`, below :math:`n/\rho_p` however
+    many are drawn.
 
     Examples
     --------

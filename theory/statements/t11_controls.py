@@ -65,9 +65,7 @@ _PART = {"matched": "family", "site": "site", "mean": "mean", "label": "mean", "
 
 @elementwise
 def gain(model: str, control: str, d: float = 1.5, strength: float = 1.5, N0: int = 0, pi: float = 0.5) -> float:
-    r"""Compute the gain in accuracy over the single image that a model predicts for a control experiment.
-
-    Returns error of the single image minus that with the second image.
+    r"""Gain in accuracy that a rival model predicts for a control: the error of the single image minus that with the second image.
 
     Notes
     -----
@@ -141,7 +139,7 @@ def _symbolic(model: str, control: str, d: float = 1.5, strength: float = 1.5, N
 
 
 def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Correct with the second image minus correct without it, per patient."""
+    """Correct with the second image minus correct without it, for each patient."""
     model, d, strength = params["model"], params["d"], params["strength"]
     diseased, own = rng.random(replicates) < 0.5, rng.standard_normal(replicates)
     if model == "prompt":
@@ -161,7 +159,7 @@ def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.n
 
 
 def _learn_mean(params: Params, replicates: int, rng: np.random.Generator) -> tuple[Floats, Floats, float]:
-    """Draw worlds and their banks of healthy images: the mean, what the observer thinks it is, and the variance it is unsure by."""
+    """True means, the observer's estimates of them from its bank of healthy images, and the variance of what it still does not know."""
     prior, images = params["strength"] ** 2, int(params["N0"])
     mean = params["strength"] * rng.standard_normal(replicates)
     if params["control"] == "large_training":
@@ -174,7 +172,7 @@ def _learn_mean(params: Params, replicates: int, rng: np.random.Generator) -> tu
 
 
 def _second_image(params: Params, query: Floats, world: Floats, left: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Draw what the control shows beside the query; with the covariance and the shift of both that the observer reckons with."""
+    """Second image that the control shows beside the query; covariance and shift of both as the observer assumes them."""
     model, control, d, pi = params["model"], params["control"], params["d"], params["pi"]
     noise, told, alone = rng.standard_normal(len(query)), CONTROLS[control], np.array([d, 0.0])
     if control == "duplicate":

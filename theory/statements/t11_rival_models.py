@@ -52,9 +52,8 @@ FINGERPRINT = MappingProxyType(
 
 
 def prior_error(d: ArrayLike, kappa: ArrayLike, m: ArrayLike) -> Floats:
-    r"""Compute the balanced error when the population mean is known only up to a normal prior.
-
-    Returns :math:`\Phi\big(-\frac d2(1+\frac{\kappa^2}{1+m\kappa^2})^{-1/2}\big)`.
+    r"""Balanced error when the population mean is known only up to a normal prior:
+    :math:`\Phi\big(-\frac d2(1+\frac{\kappa^2}{1+m\kappa^2})^{-1/2}\big)`.
 
     Examples
     --------
@@ -66,9 +65,8 @@ def prior_error(d: ArrayLike, kappa: ArrayLike, m: ArrayLike) -> Floats:
 
 
 def neg_bank_error(d: ArrayLike, N0: ArrayLike, m: ArrayLike) -> Floats:
-    r"""Compute the balanced error when the mean is estimated from healthy training images and references.
-
-    Returns :math:`\Phi\big(-\frac d2(1+\frac1{N_0+m})^{-1/2}\big)`.
+    r"""Balanced error when the mean is estimated from N0 healthy training images and m references:
+    :math:`\Phi\big(-\frac d2(1+\frac1{N_0+m})^{-1/2}\big)`.
 
     Examples
     --------
@@ -81,9 +79,8 @@ def neg_bank_error(d: ArrayLike, N0: ArrayLike, m: ArrayLike) -> Floats:
 
 
 def subjective_rho(kappa: ArrayLike) -> Floats:
-    r"""Compute the correlation of any two healthy images to an observer who does not know their mean.
-
-    Returns :math:`\kappa^2/(1+\kappa^2)`: with it T2 gives what random references are worth to that observer.
+    r"""Correlation of any two healthy images to an observer who does not know their mean: :math:`\kappa^2/(1+\kappa^2)`. With it T2 gives
+    what random references are worth to that observer.
 
     Examples
     --------
@@ -95,9 +92,8 @@ def subjective_rho(kappa: ArrayLike) -> Floats:
 
 
 def unlabelled_value(pi: ArrayLike, delta: ArrayLike) -> Floats:
-    r"""Compute what a reference of unknown label is worth for the mean, relative to a known-healthy one.
-
-    Returns :math:`1/(1+\pi(1-\pi)\delta^2)`: the ratio of their variances.
+    r"""Worth for the mean of a reference of unknown label, relative to a known-healthy one: the ratio of their variances,
+    :math:`1/(1+\pi(1-\pi)\delta^2)`.
 
     Examples
     --------
@@ -109,9 +105,7 @@ def unlabelled_value(pi: ArrayLike, delta: ArrayLike) -> Floats:
 
 
 def biased_threshold_error(d: ArrayLike, c: ArrayLike) -> Floats:
-    r"""Compute the balanced error with a threshold that is off.
-
-    Returns :math:`\frac12[\Phi(-\frac d2+c)+\Phi(-\frac d2-c)]`.
+    r"""Balanced error with a threshold that is off by c: :math:`\frac12[\Phi(-\frac d2+c)+\Phi(-\frac d2-c)]`.
 
     Examples
     --------
@@ -124,7 +118,7 @@ def biased_threshold_error(d: ArrayLike, c: ArrayLike) -> Floats:
 
 @elementwise
 def unbalanced_error(p: int, n1: int, n0: int, Delta2: float, cls: int) -> float:
-    """Compute the error in one class of the plug-in rule trained on unequal classes, covariance known (T4.5).
+    """Error in one class of the plug-in rule trained on unequal classes, covariance known (T4.5).
 
     Examples
     --------
@@ -149,7 +143,7 @@ def _linear_error(d: float, variance: sp.Expr) -> float:
 
 
 def _symbolic_prior_error(d: float, kappa: float, m: int) -> float:
-    """Solve the system of query and references, which share the unknown mean."""
+    """Solve the linear system of query and references, which share the unknown mean."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -169,7 +163,7 @@ def _symbolic_neg_bank_error(d: float, N0: int, m: int) -> float:
 
 
 def _symbolic_subjective_rho(kappa: float) -> float:
-    """Derive the covariance of two images from the mean that both contain and what is their own."""
+    """Derive the covariance of two images from the loadings on their common mean and on their own parts."""
     import sympy as sp
 
     from theory.numerics import symbolic

@@ -30,9 +30,8 @@ from theory.statements import t1_univariate_rules as t1
 
 
 def minimax_ratio_weight(l: ArrayLike, u: ArrayLike) -> Floats:  # noqa: E741
-    r"""Compute the weight that loses the least, relative to the optimum, when the correlation is only known to an interval.
-
-    Returns :math:`\frac{l\sqrt{1-u^2}+u\sqrt{1-l^2}}{\sqrt{1-l^2}+\sqrt{1-u^2}}`.
+    r"""Weight that loses the least, relative to the optimum, for :math:`\rho\in[l,u]`:
+    :math:`\frac{l\sqrt{1-u^2}+u\sqrt{1-l^2}}{\sqrt{1-l^2}+\sqrt{1-u^2}}`.
 
     Examples
     --------
@@ -46,9 +45,7 @@ def minimax_ratio_weight(l: ArrayLike, u: ArrayLike) -> Floats:  # noqa: E741
 
 
 def minimax_ratio_variance(l: ArrayLike, u: ArrayLike, rho: ArrayLike) -> Floats:  # noqa: E741
-    r"""Compute the variance at the minimax-ratio weight, relative to the least possible.
-
-    Returns :math:`v(w)/(1-\rho^2) = 1+\frac{(w-\rho)^2}{1-\rho^2}`.
+    r"""Variance at the minimax-ratio weight, relative to the least: :math:`v(w)/(1-\rho^2) = 1+\frac{(w-\rho)^2}{1-\rho^2}`.
 
     Examples
     --------
@@ -60,9 +57,7 @@ def minimax_ratio_variance(l: ArrayLike, u: ArrayLike, rho: ArrayLike) -> Floats
 
 
 def learned_w_var(rho: ArrayLike, N: ArrayLike) -> Floats:
-    r"""Compute the residual variance with a weight learned from N class-centred pairs.
-
-    Returns :math:`(1-\rho^2)\frac{N-3}{N-4}`.
+    r"""Residual variance with a weight learned from N class-centred pairs: :math:`(1-\rho^2)\frac{N-3}{N-4}`.
 
     Examples
     --------
@@ -74,9 +69,7 @@ def learned_w_var(rho: ArrayLike, N: ArrayLike) -> Floats:
 
 
 def t_error(nu: ArrayLike, d: ArrayLike, rho: ArrayLike, w: ArrayLike) -> Floats:
-    r"""Compute the balanced error when query and reference are jointly t-distributed.
-
-    Returns :math:`F_{t_\nu}(-D_w/2)`.
+    r"""Balanced error when query and reference are jointly t-distributed: :math:`F_{t_\nu}(-D_w/2)`.
 
     Examples
     --------
@@ -87,9 +80,8 @@ def t_error(nu: ArrayLike, d: ArrayLike, rho: ArrayLike, w: ArrayLike) -> Floats
 
 
 def cauchy_shared_auc(delta: ArrayLike, w: ArrayLike, scale: ArrayLike) -> Floats:
-    r"""Compute the AUC when query and reference share a Cauchy nuisance.
-
-    Returns :math:`P(V\le\delta)`, V Voigt with normal s.d. :math:`\sqrt{2(1+w^2)}` and half-width :math:`2|1-w|\gamma`.
+    r"""AUROC when query and reference share a Cauchy nuisance: :math:`P(V\le\delta)`, V Voigt with normal s.d. :math:`\sqrt{2(1+w^2)}` and
+    half-width :math:`2|1-w|\gamma`.
 
     Notes
     -----
@@ -110,10 +102,8 @@ def cauchy_shared_auc(delta: ArrayLike, w: ArrayLike, scale: ArrayLike) -> Float
 
 
 def hetero_error(A: float, sigma_e2: float, s2: Sequence[float], delta: float) -> Floats:
-    r"""Compute the balanced error of the optimal rule with references of unequal noise.
-
-    Returns :math:`\Phi(-\delta/(2\sqrt v))` with :math:`v=\sigma_e^2+\big(\frac1A+\sum_js_j^{-2}\big)^{-1}`; weights go as
-    :math:`s_j^{-2}`.
+    r"""Balanced error of the optimal rule with references of unequal noise, which it weighs in proportion to :math:`s_j^{-2}`:
+    :math:`\Phi(-\delta/(2\sqrt v))`, :math:`v=\sigma_e^2+\big(\frac1A+\sum_js_j^{-2}\big)^{-1}`.
 
     Examples
     --------
@@ -125,18 +115,13 @@ def hetero_error(A: float, sigma_e2: float, s2: Sequence[float], delta: float) -
 
 
 def circle_best_of_k(k: ArrayLike) -> Floats:
-    r"""Compute the mean squared distance to the nearest of k random references on a circle of length one.
-
-    Returns :math:`\frac1{2(k+1)(k+2)}`.
-    """
+    r"""Mean squared distance to the nearest of k random references on a circle of length one: :math:`\frac1{2(k+1)(k+2)}`."""
     k = whole(k, "k", 1)
     return 1 / (2 * (k + 1) * (k + 2))
 
 
 def max_of_k(k: ArrayLike) -> Floats:
-    r"""Compute the mean of the largest of k standard normals.
-
-    Returns :math:`\int x\,k\,\Phi(x)^{k-1}\phi(x)\,dx`.
+    r"""Mean of the largest of k standard normals: :math:`\int x\,k\,\Phi(x)^{k-1}\phi(x)\,dx`.
 
     Examples
     --------
@@ -149,19 +134,15 @@ def max_of_k(k: ArrayLike) -> Floats:
 
 
 def score_correlation(rho: ArrayLike, w: ArrayLike) -> Floats:
-    r"""Compute the correlation of the single and the paired score within a class.
-
-    Returns :math:`r=(1-w\rho)/\sqrt{v(w)}`.
-    """
+    r"""Correlation of the single and the paired score within a class: :math:`r=(1-w\rho)/\sqrt{v(w)}`."""
     w = finite(w, "w")
     return np.clip((1 - w * correlation(rho)) / np.sqrt(t1.variance(rho, w)), -1, 1)
 
 
 def dAUC_sd(d: ArrayLike, rho: ArrayLike, w: ArrayLike, n_per_class: ArrayLike) -> Floats:
-    r"""Compute the standard deviation of the difference of the paired and the single AUC (DeLong's first order, T12.8).
-
-    Returns the root of :math:`\frac2n[\Phi_2(u_1,u_1;\frac12)+\Phi_2(u_2,u_2;\frac12)-2\Phi_2(u_1,u_2;\frac r2)-(\Phi(u_2)-\Phi(u_1))^2]`,
-    :math:`u_1=d/\sqrt2`, :math:`u_2=D_w/\sqrt2`.
+    r"""Standard deviation of the paired minus the single AUROC (DeLong's first order, T12.8), with :math:`u_1=d/\sqrt2` and
+    :math:`u_2=D_w/\sqrt2` the root of
+    :math:`\frac2n[\Phi_2(u_1,u_1;\frac12)+\Phi_2(u_2,u_2;\frac12)-2\Phi_2(u_1,u_2;\frac r2)-(\Phi(u_2)-\Phi(u_1))^2]`.
 
     Examples
     --------
@@ -176,9 +157,7 @@ def dAUC_sd(d: ArrayLike, rho: ArrayLike, w: ArrayLike, n_per_class: ArrayLike) 
 
 
 def pair_right_single_wrong(d: ArrayLike, rho: ArrayLike, w: ArrayLike) -> Floats:
-    r"""Compute how often the paired rule is right where the single image is wrong.
-
-    Returns :math:`\Phi(\frac D2)-\Phi_2(\frac d2,\frac D2;r)`.
+    r"""Probability that the paired rule is right where the single image is wrong: :math:`\Phi(\frac D2)-\Phi_2(\frac d2,\frac D2;r)`.
 
     Examples
     --------

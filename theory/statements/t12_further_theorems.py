@@ -74,7 +74,7 @@ def _symbolic_cauchy(delta: float, w: float, scale: float) -> float:
 
 
 def _symbolic_hetero(A: float, sigma_e2: float, s2: Sequence[float], delta: float) -> float:
-    """Solve the system of query and references as it stands."""
+    """Solve the linear system of query and references as it stands."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -95,7 +95,7 @@ def _symbolic_circle(k: int) -> float:
 
 
 def _symbolic_max(k: int) -> float:
-    """Integrate the tails of the largest."""
+    r"""Integrate the tails of the largest: :math:`\int_0^\infty P(X>x)-P(X<-x)\,dx`."""
     import mpmath as mp  # type: ignore[import-untyped]
 
     above = mp.quad(lambda x: 1 - mp.ncdf(x) ** k, [0, 1, 3, 6, 14])
@@ -103,7 +103,7 @@ def _symbolic_max(k: int) -> float:
 
 
 def _both_below(h: float, k: float, r: float) -> float:
-    """Integrate the conditional normal probability."""
+    r"""Bivariate normal probability :math:`\Phi_2(h, k; r)`, by integrating the conditional one."""
     import mpmath as mp  # type: ignore[import-untyped]
 
     if r >= 1:
@@ -140,7 +140,7 @@ def _symbolic_discordant(d: float, rho: float, w: float) -> float:
 
 
 def _simulate_minimax(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Search the weight by brute force, then compare residuals of pairs with those at the true correlation."""
+    """Search the weight on a grid, then compare squared residuals of pairs with those at the true correlation."""
     from scipy.optimize import minimize_scalar
 
     inside = np.linspace(params["l"], params["u"], 201)
@@ -152,7 +152,7 @@ def _simulate_minimax(params: Params, replicates: int, rng: np.random.Generator)
 
 
 def _simulate_learned(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Learn the weight from two centred classes, then look at fresh pairs about their true means."""
+    """Learn the weight from two centred classes, then square the residuals of fresh pairs about their true means."""
     total, fresh = int(params["N"]), 20
     groups = [draw_pairs(replicates * n, params["rho"], rng).reshape(replicates, n, 2) for n in (total // 2, total - total // 2)]
     centred = np.concatenate([pairs - pairs.mean(axis=1, keepdims=True) for pairs in groups], axis=1)
@@ -195,7 +195,7 @@ def _simulate_max(params: Params, replicates: int, rng: np.random.Generator) -> 
 
 
 def _simulate_dauc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw whole data sets and take the difference of the two empirical AUCs."""
+    """Difference of the two empirical AUROCs of whole data sets."""
     n = int(params["n_per_class"])
     pairs = draw_pairs(replicates * 2 * n, params["rho"], rng).reshape(replicates, 2 * n, 2)
     pairs[:, n:, 0] += params["d"]

@@ -29,16 +29,13 @@ _PAIRS = 20_000  # per end of the interval, of a study that looks for the weight
 
 
 def variance_regret(rho: ArrayLike, w: ArrayLike) -> Floats:
-    r"""Compute the variance that a wrong weight costs.
-
-    Returns :math:`v(w)-v(\rho)=(w-\rho)^2`, exactly.
-    """
+    r"""Variance that a wrong weight costs: :math:`v(w)-v(\rho)=(w-\rho)^2`, exactly."""
     return np.square(finite(w, "w") - correlation(rho))
 
 
 @elementwise
 def minimax_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
-    """Compute the weight with the least worst case when the correlation is only known to an interval (T12.1).
+    """Weight with the least worst case when the correlation is only known to an interval (T12.1).
 
     Examples
     --------
@@ -58,9 +55,7 @@ def minimax_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
 
 @elementwise
 def minimax_risk(l: float, u: float, criterion: str) -> float:  # noqa: E741
-    """Compute the worst case at the minimax weight.
-
-    Returns :math:`(u-l)^2/4` for the regret; the variance at the worse end; the ratio at either end.
+    """Worst case at the minimax weight: :math:`(u-l)^2/4` for the regret; the variance at the worse end; the ratio at either end.
 
     Examples
     --------
@@ -93,7 +88,7 @@ def _symbolic_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
 
 
 def _symbolic_risk(l: float, u: float, criterion: str) -> float:  # noqa: E741
-    """Take the loss at the weight where the larger of the two ends is least."""
+    """Loss at the weight where the larger of the two ends is least."""
     ends, roots = _losses(l, u, criterion)
     return min(max(float(end.subs(_weight_symbol(), at)) for end in ends) for at in roots)
 
@@ -103,7 +98,7 @@ def _weight_symbol() -> sp.Symbol:
 
 
 def _losses(l: float, u: float, criterion: str) -> tuple[list[sp.Expr], list[sp.Expr]]:  # noqa: E741
-    """Losses at both ends of the interval, and the weights that may be best: where the ends are equal, or one of them alone is least."""
+    """Losses at both ends of the interval, and the candidate weights: where the ends are equal, or one of them alone is least."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -136,7 +131,8 @@ def _searched(params: Params) -> tuple[float, float]:
 
 
 def _simulate_weight(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Measure the loss at both ends of the interval on a grid of weights, study by study, and take the weight whose worse end is best."""
+    """Measure the loss at both ends of the interval on a grid of weights, for each data set, and find the weight whose worse end is
+    best."""
     coarse, found = np.linspace(-1, 1, 201), []
     for _ in range(replicates):
         losses = []
@@ -151,7 +147,7 @@ def _simulate_weight(params: Params, replicates: int, rng: np.random.Generator) 
 
 
 def _lowest(weights: Floats, one: Floats, other: Floats) -> float:
-    """Lowest point of the larger of two parabolas known on a grid: a vertex, or where they cross."""
+    """Minimiser of the larger of two parabolas known on a grid: a vertex, or where they cross."""
     curves = [np.polynomial.Polynomial.fit(weights, loss, 2).convert() for loss in (one, other)]
     gap = curves[0] - curves[1]
     places = [float(curve.deriv().roots()[0]) for curve in curves] + [float(root.real) for root in gap.roots() if abs(root.imag) < 1e-9]
@@ -159,7 +155,7 @@ def _lowest(weights: Floats, one: Floats, other: Floats) -> float:
 
 
 def _simulate_risk(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Find the weight by brute force, then measure squared residuals at the worst correlation."""
+    """Search the weight on a grid, then measure squared residuals at the worst correlation."""
     worst, w = _searched(params)
     query, reference = t1.draw_pairs(replicates, worst, rng).T
     paired = np.square(query - w * reference)

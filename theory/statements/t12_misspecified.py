@@ -21,9 +21,8 @@ STATEMENT_ID = "T12"
 
 
 def misspecified_error(d: ArrayLike, rho: ArrayLike, rho_assumed: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the error of a rule that reckons with a wrong correlation.
-
-    Returns both tails beyond the threshold :math:`\frac d2+\lambda(1-\hat\rho^2)/d`, at the true variance :math:`v(\hat\rho)`.
+    r"""Error of a rule that assumes a wrong correlation: both tails beyond the threshold :math:`\frac d2+\lambda(1-\hat\rho^2)/d`, at the
+    true variance :math:`v(\hat\rho)`.
 
     Examples
     --------
@@ -37,10 +36,9 @@ def misspecified_error(d: ArrayLike, rho: ArrayLike, rho_assumed: ArrayLike, pi:
 
 
 def shifted_error(delta: ArrayLike, w: ArrayLike, a: ArrayLike) -> Floats:
-    r"""Compute the balanced error of :math:`X_q-wX_r` when both images are shifted by the same unknown amount (T12.5).
-
-    Returns :math:`\frac12[\Phi(-\frac{\delta/2+(1-w)a}{\sqrt{1+w^2}})+\Phi(-\frac{\delta/2-(1-w)a}{\sqrt{1+w^2}})]`: free of a only at w =
-    1, the maximal invariant; any other weight has worst case one half, so the difference is minimax (Hunt-Stein).
+    r"""Balanced error of :math:`X_q-wX_r` when both images are shifted by the same unknown a (T12.5):
+    :math:`\frac12[\Phi(-\frac{\delta/2+(1-w)a}{\sqrt{1+w^2}})+\Phi(-\frac{\delta/2-(1-w)a}{\sqrt{1+w^2}})]`. Free of a only at w = 1, the
+    maximal invariant; any other weight has worst case one half, so the difference is minimax (Hunt-Stein).
 
     Examples
     --------
@@ -53,9 +51,7 @@ def shifted_error(delta: ArrayLike, w: ArrayLike, a: ArrayLike) -> Floats:
 
 
 def best_of_k_inflation(k: ArrayLike, s_R: ArrayLike) -> Floats:
-    r"""Compute by how much reporting the best of k reference draws inflates a result (T12.7).
-
-    Returns :math:`s_R\,E\max_kZ`.
+    r"""Inflation of a result by reporting the best of k reference draws (T12.7): :math:`s_R\,E\max_kZ`.
 
     Examples
     --------
@@ -69,7 +65,7 @@ def best_of_k_inflation(k: ArrayLike, s_R: ArrayLike) -> Floats:
 
 
 def _symbolic_misspecified(d: float, rho: float, rho_assumed: float, pi: float = 0.5) -> float:
-    """Solve the observer's own equation for its threshold; the tails are the world's."""
+    """Solve for the threshold under the assumed correlation; take the tails under the true one."""
     import sympy as sp
 
     from theory.numerics import symbolic

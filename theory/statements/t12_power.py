@@ -24,9 +24,7 @@ STATEMENT_ID = "T12"
 
 
 def single_right_pair_wrong(d: ArrayLike, rho: ArrayLike, w: ArrayLike) -> Floats:
-    r"""Compute how often the single image is right where the pair is wrong.
-
-    Returns :math:`\Phi(\frac d2)-\Phi_2(\frac d2,\frac D2;r)`.
+    r"""Probability that the single image is right where the pair is wrong: :math:`\Phi(\frac d2)-\Phi_2(\frac d2,\frac D2;r)`.
 
     Examples
     --------
@@ -42,9 +40,8 @@ def _wanted(power: ArrayLike, level: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def n_for_auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8, level: ArrayLike = 0.05) -> Floats:
-    r"""Compute the cases per class at which DeLong's test shows the difference of the two AUCs.
-
-    Returns :math:`\big((z_{1-\alpha/2}+z_{1-\beta})\,s/g\big)^2`, s the standard deviation at one case per class and g the gain in AUC.
+    r"""Cases per class at which DeLong's test shows the difference of the two AUROCs:
+    :math:`\big((z_{1-\alpha/2}+z_{1-\beta})\,s/g\big)^2`, s its standard deviation at one case per class and g the gain in AUROC.
 
     Examples
     --------
@@ -57,9 +54,7 @@ def n_for_auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8
 
 
 def n_for_accuracy(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8, level: ArrayLike = 0.05) -> Floats:
-    """Compute the cases in all at which McNemar's test shows the difference in accuracy.
-
-    Returns N of the formula at the top of this file.
+    """Cases in all at which McNemar's test shows the difference in accuracy: N of the module's formula.
 
     Examples
     --------
@@ -74,9 +69,8 @@ def n_for_accuracy(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike 
 def n_for_sensitivity(
     d: ArrayLike, rho: ArrayLike, w: ArrayLike, specificity: ArrayLike = 0.9, power: ArrayLike = 0.8, level: ArrayLike = 0.05
 ) -> Floats:
-    r"""Compute the diseased cases at which McNemar's test shows the difference in sensitivity, thresholds known.
-
-    Returns N of the formula at the top of this file, with :math:`p_{10}=\Phi(D-z)-\Phi_2(d-z,D-z;r)` and :math:`p_{01}` symmetrically.
+    r"""Diseased cases at which McNemar's test shows the difference in sensitivity, thresholds known: N of the module's formula with
+    :math:`p_{10}=\Phi(D-z)-\Phi_2(d-z,D-z;r)` and :math:`p_{01}` symmetrically.
 
     Examples
     --------
@@ -137,7 +131,7 @@ def _symbolic_n_sensitivity(d: float, rho: float, w: float, specificity: float =
 
 
 def _solve_mcnemar(better: float, worse: float, power: float, level: float) -> float:
-    """Solve for the N at which the signed count of discordant cases passes its critical value with the wanted probability."""
+    """Solve for the N at which the signed count of discordant cases passes its critical value with the wanted power."""
     import mpmath as mp
 
     critical, wanted = _symbolic_quantiles(power, level)
@@ -198,7 +192,7 @@ def _simulate_n_sensitivity(params: Params, replicates: int, rng: np.random.Gene
 
 
 def _needed(single: np.ndarray, pair: np.ndarray, params: Params) -> float:
-    """Cases that the counted discordances ask for."""
+    """Sample size that follows from the counted discordances."""
     of_level, of_power = _wanted(params["power"], params["level"])
     better, worse = np.mean(pair & ~single), np.mean(single & ~pair)
     gain, either = better - worse, better + worse

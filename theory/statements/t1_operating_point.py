@@ -20,9 +20,7 @@ STATEMENT_ID = "T1"
 
 
 def sensitivity(d: ArrayLike, rho: ArrayLike, rule: t1.Rule, specificity: ArrayLike = 0.9) -> Floats:
-    r"""Compute the sensitivity of a rule at a given specificity.
-
-    Returns :math:`\Phi(D_w-\Phi^{-1}(s))`, the binormal ROC curve with equal variances.
+    r"""Sensitivity of a rule at specificity s: :math:`\Phi(D_w-\Phi^{-1}(s))`, the binormal ROC curve with equal variances.
 
     Examples
     --------
@@ -45,7 +43,7 @@ def _symbolic_variance(rho: float, rule: str | float) -> float:
 
 
 def _weights(params: Params) -> Floats:
-    """Weights on query and reference: for the optimal rule those that solve the pair's own system."""
+    """Weights on query and reference; for the optimal rule they solve the pair's own linear system."""
     rule, rho = params["rule"], params["rho"]
     if rule == "optimal":
         solved = np.linalg.solve(np.array([[1.0, rho], [rho, 1.0]]), np.array([1.0, 0.0]))

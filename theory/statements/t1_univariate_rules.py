@@ -40,10 +40,7 @@ Rule = str | ArrayLike
 
 
 def weight(rho: ArrayLike, rule: Rule) -> Floats:
-    r"""Tell the weight w that a rule gives to the reference.
-
-    Returns 0, 1, :math:`\rho`, or the number given.
-    """
+    r"""Weight w of a rule on the reference: 0, 1, :math:`\rho`, or the number given."""
     rho = correlation(rho)
     if not isinstance(rule, str):
         return finite(rule, "rule")
@@ -53,9 +50,7 @@ def weight(rho: ArrayLike, rule: Rule) -> Floats:
 
 
 def variance(rho: ArrayLike, rule: Rule) -> Floats:
-    r"""Compute the variance of the score within a class, in units of the query's.
-
-    Returns :math:`v(w) = 1 - \rho^2 + (w - \rho)^2` (T1.1), written so that nothing cancels near the optimum.
+    r"""Variance of the score within a class, in units of the query's: :math:`v(w) = 1 - \rho^2 + (w - \rho)^2` (T1.1).
 
     Examples
     --------
@@ -67,17 +62,13 @@ def variance(rho: ArrayLike, rule: Rule) -> Floats:
 
 
 def separation(d: ArrayLike, rho: ArrayLike, rule: Rule) -> Floats:
-    r"""Compute the separation of the classes under a rule.
-
-    Returns :math:`D_w = d / \sqrt{v(w)}`.
-    """
+    r"""Separation of the classes under a rule: :math:`D_w = d / \sqrt{v(w)}`."""
     return non_negative(d, "d") / np.sqrt(variance(rho, rule))
 
 
 def error(d: ArrayLike, rho: ArrayLike, rule: Rule, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the Bayes error of a rule.
-
-    Returns :math:`(1-\pi)\Phi(-\frac{D}{2}-\frac{\lambda}{D}) + \pi\Phi(-\frac{D}{2}+\frac{\lambda}{D})` (T1.4).
+    r"""Bayes error of a rule at prevalence pi:
+    :math:`(1-\pi)\Phi(-\frac{D}{2}-\frac{\lambda}{D}) + \pi\Phi(-\frac{D}{2}+\frac{\lambda}{D})` (T1.4).
 
     Examples
     --------
@@ -88,9 +79,7 @@ def error(d: ArrayLike, rho: ArrayLike, rule: Rule, pi: ArrayLike = 0.5) -> Floa
 
 
 def auc(d: ArrayLike, rho: ArrayLike, rule: Rule) -> Floats:
-    r"""Compute the AUC of a rule.
-
-    Returns :math:`\Phi(D_w/\sqrt2)`; it does not depend on the prevalence.
+    r"""AUROC of a rule, the same at every prevalence: :math:`\Phi(D_w/\sqrt2)`.
 
     Examples
     --------
@@ -105,10 +94,7 @@ def auc(d: ArrayLike, rho: ArrayLike, rule: Rule) -> Floats:
 
 @functools.cache
 def symbolic_variance() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
-    """Derive v(w) from the loadings of query and reference on the shared and their own parts.
-
-    Returns `variance` In terms of the two symbols.
-    """
+    """v(w) and its two symbols (rho, w), from the loadings of query and reference on the shared and their own parts."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -122,10 +108,7 @@ def symbolic_variance() -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
 
 @functools.cache
 def symbolic_optimal_weight() -> sp.Expr:
-    """Derive the weight with the least variance.
-
-    Returns the root of the derivative of v(w), which is a minimum since v is convex in w.
-    """
+    """Weight with the least variance: the root of the derivative of v(w), which is convex in w."""
     import sympy as sp
 
     v, _, w = symbolic_variance()
@@ -134,10 +117,7 @@ def symbolic_optimal_weight() -> sp.Expr:
 
 @functools.cache
 def symbolic_bayes_weight() -> sp.Expr:
-    """Derive the weight of the Bayes rule from the log-likelihood ratio of the pair.
-
-    Returns minus the ratio of the coefficients of reference and query in the log-likelihood ratio.
-    """
+    """Weight of the Bayes rule: minus the ratio of the coefficients of reference and query in the pair's log-likelihood ratio."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -150,7 +130,7 @@ def symbolic_bayes_weight() -> sp.Expr:
 
 
 def symbolic_separation(d: float, rho: float, rule: str | float) -> sp.Expr:
-    """Derive the separation from the derived variance and weights."""
+    """Separation from the derived variance and weights."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -162,7 +142,7 @@ def symbolic_separation(d: float, rho: float, rule: str | float) -> sp.Expr:
 
 
 def symbolic_error(d: float, rho: float, rule: str | float, pi: float = 0.5) -> float:
-    """Evaluate the derived error."""
+    """Value of the derived error."""
     from theory.numerics import symbolic
 
     expression, distance, prevalence = symbolic.bayes_error()
@@ -170,7 +150,7 @@ def symbolic_error(d: float, rho: float, rule: str | float, pi: float = 0.5) -> 
 
 
 def symbolic_auc(d: float, rho: float, rule: str | float) -> float:
-    """Evaluate the derived AUC."""
+    """Value of the derived AUROC."""
     from theory.numerics import symbolic
 
     return symbolic.evaluate(symbolic.auc(symbolic_separation(d, rho, rule)))
@@ -180,17 +160,14 @@ def symbolic_auc(d: float, rho: float, rule: str | float) -> float:
 
 
 def draw_pairs(size: int, rho: float, rng: np.random.Generator) -> Floats:
-    """Draw healthy queries, each with its reference.
-
-    Returns (size, 2): Query and reference, unit variance.
-    """
+    """Healthy queries, each with its reference: shape (size, 2), unit variances."""
     common, own_query, own_reference = rng.standard_normal((3, size))
     shared, own = np.sqrt(abs(rho)), np.sqrt(1 - abs(rho))
     return np.column_stack([shared * common + own * own_query, np.sign(rho) * shared * common + own * own_reference])
 
 
 def _log_ratio(pairs: Floats, params: Params) -> Floats:
-    """Bayes' rule for what the rule sees: the query, a combination of both, or the pair."""
+    """Log-likelihood ratio of what the rule sees: the query, a combination of both, or the pair."""
     rule, rho = params["rule"], params["rho"]
     sees = {"single": [[1.0, 0.0]], "difference": [[1.0, -1.0]], "optimal": np.eye(2)}
     seen = np.asarray(sees[rule] if isinstance(rule, str) else [[1.0, -rule]])
@@ -199,10 +176,7 @@ def _log_ratio(pairs: Floats, params: Params) -> Floats:
 
 
 def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Diagnose patients by Bayes' rule and compare with the truth.
-
-    Returns (replicates,): Whether the diagnosis was wrong.
-    """
+    """Diagnose patients by Bayes' rule; shape (replicates,), whether the diagnosis was wrong."""
     diseased = rng.random(replicates) < params["pi"]
     pairs = draw_pairs(replicates, params["rho"], rng)
     pairs[:, 0] += params["d"] * diseased
@@ -210,28 +184,19 @@ def simulate_error(params: Params, replicates: int, rng: np.random.Generator) ->
 
 
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Rank a diseased against a healthy patient.
-
-    Returns (replicates,): Whether the diseased patient scored higher.
-    """
+    """Rank a diseased against a healthy patient; shape (replicates,), whether the diseased one scored higher."""
     healthy, diseased = draw_pairs(replicates, params["rho"], rng), draw_pairs(replicates, params["rho"], rng)
     diseased[:, 0] += params["d"]
     return _log_ratio(diseased, params) > _log_ratio(healthy, params)
 
 
 def fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Sample the error from one normal score per patient, with variance v(w).
-
-    Returns (replicates,): Whether the diagnosis was wrong.
-    """
+    """As `simulate_error`, from one normal score per patient with variance v(w)."""
     return score_error(float(separation(params["d"], params["rho"], params["rule"])), replicates, rng, params["pi"])
 
 
 def fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Sample the AUC from one normal score per patient, with variance v(w).
-
-    Returns (replicates,): Whether the diseased patient scored higher.
-    """
+    """As `simulate_auc`, from one normal score per patient with variance v(w)."""
     return score_auc(float(separation(params["d"], params["rho"], params["rule"])), replicates, rng)
 
 

@@ -36,10 +36,7 @@ RULES = ("single", "difference", "joint")
 
 
 def joint_covariance(sigma: ArrayLike, cross: ArrayLike, reference: ArrayLike) -> Floats:
-    """Assemble the covariance of query and reference together.
-
-    Shapes: `sigma` (p, p), `cross` (p, p), `reference` (p, p). Returns (2 p, 2 p): The joint covariance, query first.
-    """
+    """Covariance of query and reference together, shape (2 p, 2 p), query first; each block is (p, p)."""
     blocks = positive_definite(sigma, "Sigma"), square(cross, "C"), positive_definite(reference, "Sr")
     require(len({block.shape for block in blocks}) == 1, "Sigma, C, Sr: must have one and the same shape")
     own, shared, other = blocks
@@ -47,9 +44,8 @@ def joint_covariance(sigma: ArrayLike, cross: ArrayLike, reference: ArrayLike) -
 
 
 def separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> float:
-    """Compute the detectability index of a rule.
-
-    Shapes: `Sigma, C, Sr` (p, p), `delta` (p,). Returns the square root of the quadratic form in the table above (T1b).
+    r"""Detectability index :math:`\Delta` of a rule: the root of its quadratic form in the module's table; `Sigma`, `C`, `Sr` (p, p),
+    `delta` (p,).
 
     Examples
     --------
@@ -74,26 +70,18 @@ def separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, 
 
 
 def error(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the Bayes error of a rule.
-
-    Shapes: `Sigma, C, Sr` (p, p), `delta` (p,). Returns :math:`\Phi(-\Delta/2)` at equal priors, else that of T1.4.
-    """
+    r"""Bayes error of a rule at prevalence pi: :math:`\Phi(-\Delta/2)` at equal priors, else that of T1.4."""
     return error_of(separation(Sigma, C, Sr, delta, rule), pi)
 
 
 def auc(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> Floats:
-    r"""Compute the AUC of a rule.
-
-    Shapes: `Sigma, C, Sr` (p, p), `delta` (p,). Returns :math:`\Phi(\Delta/\sqrt2)`.
-    """
+    r"""AUROC of a rule: :math:`\Phi(\Delta/\sqrt2)`."""
     return auc_of(separation(Sigma, C, Sr, delta, rule))
 
 
 def symbolic_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> sp.Expr:
-    """Derive the detectability in exact rational arithmetic from what the rule sees of the stacked images.
-
-    Returns the detectability, without the Schur complement: the joint rule solves the whole system of query and reference.
-    """
+    """Detectability in exact rational arithmetic, without the Schur complement: the joint rule solves the whole system of query and
+    reference."""
     import sympy as sp
 
     def _block(values: ArrayLike) -> sp.Matrix:
@@ -109,7 +97,7 @@ def symbolic_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: Ar
 
 
 def symbolic_error(pi: float = 0.5, **params: object) -> float:
-    """Evaluate the derived error."""
+    """Value of the derived error."""
     from theory.numerics import symbolic
 
     expression, distance, prevalence = symbolic.bayes_error()
@@ -117,7 +105,7 @@ def symbolic_error(pi: float = 0.5, **params: object) -> float:
 
 
 def symbolic_auc(**params: object) -> float:
-    """Evaluate the derived AUC."""
+    """Value of the derived AUROC."""
     from theory.numerics import symbolic
 
     return symbolic.evaluate(symbolic.auc(symbolic_separation(**params)))  # type: ignore[arg-type]
@@ -136,19 +124,13 @@ def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> F
 
 
 def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Diagnose patients from their images by Bayes' rule.
-
-    Returns (replicates,): Whether the diagnosis was wrong.
-    """
+    """Diagnose patients from their images by Bayes' rule; shape (replicates,), whether the diagnosis was wrong."""
     diseased = rng.random(replicates) < params["pi"]
     return (_scores(params, diseased, rng) > np.log((1 - params["pi"]) / params["pi"])) != diseased
 
 
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Rank a diseased against a healthy patient from their images.
-
-    Returns (replicates,): Whether the diseased patient scored higher.
-    """
+    """Rank a diseased against a healthy patient from their images; shape (replicates,), whether the diseased one scored higher."""
     return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
 
 
@@ -174,7 +156,7 @@ PARAMETERS = (
 
 
 def _chain(p: int, correlation: float) -> Floats:
-    """Make a smooth field on a line: correlation falls geometrically with distance."""
+    """Covariance of a smooth field on a line: the correlation falls geometrically with distance."""
     return correlation ** np.abs(np.subtract.outer(np.arange(p), np.arange(p)))
 
 

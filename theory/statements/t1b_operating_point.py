@@ -17,17 +17,12 @@ STATEMENT_ID = "T1b"
 
 
 def sensitivity(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str, specificity: ArrayLike = 0.9) -> Floats:
-    r"""Compute the sensitivity of a rule at a given specificity.
-
-    Returns :math:`\Phi(\Delta-\Phi^{-1}(s))`.
-    """
+    r"""Sensitivity of a rule at specificity s: :math:`\Phi(\Delta-\Phi^{-1}(s))`."""
     return sensitivity_of(t1b.separation(Sigma, C, Sr, delta, rule), specificity)
 
 
 def squared_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, rule: str) -> float:
-    r"""Compute the squared separation of the classes.
-
-    Returns :math:`\Delta^2` of the rule; its ratio to the single image's is the gain of the statement.
+    r"""Squared separation :math:`\Delta^2` of a rule; its ratio to the single image's is the gain of the statement.
 
     Examples
     --------
@@ -54,7 +49,7 @@ def _symbolic_squared(**params: object) -> float:
 
 
 def _ratios(params: Params, size: int, rng: np.random.Generator) -> tuple[Floats, Floats, float]:
-    """Log-likelihood ratios of diseased and of healthy patients, and the spread of a weighted sum of pixels that the model implies."""
+    """Log-likelihood ratios of diseased and of healthy patients, and their standard deviation under the model."""
     p = len(params["delta"])
     blocks = [[np.asarray(params["Sigma"]), np.asarray(params["C"])], [np.asarray(params["C"]).T, np.asarray(params["Sr"])]]
     model, shift, one = np.block(blocks), np.concatenate([params["delta"], np.zeros(p)]), np.eye(p)
@@ -74,7 +69,7 @@ def _simulate_sensitivity(params: Params, replicates: int, rng: np.random.Genera
 
 
 def _simulate_squared(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """How much further a diseased patient scores than a healthy one: for normal classes the mean of that is the squared separation."""
+    """Score of a diseased minus that of a healthy patient, whose mean is the squared separation for normal classes."""
     diseased, healthy, _ = _ratios(params, replicates, rng)
     return diseased - healthy
 

@@ -17,9 +17,7 @@ STATEMENT_ID = "T2"
 
 
 def sensitivity(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str, specificity: ArrayLike = 0.9) -> Floats:
-    r"""Compute the sensitivity of a rule at a given specificity.
-
-    Returns :math:`\Phi(D-\Phi^{-1}(s))`.
+    r"""Sensitivity of a rule at specificity s: :math:`\Phi(D-\Phi^{-1}(s))`.
 
     Examples
     --------
@@ -45,7 +43,7 @@ def _symbolic_variance(rho: float, rho_rr: float, m: int, rule: str) -> float:
 
 
 def _draw(params: Params, size: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Healthy queries with their references, scored; and the weights that score them, scaled so that the query's is 1."""
+    """Scores of healthy queries, whose own weight is 1, and their standard deviation."""
     m = int(params["m"])
     model = t2.images_covariance(params["rho"], params["rho_rr"], m)
     weights = np.append(1.0, np.full(m, -1 / m))

@@ -38,9 +38,8 @@ _ROUNDING = 1e-12  # the bounds of T2.4 may be touched; a float just outside by 
 
 
 def mean_variance(m: ArrayLike, rho_rr: ArrayLike, rho: ArrayLike = 0.0) -> Floats:
-    r"""Compute the variance of the mean of the references, and refuse impossible correlations.
-
-    Returns :math:`g_m = (1 + (m-1)\rho_{rr})/m`.
+    r"""Variance of the mean of m references: :math:`g_m = (1 + (m-1)\rho_{rr})/m`. Correlations that are impossible together (T2.4) are
+    refused.
 
     Examples
     --------
@@ -59,9 +58,7 @@ def mean_variance(m: ArrayLike, rho_rr: ArrayLike, rho: ArrayLike = 0.0) -> Floa
 
 
 def variance(rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
-    """Compute the variance of the score within a class, in units of the query's.
-
-    Returns the v of the table above (T2.1, T2.2).
+    """Variance of the score within a class, in units of the query's: v of the module's table (T2.1, T2.2).
 
     Examples
     --------
@@ -79,27 +76,19 @@ def variance(rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floa
 
 
 def separation(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
-    r"""Compute the separation of the classes under a rule.
-
-    Returns :math:`D = d/\sqrt v`; infinite where the references determine a healthy query exactly.
-    """
+    r"""Separation of the classes under a rule: :math:`D = d/\sqrt v`; infinite where the references determine a healthy query exactly."""
     d = non_negative(d, "d")
     with np.errstate(divide="ignore"):
         return d / np.sqrt(variance(rho, rho_rr, m, rule))
 
 
 def error(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the Bayes error of a rule.
-
-    Returns :math:`\Phi(-D/2)` at equal priors, else that of T1.4.
-    """
+    r"""Bayes error of a rule at prevalence pi: :math:`\Phi(-D/2)` at equal priors, else that of T1.4."""
     return error_of(separation(d, rho, rho_rr, m, rule), pi)
 
 
 def auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:
-    r"""Compute the AUC of a rule.
-
-    Returns :math:`\Phi(D/\sqrt2)`.
+    r"""AUROC of a rule: :math:`\Phi(D/\sqrt2)`.
 
     Examples
     --------
@@ -114,10 +103,7 @@ def auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str
 
 @functools.cache
 def symbolic_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
-    """Derive Var(X_q - w mean(X_r)) by summing the pairwise covariances.
-
-    Returns `variance` In terms of the symbols.
-    """
+    """Var(X_q - w mean(X_r)) as the sum of the pairwise covariances, and its symbols ``rho``, ``rho_rr``, ``w``, ``m``."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -132,10 +118,7 @@ def symbolic_variance() -> tuple[sp.Expr, dict[str, sp.Symbol]]:
 
 @functools.cache
 def symbolic_optimal_weight() -> sp.Expr:
-    """Derive the weight on the mean with the least variance.
-
-    Returns the root of the derivative.
-    """
+    """Weight on the mean with the least variance: the root of the derivative."""
     import sympy as sp
 
     v, names = symbolic_variance()
@@ -143,7 +126,7 @@ def symbolic_optimal_weight() -> sp.Expr:
 
 
 def symbolic_separation(d: float, rho: float, rho_rr: float, m: int, rule: str) -> sp.Expr:
-    """Derive the separation from the derived variance and weight."""
+    """Separation from the derived variance and weight."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -156,7 +139,7 @@ def symbolic_separation(d: float, rho: float, rho_rr: float, m: int, rule: str) 
 
 
 def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str, pi: float = 0.5) -> float:
-    """Evaluate the derived error."""
+    """Value of the derived error."""
     from theory.numerics import symbolic
 
     expression, distance, prevalence = symbolic.bayes_error()
@@ -164,7 +147,7 @@ def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str, pi: f
 
 
 def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> float:
-    """Evaluate the derived AUC."""
+    """Value of the derived AUROC."""
     from theory.numerics import symbolic
 
     return symbolic.evaluate(symbolic.auc(symbolic_separation(d, rho, rho_rr, m, rule)))
@@ -174,10 +157,7 @@ def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> floa
 
 
 def images_covariance(rho: float, rho_rr: float, m: int) -> Floats:
-    """Assemble the covariance of a query and its references.
-
-    Returns (m + 1, m + 1): Unit variances, query first.
-    """
+    """Covariance of a query (first) and its m references, shape (m + 1, m + 1), unit variances."""
     model = np.full((m + 1, m + 1), float(rho_rr))
     model[0, :] = model[:, 0] = rho
     np.fill_diagonal(model, 1.0)
@@ -193,19 +173,13 @@ def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> F
 
 
 def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Diagnose patients, each beside m references, by Bayes' rule.
-
-    Returns (replicates,): Whether the diagnosis was wrong.
-    """
+    """Diagnose patients, each beside m references, by Bayes' rule; shape (replicates,), whether the diagnosis was wrong."""
     diseased = rng.random(replicates) < params["pi"]
     return (_scores(params, diseased, rng) > np.log((1 - params["pi"]) / params["pi"])) != diseased
 
 
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Rank a diseased against a healthy patient, each beside m references.
-
-    Returns (replicates,): Whether the diseased patient scored higher.
-    """
+    """Rank a diseased against a healthy patient, each beside m references; shape (replicates,), whether the diseased one scored higher."""
     return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
 
 

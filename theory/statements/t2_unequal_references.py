@@ -24,9 +24,7 @@ STATEMENT_ID = "T2"
 
 
 def unequal_separation(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> Floats:
-    r"""Compute the separation of the classes with references of unequal correlations.
-
-    Shapes: `c` length m, `Sigma_r` (m, m). Returns :math:`d/\sqrt v`, with v as at the top of this file.
+    r"""Separation with m references of unequal correlations: :math:`d/\sqrt v`, v as at the top of this module; `c` (m,), `Sigma_r` (m, m).
 
     Examples
     --------
@@ -49,25 +47,18 @@ def _model(c: Sequence[float], Sigma_r: Sequence[Sequence[float]]) -> Floats:
 
 
 def unequal_error(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the Bayes error with references of unequal correlations.
-
-    Returns :math:`\Phi(-D/2)` at equal priors, else that of T1.4.
-    """
+    r"""Bayes error with references of unequal correlations: :math:`\Phi(-D/2)` at equal priors, else that of T1.4."""
     return error_of(unequal_separation(d, c, Sigma_r, rule), pi)
 
 
 def unequal_auc(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> Floats:
-    r"""Compute the AUC with references of unequal correlations.
-
-    Returns :math:`\Phi(D/\sqrt2)`.
-    """
+    r"""AUROC with references of unequal correlations: :math:`\Phi(D/\sqrt2)`."""
     return auc_of(unequal_separation(d, c, Sigma_r, rule))
 
 
 def limit_variance(rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Floats:
-    r"""Compute the variance of the score with infinitely many references (T2.3).
-
-    Returns :math:`1-2\rho+\rho_{rr}`, or :math:`1-\rho^2/\rho_{rr}`.
+    r"""Variance of the score with infinitely many references (T2.3): :math:`1-2\rho+\rho_{rr}`, or :math:`1-\rho^2/\rho_{rr}` at the best
+    weight.
 
     Examples
     --------
@@ -86,10 +77,7 @@ def limit_variance(rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Floats:
 
 
 def limit_auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Floats:
-    r"""Compute the AUC with infinitely many references.
-
-    Returns :math:`\Phi(d/\sqrt{2v})`.
-    """
+    r"""AUROC with infinitely many references: :math:`\Phi(d/\sqrt{2v})`."""
     with np.errstate(divide="ignore"):
         return auc_of(non_negative(d, "d") / np.sqrt(limit_variance(rho, rho_rr, rule)))
 

@@ -27,9 +27,8 @@ _SMALL = 20  # below, the t test needs noticeably more patients than the normal 
 
 
 def ancova_m_var(n_per_group: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike) -> Floats:
-    r"""Compute the variance of the effect estimated by ANCOVA on the mean of m references.
-
-    Returns :math:`\mathrm{Var}(\hat\delta)\,n/(2\sigma^2)=v^*\frac{N-3}{N-4}`, exact under normality.
+    r"""Variance of the effect estimated by ANCOVA on the mean of m references, exact under normality:
+    :math:`\mathrm{Var}(\hat\delta)\,n/(2\sigma^2)=v^*\frac{N-3}{N-4}`.
 
     Examples
     --------
@@ -44,9 +43,7 @@ def ancova_m_var(n_per_group: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: A
 def n_for_power(
     rho: float, d: float, analysis: str, power: float = 0.8, level: float = 0.05, m: int = 1, rho_rr: float | None = None
 ) -> float:
-    r"""Compute the patients per group that a trial needs.
-
-    Returns :math:`2(z_{1-\alpha/2}+z_{1-\beta})^2v/d^2`; round up.
+    r"""Patients per group that a trial needs (round up): :math:`2(z_{1-\alpha/2}+z_{1-\beta})^2v/d^2`.
 
     Examples
     --------
@@ -66,10 +63,7 @@ def n_for_power(
 
 
 def needed_caveat(params: Params) -> str:
-    """Say where the normal approximation is not known to be good.
-
-    Returns A line, or nothing from 20 patients per group on.
-    """
+    """Caveat of the normal approximation below 20 patients per group; empty from there on."""
     small = n_for_power(**params) < _SMALL
     return f"a normal approximation: below {_SMALL} per group the t test needs a few more patients (see T3 power)" if small else ""
 
@@ -92,7 +86,7 @@ def _symbolic_ancova_m(n_per_group: int, rho: float, rho_rr: float, m: int) -> f
 def _symbolic_n(
     rho: float, d: float, analysis: str, power: float = 0.8, level: float = 0.05, m: int = 1, rho_rr: float | None = None
 ) -> float:
-    """Solve for the n at which a normal statistic passes its critical value with the wanted probability."""
+    """Solve for the n at which a normal statistic passes its critical value with the wanted power."""
     import mpmath as mp  # type: ignore[import-untyped]
 
     from theory.numerics import symbolic
@@ -130,7 +124,7 @@ def _simulate_ancova_m(params: Params, replicates: int, rng: np.random.Generator
 
 
 def _simulate_n(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Measure the variance of estimated effects; the n at which the wanted multiple of it fits under the effect."""
+    """The n that the squared errors of estimated effects ask for, trial by trial; it is linear in their variance."""
     wanted = ndtri(1 - params["level"] / 2) + ndtri(params["power"])
     return np.square(_effects(params, _TRIAL, params["analysis"], replicates, rng) * wanted / params["d"]) * _TRIAL
 

@@ -40,9 +40,7 @@ LEVEL = 0.05
 
 
 def scaled_var(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: str) -> Floats:
-    r"""Compute the variance of the estimated effect.
-
-    Returns :math:`\mathrm{Var}(\hat\delta)\, n / (2\sigma^2)`.
+    r"""Variance of the estimated effect, :math:`\mathrm{Var}(\hat\delta)\, n / (2\sigma^2)`, by the module's table.
 
     Examples
     --------
@@ -57,9 +55,8 @@ def scaled_var(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: s
 
 
 def power(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: str) -> Floats:
-    r"""Compute the power of the two-sided test of no effect at level .05.
-
-    Returns :math:`P(|t_{2n-2}(\mathrm{ncp})| > t_{.975})` with :math:`\mathrm{ncp} = d \sqrt{n / (2 \times \text{scaled variance})}`.
+    r"""Power of the two-sided test of no effect at level .05: :math:`P(|t_{2n-2}(\mathrm{ncp})| > t_{.975})`,
+    :math:`\mathrm{ncp} = d \sqrt{n / (2 \times \text{scaled variance})}`.
 
     Examples
     --------
@@ -77,7 +74,7 @@ def power(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: str) -
 
 
 def _estimated_deviation(freedom: Floats) -> tuple[Floats, Floats]:
-    """Make a rule for expectations over the estimated standard deviation, sqrt(chi^2 / freedom); the noncentral t is a mixture over it."""
+    """Quadrature over the estimated standard deviation, sqrt(chi^2 / freedom); the noncentral t is a mixture over it."""
     x, w = legendre(200)
     degrees = freedom[..., None]
     spread = 12 / np.sqrt(2 * degrees)
@@ -90,10 +87,8 @@ def _estimated_deviation(freedom: Floats) -> tuple[Floats, Floats]:
 
 @functools.cache
 def symbolic_ancova_inflation() -> tuple[sp.Expr, sp.Symbol]:
-    r"""Derive what estimating the slope costs: the variance given the references is that with a known slope times 1 + F.
-
-    Returns `inflation` The expectation of :math:`1 + \chi^2_1/\chi^2_{N-2}`, by integrating over both.
-    """
+    r"""Cost of estimating the slope: the expectation of :math:`1 + \chi^2_1/\chi^2_{N-2}`, by integrating over both, and its symbol N.
+    Given the references, the variance is that with a known slope times this ratio."""
     import sympy as sp
 
     total, x, k = sp.Symbol("N", positive=True), sp.Symbol("x", positive=True), sp.Symbol("k", positive=True)
@@ -138,7 +133,7 @@ def _symbolic_power(n_per_group: int, rho: float, d: float, analysis: str) -> fl
 
 
 def _trials(params: Params, replicates: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Draw trials; queries and references, shape (trials, group, patient)."""
+    """Queries and references of simulated trials, shape (trials, group, patient)."""
     n = int(params["n_per_group"])
     pairs = draw_pairs(replicates * 2 * n, params["rho"], rng).reshape(replicates, 2, n, 2)
     query, reference = pairs[..., 0], pairs[..., 1]
@@ -147,7 +142,7 @@ def _trials(params: Params, replicates: int, rng: np.random.Generator) -> tuple[
 
 
 def _effects(params: Params, query: Floats, reference: Floats) -> Floats:
-    """Fit each trial; the estimated effects."""
+    """Estimated effect of each trial."""
     if params["analysis"] == "change":
         return np.diff((query - reference).mean(axis=2))[:, 0]
     effect = np.diff(query.mean(axis=2))[:, 0]

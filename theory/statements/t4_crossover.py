@@ -27,7 +27,7 @@ _APART = (0.75, 1.35)  # sizes of the simulation, in units of what the search fo
 
 
 def stated_excess(params: Params) -> float:
-    """Tell by how much the exact crossover may exceed the formula."""
+    """Largest excess of the exact crossover over the formula."""
     return min(8.0, 2.0 + 0.1 * t4.crossover(**params))
 
 
@@ -54,7 +54,7 @@ def _symbolic(p: int, Delta2: float, rho: float, against: str, cov: str = "known
 
 
 def _trained_error(sets: Floats, sees: Floats, model: Floats, shift: Floats, cov: str) -> Floats:
-    """Error on fresh cases of the rule that each training set makes, shape (sets, class, case, images) to (sets,)."""
+    """Error on fresh cases of the rule learned from each training set; `sets` (sets, class, case, images), result (sets,)."""
     seen, metric, effect = sets @ sees.T, sees @ model @ sees.T, sees @ shift
     means = seen.mean(axis=2)
     difference, midpoint = means[:, 1] - means[:, 0], means.mean(axis=1)
@@ -69,7 +69,7 @@ def _trained_error(sets: Floats, sees: Floats, model: Floats, shift: Floats, cov
 
 
 def _gaps(params: Params, sizes: tuple[int, ...], replicates: int, rng: np.random.Generator) -> list[Floats]:
-    """Error of concatenation less that of the other, for training sets of several sizes, the smaller within the larger."""
+    """Error of concatenation minus that of the other, for training sets of several sizes, the smaller within the larger."""
     p, rho = int(params["p"]), params["rho"]
     one, none = np.eye(p), np.zeros((p, p))
     model = np.block([[one, rho * one], [rho * one, one]])
@@ -86,7 +86,7 @@ def _gaps(params: Params, sizes: tuple[int, ...], replicates: int, rng: np.rando
 
 @functools.lru_cache
 def _where_to_look(named: tuple[tuple[str, object], ...]) -> tuple[int, int]:
-    """Train on larger and larger sets until concatenation wins; two sizes around that, the same for every batch."""
+    """Two sizes around the crossing, the same for every batch: train on larger and larger sets until concatenation wins."""
     params, rng = dict(named), stream(0, "crossover", repr(named))
     n = least = int(params["p"]) + 3 if params["cov"] == "pooled" else 2  # type: ignore[call-overload]
     before = np.inf
@@ -101,7 +101,7 @@ def _where_to_look(named: tuple[tuple[str, object], ...]) -> tuple[int, int]:
 
 
 def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Train on sets of two sizes, and draw the line, in 1 / n, between the differences of the errors to zero."""
+    """Two columns; the ratio of their means is the n at which the line in 1 / n through the differences at two sizes is zero."""
     small, large = _where_to_look(tuple(sorted(params.items())))
     few, many = _gaps(params, (small, large), replicates, rng)
     return np.column_stack([few - many, few / large - many / small])

@@ -44,7 +44,7 @@ COVARIANCES = ("known", "pooled")
 
 
 def representation(p: int, Delta2: ArrayLike, rho: ArrayLike, rep: str) -> tuple[int, Floats]:
-    """Tell what a representation makes of the features."""
+    """Number of features and squared distance of a representation, as in the module's table."""
     count, distance2, rho = int(whole(p, "p", 1)), positive(Delta2, "Delta2"), correlation(rho)
     if rep not in REPRESENTATIONS:
         raise InputError(f"rep = {rep!r}: must be one of {', '.join(REPRESENTATIONS)}")
@@ -53,7 +53,7 @@ def representation(p: int, Delta2: ArrayLike, rho: ArrayLike, rep: str) -> tuple
 
 
 def _checked(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> tuple[int, int, float]:
-    """Features, cases per class and distance, after refusing what cannot be trained."""
+    """Number of features, cases per class and distance; refuses what cannot be trained."""
     features, distance2 = representation(p, Delta2, rho, rep)
     n = int(whole(n_per_class, "n_per_class", 1))
     if cov not in COVARIANCES:
@@ -67,9 +67,7 @@ def _checked(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov:
 
 @elementwise
 def error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
-    """Compute the expected error of the trained rule, exactly.
-
-    Returns the error of T4.3 or T4.4, by quadrature.
+    """Expected error of the trained rule, exactly (T4.3, T4.4), by quadrature.
 
     Examples
     --------
@@ -82,9 +80,7 @@ def error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: st
 
 @elementwise
 def raudys_error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov: str) -> float:
-    """Approximate the expected error of the trained rule by Raudys' form.
-
-    Returns the value of T4.1 or T4.2.
+    """Raudys' approximation of the expected error of the trained rule (T4.1, T4.2).
 
     Examples
     --------
@@ -97,10 +93,7 @@ def raudys_error(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, 
 
 
 def raudys_bound(params: Params) -> float:
-    """Tell the stated error of Raudys' form.
-
-    Returns largest distance from the exact error; infinite where nothing is stated.
-    """
+    """Stated error of Raudys' form: its largest distance from the exact error; infinite where none is stated."""
     steps = {
         "known": [(100, 0.0019), (20, 0.0036), (10, 0.0070), (5, 0.0136)],
         "pooled": [(40, 0.0042), (30, 0.0055), (20, 0.0084), (5, 0.0108)],
@@ -110,10 +103,7 @@ def raudys_bound(params: Params) -> float:
 
 
 def raudys_caveat(params: Params) -> str:
-    """Say where the stated error of Raudys' form is not known to hold.
-
-    Returns A line, or nothing inside the range.
-    """
+    """Caveat where the stated error of Raudys' form is not known to hold; empty inside the checked range."""
     features, distance2 = representation(params["p"], params["Delta2"], params["rho"], params["rep"])
     n, most = params["n_per_class"], 200 if params["cov"] == "known" else 50
     inside = n >= 5 and 2 <= features <= most and 0.75 <= np.sqrt(distance2) <= 3 and (params["cov"] == "known" or features < 2 * n - 5)
@@ -126,10 +116,8 @@ def raudys_caveat(params: Params) -> str:
 
 @elementwise
 def crossover(p: int, Delta2: float, rho: float, against: str, cov: str = "known") -> float:
-    r"""Tell from how many cases per class on concatenation beats another representation (Raudys' form).
-
-    Returns the sample size; 0 where concatenation wins at every n (with the covariance known only: a pooled one of 2 p features needs n
-    above p + 1), infinite where it never does.
+    r"""Cases per class from which concatenation beats another representation (Raudys' form). It is 0 where concatenation wins at every n
+    (covariance known only: a pooled one of 2 p features needs n above p + 1), infinite where it never does.
 
     Notes
     -----
@@ -165,10 +153,7 @@ def _pooled_crossover(p: int, one: float, two: float) -> float:
 
 
 def symbolic_distance(rep: str) -> tuple[sp.Expr, sp.Symbol]:
-    """Derive the gain in squared distance of a representation from the covariance of query and reference.
-
-    Returns `gain` Squared distance relative to the single image.
-    """
+    """Squared distance of a representation relative to the single image, from the covariance of query and reference; and its symbol rho."""
     import sympy as sp
 
     rho = sp.Symbol("rho", real=True)
@@ -226,7 +211,7 @@ def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.n
 
 
 def _fast(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw 2 (covariance known) or 5 scalars per training set instead of every image; the error given them is a normal probability."""
+    """Normal error given 2 (covariance known) or 5 scalars per training set, instead of every image."""
     features, n, distance = _checked(*(params[name] for name in ("p", "n_per_class", "Delta2", "rho", "rep", "cov")))
     cosine = learned_cosine(features, distance, n, replicates, rng)
     if params["cov"] == "pooled":

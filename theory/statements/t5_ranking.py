@@ -24,10 +24,8 @@ WITHIN_RULES = ("single", "same_diff", "same_shrink")
 
 
 def pooled_rule_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one") -> Floats:
-    r"""Compute the AUC of a rule with the sites pooled, each patient from a site of its own.
-
-    Returns :math:`\Phi(\delta/\sqrt{2V})`. A training site adds a constant to every score (unless references come from it), and counts for
-    nothing here: V is that of centred training.
+    r"""AUROC of a rule with the sites pooled, each patient from a site of its own: :math:`\Phi(\delta/\sqrt{2V})`, V that of centred
+    training. A training site adds a constant to every score (unless references come from it), which does not change the ranking.
 
     Examples
     --------
@@ -38,10 +36,8 @@ def pooled_rule_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 
 
 
 def within_site_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 1, refs: str = "fresh") -> Floats:
-    r"""Compute the AUC of a rule within a site.
-
-    Returns :math:`\Phi(\delta/\sqrt{2(1+w^2/m)})` with fresh references, w the weight of the rule; :math:`\Phi(\delta/\sqrt2)` with fixed
-    ones.
+    r"""AUROC of a rule within a site: :math:`\Phi(\delta/\sqrt{2(1+w^2/m)})` with fresh references, w the weight of the rule;
+    :math:`\Phi(\delta/\sqrt2)` with fixed ones.
 
     Examples
     --------
@@ -58,9 +54,8 @@ def within_site_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 
 
 
 def shrink_weight(tau: ArrayLike, m: ArrayLike = 1) -> Floats:
-    r"""Compute the best weight on the mean of m references from the query's own site.
-
-    Returns :math:`w^*=\frac{\tau^2}{\tau^2+1/m}`, which tends to the difference rule as :math:`m\tau^2` grows (T12.5).
+    r"""Best weight on the mean of m references from the query's own site: :math:`w^*=\frac{\tau^2}{\tau^2+1/m}`, which tends to the
+    difference rule as :math:`m\tau^2` grows (T12.5).
 
     Examples
     --------

@@ -44,10 +44,7 @@ SITES, TRAIN = ("one", "many"), ("centred", "one_site")
 
 
 def variance(tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one", train: str = "centred") -> Floats:
-    """Compute the variance of the score about the training threshold, over sites and patients.
-
-    Returns V of the table above.
-    """
+    """Variance of the score about the training threshold, over sites and patients: V of the module's table."""
     for name, value, options in (("rule", rule, RULES), ("sites", sites, SITES), ("train", train, TRAIN)):
         if value not in options:
             raise InputError(f"{name} = {value!r}: must be one of {', '.join(options)}")
@@ -68,9 +65,8 @@ def variance(tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one", tr
 def error(
     delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one", train: str = "centred", pi: ArrayLike = 0.5
 ) -> Floats:
-    r"""Compute the error at the training threshold, averaged over sites.
-
-    Returns :math:`\Phi(-\delta/(2\sqrt V))` at equal priors, else that of T1.4 at :math:`D=\delta/\sqrt V`.
+    r"""Error at the training threshold, averaged over sites: :math:`\Phi(-\delta/(2\sqrt V))` at equal priors, else that of T1.4 at
+    :math:`D=\delta/\sqrt V`.
 
     Examples
     --------
@@ -81,9 +77,8 @@ def error(
 
 
 def fixed_shift_error(d: ArrayLike, shift: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the error of the single image at a site with a given offset.
-
-    Returns :math:`(1-\pi)\Phi(-\frac d2-\frac\lambda d+s)+\pi\Phi(-\frac d2+\frac\lambda d-s)`.
+    r"""Error of the single image at a site with offset s:
+    :math:`(1-\pi)\Phi(-\frac d2-\frac\lambda d+s)+\pi\Phi(-\frac d2+\frac\lambda d-s)`.
 
     Examples
     --------
@@ -96,9 +91,7 @@ def fixed_shift_error(d: ArrayLike, shift: ArrayLike, pi: ArrayLike = 0.5) -> Fl
 
 
 def pooled_auc(delta: ArrayLike, tau: ArrayLike) -> Floats:
-    r"""Compute the AUC of the single image with all sites pooled; within a site it is that of tau = 0.
-
-    Returns :math:`\Phi(\delta/\sqrt{2(1+\tau^2)})`.
+    r"""AUROC of the single image with all sites pooled: :math:`\Phi(\delta/\sqrt{2(1+\tau^2)})`; within a site it is that of tau = 0.
 
     Examples
     --------
@@ -109,10 +102,7 @@ def pooled_auc(delta: ArrayLike, tau: ArrayLike) -> Floats:
 
 
 def symbolic_variance(rule: str, sites: str = "one", train: str = "centred") -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
-    """Derive V from what query, references and threshold share; the shrinkage weight by minimising it.
-
-    Returns `variance` In terms of the two symbols; Standard deviation of the offsets, and number of references.
-    """
+    """V and its symbols tau and m, from what query, references and threshold share; the shrinkage weight minimises it."""
     import sympy as sp
 
     tau, m, w = sp.Symbol("tau", nonnegative=True), sp.Symbol("m", positive=True), sp.Symbol("w", real=True)
@@ -147,7 +137,7 @@ def _symbolic_error(delta: float, tau: float, rule: str, m: int = 1, sites: str 
 
 @functools.cache
 def _below(beyond: str) -> tuple[sp.Expr, sp.Symbol, sp.Symbol]:
-    """Integrate the density of a unit-variance normal score below (or above) a threshold."""
+    """Normal probability below (or above) a threshold, by integrating the density; with its symbols mean and threshold."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -197,7 +187,7 @@ def _references(params: Params, own_site: Floats, training_site: Floats, rng: np
 
 
 def _weights(params: Params) -> Floats:
-    """Weights on the references; the best ones solve the system of references that share a site with the query."""
+    """Weights on the references; the best ones solve the linear system of references that share a site with the query."""
     m, rule = int(params["m"]), params["rule"]
     if rule == "same_shrink":
         return np.linalg.solve(np.eye(m) + params["tau"] ** 2, np.full(m, params["tau"] ** 2))
@@ -215,7 +205,7 @@ def _known_spread(params: Params) -> float:
 
 
 def _wrong(score: Floats, diseased: np.ndarray, effect: float, spread: float, pi: float) -> np.ndarray:
-    """Bayes' rule for a normal score of known spread."""
+    """Errors of Bayes' rule for a normal score of known variance."""
     ratio = log_likelihood_ratio(score[:, None], np.array([effect]), np.array([[spread]]))
     return (ratio > np.log((1 - pi) / pi)) != diseased
 

@@ -30,9 +30,8 @@ _REACH, _NODES = 10.0, 600
 
 @elementwise
 def aware_error(d: float, rho: float, fault: str, rate: float, pi: float = 0.5) -> float:
-    r"""Compute the Bayes error of query and reference when references are faulty at a known rate (T6.5).
-
-    Returns the error, by Gauss-Legendre in u between the values where the bound on t is infinite.
+    r"""Bayes error of query and reference when references are faulty at a known rate (T6.5), by Gauss-Legendre in u between the values
+    where the bound on t is infinite.
 
     Notes
     -----
@@ -83,7 +82,7 @@ def _turning_points(d: float, rho: float, fault: str, rate: float, pi: float) ->
 
 
 def _panels(turning: list[float], width: float, d: float) -> tuple[Floats, Floats]:
-    """Make a rule in u over everything the states reach, in panels that end where the bound on t is infinite."""
+    """Nodes and weights in u over everything the states reach, in panels that end where the bound on t is infinite."""
     low, high = -d * 2 - _REACH * width, 2 * d + _REACH * width
     edges = np.unique([low, *(point for point in turning if low < point < high), high])
     x, w = legendre(_NODES)

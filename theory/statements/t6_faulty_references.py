@@ -35,7 +35,7 @@ FAULTS = ("diseased", "swap")
 
 
 def faulty_error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: ArrayLike = 0.5) -> Floats:
-    """Compute the error when every reference is faulty."""
+    """Error when every reference is faulty."""
     distance, w, pi = t1.separation(d, rho, finite(w, "w")), finite(w, "w"), prevalence(pi)
     moved = prior_shift(distance, pi)
     if fault == "diseased":
@@ -46,9 +46,8 @@ def faulty_error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: Arr
 
 
 def error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the error when some references are faulty (T6.1, T6.2).
-
-    Returns :math:`(1-\mathrm{rate})` times the error of clean references (T1.4) plus rate times that of `faulty_error`.
+    """Error when a share of the references is faulty (T6.1, T6.2): (1 - rate) times the error of clean references (T1.4) plus rate times
+    `faulty_error`.
 
     Examples
     --------
@@ -60,9 +59,7 @@ def error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLik
 
 
 def auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike) -> Floats:
-    """Compute the AUC when some references are faulty.
-
-    Returns the AUC of T6.1 or T6.2.
+    """AUROC when a share of the references is faulty (T6.1, T6.2).
 
     Examples
     --------
@@ -80,7 +77,7 @@ def auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike)
 
 
 def break_even(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: ArrayLike = 0.5) -> Floats:
-    """Compute the rate of faults at which the reference stops to help (T6.3).
+    """Rate of faults from which the reference no longer helps (T6.3).
 
     Examples
     --------
@@ -95,9 +92,8 @@ def break_even(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: Array
 
 @elementwise
 def m_refs_error(d: float, rho: float, m: int, rate: float, pi: float = 0.5) -> float:
-    """Compute the error of the mean difference to m references, each diseased at a rate (T6.4).
-
-    Returns the error of T6.1 with shift k/m, averaged over k diseased ones, binomial.
+    """Error of the mean difference to m references, each diseased at a rate (T6.4): that of T6.1 with shift k/m, averaged over a binomial
+    k.
 
     Examples
     --------
@@ -133,7 +129,7 @@ def _spread(rho: float, w: float) -> sp.Expr:
 
 
 def _threshold(effect: sp.Expr, spread: sp.Expr, pi: float) -> sp.Expr:
-    """Threshold of a rule that believes its references."""
+    """Bayes threshold of a rule that takes its references for clean."""
     from theory.numerics import symbolic
 
     solved, shift, variance, prior = symbolic.bayes_threshold()
@@ -214,7 +210,7 @@ def _scores(params: Params, diseased: np.ndarray, faulty: np.ndarray, rng: np.ra
 
 
 def _called(score: Floats, weights: Floats, model: Floats, params: Params) -> np.ndarray:
-    """Diagnose by Bayes' rule for a score of clean images."""
+    """Diagnosis by Bayes' rule for a score of clean images."""
     ratio = log_likelihood_ratio(score[:, None], np.array([params["d"]]), np.array([[weights @ model @ weights]]))
     return ratio > np.log((1 - params["pi"]) / params["pi"])
 
@@ -237,7 +233,7 @@ def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> 
 
 
 def _simulate_break_even(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Gain of clean references and loss of faulty ones, per patient."""
+    """Gain from clean references and loss from faulty ones, for each patient."""
     diseased, always = rng.random(replicates) < params["pi"], np.ones(replicates, bool)
     states = ((0.0, ~always), (params["w"], ~always), (params["w"], always))
     wrong = [_wrong({**params, "w": w}, diseased, faulty, rng) for w, faulty in states]

@@ -25,18 +25,14 @@ _FEWEST, _MOST_DIMENSIONS = 1000, 8
 
 
 def ball_volume(k: ArrayLike) -> Floats:
-    r"""Compute the volume of the unit ball.
-
-    Returns :math:`V_k=\pi^{k/2}/\Gamma(\frac k2+1)`.
-    """
+    r"""Volume of the unit ball in k dimensions: :math:`V_k=\pi^{k/2}/\Gamma(\frac k2+1)`."""
     k = whole(k, "k", 1)
     return np.pi ** (k / 2) / gamma(k / 2 + 1)
 
 
 def distance_moment(k: ArrayLike, M: ArrayLike, j: ArrayLike = 2, u: ArrayLike = 0.0) -> Floats:
-    r"""Compute the limit of a moment of the distance to the nearest of M standard normal references.
-
-    Returns :math:`\Gamma(1+\frac jk)(Mf(u)V_k)^{-j/k}`, as M grows without bound.
+    r"""Limit, for many references, of the j-th moment of the distance to the nearest of M standard normal ones:
+    :math:`\Gamma(1+\frac jk)(Mf(u)V_k)^{-j/k}`.
 
     Examples
     --------
@@ -49,9 +45,8 @@ def distance_moment(k: ArrayLike, M: ArrayLike, j: ArrayLike = 2, u: ArrayLike =
 
 
 def averaged_sq_distance(k: ArrayLike, M: ArrayLike) -> Floats:
-    r"""Compute the limit of the mean squared distance to the nearest of M references, averaged over standard normal queries.
-
-    Returns :math:`\Gamma(1+\frac2k)(MV_k)^{-2/k}\,2\pi(1-\frac2k)^{-k/2}`.
+    r"""Limit, for many references, of the mean squared distance to the nearest of M, averaged over standard normal queries:
+    :math:`\Gamma(1+\frac2k)(MV_k)^{-2/k}\,2\pi(1-\frac2k)^{-k/2}`.
 
     Examples
     --------
@@ -63,18 +58,14 @@ def averaged_sq_distance(k: ArrayLike, M: ArrayLike) -> Floats:
 
 
 def matched_variance(k: ArrayLike, M: ArrayLike, g: ArrayLike = 1.0) -> Floats:
-    """Compute the variance of a linear feature of the nuisance that matching leaves, for a query at the centre.
-
-    Returns :math:`|g|^2ER^2/k`, exactly, with :math:`ER^2` of `theory.statements.t7_matching.mean_sq_min_norm`.
-    """
+    """Variance of a linear feature of the nuisance that matching leaves, for a query at the centre: :math:`|g|^2ER^2/k`, exactly, with
+    :math:`ER^2` of `theory.statements.t7_matching.mean_sq_min_norm`."""
     return np.square(non_negative(g, "g")) * t7.mean_sq_min_norm(k, M) / whole(k, "k", 1)
 
 
 def stated_error(params: Params) -> float:
-    r"""Tell how far the limit of a moment may be from the moment.
-
-    Returns twice the next term of the expansion, :math:`\frac jk\frac{|u^2-k|}{2(k+2)}ER^2`, with :math:`u^2+k` in place of the difference.
-    """
+    r"""Stated distance of the limit from the moment: twice the next term of the expansion, :math:`\frac jk\frac{|u^2-k|}{2(k+2)}ER^2`, with
+    :math:`u^2+k` in place of the difference."""
     k, j, u = params["k"], params["j"], params["u"]
     limit = float(distance_moment(**params))
     return limit * j / k * (u**2 + k) / (k + 2) * float(distance_moment(k, params["M"], 2, u))
@@ -129,7 +120,7 @@ def _symbolic_matched(k: int, M: int, g: float = 1.0) -> float:
 
 
 def _nearest(params: Params, replicates: int, rng: np.random.Generator, query: Floats) -> Floats:
-    """Step from each query to the nearest of its M references."""
+    """Vector from each query to the nearest of its M references."""
     steps = rng.standard_normal((replicates, int(params["M"]), int(params["k"]))) - query[:, None, :]
     nearest = np.einsum("rmk,rmk->rm", steps, steps).argmin(axis=1)
     return steps[np.arange(replicates), nearest]

@@ -23,26 +23,19 @@ _PAIRS = 100_000  # per estimate of the best tightness
 
 
 def matched_correlation(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike | None = None, M: ArrayLike = t7.POOL) -> Floats:
-    r"""Compute the correlation of a query with its matched reference, given the label.
-
-    Returns the correlation :math:`\rho_h`.
-    """
+    r"""Correlation :math:`\rho_h` of a query with its matched reference, given the label."""
     return t7.inherited(emb, A, E, N, w)[1] + 0 * whole(M, "M", 1)
 
 
 def leaked_share(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike | None = None, M: ArrayLike = t7.POOL) -> Floats:
-    r"""Compute the share of the signal that a matched reference inherits.
-
-    Returns the mean of the reference of a diseased query is :math:`s\delta`.
-    """
+    r"""Share s of the signal that a matched reference inherits: the reference of a diseased query has mean :math:`s\delta`."""
     return t7.inherited(emb, A, E, N, w)[0] + 0 * whole(M, "M", 1)
 
 
 @elementwise
 def best_tightness(A: float, E: float, rule: str) -> float:
-    r"""Find the noise of the isotropic embedding at which a rule does best (T7d).
-
-    Returns the noise variance; infinite (a random reference) for the difference unless :math:`A/E>1+\sqrt2`.
+    r"""Noise variance of the isotropic embedding at which a rule does best (T7d); infinite (a random reference) for the difference unless
+    :math:`A/E>1+\sqrt2`.
 
     Examples
     --------
@@ -110,7 +103,7 @@ def _simulate_leak(params: Params, replicates: int, rng: np.random.Generator) ->
 
 
 def _pairs(params: Params, shift: float, noise: Floats, spread: float | None = None) -> Floats:
-    """Query and reference from five standard normals: nuisance, axis, two of the embedding, and the rest of the reference."""
+    """Query and reference from five standard normals: nuisance, disease axis, two of the embedding, and the rest of the reference."""
     parts, looks = np.array([params["A"], params["E"]]), np.eye(2) if params["emb"] == "iso" else np.array([[1.0, params["w"]]])
     within = looks @ np.diag(parts) @ looks.T + (params["N"] if spread is None else spread) * np.eye(len(looks))
     slope = np.linalg.solve(within, looks @ parts)
@@ -130,7 +123,8 @@ def _fast_leak(params: Params, replicates: int, rng: np.random.Generator) -> np.
 
 
 def _simulate_tightness(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Measure the separation on a grid of noises with the same patients: coarsely, then around the best, where a curve is laid through."""
+    """Measure the separation at several noises with the same patients: on a coarse grid, then around its best, where a quartic is
+    fitted."""
     coarse, fine, found = np.linspace(np.log(params["E"] / 20), np.log(20 * params["A"]), 13), np.array([-0.8, -0.4, 0.0, 0.4, 0.8]), []
     for _ in range(replicates):
         noise = rng.standard_normal((_PAIRS, 5))

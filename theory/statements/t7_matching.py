@@ -40,10 +40,7 @@ POOL = 400_000
 
 
 def inherited(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike | None = None) -> tuple[Floats, Floats]:
-    """Compute what a matched reference shares with its query.
-
-    Returns `share` Share s of the signal that the reference inherits; `correlation` Correlation of query and reference.
-    """
+    r"""Share s of the signal that a matched reference inherits, and its correlation :math:`\rho_h` with the query."""
     A, E = positive(A, "A"), positive(E, "E")
     if emb == "iso":
         N = positive(N, "N")
@@ -60,10 +57,8 @@ def inherited(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike |
 
 
 def separation(emb: str, delta: ArrayLike, A: ArrayLike, E: ArrayLike, N: ArrayLike, rule: str, w: ArrayLike | None = None) -> Floats:
-    """Compute the separation of the classes with a matched reference.
-
-    Returns D of the formulas above; negative where the difference turns the classes around (s above 1).
-    """
+    """Separation with a matched reference, D of the module's formulas; negative where the difference turns the classes around (s above
+    1)."""
     share, rho = inherited(emb, A, E, N, w)
     d = non_negative(delta, "delta") / np.sqrt(np.add(A, E))
     if rule == "difference":
@@ -76,9 +71,7 @@ def separation(emb: str, delta: ArrayLike, A: ArrayLike, E: ArrayLike, N: ArrayL
 def auc(
     emb: str, delta: ArrayLike, A: ArrayLike, E: ArrayLike, N: ArrayLike, rule: str, w: ArrayLike | None = None, M: ArrayLike = POOL
 ) -> Floats:
-    r"""Compute the AUC with a reference that matches the query's embedding.
-
-    Returns :math:`\Phi(D/\sqrt2)`.
+    r"""AUROC with a reference that matches the query's embedding: :math:`\Phi(D/\sqrt2)`.
 
     Examples
     --------
@@ -90,9 +83,8 @@ def auc(
 
 @elementwise
 def goldilocks(A: float, E: float) -> float:
-    r"""Find the tightness at which the difference rule does best in the isotropic embedding (T7d).
-
-    Returns :math:`x^*=\frac{\sqrt2AE}{A-(1+\sqrt2)E}`; infinite (a random reference) unless :math:`A/E>1+\sqrt2`.
+    r"""Noise at which the difference rule does best in the isotropic embedding (T7d): :math:`x^*=\frac{\sqrt2AE}{A-(1+\sqrt2)E}`; infinite
+    (a random reference) unless :math:`A/E>1+\sqrt2`.
 
     Examples
     --------
@@ -104,9 +96,8 @@ def goldilocks(A: float, E: float) -> float:
 
 
 def mean_sq_min_norm(k: ArrayLike, M: ArrayLike) -> Floats:
-    r"""Compute the mean squared distance from the origin to the nearest of M standard normal references.
-
-    Returns :math:`\int_0^\infty P(\chi^2_k>t)^M dt`, by Gauss-Legendre in :math:`\sqrt t`.
+    r"""Mean squared distance from the origin to the nearest of M standard normal references: :math:`\int_0^\infty P(\chi^2_k>t)^M dt`, by
+    Gauss-Legendre in :math:`\sqrt t`.
 
     Examples
     --------
@@ -121,9 +112,8 @@ def mean_sq_min_norm(k: ArrayLike, M: ArrayLike) -> Floats:
 
 
 def limit_sq_min_norm(k: ArrayLike, M: ArrayLike) -> Floats:
-    r"""Compute the limit law of the same distance for many references.
-
-    Returns :math:`2\,\Gamma(1+\frac2k)\Gamma(\frac k2+1)^{2/k}M^{-2/k}` (Abadie and Imbens 2006).
+    r"""Limit of the same distance for many references: :math:`2\,\Gamma(1+\frac2k)\Gamma(\frac k2+1)^{2/k}M^{-2/k}` (Abadie and Imbens
+    2006).
 
     Examples
     --------
@@ -135,10 +125,7 @@ def limit_sq_min_norm(k: ArrayLike, M: ArrayLike) -> Floats:
 
 
 def symbolic_pair(emb: str, A: float, E: float, N: float, w: float | None) -> tuple[sp.Matrix, sp.Matrix]:
-    """Derive mean and covariance of query and matched reference by regression on the embedding.
-
-    Returns `shift` (2, 1): Effect of a unit of signal on query and reference; `covariance` (2, 2): Within a class.
-    """
+    """Shift (2, 1) per unit of signal and within-class covariance (2, 2) of query and matched reference, by regression on the embedding."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -192,17 +179,14 @@ def _embed(params: Params, nuisance: Floats, axis: Floats, rng: np.random.Genera
 
 
 def _people(params: Params, count: int, shift: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Images and embeddings."""
+    """Images and embeddings of simulated people."""
     nuisance = np.sqrt(params["A"]) * rng.standard_normal(count)
     axis = np.sqrt(params["E"]) * rng.standard_normal(count) + shift
     return nuisance + axis, _embed(params, nuisance, axis, rng)
 
 
 def retrieve(params: Params, count: int, shifts: Sequence[float], rng: np.random.Generator) -> list[Floats]:
-    """Draw a pool of healthy people, and queries who are each shown the nearest of it.
-
-    Returns (count, 2): Images of query and retrieved reference, by group.
-    """
+    """Query and nearest reference of a simulated pool of healthy people: for each shift of the queries an array (count, 2)."""
     pool, where = _people(params, int(params["M"]), 0.0, rng)
     nearest, pairs = _finder(where), []
     for shift in shifts:
@@ -217,7 +201,7 @@ def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> 
 
 
 def _finder(where: Floats) -> Callable[[Floats], np.ndarray]:
-    """Tell who of a pool is nearest: along a line by bisection, which is faster than a tree."""
+    """Nearest-neighbour search in a pool; along a line by bisection, which is faster than a tree."""
     from scipy.spatial import cKDTree
 
     if where.shape[1] > 1:
@@ -235,7 +219,7 @@ def _finder(where: Floats) -> Callable[[Floats], np.ndarray]:
 
 
 def _score_pairs(rule: str, healthy: Floats, diseased: Floats) -> list[Floats]:
-    """Score pairs by their difference, or by weights learned from them."""
+    """Scores of pairs by their difference, or by weights learned from them."""
     if rule == "difference":
         return [pair[:, 0] - pair[:, 1] for pair in (healthy, diseased)]
     shift, within = diseased.mean(axis=0) - healthy.mean(axis=0), (np.cov(healthy.T) + np.cov(diseased.T)) / 2
@@ -263,10 +247,7 @@ def _simulate_min_norm(params: Params, replicates: int, rng: np.random.Generator
 
 
 def pool_caveat(params: Params) -> str:
-    """Say where the limit of an infinite pool is not known to be near.
-
-    Returns A line, or nothing from 400,000 references on.
-    """
+    """Caveat of the infinite pool below 400,000 references; empty from there on."""
     return "" if params["M"] >= POOL else f"the limit of an infinite pool: within .003 from M = {POOL} on"
 
 

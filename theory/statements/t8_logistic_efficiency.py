@@ -22,9 +22,7 @@ _NEWTON_STEPS = 12  # from 0; the last steps change nothing at the sizes where t
 
 
 def efficiency(Delta: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute Efron's asymptotic efficiency of logistic regression.
-
-    Returns :math:`\mathrm{Eff}_\infty`, by the trapezoidal rule.
+    r"""Efron's asymptotic efficiency of logistic regression, :math:`\mathrm{Eff}_\infty`, by the trapezoidal rule.
 
     Examples
     --------
@@ -39,10 +37,8 @@ def efficiency(Delta: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
 
 
 def are(Delta: ArrayLike, p: ArrayLike = 2, n_total: ArrayLike = 800) -> Floats:
-    """Compute the relative efficiency at equal priors.
-
-    Returns excess error of the discriminant over that of logistic regression, as cases grow without bound.
-    """
+    """Relative efficiency at equal priors: excess error of the discriminant over that of logistic regression, as cases grow without
+    bound."""
     return efficiency(Delta) + 0 * (whole(p, "p", 1) + whole(n_total, "n_total", 4))
 
 
@@ -93,7 +89,7 @@ def _logistic(features: Floats, diseased: np.ndarray) -> tuple[Floats, Floats]:
 
 
 def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw data sets, fit both, and measure how far each rule is from Bayes."""
+    """Excess errors of both rules on the same simulated data sets."""
     n, p, Delta = int(params["n_total"]), int(params["p"]), params["Delta"]
     diseased = rng.random((replicates, n)) < 0.5
     features = rng.standard_normal((replicates, n, p))

@@ -32,7 +32,7 @@ def _symbolic(Delta: float, pi: float = 0.5) -> float:
 
 
 def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """Fit both to the same data sets; squares of the coefficient that is 0 in truth."""
+    """Squares of the fitted coefficient that is 0 in truth, both rules on the same data sets."""
     diseased = rng.random((replicates, _CASES)) < params["pi"]
     features = rng.standard_normal((replicates, _CASES, 2))
     features[..., 0] += params["Delta"] * diseased

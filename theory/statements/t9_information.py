@@ -26,9 +26,7 @@ _CALIBRATION = 200_000  # cases per class that set the threshold of a fixed refe
 
 
 def information(separation: ArrayLike) -> Floats:
-    """Compute the information about a balanced label in a normal score.
-
-    Returns :math:`J(D)` in nats, by the trapezoidal rule.
+    """Information about a balanced label in a normal score: :math:`J(D)` in nats, by the trapezoidal rule.
 
     Examples
     --------
@@ -41,9 +39,7 @@ def information(separation: ArrayLike) -> Floats:
 
 
 def mi_gain_nats(d: ArrayLike, rho: ArrayLike) -> Floats:
-    r"""Compute what the reference adds to the information about the label.
-
-    Returns :math:`J(d/\sqrt{1-\rho^2})-J(d)`, in nats.
+    r"""Information about the label that the reference adds: :math:`J(d/\sqrt{1-\rho^2})-J(d)`, in nats.
 
     Examples
     --------
@@ -55,10 +51,8 @@ def mi_gain_nats(d: ArrayLike, rho: ArrayLike) -> Floats:
 
 
 def fixed_error(d: ArrayLike, rho: ArrayLike, x_fixed: ArrayLike) -> Floats:
-    r"""Compute the balanced error with one fixed reference for all queries.
-
-    Returns :math:`\Phi(-d/2)`, that of the single image, once the threshold is set anew.
-    """
+    r"""Balanced error with one fixed reference for all queries: :math:`\Phi(-d/2)`, that of the single image, once the threshold is set
+    anew."""
     return error_of(non_negative(d, "d") + 0.0 * (correlation(rho) + finite(x_fixed, "x_fixed")))
 
 

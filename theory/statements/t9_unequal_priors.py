@@ -23,9 +23,7 @@ STATEMENT_ID = "T9"
 
 
 def information_nats(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute the information about the label in a normal score.
-
-    Returns :math:`J_\pi(D)` in nats, by the trapezoidal rule.
+    r"""Information about the label in a normal score: :math:`J_\pi(D)` in nats, by the trapezoidal rule.
 
     Examples
     --------
@@ -41,9 +39,7 @@ def information_nats(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
 
 
 def mi_gain_prior_nats(d: ArrayLike, rho: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute what the reference adds to the information about the label, at any prevalence.
-
-    Returns :math:`J_\pi(d/\sqrt{1-\rho^2})-J_\pi(d)`, in nats.
+    r"""Information about the label that the reference adds, at any prevalence: :math:`J_\pi(d/\sqrt{1-\rho^2})-J_\pi(d)`, in nats.
 
     Examples
     --------
@@ -55,10 +51,8 @@ def mi_gain_prior_nats(d: ArrayLike, rho: ArrayLike, pi: ArrayLike = 0.5) -> Flo
 
 
 def image_mi_gain_nats(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
-    r"""Compute what a reference image adds to the information about the label of a query image.
-
-    Returns :math:`J_\pi(\Delta_{joint})-J_\pi(\Delta)` in nats; 0 iff :math:`C^\top\Sigma^{-1}\delta=0`.
-    """
+    r"""Information about the label of a query image that a reference image adds: :math:`J_\pi(\Delta_{joint})-J_\pi(\Delta)` in nats; 0 iff
+    :math:`C^\top\Sigma^{-1}\delta=0`."""
     joint, single = (t1b.separation(Sigma, C, Sr, delta, rule) for rule in ("joint", "single"))
     return information_nats(joint, pi) - information_nats(single, pi)
 

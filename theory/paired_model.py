@@ -26,10 +26,8 @@ class PairedModel:
         Standard deviation within a class, of query and reference alike.
     rho : float, default 0
         Correlation of query and reference given the label, strictly between -1 and 1.
-    m : int, default 1
-        Number of references.
-    rho_rr : float, optional
-        Correlation of the references with each other; `rho` when not given.
+    m, rho_rr : int, default 1, and float, optional
+        Number of references, and their correlation with each other (`rho` when not given).
     prevalence : float, default 0.5
         Probability of disease, strictly between 0 and 1.
 
@@ -66,24 +64,12 @@ class PairedModel:
 
     @property
     def d(self) -> float:
-        """Tell the effect in standard deviations.
-
-        Returns
-        -------
-        float
-            Delta / sigma.
-        """
+        """Effect in standard deviations, delta / sigma."""
         return self.delta / self.sigma
 
     @property
     def reference_correlation(self) -> float:
-        """Tell the correlation of the references with each other.
-
-        Returns
-        -------
-        float
-            The given `rho_rr`, or `rho` where that was not given.
-        """
+        """Correlation of the references with each other: `rho_rr`, or `rho` where that was not given."""
         return self.rho if self.rho_rr is None else self.rho_rr
 
     def reference_variance(self) -> float:
@@ -92,24 +78,24 @@ class PairedModel:
         Returns
         -------
         float
-            Its variance g_m, in units of sigma squared.
+            The variance g_m, in units of sigma squared.
         """
         from theory.statements.t2_several_references import mean_variance
 
         return float(mean_variance(self.m, self.reference_correlation, self.rho))
 
     def weight(self, rule: str | float) -> float:
-        """Tell the weight a rule gives to the mean reference.
+        """Look up the weight of a rule on the mean reference.
 
         Parameters
         ----------
         rule : {'single', 'difference', 'optimal'} or float
-            The rule, or the weight itself.
+            Rule, or its weight on the mean reference.
 
         Returns
         -------
         float
-            The weight.
+            The weight, in units of the query's.
 
         Raises
         ------
@@ -129,12 +115,12 @@ class PairedModel:
         Parameters
         ----------
         rule : {'single', 'difference', 'optimal'} or float
-            The rule, or the weight itself.
+            Rule, or its weight on the mean reference.
 
         Returns
         -------
         float
-            In the squared unit of the score.
+            The variance, in the squared unit of the score.
         """
         w = self.weight(rule)
         return max(self.sigma**2 * (1 - 2 * w * self.rho + w**2 * self.reference_variance()), 0.0)
@@ -145,12 +131,12 @@ class PairedModel:
         Parameters
         ----------
         rule : {'single', 'difference', 'optimal'} or float
-            The rule, or the weight itself.
+            Rule, or its weight on the mean reference.
 
         Returns
         -------
         float
-            D; infinite where the references determine a healthy query.
+            The separation D; infinite where the references determine a healthy query.
         """
         variance = self.variance(rule)
         return self.delta / float(np.sqrt(variance)) if variance > 0 else float("inf")
@@ -161,7 +147,7 @@ class PairedModel:
         Parameters
         ----------
         rule : {'single', 'difference', 'optimal'} or float
-            The rule, or the weight itself.
+            Rule, or its weight on the mean reference.
 
         Returns
         -------
@@ -176,12 +162,12 @@ class PairedModel:
         Parameters
         ----------
         rule : {'single', 'difference', 'optimal'} or float
-            The rule, or the weight itself.
+            Rule, or its weight on the mean reference.
 
         Returns
         -------
         float
-            The AUC.
+            The AUROC.
         """
         return float(auc_of(self.separation(rule)))
 
@@ -191,9 +177,8 @@ class PairedModel:
         Returns
         -------
         ndarray of float64, shape (m + 1, m + 1)
-            Query first.
+            The covariance, query first.
         """
-        correlations = np.full((self.m + 1, self.m + 1), float(self.reference_correlation))
-        correlations[0, :] = correlations[:, 0] = self.rho
-        np.fill_diagonal(correlations, 1.0)
-        return self.sigma**2 * correlations
+        from theory.statements.t2_several_references import images_covariance
+
+        return self.sigma**2 * images_covariance(self.rho, self.reference_correlation, self.m)

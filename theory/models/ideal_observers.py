@@ -1,7 +1,7 @@
 r"""Ideal observers of images whose covariances are known, with and without a healthy reference.
 
-The lesion's place known: `hotelling`, a closed form (Barrett and Myers, *Foundations of Image Science*, 2004, ch. 13; with the
-reference by the Schur complement, THEORY T1b). Its place unknown: `scanning`, by simulation.
+`hotelling`: the lesion's place is known; a closed form (Barrett and Myers, *Foundations of Image Science*, 2004, ch. 13; with the
+reference by the Schur complement, THEORY T1b). `scanning`: its place is unknown; by simulation.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of, error_of
 from theory.numerics.montecarlo import MonteCarloEstimate, covariance_root, rank_auc
-from theory.numerics.validation import Floats, finite, require, square, whole
+from theory.numerics.validation import Floats, finite, one_of, require, square, whole
 
 RULES = ("single", "difference", "joint")
 
@@ -25,12 +25,8 @@ class Detectability:
 
     Parameters
     ----------
-    single : float
-        From the query alone.
-    difference : float
-        From query minus reference.
-    joint : float
-        From query and reference together.
+    single, difference, joint : float
+        Index :math:`\Delta` of the observer who sees the query alone, the query minus the reference, or both together.
 
     Examples
     --------
@@ -48,7 +44,7 @@ class Detectability:
         Parameters
         ----------
         rule : {'single', 'difference', 'joint'}
-            What the observer sees.
+            What the observer sees: the query alone, the difference, or both images.
 
         Returns
         -------
@@ -68,7 +64,7 @@ class Detectability:
         Parameters
         ----------
         rule : {'single', 'difference', 'joint'}
-            What the observer sees.
+            What the observer sees: the query alone, the difference, or both images.
 
         Returns
         -------
@@ -83,8 +79,7 @@ class Detectability:
         return float(error_of(self._index(rule)))
 
     def _index(self, rule: str) -> float:
-        if rule not in RULES:
-            raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+        one_of(rule, "rule", RULES)
         return float(getattr(self, rule))
 
 
@@ -179,12 +174,8 @@ class Scanning:
 
     Parameters
     ----------
-    single : MonteCarloEstimate
-        AUC from the query alone, with its MCSE.
-    difference : MonteCarloEstimate
-        AUC from query minus reference.
-    joint : MonteCarloEstimate
-        AUC from query and reference together.
+    single, difference, joint : MonteCarloEstimate
+        AUROC from the query alone, from query minus reference, and from both together, each with its MCSE.
     gain : MonteCarloEstimate
         Joint minus single, on the same simulated patients.
     """
@@ -210,22 +201,22 @@ def scanning(
     ----------
     signals : array_like, shape (K, P)
         The lesion at each candidate place, equally probable.
-    covariance, cross_covariance, reference_covariance : array_like
-        As for `hotelling`.
+    covariance, cross_covariance, reference_covariance : array_like, shape (P, P)
+        Covariances of the query, of query (rows) and reference (columns), and of the reference, as `hotelling` takes them.
     replicates : int, default 20000
         Simulated patients of each class.
     seed : int or numpy.random.Generator, default 0
-        The stream.
+        Seed, or the generator that is drawn from.
 
     Returns
     -------
     Scanning
-        AUC of each observer, with MCSE.
+        AUROC of each observer, with MCSE.
 
     Raises
     ------
     InputError
-        As for `hotelling`.
+        When shapes do not fit, or no images have these covariances.
 
     Notes
     -----
@@ -281,7 +272,7 @@ def _draw_log_ratios(grams: Floats, root: Floats, places: np.ndarray, rng: np.ra
     count = grams.shape[1]
     present = (places >= 0)[:, None, None]
     drawn = []
-    for part in np.array_split(np.arange(len(places)), max(1, len(places) * len(root) // 2**23)):
+    for part in np.array_split(np.arange(len(places)), max(1, len(places) * len(root) // 2**23)):  # 64 MiB of noise at a time
         noise = (rng.standard_normal((len(part), len(root))) @ root.T).reshape(len(part), 3, count)
         shift = np.moveaxis(grams[:, places[part], :], 1, 0) * present[part]
         half = np.diagonal(grams, axis1=1, axis2=2) / 2

@@ -30,7 +30,7 @@ class Interval:
     """An estimate with its confidence interval."""
 
     estimate: float
-    low: float  # the ends of the interval
+    low: float
     high: float
 
 
@@ -40,14 +40,9 @@ class VarianceComponents:
 
     Parameters
     ----------
-    P : float
-        Between patients.
-    PR : float
-        Patient by reference (reference within patient, where references are nested).
-    PS : float
-        Patient by seed.
-    E : float
-        The rest.
+    P, PR, PS, E : float
+        Variance between patients; of patient by reference (reference within patient, where references are nested); of patient by seed;
+        and of the rest. An estimate may be negative.
     beta : float
         Mean logit of diseased minus healthy patients.
     """
@@ -59,17 +54,17 @@ class VarianceComponents:
     beta: float
 
     def auc(self, references: int, seeds: int) -> float:
-        """Predict the AUC of the logit averaged over references and seeds.
+        """Predict the AUROC of the logit averaged over references and seeds.
 
         Parameters
         ----------
         references, seeds : int
-            Over how many of each.
+            How many of each the logit is averaged over.
 
         Returns
         -------
         float
-            The AUC; not a number where the components add up to a negative variance.
+            The AUROC; NaN where the components add up to a negative variance.
         """
         return float(averaged_auc(self.beta, references, seeds, {name: getattr(self, name) for name in COMPONENTS}))
 
@@ -169,14 +164,14 @@ def crossed_components(logits: ArrayLike, labels: ArrayLike) -> VarianceComponen
     Parameters
     ----------
     logits : array_like, shape (patients, references, seeds)
-        The logits; every patient scored with every reference and every seed.
+        Logits of every patient with every reference and every seed.
     labels : array_like of bool, shape (patients,)
         Which patients are diseased.
 
     Returns
     -------
     VarianceComponents
-        The estimates.
+        Unbiased estimates, which may be negative.
 
     Raises
     ------
@@ -192,7 +187,7 @@ def nested_components(logits: ArrayLike, labels: ArrayLike) -> VarianceComponent
     Parameters
     ----------
     logits : array_like, shape (patients, references, seeds)
-        The logits.
+        Logits of every patient with each of its own references and every seed.
     labels : array_like of bool, shape (patients,)
         Which patients are diseased.
 
@@ -263,14 +258,14 @@ def paired_correlation(query: ArrayLike, reference: ArrayLike, labels: ArrayLike
     :math:`\nu=n-2` degrees of freedom."""
     scores, diseased = np.stack([finite(query, "query"), finite(reference, "reference")]), np.asarray(labels, dtype=bool)
     require(scores.shape[1] >= 5 and min(diseased.sum(), (~diseased).sum()) >= 2, "labels: five pairs, and two of each class, at least")
-    level_of = np.abs(scores).max(axis=1)
+    magnitude = np.abs(scores).max(axis=1)
     for label in (False, True):
         scores[:, diseased == label] -= scores[:, diseased == label].mean(axis=1, keepdims=True)
     spread = np.sqrt(np.square(scores).sum(axis=1))
-    require(spread > ROUNDING * level_of, "query, reference: scores do not vary within class, so they have no correlation")
+    require(spread > ROUNDING * magnitude, "query, reference: scores do not vary within class, so they have no correlation")
     estimate = float(np.clip(scores[0] @ scores[1] / spread.prod(), -1, 1))
-    half = float(ndtri((1 + level) / 2)) / np.sqrt(scores.shape[1] - 4)
-    with np.errstate(divide="ignore"):  # of 1, all of whose interval is 1
+    half = float(ndtri((1 + level) / 2)) / np.sqrt(scores.shape[1] - 4)  # nu - 2, where nu = n - 2: each class has its own mean
+    with np.errstate(divide="ignore"):  # a correlation of 1 has the interval [1, 1]
         return Interval(estimate, *(float(np.tanh(np.arctanh(estimate) + side * half)) for side in (-1, 1)))
 
 
@@ -303,6 +298,13 @@ def auc_gain(d: ArrayLike, rho: ArrayLike) -> Floats:
     return ndtr(d / np.sqrt(2 * (1 - rho) * (1 + rho))) - ndtr(d / np.sqrt(2))
 
 
+def sampling_moments(d: ArrayLike, rho: ArrayLike, n1: ArrayLike, n0: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    r"""First-order :math:`\mathrm{Var}(\hat d)`, :math:`\mathrm{Var}(\hat\rho)` and their covariance, n1 diseased and n0 healthy (T10)."""
+    d, rho, n1, n0 = (np.asarray(value, dtype=np.float64) for value in (d, rho, n1, n0))
+    left, freedom = (1 - rho) * (1 + rho), n1 + n0 - 2
+    return 1 / n1 + 1 / n0 + d**2 / (2 * freedom), left**2 / freedom, -d * rho * left / (2 * freedom)
+
+
 def gain_standard_error(d: ArrayLike, rho: ArrayLike, n1: ArrayLike, n0: ArrayLike) -> Floats:
     r"""Delta-method standard error of the plug-in gain, from the gradient of G and the covariance of :math:`(\hat d,\hat\rho)`, which is
     not diagonal: both contain the query variance.
@@ -313,9 +315,9 @@ def gain_standard_error(d: ArrayLike, rho: ArrayLike, n1: ArrayLike, n0: ArrayLi
     0.01017
     """
     d, rho, n1, n0 = non_negative(d, "d"), correlation(rho), whole(n1, "n1", 2), whole(n0, "n0", 2)
-    left, freedom = (1 - rho) * (1 + rho), n1 + n0 - 2
+    left = (1 - rho) * (1 + rho)
     u = d / np.sqrt(2 * left)
     by_d = normal_density(u) / np.sqrt(2 * left) - normal_density(d / np.sqrt(2)) / np.sqrt(2)
     by_rho = normal_density(u) * d * rho / (np.sqrt(2) * left**1.5)
-    var_d, var_rho, cov = 1 / n1 + 1 / n0 + d**2 / (2 * freedom), left**2 / freedom, -d * rho * left / (2 * freedom)
+    var_d, var_rho, cov = sampling_moments(d, rho, n1, n0)
     return np.sqrt(by_d**2 * var_d + by_rho**2 * var_rho + 2 * by_d * by_rho * cov)

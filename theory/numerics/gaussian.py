@@ -1,4 +1,4 @@
-"""Error and AUC of a linear score that is normal in each class with equal variance: the two formulas everything else feeds.
+"""Error and AUROC of a linear score that is normal in each class with equal variance: the two formulas everything else feeds.
 
 With the separation D = (shift of the mean) / (standard deviation within a class), see `error_of` and `auc_of`.
 """

@@ -1,4 +1,4 @@
-"""Estimates from raw simulation with their Monte Carlo standard error (MCSE), and the helpers raw simulations share."""
+"""Estimates from raw simulation with their Monte Carlo standard error (MCSE), and what raw simulations share."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ENOUGH_OUTCOMES = 10_000  # of either kind: then skewness moves a z of 5 by less
 
 @dataclass(frozen=True)
 class MonteCarloEstimate:
-    """A number from simulation."""
+    """A number from simulation with its Monte Carlo standard error (MCSE)."""
 
     value: float
-    mcse: float  # its Monte Carlo standard error
-    replicates: int  # how many independent replicates it rests on
+    mcse: float
+    replicates: int  # independent ones that it rests on
 
     def z_against(self, truth: float, allowance: float = 0.0) -> float:
         """Signed distance from a value beyond the allowance, in MCSEs; with few replicates, the normal score of Student's t."""
@@ -56,7 +56,7 @@ class ProportionEstimate(MonteCarloEstimate):
 def _binomial_z(count: int, trials: int, probability: float) -> float:
     upper = float(bdtrc(count - 1, trials, probability)) if count > 0 else 1.0
     lower = float(bdtr(count, trials, probability))
-    if min(upper, lower) >= 0.5:
+    if min(upper, lower) >= 0.5:  # the middle of the distribution: both tails contain the count itself
         return 0.0
     return float(-ndtri(upper)) if upper < lower else float(ndtri(lower))
 
@@ -168,6 +168,7 @@ def stream(seed: int, *names: str, batch: int = 0) -> np.random.Generator:
 
 def covariance_root(covariance: ArrayLike) -> Floats:
     """Factor R of a covariance matrix (p, p), singular ones too: ``R @ R.T`` is the covariance."""
+    # not Cholesky: near-duplicate references make the matrix singular, and rounding its eigenvalues negative
     values, vectors = np.linalg.eigh(np.asarray(covariance, dtype=np.float64))
     return vectors * np.sqrt(np.clip(values, 0, None))
 
@@ -175,6 +176,7 @@ def covariance_root(covariance: ArrayLike) -> Floats:
 def log_likelihood_ratio(observed: Floats, shift: Floats, covariance: Floats) -> Floats:
     """Log-likelihood ratio, diseased against healthy, of two normal classes with one covariance: `observed` (n, k), `shift` (k,),
     `covariance` (k, k)."""
+    # least squares solve the singular systems of duplicate images as well
     weights = np.linalg.lstsq(covariance, shift, rcond=None)[0]
     return observed @ weights - shift @ weights / 2
 
@@ -183,8 +185,8 @@ def log_likelihood_ratio(observed: Floats, shift: Floats, covariance: Floats) ->
 class RankAuc:
     """Empirical AUROC, as DeLong's placements of each case."""
 
-    diseased: Floats  # share of healthy cases that each diseased case outscores (a tie counts one half)
-    healthy: Floats  # share of diseased cases that outscore each healthy case
+    diseased: Floats  # (n1,): share of healthy cases that each diseased case outscores (a tie counts one half)
+    healthy: Floats  # (n0,): share of diseased cases that outscore each healthy case
 
     def estimate(self) -> MonteCarloEstimate:
         """AUROC with DeLong's standard error."""

@@ -28,8 +28,7 @@ def standard_normal(step: float = 0.01, reach: float = 13.0) -> tuple[Floats, Fl
 
 
 def bivariate_normal_cdf(h: ArrayLike, k: ArrayLike, r: ArrayLike) -> Floats:
-    r"""Probability :math:`\Phi_2(h, k; r)` that two standard normals of correlation r are below h and k, by Owen's T function (Owen 1956,
-    eq. 2.1); at :math:`|r| = 1` by its definition.
+    r"""Probability :math:`\Phi_2(h, k; r)` that two standard normals of correlation r are below h and k.
 
     Notes
     -----
@@ -42,7 +41,7 @@ def bivariate_normal_cdf(h: ArrayLike, k: ArrayLike, r: ArrayLike) -> Floats:
     """
     h, k, r = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (h, k, r)))
     width = np.sqrt((1 - r) * (1 + r))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # the cases of |r| = 1 and h = k = 0 are taken from elsewhere below
         slope_h, slope_k = _slope(h, k, r, width), _slope(k, h, r, width)
     outside = (h * k < 0) | ((h * k == 0) & (h + k < 0))
     inner = (ndtr(h) + ndtr(k)) / 2 - owens_t(h, slope_h) - owens_t(k, slope_k) - np.where(outside, 0.5, 0.0)

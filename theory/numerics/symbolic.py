@@ -69,6 +69,6 @@ def exact(value: float) -> sp.Expr:
 
 
 def evaluate(expression: sp.Expr, values: Mapping[sp.Symbol, float | sp.Expr] | None = None) -> float:
-    """Evaluate an expression to 30 digits at exact values, then round to a float."""
+    """Value of an expression at exact values, to 30 digits and then as a float."""
     substitutes = {name: value if isinstance(value, sp.Basic) else exact(float(value)) for name, value in (values or {}).items()}
     return float(sp.N(expression.subs(substitutes), DIGITS, maxn=400))

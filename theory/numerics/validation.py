@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -22,57 +24,63 @@ def finite(value: ArrayLike, name: str) -> Floats:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(f"{name} = {value!r}: not a number") from None
-    require(np.isfinite(array), f"{name} = {_shown(value)}: give a finite number")
+    require(np.isfinite(array), f"{name} = {_brief(value)}: give a finite number")
     return array
 
 
 def positive(value: ArrayLike, name: str) -> Floats:
     """Numbers above zero."""
     array = finite(value, name)
-    require(array > 0, f"{name} = {_shown(value)}: must be above 0")
+    require(array > 0, f"{name} = {_brief(value)}: must be above 0")
     return array
 
 
 def non_negative(value: ArrayLike, name: str) -> Floats:
     """Numbers that are zero or more."""
     array = finite(value, name)
-    require(array >= 0, f"{name} = {_shown(value)}: must not be negative")
+    require(array >= 0, f"{name} = {_brief(value)}: must not be negative")
     return array
 
 
 def correlation(value: ArrayLike, name: str = "rho") -> Floats:
     """Correlations strictly between -1 and 1."""
     array = finite(value, name)
-    require(np.abs(array) < 1, f"{name} = {_shown(value)}: a correlation here lies strictly between -1 and 1")
+    require(np.abs(array) < 1, f"{name} = {_brief(value)}: a correlation here lies strictly between -1 and 1")
     return array
 
 
 def probability(value: ArrayLike, name: str) -> Floats:
     """Probabilities, both ends allowed."""
     array = finite(value, name)
-    require((array >= 0) & (array <= 1), f"{name} = {_shown(value)}: a probability lies between 0 and 1")
+    require((array >= 0) & (array <= 1), f"{name} = {_brief(value)}: a probability lies between 0 and 1")
     return array
 
 
 def prevalence(value: ArrayLike, name: str = "pi") -> Floats:
     """Prevalences strictly between 0 and 1."""
     array = finite(value, name)
-    require((array > 0) & (array < 1), f"{name} = {_shown(value)}: a prevalence lies strictly between 0 and 1 (both classes must occur)")
+    require((array > 0) & (array < 1), f"{name} = {_brief(value)}: a prevalence lies strictly between 0 and 1 (both classes must occur)")
     return array
 
 
 def share(value: ArrayLike, name: str) -> Floats:
     """Shares strictly between 0 and 1."""
     array = finite(value, name)
-    require((array > 0) & (array < 1), f"{name} = {_shown(value)}: must lie strictly between 0 and 1")
+    require((array > 0) & (array < 1), f"{name} = {_brief(value)}: must lie strictly between 0 and 1")
     return array
 
 
 def whole(value: ArrayLike, name: str, at_least: int) -> Floats:
     """Whole numbers not below a minimum, as floats so that formulas can use them."""
     array = finite(value, name)
-    require((array == np.round(array)) & (array >= at_least), f"{name} = {_shown(value)}: must be a whole number, {at_least} or more")
+    require((array == np.round(array)) & (array >= at_least), f"{name} = {_brief(value)}: must be a whole number, {at_least} or more")
     return array
+
+
+def one_of(value: str, name: str, options: Iterable[str]) -> None:
+    """Refuse a word that is none of the options."""
+    if value not in options:
+        raise InputError(f"{name} = {value!r}: must be one of {', '.join(options)}")
 
 
 def positive_definite(value: ArrayLike, name: str) -> Floats:
@@ -95,6 +103,6 @@ def square(value: ArrayLike, name: str) -> Floats:
     return matrix
 
 
-def _shown(value: ArrayLike) -> str:
+def _brief(value: ArrayLike) -> str:
     array = np.asarray(value)
     return str(array.item()) if array.size == 1 else np.array2string(array, threshold=6)

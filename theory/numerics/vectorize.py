@@ -1,4 +1,4 @@
-"""Let a formula that is worked out at one place at a time (a quadrature, a root) take arrays like any other."""
+"""Let a formula that computes one value at a time (a quadrature, a root) take arrays like any other."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def elementwise(formula: Scalar) -> Scalar:
 
     @functools.wraps(formula)
     def _broadcast(*args: Any, **kwargs: Any) -> float | Floats:
-        places = [*enumerate(args), *kwargs.items()]
-        numbers = {place: np.asarray(value) for place, value in places if _is_array_of_numbers(value)}
+        given = [*enumerate(args), *kwargs.items()]  # keyed by position or name
+        numbers = {key: np.asarray(value) for key, value in given if _is_array_of_numbers(value)}
         if not numbers:
             return formula(*args, **kwargs)
         shape = np.broadcast_shapes(*(array.shape for array in numbers.values()))
-        spread = {place: np.broadcast_to(array, shape) for place, array in numbers.items()}
+        broadcast = {key: np.broadcast_to(array, shape) for key, array in numbers.items()}
         values = np.empty(shape)
         for index in np.ndindex(shape):
-            here = {place: array[index].item() for place, array in spread.items()}
-            named = {name: here.get(name, value) for name, value in kwargs.items()}
-            values[index] = formula(*(here.get(place, value) for place, value in enumerate(args)), **named)
+            at = {key: array[index].item() for key, array in broadcast.items()}
+            named = {name: at.get(name, value) for name, value in kwargs.items()}
+            values[index] = formula(*(at.get(position, value) for position, value in enumerate(args)), **named)
         return values[()]
 
     return _broadcast  # type: ignore[return-value]

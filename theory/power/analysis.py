@@ -135,7 +135,7 @@ def measures(study: StudyDesign) -> dict[str, EffectMeasure]:
 
     Examples
     --------
-    >>> found = measures(Study())
+    >>> found = measures(StudyDesign())
     >>> float(found["auc"].value(1.25) - found["auc"].value(1.0))
     0.05137
     """
@@ -187,9 +187,9 @@ def contrast(measure: str, separations: Separations, study: StudyDesign) -> Cont
     About 142 cases per class for the AUC, but 765 in all for the accuracy.
 
     >>> alike = Separations(1.0, 1.25, 0.8)
-    >>> round(float(contrast("auc", alike, Study()).cases(0.8, 0.05)) / 2, 1)
+    >>> round(float(contrast("auc", alike, StudyDesign()).cases(0.8, 0.05)) / 2, 1)
     141.9
-    >>> round(float(contrast("accuracy", alike, Study()).cases(0.8, 0.05)), 1)
+    >>> round(float(contrast("accuracy", alike, StudyDesign()).cases(0.8, 0.05)), 1)
     765.3
     """
     return {"auc": _auc_contrast, "sensitivity": _sensitivity_contrast, "accuracy": _accuracy_contrast}[measure](separations, study)
@@ -304,7 +304,7 @@ def plan_study(evidence: PlanningEvidence, study: StudyDesign) -> dict[str, Expe
     Examples
     --------
     >>> from theory.power.evidence import Correlation
-    >>> plan_study(Correlation(d=1.0, rho=0.6), Study())["auc"].patients
+    >>> plan_study(Correlation(d=1.0, rho=0.6), StudyDesign())["auc"].patients
     284.0
     """
     return {name: expect(measure, evidence, study) for name, measure in measures(study).items()}

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from see_in_pairs.errors import InputError
-from theory.models.variance_components import COMPONENTS, averaged_variance
-from theory.numerics.validation import Floats, correlation, finite, non_negative, positive, require, whole
+from theory.models.variance_components import COMPONENTS, averaged_variance, sampling_moments
+from theory.numerics.validation import Floats, correlation, finite, non_negative, one_of, positive, require, whole
 from theory.power.analysis import EffectMeasure, Separations
 from theory.statements.t2_several_references import mean_variance, variance
 
@@ -71,7 +71,7 @@ def known_components(
     components : mapping of str to float
         Variances ``P``, ``PR``, ``PS``, ``E`` of the paired logit, as from `theory.models.variance_components.crossed_components`.
     m, seeds : int, default 1
-        References and seeds that are averaged.
+        Numbers of references and of seeds that the logit is averaged over.
     score_correlation : float, optional
         Correlation of single and paired score within a class; without it no number of patients can be given.
 
@@ -104,12 +104,10 @@ class Correlation:
         Separation of the single-image score, above 0.
     rho : float
         Correlation of query and reference scores within a class.
-    m : int, default 1
-        References.
-    rho_rr : float, optional
-        Correlation of the references with each other; `rho` when not given.
+    m, rho_rr : int, default 1, and float, optional
+        Number of references, and their correlation with each other (`rho` when not given).
     rule : {'optimal', 'difference'}
-        Whether the reference is given its best weight or subtracted.
+        Whether the references are given their best weight or subtracted.
     measured : tuple of int, optional
         Diseased and healthy patients on whom `d` and `rho` were measured.
     rho_interval : tuple of float, optional
@@ -137,8 +135,7 @@ class Correlation:
 
     def __post_init__(self) -> None:
         positive(self.d, "d")
-        if self.rule not in RULES:
-            raise InputError(f"rule = {self.rule!r}: must be one of {', '.join(RULES)}")
+        one_of(self.rule, "rule", RULES)
         require(self._variance(correlation(self.rho)) > 1e-9, "rho, rho_rr, m: the references would leave nothing of a healthy query")
         if self.measured is not None:
             whole(self.measured, "measured", 3)
@@ -149,27 +146,27 @@ class Correlation:
 
     @property
     def separations(self) -> Separations:
-        """Separations at the best values."""
+        """Separations at the given d and rho."""
         return self._at(self.rho)
 
-    def _tied(self, rho: ArrayLike) -> ArrayLike:
+    def _between_references(self, rho: ArrayLike) -> ArrayLike:
         return rho if self.rho_rr is None else self.rho_rr
 
     def _variance(self, rho: ArrayLike) -> Floats:
-        return variance(rho, self._tied(rho), self.m, "optimal" if self.rule == "optimal" else "meandiff")
+        return variance(rho, self._between_references(rho), self.m, "optimal" if self.rule == "optimal" else "meandiff")
 
     def _at(self, rho: ArrayLike) -> Separations:
-        g, v = mean_variance(self.m, self._tied(rho), rho), self._variance(rho)
+        g, v = mean_variance(self.m, self._between_references(rho), rho), self._variance(rho)
         weight = np.asarray(rho) / g if self.rule == "optimal" else 1.0
         return Separations(self.d + 0 * v, self.d / np.sqrt(v), np.clip((1 - weight * np.asarray(rho)) / np.sqrt(v), -1, 1))
 
     def ends(self) -> tuple[float, float] | None:
-        r"""Give the interval of rho.
+        r"""Compute the interval of rho.
 
         Returns
         -------
         tuple of float or None
-            As given, or :math:`\tanh(\mathrm{atanh}\,\rho\pm z/\sqrt{\nu-2})` with :math:`\nu=n_1+n_0-2` (T10).
+            Ends as given, or :math:`\tanh(\mathrm{atanh}\,\rho\pm z/\sqrt{\nu-2})` with :math:`\nu=n_1+n_0-2` (T10).
         """
         if self.measured is None:
             return self.rho_interval
@@ -183,12 +180,12 @@ class Correlation:
         Parameters
         ----------
         measure : EffectMeasure
-            Of what.
+            Measure in which the gain is expressed, such as AUROC.
 
         Returns
         -------
         tuple of float, float, str
-            Ends of the 95 % interval and the method.
+            Ends of the 95 % interval, NaN where nothing was measured, and the method.
         """
         ends = self.ends()
         if ends is None:
@@ -199,12 +196,12 @@ class Correlation:
         return *self.spread(measure.gain), f"rho from {ends[0]:.3f} to {ends[1]:.3f} mapped through the gain, d held fixed"
 
     def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
-        """Bound anything over the interval of rho.
+        """Bound any function of the separations over the interval of rho.
 
         Parameters
         ----------
         quantity : callable
-            Of the separations.
+            Function of a `Separations`, vectorised over its values.
 
         Returns
         -------
@@ -214,14 +211,15 @@ class Correlation:
         ends = self.ends()
         if ends is None:
             return NAN, NAN
+        # 401 values and not only the ends: a gain has its minimum at rho = 0, inside the interval
         inside = np.unique(np.append(np.linspace(*ends, 401), [0.0, self.rho]))
         values = quantity(self._at(self._possible(inside[(inside >= ends[0]) & (inside <= ends[1])])))
         return float(np.min(values)), float(np.max(values))
 
     def _possible(self, rho: Floats) -> Floats:
         """Correlations that images can have (T2.4) and that leave something of a healthy query."""
-        tied = np.broadcast_to(self._tied(rho), rho.shape)
-        left = (1 + (self.m - 1) * tied) / self.m - np.square(rho)
+        between = np.broadcast_to(self._between_references(rho), rho.shape)
+        left = (1 + (self.m - 1) * between) / self.m - np.square(rho)
         return rho[(left > 1e-6) & (np.abs(rho) < 1)]
 
     def standard_error(self, measure: EffectMeasure) -> float:
@@ -230,7 +228,7 @@ class Correlation:
         Parameters
         ----------
         measure : EffectMeasure
-            Of what.
+            Measure in which the gain is expressed, such as AUROC.
 
         Returns
         -------
@@ -244,16 +242,14 @@ class Correlation:
 
         Examples
         --------
-        >>> from theory.power.analysis import Study, measures
-        >>> Correlation(d=1.0, rho=0.6, measured=(100, 100)).standard_error(measures(Study())["auc"])
+        >>> from theory.power.analysis import StudyDesign, measures
+        >>> Correlation(d=1.0, rho=0.6, measured=(100, 100)).standard_error(measures(StudyDesign())["auc"])
         0.01017
         """
         if self.measured is None:
             raise InputError("measured: say on how many patients d and rho were measured")
         n1, n0 = self.measured
-        freedom, left = n1 + n0 - 2, (1 - self.rho) * (1 + self.rho)
-        var_d, var_rho = 1 / n1 + 1 / n0 + self.d**2 / (2 * freedom), left**2 / freedom
-        cov = -self.d * self.rho * left / (2 * freedom)
+        var_d, var_rho, cov = sampling_moments(self.d, self.rho, n1, n0)
         by_d, by_rho = self._gradient(measure)
         return float(np.sqrt(by_d**2 * var_d + by_rho**2 * var_rho + 2 * by_d * by_rho * cov))
 
@@ -265,6 +261,6 @@ class Correlation:
 
     def _variance_slope(self) -> float:
         """Derivative of v = 1 - 2 w rho + w^2 g; at the best weight its own change does not count (T2.2)."""
-        g = float(mean_variance(self.m, self._tied(self.rho), self.rho))
+        g = float(mean_variance(self.m, self._between_references(self.rho), self.rho))
         weight = self.rho / g if self.rule == "optimal" else 1.0
         return -2 * weight + weight**2 * ((self.m - 1) / self.m if self.rho_rr is None else 0.0)

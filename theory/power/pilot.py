@@ -12,7 +12,7 @@ from theory.numerics.validation import Floats, finite, require
 from theory.power.analysis import EffectMeasure, Separations
 
 LEVEL = 0.95
-_LEAST = 1e-3  # a resample in which an arm does not separate the classes still has to have a separation above 0
+_SMALLEST_SEPARATION = 1e-3  # for a resample in which an arm does not separate the classes: a separation must be above 0
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,10 @@ class Pilot:
 
     Parameters
     ----------
-    separations : Separations
-        Measured.
-    resampled : Separations
-        The same on each bootstrap sample of patients, arrays of one length.
-    images : int
-        Images scored.
-    patients : int
-        Patients they are of.
+    separations, resampled : Separations
+        Separations as measured, and on each bootstrap sample of patients (arrays of one length).
+    images, patients : int
+        Numbers of images that were scored and of patients they show.
     icc : float
         Intraclass correlation of the differences (pair less single, each in its within-class standard deviations) of one patient's images;
         0 where every patient has one.
@@ -42,13 +38,7 @@ class Pilot:
 
     @property
     def images_per_patient(self) -> float:
-        """Tell the mean number of images of a patient.
-
-        Returns
-        -------
-        float
-            Images over patients.
-        """
+        """Mean number of images of a patient."""
         return self.images / self.patients
 
     def interval(self, measure: EffectMeasure) -> tuple[float, float, str]:
@@ -57,7 +47,7 @@ class Pilot:
         Parameters
         ----------
         measure : EffectMeasure
-            Of what.
+            Measure in which the gain is expressed, such as AUROC.
 
         Returns
         -------
@@ -68,12 +58,12 @@ class Pilot:
         return *self.spread(measure.gain), how
 
     def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
-        """Bound anything that follows from the separations.
+        """Bound any function of the separations.
 
         Parameters
         ----------
         quantity : callable
-            Of the separations.
+            Function of a `Separations`, vectorised over its values.
 
         Returns
         -------
@@ -99,15 +89,15 @@ def pilot(
     Parameters
     ----------
     single, pair : array_like, shape (n,)
-        Scores of either arm (log-odds, so that they are near normal).
+        Scores of the single-image and of the paired arm (log-odds, so that they are near normal).
     labels : array_like of bool, shape (n,)
         Which images are of diseased cases.
     patients : array_like, shape (n,), optional
-        The patient of each image; each its own when not given.
+        Patient of each image; each image its own patient when not given.
     resamples : int, default 2000
         Bootstrap samples of patients, within those who have a diseased image and those who have none.
     seed : int or numpy.random.Generator, default 0
-        The stream.
+        Seed, or the generator that is drawn from.
 
     Returns
     -------
@@ -133,16 +123,16 @@ def pilot(
     same = arms[0].shape == arms[1].shape == diseased.shape == codes.shape
     require(same and diseased.ndim == 1, "pilot: single, pair, labels and patients must have the same length")
     scores = np.stack(arms)
-    sums, kinds = _patient_sums(scores, diseased, codes), np.bincount(codes, diseased) > 0
-    require(min(kinds.sum(), (~kinds).sum()) >= 5, "pilot: five patients with and five without the disease, at least")
+    sums, has_disease = _patient_sums(scores, diseased, codes), np.bincount(codes, diseased) > 0
+    require(min(has_disease.sum(), (~has_disease).sum()) >= 5, "pilot: five patients with and five without the disease, at least")
     best = _separations(sums.sum(axis=0))
     for arm, distance in (("single", best[0]), ("pair", best[1])):
-        require(distance > 0, f"pilot: the {arm} arm does not separate the classes (AUC not above .5); there is nothing to plan from")
-    drawn = _separations(_resampled(sums, kinds, resamples, np.random.default_rng(seed)))
+        require(distance > 0, f"pilot: the {arm} arm does not separate the classes (AUROC not above .5); there is nothing to plan from")
+    drawn = _separations(_resampled(sums, has_disease, resamples, np.random.default_rng(seed)))
     return Pilot(
         Separations(*(float(value) for value in best)),
-        Separations(np.maximum(drawn[0], _LEAST), np.maximum(drawn[1], _LEAST), drawn[2]),
-        diseased.size, int(kinds.size), clustering(_differences(scores, diseased), codes),
+        Separations(np.maximum(drawn[0], _SMALLEST_SEPARATION), np.maximum(drawn[1], _SMALLEST_SEPARATION), drawn[2]),
+        diseased.size, int(has_disease.size), clustering(_differences(scores, diseased), codes),
     )  # fmt: skip
 
 
@@ -168,11 +158,11 @@ def _separations(sums: Floats) -> tuple[Floats, Floats, Floats]:
     return shift_one / np.sqrt(var_one), shift_two / np.sqrt(var_two), correlation
 
 
-def _resampled(sums: Floats, kinds: NDArray[np.bool_], resamples: int, rng: np.random.Generator) -> Floats:
-    """Moments of bootstrap samples of patients, drawn within kind. Shape (resamples, 2, 6)."""
+def _resampled(sums: Floats, has_disease: NDArray[np.bool_], resamples: int, rng: np.random.Generator) -> Floats:
+    """Moments of bootstrap samples of patients, drawn within those with and without the disease. Shape (resamples, 2, 6)."""
     total = np.zeros((resamples, *sums.shape[1:]))
-    for kind in (False, True):
-        members = sums[kinds == kind]
+    for diseased in (False, True):
+        members = sums[has_disease == diseased]
         even = np.full(len(members), 1 / len(members))
         for start in range(0, resamples, 100):  # a hundred at a time: counts of every patient in every resample would fill the memory
             counts = rng.multinomial(len(members), even, min(100, resamples - start))

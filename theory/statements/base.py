@@ -27,7 +27,7 @@ def _exact(params: Params) -> float:
     return 0.0
 
 
-def _everywhere(params: Params) -> str:
+def _no_caveat(params: Params) -> str:
     return ""
 
 
@@ -37,39 +37,36 @@ class Quantity:
 
     Parameters
     ----------
-    name : str
-        As in THEORY.md.
-    summary : str
-        One line.
+    name, summary : str
+        Name on the command line and in the tables, as in the specification of the theory; and one line on what it is.
     parameters : tuple of Parameter
-        What it depends on.
-    closed_form : callable
-        Takes the parameters by name, returns the value; vectorised over numbers.
-    symbolic : callable
-        Takes the parameters by name, returns the value of the derived expression.
+        Parameters it depends on, in the order in which they are listed.
+    closed_form, symbolic : callable
+        Take the parameters by name and return the value: by the formula, vectorised over numbers, and by evaluating an expression that
+        is derived anew.
     simulate : callable
         ``(params, replicates, rng)`` to an array with one entry per replicate, from individually drawn patients.
     points : tuple of dict
-        Where `theory verify` compares the three.
-    tally : type of Tally
-        Turns the replicates into an estimate.
+        Parameters at which ``theory verify`` compares the three.
+    tally : callable
+        Makes the accumulator that turns the replicates into an estimate; a proportion by default.
     fast : callable or None
-        Like `simulate`, from sufficient statistics.
+        Like `simulate`, from sufficient statistics instead of patients.
     draws : callable
-        Random numbers per replicate, to size the batches.
+        Takes the parameters, returns the random numbers per replicate, by which the batches are sized.
     symbolic_tolerance : float
         Largest allowed distance of symbolic and closed form (relative to values above 1).
     allowance : callable
         Takes the parameters, returns the stated error of the closed form where it is a limit or first order; 0 where it is exact.
     relative_allowance : float
-        The same as a share of the value.
+        Stated error of the closed form as a share of its value, added to `allowance`.
     caveat : callable
-        Takes the parameters, returns a line where the stated error is not known to hold there, else nothing.
+        Takes the parameters, returns a line where the stated error is not known to hold there, else an empty string.
     mcse : float
-        Standard error at which the simulation stops.
+        Monte Carlo standard error at which the simulation stops.
     block : int
-        Patients in a replicate that is an estimate of its own (a study); 1 where a replicate is a patient or a small set of them. A number
-        of replicates that a user asks for counts patients there.
+        Patients in a replicate that is an estimate from a whole data set; 1 where a replicate is a patient or a small set of them.
+        A number of replicates that a user asks for counts patients there.
     """
 
     name: str
@@ -85,7 +82,7 @@ class Quantity:
     symbolic_tolerance: float = ELEMENTARY
     allowance: Callable[[Params], float] = _exact
     relative_allowance: float = 0.0
-    caveat: Callable[[Params], str] = _everywhere
+    caveat: Callable[[Params], str] = _no_caveat
     mcse: float = 5e-4
     block: int = 1
 
@@ -95,7 +92,7 @@ class Quantity:
         Parameters
         ----------
         values : mapping of str to object
-            What the user gave.
+            Values by parameter name, as a user gives them.
 
         Returns
         -------
@@ -126,12 +123,12 @@ class Quantity:
         Parameters
         ----------
         **values : object
-            The parameters.
+            Values by parameter name, checked and completed by `bind`.
 
         Returns
         -------
         float
-            The value.
+            The value of the closed form.
 
         Raises
         ------
@@ -141,37 +138,35 @@ class Quantity:
         return float(self.closed_form(**self.bind(values)))
 
     def stated_error(self, params: Params, closed: float) -> float:
-        """Tell the stated error of the closed form.
+        """Compute how far the closed form may be from the truth.
 
         Parameters
         ----------
         params : dict
-            Where.
+            Parameters by name, complete (see `bind`).
         closed : float
-            Its value.
+            Value of the closed form at these parameters.
 
         Returns
         -------
         float
-            0 for an exact statement.
+            The stated error; 0 for an exact statement.
         """
         return self.allowance(params) + self.relative_allowance * abs(closed)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement of THEORY.md.
+    """A statement of the theory.
 
     Parameters
     ----------
-    id : str
-        ``T1``, ``T1b``, ...
-    title : str
-        A few words.
+    id, title : str
+        Number, such as ``T1b``, and a title of a few words.
     summary : str
-        What it says, in one line.
+        The statement in one line.
     quantities : tuple of Quantity
-        The numbers it gives.
+        Numbers that it gives, in the order in which they are listed.
     """
 
     id: str
@@ -185,12 +180,12 @@ class Statement:
         Parameters
         ----------
         name : str
-            Its name.
+            Name of the quantity, such as ``'auc'``.
 
         Returns
         -------
         Quantity
-            The quantity.
+            The quantity of that name.
 
         Raises
         ------

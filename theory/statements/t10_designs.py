@@ -12,11 +12,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from see_in_pairs.errors import InputError
 from theory.models.variance_components import intraclass_correlation, mean_squares, nested_mean_squares, solve_components
 from theory.numerics.gaussian import auc_of
 from theory.numerics.montecarlo import DeviationTally, MeanTally
-from theory.numerics.validation import Floats, finite, non_negative, require, whole
+from theory.numerics.validation import Floats, finite, non_negative, one_of, require, whole
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, components, grid, number
 
@@ -45,9 +44,8 @@ def expected_component(
     (0.5, 0.8)
     """
     check_components(var)
-    for name, value, options in (("source", source, ESTIMATED), ("design", design, DESIGNS)):
-        if value not in options:
-            raise InputError(f"{name} = {value!r}: must be one of {', '.join(options)}")
+    one_of(source, "source", ESTIMATED)
+    one_of(design, "design", DESIGNS)
     joined = {"PR": var["R"], "E": var["RS"]}.get(source, 0.0) if design == "nested" else 0.0
     size = whole(n, "n", 4) + whole(R, "R", 2) + whole(S, "S", 2) + finite(beta, "beta")
     return np.asarray(var[source] + joined + 0 * size, dtype=np.float64)[()]

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of, sensitivity_of
 from theory.numerics.montecarlo import PairedTally, RatioTally, covariance_root
-from theory.numerics.validation import Floats, correlation, non_negative, whole
+from theory.numerics.validation import Floats, correlation, non_negative, one_of, whole
 from theory.statements import t2_several_references as t2
 from theory.statements.base import QUADRATURE, Params, Quantity
 from theory.statements.parameters import choice, grid, number
@@ -25,8 +24,7 @@ LEVEL = 0.95
 
 def _pair(d: ArrayLike, rho: ArrayLike, m: ArrayLike, rho_rr: ArrayLike | None, rule: str) -> Floats:
     r"""Separation of the paired score, :math:`d/\sqrt v` with v of T2."""
-    if rule not in RULES:
-        raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+    one_of(rule, "rule", RULES)
     return t2.separation(d, rho, rho if rho_rr is None else rho_rr, m, "optimal" if rule == "optimal" else "meandiff")
 
 

@@ -24,9 +24,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr
 
-from see_in_pairs.errors import InputError
 from theory.numerics.montecarlo import PairedTally, log_likelihood_ratio
-from theory.numerics.validation import Floats, positive, prevalence, whole
+from theory.numerics.validation import Floats, one_of, positive, prevalence, whole
 from theory.numerics.vectorize import elementwise
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
@@ -93,10 +92,8 @@ def gain(model: str, control: str, d: float = 1.5, strength: float = 1.5, N0: in
 
 def _unknown(model: str, control: str, strength: float, N0: int) -> float:
     """Variance of what the observer does not know, after training."""
-    if model not in MODELS:
-        raise InputError(f"model = {model!r}: must be one of {', '.join(MODELS)}")
-    if control not in CONTROLS:
-        raise InputError(f"control = {control!r}: must be one of {', '.join(CONTROLS)}")
+    one_of(model, "model", MODELS)
+    one_of(control, "control", CONTROLS)
     variance, bank = float(positive(strength, "strength")) ** 2, float(whole(N0, "N0", 0))
     if model not in ("mean", "label"):
         return variance

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from see_in_pairs.errors import InputError
 from theory.numerics.montecarlo import MeanTally
-from theory.numerics.validation import Floats, correlation, finite, require
+from theory.numerics.validation import Floats, correlation, finite, one_of, require
 from theory.numerics.vectorize import elementwise
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t12_formulas as closed
@@ -44,8 +43,7 @@ def minimax_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
     """
     low, high = float(correlation(l, "l")), float(correlation(u, "u"))
     require(low <= high, "l, u: the lower end must not exceed the upper one")
-    if criterion not in CRITERIA:
-        raise InputError(f"criterion = {criterion!r}: must be one of {', '.join(CRITERIA)}")
+    one_of(criterion, "criterion", CRITERIA)
     if criterion == "ratio":
         return float(closed.minimax_ratio_weight(low, high))
     if criterion == "regret":

@@ -21,11 +21,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of, error_of
 from theory.numerics.montecarlo import covariance_root, log_likelihood_ratio
 from theory.numerics.sampling import score_auc, score_error
-from theory.numerics.validation import Floats, finite, positive_definite, require, square
+from theory.numerics.validation import Floats, finite, one_of, positive_definite, require, square
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, matrix, number, vector
 
@@ -54,6 +53,7 @@ def separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, 
     >>> separation(identity, 0.6 * identity, identity, [1.0, 0.0], "joint")
     1.25
     """
+    one_of(rule, "rule", RULES)
     joint, shift = joint_covariance(Sigma, C, Sr), finite(delta, "delta")
     p = len(joint) // 2
     require(shift.shape == (p,), f"delta: must be a list of {p} numbers, as many as Sigma has rows")
@@ -62,10 +62,8 @@ def separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: ArrayLike, 
         residual = sigma
     elif rule == "difference":
         residual = sigma + reference - cross - cross.T
-    elif rule == "joint":
-        residual = sigma - cross @ np.linalg.solve(reference, cross.T)
     else:
-        raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+        residual = sigma - cross @ np.linalg.solve(reference, cross.T)
     return float(np.sqrt(shift @ np.linalg.solve(residual, shift)))
 
 

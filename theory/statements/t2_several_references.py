@@ -22,11 +22,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of, error_of
 from theory.numerics.montecarlo import covariance_root, log_likelihood_ratio
 from theory.numerics.sampling import score_auc, score_error
-from theory.numerics.validation import Floats, correlation, finite, non_negative, require, whole
+from theory.numerics.validation import Floats, correlation, finite, non_negative, one_of, require, whole
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
@@ -65,14 +64,13 @@ def variance(rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floa
     >>> float(variance(0.4, 0.4, 4, "meandiff"))
     0.75
     """
+    one_of(rule, "rule", RULES)
     rho = correlation(rho)
     g = mean_variance(m, rho_rr, rho)
     if rule == "meandiff":
         return 1 - 2 * rho + g
-    if rule == "optimal":
-        explained = np.divide(np.square(rho), g, out=np.zeros(np.broadcast(rho, g).shape), where=g > _ROUNDING)
-        return np.maximum(1 - explained, 0.0)
-    raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+    explained = np.divide(np.square(rho), g, out=np.zeros(np.broadcast(rho, g).shape), where=g > _ROUNDING)
+    return np.maximum(1 - explained, 0.0)
 
 
 def separation(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike, rule: str) -> Floats:

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of, error_of
 from theory.numerics.montecarlo import covariance_root, log_likelihood_ratio
 from theory.numerics.sampling import score_auc, score_error
-from theory.numerics.validation import Floats, correlation, finite, non_negative, positive_definite, require
+from theory.numerics.validation import Floats, correlation, finite, non_negative, one_of, positive_definite, require
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, matrix, number, vector
 from theory.statements.t2_several_references import RULES
@@ -33,8 +32,7 @@ def unequal_separation(d: ArrayLike, c: Sequence[float], Sigma_r: Sequence[Seque
     """
     model = _model(c, Sigma_r)
     own, between = model[0, 1:], model[1:, 1:]
-    if rule not in RULES:
-        raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+    one_of(rule, "rule", RULES)
     weights = np.linalg.solve(between, own) if rule == "optimal" else np.full(len(own), 1 / len(own))
     return non_negative(d, "d") / np.sqrt(1 - 2 * weights @ own + weights @ between @ weights)
 
@@ -65,15 +63,14 @@ def limit_variance(rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Floats:
     >>> float(limit_variance(0.4, 0.4, "optimal"))
     0.6
     """
+    one_of(rule, "rule", RULES)
     rho, rho_rr = correlation(rho), non_negative(rho_rr, "rho_rr")
     require(rho_rr <= 1, "rho_rr: a correlation is at most 1")
     require(np.square(rho) <= rho_rr + 1e-12, "rho, rho_rr: impossible for infinitely many references, rho^2 must not exceed rho_rr")
     if rule == "meandiff":
         return 1 - 2 * rho + rho_rr
-    if rule == "optimal":
-        explained = np.divide(np.square(rho), rho_rr, out=np.zeros(np.broadcast(rho, rho_rr).shape), where=rho_rr > 0)
-        return np.maximum(1 - explained, 0.0)
-    raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+    explained = np.divide(np.square(rho), rho_rr, out=np.zeros(np.broadcast(rho, rho_rr).shape), where=rho_rr > 0)
+    return np.maximum(1 - explained, 0.0)
 
 
 def limit_auc(d: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, rule: str) -> Floats:

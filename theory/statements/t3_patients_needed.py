@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from see_in_pairs.errors import InputError
 from theory.numerics.montecarlo import MeanTally, covariance_root
-from theory.numerics.validation import Floats, correlation, finite, prevalence, require, whole
+from theory.numerics.validation import Floats, correlation, finite, one_of, prevalence, require, whole
 from theory.numerics.vectorize import elementwise
 from theory.statements import t2_several_references as t2
 from theory.statements.base import Params, Quantity
@@ -54,8 +53,7 @@ def n_for_power(
     require(effect != 0, "d = 0: no number of patients shows an effect that is not there")
     of_level, of_power = float(prevalence(level, "level")), float(prevalence(power, "power"))
     between = rho if rho_rr is None else float(finite(rho_rr, "rho_rr"))
-    if analysis not in ANALYSES:
-        raise InputError(f"analysis = {analysis!r}: must be one of {', '.join(ANALYSES)}")
+    one_of(analysis, "analysis", ANALYSES)
     rule = {"change": "meandiff", "ancova": "optimal"}.get(analysis)
     t2.mean_variance(m, between, rho)
     factor = float(t2.variance(rho, between, m, rule)) if rule else 1.0

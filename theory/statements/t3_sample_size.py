@@ -27,7 +27,7 @@ from scipy.special import ndtr, stdtrit
 from see_in_pairs.errors import InputError
 from theory.numerics.montecarlo import MeanTally
 from theory.numerics.quadrature import legendre
-from theory.numerics.validation import Floats, correlation, finite, whole
+from theory.numerics.validation import Floats, correlation, finite, one_of, whole
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 from theory.statements.t1_univariate_rules import draw_pairs, symbolic_variance
@@ -48,8 +48,7 @@ def scaled_var(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: s
     0.68
     """
     total, rho, d = 2 * whole(n_per_group, "n_per_group", 3), correlation(rho), finite(d, "d")
-    if analysis not in ANALYSES:
-        raise InputError(f"analysis = {analysis!r}: must be one of {', '.join(ANALYSES)}")
+    one_of(analysis, "analysis", ANALYSES)
     factor = {"ttest": np.ones_like(rho), "change": 2 * (1 - rho), "ancova": (1 - rho) * (1 + rho) * (total - 3) / (total - 4)}[analysis]
     return np.asarray(factor + 0.0 * (total + d), dtype=np.float64)
 

@@ -145,7 +145,7 @@ QUANTITIES = (
             number("p", "features of the single image"),
             number("Delta2", "squared Mahalanobis distance of the single image"),
             number("rho", "correlation of query and reference, feature by feature"),
-            choice("against", "the other representation", ("single", "difference")),
+            choice("against", "the other representation", t4.RIVALS),
             choice("cov", "whether the covariance is known or estimated", t4.COVARIANCES, "known"),
         ),
         t4.crossover,

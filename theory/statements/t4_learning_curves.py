@@ -27,11 +27,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
-from see_in_pairs.errors import InputError
 from theory.models.discriminant import class_error, class_error_series, pooled_error, pooled_error_product, train_and_score
 from theory.numerics.montecarlo import MeanTally
 from theory.numerics.sampling import learned_cosine, pooled_cosine
-from theory.numerics.validation import Floats, correlation, positive, require, whole
+from theory.numerics.validation import Floats, correlation, one_of, positive, require, whole
 from theory.numerics.vectorize import elementwise
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
@@ -40,14 +39,13 @@ if TYPE_CHECKING:
     import sympy as sp
 
 REPRESENTATIONS = ("single", "difference", "concat", "residual_known_rho")
-COVARIANCES = ("known", "pooled")
+COVARIANCES, RIVALS = ("known", "pooled"), ("single", "difference")
 
 
 def representation(p: int, Delta2: ArrayLike, rho: ArrayLike, rep: str) -> tuple[int, Floats]:
     """Number of features and squared distance of a representation, as in the module's table."""
     count, distance2, rho = int(whole(p, "p", 1)), positive(Delta2, "Delta2"), correlation(rho)
-    if rep not in REPRESENTATIONS:
-        raise InputError(f"rep = {rep!r}: must be one of {', '.join(REPRESENTATIONS)}")
+    one_of(rep, "rep", REPRESENTATIONS)
     gain = {"single": 1.0 + 0 * rho, "difference": 1 / (2 * (1 - rho))}.get(rep, 1 / ((1 - rho) * (1 + rho)))
     return (2 * count if rep == "concat" else count), distance2 * gain
 
@@ -56,8 +54,7 @@ def _checked(p: int, n_per_class: int, Delta2: float, rho: float, rep: str, cov:
     """Number of features, cases per class and distance; refuses what cannot be trained."""
     features, distance2 = representation(p, Delta2, rho, rep)
     n = int(whole(n_per_class, "n_per_class", 1))
-    if cov not in COVARIANCES:
-        raise InputError(f"cov = {cov!r}: must be one of {', '.join(COVARIANCES)}")
+    one_of(cov, "cov", COVARIANCES)
     require(
         cov == "known" or features < 2 * n - 2,
         f"p, n_per_class: a pooled covariance of {features} features needs p < 2 n - 2 (rep = {rep!r})",
@@ -131,10 +128,8 @@ def crossover(p: int, Delta2: float, rho: float, against: str, cov: str = "known
     >>> crossover(10, 2.0, 0.3, "single"), crossover(10, 2.0, 0.4, "single", "pooled")
     (72.91, 64.79)
     """
-    if against not in ("single", "difference"):
-        raise InputError(f"against = {against!r}: must be one of single, difference")
-    if cov not in COVARIANCES:
-        raise InputError(f"cov = {cov!r}: must be one of {', '.join(COVARIANCES)}")
+    one_of(against, "against", RIVALS)
+    one_of(cov, "cov", COVARIANCES)
     features, base = representation(p, Delta2, rho, "single")
     other, both = (float(representation(p, 1.0, rho, rep)[1]) for rep in (against, "concat"))
     if both <= other:

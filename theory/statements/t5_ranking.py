@@ -9,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of
 from theory.numerics.montecarlo import RatioTally
 from theory.numerics.sampling import score_auc
-from theory.numerics.validation import Floats, non_negative, whole
+from theory.numerics.validation import Floats, non_negative, one_of, whole
 from theory.statements import t5_site_shift as t5
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
@@ -44,10 +43,8 @@ def within_site_auc(delta: ArrayLike, tau: ArrayLike, rule: str, m: ArrayLike = 
     >>> float(within_site_auc(2.0, 1.0, "single"))
     0.92135
     """
-    if rule not in WITHIN_RULES:
-        raise InputError(f"rule = {rule!r}: must be one of {', '.join(WITHIN_RULES)}")
-    if refs not in REFERENCES:
-        raise InputError(f"refs = {refs!r}: must be one of {', '.join(REFERENCES)}")
+    one_of(rule, "rule", WITHIN_RULES)
+    one_of(refs, "refs", REFERENCES)
     offsets, m = np.square(non_negative(tau, "tau")), whole(m, "m", 1)
     w = {"single": 0 * offsets, "same_diff": 1 + 0 * offsets}.get(rule, offsets / (offsets + 1 / m))
     return auc_of(non_negative(delta, "delta") / np.sqrt(1 + (np.square(w) / m if refs == "fresh" else 0 * (w + m))))

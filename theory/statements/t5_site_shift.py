@@ -32,7 +32,7 @@ from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of, error_of, prior_shift
 from theory.numerics.montecarlo import log_likelihood_ratio
 from theory.numerics.sampling import score_error
-from theory.numerics.validation import Floats, finite, non_negative, prevalence, whole
+from theory.numerics.validation import Floats, finite, non_negative, one_of, prevalence, whole
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
@@ -45,9 +45,9 @@ SITES, TRAIN = ("one", "many"), ("centred", "one_site")
 
 def variance(tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one", train: str = "centred") -> Floats:
     """Variance of the score about the training threshold, over sites and patients: V of the module's table."""
-    for name, value, options in (("rule", rule, RULES), ("sites", sites, SITES), ("train", train, TRAIN)):
-        if value not in options:
-            raise InputError(f"{name} = {value!r}: must be one of {', '.join(options)}")
+    one_of(rule, "rule", RULES)
+    one_of(sites, "sites", SITES)
+    one_of(train, "train", TRAIN)
     if rule == "same_shrink" and train == "one_site":
         raise InputError("rule = 'same_shrink': is specified for train = 'centred' only")
     offsets, m = np.square(non_negative(tau, "tau")), whole(m, "m", 1)

@@ -15,9 +15,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import logsumexp, ndtr
 
-from see_in_pairs.errors import InputError
 from theory.numerics.quadrature import legendre
-from theory.numerics.validation import Floats, correlation, positive, prevalence, probability
+from theory.numerics.validation import Floats, correlation, one_of, positive, prevalence, probability
 from theory.numerics.vectorize import elementwise
 from theory.statements import t1_univariate_rules as t1
 from theory.statements.base import QUADRATURE, Params, Quantity
@@ -45,8 +44,7 @@ def aware_error(d: float, rho: float, fault: str, rate: float, pi: float = 0.5) 
     0.14376
     """
     d, rho, rate, pi = float(positive(d, "d")), float(correlation(rho)), float(probability(rate, "rate")), float(prevalence(pi))
-    if fault not in FAULTS:
-        raise InputError(f"fault = {fault!r}: must be one of {', '.join(FAULTS)}")
+    one_of(fault, "fault", FAULTS)
     if rate == 0:
         return float(t1.error(d, rho, "optimal", pi))
     width = np.sqrt((1 - rho) * (1 + rho))

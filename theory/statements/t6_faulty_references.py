@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import bdtr, ndtr
 
-from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import prior_shift
 from theory.numerics.montecarlo import RatioTally, log_likelihood_ratio
-from theory.numerics.validation import Floats, finite, non_negative, positive, prevalence, probability, require, whole
+from theory.numerics.validation import Floats, finite, non_negative, one_of, positive, prevalence, probability, require, whole
 from theory.numerics.vectorize import elementwise
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t2_several_references as t2
@@ -36,13 +35,12 @@ FAULTS = ("diseased", "swap")
 
 def faulty_error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: ArrayLike = 0.5) -> Floats:
     """Error when every reference is faulty."""
+    one_of(fault, "fault", FAULTS)
     distance, w, pi = t1.separation(d, rho, finite(w, "w")), finite(w, "w"), prevalence(pi)
     moved = prior_shift(distance, pi)
     if fault == "diseased":
         return (1 - pi) * ndtr(-distance * (0.5 + w) - moved) + pi * ndtr(-distance * (0.5 - w) + moved)
-    if fault == "swap":
-        return (1 - pi) * ndtr(-distance / 2 - moved) + pi * ndtr(distance * (0.5 + w) + moved)
-    raise InputError(f"fault = {fault!r}: must be one of {', '.join(FAULTS)}")
+    return (1 - pi) * ndtr(-distance / 2 - moved) + pi * ndtr(distance * (0.5 + w) + moved)
 
 
 def error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
@@ -66,14 +64,13 @@ def auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike)
     >>> float(auc(1.5, 0.8, 0.8, "swap", 0.1))
     0.87317
     """
+    one_of(fault, "fault", FAULTS)
     rate, w = probability(rate, "rate"), finite(w, "w")
     scaled = t1.separation(d, rho, w) / np.sqrt(2)
     if fault == "diseased":
         mixed = ndtr(scaled * (1 - w)) + ndtr(scaled * (1 + w))
         return ((1 - rate) ** 2 + rate**2) * ndtr(scaled) + rate * (1 - rate) * mixed
-    if fault == "swap":
-        return (1 - rate) * ndtr(scaled) + rate * ndtr(-w * scaled)
-    raise InputError(f"fault = {fault!r}: must be one of {', '.join(FAULTS)}")
+    return (1 - rate) * ndtr(scaled) + rate * ndtr(-w * scaled)
 
 
 def break_even(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: ArrayLike = 0.5) -> Floats:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from see_in_pairs.errors import InputError
 from theory.numerics.montecarlo import MeanTally, RatioTally
-from theory.numerics.validation import Floats, positive, whole
+from theory.numerics.validation import Floats, one_of, positive, whole
 from theory.numerics.vectorize import elementwise
 from theory.statements import t7_matching as t7
 from theory.statements.base import Params, Quantity
@@ -42,10 +41,9 @@ def best_tightness(A: float, E: float, rule: str) -> float:
     >>> round(best_tightness(9.0, 1.0, "difference"), 4), round(best_tightness(9.0, 1.0, "optimal"), 4)
     (1.9326, 1.2025)
     """
+    one_of(rule, "rule", t7.RULES)
     if rule == "difference":
         return t7.goldilocks(A, E)
-    if rule != "optimal":
-        raise InputError(f"rule = {rule!r}: must be one of {', '.join(t7.RULES)}")
     total, target = float(positive(A, "A") + positive(E, "E")), 2 * float(A) ** 2 * float(E) ** 2
     roots = np.roots([1.0, total, 0.0, -target / total])
     return float(roots[np.isreal(roots) & (roots.real > 0)].real[0])

@@ -27,7 +27,7 @@ from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of
 from theory.numerics.montecarlo import MeanTally, log_likelihood_ratio
 from theory.numerics.quadrature import legendre
-from theory.numerics.validation import Floats, finite, non_negative, positive, require, whole
+from theory.numerics.validation import Floats, finite, non_negative, one_of, positive, require, whole
 from theory.numerics.vectorize import elementwise
 from theory.statements.base import QUADRATURE, Params, Quantity, Statement
 from theory.statements.parameters import choice, number
@@ -41,12 +41,11 @@ POOL = 400_000
 
 def inherited(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike | None = None) -> tuple[Floats, Floats]:
     r"""Share s of the signal that a matched reference inherits, and its correlation :math:`\rho_h` with the query."""
+    one_of(emb, "emb", EMBEDDINGS)
     A, E = positive(A, "A"), positive(E, "E")
     if emb == "iso":
         N = positive(N, "N")
         return E / (E + N), (A**2 / (A + N) + E**2 / (E + N)) / (A + E)
-    if emb != "scalar":
-        raise InputError(f"emb = {emb!r}: must be one of {', '.join(EMBEDDINGS)}")
     if w is None:
         raise InputError("w=...: the scalar embedding needs the weight of the disease axis")
     w, N = finite(w, "w"), non_negative(N, "N")
@@ -59,13 +58,12 @@ def inherited(emb: str, A: ArrayLike, E: ArrayLike, N: ArrayLike, w: ArrayLike |
 def separation(emb: str, delta: ArrayLike, A: ArrayLike, E: ArrayLike, N: ArrayLike, rule: str, w: ArrayLike | None = None) -> Floats:
     """Separation with a matched reference, D of the module's formulas; negative where the difference turns the classes around (s above
     1)."""
+    one_of(rule, "rule", RULES)
     share, rho = inherited(emb, A, E, N, w)
     d = non_negative(delta, "delta") / np.sqrt(np.add(A, E))
     if rule == "difference":
         return d * (1 - share) / np.sqrt(2 * (1 - rho))
-    if rule == "optimal":
-        return d * np.sqrt(1 + np.square(rho - share) / ((1 - rho) * (1 + rho)))
-    raise InputError(f"rule = {rule!r}: must be one of {', '.join(RULES)}")
+    return d * np.sqrt(1 + np.square(rho - share) / ((1 - rho) * (1 + rho)))
 
 
 def auc(

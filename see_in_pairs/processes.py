@@ -1,26 +1,49 @@
-"""Independent jobs in processes of their own, several at a time."""
+"""Independent jobs, such as trainings, in processes of their own, several at a time; none is left behind by a kill."""
 
 from __future__ import annotations
 
+import functools
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any, TypeVar
+
+from see_in_pairs.errors import InputError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
 def run_in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Result]]:
-    """Call a module-level function once for each job, and yield job and result as they finish.
+    """Call a module-level function (or a ``functools.partial`` of one) for each job, and yield job and result as they finish.
 
-    The first failure is raised, and jobs that have not begun are dropped.
+    The first failure is raised, and jobs that have not begun are dropped. To resume, leave out the jobs that are finished, or let
+    `function` notice; since jobs finish in any order, make tables of them in the order of `jobs` once all are done.
     """
     # Spawned, not forked: a fork copies the locks of torch's and BLAS's threads in whatever state they are, and may hang on them.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=exit_with_parent, initargs=(os.getpid(),))
     try:
         running: dict[Any, Job] = {pool.submit(function, job): job for job in jobs}
         for future in as_completed(running):
             yield running[future], future.result()
+    except BrokenProcessPool:
+        advice = "what is finished is kept: run the same command again, with fewer --workers where memory was short"
+        raise InputError(f"a worker process died (killed, or out of memory); {advice}") from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@functools.cache
+def exit_with_parent(parent: int) -> None:
+    """End this process when the one that started it has gone: a killed run must not leave its workers behind."""
+    threading.Thread(target=_watch, args=(parent,), name="watch-parent", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)  # nobody is there to whom an exception could be told

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from empirical.vlm.pocket.config import PocketConfig
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.console import log
 from see_in_pairs.files import read_json, read_table, write_text
+from see_in_pairs.processes import run_in_processes
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -84,10 +84,8 @@ def pretrain_grid(grid: GridConfig, out: Path, *, workers: int = 1, quiet: bool 
     with RunFolder(out, "pretrain-grid", grid.model_dump()) as run:
         wanted = cells(grid)
         log(f"pretrain-grid: {len(wanted)} runs of {grid.base.steps} steps, {workers} at a time", quiet)
-        jobs = [(cell.settings(grid).model_dump(), str(run.path / cell.folder)) for cell in wanted]
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for cell, _ in zip(wanted, pool.map(_pretrain, *zip(*jobs, strict=True)), strict=True):
-                log(f"finished {cell.folder}", quiet)
+        for cell, _ in run_in_processes(partial(_pretrain, grid, run.path), wanted, workers):  # a finished run is not trained again
+            log(f"finished {cell.folder}", quiet)
         table = pd.concat([_read(run.path / cell.folder, cell) for cell in wanted], ignore_index=True)
         write_text(run.path / "grid.csv", table.to_csv(index=False))
         summary = summarise(table)
@@ -109,10 +107,10 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     return found.assign(low=found["value"] - half, high=found["value"] + half)
 
 
-def _pretrain(settings: dict[str, Any], out: str) -> str:
+def _pretrain(grid: GridConfig, out: Path, cell: GridRun) -> None:
     from empirical.pretraining.pretrain import pretrain
 
-    return str(pretrain(PretrainConfig.model_validate(settings), Path(out), quiet=True))
+    pretrain(cell.settings(grid), out / cell.folder, quiet=True)
 
 
 def _read(folder: Path, cell: GridRun) -> pd.DataFrame:

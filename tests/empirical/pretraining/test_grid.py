@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -28,17 +28,9 @@ GRID: dict[str, Any] = {"base": BASE, "models": {"tiny": TINY}, "learning_rates"
 KEYS = ["model", "learning_rate", "kind", "test", "change", "measure"]
 
 
-class OneByOne:
-    """Runs here what the grid gives to processes of their own: they would need seconds each to import torch."""
-
-    def __init__(self, workers: int, **_: object) -> None:
-        self.map: Callable[..., Iterator[Any]] = map
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
+def one_by_one(function: Callable[[GridRun], None], jobs: Sequence[GridRun], workers: int) -> Iterator[tuple[GridRun, None]]:
+    """Run here what the grid gives to processes of their own: they would need seconds each to import torch."""
+    return ((job, function(job)) for job in jobs)
 
 
 def run(folder: Path, out: Path, *options: str, **changes: object) -> int:
@@ -52,7 +44,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished grid of two runs."""
     folder = tmp_path_factory.mktemp("grid")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "ProcessPoolExecutor", OneByOne)
+        patch.setattr(grids, "run_in_processes", one_by_one)
         assert run(folder, folder / "out", "--quiet") == 0
     return folder / "out"
 
@@ -78,7 +70,7 @@ def test_run_again_it_trains_nothing_and_leaves_the_same_tables(out: Path, tmp_p
     def trained(*_: object) -> None:
         raise AssertionError("a finished run was trained again")
 
-    monkeypatch.setattr(grids, "ProcessPoolExecutor", OneByOne)
+    monkeypatch.setattr(grids, "run_in_processes", one_by_one)
     monkeypatch.setattr(pretraining, "_train", trained)
     before = {path: path.read_bytes() for path in out.glob("*.csv")}
     models = {path: path.stat().st_mtime_ns for path in out.glob("*/model/*")}
@@ -95,7 +87,7 @@ def test_only_what_is_missing_is_trained(out: Path, tmp_path: Path, monkeypatch:
     shutil.rmtree(copy / "tiny-0.001-1" / "model")
     train = pretraining._train
     monkeypatch.setattr(pretraining, "_train", lambda config, *rest: (trained.append(config.seed), train(config, *rest)))
-    monkeypatch.setattr(grids, "ProcessPoolExecutor", OneByOne)
+    monkeypatch.setattr(grids, "run_in_processes", one_by_one)
     assert run(tmp_path, copy, "--quiet") == 0
     assert trained == [1]
     assert (copy / "summary.csv").read_bytes() == (out / "summary.csv").read_bytes()

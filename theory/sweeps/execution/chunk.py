@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from see_in_pairs.processes import exit_with_parent
 from theory.sweeps.execution.block import Work, run_block
 from theory.sweeps.execution.outcome import WHOLE, BlockOutcome, Failure, NothingGenerated
-from theory.sweeps.execution.pickling import SharedPayload, exit_with_parent
+from theory.sweeps.execution.pickling import SharedPayload
 from theory.sweeps.execution.rng import block_key
 from theory.sweeps.resolved import ResolvedStudy
 from theory.sweeps.scenarios import Cell, named

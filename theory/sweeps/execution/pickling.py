@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import inspect
-import os
 import sys
-import threading
-import time
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -43,18 +39,6 @@ def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> Shar
             raise InputError(f"{name} cannot be sent to a worker ({error}); {advice}") from None
     content = cloudpickle.dumps(common)
     return SharedPayload(content, hashlib.sha256(content).hexdigest(), parent)
-
-
-@functools.cache
-def exit_with_parent(parent: int) -> None:
-    """End this process when the one that started it has gone: a killed run must not leave its workers behind."""
-    threading.Thread(target=_watch, args=(parent,), name="sweep-parent", daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)  # nobody is there to whom an exception could be told
 
 
 def _by_value_where_needed(module: ModuleType | None) -> None:

@@ -1,88 +1,48 @@
-"""One command at a time in a folder: a lock that the operating system takes back when its process ends, however it ends."""
+"""One command at a time in a folder, by a lock that the operating system takes back when its process ends, however it ends."""
 
 from __future__ import annotations
 
 import os
 import platform
-import weakref
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
 from see_in_pairs.errors import InputError
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 LOCK = ".in-use"
 
-_held: weakref.WeakValueDictionary[str, FolderLock] = weakref.WeakValueDictionary()
 
+def lock_folder(folder: Path) -> BaseFileLock | None:
+    """Lock a folder for this process, which may lock it several times.
 
-class FolderLock:
-    """A folder in use by this process; given back when nobody here holds it any more, or when the process ends.
-
-    The lock is the system's (``fcntl``), on the file ``.in-use``: what a killed process leaves behind is a file without a lock, which stops
-    nobody. Where a file system knows no locks, nothing is locked.
-    """
-
-    def __init__(self, file: IO[str]) -> None:
-        self.release = weakref.finalize(self, _release, file, os.getpid())
-
-
-def in_use(folder: Path) -> FolderLock | None:
-    """Say that this process writes into a folder.
-
-    Returns to be kept while the folder is in use. One process may ask several times. None for all but the first process of one launch
-    (``accelerate launch``, ``torchrun``), which share a folder, and where locks are not known.
+    Returns None for all but the first process of one launch (``accelerate launch``, ``torchrun``), which share a folder. Another process
+    that holds the lock is an InputError that names it.
     """
     if int(os.environ.get("RANK", "0")) > 0:
         return None
-    key = f"{os.getpid()}:{folder.resolve()}"  # a fork knows of its parent's locks, and holds none of them
-    held = _held.get(key)
-    if held is not None and held.release.alive:
-        return held
-    file = _locked(folder / LOCK)
-    if file is not None:
-        _held[key] = held = FolderLock(file)
-        return held
-    return None
+    from filelock import FileLock, Timeout
 
-
-def _locked(path: Path) -> IO[str] | None:
-    """Lock a file, and write into it whose it is."""
+    path = folder / LOCK
+    lock = FileLock(path, timeout=0, thread_local=False, is_singleton=True)
     try:
-        import fcntl
-    except ImportError:  # not on Windows
-        return None
-    while True:
-        file = path.open("a+")
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            file.seek(0)
-            owner = file.read().strip() or "another process"
-            file.close()
-            raise InputError(f"--out {path.parent}: in use by {owner}; wait for it to end, or choose another folder") from None
-        except OSError:
-            file.close()
-            return None
-        if _is_still(path, file):  # else it was given back, and taken away, between opening and locking
-            break
-        file.close()
-    with suppress(OSError):  # whose it is serves the message only
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {platform.node()}\n")
-        file.flush()
-    return file
-
-
-def _is_still(path: Path, file: IO[str]) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False
-
-
-def _release(file: IO[str], owner: int) -> None:
-    if os.getpid() == owner:
+        lock.acquire()
+    except Timeout:
         with suppress(OSError):
-            os.unlink(file.name)
-    file.close()
+            if owner := path.read_text(encoding="utf-8").strip():
+                raise InputError(f"--out {folder}: in use by {owner}; wait for it to end, or choose another folder") from None
+        raise InputError(f"--out {folder}: in use by another process; wait for it to end, or choose another folder") from None
+    with suppress(OSError):  # the owner's name serves the message only; Windows does not let a locked file be written
+        path.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+    return lock
+
+
+def unlock_folder(lock: BaseFileLock) -> None:
+    """Release a lock once; with the last release its file goes, too."""
+    if lock.lock_counter == 1:
+        with suppress(OSError):  # before the release: whoever locks an unlinked file notices (filelock looks), and tries again
+            os.unlink(lock.lock_file)
+    lock.release()

@@ -14,18 +14,20 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from see_in_pairs import __version__
 from see_in_pairs.errors import InputError, write_failure
 from see_in_pairs.files import content_hash, read_json, sha256, write_json
-from see_in_pairs.locks import LOCK, FolderLock, in_use
+from see_in_pairs.locks import LOCK, lock_folder, unlock_folder
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 LIBRARIES = (
     "numpy",
     "scipy",
     "pandas",
-    "scikit-learn",
     "statsmodels",
     "matplotlib",
     "sympy",
@@ -64,7 +66,7 @@ class RunFolder:
     seed: int | None = None  # the seed of the run
     inputs: Iterable[Path] = ()  # files that were read; their hashes are recorded
     manifest: dict[str, Any] = field(init=False)
-    _lock: FolderLock | None = field(init=False, repr=False, compare=False, default=None)
+    _lock: BaseFileLock | None = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         self.path = Path(self.path)
@@ -73,7 +75,7 @@ class RunFolder:
         identity = {"command": self.command, "config": self.config, "seed": self.seed}
         config_hash = content_hash(identity)
         self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = in_use(self.path)
+        self._lock = lock_folder(self.path)
         before = self._refuse_another(identity, config_hash)
         self.manifest = {
             "package": "see-in-pairs",
@@ -132,7 +134,9 @@ class RunFolder:
             self.manifest["finished"] = _now()
             self.manifest["hardware"] = hardware()  # again: a GPU is seen only once torch has been imported
             self.save()
-        self._lock = None  # given back with its last holder: this process may have opened the folder twice
+        if self._lock is not None:
+            unlock_folder(self._lock)
+            self._lock = None
         if error is not None and (what := write_failure(error)) and not getattr(error, "filename", None):
             raise InputError(f"{self.path}: {what}") from error
 

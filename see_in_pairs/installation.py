@@ -1,4 +1,4 @@
-"""Whether the four packages come from one installation: another package on PyPI is called ``empirical``, and users have folders ``theory``."""
+"""Whether the four packages come from one installation: PyPI has another ``empirical``, and users have folders called ``theory``."""
 
 from __future__ import annotations
 

@@ -24,18 +24,7 @@ from see_in_pairs.locks import LOCK, lock_folder, unlock_folder
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-LIBRARIES = (
-    "numpy",
-    "scipy",
-    "pandas",
-    "statsmodels",
-    "matplotlib",
-    "sympy",
-    "torch",
-    "transformers",
-    "peft",
-    "accelerate",
-)
+LIBRARIES = ("numpy", "scipy", "pandas", "statsmodels", "matplotlib", "sympy", "torch", "transformers", "peft", "accelerate")
 
 SHOWN = 100
 """Characters of a setting that a refusal shows."""

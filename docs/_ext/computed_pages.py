@@ -81,7 +81,9 @@ def pictures(folder: Path) -> None:
     evidence, study = Correlation(d=1.0, rho=0.6, measured=(100, 100)), StudyDesign()
     outcome = PlanReport(evidence, study, plan_study(evidence, study), {}, {})
     with style.house_style():
-        phase_diagram.draw(phase_diagram.collect(None, 0), None).savefig(folder / "phase_diagram.png", metadata={"Software": None})
+        phases = phase_diagram.draw(phase_diagram.collect(None, 0), None)
+        style.heading(phases, f"{phase_diagram.TITLE}  [{phase_diagram.CLAIM}]")
+        phases.savefig(folder / "phase_diagram.png", metadata={"Software": None})
         draw(plan_table(outcome), outcome).savefig(folder / "plan.png", metadata={"Software": None})
 
 

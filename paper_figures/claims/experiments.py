@@ -11,7 +11,7 @@ import numpy as np
 from paper_figures.claims.evidence import Evidence, off_the_shelf_is_random, off_the_shelf_knows_no_medicine
 from paper_figures.claims.ledger import ClaimFinding, Verdict, judge_family
 from paper_figures.claims.strategies import strategies
-from paper_figures.plotting.style import with_interval
+from paper_figures.number_format import with_interval
 from paper_figures.results.estimates import auroc_difference, aurocs
 from paper_figures.results.predicted_gain import log_separation_ratio
 

@@ -10,7 +10,7 @@ import numpy as np
 from paper_figures.claims.analyses import ALIGNMENT, ATTRIBUTION, FOLDER, arms_of
 from paper_figures.claims.evidence import Evidence
 from paper_figures.claims.ledger import ClaimFinding, Verdict, judge_family, not_tested
-from paper_figures.plotting.style import with_interval
+from paper_figures.number_format import with_interval
 from paper_figures.results.estimates import LEVEL, Estimate
 from paper_figures.results.patient_bootstrap import RESAMPLES, percentile_estimate
 from see_in_pairs.errors import InputError, first_few

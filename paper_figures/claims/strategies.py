@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from paper_figures.claims.evidence import Evidence
 from paper_figures.claims.ledger import Verdict, not_tested
 from paper_figures.claims.registry import LEVEL
-from paper_figures.plotting.style import with_interval
+from paper_figures.number_format import with_interval
 from paper_figures.results.estimates import auroc_difference
 from paper_figures.statistics.multiplicity import holm
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from paper_figures.claims.ledger import ClaimFinding, Verdict, judge_family, not_tested
 from paper_figures.claims.strategies import STRATEGIES, judge_gains
-from paper_figures.plotting.style import with_interval
+from paper_figures.number_format import with_interval
 from paper_figures.results.estimates import Estimate
 from paper_figures.study.config import SETTINGS
 from paper_figures.study.tables import AFTER, CURVE, GAIN

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from paper_figures.plotting.style import with_interval
+from paper_figures.number_format import with_interval
 from paper_figures.results.variance_components import Components, Likeness, read_components, read_likeness
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
 from see_in_pairs.errors import InputError

@@ -25,8 +25,8 @@ def claims(
     quiet: Quiet = False,
 ) -> None:
     """Judge the claims by what is in an output folder; writes claims.json and controls.json."""
+    from paper_figures.number_format import short, with_interval
     from paper_figures.outputs import write_claims
-    from paper_figures.plotting.style import short, with_interval
 
     log(f"judge the claims by the theory checks and records in {out}", quiet)
     ledger = write_claims(out, real=real, studies=studies or (), seed=seed)

@@ -1,4 +1,4 @@
-"""The command ``see-in-pairs plan`` with all it can do: a pilot's records read for it, and its plot drawn."""
+"""The command ``see-in-pairs plan``: theory's, which knows no records and no figures, is given a reader of pilots and a drawer."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ LEFT_OUT = "images without a score in both arms"
 def read_pilot(path: Path, arm_single: str | None, arm_pair: str | None, seed: int) -> tuple[Pilot, dict[str, int]]:
     """Read the two arms of a pilot from records.
 
-    Returns `pilot` From log-odds of the positive answer, clustered by patient; `counts` Images left out because an arm has no finite score
-    for them: a plan needs both.
+    Returns the pilot, from log-odds of the positive answer clustered by patient, and the count of images that are left out because an arm
+    has no finite score for them.
     """
     import numpy as np
 
@@ -42,20 +42,17 @@ def _run(results: RunResults, run_id: str | None, arm: str) -> Run:
     """The run of this id, or the only one of the arm."""
     option, known = f"--arm-{arm}", {run.run_id: run for run in results.runs}
     if run_id is None:
-        fitting = [run for run in results.runs if run.arm == arm]
-        if len(fitting) == 1:
-            return fitting[0]
-        raise InputError(f"{option}: {len(fitting)} runs are of arm '{arm}'; choose one of {first_few(list(known), 12)}")
+        of_arm = [run for run in results.runs if run.arm == arm]
+        if len(of_arm) == 1:
+            return of_arm[0]
+        raise InputError(f"{option}: {len(of_arm)} runs are of arm '{arm}'; choose one of {first_few(list(known), 12)}")
     if run_id not in known:
         raise InputError(f"{option} {run_id}: no such run; there are {first_few(list(known), 12)}")
     return known[run_id]
 
 
 def draw_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
-    """Save the plot of a plan.
-
-    Returns ``plan.png``; PDF and CSV lie beside it.
-    """
+    """Save the figure of a plan and return ``plan.png``."""
     from paper_figures.plotting.plan import save_plan
 
     return save_plan(outcome, folder, seed)

@@ -1,4 +1,4 @@
-"""The command ``see-in-pairs sweep plot``. Nothing heavy is imported before it runs."""
+"""The command ``see-in-pairs sweep plot``; nothing heavy is imported before it runs."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def plot(
 ) -> None:
     """Draw a plot of a sweep: PNG, PDF, and CSV with every number shown."""
     from paper_figures.sweep_plots import draw_sweep
-    from paper_figures.sweep_plots.drawing import PlotRequest
+    from paper_figures.sweep_plots.plot_data import PlotRequest
 
     measure = "coverage" if kind == "zip" else measure
-    drawn = draw_sweep(folder, kind, PlotRequest(measure, tuple(method or ()), _pairs(where or []), x, y), out, name)
+    drawn = draw_sweep(folder, kind, PlotRequest(measure, tuple(method or ()), _levels(where or []), x, y), out, name)
     log("drawn, with .pdf and .csv beside it:", quiet)
     print(drawn)
 
 
-def _pairs(words: list[str]) -> dict[str, str]:
-    found = {}
-    for word in words:
-        factor, equals, level = word.partition("=")
-        if not (factor and equals and level):
-            raise InputError(f"--where {word}: write FACTOR=LEVEL, as in rho=0.5")
-        found[factor] = level
-    return found
+def _levels(conditions: list[str]) -> dict[str, str]:
+    levels = {}
+    for condition in conditions:
+        factor, _, level = condition.partition("=")
+        if not (factor and level):
+            raise InputError(f"--where {condition}: write FACTOR=LEVEL, as in rho=0.5")
+        levels[factor] = level
+    return levels

@@ -1,17 +1,19 @@
-"""One figure per file. Each gathers its data from an output folder, says in its caption what it shows, and draws.
+"""One figure per file. Each collects its data from an output folder, says in its caption what it shows, and draws.
 
-A figure's module has ``TITLE``, ``CLAIM``, ``gather(results, seed)``, which gives a `FigureData`, and ``draw(material, results)``.
+`figure_data` says what a figure's module must have (`FigureModule`); a new figure is such a module and its name in `FIGURES`.
 """
 
 from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from paper_figures.figures.figure_data import FigureData
+from paper_figures.figures.figure_data import FigureData, FigureModule
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from paper_figures.results.runs import RunResults
 
 FIGURES = (
@@ -23,22 +25,22 @@ FIGURES = (
     "pixel_correlation",
     "several_references",
 )
-"""Names of the figures, in the order of the report."""
+"""Names of the figures, each a module of this package, in the order of the report."""
 
-__all__ = ["FIGURES", "FigureData", "draw_figure"]
+__all__ = ["FIGURES", "FigureData", "FigureModule", "draw_figure"]
 
 
 def draw_figure(name: str, results: RunResults, seed: int = 0) -> Path:
-    """Draw a figure into the output folder.
+    """Draw a figure into the ``figures`` folder of an output folder.
 
     Parameters
     ----------
     name : str
         One of `FIGURES`.
     results : RunResults
-        The output folder.
+        The output folder of ``reproduce``; figures of the theory need nothing that is in it.
     seed : int, default 0
-        Of the bootstrap and of simulated points.
+        Seed of the bootstrap and of simulated points, at least 0.
 
     Returns
     -------
@@ -53,10 +55,12 @@ def draw_figure(name: str, results: RunResults, seed: int = 0) -> Path:
     from paper_figures.plotting import style
     from paper_figures.plotting.provenance import save_figure
 
-    module = importlib.import_module(f"paper_figures.figures.{name}")
-    material = module.collect(results, seed)
+    module = cast(FigureModule, importlib.import_module(f"paper_figures.figures.{name}"))
+    found = module.collect(results, seed)
     with style.house_style():
+        figure = module.draw(found, results)
+        style.heading(figure, f"{module.TITLE}  [{module.CLAIM}]")
         return save_figure(
-            module.draw(material, results), material.data, name, results.folder / "figures", title=module.TITLE, caption=material.caption,
-            claim=module.CLAIM, seed=seed, config_hash=results.config_hash, sources=material.sources, modules=[module, style],
+            figure, found.data, name, results.folder / "figures", title=module.TITLE, caption=found.caption, claim=module.CLAIM, seed=seed,
+            config_hash=results.config_hash, sources=found.sources, modules=[cast("ModuleType", module), style],
         )  # fmt: skip

@@ -1,13 +1,16 @@
-"""What a figure is made of."""
+"""What a figure's module must have, and what it hands over."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+    from paper_figures.results.runs import RunResults
 
 
 @dataclass(frozen=True)
@@ -17,13 +20,31 @@ class FigureData:
     Parameters
     ----------
     data : pandas.DataFrame
-        Every number that the figure shows.
+        Every number that the figure shows: this becomes the CSV beside it.
     caption : str
         What is seen, on how much data, with what uncertainty.
     sources : tuple of Path
-        The files it was made from.
+        The files it was made from; when one of them changes, the figure is stale.
     """
 
     data: pd.DataFrame
     caption: str
     sources: tuple[Path, ...] = ()
+
+
+class FigureModule(Protocol):
+    """A module of this package that draws one figure.
+
+    ``TITLE`` is written over the figure, with the claims it bears on, ``CLAIM``, in brackets (as in ``'C2, C3'``). ``collect`` does all
+    reading and computing, its ``seed`` decides every random number; ``draw`` shows what was collected and computes nothing. matplotlib
+    and pandas are imported inside functions, so that commands start fast.
+    """
+
+    TITLE: str
+    CLAIM: str
+
+    def collect(self, results: RunResults, seed: int) -> FigureData:
+        """Collect the data and write the caption."""
+
+    def draw(self, figure_data: FigureData, results: RunResults) -> Figure:
+        """Draw the data, in the style that is in force."""

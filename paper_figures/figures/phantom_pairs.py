@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 TITLE = "A query beside a healthy relative and a healthy stranger"
 CLAIM = "C1, C2"
-REACH = 30.0
+COLOUR_LIMIT = 30.0
 """Gray levels at which the colours of a difference end."""
-
 
 OUTLINED = (True, False, True, False, True, True)
 """In which columns the lesion's outline is drawn: those that show the query."""
@@ -41,7 +40,7 @@ class _Source:
 def collect(results: RunResults, seed: int) -> FigureData:
     """Choose the first healthy and the first diseased test item, with the references that the models were shown.
 
-    Returns rows ``label, item_id, strategy, rho, reference_id``.
+    The data has rows ``label, item_id, strategy, rho, reference_id``.
     """
     import pandas as pd
 
@@ -59,11 +58,9 @@ def collect(results: RunResults, seed: int) -> FigureData:
     files = {source.cohort.image_path(item) for column in ("item_id", "reference_id") for item in data[column]}
     caption = (
         f"Phantom test items ({', '.join(data['item_id'].unique())}) beside the references that the models were shown: a relative "
-        "of the same family "
-        f"(correlation ρ = {MAIN_RHO:g} in every component of the variation) and a random stranger (ρ = 0). Differences run from "
-        f"−{REACH:.0f} to "
-        f"{REACH:.0f} gray levels. Outline: the lesion's mask (known to us, never to a model); last column: what the lesion adds. "
-        "The images are made by a model; they are not of patients."
+        f"of the same family (correlation ρ = {MAIN_RHO:g} in every component of the variation) and a random stranger (ρ = 0). Differences "
+        f"run from −{COLOUR_LIMIT:.0f} to {COLOUR_LIMIT:.0f} gray levels. Outline: the lesion's mask (known to us, never to a model); last "
+        "column: what the lesion adds. The images are made by a model; they are not of patients."
     )
     return FigureData(data, caption, (*sorted(files), *results.records_sources))
 
@@ -76,32 +73,28 @@ def _source(results: RunResults) -> _Source:
     return _Source(results.cohort(matched), matched, random)
 
 
-def draw(material: FigureData, results: RunResults) -> Figure:
-    """Draw it.
-
-    Returns two rows of six pictures.
-    """
+def draw(figure_data: FigureData, results: RunResults) -> Figure:
+    """Draw a row of six pictures for each query."""
     from matplotlib.figure import Figure
 
     cohort = _source(results).cohort
     figure = Figure(figsize=(13.2, 5.3))
     grid = figure.subplots(2, 6)
-    for axes, (label, rows) in zip(grid, material.data.groupby("label", sort=False), strict=True):
+    for row, (label, rows) in zip(grid, figure_data.data.groupby("label", sort=False), strict=True):
         item, (relative, stranger) = rows["item_id"].iloc[0], list(rows["reference_id"])
         mask = cohort.mask(item)
         query, first, second = (_gray(cohort, name) for name in (item, relative, stranger))
         lesion = _lesion(cohort.folder, mask) if mask is not None else np.zeros_like(query)
         pictures = (query, first, query - first, second, query - second, lesion)
-        for place, picture, outlined in zip(axes, pictures, OUTLINED, strict=True):
-            _show(place, picture, mask if outlined else None)
-        axes[0].set_ylabel(f"{label} query", fontsize=15, fontweight="bold", color=INK)
-    rho = material.data["rho"].max()
-    heads = ("query", f"relative\nρ = {rho:g}", "query −\nrelative", "stranger\nρ = 0", "query −\nstranger", "what the\nlesion adds")
-    for axes, head in zip(grid[0], heads, strict=True):
-        axes.set_title(head, loc="center", fontsize=14, color=INK)
+        for axes, picture, outlined in zip(row, pictures, OUTLINED, strict=True):
+            _show(axes, picture, mask if outlined else None)
+        row[0].set_ylabel(f"{label} query", fontsize=15, fontweight="bold", color=INK)
+    rho = figure_data.data["rho"].max()
+    titles = ("query", f"relative\nρ = {rho:g}", "query −\nrelative", "stranger\nρ = 0", "query −\nstranger", "what the\nlesion adds")
+    for axes, title in zip(grid[0], titles, strict=True):
+        axes.set_title(title, loc="center", fontsize=14, color=INK)
     bar = figure.colorbar(grid[1, 4].images[0], ax=grid[:, 5], shrink=0.75, pad=0.06)
     bar.set_label("difference, gray levels", fontsize=12, color=MUTED)
-    figure.suptitle(f"{TITLE}  [{CLAIM}]", x=0.01, ha="left", fontsize=16, fontweight="bold")
     return figure
 
 
@@ -110,7 +103,7 @@ def _gray(cohort: Cohort, item: str) -> NDArray[np.float64]:
 
 
 def _lesion(folder: Path, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Draw what was added to the image, at the middle of its mask."""
+    """Gray levels that the lesion adds, (height, width), centred on its mask."""
     from empirical.cohorts.phantom import PhantomTruth
 
     truth = PhantomTruth.load(folder / "truth.npz")
@@ -118,8 +111,8 @@ def _lesion(folder: Path, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _show(axes: Axes, picture: NDArray[np.float64], mask: NDArray[np.bool_] | None) -> None:
-    difference = picture.min() < 0 or picture.max() < REACH
-    limits = {"cmap": "RdBu_r", "vmin": -REACH, "vmax": REACH} if difference else {"cmap": "gray", "vmin": 0, "vmax": 255}
+    difference = picture.min() < 0 or picture.max() < COLOUR_LIMIT
+    limits = {"cmap": "RdBu_r", "vmin": -COLOUR_LIMIT, "vmax": COLOUR_LIMIT} if difference else {"cmap": "gray", "vmin": 0, "vmax": 255}
     axes.imshow(picture, interpolation="nearest", **limits)  # type: ignore[arg-type]
     if mask is not None:
         axes.contour(mask, [0.5], colors=ORANGE, linewidths=1.8)

@@ -51,7 +51,7 @@ def collect(results: RunResults | None, seed: int) -> FigureData:
 
 
 def _known() -> pd.DataFrame:
-    """Errors over (rho, m) of rules that know the distributions."""
+    """Errors over (rho, m) of rules that know the distributions (T1, T2)."""
     import pandas as pd
 
     from theory.statements import t1_univariate_rules as t1
@@ -65,7 +65,7 @@ def _known() -> pd.DataFrame:
 
 
 def _learned(p: int) -> pd.DataFrame:
-    """Errors over (rho, n) of representations that are trained."""
+    """Errors over (rho, n) of linear discriminants trained on n patients per class and p features (T4)."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
@@ -86,31 +86,27 @@ def _trained(p: int, n: int, rho: float, rep: str) -> float:
     return raudys_error(p, n, D**2, rho, rep, "pooled") if features < 2 * n - 2 else float("nan")
 
 
-def draw(material: FigureData, results: RunResults | None) -> Figure:
-    """Draw it.
-
-    Returns three maps with one colour scale.
-    """
+def draw(figure_data: FigureData, results: RunResults | None) -> Figure:
+    """Draw three maps with one colour scale."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13.6, 6.2))
     panels = figure.subplots(1, 1 + len(FEATURES))
-    data = material.data
+    data = figure_data.data
     filled = _map(panels[0], data[data["panel"] == "known"], "m")
-    _say_known(panels[0])
+    _annotate_known(panels[0])
     for axes, p in zip(panels[1:], FEATURES, strict=True):
         rows = data[(data["panel"] == "learned") & (data["p"] == p)]
         _map(axes, rows, "n_per_class")
-        _say_learned(axes, rows, p)
+        _annotate_learned(axes, rows, p)
     panels[2].set_ylabel("")
     bar = figure.colorbar(filled, ax=panels, label="error saved by comparing", pad=0.015, aspect=30, ticks=LEVELS, spacing="uniform")
     bar.ax.set_yticklabels([f"{level:+.2f}".replace("-", "−") if level else "0" for level in LEVELS])
-    figure.suptitle(f"{TITLE}  [{CLAIM}]", x=0.01, ha="left", fontsize=16, fontweight="bold")
     return figure
 
 
-def _map(axes: Axes, rows: pd.DataFrame, height: str) -> QuadContourSet:
-    gain = rows.pivot(index=height, columns="rho", values="gain").dropna()
+def _map(axes: Axes, rows: pd.DataFrame, y_column: str) -> QuadContourSet:
+    gain = rows.pivot(index=y_column, columns="rho", values="gain").dropna()
     x, y, z = gain.columns.to_numpy(), gain.index.to_numpy(), gain.to_numpy()
     axes.set_facecolor("#d5d9df")
     axes.set_yscale("log")
@@ -118,15 +114,15 @@ def _map(axes: Axes, rows: pd.DataFrame, height: str) -> QuadContourSet:
     if np.min(z) < 0:
         axes.contour(x, y, z, levels=[0.0], colors=[INK], linewidths=2.8)
     axes.set(xlabel="correlation ρ of query and reference", xlim=(0, 0.9), xticks=[0, 0.2, 0.4, 0.6, 0.8])
-    axes.set_ylim(rows[height].min(), rows[height].max())
+    axes.set_ylim(rows[y_column].min(), rows[y_column].max())
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.grid(visible=False)
     return filled
 
 
-def _say_known(axes: Axes) -> None:
-    heights = np.geomspace(1, 32, 60)
-    axes.plot(1 / (heights + 1), heights, color=INK, lw=2.2, ls="--")  # T2.1: the mean difference helps iff rho > 1 / (m + 1)
+def _annotate_known(axes: Axes) -> None:
+    m = np.geomspace(1, 32, 60)
+    axes.plot(1 / (m + 1), m, color=INK, lw=2.2, ls="--")  # T2.1: the mean difference helps iff rho > 1 / (m + 1)
     axes.set_title("distributions known", fontweight="normal")
     axes.set(ylabel="references m", yticks=[1, 2, 4, 8, 16, 32])
     axes.minorticks_off()
@@ -136,9 +132,10 @@ def _say_known(axes: Axes) -> None:
     _label(axes, 0.028, 5.5, "random reference: no gain", rotation=90)
 
 
-def _say_learned(axes: Axes, rows: pd.DataFrame, p: int) -> None:
-    winner = rows.assign(ahead=rows["difference"] - rows["comparison"]).pivot(index="n_per_class", columns="rho", values="ahead")
-    x, y, z = winner.columns.to_numpy(), winner.index.to_numpy(), np.nan_to_num(winner.to_numpy(), nan=-1.0)
+def _annotate_learned(axes: Axes, rows: pd.DataFrame, p: int) -> None:
+    # Error of subtracting less error of showing both; where too few patients can train on both images (NaN), subtracting wins.
+    margin = rows.assign(margin=rows["difference"] - rows["comparison"]).pivot(index="n_per_class", columns="rho", values="margin")
+    x, y, z = margin.columns.to_numpy(), margin.index.to_numpy(), np.nan_to_num(margin.to_numpy(), nan=-1.0)
     helps = rows.pivot(index="n_per_class", columns="rho", values="gain").to_numpy() > 0
     axes.contour(x, y, np.where(helps, z, np.nan), levels=[0.0], colors=[INK], linewidths=2.0, linestyles="dashed")
     axes.set_title(f"learned, p = {p} features", fontweight="normal")

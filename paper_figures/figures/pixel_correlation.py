@@ -8,13 +8,11 @@ import numpy as np
 
 from paper_figures.figures.auroc_by_arm import run_row
 from paper_figures.figures.figure_data import FigureData
-from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED
-from paper_figures.results.predicted_gain import pixel_correlation, scaled_gain
+from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, POINTS
+from paper_figures.results.predicted_gain import cohort_limits, pixel_correlation, scaled_gain
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from paper_figures.results.runs import Run, RunResults
@@ -25,19 +23,21 @@ GRID = np.linspace(0, 0.97, 98)
 
 
 def collect(results: RunResults, seed: int) -> FigureData:
-    """Put the gain of every model finetuned on pairs beside the pixel correlation of its query and reference.
+    """Pair the gain of every model finetuned on pairs with the pixel correlation of its query and reference.
 
-    Returns rows with ``kind`` curve (T1, were pixels all that counts) and point, and ``pixel_correlation, gain, low, high, ideal, label``.
+    The data has rows of ``kind`` curve (T1, were pixels all that counts) or point, with ``pixel_correlation, gain, low, high, ideal,
+    label``.
     """
     import pandas as pd
 
-    known = ("demographic", "random")  # relatives and strangers: of a reference chosen by its picture or its site the truth does not say
+    known = ("demographic", "random")  # the phantom's truth gives the correlation of relatives and of strangers, not of other choices
     pairs = [run for run in results.runs if run.arm == "pair" and run.own_arm and run.strategy in known]
     runs = [run for run in pairs if results.truth_path(run) is not None]
     if not runs:
         raise InputError(f"{results.records_folder}: no model finetuned on pairs of a phantom; run 'see-in-pairs reproduce'")
     points = pd.DataFrame([_point(results, run) for run in runs]).sort_values("pixel_correlation", ignore_index=True)
-    separation = np.array([_single_separation(results, runs[0])])
+    limits = cohort_limits(results, runs[0])
+    separation = np.array([np.nan if limits is None else limits.single])
     curve = pd.DataFrame({"kind": "curve", "pixel_correlation": GRID, "gain": [float(scaled_gain(separation, rho)[0]) for rho in GRID]})
     caption = (
         "Gain in AUROC of each finetuned pair model over the single image (bars: 95 % intervals, DeLong, clustered by patient) and of the "
@@ -58,44 +58,25 @@ def _point(results: RunResults, run: Run) -> dict[str, Any]:
     return {"kind": "point", "run_id": run.run_id, "label": row["label"], "pixel_correlation": shared, "patients": row["patients"]} | gains
 
 
-def _single_separation(results: RunResults, run: Run) -> float:
-    from paper_figures.results.predicted_gain import cohort_limits
-
-    limits = cohort_limits(results, run)
-    return np.nan if limits is None else limits.single
-
-
-def draw(material: FigureData, results: RunResults) -> Figure:
+def draw(figure_data: FigureData, results: RunResults) -> Figure:
     """Draw it."""
     from matplotlib.figure import Figure
 
-    kinds = dict(tuple(material.data.groupby("kind")))
+    kinds = dict(tuple(figure_data.data.groupby("kind")))
     figure = Figure(figsize=(10.6, 5.8))
     axes = figure.subplots()
     curve, points = kinds["curve"], kinds["point"]
     axes.plot(curve["pixel_correlation"], curve["gain"], color=BLUE, ls="--", label="T1, were pixels all that counts", zorder=2)
-    _observed(axes, points)
+    errors = np.abs(np.vstack([points["gain"] - points["low"], points["high"] - points["gain"]]))
+    axes.errorbar(points["pixel_correlation"], points["gain"], np.nan_to_num(errors), color=INK, label="model, 95 % interval", **POINTS)
     axes.plot(
         points["pixel_correlation"], points["ideal"], "D", ms=10, mfc="none", mec=GREEN, mew=2.2, label="ideal observer (T1b)", zorder=5
     )
-    _labels(axes, points)
+    for row in points[np.isfinite(points["gain"])].to_dict("records"):
+        offset = (12, 0) if row["pixel_correlation"] > 0 else (6, 18)  # above the point where the curve begins
+        text: Any = {"textcoords": "offset points", "fontsize": 12, "color": MUTED, "va": "center"}
+        axes.annotate(str(row["label"]).removeprefix("pair, "), (row["pixel_correlation"], row["gain"]), offset, **text)
     axes.axhline(0, color=MUTED, lw=1.2, ls=":")
     axes.set(xlabel="correlation of the pixels of query and reference", ylabel="gain in AUROC over the single image", xlim=(-0.04, 1.02))
     axes.legend(loc="upper left")
-    figure.suptitle(f"{TITLE}  [{CLAIM}]", x=0.01, ha="left", fontsize=16, fontweight="bold")
     return figure
-
-
-def _observed(axes: Axes, points: pd.DataFrame) -> None:
-    errors = np.abs(np.vstack([points["gain"] - points["low"], points["high"] - points["gain"]]))
-    style: Any = {"fmt": "o", "ms": 9, "mec": "white", "capsize": 4, "elinewidth": 2, "zorder": 4}
-    axes.errorbar(points["pixel_correlation"], points["gain"], np.nan_to_num(errors), color=INK, label="model, 95 % interval", **style)
-
-
-def _labels(axes: Axes, points: pd.DataFrame) -> None:
-    """Write each point's name to its right; where the curve begins, above it."""
-    for row in points.to_dict("records"):
-        if np.isfinite(row["gain"]):
-            place = (12, 0) if row["pixel_correlation"] > 0 else (6, 18)
-            text: Any = {"textcoords": "offset points", "fontsize": 12, "color": MUTED, "va": "center"}
-            axes.annotate(str(row["label"]).removeprefix("pair, "), (row["pixel_correlation"], row["gain"]), place, **text)

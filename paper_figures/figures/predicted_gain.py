@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paper_figures.figures.figure_data import FigureData
-from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, RED, note
+from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, POINTS, RED, note
 from paper_figures.results.patient_bootstrap import PatientBootstrap
 from paper_figures.results.predicted_gain import bridge_table, cohort_limits, paired_runs, scaled_gain
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -26,10 +24,10 @@ GRID = np.linspace(0, 0.97, 98)
 
 
 def collect(results: RunResults, seed: int) -> FigureData:
-    """Put predictions over rho beside the estimates of the bridge.
+    """Compute the predicted curves over rho and estimate the gains that the models show.
 
-    Returns rows with ``kind`` ideal, scaled, log_ratio_ideal, log_ratio_difference (curves), observed, log_ratio (points), and ``rho,
-    value, low, high, run_id``.
+    The data has rows of ``kind`` ideal, scaled, log_ratio_ideal, log_ratio_difference (curves), observed or log_ratio (points), with
+    ``rho, value, low, high, run_id``.
     """
     import pandas as pd
 
@@ -39,23 +37,16 @@ def collect(results: RunResults, seed: int) -> FigureData:
         for kind in ("observed", "log_ratio")
     ]
     caption = (
-        f"Left: gain in AUROC of the finetuned pair models over the single image ({bridge['patients'].iloc[0]} patients; bars: 95 "
-        "% intervals, bootstrap over "
-        "patients) against the correlation ρ of query and reference. Green: the ideal observer, from the phantom's true "
-        "covariances. Blue band: what "
-        "T1 predicts for a model that uses the pair as well as it uses the single image (its own d′ on the single image over √(1 "
-        "− ρ²), 95 % interval). "
-        "Right: the separation ratio log Γ = 2 log(d′_pair / d′_single), against −log(1 − ρ²) of the optimal comparison and −log "
-        "2(1 − ρ) of the plain difference. "
-        "A point below a curve: the model uses the reference less well than that."
+        f"Left: gain in AUROC of the finetuned pair models over the single image ({bridge['patients'].iloc[0]} patients; bars: 95 % "
+        "intervals, bootstrap over patients) against the correlation ρ of query and reference. Green: the ideal observer, from the "
+        "phantom's true covariances. Blue band: what T1 predicts for a model that uses the pair as well as it uses the single image (its "
+        "own d′ on the single image over √(1 − ρ²), 95 % interval). Right: the separation ratio log Γ = 2 log(d′_pair / d′_single), "
+        "against −log(1 − ρ²) of the optimal comparison and −log 2(1 − ρ) of the plain difference. A point below a curve: the model uses "
+        "the reference less well than that."
     )
-    return FigureData(
-        pd.concat([*_curves(results, seed), *points], ignore_index=True), caption, (*results.records_sources, *_truths(results))
-    )
-
-
-def _truths(results: RunResults) -> list[Path]:
-    return sorted({path for run in paired_runs(results)[1] if (path := results.truth_path(run))})
+    truths = sorted({path for run in paired_runs(results)[1] if (path := results.truth_path(run))})
+    data = pd.concat([*_curves(results, seed), *points], ignore_index=True)
+    return FigureData(data, caption, (*results.records_sources, *truths))
 
 
 def _curves(results: RunResults, seed: int) -> list[pd.DataFrame]:
@@ -81,13 +72,13 @@ def _curves(results: RunResults, seed: int) -> list[pd.DataFrame]:
     ]
 
 
-def draw(material: FigureData, results: RunResults) -> Figure:
-    """Draw it."""
+def draw(figure_data: FigureData, results: RunResults) -> Figure:
+    """Draw the gain on the left, the separation ratio on the right."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13.2, 5.9))
     left, right = figure.subplots(1, 2)
-    kinds = dict(tuple(material.data.groupby("kind")))
+    kinds = dict(tuple(figure_data.data.groupby("kind")))
     if "ideal" in kinds:
         _curve(left, kinds["ideal"], GREEN, "ideal observer")
     _curve(left, kinds["scaled"], BLUE, "same use of the pair as of the single image", band=True, dashed=True)
@@ -101,8 +92,7 @@ def draw(material: FigureData, results: RunResults) -> Figure:
         axes.axhline(0, color=MUTED, lw=1.2, ls=":")
         axes.legend(loc="upper left")
         low, high = axes.get_ylim()
-        axes.set_ylim(low, high + 0.18 * (high - low))  # room for the legend
-    figure.suptitle(f"{TITLE}  [{CLAIM}]", x=0.01, ha="left", fontsize=16, fontweight="bold")
+        axes.set_ylim(low, high + 0.18 * (high - low))  # space for the legend
     return figure
 
 
@@ -120,8 +110,7 @@ def _points(axes: Axes, rows: pd.DataFrame, label: str) -> None:
     errors = np.abs(np.vstack([finite["value"] - finite["low"], finite["high"] - finite["value"]]))
     errors = np.where(np.isfinite(errors), errors, 1e3)  # an unbounded end leaves the plot
     limits = axes.get_ylim()
-    bars: Any = {"fmt": "o", "ms": 9, "mec": "white", "capsize": 4, "elinewidth": 2, "zorder": 5}
-    axes.errorbar(finite["rho"], finite["value"], errors, color=INK, label=label, **bars)
+    axes.errorbar(finite["rho"], finite["value"], errors, color=INK, label=label, **POINTS)
     low, high = (finite[end].where(np.isfinite(finite[end]), finite["value"]) for end in ("low", "high"))
     axes.set_ylim(min(limits[0], 1.1 * low.min()), max(limits[1], 1.05 * high.max()))
     for row in finite[finite["rho"] == 0].to_dict("records"):

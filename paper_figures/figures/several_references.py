@@ -1,4 +1,4 @@
-"""AUC against the number of references: the optimal comparison and the plain difference from their mean."""
+"""AUROC against the number of references: the optimal comparison and the plain difference from their mean."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paper_figures.figures.figure_data import FigureData
-from paper_figures.plotting.style import BLUE, MUTED, RED, WIDE
+from paper_figures.plotting.style import BLUE, MUTED, RED, SMALL_POINTS, WIDE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +28,7 @@ REPLICATES = 10_000
 def collect(results: RunResults, seed: int) -> FigureData:
     """Compute T2, and simulate patients one by one beside it.
 
-    Returns rows ``rule, rho, m, auc, simulated, mcse, single, limit``.
+    The data has rows ``rule, rho, m, auc, simulated, mcse, single, limit``.
     """
     import pandas as pd
 
@@ -37,11 +37,9 @@ def collect(results: RunResults, seed: int) -> FigureData:
     data = pd.DataFrame([_row(rule, rho, m, seed) for rule in RULES for rho in RHOS for m in NUMBERS])
     data = data.assign(single=PairedModel(delta=D).auc("single"), limit=[_limit(rho) for rho in data["rho"]])
     caption = (
-        f"AUC against the number m of references, effect d = {D:g}; the references correlate with the query and with each other "
-        "by ρ (T2). "
-        f"Lines: closed forms; points: raw simulation, {REPLICATES:,} replicates each, bars ± 1.96 MCSE. Dashed: the limit of "
-        "many references, "
-        "where both rules meet; dotted: the single image. At ρ = 0.9 one reference already gives most of what there is."
+        f"AUROC against the number m of references, effect d = {D:g}; the references correlate with the query and with each other by ρ "
+        f"(T2). Lines: closed forms; points: raw simulation, {REPLICATES:,} replicates each, bars ± 1.96 MCSE. Dashed: the limit of many "
+        "references, where both rules meet; dotted: the single image. At ρ = 0.9 one reference already gives most of what there is."
     )
     return FigureData(data, caption)
 
@@ -57,27 +55,23 @@ def _row(rule: str, rho: float, m: int, seed: int) -> dict[str, Any]:
 
 
 def _limit(rho: float) -> float:
-    """AUC with infinitely many references: the variance left is 1 - rho (T2.3)."""
+    """AUROC with infinitely many references: the variance left is 1 - rho (T2.3)."""
     from theory.numerics.gaussian import auc_of
 
     return float(auc_of(D / np.sqrt(1 - rho)))
 
 
-def draw(material: FigureData, results: RunResults) -> Figure:
-    """Draw it.
-
-    Returns A panel for each rho.
-    """
+def draw(figure_data: FigureData, results: RunResults) -> Figure:
+    """Draw a panel for each rho."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=WIDE)
     panels = figure.subplots(1, len(RHOS), sharey=True)
-    for axes, (rho, rows) in zip(panels, material.data.groupby("rho"), strict=True):
+    for axes, (rho, rows) in zip(panels, figure_data.data.groupby("rho"), strict=True):
         _panel(axes, rows)
         axes.set_title(f"ρ = {rho:g}", fontweight="normal")
-    panels[0].set_ylabel("AUC")
+    panels[0].set_ylabel("AUROC")
     panels[-1].legend(loc="lower right")
-    figure.suptitle(f"{TITLE}  [{CLAIM}]", x=0.01, ha="left", fontsize=16, fontweight="bold")
     return figure
 
 
@@ -87,7 +81,6 @@ def _panel(axes: Axes, rows: pd.DataFrame) -> None:
     for rule, (colour, label) in RULES.items():
         some = rows[rows["rule"] == rule]
         axes.plot(some["m"], some["auc"], color=colour, label=label, zorder=3)
-        bars: Any = {"fmt": "o", "ms": 5.5, "mec": "white", "capsize": 3, "elinewidth": 1.6, "zorder": 4}
-        axes.errorbar(some["m"], some["simulated"], 1.96 * some["mcse"], color=colour, **bars)
+        axes.errorbar(some["m"], some["simulated"], 1.96 * some["mcse"], color=colour, **SMALL_POINTS)
     axes.set_xscale("log", base=2)
     axes.set(xticks=[1, 2, 4, 8, 16], xticklabels=["1", "2", "4", "8", "16"], xlabel="references m")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paper_figures.figures.figure_data import FigureData
-from paper_figures.plotting.style import COLOURS, INK, RED, WIDE, note
+from paper_figures.plotting.style import COLOURS, INK, RED, SMALL_POINTS, WIDE, note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TITLE = "Comparing helps when query and reference share what varies"
 CLAIM = "C1"
 D = 1.0
+LABEL_PLACES = {"single": (0.985, 0.329, "right"), "difference": (0.16, 0.376, "left"), "optimal": (0.60, 0.205, "right")}
 RULES = {"single": "single image", "difference": "plain difference", "optimal": "optimal comparison"}
 SIMULATED_RHOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 REPLICATES = 10_000
@@ -27,7 +28,7 @@ REPLICATES = 10_000
 def collect(results: RunResults, seed: int) -> FigureData:
     """Compute the curves, and simulate patients one by one for the points.
 
-    Returns rows with ``kind`` curve or simulation, ``rule, rho, error, mcse``.
+    The data has rows of ``kind`` curve or simulation, with ``rule, rho, error, mcse``.
     """
     import pandas as pd
 
@@ -54,33 +55,28 @@ def collect(results: RunResults, seed: int) -> FigureData:
     return FigureData(pd.concat([*curves, pd.DataFrame(points)], ignore_index=True), caption)
 
 
-def draw(material: FigureData, results: RunResults) -> Figure:
-    """Draw it."""
+def draw(figure_data: FigureData, results: RunResults) -> Figure:
+    """Draw error against rho, a curve with points for each rule."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=WIDE)
     axes = figure.add_subplot()
     for rule in RULES:
-        _rule(axes, material.data[material.data["rule"] == rule], rule)
+        _rule(axes, figure_data.data[figure_data.data["rule"] == rule], rule)
     axes.axvspan(-0.02, 0.5, color=RED, alpha=0.05, lw=0)
-    level = float(material.data.loc[material.data["rule"] == "single", "error"].iloc[0])
+    level = float(figure_data.data.loc[figure_data.data["rule"] == "single", "error"].iloc[0])
     axes.plot([0.5], [level], "o", ms=13, mfc="none", mec=INK, mew=1.8, zorder=7)
-    words, line = "ρ = 1/2: the difference\novertakes the single image", {"arrowstyle": "-", "color": INK}
-    axes.annotate(words, (0.5, level), (0.53, level + 0.048), fontsize=13, arrowprops=line)
+    text, line = "ρ = 1/2: the difference\novertakes the single image", {"arrowstyle": "-", "color": INK}
+    axes.annotate(text, (0.5, level), (0.53, level + 0.048), fontsize=13, arrowprops=line)
     note(axes, 0.012, 0.012, "plain difference does harm", RED, fontsize=13)
     axes.set(xlim=(-0.02, 1), ylim=(0, 0.4), xlabel="correlation ρ of query and reference, given the label", ylabel="error rate")
-    axes.set_title(f"{TITLE}  [{CLAIM}]")
     axes.grid(axis="x", visible=False)
     return figure
-
-
-LABEL_PLACES = {"single": (0.985, 0.329, "right"), "difference": (0.16, 0.376, "left"), "optimal": (0.60, 0.205, "right")}
 
 
 def _rule(axes: Axes, rows: pd.DataFrame, rule: str) -> None:
     curve, points = (rows[rows["kind"] == kind] for kind in ("curve", "simulation"))
     axes.plot(curve["rho"], curve["error"], color=COLOURS[rule], zorder=3)
-    bars: Any = {"fmt": "o", "ms": 5.5, "mec": "white", "capsize": 3, "elinewidth": 1.6, "zorder": 4}
-    axes.errorbar(points["rho"], points["error"], 1.96 * points["mcse"], color=COLOURS[rule], **bars)
+    axes.errorbar(points["rho"], points["error"], 1.96 * points["mcse"], color=COLOURS[rule], **SMALL_POINTS)
     x, y, side = LABEL_PLACES[rule]
     note(axes, x, y, RULES[rule], COLOURS[rule], fontsize=15, fontweight="bold", ha=side)

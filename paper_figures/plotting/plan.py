@@ -1,4 +1,4 @@
-"""The plot of a plan: the expected gains with their intervals, and the power against the number of patients."""
+"""The figure of a plan: the expected gains with their intervals, and the power against the number of patients."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paper_figures.number_format import short
 from paper_figures.plotting import style
-from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, ORANGE, WIDE, note, short
+from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, ORANGE, WIDE, note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
     from theory.power.outcome import PlanReport
 
 TITLE = "What the reference is expected to add, and the patients that show it"
-LOOKS = {"auc": (BLUE, "AUC"), "sensitivity": (GREEN, "sensitivity"), "accuracy": (ORANGE, "accuracy")}
-POINTS = 200
+MEASURES = {"auc": (BLUE, "AUROC"), "sensitivity": (GREEN, "sensitivity"), "accuracy": (ORANGE, "accuracy")}
+CURVE_POINTS = 200
 
 
 def plan_table(outcome: PlanReport) -> pd.DataFrame:
-    """List every number that the plot shows.
+    """Every number that the figure shows.
 
-    Returns rows with ``kind`` gain (``measure, gain, gain_low, gain_high, needed``) or power (``measure, patients, power``).
+    Rows of ``kind`` gain have ``measure, gain, gain_low, gain_high, needed`` (patients), those of ``kind`` power ``measure, patients,
+    power``.
     """
     import pandas as pd
 
@@ -38,7 +40,7 @@ def plan_table(outcome: PlanReport) -> pd.DataFrame:
         for name, found in outcome.expected.items()
     ]  # fmt: skip
     finite = [found.patients for found in outcome.expected.values() if np.isfinite(found.patients)]
-    sizes = np.unique(np.geomspace(10, 3 * max([*finite, 100.0]), POINTS).round())
+    sizes = np.unique(np.geomspace(10, 3 * max([*finite, 100.0]), CURVE_POINTS).round())
     best, study = outcome.evidence.separations, outcome.study
     curves = [
         pd.DataFrame({"kind": "power", "measure": name, "patients": sizes, "power": power_curve(name, best, study, sizes)})
@@ -49,10 +51,7 @@ def plan_table(outcome: PlanReport) -> pd.DataFrame:
 
 
 def save_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
-    """Draw and save it.
-
-    Returns ``plan.png``; PDF and CSV lie beside it.
-    """
+    """Draw the figure into a folder and return ``plan.png``; PDF and CSV lie beside it."""
     from paper_figures.plotting.provenance import save_figure
     from see_in_pairs.files import content_hash
 
@@ -61,7 +60,7 @@ def save_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
         f"Left: expected gain of the pair over the single image, with 95 % intervals ({first.interval_method}). "
         f"Right: power of a paired study against its patients, at two-sided {study.alpha:g}, prevalence {study.prevalence:g}, "
         f"{study.images_per_patient:.3g} image(s) per patient, design effect {study.design_effect:.3g}; "
-        "AUC by DeLong's test, the others by McNemar's."
+        "AUROC by DeLong's test, the others by McNemar's."
     )
     with style.house_style():
         return save_figure(
@@ -71,28 +70,28 @@ def save_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
 
 
 def draw(data: pd.DataFrame, outcome: PlanReport) -> Figure:
-    """Draw it."""
+    """Draw the gains on the left, the power on the right."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=WIDE)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
     _gains(left, data[data["kind"] == "gain"])
     _power(right, data, outcome.study.power)
-    figure.suptitle(TITLE, x=0.01, ha="left", fontsize=16, fontweight="bold")
+    style.heading(figure, TITLE)
     return figure
 
 
 def _gains(axes: Axes, rows: pd.DataFrame) -> None:
     records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
-    for place, row in enumerate(records):
-        colour, _ = LOOKS[row["measure"]]
-        axes.plot([row["gain_low"], row["gain_high"]], [place, place], color=colour, lw=3.2, solid_capstyle="round")
-        axes.plot([row["gain"]], [place], "o", ms=10, color=colour, mec="white")
-        axes.annotate(short(row["gain"], 3), (row["gain"], place), (0, 9), textcoords="offset points", ha="center", fontsize=13)
+    for height, row in enumerate(records):
+        colour, _ = MEASURES[row["measure"]]
+        axes.plot([row["gain_low"], row["gain_high"]], [height, height], color=colour, lw=3.2, solid_capstyle="round")
+        axes.plot([row["gain"]], [height], "o", ms=10, color=colour, mec="white")
+        axes.annotate(short(row["gain"], 3), (row["gain"], height), (0, 9), textcoords="offset points", ha="center", fontsize=13)
     axes.axvline(0, color=MUTED, lw=1.4, ls=":")
     axes.set(
         yticks=range(len(rows)),
-        yticklabels=[LOOKS[name][1] for name in rows["measure"]],
+        yticklabels=[MEASURES[name][1] for name in rows["measure"]],
         ylim=(len(rows) - 0.5, -0.6),
         xlabel="expected gain",
     )
@@ -100,8 +99,8 @@ def _gains(axes: Axes, rows: pd.DataFrame) -> None:
     axes.margins(x=0.18)
 
 
-def _power(axes: Axes, data: pd.DataFrame, wanted: float) -> None:
-    axes.axhline(wanted, color=MUTED, lw=1.4, ls=":")
+def _power(axes: Axes, data: pd.DataFrame, target: float) -> None:
+    axes.axhline(target, color=MUTED, lw=1.4, ls=":")
     axes.set(xlabel="patients", ylabel="power", ylim=(0, 1.02))
     curves = data[data["kind"] == "power"]
     if curves.empty:
@@ -109,9 +108,9 @@ def _power(axes: Axes, data: pd.DataFrame, wanted: float) -> None:
         return
     axes.set_xscale("log")
     for name, rows in curves.groupby("measure", sort=False):
-        colour, label = LOOKS[str(name)]
+        colour, label = MEASURES[str(name)]
         needed = float(data.loc[(data["kind"] == "gain") & (data["measure"] == name), "needed"].iloc[0])
         axes.plot(rows["patients"], rows["power"], color=colour, label=f"{label}: {needed:,.0f} patients")
-        axes.plot([needed], [wanted], "o", ms=10, color=colour, mec="white", zorder=4)
+        axes.plot([needed], [target], "o", ms=10, color=colour, mec="white", zorder=4)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.legend(loc="lower right", title=f"for {wanted:.0%} power", title_fontsize=13, labelcolor=INK)
+    axes.legend(loc="lower right", title=f"for {target:.0%} power", title_fontsize=13, labelcolor=INK)

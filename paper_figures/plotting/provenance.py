@@ -1,12 +1,12 @@
-"""Figures that know where they came from: the data behind each as CSV beside it, and a page of provenance inside each file."""
+"""Saved figures: PNG and PDF with their provenance inside, and the data behind each as CSV beside it."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import inspect
 import json
 import os
+import platform
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from see_in_pairs import __version__
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import atomic_path, content_hash, sha256, to_json
+from see_in_pairs.files import atomic_path, sha256, to_json
 from see_in_pairs.runs import git_commit
+from see_in_pairs.source_code import source_hash
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,25 +36,25 @@ class Provenance:
     Parameters
     ----------
     name : str
-        File name without suffix.
+        File name without suffix; the CSV beside the figure has the same.
     title, caption : str
-        What it shows.
+        What it shows, on how much data, with what uncertainty.
     claim : str
-        The claim(s) it bears on.
+        The claims it bears on, as in ``'C2, C3'``; ``''`` where there is none.
     data_sha256 : str
-        Of the CSV beside it.
+        SHA-256 of the CSV beside it.
     version, commit : str
         Of this package; ``commit`` is ``''`` outside a git checkout.
-    code_sha256 : str
-        Of the source of the modules that drew it.
-    modules : list of str
-        Those modules.
+    modules : dict of str to str
+        The modules that drew it, each with a hash of its code; comments, docstrings and layout do not count.
     config_hash : str
-        Of the config of the output folder.
+        Hash of the config that made the output folder; ``''`` where there is none.
     seed : int or None
-        Seed of the random choices.
+        Seed of the bootstrap and of simulated points; None where nothing was drawn at random.
     sources : dict of str to str
         The files it was made from, relative to its folder, with their SHA-256.
+    python : str, default ''
+        Version of Python; hashes of code can be compared within one minor version.
     """
 
     name: str
@@ -63,11 +64,11 @@ class Provenance:
     data_sha256: str
     version: str
     commit: str
-    code_sha256: str
-    modules: list[str]
+    modules: dict[str, str]
     config_hash: str
     seed: int | None
     sources: dict[str, str] = field(default_factory=dict)
+    python: str = ""
 
 
 def save_figure(
@@ -89,21 +90,21 @@ def save_figure(
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        What was drawn.
+        The finished figure; the style it was drawn in must still be in force (`plotting.style.house_style`).
     data : pandas.DataFrame
-        Every number that it shows.
+        Every number that it shows; written with ten significant digits.
     name : str
         File name without suffix.
     out : Path or str
-        The folder.
+        The folder; made where it is missing.
     title, caption : str
-        In words.
+        What it shows, on how much data, with what uncertainty; embedded, and printed by the report.
     claim : str
-        The claim(s) it bears on, for example ``'C2, C3'``.
+        The claims it bears on, for example ``'C2, C3'``.
     seed : int or None
-        Seed of the random choices that went into it.
+        Seed of the random choices that went into it; None where there were none.
     config_hash : str
-        Of the config that made the output folder.
+        Hash of the config that made the output folder.
     sources : iterable of Path or str
         The files it was made from.
     modules : iterable of module
@@ -114,13 +115,13 @@ def save_figure(
     Path
         The PNG. The same figure, data and code give the same bytes: no time of day is written.
     """
-    folder, names = Path(out), sorted(modules, key=lambda module: module.__name__)
+    folder = Path(out)
     table = folder / f"{name}.csv"
     with atomic_path(table) as temporary:
         data.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
     provenance = Provenance(
-        name, title, caption, claim, sha256(table), __version__, git_commit() or "", code_hash(names), [item.__name__ for item in names],
-        config_hash, seed, {os.path.relpath(path, folder): sha256(path) for path in sources},
+        name, title, caption, claim, sha256(table), __version__, git_commit() or "", code_hashes(modules), config_hash, seed,
+        {os.path.relpath(path, folder): sha256(path) for path in sources}, platform.python_version(),
     )  # fmt: skip
     for suffix, metadata in ((".png", _png_metadata(provenance)), (".pdf", _pdf_metadata(provenance))):
         with atomic_path(folder / f"{name}{suffix}") as temporary:
@@ -128,12 +129,9 @@ def save_figure(
     return folder / f"{name}.png"
 
 
-def code_hash(modules: Iterable[ModuleType]) -> str:
-    """Hash the source of some modules.
-
-    Returns A hash of their text.
-    """
-    return content_hash([inspect.getsource(module) for module in modules])
+def code_hashes(modules: Iterable[ModuleType]) -> dict[str, str]:
+    """Hash the code of each module, in the order of their names."""
+    return {module.__name__: source_hash(module) or "" for module in sorted(modules, key=lambda module: module.__name__)}
 
 
 def _png_metadata(provenance: Provenance) -> dict[str, str | None]:
@@ -160,12 +158,12 @@ def read_provenance(path: Path | str) -> Provenance:
     Parameters
     ----------
     path : Path or str
-        A PNG or PDF.
+        A PNG or PDF that `save_figure` wrote.
 
     Returns
     -------
     Provenance
-        Where it came from.
+        As it was when the figure was saved; `check_figure` compares it with the files of today.
 
     Raises
     ------
@@ -180,7 +178,10 @@ def read_provenance(path: Path | str) -> Provenance:
     text = _from_png(path) if path.suffix.lower() == ".png" else _from_pdf(path)
     try:
         content = json.loads(text)
-        return Provenance(**{item.name: content[item.name] for item in fields(Provenance)})
+        if isinstance(content["modules"], list):  # drawn before every module had a hash of its own
+            content["modules"] = dict.fromkeys(content["modules"], "")
+        known = {item.name for item in fields(Provenance)}
+        return Provenance(**{name: value for name, value in content.items() if name in known})
     except (json.JSONDecodeError, KeyError, TypeError):
         raise InputError(f"{path}: carries no provenance of see-in-pairs (made by another program, or saved again by one)") from None
 

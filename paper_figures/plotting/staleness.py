@@ -1,22 +1,24 @@
-"""Whether a figure still stands for the data, the sources, the config and the code that it was made from."""
+"""Whether a saved figure still agrees with its data, its sources, the config and the code that drew it."""
 
 from __future__ import annotations
 
 import importlib
+import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from paper_figures.plotting.provenance import Provenance, code_hash, read_provenance
+from paper_figures.plotting.provenance import Provenance, code_hashes, read_provenance
 from see_in_pairs import __version__
 from see_in_pairs.files import read_json, sha256
 from see_in_pairs.runs import git_commit
 
 OURS = ("paper_figures.", "theory.")
+STYLE = "paper_figures.plotting.style"
 
 
 @dataclass(frozen=True)
 class Freshness:
-    """Whether a figure still stands for the files it was made from."""
+    """What `check_figure` finds: a figure's provenance, and what has changed since it was saved."""
 
     provenance: Provenance  # what is embedded in it
     reasons: tuple[str, ...]  # why it is stale; empty when it is fresh
@@ -28,20 +30,17 @@ class Freshness:
         return not self.reasons
 
     def to_dict(self) -> dict[str, object]:
-        """Give everything by name, as for JSON.
-
-        Returns the provenance, ``stale``, ``reasons`` and ``notes``.
-        """
+        """The fields of the provenance with ``stale``, ``reasons`` and ``notes``, as for JSON."""
         return {**asdict(self.provenance), "stale": not self.fresh, "reasons": list(self.reasons), "notes": list(self.notes)}
 
 
 def check_figure(path: Path | str) -> Freshness:
-    """Hold a figure against the files that it was made from.
+    """Compare a figure with the files and the code that it was made from.
 
     Parameters
     ----------
     path : Path or str
-        The PNG or PDF, in its place.
+        The PNG or PDF, where it was saved: its CSV, its sources and the manifest are looked up relative to it.
 
     Returns
     -------
@@ -51,14 +50,15 @@ def check_figure(path: Path | str) -> Freshness:
     Raises
     ------
     InputError
-        When it is no figure of ours.
+        When the file is missing or was not made by `save_figure`.
     """
     path = Path(path)
     provenance = read_provenance(path)
     files = {f"{provenance.name}.csv": provenance.data_sha256, **provenance.sources}
     reasons = [reason for name, digest in files.items() if (reason := _changed(path.parent, name, digest))]
     reasons += _changed_config(path.parent.parent / "manifest.json", provenance)
-    return Freshness(provenance, (*reasons, *_changed_code(provenance)), _notes(provenance))
+    stale_code, code_notes = _compare_code(provenance)
+    return Freshness(provenance, (*reasons, *stale_code), (*_notes(provenance), *code_notes))
 
 
 def _changed(folder: Path, name: str, digest: str) -> str:
@@ -74,14 +74,19 @@ def _changed_config(manifest: Path, provenance: Provenance) -> list[str]:
     return [] if now == provenance.config_hash else [f"the output folder is of another config now ({now}, then {provenance.config_hash})"]
 
 
-def _changed_code(provenance: Provenance) -> list[str]:
-    """Compare the drawing modules; only modules of this package are ever imported, whatever a file names."""
+def _compare_code(provenance: Provenance) -> tuple[list[str], list[str]]:
+    """Reasons and notes about the drawing modules; only modules of this package are ever imported, whatever a file names."""
     try:
-        modules = [importlib.import_module(name) for name in provenance.modules if name.startswith(OURS)]
+        now = code_hashes(importlib.import_module(name) for name in provenance.modules if name.startswith(OURS))
     except ImportError as error:
-        return [f"the module that drew it is gone ({error.name})"]
-    same = len(modules) == len(provenance.modules) and code_hash(modules) == provenance.code_sha256
-    return [] if same else ["the code that draws it has changed since"]
+        return [f"the module that drew it is gone ({error.name})"], []
+    changed = [name for name, digest in provenance.modules.items() if now.get(name) != digest]
+    then, today = provenance.python, platform.python_version()
+    if changed and then and then.rpartition(".")[0] != today.rpartition(".")[0]:
+        # Minor versions of Python write a syntax tree out in slightly different ways, so a difference need not be a change.
+        return [], [f"drawn under Python {then}: whether its code has changed cannot be told under {today}"]
+    what = {STYLE: "the style that all figures share has changed since; the numbers have not"}
+    return [what.get(name, f"the code that draws it has changed since ({name})") for name in changed], []
 
 
 def _notes(provenance: Provenance) -> tuple[str, ...]:

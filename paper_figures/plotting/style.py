@@ -1,4 +1,4 @@
-"""One look for all figures: large type, few lines, colours that colour-blind readers can tell apart (Okabe and Ito)."""
+"""The style of all figures: large type, few lines, colours that colour-blind readers can tell apart (Okabe and Ito)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 INK = "#1b1f24"
 MUTED = "#5f6873"
@@ -21,6 +22,14 @@ WIDE = (11.0, 5.8)
 """Usual size in inches; with `DPI` about 1760 by 930 pixels."""
 
 DPI = 160
+INCHES_PER_LETTER = 0.155
+"""Width of a letter of a heading, a little more than the average."""
+
+POINTS: dict[str, Any] = {"fmt": "o", "ms": 9, "mec": "white", "capsize": 4, "elinewidth": 2, "zorder": 4}
+"""Options of ``errorbar`` for estimates with their intervals."""
+
+SMALL_POINTS: dict[str, Any] = {"fmt": "o", "ms": 5.5, "mec": "white", "capsize": 3, "elinewidth": 1.6, "zorder": 4}
+"""The same for simulated points on a curve."""
 
 SETTINGS = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so a figure looks the same on every machine
@@ -54,7 +63,7 @@ SETTINGS = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw in the house style inside the block; global settings are left as they were."""
+    """Draw in this style inside the block; matplotlib's global settings are restored after it."""
     import matplotlib
     import seaborn
 
@@ -63,43 +72,15 @@ def house_style() -> Iterator[None]:
         yield
 
 
+def heading(figure: Figure, text: str) -> None:
+    """Write the title over a figure, in as many lines as its width asks for."""
+    import textwrap
+
+    lines = textwrap.fill(text, int(figure.get_figwidth() / INCHES_PER_LETTER))
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=16, fontweight="bold")
+
+
 def note(axes: Axes, x: float, y: float, text: str, colour: str = MUTED, **options: object) -> None:
-    """Write a small remark into a plot, on a white ground so that lines do not run through it."""
+    """Write a small remark into a plot at data coordinates, on a white ground so that lines do not run through it."""
     ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
     axes.text(x, y, text, **({"color": colour, "fontsize": 12, "bbox": ground, "zorder": 6} | options))  # type: ignore[arg-type]
-
-
-def short(value: float, digits: int = 2) -> str:
-    """Write a number as it stands in figures: a fixed number of digits and a true minus sign.
-
-    A number that these digits would show as 0 is given one significant digit, down to 0.0001, so that the sign of an interval's end
-    can be read.
-
-    Returns for example ``'−0.13'``; ``'–'`` for NaN, ``'∞'`` for an unbounded end of an interval.
-
-    Examples
-    --------
-    >>> short(-0.126), short(-0.00047)
-    ('−0.13', '−0.0005')
-    """
-    if value != value:
-        return "–"
-    if abs(value) == float("inf"):
-        return "∞" if value > 0 else "−∞"
-    text = f"{value:.{digits}f}"
-    if float(text) == 0 and abs(value) >= 1e-4:
-        text = f"{value:.1g}"
-    return ("0." + "0" * digits if float(text) == 0 else text).replace("-", "−")
-
-
-def with_interval(estimate: float, low: float, high: float, digits: int = 2) -> str:
-    """Write an estimate with its interval.
-
-    Returns for example ``'0.13 [0.08, 0.18]'``.
-
-    Examples
-    --------
-    >>> with_interval(0.129, 0.08, 0.181)
-    '0.13 [0.08, 0.18]'
-    """
-    return f"{short(estimate, digits)} [{short(low, digits)}, {short(high, digits)}]"

@@ -1,7 +1,7 @@
 """The report: one HTML page with everything inside it, made from what is in an output folder.
 
-``content`` gathers what is said, ``sentences`` derives words from numbers, ``format`` writes numbers, ``page.html.j2`` and ``page.css`` are
-how it looks.
+`content` collects what the template shows and `sentences` words what follows from the numbers; ``page.html.j2`` and ``page.css`` lay it
+out.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def render_report(results: RunResults) -> str:
     Parameters
     ----------
     results : RunResults
-        An output folder with claims and figures in it.
+        An output folder in which ``claims`` and ``figures`` have been run.
 
     Returns
     -------
     str
-        HTML; styles and pictures are inside, nothing is fetched.
+        An HTML page; styles and pictures are inside, nothing is fetched.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def render_report(results: RunResults) -> str:
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    from paper_figures.report import number_format as formats
+    from paper_figures import number_format as formats
     from paper_figures.report.content import collect
 
     environment = Environment(
@@ -46,7 +46,6 @@ def render_report(results: RunResults) -> str:
         "interval": formats.interval,
         "digits_between": formats.digits_between,
         "p_value": formats.p_value,
-        "percent": formats.percent,
     }
     style = (resources.files("paper_figures") / "report" / "page.css").read_text(encoding="utf-8")
     return environment.get_template("page.html.j2").render(style=style, **collect(results))

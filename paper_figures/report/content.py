@@ -1,4 +1,4 @@
-"""What the report says: claims, tables and pictures of an output folder, as plain data for the template."""
+"""The content of the report: claims, tables and pictures of an output folder, as plain data for the template."""
 
 from __future__ import annotations
 
@@ -25,11 +25,8 @@ if TYPE_CHECKING:
 
 
 def collect(results: RunResults) -> dict[str, Any]:
-    """Gather everything the template shows.
-
-    Returns names of the template to plain values.
-    """
-    claims = _made(results, "claims.json", "claims")
+    """Collect everything that the template shows, under the names that it uses."""
+    claims = _read_made(results, "claims.json", "claims")
     arms = [_none_for_nan(run_row(results, run)) for run in results.runs]
     for row, run in zip(arms, results.runs, strict=True):
         row |= {"strategy": run.strategy, "rho": run.evaluated_rho}
@@ -47,7 +44,7 @@ def collect(results: RunResults) -> dict[str, Any]:
         "arms": arms,
         "cohorts": cohort_rows(results),
         "comparisons": comparison_rows(results),
-        "controls": _made(results, "controls.json", "claims"),
+        "controls": _read_made(results, "controls.json", "claims"),
         "bridge": [_none_for_nan(row) for row in bridge],
         "figures": figure_blocks(results),
         "limits": limits(results, arms, claims),
@@ -55,7 +52,7 @@ def collect(results: RunResults) -> dict[str, Any]:
     }
 
 
-def _made(results: RunResults, name: str, command: str) -> Any:
+def _read_made(results: RunResults, name: str, command: str) -> Any:
     path = results.folder / name
     if not path.is_file():
         raise InputError(f"{path}: not there yet; make it with 'see-in-pairs {command} --out {results.folder}'")
@@ -71,10 +68,7 @@ def _none_for_nan(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def theory_summary(results: RunResults) -> dict[str, Any]:
-    """Count how many rows agree, for each quantity of each statement.
-
-    Returns ``rows`` and ``agree`` in all, and ``quantities`` with the largest |z| and MCSE of each.
-    """
+    """Count the theory checks that agree: ``rows`` and ``agree`` in all, and ``quantities`` with the largest |z| and MCSE of each."""
     table = results.theory
     quantities = [
         {
@@ -87,10 +81,7 @@ def theory_summary(results: RunResults) -> dict[str, Any]:
 
 
 def cohort_rows(results: RunResults) -> list[dict[str, Any]]:
-    """Count patients and items of every cohort, and what befell items when it was made.
-
-    Returns one per cohort and split.
-    """
+    """Count patients and items of every cohort and split, and the items that were left out or changed when the cohort was made."""
     rows = []
     for folder in dict.fromkeys(run.cohort for run in results.runs if run.cohort):
         cohort = results.cohort(next(run for run in results.runs if run.cohort == folder))
@@ -103,7 +94,7 @@ def cohort_rows(results: RunResults) -> list[dict[str, Any]]:
 
 
 def comparison_rows(results: RunResults) -> list[dict[str, Any]]:
-    """Lay out the paired tests, with Holm's correction within each declared family."""
+    """The paired tests, with Holm's correction within each declared family."""
     path = results.folder / "tests" / "comparisons.json"
     content = read_json(path) if path.is_file() else []
     try:
@@ -115,7 +106,7 @@ def comparison_rows(results: RunResults) -> list[dict[str, Any]]:
         for part in ("auroc", "accuracy"):
             adjusted = holm([1.0 if row[part]["p"] is None else row[part]["p"] for row in members], family).adjusted.tolist()
             for row, p in zip(members, adjusted, strict=True):
-                row[part]["p_holm"] = p if row[part]["p"] is not None else None
+                row[part]["p_holm"] = p if row[part]["p"] is not None else None  # a test without p still counts in its family
     return rows
 
 
@@ -131,15 +122,12 @@ def _comparison_row(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _recommended(found: dict[str, Any] | None) -> dict[str, Any]:
-    """Take the one test that the rule of `compare` chooses by the design, never by the result."""
+    """The one test that the rule of `compare` chooses by the design, never by the result."""
     return {key: (found or {}).get(key) for key in ("difference", "interval", "p", "test")}
 
 
 def figure_blocks(results: RunResults) -> list[dict[str, Any]]:
-    """Embed every figure with its caption and provenance.
-
-    Returns one per figure; the picture is a data address.
-    """
+    """Every figure with its caption and provenance; the picture is a ``data:`` address."""
     return [_figure_block(results, name) for name in FIGURES]
 
 
@@ -147,27 +135,21 @@ def _figure_block(results: RunResults, name: str) -> dict[str, Any]:
     path = results.folder / "figures" / f"{name}.png"
     if not path.is_file():
         raise InputError(f"{path}: not there yet; draw it with 'see-in-pairs figures --out {results.folder}'")
-    found = check_figure(path)
-    facts = found.to_dict()
-    return facts | {"picture": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"}
+    return check_figure(path).to_dict() | {"picture": f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"}
 
 
 def run_facts(results: RunResults) -> dict[str, Any]:
-    """Tell how to run it again, from the manifest.
-
-    Returns command, seed, versions, machine, and the manifest's text.
-    """
+    """What it takes to run it again, from the manifest: command, seed, versions, machine."""
     manifest = results.manifest
-    known = manifest.get
     return {
-        "command": shlex.join(known("command_line", ["see-in-pairs", "reproduce"])),
-        "seed": known("seed"),
-        "commit": known("git_commit") or "unknown",
-        "version": known("version") or __version__,
+        "command": shlex.join(manifest.get("command_line", ["see-in-pairs", "reproduce"])),
+        "seed": manifest.get("seed"),
+        "commit": manifest.get("git_commit") or "unknown",
+        "version": manifest.get("version") or __version__,
         "config_hash": results.config_hash or "unknown",
-        "hardware": {key: value for key, value in known("hardware", {}).items() if value is not None},
-        "libraries": known("libraries", {}),
-        "counts": known("counts", {}),
-        "started": known("started"),
+        "hardware": {key: value for key, value in manifest.get("hardware", {}).items() if value is not None},
+        "libraries": manifest.get("libraries", {}),
+        "counts": manifest.get("counts", {}),
+        "started": manifest.get("started"),
         "manifest": json.dumps(manifest, indent=2, ensure_ascii=False),
     }

@@ -1,4 +1,4 @@
-"""Sentences that follow the numbers: nothing here is said that the output folder does not bear out."""
+"""Sentences of the report, each chosen by the numbers of the output folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from paper_figures.claims.evidence import off_the_shelf_is_random, off_the_shelf_knows_no_medicine
 from paper_figures.figures.auroc_by_arm import GROUPS
-from paper_figures.plotting.style import short, with_interval
+from paper_figures.number_format import short, with_interval
 
 if TYPE_CHECKING:
     from empirical.cohorts import Cohort, CohortInfo
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 def headline(arms: list[Row], main_rho: float) -> list[str]:
-    """Say in a few sentences what came out."""
+    """The result in a few sentences: the matched pair arm, the single image beside it, and random references."""
     own = [row for row in arms if row["group"] == GROUPS[1]]
     single = next((row for row in own if row["arm"] == "single"), None)
     matched = next(
@@ -59,7 +59,7 @@ def _auroc(row: Row) -> str:
 
 
 def tested_on(results: RunResults, arms: list[Row], theory: Row) -> str:
-    """Say on what the claims were tested."""
+    """How many theory checks, runs, items and patients the claims were tested on."""
     first = arms[0]
     numbers = " or ".join(f"{n:,}" for n in sorted({row["n_train"] for row in arms if row["group"] != GROUPS[0]})) or "no"
     infos = {_kind_of_image(results.cohort(run).info) for run in results.runs if run.cohort}
@@ -67,8 +67,7 @@ def tested_on(results: RunResults, arms: list[Row], theory: Row) -> str:
     models = sorted({run.model for run in results.runs if run.off_the_shelf and run.model}) or ["one model"]
     return (
         f"{theory['rows']} checks of closed forms against raw simulation ({theory['agree']} agree); {len(arms)} runs of the "
-        "vision-language model "
-        f"'{', '.join(models)}' on the same {first['items']:,} test items ({images}; {first['patients']:,} patients, "
+        f"vision-language model '{', '.join(models)}' on the same {first['items']:,} test items ({images}; {first['patients']:,} patients, "
         f"{first['positives']:,} items with the finding), finetuned on {numbers} training patients."
     )
 
@@ -78,14 +77,18 @@ def _kind_of_image(info: CohortInfo) -> str:
 
 
 def limits(results: RunResults, arms: list[Row], claims: list[Row]) -> list[str]:
-    """Say what the results do not show."""
+    """What the results do not show, a sentence or two each."""
     found = [
-        "Only the abstracts of the paper under test and public summaries were available. Every prompt, setting, criterion and "
-        "theorem here is "
-        "our own or independently sourced; no number is attributed to the paper."
+        "Only the abstracts of the paper under test and public summaries were available. Every prompt, setting, criterion and theorem "
+        "here is our own or independently sourced; no number is attributed to the paper."
     ]
-    found += _limits_of_images(results)
+    if {results.cohort(run).info.kind for run in results.runs if run.cohort} == {"phantom"}:
+        found.append(
+            "The images are phantoms, made by a stated Gaussian model so that truth is known. They say what comparison can do under that "
+            "model, not what it does for patients."
+        )
     found += _limits_of_training(results)
+    found += _limits_off_the_shelf([run for run in results.runs if run.off_the_shelf])
     failed = sum(row["failed"] for row in arms)
     found.append(f"Items without a score: {failed}." + (" They count as wrong in every rank and denominator." if failed else ""))
     untested = sum(verdict["verdict"] == "not tested" for claim in claims for verdict in claim["verdicts"].values())
@@ -95,19 +98,8 @@ def limits(results: RunResults, arms: list[Row], claims: list[Row]) -> list[str]
     return found
 
 
-def _limits_of_images(results: RunResults) -> list[str]:
-    kinds = {results.cohort(run).info.kind for run in results.runs if run.cohort}
-    if kinds != {"phantom"}:
-        return []
-    return [
-        "The images are phantoms, made by a stated Gaussian model so that truth is known. They say what comparison can do under "
-        "that model, not what "
-        "it does for patients."
-    ]
-
-
-def _easier(cohort: Cohort) -> int:
-    """Count training patients whose lesion has more contrast than those of the test items."""
+def _easier_patients(cohort: Cohort) -> int:
+    """How many training patients have a lesion of more contrast than any test item's."""
     table = cohort.table
     if "contrast" not in table.columns:
         return 0
@@ -122,18 +114,17 @@ def _limits_of_training(results: RunResults) -> list[str]:
     if seeds == 1:
         found.append(
             "Each arm was finetuned once (one training seed). The intervals are over patients, for these trained models; how much "
-            "another training "
-            "run would differ, they do not cover."
+            "another training run would differ, they do not cover."
         )
     elif seeds > 1:
         found.append(f"Each arm was finetuned with {seeds} training seeds.")
-    easier = max((_easier(results.cohort(run)) for run in results.runs if run.cohort), default=0)
+    easier = max((_easier_patients(results.cohort(run)) for run in results.runs if run.cohort), default=0)
     if easier:
         found.append(
-            f"Training began with {easier:,} patients whose lesions are plainer than those of the test: a "
-            "small model learns from them where to look. So 'with little data' (C3) is not what was tested."
+            f"Training began with {easier:,} patients whose lesions are plainer than those of the test: a small model learns from them "
+            "where to look. So 'with little data' (C3) is not what was tested."
         )
-    return found + _limits_off_the_shelf([run for run in results.runs if run.off_the_shelf])
+    return found
 
 
 def _limits_off_the_shelf(runs: list[Run]) -> list[str]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paper_figures.plotting.style import short, with_interval
+from paper_figures.number_format import short, with_interval
 from paper_figures.results.ideal_observer import IdealPerformance, limits_of
 from paper_figures.study.cells import TrainingCell, records_of, selected_attempt
 from paper_figures.study.config import Restarts, StudyConfig

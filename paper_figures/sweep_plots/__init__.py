@@ -1,6 +1,7 @@
 """Plots of a sweep, one kind per file: nested-loop plot, zip plot, lolly plot, heat map over two factors.
 
-A kind's module has ``gather(results, request)``, which gives a `Drawing` with every number that is shown, and ``draw(drawing)``.
+A kind's module has ``collect(results, request)``, which gives a `PlotData` with every number that is shown, and ``draw(plot_data)``;
+`plot_data` holds what the kinds share. A new kind is such a module and its line in `KINDS`.
 """
 
 from __future__ import annotations
@@ -12,20 +13,17 @@ from typing import TYPE_CHECKING
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    from paper_figures.sweep_plots.drawing import PlotRequest
+    from paper_figures.sweep_plots.plot_data import PlotRequest
 
 KINDS = {"nested-loop": "nested_loop", "zip": "zip_plot", "lolly": "lolly", "heat-map": "heat_map"}
 """Kind of plot to module."""
 
 
 def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | str | None = None, name: str | None = None) -> Path:
-    """Draw a plot of a sweep.
-
-    Returns the PNG; PDF and CSV lie beside it.
-    """
+    """Draw a plot of a sweep and return the PNG; PDF and CSV lie beside it."""
     from paper_figures.plotting import style
     from paper_figures.plotting.provenance import save_figure
-    from paper_figures.sweep_plots import drawing as drawing_module
+    from paper_figures.sweep_plots import plot_data as shared
     from see_in_pairs.files import read_json
     from theory.sweeps import Results
 
@@ -34,12 +32,14 @@ def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | 
     folder = Path(folder)
     results = Results.open(folder)
     module = importlib.import_module(f"paper_figures.sweep_plots.{KINDS[kind]}")
-    drawing = module.collect(results, request)
+    found = module.collect(results, request)
     manifest = read_json(folder / "manifest.json")
     sources = [folder / "study.yaml", *sorted((folder / "blocks").glob("[0-9]*.parquet"))]
     with style.house_style():
+        figure = module.draw(found)
+        style.heading(figure, found.title)
         return save_figure(
-            module.draw(drawing), drawing.data, name or f"{KINDS[kind]}_{request.measure}".replace(":", "_"), out or folder / "figures",
-            title=drawing.title, caption=drawing.caption, claim="", seed=results.study.entropy, config_hash=manifest.get("config_hash", ""),
-            sources=sources, modules=[module, drawing_module, style],
+            figure, found.data, name or f"{KINDS[kind]}_{request.measure}".replace(":", "_"), out or folder / "figures",
+            title=found.title, caption=found.caption, claim="", seed=results.study.entropy, config_hash=manifest.get("config_hash", ""),
+            sources=sources, modules=[module, shared, style],
         )  # fmt: skip

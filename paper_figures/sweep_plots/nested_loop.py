@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paper_figures.plotting.style import INK, MUTED
-from paper_figures.sweep_plots.drawing import (
-    COLOURS,
+from paper_figures.sweep_plots.plot_data import (
     ESTIMATE,
-    TARGETS,
-    Drawing,
+    METHOD_COLOURS,
+    NOMINAL,
+    PlotData,
     PlotRequest,
-    head,
-    level_name,
-    measured,
-    name_of,
-    replicates_line,
-    spaced,
-    title_of,
+    Z,
+    factor_label,
+    level_label,
+    measure_label,
+    measure_table,
+    plot_title,
+    replicates_sentence,
 )
 
 if TYPE_CHECKING:
@@ -29,25 +29,20 @@ if TYPE_CHECKING:
 
     from theory.sweeps import Results
 
-Z = 1.959964
 
-
-def collect(results: Results, request: PlotRequest) -> Drawing:
-    """Work out what is shown.
-
-    Returns A row per cell and method; ``place`` is the cell's number along the axis.
-    """
-    table, factors = measured(results, request)
-    ordered = in_loops(table, factors)
+def collect(results: Results, request: PlotRequest) -> PlotData:
+    """Compute the measure: a row per cell and method; ``place`` is the cell's number along the axis."""
+    table, factors = measure_table(results, request)
+    ordered = number_cells(table, factors)
     truth = " The black line is the true value." if request.measure == ESTIMATE else ""
     caption = (
-        f"{name_of(request.measure).capitalize()} in every cell; bands are 95 % Monte Carlo intervals. Steps below show the factors' "
-        f"levels.{truth} {replicates_line(table)} Layout after Rücker and Schwarzer (2014)."
+        f"{measure_label(request.measure).capitalize()} in every cell; bands are 95 % Monte Carlo intervals. Steps below show the factors' "
+        f"levels.{truth} {replicates_sentence(table)} Layout after Rücker and Schwarzer (2014)."
     )
-    return Drawing(ordered, factors, request.measure, title_of(results, request.measure), caption, TARGETS.get(request.measure))
+    return PlotData(ordered, factors, request.measure, plot_title(results, request.measure), caption, NOMINAL.get(request.measure))
 
 
-def in_loops(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
+def number_cells(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
     """Number the cells so that the last factor varies fastest."""
     import pandas as pd
 
@@ -58,61 +53,57 @@ def in_loops(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
     return table.merge(placed, on=factors, how="left").sort_values(["place"], kind="stable") if factors else table.assign(place=0)
 
 
-def draw(drawing: Drawing) -> Figure:
-    """Draw it.
-
-    Returns the measure above, the loops below.
-    """
+def draw(plot_data: PlotData) -> Figure:
+    """Draw the measure above, the loops below."""
     from matplotlib.figure import Figure
 
-    loops = len(drawing.factors)
+    loops = len(plot_data.factors)
     figure = Figure(figsize=(12.0, 5.0 + 0.62 * loops))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4.4, max(0.62 * loops, 0.3)])
-    _measure(above, drawing)
-    _loops(below, drawing)
-    head(figure, drawing.title)
+    _measure(above, plot_data)
+    _loops(below, plot_data)
     return figure
 
 
-def _measure(axes: Axes, drawing: Drawing) -> None:
-    data = drawing.data
-    if drawing.nominal is not None:
-        axes.axhline(drawing.nominal, color=MUTED, lw=1.6, ls=":")
-    if drawing.measure == ESTIMATE:
+def _measure(axes: Axes, plot_data: PlotData) -> None:
+    data = plot_data.data
+    if plot_data.nominal is not None:
+        axes.axhline(plot_data.nominal, color=MUTED, lw=1.6, ls=":")
+    if plot_data.measure == ESTIMATE:
         truth = data.drop_duplicates("place")
         edges = _steps(truth["place"].to_numpy(), truth["truth"].to_numpy())
         axes.step(*edges, where="post", color=INK, lw=1.6, label="true value", zorder=4)
-    for colour, (method, rows) in zip(COLOURS * 9, data.groupby("method", sort=False), strict=False):
+    for colour, (method, rows) in zip(METHOD_COLOURS * 9, data.groupby("method", sort=False), strict=False):
         place, value = _steps(rows["place"].to_numpy(), rows["value"].to_numpy())
-        half = Z * np.append(rows["mcse"], rows["mcse"].iloc[-1])
-        axes.fill_between(place, value - half, value + half, step="post", color=colour, alpha=0.25, lw=0)
+        half_width = Z * np.append(rows["mcse"], rows["mcse"].iloc[-1])
+        axes.fill_between(place, value - half_width, value + half_width, step="post", color=colour, alpha=0.25, lw=0)
         axes.step(place, value, where="post", color=colour, lw=2.2, label=str(method))
-    axes.set(ylabel=name_of(drawing.measure), xlim=(-0.5, data["place"].max() + 0.5))
+    axes.set(ylabel=measure_label(plot_data.measure), xlim=(-0.5, data["place"].max() + 0.5))
     axes.tick_params(axis="x", bottom=False)
     axes.grid(axis="x", visible=False)
     axes.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
 
 
 def _steps(place: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Edges of steps that are centred on the places."""
+    """Edges of steps that are centred on the places, for ``step(where="post")``."""
     return np.append(place - 0.5, place[-1] + 0.5), np.append(value, value[-1])
 
 
-def _loops(axes: Axes, drawing: Drawing) -> None:
-    cells = drawing.data.drop_duplicates("place")
-    axes.set(ylim=(-0.15, max(len(drawing.factors), 1)), yticks=[], xlabel=f"{len(cells)} cells")
+def _loops(axes: Axes, plot_data: PlotData) -> None:
+    cells = plot_data.data.drop_duplicates("place")
+    axes.set(ylim=(-0.15, max(len(plot_data.factors), 1)), yticks=[], xlabel=f"{len(cells)} cells")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="x", bottom=False, labelbottom=False)
     axes.grid(visible=False)
-    for row, factor in enumerate(reversed(drawing.factors)):
-        levels = list(dict.fromkeys(drawing.data[factor]))
+    for row, factor in enumerate(reversed(plot_data.factors)):
+        levels = list(dict.fromkeys(plot_data.data[factor]))
         height = np.array([levels.index(value) for value in cells[factor]]) / max(len(levels) - 1, 1)
         axes.step(*_steps(cells["place"].to_numpy(), row + 0.12 + 0.55 * height), where="post", color=INK, lw=1.5)
-        names = ", ".join(level_name(level) for level in levels)
-        words = f"{spaced(factor)}\n{_short(names)}"
-        middle = (row + 0.4) / max(len(drawing.factors), 1)
-        axes.text(-0.012, middle, words, transform=axes.transAxes, ha="right", va="center", fontsize=11.5, color=INK)
+        label = f"{factor_label(factor)}\n{_abbreviated(', '.join(level_label(level) for level in levels))}"
+        middle = (row + 0.4) / max(len(plot_data.factors), 1)
+        axes.text(-0.012, middle, label, transform=axes.transAxes, ha="right", va="center", fontsize=11.5, color=INK)
 
 
-def _short(names: str) -> str:
+def _abbreviated(names: str) -> str:
+    """The first levels and the last one, where they are too long to stand beside the axis."""
     return names if len(names) <= 26 else f"{names[:11].rsplit(',', 1)[0]}, … {names.rsplit(', ', 1)[1]}"

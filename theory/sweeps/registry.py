@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
 import importlib.util
 import inspect
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from see_in_pairs.errors import InputError
+from see_in_pairs.source_code import source_hash
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -192,27 +191,6 @@ def _describe(kind: str, name: str, function: Callable[..., Any], vectorised: bo
         wants_rng="rng" in takes,
         source=source_hash(function),
     )
-
-
-def source_hash(function: Callable[..., Any]) -> str | None:
-    """Hash what a function does, not how it is laid out.
-
-    Returns 16 hexadecimal digits of its code without comments, blank space and docstring; None where the code cannot be read.
-    """
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
-    except (OSError, TypeError, SyntaxError):
-        return None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            node.body = _without_docstring(node.body)
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
-
-
-def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
-    first = body[0]
-    is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
-    return body[1:] or [ast.Pass()] if is_text else body
 
 
 def piece(kind: str, name: str) -> Piece:

@@ -12,8 +12,8 @@ from PIL import Image
 from paper_figures.cli import app
 from paper_figures.figures import FIGURES
 from paper_figures.figures.auroc_by_arm import run_row
+from paper_figures.number_format import short, with_interval
 from paper_figures.plotting.staleness import check_figure
-from paper_figures.plotting.style import short, with_interval
 from paper_figures.results.runs import RunResults
 from see_in_pairs.console import run_app
 from theory.statements.t1_univariate_rules import error

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
@@ -11,8 +14,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from paper_figures.cli import app
-from paper_figures.plotting import style
-from paper_figures.plotting.provenance import read_provenance, save_figure
+from paper_figures.plotting import provenance, style
+from paper_figures.plotting.provenance import code_hashes, read_provenance, save_figure
 from paper_figures.plotting.staleness import check_figure
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
@@ -21,7 +24,7 @@ from see_in_pairs.files import sha256, write_json
 DATA = pd.DataFrame({"rho": [0.0, 0.5], "gain": [0.0, 0.1]})
 
 
-def draw(out: Path, data: pd.DataFrame = DATA) -> Path:
+def draw(out: Path, data: pd.DataFrame = DATA, modules: Sequence[ModuleType] = (style,)) -> Path:
     source = out / "records.txt"
     source.parent.mkdir(parents=True, exist_ok=True)
     source.write_text("scores")
@@ -29,7 +32,7 @@ def draw(out: Path, data: pd.DataFrame = DATA) -> Path:
     figure = Figure(figsize=(2, 2))
     figure.add_subplot().plot(data["rho"], data["gain"])
     facts = {"title": "Gain – ρ", "caption": "A caption with “quotes” (and √2).", "claim": "C1"}
-    return save_figure(figure, data, "gain", out / "figures", **facts, seed=3, config_hash="abc", sources=[source], modules=[style])
+    return save_figure(figure, data, "gain", out / "figures", **facts, seed=3, config_hash="abc", sources=[source], modules=modules)
 
 
 def test_bytes_are_the_same(tmp_path: Path) -> None:
@@ -44,7 +47,7 @@ def test_what_is_written_is_read(tmp_path: Path, suffix: str) -> None:
     assert (found.name, found.title, found.claim, found.seed, found.config_hash) == ("gain", "Gain – ρ", "C1", 3, "abc")
     assert found.data_sha256 == sha256(tmp_path / "figures" / "gain.csv")
     assert found.sources == {"../records.txt": sha256(tmp_path / "records.txt")}
-    assert found.modules == ["paper_figures.plotting.style"]
+    assert list(found.modules) == ["paper_figures.plotting.style"]
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "figures" / "gain.csv"), DATA)
 
 
@@ -69,10 +72,46 @@ def test_gone_files_make_it_stale(tmp_path: Path) -> None:
     assert check_figure(path).reasons == ("gain.csv is gone",)
 
 
-def test_changed_code_makes_it_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_code_makes_it_stale_and_a_change_of_the_shared_style_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = draw(tmp_path, modules=[style, provenance])
+    own, shared = "paper_figures.plotting.provenance", "paper_figures.plotting.style"
+    before = code_hashes([provenance, style])
+    assert check_figure(path).provenance.modules == before
+    for changed, reason in (
+        ({shared: "x"}, "the style that all figures share has changed since; the numbers have not"),
+        ({own: "x"}, f"the code that draws it has changed since ({own})"),
+    ):
+        monkeypatch.setattr("paper_figures.plotting.staleness.code_hashes", lambda modules, now=before | changed: now)
+        assert check_figure(path).reasons == (reason,)
+
+
+def test_comments_and_docstrings_are_not_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = draw(tmp_path)
-    monkeypatch.setattr("paper_figures.plotting.staleness.code_hash", lambda modules: "other")
-    assert check_figure(path).reasons == ("the code that draws it has changed since",)
+    source = Path(style.__file__).read_text()
+    monkeypatch.setattr("inspect.getsource", lambda target: f'"""Another docstring."""  # and a comment\n{source}')
+    assert check_figure(path).fresh
+    monkeypatch.setattr("inspect.getsource", lambda target: f"{source}\nLARGE = 99\n")
+    assert not check_figure(path).fresh
+
+
+def test_another_version_of_python_cannot_compare_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = draw(tmp_path)
+    monkeypatch.setattr("platform.python_version", lambda: "3.99.1")
+    assert check_figure(path).notes == ()  # the hashes agree, so nothing needs saying
+    monkeypatch.setattr("paper_figures.plotting.staleness.code_hashes", lambda modules: {})
+    found = check_figure(path)
+    assert found.fresh
+    assert "cannot be told under 3.99.1" in found.notes[0]
+
+
+def test_figures_of_before_each_module_had_a_hash_are_read_and_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = {"code_sha256": "fab6", "modules": ["paper_figures.plotting.style"]}
+    to_json_now = provenance.to_json
+    monkeypatch.setattr(provenance, "to_json", lambda content, indent: to_json_now(asdict(content) | old, indent))
+    path = draw(tmp_path)
+    assert check_figure(path).reasons == ("the style that all figures share has changed since; the numbers have not",)
 
 
 def test_another_commit_is_a_note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

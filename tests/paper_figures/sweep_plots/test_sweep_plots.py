@@ -11,8 +11,8 @@ from PIL import Image
 
 from paper_figures.cli import app
 from paper_figures.plotting.staleness import check_figure
-from paper_figures.sweep_plots import KINDS, draw_sweep, drawing, heat_map, lolly, nested_loop, zip_plot
-from paper_figures.sweep_plots.drawing import PlotRequest
+from paper_figures.sweep_plots import KINDS, draw_sweep, heat_map, lolly, nested_loop, plot_data, zip_plot
+from paper_figures.sweep_plots.plot_data import PlotRequest
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
@@ -106,7 +106,7 @@ def test_nested_loops_come_in_order_and_show_performance(results: Results) -> No
 
 def test_loops_are_sorted_even_where_cells_are_not() -> None:
     table = pd.DataFrame({"a": [2, 1, 2, 1], "b": [1, 1, 0, 0], "method": "m", "value": 0.0})
-    placed = nested_loop.in_loops(table, ["a", "b"])
+    placed = nested_loop.number_cells(table, ["a", "b"])
     assert placed[["a", "b"]].to_numpy().tolist() == [[2, 1], [2, 0], [1, 1], [1, 0]]  # levels in the order of the design
     assert placed["place"].tolist() == [0, 1, 2, 3]
 
@@ -150,9 +150,9 @@ def test_a_heat_map_needs_two_factors(results: Results) -> None:
 
 
 def test_too_much_is_refused_with_the_way_out(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lolly, "MOST_CELLS", 3)
-    monkeypatch.setattr(zip_plot, "MOST_PANELS", 3)
-    monkeypatch.setattr(heat_map, "MOST_PANELS", 2)
+    monkeypatch.setattr(lolly, "MAX_CELLS", 3)
+    monkeypatch.setattr(zip_plot, "MAX_PANELS", 3)
+    monkeypatch.setattr(heat_map, "MAX_PANELS", 2)
     for module in (lolly, zip_plot, heat_map):
         with pytest.raises(InputError, match=r"do not fit .*--where FACTOR=LEVEL"):
             module.collect(results, PlotRequest("coverage"))
@@ -187,7 +187,7 @@ def test_the_command_draws_and_says_what_is_wrong(folder: Path, tmp_path: Path, 
 
 def test_the_caption_counts_what_failed() -> None:
     table = pd.DataFrame({"completed": [90, 100], "failed": [10, 0], "value": [1.0, np.nan]})
-    said = drawing.replicates_line(table)
+    said = plot_data.replicates_sentence(table)
     assert "90 to 100 completed replicates per cell" in said
     assert "at most 10 failed in a cell" in said
     assert "1 of 2 numbers cannot be given" in said

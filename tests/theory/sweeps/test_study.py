@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from see_in_pairs.errors import InputError
 from theory.sweeps import Study, run
 from theory.sweeps.execution.replay import replay
-from theory.sweeps.registry import generator, method, source_hash
+from theory.sweeps.registry import generator, method
 from theory.sweeps.resolved import resolve
 from theory.sweeps.scenarios import make_cell
 
@@ -186,22 +186,3 @@ def test_one_name_is_one_function() -> None:
         @method("twice named")
         def second(data: float) -> dict[str, float]:
             return {"estimate": -data}
-
-
-def test_comments_and_docstrings_are_not_code() -> None:
-    def plain(data: float) -> float:
-        return data + 1
-
-    first = source_hash(plain)
-
-    def plain(data: float) -> float:  # type: ignore[no-redef]
-        """Add one."""
-        # as before
-        return data + 1
-
-    second = source_hash(plain)
-
-    def plain(data: float) -> float:  # type: ignore[no-redef]
-        return data + 2
-
-    assert first == second != source_hash(plain)

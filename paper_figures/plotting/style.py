@@ -22,7 +22,7 @@ WIDE = (11.0, 5.8)
 """Usual size in inches; with `DPI` about 1760 by 930 pixels."""
 
 DPI = 160
-INCHES_PER_LETTER = 0.155
+INCHES_PER_LETTER = 0.14
 """Width of a letter of a heading, a little more than the average."""
 
 POINTS: dict[str, Any] = {"fmt": "o", "ms": 9, "mec": "white", "capsize": 4, "elinewidth": 2, "zorder": 4}

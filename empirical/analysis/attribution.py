@@ -71,7 +71,7 @@ def integrated_gradients(
             total += gradient.unflatten(0, (many, len(pixels))).sum(dim=0)
     values = (pixels - smooth) * total / steps
     mine = values.flatten()[_places(vlm, batch, place)]
-    return vlm.family.layout(batch, place, mine).detach().cpu().double().numpy()
+    return vlm.family.pixel_map(batch, place, mine).detach().cpu().double().numpy()
 
 
 def occlusion(
@@ -143,7 +143,7 @@ def _places(vlm: VisionLanguageModel, batch: Batch, place: int) -> torch.Tensor:
 
     pixels = batch["pixel_values"]
     numbers = torch.arange(1, pixels.numel() + 1, device=pixels.device, dtype=torch.float64).reshape(pixels.shape)  # none is 0: no padding
-    return vlm.family.pixels(batch | {"pixel_values": numbers})[place].long() - 1
+    return vlm.family.image_pixels(batch | {"pixel_values": numbers})[place].long() - 1
 
 
 def _smooth(picture: Image) -> Image:

@@ -18,7 +18,7 @@ from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.batch_scorer import PLAIN
 from empirical.vlm.inference.encoder import IGNORE, Encoder
 from empirical.vlm.inference.scoring import to_device, token_log_probabilities
-from empirical.vlm.lora_precision import at_random, in_base_format
+from empirical.vlm.lora_precision import compute_in_base_dtype, randomize_adapter
 
 TRUTH = "float32"
 SCORES = {"adapters, float32": PLAIN, "adapters, peft": PLAIN, "adapters": PLAIN, "adapters, everything": PATHS["everything"]}
@@ -98,15 +98,15 @@ def with_adapters(vlm: VisionLanguageModel, seed: int, ours: bool) -> Iterator[V
     """
     import peft
 
-    from empirical.vlm.weights import peft_is_behind
+    from empirical.vlm.weights import ignore_peft_deprecation
 
     flags = {name: weight.requires_grad for name, weight in vlm.model.named_parameters()}
     settings = peft.LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=vlm.family.lora_language, bias="none")
-    with peft_is_behind():
+    with ignore_peft_deprecation():
         wrapped = peft.get_peft_model(vlm.model, settings)
-    at_random(wrapped, "default", SIZE, seed)
+    randomize_adapter(wrapped, "default", SIZE, seed)
     try:
-        yield replace(vlm, model=(in_base_format(wrapped) if ours else wrapped).eval())
+        yield replace(vlm, model=(compute_in_base_dtype(wrapped) if ours else wrapped).eval())
     finally:
         wrapped.unload()
         vars(vlm.model).pop("peft_config", None)

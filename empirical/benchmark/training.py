@@ -114,9 +114,9 @@ def our_trainer(
     model, encoder = make_trainable(vlm, config), _encoder(vlm, pictures)
     serving: AbstractContextManager[None] = nullcontext()
     if stored:
-        store = FeatureCache(vlm, batch_size=1, held=config.gradient_accumulation + 3)
+        store = FeatureCache(vlm, batch_size=1, protected_batches=config.gradient_accumulation + 3)
         store.add(pictures, encoder)
-        encoder, serving = CachedEncoder(encoder, store), store.serving()
+        encoder, serving = CachedEncoder(encoder, store), store.patch_model()
     arguments = training_arguments(config, out, gpu=vlm.model.device.type == "cuda")
     arguments.save_strategy = "no"  # type: ignore[assignment]
     one_device(arguments)

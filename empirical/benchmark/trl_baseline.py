@@ -19,7 +19,7 @@ from empirical.training.distributed import one_device
 from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.out_of_memory import is_out_of_memory
-from empirical.vlm.weights import peft_is_behind
+from empirical.vlm.weights import ignore_peft_deprecation
 from see_in_pairs.errors import first_line
 
 if TYPE_CHECKING:
@@ -94,5 +94,5 @@ def _trainable(vlm: VisionLanguageModel, config: FinetuneConfig) -> Any:
     pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if lora.vision else "")
     torch.manual_seed(config.seed)  # the same adapters as ours, number by number
     options = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=pattern, bias="none")
-    with peft_is_behind():
+    with ignore_peft_deprecation():
         return peft.get_peft_model(vlm.model, options)

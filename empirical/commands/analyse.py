@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from empirical.vlm.out_of_memory import one_line, smaller_batch
+from empirical.vlm.out_of_memory import batch_size_advice, report_out_of_memory
 from see_in_pairs.console import Quiet, log, new_app
 
 Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
@@ -26,7 +26,7 @@ def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange 
     from see_in_pairs.configs import load_config
 
     settings = load_config(CrossedConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
-    with one_line(smaller_batch(settings.batch_size)):
+    with report_out_of_memory(batch_size_advice(settings.batch_size)):
         table = crossed_scores(settings, out, quiet=quiet)
     log(f"{len(table)} logits: {out / 'crossed.parquet'}", quiet)
 
@@ -39,7 +39,7 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
     from see_in_pairs.configs import load_config
 
     settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
-    with one_line(smaller_batch(settings.batch_size)):
+    with report_out_of_memory(batch_size_advice(settings.batch_size)):
         table = report_alignment(settings, out, quiet=quiet)
     log(f"{len(table)} rows: {out / 'alignment.csv'}", quiet)
 
@@ -52,7 +52,7 @@ def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedCha
     from see_in_pairs.configs import load_config
 
     settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
-    with one_line(smaller_batch(settings.batch_size)):
+    with report_out_of_memory(batch_size_advice(settings.batch_size)):
         summary = report_attribution(settings, out, quiet=quiet)
     for row in summary.to_dict("records"):
         interval = "one patient, no interval" if isnan(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"

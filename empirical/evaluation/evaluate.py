@@ -19,7 +19,7 @@ from empirical.prompts.example import Example
 from empirical.prompts.templates import prompt_hash
 from empirical.vlm.inference.generation import UNPARSED, parse_answer
 from empirical.vlm.loading import dtype_of
-from empirical.vlm.out_of_memory import largest_that_fits, no_smaller, runs_in_memory
+from empirical.vlm.out_of_memory import largest_that_fits, reduce_memory_advice, runs_in_memory
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, write_json
@@ -57,10 +57,10 @@ def evaluate(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Recor
     """
     import pandas as pd
 
-    from empirical.vlm.hub import pinned
+    from empirical.vlm.hub import pin_revision
     from empirical.vlm.model_id import weights_hash
 
-    config = config.model_copy(update={"model": pinned(config.model)})
+    config = config.model_copy(update={"model": pin_revision(config.model)})
     cohort = Cohort.load(Path(config.cohort))
     references, left_out, examples = prepare_examples(config, cohort)
     validate_before_scoring(config, cohort, examples)
@@ -172,7 +172,7 @@ def _scores(scorer: ShardScorer, examples: dict[str, list[Example]]) -> dict[str
     rows, found = scorer.rows, largest_that_fits(scorer.again, scorer.rows // 2)
     kept = f"{scorer.kept} of {sum(map(len, examples.values()))} scores are kept"
     if not found:
-        raise InputError(f"out of memory even with batch_size 1; {no_smaller()} ({kept})")
+        raise InputError(f"out of memory even with batch_size 1; {reduce_memory_advice()} ({kept})")
     how = f"run again with --set batch_size={found} and the same --out ({kept})"
     raise InputError(f"out of memory with batch_size {rows}; {found} fits: {how}")
 

@@ -43,10 +43,10 @@ class ShardScorer:
         """
         import pandas as pd
 
-        from empirical.vlm.inference.batch_scorer import in_groups
+        from empirical.vlm.inference.batch_scorer import order_by_prefix
 
         size = self.config.batch_size * BATCHES_PER_SHARD
-        order = in_groups(examples, self.config.batch_size)
+        order = order_by_prefix(examples, self.config.batch_size)
         starts = range(0, len(order), size)
         tables = [
             self._piece(f"{name}-{start}", [examples[place] for place in order[start : start + size]])
@@ -141,11 +141,11 @@ class ShardScorer:
 
 def refuse_other_prompts(model: ModelConfig, prompts: PromptConfig, allow_other_prompt: bool = False) -> None:
     """Refuse a finetuned model that is to be asked otherwise than it was trained."""
-    from empirical.vlm.input_spec import enforce_parity, image_order
+    from empirical.vlm.input_spec import check_input_spec, image_order
     from empirical.vlm.loading import training_record
 
     record = training_record(model.name)
-    enforce_parity(record.get("parity", {}), {"image_order": image_order(prompts)}, model.name, model.allow_mismatch)
+    check_input_spec(record.get("parity", {}), {"image_order": image_order(prompts)}, model.name, model.allow_mismatch)
     if record and record.get("prompt_hash") != prompt_hash(prompts) and not allow_other_prompt:
         raise InputError(f"model '{model.name}' was finetuned with other prompts or answers; use the same, or set allow_other_prompt: true")
 

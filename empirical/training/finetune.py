@@ -22,7 +22,7 @@ from empirical.training.memory_estimate import check_fixed_memory, device_memory
 from empirical.training.model_card import run_card
 from empirical.training.setup import longest, make_encoder, make_trainer, with_or_without_checkpointing
 from empirical.training.trainable import make_trainable, refuse_adapter
-from empirical.vlm.out_of_memory import one_line, runs_in_memory
+from empirical.vlm.out_of_memory import report_out_of_memory, runs_in_memory
 from see_in_pairs.console import log
 from see_in_pairs.files import sha256, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
@@ -61,12 +61,12 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
         When the audit of the cohort finds leakage.
     """
     from empirical.training.arguments import require_trackers
-    from empirical.vlm.hub import pinned
+    from empirical.vlm.hub import pin_revision
     from empirical.vlm.model_id import weights_hash
 
     require_trackers(config)
     refuse_adapter(config)
-    config = config.model_copy(update={"model": pinned(config.model)})
+    config = config.model_copy(update={"model": pin_revision(config.model)})
     cohort = Cohort.load(Path(config.cohort))
     queries_of(cohort, "train")
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
@@ -83,7 +83,7 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
             log(f"{out}: already finished", quiet)
             return model_folder
         preflight(cohort, run, config.allow, config.seed, quiet)
-        with one_line("outside of a step: the model itself hardly fits; take a smaller one"):
+        with report_out_of_memory("outside of a step: the model itself hardly fits; take a smaller one"):
             _train(config, cohort, run, quiet)
     return model_folder
 
@@ -123,10 +123,10 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
 def _examine(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -> None:
     """Put down what the model's inputs are made of, and let the doctor look at it."""
     from empirical.vlm.doctor import diagnose_loaded, require
-    from empirical.vlm.input_spec import parity
+    from empirical.vlm.input_spec import input_spec
     from empirical.vlm.model_id import weights_hash
 
-    run.manifest["parity"] = parity(vlm, config.prompts) | {"base_weights": weights_hash(config.model.name, config.model.revision)}
+    run.manifest["parity"] = input_spec(vlm, config.prompts) | {"base_weights": weights_hash(config.model.name, config.model.revision)}
     if config.doctor:
         diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
         run.manifest["doctor"] = diagnosis.to_dict()["checks"]

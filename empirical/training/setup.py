@@ -38,8 +38,10 @@ def make_encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohor
     if sharding_wanted() or not (config.store_features and vision_is_frozen(config)):
         return plain, nullcontext()
     folder = Path(config.features_folder) if config.features_folder else None
-    store = FeatureCache(vlm, folder, batch_size=1, held=config.gradient_accumulation + 3)  # one by one: a resumed run sees the same bits
-    return CachedEncoder(plain, store), store.serving()
+    store = FeatureCache(
+        vlm, folder, batch_size=1, protected_batches=config.gradient_accumulation + 3
+    )  # one by one: a resumed run sees the same bits
+    return CachedEncoder(plain, store), store.patch_model()
 
 
 def with_or_without_checkpointing(

@@ -26,8 +26,8 @@ def make_trainable(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrain
         return model.float()  # the optimiser needs float32 weights; mixed precision computes in bfloat16 on a GPU
     import peft
 
-    from empirical.vlm.lora_precision import in_base_format
-    from empirical.vlm.weights import peft_is_behind
+    from empirical.vlm.lora_precision import compute_in_base_dtype
+    from empirical.vlm.weights import ignore_peft_deprecation
 
     pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if config.lora.vision else "")
     if not any(re.fullmatch(pattern, name) for name, _ in model.named_modules()):
@@ -39,8 +39,8 @@ def make_trainable(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrain
     settings = peft.LoraConfig(
         r=config.lora.rank, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout, target_modules=pattern, bias="none"
     )
-    with peft_is_behind():
-        wrapped = in_base_format(peft.get_peft_model(model, settings, revision=config.model.revision))
+    with ignore_peft_deprecation():
+        wrapped = compute_in_base_dtype(peft.get_peft_model(model, settings, revision=config.model.revision))
     # embeddings are not trained; asked to find that out, peft would look the base up on the Hub at every checkpoint
     wrapped.save_pretrained = functools.partial(wrapped.save_pretrained, save_embedding_layers=False)  # type: ignore[method-assign]
     return wrapped

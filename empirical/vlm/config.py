@@ -1,4 +1,4 @@
-"""What a model is: its settings, and the loaded thing with all that is needed to use it."""
+"""The settings of a model, and the loaded model with all that is needed to use it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, ProcessorMixin
 
 
-PartOfParity = Literal["chat_template", "pixel_budget", "resize", "dtype", "image_order", "base_weights"]
-"""What of the inputs must be the same in training and evaluation, see `empirical.vlm.input_spec`."""
+InputSpecPart = Literal["chat_template", "pixel_budget", "resize", "dtype", "image_order", "base_weights"]
+"""Parts of the inputs that must be equal in training and evaluation (`empirical.vlm.input_spec`)."""
 
 
 class ModelConfig(StrictConfig):
@@ -27,24 +27,24 @@ class ModelConfig(StrictConfig):
         ``pocket`` (the bundled model), ``pocket-random``, a folder, or a Hub id; a folder written by ``finetune`` brings its base model
         with it.
     revision : str, optional
-        The commit of a Hub repository. Without it the one in the local cache is taken, else the newest of the Hub; either way the commit
-        is recorded, and a result that stands on another one is not taken for this one's.
+        The commit of a Hub repository. By default the one in the local cache, else the newest on the Hub. The commit is recorded either
+        way, and a run folder made with another commit is refused.
     dtype : str
-        ``auto``: bfloat16 on a GPU, float32 on a CPU.
+        Number format of the weights: ``float32``, ``bfloat16``, ``float16``, or ``auto``, which is bfloat16 on a GPU and float32 on a CPU.
     device : str
-        ``auto``: the GPU where there is one.
+        ``cpu``, ``cuda``, or ``auto``, which is the GPU where there is one.
     attention : str, optional
-        ``sdpa``, ``eager``, ``flash_attention_2``; by default what the model chooses.
+        Attention implementation of transformers: ``sdpa``, ``eager`` or ``flash_attention_2``. By default the model's own choice.
     fast_vision : bool
-        Let the vision tower compute the same with fewer, larger kernels where its family has a way (Qwen); the doctor checks it.
+        Compute the vision tower with fewer, larger kernels where the family has such a way (Qwen). The doctor compares the features.
     trust_remote_code : bool
         Run Python code that comes with the repository. Off unless you have read that code.
     image_processor : dict
-        Settings of the image processor to change, by its own names, above all ``size``: the budget of pixels, and so of tokens, per
-        image. A finetuned model brings its own along.
+        Settings of the image processor to change, by its own names. ``size`` is the budget of pixels, and so of tokens, per image. A
+        finetuned model comes with the settings of its training.
     allow_mismatch : tuple of str
-        What may differ from how a finetuned model was trained: ``chat_template``, ``pixel_budget``, ``resize``, ``dtype``,
-        ``image_order``, ``base_weights``. Otherwise a difference is an error.
+        Parts of the inputs that may differ from the training of a finetuned model: ``chat_template``, ``pixel_budget``, ``resize``,
+        ``dtype``, ``image_order``, ``base_weights``. Any other difference is an error.
     """
 
     name: str = "pocket"
@@ -55,25 +55,25 @@ class ModelConfig(StrictConfig):
     fast_vision: bool = True
     trust_remote_code: bool = False
     image_processor: dict[str, Any] = Field(default_factory=dict)
-    allow_mismatch: tuple[PartOfParity, ...] = ()
+    allow_mismatch: tuple[InputSpecPart, ...] = ()
 
 
 @dataclass(frozen=True)
 class VisionLanguageModel:
-    """A model with what is needed to use it.
+    """A loaded model with what is needed to use it.
 
     Parameters
     ----------
     model : transformers.PreTrainedModel
-        On its device, in evaluation mode.
+        The model on its device, in evaluation mode; a ``PeftModel`` where it has an adapter.
     processor : transformers.ProcessorMixin
         Tokenizer, image processor and chat template.
     family : ModelFamily
-        The quirks of its family.
+        What its family needs that others do not: LoRA layers, required inputs, processor options.
     config : ModelConfig
-        How it was loaded, a Hub id at its commit.
+        The settings it was loaded with, the revision of a Hub id replaced by its commit.
     training : dict
-        What ``finetune`` recorded beside it; empty for a model from elsewhere.
+        The content of the ``training.json`` that ``finetune`` wrote; empty for a model from elsewhere.
     """
 
     model: PreTrainedModel

@@ -1,4 +1,4 @@
-"""Ask the Hub for a model once, before libraries ask it file by file with minutes of retries; and say which commit a Hub id stands for."""
+"""One question to the Hugging Face Hub per model, before libraries ask it file by file with minutes of retries; commits of Hub ids."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 BUNDLED = ("pocket", "pocket-random")
-PATIENCE = 10
-"""Seconds that the Hub has for its answer."""
+TIMEOUT = 10
+"""Seconds to wait for the Hub."""
 
 
 def check_available(name: str, revision: str | None = None) -> str:
-    """Stop where a model is neither here nor on the Hub, else say which commit it is.
+    """Return the commit of a model in the local cache, else on the Hub; raise `InputError` when it is in neither.
 
-    Returns the commit: that of the local cache, else the Hub's; '' for a folder, and where a mirror does not say.
+    It is '' for a folder, and when a mirror does not say.
     """
     if Path(name).is_dir():
         return ""
@@ -31,28 +31,22 @@ def check_available(name: str, revision: str | None = None) -> str:
         cached = try_to_load_from_cache(name, "config.json", revision=revision)
         if isinstance(cached, str):  # .../snapshots/COMMIT/config.json
             return _commit(Path(cached).parent.name)
-        return _commit(HfApi().model_info(name, revision=revision, timeout=PATIENCE).sha)
+        return _commit(HfApi().model_info(name, revision=revision, timeout=TIMEOUT).sha)
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise _refused(name, error) from None
+        raise _not_found(name, error) from None
     except HfHubHTTPError:
         return _commit(revision)  # a mirror may give files and answer no questions
     except Exception as error:  # no connection: the Hub's client has changed its HTTP library, and what that raises, more than once
-        raise _refused(name, error) from None
+        raise _not_found(name, error) from None
 
 
-def pinned(config: ModelConfig) -> ModelConfig:
-    """Put the commit in the place of a Hub id's branch, tag or silence: what is scored, stored and trained then stands on that commit.
-
-    Returns the same for a folder and for a bundled model.
-    """
+def pin_revision(config: ModelConfig) -> ModelConfig:
+    """Replace the branch or tag of a Hub id, or none, by its commit; a folder or bundled model stays as it is."""
     return config.model_copy(update={"revision": commit_of(config.name, config.revision) or config.revision})
 
 
 def commit_of(name: str, revision: str | None = None) -> str:
-    """Say which commit a Hub id stands for.
-
-    Returns 40 hexadecimal digits; '' for what is no Hub id, and where a mirror does not say.
-    """
+    """Return the commit of a Hub id, 40 hexadecimal digits; '' for a folder or bundled model, and when a mirror does not say."""
     if name in BUNDLED or Path(name).expanduser().is_dir():
         return ""
     return _commit(revision) or check_available(name, revision)
@@ -62,7 +56,7 @@ def _commit(name: object) -> str:
     return name if isinstance(name, str) and COMMIT.fullmatch(name) else ""
 
 
-def _refused(name: str, error: Exception) -> InputError:
+def _not_found(name: str, error: Exception) -> InputError:
     return InputError(
         f"model '{name}': no such folder, not in the local cache of models, and the Hub does not give it ({first_line(error)}); check the "
         "name and the connection; for a private model log in with 'hf auth login'"

@@ -1,4 +1,4 @@
-"""Parity of training and evaluation: the same template, image order, pixel budget, resizing and number format, or an error."""
+"""The input specification of a model, and the check that evaluation makes inputs as training did."""
 
 from __future__ import annotations
 
@@ -12,22 +12,32 @@ from see_in_pairs.files import content_hash
 if TYPE_CHECKING:
     from empirical.vlm.config import VisionLanguageModel
 
-BUDGET = ("size", "max_image_size", "min_pixels", "max_pixels", "crop_size", "pad_size", "patch_size", "merge_size", "image_grid_pinpoints")
+PIXEL_BUDGET = (
+    "size",
+    "max_image_size",
+    "min_pixels",
+    "max_pixels",
+    "crop_size",
+    "pad_size",
+    "patch_size",
+    "merge_size",
+    "image_grid_pinpoints",
+)
 
 
-def parity(vlm: VisionLanguageModel, prompts: PromptConfig | None = None) -> dict[str, Any]:
-    """Say what a model's inputs are made of.
+def input_spec(vlm: VisionLanguageModel, prompts: PromptConfig | None = None) -> dict[str, Any]:
+    """Describe how a model's inputs are made.
 
-    Returns ``chat_template`` (a hash), ``pixel_budget`` (sizes), ``resize`` (a hash of everything else that is done to pixels, and by which
-    class), ``dtype``; with prompts ``image_order``; and ``hash``, of all of these.
+    Returns ``chat_template`` (a hash), ``pixel_budget`` (sizes), ``resize`` (a hash of all other image processing), ``dtype``, with prompts
+    ``image_order``, and ``hash`` over all of these.
     """
     settings = vlm.processor.image_processor.to_dict()
-    budget = {name: settings[name] for name in BUDGET if settings.get(name) is not None}
-    rest = {name: value for name, value in settings.items() if name not in BUDGET and name != "processor_class"}
+    budget = {name: settings[name] for name in PIXEL_BUDGET if settings.get(name) is not None}
+    other = {name: value for name, value in settings.items() if name not in PIXEL_BUDGET and name != "processor_class"}
     parts: dict[str, Any] = {
         "chat_template": content_hash(vlm.processor.chat_template),
         "pixel_budget": budget,
-        "resize": content_hash([rest, type(vlm.processor.image_processor).__name__, vlm.family.processor_options]),
+        "resize": content_hash([other, type(vlm.processor.image_processor).__name__, vlm.family.processor_options]),
         "dtype": str(vlm.model.dtype).removeprefix("torch."),
     }
     if prompts is not None:
@@ -36,16 +46,13 @@ def parity(vlm: VisionLanguageModel, prompts: PromptConfig | None = None) -> dic
 
 
 def image_order(prompts: PromptConfig) -> str:
-    """Name the order of images in a paired prompt.
-
-    Returns ``'reference first'`` or ``'query first'``.
-    """
+    """Return ``'reference first'`` or ``'query first'``, the order of images in a paired prompt."""
     text = prompt_text(prompts.pair)
     return "query first" if -1 < text.find("{query}") < text.find("{reference}") else "reference first"
 
 
-def enforce_parity(trained: Mapping[str, Any], now: Mapping[str, Any], name: str, allow: Iterable[str] = ()) -> None:
-    """Refuse a model whose inputs are made otherwise than they were in training."""
+def check_input_spec(trained: Mapping[str, Any], now: Mapping[str, Any], name: str, allow: Iterable[str] = ()) -> None:
+    """Raise `InputError` when a model's inputs are not made as in training."""
     for part in trained:
         if part in ("hash", *allow) or part not in now or content_hash(trained[part]) == content_hash(now[part]):
             continue

@@ -1,4 +1,4 @@
-"""Load a vision-language model: a pocket model, a local folder, a Hub id, or an adapter trained by this package."""
+"""Load a vision-language model: a bundled one, a folder, a Hub id, or an adapter trained by this package."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.families import family_of
-from empirical.vlm.hub import check_available, pinned
-from empirical.vlm.input_spec import enforce_parity, parity
+from empirical.vlm.hub import check_available, pin_revision
+from empirical.vlm.input_spec import check_input_spec, input_spec
 from empirical.vlm.model_id import adapter_base, resolve, weights_hash
 from empirical.vlm.processors import change_image_processor, load_processor
-from empirical.vlm.weights import check_weights, only_errors, put_on, require_all_loaded
+from empirical.vlm.weights import attach_adapter, check_all_loaded, check_weights, quiet_transformers
 from see_in_pairs.errors import InputError, first_line
 from see_in_pairs.files import read_json
 
@@ -26,25 +26,25 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
     Parameters
     ----------
     config : ModelConfig
-        What to load and how.
+        Name, revision, number format, device and image processing of the model.
 
     Returns
     -------
     VisionLanguageModel
-        Ready for scoring.
+        Model, processor and family, ready for scoring.
 
     Raises
     ------
     InputError
-        When the model cannot be found, is of an unknown family, has no safetensors weights or broken ones, is an adapter that lacks
-        tensors or does nothing, or was finetuned with inputs made otherwise than they would be now (see `empirical.vlm.input_spec`).
+        When the model cannot be found, is of an unknown family, has no or damaged safetensors weights, is an adapter that lacks tensors
+        or does nothing, or was finetuned with other inputs than it would get now (`empirical.vlm.input_spec`).
     """
-    name, config = resolve(config.name), pinned(config)
+    name, config = resolve(config.name), pin_revision(config)
     base = _base_of(name, config)
     training = training_record(name)
     model = _load_weights(resolve((base or config).name), base or config)
     if base is not None:
-        model = put_on(model, Path(name))
+        model = attach_adapter(model, Path(name))
     family = family_of(model.config)
     family.fast_vision(model, config.fast_vision)
     processor = load_processor(name, config)
@@ -52,26 +52,20 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
         setattr(processor.image_processor, setting, value)
     change_image_processor(processor, config)
     vlm = VisionLanguageModel(model.to(device_of(config)).eval(), processor, family, config, training)
-    trained = {part: value for part, value in training.get("parity", {}).items() if value != ""}  # of old the commit was not recorded
-    now = parity(vlm) | ({"base_weights": weights_hash(base.name, base.revision)} if base is not None else {})
-    enforce_parity(trained, now, config.name, config.allow_mismatch)
+    trained = {part: value for part, value in training.get("parity", {}).items() if value != ""}  # older records lack the commit
+    now = input_spec(vlm) | ({"base_weights": weights_hash(base.name, base.revision)} if base is not None else {})
+    check_input_spec(trained, now, config.name, config.allow_mismatch)
     return vlm
 
 
 def training_record(name: str) -> dict[str, Any]:
-    """Read what ``finetune`` recorded beside a model.
-
-    Returns arm, seed and size of the training; empty for a model from elsewhere.
-    """
+    """Read the ``training.json`` that ``finetune`` wrote beside a model; empty for a model from elsewhere."""
     file = Path(name).expanduser() / "training.json"
     return read_json(file) if file.is_file() else {}
 
 
 def device_of(config: ModelConfig) -> torch.device:
-    """Choose the device.
-
-    Returns the GPU where it is asked for or, under ``auto``, present.
-    """
+    """Return the device: the GPU when asked for or, under ``auto``, present."""
     import torch
 
     if config.device == "cuda" and not torch.cuda.is_available():
@@ -81,10 +75,7 @@ def device_of(config: ModelConfig) -> torch.device:
 
 
 def dtype_of(config: ModelConfig) -> torch.dtype:
-    """Choose the number format of the weights.
-
-    Returns under ``auto`` bfloat16 on a GPU, float32 on a CPU.
-    """
+    """Return the number format of the weights; ``auto`` is bfloat16 on a GPU, float32 on a CPU."""
     import torch
 
     if config.dtype != "auto":
@@ -93,14 +84,14 @@ def dtype_of(config: ModelConfig) -> torch.dtype:
 
 
 def _base_of(name: str, config: ModelConfig) -> ModelConfig | None:
-    """Give the model under an adapter, as it is to be loaded; None for what is no adapter."""
+    """Return the config of an adapter's base model, or None when the model is no adapter."""
     found = adapter_base(name)
     if found is None:
         return None
     base = config.model_copy(update={"name": found[0], "revision": found[1]})
     if adapter_base(base.name) is not None:
         raise InputError(f"model '{name}': its base '{base.name}' is an adapter itself; one adapter on another is not supported")
-    return pinned(base)
+    return pin_revision(base)
 
 
 def _load_weights(name: str, config: ModelConfig) -> PreTrainedModel:
@@ -114,9 +105,9 @@ def _load_weights(name: str, config: ModelConfig) -> PreTrainedModel:
         options["attn_implementation"] = config.attention
     load = transformers.AutoModelForImageTextToText.from_pretrained
     try:
-        with only_errors():
+        with quiet_transformers():
             model, info = load(name, dtype=dtype_of(config), output_loading_info=True, **options)
-    except Exception as error:  # of a config.json with other content almost anything
+    except Exception as error:  # a malformed config.json can raise almost anything
         raise InputError(f"model '{name}': cannot be loaded ({first_line(error)})") from None
-    require_all_loaded(name, info)
+    check_all_loaded(name, info)
     return model

@@ -1,9 +1,9 @@
-"""Adapters that compute in the number format of the layer they sit on, in training as in evaluation; their weights stay float32.
+"""LoRA adapters that compute in the number format of their layer, in training as in evaluation; their weights stay float32.
 
-In a step with peft's own layers most of what adapters cost is traffic: the layer's input is brought to float32, dropped out there, and
-brought back by autocast; the adapter's output is scaled and added to the layer's in two passes more, each of which rounds. Here the input
-stays as it is, the scale goes on the few numbers between the two factors, and the second product is added where the layer's output lies,
-in one call that rounds once. No autocast is needed, so that a model is trained by the very arithmetic that it is scored with.
+Most of what peft's own layers cost in a training step is memory traffic: the layer's input is cast to float32 for dropout and cast back by
+autocast; the adapter's output is scaled and added to the layer's in two more passes, each of which rounds. Here the input is not cast, the
+scale is applied between the two factors, where the tensor is narrow, and the second product is added to the layer's output in place by one
+call that rounds once. No autocast is needed, so a model is trained with the arithmetic that it is scored with.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound="torch.nn.Module")
 
 
-def in_base_format(model: Model) -> Model:
-    r"""Let the adapters of a model compute in the format of its layers.
+def compute_in_base_dtype(model: Model) -> Model:
+    r"""Let the adapters of a model compute in the number format of its layers; the model is changed in place.
 
-    Notes
-    -----
     For a layer :math:`W` and factors :math:`A, B` of rank :math:`r` it is :math:`y = Wx + B\,\frac{\alpha}{r}A\,d(x)` (Hu et al. 2021),
     where :math:`d` is dropout. In float32 it is what peft computes, up to the order of the sums.
     """
@@ -30,51 +28,50 @@ def in_base_format(model: Model) -> Model:
 
     for module in model.modules():
         if type(module) is lora.Linear:
-            module.__class__ = _class()
+            module.__class__ = _layer_class()
     return model
 
 
-def at_random(model: torch.nn.Module, name: str, size: float, seed: int = 0) -> None:
-    """Give an adapter random weights, so that it does something: as peft makes it, the second factor is zero."""
+def randomize_adapter(model: torch.nn.Module, name: str, std: float, seed: int = 0) -> None:
+    """Give an adapter normal random weights, so that it has an effect: peft initialises the second factor to zero."""
     import torch
 
-    draw = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for path, weight in model.named_parameters():
             if f".{name}." in path:
-                weight.copy_(size * torch.randn(weight.shape, generator=draw))
+                weight.copy_(std * torch.randn(weight.shape, generator=generator))
 
 
 @cache
-def _class() -> type[lora.Linear]:
-    """Make the class when it is first asked for: torch and peft take long to import."""
+def _layer_class() -> type[lora.Linear]:
+    """Make the class on first use: torch and peft take long to import."""
     from peft.tuners import lora
     from torch.nn import Linear, functional
 
-    class InBaseFormat(lora.Linear):
+    class LinearInBaseDtype(lora.Linear):
         """peft's layer with another forward pass."""
 
         def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
             names = [name for name in self.active_adapters if name in self.lora_A]
-            if args or kwargs or self.disable_adapters or self.merged or not all(map(self._plain, names)):
+            if args or kwargs or self.disable_adapters or self.merged or not all(map(self._supported, names)):
                 return super().forward(x, *args, **kwargs)
-            rows = x.reshape(-1, x.shape[-1])  # what is added to in place must be no view: autograd would copy each gradient
-            made = self.base_layer(rows)
+            rows = x.reshape(-1, x.shape[-1])  # (rows, inputs). Flat, because autograd copies every gradient of a view written in place
+            output = self.base_layer(rows)
             for name in names:
-                first, second = (factors[name].get_parameter("weight").to(made.dtype) for factors in (self.lora_A, self.lora_B))
+                first, second = (factors[name].get_parameter("weight").to(output.dtype) for factors in (self.lora_A, self.lora_B))
                 inner = functional.linear(self.lora_dropout[name](rows), first) * self.scaling[name]
-                made.addmm_(inner.to(made.dtype), second.T)
-            return made.view(*x.shape[:-1], made.shape[-1])
+                output.addmm_(inner.to(output.dtype), second.T)
+            return output.view(*x.shape[:-1], output.shape[-1])
 
-        def _plain(self, name: str) -> bool:
-            """Tell whether an adapter is two matrices, and nobody waits for layer or factors to be called: FSDP gathers a factor then."""
+        def _supported(self, name: str) -> bool:
+            """Whether an adapter is two plain matrices, and no hook waits for a call: FSDP gathers a factor's weight in one."""
             factors = (self.lora_A[name], self.lora_B[name])
             two_matrices = not (name in self.lora_variant or self.lora_bias[name]) and all(type(factor) is Linear for factor in factors)
-            return two_matrices and not any(map(_watched, (self.base_layer, *factors)))
+            return two_matrices and not any(map(_has_hooks, (self.base_layer, *factors)))
 
-    return InBaseFormat
+    return LinearInBaseDtype
 
 
-def _watched(layer: torch.nn.Module) -> bool:
-    """Tell whether a layer has hooks, which are to see what it makes, not that with an adapter's share in it."""
+def _has_hooks(layer: torch.nn.Module) -> bool:
     return bool(layer._forward_pre_hooks or layer._forward_hooks or layer._backward_pre_hooks or layer._backward_hooks)

@@ -1,4 +1,4 @@
-"""Names of models: the bundled ones, folders, Hub ids; and hashes of what a folder holds."""
+"""Model names (bundled models, folders, Hub ids) and hashes of model files."""
 
 from __future__ import annotations
 
@@ -31,10 +31,9 @@ def resolve(name: str) -> str:
 
 
 def adapter_base(name: str) -> tuple[str, str | None] | None:
-    """Say which model an adapter sits on.
+    """Return name and revision of an adapter's base, as ``finetune`` recorded them, else from the adapter's own config.
 
-    Returns name and revision of the base, as ``finetune`` recorded them, else as the adapter's own config says; None for what is no
-    adapter.
+    None when the model is no adapter.
     """
     folder = Path(name).expanduser()
     if not (folder / ADAPTER).is_file():
@@ -49,10 +48,9 @@ def adapter_base(name: str) -> tuple[str, str | None] | None:
 
 
 def weights_hash(name: str, revision: str | None = None) -> str:
-    """Say which weights a model has, with those of the base under an adapter.
+    """Identify a model's weights: 16 hexadecimal digits of each safetensors file's SHA-256, or the commit of a Hub id.
 
-    Returns the SHA-256 over a folder's safetensors files, for an adapter followed by ``+`` and the same of its base; the commit of a Hub
-    id.
+    For an adapter ``+`` and the same of its base follow.
     """
     folder = Path(resolve(name))
     if not folder.is_dir():
@@ -63,20 +61,20 @@ def weights_hash(name: str, revision: str | None = None) -> str:
 
 
 def files_hash(name: str, revision: str | None = None) -> dict[str, str]:
-    """Hash what a model is made of: weights or adapter, configs, tokenizer, chat template; under an adapter those of the base, too.
+    """Map each file of a model (weights, configs, tokenizer, chat template; ``base/...`` under an adapter) to its SHA-256.
 
-    Returns file name to SHA-256; for a Hub id its commit.
+    For a Hub id the only entry is ``commit``.
     """
     folder = Path(resolve(name))
     if not folder.is_dir():
         return {"commit": commit_of(name, revision)}
     files = sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt"))
     base = adapter_base(str(folder))
-    below = {} if base is None else {f"base/{file}": hashed for file, hashed in files_hash(*base).items()}
-    return {file.name: _file_hash(file, file.stat().st_mtime_ns) for file in files} | below
+    base_files = {} if base is None else {f"base/{file}": hashed for file, hashed in files_hash(*base).items()}
+    return {file.name: _file_hash(file, file.stat().st_mtime_ns) for file in files} | base_files
 
 
 @cache
-def _file_hash(file: Path, changed: int) -> str:
-    """Hash a file once, for as long as it is not written to: weights are large, and their hash is asked for often."""
+def _file_hash(file: Path, modified: int) -> str:
+    """Hash a file; cached until its modification time changes, since weights are large and hashed often."""
     return sha256(file)

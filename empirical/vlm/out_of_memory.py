@@ -1,4 +1,4 @@
-"""When memory runs out: know it when it does, give back what the failed work held, and end in one line."""
+"""Out-of-memory errors: recognise them, free the device, and end in one line of advice."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from functools import partial
 
 from see_in_pairs.errors import InputError
 
-SIGNS = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDA error: out of memory", "can't allocate memory")
-"""What errors say that are no ``torch.OutOfMemoryError``: of libraries that ask the driver themselves, and of torch on a CPU."""
+SIGNS = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+"""Messages of libraries that ask the driver for memory themselves; accelerate looks for torch's own messages only."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error means that memory ran out.
+    """Whether an error means that memory ran out.
 
     Examples
     --------
@@ -24,22 +24,32 @@ def is_out_of_memory(error: BaseException) -> bool:
     >>> is_out_of_memory(RuntimeError("shapes do not match"))
     False
     """
-    torch = sys.modules.get("torch")
-    if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, MemoryError)
+    import torch
+    from accelerate.utils.memory import should_reduce_batch_size
+
+    message = str(error)
+    # accelerate fails on a RuntimeError whose argument is no text (another exception, say), and knows neither torch's class nor our SIGNS
+    return (
+        isinstance(error, torch.OutOfMemoryError)
+        or should_reduce_batch_size(RuntimeError(message))
+        or any(sign in message for sign in SIGNS)
+    )
 
 
 def clear_device_cache() -> None:
-    """Give back what nothing refers to any more; of use outside an ``except`` block only, whose traceback holds every frame."""
-    gc.collect()  # a model and its hooks refer to each other in rings
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    """Free unreferenced memory, on the device too; inside an ``except`` block the traceback still holds every frame."""
+    if "torch" not in sys.modules:
+        gc.collect()
+        return
+    from accelerate.utils.memory import clear_device_cache
+
+    clear_device_cache(garbage_collection=True)  # a model and its hooks refer to each other
 
 
 def runs_in_memory(work: Callable[[], object]) -> bool:
-    """Run something, and tell whether memory sufficed; where it did not, all that the attempt held is given back before this returns."""
+    """Run something and return whether memory sufficed; if not, all that the attempt held is freed first."""
     try:
         work()
     except (RuntimeError, MemoryError) as error:
@@ -47,13 +57,13 @@ def runs_in_memory(work: Callable[[], object]) -> bool:
             raise
     else:
         return True
-    clear_device_cache()  # here and no earlier: within the except block the traceback holds the failed work's tensors
+    clear_device_cache()  # not earlier: within the except block the traceback holds the failed work's tensors
     return False
 
 
 @contextmanager
-def one_line(message: str) -> Iterator[None]:
-    """Turn memory that runs out into the user's error."""
+def report_out_of_memory(message: str) -> Iterator[None]:
+    """Turn an out-of-memory error into an `InputError` with advice."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -63,16 +73,16 @@ def one_line(message: str) -> Iterator[None]:
 
 
 def largest_that_fits(work: Callable[[int], object], largest: int) -> int:
-    """Find a number of rows that fits, by halving.
+    """Find a batch size that fits in memory, by halving; 0 when not even one row does.
 
-    Returns with how many it fitted; 0 where it did not even with one.
+    accelerate's ``find_executable_batch_size`` shrinks by a tenth and raises at zero; here advice is given in halves.
 
     Examples
     --------
-    >>> def work(rows):
-    ...     if rows > 3:
+    >>> def work(batch_size):
+    ...     if batch_size > 3:
     ...         raise MemoryError
-    >>> halved(work, 12)
+    >>> largest_that_fits(work, 12)
     3
     """
     size = largest
@@ -81,24 +91,19 @@ def largest_that_fits(work: Callable[[int], object], largest: int) -> int:
     return size
 
 
-def no_smaller() -> str:
-    """Say what to lower where one row at a time does not fit.
-
-    Returns the end of an error line.
-    """
+def reduce_memory_advice() -> str:
+    """Return the end of an error line: what to lower when one row at a time does not fit."""
     return "show fewer pixels (model.image_processor.size), or take a smaller model"
 
 
-def smaller_batch(batch_size: int) -> str:
-    """Say which setting to lower where a forward pass does not fit.
-
-    Returns the end of an error line.
+def batch_size_advice(batch_size: int) -> str:
+    """Return the end of an error line: the setting to lower when a forward pass does not fit.
 
     Examples
     --------
-    >>> smaller_batch(16)
+    >>> batch_size_advice(16)
     'with batch_size 16; lower it: --set batch_size=8, with another --out'
     """
     if batch_size == 1:
-        return f"even with batch_size 1; {no_smaller()}"
+        return f"even with batch_size 1; {reduce_memory_advice()}"
     return f"with batch_size {batch_size}; lower it: --set batch_size={batch_size // 2}, with another --out"

@@ -1,4 +1,4 @@
-"""Processors (tokenizer, image processor, chat template): loaded with or without torchvision, and their settings changed."""
+"""Processors (tokenizer, image processor, chat template): loading with or without torchvision, and changes of settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.vlm.input_spec import BUDGET
+from empirical.vlm.input_spec import PIXEL_BUDGET
 from see_in_pairs.errors import InputError, first_line
 
 if TYPE_CHECKING:
@@ -19,11 +19,7 @@ VIDEO_OR_AUDIO = ("video_processor", "audio_processor")
 
 
 def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
-    """Load a processor, also where torchvision is absent.
-
-    Without torchvision, transformers refuses every processor that owns a video or audio part; such a part is left out here, which
-    changes nothing for images.
-    """
+    """Load a processor, without its video and audio parts when torchvision is missing."""
     import transformers
     from transformers.utils import cached_file, is_torchvision_available
 
@@ -31,11 +27,11 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
     try:
         if is_torchvision_available():
             processor = transformers.AutoProcessor.from_pretrained(name, **options)
-        else:
+        else:  # transformers refuses every processor with a video or audio part then; images do not need it
             file = cached_file(name, "processor_config.json", revision=config.revision)
             cls = getattr(transformers, json.loads(Path(str(file)).read_text())["processor_class"])
             processor = image_only(cls).from_pretrained(name, **options)
-    except Exception as error:  # of a tokenizer.json or processor_config.json with other content almost anything
+    except Exception as error:  # a malformed tokenizer.json or processor_config.json can raise almost anything
         raise InputError(f"model '{name}': its processor cannot be loaded ({first_line(error)})") from None
     if processor.chat_template is None:
         raise InputError(f"model '{name}': has no chat template; use the instruction-tuned checkpoint")
@@ -43,10 +39,7 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
 
 
 def image_only(cls: Any) -> Any:
-    """Make a processor class without its video and audio parts.
-
-    Returns the class itself where it has no such part, else a subclass of the same name.
-    """
+    """Return a subclass of a processor class, of the same name, without video and audio parts; the class itself if it has none."""
     parts = cls.get_attributes()
     if not set(parts) & set(VIDEO_OR_AUDIO):
         return cls
@@ -65,7 +58,7 @@ def _smolvlm_without_video(cls: Any) -> dict[str, Any]:
 
 
 def change_image_processor(processor: ProcessorMixin, config: ModelConfig) -> None:
-    """Change settings of an image processor as a config asks."""
+    """Apply ``model.image_processor`` of a config to a processor."""
     before = processor.image_processor.to_dict()
     unknown = [name for name in config.image_processor if name not in before]
     if unknown:
@@ -75,24 +68,24 @@ def change_image_processor(processor: ProcessorMixin, config: ModelConfig) -> No
         wanted = config.image_processor
         try:
             processor.image_processor = type(processor.image_processor).from_dict(before | wanted)
-            _try_out(processor, wanted)
-        except Exception as error:  # what a processor says of a size of no pixels, or of no number, each says in its own way
+            _check_settings(processor, wanted)
+        except Exception as error:  # for an invalid size each processor raises its own type
             raise InputError(f"model.image_processor: '{config.name}' cannot work with {wanted} ({first_line(error)})") from None
 
 
-def _try_out(processor: ProcessorMixin, wanted: dict[str, Any]) -> None:
-    """Put a picture through: processors look at such values only when there is one, which would be in the middle of a run."""
+def _check_settings(processor: ProcessorMixin, wanted: dict[str, Any]) -> None:
+    """Process one image: processors look at such values only then, which would be in the middle of a run."""
     from PIL import Image
 
-    if any(number < 1 for name in BUDGET for number in _numbers(wanted.get(name))):  # a side of -3 pixels some of them take for another
+    if any(number < 1 for name in PIXEL_BUDGET for number in _numbers(wanted.get(name))):  # some processors accept a side of -3 pixels
         raise ValueError("a size is at least 1")
-    made = processor.image_processor(images=[Image.new("RGB", (64, 64))], return_tensors="pt")["pixel_values"]
-    if made.numel() == 0:
+    pixels = processor.image_processor(images=[Image.new("RGB", (64, 64))], return_tensors="pt")["pixel_values"]
+    if pixels.numel() == 0:
         raise ValueError("no pixels are left")
 
 
 def _numbers(value: Any) -> Iterator[float]:
-    """List the numbers in a setting such as ``{"longest_edge": 64}``."""
+    """Yield the numbers in a setting such as ``{"longest_edge": 64}``."""
     if isinstance(value, (int, float)):
         yield value
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():

@@ -1,4 +1,4 @@
-"""Whether a file of weights is whole, and whether an adapter is all there and does something."""
+"""Checks of weights and adapters: complete files, no missing tensors, an adapter that does something."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.vlm.lora_precision import in_base_format
+from empirical.vlm.lora_precision import compute_in_base_dtype
 from see_in_pairs.errors import InputError, first_few, first_line
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 def check_weights(folder: Path) -> None:
-    """Stop at a file of weights that is cut off or no safetensors file; of each only the head is read."""
+    """Raise `InputError` for a truncated or invalid safetensors file; only headers are read."""
     for file in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
-        tensors_of(file)
+        tensor_names(file)
 
 
-def tensors_of(file: Path) -> list[str]:
-    """List the tensors in a file."""
+def tensor_names(file: Path) -> list[str]:
+    """List the tensors in a safetensors file."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -35,8 +35,8 @@ def tensors_of(file: Path) -> list[str]:
         raise InputError(f"{file}: not a whole safetensors file ({first_line(error)}); copy or download it again") from None
 
 
-def require_all_loaded(name: str, info: dict[str, Any]) -> None:
-    """Stop where tensors of a model were not among its weights: transformers fills them with random numbers and goes on."""
+def check_all_loaded(name: str, info: dict[str, Any]) -> None:
+    """Raise `InputError` when a checkpoint lacked tensors: transformers fills them with random numbers and goes on."""
     missing = sorted(info.get("missing_keys", ()))
     if missing:
         raise InputError(
@@ -44,46 +44,40 @@ def require_all_loaded(name: str, info: dict[str, Any]) -> None:
         )
 
 
-def put_on(model: PreTrainedModel, folder: Path) -> PeftModel:
-    """Put an adapter on its base, all of it or none.
-
-    Returns the base with the adapter.
-    """
+def attach_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
+    """Attach an adapter to its base; raise `InputError` unless every tensor has its place and one of them has an effect."""
     from peft import PeftModel, get_peft_model_state_dict
 
     file = folder / ADAPTER_WEIGHTS
     if not file.is_file():
         raise InputError(f"model '{folder}': the adapter's weights, {ADAPTER_WEIGHTS}, are not there")
-    found = set(tensors_of(file))
+    found = set(tensor_names(file))
     try:
-        with peft_is_behind(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Found missing adapter keys")  # pages of them; here that is an error, below
+        with ignore_peft_deprecation(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # an error below, in one line
             wrapped = PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
-    except Exception as error:  # of an adapter_config.json with other content almost anything
+    except Exception as error:  # a malformed adapter_config.json can raise almost anything
         raise InputError(f"model '{folder}': the adapter does not fit its base '{_name(model)}' ({first_line(error)})") from None
     expected = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
-    missing, strange = sorted(set(expected) - found), sorted(found - set(expected) - {key for key, _ in wrapped.named_parameters()})
-    for what, keys in (("lacks", missing), ("has, and its base has no place for,", strange)):
+    missing, unexpected = sorted(set(expected) - found), sorted(found - set(expected) - {key for key, _ in wrapped.named_parameters()})
+    for what, keys in (("lacks", missing), ("has, and its base has no place for,", unexpected)):
         if keys:
             raise InputError(f"{file}: {what} {len(keys)} tensors ({first_few(keys)}); copy it again, or train the adapter again")
-    if does_nothing(expected):
+    if is_noop_adapter(expected):
         raise InputError(f"{file}: this adapter does nothing (each of its lora_B is zero); evaluate '{_name(model)}' itself")
-    return in_base_format(wrapped)
+    return compute_in_base_dtype(wrapped)
 
 
-def does_nothing(tensors: dict[str, Any]) -> bool:
-    """Tell an adapter that leaves its base as it is."""
+def is_noop_adapter(tensors: dict[str, Any]) -> bool:
+    """Whether an adapter leaves its base as it is: every ``lora_B`` is zero."""
     second = [tensor for name, tensor in tensors.items() if "lora_B" in name or "lora_embedding_B" in name]
     lora_only = all("lora_" in name for name in tensors)
     return lora_only and bool(second) and not any(bool(tensor.any()) for tensor in second)
 
 
 @contextmanager
-def only_errors() -> Iterator[None]:
-    """Keep transformers' table of missing weights off the screen: that they are missing is an error here, and one line.
-
-    Returns while transformers loads a model.
-    """
+def quiet_transformers() -> Iterator[None]:
+    """Hide transformers' table of missing weights, which are an error of one line here."""
     import transformers
 
     before = transformers.utils.logging.get_verbosity()
@@ -95,11 +89,8 @@ def only_errors() -> Iterator[None]:
 
 
 @contextmanager
-def peft_is_behind() -> Iterator[None]:
-    """Silence one warning: peft asks a model for ``is_gradient_checkpointing``, which transformers has renamed; users can do nothing.
-
-    Returns while peft wraps a model.
-    """
+def ignore_peft_deprecation() -> Iterator[None]:
+    """Hide one warning: peft asks a model for ``is_gradient_checkpointing``, which transformers has renamed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         yield

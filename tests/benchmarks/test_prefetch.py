@@ -21,9 +21,8 @@ from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference import prefetch
-from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.encoder import Encoder, PrefetchEncoder
 from empirical.vlm.inference.prefetch import thread_pool
-from empirical.vlm.inference.prefetch_encoder import PrefetchEncoder
 from empirical.vlm.loading import load_vlm
 from tests.helpers.tiny_models import save_tiny
 

@@ -20,7 +20,7 @@ from empirical.benchmark.items import Items
 from empirical.benchmark.shapes import Shape, build
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.families.qwen_vision import PatchesAtOnce
-from empirical.vlm.feature_cache.tower import flat, image_features
+from empirical.vlm.feature_cache.tower import flatten_features, image_features
 from empirical.vlm.inference.encoder import Encoder
 
 ROUNDS = 9
@@ -62,7 +62,7 @@ def test_vision_tower(benchmark: BenchmarkFixture, side: int, gradients: bool) -
 
     def fast() -> None:
         with nullcontext() if gradients else torch.no_grad():
-            made = flat(image_features(vlm.model, batch).pooler_output)
+            made = flatten_features(image_features(vlm.model, batch).pooler_output)
         if gradients:
             made.sum().backward()
             vlm.model.zero_grad(set_to_none=True)

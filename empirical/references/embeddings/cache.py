@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from empirical.cohorts import Cohort
 from empirical.references.embeddings.towers import vision_model
 from empirical.vlm.config import ModelConfig
-from empirical.vlm.hub import pinned
+from empirical.vlm.hub import pin_revision
 from empirical.vlm.loading import resolve, weights_hash
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError
@@ -77,7 +77,7 @@ def model_key(model: ModelConfig) -> str:
         files = {file: sha256(Path(name) / file) for file in DESCRIBES if (Path(name) / file).is_file()}
         identity: object = [weights_hash(model.name), files]
     else:
-        model = pinned(model)
+        model = pin_revision(model)
         try:
             config = AutoConfig.from_pretrained(name, revision=model.revision, trust_remote_code=model.trust_remote_code)
         except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from empirical.prompts.templates import Part
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.families import MODULES
-from empirical.vlm.hub import pinned
+from empirical.vlm.hub import pin_revision
 from empirical.vlm.loading import device_of, dtype_of, load_vlm
 from empirical.vlm.model_id import ADAPTER, resolve
 from see_in_pairs.errors import InputError
@@ -63,7 +63,7 @@ def _loaded(settings: str) -> Tower:
     name = resolve(config.name)
     if (Path(name) / ADAPTER).is_file():
         return _vlm_tower(config)
-    config = pinned(config)
+    config = pin_revision(config)
     try:
         kind = AutoConfig.from_pretrained(name, revision=config.revision, trust_remote_code=config.trust_remote_code).model_type
     except (OSError, ValueError) as error:

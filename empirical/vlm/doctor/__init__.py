@@ -1,7 +1,8 @@
-"""Preflight checks of a model: that it reads several images, pads, is supervised, saved and sped up as this package takes for granted.
+"""Checks of a model before it is used: that it reads several images, pads, is supervised, saved and sped up as this package assumes.
 
-``inputs`` holds what goes in, ``vision`` the tower, ``paths`` different ways to the same score, ``adapters`` gradients and what is
-saved; ``subject`` is the model on the couch. A check is a function from a subject to (passed, detail).
+A check is a function of a `ModelUnderTest` that returns an `Outcome`, (passed, detail); ``diagnosis`` lists them by name and runs them.
+``inputs`` checks what goes into the model, ``vision`` the fast vision tower, ``scoring_paths`` that different ways to a score agree,
+``adapters`` gradients and saved adapters. ``model_under_test`` has the test images and the tolerance, ``arithmetic`` computes in float32.
 """
 
 from empirical.vlm.doctor.diagnosis import Check, Diagnosis, diagnose, diagnose_loaded, require

@@ -1,4 +1,4 @@
-"""Training: where adapters go, where gradients arrive, and whether what is saved is what was trained."""
+"""Adapters: the layers they are put on, gradients, and whether a saved adapter loads to the same scores."""
 
 from __future__ import annotations
 
@@ -10,51 +10,46 @@ from typing import Any
 
 import numpy as np
 
-from empirical.vlm.doctor.inputs import Outcome
-from empirical.vlm.doctor.subject import ModelUnderTest
+from empirical.vlm.doctor.model_under_test import ModelUnderTest, Outcome
 from empirical.vlm.feature_cache.tower import base_of
-from empirical.vlm.lora_precision import at_random, in_base_format
-from empirical.vlm.weights import does_nothing, peft_is_behind
+from empirical.vlm.lora_precision import compute_in_base_dtype, randomize_adapter
+from empirical.vlm.weights import ignore_peft_deprecation, is_noop_adapter
 
 VISION = re.compile(r"\.(visual|vision_tower|vision_model)\.")
-SCALE = 0.2  # of the random adapters: their product is as large as weights are, so that a lost one would show
+STD = 0.2  # of random adapters: their product is as large as weights are, so that a lost tensor shows
 
 
-def places(subject: ModelUnderTest) -> Outcome:
+def lora_layers(subject: ModelUnderTest) -> Outcome:
     """The family's patterns put adapters on the language model only, and on the vision tower only."""
     names = [name.replace(".base_layer", "") for name, _ in base_of(subject.vlm.model).named_modules()]
     language = {name for name in names if re.fullmatch(subject.vlm.family.lora_language, name)}
     vision = {name for name in names if re.fullmatch(subject.vlm.family.lora_vision, name)}
     astray = [name for name in language if VISION.search(f".{name}")] + [name for name in vision if not VISION.search(f".{name}")]
-    return bool(
-        language and vision
-    ) and not astray, f"{len(language)} language and {len(vision)} vision layers, {len(astray)} of them astray"
+    passed = bool(language and vision) and not astray
+    return passed, f"{len(language)} language and {len(vision)} vision layers, {len(astray)} of them astray"
 
 
 def gradients(subject: ModelUnderTest) -> Outcome:
-    """One backward pass reaches every trainable weight, and no frozen one.
-
-    Returns `detail` How many weights got a gradient.
-    """
+    """One backward pass reaches every trainable weight, and no frozen one."""
     from empirical.vlm.inference.encoder import IGNORE
     from empirical.vlm.inference.scoring import to_device, token_log_probabilities
 
     example = subject.example("square", "other")
     batch, labels = subject.encoder.with_answers([example], [subject.prompts.positive], end=True)
-    with _trainable(subject) as model:
+    with _random_adapter(subject) as model:
         labels = labels.to(model.device)
         (-token_log_probabilities(model, to_device(batch, model), labels).sum() / (labels != IGNORE).sum()).backward()
         trainable = {name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad}
-        silent = [name for name, gradient in trainable.items() if gradient is None or not bool((gradient != 0).any())]
+        without = [name for name, gradient in trainable.items() if gradient is None or not bool((gradient != 0).any())]
         leaked = [name for name, weight in model.named_parameters() if not weight.requires_grad and weight.grad is not None]
         model.zero_grad(set_to_none=True)
-    silent = [name for name in silent if not _unread(name, trainable)]
-    detail = f"{len(trainable) - len(silent)} of {len(trainable)} trainable tensors got a gradient, {len(leaked)} frozen ones did"
-    return bool(trainable) and not silent and not leaked, detail + (f"; none: {silent[0]}" if silent else "")
+    without = [name for name in without if not _behind_last_used_layer(name, trainable)]
+    detail = f"{len(trainable) - len(without)} of {len(trainable)} trainable tensors got a gradient, {len(leaked)} frozen ones did"
+    return bool(trainable) and not without and not leaked, detail + (f"; none: {without[0]}" if without else "")
 
 
-def _unread(name: str, trainable: dict[str, Any]) -> bool:
-    """Tell a vision layer behind the last one that is read (some families take features before the end of the tower)."""
+def _behind_last_used_layer(name: str, trainable: dict[str, Any]) -> bool:
+    """Whether a weight is in a vision layer behind the last one used: some families take features before the end of the tower."""
     reached = max((_vision_layer(other) for other, gradient in trainable.items() if gradient is not None), default=-1)
     return _vision_layer(name) > reached >= 0
 
@@ -64,35 +59,26 @@ def _vision_layer(name: str) -> int:
     return int(number[1]) if number and VISION.search(name) else -1
 
 
-def saved(subject: ModelUnderTest) -> Outcome:
-    """An adapter that is saved and loaded again gives the same scores, which are not those of the model without it.
-
-    Returns `detail` The largest difference after loading, and what the adapter does.
-    """
+def saved_adapter(subject: ModelUnderTest) -> Outcome:
+    """An adapter that is saved and loaded again gives the same scores, which are not those of the model without it."""
     rows = [subject.example("square"), subject.example("other", "wide")]
-    with subject.in_float32() if subject.half else nullcontext(), tempfile.TemporaryDirectory() as folder:
-        return _saved(subject, rows, folder)
+    with subject.in_float32() if subject.half_precision else nullcontext(), tempfile.TemporaryDirectory() as folder:
+        base = _scores_without_adapters(subject, rows)
+        with _random_adapter(subject) as model:
+            trained = _scores(subject, model, rows)
+            model.save_pretrained(folder, selected_adapters=["doctor"])
+            model.load_adapter(f"{folder}/doctor", adapter_name="again", is_trainable=False)
+            model.set_adapter("again")
+            loaded = _scores(subject, model, rows)
+            model.set_adapter("doctor")
+            model.delete_adapter("again")
+        difference, effect = float(np.abs(trained - loaded).max()), float(np.abs(trained - base).max())
+        passed = difference == 0 and effect > subject.tolerance
+        return passed, f"differs by {difference:.1e} after loading, moves scores by {effect:.1e}"
 
 
-def _saved(subject: ModelUnderTest, rows: list, folder: str) -> Outcome:
-    bare = _without_adapters(subject, rows)
-    with _trainable(subject) as model:
-        trained = _scores(subject, model, rows)
-        model.save_pretrained(folder, selected_adapters=["doctor"])
-        model.load_adapter(f"{folder}/doctor", adapter_name="again", is_trainable=False)
-        model.set_adapter("again")
-        loaded = _scores(subject, model, rows)
-        model.set_adapter("doctor")
-        model.delete_adapter("again")
-    gap, effect = float(np.abs(trained - loaded).max()), float(np.abs(trained - bare).max())
-    return gap == 0 and effect > subject.tolerance, f"differs by {gap:.1e} after loading, moves scores by {effect:.1e}"
-
-
-def loaded(subject: ModelUnderTest) -> Outcome:
-    """The adapter that came with the model does something; that it is all there was seen to when it was loaded.
-
-    Returns `detail` By how much, and of how many tensors it is made.
-    """
+def loaded_adapter(subject: ModelUnderTest) -> Outcome:
+    """The adapter that the model was loaded with has an effect; loading checked that no tensor is missing."""
     from peft import PeftModel, get_peft_model_state_dict
 
     model = subject.vlm.model
@@ -100,11 +86,11 @@ def loaded(subject: ModelUnderTest) -> Outcome:
         return True, "none: the model has weights of its own only"
     rows = [subject.example("square"), subject.example("other", "wide")]
     tensors = get_peft_model_state_dict(model, save_embedding_layers=False)
-    effect = float(np.abs(subject.scores(*rows) - _without_adapters(subject, rows)).max())
-    return effect > 0 and not does_nothing(tensors), f"{len(tensors)} tensors, moves scores by {effect:.1e}"
+    effect = float(np.abs(subject.scores(*rows) - _scores_without_adapters(subject, rows)).max())
+    return effect > 0 and not is_noop_adapter(tensors), f"{len(tensors)} tensors, moves scores by {effect:.1e}"
 
 
-def _without_adapters(subject: ModelUnderTest, rows: list) -> np.ndarray:
+def _scores_without_adapters(subject: ModelUnderTest, rows: list) -> np.ndarray:
     model = subject.vlm.model
     if hasattr(model, "disable_adapter"):
         with model.disable_adapter():
@@ -119,8 +105,8 @@ def _scores(subject: ModelUnderTest, model: Any, rows: list) -> np.ndarray:
 
 
 @contextmanager
-def _trainable(subject: ModelUnderTest) -> Iterator[Any]:
-    """Put random adapters on language and vision layers for a while; afterwards the model is as it was."""
+def _random_adapter(subject: ModelUnderTest) -> Iterator[Any]:
+    """Put a random adapter on language and vision layers for a while; afterwards the model is as it was."""
     import peft
 
     model, family = subject.vlm.model, subject.vlm.family
@@ -128,13 +114,13 @@ def _trainable(subject: ModelUnderTest) -> Iterator[Any]:
     settings = peft.LoraConfig(r=2, lora_alpha=4, target_modules=f"{family.lora_language}|{family.lora_vision}", bias="none")
     own = not isinstance(model, peft.PeftModel)
     before = None if own else model.active_adapter
-    with peft_is_behind():
+    with ignore_peft_deprecation():
         wrapped = peft.get_peft_model(model, settings, adapter_name="doctor") if own else model
     if not own:
         wrapped.add_adapter("doctor", settings)
         wrapped.set_adapter("doctor")
-    in_base_format(wrapped)  # as training and loading do
-    at_random(wrapped, "doctor", SCALE)
+    compute_in_base_dtype(wrapped)  # as training and loading do
+    randomize_adapter(wrapped, "doctor", STD)
     try:
         yield wrapped
     finally:
@@ -154,7 +140,7 @@ def _restore(wrapped: Any, model: Any, before: str | None, flags: dict[str, bool
 
 
 def _unwrap(wrapped: Any) -> None:
-    """Put back the layers that held our adapter and no other: peft leaves its empty wrapping around them, and weights keep other names."""
+    """Unwrap the layers that held our adapter and no other: peft leaves empty wrappers, under which weights have other names."""
     for name, module in list(wrapped.named_modules()):
         if hasattr(module, "base_layer") and not any(getattr(module, kind, None) for kind in ("lora_A", "lora_embedding_A")):
             wrapped.set_submodule(name, module.base_layer)

@@ -1,4 +1,4 @@
-"""Float32 arithmetic on weights kept in a half format: what a model computes, apart from how its format rounds it."""
+"""Float32 arithmetic on weights kept in a half format: what a model computes, apart from rounding."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def float32_arithmetic() -> Iterator[None]:
-    """Compute products, sums and attention in float32 for a while, whatever format the weights are kept in.
+    """Compute products, sums and attention in float32 for a while, without TensorFloat32, whatever format the weights are kept in.
 
-    Each weight is brought to float32 for the one operation that needs it, so that no copy of the model is ever made: of a model of seven
-    billion weights in bfloat16 it takes room for the largest of its matrices.
-
-    Returns while it does. TensorFloat32, which keeps ten bits, is off.
+    Each weight is cast to float32 for the one operation that needs it, so the extra memory is that of the largest matrix, not of a copy
+    of the model.
 
     Examples
     --------
@@ -34,16 +32,16 @@ def float32_arithmetic() -> Iterator[None]:
     torch.set_float32_matmul_precision("highest")
     try:
         cudnn = torch.backends.cudnn
-        kept = {"enabled": cudnn.enabled, "benchmark": cudnn.benchmark, "deterministic": cudnn.deterministic}
-        with cudnn.flags(**kept, allow_tf32=False), _mode()():
+        flags = {"enabled": cudnn.enabled, "benchmark": cudnn.benchmark, "deterministic": cudnn.deterministic}
+        with cudnn.flags(**flags, allow_tf32=False), _mode_class()():
             yield
     finally:
         torch.set_float32_matmul_precision(precision)
 
 
 @cache
-def _mode() -> type[TorchFunctionMode]:
-    """Make the class when it is first asked for: torch takes long to import."""
+def _mode_class() -> type[TorchFunctionMode]:
+    """Make the class on first use: torch takes long to import."""
     import torch
     from torch.nn import functional
     from torch.overrides import TorchFunctionMode
@@ -53,29 +51,29 @@ def _mode() -> type[TorchFunctionMode]:
     class Float32(TorchFunctionMode):
         def __torch_function__(self, func: Callable[..., Any], types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
             kwargs = kwargs or {}
-            if func is functional.embedding:  # the rows that are looked up, not the whole table
-                return _wide(func(*args, **kwargs))
+            if func is functional.embedding:  # cast the rows that are looked up, not the whole table
+                return _to_float32(func(*args, **kwargs))
             if func in operations:
-                args, kwargs = tuple(map(_wide, args)), {name: _wide(value) for name, value in kwargs.items()}
-            made = func(*args, **kwargs)
-            if func in casts and _half(made) and not _half(args[0]):  # a model that brings what it computed to its own format
-                return args[0].to(made.device, torch.float32)
-            return made
+                args, kwargs = tuple(map(_to_float32, args)), {name: _to_float32(value) for name, value in kwargs.items()}
+            result = func(*args, **kwargs)
+            if func in casts and _is_half(result) and not _is_half(args[0]):  # a model that casts a float32 result back to its own format
+                return args[0].to(result.device, torch.float32)
+            return result
 
     return Float32
 
 
 def _operations() -> frozenset[Callable[..., Any]]:
-    """List what demands one format of all it is given, or rounds in it."""
+    """Return the operations that round, or that demand one format of all their inputs."""
     import torch
     from torch.nn import functional
 
     names = ("matmul", "mm", "bmm", "baddbmm", "addmm", "einsum", "masked_scatter", "conv1d", "conv2d", "conv3d", "layer_norm", "rms_norm")
-    free = [getattr(torch, name) for name in names]
+    functions = [getattr(torch, name) for name in names]
     methods = [getattr(torch.Tensor, name) for name in (*names[:5], "masked_scatter", "__matmul__", "__rmatmul__")]
     norms = [functional.layer_norm, functional.rms_norm, functional.group_norm]
     attention = [functional.scaled_dot_product_attention, functional.multi_head_attention_forward]
-    return frozenset([*free, *methods, *norms, *attention, functional.linear])
+    return frozenset([*functions, *methods, *norms, *attention, functional.linear])
 
 
 def _casts() -> frozenset[Callable[..., Any]]:
@@ -84,15 +82,15 @@ def _casts() -> frozenset[Callable[..., Any]]:
     return frozenset(getattr(torch.Tensor, name) for name in ("to", "type", "type_as", "bfloat16", "half"))
 
 
-def _half(value: Any) -> bool:
+def _is_half(value: Any) -> bool:
     import torch
 
     return torch.is_tensor(value) and value.dtype in (torch.bfloat16, torch.float16)
 
 
-def _wide(value: Any) -> Any:
+def _to_float32(value: Any) -> Any:
     import torch
 
-    if _half(value):
+    if _is_half(value):
         return value.float()
-    return type(value)(map(_wide, value)) if isinstance(value, (list, tuple)) and any(map(torch.is_tensor, value)) else value
+    return type(value)(map(_to_float32, value)) if isinstance(value, (list, tuple)) and any(map(torch.is_tensor, value)) else value

@@ -1,4 +1,4 @@
-"""The list of checks, and what they found."""
+"""The list of checks, and their outcomes."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from typing import Any
 
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
-from empirical.vlm.doctor import adapters, inputs, paths, vision
-from empirical.vlm.doctor.subject import ModelUnderTest
+from empirical.vlm.doctor import adapters, inputs, scoring_paths, vision
+from empirical.vlm.doctor.model_under_test import ModelUnderTest, Outcome
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
-READING: dict[str, Callable[[ModelUnderTest], tuple[bool, str]]] = {
+SCORING_CHECKS: dict[str, Callable[[ModelUnderTest], Outcome]] = {
     "answers are distinct token sequences": inputs.answers,
-    "the processor makes every input the family needs": inputs.needed,
+    "the processor makes every input the family needs": inputs.required_inputs,
     "as many image tokens as image features": inputs.features,
     "the query has the same tokens and pixels in every arm": inputs.same_query,
-    "the prompt decodes to what was meant": inputs.reads,
+    "the prompt decodes to what was meant": inputs.decoded_prompt,
     "labels are the answer and the end of turn, nothing else": inputs.labels,
     "positions are right for several images": inputs.positions,
-    "nothing is cut off, least of all an image": inputs.whole,
-    "the fast vision tower makes the features of transformers' own": vision.fast,
-    "a batch scores as its rows alone, padded left or right": paths.padding,
-    "the order of images matters": paths.order,
-    "teacher forcing scores as the prompt alone does": paths.forced,
-    "an adapter that comes with the model does something": adapters.loaded,
-    "stored image features score as the plain path": paths.stored,
-    "a shared prefix read once scores as the plain path": paths.prefixed,
+    "nothing is cut off, least of all an image": inputs.no_truncation,
+    "the fast vision tower makes the features of transformers' own": vision.fast_vision,
+    "a batch scores as its rows alone, padded left or right": scoring_paths.padding,
+    "the order of images matters": scoring_paths.image_order,
+    "teacher forcing scores as the prompt alone does": scoring_paths.teacher_forcing,
+    "an adapter that comes with the model does something": adapters.loaded_adapter,
+    "stored image features score as the plain path": scoring_paths.cached_features,
+    "a shared prefix read once scores as the plain path": scoring_paths.prefix_cache,
 }
-THOROUGH: dict[str, Callable[[ModelUnderTest], tuple[bool, str]]] = {
-    "generation steps have the log-probabilities of one pass": paths.generated,
-    "attention backends agree": paths.attention,
-    "adapters reach the layers they are meant for": adapters.places,
+THOROUGH_CHECKS: dict[str, Callable[[ModelUnderTest], Outcome]] = {
+    "generation steps have the log-probabilities of one pass": scoring_paths.generation,
+    "attention backends agree": scoring_paths.attention_backends,
+    "adapters reach the layers they are meant for": adapters.lora_layers,
     "every trainable weight gets a gradient, no frozen one does": adapters.gradients,
-    "a saved adapter loads to the same scores and does something": adapters.saved,
+    "a saved adapter loads to the same scores and does something": adapters.saved_adapter,
 }
 
 
@@ -46,11 +46,11 @@ class Check:
     Parameters
     ----------
     name : str
-        What was checked.
+        The statement that was checked, such as "attention backends agree".
     passed : bool
-        Whether it holds.
+        Whether the statement holds for the model.
     detail : str
-        The numbers behind it.
+        The numbers behind the outcome, or the error that the check ended with.
     """
 
     name: str
@@ -65,9 +65,9 @@ class Diagnosis:
     Parameters
     ----------
     model : str
-        Its name.
+        Name of the model, as in its config.
     checks : tuple of Check
-        In the order in which they ran.
+        One outcome per check, in the order in which they ran.
     """
 
     model: str
@@ -79,12 +79,12 @@ class Diagnosis:
         return all(check.passed for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the content of ``doctor --json``.
+        """Return the content of ``doctor --json``.
 
         Returns
         -------
         dict
-            Keys ``model``, ``passed``, ``checks``.
+            Keys ``model``, ``passed`` and ``checks``, the latter a list of dictionaries with the fields of `Check`.
         """
         return {"model": self.model, "passed": self.passed, "checks": [asdict(check) for check in self.checks]}
 
@@ -95,62 +95,62 @@ def diagnose(config: ModelConfig, prompts: PromptConfig | None = None) -> Diagno
     Parameters
     ----------
     config : ModelConfig
-        The model.
+        The settings to load the model with.
     prompts : PromptConfig, optional
-        Wording and answers.
+        Wording of the prompts and the answers to score; by default those of an evaluation.
 
     Returns
     -------
     Diagnosis
-        One outcome per check; a check that raises has failed, with its message as detail.
+        One outcome per check. A check that raises has failed, with the error's message as detail.
     """
     return diagnose_loaded(load_vlm(config), prompts)
 
 
 def diagnose_loaded(vlm: VisionLanguageModel, prompts: PromptConfig | None = None, *, thorough: bool = True) -> Diagnosis:
-    """Run the checks on a model that is loaded already; it is left as it was.
+    """Run the checks on a loaded model, which is left as it was.
 
     Parameters
     ----------
     vlm : VisionLanguageModel
-        The model.
+        The loaded model, with processor and family.
     prompts : PromptConfig, optional
-        Wording and answers.
+        Wording of the prompts and the answers to score; by default those of an evaluation.
     thorough : bool, default True
-        Also what takes a backward pass, generation or another attention backend; before a run it is left out.
+        Run also the checks that take a backward pass, generation or another attention backend. Runs leave them out.
 
     Returns
     -------
     Diagnosis
-        One outcome per check.
+        One outcome per check. A check that raises has failed, with the error's message as detail.
     """
     import torch
 
     subject = ModelUnderTest(vlm, prompts or PromptConfig())
-    checks = READING | (THOROUGH if thorough else {})
+    checks = SCORING_CHECKS | (THOROUGH_CHECKS if thorough else {})
     with torch.random.fork_rng():  # libraries draw where we do not; what comes after must not depend on a check
         return Diagnosis(vlm.config.name, tuple(_run(name, check, subject) for name, check in checks.items()))
 
 
 def require(diagnosis: Diagnosis) -> None:
-    """Stop when a model failed its checks.
+    """Raise an error when a model failed a check.
 
     Parameters
     ----------
     diagnosis : Diagnosis
-        What `diagnose` found.
+        Outcomes of `diagnose` or `diagnose_loaded`.
 
     Raises
     ------
     InputError
-        Naming the first check that failed.
+        When a check failed; the message names the first one and its detail.
     """
     for check in diagnosis.checks:
         if not check.passed:
             raise InputError(f"model '{diagnosis.model}' fails the check '{check.name}': {check.detail}")
 
 
-def _run(name: str, check: Callable[[ModelUnderTest], tuple[bool, str]], subject: ModelUnderTest) -> Check:
+def _run(name: str, check: Callable[[ModelUnderTest], Outcome], subject: ModelUnderTest) -> Check:
     try:
         passed, detail = check(subject)
     except (ValueError, RuntimeError, KeyError, IndexError, TypeError, InputError) as error:

@@ -5,52 +5,48 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from empirical.vlm.doctor.subject import ARMS, ModelUnderTest
+from empirical.vlm.doctor.model_under_test import ARMS, ModelUnderTest, Outcome
 
 if TYPE_CHECKING:
     import torch
 
     from empirical.prompts.example import Example
 
-Outcome = tuple[bool, str]
-
 
 def answers(subject: ModelUnderTest) -> Outcome:
-    """No two answers may overlap, or their probabilities could not be told apart."""
+    """No answer is the beginning of another: their probabilities would overlap. `answer_forms` raises if one is."""
     from empirical.vlm.inference.scoring import answer_forms
 
     forms = answer_forms(subject.encoder, subject.prompts.answers)
     return True, ", ".join(f"'{answer}' = {list(ways[0])}" for answer, ways in zip(subject.prompts.answers, forms, strict=True))
 
 
-def needed(subject: ModelUnderTest) -> Outcome:
-    """What the family goes wrong without, in silence, is made by the processor."""
-    made = subject.encode(subject.example("square", "other"))
-    missing = [name for name in (*subject.vlm.family.required_inputs, "attention_mask") if name not in made]
-    return not missing, f"made {', '.join(made)}" + (f"; missing {', '.join(missing)}" if missing else "")
+def required_inputs(subject: ModelUnderTest) -> Outcome:
+    """The processor makes every input without which the family silently computes something else."""
+    batch = subject.encode(subject.example("square", "other"))
+    missing = [name for name in (*subject.vlm.family.required_inputs, "attention_mask") if name not in batch]
+    return not missing, f"made {', '.join(batch)}" + (f"; missing {', '.join(missing)}" if missing else "")
 
 
 def features(subject: ModelUnderTest) -> Outcome:
-    """A prompt holds as many image tokens as the vision tower makes features, for one image and for several of unlike shapes."""
+    """A prompt has as many image tokens as the vision tower makes features, for one image and for several of different shapes."""
     import torch
 
-    from empirical.vlm.feature_cache.tower import flat, image_features
+    from empirical.vlm.feature_cache.tower import flatten_features, image_features
 
     counts = []
     for arm in ARMS:
         batch = subject.encode(subject.example(*arm))
         with torch.inference_mode():
-            made = len(flat(image_features(subject.vlm.model, batch).pooler_output))
-        counts.append((subject.image_tokens(batch["input_ids"]), made))
+            n_features = len(flatten_features(image_features(subject.vlm.model, batch).pooler_output))
+        counts.append((subject.image_tokens(batch["input_ids"]), n_features))
     return all(tokens == made for tokens, made in counts), ", ".join(f"{tokens} tokens for {made} features" for tokens, made in counts)
 
 
 def same_query(subject: ModelUnderTest) -> Outcome:
     """The query reaches the model with the same pixels and the same number of tokens in every arm, whatever stands beside it.
 
-    Otherwise a comparison of arms would be one of resolutions: LLaVA-OneVision as it comes gives a lone image five times the tokens.
-
-    Returns `detail` The numbers of tokens, and whether the pixels are equal.
+    Otherwise a comparison of arms would be one of resolutions: LLaVA-OneVision by itself gives a lone image five times the tokens.
     """
     import torch
 
@@ -61,20 +57,20 @@ def same_query(subject: ModelUnderTest) -> Outcome:
 
 
 def _query(subject: ModelUnderTest, example: Example) -> tuple[int, torch.Tensor]:
-    """Count the query's tokens (all, less the references': those of a prompt full of one, shared out), and give its pixels."""
-    batch = subject.encode(example)
-    size = len(example.images)
-    full = [subject.example(*[name] * size) for name in example.reference_ids]
-    others = sum(subject.image_tokens(subject.encode(each)["input_ids"]) // size for each in full)
-    kinds = [part.kind for part in example.parts if part.kind != "text"]
-    return subject.image_tokens(batch["input_ids"]) - others, subject.vlm.family.pixels(batch)[kinds.index("query")]
+    """Return the query's number of tokens and its pixels.
 
-
-def reads(subject: ModelUnderTest) -> Outcome:
-    """The encoded prompt decodes to what was meant: every word in its order, and at most one token for the beginning.
-
-    Returns `detail` The prompt, without its image tokens.
+    Its tokens are those of the prompt less the references'; a reference's are those of a prompt that shows it in every place, divided.
     """
+    batch = subject.encode(example)
+    n = len(example.images)
+    repeated = [subject.example(*[name] * n) for name in example.reference_ids]
+    others = sum(subject.image_tokens(subject.encode(prompt)["input_ids"]) // n for prompt in repeated)
+    kinds = [part.kind for part in example.parts if part.kind != "text"]
+    return subject.image_tokens(batch["input_ids"]) - others, subject.vlm.family.image_pixels(batch)[kinds.index("query")]
+
+
+def decoded_prompt(subject: ModelUnderTest) -> Outcome:
+    """The encoded prompt decodes to every word in its order, with at most one begin-of-sequence token."""
     example = subject.example("square", "other")
     ids = subject.encode(example)["input_ids"][0]
     tokenizer = subject.vlm.processor.tokenizer
@@ -98,37 +94,33 @@ def labels(subject: ModelUnderTest) -> Outcome:
 
 
 def positions(subject: ModelUnderTest) -> Outcome:
-    """In a padded batch with several images positions (or token types) are right."""
+    """Positions (or token types) are right in a padded batch with several images."""
     from empirical.vlm.feature_cache.tower import base_of
 
     batch = subject.encode(subject.example("square"), subject.example("wide", "tall"), subject.example("tall", "large", "wide"))
-    wrong = subject.vlm.family.positions(base_of(subject.vlm.model), batch)
+    wrong = subject.vlm.family.check_positions(base_of(subject.vlm.model), batch)
     return not wrong, wrong or "as the family's rule has them, for 1, 2 and 3 images in a batch"
 
 
-def whole(subject: ModelUnderTest) -> Outcome:
-    """Nothing is cut off: a prompt with four images fits, and cutting through an image is an error."""
+def no_truncation(subject: ModelUnderTest) -> Outcome:
+    """A prompt with four images fits, and truncation within an image is an error."""
     config, tokenizer = subject.vlm.model.config, subject.vlm.processor.tokenizer
     longest = subject.encode(subject.example("large", "square", "wide", "tall"))["input_ids"].shape[1]
-    room = min(getattr(config.get_text_config(), "max_position_embeddings", longest), tokenizer.model_max_length)
-    raised = _cutting_raises(subject)
-    return longest <= room and raised, f"{longest} tokens with four images, room for {room}; cutting through an image raises: {raised}"
+    limit = min(getattr(config.get_text_config(), "max_position_embeddings", longest), tokenizer.model_max_length)
+    raised = _truncation_raises(subject)
+    return longest <= limit and raised, f"{longest} tokens with four images, room for {limit}; cutting through an image raises: {raised}"
 
 
-def _cutting_raises(subject: ModelUnderTest) -> bool:
+def _truncation_raises(subject: ModelUnderTest) -> bool:
+    import torch
+
     example = subject.example("square", "other")
     ids = subject.encode(example)["input_ids"][0].tolist()
-    last = max(place for place, token in enumerate(ids) if subject.image_tokens(_tensor([token])))
+    last = max(index for index, token in enumerate(ids) if subject.image_tokens(torch.tensor([token])))
     options = subject.vlm.family.processor_options | {"text_kwargs": {"truncation": True, "max_length": last, "truncation_side": "right"}}
     images = [[subject.encoder.image_of(item) for item in example.images]]
     try:
         cut = subject.vlm.family.process(subject.vlm.processor, [subject.encoder.text(example.parts)], images, options)
-    except (ValueError, TypeError):  # the latter from processors that look up where an image's tokens ended
+    except (ValueError, TypeError):  # TypeError from processors that look up where an image's tokens ended
         return True
-    return cut["input_ids"].shape[1] == len(ids)  # the option was not heeded: nothing was cut
-
-
-def _tensor(values: list[int]) -> torch.Tensor:
-    import torch
-
-    return torch.tensor(values)
+    return cut["input_ids"].shape[1] == len(ids)  # the option was ignored: nothing was cut

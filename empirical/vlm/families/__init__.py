@@ -1,6 +1,8 @@
-"""The quirks of each model family, one file each; nothing outside this folder asks which family a model is of.
+"""What each model family needs that others do not, one file each; no other code asks which family a model is of.
 
-Facts here were checked by running tiny models of each family (see the tests), not read off a model card.
+``base`` holds `ModelFamily`, whose fields are the hooks. `MODULES` is the registry: the ``model_type`` of a ``config.json`` and the file
+here that describes it, which is imported on first use. The facts were checked by running tiny models of each family, not read off a
+model card. `docs/development/add-a-model-family.md` has the steps to add one.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ MODULES = {
 
 
 def family_of(config: PreTrainedConfig) -> ModelFamily:
-    """Look up the family of a model."""
+    """Look up the family of a model by its ``model_type``."""
     module = MODULES.get(config.model_type)
     if module is None:
         raise InputError(f"model type '{config.model_type}' is not supported; known: {', '.join(MODULES)}")

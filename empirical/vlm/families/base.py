@@ -1,4 +1,4 @@
-"""What one family of vision-language models needs that others do not."""
+"""`ModelFamily`: what one family of vision-language models needs that others do not, and the defaults of its hooks."""
 
 from __future__ import annotations
 
@@ -20,74 +20,63 @@ def process(processor: Any, texts: list[str], images: list[list[Any]], options: 
     return dict(processor(text=texts, images=images, return_tensors="pt", **options))
 
 
-def one_tensor_each(batch: Batch) -> list[torch.Tensor]:
-    """Cut a batch's pixels into its images, where the first axis counts images.
-
-    Returns one per image, in the order of the prompts.
-    """
+def split_images(batch: Batch) -> list[torch.Tensor]:
+    """Split ``pixel_values`` of shape (images, ...) into images, in the order of the prompts."""
     return list(batch["pixel_values"])
 
 
-def over_channels(batch: Batch, image: int, values: torch.Tensor) -> torch.Tensor:
-    """Lay the values of one image's pixels out as the picture lies, where pixels are (..., channels, height, width).
-
-    Returns (height, width): Added up over channels.
-    """
+def sum_over_channels(batch: Batch, image: int, values: torch.Tensor) -> torch.Tensor:
+    """Sum the values of one image's pixels, of shape (..., channels, height, width), to (height, width)."""
     return values.reshape(-1, *values.shape[-2:]).sum(dim=0)
 
 
-def nothing_more(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give the further inputs of a prompt that is read in two parts, where the attention mask says all."""
+def no_extra_inputs(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return no further inputs for the two parts of a prompt: the attention mask says everything."""
     return {}, {}
 
 
-def plain_positions(model: Any, batch: Batch) -> str:
-    """Say what is wrong with a batch's positions, where the attention mask alone decides them.
-
-    Returns '' when nothing is wrong.
-    """
+def check_attention_mask(model: Any, batch: Batch) -> str:
+    """Return what is wrong with a batch's positions when the attention mask alone decides them; '' if nothing."""
     return "" if "attention_mask" in batch else "no attention_mask"
 
 
-def only_their_own(model: Any, on: bool) -> int:
-    """Leave the vision tower as it is, where transformers has no loops in it."""
+def no_fast_vision(model: Any, on: bool) -> int:
+    """Leave the vision tower as it is: transformers computes it without loops."""
     return 0
 
 
 @dataclass(frozen=True)
 class ModelFamily:
-    """The quirks of a model family."""
+    """What a model family needs that others do not; the defaults fit a family without peculiarities."""
 
     model_type: str  # as in the model's ``config.json``
-    # regular expression (full match on module names) of the language model's linear layers, the default place for LoRA adapters
+    # regular expressions (full match on module names) of the linear layers of the language model, the default place of LoRA adapters, and
+    # of the vision tower
     lora_language: str
-    lora_vision: str  # the same for the vision tower
-    # what stands between the generation prompt and the first letter of an answer: a space where the template ends in ``Assistant:``
+    lora_vision: str
+    # text between the generation prompt and the first letter of an answer: a space where the template ends in ``Assistant:``
     answer_prefix: str = ""
-    # inputs without which the model goes wrong in silence; the doctor checks that the processor makes them
+    # inputs without which the model silently computes something else; the doctor checks that the processor makes them
     required_inputs: tuple[str, ...] = ()
     processor_options: dict[str, Any] = field(default_factory=dict)  # keyword arguments of every processor call
     # attributes set on the image processor at loading, so that an image has the same number of tokens alone and in a pair
     image_processor_settings: dict[str, Any] = field(default_factory=dict)
-    # how prompts and images become a batch; see `process`
+    # make a batch of prompts and images; see `process`
     process: Callable[[Any, list[str], list[list[Any]], dict[str, Any]], Batch] = process
-    pixels: Callable[[Batch], list[torch.Tensor]] = one_tensor_each  # how a batch's pixels are cut into images; see `one_tensor_each`
-    # how values of an image's pixels lie in the picture; see `over_channels`
-    layout: Callable[[Batch, int, torch.Tensor], torch.Tensor] = over_channels
-    # what a prompt read in two parts needs beside its tokens; see `nothing_more`. None: reading it in two parts is not known to be valid,
-    # and the prefix cache refuses
-    prefix: Callable[[Any, Batch, int], tuple[dict[str, Any], dict[str, Any]]] | None = nothing_more
-    # what is wrong with the positions of a batch of several images; see `plain_positions`
-    positions: Callable[[Any, Batch], str] = plain_positions
-    # sends the vision tower a faster way than transformers' own, or back; see `only_their_own`
-    fast_vision: Callable[[Any, bool], int] = only_their_own
+    image_pixels: Callable[[Batch], list[torch.Tensor]] = split_images  # split a batch's pixels into images; see `split_images`
+    # arrange values of one image's pixels as they lie in the picture; see `sum_over_channels`
+    pixel_map: Callable[[Batch, int, torch.Tensor], torch.Tensor] = sum_over_channels
+    # further inputs of both parts of a prompt that is split at a token; see `no_extra_inputs`. None: splitting is not known to be valid,
+    # and the prefix cache is refused
+    split_inputs: Callable[[Any, Batch, int], tuple[dict[str, Any], dict[str, Any]]] | None = no_extra_inputs
+    # say what is wrong with the positions of a batch of several images; see `check_attention_mask`
+    check_positions: Callable[[Any, Batch], str] = check_attention_mask
+    # switch the vision tower to a faster implementation or back, and return how many layers changed; see `no_fast_vision`
+    fast_vision: Callable[[Any, bool], int] = no_fast_vision
 
     @contextmanager
     def own_vision(self, model: Any) -> Iterator[int]:
-        """Let the vision tower go transformers' own way for a while.
-
-        Returns how many of its layers would go a faster way otherwise.
-        """
+        """Use transformers' own vision tower for a while; yields how many layers were switched back to it."""
         changed = self.fast_vision(model, False)
         try:
             yield changed

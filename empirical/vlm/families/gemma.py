@@ -1,4 +1,4 @@
-"""Gemma 3 (the class of MedGemma): without ``token_type_ids`` its image tokens become causal in silence."""
+"""Gemma 3 (the class of MedGemma): without ``token_type_ids`` its image tokens silently become causal."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from empirical.vlm.families.base import Batch
 
 
-def prefix(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give the second part the token types of the whole: with its own alone the attention mask would be wrong in silence.
+def split_inputs(model: Any, batch: Batch, cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return ``token_type_ids`` of the first part, and of the whole prompt for the second.
 
-    Returns ``token_type_ids`` of the first part, and of the whole.
+    The model builds the second part's mask over all keys, the cached ones included; with the second part's types alone it would be wrong
+    without an error.
     """
     types = batch["token_type_ids"]
     return {"token_type_ids": types[:, :cut]}, {"token_type_ids": types}
 
 
-def positions(model: Any, batch: Batch) -> str:
-    """Hold the token types, which make image tokens see each other, against the image tokens."""
+def check_positions(model: Any, batch: Batch) -> str:
+    """Compare the token types, which let the tokens of an image attend to each other, with the image tokens."""
     marked = batch["token_type_ids"] == 1
-    return (
-        "" if bool((marked == (batch["input_ids"] == model.config.image_token_id)).all()) else "token_type_ids do not mark the image tokens"
-    )
+    correct = bool((marked == (batch["input_ids"] == model.config.image_token_id)).all())
+    return "" if correct else "token_type_ids do not mark the image tokens"
 
 
 FAMILIES = {
@@ -33,7 +33,7 @@ FAMILIES = {
         lora_language=rf".*\.language_model\.layers\..*\.{LANGUAGE_PROJECTIONS}",
         lora_vision=r".*\.vision_tower\..*layers\.\d+\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)",
         required_inputs=("token_type_ids",),
-        prefix=prefix,
-        positions=positions,
+        split_inputs=split_inputs,
+        check_positions=check_positions,
     )
 }

@@ -1,4 +1,4 @@
-"""Idefics3 and SmolVLM: images may be split into tiles; the chat template ends in ``Assistant:``, so an answer begins with a space."""
+"""Idefics3 and SmolVLM: they may tile images, and their chat template ends in ``Assistant:``, so an answer begins with a space."""
 
 from __future__ import annotations
 
@@ -12,13 +12,10 @@ if TYPE_CHECKING:
     from empirical.vlm.families.base import Batch
 
 
-def pixels(batch: Batch) -> list[torch.Tensor]:
-    """Take a batch's images out of rows that are padded with black images to equal numbers.
-
-    Returns one per image, in the order of the prompts.
-    """
+def image_pixels(batch: Batch) -> list[torch.Tensor]:
+    """Split ``pixel_values`` of shape (rows, images, ...) into images; rows with fewer images are padded with zeros."""
     images = batch["pixel_values"].flatten(0, 1)
-    return [image for image in images if (image != 0).any()]  # as the model itself tells a padding image
+    return [image for image in images if (image != 0).any()]  # the model itself recognises padding this way
 
 
 FAMILIES = {
@@ -28,8 +25,8 @@ FAMILIES = {
         lora_vision=r".*\.vision_model\..*layers\.\d+\..*\.(q_proj|k_proj|v_proj|out_proj|fc1|fc2)",
         answer_prefix=" ",
         required_inputs=("pixel_attention_mask",),
-        image_processor_settings={"do_image_splitting": False},  # 5 tiles against 1 depending on size would confound arms with resolution
-        pixels=pixels,
+        image_processor_settings={"do_image_splitting": False},  # 1 or 5 tiles, depending on size, would confound arms with resolution
+        image_pixels=image_pixels,
     )
     for name in ("idefics3", "smolvlm")
 }

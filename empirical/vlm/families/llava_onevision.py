@@ -1,7 +1,7 @@
-"""LLaVA-OneVision: tiles a lone image but not two, so a single image would get about five times the tokens of one in a pair.
+"""LLaVA-OneVision: it tiles a lone image but not two, so a single image would get about five times the tokens of one in a pair.
 
-Here no image is ever tiled: prompts reach the processor as if all their images stood in one prompt of several, which is how the family
-treats each image of a pair (padded to a square, resized, one newline token at its end).
+Here no image is tiled: the processor sees all images of a batch as those of one prompt, and treats each as one of several (padded to a
+square, resized, one newline token at its end).
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ PER_IMAGE = ("pixel_values", "image_sizes")
 
 
 def process(processor: Any, texts: list[str], images: list[list[Any]], options: dict[str, Any]) -> Batch:
-    """Call the processor so that it tiles no image.
-
-    Returns ``batch_num_images`` has one entry, of at least 2, for all images: that is what tells processor and model not to tile.
-    """
+    """Call the processor so that it tiles no image: ``batch_num_images`` has one entry for the whole batch, of at least 2."""
     flat = [image for row in images for image in row]
     if len(flat) > 1:
         return process_rows(processor, texts, [flat], options)
-    twice = process_rows(processor, texts * 2, [flat * 2], options)  # a lone image is shown with its twin, which is then taken out
-    return {name: value if name == "batch_num_images" else value[: 1 if name in PER_IMAGE else len(texts)] for name, value in twice.items()}
+    doubled = process_rows(processor, texts * 2, [flat * 2], options)  # a lone image is processed with a copy, which is then removed
+    return {
+        name: value if name == "batch_num_images" else value[: 1 if name in PER_IMAGE else len(texts)] for name, value in doubled.items()
+    }
 
 
 FAMILIES = {

@@ -1,4 +1,4 @@
-"""Features of a frozen vision tower, computed once for each distinct image and then looked up, in memory or on disk."""
+"""The feature cache: computes the features of new images, keeps them in memory and on disk, and looks them up in a forward pass."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
 from empirical.vlm.config import VisionLanguageModel
-from empirical.vlm.feature_cache.disk import DiskCache, StoredImage
-from empirical.vlm.feature_cache.processor_proxy import NUMBER, RecordingProcessor, swapped
-from empirical.vlm.feature_cache.tower import base_of, core_of, flat, image_features
+from empirical.vlm.feature_cache.disk import DiskCache, ImageFeatures
+from empirical.vlm.feature_cache.processor_proxy import IMAGE_INDEX, RecordingProcessor, replaced_attribute
+from empirical.vlm.feature_cache.tower import base_of, core_of, flatten_features, image_features
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.prefetch import prefetch_map, thread_count, thread_pool
 from see_in_pairs.files import content_hash
@@ -30,209 +30,214 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class _Part:
-    """Images on their way into the store: as many as one pass of the vision tower takes."""
+class _VisionBatch:
+    """Images on their way into the cache: as many as one pass of the vision tower takes. Images are named by a hash of their content."""
 
-    contents: dict[str, str]  # of each item
-    unknown: dict[str, Image]
-    found: dict[str, StoredImage] = field(default_factory=dict)
-    batch: Batch = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
-    images: int = 0  # that the processor was shown: some families show it one twice
+    hashes: dict[str, str]  # of each item
+    new: dict[str, Image]  # not in memory, nor in an earlier batch
+    on_disk: dict[str, ImageFeatures] = field(default_factory=dict)
+    batch: Batch = field(default_factory=dict)  # the images that are not on disk, processed
+    processor_outputs: dict[str, Any] = field(default_factory=dict)
+    n_images: int = 0  # that the processor was shown: LLaVA-OneVision shows a lone one twice
 
     @property
     def missing(self) -> dict[str, Image]:
-        return {content: picture for content, picture in self.unknown.items() if content not in self.found}
+        return {content: image for content, image in self.new.items() if content not in self.on_disk}
 
 
 class FeatureCache:
-    """Features of distinct images.
+    """Features of distinct images, by index.
 
-    In a batch the pixels are replaced by the images' numbers, and the model's ``get_image_features`` by a look-up; everything else,
-    the expansion of image tokens included, is done by the official processor and model.
+    In a batch the pixels are replaced by image indices, and the model's ``get_image_features`` by a look-up. Everything else, the
+    expansion of image tokens included, is done by the official processor and model.
+
+    `memory` is a limit in GiB. The images of the last `protected_batches` calls of `add` are never evicted.
     """
 
     def __init__(
-        self, vlm: VisionLanguageModel, folder: Path | None = None, batch_size: int = 16, memory: float = 8, held: int = 4
+        self, vlm: VisionLanguageModel, folder: Path | None = None, batch_size: int = 16, memory: float = 8, protected_batches: int = 4
     ) -> None:
         self.vlm, self.batch_size, self.memory = vlm, batch_size, memory * 2**30
-        self._held: deque[set[int]] = deque(maxlen=held)
-        self.shelf = DiskCache(folder / cache_key(vlm)) if folder else None
-        self.images: dict[int, StoredImage] = {}  # the one used last stands last
-        self.computed = 0
+        self._protected: deque[set[int]] = deque(maxlen=protected_batches)
+        self.disk = DiskCache(folder / cache_key(vlm)) if folder else None
+        self.images: dict[int, ImageFeatures] = {}  # least recently used first
+        self.computed = 0  # images that went through the vision tower
         self._encoder: Encoder | None = None
-        self._by_content: dict[str, int] = {}
-        self._by_item: dict[str, int] = {}
-        self._kinds: dict[int, str] = {}
+        self._index_of_content: dict[str, int] = {}
+        self._index_of_item: dict[str, int] = {}
+        self._shape_keys: dict[int, str] = {}
 
-    def number(self, item_id: str) -> int:
-        """Give the number of an image that was added.
-
-        Returns its place in the store; equal pictures share one.
-        """
-        return self._by_item[item_id]
+    def index_of(self, item_id: str) -> int:
+        """Return the index of an image that was added; images of equal content share one."""
+        return self._index_of_item[item_id]
 
     def placeholder(self, item_id: str) -> Image:
-        """Give a stand-in for an image that was added, which processors take for one.
-
-        Returns one pixel, with the image's number.
-        """
+        """Return an image of one pixel that stands for one that was added and carries its index."""
         from PIL import Image
 
-        stand_in = Image.new("RGB", (1, 1))
-        stand_in.info[NUMBER] = self.number(item_id)
-        return stand_in
+        image = Image.new("RGB", (1, 1))
+        image.info[IMAGE_INDEX] = self.index_of(item_id)
+        return image
 
-    def kind(self, number: int) -> str:
-        """Say all that a processor is told of an image beside its pixels.
+    def shape_key(self, index: int) -> str:
+        """Return a key that is equal for images which a processor expands to the same text: all its outputs but the pixels.
 
-        Returns equal for images of which a processor makes the same text.
+        Batches of equal keys differ in their image indices only, so one can serve as a template for the others. Most families resize every
+        image to one shape; where tokens follow the image's size (Qwen) there is one key per grid of patches.
         """
-        if number not in self._kinds:
-            image = self.images[number]
-            facts = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in image.facts.items()}
-            self._kinds[number] = repr((facts, image.per_row))
-        return self._kinds[number]
+        if index not in self._shape_keys:
+            image = self.images[index]
+            outputs = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in image.processor_outputs.items()}
+            self._shape_keys[index] = repr((outputs, image.per_row))
+        return self._shape_keys[index]
 
     def add(self, items: Iterable[str], encoder: Encoder) -> None:
         """Compute the features of images that are new."""
         wanted, self._encoder = list(dict.fromkeys(items)), encoder
-        new = [item for item in wanted if self._by_item.get(item) not in self.images]
+        new = [item for item in wanted if self._index_of_item.get(item) not in self.images]
         if new:
             with thread_pool() as pool:
-                decoded = prefetch_map(pool, lambda item: _decoded(item, encoder), new, 2 * self.batch_size)
-                parts = iter(lambda: list(islice(decoded, self.batch_size)), [])
-                for part in prefetch_map(pool, lambda part: self._prepare(part, encoder), self._parts(parts), thread_count()):
-                    self._keep(part)
-        self._evict({self._by_item[item] for item in wanted})
+                decoded = prefetch_map(pool, lambda item: _decode(item, encoder), new, 2 * self.batch_size)
+                batches = self._vision_batches(iter(lambda: list(islice(decoded, self.batch_size)), []))
+                for batch in prefetch_map(pool, lambda batch: self._prepare(batch, encoder), batches, thread_count()):
+                    self._store(batch)
+        self._evict({self._index_of_item[item] for item in wanted})
 
-    def _parts(self, decoded: Iterable[list[tuple[str, str, Image]]]) -> Iterator[_Part]:
-        """Tell for each pass of the vision tower which pictures are new by then: equal ones go through it once."""
-        planned: set[str] = set()
-        for part in decoded:
-            known = {content for _, content, _ in part if content in planned or self._by_content.get(content) in self.images}
-            unknown = {content: picture for _, content, picture in part if content not in known}
-            planned |= unknown.keys()
-            yield _Part({item: content for item, content, _ in part}, unknown)
+    def _vision_batches(self, decoded: Iterable[list[tuple[str, str, Image]]]) -> Iterator[_VisionBatch]:
+        """Select the images that are new in each pass of the vision tower: equal ones go through it once."""
+        planned: set[str] = set()  # batches are planned ahead, before the features of earlier ones are there
+        for images in decoded:
+            known = {content for _, content, _ in images if content in planned or self._index_of_content.get(content) in self.images}
+            new = {content: image for _, content, image in images if content not in known}
+            planned |= new.keys()
+            yield _VisionBatch({item: content for item, content, _ in images}, new)
 
-    def _prepare(self, part: _Part, encoder: Encoder) -> _Part:
-        """Look for pictures on disk, and put the others through the official processor, each as a prompt of its own."""
-        found = {content: stored for content in part.unknown if self.shelf and (stored := self.shelf.read(content))}
-        part.found = {
-            content: replace(stored, features=self._at_hand(stored.features), deep=[self._at_hand(layer) for layer in stored.deep])
-            for content, stored in found.items()
-        }
-        missing = list(part.missing.values())
+    def _prepare(self, vision_batch: _VisionBatch, encoder: Encoder) -> _VisionBatch:
+        """Read images from disk, and process the others with the official processor, each as a prompt of its own."""
+        for content in vision_batch.new:
+            if self.disk and (found := self.disk.read(content)):
+                features, deepstack = self._to_host(found.features), [self._to_host(layer) for layer in found.deepstack]
+                vision_batch.on_disk[content] = replace(found, features=features, deepstack=deepstack)
+        missing = list(vision_batch.missing.values())
         if not missing:
-            return part
-        rows = [Example("", (Part("query"),), (str(place),), "", ()) for place in range(len(missing))]
-        with encoder.encoder_pool.one() as own:
+            return vision_batch
+        rows = [Example("", (Part("query"),), (str(index),), "", ()) for index in range(len(missing))]
+        with encoder.encoder_pool.borrow() as own:
             recorder = RecordingProcessor(own.processor.image_processor)
-            with swapped(own.processor, "image_processor", recorder):
-                part.batch = Encoder(own.processor, own.family, lambda place: missing[int(place)]).prompts(rows)
-        part.facts, part.images = {name: value for name, value in recorder.made.items() if name != "pixel_values"}, recorder.images
-        return part
+            with replaced_attribute(own.processor, "image_processor", recorder):
+                vision_batch.batch = Encoder(own.processor, own.family, lambda index: missing[int(index)]).prompts(rows)
+        vision_batch.processor_outputs = {name: value for name, value in recorder.outputs.items() if name != "pixel_values"}
+        vision_batch.n_images = recorder.n_images
+        return vision_batch
 
-    def _keep(self, part: _Part) -> None:
-        made = dict(zip(part.missing, self._compute(part), strict=True)) if part.missing else {}
-        for content in part.unknown:
-            number = self._by_content.setdefault(content, len(self._by_content))
-            self.images[number] = part.found[content] if content in part.found else made[content]
-        for content, stored in made.items():
-            if self.shelf:
-                self.shelf.write(content, stored)
-        self._by_item |= {item: self._by_content[content] for item, content in part.contents.items()}
+    def _store(self, vision_batch: _VisionBatch) -> None:
+        computed = dict(zip(vision_batch.missing, self._compute(vision_batch), strict=True)) if vision_batch.missing else {}
+        for content in vision_batch.new:
+            index = self._index_of_content.setdefault(content, len(self._index_of_content))
+            self.images[index] = vision_batch.on_disk[content] if content in vision_batch.on_disk else computed[content]
+        for content, image in computed.items():
+            if self.disk:
+                self.disk.write(content, image)
+        self._index_of_item |= {item: self._index_of_content[content] for item, content in vision_batch.hashes.items()}
 
     def _evict(self, wanted: set[int]) -> None:
-        """Move what is wanted to the end, and drop from the front what does not fit; what may still be read stays."""
-        self._held.append(wanted)
-        for number in wanted:
-            self.images[number] = self.images.pop(number)
-        size = sum(stored.bytes for stored in self.images.values())
-        kept = set[int]().union(*self._held)
-        for number in [number for number in self.images if number not in kept]:
+        """Drop the least recently used images until the rest fits in memory.
+
+        Batches are encoded ahead of the forward pass that looks their features up, so images of the latest batches stay even above the
+        limit. What was evicted all the same is computed again by `look_up`.
+        """
+        self._protected.append(wanted)
+        for index in wanted:
+            self.images[index] = self.images.pop(index)  # a dict keeps the order of insertion: now the most recently used
+        size = sum(image.bytes for image in self.images.values())
+        protected = set[int]().union(*self._protected)
+        for index in [index for index in self.images if index not in protected]:
             if size <= self.memory:
                 return
-            size -= self.images.pop(number).bytes
+            size -= self.images.pop(index).bytes
 
-    def _compute(self, part: _Part) -> list[StoredImage]:
-        """Put prepared images through the vision tower."""
+    def _compute(self, vision_batch: _VisionBatch) -> list[ImageFeatures]:
+        """Put processed images through the vision tower."""
         import torch
 
         from empirical.vlm.inference.scoring import to_device
 
-        training = self.vlm.model.training
-        self.vlm.model.eval()  # a frozen tower has no dropout
-        with torch.no_grad(), swapped(core_of(self.vlm.model), "get_image_features", self._plain_function()):
-            made = image_features(self.vlm.model, to_device(part.batch, self.vlm.model))
-        self.vlm.model.train(training)
-        self.computed += len(part.missing)
-        features, deep = list(made.pooler_output), getattr(made, "deepstack_features", None) or []
-        deep_as_list = not any(torch.is_tensor(layer) for layer in deep)
-        if not deep_as_list:
-            deep = [layer.split([len(flat(image)) for image in features]) for layer in deep]
-        facts = {name: value for name, value in part.facts.items() if _axes(value) < 3}
-        per_row = tuple(name for name, value in facts.items() if len(value) != part.images)
+        model, n = self.vlm.model, len(vision_batch.missing)
+        training = model.training
+        model.eval()  # a frozen tower has no dropout
+        with torch.no_grad(), replaced_attribute(core_of(model), "get_image_features", self._own_image_features()):
+            output = image_features(model, to_device(vision_batch.batch, model))
+        model.train(training)
+        self.computed += n
+        features, deepstack = list(output.pooler_output), getattr(output, "deepstack_features", None) or []
+        # families and versions of transformers return a list of images or one tensor; images are cut apart here, and `look_up` puts them
+        # together again in the form that the language model expects
+        deepstack_as_list = not any(torch.is_tensor(layer) for layer in deepstack)
+        if not deepstack_as_list:
+            deepstack = [layer.split([len(flatten_features(image)) for image in features]) for layer in deepstack]
+        # outputs with as many axes as an image serve the vision tower only; those that do not count images count the images of a row
+        outputs = {name: value for name, value in vision_batch.processor_outputs.items() if _axes(value) < 3}
+        per_row = tuple(name for name, value in outputs.items() if len(value) != vision_batch.n_images)
         return [
-            StoredImage(
-                {name: value[place : place + 1] for name, value in facts.items() if name not in per_row},
+            ImageFeatures(
+                {name: value[image : image + 1] for name, value in outputs.items() if name not in per_row},
                 per_row,
-                self._at_hand(flat(features[place])),
-                [self._at_hand(flat(list(layer)[place])) for layer in deep],
-                not torch.is_tensor(made.pooler_output),
-                deep_as_list,
+                self._to_host(flatten_features(features[image])),
+                [self._to_host(flatten_features(list(layer)[image])) for layer in deepstack],
+                not torch.is_tensor(output.pooler_output),
+                deepstack_as_list,
             )
-            for place in range(len(part.missing))
+            for image in range(n)
         ]
 
-    def _at_hand(self, features: torch.Tensor) -> torch.Tensor:
-        """Bring features to main memory; for a GPU to pages that it reads by itself, so that a look-up need not wait."""
+    def _to_host(self, features: torch.Tensor) -> torch.Tensor:
+        """Copy features to main memory, page-locked for a GPU, which can then copy them without waiting."""
         return features.cpu().pin_memory() if self.vlm.model.device.type == "cuda" else features.cpu()
 
-    def _plain_function(self) -> Callable[..., Any]:
+    def _own_image_features(self) -> Callable[..., Any]:
+        """Return the model's own ``get_image_features``, also while it is patched."""
         core = core_of(self.vlm.model)
-        return getattr(core.get_image_features, "plain", core.get_image_features)
+        return getattr(core.get_image_features, "own", core.get_image_features)
 
-    def look_up(self, numbers: torch.Tensor) -> SimpleNamespace:
-        """Give the features of several images, as the model's own function would."""
+    def look_up(self, indices: torch.Tensor) -> SimpleNamespace:
+        """Return the features of several images, in the form of the model's own ``get_image_features``."""
         import torch
 
-        wanted, device = numbers.flatten().tolist(), self.vlm.model.device
+        wanted, device = indices.flatten().tolist(), self.vlm.model.device
         if not self.images.keys() >= set(wanted):
-            self._add_again(wanted)
-        images = [self.images[number] for number in wanted]
+            self._recompute(wanted)
+        images = [self.images[index] for index in wanted]
         features = [image.features.to(device, non_blocking=True) for image in images]
-        deep: list[Any] = [[image.deep[layer].to(device, non_blocking=True) for image in images] for layer in range(len(images[0].deep))]
-        layers: list[Any] = deep if images[0].deep_as_list else [torch.cat(layer) for layer in deep]
+        deepstack: list[Any] = [
+            [image.deepstack[layer].to(device, non_blocking=True) for image in images] for layer in range(len(images[0].deepstack))
+        ]
+        layers: list[Any] = deepstack if images[0].deepstack_as_list else [torch.cat(layer) for layer in deepstack]
         return SimpleNamespace(pooler_output=features if images[0].as_list else torch.cat(features), deepstack_features=layers)
 
-    def _add_again(self, numbers: Sequence[int]) -> None:
-        """Bring back what gave way between encoding and reading: a look at validation comes between a Trainer's batches."""
+    def _recompute(self, indices: Sequence[int]) -> None:
+        """Add images again that were evicted between encoding and forward pass: a Trainer validates between two training batches."""
         import torch
 
         assert self._encoder is not None
-        items = {number: item for item, number in self._by_item.items()}
+        items = {index: item for item, index in self._index_of_item.items()}
         with torch.autocast(self.vlm.model.device.type, enabled=False):  # as when they were computed first
-            self.add([items[number] for number in numbers], self._encoder)
+            self.add([items[index] for index in indices], self._encoder)
 
     @contextmanager
-    def serving(self) -> Iterator[None]:
-        """Let the model look features up wherever a batch holds numbers in the place of pixels."""
-        core, plain = core_of(self.vlm.model), self._plain_function()
+    def patch_model(self) -> Iterator[None]:
+        """Let the model look features up for a while, wherever a batch holds image indices in the place of pixels."""
+        core, own = core_of(self.vlm.model), self._own_image_features()
 
         def _look_up_or_compute(pixel_values: torch.Tensor, *rest: Any, **options: Any) -> Any:
-            return plain(pixel_values, *rest, **options) if pixel_values.is_floating_point() else self.look_up(pixel_values)
+            return own(pixel_values, *rest, **options) if pixel_values.is_floating_point() else self.look_up(pixel_values)
 
-        _look_up_or_compute.plain = plain  # type: ignore[attr-defined]
-        with swapped(core, "get_image_features", _look_up_or_compute):
+        _look_up_or_compute.own = own  # type: ignore[attr-defined]
+        with replaced_attribute(core, "get_image_features", _look_up_or_compute):
             yield
 
 
 def cache_key(vlm: VisionLanguageModel) -> str:
-    """Hash everything but the image that decides its features.
-
-    Returns of the weights, the image processing, the number format and the versions of the libraries.
-    """
+    """Hash what decides features beside the image: weights, image processing, number format, kernels and library versions."""
     import torch
     import transformers
 
@@ -241,22 +246,21 @@ def cache_key(vlm: VisionLanguageModel) -> str:
     model, name, revision = vlm.model, vlm.config.name, vlm.config.revision
     weights = [name, revision, weights_hash(name, revision)]
     pixels = [vlm.processor.image_processor.to_dict(), vlm.family.processor_options]
-    ways = [str(model.dtype), base_of(model).config._attn_implementation, vlm.config.fast_vision, model.device.type]
-    machine = [*ways, torch.__version__, transformers.__version__]
-    return content_hash([weights, pixels, machine])
+    kernels = [str(model.dtype), base_of(model).config._attn_implementation, vlm.config.fast_vision, model.device.type]
+    return content_hash([weights, pixels, [*kernels, torch.__version__, transformers.__version__]])
 
 
-def _decoded(item: str, encoder: Encoder) -> tuple[str, str, Image]:
-    picture = encoder.image_of(item)
-    return item, _content(picture), picture
+def _decode(item: str, encoder: Encoder) -> tuple[str, str, Image]:
+    image = encoder.image_of(item)
+    return item, _content_hash(image), image
 
 
-def _content(picture: Image) -> str:
-    return hashlib.sha256(f"{picture.mode}{picture.size}".encode() + picture.tobytes()).hexdigest()
+def _content_hash(image: Image) -> str:
+    return hashlib.sha256(f"{image.mode}{image.size}".encode() + image.tobytes()).hexdigest()
 
 
 def _axes(value: Any) -> int:
-    """Count axes: what has as many as an image serves the vision tower only."""
+    """Count the axes of a tensor or nested list."""
     if hasattr(value, "ndim"):
         return int(value.ndim)
     return 1 + max((_axes(part) for part in value), default=0) if isinstance(value, (list, tuple)) else 0

@@ -1,4 +1,4 @@
-"""An encoder for images that are known: batches hold their numbers, and what a processor made of like batches is used again."""
+"""An encoder for cached images: batches hold image indices, and the processor's output is reused for batches of the same shapes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from empirical.prompts.example import Example
 from empirical.vlm.feature_cache.cache import FeatureCache
-from empirical.vlm.feature_cache.processor_proxy import ReplayProcessor, swapped
+from empirical.vlm.feature_cache.processor_proxy import ReplayProcessor, replaced_attribute
 from empirical.vlm.inference.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -15,59 +15,52 @@ if TYPE_CHECKING:
 
     from empirical.vlm.inference.encoder import Batch
 
-KEPT = 8
+MAX_TEMPLATES = 8
 """Batches that an encoder keeps, to put other images into."""
 
 
 class CachedEncoder(Encoder):
-    """An encoder whose batches hold numbers of stored images in the place of pixels."""
+    """An encoder whose batches hold the indices of cached images in the place of pixels."""
 
-    def __init__(self, encoder: Encoder, store: FeatureCache) -> None:
-        super().__init__(encoder.processor, encoder.family, store.placeholder)
-        self.plain, self.store = encoder, store
-        self._made: dict[Hashable, tuple[Batch, torch.Tensor]] = {}  # batches, and the place of each picture among those of the rows
+    def __init__(self, encoder: Encoder, feature_cache: FeatureCache) -> None:
+        super().__init__(encoder.processor, encoder.family, feature_cache.placeholder)
+        self.plain, self.feature_cache = encoder, feature_cache
+        # batches by wording and image shapes, and for each of their images its position among the images of the prompts
+        self._templates: dict[Hashable, tuple[Batch, torch.Tensor]] = {}
 
     def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
-        """Encode prompts; new images go through the vision tower.
+        """Encode prompts as the plain encoder does, with image indices of shape (images,) as ``pixel_values``.
 
-        Returns as the plain encoder's, with ``pixel_values`` of shape (images,), the images' numbers.
+        New images go through the vision tower first.
         """
         import torch
 
-        self.store.add((item for example in examples for item in example.images), self.plain)
-        numbers = [self.store.number(item) for example in examples for item in example.images]
-        images = [tuple(map(self.store.kind, map(self.store.number, example.images))) for example in examples]
-        key = (side, *((self.text(example.parts), kinds) for example, kinds in zip(examples, images, strict=True)))
-        if key not in self._made:
-            player = ReplayProcessor(self.processor.image_processor, self.store.images)
-            with swapped(self.processor, "image_processor", player):
+        cache = self.feature_cache
+        cache.add((item for example in examples for item in example.images), self.plain)
+        indices = [cache.index_of(item) for example in examples for item in example.images]
+        shapes = [tuple(cache.shape_key(cache.index_of(item)) for item in example.images) for example in examples]
+        key = (side, *((self.text(example.parts), shape) for example, shape in zip(examples, shapes, strict=True)))
+        if key not in self._templates:
+            replay = ReplayProcessor(self.processor.image_processor, cache.images)
+            with replaced_attribute(self.processor, "image_processor", replay):
                 batch = super().prompts(examples, side)
-            shown = torch.tensor(player.numbers)[batch["pixel_values"]]
-            places = batch["pixel_values"] % len(numbers)  # a family may show all images a second time
-            if not torch.equal(torch.tensor(numbers)[places], shown):
-                return batch | {"pixel_values": shown}
-            self._keep(key, batch, places)
-        batch, places = self._made[key]
-        return {name: value.clone() for name, value in batch.items()} | {"pixel_values": torch.tensor(numbers)[places]}
-
-    def _keep(self, key: Hashable, batch: Batch, places: torch.Tensor) -> None:
-        while len(self._made) >= KEPT:
-            del self._made[next(iter(self._made))]
-        self._made[key] = batch, places
+            shown = torch.tensor(replay.indices)[batch["pixel_values"]]
+            positions = batch["pixel_values"] % len(indices)  # a family may show all images a second time (LLaVA-OneVision a lone one)
+            if not torch.equal(torch.tensor(indices)[positions], shown):
+                return batch | {"pixel_values": shown}  # the family reorders images: this batch is no template for others
+            while len(self._templates) >= MAX_TEMPLATES:
+                del self._templates[next(iter(self._templates))]
+            self._templates[key] = batch, positions
+        batch, positions = self._templates[key]
+        return {name: value.clone() for name, value in batch.items()} | {"pixel_values": torch.tensor(indices)[positions]}
 
     def lengths(self, examples: Sequence[Example]) -> list[int]:
-        """Compare prompts by length, without encoding each of them.
-
-        Returns characters of text and tokens of images: longer where the prompt is, for prompts of one wording.
-        """
+        """Compare prompts by length without encoding each: characters of text plus tokens of images, monotone for one wording."""
         tokens = self.image_tokens(examples)
         return [sum(images) + sum(len(part.text) for part in example.parts) for images, example in zip(tokens, examples, strict=True)]
 
     def image_tokens(self, examples: Sequence[Example]) -> list[tuple[int, ...]]:
-        """Count the tokens of images; new images go through the vision tower.
-
-        Returns for each prompt, the tokens of each of its images.
-        """
-        self.store.add((item for example in examples for item in example.images), self.plain)
-        number = self.store.number
-        return [tuple(len(self.store.images[number(item)].features) for item in example.images) for example in examples]
+        """Count the tokens of each image of each prompt; new images go through the vision tower."""
+        cache = self.feature_cache
+        cache.add((item for example in examples for item in example.images), self.plain)
+        return [tuple(len(cache.images[cache.index_of(item)].features) for item in example.images) for example in examples]

@@ -1,4 +1,4 @@
-"""Stand-ins for an image processor: one that remembers what the official one said, one that says it again."""
+"""Stand-ins for an image processor: one records what the official one returned, the other replays it for known images."""
 
 from __future__ import annotations
 
@@ -9,75 +9,70 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from empirical.vlm.feature_cache.disk import StoredImage
+    from empirical.vlm.feature_cache.disk import ImageFeatures
 
-NUMBER = "see-in-pairs"  # under this key a ticket carries the number of the image it stands for
+IMAGE_INDEX = "see-in-pairs"
+"""Key in ``Image.info`` of a placeholder: the index of the image that it stands for."""
 
 
-class _StandIn:
-    def __init__(self, real: Any) -> None:
-        self.real = real
+class _Proxy:
+    def __init__(self, processor: Any) -> None:
+        self.processor = processor
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.real, name)
+        return getattr(self.processor, name)
 
 
-class RecordingProcessor(_StandIn):
-    """An image processor that remembers what it made."""
+class RecordingProcessor(_Proxy):
+    """An image processor that records its last `outputs` and how many images it was shown."""
 
-    made: dict[str, Any]
-    images: int
+    outputs: dict[str, Any]
+    n_images: int
 
     def __call__(self, *images: Any, **options: Any) -> Any:
-        """Process images.
-
-        Returns as the official one makes it.
-        """
-        made = self.real(*images, **options)
-        self.made, self.images = dict(made), len(list(leaves(images or options["images"])))
-        return made
+        """Process images with the official processor."""
+        outputs = self.processor(*images, **options)
+        self.outputs, self.n_images = dict(outputs), len(list(leaves(images or options["images"])))
+        return outputs
 
 
-class ReplayProcessor(_StandIn):
-    """An image processor that knows its images already, by the number on their tickets."""
+class ReplayProcessor(_Proxy):
+    """An image processor for placeholders: returns what the official one returned for the images they stand for."""
 
-    numbers: list[int]
+    indices: list[int]
 
-    def __init__(self, real: Any, images: Mapping[int, StoredImage]) -> None:
-        super().__init__(real)
+    def __init__(self, processor: Any, images: Mapping[int, ImageFeatures]) -> None:
+        super().__init__(processor)
         self.known = images
 
     def __call__(self, images: Any, *_: Any, **__: Any) -> dict[str, Any]:
-        """Say of images what the official processor said when it saw them.
-
-        Returns the facts of all images in order, and their places in `numbers` as ``pixel_values``.
-        """
+        """Return the recorded outputs of all images in order, and as ``pixel_values`` their positions in `indices`."""
         import torch
 
-        self.numbers = [placeholder.info[NUMBER] for placeholder in leaves(images)]
-        stored = [self.known[number] for number in self.numbers]
-        joined = {name: _join([image.facts[name] for image in stored]) for name in stored[0].facts}
-        counts = torch.tensor([len(list(leaves(row))) for row in images])
-        return joined | dict.fromkeys(stored[0].per_row, counts) | {"pixel_values": torch.arange(len(self.numbers))}
+        self.indices = [placeholder.info[IMAGE_INDEX] for placeholder in leaves(images)]
+        known = [self.known[index] for index in self.indices]
+        outputs = {name: _concatenate([image.processor_outputs[name] for image in known]) for name in known[0].processor_outputs}
+        images_per_row = torch.tensor([len(list(leaves(row))) for row in images])
+        return outputs | dict.fromkeys(known[0].per_row, images_per_row) | {"pixel_values": torch.arange(len(self.indices))}
 
 
 @contextmanager
-def swapped(thing: Any, name: str, value: Any) -> Iterator[None]:
-    """Replace an attribute for a while."""
-    own = name in vars(thing)
-    before = getattr(thing, name)
-    setattr(thing, name, value)
+def replaced_attribute(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Replace an attribute for a while; one of the class is uncovered again afterwards."""
+    own = name in vars(owner)
+    before = getattr(owner, name)
+    setattr(owner, name, value)
     try:
         yield
     finally:
         if own:
-            setattr(thing, name, before)
+            setattr(owner, name, before)
         else:
-            delattr(thing, name)
+            delattr(owner, name)
 
 
 def leaves(nested: Any) -> Iterator[Any]:
-    """Walk through nested lists."""
+    """Iterate over the leaves of nested lists."""
     if isinstance(nested, (list, tuple)):
         for part in nested:
             yield from leaves(part)
@@ -85,7 +80,7 @@ def leaves(nested: Any) -> Iterator[Any]:
         yield nested
 
 
-def _join(values: list[Any]) -> Any:
+def _concatenate(values: list[Any]) -> Any:
     import torch
 
     return torch.cat(values) if torch.is_tensor(values[0]) else [part for value in values for part in value]

@@ -1,4 +1,4 @@
-"""What a vision tower makes of a batch's images, and where in a model to find it."""
+"""The vision tower inside a model, and the features that it computes for a batch."""
 
 from __future__ import annotations
 
@@ -12,33 +12,24 @@ if TYPE_CHECKING:
 
 
 def core_of(model: Any) -> Any:
-    """Find the module that turns pixels into features, inside adapters and the language head."""
+    """Return the module with ``get_image_features``, inside adapters and the language head."""
     return base_of(model).model
 
 
 def base_of(model: Any) -> Any:
-    """Take off the adapters' wrapping.
-
-    Returns the model of transformers (its layers may still hold adapters).
-    """
+    """Return the transformers model inside a ``PeftModel`` (its layers may still hold adapters), or the model itself."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def image_features(model: Any, batch: Batch) -> Any:
-    """Compute the features that a batch's images enter the language model as.
-
-    Returns its ``pooler_output`` holds the features, cut as the family likes it.
-    """
+    """Compute a batch's image features as the language model gets them; ``pooler_output`` is a tensor or a list, by family."""
     core = core_of(model)
     wanted = inspect.signature(type(core).get_image_features).parameters
     return core.get_image_features(**{name: value for name, value in batch.items() if name in wanted}, return_dict=True)
 
 
-def flat(features: Any) -> torch.Tensor:
-    """Put features into one table, in the order of the prompts.
-
-    Returns (image tokens, width): One row per image token.
-    """
+def flatten_features(features: Any) -> torch.Tensor:
+    """Join features, in the order of the prompts, to (image tokens, width)."""
     import torch
 
     table = features if torch.is_tensor(features) else torch.cat(list(features))

@@ -1,4 +1,4 @@
-"""Scores many examples with as little work as gives the same answers: stored features, shared prefixes, batches of like length."""
+"""Scores many examples with as little work as gives the same scores: cached features, shared prefixes, batches of similar length."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from empirical.prompts.example import Example
 from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.feature_cache.cache import FeatureCache
 from empirical.vlm.feature_cache.encoder import CachedEncoder
-from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.inference.generation import continued_answers, generate_answers
+from empirical.vlm.inference.encoder import Encoder, PrefetchEncoder
+from empirical.vlm.inference.generation import generate_answers, generate_from_state
 from empirical.vlm.inference.prefetch import thread_pool
-from empirical.vlm.inference.prefetch_encoder import PrefetchEncoder
 from empirical.vlm.inference.prefix_cache import PrefixCache, shared_prefix
 from empirical.vlm.inference.scoring import answer_scores
 from see_in_pairs.configs import StrictConfig
@@ -31,25 +30,25 @@ if TYPE_CHECKING:
 
     import torch
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 class SpeedConfig(StrictConfig):
-    """Switches that save work. Scores are those of the plain path, up to rounding; the doctor checks that for the model at hand.
+    """Switches that save work. Scores are those of the plain path up to rounding, which the doctor checks for the model at hand.
 
     Parameters
     ----------
     store_features : bool
-        Put each distinct image through processor and vision tower once, not once per prompt.
+        Put each distinct image through processor and vision tower once, instead of once per prompt.
     features_folder : str, optional
-        Keep image features there between runs, too.
+        Folder that keeps image features between runs. Without it they are kept in memory only.
     features_memory : float
-        GiB of main memory for features.
+        Limit of main memory for image features, in GiB; the least recently used are dropped first.
     prefix_cache : bool, optional
-        Read a reference once for all queries that are shown beside it, and behind the prompts only the tokens of an answer or reply. By
-        default where the family is known to allow it and the prompt shows the reference first; asked for elsewhere, it is refused.
+        Read a reference once for all queries that are shown beside it, and behind a prompt only the tokens of an answer or reply. By
+        default it is on when the family is known to allow it and the prompt shows the reference first; true is an error elsewhere.
     by_length : bool
-        Put prompts of like length into one batch.
+        Sort prompts by length, so that a batch has little padding.
     """
 
     store_features: bool = True
@@ -60,48 +59,47 @@ class SpeedConfig(StrictConfig):
 
 
 PLAIN = SpeedConfig(store_features=False, prefix_cache=False, by_length=False)
+"""The plain path, without any of the switches."""
 
 
 @dataclass(frozen=True)
-class ScoringChunk:
+class ScoringBatch:
     """Examples that go through the model together."""
 
-    places: tuple[int, ...]  # where they stand in the list that was asked about
-    shared: bool  # whether they begin alike, and there are enough of them for the prefix cache to pay
+    indices: tuple[int, ...]  # into the list of examples
+    shares_prefix: bool  # whether they share a prefix, and are enough for the prefix cache to pay
 
 
-def in_groups(examples: Sequence[Example], batch_size: int) -> list[int]:
-    """Order examples so that those which begin alike stand together."""
-    groups = _groups(examples, range(len(examples)))
-    worth = {key for key, places in groups.items() if key is not None and _pays(len(places), batch_size)}
-    together = [place for key, places in groups.items() if key in worth for place in places]
-    rest = [place for place, example in enumerate(examples) if shared_prefix(example) not in worth]
-    return together + rest
+def order_by_prefix(examples: Sequence[Example], batch_size: int) -> list[int]:
+    """Return indices of examples in an order that puts those with a shared prefix together."""
+    grouped = _prefix_groups(examples, batch_size)
+    return [index for group in grouped for index in group] + _remaining(examples, grouped)
 
 
-def chunks(examples: Sequence[Example], batch_size: int, lengths: Sequence[int] | None, share: bool) -> list[ScoringChunk]:
-    """Cut a list into batches."""
-    groups = _groups(examples, range(len(examples))) if share else {}
-    shared = [places for key, places in groups.items() if key is not None and _pays(len(places), batch_size)]
-    taken = {place for places in shared for place in places}
-    rest = [place for place in range(len(examples)) if place not in taken]
-    made = []
-    for places, alike in [*((places, True) for places in shared), (rest, False)]:
-        ordered = sorted(places, key=lambda place: lengths[place]) if lengths is not None else places
-        made += [ScoringChunk(tuple(ordered[start : start + batch_size]), alike) for start in range(0, len(ordered), batch_size)]
-    return made
+def make_batches(examples: Sequence[Example], batch_size: int, lengths: Sequence[int] | None, share: bool) -> list[ScoringBatch]:
+    """Cut examples into batches: with `share` those of one prefix together, and each group sorted by length where lengths are given."""
+    grouped = _prefix_groups(examples, batch_size) if share else []
+    batches = []
+    for group, shares_prefix in [*((group, True) for group in grouped), (_remaining(examples, grouped), False)]:
+        ordered = sorted(group, key=lambda index: lengths[index]) if lengths is not None else group
+        batches += [ScoringBatch(tuple(ordered[start : start + batch_size]), shares_prefix) for start in range(0, len(ordered), batch_size)]
+    return batches
 
 
-def _pays(rows: int, batch_size: int) -> bool:
-    """Tell whether a shared prefix is worth a forward pass that is not full: our rule, from the cost of a pass on a small GPU batch."""
-    return rows >= max(2, batch_size // 4)
+def _prefix_groups(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
+    """Group indices of examples by shared prefix, and keep the groups that are worth a forward pass of their own.
 
-
-def _groups(examples: Sequence[Example], places: Sequence[int]) -> dict[Hashable, list[int]]:
+    A group that fills less than a quarter of a batch is not: a rule of thumb, from the cost of a pass on a small GPU batch.
+    """
     groups: dict[Hashable, list[int]] = {}
-    for place in places:
-        groups.setdefault(shared_prefix(examples[place]), []).append(place)
-    return groups
+    for index, example in enumerate(examples):
+        groups.setdefault(shared_prefix(example), []).append(index)
+    return [group for prefix, group in groups.items() if prefix is not None and len(group) >= max(2, batch_size // 4)]
+
+
+def _remaining(examples: Sequence[Example], grouped: Sequence[Sequence[int]]) -> list[int]:
+    taken = {index for group in grouped for index in group}
+    return [index for index in range(len(examples)) if index not in taken]
 
 
 class BatchScorer:
@@ -116,94 +114,86 @@ class BatchScorer:
         speed: SpeedConfig | None = None,
         spaced: bool = False,
     ) -> None:
-        self.vlm, self.plain, self.answers, self.batch_size, self.spaced = vlm, encoder, answers, batch_size, spaced
+        self.vlm, self.answers, self.batch_size, self.spaced = vlm, answers, batch_size, spaced
         self.speed = speed or SpeedConfig()
         folder = Path(self.speed.features_folder) if self.speed.features_folder else None
-        self.store = FeatureCache(vlm, folder, batch_size, self.speed.features_memory) if self.speed.store_features else None
-        self.encoder = CachedEncoder(encoder, self.store) if self.store else encoder
-        self.prefix = self._prefix_reader()
+        self.feature_cache = FeatureCache(vlm, folder, batch_size, self.speed.features_memory) if self.speed.store_features else None
+        self.encoder = CachedEncoder(encoder, self.feature_cache) if self.feature_cache else encoder
+        self.prefix_cache = self._make_prefix_cache()
 
-    def set_batch_size(self, rows: int) -> None:
-        """Put fewer rows into a forward pass, or more."""
-        self.batch_size = rows
-        if self.store is not None:
-            self.store.batch_size = rows
-        if self.prefix is not None:
-            self.prefix.together = rows
-
-    def _prefix_reader(self) -> PrefixCache | None:
+    def _make_prefix_cache(self) -> PrefixCache | None:
         wanted = self.speed.prefix_cache
         if not isinstance(self.encoder, CachedEncoder):
             if wanted:
                 raise InputError("prefix_cache: stands on stored features; set store_features: true too")
             return None
-        possible = self.vlm.family.prefix is not None
+        possible = self.vlm.family.split_inputs is not None
         return PrefixCache(self.vlm, self.encoder, self.batch_size) if wanted or (wanted is None and possible) else None
 
+    def set_batch_size(self, batch_size: int) -> None:
+        """Change the number of rows in a forward pass."""
+        self.batch_size = batch_size
+        if self.feature_cache is not None:
+            self.feature_cache.batch_size = batch_size
+        if self.prefix_cache is not None:
+            self.prefix_cache.batch_size = batch_size
+
     def scores(self, examples: Sequence[Example]) -> tuple[np.ndarray, np.ndarray]:
-        """Score examples.
-
-        Returns `log_probabilities` (examples, answers): In the order of the examples; `seconds` (examples,): Time spent on each, as its
-        share of its batch.
-        """
-        values, seconds = np.empty((len(examples), len(self.answers))), np.empty(len(examples))
+        """Score examples: log-probabilities (examples, answers), and the seconds spent on each as its share of its batch."""
+        log_probabilities, seconds = np.empty((len(examples), len(self.answers))), np.empty(len(examples))
         began = time.perf_counter()
-        for places, scores in self._lagged(self._scored(examples)):
-            values[places] = scores.cpu().numpy()
-            seconds[places] = (time.perf_counter() - began) / len(places)
+        for indices, scores in self._pipelined(self._score_batches(examples)):
+            log_probabilities[indices] = scores.cpu().numpy()
+            seconds[indices] = (time.perf_counter() - began) / len(indices)
             began = time.perf_counter()
-        return values, seconds
+        return log_probabilities, seconds
 
-    def _scored(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Score batch by batch; a device may not have finished what is given."""
+    def _score_batches(self, examples: Sequence[Example]) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Yield indices and scores batch by batch; the device may still be at work on the scores."""
         with self._batches(examples) as (encoder, batches):
-            for chunk, rows in batches:
-                read = self.prefix.read if self.prefix and chunk.shared else None
-                yield list(chunk.places), answer_scores(self.vlm.model, encoder, rows, self.answers, spaced=self.spaced, read=read)
+            for batch, rows in batches:
+                prefill = self.prefix_cache.prefill if self.prefix_cache and batch.shares_prefix else None
+                scores = answer_scores(self.vlm.model, encoder, rows, self.answers, spaced=self.spaced, prefill=prefill)
+                yield list(batch.indices), scores
 
-    def _lagged(self, made: Iterator[Made]) -> Iterator[Made]:
-        """Give what is made once the next is under way: a device is at work while the next prompts are put together."""
-        behind = 0 if self.vlm.model.device.type == "cpu" else 1
-        waiting: deque[Made] = deque()
-        for one in made:
-            waiting.append(one)
-            if len(waiting) > behind:
-                yield waiting.popleft()
-        yield from waiting
+    def _pipelined(self, results: Iterator[Result]) -> Iterator[Result]:
+        """Yield each result of a GPU only after the next one was started: fetching it waits for the device, which would then be idle."""
+        lag = 0 if self.vlm.model.device.type == "cpu" else 1
+        pending: deque[Result] = deque()
+        for result in results:
+            pending.append(result)
+            if len(pending) > lag:
+                yield pending.popleft()
+        yield from pending
 
     def generate(self, examples: Sequence[Example], max_new_tokens: int) -> list[str]:
-        """Let the model answer in its own words.
-
-        Returns what it said, in the order of the examples.
-        """
-        said = [""] * len(examples)
+        """Generate a reply to each example."""
+        replies = [""] * len(examples)
         with self._batches(examples) as (encoder, batches):
-            for chunk, rows in batches:
-                for place, text in zip(chunk.places, self._replies(rows, encoder, chunk.shared, max_new_tokens), strict=True):
-                    said[place] = text
-        return said
+            for batch, rows in batches:
+                for index, reply in zip(batch.indices, self._replies(rows, encoder, batch.shares_prefix, max_new_tokens), strict=True):
+                    replies[index] = reply
+        return replies
 
-    @contextmanager
-    def _batches(self, examples: Sequence[Example]) -> Iterator[tuple[Encoder, list[tuple[ScoringChunk, list[Example]]]]]:
-        """Cut examples into batches, and give an encoder that looks their features up, or has the next ones ready."""
-        made = chunks(examples, self.batch_size, self._lengths(examples), self.prefix is not None)
-        batches = [[examples[place] for place in chunk.places] for chunk in made]
-        if self.prefix is not None:
-            self.prefix.expect(rows[0] for chunk, rows in zip(made, batches, strict=True) if chunk.shared)
-        with self.store.serving() if self.store else thread_pool() as pool:
-            encoder = self.encoder if pool is None else PrefetchEncoder(self.encoder, pool, batches)
-            yield encoder, list(zip(made, batches, strict=True))
-
-    def _replies(self, rows: list[Example], encoder: Encoder, shared: bool, max_new_tokens: int) -> list[str]:
+    def _replies(self, rows: list[Example], encoder: Encoder, shares_prefix: bool, max_new_tokens: int) -> list[str]:
         import torch
 
-        if self.prefix and shared:
+        if self.prefix_cache and shares_prefix:
             with torch.inference_mode():
-                reading = self.prefix.read(rows)
-                if reading.exact:
-                    return continued_answers(self.vlm.model, encoder, reading, max_new_tokens)
+                state = self.prefix_cache.prefill(rows)
+                if state.exact:
+                    return generate_from_state(self.vlm.model, encoder, state, max_new_tokens)
         return generate_answers(self.vlm.model, encoder, rows, max_new_tokens)
 
-    def _lengths(self, examples: Sequence[Example]) -> list[int] | None:
-        """Compare lengths where images are stored; elsewhere it would be the very work to be saved."""
-        return self.encoder.lengths(examples) if self.speed.by_length and isinstance(self.encoder, CachedEncoder) else None
+    @contextmanager
+    def _batches(self, examples: Sequence[Example]) -> Iterator[tuple[Encoder, list[tuple[ScoringBatch, list[Example]]]]]:
+        """Cut examples into batches, and yield an encoder that looks their features up or prepares the next ones in threads."""
+        # without the feature cache, finding the lengths would be the very work that is to be saved
+        lengths = self.encoder.lengths(examples) if self.speed.by_length and isinstance(self.encoder, CachedEncoder) else None
+        batches = make_batches(examples, self.batch_size, lengths, self.prefix_cache is not None)
+        rows = [[examples[index] for index in batch.indices] for batch in batches]
+        if self.prefix_cache is not None:
+            self.prefix_cache.schedule(batch_rows[0] for batch, batch_rows in zip(batches, rows, strict=True) if batch.shares_prefix)
+        with self.feature_cache.patch_model() if self.feature_cache else thread_pool() as pool:
+            encoder = self.encoder if pool is None else PrefetchEncoder(self.encoder, pool, rows)
+            yield encoder, list(zip(batches, rows, strict=True))

@@ -1,9 +1,11 @@
-"""From examples to tensors: the one place where prompts, images and answers are put together, for training and for scoring alike."""
+"""From examples to tensors: the one place where prompts, images and answers are put together, for training and scoring alike."""
 
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property
 from queue import SimpleQueue
@@ -12,11 +14,8 @@ from typing import TYPE_CHECKING, Any
 from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
 from empirical.vlm.families.base import ModelFamily
-from empirical.vlm.inference.prefetch import thread_count
+from empirical.vlm.inference.prefetch import prefetch_map, thread_count
 from see_in_pairs.errors import InputError
-
-if TYPE_CHECKING:
-    from empirical.prompts.example import Example
 
 if TYPE_CHECKING:
     import torch
@@ -26,13 +25,15 @@ if TYPE_CHECKING:
     Batch = dict[str, torch.Tensor]
 
 IGNORE = -100
-PER_TOKEN = ("mm_token_type_ids", "token_type_ids")  # one value per token; an answer is text, hence 0
+"""Label of a padding token, which adds nothing to the loss."""
+TOKEN_TYPES = ("mm_token_type_ids", "token_type_ids")
+"""Inputs with one value per token; 0 is text, and so an answer."""
 
 
 class Encoder:
     """Encodes examples for one model.
 
-    Prompts are padded on the left, answers on the right: every answer begins at the same place in all rows of a batch, so that a
+    Prompts are padded on the left and answers on the right: every answer begins at the same position in all rows of a batch, so that a
     model need compute logits there only.
     """
 
@@ -45,28 +46,19 @@ class Encoder:
 
     @cached_property
     def encoder_pool(self) -> EncoderPool:
-        """Copies for threads that encode ahead of the model, made when they are first asked for."""
+        """Copies for threads that prepare batches, made on first use."""
         return EncoderPool(self)
 
     def text(self, parts: Sequence[Part]) -> str:
-        """Render a prompt through the model's chat template.
-
-        Returns what the tokenizer gets, up to where the model's answer begins.
-        """
+        """Render a prompt through the model's chat template, up to where the model's answer begins."""
         key = tuple(parts)
         if key not in self._texts:  # an arm has one wording for all its items
-            self._texts[key] = self._render(key)
+            content = [{"type": "text", "text": part.text} if part.kind == "text" else {"type": "image"} for part in parts]
+            self._texts[key] = self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
         return self._texts[key]
 
-    def _render(self, parts: Sequence[Part]) -> str:
-        content = [{"type": "text", "text": part.text} if part.kind == "text" else {"type": "image"} for part in parts]
-        return self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
-
     def answer_ids(self, answer: str) -> list[int]:
-        """Tokenize an answer as the model would write it after the generation prompt.
-
-        Returns its token ids, without the end-of-turn token.
-        """
+        """Tokenize an answer as the model would write it after the generation prompt, without the end-of-turn token."""
         tokenizer = self.processor.tokenizer
         special = self._special_tokens.intersection(tokenizer(answer, add_special_tokens=False)["input_ids"])
         if special:
@@ -81,28 +73,22 @@ class Encoder:
         return frozenset(added | set(tokenizer.all_special_ids))
 
     def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
-        """Encode prompts and images, without answers.
-
-        Returns ``input_ids`` of shape (rows, tokens), and whatever else the family needs.
-        """
+        """Encode prompts and images, padded on `side`: ``input_ids`` (rows, tokens) and whatever else the family needs."""
         texts = [self.text(example.parts) for example in examples]
         images = [[self.image_of(item) for item in example.images] for example in examples]
         options: dict[str, Any] = self.family.processor_options | {"padding": True, "text_kwargs": {"padding_side": side}}
         return self.family.process(self.processor, texts, images, options)
 
     def with_answers(self, examples: Sequence[Example], answers: Sequence[str], end: bool) -> tuple[Batch, torch.Tensor]:
-        """Encode prompts followed by answers.
-
-        Returns `batch` As `prompts`, the answers appended; `labels` (rows, longest answer): The answers' tokens, `IGNORE` where a shorter
-        answer is padded. Logits for them stand at the last ``longest answer + 1`` positions, less the very last.
-        """
+        """Encode prompts followed by answers, with the end-of-turn token if `end`; labels as in `append`."""
         stop = [self.processor.tokenizer.eos_token_id] if end else []
         return self.append(self.prompts(examples), [self.answer_ids(answer) + stop for answer in answers])
 
     def append(self, prompts: Batch, tokens: Sequence[Sequence[int]]) -> tuple[Batch, torch.Tensor]:
-        """Put answers behind prompts that are padded on the left.
+        """Append answers to prompts that are padded on the left.
 
-        Returns `labels` (rows, longest answer): As in `with_answers`.
+        Labels are (rows, longest answer), with `IGNORE` where a shorter answer is padded. Their logits are at the last
+        ``longest answer + 1`` positions, less the very last.
         """
         import torch
 
@@ -110,18 +96,11 @@ class Encoder:
         labels = labels.to(prompts["input_ids"].device)
         present = labels != IGNORE
         added = {"input_ids": labels.masked_fill(~present, self.processor.tokenizer.pad_token_id), "attention_mask": present}
-        added |= {name: torch.zeros_like(labels) for name in PER_TOKEN}
+        added |= {name: torch.zeros_like(labels) for name in TOKEN_TYPES}
         batch = {
             name: torch.cat([value, added[name].to(value.dtype)], dim=1) if name in added else value for name, value in prompts.items()
         }
         return batch, labels
-
-
-def image_token(model: Any) -> int:
-    """Tell which token stands for a piece of an image."""
-    config = model.config
-    token = getattr(config, "image_token_id", None)
-    return int(config.image_token_index if token is None else token)
 
 
 class EncoderPool:
@@ -133,13 +112,40 @@ class EncoderPool:
             self._free.put(Encoder(copy.deepcopy(encoder.processor), encoder.family, encoder.image_of))
 
     @contextmanager
-    def one(self) -> Iterator[Encoder]:
-        """Take an encoder that nobody uses.
-
-        Returns to be used by one thread.
-        """
+    def borrow(self) -> Iterator[Encoder]:
+        """Take an encoder for the use of one thread."""
         encoder = self._free.get()
         try:
             yield encoder
         finally:
             self._free.put(encoder)
+
+
+class PrefetchEncoder(Encoder):
+    """An encoder that is told its batches in advance and encodes them in threads."""
+
+    def __init__(self, encoder: Encoder, pool: ThreadPoolExecutor, batches: Sequence[Sequence[Example]]) -> None:
+        super().__init__(encoder.processor, encoder.family, encoder.image_of)
+        self._plain, self._expected = encoder, deque(list(batch) for batch in batches)
+        self._encoded = prefetch_map(pool, self._encode, list(self._expected), thread_count())
+        self._last: tuple[list[Example], Batch] = ([], {})  # asked for again where an answer has several tokens
+
+    def prompts(self, examples: Sequence[Example], side: str = "left") -> Batch:
+        """Return prompts that were encoded in advance; others are encoded now."""
+        rows = list(examples)
+        if side != "left":
+            return super().prompts(examples, side)
+        if self._expected and rows == self._expected[0]:
+            self._last = self._expected.popleft(), next(self._encoded)
+        return dict(self._last[1]) if rows and rows == self._last[0] else super().prompts(examples, side)
+
+    def _encode(self, rows: list[Example]) -> Batch:
+        with self._plain.encoder_pool.borrow() as encoder:
+            return encoder.prompts(rows)
+
+
+def image_token(model: Any) -> int:
+    """Return the token that stands for a piece of an image."""
+    config = model.config
+    token = getattr(config, "image_token_id", None)
+    return int(config.image_token_index if token is None else token)

@@ -1,7 +1,7 @@
-"""Work done ahead of the model: pictures are decoded and batches prepared in a few threads while it works on the batch before.
+"""Threads that prepare the next batches (decoding, resizing, tokenizing) while the model works on the current one.
 
-Pillow and NumPy let go of Python's lock while they decode, resize and scale. Every batch is made by one call, as it would be without
-threads, and they come in their order: results are the same to the last bit.
+Pillow and NumPy release Python's lock while they decode, resize and scale. Every batch is made by one call, as it would be without threads,
+and batches come in order: results are the same to the last bit.
 """
 
 from __future__ import annotations
@@ -12,32 +12,23 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    pass
+from typing import TypeVar
 
 Job = TypeVar("Job")
-Made = TypeVar("Made")
-MOST = 4
-"""Threads at most: more would wait for Python's lock, which tokenizers and processors hold for a good part of their time."""
+Result = TypeVar("Result")
+MAX_THREADS = 4
+"""More would wait for Python's lock, which tokenizers and processors hold for a good part of their time."""
 
 
 def thread_count() -> int:
-    """Tell how many threads prepare batches.
-
-    Returns one for each processor that this process may use, `MOST` at most.
-    """
+    """Return how many threads prepare batches: one per processor that this process may use, at most `MAX_THREADS`."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MOST, allowed)
+    return min(MAX_THREADS, allowed)
 
 
 @contextmanager
 def thread_pool() -> Iterator[ThreadPoolExecutor]:
-    """Keep a few threads for a while.
-
-    Returns its threads are gone afterwards, also after an error; what had not begun is not done.
-    """
+    """Open a pool of threads; at the end, or after an error, jobs that have not begun are cancelled."""
     pool = ThreadPoolExecutor(thread_count(), thread_name_prefix="prepare")
     try:
         yield pool
@@ -45,14 +36,14 @@ def thread_pool() -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def prefetch_map(pool: ThreadPoolExecutor, work: Callable[[Job], Made], jobs: Iterable[Job], ahead: int) -> Iterator[Made]:
-    """Do jobs in threads, some of them ahead of time.
+def prefetch_map(pool: ThreadPoolExecutor, work: Callable[[Job], Result], jobs: Iterable[Job], depth: int) -> Iterator[Result]:
+    """Run jobs in threads, up to `depth` of them ahead, and yield results in order; an error is raised at its job's turn.
 
-    Returns what was made of each job, in their order; the first job that raises does so here, when its turn comes.
+    ``Executor.map`` would start all jobs at once, and with them hold all their images in memory.
     """
-    coming, waiting = iter(jobs), deque[Future[Made]]()
-    waiting.extend(pool.submit(work, job) for job in islice(coming, ahead))
-    while waiting:
-        made = waiting.popleft().result()
-        waiting.extend(pool.submit(work, job) for job in islice(coming, 1))
-        yield made
+    remaining, pending = iter(jobs), deque[Future[Result]]()
+    pending.extend(pool.submit(work, job) for job in islice(remaining, depth))
+    while pending:
+        result = pending.popleft().result()
+        pending.extend(pool.submit(work, job) for job in islice(remaining, 1))
+        yield result

@@ -1,4 +1,4 @@
-"""Scores: the log-probability of each answer of a closed set. Never a guess, never a dropped item."""
+"""Scores: the log-probability of each answer of a closed set."""
 
 from __future__ import annotations
 
@@ -19,19 +19,16 @@ if TYPE_CHECKING:
 
 
 class PromptState(Protocol):
-    """A batch of prompts that a model has read, by whatever way."""
+    """A batch of prompts that a model has read."""
 
-    first: torch.Tensor
+    first: torch.Tensor  # (rows, vocabulary): log-probabilities of the first token of each reply
 
     def log_probability(self, form: Sequence[int]) -> torch.Tensor:
-        """Score a reply of several tokens.
-
-        Returns (rows,): Log-probability that each row's reply begins with it.
-        """
+        """Return the log-probability, (rows,), that each row's reply begins with several tokens."""
 
 
 class PlainPromptState:
-    """Prompts read as a whole, anew for every reply of several tokens: what all that is faster is held against."""
+    """Prompts that are read again for every reply of several tokens: the reference for all faster ways."""
 
     def __init__(self, model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]) -> None:
         self.model, self.encoder, self.examples = model, encoder, examples
@@ -42,10 +39,7 @@ class PlainPromptState:
         return to_device(self.encoder.prompts(self.examples), self.model)
 
     def log_probability(self, form: Sequence[int]) -> torch.Tensor:
-        """Score a reply of several tokens, by one more pass over prompts and reply.
-
-        Returns (rows,): Log-probability that each row's reply begins with it.
-        """
+        """Score a reply of several tokens, (rows,), by one more pass over prompts and reply."""
         batch, labels = self.encoder.append(self._prompts, [form] * len(self.examples))
         return token_log_probabilities(self.model, batch, labels).sum(dim=1)
 
@@ -57,13 +51,10 @@ def answer_log_probabilities(
     answers: Sequence[str],
     *,
     spaced: bool = False,
-    read: Callable[[Sequence[Example]], PromptState] | None = None,
+    prefill: Callable[[Sequence[Example]], PromptState] | None = None,
 ) -> np.ndarray:
-    """Score every answer for every example.
-
-    Returns (examples, answers): Natural logarithm of the probability that the model's reply begins with the answer, in float64.
-    """
-    return answer_scores(model, encoder, examples, answers, spaced=spaced, read=read).cpu().numpy()
+    """Return the natural log-probability that a reply begins with each answer, (examples, answers), in float64."""
+    return answer_scores(model, encoder, examples, answers, spaced=spaced, prefill=prefill).cpu().numpy()
 
 
 def answer_scores(
@@ -73,33 +64,29 @@ def answer_scores(
     answers: Sequence[str],
     *,
     spaced: bool = False,
-    read: Callable[[Sequence[Example]], PromptState] | None = None,
+    prefill: Callable[[Sequence[Example]], PromptState] | None = None,
 ) -> torch.Tensor:
-    r"""Score every answer for every example, and leave the scores on the device, which may still be at work on them.
+    r"""Score every answer for every example, (examples, answers), as natural logarithms in float64, left on the device.
 
-    Returns (examples, answers): Natural logarithms, in float64.
-
-    Notes
-    -----
     For an answer of tokens :math:`a_1 \dots a_k` after the prompt :math:`x` it is
-    :math:`\sum_j \log p(a_j \mid x, a_1 \dots a_{j-1})`; over several ways to write an answer the probabilities are added. What is one
-    token long is read off one forward pass over the prompts, at its last position;
-    each longer form takes one pass more: over the prompts again, or where ``read`` keeps what it has read, over the form alone.
+    :math:`\sum_j \log p(a_j \mid x, a_1 \dots a_{j-1})`; probabilities of several ways to write an answer are added. Answers of one token
+    are read off one forward pass over the prompts. Each longer form takes one more pass: over prompts and form, or, where `prefill` keeps
+    keys and values, over the form alone.
     """
     import torch
 
     forms = answer_forms(encoder, answers, spaced)
     with torch.inference_mode():
-        reading = read(examples) if read else PlainPromptState(model, encoder, examples)
-        scores = {form: _score(reading, form) for ways in forms for form in ways}
+        state = prefill(examples) if prefill else PlainPromptState(model, encoder, examples)
+        scores = {form: state.first[:, form[0]] if len(form) == 1 else state.log_probability(form) for ways in forms for form in ways}
         columns = [torch.stack([scores[form] for form in ways]).double().logsumexp(dim=0) for ways in forms]
     return torch.stack(columns, dim=1)
 
 
 def answer_forms(encoder: Encoder, answers: Sequence[str], spaced: bool = False) -> list[list[tuple[int, ...]]]:
-    """List the token sequences that count as each answer.
+    """Return the token sequences that count as each answer, the family's own form first.
 
-    Returns one list per answer, the family's own form first.
+    With `spaced` an answer counts with and without a leading space.
     """
     tokenizer = encoder.processor.tokenizer
     forms: list[list[tuple[int, ...]]] = []
@@ -107,25 +94,23 @@ def answer_forms(encoder: Encoder, answers: Sequence[str], spaced: bool = False)
         texts = [answer, f" {answer}"] if spaced else []
         ways = [tuple(encoder.answer_ids(answer)), *(tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts)]
         distinct = list(dict.fromkeys(ways))
+        # a form that begins with another is part of that one's probability already
         forms.append([form for form in distinct if not any(_begins(form, other) for other in distinct if other != form)])
     _refuse_overlap(answers, forms)
     return forms
 
 
 def next_token_log_probabilities(model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example]) -> torch.Tensor:
-    """Give the model's distribution of the first token of its reply.
-
-    Returns (examples, vocabulary): Log-probabilities, float32.
-    """
+    """Return log-probabilities of the first token of the reply, (examples, vocabulary), in float32."""
     batch = to_device(encoder.prompts(examples), model)
     logits = model(**batch, logits_to_keep=1, use_cache=False).logits[:, -1]
     return logits.float().log_softmax(dim=-1)
 
 
 def token_log_probabilities(model: PreTrainedModel, batch: dict[str, torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
-    """Give the log-probability of each answer token under teacher forcing.
+    """Return the log-probability of each answer token under teacher forcing, (rows, longest answer), in float32.
 
-    Shapes: `labels` (rows, longest answer). Returns (rows, longest answer): Float32; 0 where the label is padding.
+    `labels` has the same shape; padding counts 0.
     """
     logits = model(**batch, logits_to_keep=labels.shape[1] + 1, use_cache=False).logits[:, :-1]
     present = labels != IGNORE
@@ -134,18 +119,11 @@ def token_log_probabilities(model: PreTrainedModel, batch: dict[str, torch.Tenso
 
 
 def to_device(batch: dict[str, torch.Tensor], model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """Move a batch to a model; pictures take the model's number format.
-
-    Returns the batch on the model's device.
-    """
+    """Move a batch to the model's device; pixels take the model's number format."""
     return {
         name: value.to(model.device, dtype=model.dtype) if value.is_floating_point() else value.to(model.device)
         for name, value in batch.items()
     }
-
-
-def _score(reading: PromptState, form: Sequence[int]) -> torch.Tensor:
-    return reading.first[:, form[0]] if len(form) == 1 else reading.log_probability(form)
 
 
 def _begins(longer: Sequence[int], shorter: Sequence[int]) -> bool:

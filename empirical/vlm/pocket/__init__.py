@@ -1,8 +1,9 @@
-"""The pocket VLM: a small model of a real transformers architecture, as it is made from a seed.
+"""The pocket VLM: a small model of a real transformers architecture, built from a seed.
 
-It has the parts a Hub checkpoint has (config, safetensors weights, tokenizer, processor, chat template) in one folder and is loaded
-from there by the code that loads any checkpoint. ``idefics3`` and ``internvl`` spell out the two architectures it comes in. The
-folder ``weights`` is the bundled model (``--model pocket``): an Idefics3 that `empirical.pretraining` has taught to compare.
+It has the files of a Hub checkpoint (config, safetensors weights, tokenizer, processor, chat template) in one folder, and is loaded by the
+code that loads any checkpoint. ``config`` holds its shape, ``build`` writes it, ``idefics3`` and ``internvl`` define its two architectures,
+``text`` its tokenizer and chat template. The folder ``weights`` is the bundled model (``--model pocket``): an Idefics3 that
+`empirical.pretraining` has trained to compare images.
 """
 
 from empirical.vlm.pocket.build import build_pocket, random_pocket_path

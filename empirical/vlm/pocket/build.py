@@ -1,4 +1,4 @@
-"""Write a pocket VLM of random weights into a folder."""
+"""Write a pocket VLM with random weights into a folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from see_in_pairs.files import content_hash
 
 
 def random_pocket_path(config: PocketConfig | None = None) -> Path:
-    """Give the folder of a pocket VLM of random weights, making it on first use.
+    """Return the folder of a pocket VLM with random weights, which is made on first use.
 
     Parameters
     ----------
     config : PocketConfig, optional
-        By default the default shape.
+        Architecture, shape and seed; by default those of ``PocketConfig()``.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def random_pocket_path(config: PocketConfig | None = None) -> Path:
         build_pocket(building, config)
         try:
             building.rename(folder)
-        except OSError:  # another process made it meanwhile, to the same bytes
+        except OSError:  # another process has made it meanwhile, with the same bytes
             shutil.rmtree(building)
     return folder
 
@@ -47,11 +47,11 @@ def build_pocket(folder: Path, config: PocketConfig, text: str | None = None) ->
     Parameters
     ----------
     folder : Path
-        Where to write; it must exist.
+        Folder to write into, which must exist.
     config : PocketConfig
-        Shape and seed.
+        Architecture, shape and seed.
     text : str, optional
-        What its tokenizer is trained on; by default the package's own prompts.
+        Text that the tokenizer is trained on; by default `training_text`.
     """
     import torch
     from transformers import AutoModelForImageTextToText
@@ -61,8 +61,8 @@ def build_pocket(folder: Path, config: PocketConfig, text: str | None = None) ->
     from empirical.vlm.pocket.internvl import internvl
 
     logging.disable_progress_bar()
-    spell = {"idefics3": idefics3, "internvl": internvl}[config.architecture]
-    architecture, processor = spell(config, training_text() if text is None else text)
+    architectures = {"idefics3": idefics3, "internvl": internvl}
+    architecture, processor = architectures[config.architecture](config, training_text() if text is None else text)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = AutoModelForImageTextToText.from_config(architecture)

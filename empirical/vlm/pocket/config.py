@@ -15,13 +15,13 @@ class PocketConfig(StrictConfig):
     Parameters
     ----------
     architecture : {'idefics3', 'internvl'}
-        Which of the architectures of transformers.
+        Architecture of transformers.
     image_size : int
-        Side of the square image the vision tower sees, in pixels; other images are resized to it.
+        Side of the square image that the vision tower sees, in pixels; other images are resized to it.
     patch_size : int
         Side of a patch, in pixels.
     merge : int
-        So many patches by so many become one image token (the pixel shuffle).
+        Side, in patches, of the square that becomes one image token (pixel shuffle).
     vision_width, vision_layers : int
         Width and depth of the vision tower.
     width, layers, heads : int
@@ -48,7 +48,7 @@ class PocketConfig(StrictConfig):
     seed: int = 0
 
     @model_validator(mode="after")
-    def _fits(self) -> PocketConfig:
+    def _check_divisibility(self) -> PocketConfig:
         if min(self.patch_size, self.merge) < 1 or self.image_size % (self.patch_size * self.merge):
             raise ValueError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size} times merge {self.merge}")
         if self.heads < 1 or self.width % self.heads or self.vision_width % self.heads:
@@ -61,13 +61,7 @@ class PocketConfig(StrictConfig):
         return (self.image_size // (self.patch_size * self.merge)) ** 2
 
     def language(self) -> dict[str, object]:
-        """Spell out the language model in transformers' words.
-
-        Returns
-        -------
-        dict
-            Options of a Llama-like config, without vocabulary.
-        """
+        """Return the language model's options, without vocabulary, for a Llama-like config of transformers."""
         return {
             "hidden_size": self.width,
             "intermediate_size": 2 * self.width,
@@ -79,13 +73,7 @@ class PocketConfig(StrictConfig):
         }
 
     def vision(self) -> dict[str, object]:
-        """Spell out the vision tower in transformers' words.
-
-        Returns
-        -------
-        dict
-            Options of a ViT-like config, without sizes of images.
-        """
+        """Return the vision tower's options, without image sizes, for a ViT-like config of transformers."""
         return {
             "hidden_size": self.vision_width,
             "intermediate_size": 2 * self.vision_width,

@@ -16,10 +16,7 @@ END_OF_TURN = "<end_of_utterance>"
 
 
 def idefics3(config: PocketConfig, text: str) -> tuple[PretrainedConfig, ProcessorMixin]:
-    """Spell out the architecture, and make the processor.
-
-    Returns the architecture and the processor with its tokenizer.
-    """
+    """Return the architecture's config, and a processor with a tokenizer trained on a text."""
     from transformers import Idefics3Config, Idefics3ImageProcessorPil, Idefics3Processor
 
     grid = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]  # the processor looks these up

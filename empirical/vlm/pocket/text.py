@@ -1,4 +1,4 @@
-"""The tokenizer of a pocket VLM."""
+"""The tokenizer and chat template of a pocket VLM."""
 
 from __future__ import annotations
 
@@ -16,30 +16,24 @@ BEGIN = "<|im_start|>"
 
 @cache
 def training_text() -> str:
-    """Give the text that the pocket tokenizer is trained on: our prompts as they read when filled, with answers.
+    """Return the text that the pocket tokenizer is trained on: the package's prompts, filled in, with answers.
 
     Returns
     -------
     str
-        A few lines; words that are not in them are spelled in pieces, down to bytes.
+        A few lines. Other words are tokenized in pieces, down to bytes.
     """
     return (resources.files("empirical.vlm.pocket") / "vocabulary.txt").read_text(encoding="utf-8")
 
 
 def chat_template(name: str) -> str:
-    """Read a chat template of this package.
-
-    Returns the template; the line breaks that only make the file readable are gone.
-    """
+    """Read a chat template of this package, without the line breaks that only make the file readable."""
     text = (resources.files("empirical.vlm.pocket") / f"{name}.jinja").read_text(encoding="utf-8")
     return text.replace("\n", "").replace("\\n", "\n")
 
 
 def train_tokenizer(vocabulary: int, text: str, special: Sequence[str], **options: Any) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer.
-
-    Returns the tokenizer, padding on the left.
-    """
+    """Train a byte-level BPE tokenizer that pads on the left."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

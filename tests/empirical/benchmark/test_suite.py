@@ -30,7 +30,7 @@ from empirical.training.trainable import make_trainable
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import token_log_probabilities
-from empirical.vlm.lora_precision import in_base_format
+from empirical.vlm.lora_precision import compute_in_base_dtype
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 
@@ -268,11 +268,11 @@ def test_adapters_that_lose_a_tenth_are_found(tmp_path: Path, monkeypatch: pytes
     def spoiled(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int) -> dict[str, Any]:
         with monkeypatch.context() as patch:
             if path in ("adapters", "gradients"):
-                patch.setattr(precision, "in_base_format", weaker)
+                patch.setattr(precision, "compute_in_base_dtype", weaker)
             return rounded(vlm, items, path, batch_size)
 
     def weaker(model: Any) -> Any:
-        for module in in_base_format(model).modules():
+        for module in compute_in_base_dtype(model).modules():
             if isinstance(getattr(module, "scaling", None), dict):
                 module.scaling = {name: 0.9 * value for name, value in module.scaling.items()}
         return model

@@ -387,12 +387,12 @@ def test_calibration_is_written_beside_the_records(phantom: Cohort, tmp_path: Pa
 
 def test_items_that_share_references_are_read_together_and_given_back_in_their_order(phantom: Cohort, tmp_path: Path) -> None:
     from empirical.evaluation.shards import ShardScorer
-    from empirical.vlm.inference.batch_scorer import PLAIN, in_groups
+    from empirical.vlm.inference.batch_scorer import PLAIN, order_by_prefix
 
     built = build_examples(phantom, "test", ArmConfig.model_validate(ARMS[1]), PromptConfig(), seed=0)
     references = [example.images[0] for example in built[:2]]
     mixed = [replace(example, images=(references[place % 2], example.images[1])) for place, example in enumerate(built)]
-    assert in_groups(mixed, 4) != list(range(len(mixed)))
+    assert order_by_prefix(mixed, 4) != list(range(len(mixed)))
     tables = [
         ShardScorer(settings(phantom, batch_size=4, speed=speed), phantom, tmp_path / name, True).arm("pair", mixed)
         for name, speed in {"fast": {}, "plain": PLAIN.model_dump()}.items()

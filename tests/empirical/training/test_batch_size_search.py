@@ -26,7 +26,7 @@ from empirical.training.batch_size_search import longest_first, out_of_memory
 from empirical.training.checkpointing_trial import fits_without_checkpointing
 from empirical.training.finetune import finetune
 from empirical.training.memory_estimate import check_fixed_memory, checkpointing, fixed_memory
-from empirical.vlm.out_of_memory import is_out_of_memory, largest_that_fits, one_line, runs_in_memory
+from empirical.vlm.out_of_memory import is_out_of_memory, largest_that_fits, report_out_of_memory, runs_in_memory
 from see_in_pairs.errors import InputError
 from tests.helpers.configs import finetune_config
 
@@ -148,12 +148,12 @@ def test_errors_that_mean_out_of_memory(error: Exception, expected: bool) -> Non
     assert is_out_of_memory(error) is expected
     if expected:
         assert not runs_in_memory(work)
-        with pytest.raises(InputError, match=r"^out of memory with batch_size 2$"), one_line("with batch_size 2"):
+        with pytest.raises(InputError, match=r"^out of memory with batch_size 2$"), report_out_of_memory("with batch_size 2"):
             work()
     else:
         with pytest.raises(type(error)):
             runs_in_memory(work)
-        with pytest.raises(type(error)), one_line("never"):
+        with pytest.raises(type(error)), report_out_of_memory("never"):
             work()
 
 

@@ -19,7 +19,7 @@ from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.feature_cache.cache import cache_key
-from empirical.vlm.hub import check_available, pinned
+from empirical.vlm.hub import check_available, pin_revision
 from empirical.vlm.loading import load_vlm
 from empirical.vlm.model_id import files_hash, resolve, weights_hash
 from see_in_pairs.errors import InputError
@@ -89,13 +89,13 @@ def test_a_hub_id_is_loaded_at_a_commit_that_is_put_down(cache: Path, revision: 
     vlm = load_vlm(ModelConfig(name=ID, revision=revision))
     assert vlm.config.revision == OLD
     assert torch.equal(vlm.model.state_dict()["lm_head.weight"], load_vlm(ModelConfig(name="pocket")).model.state_dict()["lm_head.weight"])
-    assert pinned(ModelConfig(name="pocket")).revision is None
+    assert pin_revision(ModelConfig(name="pocket")).revision is None
 
 
 def test_the_commit_is_asked_of_the_hub_where_the_cache_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", Mock(return_value=Mock(sha=NEW)))
-    assert pinned(ModelConfig(name=NAME)).revision == NEW == weights_hash(NAME)
-    assert pinned(ModelConfig(name=NAME, revision=OLD)).revision == OLD
+    assert pin_revision(ModelConfig(name=NAME)).revision == NEW == weights_hash(NAME)
+    assert pin_revision(ModelConfig(name=NAME, revision=OLD)).revision == OLD
 
 
 def test_another_commit_under_the_same_name_has_another_identity(cache: Path, phantom: Cohort, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from empirical.prompts.templates import PromptConfig
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.vlm.config import ModelConfig
-from empirical.vlm.input_spec import image_order, parity
+from empirical.vlm.input_spec import image_order, input_spec
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 
@@ -26,7 +26,7 @@ def test_what_is_saved_is_what_is_loaded(adapter: Path) -> None:
     assert record["image_order"] == "reference first" and record["dtype"] == "float32"
     assert record["pixel_budget"]["size"] == {"longest_edge": 64} and record["base_weights"] and record["hash"]
     vlm = load_vlm(ModelConfig(name=str(adapter)))
-    assert parity(vlm, PromptConfig())["hash"] == record["hash"]
+    assert input_spec(vlm, PromptConfig())["hash"] == record["hash"]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_order_of_images_is_part_of_it() -> None:
     assert image_order(PromptConfig()) == "reference first"
     assert image_order(PromptConfig(pair="pair_query_first")) == "query first"
     vlm = load_vlm(ModelConfig())
-    assert parity(vlm, PromptConfig())["hash"] != parity(vlm, PromptConfig(pair="pair_query_first"))["hash"]
+    assert input_spec(vlm, PromptConfig())["hash"] != input_spec(vlm, PromptConfig(pair="pair_query_first"))["hash"]
 
 
 def test_an_unknown_setting_of_the_image_processor_is_named() -> None:

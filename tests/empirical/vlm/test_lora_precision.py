@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from empirical.training.arguments import by_autocast
 from empirical.training.config import FinetuneConfig
 from empirical.vlm.doctor.arithmetic import float32_arithmetic
-from empirical.vlm.lora_precision import in_base_format
+from empirical.vlm.lora_precision import compute_in_base_dtype
 
 WIDE, OUT, RANK = 96, 80, 8
 SINGLE, HALF = torch.finfo(torch.float32).eps, torch.finfo(torch.bfloat16).eps
@@ -36,7 +36,7 @@ def peft_layer(dtype: torch.dtype = torch.float32, bias: bool = True, **changes:
 
 def both(**settings: Any) -> tuple[torch.nn.Module, torch.nn.Module]:
     theirs = peft_layer(**settings)
-    return theirs, in_base_format(copy.deepcopy(theirs))
+    return theirs, compute_in_base_dtype(copy.deepcopy(theirs))
 
 
 def run(model: torch.nn.Module, x: torch.Tensor, autocast: bool = False) -> dict[str, torch.Tensor]:
@@ -169,9 +169,9 @@ def test_the_doctors_float32_arithmetic_reaches_adapters() -> None:
 
 
 def test_only_peft_layers_are_changed() -> None:
-    model = in_base_format(torch.nn.Sequential(torch.nn.Linear(2, 2)))
+    model = compute_in_base_dtype(torch.nn.Sequential(torch.nn.Linear(2, 2)))
     assert type(model[0]) is torch.nn.Linear
-    assert isinstance(in_base_format(peft_layer()).base_model.model[0], lora.Linear)
+    assert isinstance(compute_in_base_dtype(peft_layer()).base_model.model[0], lora.Linear)
 
 
 @pytest.fixture

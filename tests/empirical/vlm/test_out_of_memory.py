@@ -54,7 +54,7 @@ def command(cohort: Cohort, tmp_path: Path, words: list[str], *more: str) -> int
 def test_an_evaluation_keeps_its_scores_and_goes_on_with_smaller_batches(
     phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("empirical.evaluation.shards.PIECE", 1)  # a piece for each batch
+    monkeypatch.setattr("empirical.evaluation.shards.BATCHES_PER_SHARD", 1)  # a shard for each batch
     assert command(phantom, tmp_path, ["evaluate"], "--out", str(tmp_path / "whole")) == 0
     device = SmallDevice(monkeypatch)
     plain = device.score

@@ -188,7 +188,7 @@ def test_training_says_nothing_that_users_can_do_nothing_about(recwarn: pytest.W
 def test_the_doctor_sees_an_adapter_that_does_nothing(trained: Path) -> None:
     from empirical.prompts.templates import PromptConfig
     from empirical.vlm.doctor import adapters
-    from empirical.vlm.doctor.subject import ModelUnderTest
+    from empirical.vlm.doctor.model_under_test import ModelUnderTest
 
     vlm = load_vlm(ModelConfig(name=str(trained)))
     names = [name for name, _ in vlm.model.named_parameters()]
@@ -198,7 +198,7 @@ def test_the_doctor_sees_an_adapter_that_does_nothing(trained: Path) -> None:
         for name, weight in vlm.model.named_parameters():
             if "lora_B" in name:
                 weight.zero_()
-    assert not adapters.loaded(ModelUnderTest(vlm, PromptConfig()))[0]
+    assert not adapters.loaded_adapter(ModelUnderTest(vlm, PromptConfig()))[0]
 
 
 @pytest.mark.parametrize("answer", ["<image>", "yes<end_of_utterance>", "<fake_token_around_image>"])

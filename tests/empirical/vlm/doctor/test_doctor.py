@@ -12,9 +12,9 @@ import torch
 
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
-from empirical.vlm.doctor import adapters, diagnose, diagnose_loaded, inputs, paths, require
-from empirical.vlm.doctor.subject import ModelUnderTest
-from empirical.vlm.families.base import ModelFamily, nothing_more
+from empirical.vlm.doctor import adapters, diagnose, diagnose_loaded, inputs, require, scoring_paths
+from empirical.vlm.doctor.model_under_test import ModelUnderTest
+from empirical.vlm.families.base import ModelFamily, no_extra_inputs
 from empirical.vlm.families.base import process as plain_process
 from empirical.vlm.feature_cache import cache
 from empirical.vlm.feature_cache.tower import core_of
@@ -76,7 +76,7 @@ def test_pixels_that_change_beside_another_image_are_seen(load: Loaded) -> None:
     ("family", "name"), [("qwen2_5_vl", "mm_token_type_ids"), ("gemma3", "token_type_ids"), ("idefics3", "attention_mask")]
 )
 def test_an_input_whose_loss_the_model_would_bear_in_silence_is_missed(load: Loaded, family: str, name: str) -> None:
-    passed, detail = inputs.needed(spoiled(load(family), process=without(name)))
+    passed, detail = inputs.required_inputs(spoiled(load(family), process=without(name)))
     assert not passed and f"missing {name}" in detail
 
 
@@ -85,7 +85,7 @@ def test_padding_without_its_mask_is_caught(load: Loaded) -> None:
         batch = plain_process(*arguments)
         return batch | {"attention_mask": torch.ones_like(batch["attention_mask"])}
 
-    assert not paths.padding(spoiled(load("idefics3"), process=attend_to_all))[0]
+    assert not scoring_paths.padding(spoiled(load("idefics3"), process=attend_to_all))[0]
 
 
 def test_positions_are_recounted(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_token_types_that_miss_the_image_are_caught(load: Loaded) -> None:
 def test_a_prefix_read_without_its_share_of_the_positions_is_caught(load: Loaded, family: str) -> None:
     vlm = load(family)
     core_of(vlm.model).rope_deltas = None  # what an earlier pass leaves behind must not hide it
-    assert not (require_outcome(paths.prefixed, spoiled(vlm, prefix=nothing_more)))
+    assert not (require_outcome(scoring_paths.prefix_cache, spoiled(vlm, split_inputs=no_extra_inputs)))
 
 
 def test_a_second_beginning_of_a_pass_that_is_read_otherwise_than_the_first_is_caught(load: Loaded) -> None:
@@ -123,9 +123,9 @@ def test_a_second_beginning_of_a_pass_that_is_read_otherwise_than_the_first_is_c
         return first, second
 
     vlm = load("qwen2_5_vl")
-    prefix: Any = vlm.family.prefix
-    assert require_outcome(paths.prefixed, ModelUnderTest(vlm, PromptConfig()))
-    assert not require_outcome(paths.prefixed, spoiled(vlm, prefix=first_row_only))
+    prefix: Any = vlm.family.split_inputs
+    assert require_outcome(scoring_paths.prefix_cache, ModelUnderTest(vlm, PromptConfig()))
+    assert not require_outcome(scoring_paths.prefix_cache, spoiled(vlm, split_inputs=first_row_only))
 
 
 def test_gemma_read_in_two_parts_with_the_token_types_of_one_is_caught(load: Loaded) -> None:
@@ -133,7 +133,7 @@ def test_gemma_read_in_two_parts_with_the_token_types_of_one_is_caught(load: Loa
         types = batch["token_type_ids"]
         return {"token_type_ids": types[:, :cut]}, {"token_type_ids": types[:, cut:]}
 
-    assert not require_outcome(paths.prefixed, spoiled(load("gemma3"), prefix=suffix_only))
+    assert not require_outcome(scoring_paths.prefix_cache, spoiled(load("gemma3"), split_inputs=suffix_only))
 
 
 def require_outcome(check: Callable[[ModelUnderTest], tuple[bool, str]], subject: ModelUnderTest) -> bool:
@@ -153,7 +153,7 @@ def test_a_model_that_does_not_look_is_caught(load: Loaded, monkeypatch: pytest.
         return made
 
     monkeypatch.setattr(core, "get_image_features", blind)
-    assert not paths.order(ModelUnderTest(vlm, PromptConfig()))[0]
+    assert not scoring_paths.image_order(ModelUnderTest(vlm, PromptConfig()))[0]
     assert inputs.features(ModelUnderTest(vlm, PromptConfig()))[0]
 
 
@@ -165,18 +165,18 @@ def test_supervision_beside_the_answer_is_caught(load: Loaded, monkeypatch: pyte
 
 def test_words_that_the_template_drops_are_missed(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Encoder, "text", lambda self, parts: "<|im_start|>User:<image><image>Assistant:")
-    assert not inputs.reads(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
+    assert not inputs.decoded_prompt(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_a_prompt_that_does_not_fit_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     vlm = load("idefics3")
     monkeypatch.setattr(vlm.processor.tokenizer, "model_max_length", 40)
-    assert not inputs.whole(ModelUnderTest(vlm, PromptConfig()))[0]
+    assert not inputs.no_truncation(ModelUnderTest(vlm, PromptConfig()))[0]
 
 
 def test_adapters_on_the_wrong_side_and_weights_without_a_gradient_are_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
     vlm = load("gemma3")
-    assert not adapters.places(spoiled(vlm, lora_language=r".*\.(q_proj|v_proj)"))[0]  # would adapt the vision tower too
+    assert not adapters.lora_layers(spoiled(vlm, lora_language=r".*\.(q_proj|v_proj)"))[0]  # would adapt the vision tower too
     core = core_of(vlm.model)
     monkeypatch.setattr(core, "get_image_features", torch.no_grad()(core.get_image_features))
     passed, detail = adapters.gradients(ModelUnderTest(vlm, PromptConfig()))
@@ -184,8 +184,8 @@ def test_adapters_on_the_wrong_side_and_weights_without_a_gradient_are_caught(lo
 
 
 def test_an_adapter_that_does_nothing_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapters, "SCALE", 0.0)
-    assert not adapters.saved(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
+    monkeypatch.setattr(adapters, "STD", 0.0)
+    assert not adapters.saved_adapter(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_an_adapter_that_comes_back_changed_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,9 +201,9 @@ def test_an_adapter_that_comes_back_changed_is_caught(load: Loaded, monkeypatch:
                     weight.mul_(1.001)
         return made
 
-    assert adapters.saved(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
+    assert adapters.saved_adapter(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
     monkeypatch.setattr(PeftModel, "load_adapter", rounded)
-    assert not adapters.saved(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
+    assert not adapters.saved_adapter(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_answers_that_begin_alike_are_refused(load: Loaded) -> None:
@@ -234,7 +234,7 @@ def test_a_prompt_that_ends_otherwise_in_training_is_caught(load: Loaded, monkey
         return batch, labels
 
     monkeypatch.setattr(Encoder, "with_answers", other_end)
-    assert not paths.forced(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
+    assert not scoring_paths.teacher_forcing(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_positions_that_jump_when_the_cache_takes_over_are_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ def test_positions_that_jump_when_the_cache_takes_over_are_caught(load: Loaded, 
         return made
 
     monkeypatch.setattr(model, "prepare_inputs_for_generation", counted_from_padding)
-    assert not paths.generated(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
+    assert not scoring_paths.generation(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_an_attention_backend_of_its_own_mind_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,15 +263,15 @@ def test_an_attention_backend_of_its_own_mind_is_caught(load: Loaded, monkeypatc
         output, weights = plain(*arguments, **options)
         return 1.01 * output, weights
 
-    assert paths.attention(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
+    assert scoring_paths.attention_backends(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
     monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, "sdpa", louder)
-    assert not paths.attention(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
+    assert not scoring_paths.attention_backends(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_a_stale_feature_is_caught(load: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
 
-    monkeypatch.setattr(cache, "_content", lambda picture: "the same")  # a key that cannot tell images apart
-    assert not paths.stored(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
+    monkeypatch.setattr(cache, "_content_hash", lambda picture: "the same")  # a key that cannot tell images apart
+    assert not scoring_paths.cached_features(ModelUnderTest(load("idefics3"), PromptConfig()))[0]
 
 
 def test_the_patient_leaves_as_it_came(load: Loaded) -> None:
@@ -335,7 +335,7 @@ def test_a_healthy_model_with_large_logits_passes_in_bfloat16(steep: VisionLangu
     subject = ModelUnderTest(steep, PromptConfig())
     with torch.inference_mode():
         logits = steep.model(**subject.encode(subject.example("square", "other")), logits_to_keep=1).logits
-    assert logits.abs().max() > 29 and subject.own_error > 0.5
+    assert logits.abs().max() > 29 and subject.rounding_error > 0.5
     diagnosis = diagnose_loaded(steep)
     assert [check for check in diagnosis.checks if not check.passed] == []
     attention = next(check.detail for check in diagnosis.checks if check.name == "attention backends agree")
@@ -356,8 +356,8 @@ def plant_one_dimension(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> 
         places = torch.arange(batch["input_ids"].shape[1]).expand(3, len(batch["input_ids"]), -1)
         return first, second | {"position_ids": places[..., cut:]}
 
-    prefix: Any = vlm.family.prefix
-    return replace(vlm, family=replace(vlm.family, prefix=one_dimensional))
+    prefix: Any = vlm.family.split_inputs
+    return replace(vlm, family=replace(vlm.family, split_inputs=one_dimensional))
 
 
 def plant_shift(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> VisionLanguageModel:
@@ -390,7 +390,12 @@ def plant_off_by_one(vlm: VisionLanguageModel, patch: pytest.MonkeyPatch) -> Vis
 
 @pytest.mark.parametrize(
     ("plant", "check"),
-    [(plant_mask, paths.padding), (plant_one_dimension, paths.prefixed), (plant_shift, paths.stored), (plant_off_by_one, paths.generated)],
+    [
+        (plant_mask, scoring_paths.padding),
+        (plant_one_dimension, scoring_paths.prefix_cache),
+        (plant_shift, scoring_paths.cached_features),
+        (plant_off_by_one, scoring_paths.generation),
+    ],
 )
 def test_planted_faults_are_caught_where_rounding_moves_scores_by_a_nat(
     steep: VisionLanguageModel, plant: Callable[..., VisionLanguageModel], check: Callable[[ModelUnderTest], tuple[bool, str]]
@@ -408,11 +413,11 @@ def test_a_fault_smaller_than_what_rounding_does_is_caught_in_float32_arithmetic
     try:
         with pytest.MonkeyPatch.context() as patch:
             subject = ModelUnderTest(plant_off_by_one(steep, patch), PromptConfig())
-            passed, detail = paths.generated(subject)
+            passed, detail = scoring_paths.generation(subject)
     finally:
         scaled(steep, 2)
     assert not passed
-    assert gap_of(detail, "bfloat16") <= 2 * subject.own_error  # the half format alone lets it pass
+    assert gap_of(detail, "bfloat16") <= 2 * subject.rounding_error  # the half format alone lets it pass
 
 
 def test_float32_arithmetic_is_that_of_a_float32_copy(steep: VisionLanguageModel) -> None:
@@ -433,7 +438,7 @@ def test_a_family_without_a_known_prefix_is_refused(load: Loaded) -> None:
     from empirical.vlm.inference.prefix_cache import PrefixCache
 
     vlm = load("idefics3")
-    unknown = replace(vlm, family=replace(vlm.family, prefix=None))
+    unknown = replace(vlm, family=replace(vlm.family, split_inputs=None))
     encoder = CachedEncoder(Encoder(vlm.processor, vlm.family, dict[str, Any]().__getitem__), FeatureCache(vlm))
     with pytest.raises(InputError, match="not valid for family 'idefics3'"):
         PrefixCache(unknown, encoder)

@@ -118,4 +118,4 @@ def test_an_adapter_is_read_as_fast_and_as_exactly(checkpoint: Path, phantom: Co
     fast = BatchScorer(vlm, encoder, ("yes", "no"), 4)
     plain = BatchScorer(vlm, encoder, ("yes", "no"), 4, PLAIN).scores(shared)[0]
     assert np.abs(fast.scores(shared)[0] - plain).max() < 1e3 * np.finfo(np.float32).eps
-    assert fast.prefix is not None and fast.prefix.read_anew == 1
+    assert fast.prefix_cache is not None and fast.prefix_cache.n_prefilled == 1

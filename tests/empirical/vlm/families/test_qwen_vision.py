@@ -18,10 +18,10 @@ from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import vision
-from empirical.vlm.doctor.subject import ModelUnderTest
+from empirical.vlm.doctor.model_under_test import ModelUnderTest
 from empirical.vlm.families import qwen_vision
 from empirical.vlm.families.qwen_vision import BatchedWindows, PatchesAtOnce, windows_between
-from empirical.vlm.feature_cache.tower import core_of, flat, image_features
+from empirical.vlm.feature_cache.tower import core_of, flatten_features, image_features
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import to_device
 from empirical.vlm.loading import load_vlm
@@ -61,7 +61,9 @@ def batch_of(vlm: VisionLanguageModel, queries: str = "abc") -> dict[str, torch.
 
 def features(vlm: VisionLanguageModel, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     made = image_features(vlm.model, batch)
-    return torch.cat([flat(part).flatten() for part in (made.pooler_output, *(getattr(made, "deepstack_features", None) or []))])
+    return torch.cat(
+        [flatten_features(part).flatten() for part in (made.pooler_output, *(getattr(made, "deepstack_features", None) or []))]
+    )
 
 
 def gradients(vlm: VisionLanguageModel, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -197,7 +199,7 @@ def test_a_copy_goes_the_fast_way_too(vlm: VisionLanguageModel) -> None:
 def test_the_switch_turns_it_off_and_on(folders: dict[str, str]) -> None:
     slow = load_vlm(ModelConfig(name=folders["qwen2_5_vl"], fast_vision=False))
     assert slow.family.fast_vision(slow.model, False) == 0
-    assert vision.fast(ModelUnderTest(slow, PromptConfig())) == (True, "not used: switched off, or the family has none")
+    assert vision.fast_vision(ModelUnderTest(slow, PromptConfig())) == (True, "not used: switched off, or the family has none")
     fast = load_vlm(ModelConfig(name=folders["qwen2_5_vl"]))
     assert fast.model.state_dict().keys() == slow.model.state_dict().keys()
     layers = [type(module) for module in core_of(fast.model).visual.modules() if isinstance(module, BatchedWindows | PatchesAtOnce)]
@@ -217,11 +219,11 @@ def test_other_attention_backends_go_their_own_way(vlm: VisionLanguageModel) -> 
 
 
 def test_the_doctor_sees_a_fast_way_that_went_astray(vlm: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    passed, detail = vision.fast(ModelUnderTest(vlm, PromptConfig()))
+    passed, detail = vision.fast_vision(ModelUnderTest(vlm, PromptConfig()))
     assert passed and detail.startswith(f"{len(core_of(vlm.model).visual.blocks) + 1} layers")
     between = qwen_vision.windows_between
     monkeypatch.setattr(qwen_vision, "windows_between", lambda bounds, device: between([0, bounds[-1]], device))  # windows: all in one
-    passed, _ = vision.fast(ModelUnderTest(vlm, PromptConfig()))
+    passed, _ = vision.fast_vision(ModelUnderTest(vlm, PromptConfig()))
     assert not passed
 
 

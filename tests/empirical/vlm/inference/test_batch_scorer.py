@@ -20,8 +20,8 @@ from empirical.prompts.templates import PromptConfig, prompt_text, render
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.families.qwen import rope_index
 from empirical.vlm.feature_cache.cache import FeatureCache
-from empirical.vlm.feature_cache.encoder import KEPT, CachedEncoder
-from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer, SpeedConfig, chunks, in_groups
+from empirical.vlm.feature_cache.encoder import MAX_TEMPLATES, CachedEncoder
+from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer, SpeedConfig, make_batches, order_by_prefix
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.prefix_cache import query_start, shared_prefix
 from empirical.vlm.loading import load_vlm
@@ -93,8 +93,10 @@ def test_every_switch_gives_the_scores_of_one_item_at_a_time(vlm: VisionLanguage
     for name, speed in SWITCHES.items():
         fast = reader(vlm, speed)
         assert np.abs(fast.scores(MIXED)[0] - plain).max() < FLOAT32, name
-        assert fast.store is not None and fast.store.computed == 7, name  # distinct pictures: the twin is known by its content
-        assert (fast.prefix.read_anew if fast.prefix else 0) == (0 if name in ("features", "length") else 2), name
+        assert fast.feature_cache is not None and fast.feature_cache.computed == 7, (
+            name
+        )  # distinct pictures: the twin is known by its content
+        assert (fast.prefix_cache.n_prefilled if fast.prefix_cache else 0) == (0 if name in ("features", "length") else 2), name
 
 
 @contextmanager
@@ -114,12 +116,12 @@ def test_beginnings_of_like_length_are_read_in_one_pass(vlm: VisionLanguageModel
     slow = reader(vlm, PLAIN)
     plain = np.concatenate([slow.scores([one])[0] for one in BESIDE])
     fast = reader(vlm, SpeedConfig(by_length=False))
-    assert fast.prefix is not None and fast.prefix.together == 4
+    assert fast.prefix_cache is not None and fast.prefix_cache.batch_size == 4
     with counting_passes(vlm) as passes:
         scores = fast.scores(BESIDE)[0]
     assert np.abs(scores - plain).max() < FLOAT32
     alone = [rows for rows, _ in passes if rows < 4]  # four rows are a batch of queries, or of all four beginnings
-    assert fast.prefix.read_anew == 4 and len(passes) - 4 <= 3 and sum(alone) in (0, 4)  # 'e' and 'other' are of one size, at least
+    assert fast.prefix_cache.n_prefilled == 4 and len(passes) - 4 <= 3 and sum(alone) in (0, 4)  # 'e' and 'other' are of one size, at least
     assert np.array_equal(fast.scores(BESIDE)[0], scores)  # whatever was held before
 
 
@@ -162,7 +164,7 @@ def test_a_batch_of_known_kinds_is_the_one_that_the_processor_would_make(vlm: Vi
     for rows in BATCHES:
         made, anew = kept.prompts(rows, side), stored_encoder(vlm, store).prompts(rows, side)
         assert made.keys() == anew.keys() and all(torch.equal(made[name], anew[name]) for name in anew)
-        shown = [store.number(item) for row in rows for item in row.images]
+        shown = [store.index_of(item) for row in rows for item in row.images]
         assert made["pixel_values"].flatten().tolist() == shown
         for value in made.values():
             value.zero_()  # whoever writes into a batch writes into his own
@@ -173,7 +175,7 @@ def test_a_processor_is_asked_once_for_each_kind_of_batch(pocket: VisionLanguage
     plain = Encoder.prompts
     monkeypatch.setattr(Encoder, "prompts", lambda self, rows, side="left": asked.append(len(rows)) or plain(self, rows, side))
     encoder = stored_encoder(pocket, FeatureCache(pocket))
-    encoder.store.add([*"abe", "other"], encoder.plain)
+    encoder.feature_cache.add([*"abe", "other"], encoder.plain)
     asked.clear()
     for query in "abe" * 2:
         encoder.prompts([example(query, "other"), example("a", "other")])
@@ -184,16 +186,16 @@ def test_a_processor_is_asked_once_for_each_kind_of_batch(pocket: VisionLanguage
 
 def test_no_more_kinds_of_batches_are_kept_than_are_of_use(pocket: VisionLanguageModel) -> None:
     encoder = stored_encoder(pocket, FeatureCache(pocket))
-    for rows in range(1, 2 * KEPT):
+    for rows in range(1, 2 * MAX_TEMPLATES):
         encoder.prompts([example("a")] * rows)
-    assert len(encoder._made) == KEPT
+    assert len(encoder._templates) == MAX_TEMPLATES
 
 
 def test_scores_are_fetched_from_a_device_one_batch_behind(pocket: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
     fast, order = reader(pocket, SpeedConfig()), []
     monkeypatch.setattr(fast, "vlm", SimpleNamespace(model=SimpleNamespace(device=torch.device("cuda"))))
     made = (order.append(f"made {number}") or number for number in range(3))
-    for number in fast._lagged(made):  # type: ignore[func-returns-value]
+    for number in fast._pipelined(made):  # type: ignore[func-returns-value]
         order.append(f"fetched {number}")
     assert order == ["made 0", "made 1", "fetched 0", "made 2", "fetched 1", "fetched 2"]
 
@@ -213,11 +215,15 @@ def test_features_on_disk_are_used_by_the_next_run_and_not_by_another_model(vlm:
     first, second = reader(vlm, speed), reader(vlm, speed)
     scores = first.scores(MIXED)[0]
     assert np.array_equal(second.scores(MIXED[::-1])[0][::-1].round(5), scores.round(5))
-    assert first.store is not None and second.store is not None and (first.store.computed, second.store.computed) == (7, 0)
+    assert (
+        first.feature_cache is not None
+        and second.feature_cache is not None
+        and (first.feature_cache.computed, second.feature_cache.computed) == (7, 0)
+    )
     other = replace(vlm, config=vlm.config.model_copy(update={"revision": "another"}))
     changed = reader(other, speed)
     changed.scores(MIXED)
-    assert changed.store is not None and changed.store.computed == 7
+    assert changed.feature_cache is not None and changed.feature_cache.computed == 7
 
 
 @pytest.mark.parametrize("harm", ["flipped", "cut short", "empty", "no checksum"])
@@ -233,7 +239,7 @@ def test_damaged_features_on_disk_are_computed_again(
         file.write_bytes({"cut short": whole[:-9], "empty": b""}.get(harm, whole))
     again = reader(vlm, speed)
     assert np.array_equal(again.scores(MIXED)[0].round(5), scores.round(5))
-    assert again.store is not None and again.store.computed == 2
+    assert again.feature_cache is not None and again.feature_cache.computed == 2
     assert capsys.readouterr().err.count("computed again") == 1
 
 
@@ -270,10 +276,10 @@ def test_the_model_is_left_as_it_was(pocket: VisionLanguageModel) -> None:
 def test_what_cannot_be_is_refused(pocket: VisionLanguageModel) -> None:
     with pytest.raises(InputError, match="stands on stored features"):
         reader(pocket, SpeedConfig(store_features=False, prefix_cache=True))
-    unknown = replace(pocket, family=replace(pocket.family, prefix=None))
+    unknown = replace(pocket, family=replace(pocket.family, split_inputs=None))
     with pytest.raises(InputError, match="not valid for family"):
         reader(unknown, SpeedConfig(prefix_cache=True))
-    assert reader(unknown, SpeedConfig()).prefix is None
+    assert reader(unknown, SpeedConfig()).prefix_cache is None
 
 
 def test_a_query_shown_first_shares_nothing(pocket: VisionLanguageModel) -> None:
@@ -284,7 +290,7 @@ def test_a_query_shown_first_shares_nothing(pocket: VisionLanguageModel) -> None
     rows = [example(query, "ref", prompts=first) for query in "abcd"]
     fast = reader(pocket, SpeedConfig())
     assert np.abs(fast.scores(rows)[0] - reader(pocket, PLAIN).scores(rows)[0]).max() < FLOAT32
-    assert fast.prefix is not None and fast.prefix.read_anew == 0
+    assert fast.prefix_cache is not None and fast.prefix_cache.n_prefilled == 0
 
 
 def test_prompts_that_do_not_begin_alike_are_refused(pocket: VisionLanguageModel) -> None:
@@ -297,22 +303,22 @@ def test_prompts_that_do_not_begin_alike_are_refused(pocket: VisionLanguageModel
 def test_batches_hold_every_item_once_and_never_mix_prefixes() -> None:
     for share in (False, True):
         lengths = [len(one.images) for one in MIXED]
-        made = chunks(MIXED, 2, lengths, share)
-        assert sorted(place for chunk in made for place in chunk.places) == list(range(len(MIXED)))
-        assert all(len(chunk.places) <= 2 for chunk in made)
-        assert all(len({shared_prefix(MIXED[place]) for place in chunk.places}) == 1 for chunk in made if chunk.shared)
-        assert any(chunk.shared for chunk in made) == share
-    plain = [place for chunk in chunks(MIXED, 3, lengths, share=False) for place in chunk.places]
+        made = make_batches(MIXED, 2, lengths, share)
+        assert sorted(place for batch in made for place in batch.indices) == list(range(len(MIXED)))
+        assert all(len(batch.indices) <= 2 for batch in made)
+        assert all(len({shared_prefix(MIXED[place]) for place in batch.indices}) == 1 for batch in made if batch.shares_prefix)
+        assert any(batch.shares_prefix for batch in made) == share
+    plain = [place for batch in make_batches(MIXED, 3, lengths, share=False) for place in batch.indices]
     assert [lengths[place] for place in plain] == sorted(lengths)
-    assert sorted(in_groups(MIXED, 4)) == list(range(len(MIXED)))
-    assert [MIXED[place].images[:-1] for place in in_groups(MIXED, 4)][:7] == [("ref",)] * 5 + [("other",)] * 2
+    assert sorted(order_by_prefix(MIXED, 4)) == list(range(len(MIXED)))
+    assert [MIXED[place].images[:-1] for place in order_by_prefix(MIXED, 4)][:7] == [("ref",)] * 5 + [("other",)] * 2
 
 
 def test_numbers_stand_for_pixels_only_while_the_store_serves(pocket: VisionLanguageModel) -> None:
     encoder = Encoder(pocket.processor, pocket.family, PICTURES.__getitem__)
     store = FeatureCache(pocket)
     batch: dict[str, Any] = CachedEncoder(encoder, store).prompts([example("a", "ref")])
-    with torch.inference_mode(), store.serving():
+    with torch.inference_mode(), store.patch_model():
         served = pocket.model(**batch).logits
         assert torch.allclose(pocket.model(**encoder.prompts([example("a", "ref")])).logits, served, atol=FLOAT32)
     with torch.inference_mode(), pytest.raises((ValueError, RuntimeError)):

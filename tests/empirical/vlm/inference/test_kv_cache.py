@@ -20,14 +20,14 @@ from PIL import Image
 from empirical.prompts.example import Example
 from empirical.prompts.templates import Part, PromptConfig, prompt_text, render
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
-from empirical.vlm.doctor import paths
-from empirical.vlm.doctor.subject import ModelUnderTest
+from empirical.vlm.doctor import scoring_paths
+from empirical.vlm.doctor.model_under_test import ModelUnderTest
 from empirical.vlm.feature_cache.cache import FeatureCache
 from empirical.vlm.feature_cache.encoder import CachedEncoder
 from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer, SpeedConfig
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.generation import generate_answers, stop_tokens
-from empirical.vlm.inference.kv_cache import CachedDecoding
+from empirical.vlm.inference.kv_cache import CachedPromptState
 from empirical.vlm.inference.prefix_cache import PrefixCache, query_start
 from empirical.vlm.inference.scoring import PlainPromptState, answer_forms, answer_log_probabilities
 from empirical.vlm.loading import load_vlm
@@ -72,11 +72,11 @@ def plain_encoder(vlm: VisionLanguageModel) -> Encoder:
 
 
 @contextmanager
-def cached(vlm: VisionLanguageModel, examples: list[Example]) -> Iterator[CachedDecoding]:
+def cached(vlm: VisionLanguageModel, examples: list[Example]) -> Iterator[CachedPromptState]:
     store = FeatureCache(vlm)
     reader = PrefixCache(vlm, CachedEncoder(plain_encoder(vlm), store))
-    with torch.inference_mode(), store.serving():
-        yield reader.read(examples)
+    with torch.inference_mode(), store.patch_model():
+        yield reader.prefill(examples)
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def test_answer_sets_of_mixed_lengths_and_forms(vlm: VisionLanguageModel, spaced
     fast = BatchScorer(vlm, plain_encoder(vlm), answers, 4, spaced=spaced)
     slow = BatchScorer(vlm, plain_encoder(vlm), answers, 4, PLAIN, spaced=spaced)
     assert np.abs(fast.scores(PAIRS)[0] - slow.scores(PAIRS)[0]).max() < FLOAT32
-    assert fast.prefix is not None and fast.prefix.read_anew == 1
+    assert fast.prefix_cache is not None and fast.prefix_cache.n_prefilled == 1
 
 
 def test_only_new_tokens_go_through_the_model(vlm: VisionLanguageModel) -> None:
@@ -128,7 +128,7 @@ def test_replies_behind_a_cached_prompt_are_those_of_the_plain_path(vlm: VisionL
     fast, slow = (BatchScorer(vlm, plain_encoder(vlm), ("yes", "no"), 4, speed) for speed in (SpeedConfig(), PLAIN))
     said = fast.generate(PAIRS, 6)
     assert said == slow.generate(PAIRS, 6) and len(set(said)) > 1
-    assert fast.prefix is not None and fast.prefix.read_anew == 1
+    assert fast.prefix_cache is not None and fast.prefix_cache.n_prefilled == 1
 
 
 def test_a_reply_ends_where_the_plain_path_ends_it(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_padding_inside_a_window_is_read_the_plain_way(tmp_path: Path, monkeypat
         plain = PlainPromptState(vlm.model, encoder, rows).log_probability(form)
         assert float((reading.log_probability(form) - plain).abs().max()) < FLOAT32
         with monkeypatch.context() as careless:
-            careless.setattr(CachedDecoding, "exact", True)
+            careless.setattr(CachedPromptState, "exact", True)
             assert float((reading.log_probability(form) - plain).abs().max()) > FLOAT32  # the padding would have been counted
     fast, slow = (BatchScorer(vlm, encoder, ("yes", "no"), 4, speed) for speed in (SpeedConfig(), PLAIN))
     assert fast.generate(rows, 5) == slow.generate(rows, 5)
@@ -186,7 +186,7 @@ def test_padding_inside_a_window_is_read_the_plain_way(tmp_path: Path, monkeypat
 
 def test_the_doctor_sees_replies_at_wrong_positions(tmp_path: Path) -> None:
     vlm = tiny("qwen2_vl", tmp_path)
-    plain = vlm.family.prefix
+    plain = vlm.family.split_inputs
     assert plain is not None
 
     def counted_anew(model: Any, batch: dict[str, torch.Tensor], cut: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -194,9 +194,9 @@ def test_the_doctor_sees_replies_at_wrong_positions(tmp_path: Path) -> None:
         behind = "pixel_values" not in batch  # a reply, not a prompt
         return first, {"position_ids": second["position_ids"] - 7} if behind else second
 
-    spoiled = replace(vlm, family=replace(vlm.family, prefix=counted_anew))
-    assert paths.prefixed(ModelUnderTest(vlm, PromptConfig()))[0]
-    assert not paths.prefixed(ModelUnderTest(spoiled, PromptConfig()))[0]
+    spoiled = replace(vlm, family=replace(vlm.family, split_inputs=counted_anew))
+    assert scoring_paths.prefix_cache(ModelUnderTest(vlm, PromptConfig()))[0]
+    assert not scoring_paths.prefix_cache(ModelUnderTest(spoiled, PromptConfig()))[0]
 
 
 def test_an_adapter_answers_behind_the_cache_too(tmp_path: Path) -> None:
@@ -219,18 +219,18 @@ def test_a_beginning_that_is_held_stays_as_it_was(vlm: VisionLanguageModel) -> N
     """Copies share its keys and values: the model must not write into them, whatever is read behind a copy."""
     store = FeatureCache(vlm)
     reader = PrefixCache(vlm, CachedEncoder(plain_encoder(vlm), store))
-    with torch.inference_mode(), store.serving():
-        reader.read(PAIRS[:1])
-        ((kept, _),) = reader._held.values()
+    with torch.inference_mode(), store.patch_model():
+        reader.prefill(PAIRS[:1])
+        ((kept, _),) = reader._caches.values()
         held = [(layer.keys, layer.values) for layer in kept.layers]
         before = [(keys.clone(), values.clone()) for keys, values in held]
-        reading = reader.read(PAIRS)
+        reading = reader.prefill(PAIRS)
         reading.log_probability([20, 30, 40])
         reading.greedy(set(), 3)
     after = [(layer.keys, layer.values) for layer in kept.layers]
     for now, then, bits in zip(after, held, before, strict=True):
         assert all(one is two and torch.equal(one, three) for one, two, three in zip(now, then, bits, strict=True))
-    assert reader.read_anew == 1
+    assert reader.n_prefilled == 1
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)

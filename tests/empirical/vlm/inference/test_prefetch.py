@@ -18,11 +18,10 @@ from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.feature_cache import cache
 from empirical.vlm.feature_cache.cache import FeatureCache
 from empirical.vlm.inference import encoder as encoder_module
-from empirical.vlm.inference import prefetch, prefetch_encoder
+from empirical.vlm.inference import prefetch
 from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer
-from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.encoder import Encoder, PrefetchEncoder
 from empirical.vlm.inference.prefetch import prefetch_map, thread_pool
-from empirical.vlm.inference.prefetch_encoder import PrefetchEncoder
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
 from tests.helpers.tiny_models import save_tiny
@@ -47,7 +46,7 @@ def shuffled(name: str) -> Image.Image:
 
 
 def threads(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    for module in (prefetch, prefetch_encoder, encoder_module, cache):
+    for module in (prefetch, encoder_module, cache):
         monkeypatch.setattr(module, "thread_count", lambda: count)
 
 
@@ -128,7 +127,7 @@ def test_features_do_not_depend_on_the_threads(vlm: VisionLanguageModel, monkeyp
         stores[count] = FeatureCache(vlm, batch_size=2)
         stores[count].add(names, Encoder(vlm.processor, vlm.family, shuffled))
     one, other = stores[1], stores[3]
-    assert [one.number(name) for name in names] == [other.number(name) for name in names] == [0, 1, 2, 0, 3, 4, 5, 6, 1]
+    assert [one.index_of(name) for name in names] == [other.index_of(name) for name in names] == [0, 1, 2, 0, 3, 4, 5, 6, 1]
     assert one.computed == other.computed == 7
     assert all(torch.equal(one.images[number].features, other.images[number].features) for number in one.images)
     assert left_behind() == []

@@ -30,6 +30,8 @@ def patient_interval(
     number = int(patient.max()) + 1
     if number < 2:
         return float("nan"), float("nan")
+    # numpy's own draw of how often each patient counts; the resampler in paper_figures draws the same distribution within strata, but this
+    # package may not import that one, and another stream of numbers would change every interval that was ever reported
     drawn = rng.multinomial(number, np.full(number, 1 / number), size=resamples)
     values = np.array([statistic(weights[patient].astype(float)) for weights in drawn])
     if np.isnan(values).all():

@@ -6,7 +6,7 @@ from scipy import special
 
 
 def normal_p(z: float) -> float:
-    """Give the two-sided p-value of a standard normal statistic.
+    """Two-sided p-value of a standard normal statistic.
 
     Examples
     --------
@@ -17,23 +17,20 @@ def normal_p(z: float) -> float:
 
 
 def normal_quantile(confidence_level: float) -> float:
-    """Give the two-sided critical value of the standard normal distribution."""
+    """Two-sided critical value of the standard normal distribution: 1.96 for 0.95."""
     return float(special.ndtri((1 + confidence_level) / 2))
 
 
 def student_p(t: float, df: float) -> float:
-    """Give the two-sided p-value of a t statistic."""
+    """Two-sided p-value of a t statistic."""
     return float(2 * special.stdtr(df, -abs(t)))
 
 
 def student_quantile(confidence_level: float, df: float) -> float:
-    """Give the two-sided critical value of Student's distribution.
-
-    Returns about 2.23 for 0.95 and 10 degrees of freedom.
-    """
+    """Two-sided critical value of Student's t distribution: about 2.23 for 0.95 and 10 degrees of freedom."""
     return float(special.stdtrit(df, (1 + confidence_level) / 2))
 
 
 def chi_squared_p(statistic: float, df: float = 1) -> float:
-    """Give the upper tail of the chi-squared distribution."""
+    """Upper tail of the chi-squared distribution."""
     return float(special.chdtrc(df, statistic))

@@ -32,19 +32,17 @@ def equivalence(n10: int, n01: int, n: int, margin: float) -> EquivalenceResult:
 
     Parameters
     ----------
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
+    n10, n01 : int
+        Number of items right in A only, and of items right in B only.
     n : int
-        Items.
+        Number of all items, discordant or not.
     margin : float
-        The difference that would not matter, between 0 and 1.
+        The difference of proportions that would not matter, between 0 and 1, stated before the data are seen.
 
     Returns
     -------
     EquivalenceResult
-        From Tango's score statistic at minus and plus the margin.
+        The two one-sided p-values and their maximum, from Tango's score statistic at minus and plus the margin.
 
     Raises
     ------
@@ -74,19 +72,17 @@ def tost(estimate: float, se: float, df: float, margin: float) -> EquivalenceRes
 
     Parameters
     ----------
-    estimate : float
-        The difference, A minus B.
-    se : float
-        Its standard error, not negative.
+    estimate, se : float
+        The difference, A minus B, and its standard error, which is not negative.
     df : float
-        Degrees of freedom; infinite for a normal distribution.
+        Degrees of freedom of the t distribution; infinite for a normal one.
     margin : float
-        The difference that would not matter, above 0.
+        The difference that would not matter, above 0, in the unit of the estimate.
 
     Returns
     -------
     EquivalenceResult
-        From :math:`(\hat\delta \pm \text{margin}) / \text{se}` against t.
+        The two one-sided p-values and their maximum, from :math:`(\hat\delta \pm \text{margin}) / \text{se}` against t.
 
     Raises
     ------

@@ -29,7 +29,7 @@ class AdjustedResult(Result):
     adjusted: Floats  # in the same order; compare them with the level
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the family as a table."""
+        """One row per test: ``family, method, p, adjusted``."""
         import pandas as pd
 
         return pd.DataFrame({"family": self.family, "method": self.method, "p": self.p, "adjusted": self.adjusted})
@@ -43,17 +43,17 @@ def holm(p: npt.ArrayLike, family: str = "") -> AdjustedResult:
     p : array_like, shape (m,)
         The p-values of all tests of the family.
     family : str, default ''
-        The family's name.
+        Name of the declared family that the tests belong to; it is carried along in the result.
 
     Returns
     -------
     AdjustedResult
-        Adjusted p-values.
+        The adjusted p-values, in the order of `p`, to be compared with the level.
 
     Raises
     ------
     InputError
-        When a value is not in [0, 1].
+        When a p-value is not in [0, 1], or there is none.
 
     Notes
     -----
@@ -65,9 +65,12 @@ def holm(p: npt.ArrayLike, family: str = "") -> AdjustedResult:
     >>> holm([0.01, 0.04, 0.03], family="arms").adjusted
     array([0.03, 0.06, 0.06])
     """
-    values, order = _sorted(p)
-    m = len(values)
-    return AdjustedResult(family, "holm", values, _unsort(np.maximum.accumulate((m - np.arange(m)) * values[order]), order))
+    values = _p_values(p)
+    m, order = len(values), np.argsort(values, kind="stable")
+    adjusted = np.empty_like(values)
+    # not by statsmodels, as below: `see-in-pairs compare` needs it, and would take more than a second longer to start
+    adjusted[order] = np.minimum(np.maximum.accumulate((m - np.arange(m)) * values[order]), 1.0)
+    return AdjustedResult(family, "holm", values, adjusted)
 
 
 def benjamini_hochberg(p: npt.ArrayLike, family: str = "") -> AdjustedResult:
@@ -78,42 +81,36 @@ def benjamini_hochberg(p: npt.ArrayLike, family: str = "") -> AdjustedResult:
     p : array_like, shape (m,)
         The p-values of all tests of the family.
     family : str, default ''
-        The family's name.
+        Name of the declared family that the tests belong to; it is carried along in the result.
 
     Returns
     -------
     AdjustedResult
-        Adjusted p-values.
+        The adjusted p-values, in the order of `p`, to be compared with the level.
 
     Raises
     ------
     InputError
-        When a value is not in [0, 1].
+        When a p-value is not in [0, 1], or there is none.
 
     Notes
     -----
     :math:`\tilde p_{(i)} = \min_{j \ge i} \min(1, m p_{(j)} / j)`; Benjamini and Hochberg (1995), Journal of the Royal Statistical
-    Society B 57:289.
+    Society B 57:289. Computed by statsmodels.
 
     Examples
     --------
     >>> benjamini_hochberg([0.01, 0.04, 0.03], family="arms").adjusted
     array([0.03, 0.04, 0.04])
     """
-    values, order = _sorted(p)
-    m = len(values)
-    scaled = m * values[order] / np.arange(1, m + 1)
-    return AdjustedResult(family, "benjamini_hochberg", values, _unsort(np.minimum.accumulate(scaled[::-1])[::-1], order))
+    from statsmodels.stats.multitest import multipletests  # starts slowly
+
+    values = _p_values(p)
+    return AdjustedResult(family, "benjamini_hochberg", values, np.asarray(multipletests(values, method="fdr_bh")[1], dtype=np.float64))
 
 
-def _sorted(p: npt.ArrayLike) -> tuple[Floats, npt.NDArray[np.intp]]:
+def _p_values(p: npt.ArrayLike) -> Floats:
     values = as_scores(p, "p")
     if values.min() < 0 or values.max() > 1:
         raise InputError("p: p-values lie between 0 and 1")
-    return values, np.argsort(values, kind="stable")
-
-
-def _unsort(adjusted: Floats, order: npt.NDArray[np.intp]) -> Floats:
-    result = np.empty_like(adjusted)
-    result[order] = np.minimum(adjusted, 1.0)
-    return result
+    return values

@@ -34,14 +34,14 @@ def paired_power(
     size_variation: float = 0.0,
     alpha: float = 0.05,
 ) -> PlanResult:
-    r"""Give the power of a paired comparison of accuracies.
+    r"""Compute the power of a paired comparison of accuracies.
 
     Parameters
     ----------
     patients : int
-        Patients, K.
+        Number of patients, K, at least 2.
     difference : float
-        Of the accuracies, A minus B.
+        True difference of the accuracies, A minus B.
     discordance : float
         Share of items on which exactly one arm is right; at least the size of `difference`.
     images : float, default 1
@@ -51,12 +51,12 @@ def paired_power(
     size_variation : float, default 0
         Coefficient of variation of the number of items per patient.
     alpha : float, default 0.05
-        Two-sided level.
+        Two-sided level of the test.
 
     Returns
     -------
     PlanResult
-        With the power.
+        The power, with the number of items and the design effect behind it.
 
     Raises
     ------
@@ -97,29 +97,24 @@ def patients_needed(
     power: float = 0.8,
     alpha: float = 0.05,
 ) -> PlanResult:
-    """Give the fewest patients with which a paired comparison of accuracies has a power.
+    """Find the fewest patients with which a paired comparison of accuracies reaches a power.
 
     Parameters
     ----------
-    difference : float
-        As in `paired_power`.
-    discordance : float
-        As in `paired_power`.
-    images : float, default 1
-        As in `paired_power`.
-    correlation : float, default 0
-        As in `paired_power`.
-    size_variation : float, default 0
-        As in `paired_power`.
+    difference, discordance : float
+        True difference of the accuracies, not 0, and the share of items on which exactly one arm is right.
+    images, correlation, size_variation : float
+        Mean number of items per patient, correlation of two differences of a patient, and coefficient of variation of the number of
+        items; by default 1, 0 and 0. See `paired_power`.
     power : float, default 0.8
-        The power to reach.
+        The power to reach, above `alpha` and below 1.
     alpha : float, default 0.05
-        Two-sided level.
+        Two-sided level of the test.
 
     Returns
     -------
     PlanResult
-        With the number of patients, and the power it has.
+        The number of patients, and the power that they give.
 
     Raises
     ------

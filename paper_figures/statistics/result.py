@@ -15,14 +15,11 @@ class Result:
     """What a statistical test gives back: a frozen dataclass that prints its fields and turns into a table row."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the fields by name, nested results included."""
+        """Fields by name, nested results included."""
         return {name: _plain(value) for name, value in self._fields().items()}
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the result as a table of one row.
-
-        Returns one column per number; the two ends of an interval are ``<name>_low`` and ``<name>_high``.
-        """
+        """One row, one column per number; the two ends of an interval are ``<name>_low`` and ``<name>_high``."""
         import pandas as pd
 
         return pd.DataFrame([_flat(self.to_dict())])

@@ -1,4 +1,4 @@
-"""Resamples of whole clusters, as weights: how often each cluster was drawn."""
+"""Resamples of whole clusters, as weights: how often each cluster was drawn. The resampler of every bootstrap in `paper_figures`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CELLS_AT_ONCE = 2**17  # resamples x items worked on together: what fits into a 
 
 
 def cluster_types(labels: Bools, codes: Codes) -> Codes:
-    """Tell of each cluster whether it holds only negative items (0), only positive ones (1), or both (2).
+    """Type of each cluster: it holds only negative items (0), only positive ones (1), or both (2).
 
     Shapes: `labels` (n,), `codes` (n,). Returns (K,): The type of each cluster.
 
@@ -27,11 +27,12 @@ def cluster_types(labels: Bools, codes: Codes) -> Codes:
 
 
 def cluster_weights(strata: Codes, items: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """Draw resamples of clusters with replacement, within strata, and give them in portions.
+    """Draw resamples of clusters with replacement, within strata, in portions that fit a cache.
 
-    Shapes: `strata` (K,). Returns (portion, K): How often each cluster was drawn.
+    Shapes: `strata` (K,). Yields (portion, K): how often each cluster was drawn.
     """
     members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    # a stream per stratum: how the resamples are cut into portions then changes nothing
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(len(members))]
     portion = max(1, CELLS_AT_ONCE // max(items, len(strata)))
     for start in range(0, resamples, portion):

@@ -17,7 +17,7 @@ METHODS = ("percentile", "basic", "bca")
 def bootstrap_interval(
     distribution: Floats, estimate: float, method: str = "bca", confidence_level: float = 0.95, acceleration: float = 0.0
 ) -> tuple[Interval, Interval]:
-    r"""Make an interval from a bootstrap distribution.
+    r"""Interval of an estimate from its bootstrap distribution.
 
     Shapes: `distribution` (B,). Returns the interval, and the Monte Carlo standard error of its two ends.
 

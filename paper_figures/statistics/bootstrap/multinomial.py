@@ -17,20 +17,18 @@ def multinomial_bootstrap(
 
     Parameters
     ----------
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
+    n10, n01 : int
+        Number of items right in A only, and of items right in B only.
     n : int
-        Items.
+        Number of all items, discordant or not.
     resamples : int, default 9999
-        Number of resamples, B.
+        Number of resamples, B, at least 2.
     method : {'percentile', 'basic', 'bca'}
-        The kind of interval.
+        The kind of interval; BCa corrects for bias and skewness.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
     seed : int, default 0
-        Seed of this stream.
+        Seed of the resamples, whose stream is separate from that of `paired_bootstrap`.
 
     Returns
     -------
@@ -40,7 +38,7 @@ def multinomial_bootstrap(
     Raises
     ------
     InputError
-        When counts do not fit.
+        When counts are not whole, are negative, or do not fit each other.
 
     Notes
     -----
@@ -67,10 +65,7 @@ def multinomial_bootstrap(
 
 
 def multinomial_differences(n10: int, n01: int, n: int, resamples: int, seed: int) -> Floats:
-    """Draw the resampled differences.
-
-    Returns (resamples,): The differences. Swapping the arms flips their signs.
-    """
+    """Draw the resampled differences, shape (resamples,); swapping the arms flips their signs."""
     stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1001,)))
     high, low = max(n10, n01), min(n10, n01)
     counts = stream.multinomial(n, [high / n, low / n, (n - high - low) / n], size=resamples)
@@ -78,10 +73,7 @@ def multinomial_differences(n10: int, n01: int, n: int, resamples: int, seed: in
 
 
 def trinomial_acceleration(n10: int, n01: int, n: int) -> float:
-    """Give BCa's acceleration of a mean of ones, minus ones and zeros.
-
-    Returns the acceleration; 0 where all are equal.
-    """
+    """BCa's acceleration of a mean of ones, minus ones and zeros; 0 where all are equal."""
     values, counts = np.array([1.0, -1.0, 0.0]), np.array([n10, n01, n - n10 - n01])
     deviations = values - (n10 - n01) / n
     squares = float(counts @ deviations**2)

@@ -13,19 +13,8 @@ from paper_figures.statistics.bootstrap.cluster_weights import cluster_types, cl
 from paper_figures.statistics.bootstrap.intervals import METHODS, acceleration, bootstrap_interval
 from paper_figures.statistics.bootstrap.result import BootstrapDifference
 from paper_figures.statistics.metrics import METRICS, NEED_PROBABILITIES, Evaluate, Sample
-from paper_figures.statistics.result import Result
-from paper_figures.statistics.validation import (
-    Bools,
-    Codes,
-    Floats,
-    NotEstimable,
-    as_codes,
-    as_count,
-    as_flags,
-    as_level,
-    as_scores,
-    same_length,
-)
+from paper_figures.statistics.result import Interval, Result
+from paper_figures.statistics.validation import Codes, Floats, NotEstimable, as_codes, as_count, as_flags, as_level, as_scores, same_length
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +30,7 @@ class PairedBootstrapResult(Result):
     strata: int  # types of clusters resampled separately
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the results as a table."""
+        """One row per measure."""
         import pandas as pd
 
         return pd.concat([result.to_frame() for result in self.metrics.values()], ignore_index=True)
@@ -73,10 +62,8 @@ def paired_bootstrap(
 
     Parameters
     ----------
-    scores_a : array_like, shape (n,)
-        Scores of arm A; higher speaks for positive.
-    scores_b : array_like, shape (n,)
-        Scores of arm B.
+    scores_a, scores_b : array_like, shape (n,)
+        Scores of arms A and B on the same items; higher speaks for positive.
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     clusters : array_like, shape (n,), optional
@@ -84,24 +71,24 @@ def paired_bootstrap(
     metrics : sequence of str
         Of ``accuracy``, ``auroc``, ``average_precision``, ``sensitivity``, ``brier``, ``calibration_error``.
     resamples : int, default 2000
-        Number of resamples, B.
+        Number of resamples, B, at least 2.
     method : {'bca', 'percentile', 'basic'}
-        The kind of interval.
+        The kind of interval; BCa corrects for bias and skewness.
     threshold : float, default 0.5
         A score at or above it counts as positive, for the accuracy.
     specificity : float, default 0.9
-        At which the sensitivity is taken.
+        The specificity, between 0 and 1, at which the sensitivity is taken.
     stratify : bool, default True
         Whether to resample clusters that hold only positive items, only negative ones, or both, each among themselves.
     confidence_level : float, default 0.95
-        Of the intervals.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
     seed : int, default 0
-        Seed of the resamples.
+        Seed of the resamples, which both arms and all measures share.
 
     Returns
     -------
     PairedBootstrapResult
-        One difference, A minus B, per measure.
+        One difference, A minus B, per measure, with its interval and Monte Carlo error.
 
     Raises
     ------
@@ -130,41 +117,51 @@ def paired_bootstrap(
     a, b, flags = as_scores(scores_a, "scores_a"), as_scores(scores_b, "scores_b"), as_flags(labels)
     items = same_length(scores_a=a, scores_b=b, labels=flags)
     codes = np.arange(items) if clusters is None else as_codes(clusters, items)
-    _check(a, b, flags, codes, metrics, as_count(resamples, "resamples"), method)
-    strata = cluster_types(flags, codes) if stratify else np.zeros(codes.max() + 1, dtype=np.intp)
+    settings = _Settings(as_count(resamples, "resamples"), method, as_level(confidence_level), seed)
     arms = [Sample(scores, flags, codes, threshold, specificity) for scores in (a, b)]
-    return _paired_bootstrap(arms, strata, metrics, as_count(resamples, "resamples"), method, as_level(confidence_level), seed)
+    _check(arms, metrics, settings)
+    strata = cluster_types(flags, codes) if stratify else np.zeros(codes.max() + 1, dtype=np.intp)
+    return _paired_bootstrap(arms, strata, metrics, settings)
 
 
-def _check(a: Floats, b: Floats, flags: Bools, codes: Codes, metrics: Sequence[str], resamples: int, method: str) -> None:
+@dataclass(frozen=True)
+class _Settings:
+    """How to resample and to make intervals."""
+
+    resamples: int
+    method: str
+    level: float
+    seed: int
+
+
+def _check(arms: Sequence[Sample], metrics: Sequence[str], settings: _Settings) -> None:
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
         raise InputError(f"unknown measure {unknown[0]!r}; choose of {', '.join(METRICS)}")
-    if method not in METHODS:
-        raise InputError(f"method: choose one of {', '.join(METHODS)}, not {method!r}")
-    if resamples < 2:
-        raise InputError(f"resamples: give at least 2, not {resamples}")
-    if codes.max() == 0:
+    if settings.method not in METHODS:
+        raise InputError(f"method: choose one of {', '.join(METHODS)}, not {settings.method!r}")
+    if settings.resamples < 2:
+        raise InputError(f"resamples: give at least 2, not {settings.resamples}")
+    labels = arms[0].labels
+    if arms[0].clusters == 1:
         raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
-    if set(metrics) - {"accuracy", *NEED_PROBABILITIES} and (flags.all() or not flags.any()):
+    if set(metrics) - {"accuracy", *NEED_PROBABILITIES} and (labels.all() or not labels.any()):
         raise NotEstimable("one class only: measures that compare positive with negative items have no value")
-    if set(metrics) & set(NEED_PROBABILITIES) and (min(a.min(), b.min()) < 0 or max(a.max(), b.max()) > 1):
+    if set(metrics) & set(NEED_PROBABILITIES) and any(arm.scores.min() < 0 or arm.scores.max() > 1 for arm in arms):
         raise InputError(f"{', '.join(NEED_PROBABILITIES)} need probabilities: some scores lie outside [0, 1]")
 
 
-def _paired_bootstrap(
-    arms: Sequence[Sample], strata: Codes, metrics: Sequence[str], resamples: int, method: str, level: float, seed: int
-) -> PairedBootstrapResult:
+def _paired_bootstrap(arms: Sequence[Sample], strata: Codes, metrics: Sequence[str], settings: _Settings) -> PairedBootstrapResult:
     evaluators = [[METRICS[name](arm) for arm in arms] for name in metrics]
     items, clusters = len(arms[0].scores), len(strata)
     point = _evaluate(evaluators, [np.ones((1, clusters))])[:, :, 0]
-    values = _evaluate(evaluators, cluster_weights(strata, items, resamples, seed))
-    if method == "bca":
+    values = _evaluate(evaluators, cluster_weights(strata, items, settings.resamples, settings.seed))
+    left_out, rows = np.zeros((len(metrics), 2, 2)), np.zeros(2, dtype=np.intp)
+    if settings.method == "bca":
+        # a jackknife over every cluster would cost more than the bootstrap itself where there are very many items
         portions, rows = jackknife_weights(strata, items, min(500, max(50, 50_000_000 // items)))
         left_out = _evaluate(evaluators, portions)
-    else:
-        left_out, rows = np.zeros((len(metrics), 2, 2)), np.zeros(2, dtype=np.intp)
-    results = {name: _difference(name, point[i], values[i], left_out[i], rows, method, level, seed) for i, name in enumerate(metrics)}
+    results = {name: _difference(name, point[i], values[i], left_out[i], rows, settings) for i, name in enumerate(metrics)}
     return PairedBootstrapResult(results, clusters, len(np.unique(strata)))
 
 
@@ -174,19 +171,18 @@ def _evaluate(evaluators: list[list[Evaluate]], portions: Iterable[Floats]) -> F
     return np.concatenate([np.array(part) for part in parts], axis=-1)
 
 
-def _difference(
-    name: str, point: Floats, values: Floats, left_out: Floats, rows: Codes, method: str, level: float, seed: int
-) -> BootstrapDifference:
+def _difference(name: str, point: Floats, values: Floats, left_out: Floats, rows: Codes, settings: _Settings) -> BootstrapDifference:
+    """Summarise one measure. Shapes: `point` (2,), `values` (2, B), `left_out` (2, rows), `rows` (rows,) their strata."""
     defined = ~np.isnan(values).any(axis=0)
 
-    def ends(estimate: float, resampled: Floats, jackknife: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+    def ends(estimate: float, resampled: Floats, jackknife: Floats) -> tuple[Interval, Interval]:
         known = ~np.isnan(jackknife)
-        return bootstrap_interval(resampled[defined], estimate, method, level, acceleration(jackknife[known], rows[known]))
+        skew = acceleration(jackknife[known], rows[known])
+        return bootstrap_interval(resampled[defined], estimate, settings.method, settings.level, skew)
 
-    gaps = values[0] - values[1]
-    interval, errors = ends(float(point[0] - point[1]), gaps, left_out[0] - left_out[1])
+    (a, b), difference, gaps = point.tolist(), float(point[0] - point[1]), values[0] - values[1]
+    interval, errors = ends(difference, gaps, left_out[0] - left_out[1])
     return BootstrapDifference(
-        name, float(point[0]), float(point[1]), float(point[0] - point[1]), interval,
-        ends(float(point[0]), values[0], left_out[0])[0], ends(float(point[1]), values[1], left_out[1])[0],
-        float(gaps[defined].std(ddof=1)), errors, method, len(gaps), int((~defined).sum()), seed,
+        name, a, b, difference, interval, ends(a, values[0], left_out[0])[0], ends(b, values[1], left_out[1])[0],
+        float(gaps[defined].std(ddof=1)), errors, settings.method, len(gaps), int((~defined).sum()), settings.seed,
     )  # fmt: skip

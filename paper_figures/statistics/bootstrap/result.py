@@ -21,7 +21,7 @@ class BootstrapDifference(Result):
     a_interval: Interval  # of `a`, from the same resamples
     b_interval: Interval  # of `b`, from the same resamples
     se: float  # standard deviation of the resampled differences
-    interval_mcse: Interval  # monte Carlo standard error of the two ends of `interval`
+    interval_mcse: Interval  # Monte Carlo standard error of the two ends of `interval`
     method: str  # the kind of interval
     resamples: int
     undefined: int  # resamples in which the measure has no value; they are left out of the interval
@@ -31,10 +31,7 @@ class BootstrapDifference(Result):
 def make_difference(
     metric: str, estimate: float, distribution: Floats, interval: Interval, errors: Interval, method: str, seed: int
 ) -> BootstrapDifference:
-    """Make a result of a difference alone, the arms' own values being unknown.
-
-    Shapes: `distribution` (B,). Returns with NaN for the arms' own values.
-    """
+    """Result of a difference alone, NaN for the unknown values of the arms. Shapes: `distribution` (B,)."""
     nothing = (math.nan, math.nan)
     se = float(distribution.std(ddof=1)) if len(distribution) > 1 else math.nan
     return BootstrapDifference(

@@ -1,8 +1,7 @@
-"""Obuchowski's (1998) test of two clustered paired proportions.
+"""Three chi-squared tests of two clustered paired proportions, which differ in the variance of the summed differences.
 
-Yang, Sun and Hardin's (2010) test of two clustered paired proportions.
-
-Durkalski and others' (2003) test of two clustered paired proportions.
+Obuchowski (1998) takes it under the null hypothesis, Yang, Sun and Hardin (2010) half under it and half not, Durkalski and others (2003)
+weigh every cluster alike.
 """
 
 from __future__ import annotations
@@ -18,17 +17,15 @@ def obuchowski(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt
 
     Parameters
     ----------
-    correct_a : array_like of bool, shape (n,)
-        Whether A is right on each item.
-    correct_b : array_like of bool, shape (n,)
-        Whether B is right on each item.
+    correct_a, correct_b : array_like of bool, shape (n,)
+        Whether arm A, and arm B, is right on each item; both in the same order of items.
     clusters : array_like, shape (n,)
         The cluster of each item, for example its patient.
 
     Returns
     -------
     ClusteredTestResult
-        Statistic and p-value.
+        The chi-squared statistic with 1 degree of freedom, its p-value, and the number of clusters.
 
     Raises
     ------
@@ -58,9 +55,7 @@ def obuchowski(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt
 
 def _obuchowski(sums: ClusterSums) -> ClusteredTestResult:
     d, k = sums.d, len(sums.n)
-    squares = float((d**2).sum())
-    statistic = (k - 1) / k * float(d.sum()) ** 2 / squares if squares else 0.0
-    return ClusteredTestResult(statistic, chi_squared_p(statistic), k)
+    return _chi_squared((k - 1) / k * float(d.sum()) ** 2, float((d**2).sum()), k)
 
 
 def yang(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.ArrayLike) -> ClusteredTestResult:
@@ -68,17 +63,15 @@ def yang(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.Array
 
     Parameters
     ----------
-    correct_a : array_like of bool, shape (n,)
-        Whether A is right on each item.
-    correct_b : array_like of bool, shape (n,)
-        Whether B is right on each item.
+    correct_a, correct_b : array_like of bool, shape (n,)
+        Whether arm A, and arm B, is right on each item; both in the same order of items.
     clusters : array_like, shape (n,)
         The cluster of each item, for example its patient.
 
     Returns
     -------
     ClusteredTestResult
-        Statistic and p-value.
+        The chi-squared statistic with 1 degree of freedom, its p-value, and the number of clusters.
 
     Raises
     ------
@@ -106,9 +99,8 @@ def yang(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.Array
 
 def _yang(sums: ClusterSums) -> ClusteredTestResult:
     d, n, k = sums.d, sums.n, len(sums.n)
-    spread = float(((d - n * d.sum() / n.sum()) ** 2 + d**2).sum()) / 2
-    statistic = (k - 1) / k * float(d.sum()) ** 2 / spread if spread else 0.0
-    return ClusteredTestResult(statistic, chi_squared_p(statistic), k)
+    variance = float(((d - n * d.sum() / n.sum()) ** 2 + d**2).sum()) / 2
+    return _chi_squared((k - 1) / k * float(d.sum()) ** 2, variance, k)
 
 
 def durkalski(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.ArrayLike) -> ClusteredTestResult:
@@ -116,17 +108,15 @@ def durkalski(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.
 
     Parameters
     ----------
-    correct_a : array_like of bool, shape (n,)
-        Whether A is right on each item.
-    correct_b : array_like of bool, shape (n,)
-        Whether B is right on each item.
+    correct_a, correct_b : array_like of bool, shape (n,)
+        Whether arm A, and arm B, is right on each item; both in the same order of items.
     clusters : array_like, shape (n,)
         The cluster of each item, for example its patient.
 
     Returns
     -------
     ClusteredTestResult
-        Statistic and p-value.
+        The chi-squared statistic with 1 degree of freedom, its p-value, and the number of clusters.
 
     Raises
     ------
@@ -153,6 +143,9 @@ def durkalski(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.
 
 def _durkalski(sums: ClusterSums) -> ClusteredTestResult:
     shares = sums.d / sums.n
-    squares = float((shares**2).sum())
-    statistic = float(shares.sum()) ** 2 / squares if squares else 0.0
-    return ClusteredTestResult(statistic, chi_squared_p(statistic), len(shares))
+    return _chi_squared(float(shares.sum()) ** 2, float((shares**2).sum()), len(shares))
+
+
+def _chi_squared(square: float, variance: float, clusters: int) -> ClusteredTestResult:
+    statistic = square / variance if variance else 0.0  # no discordant item: the arms do not differ
+    return ClusteredTestResult(statistic, chi_squared_p(statistic), clusters)

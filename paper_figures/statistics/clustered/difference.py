@@ -34,19 +34,17 @@ def clustered_difference(
 
     Parameters
     ----------
-    correct_a : array_like of bool, shape (n,)
-        Whether A is right on each item.
-    correct_b : array_like of bool, shape (n,)
-        Whether B is right on each item.
+    correct_a, correct_b : array_like of bool, shape (n,)
+        Whether arm A, and arm B, is right on each item; both in the same order of items.
     clusters : array_like, shape (n,)
         The cluster of each item, for example its patient.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     ClusteredDifferenceResult
-        Estimate, interval, p-value and design effect.
+        Estimate, standard error, interval, p-value and design effect.
 
     Raises
     ------
@@ -81,7 +79,7 @@ def _clustered_difference(sums: ClusterSums, level: float) -> ClusteredDifferenc
     k, total = len(sums.n), float(sums.n.sum())
     estimate = float(sums.d.sum()) / total
     variance = k / (k - 1) * float(((sums.d - sums.n * estimate) ** 2).sum()) / total**2
-    if variance < 1e-20 and estimate:
+    if variance < 1e-20 and estimate:  # rounding: all clusters agree, which few clusters do by chance
         se = bonett_price_standard_error(float((sums.b / sums.n).sum()), float((sums.c / sums.n).sum()), k)
         return student_result(estimate, se, k - 1, level, note="every cluster shows the same difference; each is counted as one item")
     return student_result(estimate, math.sqrt(variance), k - 1, level, design_effect=_design_effect(sums, variance))
@@ -90,10 +88,7 @@ def _clustered_difference(sums: ClusterSums, level: float) -> ClusteredDifferenc
 def student_result(
     estimate: float, se: float, df: float, level: float, design_effect: float = math.nan, note: str = ""
 ) -> ClusteredDifferenceResult:
-    """Make an interval and a p-value of a difference of proportions from a standard error and the t distribution.
-
-    Returns the interval is kept within [-1, 1].
-    """
+    """Interval, kept within [-1, 1], and p-value of a difference of proportions from its standard error and the t distribution."""
     half = student_quantile(level, df) * se
     p = student_p(estimate / se, df) if se else 1.0
     return ClusteredDifferenceResult(estimate, se, df, (max(-1.0, estimate - half), min(1.0, estimate + half)), p, design_effect, note)

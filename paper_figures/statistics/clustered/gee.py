@@ -28,19 +28,17 @@ def gee(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.ArrayL
 
     Parameters
     ----------
-    correct_a : array_like of bool, shape (n,)
-        Whether A is right on each item.
-    correct_b : array_like of bool, shape (n,)
-        Whether B is right on each item.
+    correct_a, correct_b : array_like of bool, shape (n,)
+        Whether arm A, and arm B, is right on each item; both in the same order of items.
     clusters : array_like, shape (n,)
         The cluster of each item, for example its patient.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     GeeResult
-        The estimate on the log scale.
+        The log odds ratio with its standard error, interval and p-value.
 
     Raises
     ------
@@ -63,7 +61,7 @@ def gee(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.ArrayL
         raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
     if any(arm.all() or not arm.any() for arm in (a, b)):
         raise InputError("an arm is always right or always wrong: the odds ratio is 0 or infinite; use clustered_difference")
-    if (a == b).all():
+    if (a == b).all():  # statsmodels would divide by a standard error of 0
         return GeeResult(0.0, 0.0, (0.0, 0.0), 1.0, int(codes.max()) + 1)
     import statsmodels.api as sm
 

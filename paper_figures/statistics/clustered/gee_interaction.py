@@ -40,12 +40,12 @@ def gee_interaction(
     clusters : array_like, shape (n,)
         The cluster of each row, for example its patient.
     confidence_level : float, default 0.95
-        Of the intervals by level.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     GeeInteractionResult
-        The test, and the odds ratio at each level.
+        The test of equal odds ratios, and the odds ratio at each level.
 
     Raises
     ------
@@ -81,12 +81,12 @@ def gee_interaction(
     contrasts = np.diff(np.eye(len(names)), axis=0)
     gaps, covariance = contrasts @ estimates, contrasts @ parts @ parts.T @ contrasts.T
     statistic = float(gaps @ np.linalg.pinv(covariance, rcond=1e-12) @ gaps)
-    df = int(np.linalg.matrix_rank(covariance, tol=1e-18))
+    df = int(np.linalg.matrix_rank(covariance, tol=1e-18))  # smaller than the number of contrasts where levels have the same items
     return GeeInteractionResult(statistic, df, chi_squared_p(statistic, df) if df else 1.0, by_level, int(codes.max()) + 1)
 
 
 def _contributions(a: Bools, b: Bools, rows: Bools, codes: Codes) -> Floats:
-    """Give what each cluster adds to the log odds ratio of one level."""
+    """Contribution of each cluster to the log odds ratio of one level."""
     total = np.zeros(int(codes.max()) + 1)
     for sign, right in ((1.0, a[rows]), (-1.0, b[rows])):
         share = float(right.mean())

@@ -21,14 +21,14 @@ class SignFlipResult(Result):
 
     statistic: float  # sum of the differences
     p: float  # two-sided. Exact: the share of sign patterns at least as extreme; else (1 + count) / (1 + resamples), never 0
-    mcse: float  # monte Carlo standard error of `p`; 0 when exact
-    resamples: int  # sign patterns looked at
+    mcse: float  # Monte Carlo standard error of `p`; 0 when exact
+    resamples: int  # number of sign patterns evaluated
     exact: bool  # whether all patterns were
     clusters: int  # clusters whose difference is not 0
     seed: int  # seed of the patterns; without effect when exact
     difference: float  # mean difference per item
     interval: Interval  # the mean differences that the test does not reject; infinite ends where no sign pattern could reject any
-    interval_mcse: Interval  # monte Carlo standard error of its ends; 0 where all patterns were tried
+    interval_mcse: Interval  # Monte Carlo standard error of its ends; 0 where all patterns were tried
 
 
 def sign_flip(
@@ -44,15 +44,15 @@ def sign_flip(
     Parameters
     ----------
     differences : array_like, shape (n,)
-        A minus B of each item, for example 1, 0 or -1 for right and wrong; finite.
+        Difference of arms A and B on each item, for example 1, 0 or -1 for right and wrong; finite.
     clusters : array_like, shape (n,), optional
         The cluster of each item; each item is its own when left out.
     resamples : int, default 9999
         Sign patterns drawn where there are too many for all.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
     seed : int, default 0
-        Seed of the patterns.
+        Seed of the random patterns; without effect where all patterns are tried.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def sign_flip(
     Raises
     ------
     InputError
-        When inputs do not fit.
+        When lengths differ, a difference is not finite, or `resamples` or the level is out of range.
 
     Notes
     -----
@@ -103,31 +103,35 @@ def sign_flip(
 
 def _sign_flip(sums: Floats, sizes: Floats, resamples: int, level: float, seed: int) -> SignFlipResult:
     scale, side = float(np.abs(sums).sum()), _side(sums, sizes)
-    d = side * np.where(np.abs(sums) > 1e-12 * max(scale, 1e-300), sums, 0.0)  # both arms' orders draw the same patterns
-    moving, observed, slack = d != 0, float(d.sum()), 1e-9 * scale  # sums in another order must count as equal
+    # the arm that is ahead is always the first here, so that swapping the arms draws the same patterns and gives the same p
+    d = side * np.where(np.abs(sums) > 1e-12 * max(scale, 1e-300), sums, 0.0)
+    # patterns that are exactly as extreme as the observed one must count, though their sums round differently in another order
+    moving, observed, slack = d != 0, float(d.sum()), 1e-9 * scale
     k, items = int(moving.sum()), float(sizes.sum())
     exact = k <= EXACT_UP_TO
     if exact:
         x = _all_patterns(k) @ d[moving]
-        p, mcse, looked = float((np.abs(x) >= observed - slack).mean()), 0.0, 2**k
+        p, mcse, patterns = float((np.abs(x) >= observed - slack).mean()), 0.0, 2**k
+    # p needs the signs of the clusters that differ only; the interval moves every cluster, those without a difference too, so it may have
+    # to draw patterns where p did not
     if not exact or len(d) > EXACT_UP_TO:
         x, y = _drawn(d, sizes, resamples, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1002,))))
-        x, y = np.append(x, observed), np.append(y, items)
+        x, y = np.append(x, observed), np.append(y, items)  # the observed pattern is one of them: p is never 0
     else:
         signs = _all_patterns(len(d))
         x, y = signs @ d, signs @ sizes
     if not exact:
-        p, looked = float((np.abs(x) >= observed - slack).mean()), resamples
+        p, patterns = float((np.abs(x) >= observed - slack).mean()), resamples
         mcse = math.sqrt(p * (1 - p) / (1 + resamples))
     ends, errors = _interval(x, y, observed, items, 1 - level)
     errors = (0.0, 0.0) if len(d) <= EXACT_UP_TO else errors
     if side < 0:
         ends, errors = (-ends[1], -ends[0]), errors[::-1]
-    return SignFlipResult(side * observed, p, mcse, looked, exact, k, seed, side * observed / items, ends, errors)
+    return SignFlipResult(side * observed, p, mcse, patterns, exact, k, seed, side * observed / items, ends, errors)
 
 
 def _side(sums: Floats, sizes: Floats) -> float:
-    """Tell which arm is ahead: by the sum, or where that is 0 by how the differences lie."""
+    """Sign of the arm that is ahead: by the sum of differences, or where that is 0 by how they lie."""
     for total in (sums.sum(), (sums * sizes).sum(), (sums**3).sum()):
         if total:
             return float(np.sign(total))
@@ -135,13 +139,13 @@ def _side(sums: Floats, sizes: Floats) -> float:
 
 
 def _all_patterns(clusters: int) -> Floats:
-    """Give every pattern of signs, shape (2^K, K)."""
+    """Every pattern of signs, shape (2^K, K)."""
     signs = 1 - 2 * ((np.arange(2**clusters)[:, None] >> np.arange(clusters)) & 1)
     return signs.astype(np.float64)
 
 
 def _drawn(d: Floats, sizes: Floats, resamples: int, stream: np.random.Generator) -> tuple[Floats, Floats]:
-    """Draw patterns; equal clusters share a binomial count of minus signs."""
+    """Draw patterns: x and y of `sign_flip`. Equal clusters are exchangeable, so one binomial count of minus signs serves them all."""
     groups, counts = _groups(d, sizes)
     found: list[Floats] = []
     for start in range(0, resamples, portion := max(1, _CELLS // len(groups))):
@@ -153,14 +157,14 @@ def _drawn(d: Floats, sizes: Floats, resamples: int, stream: np.random.Generator
 
 
 def _groups(d: Floats, sizes: Floats) -> tuple[Floats, Codes]:
-    """Find the different (difference, size), and how many clusters have each."""
+    """Distinct pairs (difference, size), and how many clusters have each."""
     table: Floats = np.column_stack([d, sizes])[np.lexsort((sizes, d))]
     starts = np.flatnonzero(np.append(True, (table[1:] != table[:-1]).any(axis=1)))
     return table[starts], np.diff(np.append(starts, len(table)))
 
 
 def _interval(x: Floats, y: Floats, observed: float, items: float, alpha: float) -> tuple[Interval, Interval]:
-    """Give the differences that are as extreme in more than the share alpha of the patterns, and the Monte Carlo error of the ends."""
+    """Interval of the differences that are not rejected at level alpha, and the Monte Carlo error of its ends."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.stack([(observed - x) / (items - y), (observed + x) / (items + y)])
     never = np.abs(y) >= items * (1 - 1e-12)  # all signs equal: as extreme as the observed pattern whatever the difference

@@ -13,21 +13,18 @@ from paper_figures.statistics.validation import Floats, NotEstimable, as_codes, 
 
 @dataclass(frozen=True)
 class ClusterSums:
-    """What the clustered tests need of each of the K clusters.
+    """Counts of each of the K clusters.
 
     Shapes: `n` (K,), `b` (K,), `c` (K,).
     """
 
-    n: Floats
+    n: Floats  # items
     b: Floats  # items right in A only
     c: Floats  # items right in B only
 
     @property
     def d(self) -> Floats:
-        """Right in A only less right in B only, per cluster.
-
-        Returns (K,): The differences.
-        """
+        """Right in A only less right in B only, per cluster; shape (K,)."""
         return self.b - self.c
 
 
@@ -49,5 +46,5 @@ def cluster_sums(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: n
     codes = as_codes(clusters, same_length(correct_a=a, correct_b=b))
     if codes.max() == 0:
         raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
-    count = lambda rows: np.bincount(codes[rows], minlength=codes.max() + 1).astype(np.float64)
+    count = lambda members: np.bincount(codes[members], minlength=codes.max() + 1).astype(np.float64)
     return ClusterSums(count(slice(None)), count(a & ~b), count(b & ~a))

@@ -29,21 +29,19 @@ def two_way(
 
     Parameters
     ----------
-    correct_a : array_like of bool, shape (n,)
-        Whether A is right on each item.
-    correct_b : array_like of bool, shape (n,)
-        Whether B is right on each item.
+    correct_a, correct_b : array_like of bool, shape (n,)
+        Whether arm A, and arm B, is right on each item; both in the same order of items.
     clusters : array_like, shape (n,)
         The first kind of cluster of each item, for example its patient.
     memberships : array_like, shape (n,), or sequence of n sequences
         The second kind: one name per item, or several (its references). Items that share *any* are taken as correlated.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     ClusteredDifferenceResult
-        Estimate, interval and p-value.
+        Estimate, standard error, interval and p-value.
 
     Raises
     ------
@@ -121,8 +119,8 @@ def two_way_variance(parts: Floats, codes: Codes, sets: list[tuple[int, ...]]) -
     patients, references = int(codes.max()) + 1, len(set().union(*sets))
     patient = _factor(patients) * float((np.bincount(codes, parts) ** 2).sum())
     reference = _factor(references) * shared_products(parts, sets)
-    pairs = len(np.unique(_subsets(_by_count(sets), 1, codes)[1]))
-    total = patient + reference - _factor(pairs) * shared_products(parts, sets, codes)
+    both = len(np.unique(_subsets(_by_count(sets), 1, codes)[1]))  # non-empty cells of patient and reference
+    total = patient + reference - _factor(both) * shared_products(parts, sets, codes)
     if total > 1e-12 * float((parts**2).sum()):
         return total, ""
     note = "the two-way variance was not positive; the larger one-way variance is used" if parts.any() else ""
@@ -145,6 +143,8 @@ def shared_products(e: Floats, sets: list[tuple[int, ...]], codes: Codes | None 
     """
     total = 0.0
     by_count = _by_count(sets)
+    # listing pairs would take O(n^2). Over one subset S the pairs that both have S sum to a square of sums, in O(n). A pair that shares k
+    # memberships has 2^k - 1 such subsets, which alternating signs count as k - C(k,2) + C(k,3) - ... = 1: each pair once
     for size in range(1, max(by_count) + 1):
         rows, groups = _subsets(by_count, size, codes)
         total += (-1) ** (size + 1) * float((np.bincount(groups, e[rows]) ** 2).sum())
@@ -152,7 +152,7 @@ def shared_products(e: Floats, sets: list[tuple[int, ...]], codes: Codes | None 
 
 
 def _by_count(sets: list[tuple[int, ...]]) -> dict[int, tuple[Codes, Codes]]:
-    """Gather the items that have equally many memberships: their numbers, and their memberships as a table."""
+    """Gather the items that have equally many memberships: their rows, and their memberships as a table."""
     counts = np.array([len(names) for names in sets], dtype=np.intp)
     found = {}
     for count in np.unique(counts).tolist():
@@ -171,5 +171,6 @@ def _subsets(by_count: dict[int, tuple[Codes, Codes]], size: int, codes: Codes |
     rows, table = np.concatenate(items), np.concatenate(members)
     groups = np.zeros(len(rows), dtype=np.intp)
     for column in ([] if codes is None else [codes[rows]]) + list(table.T):
+        # renumbered after every column, so that the product stays far below the largest integer
         groups = np.unique(groups * (int(column.max(initial=0)) + 1) + column, return_inverse=True)[1]
     return rows, groups

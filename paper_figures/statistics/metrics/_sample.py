@@ -24,7 +24,7 @@ class Sample:
     threshold : float, default 0.5
         A score at or above it counts as positive, for the accuracy.
     specificity : float, default 0.9
-        At which the sensitivity is taken.
+        The specificity, between 0 and 1, at which the sensitivity is taken.
     """
 
     scores: Floats
@@ -35,12 +35,12 @@ class Sample:
 
     @property
     def clusters(self) -> int:
-        """Tell the number of clusters, K.
+        """Number of clusters, K.
 
         Returns
         -------
         int
-            The number.
+            One more than the largest of `codes`.
         """
         return int(self.codes.max()) + 1
 
@@ -50,12 +50,12 @@ class Sample:
         Parameters
         ----------
         values : ndarray of float, shape (n,)
-            One per item.
+            The value of each item, in the order of `scores`.
 
         Returns
         -------
         ndarray of float, shape (K,)
-            The sums.
+            The sum of the values of each cluster.
         """
         return np.bincount(self.codes, values, minlength=self.clusters).astype(np.float64)
 

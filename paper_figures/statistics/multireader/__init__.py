@@ -1,1 +1,1 @@
-"""TODO."""
+"""Readers x cases (multireader multicase, MRMC) designs, with training seeds for readers and patients for cases."""

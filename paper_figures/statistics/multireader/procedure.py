@@ -1,4 +1,10 @@
-"""Comparing training procedures, not trained models: several training seeds crossed with patients (Obuchowski and Rockette)."""
+"""The Obuchowski-Rockette analysis of a fully crossed readers x cases design, with training seeds for readers and patients for cases.
+
+The treatment (modality) is the training procedure, A or B; readers are random, so that the result holds for new trainings, and cases are
+clustered by patient. A reader's figure of merit is a contrast of accuracies or AUROCs between procedures (`FigureOfMerit`), and
+`_obuchowski_rockette` analyses any such. For one contrast of two procedures its `own` and `shared` are 2 (Var - Cov1) and 2 (Cov2 - Cov3)
+of Obuchowski and Rockette.
+"""
 
 from __future__ import annotations
 
@@ -49,16 +55,16 @@ def procedure(
     correct_b : array_like of bool, shape (n,)
         Whether B, trained with the same seed, is right on the same item.
     clusters : array_like, shape (n,)
-        The patient of each row.
+        The patient (case) of each row.
     seeds : array_like, shape (n,)
-        The training seed of each row.
+        The training seed (reader) of each row.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     ProcedureResult
-        The mean difference over seeds.
+        The mean over seeds of the difference, A minus B, with its interval and p-value.
 
     Raises
     ------
@@ -75,9 +81,10 @@ def procedure(
        between trainings; so :math:`\hat V = \hat A + \hat B`, :math:`\hat A = \max(s^2, v - c) / S`, :math:`\hat B = \max(c, 0)`.
     4. t with :math:`\hat V^2 / [\hat A^2 / (S - 1) + \hat B^2 / (K - 1)]` degrees of freedom (Satterthwaite).
 
-    This is the analysis of Obuchowski and Rockette for readers and cases, with training seeds for readers and one contrast of two
-    modalities; balanced, it is the F test of a two-way random model. Our two changes keep its size with few seeds: :math:`s^2` is not
-    taken below what patients alone explain, and the patients' part has its own degrees of freedom (Hillis's has infinitely many).
+    This is the analysis of Obuchowski and Rockette of a readers x cases design, both random, with training seeds for readers and one
+    contrast of two modalities; balanced, it is the F test of a two-way random model. Our two changes keep its size with few seeds:
+    :math:`s^2` is not taken below what patients alone explain, and the patients' part has its own degrees of freedom (Hillis's has
+    infinitely many).
 
     References
     ----------
@@ -94,8 +101,9 @@ def procedure(
     """
     a, b = as_flags(correct_a, "correct_a"), as_flags(correct_b, "correct_b")
     d = a.astype(np.float64) - b
-    parts = lambda rows: (float(d[rows].mean()), (d[rows] - d[rows].mean()) / rows.sum())
-    return _procedure(parts, same_length(correct_a=a, correct_b=b), clusters, seeds, as_level(confidence_level))
+    design = _crossed(clusters, seeds, same_length(correct_a=a, correct_b=b))
+    accuracy = lambda rows: (float(d[rows].mean()), (d[rows] - d[rows].mean()) / rows.sum())
+    return _obuchowski_rockette(accuracy, design, as_level(confidence_level))
 
 
 def procedure_auroc(
@@ -110,11 +118,11 @@ def procedure_auroc(
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     clusters : array_like, shape (n,)
-        The patient of each row.
+        The patient (case) of each row.
     seeds : array_like, shape (n,)
-        The training seed of each row.
+        The training seed (reader) of each row.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
@@ -148,15 +156,15 @@ def procedure_contrast(
     scores : array_like, shape (k, n)
         Scores of each procedure; one column per item and training seed. A model that was trained once has the same scores with each seed.
     weights : array_like, shape (k,)
-        What each area counts.
+        Factor of each procedure's area in the sum; finite.
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     clusters : array_like, shape (n,)
-        The patient of each row.
+        The patient (case) of each row.
     seeds : array_like, shape (n,)
-        The training seed of each row.
+        The training seed (reader) of each row.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
@@ -171,70 +179,70 @@ def procedure_contrast(
 
     Notes
     -----
-    As `procedure`; the contribution of an item is the weighted sum of its centred placements (see `contributions`).
+    As `procedure`, with the weighted sum of an item's centred placements for its contribution (see `contributions`).
     """
     curves, flags = curves_and_labels(scores, labels)
     factors = np.asarray(weights, dtype=np.float64)
     if factors.shape != (len(curves),) or not np.isfinite(factors).all():
         raise InputError(f"weights: give {len(curves)} finite numbers, one for each row of scores")
 
-    def parts(rows: Bools) -> tuple[float, Floats]:
+    def contrast(rows: Bools) -> tuple[float, Floats]:
         if flags[rows].all() or not flags[rows].any():
             raise NotEstimable("one class only with some training seed: no ROC curve")
         found = placements(curves[:, rows], flags[rows])
         return float(factors @ found[:, flags[rows]].mean(1)), centred(factors @ found, flags[rows])
 
+    design, level = _crossed(clusters, seeds, len(flags)), as_level(confidence_level)
     bounds = float(np.minimum(factors, 0).sum()), float(np.maximum(factors, 0).sum())
-    level = as_level(confidence_level)
-    return _procedure(parts, len(flags), clusters, seeds, level, bounds, null=float(factors.sum()) / 2)
+    return _obuchowski_rockette(contrast, design, level, bounds, null=float(factors.sum()) / 2)
 
 
-def _procedure(
-    parts: Callable[[Bools], tuple[float, Floats]],
-    rows: int,
-    clusters: npt.ArrayLike,
-    seeds: npt.ArrayLike,
-    level: float,
-    bounds: Interval = (-1.0, 1.0),
-    null: float = 0.0,
-) -> ProcedureResult:
-    codes, trained = as_codes(clusters, rows), as_codes(seeds, rows, "seeds")
-    names, patients = tuple(str(name) for name in np.unique(np.asarray(seeds).astype(str))), int(codes.max()) + 1
-    if patients == 1:
+FigureOfMerit = Callable[[Bools], tuple[float, Floats]]
+"""From the rows of one reader to its merit, and what each of these rows contributes to it beyond the mean (they sum to 0)."""
+
+
+@dataclass(frozen=True)
+class _Crossed:
+    """Readers crossed with cases: the patient and the training seed of each row, and the names of the seeds."""
+
+    patients: Codes
+    seeds: Codes
+    names: tuple[str, ...]
+
+
+def _crossed(clusters: npt.ArrayLike, seeds: npt.ArrayLike, rows: int) -> _Crossed:
+    patients, trained = as_codes(clusters, rows), as_codes(seeds, rows, "seeds")
+    if patients.max() == 0:
         raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
     if trained.max() == 0:
         raise NotEstimable("one training seed only: the variation between trainings cannot be estimated")
-    found = [parts(trained == number) for number in range(int(trained.max()) + 1)]
-    sums = np.stack([_by_patient(part, codes[trained == number], patients) for number, (_, part) in enumerate(found)])
-    return _result(
-        np.array([estimate for estimate, _ in found]), patients / (patients - 1) * sums @ sums.T, patients, names, level, bounds, null
-    )
+    return _Crossed(patients, trained, tuple(str(name) for name in np.unique(np.asarray(seeds).astype(str))))
 
 
-def _by_patient(part: Floats, codes: Codes, patients: int) -> Floats:
-    return np.bincount(codes, part, minlength=patients).astype(np.float64)
-
-
-def _result(
-    by_seed: Floats, covariance: Floats, patients: int, names: tuple[str, ...], level: float, bounds: Interval, null: float
+def _obuchowski_rockette(
+    merit: FigureOfMerit, design: _Crossed, level: float, bounds: Interval = (-1.0, 1.0), null: float = 0.0
 ) -> ProcedureResult:
-    seeds, estimate = len(by_seed), float(by_seed.mean())
-    own = float(np.trace(covariance)) / seeds
-    shared = float(covariance.sum() - np.trace(covariance)) / (seeds * (seeds - 1))
-    between = float(by_seed.var(ddof=1))
-    training, sampled = max(between, own - shared) / seeds, max(shared, 0.0)
+    """Analyse the merits of all readers: step 2 to 4 of `procedure`."""
+    readers, cases = len(design.names), int(design.patients.max()) + 1
+    found = [merit(design.seeds == number) for number in range(readers)]
+    by_reader = np.array([estimate for estimate, _ in found])
+    by_case = np.stack([np.bincount(design.patients[design.seeds == s], part, minlength=cases) for s, (_, part) in enumerate(found)])
+    covariance = cases / (cases - 1) * by_case @ by_case.T  # (readers, readers), of the merits, due to cases
+    estimate, between = float(by_reader.mean()), float(by_reader.var(ddof=1))
+    own = float(np.trace(covariance)) / readers
+    shared = float(covariance.sum() - np.trace(covariance)) / (readers * (readers - 1))
+    training, sampled = max(between, own - shared) / readers, max(shared, 0.0)
     variance, note = training + sampled, ""
-    df = variance**2 / (training**2 / (seeds - 1) + sampled**2 / (patients - 1)) if variance > 1e-20 else float(min(seeds, patients) - 1)
-    if seeds < FEW_SEEDS:
-        note = f"{seeds} training seeds say little of how trainings vary; the calibration page shows the size of this test"
-    se = math.sqrt(variance)
-    effect = estimate - null
-    if variance <= 1e-20 and effect:
-        size = min(seeds, patients)
+    df = variance**2 / (training**2 / (readers - 1) + sampled**2 / (cases - 1)) if variance > 1e-20 else float(min(readers, cases) - 1)
+    if readers < FEW_SEEDS:
+        note = f"{readers} training seeds say little of how trainings vary; the calibration page shows the size of this test"
+    se, effect = math.sqrt(variance), estimate - null
+    if variance <= 1e-20 and effect:  # all cases and readers agree, which few of them do by chance: not a reason for p = 0
+        size = min(readers, cases)
         se = bonett_price_standard_error(size * max(effect, 0.0), size * max(-effect, 0.0), size)
         note = "every cluster shows the same difference; each is counted as one item"
     half = student_quantile(level, df) * se
     interval = max(bounds[0], estimate - half), min(bounds[1], estimate + half)
     p = student_p(effect / se, df) if se else 1.0
     spread = math.sqrt(max(between - (own - shared), 0.0))
-    return ProcedureResult(estimate, se, df, interval, p, names, tuple(by_seed.tolist()), spread, math.sqrt(own), note)
+    return ProcedureResult(estimate, se, df, interval, p, design.names, tuple(by_reader.tolist()), spread, math.sqrt(own), note)

@@ -9,9 +9,9 @@ from paper_figures.statistics.result import Interval
 
 
 def bonett_price_interval(n10: float, n01: float, n: float, confidence_level: float = 0.95) -> Interval:
-    r"""Give Bonett and Price's interval of the difference of two paired proportions.
+    r"""Bonett and Price's interval of the difference of two paired proportions.
 
-    Returns lower and upper end, within [-1, 1].
+    Returns its lower and upper end, within [-1, 1].
 
     Notes
     -----
@@ -34,9 +34,6 @@ def bonett_price_interval(n10: float, n01: float, n: float, confidence_level: fl
 
 
 def bonett_price_standard_error(n10: float, n01: float, n: float) -> float:
-    """Give the standard error inside `bonett_price_interval`, which is never 0.
-
-    Returns the standard error of the adjusted difference.
-    """
+    """Standard error of the adjusted difference in `bonett_price_interval`; never 0."""
     p10, p01 = (n10 + 1) / (n + 2), (n01 + 1) / (n + 2)
     return math.sqrt((p10 + p01 - (p10 - p01) ** 2) / (n + 2))

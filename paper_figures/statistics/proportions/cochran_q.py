@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics.distributions import chi_squared_p
 from paper_figures.statistics.result import Result
 from paper_figures.statistics.validation import as_flags, same_length
 from see_in_pairs.errors import InputError
@@ -15,9 +14,9 @@ from see_in_pairs.errors import InputError
 
 @dataclass(frozen=True, repr=False)
 class CochranQResult(Result):
-    """Cochran's test."""
+    """Cochran's test that several arms are right equally often."""
 
-    statistic: float
+    statistic: float  # chi-squared with `df` degrees of freedom under the null hypothesis, for many items
     df: int
     p: float  # upper tail of the chi-squared distribution; 1 where no item separates the arms
     arms: int
@@ -29,12 +28,12 @@ def cochran_q(*correct: npt.ArrayLike) -> CochranQResult:
     Parameters
     ----------
     *correct : array_like of bool, shape (n,)
-        Whether each item is right, one array per arm.
+        Whether each item is right, one array per arm, in the same order of items.
 
     Returns
     -------
     CochranQResult
-        Statistic and p-value.
+        The statistic, its degrees of freedom and p-value.
 
     Raises
     ------
@@ -47,7 +46,7 @@ def cochran_q(*correct: npt.ArrayLike) -> CochranQResult:
 
     .. math:: Q = \frac{(k - 1) [k \sum_j G_j^2 - (\sum_j G_j)^2]}{k \sum_i L_i - \sum_i L_i^2} \sim \chi^2_{k-1}
 
-    For two arms it is McNemar's statistic. Items that share a patient are not independent, and this test ignores it.
+    For two arms it is McNemar's statistic. Computed by statsmodels. Items that share a patient are not independent; this test ignores it.
 
     References
     ----------
@@ -66,8 +65,11 @@ def cochran_q(*correct: npt.ArrayLike) -> CochranQResult:
         raise InputError("Cochran's Q compares two or more arms")
     flags = [as_flags(arm, f"arm {number}") for number, arm in enumerate(correct)]
     same_length(**{f"arm {number}": arm for number, arm in enumerate(flags)})
-    table = np.stack(flags).astype(np.float64)
-    k, arms, items = len(table), table.sum(axis=1), table.sum(axis=0)
-    spread = float(k * items.sum() - (items**2).sum())
-    statistic = (k - 1) * float(k * (arms**2).sum() - arms.sum() ** 2) / spread if spread else 0.0
-    return CochranQResult(statistic, k - 1, chi_squared_p(statistic, k - 1), k)
+    table = np.stack(flags, axis=1)  # (items, arms)
+    arms = table.shape[1]
+    if (table == table[:, :1]).all():  # no item separates the arms: the statistic would be 0 / 0
+        return CochranQResult(0.0, arms - 1, 1.0, arms)
+    from statsmodels.stats.contingency_tables import cochrans_q  # starts slowly
+
+    found = cochrans_q(table.astype(np.float64))
+    return CochranQResult(float(found.statistic), arms - 1, float(found.pvalue), arms)

@@ -26,17 +26,15 @@ def conditional_logit(n10: int, n01: int, confidence_level: float = 0.95) -> Con
 
     Parameters
     ----------
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
+    n10, n01 : int
+        Number of items right in A only, and of items right in B only.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     ConditionalLogitResult
-        The estimate on the log scale.
+        The log odds ratio with its standard error, interval and p-value.
 
     Raises
     ------

@@ -29,10 +29,8 @@ def mcnemar(n10: int, n01: int) -> McNemarResult:
 
     Parameters
     ----------
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
+    n10, n01 : int
+        Number of items right in A only, and of items right in B only.
 
     Returns
     -------
@@ -75,6 +73,7 @@ def mcnemar(n10: int, n01: int) -> McNemarResult:
 
 
 def _mcnemar(n10: int, n01: int) -> McNemarResult:
+    # scipy's tails, not statsmodels' test: that has no mid-p, and importing it would make `see-in-pairs compare` start a second later
     n, low, gap = n10 + n01, min(n10, n01), abs(n10 - n01)
     if gap == 0:
         return McNemarResult(n10, n01, 1.0, 1.0, 1.0, 1.0)
@@ -85,5 +84,5 @@ def _mcnemar(n10: int, n01: int) -> McNemarResult:
 
 
 def _half_binomial(k: int, n: int) -> float:
-    """Give the binomial(n, 1/2) probability of k."""
+    """Binomial(n, 1/2) probability of k."""
     return float(np.exp(-special.betaln(k + 1, n - k + 1) - np.log(n + 1) - n * np.log(2)))

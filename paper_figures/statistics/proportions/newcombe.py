@@ -9,9 +9,9 @@ from paper_figures.statistics.result import Interval
 
 
 def newcombe_interval(n11: int, n10: int, n01: int, n00: int, confidence_level: float = 0.95) -> Interval:
-    r"""Give Newcombe's score-based interval of the difference of two paired proportions.
+    r"""Newcombe's score-based interval of the difference of two paired proportions.
 
-    Returns lower and upper end, within [-1, 1].
+    Returns its lower and upper end, within [-1, 1].
 
     Notes
     -----
@@ -41,7 +41,10 @@ def newcombe_interval(n11: int, n10: int, n01: int, n00: int, confidence_level: 
 
 
 def wilson_interval(k: float, n: float, z: float) -> Interval:
-    """Give Wilson's score interval of one proportion."""
+    """Wilson's score interval of one proportion; k and n need not be whole.
+
+    Written out, not statsmodels' ``proportion_confint``: importing that would make `see-in-pairs compare` start a second later.
+    """
     middle = k + z**2 / 2
     half = z * math.sqrt(k * (n - k) / n + z**2 / 4)
     return max(0.0, (middle - half) / (n + z**2)), min(1.0, (middle + half) / (n + z**2))

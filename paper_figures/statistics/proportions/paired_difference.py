@@ -32,21 +32,15 @@ def paired_difference(n11: int, n10: int, n01: int, n00: int, confidence_level: 
 
     Parameters
     ----------
-    n11 : int
-        Items right in both arms.
-    n10 : int
-        Items right in A only.
-    n01 : int
-        Items right in B only.
-    n00 : int
-        Items wrong in both arms.
+    n11, n10, n01, n00 : int
+        Number of items right in both arms, in A only, in B only, and in neither.
     confidence_level : float, default 0.95
-        Of the intervals.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     PairedDifferenceResult
-        Estimate and intervals; see `tango_interval`, `newcombe_interval`, `wald_interval`, `bonett_price_interval`.
+        The difference and its four intervals; see `tango_interval`, `newcombe_interval`, `wald_interval`, `bonett_price_interval`.
 
     Raises
     ------

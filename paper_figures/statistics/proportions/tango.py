@@ -9,9 +9,9 @@ from paper_figures.statistics.result import Interval
 
 
 def tango_score(n10: int, n01: int, n: int, delta: float) -> float:
-    r"""Give Tango's score statistic for the hypothesis that the difference of two paired proportions is `delta`.
+    r"""Tango's score statistic for the hypothesis that the difference of two paired proportions is `delta`.
 
-    Returns standard normal under the hypothesis; infinite where data of this kind are impossible under it, 0 where they are certain.
+    Standard normal under the hypothesis; infinite where such data are impossible under it, 0 where they are certain.
 
     Notes
     -----
@@ -45,9 +45,9 @@ def _restricted_estimate(n10: int, n01: int, n: int, delta: float) -> float:
 
 
 def tango_interval(n10: int, n01: int, n: int, confidence_level: float = 0.95) -> Interval:
-    """Give Tango's score interval of the difference of two paired proportions.
+    """Tango's score interval of the difference of two paired proportions.
 
-    Returns lower and upper end, within [-1, 1].
+    Returns its lower and upper end, within [-1, 1].
 
     Examples
     --------

@@ -9,9 +9,9 @@ from paper_figures.statistics.result import Interval
 
 
 def wald_interval(n10: int, n01: int, n: int, confidence_level: float = 0.95) -> Interval:
-    r"""Give Wald's interval of the difference of two paired proportions.
+    r"""Wald's interval of the difference of two paired proportions.
 
-    Returns lower and upper end, within [-1, 1].
+    Returns its lower and upper end, within [-1, 1].
 
     Notes
     -----

@@ -32,12 +32,12 @@ def clustered_auroc_difference(
     clusters : array_like, shape (n,)
         The cluster of each item, for example its patient.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     ClusteredDifferenceResult
-        A minus B.
+        The difference of the areas, A minus B, with its standard error, degrees of freedom, interval and p-value.
 
     Raises
     ------
@@ -84,6 +84,8 @@ def _clustered(curves: Floats, flags: Bools, codes: Codes, level: float) -> Clus
     a, b = (_jackknife(parts, members, codes) for members in (flags, ~flags))
     v10, v01 = ((count - 1) / count * float((sums**2).sum()) for count, sums in zip(counts, (a, b), strict=True))
     variance = v10 + v01 + 2 * (k - 1) / k * float((a * b).sum())
+    # the three terms have different factors, so that together they need not be positive: where clusters hold both classes, a and b can
+    # cancel. The jackknife of a + b cannot be negative and has no such factors
     if variance <= 1e-12 * (v10 + v01):
         variance = (k - 1) / k * float(((a + b) ** 2).sum())
     estimate = _difference(curves, flags, variance)
@@ -93,7 +95,7 @@ def _clustered(curves: Floats, flags: Bools, codes: Codes, level: float) -> Clus
 
 
 def _jackknife(parts: Floats, members: Bools, codes: Codes) -> Floats:
-    """Give how far leaving each cluster out of one class moves the difference."""
+    """Shift of the difference when each cluster is left out of one class; shape (K,)."""
     sizes = np.bincount(codes[members], minlength=codes.max() + 1)
     sums: Floats = np.bincount(codes[members], parts[members], minlength=codes.max() + 1) * sizes.sum() / (sizes.sum() - sizes)
     return sums
@@ -101,6 +103,7 @@ def _jackknife(parts: Floats, members: Bools, codes: Codes) -> Floats:
 
 def _difference(curves: Floats, flags: Bools, variance: float) -> float:
     areas = [auroc(row, flags) for row in curves]
+    # both arms separate the classes: no cluster moves any area, which is no evidence that the difference is known exactly
     if variance <= _TINY and abs(areas[0] - areas[1]) > 1e-12:
         raise NotEstimable("each area separates the classes perfectly: no variation between clusters is left")
     return areas[0] - areas[1]
@@ -126,12 +129,12 @@ def two_way_delong(
     memberships : array_like, shape (n,), or sequence of n sequences
         The second kind: one name per item, or several (its references). Items that share *any* are taken as correlated.
     confidence_level : float, default 0.95
-        Of the interval.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     ClusteredDifferenceResult
-        A minus B.
+        The difference of the areas, A minus B, with its standard error, degrees of freedom, interval and p-value.
 
     Raises
     ------
@@ -169,7 +172,7 @@ def two_way_delong(
 
 
 def contributions(curves: Floats, labels: Bools) -> Floats:
-    r"""Give what each item contributes to the difference of two areas, A minus B, beyond its expectation.
+    r"""Contribution of each item to the difference of two areas, A minus B, beyond its expectation.
 
     Shapes: `curves` (2, n), `labels` (n,). Returns (n,): Their sum is 0 within each class.
 
@@ -183,7 +186,7 @@ def contributions(curves: Floats, labels: Bools) -> Floats:
 
 
 def centred(values: Floats, labels: Bools) -> Floats:
-    """Give what each item contributes to a sum of areas, beyond its expectation.
+    """Contribution of each item to a sum of areas, beyond its expectation.
 
     Shapes: `values` (n,), `labels` (n,). Returns (n,): Their sum is 0 within each class.
     """

@@ -22,12 +22,12 @@ def clustered_delong(scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt
     clusters : array_like, shape (n,)
         The cluster of each item, for example its patient.
     confidence_level : float, default 0.95
-        Of the intervals.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     DeLongResult
-        Areas and covariance, with methods `interval`, `difference` and `equality`.
+        The areas and their covariance, with methods `interval`, `difference` and `equality`.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def _clustered_delong(curves: Floats, flags: Bools, codes: Codes, level: float) 
 
 
 def _cluster_means(deviations: Floats, members: Bools, codes: Codes) -> Floats:
-    """Sum deviations over the members of each cluster, over the number of all members; shape (L, K)."""
+    """Sum deviations over the members of each cluster, divided by the number of all members; shape (L, K)."""
     sums = [np.bincount(codes[members], row[members], minlength=codes.max() + 1) for row in deviations]
     return np.stack(sums) / members.sum()
 

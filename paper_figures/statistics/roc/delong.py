@@ -47,12 +47,12 @@ class DeLongResult(Result):
 
     auc: Floats  # the areas; ties count one half
     covariance: Floats
-    positives: int
+    positives: int  # number of positive items
     negatives: int
     confidence_level: float
 
     def interval(self, curve: int = 0) -> Interval:
-        r"""Give the interval of one area, on the logit scale so that it stays within (0, 1).
+        r"""Interval of one area, on the logit scale so that it stays within (0, 1).
 
         Returns lower and upper end. Where the variance estimate is 0, as at an area of 1, Newcombe's interval instead, which is finite.
 
@@ -115,14 +115,14 @@ def delong(scores: npt.ArrayLike, labels: npt.ArrayLike, confidence_level: float
     scores : array_like, shape (n,) or (L, n)
         Scores of one or L curves; higher speaks for positive. Infinities are allowed.
     labels : array_like of bool, shape (n,)
-        Whether each item is positive.
+        Whether each item is positive (diseased).
     confidence_level : float, default 0.95
-        Of the intervals.
+        Share of repetitions in which the interval covers the true value, between 0 and 1.
 
     Returns
     -------
     DeLongResult
-        Areas and covariance, with methods `interval`, `difference` and `equality`.
+        The areas and their covariance, with methods `interval`, `difference` and `equality`.
 
     Raises
     ------

@@ -9,9 +9,9 @@ from paper_figures.statistics.result import Interval
 
 
 def mann_whitney_interval(auc: float, positives: int, negatives: int, confidence_level: float = 0.95) -> Interval:
-    r"""Give Newcombe's interval of one area, which has a width even at an area of 0 or 1.
+    r"""Newcombe's interval of one area, which has a width even at an area of 0 or 1.
 
-    Returns lower and upper end, within [0, 1].
+    Returns its lower and upper end, within [0, 1].
 
     Notes
     -----
@@ -33,7 +33,7 @@ def mann_whitney_interval(auc: float, positives: int, negatives: int, confidence
 
 
 def _end(auc: float, m: int, n: int, z: float, edge: float) -> float:
-    """Solve for the end between the estimate and an edge of [0, 1], where V is 0."""
+    """End of the interval between the estimate and an edge of [0, 1], where V is 0."""
     from scipy.optimize import brentq
 
     def excess(value: float) -> float:
@@ -44,7 +44,7 @@ def _end(auc: float, m: int, n: int, z: float, edge: float) -> float:
     if auc == edge:
         return edge
     inside = math.nextafter(auc, edge) if excess(auc) == 0 else auc  # at an estimate of 0 or 1, step off the trivial root
-    while excess(inside) >= 0 and inside != edge:
+    while excess(inside) >= 0 and inside != edge:  # until the signs differ, as the solver needs
         inside += (edge - inside) * 1e-6
     return float(brentq(excess, min(inside, edge), max(inside, edge)))
 

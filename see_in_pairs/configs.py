@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from see_in_pairs.errors import InputError
+from see_in_pairs.files import parse_yaml, read_yaml
 
 
 class StrictConfig(BaseModel):
@@ -24,12 +24,9 @@ Config = TypeVar("Config", bound=StrictConfig)
 def load_config(kind: type[Config], path: Path | str, changes: Sequence[str] = ()) -> Config:
     """Read a YAML config, apply changes, validate."""
     path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise InputError(f"{path}: no such config file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    if not path.exists() or path.is_dir():
+        raise InputError(f"{path}: no such config file")
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: a config is a mapping of keys to values")
     for change in changes:
@@ -87,7 +84,4 @@ def _apply(content: dict[str, Any], change: str) -> None:
         place = place.setdefault(part, {})
         if not isinstance(place, dict):
             raise InputError(f"--set {change}: '{part}' is not a section of the config")
-    try:
-        place[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(f"--set {change}: the value is not valid YAML") from None
+    place[last] = parse_yaml(text, f"--set {change}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Self, TypeVar
@@ -16,10 +18,14 @@ from see_in_pairs.errors import CheckFailed, InputError, write_failure
 from see_in_pairs.files import to_json, write_json
 
 INTERRUPTED = 130
+BROKEN_PIPE = 141  # as the system says of a program whose reader has gone: 1 would mean that a check failed
+
+LONGEST_ERROR = 1000
+"""Characters of an error line; messages of libraries may repeat what they were given."""
 
 Item = TypeVar("Item")
 
-Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.", min=0)]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.", min=0, max=2**32 - 1)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the result.")]
 
 Json = Annotated[
@@ -36,9 +42,13 @@ def emit_json(content: object, target: str) -> None:
 
 
 def log(message: str, quiet: bool = False) -> None:
-    """Print a line for a person, on standard error."""
-    if not quiet:
+    """Print a line for a person, on standard error; where that is closed or full, the work goes on without it."""
+    if quiet or sys.stderr is None:
+        return
+    try:
         print(message, file=sys.stderr, flush=True)
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (it stays open)
 
 
 class ProgressBar:
@@ -132,13 +142,23 @@ def new_app(help_text: str) -> typer.Typer:
 def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run a command line and turn every foreseen failure into one line and an exit code.
 
-    Returns 0 on success, 1 when a check failed, 2 on a usage or input error, 130 on an interrupt.
+    Returns 0 on success, 1 when a check failed, 2 on a usage or input error, 130 on an interrupt (a request to terminate is one, too),
+    141 where the reader of the output has gone.
     """
+    if sys.stdout is None:
+        return _fail("standard output is closed, so the result has nowhere to go; send it to a file or to /dev/null", 2)
     command = typer.main.get_command(app)
+    before = _terminate_as_interrupt()
     try:
         outcome = command.main(
             args=spell_out_json(sys.argv[1:] if arguments is None else arguments), prog_name="see-in-pairs", standalone_mode=False
         )
+        sys.stdout.flush()  # here, where a full disk or a reader that has gone can still be told
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):  # into which typer turns it
+            raise
+        _drop_output()
+        return BROKEN_PIPE
     except InputError as error:
         return _fail(str(error), 2)
     except CheckFailed as error:
@@ -152,11 +172,15 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
             return 2
         return _fail(f"{message} (see --help)", 2)
     except OSError as error:
+        _drop_output()
         return _fail(f"{error.filename or 'file system'}: {write_failure(error) or error.strerror or error}", 2)
     except Exception as error:
         if what := write_failure(error):
             return _fail(what, 2)
         raise
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
     if outcome == INTERRUPTED:  # typer turns Ctrl-C into this exit code
         return _fail("interrupted; run the same command again to resume", INTERRUPTED)
     return outcome if isinstance(outcome, int) else 0
@@ -190,6 +214,25 @@ def _names_a_new_file(word: str) -> bool:
     return word.endswith(".json") or (looks_like_path and not os.path.exists(word))
 
 
+def _terminate_as_interrupt() -> Any:
+    """Let SIGTERM end a command as Ctrl-C does; give what it did before, None where that cannot be changed."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    return signal.signal(signal.SIGTERM, interrupt) if threading.current_thread() is threading.main_thread() else None
+
+
+def _drop_output() -> None:
+    """Let nothing more be written to standard output, not even what waits: Python would fail once more when it ends."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # no file behind it, as under a test
+        return
+
+
 def _fail(message: str, code: int) -> int:
-    print(f"see-in-pairs: error: {' '.join(message.split())}", file=sys.stderr)
+    """Print one line, without what a terminal would obey and without the thousands of characters that an input may have."""
+    line = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in " ".join(message.split()))
+    log(f"see-in-pairs: error: {line if len(line) <= LONGEST_ERROR else line[:LONGEST_ERROR] + '...'}")
     return code

@@ -1,33 +1,43 @@
-"""Files that a crash can never leave half written: write to a temporary name, then rename."""
+"""Files that a crash can never leave half written (a temporary name, then a rename), and files of others that are read with suspicion."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from see_in_pairs.errors import InputError, write_failure
+from see_in_pairs.errors import InputError, first_line, write_failure
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-@contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, renamed onto it when the block ends well.
+MOST_BYTES = {"text": 2**22, "YAML": 2**22, "JSON": 2**28}
+"""Bytes that are read of a text that people write, and of one that programs write; more is not what it is taken for."""
 
-    Returns the temporary file (same suffix, same folder), removed when the block raises.
+MOST_VALUES = 200_000
+"""Values in a YAML file, each counted as often as an alias repeats it: a few lines of aliases can stand for billions."""
+
+
+@contextmanager
+def atomic_path(path: Path | str, *, durable: bool = False) -> Iterator[Path]:
+    """Yield a temporary path (same folder, same suffix), renamed onto `path` when the block ends well, else removed.
+
+    With `durable` it is on the disk before it is renamed, so that not even a loss of power leaves an empty file under the name.
     """
     path = Path(path)
     temporary = _temporary(path)
     try:
         yield temporary
-        temporary.chmod(0o644)  # mkstemp makes files private; results are for sharing
+        if durable:
+            with open(temporary, "rb") as stream:
+                os.fsync(stream.fileno())
         temporary.replace(path)
     except Exception as error:
         if what := write_failure(error):
@@ -40,24 +50,24 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
 def _temporary(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+        temporary = path.with_name(f".{path.stem[:100]}-{secrets.token_hex(8)}{path.suffix}")
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less the umask: the user decides who may read results
     except OSError as error:
         if what := write_failure(error):
             raise InputError(f"{path}: {what}") from error
         raise
-    os.close(handle)
-    return Path(name)
+    return temporary
 
 
-def write_text(path: Path | str, text: str) -> None:
-    """Write text atomically."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def write_text(path: Path | str, text: str, *, durable: bool = False) -> None:
+    """Write text atomically; what UTF-8 has no bytes for (half of a surrogate pair, from a file name that is no text) is spelled out."""
+    with atomic_path(path, durable=durable) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def write_json(path: Path | str, content: Any) -> None:
+def write_json(path: Path | str, content: Any, *, durable: bool = False) -> None:
     """Write JSON atomically, with NaN and infinities as null so that any reader accepts it."""
-    write_text(path, to_json(content) + "\n")
+    write_text(path, to_json(content) + "\n", durable=durable)
 
 
 def to_json(content: Any, indent: int | None = 2) -> str:
@@ -87,14 +97,67 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def read_text(path: Path | str, kind: str = "text") -> str:
+    """Read UTF-8 text, a byte-order mark allowed, from a regular file of at most `MOST_BYTES`, or say in one line why not."""
+    path = Path(path)
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
+            raise InputError(f"{path}: {'is a folder' if stat.S_ISDIR(status.st_mode) else 'is not a regular file'}; name a file")
+        if status.st_size > MOST_BYTES[kind]:
+            raise InputError(f"{path}: has {status.st_size:,} bytes, too many for {kind}; is it the right file?")
+        return path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not valid {kind}, not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except (OSError, ValueError) as error:  # not allowed, a loop of links, a name with a null byte
+        raise error if isinstance(error, InputError) else InputError(f"{path}: cannot be read ({first_line(error)})") from None
+
+
 def read_json(path: Path | str) -> Any:
     """Read a JSON file, or say in one line why not."""
+    text = read_text(path, "JSON")
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON ({error})") from None
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:  # integers of thousands of digits and brackets in brackets, too
+        raise InputError(f"{path}: not valid JSON ({first_line(error)})") from None
+
+
+def read_yaml(path: Path | str) -> Any:
+    """Read a YAML file, or say in one line why not; a key that stands twice in a mapping is an error, not the last of both."""
+    return parse_yaml(read_text(path, "YAML"), str(path))
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Parse YAML as `read_yaml` does; `source` begins the error line."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # not the loader in C: brackets in brackets overflow its stack, and the process is gone
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+            twice = [key for number, key in enumerate(keys) if key in keys[:number]]
+            if twice:
+                raise yaml.YAMLError(f"the key '{twice[0]}' stands twice, line {node.start_mark.line + 1}")
+            return super().construct_mapping(node, deep)
+
+    try:
+        content = yaml.load(text, Loader)  # noqa: S506 (a safe loader)
+        _refuse_expansion(content)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # a date such as 2024-13-45, an endless integer, nesting
+        raise InputError(f"{source}: not valid YAML ({' '.join(str(error).split())})") from None
+    return content
+
+
+def _refuse_expansion(content: Any) -> None:
+    """Refuse content that is much larger than its text, or contains itself."""
+    left, count = [content], 0
+    while left:
+        value = left.pop()
+        count += 1
+        if count > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES:,} values, aliases counted")
+        left.extend([*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, (list, set)) else ())
 
 
 def write_parquet(path: Path | str, table: pd.DataFrame) -> None:
@@ -108,15 +171,15 @@ def read_table(path: Path | str, as_text: bool = False) -> pd.DataFrame:
     import pandas as pd
 
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
+    if not path.is_file():  # nor a pipe or a device
+        raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: is not a regular file; name a file")
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
         words: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]} if as_text else {}
         return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", encoding="utf-8-sig", **words)
     except Exception as error:  # pandas and pyarrow raise many kinds for a broken file; all mean the same to the user
-        raise InputError(f"{path}: cannot be read as a table ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: cannot be read as a table ({first_line(error)})") from None
 
 
 def sha256(path: Path | str) -> str:

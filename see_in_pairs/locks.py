@@ -22,7 +22,10 @@ def lock_folder(folder: Path) -> BaseFileLock | None:
     Returns None for all but the first process of one launch (``accelerate launch``, ``torchrun``), which share a folder. Another process
     that holds the lock is an InputError that names it.
     """
-    if int(os.environ.get("RANK", "0")) > 0:
+    rank = os.environ.get("RANK", "0")
+    if not rank.isdecimal():
+        raise InputError(f"RANK={rank}: launchers set it to a process's number; unset it")
+    if int(rank) > 0:
         return None
     from filelock import FileLock, Timeout
 

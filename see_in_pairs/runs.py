@@ -107,9 +107,9 @@ class RunFolder:
                 entry.unlink(missing_ok=True)
         return True
 
-    def save(self) -> None:
+    def save(self, *, durable: bool = False) -> None:
         """Write the manifest as it stands."""
-        write_json(self.path / "manifest.json", self.manifest)
+        write_json(self.path / "manifest.json", self.manifest, durable=durable)
 
     def count(self, name: str, number: int) -> None:
         """Record how many items something befell, in the manifest."""
@@ -122,7 +122,7 @@ class RunFolder:
         if kind is None:
             self.manifest["finished"] = _now()
             self.manifest["hardware"] = hardware()  # again: a GPU is seen only once torch has been imported
-            self.save()
+            self.save(durable=True)  # from here on the run counts as finished
         if self._lock is not None:
             unlock_folder(self._lock)
             self._lock = None

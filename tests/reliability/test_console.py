@@ -1,0 +1,68 @@
+"""What surrounds a command may be broken: its output closed or full, its reader gone, a request to end it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PROGRAM = [sys.executable, "-m", "see_in_pairs"]
+VALUE = ["theory", "value", "T1", "error", "d=1", "rho=.7", "rule=optimal", "--json"]
+
+
+def shell(command: str) -> subprocess.CompletedProcess[str]:
+    quoted = f"S() {{ '{sys.executable}' -m see_in_pairs \"$@\"; }}; {command}"
+    return subprocess.run(["bash", "-c", quoted], capture_output=True, text=True, timeout=120)
+
+
+def test_a_reader_that_has_gone_is_not_a_check_that_failed() -> None:
+    done = shell("S theory list | sleep 0; echo ${PIPESTATUS[0]}")
+    assert done.stdout.strip() in ("0", "141")  # 0 where all was written before the reader went
+    assert done.stderr == ""
+
+
+def test_a_closed_output_is_told_before_the_work() -> None:
+    done = shell("S " + " ".join(VALUE) + " >&-")
+    assert done.returncode == 2
+    assert done.stderr.startswith("see-in-pairs: error: standard output is closed") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_output_is_one_line() -> None:
+    done = shell("S " + " ".join(VALUE) + " >/dev/full")
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"])
+def test_messages_that_nobody_can_read_do_not_stop_the_work(where: str) -> None:
+    done = shell("S " + " ".join(VALUE) + " " + where)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["value"] == pytest.approx(0.24192, abs=1e-5)
+
+
+def test_error_lines_are_bounded_and_hold_nothing_that_a_terminal_obeys() -> None:
+    done = subprocess.run(
+        [*PROGRAM, "theory", "value", "T1", "\x1b[31mred" + "x" * 5000, "d=1"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr and r"\x1b[31mred" in done.stderr and len(done.stderr) < 1100 and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_end_is_an_interrupt(tmp_path: Path, number: int) -> None:
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    words = [*PROGRAM, "theory", "verify", "--replicates", "2000000"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as process:
+        time.sleep(3)  # in the middle of its work, or of its start
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("see-in-pairs: error: interrupted") and "Traceback" not in errors

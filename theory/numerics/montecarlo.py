@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import bdtr, bdtrc, ndtri, stdtr
 
+from see_in_pairs.roc import placements
 from theory.numerics.validation import Floats
 
 ROUNDING = 1e-13  # of sums and ratios: what is the same in every replicate differs from its closed form by no more
@@ -206,9 +207,6 @@ def rank_auc(diseased: Floats, healthy: Floats) -> RankAuc:
     >>> rank_auc(np.array([2.0, 3.0]), np.array([1.0, 2.0])).estimate().value
     0.875
     """
-    return RankAuc(_share_below(diseased, healthy), 1 - _share_below(healthy, diseased))
-
-
-def _share_below(cases: Floats, others: Floats) -> Floats:
-    ordered = np.sort(others)
-    return (np.searchsorted(ordered, cases, "left") + np.searchsorted(ordered, cases, "right")) / (2 * len(ordered))
+    labels = np.arange(len(diseased) + len(healthy)) < len(diseased)
+    placed = placements(np.concatenate([diseased, healthy]), labels)
+    return RankAuc(placed[labels], placed[~labels])

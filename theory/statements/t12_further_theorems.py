@@ -200,6 +200,7 @@ def _simulate_dauc(params: Params, replicates: int, rng: np.random.Generator) ->
     pairs = draw_pairs(replicates * 2 * n, params["rho"], rng).reshape(replicates, 2 * n, 2)
     pairs[:, n:, 0] += params["d"]
     scores = np.stack([pairs[..., 0], pairs[..., 0] - params["w"] * pairs[..., 1]])
+    # no placements: a rank sum is exact in whole numbers, and one division makes it an AUROC
     ranks = scores.argsort(axis=-1).argsort(axis=-1)[..., n:].sum(axis=-1)
     return np.diff((ranks - n * (n - 1) / 2) / n**2, axis=0)[0]
 

@@ -49,6 +49,12 @@ def bayes_threshold() -> tuple[sp.Expr, sp.Symbol, sp.Symbol, sp.Symbol]:
     return sp.solve(sp.Eq(sp.expand(log_ratio), sp.log((1 - pi) / pi)), t)[0], shift, variance, pi
 
 
+def error(separation: sp.Expr, pi: float) -> float:
+    """Value of the derived Bayes error at a separation and prevalence."""
+    expression, distance, prevalence = bayes_error()
+    return evaluate(expression, {distance: separation, prevalence: pi})
+
+
 def sensitivity(separation: sp.Expr, specificity: float) -> float:
     """Sensitivity at a specificity: solve for the threshold that the healthy exceed so often, then take the tail of the diseased."""
     import mpmath as mp  # type: ignore[import-untyped]

@@ -15,6 +15,7 @@ from theory.numerics.montecarlo import PairedTally, RatioTally, covariance_root
 from theory.numerics.validation import Floats, correlation, non_negative, one_of, whole
 from theory.statements import t2_several_references as t2
 from theory.statements.base import QUADRATURE, Params, Quantity
+from theory.statements.linear_rule import draw_images
 from theory.statements.parameters import choice, grid, number
 
 STATEMENT_ID = "T10"
@@ -119,12 +120,8 @@ def _score(params: Params, diseased: bool, replicates: int, rng: np.random.Gener
     """Single and paired scores of the same patients, and the standard deviation of the paired one."""
     m, between = int(params["m"]), params.get("rho_rr")
     model = t2.images_covariance(params["rho"], params["rho"] if between is None else between, m)
-    weights = np.append(1.0, np.full(m, -1 / m))
-    if params["rule"] == "optimal":
-        weights = np.linalg.lstsq(model, np.eye(m + 1)[0], rcond=None)[0]
-    weights = weights / weights[0]
-    images = rng.standard_normal((replicates, m + 1)) @ covariance_root(model).T
-    images[:, 0] += params["d"] * diseased
+    weights = t2.solved_weights(model, params["rule"])
+    images = draw_images(model, params["d"] * np.eye(1, m + 1)[0], np.full(replicates, diseased), rng)
     return images[:, 0], images @ weights, float(np.sqrt(weights @ model @ weights))
 
 

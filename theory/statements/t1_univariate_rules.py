@@ -29,6 +29,7 @@ from theory.numerics.gaussian import auc_of, error_of
 from theory.numerics.montecarlo import log_likelihood_ratio
 from theory.numerics.sampling import score_auc, score_error
 from theory.numerics.validation import Floats, correlation, finite, non_negative
+from theory.statements import linear_rule
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
@@ -145,8 +146,7 @@ def symbolic_error(d: float, rho: float, rule: str | float, pi: float = 0.5) -> 
     """Value of the derived error."""
     from theory.numerics import symbolic
 
-    expression, distance, prevalence = symbolic.bayes_error()
-    return symbolic.evaluate(expression, {distance: symbolic_separation(d, rho, rule), prevalence: pi})
+    return symbolic.error(symbolic_separation(d, rho, rule), pi)
 
 
 def symbolic_auc(d: float, rho: float, rule: str | float) -> float:
@@ -166,28 +166,25 @@ def draw_pairs(size: int, rho: float, rng: np.random.Generator) -> Floats:
     return np.column_stack([shared * common + own * own_query, np.sign(rho) * shared * common + own * own_reference])
 
 
-def _log_ratio(pairs: Floats, params: Params) -> Floats:
-    """Log-likelihood ratio of what the rule sees: the query, a combination of both, or the pair."""
+def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> Floats:
+    """Log-likelihood ratios of what the rule sees: the query, a combination of both, or the pair."""
     rule, rho = params["rule"], params["rho"]
-    sees = {"single": [[1.0, 0.0]], "difference": [[1.0, -1.0]], "optimal": np.eye(2)}
-    seen = np.asarray(sees[rule] if isinstance(rule, str) else [[1.0, -rule]])
-    model = seen @ np.array([[1.0, rho], [rho, 1.0]]) @ seen.T
-    return log_likelihood_ratio(pairs @ seen.T, seen @ np.array([params["d"], 0.0]), model)
+    observations = {"single": [[1.0, 0.0]], "difference": [[1.0, -1.0]], "optimal": np.eye(2)}
+    sees = np.asarray(observations[rule] if isinstance(rule, str) else [[1.0, -rule]])
+    pairs = draw_pairs(len(diseased), rho, rng)
+    pairs[:, 0] += params["d"] * diseased
+    return log_likelihood_ratio(pairs @ sees.T, sees @ np.array([params["d"], 0.0]), sees @ np.array([[1.0, rho], [rho, 1.0]]) @ sees.T)
 
 
 def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Diagnose patients by Bayes' rule; shape (replicates,), whether the diagnosis was wrong."""
-    diseased = rng.random(replicates) < params["pi"]
-    pairs = draw_pairs(replicates, params["rho"], rng)
-    pairs[:, 0] += params["d"] * diseased
-    return (_log_ratio(pairs, params) > np.log((1 - params["pi"]) / params["pi"])) != diseased
+    return linear_rule.simulate_error(_scores, params, replicates, rng)
 
 
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Rank a diseased against a healthy patient; shape (replicates,), whether the diseased one scored higher."""
-    healthy, diseased = draw_pairs(replicates, params["rho"], rng), draw_pairs(replicates, params["rho"], rng)
-    diseased[:, 0] += params["d"]
-    return _log_ratio(diseased, params) > _log_ratio(healthy, params)
+    healthy, diseased = (_scores(params, np.full(replicates, label), rng) for label in (False, True))
+    return diseased > healthy
 
 
 def fast_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.numerics.gaussian import auc_of, error_of
-from theory.numerics.montecarlo import covariance_root, log_likelihood_ratio
 from theory.numerics.sampling import score_auc, score_error
 from theory.numerics.validation import Floats, finite, one_of, positive_definite, require, square
+from theory.statements import linear_rule
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, matrix, number, vector
 
@@ -98,8 +98,7 @@ def symbolic_error(pi: float = 0.5, **params: object) -> float:
     """Value of the derived error."""
     from theory.numerics import symbolic
 
-    expression, distance, prevalence = symbolic.bayes_error()
-    return symbolic.evaluate(expression, {distance: symbolic_separation(**params), prevalence: pi})  # type: ignore[arg-type]
+    return symbolic.error(symbolic_separation(**params), pi)  # type: ignore[arg-type]
 
 
 def symbolic_auc(**params: object) -> float:
@@ -112,24 +111,32 @@ def symbolic_auc(**params: object) -> float:
 # Raw simulation: whole images, query and reference, one patient at a time.
 
 
-def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> Floats:
-    p = len(params["delta"])
-    model, shift = joint_covariance(params["Sigma"], params["C"], params["Sr"]), np.concatenate([params["delta"], np.zeros(p)])
-    images = rng.standard_normal((len(diseased), 2 * p)) @ covariance_root(model).T + diseased[:, None] * shift
+def images_model(params: Params) -> tuple[Floats, Floats]:
+    """Covariance (2 p, 2 p) of query and reference together, and shift (2 p,) of a diseased patient's."""
+    shift = np.concatenate([params["delta"], np.zeros(len(params["delta"]))])
+    return joint_covariance(params["Sigma"], params["C"], params["Sr"]), shift
+
+
+def observation(rule: str, p: int) -> Floats:
+    """What a rule sees of the pixels of both images: the query's, their differences, or all."""
     one = np.eye(p)
-    sees = {"single": np.hstack([one, 0 * one]), "difference": np.hstack([one, -one]), "joint": np.eye(2 * p)}[params["rule"]]
-    return log_likelihood_ratio(images @ sees.T, sees @ shift, sees @ model @ sees.T)
+    return {"single": np.hstack([one, 0 * one]), "difference": np.hstack([one, -one]), "joint": np.eye(2 * p)}[rule]
+
+
+def scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> Floats:
+    """Log-likelihood ratios of patients, from what the rule sees of their images."""
+    model, shift = images_model(params)
+    return linear_rule.draw_scores(model, shift, observation(params["rule"], len(params["delta"])), diseased, rng)
 
 
 def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Diagnose patients from their images by Bayes' rule; shape (replicates,), whether the diagnosis was wrong."""
-    diseased = rng.random(replicates) < params["pi"]
-    return (_scores(params, diseased, rng) > np.log((1 - params["pi"]) / params["pi"])) != diseased
+    return linear_rule.simulate_error(scores, params, replicates, rng)
 
 
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Rank a diseased against a healthy patient from their images; shape (replicates,), whether the diseased one scored higher."""
-    return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
+    return linear_rule.simulate_ranking(scores, params, replicates, rng)
 
 
 # Fast sampling: the score is one normal per patient, whatever the number of pixels is.

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from theory.numerics.gaussian import sensitivity_of
-from theory.numerics.montecarlo import MeanTally, covariance_root, log_likelihood_ratio
+from theory.numerics.montecarlo import MeanTally
 from theory.numerics.validation import Floats
 from theory.statements import t1b_multivariate_gain as t1b
 from theory.statements.base import Params, Quantity
@@ -50,17 +50,10 @@ def _symbolic_squared(**params: object) -> float:
 
 def _ratios(params: Params, size: int, rng: np.random.Generator) -> tuple[Floats, Floats, float]:
     """Log-likelihood ratios of diseased and of healthy patients, and their standard deviation under the model."""
-    p = len(params["delta"])
-    blocks = [[np.asarray(params["Sigma"]), np.asarray(params["C"])], [np.asarray(params["C"]).T, np.asarray(params["Sr"])]]
-    model, shift, one = np.block(blocks), np.concatenate([params["delta"], np.zeros(p)]), np.eye(p)
-    sees = {"single": np.hstack([one, 0 * one]), "difference": np.hstack([one, -one]), "joint": np.eye(2 * p)}[params["rule"]]
-    seen_model, seen_shift = sees @ model @ sees.T, sees @ shift
-    diseased, healthy = (
-        log_likelihood_ratio((rng.standard_normal((size, 2 * p)) @ covariance_root(model).T + s) @ sees.T, seen_shift, seen_model)
-        for s in (shift, 0 * shift)
-    )
-    weights = np.linalg.solve(seen_model, seen_shift)
-    return diseased, healthy, float(np.sqrt(weights @ seen_model @ weights))
+    diseased, healthy = (t1b.scores(params, np.full(size, label), rng) for label in (True, False))
+    (model, shift), sees = t1b.images_model(params), t1b.observation(params["rule"], len(params["delta"]))
+    weights = np.linalg.solve(sees @ model @ sees.T, sees @ shift)
+    return diseased, healthy, float(np.sqrt(weights @ (sees @ model @ sees.T) @ weights))
 
 
 def _simulate_sensitivity(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

@@ -46,10 +46,7 @@ def _draw(params: Params, size: int, rng: np.random.Generator) -> tuple[Floats, 
     """Scores of healthy queries, whose own weight is 1, and their standard deviation."""
     m = int(params["m"])
     model = t2.images_covariance(params["rho"], params["rho_rr"], m)
-    weights = np.append(1.0, np.full(m, -1 / m))
-    if params["rule"] == "optimal":
-        weights = np.linalg.lstsq(model, np.eye(m + 1)[0], rcond=None)[0]
-    weights = weights / weights[0]
+    weights = t2.solved_weights(model, params["rule"])
     return rng.standard_normal((size, m + 1)) @ (covariance_root(model).T @ weights), np.sqrt(weights @ model @ weights)
 
 

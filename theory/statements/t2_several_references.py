@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.numerics.gaussian import auc_of, error_of
-from theory.numerics.montecarlo import covariance_root, log_likelihood_ratio
 from theory.numerics.sampling import score_auc, score_error
 from theory.numerics.validation import Floats, correlation, finite, non_negative, one_of, require, whole
+from theory.statements import linear_rule
 from theory.statements.base import Params, Quantity, Statement
 from theory.statements.parameters import choice, grid, number
 
@@ -140,8 +140,7 @@ def symbolic_error(d: float, rho: float, rho_rr: float, m: int, rule: str, pi: f
     """Value of the derived error."""
     from theory.numerics import symbolic
 
-    expression, distance, prevalence = symbolic.bayes_error()
-    return symbolic.evaluate(expression, {distance: symbolic_separation(d, rho, rho_rr, m, rule), prevalence: pi})
+    return symbolic.error(symbolic_separation(d, rho, rho_rr, m, rule), pi)
 
 
 def symbolic_auc(d: float, rho: float, rho_rr: float, m: int, rule: str) -> float:
@@ -162,23 +161,34 @@ def images_covariance(rho: float, rho_rr: float, m: int) -> Floats:
     return model
 
 
+def observation(rule: str, m: int) -> Floats:
+    """What a rule sees of a query and its m references: each image, or the query minus their mean."""
+    return np.eye(m + 1) if rule == "optimal" else np.append(1.0, np.full(m, -1 / m))[None, :]
+
+
+def solved_weights(model: Floats, rule: str) -> Floats:
+    """Weights on the images, the query's scaled to 1; the optimal ones solve the linear system of all images, one weight each."""
+    m = len(model) - 1
+    weights = np.append(1.0, np.full(m, -1 / m))
+    if rule == "optimal":
+        weights = np.linalg.lstsq(model, np.eye(m + 1)[0], rcond=None)[0]
+    return weights / weights[0]
+
+
 def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> Floats:
     m, shift = int(params["m"]), params["d"] * np.eye(1, int(params["m"]) + 1)[0]
     model = images_covariance(params["rho"], params["rho_rr"], m)
-    images = rng.standard_normal((len(diseased), m + 1)) @ covariance_root(model).T + diseased[:, None] * shift
-    sees = np.eye(m + 1) if params["rule"] == "optimal" else np.concatenate([[1.0], np.full(m, -1 / m)])[None, :]
-    return log_likelihood_ratio(images @ sees.T, sees @ shift, sees @ model @ sees.T)
+    return linear_rule.draw_scores(model, shift, observation(params["rule"], m), diseased, rng)
 
 
 def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Diagnose patients, each beside m references, by Bayes' rule; shape (replicates,), whether the diagnosis was wrong."""
-    diseased = rng.random(replicates) < params["pi"]
-    return (_scores(params, diseased, rng) > np.log((1 - params["pi"]) / params["pi"])) != diseased
+    return linear_rule.simulate_error(_scores, params, replicates, rng)
 
 
 def simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Rank a diseased against a healthy patient, each beside m references; shape (replicates,), whether the diseased one scored higher."""
-    return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
+    return linear_rule.simulate_ranking(_scores, params, replicates, rng)
 
 
 # Fast sampling: the score is one normal per patient, whatever m is.

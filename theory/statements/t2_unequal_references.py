@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from theory.numerics.gaussian import auc_of, error_of
-from theory.numerics.montecarlo import covariance_root, log_likelihood_ratio
+from theory.numerics.montecarlo import log_likelihood_ratio
 from theory.numerics.sampling import score_auc, score_error
 from theory.numerics.validation import Floats, correlation, finite, non_negative, one_of, positive_definite, require
+from theory.statements import linear_rule
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, matrix, number, vector
-from theory.statements.t2_several_references import RULES
+from theory.statements.t2_several_references import RULES, observation
 
 STATEMENT_ID = "T2"
 
@@ -98,8 +99,7 @@ def _symbolic_unequal(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[f
 def _symbolic_error(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str, pi: float = 0.5) -> float:
     from theory.numerics import symbolic
 
-    expression, distance, prior = symbolic.bayes_error()
-    return symbolic.evaluate(expression, {distance: _symbolic_unequal(d, c, Sigma_r, rule), prior: pi})
+    return symbolic.error(_symbolic_unequal(d, c, Sigma_r, rule), pi)
 
 
 def _symbolic_auc(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str) -> float:
@@ -126,18 +126,15 @@ def _symbolic_limit(d: float, rho: float, rho_rr: float, rule: str) -> float:
 def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> Floats:
     model, m = _model(params["c"], params["Sigma_r"]), len(params["c"])
     shift = params["d"] * np.eye(1, m + 1)[0]
-    images = rng.standard_normal((len(diseased), m + 1)) @ covariance_root(model).T + diseased[:, None] * shift
-    sees = np.eye(m + 1) if params["rule"] == "optimal" else np.concatenate([[1.0], np.full(m, -1 / m)])[None, :]
-    return log_likelihood_ratio(images @ sees.T, sees @ shift, sees @ model @ sees.T)
+    return linear_rule.draw_scores(model, shift, observation(params["rule"], m), diseased, rng)
 
 
 def _simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    diseased = rng.random(replicates) < params["pi"]
-    return (_scores(params, diseased, rng) > np.log((1 - params["pi"]) / params["pi"])) != diseased
+    return linear_rule.simulate_error(_scores, params, replicates, rng)
 
 
 def _simulate_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    return _scores(params, np.ones(replicates, bool), rng) > _scores(params, np.zeros(replicates, bool), rng)
+    return linear_rule.simulate_ranking(_scores, params, replicates, rng)
 
 
 def _simulate_limit(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

@@ -131,8 +131,7 @@ def _symbolic_error(delta: float, tau: float, rule: str, m: int = 1, sites: str 
 
     v, tau_symbol, m_symbol = symbolic_variance(rule, sites, train)
     spread = v.subs({tau_symbol: symbolic.exact(tau), m_symbol: int(m)})
-    expression, distance, prior = symbolic.bayes_error()
-    return symbolic.evaluate(expression, {distance: symbolic.exact(delta) / sp.sqrt(spread), prior: pi})
+    return symbolic.error(symbolic.exact(delta) / sp.sqrt(spread), pi)
 
 
 @functools.cache

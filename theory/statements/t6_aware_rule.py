@@ -21,7 +21,7 @@ from theory.numerics.vectorize import elementwise
 from theory.statements import t1_univariate_rules as t1
 from theory.statements.base import QUADRATURE, Params, Quantity
 from theory.statements.parameters import choice, grid, number
-from theory.statements.t6_faulty_references import FAULTS
+from theory.statements.t6_faulty_references import FAULTS, draw_faulty_pairs
 
 STATEMENT_ID = "T6"
 _REACH, _NODES = 10.0, 600
@@ -161,12 +161,7 @@ def _bisect(call: Callable[[Floats, Floats], np.ndarray], low: Floats, high: Flo
 def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     pi, diseased = params["pi"], rng.random(replicates) < params["pi"]
     faulty = rng.random(replicates) < params["rate"]
-    query, reference = t1.draw_pairs(replicates, params["rho"], rng).T
-    query = query + params["d"] * diseased
-    if params["fault"] == "swap":
-        query, reference = np.where(faulty, reference, query), np.where(faulty, query, reference)
-    else:
-        reference = reference + params["d"] * faulty
+    query, reference = draw_faulty_pairs(params, diseased, faulty, rng)
     score = _log_joint(query, reference, 1, params) - _log_joint(query, reference, 0, params)
     return (score > np.log((1 - pi) / pi)) != diseased
 

@@ -196,13 +196,17 @@ def _symbolic_m_refs_error(d: float, rho: float, m: int, rate: float, pi: float 
 # Raw simulation: patients with their references, some of which are faulty.
 
 
-def _scores(params: Params, diseased: np.ndarray, faulty: np.ndarray, rng: np.random.Generator) -> Floats:
+def draw_faulty_pairs(params: Params, diseased: np.ndarray, faulty: np.ndarray, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Queries and references as they are presented: those of faulty pairs swapped, or with a diseased reference."""
     query, reference = t1.draw_pairs(len(diseased), params["rho"], rng).T
     query = query + params["d"] * diseased
     if params["fault"] == "swap":
-        query, reference = np.where(faulty, reference, query), np.where(faulty, query, reference)
-    else:
-        reference = reference + params["d"] * faulty
+        return np.where(faulty, reference, query), np.where(faulty, query, reference)
+    return query, reference + params["d"] * faulty
+
+
+def _scores(params: Params, diseased: np.ndarray, faulty: np.ndarray, rng: np.random.Generator) -> Floats:
+    query, reference = draw_faulty_pairs(params, diseased, faulty, rng)
     return query - params["w"] * reference
 
 

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_expit
 
-from theory.numerics.montecarlo import MeanTally, covariance_root, log_likelihood_ratio
+from theory.numerics.montecarlo import MeanTally, log_likelihood_ratio
 from theory.numerics.quadrature import standard_normal
 from theory.numerics.validation import Floats, correlation, non_negative, prevalence
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t1b_multivariate_gain as t1b
 from theory.statements.base import QUADRATURE, Params, Quantity
+from theory.statements.linear_rule import draw_images
 from theory.statements.parameters import grid, number
 
 STATEMENT_ID = "T9"
@@ -108,10 +109,9 @@ def _simulate_gain(params: Params, replicates: int, rng: np.random.Generator) ->
 
 def _simulate_image_gain(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     p, pi = len(params["delta"]), params["pi"]
-    model = np.block([[np.asarray(params["Sigma"]), np.asarray(params["C"])], [np.asarray(params["C"]).T, np.asarray(params["Sr"])]])
-    shift = np.concatenate([params["delta"], np.zeros(p)])
+    model, shift = t1b.images_model(params)
     diseased = rng.random(replicates) < pi
-    images = rng.standard_normal((replicates, 2 * p)) @ covariance_root(model).T + diseased[:, None] * shift
+    images = draw_images(model, shift, diseased, rng)
     both = log_likelihood_ratio(images, shift, model)
     alone = log_likelihood_ratio(images[:, :p], shift[:p], model[:p, :p])
     return _surprise(both, diseased, pi) - _surprise(alone, diseased, pi)

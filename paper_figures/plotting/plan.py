@@ -41,7 +41,7 @@ def plan_table(outcome: PlanReport) -> pd.DataFrame:
     ]  # fmt: skip
     finite = [found.patients for found in outcome.expected.values() if np.isfinite(found.patients)]
     sizes = np.unique(np.geomspace(10, 3 * max([*finite, 100.0]), CURVE_POINTS).round())
-    best, study = outcome.evidence.separations, outcome.study
+    best, study = outcome.evidence.separations, outcome.design
     curves = [
         pd.DataFrame({"kind": "power", "measure": name, "patients": sizes, "power": power_curve(name, best, study, sizes)})
         for name, found in outcome.expected.items()
@@ -55,7 +55,7 @@ def save_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
     from paper_figures.plotting.provenance import save_figure
     from see_in_pairs.files import content_hash
 
-    data, study, first = plan_table(outcome), outcome.study, next(iter(outcome.expected.values()))
+    data, study, first = plan_table(outcome), outcome.design, next(iter(outcome.expected.values()))
     caption = (
         f"Left: expected gain of the pair over the single image, with 95 % intervals ({first.interval_method}). "
         f"Right: power of a paired study against its patients, at two-sided {study.alpha:g}, prevalence {study.prevalence:g}, "
@@ -76,7 +76,7 @@ def draw(data: pd.DataFrame, outcome: PlanReport) -> Figure:
     figure = Figure(figsize=WIDE)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
     _gains(left, data[data["kind"] == "gain"])
-    _power(right, data, outcome.study.power)
+    _power(right, data, outcome.design.power)
     style.heading(figure, TITLE)
     return figure
 

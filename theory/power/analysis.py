@@ -1,7 +1,7 @@
-r"""Planning a paired reader study: the expected gain, its interval, and the cases needed to show it.
+r"""Power analysis of a paired reader study: the expected gain, its interval, and the cases needed to show it.
 
 Everything follows from three numbers, the `Separations`: :math:`D_1` of the single image, :math:`D_2` of the pair, and the
-correlation r of the two scores within a class. Where they come from is said by an `PlanningEvidence` (see `theory.power.evidence`): a
+correlation r of the two scores within a class. They come from a `PlanningEvidence` (see `theory.power.evidence`): a
 correlation of query and reference (T1, T2, T10), variance components (T10), or a pilot's scores.
 
 =========== ==================================== =====================================================
@@ -37,9 +37,9 @@ SMALLEST_EFFECT = 1e-12  # below, a gain is rounding and no number of cases show
 class Separations:
     """How far each score separates the classes, and how alike the two scores are."""
 
-    single: Values  # separation of the single-image and of the paired score, in within-class standard deviations, above 0
+    single: Values  # both in within-class standard deviations of the score, above 0
     pair: Values
-    correlation: Values  # correlation of the two scores within a class; NaN where it is not known
+    correlation: Values  # of the two scores within a class; NaN where it is not known
 
     def __post_init__(self) -> None:
         positive(self.single, "d")
@@ -50,27 +50,27 @@ class Separations:
 
 @dataclass(frozen=True, kw_only=True)
 class StudyDesign:
-    """The study that is planned.
+    """Design of the reader study whose power is analysed.
 
     Parameters
     ----------
     prevalence : float, default 0.5
-        Share of diseased cases in it.
+        Share of diseased cases in the study, strictly between 0 and 1.
     images_per_patient : float, default 1
         Images of each patient (clusters), 1 or more; a mean where it varies.
     icc : float, default 0
         Intraclass correlation of the differences (pair less single) of one patient's images.
     specificity : float, default 0.9
-        Where sensitivities are compared.
+        Specificity at which sensitivities are compared.
     power : float, default 0.8
-        Chance to show the gain, if it is as large as expected.
+        Probability that the test shows the gain, if it is as large as expected; above `alpha`.
     alpha : float, default 0.05
-        Two-sided level.
+        Two-sided level of the test, strictly between 0 and 1.
 
     Raises
     ------
     InputError
-        When one is impossible.
+        When a value is outside its range.
     """
 
     prevalence: float = 0.5
@@ -92,13 +92,7 @@ class StudyDesign:
 
     @property
     def design_effect(self) -> float:
-        """Tell how much clustering inflates the variance of the gain.
-
-        Returns
-        -------
-        float
-            1 + (images per patient - 1) icc (Kish 1965).
-        """
+        """Factor by which clustering inflates the variance of the gain: 1 + (images per patient - 1) icc (Kish 1965)."""
         return 1 + (self.images_per_patient - 1) * self.icc
 
     def patients(self, cases: float) -> float:
@@ -107,12 +101,12 @@ class StudyDesign:
         Parameters
         ----------
         cases : float
-            Independent cases needed.
+            Number of independent cases needed; infinite where no number suffices.
 
         Returns
         -------
         float
-            Patients, rounded up; infinite where no number suffices.
+            Number of patients, rounded up.
         """
         return float(np.ceil(cases * self.design_effect / self.images_per_patient - 1e-9))
 
@@ -122,15 +116,15 @@ class EffectMeasure:
     """A measure of how good a diagnosis is, as a function of the separation."""
 
     name: str
-    value: Callable[[ArrayLike], Floats]  # the measure and its derivative, of the separation
-    slope: Callable[[ArrayLike], Floats]
+    value: Callable[[ArrayLike], Floats]  # of the separation
+    slope: Callable[[ArrayLike], Floats]  # its derivative
 
     def gain(self, separations: Separations) -> Floats:
         """Value of the pair minus value of the single image."""
         return self.value(separations.pair) - self.value(separations.single)
 
 
-def measures(study: StudyDesign) -> dict[str, EffectMeasure]:
+def measures(design: StudyDesign) -> dict[str, EffectMeasure]:
     """Measures of a study, by name.
 
     Examples
@@ -139,13 +133,13 @@ def measures(study: StudyDesign) -> dict[str, EffectMeasure]:
     >>> float(found["auc"].value(1.25) - found["auc"].value(1.0))
     0.05137
     """
-    z, log_odds = float(ndtri(study.specificity)), float(np.log1p(-study.prevalence) - np.log(study.prevalence))
+    z, log_odds = float(ndtri(design.specificity)), float(np.log1p(-design.prevalence) - np.log(design.prevalence))
 
     def _accuracy(d: ArrayLike) -> Floats:
-        return 1 - error_of(d, study.prevalence)
+        return 1 - error_of(d, design.prevalence)
 
     def _accuracy_slope(d: ArrayLike) -> Floats:
-        return (1 - study.prevalence) * normal_density(np.asarray(d) / 2 + log_odds / np.asarray(d))
+        return (1 - design.prevalence) * normal_density(np.asarray(d) / 2 + log_odds / np.asarray(d))
 
     return {
         "auc": EffectMeasure("auc", auc_of, lambda d: normal_density(np.asarray(d) / np.sqrt(2)) / np.sqrt(2)),
@@ -162,29 +156,29 @@ class Contrast:
     r"""An estimated gain from N independent cases: its expectation, and :math:`\sqrt N` times its standard deviation."""
 
     effect: Floats
-    null_sd: Floats  # Root-N standard deviation that the test assumes under no gain
-    sd: Floats  # Root-N standard deviation under the gain
+    null_sd: Floats  # root-N standard deviation that the test assumes under no gain
+    sd: Floats  # the same under the gain
 
     def cases(self, power: float, alpha: float) -> Floats:
         r"""Independent cases needed, not rounded: :math:`\big((z_{1-\alpha/2}s_0+z_{\rm power}s_1)/\mathrm{effect}\big)^2`; infinite for no
         effect."""
         reach = np.maximum(ndtri(1 - alpha / 2) * self.null_sd + ndtri(power) * self.sd, 0)
-        some = ~(np.abs(self.effect) <= SMALLEST_EFFECT)  # NaN stays NaN
-        return np.where(some, np.square(reach / np.where(some, self.effect, 1.0)), np.inf)
+        exists = ~(np.abs(self.effect) <= SMALLEST_EFFECT)  # NaN stays NaN
+        return np.where(exists, np.square(reach / np.where(exists, self.effect, 1.0)), np.inf)
 
     def power(self, cases: ArrayLike, alpha: float) -> Floats:
         """Probability that the test rejects, in either direction."""
         shift, bound = np.abs(self.effect) * np.sqrt(cases), ndtri(1 - alpha / 2) * self.null_sd
-        sd = np.maximum(self.sd, 1e-300)
+        sd = np.maximum(self.sd, 1e-300)  # 0 where both scores rank every pair alike: the power is then 0 or 1
         return ndtr((shift - bound) / sd) + ndtr((-shift - bound) / sd)
 
 
-def contrast(measure: str, separations: Separations, study: StudyDesign) -> Contrast:
+def contrast(measure: str, separations: Separations, design: StudyDesign) -> Contrast:
     """How a gain is estimated, per independent case (diseased and healthy together).
 
     Examples
     --------
-    About 142 cases per class for the AUC, but 765 in all for the accuracy.
+    About 142 cases per class for the AUROC, but 765 in all for the accuracy.
 
     >>> alike = Separations(1.0, 1.25, 0.8)
     >>> round(float(contrast("auc", alike, StudyDesign()).cases(0.8, 0.05)) / 2, 1)
@@ -192,34 +186,34 @@ def contrast(measure: str, separations: Separations, study: StudyDesign) -> Cont
     >>> round(float(contrast("accuracy", alike, StudyDesign()).cases(0.8, 0.05)), 1)
     765.3
     """
-    return {"auc": _auc_contrast, "sensitivity": _sensitivity_contrast, "accuracy": _accuracy_contrast}[measure](separations, study)
+    return {"auc": _auc_contrast, "sensitivity": _sensitivity_contrast, "accuracy": _accuracy_contrast}[measure](separations, design)
 
 
-def _auc_contrast(separations: Separations, study: StudyDesign) -> Contrast:
+def _auc_contrast(separations: Separations, design: StudyDesign) -> Contrast:
     """DeLong's first order (T12.8): the same bracket for both classes, over n1 and over n0."""
     first, second = (np.asarray(value) / np.sqrt(2) for value in (separations.single, separations.pair))
     effect = ndtr(second) - ndtr(first)
     own = bivariate_normal_cdf(first, first, 0.5) + bivariate_normal_cdf(second, second, 0.5)
     bracket = own - 2 * bivariate_normal_cdf(first, second, np.asarray(separations.correlation) / 2) - effect**2
-    sd = np.sqrt(np.maximum(bracket, 0) / (study.prevalence * (1 - study.prevalence)))
+    sd = np.sqrt(np.maximum(bracket, 0) / (design.prevalence * (1 - design.prevalence)))
     return Contrast(effect, sd, sd)
 
 
-def _accuracy_contrast(separations: Separations, study: StudyDesign) -> Contrast:
-    log_odds = np.log1p(-study.prevalence) - np.log(study.prevalence)
+def _accuracy_contrast(separations: Separations, design: StudyDesign) -> Contrast:
+    log_odds = np.log1p(-design.prevalence) - np.log(design.prevalence)
     won: Values = 0.0
     lost: Values = 0.0
-    for share, side in ((1 - study.prevalence, 1), (study.prevalence, -1)):
+    for share, side in ((1 - design.prevalence, 1), (design.prevalence, -1)):
         margins = [np.asarray(d) / 2 + side * log_odds / np.asarray(d) for d in (separations.single, separations.pair)]
         pair_only, single_only = _discordant(margins[0], margins[1], separations.correlation)
         won, lost = won + share * pair_only, lost + share * single_only
     return _mcnemar(won, lost)
 
 
-def _sensitivity_contrast(separations: Separations, study: StudyDesign) -> Contrast:
-    z = ndtri(study.specificity)
+def _sensitivity_contrast(separations: Separations, design: StudyDesign) -> Contrast:
+    z = ndtri(design.specificity)
     found = _mcnemar(*_discordant(np.asarray(separations.single) - z, np.asarray(separations.pair) - z, separations.correlation))
-    per_case = 1 / np.sqrt(study.prevalence)  # only the diseased tell
+    per_case = 1 / np.sqrt(design.prevalence)  # sensitivity is measured on diseased cases only
     return Contrast(found.effect, found.null_sd * per_case, found.sd * per_case)
 
 
@@ -236,7 +230,7 @@ def _mcnemar(won: ArrayLike, lost: ArrayLike) -> Contrast:
     return Contrast(effect, np.sqrt(won + lost), np.sqrt(np.maximum(won + lost - effect**2, 0)))
 
 
-# The plan
+# Patients needed
 
 
 class PlanningEvidence(Protocol):
@@ -255,51 +249,51 @@ class PlanningEvidence(Protocol):
 
 @dataclass(frozen=True)
 class Expected:
-    """What to expect of one measure, and the patients that show it."""
+    """Expected value of one measure, and the patients that show the gain."""
 
-    single: float  # its value for either arm, and the difference
+    single: float
     pair: float
-    gain: float
+    gain: float  # pair less single
     gain_interval: tuple[float, float]  # 95 % interval of the gain; NaN where nothing was measured
-    interval_method: str  # how it was found
+    interval_method: str
     cases: float  # independent cases needed, not rounded
-    # patients needed: cases times the design effect, over images per patient, rounded up; infinite where there is no gain to show, NaN
-    # where the correlation of the scores is not known
+    # cases times the design effect, over images per patient, rounded up; infinite where there is no gain to show, NaN where the
+    # correlation of the scores is not known
     patients: float
     patients_interval: tuple[float, float]  # the patients needed at the ends of what is plausible
 
 
-def expect(measure: EffectMeasure, evidence: PlanningEvidence, study: StudyDesign) -> Expected:
+def expect(measure: EffectMeasure, evidence: PlanningEvidence, design: StudyDesign) -> Expected:
     """Expected value of one measure, and the patients that show its gain."""
     best = evidence.separations
     effect = float(measure.gain(best))
 
     def _needed(separations: Separations) -> Floats:
-        cases = contrast(measure.name, separations, study).cases(study.power, study.alpha)
+        cases = contrast(measure.name, separations, design).cases(design.power, design.alpha)
         return np.where(measure.gain(separations) * effect > 0, cases, np.inf)  # a gain of the other sign is not what is to be shown
 
     low, high, method = evidence.interval(measure)
     cases, (fewest, most) = float(_needed(best)), evidence.spread(_needed)
     return Expected(
         float(measure.value(best.single)), float(measure.value(best.pair)), effect, (low, high), method,
-        cases, study.patients(cases), (study.patients(fewest), study.patients(most)),
+        cases, design.patients(cases), (design.patients(fewest), design.patients(most)),
     )  # fmt: skip
 
 
-def plan_study(evidence: PlanningEvidence, study: StudyDesign) -> dict[str, Expected]:
-    """Work out every measure of a study.
+def plan_study(evidence: PlanningEvidence, design: StudyDesign) -> dict[str, Expected]:
+    """Compute the expected gain of every measure, and the patients that show it.
 
     Parameters
     ----------
     evidence : PlanningEvidence
-        What is known.
-    study : StudyDesign
-        The study.
+        What is known of the separations: a `Correlation`, variance components (`known_components`) or a `Pilot`.
+    design : StudyDesign
+        Prevalence, clusters, specificity, power and level of the study.
 
     Returns
     -------
     dict of str to Expected
-        By measure.
+        Expected values, gain with its interval, and numbers of cases and patients, by measure: ``auc``, ``sensitivity``, ``accuracy``.
 
     Examples
     --------
@@ -307,27 +301,27 @@ def plan_study(evidence: PlanningEvidence, study: StudyDesign) -> dict[str, Expe
     >>> plan_study(Correlation(d=1.0, rho=0.6), StudyDesign())["auc"].patients
     284.0
     """
-    return {name: expect(measure, evidence, study) for name, measure in measures(study).items()}
+    return {name: expect(measure, evidence, design) for name, measure in measures(design).items()}
 
 
-def power_curve(measure: str, separations: Separations, study: StudyDesign, patients: ArrayLike) -> Floats:
-    """Compute the power of a study of some size.
+def power_curve(measure: str, separations: Separations, design: StudyDesign, patients: ArrayLike) -> Floats:
+    """Compute the power of a study at given numbers of patients.
 
     Parameters
     ----------
     measure : {'auc', 'sensitivity', 'accuracy'}
-        Which.
+        Measure in which the arms are compared.
     separations : Separations
-        Of both scores.
-    study : StudyDesign
-        The study.
+        Separations of the single-image and of the paired score, and their correlation.
+    design : StudyDesign
+        Prevalence, clusters, specificity and level of the study; its wanted power is not used.
     patients : array_like
-        How many patients.
+        Numbers of patients in the study, 1 or more.
 
     Returns
     -------
     ndarray of float64
-        The power.
+        Probability that the test rejects, in the shape of `patients`.
     """
-    cases = whole(patients, "patients", 1) * study.images_per_patient / study.design_effect
-    return contrast(measure, separations, study).power(cases, study.alpha)
+    cases = whole(patients, "patients", 1) * design.images_per_patient / design.design_effect
+    return contrast(measure, separations, design).power(cases, design.alpha)

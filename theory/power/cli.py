@@ -1,6 +1,6 @@
 """The command ``see-in-pairs plan``. Nothing heavy is imported before it runs.
 
-How records are read and plots are saved is handed in (`plan_command`): theory knows neither.
+The reader of records and the plot are arguments of `plan_command`: theory imports neither of its sister packages.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from theory.power.outcome import PlanReport
 Drawer = Callable[[PlanReport, Path, int], object]
 
 
-def make_outcome(options: Options, study: dict[str, Any], read_pilot: Reader | None, seed: int) -> PlanReport:
+def make_report(options: Options, design: dict[str, Any], read_pilot: Reader | None, seed: int) -> PlanReport:
     """Analyse the power of a study from the user's options."""
     from theory.power.analysis import StudyDesign, plan_study
 
     evidence, clusters, counts = collect(options, read_pilot, seed)
-    chosen = StudyDesign(**(clusters | {name: value for name, value in study.items() if value is not None}))
+    chosen = StudyDesign(**(clusters | {name: value for name, value in design.items() if value is not None}))
     inputs = {item.name: value for item in fields(options) if (value := getattr(options, item.name)) is not None}
     return PlanReport(evidence, chosen, plan_study(evidence, chosen), inputs, counts)
 
@@ -35,8 +35,8 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -
     def plan(
         rho: Annotated[float | None, typer.Option("--rho", help="Correlation of query and reference scores, given the label.")] = None,
         d: Annotated[float | None, typer.Option("--d", help="Effect in the single image, in standard deviations.")] = None,
-        auc: Annotated[float | None, typer.Option("--auc", help="AUC of the single image, instead of --d.")] = None,
-        m: Annotated[int, typer.Option("--m", help="References.")] = 1,
+        auc: Annotated[float | None, typer.Option("--auc", help="AUROC of the single image, instead of --d.")] = None,
+        m: Annotated[int, typer.Option("--m", help="Number of references.")] = 1,
         rho_rr: Annotated[
             float | None, typer.Option("--rho-rr", help="Correlation of references with each other; default as --rho.")
         ] = None,
@@ -54,18 +54,18 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -
             str | None, typer.Option("--components", metavar="JSON", help="Variance components P, PR, PS, E of paired logits.")
         ] = None,
         beta: Annotated[float | None, typer.Option("--beta", help="Mean paired logit of diseased minus healthy.")] = None,
-        seeds: Annotated[int, typer.Option("--seeds", help="Seeds averaged.")] = 1,
+        seeds: Annotated[int, typer.Option("--seeds", help="Seeds that the scores are averaged over.")] = 1,
         score_correlation: Annotated[
             float | None, typer.Option("--score-correlation", help="Within-class correlation of single and paired scores.")
         ] = None,
         records: Annotated[Path | None, typer.Option("--records", help="records.parquet of a pilot, or its folder.")] = None,
-        arm_single: Annotated[str | None, typer.Option("--arm-single", metavar="RUN", help="Its single-image run.")] = None,
-        arm_pair: Annotated[str | None, typer.Option("--arm-pair", metavar="RUN", help="Its paired run.")] = None,
+        arm_single: Annotated[str | None, typer.Option("--arm-single", metavar="RUN", help="Run id of its single-image arm.")] = None,
+        arm_pair: Annotated[str | None, typer.Option("--arm-pair", metavar="RUN", help="Run id of its paired arm.")] = None,
         prevalence: Annotated[float | None, typer.Option("--prevalence", help="Share of diseased cases. [default: 0.5]")] = None,
         clusters: Annotated[float | None, typer.Option("--clusters", help="Images per patient. [default: 1]")] = None,
         icc: Annotated[float | None, typer.Option("--icc", help="Correlation of differences within a patient. [default: 0]")] = None,
         specificity: Annotated[float, typer.Option("--specificity", help="Where sensitivities are compared.")] = 0.9,
-        power: Annotated[float, typer.Option("--power", help="Wanted power.")] = 0.8,
+        power: Annotated[float, typer.Option("--power", help="Power to reach.")] = 0.8,
         alpha: Annotated[float, typer.Option("--alpha", help="Two-sided level.")] = 0.05,
         json: Json = None,
         out: Annotated[Path | None, typer.Option("--out", help="Folder for plan.json, plot and manifest.", show_default=False)] = None,
@@ -77,36 +77,36 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -
             d, auc, rho, rho_rr, m, rule, measured, rho_interval, shared, own, noise, components, beta, seeds, score_correlation,
             records, arm_single, arm_pair,
         )  # fmt: skip
-        study = {"prevalence": prevalence, "images_per_patient": clusters, "icc": icc}
-        study |= {"specificity": specificity, "power": power, "alpha": alpha}
-        outcome = make_outcome(options, study, read_pilot, seed)
+        design = {"prevalence": prevalence, "images_per_patient": clusters, "icc": icc}
+        design |= {"specificity": specificity, "power": power, "alpha": alpha}
+        report = make_report(options, design, read_pilot, seed)
         if out is not None:
-            _save(outcome, out, draw, seed)
-        _show(outcome, json, quiet)
+            _save(report, out, draw, seed)
+        _print(report, json, quiet)
 
     return plan
 
 
-def _show(outcome: PlanReport, json: str | None, quiet: bool) -> None:
+def _print(report: PlanReport, json: str | None, quiet: bool) -> None:
     """Print the report; JSON on standard output stands there alone."""
     if json != "-":
-        print(outcome.text())
+        print(report.text())
     else:
-        log(outcome.text(), quiet)
+        log(report.text(), quiet)
     if json is not None:
-        emit_json(outcome.content(), json)
+        emit_json(report.content(), json)
 
 
-def _save(outcome: PlanReport, out: Path, draw: Drawer | None, seed: int) -> None:
+def _save(report: PlanReport, out: Path, draw: Drawer | None, seed: int) -> None:
     from see_in_pairs.files import write_json
     from see_in_pairs.runs import RunFolder
 
-    content = outcome.content()
+    content = report.content()
     config = {"inputs": content["inputs"], "study": content["study"]}
-    sources = [path / "records.parquet" if path.is_dir() else path for path in [outcome.inputs.get("records")] if path is not None]
+    sources = [path / "records.parquet" if path.is_dir() else path for path in [report.inputs.get("records")] if path is not None]
     with RunFolder(out, "plan", config, seed, sources) as run:
         write_json(run.path / "plan.json", content)
-        for name, number in outcome.counts.items():
+        for name, number in report.counts.items():
             run.count(name, number)
         if draw is not None:
-            draw(outcome, run.path, seed)
+            draw(report, run.path, seed)

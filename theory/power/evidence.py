@@ -1,6 +1,6 @@
 r"""What may be known before a study: a correlation, variance components, or the scores of a pilot.
 
-Each gives the `theory.power.analysis.Separations`, and says how uncertain they are.
+Each yields `theory.power.analysis.Separations` with their uncertainty.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the user of ``see-in-pairs plan`` gave, and the evidence it amounts to."""
+"""Options of ``see-in-pairs plan``, and the evidence that they describe."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 Reader = Callable[[Path, "str | None", "str | None", int], "tuple[Pilot, dict[str, int]]"]
 
-WORDS = {"rho": "--rho", "variances": "--shared and --own", "components": "--components and --beta", "records": "--records"}
+SOURCE_OPTIONS = {"rho": "--rho", "variances": "--shared and --own", "components": "--components and --beta", "records": "--records"}
 DEFAULTS = {"m": 1, "rule": "optimal", "noise": 0.0, "seeds": 1}
-BELONGS = {
+RELEVANT = {
     "rho": ("d", "auc", "rho", "rho_rr", "m", "rule", "measured", "rho_interval"),
     "variances": ("d", "auc", "rho_rr", "m", "rule", "shared", "own", "noise", "seeds"),
     "components": ("d", "auc", "m", "components", "beta", "seeds", "score_correlation"),
@@ -27,12 +27,12 @@ BELONGS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What the user gave; None where nothing."""
+    """Options as given on the command line; None where an option was not given."""
 
-    d: float | None  # effect of the single image, or its AUC
-    auc: float | None
-    rho: float | None  # correlation of query and reference, and of references with each other
-    rho_rr: float | None
+    d: float | None  # effect of the single image
+    auc: float | None  # its AUROC, instead of d
+    rho: float | None  # correlation of query and reference
+    rho_rr: float | None  # of references with each other
     m: int
     rule: str  # how the reference is used
     measured: tuple[int, int] | None  # diseased and healthy patients on whom rho and d were measured
@@ -57,7 +57,7 @@ class Options:
         if self.auc is None:
             return float(self.d)  # type: ignore[arg-type]
         if not 0.5 < self.auc < 1:
-            raise InputError(f"--auc {self.auc}: the AUC of the single image lies strictly between .5 and 1")
+            raise InputError(f"--auc {self.auc}: the AUROC of the single image lies strictly between .5 and 1")
         return float(2**0.5 * ndtri(self.auc))
 
     def source(self) -> str:
@@ -70,16 +70,18 @@ class Options:
         }
         chosen = [name for name, given in named.items() if given]
         if len(chosen) != 1:
-            raise InputError(f"{'several things' if chosen else 'nothing'} to plan from: give one of {', '.join(WORDS.values())}")
-        self._refuse_idle(chosen[0])
+            raise InputError(f"{'several things' if chosen else 'nothing'} to plan from: give one of {', '.join(SOURCE_OPTIONS.values())}")
+        self._refuse_irrelevant(chosen[0])
         return chosen[0]
 
-    def _refuse_idle(self, source: str) -> None:
+    def _refuse_irrelevant(self, source: str) -> None:
         """Refuse options that would be ignored."""
         for item in fields(self):
             value = getattr(self, item.name)
-            if item.name not in BELONGS[source] and value not in (None, DEFAULTS.get(item.name)):
-                raise InputError(f"--{item.name.replace('_', '-')} has no meaning when planning from {WORDS[source]}; leave it out")
+            if item.name not in RELEVANT[source] and value not in (None, DEFAULTS.get(item.name)):
+                raise InputError(
+                    f"--{item.name.replace('_', '-')} has no meaning when planning from {SOURCE_OPTIONS[source]}; leave it out"
+                )
 
 
 def collect(options: Options, read_pilot: Reader | None, seed: int) -> tuple[PlanningEvidence, dict[str, float], dict[str, int]]:

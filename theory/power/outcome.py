@@ -1,4 +1,4 @@
-"""A plan as it is shown: a short table for a person, JSON for a program."""
+"""Report of a power analysis: a short table for a person, JSON for a program."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ if TYPE_CHECKING:
     from theory.power.analysis import Expected, PlanningEvidence, StudyDesign
 
 FIRST_ORDER = 200  # from 100 cases per class on DeLong's first-order variance is good to 8 % (T12.8)
-HEADS = {"auc": "AUC", "sensitivity": "sensitivity at {:.0%} specificity", "accuracy": "accuracy"}
+LABELS = {"auc": "AUROC", "sensitivity": "sensitivity at {:.0%} specificity", "accuracy": "accuracy"}
 
 
 @dataclass(frozen=True)
 class PlanReport:
-    """A plan, with what it was made from."""
+    """A power analysis, with what it was made from."""
 
     evidence: PlanningEvidence
-    study: StudyDesign
-    expected: dict[str, Expected]  # the plan, by measure
-    inputs: dict[str, Any]  # what the user gave, for the JSON
-    counts: dict[str, int]  # of a pilot: items left out
+    design: StudyDesign
+    expected: dict[str, Expected]  # by measure
+    inputs: dict[str, Any]  # options that the user gave, for the JSON
+    counts: dict[str, int]  # items of a pilot that were left out, by reason
 
     def content(self) -> dict[str, Any]:
         """Content for JSON: ``inputs, separation, study, counts, notes, measures``. Numbers that do not exist are null, and ``reason`` says
         why."""
         best = self.evidence.separations
         separation = {"single": best.single, "pair": best.pair, "score_correlation": best.correlation}
-        study = {item.name: getattr(self.study, item.name) for item in fields(self.study)} | {"design_effect": self.study.design_effect}
+        design = {item.name: getattr(self.design, item.name) for item in fields(self.design)} | {"design_effect": self.design.design_effect}
         return {
-            "inputs": self.inputs, "separation": separation, "study": study, "counts": self.counts, "notes": self.notes(),
-            "measures": {name: _arranged(found) for name, found in self.expected.items()},
+            "inputs": self.inputs, "separation": separation, "study": design, "counts": self.counts, "notes": self.notes(),
+            "measures": {name: _as_json(found) for name, found in self.expected.items()},
         }  # fmt: skip
 
     def text(self) -> str:
@@ -40,13 +40,13 @@ class PlanReport:
         lines = [f"{'':<34}{'single':>8}{'pair':>8}{'gain':>9}  {'95 % interval':<19}patients"]
         for name, found in self.expected.items():
             numbers = f"{found.single:>8.4f}{found.pair:>8.4f}{found.gain:>+9.4f}"
-            interval = _interval(found.gain_interval, "+.4f")
-            lines.append(f"{HEADS[name].format(self.study.specificity):<34}{numbers}  {interval:<19}{_count(found)}")
+            interval = _interval_text(found.gain_interval, "+.4f")
+            lines.append(f"{LABELS[name].format(self.design.specificity):<34}{numbers}  {interval:<19}{_patients_text(found)}")
         lines += [
-            f"separation {float(best.single):.3f} (single), {float(best.pair):.3f} (pair); {_alike(float(best.correlation))}",
+            f"separation {float(best.single):.3f} (single), {float(best.pair):.3f} (pair); {_correlation_text(float(best.correlation))}",
             f"interval: {first.interval_method}",
-            f"patients: for {self.study.power:.0%} power at two-sided {self.study.alpha:g}, prevalence {self.study.prevalence:g}, "
-            f"{self.study.images_per_patient:g} image(s) per patient, design effect {self.study.design_effect:.3g}",
+            f"patients: for {self.design.power:.0%} power at two-sided {self.design.alpha:g}, prevalence {self.design.prevalence:g}, "
+            f"{self.design.images_per_patient:g} image(s) per patient, design effect {self.design.design_effect:.3g}",
         ]
         lines += [f"left out: {number} {what}" for what, number in self.counts.items() if number]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes())])
@@ -59,7 +59,7 @@ class PlanReport:
         return [f"below {FIRST_ORDER} cases the tests' first order is rough (T12.8): take more than it says for {', '.join(small)}"]
 
 
-def _arranged(found: Expected) -> dict[str, Any]:
+def _as_json(found: Expected) -> dict[str, Any]:
     (low, high), (fewest, most) = found.gain_interval, found.patients_interval
     gain = {"single": found.single, "pair": found.pair, "gain": found.gain, "gain_low": low, "gain_high": high}
     counts = {"patients": found.patients, "patients_low": fewest, "patients_high": most}
@@ -78,23 +78,23 @@ def _why_not(found: Expected) -> str:
     return ""
 
 
-def _alike(correlation: float) -> str:
-    return "how alike the scores are is not known" if correlation != correlation else f"scores correlated {correlation:.3f}"
+def _correlation_text(correlation: float) -> str:
+    return "correlation of the scores not known" if correlation != correlation else f"scores correlated {correlation:.3f}"
 
 
-def _interval(ends: tuple[float, float], spec: str) -> str:
+def _interval_text(ends: tuple[float, float], spec: str) -> str:
     return "not measured" if ends[0] != ends[0] else f"{ends[0]:{spec}} to {ends[1]:{spec}}"
 
 
-def _count(found: Expected) -> str:
+def _patients_text(found: Expected) -> str:
     if found.patients != found.patients:
         return "unknown (give --score-correlation)"
     if found.patients == float("inf"):
         return "none suffices: no gain is expected"
     fewest, most = found.patients_interval
-    reach = "" if fewest != fewest else f" ({_whole(fewest)} to {_whole(most)})"
-    return f"{_whole(found.patients)}{reach}" + (" to show the harm" if found.gain < 0 else "")
+    plausible = "" if fewest != fewest else f" ({_count_text(fewest)} to {_count_text(most)})"
+    return f"{_count_text(found.patients)}{plausible}" + (" to show the harm" if found.gain < 0 else "")
 
 
-def _whole(number: float) -> str:
+def _count_text(number: float) -> str:
     return "any number" if number == float("inf") else f"{number:,.0f}"

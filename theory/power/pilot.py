@@ -1,4 +1,4 @@
-"""A pilot: the scores of both arms on the same images, from which a larger study is planned."""
+"""A pilot: the scores of both arms on the same images, from which the power of a larger study is analysed."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@ r"""T10's table of mean squares: what the estimated components expect, with refe
 
 Crossed, every patient is shown the same references: :math:`E\hat\sigma^2` of each source is its component. Nested, each patient has
 references of its own: main effects of references no longer cancel; they join the line of references within a patient, and the
-:math:`1/R` term of the AUC.
+:math:`1/R` term of the AUROC.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ QUANTITIES = (
     ),
     Quantity(
         "auc_nested",
-        "AUC of the logit averaged over each patient's own references, and over seeds",
+        "AUROC of the logit averaged over each patient's own references, and over seeds",
         (number("beta", "mean logit of diseased minus healthy patients"), *_DESIGN),
         auc_nested,
         _symbolic_nested,

@@ -1,7 +1,7 @@
 """T10: from logits to the correlation; the estimators of `theory.models.variance_components` do what they say.
 
 Coverage of the exact interval of the intraclass correlation and of the first-order interval of the gain, the spread of the estimated
-gain, the AUC of averaged logits, and the expectation of an estimated component.
+gain, the AUROC of averaged logits, and the expectation of an estimated component.
 """
 
 from __future__ import annotations
@@ -260,7 +260,7 @@ STATEMENT = Statement(
         ),
         Quantity(
             "auc_R_refs",
-            "AUC of the logit averaged over references and seeds",
+            "AUROC of the logit averaged over references and seeds",
             (_BETA, *_DESIGN, components("var", "variance components", _VAR)),
             auc_R_refs,
             _symbolic_auc,

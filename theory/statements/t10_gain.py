@@ -1,4 +1,4 @@
-r"""T10's plug-in gain: what a reference adds to the AUC and to the sensitivity at a given specificity, at a correlation of the scores.
+r"""T10's plug-in gain: what a reference adds to the AUROC and to the sensitivity at a given specificity, at a correlation of the scores.
 
 These are the numbers of ``see-in-pairs plan``. With m references the variance :math:`v^*` of T2 stands for :math:`1-\rho^2`. Beside them:
 how often the interval of the correlation holds it, and how the scorer's own noise attenuates it.
@@ -170,7 +170,7 @@ _POINTS = (
 QUANTITIES = (
     Quantity(
         "auc_gain",
-        "gain in AUC from m references",
+        "gain in AUROC from m references",
         _GAIN,
         auc_gain,
         _symbolic_auc_gain,

@@ -6,7 +6,7 @@ With no correlation and a known population, T1 and T9 predict no gain from a ref
   ``neg_bank_error``; a fixed reference then helps like a fresh one, and the gain decays with the bank;
 * pairing as augmentation (n queries x R references), in `theory.statements.t11_augmentation`; never better than single when rho is 0;
 * knowing that the reference is healthy: ``unlabelled_value``, what a reference of unknown label is worth for the mean;
-* the operating point: ``biased_threshold_error``; accuracy moves, AUC does not;
+* the operating point: ``biased_threshold_error``; accuracy moves, AUROC does not;
 * unequal training classes, whose plug-in rule loses sensitivity when healthy cases are added: ``unbalanced_error`` (T4.5).
 
 `FINGERPRINT` gives the sign each model predicts for each control experiment; a site offset is T5.

@@ -10,7 +10,7 @@ cauchy_shared_auc        a Voigt probability; :math:`\Phi(\delta/2)` at w = 1 fo
 hetero_error             :math:`\Phi(-\delta/(2\sqrt v))`, :math:`v=\sigma_e^2+(1/A+\sum s_j^{-2})^{-1}`
 circle_best_of_k         :math:`1/(2(k+1)(k+2))`
 max_of_k                 :math:`E\max_k Z`: how much picking the best of k reference draws inflates a result
-dAUC_sd                  DeLong's first-order s.d. of the difference of two paired AUCs
+dAUC_sd                  DeLong's first-order s.d. of the difference of two paired AUROCs
 pair_right_single_wrong  :math:`\Phi(D/2)-\Phi_2(d/2,D/2;r)`
 ======================== ===========================================================================================
 """

@@ -271,7 +271,7 @@ STATEMENT = Statement(
         ),
         Quantity(
             "cauchy_shared_auc",
-            "AUC with a shared Cauchy nuisance",
+            "AUROC with a shared Cauchy nuisance",
             _CAUCHY,
             closed.cauchy_shared_auc,
             _symbolic_cauchy,
@@ -316,7 +316,7 @@ STATEMENT = Statement(
         ),
         Quantity(
             "dAUC_sd",
-            "standard deviation of the paired difference of AUCs",
+            "standard deviation of the paired difference of AUROCs",
             (_D, _RHO, _W, number("n_per_class", "cases per class")),
             closed.dAUC_sd,
             _symbolic_dauc,

@@ -1,4 +1,4 @@
-r"""T12.8: how many cases a comparison of the single image with the pair needs, by AUC (DeLong), and by accuracy or sensitivity (McNemar).
+r"""T12.8: how many cases a comparison of the single image with the pair needs, by AUROC (DeLong), and by accuracy or sensitivity (McNemar).
 
 With :math:`p_{10},p_{01}` the chances that only the pair, or only the single image, is right, McNemar's test needs
 :math:`N=\frac{(z_{1-\alpha/2}\sqrt{p_{10}+p_{01}}+z_{1-\beta}\sqrt{p_{10}+p_{01}-(p_{10}-p_{01})^2})^2}{(p_{10}-p_{01})^2}` cases in all.
@@ -49,7 +49,7 @@ def n_for_auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8
     142
     """
     gain = auc_of(t1.separation(d, rho, finite(w, "w"))) - auc_of(positive(d, "d"))
-    require(np.abs(gain) > 1e-12, "d, rho, w: single image and pair have the same AUC, no number of cases shows a difference")
+    require(np.abs(gain) > 1e-12, "d, rho, w: single image and pair have the same AUROC, no number of cases shows a difference")
     return np.square(sum(_wanted(power, level)) * closed.dAUC_sd(d, rho, w, 1) / gain)
 
 
@@ -220,7 +220,7 @@ QUANTITIES = (
     ),
     Quantity(
         "n_for_auc",
-        "cases per class at which DeLong's test shows the difference of the AUCs (first order; round up)",
+        "cases per class at which DeLong's test shows the difference of the AUROCs (first order; round up)",
         _TEST,
         n_for_auc,
         _symbolic_n_auc,

@@ -13,7 +13,7 @@ difference 1           2 (1 - rho)          rho > 1/2
 optimal    rho         1 - rho^2            rho is not 0
 ========== =========== ==================== ========================
 
-Derived here from the model; the error and AUC of a normal score are textbook (McLachlan 1992; Bamber 1975).
+Derived here from the model; the error and AUROC of a normal score are textbook (McLachlan 1992; Bamber 1975).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""T5 as ranking: the AUC of every rule, with the sites pooled and within a site, with fresh references or fixed ones; the best weight.
+r"""T5 as ranking: the AUROC of every rule, with the sites pooled and within a site, with fresh references or fixed ones; the best weight.
 
 A threshold that was moved to another site is one thing, ranking another (T5): within a site its offset cancels, and so do references that
 are the same for every patient of the site. Pooled over sites the score has the variance V of T5 about the centre of all sites.
@@ -158,7 +158,7 @@ _M = number("m", "number of references", 1)
 QUANTITIES = (
     Quantity(
         "pooled_rule_auc",
-        "AUC of a rule, sites pooled",
+        "AUROC of a rule, sites pooled",
         (
             t5.DELTA,
             t5.TAU,
@@ -178,7 +178,7 @@ QUANTITIES = (
     ),
     Quantity(
         "within_site_auc",
-        "AUC of a rule within a site, with fresh or fixed references",
+        "AUROC of a rule within a site, with fresh or fixed references",
         (
             t5.DELTA,
             t5.TAU,

@@ -283,7 +283,7 @@ STATEMENT = Statement(
         ),
         Quantity(
             "pooled_auc",
-            "AUC of the single image, sites pooled",
+            "AUROC of the single image, sites pooled",
             (DELTA, TAU),
             pooled_auc,
             _symbolic_pooled_auc,

@@ -120,7 +120,7 @@ def test_no_references_are_refused_where_there_must_be_some():
         (["T2", "unequal_error", "d=1", "c=[0.9,0.9]", "Sigma_r=[[1,0],[0,1]]", "rule=optimal"], "not positive definite"),
         (["T2", "unequal_error", "d=1", "c=[0.1]", "Sigma_r=[[1,2],[2,1]]", "rule=optimal"], "not positive definite"),
         (["T6", "aware_error", "d=1", "rho=0.5", "fault=diseased", "rate=2"], "rate = 2"),
-        (["T12", "n_for_auc", "d=1", "rho=0.5", "w=0"], "same AUC"),
+        (["T12", "n_for_auc", "d=1", "rho=0.5", "w=0"], "same AUROC"),
         (["T3", "n_for_power", "rho=0.5", "d=0", "analysis=ancova"], "d = 0"),
         (["T11", "gain", "model=site", "control=whatever"], "matched_same_site"),
     ],

@@ -14,7 +14,7 @@ import numpy as np
 
 from empirical.analysis.kept import cached_parts
 from empirical.analysis.patients import patient_interval
-from empirical.arms import picture_source
+from empirical.arms.images import image_source
 from empirical.audit.preflight import preflight
 from empirical.cohorts import Cohort
 from empirical.evaluation.image_integrity import save_stamps, verify_images
@@ -179,7 +179,7 @@ def _opened(
     with RunFolder(out, command, identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
         vlm = load_vlm(config.model)
-        yield run, cohort, vlm, Encoder(vlm.processor, vlm.family, picture_source(cohort))
+        yield run, cohort, vlm, Encoder(vlm.processor, vlm.family, image_source(cohort))
 
 
 def _by_arm(config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> Iterator[tuple[dict[str, Any], list[Example]]]:

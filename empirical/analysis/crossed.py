@@ -15,7 +15,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from empirical.analysis.kept import cached_parts
-from empirical.arms import ArmConfig, assign_references, picture_source, queries_of, words_of
+from empirical.arms import ArmConfig, assign_references
+from empirical.arms.build import checked_queries, prompt_words
+from empirical.arms.images import image_source
 from empirical.audit.preflight import keep_references, preflight
 from empirical.cohorts import Cohort
 from empirical.evaluation.image_integrity import save_stamps, verify_images
@@ -171,7 +173,7 @@ def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame,
     from empirical.references.candidates import healthy_pool
 
     rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(2,)))
-    table = queries_of(cohort, config.split)
+    table = checked_queries(cohort, config.split)
     table = table.assign(positive=table["label"].isin(cohort.info.positive)).sample(frac=1, random_state=rng)
     table = table.drop_duplicates("patient_id")
     queries = table.groupby("positive").head(config.patients).sort_values("item_id")
@@ -241,7 +243,7 @@ def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits
     from empirical.vlm.inference.encoder import Encoder
     from empirical.vlm.loading import load_vlm
 
-    words = words_of(cohort, config.prompts)
+    words = prompt_words(cohort, config.prompts)
 
     @cache
     def reader() -> BatchScorer:
@@ -250,7 +252,7 @@ def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         vlm = load_vlm(model)
-        encoder = Encoder(vlm.processor, vlm.family, picture_source(cohort))
+        encoder = Encoder(vlm.processor, vlm.family, image_source(cohort))
         return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed)
 
     def logits(pairs: list[tuple[str, ...]]) -> np.ndarray:

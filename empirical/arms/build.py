@@ -1,4 +1,4 @@
-"""From arms to examples: references are found, held to the rules, and put with the query into a prompt."""
+"""From arms to examples: references are found, checked against the rules, and put with the query into a prompt."""
 
 from __future__ import annotations
 
@@ -7,37 +7,34 @@ from typing import TYPE_CHECKING
 
 from empirical.arms.catalogue import ARMS, Arm, ArmConfig, ArmContext
 from empirical.audit import stop_on_errors
+from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_text, render
-from empirical.references import Assignment
+from empirical.references import Assignment, ReferenceConfig
 from empirical.references.rules import audit_references
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from empirical.cohorts import Cohort
-
-if TYPE_CHECKING:
-    from empirical.cohorts import Cohort
     from empirical.vlm.config import ModelConfig
 
 
 def assign_references(
     cohort: Cohort, split: str, arm: ArmConfig, *, seed: int, model: ModelConfig | None = None, draws: int = 1
 ) -> Assignment | None:
-    """Find the references of an arm, and hold them to the rules that no strategy may break.
+    """Find the references of an arm, and check them against the rules that no strategy may break.
 
     Parameters
     ----------
     cohort : Cohort
-        Items.
+        Where the queries and the possible references are.
     split : str
         ``'train'``, ``'val'`` or ``'test'``.
     arm : ArmConfig
-        The condition.
+        The arm, with the settings of its references.
     seed : int
-        Of the choice.
+        Decides all draws of references.
     model : ModelConfig, optional
         The model that is trained or evaluated, for references by its own embedding.
     draws : int, default 1
@@ -55,22 +52,18 @@ def assign_references(
     CheckFailed
         When a reference breaks a rule: of the query's patient, not healthy, or from where evaluated items come.
     """
-    kind = ARMS[arm.arm]
+    condition = ARMS[arm.arm]
     if draws > 1:
-        arm = _with_more(arm, draws)
-    if kind.find is None:
+        if arm.references is None:
+            raise InputError(f"references_per_query: arm '{arm.arm}' has no references to choose several of; leave it at 1")
+        arm = arm.model_copy(update={"references": arm.references.model_copy(update={"m": arm.references.m * draws})})
+    if condition.find is None:
         return None
-    assignment = kind.find(ArmContext(cohort, split, arm, seed, model))
+    assignment = condition.find(ArmContext(cohort, split, arm, seed, model))
     if arm.other_cohort is None:  # items of another cohort are of other patients, and are never evaluated
-        order = {} if arm.references is None or arm.references.strategy != "prior" else {"order": arm.references.order}
-        stop_on_errors(audit_references(cohort, split, assignment, **order), kind.permits)
+        order = (arm.references or ReferenceConfig()).order
+        stop_on_errors(audit_references(cohort, split, assignment, order), condition.allows)
     return assignment
-
-
-def _with_more(arm: ArmConfig, draws: int) -> ArmConfig:
-    if arm.references is None:
-        raise InputError(f"references_per_query: arm '{arm.arm}' has no references to choose several of; leave it at 1")
-    return arm.model_copy(update={"references": arm.references.model_copy(update={"m": arm.references.m * draws})})
 
 
 def build_examples(
@@ -88,15 +81,15 @@ def build_examples(
     Parameters
     ----------
     cohort : Cohort
-        Items and images.
+        Where the items and their images are.
     split : str
         ``'train'``, ``'val'`` or ``'test'``.
     arm : ArmConfig
-        The condition.
+        The arm, with the settings of its references.
     prompts : PromptConfig
-        Wording and answers.
+        Which prompt texts to use, and the closed set of answers.
     seed : int
-        Of the choice of references.
+        Decides all draws of references, and the noise of the arm of that name.
     assignment : Assignment, optional
         References that have been chosen already, by `assign_references`.
     model : ModelConfig, optional
@@ -112,22 +105,24 @@ def build_examples(
     InputError
         When a split is empty, or a query cannot be matched.
     """
-    kind, queries = ARMS[arm.arm], queries_of(cohort, split)
+    condition, queries = ARMS[arm.arm], checked_queries(cohort, split)
     assignment = assignment or assign_references(cohort, split, arm, seed=seed, model=model)
-    chosen = {} if assignment is None else assignment.references()
-    template = _template(kind, prompts)
-    words = words_of(cohort, prompts)
-    patients = _patients(cohort, arm)
-    task, examples = ArmContext(cohort, split, arm, seed, model), []
+    references_of = {} if assignment is None else assignment.references()
+    template = _template(condition, prompts)
+    words = prompt_words(cohort, prompts)
+    shown = cohort if arm.other_cohort is None else Cohort.load(Path(arm.other_cohort))
+    patient_of = dict(zip(shown.table["item_id"], shown.table["patient_id"], strict=True))
+    context, examples = ArmContext(cohort, split, arm, seed, model), []
     for item_id, is_positive in zip(queries["item_id"], queries["label"].isin(cohort.info.positive), strict=True):
-        if assignment is not None and item_id not in chosen:
+        if assignment is not None and item_id not in references_of:
             continue
-        images = kind.images(item_id, chosen.get(item_id, ()), task)
-        references = tuple(chosen.get(item_id) or (image for image in images if image == item_id))  # a duplicate is its own reference
-        parts, shown = render(template, words, len(images)), iter(images)
-        places = tuple(item_id if part.kind == "query" else next(shown) for part in parts if part.kind != "text")
+        references = references_of.get(item_id, ())
+        beside = references if condition.images is None else condition.images(item_id, references, context)
+        references = references or tuple(image for image in beside if image == item_id)  # a duplicate is its own reference
+        parts, rest = render(template, words, len(beside)), iter(beside)
+        images = tuple(item_id if part.kind == "query" else next(rest) for part in parts if part.kind != "text")
         answer = prompts.positive if is_positive else prompts.negative
-        examples.append(Example(item_id, parts, places, answer, references, tuple(patients[reference] for reference in references)))
+        examples.append(Example(item_id, parts, images, answer, references, tuple(patient_of[reference] for reference in references)))
     return examples
 
 
@@ -136,32 +131,7 @@ def build_with_draws(
 ) -> tuple[Assignment | None, list[dict[str, Example]]]:
     """Build the training examples of an arm, each query beside several references (or sets of them) in turn.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Items and images.
-    arm : ArmConfig
-        The condition.
-    prompts : PromptConfig
-        Wording and answers.
-    seed : int
-        Of the choice of references.
-    draws : int, default 1
-        How many different references (or sets of them) each query has.
-    model : ModelConfig, optional
-        The model that is trained, for references by its own embedding.
-
-    Returns
-    -------
-    assignment : Assignment or None
-        All references.
-    examples : list of dict of str to Example
-        For each draw the examples by item.
-
-    Raises
-    ------
-    InputError
-        When a query cannot be matched with so many references.
+    Returns all references, and for each draw the examples by item.
     """
     assignment = assign_references(cohort, "train", arm, seed=seed, model=model, draws=draws)
     size = 1 if arm.references is None else arm.references.m
@@ -170,62 +140,24 @@ def build_with_draws(
     return assignment, [{example.item_id: example for example in examples} for examples in built]
 
 
-def words_of(cohort: Cohort, prompts: PromptConfig) -> dict[str, str]:
-    """Say what a prompt calls things in a cohort.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        Its modality, its finding, and what it calls its references.
-    prompts : PromptConfig
-        The answers.
-
-    Returns
-    -------
-    dict of str to str
-        A value for each of `empirical.prompts.templates.WORDS`.
-    """
+def prompt_words(cohort: Cohort, prompts: PromptConfig) -> dict[str, str]:
+    """Look up what a prompt calls things in a cohort: a value for each of `empirical.prompts.templates.WORDS`."""
     info = cohort.info
     answers = f"{prompts.positive} or {prompts.negative}"
     return {"modality": info.modality, "finding": info.finding, "answers": answers, "control": info.control}
 
 
-def _template(kind: Arm, prompts: PromptConfig) -> str:
-    text = prompt_text(getattr(prompts, kind.wording))
-    if kind.wording == "reversed":
+def _template(condition: Arm, prompts: PromptConfig) -> str:
+    text = prompt_text(getattr(prompts, condition.wording))
+    if condition.wording == "reversed":
         orders = [template.find("{reference}") < template.find("{query}") for template in (text, prompt_text(prompts.pair))]
         if orders[0] == orders[1]:
             raise InputError("arm 'reversed': prompts.reversed shows the images in the order of prompts.pair; name another")
     return text
 
 
-def _patients(cohort: Cohort, arm: ArmConfig) -> dict[str, str]:
-    from empirical.cohorts import Cohort as AnyCohort
-
-    shown = cohort if arm.other_cohort is None else AnyCohort.load(Path(arm.other_cohort))
-    return dict(zip(shown.table["item_id"], shown.table["patient_id"], strict=True))
-
-
-def queries_of(cohort: Cohort, split: str) -> pd.DataFrame:
-    """Give the queries of a split, checked: both classes, more than one patient.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The cohort.
-    split : str
-        ``'train'``, ``'val'`` or ``'test'``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per query.
-
-    Raises
-    ------
-    InputError
-        When the split has no items, one class only, or one patient only.
-    """
+def checked_queries(cohort: Cohort, split: str) -> pd.DataFrame:
+    """Select the queries of a split, and make sure that there are both classes and more than one patient."""
     queries = cohort.queries(split)
     if queries.empty:
         raise InputError(f"{cohort.folder}: the split '{split}' has no items; make the cohort with a share for it")

@@ -10,26 +10,23 @@ ones (ii); if it is what reference and query share that helps, a fixed one is wo
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import field_validator, model_validator
 
-from empirical.arms.images import from_elsewhere, made_up
+from empirical.arms.images import other_cohort_name, synthetic_name
 from empirical.references import ReferenceConfig
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from empirical.cohorts import Cohort
     from empirical.references import Assignment
-    from empirical.references.assignment import Choice
-    from empirical.references.candidates import Query
     from empirical.vlm.config import ModelConfig
 
 Wording = Literal["single", "pair", "reversed", "unlabelled", "text"]
@@ -49,126 +46,105 @@ class ArmContext:
 
 @dataclass(frozen=True)
 class Arm:
-    """One condition."""
+    """One condition: what stands beside the query, and in which words it is shown."""
 
-    name: str  # as in the records
+    name: str  # as in configs and records
     shows: str  # what the model is shown
     isolates: str  # which explanation of a gain (T11) the arm tests, and how
-    wording: Wording = "pair"  # which prompt it uses
-    find: Callable[[ArmContext], Assignment] | None = None  # from a task to an assignment of references; None where no other item is shown
-    takes_references: bool = False  # whether a config of references belongs to the arm
-    # from the query's item id, its references and the task to the images in the references' places
-    images: Callable[[str, tuple[str, ...], ArmContext], tuple[str, ...]] = field(default=lambda query, references, task: references)
-    permits: tuple[str, ...] = ()  # findings of the audit of references that are the very point of the arm
+    wording: Wording = "pair"
+    find: Callable[[ArmContext], Assignment] | None = None  # chooses the references; None where no other item is shown
+    # from the query's item id and its references to the names of the images beside it; None: the references themselves
+    images: Callable[[str, tuple[str, ...], ArmContext], tuple[str, ...]] | None = None
+    requires: tuple[str, ...] = ()  # keys of `ArmConfig` that must be given for this arm
+    accepts: tuple[str, ...] = ()  # keys of `ArmConfig` that may be given; a key that is neither is refused
+    allows: tuple[str, ...] = ()  # findings of the audit of references that are the very point of the arm
 
 
-def by_strategy(task: ArmContext) -> Assignment:
-    """Find healthy references by the strategy of the arm's config."""
+def find_by_strategy(context: ArmContext, diseased: bool = False) -> Assignment:
+    """Choose references, healthy or diseased ones, by the strategy of the arm's config."""
     from empirical.references import choose_references
 
-    assert task.arm.references is not None, "ArmConfig sees to it"
-    return choose_references(task.cohort, task.split, task.arm.references, task.seed, model=task.model)
+    assert context.arm.references is not None, "ArmConfig sees to it"
+    return choose_references(context.cohort, context.split, context.arm.references, context.seed, model=context.model, diseased=diseased)
 
 
-def find_fixed(task: ArmContext) -> Assignment:
-    """Draw one reference, and show it to everyone.
+def find_fixed(context: ArmContext) -> Assignment:
+    """Draw one reference for everyone, or with `per_site` one for each site.
 
-    Returns the reference drawn first, for every query; the one drawn next for queries of the first one's own patient or family (and so on).
-    With `per_site` the same within each site.
+    Queries of that reference's own patient or family are shown the one drawn next, and so on.
     """
     from empirical.references import Assignment
-    from empirical.references.candidates import blind_queries, healthy_pool
-
-    pool = healthy_pool(task.cohort, task.split)
-    order = np.random.default_rng(np.random.SeedSequence(task.seed, spawn_key=(2,))).permutation(len(pool))
-    return Assignment.of(_choices(blind_queries(task.cohort, task.split), pool.iloc[order], task.arm.per_site), "fixed")
-
-
-def _choices(queries: pd.DataFrame, drawn: pd.DataFrame, per_site: bool) -> Iterator[Choice]:
     from empirical.references.assignment import Choice
-    from empirical.references.candidates import rows_of
+    from empirical.references.candidates import RelatedItems, blind_queries, healthy_pool, rows_of
 
-    sites = set(queries["site"]) if per_site else {""}
-    decks = {site: rows_of(drawn[drawn["site"] == site] if per_site else drawn) for site in sites}
+    pool, queries = healthy_pool(context.cohort, context.split), blind_queries(context.cohort, context.split)
+    shuffled = pool.iloc[np.random.default_rng(np.random.SeedSequence(context.seed, spawn_key=(2,))).permutation(len(pool))]
+    by_site = {site: shuffled[shuffled["site"] == site] for site in set(queries["site"])} if context.arm.per_site else {}
+    related = {site: RelatedItems(drawn, ("patient_id", "family")) for site, drawn in (by_site or {"": shuffled}).items()}
+    choices = []
     for query in rows_of(queries):
-        for place, reference in enumerate(decks[query["site"] if per_site else ""]):
-            if not _kin(query, reference):
-                where = f" for site '{query['site']}'" if per_site else ""
-                note = "fixed: the one" if place == 0 else f"fixed: number {place + 1}, those before are of the query's patient or family"
-                yield Choice(query["item_id"], [reference["item_id"]], [note + where])
-                break
-        else:
-            where = f" at site '{query['site']}'" if per_site else ""
+        site, drawn = (query["site"], by_site[query["site"]]) if by_site else ("", shuffled)
+        excluded = set(related[site].positions(query).tolist())
+        place = next((place for place in range(len(drawn)) if place not in excluded), None)
+        if place is None:
+            where = f" at site '{site}'" if by_site else ""
             raise InputError(f"arm 'fixed': {query['item_id']} has no reference of another patient{where}")
+        note = "fixed: the one" if place == 0 else f"fixed: number {place + 1}, those before are of the query's patient or family"
+        choices.append(Choice(query["item_id"], [drawn["item_id"].iloc[place]], [note + (f" for site '{site}'" if by_site else "")]))
+    return Assignment.of(choices, "fixed")
 
 
-def _kin(query: Query, reference: Query) -> bool:
-    same_family = query["family"] != "" and query["family"] == reference["family"]
-    return same_family or query["patient_id"] == reference["patient_id"]
-
-
-def find_diseased(task: ArmContext) -> Assignment:
-    """Find diseased references by the strategy of the arm's config, from the training split."""
-    from empirical.references import choose_references
-
-    assert task.arm.references is not None, "ArmConfig sees to it"
-    return choose_references(task.cohort, task.split, task.arm.references, task.seed, model=task.model, diseased=True)
-
-
-def find_elsewhere(task: ArmContext) -> Assignment:
-    """Draw healthy references from the other cohort.
-
-    Returns A random one for each query, as item ids of the other cohort.
-    """
+def find_in_other_cohort(context: ArmContext) -> Assignment:
+    """Draw a random healthy reference of the other cohort for each query, as item ids of that cohort."""
     from empirical.cohorts import Cohort
     from empirical.references import Assignment
     from empirical.references.assignment import Choice
-    from empirical.references.candidates import blind_queries, healthy_pool, stream_of
+    from empirical.references.candidates import blind_queries, healthy_pool, query_rng
 
-    other = Cohort.load(Path(task.arm.other_cohort or ""))
-    if other.info.modality == task.cohort.info.modality:
+    other = Cohort.load(Path(context.arm.other_cohort or ""))
+    if other.info.modality == context.cohort.info.modality:
         raise InputError(f"arm 'wrong_modality': {other.folder} is of the same modality ('{other.info.modality}'); name another cohort")
-    names = healthy_pool(other, task.split)["item_id"].to_numpy()
+    names = healthy_pool(other, context.split)["item_id"].to_numpy()
     note = f"wrong_modality: {other.info.modality}, random, from {len(names)}"
-    items = blind_queries(task.cohort, task.split)["item_id"]
-    draws = {item: int(stream_of(task.seed, item).integers(len(names))) for item in items}
+    items = blind_queries(context.cohort, context.split)["item_id"]
+    draws = {item: int(query_rng(context.seed, item).integers(len(names))) for item in items}
     return Assignment.of([Choice(item, [str(names[place])], [note]) for item, place in draws.items()], "wrong_modality")
 
 
-_ALL = (
+_BLOCKS = (
     Arm(name="single", shows="the query alone", isolates="nothing: it is the baseline", wording="single"),
     Arm(
         name="pair",
         shows="one healthy reference and the query",
         isolates="the claim: a gain by any of the explanations together. With 'random' references nothing of the patient is shared, "
         "with 'cross_center' (same, other) the site is or is not: (i)",
-        find=by_strategy,
-        takes_references=True,
+        find=find_by_strategy,
+        requires=("references",),
     ),
     Arm(
         name="multi",
         shows="several healthy references and the query",
         isolates="(ii) unknown population mean: under it more references go on helping, also random ones",
-        find=by_strategy,
-        takes_references=True,
+        find=find_by_strategy,
+        requires=("references",),
     ),
     Arm(
         name="duplicate",
         shows="the query twice",
         isolates="(iii) prompt and tokens: as many tokens and the same words without information; a gain that remains is not comparison",
-        images=lambda query, references, task: (query,),
+        images=lambda query, references, context: (query,),
     ),
     Arm(
         name="blank",
         shows="a uniform gray image, said to be a healthy reference, and the query",
         isolates="(iii) prompt and tokens: a second image without content",
-        images=lambda query, references, task: (made_up("blank", query),),
+        images=lambda query, references, context: (synthetic_name("blank", query),),
     ),
     Arm(
         name="noise",
         shows="white noise of the query's mean and spread, said to be a healthy reference, and the query",
         isolates="(iii) prompt and tokens: a second image whose tokens vary from item to item and say nothing",
-        images=lambda query, references, task: (made_up("noise", query, task.seed),),
+        images=lambda query, references, context: (synthetic_name("noise", query, context.seed),),
     ),
     Arm(
         name="fixed",
@@ -176,21 +152,23 @@ _ALL = (
         isolates="(ii) unknown population mean: then fixed is about as good as fresh; what query and reference share (T1, T9): then it is "
         "worthless; one per site: (i)",
         find=find_fixed,
+        accepts=("per_site",),
     ),
     Arm(
         name="diseased",
         shows="a diseased reference of another patient, said to be healthy, and the query",
         isolates="(v) known-healthy label, falsified: a model that compares is misled, one that ignores the reference is not (T6)",
-        find=find_diseased,
-        takes_references=True,
-        permits=("reference_not_healthy",),
+        find=partial(find_by_strategy, diseased=True),
+        accepts=("references",),
+        allows=("reference_not_healthy",),
     ),
     Arm(
         name="wrong_modality",
         shows="a healthy image of another modality, said to be a healthy reference, and the query",
         isolates="(iii) prompt and tokens: a real picture that cannot be compared",
-        find=find_elsewhere,
-        images=lambda query, references, task: tuple(from_elsewhere(task.arm.other_cohort or "", item) for item in references),
+        find=find_in_other_cohort,
+        images=lambda query, references, context: tuple(other_cohort_name(context.arm.other_cohort or "", item) for item in references),
+        requires=("other_cohort",),
     ),
     Arm(
         name="reversed",
@@ -198,16 +176,16 @@ _ALL = (
         isolates="(iii) prompt and tokens: information does not depend on the order of the images; a difference is due to where tokens "
         "stand",
         wording="reversed",
-        find=by_strategy,
-        takes_references=True,
+        find=find_by_strategy,
+        requires=("references",),
     ),
     Arm(
         name="unlabelled",
         shows="a healthy reference, not said to be healthy, and the query",
         isolates="(v) known-healthy label, hidden: what is lost is the worth of knowing that the reference is healthy",
         wording="unlabelled",
-        find=by_strategy,
-        takes_references=True,
+        find=find_by_strategy,
+        requires=("references",),
     ),
     Arm(
         name="text",
@@ -216,8 +194,8 @@ _ALL = (
         wording="text",
     ),
 )
-ARMS: dict[str, Arm] = {arm.name: arm for arm in _ALL}
-"""By name, the three arms of the claim first, then the nine controls."""
+ARMS: dict[str, Arm] = {arm.name: arm for arm in _BLOCKS}
+"""By name, the three arms of the claim first, then the controls."""
 
 if TYPE_CHECKING:
     ArmName = str
@@ -231,17 +209,16 @@ class ArmConfig(StrictConfig):
     Parameters
     ----------
     arm : str
-        ``single`` (the query alone), ``pair`` (one reference), ``multi`` (several), or a control: ``duplicate``, ``blank``, ``noise``,
-        ``fixed``, ``diseased``, ``wrong_modality``, ``reversed``, ``unlabelled``, ``text``. Each can be trained, or shown to a model
-        that was trained on another arm; `empirical.arms.ARMS` says what each shows and isolates.
+        ``single`` (the query alone), ``pair`` (one reference), ``multi`` (several), or a control. `empirical.arms.ARMS` says what each
+        shows and isolates; each can be trained, or shown to a model that was trained on another arm.
     references : ReferenceConfig, optional
-        How references are chosen, for ``pair``, ``multi``, ``reversed``, ``unlabelled`` and ``diseased`` (there by default at random).
+        How references are chosen, for the arms that need it, and for ``diseased`` (there by default at random).
     other_cohort : str, optional
         For ``wrong_modality``: the folder of a cohort of another modality.
     per_site : bool, default False
         For ``fixed``: one reference for each site.
     run_id : str, optional
-        A name for the rows in the records; by default made of arm and strategy.
+        A name for the run in the records and for its files: letters, digits and ``. _ + = -``; by default made of arm and strategy.
     """
 
     arm: ArmName
@@ -252,9 +229,11 @@ class ArmConfig(StrictConfig):
 
     @model_validator(mode="before")
     @classmethod
-    def _diseased_at_random(cls, content: Any) -> Any:
-        if isinstance(content, dict) and content.get("arm") == "diseased" and content.get("references") is None:
-            return content | {"references": ReferenceConfig()}
+    def _optional_references_are_random(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("references") is None:
+            arm = ARMS.get(str(content.get("arm")))
+            if arm is not None and "references" in arm.accepts:
+                return content | {"references": ReferenceConfig()}
         return content
 
     @field_validator("run_id")
@@ -265,22 +244,23 @@ class ArmConfig(StrictConfig):
         return name
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
-        wanted = ARMS[self.arm].takes_references
-        if wanted != (self.references is not None):
-            raise ValueError(f"arm '{self.arm}' {'needs' if wanted else 'takes no'} references")
+    def _settings_belong_to_the_arm(self) -> Self:
+        condition = ARMS[self.arm]
+        for key in ("references", "other_cohort", "per_site"):
+            given = getattr(self, key) not in (None, False)
+            if key in condition.requires and not given:
+                raise ValueError(f"arm '{self.arm}' needs {key}")
+            if given and key not in (*condition.requires, *condition.accepts):
+                users = [name for name, arm in ARMS.items() if key in (*arm.requires, *arm.accepts)]
+                raise ValueError(f"arm '{self.arm}' takes no {key} (it is for {', '.join(users)})")
         if self.arm in ("pair", "multi") and self.references is not None and (self.references.m == 1) != (self.arm == "pair"):
             raise ValueError("arm 'pair' shows one reference (m: 1), arm 'multi' several")
-        if (self.arm == "wrong_modality") != (self.other_cohort is not None):
-            raise ValueError("other_cohort: the folder of a cohort of another modality, for arm 'wrong_modality' and no other")
-        if self.per_site and self.arm != "fixed":
-            raise ValueError("per_site: is for arm 'fixed'")
         return self
 
     @property
     def strategy(self) -> str:
-        """The name of the reference strategy as it stands in the records; of a control without references its own name."""
+        """The reference strategy as it stands in the records: of a control without one its own name, ``''`` where the query is alone."""
         if self.references is not None:
-            same_site = self.references.strategy == "cross_center" and self.references.site == "same"
-            return "cross_center_same" if same_site else self.references.strategy
-        return "" if self.arm in ("single", "text") else self.arm
+            return self.references.recorded_name
+        alone = ARMS[self.arm].find is None and ARMS[self.arm].images is None
+        return "" if alone else self.arm

@@ -1,7 +1,7 @@
-"""Where the pictures of an example come from: an item of the cohort, an item of another one, or made up.
+"""Where the images of an example come from: an item of the cohort, an item of another one, or synthetic.
 
-An example names its images. A name is an item id, or one made here for a picture that is no item of the cohort; whoever needs the
-picture asks `picture_source`.
+An example names its images. A name is an item id, or one made here for an image that is no item of the cohort; `image_source` makes a
+function that reads either.
 """
 
 from __future__ import annotations
@@ -25,122 +25,76 @@ MARK = "//"
 GRAY = 128
 
 
-def made_up(kind: str, query: str, seed: int = 0) -> str:
-    """Name a picture that is made up for a query."""
+def synthetic_name(kind: str, query: str, seed: int = 0) -> str:
+    """Name a synthetic image, of a kind in `SYNTHETIC`, made for a query."""
     return MARK.join(["", kind, str(seed), query])
 
 
-def from_elsewhere(cohort: str, item_id: str) -> str:
-    """Name a picture of another cohort."""
+def other_cohort_name(cohort: str, item_id: str) -> str:
+    """Name an image of another cohort, by that cohort's folder."""
     return MARK.join(["", "other", item_id, cohort])
 
 
-def picture_source(cohort: Cohort) -> Callable[[str], Image]:
-    """Make a function from names to pictures.
+def image_source(cohort: Cohort) -> Callable[[str], Image]:
+    """Make a function from the names of images to RGB images, for examples of a cohort."""
 
-    Parameters
-    ----------
-    cohort : Cohort
-        The queries' cohort.
-
-    Returns
-    -------
-    callable
-        From an item id, or a name of `made_up` or `from_elsewhere`, to an RGB picture.
-    """
-
-    def picture(name: str) -> Image:
+    def read(name: str) -> Image:
         if not name.startswith(MARK):
             return cohort.image(name)
         _, kind, first, rest = name.split(MARK, 3)
         if kind == "other":
             return _cohort(rest).image(first)
-        return MAKERS[kind](cohort.image(rest), int(first), rest)
+        return SYNTHETIC[kind](cohort.image(rest), int(first), rest)
 
-    return picture
+    return read
 
 
-def file_of(cohort: Cohort, name: str) -> tuple[Path, str]:
-    """Tell which file a picture is, or is made from.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The queries' cohort.
-    name : str
-        As for `picture_source`.
-
-    Returns
-    -------
-    path : Path
-        The file.
-    sha256 : str
-        Its hash when it was imported.
-    """
+def image_file(cohort: Cohort, name: str) -> tuple[Path, str]:
+    """Find the file that an image is, or is made from, and its SHA-256 when it was imported."""
     if name.startswith(MARK):
         _, kind, first, rest = name.split(MARK, 3)
         cohort, name = (_cohort(rest), first) if kind == "other" else (cohort, rest)
     return cohort.image_path(name), cohort.imported_as(name)
 
 
-def picture_area(cohort: Cohort, name: str) -> int:
-    """Tell how large a picture is, from the head of its file: many are asked about at once.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        The queries' cohort.
-    name : str
-        As for `picture_source`.
-
-    Returns
-    -------
-    int
-        Pixels; 0 where the file is broken, which is said when it is read.
-    """
+def image_area(cohort: Cohort, name: str) -> int:
+    """Count an image's pixels from the head of its file, since many are asked about at once; 0 where the file is broken."""
     from PIL import Image
 
+    from empirical.cohorts.dicom_pixels import open_dataset
     from empirical.cohorts.images import is_dicom
 
-    path = file_of(cohort, name)[0]
+    path = image_file(cohort, name)[0]
     try:
         if is_dicom(path):
-            return _dicom_area(path)
-        with Image.open(path) as picture:
-            return picture.width * picture.height
+            header = open_dataset(path, ["Rows", "Columns"])
+            return int(header.get("Rows") or 0) * int(header.get("Columns") or 0)
+        with Image.open(path) as image:
+            return image.width * image.height
     except (InputError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return 0
-
-
-def _dicom_area(path: Path) -> int:
-    from empirical.cohorts.dicom_pixels import open_dataset
-
-    header = open_dataset(path, ["Rows", "Columns"])
-    return int(header.get("Rows") or 0) * int(header.get("Columns") or 0)
+        return 0  # reported when the image is read
 
 
 def blank(query: Image, seed: int, item_id: str) -> Image:
-    """Make a uniform gray picture."""
+    """Make a uniform gray image of the query's size."""
     from PIL import Image
 
     return Image.new("RGB", query.size, (GRAY, GRAY, GRAY))
 
 
 def noise(query: Image, seed: int, item_id: str) -> Image:
-    """Make a picture of white noise.
-
-    Returns gray; pixels independent, normal, rounded and clipped to 0 to 255.
-    """
+    """Make gray white noise of the query's size, mean and spread: independent normal pixels, rounded and clipped to 0 to 255."""
     from PIL import Image
 
-    from empirical.references.candidates import stream_of
+    from empirical.references.candidates import query_rng
 
     levels = np.asarray(query.convert("L"), dtype=float)
-    values = stream_of(seed, item_id).normal(levels.mean(), levels.std(), levels.shape)
+    values = query_rng(seed, item_id).normal(levels.mean(), levels.std(), levels.shape)
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8)).convert("RGB")
 
 
-MAKERS: dict[str, Callable[[Image, int, str], Image]] = {"blank": blank, "noise": noise}
+SYNTHETIC: dict[str, Callable[[Image, int, str], Image]] = {"blank": blank, "noise": noise}
+"""Kinds of synthetic images: functions of the query's image, a seed and the query's item id."""
 
 
 @lru_cache(maxsize=4)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from empirical.arms import picture_source
+from empirical.arms.images import image_source
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.training.config import FinetuneConfig
@@ -26,7 +26,7 @@ def count_padding(config: FinetuneConfig, most: int, *, quiet: bool = False) -> 
     cohort = Cohort.load(Path(config.cohort))
     _, examples = planned_examples(cohort, config)
     vlm = load_vlm(config.model)
-    lengths = _lengths(Encoder(vlm.processor, vlm.family, picture_source(cohort)), examples[:most], quiet)
+    lengths = _lengths(Encoder(vlm.processor, vlm.family, image_source(cohort)), examples[:most], quiet)
     return {
         "rows": len(lengths),
         "batch_size": config.batch_size,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from empirical.arms import file_of
+from empirical.arms.images import image_file
 from empirical.cohorts import Cohort
 from empirical.cohorts.images import HOW_TO_REPLACE
 from see_in_pairs.errors import InputError, first_few
@@ -28,7 +28,7 @@ def verify_images(cohort: Cohort, names: Iterable[str], pieces: Path) -> FileSta
 
     Returns marks of all files as they stand before any is read, for `save_stamps`.
     """
-    files = {str(path): known for path, known in (file_of(cohort, name) for name in set(names)) if known}
+    files = {str(path): known for path, known in (image_file(cohort, name) for name in set(names)) if known}
     marks = {path: mark for path in files if (mark := _mark(Path(path)))}
     if not any(pieces.glob("*.parquet")):
         return marks

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import picture_source
+from empirical.arms.images import image_source
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_hash
 from see_in_pairs.console import log, progress
@@ -135,7 +135,7 @@ class ShardScorer:
         if config.doctor:
             self.diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
             require(self.diagnosis)
-        encoder = Encoder(vlm.processor, vlm.family, picture_source(self.cohort))
+        encoder = Encoder(vlm.processor, vlm.family, image_source(self.cohort))
         return BatchScorer(vlm, encoder, config.prompts.answers, self.rows, config.speed, config.spaced)
 
 

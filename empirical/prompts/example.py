@@ -13,7 +13,7 @@ class Example:
 
     item_id: str
     parts: tuple[Part, ...]  # the prompt, cut at the places of its images
-    # names of the images, in the order of their places: item ids, or names that `empirical.arms.images.picture_source` understands
+    # names of the images, in the order of their places: item ids, or names that `empirical.arms.images.image_source` understands
     images: tuple[str, ...]
     answer: str  # the true answer; the model sees it in training only
     reference_ids: tuple[str, ...]  # the references' item ids

@@ -1,8 +1,8 @@
 """References: which healthy image is shown beside a query.
 
-``pool`` says who may serve whom and ``stock`` how often; the strategies are ``random``, ``demographic`` (with ``optimal`` where a reference
-may serve a limited number of queries), ``embedding`` (with ``vectors``), ``cross_center`` and ``prior``. ``choose`` is the one way in,
-``balance`` tells how alike queries and references are, ``love_plot`` and ``pair_sheet`` show it.
+`selection` is the one way in and `config` lists the strategies, each a file in `strategies`. `candidates` decides who may serve whom and
+how often, `assignment` holds the choice, `rules` checks it. `matching` finds who lies within calipers, `min_cost_flow` assigns optimally
+where references can run out, `embeddings` computes and keeps vectors of images, `diagnostics` shows how similar queries and references are.
 """
 
 from empirical.references.assignment import Assignment

@@ -1,4 +1,4 @@
-"""What a selector hands back."""
+"""What a selector returns, and the one rule for queries that cannot be matched as asked."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from see_in_pairs.errors import InputError, first_few
+
 if TYPE_CHECKING:
     import pandas as pd
+
+    from empirical.references.config import ReferenceConfig
 
 
 @dataclass(frozen=True)
 class Choice:
     """The references of one query."""
 
-    item_id: str
-    references: Sequence[str]  # item ids, in order; empty when the query could not be matched and is left out
+    item_id: str  # of the query
+    references: Sequence[str]  # item ids, in order; empty when the query could not be matched
     notes: Sequence[str]  # for each reference how it was found and why it was taken
     unmatched: str = ""  # why the query could not be matched as asked, and what was given up for it; ``''`` when it could
 
@@ -46,14 +50,14 @@ class Assignment:
         Parameters
         ----------
         choices : iterable of Choice
-            One for each query.
+            One for each query, in any order.
         strategy : str
-            The name of the strategy.
+            The name of the strategy, as it stands in `empirical.references.config.STRATEGIES`.
 
         Returns
         -------
         Assignment
-            The same as tables.
+            One row for each reference; a choice without references is in `unmatched` only.
         """
         import pandas as pd
 
@@ -88,9 +92,9 @@ class Assignment:
         Parameters
         ----------
         number : int
-            Which part, from 0.
+            Which part to take, counted from 0.
         size : int
-            References in a part.
+            How many references of each query make a part.
 
         Returns
         -------
@@ -99,3 +103,13 @@ class Assignment:
         """
         rows = self.table[self.table["rank"] // size == number]
         return Assignment(rows.assign(rank=rows["rank"] % size).reset_index(drop=True), self.unmatched, self.strategy)
+
+
+def resolve_unmatched(choices: Iterable[Choice], config: ReferenceConfig, advice: str) -> list[Choice]:
+    """Stop when queries could not be matched, unless ``unmatched: leave_out`` was asked for and some query remains."""
+    found = list(choices)
+    lost = [choice for choice in found if not choice.references]
+    if lost and (config.unmatched != "leave_out" or len(lost) == len(found)):
+        names = first_few([f"{choice.item_id} ({choice.unmatched})" for choice in lost])
+        raise InputError(f"{config.strategy} references: {len(lost)} of {len(found)} queries cannot be matched: {names}; {advice}")
+    return found

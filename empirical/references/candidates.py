@@ -1,4 +1,4 @@
-"""Who may be a reference for whom, what a selector may see of both, and fair draws."""
+"""Who may be a reference for whom and how often, what a selector may see of both, and fair draws."""
 
 from __future__ import annotations
 
@@ -18,76 +18,74 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Positions = NDArray[np.int64]
+"""Row numbers in the table of possible references (the pool)."""
 Query = Mapping[str, Any]
 """A query's row, without label and mask."""
 
 
 @dataclass(frozen=True)
 class ReferenceRequest:
-    """All that a selector is given."""
+    """All that a selector is given: no table in it has a label or a mask."""
 
-    queries: pd.DataFrame  # queries, without label and mask
-    pool: pd.DataFrame  # possible references, without label and mask
-    config: ReferenceConfig  # what is asked for
+    queries: pd.DataFrame
+    pool: pd.DataFrame  # possible references
+    config: ReferenceConfig
     seed: int
-    # from item ids to their images' embeddings, shape (items, dimensions); for strategy ``embedding``
-    vectors: Callable[[Sequence[str]], NDArray[np.float32]] | None = None
+    embed: Callable[[Sequence[str]], NDArray[np.float32]]  # from item ids to their images' embeddings, shape (items, dimensions)
+    own_images: Callable[[], pd.DataFrame]  # reads the healthy images of the queries' own patients
 
     def rows(self) -> list[Query]:
-        """List the queries in the order in which they are served.
+        """List the queries in the order in which they are matched.
 
-        Returns as `rows_of`; where references may be used up, in an order drawn by the seed from the item ids, so that no query is served
-        first because of where it stands in the table.
+        Where references can run out, that order is drawn by the seed from the item ids, so that no query comes first because of where it
+        stands in the table.
         """
         rows = rows_of(self.queries)
         return rows if self.config.reuse is None else sorted(rows, key=lambda row: _digest(self.seed, row["item_id"]))
 
 
 def healthy_pool(cohort: Cohort, split: str) -> pd.DataFrame:
-    """List the items that may serve as references for the queries of a split.
+    """List the items that may serve as references for the queries of a split, never a validation or test item.
 
-    Returns items of split ``'reference'`` that serve `split` where there are any, else the healthy items of the training split; never a
-    validation or test item.
+    These are the items of split ``'reference'`` that serve `split` where there are any, else the healthy items of the training split.
     """
     table = cohort.table
     serving = table[(table["split"] == "reference") & table["serves"].isin([split, ""])]
     pool = serving if len(serving) else table[(table["split"] == "train") & (table["label"] == cohort.info.healthy)]
     if pool.empty:
         raise InputError(f"{cohort.folder}: no healthy reference for split '{split}' (none serves it, and no training item is healthy)")
-    return pool.drop(columns=list(HIDDEN_COLUMNS)).reset_index(drop=True)
+    return blind(pool)
 
 
 def diseased_pool(cohort: Cohort) -> pd.DataFrame:
-    """List the items that may serve as diseased references, for the control arm of that name.
-
-    Returns the diseased items of the training split.
-    """
+    """List the diseased items of the training split, from which the control arm ``diseased`` takes its references."""
     table = cohort.table
     pool = table[(table["split"] == "train") & table["label"].isin(cohort.info.positive)]
     if pool.empty:
         raise InputError(f"{cohort.folder}: no diseased reference (no training item is diseased)")
-    return pool.drop(columns=list(HIDDEN_COLUMNS)).reset_index(drop=True)
+    return blind(pool)
 
 
-def earlier_images(cohort: Cohort, split: str) -> pd.DataFrame:
+def own_healthy_images(cohort: Cohort, split: str) -> pd.DataFrame:
     """List the healthy images of the queries' own patients, for strategy ``prior``."""
     table = cohort.table
     serving = (table["split"] == "reference") & table["serves"].isin([split, "", "prior"])
-    own = table[((table["split"] == split) | serving) & (table["label"] == cohort.info.healthy)]
-    return own.drop(columns=list(HIDDEN_COLUMNS)).reset_index(drop=True)
+    return blind(table[((table["split"] == split) | serving) & (table["label"] == cohort.info.healthy)])
+
+
+def blind_queries(cohort: Cohort, split: str) -> pd.DataFrame:
+    """List the queries of a split as a selector may see them."""
+    return blind(cohort.queries(split))
+
+
+def blind(items: pd.DataFrame) -> pd.DataFrame:
+    """Take label and mask away, and number the rows anew."""
+    return items.drop(columns=list(HIDDEN_COLUMNS)).reset_index(drop=True)
 
 
 def rows_of(table: pd.DataFrame) -> list[Query]:
     """Turn a table into mappings, one a row."""
     return [{str(column): value for column, value in row.items()} for row in table.to_dict("records")]
-
-
-def blind_queries(cohort: Cohort, split: str) -> pd.DataFrame:
-    """List the queries of a split as a selector may see them.
-
-    Returns the queries without label and mask.
-    """
-    return cohort.queries(split).drop(columns=list(HIDDEN_COLUMNS))
 
 
 class RelatedItems:
@@ -97,16 +95,17 @@ class RelatedItems:
         self._members = {column: pool.groupby(column).indices for column in columns}
 
     def positions(self, query: Query) -> Positions:
-        """Tell the pool's positions that a query must not be given.
-
-        Returns positions, sorted, each once; an empty family is no family.
-        """
+        """Find the positions that a query must not be given, sorted; an empty family is no family."""
         found = [members.get(query[column], ()) for column, members in self._members.items() if query[column] != ""]
         return np.unique(np.concatenate([np.asarray(positions, dtype=np.int64) for positions in found])) if found else np.empty(0, np.int64)
 
 
-def stream_of(seed: int, item_id: str) -> np.random.Generator:
-    """Make a query's own random stream, so that its references do not depend on which other queries there are."""
+def query_rng(seed: int, item_id: str) -> np.random.Generator:
+    """Make the random stream of one query.
+
+    One stream shared by all queries would let a query that is added or left out shift the draws of those after it; with a stream that
+    follows from seed and item id alone, a query has the same references in a subset of the cohort as in the whole.
+    """
     return np.random.default_rng([seed, *hashlib.sha256(item_id.encode()).digest()[:8]])
 
 
@@ -114,10 +113,37 @@ def _digest(seed: int, item_id: str) -> bytes:
     return hashlib.sha256(f"{seed} {item_id}".encode()).digest()
 
 
-def draw_others(stream: np.random.Generator, size: int, m: int, forbidden: Positions) -> Positions:
-    """Draw m different positions out of `size`, none of them forbidden, each set with the same probability.
+def draw_others(rng: np.random.Generator, size: int, m: int, excluded: Positions) -> Positions:
+    """Draw m different positions out of `size`, none of them excluded; fewer when there are not enough.
 
-    Returns (m,): Positions in random order; fewer than m when there are not enough.
+    As many more than m are drawn as are excluded, and the first m allowed ones are kept: every set of m allowed positions is equally
+    likely, and no list of the allowed ones, which may be long, is made for each query.
     """
-    drawn = stream.choice(size, size=min(size, m + len(forbidden)), replace=False)
-    return drawn[~np.isin(drawn, forbidden)][:m] if len(forbidden) else drawn
+    drawn = rng.choice(size, size=min(size, m + len(excluded)), replace=False)
+    return drawn[~np.isin(drawn, excluded)][:m] if len(excluded) else drawn
+
+
+class ReuseCapacity:
+    """How often each reference may still be given."""
+
+    def __init__(self, size: int, reuse: int | None) -> None:
+        self.left = np.full(size, np.iinfo(np.int64).max if reuse is None else reuse)
+        self._limited = reuse is not None
+
+    def available(self, eligible: Positions) -> Positions:
+        """Keep the references that may still be given, in their order."""
+        return eligible[self.left[eligible] > 0] if self._limited else eligible
+
+    def take(self, positions: Positions) -> None:
+        """Use references once each."""
+        if self._limited:
+            self.left[positions] -= 1
+
+    def draw(self, rng: np.random.Generator, eligible: Positions, m: int, excluded: Positions) -> Positions:
+        """Draw m different references and use them; when there are fewer, return those and use none."""
+        eligible = self.available(eligible)
+        places = np.flatnonzero(np.isin(eligible, excluded)) if len(excluded) else excluded
+        drawn = eligible[draw_others(rng, len(eligible), m, places)] if len(eligible) else eligible
+        if len(drawn) == m:
+            self.take(drawn)
+        return drawn

@@ -1,26 +1,42 @@
-"""How references are chosen."""
+"""How references are chosen: the strategies there are, and the settings of a choice."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from empirical.vlm.config import ModelConfig
 from see_in_pairs.configs import StrictConfig
 
-StrategyName = Literal["random", "demographic", "embedding", "cross_center", "prior"]
+
+@dataclass(frozen=True)
+class Strategy:
+    """One strategy: where its selector is, and what in `ReferenceConfig` belongs to it."""
+
+    module: str  # below `empirical.references.strategies`; its function `choose(request)` is imported when it is used
+    settings: tuple[str, ...] = ()  # keys that it reads; a key that some strategy reads is refused under the others
+    relaxable: tuple[str, ...] = ()  # requirements that ``unmatched: relax`` may give up, in the usual order
+
+
+STRATEGIES = {
+    "random": Strategy("random_"),
+    "demographic": Strategy("demographic", settings=("columns", "caliper")),  # relaxable: these columns, see `requirements`
+    "embedding": Strategy("embedding", settings=("model", "band", "band_of"), relaxable=("band",)),
+    "cross_center": Strategy("cross_center", settings=("site",), relaxable=("site",)),
+    "prior": Strategy("prior", settings=("order",), relaxable=("patient",)),
+}
+"""By name; a new strategy is a file in `empirical.references.strategies` and a line here."""
+
+if TYPE_CHECKING:
+    StrategyName = str
+else:
+    StrategyName = Literal[tuple(STRATEGIES)]  # so that a config refuses other names, and says which there are
 
 HIDDEN_COLUMNS = ("label", "mask")
 """Columns of a query that no selector is shown."""
 IDENTITY_COLUMNS = ("item_id", "image", "patient_id", "split", "serves", "sha256")
-
-OWN_SETTINGS: dict[str, StrategyName] = {
-    "columns": "demographic", "caliper": "demographic", "site": "cross_center", "order": "prior",
-    "model": "embedding", "band": "embedding", "band_of": "embedding",
-}  # fmt: skip
-"""Settings that only one strategy reads; set for another one they are refused."""
-RELAXABLE = {"cross_center": ("site",), "prior": ("patient",), "embedding": ("band",), "random": ()}
 
 
 class ReferenceConfig(StrictConfig):
@@ -48,7 +64,7 @@ class ReferenceConfig(StrictConfig):
         Embedding: the vision model, or the vision-language model whose vision tower is used; by default the model that is trained or
         evaluated itself (a finetuned model embeds differently from the one it was made of: name one model to keep the references).
     band : tuple of float, optional
-        Embedding: how alike reference and query may be, from the lower to the upper bound; a reference is drawn at random from the
+        Embedding: how similar reference and query may be, from the lower to the upper bound; a reference is drawn at random from the
         band. By default the nearest is taken.
     band_of : str
         ``'quantile'``: the band is in quantiles of the query's similarity to the whole pool (``[0.9, 1]``: the nearest tenth);
@@ -76,10 +92,11 @@ class ReferenceConfig(StrictConfig):
 
     @model_validator(mode="after")
     def _settings_belong_to_the_strategy(self) -> Self:
-        usual = ReferenceConfig.model_construct()
-        for name, strategy in OWN_SETTINGS.items():
-            if self.strategy != strategy and getattr(self, name) != getattr(usual, name):
-                raise ValueError(f"'{name}' is for strategy '{strategy}'; '{self.strategy}' does not read it")
+        defaults = ReferenceConfig.model_construct()
+        for name, strategy in STRATEGIES.items():
+            for key in strategy.settings:
+                if key not in STRATEGIES[self.strategy].settings and getattr(self, key) != getattr(defaults, key):
+                    raise ValueError(f"'{key}' is for strategy '{name}'; '{self.strategy}' does not read it")
         return self
 
     @model_validator(mode="after")
@@ -87,9 +104,9 @@ class ReferenceConfig(StrictConfig):
         forbidden = [column for column in (*self.columns, *self.caliper, self.order) if column in (*HIDDEN_COLUMNS, *IDENTITY_COLUMNS)]
         if forbidden:
             raise ValueError(f"'{forbidden[0]}' cannot be matched on")
-        asked = RELAXABLE.get(self.strategy, (*self.columns, *self.caliper))
-        if self.relax is not None and sorted(self.relax) != sorted(set(self.relax) & set(asked)):
-            raise ValueError(f"relax: name each requirement at most once, and no other (there are: {', '.join(asked) or 'none'})")
+        if self.relax is not None and sorted(self.relax) != sorted(set(self.relax) & set(self.requirements)):
+            known = ", ".join(self.requirements) or "none"
+            raise ValueError(f"relax: name each requirement at most once, and no other (there are: {known})")
         return self
 
     @model_validator(mode="after")
@@ -100,10 +117,20 @@ class ReferenceConfig(StrictConfig):
         return self
 
     @property
-    def order_of_relaxing(self) -> tuple[str, ...]:
+    def requirements(self) -> tuple[str, ...]:
+        """What the strategy asks of a reference and can give up, in the usual order of giving up."""
+        if self.strategy == "demographic":
+            return (*self.caliper, *reversed(self.columns))
+        return STRATEGIES[self.strategy].relaxable
+
+    @property
+    def relaxing_order(self) -> tuple[str, ...]:
         """Requirements in the order in which they are given up; empty unless relaxing was asked for."""
         if self.unmatched != "relax":
             return ()
-        if self.relax is not None:
-            return tuple(self.relax)
-        return RELAXABLE.get(self.strategy, (*self.caliper, *reversed(self.columns)))
+        return self.requirements if self.relax is None else self.relax
+
+    @property
+    def recorded_name(self) -> str:
+        """The strategy as it stands in the records, where the two kinds of ``cross_center`` are told apart."""
+        return f"{self.strategy}_same" if self.site == "same" else self.strategy

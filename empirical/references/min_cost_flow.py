@@ -4,12 +4,11 @@ As many queries as possible are matched and, among all ways to do so, the sum of
 the caliper columns of :math:`|x_q-x_r|` in calipers. (Greedy matching does neither: Rosenbaum PR, *Optimal matching for observational
 studies*, JASA 1989;84:1024-1032.)
 
-People of equal values are exchangeable, so that the assignment is first made between *groups* of equal values, a transportation problem
-whose size does not grow with the number of people (its linear program has an integral optimal vertex), and then dealt out at random
-within groups, a small flow problem. Patients who are among queries and references both stand in groups of their own, so that no one is
-given an own image. (Where there are so many of them that the program would grow too large, the references among them are grouped all the
-same, and a few of the matches can be lost that a search over all pairs would find.) With several references for each query, matches
-are counted by reference: who gets fewer than m is not matched.
+This is a flow of least cost from queries to references, but a network of all pairs has 5 billion edges for 100,000 queries and 50,000
+references. People of equal values are exchangeable, so the flow is found between *groups* of equal values, a transportation problem
+whose size does not grow with the number of people (its linear program has an integral optimal vertex), and then distributed at random
+within groups, a small maximum-flow problem. With several references for each query, matches are counted by reference: who gets fewer
+than m is not matched.
 """
 
 from __future__ import annotations
@@ -19,9 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.references.candidates import Positions, Query
+from empirical.references.candidates import Positions, Query, ReuseCapacity
 from empirical.references.matching import Matcher
-from empirical.references.reuse_capacity import ReuseCapacity
 from see_in_pairs.errors import InputError
 
 MOST_PAIRS = 500_000
@@ -30,65 +28,68 @@ MOST_PAIRS = 500_000
 
 @dataclass(frozen=True)
 class Groups:
-    """Queries of one stratum and their possible references, in groups of equal caliper values.
-
-    Shapes: `pairs` (pairs, 2), `distance` (pairs,).
-    """
+    """Queries of one stratum and their possible references, in groups of equal caliper values."""
 
     queries: list[list[int]]  # for each query group its members, as positions in the list of queries
     references: list[Positions]  # for each reference group its members, as positions in the pool
-    pairs: NDArray[np.int64]  # A query group and a reference group that match
-    distance: NDArray[np.float64]  # how far apart they are, in calipers
+    pairs: NDArray[np.int64]  # (pairs, 2): a query group and a reference group within the calipers
+    distance: NDArray[np.float64]  # (pairs,): how far apart they are, in calipers
     own: list[Positions]  # for each query group the positions in the pool of its own patient
 
 
 def assign_optimally(
-    matcher: Matcher, queries: list[Query], stock: ReuseCapacity, m: int, rng: np.random.Generator
+    matcher: Matcher, queries: list[Query], capacity: ReuseCapacity, m: int, rng: np.random.Generator
 ) -> dict[str, Positions]:
-    """Assign references to the queries of one stratum.
+    """Assign m references to each query of one stratum, as far as they go, and use them.
 
-    Returns item id to positions of its m references; queries without m are absent.
+    Returns positions in the pool by item id; queries without m references are absent.
     """
-    cell = stock.available(matcher.cells.get(matcher.key(queries[0]), np.empty(0, np.int64)))
+    cell = capacity.available(matcher.cells.get(matcher.key(queries[0]), np.empty(0, np.int64)))
     if not len(cell):
         return {}
     groups = _group(matcher, queries, cell, singly=m > 1)
     if not len(groups.pairs):
         return {}
-    flows = _transport(groups, stock.left, m)
+    flows = _transport(groups, capacity.left, m)
     given: dict[int, list[int]] = {}
     for group in range(len(groups.references)):
-        at = np.flatnonzero((groups.pairs[:, 1] == group) & (flows > 0))
-        takers = [(groups.pairs[pair, 0], int(flows[pair])) for pair in at]
-        for query, place in _distribute(groups, takers, groups.references[group], stock.left, given, rng):
-            given.setdefault(query, []).append(place)
-    served = {query: np.array(places) for query, places in given.items() if len(places) == m}
-    for places in served.values():
-        stock.take(places)
-    return {queries[query]["item_id"]: places for query, places in sorted(served.items())}
+        edges = np.flatnonzero((groups.pairs[:, 1] == group) & (flows > 0))
+        inflow = [(groups.pairs[edge, 0], int(flows[edge])) for edge in edges]
+        for query, reference in _distribute(groups, inflow, groups.references[group], capacity.left, given, rng):
+            given.setdefault(query, []).append(reference)
+    matched = {query: np.array(references) for query, references in given.items() if len(references) == m}
+    for references in matched.values():
+        capacity.take(references)
+    return {queries[query]["item_id"]: references for query, references in sorted(matched.items())}
 
 
 def _group(matcher: Matcher, queries: list[Query], cell: Positions, singly: bool) -> Groups:
-    """Put people of equal values together; patients who are on both sides stand alone, as far as the size of the problem allows."""
+    """Put people of equal values into groups.
+
+    A patient who is among queries and references both stands in a group of their own on either side, so that the flow can keep them
+    apart. Where there are so many that the program would grow too large, the references among them are grouped all the same: the
+    distribution within groups still gives nobody an own image, but a few matches can be lost that a search of all pairs would find.
+    With m > 1 each query is a group (`singly`), since nothing else makes its m references different.
+    """
     columns = [column for column, _ in matcher.calipers]
     widths = np.array([width for _, width in matcher.calipers])
     number = {query["patient_id"]: k for k, query in enumerate(queries)}
-    theirs = np.column_stack([*(matcher.numbers[column][cell] for column in columns), np.zeros(len(cell))])
-    whose = np.array([number.get(patient, -1) for patient in matcher.patients[cell]])
+    values_of = np.column_stack([*(matcher.numbers[column][cell] for column in columns), np.zeros(len(cell))])
+    query_of = np.array([number.get(patient, -1) for patient in matcher.patients[cell]])
     on_both_sides = {patient for patient in matcher.patients[cell] if patient in number}
     members: dict[tuple[object, ...], list[int]] = {}
     for position, query in enumerate(queries):
         apart = query["item_id"] if singly else (query["patient_id"] if query["patient_id"] in on_both_sides else "")
         members.setdefault((*(query[column] for column in columns), apart), []).append(position)
     points = np.array([[*key[:-1], 0.0] for key in members], dtype=float)
-    for apart_too in (whose, np.full(len(cell), -1)):
-        values, labels = np.unique(np.column_stack([theirs, apart_too]), axis=0, return_inverse=True)
-        sizes = _pairs_at_most(points, values, widths)
-        if sizes <= MOST_PAIRS:
+    for apart_too in (query_of, np.full(len(cell), -1)):
+        values, labels = np.unique(np.column_stack([values_of, apart_too]), axis=0, return_inverse=True)
+        size = int(_windows(points, values, widths)[1].sum())
+        if size <= MOST_PAIRS:
             break
     else:
         raise InputError(
-            f"demographic references: {sizes:,} pairs of different values lie within the caliper, too many for an optimal assignment; "
+            f"demographic references: {size:,} pairs of different values lie within the caliper, too many for an optimal assignment; "
             "round the column, narrow the caliper, add an exact column, or leave out 'reuse'"
         )
     references = np.split(cell[np.argsort(labels.ravel(), kind="stable")], np.cumsum(np.bincount(labels.ravel()))[:-1])
@@ -101,15 +102,11 @@ def _group(matcher: Matcher, queries: list[Query], cell: Positions, singly: bool
 
 
 def _windows(points: np.ndarray, values: np.ndarray, widths: np.ndarray) -> tuple[Positions, Positions]:
-    """For each query group, between which reference groups (ascending in their first column) the first caliper lies."""
+    """Find for each query group the first reference group (ascending in their first column) within the first caliper, and how many are."""
     width = widths[0] if len(widths) else 0.0  # without a caliper the first column is constant
     low = np.searchsorted(values[:, 0], points[:, 0] - width)
     high = np.searchsorted(values[:, 0], np.nextafter(points[:, 0] + width, np.inf))
     return low, high - low
-
-
-def _pairs_at_most(points: np.ndarray, values: np.ndarray, widths: np.ndarray) -> int:
-    return int(_windows(points, values, widths)[1].sum())
 
 
 def _close_pairs(points: np.ndarray, values: np.ndarray, widths: np.ndarray) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -123,26 +120,28 @@ def _close_pairs(points: np.ndarray, values: np.ndarray, widths: np.ndarray) -> 
 
 
 def _transport(groups: Groups, left: np.ndarray, m: int) -> NDArray[np.int64]:
-    """Send as much as can be sent from query groups to reference groups, at the smallest total distance."""
+    """Send as much as can be sent from query groups to reference groups, at the smallest total distance: the flow of each pair."""
     from scipy import sparse
     from scipy.optimize import linprog
 
-    a, c = groups.pairs.T
+    sources, sinks = groups.pairs.T
     supply = np.array([m * len(group) for group in groups.queries])
-    capacity = np.array([left[group].sum() for group in groups.references])
+    demand = np.array([left[group].sum() for group in groups.references])
     others = [
-        np.setdiff1d(groups.references[k], groups.own[j]) if len(groups.own[j]) else groups.references[k] for j, k in zip(a, c, strict=True)
+        np.setdiff1d(groups.references[sink], groups.own[source]) if len(groups.own[source]) else groups.references[sink]
+        for source, sink in zip(sources, sinks, strict=True)
     ]
-    most = np.array([min(left[group].sum(), len(groups.queries[j]) * min(m, len(group))) for j, group in zip(a, others, strict=True)])
-    # One more match may lengthen every other one on its augmenting path, by at most the largest distance each: it must still pay.
-    reward = (groups.distance.max() + 1) * (min(len(supply), len(capacity)) + 1)
-    ends, columns = np.concatenate([a, len(supply) + c]), np.tile(np.arange(len(a)), 2)
-    incidence = sparse.csr_array((np.ones(len(ends)), (ends, columns)), shape=(len(supply) + len(capacity), len(a)))
+    most = [min(left[group].sum(), len(groups.queries[source]) * min(m, len(group))) for source, group in zip(sources, others, strict=True)]
+    # The number of matches comes first, so each is worth a reward. One more match may lengthen every other one on its augmenting path, by
+    # at most the largest distance each, and must still pay.
+    reward = (groups.distance.max() + 1) * (min(len(supply), len(demand)) + 1)
+    ends, columns = np.concatenate([sources, len(supply) + sinks]), np.tile(np.arange(len(sources)), 2)
+    incidence = sparse.csr_array((np.ones(len(ends)), (ends, columns)), shape=(len(supply) + len(demand), len(sources)))
     solution = linprog(  # type: ignore[call-overload]  # the stubs know of no sparse matrix
         groups.distance - reward,
         A_ub=incidence,
-        b_ub=np.concatenate([supply, capacity]),
-        bounds=np.column_stack([np.zeros(len(a)), most]),
+        b_ub=np.concatenate([supply, demand]),
+        bounds=np.column_stack([np.zeros(len(sources)), most]),
         method="highs-ds",  # the simplex ends in a vertex, and those are integral here
     )
     return np.rint(solution.x).astype(np.int64)
@@ -150,41 +149,46 @@ def _transport(groups: Groups, left: np.ndarray, m: int) -> NDArray[np.int64]:
 
 def _distribute(
     groups: Groups,
-    takers: list[tuple[int, int]],
+    inflow: list[tuple[int, int]],
     references: Positions,
     left: np.ndarray,
     given: dict[int, list[int]],
     rng: np.random.Generator,
 ) -> list[tuple[int, int]]:
-    """Deal the references of one group to the queries that are to have one of them: (query, reference) pairs."""
-    wants: list[int] = []
-    for group, number in takers:
+    """Distribute the references of one group at random over the queries of the flow: (query, reference) pairs.
+
+    A shuffle nearly always does it. Only when it gives somebody an own image, or the same one twice, are the pairs found by a flow.
+    """
+    receivers: list[int] = []
+    for group, flow in inflow:
         members = groups.queries[group]
-        waiting = members if len(members) == 1 else [query for query in members if query not in given]
-        chosen = waiting * number if len(members) == 1 else [waiting[k] for k in rng.permutation(len(waiting))[:number]]
-        wants += chosen
-    slots = np.repeat(references, np.minimum(left[references], len(wants)))
-    dealt = list(zip(wants, rng.permutation(slots).tolist(), strict=False))
-    barred = {query: set(groups.own[group].tolist()) for group, _ in takers for query in groups.queries[group]}
-    clash = len(set(dealt)) < len(dealt) or any(place in barred[query] for query, place in dealt)
-    return _distribute_by_flow(wants, references, left, barred, rng) if clash else dealt
+        if len(members) == 1:
+            receivers += members * flow
+        else:
+            waiting = [query for query in members if query not in given]
+            receivers += [waiting[k] for k in rng.permutation(len(waiting))[:flow]]
+    slots = np.repeat(references, np.minimum(left[references], len(receivers)))
+    pairs = list(zip(receivers, rng.permutation(slots).tolist(), strict=False))
+    excluded = {query: set(groups.own[group].tolist()) for group, _ in inflow for query in groups.queries[group]}
+    clash = len(set(pairs)) < len(pairs) or any(reference in excluded[query] for query, reference in pairs)
+    return _distribute_by_flow(receivers, references, left, excluded, rng) if clash else pairs
 
 
 def _distribute_by_flow(
-    wants: list[int], references: Positions, left: np.ndarray, barred: dict[int, set[int]], rng: np.random.Generator
+    receivers: list[int], references: Positions, left: np.ndarray, excluded: dict[int, set[int]], rng: np.random.Generator
 ) -> list[tuple[int, int]]:
-    """Deal so that nobody gets an own image, or one twice: a maximum flow from queries to references."""
+    """Distribute so that nobody gets an own image, or one twice: a maximum flow from queries to references, both in random order."""
     from scipy import sparse
     from scipy.sparse.csgraph import maximum_flow
 
-    queries, needs = np.unique(wants, return_counts=True)
-    order, deck = rng.permutation(len(queries)), rng.permutation(references)
+    queries, needs = np.unique(receivers, return_counts=True)
+    order, shuffled = rng.permutation(len(queries)), rng.permutation(references)
     queries, needs = queries[order], needs[order]
-    edges = [(i, j) for i, query in enumerate(queries) for j, place in enumerate(deck) if place not in barred[query]]
-    source, sink = len(queries) + len(deck), len(queries) + len(deck) + 1
-    tails = [source] * len(queries) + [i for i, _ in edges] + [len(queries) + j for j in range(len(deck))]
-    heads = list(range(len(queries))) + [len(queries) + j for _, j in edges] + [sink] * len(deck)
-    limits = [*needs.tolist(), *([1] * len(edges)), *np.minimum(left[deck], len(wants)).tolist()]
+    edges = [(i, j) for i, query in enumerate(queries) for j, reference in enumerate(shuffled) if reference not in excluded[query]]
+    source, sink = len(queries) + len(shuffled), len(queries) + len(shuffled) + 1
+    tails = [source] * len(queries) + [i for i, _ in edges] + [len(queries) + j for j in range(len(shuffled))]
+    heads = list(range(len(queries))) + [len(queries) + j for _, j in edges] + [sink] * len(shuffled)
+    limits = [*needs.tolist(), *([1] * len(edges)), *np.minimum(left[shuffled], len(receivers)).tolist()]
     network = sparse.csr_array((np.array(limits, dtype=np.int32), (tails, heads)), shape=(sink + 1, sink + 1))
     flow = maximum_flow(network, source, sink).flow
-    return [(int(queries[i]), int(deck[j])) for i, j in edges if flow[i, len(queries) + j] > 0]
+    return [(int(queries[i]), int(shuffled[j])) for i, j in edges if flow[i, len(queries) + j] > 0]

@@ -1,4 +1,4 @@
-"""Who may be shown beside whom: rules that no strategy may break."""
+"""Who may be shown beside whom: rules that no strategy may break, checked on every assignment before a run."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 def audit_references(cohort: Cohort, split: str, assignment: Assignment, order: str = "follow_up") -> list[Finding]:
-    """Check references.
+    """Report an error for each rule that references break.
 
-    Returns one error for each rule broken: a reference of the query's patient, one that is not healthy, one from where evaluated items
-    come, the query's own picture. Strategy ``prior`` alone may give an image of the query's patient, from the same split; it must then be
-    earlier.
+    A reference must not be of the query's patient, not be diseased, not be an item that is evaluated, and not be the query's own image.
+    Strategy ``prior`` alone may give an image of the query's patient, from the same split; it must then be earlier by column `order`.
     """
     items = cohort.table.set_index("item_id")
     query = items.loc[assignment.table["item_id"]].reset_index()
@@ -31,7 +30,7 @@ def audit_references(cohort: Cohort, split: str, assignment: Assignment, order: 
         "reference_not_healthy": (reference["label"] != cohort.info.healthy, f"not {cohort.info.healthy}"),
         "reference_from_evaluation": (~_allowed(reference, split, prior), "validation or test items, or reserved for another split"),
         "prior_not_earlier": (prior & ~_earlier(reference, query, order), f"not earlier than their query by the column '{order}'"),
-        "reference_is_query": ((query["sha256"] == reference["sha256"]) & (query["sha256"] != ""), "the query's own picture"),
+        "reference_is_query": ((query["sha256"] == reference["sha256"]) & (query["sha256"] != ""), "the query's own image"),
     }
     return [
         Finding(name, "error", _message(query, bad, what), tuple(query.loc[bad, "item_id"]), "choose the references again")
@@ -41,7 +40,7 @@ def audit_references(cohort: Cohort, split: str, assignment: Assignment, order: 
 
 
 def _allowed(reference: pd.DataFrame, split: str, prior: pd.Series) -> pd.Series:
-    """Tell which references come from where they may: the pool, or for a prior its own patient's split or what is kept as priors."""
+    """Find the references that come from where they may: the pool, or for a prior its own patient's split or what is kept as priors."""
     reserved = reference["split"] == "reference"
     pool = (reserved & reference["serves"].isin([split, ""])) | (reference["split"] == "train")
     return pool | (prior & ((reference["split"] == split) | (reserved & (reference["serves"] == "prior"))))

@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from empirical.cohorts import Cohort
 from empirical.references.assignment import Assignment
-from empirical.references.candidates import ReferenceRequest, blind_queries, diseased_pool, earlier_images, healthy_pool
-from empirical.references.config import ReferenceConfig
+from empirical.references.candidates import ReferenceRequest, blind_queries, diseased_pool, healthy_pool, own_healthy_images
+from empirical.references.config import STRATEGIES, ReferenceConfig
 from empirical.references.embeddings.cache import embedder
 from empirical.references.embeddings.towers import released_after
-from empirical.references.strategies.cross_center import choose_cross_center
-from empirical.references.strategies.demographic import choose_demographic
-from empirical.references.strategies.embedding import choose_embedding
-from empirical.references.strategies.prior import choose_prior
-from empirical.references.strategies.random_ import choose_random
 
 if TYPE_CHECKING:
     from empirical.vlm.config import ModelConfig
-
-STRATEGIES: dict[str, Callable[[ReferenceRequest], Assignment]] = {
-    "random": choose_random,
-    "demographic": choose_demographic,
-    "embedding": choose_embedding,
-    "cross_center": choose_cross_center,
-}
 
 
 def choose_references(
@@ -43,13 +33,13 @@ def choose_references(
     Parameters
     ----------
     cohort : Cohort
-        The cohort.
+        Where the queries and the possible references are.
     split : str
         ``'train'``, ``'val'`` or ``'test'``.
     config : ReferenceConfig
         Strategy and its settings.
     seed : int
-        Seed of the choice.
+        Decides all draws. The references of a query do not depend on which other queries there are, unless `config` limits reuse.
     model : ModelConfig, optional
         The model that is trained or evaluated: strategy ``embedding`` uses it when its config names none.
     diseased : bool, default False
@@ -68,17 +58,28 @@ def choose_references(
     InputError
         When the split is empty, nobody may serve it, or a query cannot be matched.
     """
-    queries, pool = blind_queries(cohort, split), diseased_pool(cohort) if diseased else healthy_pool(cohort, split)
-    vectors = embedder(cohort, config.model or model, quiet) if config.strategy == "embedding" else None
-    request = ReferenceRequest(queries, pool, config, seed, vectors)
+    request = ReferenceRequest(
+        queries=blind_queries(cohort, split),
+        pool=diseased_pool(cohort) if diseased else healthy_pool(cohort, split),
+        config=config,
+        seed=seed,
+        embed=embedder(cohort, config.model or model, quiet),
+        own_images=partial(own_healthy_images, cohort, split),
+    )
     with released_after():
-        if config.strategy == "prior":
-            return _in_order(choose_prior(request, earlier_images(cohort, split)), request)
-        return _in_order(STRATEGIES[config.strategy](request), request)
+        return _in_order(selector(config.strategy)(request), request)
+
+
+def selector(strategy: str) -> Callable[[ReferenceRequest], Assignment]:
+    """Import the function that chooses references by a strategy."""
+    choose: Callable[[ReferenceRequest], Assignment] = import_module(
+        f"empirical.references.strategies.{STRATEGIES[strategy].module}"
+    ).choose
+    return choose
 
 
 def _in_order(assignment: Assignment, request: ReferenceRequest) -> Assignment:
-    """Put the rows into the cohort's order of queries, whatever order they were served in."""
+    """Put the rows into the cohort's order of queries, whatever order they were matched in."""
     place = {item: position for position, item in enumerate(request.queries["item_id"])}
     table, unmatched = (
         part.sort_values("item_id", key=lambda items: items.map(place), kind="stable", ignore_index=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.arms import build_with_draws, queries_of
+from empirical.arms.build import build_with_draws, checked_queries
 from empirical.prompts.example import Example
 from empirical.training.config import CurriculumConfig, FinetuneConfig
 from see_in_pairs.errors import InputError
@@ -26,7 +26,7 @@ def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1, l
     Returns item ids, ``steps * batch_size * gradient_accumulation * world_size`` of them.
     """
     rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1,)))
-    queries = queries_of(cohort, "train")
+    queries = checked_queries(cohort, "train")
     queries = queries[~queries["item_id"].isin(left_out)]
     easy, items = split_by_difficulty(queries, config.curriculum)
     items = _first_patients(items, config, rng)

@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import assign_references, build_examples, queries_of
+from empirical.arms import assign_references, build_examples
+from empirical.arms.build import checked_queries
 from empirical.audit.preflight import keep_references, preflight
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
@@ -68,7 +69,7 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     refuse_adapter(config)
     config = config.model_copy(update={"model": pin_revision(config.model)})
     cohort = Cohort.load(Path(config.cohort))
-    queries_of(cohort, "train")
+    checked_queries(cohort, "train")
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
     identity |= launched()
@@ -144,7 +145,7 @@ def _validation(config: FinetuneConfig, cohort: Cohort, run: RunFolder) -> list[
     """Show the validation items as the training items are shown."""
     if config.early_stopping is None:
         return None
-    queries_of(cohort, "val")
+    checked_queries(cohort, "val")
     assignment = assign_references(cohort, "val", config.arm, seed=config.seed, model=config.model)
     examples = build_examples(cohort, "val", config.arm, config.prompts, seed=config.seed, assignment=assignment)
     left_out = frozenset[str]() if assignment is None else assignment.left_out

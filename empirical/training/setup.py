@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import picture_area, picture_source
+from empirical.arms.images import image_area, image_source
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.training.batch_size_search import longest_first
@@ -34,7 +34,7 @@ def make_encoder(config: FinetuneConfig, vlm: VisionLanguageModel, cohort: Cohor
     from empirical.vlm.feature_cache.encoder import CachedEncoder
     from empirical.vlm.inference.encoder import Encoder
 
-    plain = Encoder(vlm.processor, vlm.family, picture_source(cohort))
+    plain = Encoder(vlm.processor, vlm.family, image_source(cohort))
     if sharding_wanted() or not (config.store_features and vision_is_frozen(config)):
         return plain, nullcontext()
     folder = Path(config.features_folder) if config.features_folder else None
@@ -63,7 +63,7 @@ def with_or_without_checkpointing(
 
 def longest(config: FinetuneConfig, examples: list[Example], encoder: Encoder, cohort: Cohort) -> list[Example]:
     """Choose as many rows as a batch has, those that take most memory."""
-    return longest_first(examples, getattr(encoder, "plain", encoder), config.batch_size, partial(picture_area, cohort))
+    return longest_first(examples, getattr(encoder, "plain", encoder), config.batch_size, partial(image_area, cohort))
 
 
 def make_trainer(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.overview.contact_sheet import SHOWN
+from empirical.cohorts.overview.contact_sheet import CLASS_COLOURS
 from empirical.cohorts.schema import SPLITS
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ MOST_LEVELS = 8  # columns of a table, bars of a panel; the rest is counted toge
 
 
 def summary_tables(cohort: Cohort) -> dict[str, pd.DataFrame]:
-    """Count what a cohort holds.
+    """Count what a cohort holds, as tables by title.
 
-    Returns by title: items and patients by split and label; the same by sex, site and view where known; age by split; missing values; what
-    befell how many rows while importing.
+    Items and patients by split and label; the same by sex, site and view where known; age by split; missing values; and what was counted
+    while importing.
     """
     import pandas as pd
 
@@ -41,25 +41,19 @@ def summary_tables(cohort: Cohort) -> dict[str, pd.DataFrame]:
         tables["Age in years"] = quantiles.rename(columns={"count": "known", "50%": "median"}).astype({"known": int})
     tables["Items without a value"] = _missing(table)
     if cohort.info.counts:
-        spoken = [(name.replace("_", " "), number) for name, number in cohort.info.counts.items()]
-        tables["Counted while making the cohort"] = pd.DataFrame(spoken, columns=["what", "how many"])
+        counted = [(name.replace("_", " "), number) for name, number in cohort.info.counts.items()]
+        tables["Counted while making the cohort"] = pd.DataFrame(counted, columns=["what", "how many"])
     return tables
 
 
 def known_columns(cohort: Cohort) -> list[str]:
-    """List what there is to draw.
-
-    Returns ``'split'``, and whichever of age, sex, site and view are known.
-    """
+    """List the columns that can be drawn: ``'split'``, and whichever of age, sex, site and view are known."""
     ages = ["age"] if cohort.table["age"].notna().any() else []
     return ["split", *ages, *(column for column in GROUPING if (cohort.table[column] != "").any())]
 
 
 def summary_figure(cohort: Cohort, panels: Sequence[str]) -> Figure:
-    """Draw what `summary_tables` counts.
-
-    Returns A panel for each; shares are within a class.
-    """
+    """Draw what `summary_tables` counts, a panel for each column; shares are within a class."""
     from matplotlib.figure import Figure
 
     across = min(len(panels), 2 if len(panels) == 4 else 3)
@@ -77,7 +71,7 @@ def summary_figure(cohort: Cohort, panels: Sequence[str]) -> Figure:
 
 
 def _levels(values: pd.Series) -> pd.Series:
-    """Name gaps, and put all but the commonest levels together."""
+    """Name missing values, and put all but the commonest levels together."""
     named = values.mask(values == "", "(missing)")
     common = named.value_counts().index[:MOST_LEVELS]
     return named.where(named.isin(common), f"({named.nunique() - MOST_LEVELS} others)")
@@ -90,14 +84,14 @@ def _missing(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _classes(cohort: Cohort) -> dict[str, tuple[float, float, float, float]]:
-    """Give each class its colour: blue the control, shades of orange what is to be detected."""
+    """Choose the colour of each class: blue for the control, shades of orange for what is to be detected."""
     fades = np.linspace(1, 0.4, len(cohort.info.positive))
     positive = {label: _colour("diseased", fade) for label, fade in zip(cohort.info.positive, fades, strict=True)}
     return {cohort.info.healthy: _colour("healthy", 1)} | positive
 
 
 def _colour(role: str, opacity: float) -> tuple[float, float, float, float]:
-    red, green, blue = SHOWN[role]
+    red, green, blue = CLASS_COLOURS[role]
     return red / 255, green / 255, blue / 255, float(opacity)
 
 

@@ -1,4 +1,4 @@
-"""How alike queries and references are, before and after matching."""
+"""Balance: how similar queries and references are, before and after matching."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COVARIATES = ("age", "sex", "view", "site")
 
 
 def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: Sequence[str] = COVARIATES) -> pd.DataFrame:
-    r"""Compare queries with the whole pool and with the references chosen.
+    r"""Compare queries with the whole pool and with the references chosen, by standardised mean differences.
 
     Notes
     -----
@@ -44,10 +44,10 @@ def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: S
 
 
 def unmatched_text(cohort: Cohort, split: str, assignment: Assignment) -> str:
-    """Say how many queries could not be matched as asked, of which class, and why.
+    """Report in one line how many queries could not be matched as asked, of which class, and why.
 
-    Returns one line. The selector does not see the class, but what can be matched may depend on it: then the comparison is no longer of
-    like with like, and the reader must know.
+    The selector does not see the class, but what can be matched may depend on it: then the comparison is no longer of like with like, and
+    the reader must know.
     """
     queries = cohort.queries(split)
     if assignment.unmatched.empty:
@@ -62,7 +62,7 @@ def unmatched_text(cohort: Cohort, split: str, assignment: Assignment) -> str:
 def standardised_difference(queries: np.ndarray, references: np.ndarray, distinct: int | None = None) -> tuple[float, float]:
     """Compute a standardised mean difference and its standard error.
 
-    Returns difference and standard error; NaN when a side is empty, and an infinite difference when both sides are constant and differ.
+    Both are NaN when a side has fewer than two values; the difference is infinite when both sides are constant and differ.
 
     Examples
     --------

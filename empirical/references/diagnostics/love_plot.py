@@ -20,10 +20,10 @@ Z_95 = 1.959963984540054
 
 
 def love_plot(balance: pd.DataFrame, title: str) -> Figure:
-    """Draw standardised mean differences before and after matching.
+    """Draw standardised mean differences before and after matching, a row for each covariate, the most imbalanced on top.
 
-    Returns A row for each covariate, the most imbalanced on top, with 95 % intervals; dotted lines at 0.1 either side. An infinite
-    difference (each side constant, and not the same) is an arrow at the edge.
+    Bars are 95 % intervals, dotted lines stand at 0.1 either side; an infinite difference (each side constant, and not the same) is an
+    arrow at the edge.
     """
     from matplotlib.figure import Figure
 

@@ -26,20 +26,19 @@ Vectors = NDArray[np.float32]
 
 BATCH = 16
 SHARD = 256  # images written together: little is lost in a kill
-DESCRIBES = ("config.json", "preprocessor_config.json", "processor_config.json", "adapter_config.json", "training.json")
+MODEL_FILES = ("config.json", "preprocessor_config.json", "processor_config.json", "adapter_config.json", "training.json")
 
 
 def embedder(cohort: Cohort, model: ModelConfig | None, quiet: bool = True) -> Callable[[Sequence[str]], Vectors]:
-    """Make a function from item ids to embeddings.
+    """Make a function from item ids to embeddings, shape (items, dimensions).
 
-    Returns from item ids to an array of shape (items, dimensions). Images embedded before, by this model, are read from
-    ``$SEE_IN_PAIRS_CACHE/embeddings`` (by default under the user's cache folder).
+    Images embedded before, by this model, are read from ``$SEE_IN_PAIRS_CACHE/embeddings`` (by default under the user's cache folder).
     """
-    if model is None:
-        raise InputError("embedding references: name the vision model (references.model.name: pocket, a folder or a Hub id)")
-    hash_of = dict(zip(cohort.table["item_id"], cohort.table["sha256"], strict=True))
 
     def embed(items: Sequence[str]) -> Vectors:
+        if model is None:
+            raise InputError("embedding references: name the vision model (references.model.name: pocket, a folder or a Hub id)")
+        hash_of = dict(zip(cohort.table["item_id"], cohort.table["sha256"], strict=True))
         keys = [hash_of[item] or sha256(cohort.image_path(item)) for item in items]
         folder = cache_folder() / "embeddings" / model_key(model)
         known = _read(folder)
@@ -54,18 +53,15 @@ def embedder(cohort: Cohort, model: ModelConfig | None, quiet: bool = True) -> C
 
 
 def cache_folder() -> Path:
-    """Tell where things are kept that can be made again.
-
-    Returns ``$SEE_IN_PAIRS_CACHE``, or ``see-in-pairs`` under the user's cache folder.
-    """
-    usual = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "see-in-pairs"
-    return Path(os.environ.get("SEE_IN_PAIRS_CACHE", usual))
+    """Find the folder for what can be computed again: ``$SEE_IN_PAIRS_CACHE``, or ``see-in-pairs`` under the user's cache folder."""
+    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "see-in-pairs"
+    return Path(os.environ.get("SEE_IN_PAIRS_CACHE", default))
 
 
 def model_key(model: ModelConfig) -> str:
-    """Hash what decides an embedding: weights, settings of the image processor, number format, and which library resizes.
+    """Hash what decides an embedding: weights, settings of the image processor, number format, device, and which library resizes.
 
-    Returns the hash. A folder's files are hashed; a model of the Hub is named by its commit.
+    A folder's files are hashed; a model of the Hub is named by its commit.
     """
     from transformers import AutoConfig
     from transformers.utils import is_torchvision_available
@@ -74,7 +70,7 @@ def model_key(model: ModelConfig) -> str:
 
     name = resolve(model.name)
     if Path(name).is_dir():
-        files = {file: sha256(Path(name) / file) for file in DESCRIBES if (Path(name) / file).is_file()}
+        files = {file: sha256(Path(name) / file) for file in MODEL_FILES if (Path(name) / file).is_file()}
         identity: object = [weights_hash(model.name), files]
     else:
         model = pin_revision(model)

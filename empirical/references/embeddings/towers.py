@@ -1,4 +1,4 @@
-"""From pictures to embeddings: a vision model of the Hub, or the vision tower of a vision-language model."""
+"""From images to embeddings: a vision model of the Hub, or the vision tower of a vision-language model."""
 
 from __future__ import annotations
 
@@ -29,19 +29,13 @@ Tower = Callable[[Sequence["Image"]], NDArray[np.float32]]
 
 
 def vision_model(config: ModelConfig) -> Tower:
-    """Load a vision model.
-
-    Returns from pictures to an array of shape (pictures, dimensions): the mean over the tokens of each picture.
-    """
+    """Load a vision model as a function from images to embeddings, shape (images, dimensions): the mean over the tokens of each image."""
     return _loaded(config.model_dump_json())
 
 
 @contextmanager
 def released_after() -> Iterator[None]:
-    """Let go of the vision model that was loaded meanwhile: the memory is for the model that is trained or scored.
-
-    Returns while it is kept, so that it is loaded once.
-    """
+    """Keep a vision model that is loaded inside, so that it is loaded once, and free its memory at the end for what comes next."""
     try:
         yield
     finally:
@@ -56,7 +50,7 @@ def released_after() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _loaded(settings: str) -> Tower:
-    """Load a model, or give the one that was loaded last."""
+    """Load a model, or return the one that was loaded last."""
     from transformers import AutoConfig
 
     config = ModelConfig.model_validate_json(settings)
@@ -117,15 +111,15 @@ def _plain_tower(config: ModelConfig) -> Tower:
     return features
 
 
-def _means(found: torch.Tensor | Sequence[torch.Tensor], pictures: int) -> NDArray[np.float32]:
-    """Average over whatever stands between picture and dimension: tokens, tiles, or the places of a convolution's map."""
+def _means(found: torch.Tensor | Sequence[torch.Tensor], images: int) -> NDArray[np.float32]:
+    """Average over whatever stands between image and dimension: tokens, tiles, or the positions of a convolution's feature map."""
     import torch
 
     if isinstance(found, torch.Tensor):
-        if found.ndim == 4:  # a convolutional network: (pictures, channels, height, width)
+        if found.ndim == 4:  # a convolutional network: (images, channels, height, width)
             found = found.flatten(2).transpose(1, 2)
-        found = found.reshape(pictures, -1, found.shape[-1])
+        found = found.reshape(images, -1, found.shape[-1])
     rows = [tokens.reshape(-1, tokens.shape[-1]).float().mean(dim=0) for tokens in found]
-    if len(rows) != pictures:
-        raise InputError(f"the vision tower gave features of {len(rows)} pictures for {pictures}")
+    if len(rows) != images:
+        raise InputError(f"the vision tower gave features of {len(rows)} images for {images}")
     return torch.stack(rows).cpu().numpy()

@@ -1,110 +1,89 @@
 """Strategy ``demographic``: a healthy reference who is like the query in chosen columns, within calipers in others.
 
-Where a reference may serve any number of queries each query draws at random among those who match; where references may be used up the
-assignment as a whole is optimal (see ``optimal``).
+Where a reference may serve any number of queries each query draws at random among those who match; where references can run out the
+assignment as a whole is optimal (`empirical.references.min_cost_flow`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-import numpy as np
-
-from empirical.references.assignment import Assignment, Choice
-from empirical.references.candidates import Positions, Query, ReferenceRequest, draw_others, rows_of, stream_of
+from empirical.references.assignment import Assignment, Choice, resolve_unmatched
+from empirical.references.candidates import Positions, Query, ReferenceRequest, ReuseCapacity, query_rng, rows_of
 from empirical.references.config import ReferenceConfig
 from empirical.references.matching import Matcher
 from empirical.references.min_cost_flow import assign_optimally
-from empirical.references.reuse_capacity import ReuseCapacity
-from empirical.references.unmatched import resolve_unmatched
 from see_in_pairs.errors import InputError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-Served = dict[str, Positions]
-"""Queries that were given references, and which."""
+Matches = dict[str, Positions]
+"""Item ids of queries, each with the positions of its m references; queries without m are absent."""
 
 
-def choose_demographic(request: ReferenceRequest) -> Assignment:
-    """Choose references that match.
+def choose(request: ReferenceRequest) -> Assignment:
+    """Choose m different references for each query, uniformly among those who match, or optimally under a limit on reuse.
 
-    Returns with m different references for each query, uniform among those who match, or optimal under a limit on reuse; whoever needed
-    relaxing is listed as unmatched, with what was given up.
+    With ``unmatched: relax`` the queries that are still open go through another round for each requirement that is given up; those matched
+    there are listed as unmatched, with what was given up.
     """
-    _require_columns(request.queries, request.pool, request.config)
-    serve = _serve_each if request.config.reuse is None else _serve_all
-    stock, choices = ReuseCapacity(len(request.pool), request.config.reuse), dict[str, Choice]()
+    config = request.config
+    _require_columns(request)
+    match = _match_each if config.reuse is None else _match_together
+    capacity, choices = ReuseCapacity(len(request.pool), config.reuse), dict[str, Choice]()
     reasons: dict[str, str] = {}
-    open_queries = rows_of(request.queries)
-    for given_up in _steps(request.config):
-        matcher = Matcher.build(request.pool, _in_use(request), request.config, given_up)
-        served = serve(matcher, open_queries, request, stock)
-        for query in open_queries:
+    waiting = rows_of(request.queries)
+    for round_number in range(len(config.relaxing_order) + 1):
+        relaxed = config.relaxing_order[:round_number]
+        matcher = Matcher.build(request.pool, _filled_columns(request), config, relaxed)
+        matches = match(matcher, waiting, request, capacity)
+        for query in waiting:
             name = query["item_id"]
-            if not given_up and name not in served:
-                reasons[name] = matcher.reason(query, request.config)
-            if name in served:
-                choices[name] = _choice(matcher, query, served[name], reasons.get(name, ""), given_up)
-        open_queries = [query for query in open_queries if query["item_id"] not in served]
-        if not open_queries:
+            if not relaxed and name not in matches:
+                reasons[name] = matcher.reason(query, config)
+            if name in matches:
+                choices[name] = _choice(matcher, query, matches[name], reasons.get(name, ""), relaxed)
+        waiting = [query for query in waiting if query["item_id"] not in matches]
+        if not waiting:
             break
     found = [choices.get(item) or Choice(item, [], [], reasons[item]) for item in request.queries["item_id"]]
-    return Assignment.of(resolve_unmatched(found, request.config, _advice(request.config)), "demographic")
+    return Assignment.of(resolve_unmatched(found, config, _advice(config)), "demographic")
 
 
-def _serve_each(matcher: Matcher, queries: list[Query], request: ReferenceRequest, stock: ReuseCapacity) -> Served:
+def _match_each(matcher: Matcher, queries: list[Query], request: ReferenceRequest, capacity: ReuseCapacity) -> Matches:
     """Draw for each query among those who match, whatever others were given."""
-    found = {query["item_id"]: _draw(matcher, query, request) for query in queries}
-    return {item: drawn for item, drawn in found.items() if len(drawn) == request.config.m}
+    m, seed = request.config.m, request.seed
+    found = {q["item_id"]: capacity.draw(query_rng(seed, q["item_id"]), matcher.eligible(q), m, matcher.own(q)) for q in queries}
+    return {item: drawn for item, drawn in found.items() if len(drawn) == m}
 
 
-def _draw(matcher: Matcher, query: Query, request: ReferenceRequest) -> Positions:
-    eligible = matcher.eligible(query)
-    if not len(eligible):
-        return eligible
-    kin = matcher.own(query)
-    own = np.flatnonzero(np.isin(eligible, kin)) if len(kin) else kin
-    return eligible[draw_others(stream_of(request.seed, query["item_id"]), len(eligible), request.config.m, own)]
-
-
-def _serve_all(matcher: Matcher, queries: list[Query], request: ReferenceRequest, stock: ReuseCapacity) -> Served:
-    """Assign all at once, stratum by stratum."""
+def _match_together(matcher: Matcher, queries: list[Query], request: ReferenceRequest, capacity: ReuseCapacity) -> Matches:
+    """Assign all queries at once, stratum by stratum: queries of different exact columns never compete for a reference."""
     strata: dict[tuple[str, ...], list[Query]] = {}
     for query in queries:
         if not matcher.missing(query):
             strata.setdefault(matcher.key(query), []).append(query)
-    served: Served = {}
+    matches: Matches = {}
     for key, members in sorted(strata.items()):
-        rng = stream_of(request.seed, "optimal " + " ".join(key))
-        served |= assign_optimally(matcher, members, stock, request.config.m, rng)
-    return served
+        rng = query_rng(request.seed, "optimal " + " ".join(key))
+        matches |= assign_optimally(matcher, members, capacity, request.config.m, rng)
+    return matches
 
 
-def _choice(matcher: Matcher, query: Query, places: Positions, reason: str, given_up: tuple[str, ...]) -> Choice:
-    title = f"demographic, relaxed: {', '.join(given_up)}" if given_up else "demographic"
+def _choice(matcher: Matcher, query: Query, places: Positions, reason: str, relaxed: tuple[str, ...]) -> Choice:
+    title = f"demographic, relaxed: {', '.join(relaxed)}" if relaxed else "demographic"
     notes = [f"{title}; {matcher.describe(query, place)}" for place in places]
     return Choice(query["item_id"], list(matcher.names[places]), notes, f"{reason}; {title}" if reason else "")
 
 
-def _steps(config: ReferenceConfig) -> list[tuple[str, ...]]:
-    order = config.order_of_relaxing
-    return [order[:count] for count in range(len(order) + 1)]
-
-
-def _in_use(request: ReferenceRequest) -> list[str]:
+def _filled_columns(request: ReferenceRequest) -> list[str]:
     """Leave out columns that nobody fills ('same view where there is one')."""
-    filled: Callable[[str], bool] = lambda column: bool((request.queries[column] != "").any() or (request.pool[column] != "").any())
-    return [column for column in request.config.columns if filled(column)]
+    tables = (request.queries, request.pool)
+    return [column for column in request.config.columns if any((table[column] != "").any() for table in tables)]
 
 
-def _require_columns(queries: pd.DataFrame, pool: pd.DataFrame, config: ReferenceConfig) -> None:
-    for column in (*config.columns, *config.caliper):
-        if column not in queries or column not in pool:
+def _require_columns(request: ReferenceRequest) -> None:
+    for column in (*request.config.columns, *request.config.caliper):
+        if column not in request.queries or column not in request.pool:
             raise InputError(f"demographic references: the cohort has no column '{column}' to match on")
-    for column in config.caliper:
-        if queries[column].dtype.kind not in "fiu":
+    for column in request.config.caliper:
+        if request.queries[column].dtype.kind not in "fiu":
             raise InputError(f"demographic references: column '{column}' has no numbers, so it takes no caliper; put it under columns")
 
 

@@ -7,70 +7,57 @@ The only strategy that may share a patient with the query. Whether there *is* an
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from empirical.references.assignment import Assignment, Choice
-from empirical.references.candidates import Positions, Query, ReferenceRequest, RelatedItems, stream_of
-from empirical.references.reuse_capacity import ReuseCapacity
-from empirical.references.unmatched import resolve_unmatched
+from empirical.references.assignment import Assignment, Choice, resolve_unmatched
+from empirical.references.candidates import Positions, Query, ReferenceRequest, RelatedItems, ReuseCapacity, query_rng
 from see_in_pairs.errors import InputError
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def choose_prior(request: ReferenceRequest, earlier: pd.DataFrame) -> Assignment:
-    """Choose earlier images of the same patient.
-
-    Returns for each query the m latest of its patient's healthy images that came before it.
-    """
+def choose(request: ReferenceRequest) -> Assignment:
+    """Choose for each query the m latest of its patient's healthy images that came before it."""
     order = request.config.order
     if order not in request.queries or request.queries[order].dtype.kind not in "fiu":
         raise InputError(f"prior references: the cohort has no numeric column '{order}' that tells which image of a patient came first")
     advice = "set unmatched: leave_out (the query leaves every arm) or relax (a random other person's image)"
-    return Assignment.of(resolve_unmatched(_choices(request, earlier), request.config, advice), "prior")
+    return Assignment.of(resolve_unmatched(_choices(request), request.config, advice), "prior")
 
 
-def _choices(request: ReferenceRequest, earlier: pd.DataFrame) -> Iterator[Choice]:
-    config, names = request.config, earlier["item_id"].to_numpy()
-    own, when = RelatedItems(earlier, ("patient_id",)), earlier[config.order].to_numpy(float)
-    stock, others = ReuseCapacity(len(earlier), config.reuse), _Others(request)
+def _choices(request: ReferenceRequest) -> Iterator[Choice]:
+    config, own = request.config, request.own_images()
+    names, times, related = own["item_id"].to_numpy(), own[config.order].to_numpy(float), RelatedItems(own, ("patient_id",))
+    capacity, strangers = ReuseCapacity(len(own), config.reuse), _Strangers(request)
     for query in request.rows():
-        before = _latest_first(query[config.order], stock.available(own.positions(query)), when)[: config.m]
+        now = query[config.order]
+        before = _latest_first(now, capacity.available(related.positions(query)), times)[: config.m]
         if len(before) == config.m:
-            stock.take(before)
-            yield Choice(query["item_id"], list(names[before]), [_note(config.order, when[place], query) for place in before])
+            capacity.take(before)
+            notes = [f"prior: {config.order} {times[place]:g}, the query's {now:g}" for place in before]
+            yield Choice(query["item_id"], list(names[before]), notes)
             continue
-        missing = not np.isfinite(query[config.order])
-        reason = f"{config.order} missing" if missing else f"{len(before)} of {config.m} earlier healthy images"
-        yield others.choose(query, reason) if config.order_of_relaxing else Choice(query["item_id"], [], [], reason)
+        reason = f"{len(before)} of {config.m} earlier healthy images" if np.isfinite(now) else f"{config.order} missing"
+        drawn = strangers.draw(query) if config.relaxing_order else []
+        reason += "; relaxed: patient" if drawn else ""
+        yield Choice(query["item_id"], drawn, ["prior, relaxed: patient"] * len(drawn), reason)
 
 
-def _latest_first(now: float, own: Positions, when: np.ndarray) -> Positions:
-    before = own[when[own] < now]
-    return before[np.argsort(-when[before], kind="stable")]
+def _latest_first(now: float, own: Positions, times: np.ndarray) -> Positions:
+    before = own[times[own] < now]
+    return before[np.argsort(-times[before], kind="stable")]
 
 
-def _note(order: str, earlier: Any, query: Query) -> str:
-    return f"prior: {order} {earlier:g}, the query's {query[order]:g}"
-
-
-class _Others:
-    """Random images of other people, for those without an earlier one."""
+class _Strangers:
+    """Random images of other people, for queries without enough earlier images of their own."""
 
     def __init__(self, request: ReferenceRequest) -> None:
         pool = request.pool
-        self.names, self.everyone, self.stock = (
-            pool["item_id"].to_numpy(),
-            np.arange(len(pool)),
-            ReuseCapacity(len(pool), request.config.reuse),
-        )
-        self.kinship, self.seed, self.m = RelatedItems(pool, ("patient_id", "family")), request.seed, request.config.m
+        self._names, self._everyone = pool["item_id"].to_numpy(), np.arange(len(pool))
+        self._capacity, self._related = ReuseCapacity(len(pool), request.config.reuse), RelatedItems(pool, ("patient_id", "family"))
+        self._seed, self._m = request.seed, request.config.m
 
-    def choose(self, query: Query, reason: str) -> Choice:
-        drawn = self.stock.draw(stream_of(self.seed, query["item_id"]), self.everyone, self.m, self.kinship.positions(query))
-        if len(drawn) < self.m:
-            return Choice(query["item_id"], [], [], reason)
-        return Choice(query["item_id"], list(self.names[drawn]), ["prior, relaxed: patient"] * self.m, f"{reason}; relaxed: patient")
+    def draw(self, query: Query) -> list[str]:
+        """Draw m item ids; none when there are fewer."""
+        rng, excluded = query_rng(self._seed, query["item_id"]), self._related.positions(query)
+        drawn = self._capacity.draw(rng, self._everyone, self._m, excluded)
+        return list(self._names[drawn]) if len(drawn) == self._m else []

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from empirical.arms import ARMS, ArmConfig, assign_references, build_examples, build_with_draws, picture_source
+from empirical.arms import ARMS, ArmConfig, assign_references, build_examples
+from empirical.arms.build import build_with_draws
 from empirical.arms.catalogue import ArmName
+from empirical.arms.images import image_source
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig
 from empirical.evaluation.evaluate import evaluate
@@ -134,7 +136,7 @@ def test_one_fixed_reference_for_each_site(phantom: Cohort) -> None:
 
 
 def test_made_up_pictures(phantom: Cohort, skin: Cohort) -> None:
-    source, item = picture_source(phantom), phantom.queries("test")["item_id"][0]
+    source, item = image_source(phantom), phantom.queries("test")["item_id"][0]
     query = np.asarray(phantom.image(item).convert("L"), dtype=float)
     pictures = {arm: np.asarray(source(built(phantom, skin, arm)[0].images[0])) for arm in ("blank", "noise", "wrong_modality")}
     assert np.unique(pictures["blank"]).tolist() == [128] and pictures["blank"].shape == (*query.shape, 3)

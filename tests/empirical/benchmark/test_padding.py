@@ -34,7 +34,7 @@ def picture(name: str) -> Image.Image:
 
 def test_it_is_the_padding_of_the_batches_that_training_sees(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = settings(phantom, model={"name": str(save_tiny("qwen2_5_vl", tmp_path))})
-    monkeypatch.setattr(module, "picture_source", lambda cohort: picture)
+    monkeypatch.setattr(module, "image_source", lambda cohort: picture)
     found = count_padding(config, 18, quiet=True)
     vlm, (_, examples) = load_vlm(config.model), planned_examples(phantom, config)
     encoder, masks = Encoder(vlm.processor, vlm.family, picture), []

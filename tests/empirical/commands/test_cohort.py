@@ -216,12 +216,12 @@ def test_a_folder_that_is_no_cohort_exits_with_2(command: str, tmp_path: Path, c
 
 
 def test_the_overview_of_a_phantom_outlines_lesions_beside_relatives(phantom: Cohort, tmp_path: Path) -> None:
-    from empirical.cohorts.overview.contact_sheet import SHOWN, contact_sheet
+    from empirical.cohorts.overview.contact_sheet import CLASS_COLOURS, contact_sheet
     from empirical.cohorts.overview.summary import summary_tables
 
     sheet = np.asarray(contact_sheet(phantom))
-    assert (sheet == SHOWN["diseased"]).all(-1).any()
-    assert (sheet == SHOWN["healthy"]).all(-1).any()
+    assert (sheet == CLASS_COLOURS["diseased"]).all(-1).any()
+    assert (sheet == CLASS_COLOURS["healthy"]).all(-1).any()
     counts = summary_tables(phantom)["Items and patients"]
     assert counts["items"].sum() == len(phantom.table)
     assert list(dict.fromkeys(counts["split"])) == ["train", "val", "test", "reference"]

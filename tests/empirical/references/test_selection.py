@@ -15,10 +15,9 @@ from scipy import stats
 
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.references import Assignment, ReferenceConfig, choose_references
-from empirical.references.candidates import ReferenceRequest, draw_others, healthy_pool, stream_of
+from empirical.references.candidates import ReferenceRequest, draw_others, healthy_pool, query_rng
 from empirical.references.diagnostics.balance import balance_table, standardised_difference
-from empirical.references.selection import STRATEGIES as STRATEGY_FUNCTIONS
-from empirical.references.strategies.prior import choose_prior
+from empirical.references.selection import selector
 from see_in_pairs.configs import parse_config
 from see_in_pairs.errors import InputError
 
@@ -59,7 +58,7 @@ def _made_up_embeddings(monkeypatch: pytest.MonkeyPatch) -> None:
     """These cohorts have no pictures: an item's vector is drawn from its name."""
 
     def embedder(*_: object) -> Callable[[Sequence[str]], np.ndarray]:
-        return lambda items: np.stack([stream_of(0, item).normal(size=8).astype(np.float32) for item in items])
+        return lambda items: np.stack([query_rng(0, item).normal(size=8).astype(np.float32) for item in items])
 
     monkeypatch.setattr("empirical.references.selection.embedder", embedder)
 
@@ -139,19 +138,17 @@ def test_training_references_do_not_depend_on_the_test_set(strategy: str) -> Non
 def test_no_selector_is_shown_a_label_or_a_mask(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[ReferenceRequest] = []
 
-    def watched(choose: Callable[..., Assignment]) -> Callable[..., Assignment]:
-        def choose_watched(request: ReferenceRequest, *earlier: pd.DataFrame) -> Assignment:
-            seen.append(replace(request, pool=earlier[0]) if earlier else request)
-            return choose(request, *earlier)
+    def watched(name: str) -> Callable[[ReferenceRequest], Assignment]:
+        def choose_watched(request: ReferenceRequest) -> Assignment:
+            seen.append(request)
+            return selector(name)(request)
 
         return choose_watched
 
-    for name, choose in dict(STRATEGY_FUNCTIONS).items():
-        monkeypatch.setitem(STRATEGY_FUNCTIONS, name, watched(choose))
-    monkeypatch.setattr("empirical.references.selection.choose_prior", watched(choose_prior))
+    monkeypatch.setattr("empirical.references.selection.selector", watched)
     choose_references(hospital(), "test", STRATEGIES.get(strategy, PRIOR), seed=1)
     (request,) = seen
-    assert not {"label", "mask"} & {*request.queries.columns, *request.pool.columns}
+    assert not {"label", "mask"} & {*request.queries.columns, *request.pool.columns, *request.own_images().columns}
 
 
 @pytest.mark.parametrize("strategy", [name for name, config in STRATEGIES.items() if config.reuse is not None])

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from pydicom.data import get_testdata_file
 
-from empirical.arms import picture_area
+from empirical.arms.images import image_area
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
@@ -125,9 +125,9 @@ def test_the_size_of_a_picture_is_read_from_the_head_of_its_file(tmp_path: Path,
     shutil.copy(get_testdata_file("CT_small.dcm"), tmp_path / "ct.dcm")  # 128 x 128; comes with pydicom
     cohort: Any = SimpleNamespace(image_path=lambda name: tmp_path / name, imported_as=lambda name: "")
     names = ("whole.png", "none.png", "missing.png", "ct.dcm", "none.dcm")
-    assert [picture_area(cohort, name) for name in names] == [1200, 0, 0, 128 * 128, 0]
+    assert [image_area(cohort, name) for name in names] == [1200, 0, 0, 128 * 128, 0]
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses to open what has more than twice as many
-    assert picture_area(cohort, "whole.png") == 0
+    assert image_area(cohort, "whole.png") == 0
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ import torch
 import yaml
 from safetensors.numpy import load_file
 
-from empirical.arms import assign_references, build_examples, picture_source
+from empirical.arms import assign_references, build_examples
+from empirical.arms.images import image_source
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.training import trainer as trainer_module
@@ -57,7 +58,7 @@ def test_adapters_are_trained_by_the_arithmetic_that_they_are_scored_with(phanto
     }
     assignment = assign_references(phantom, "val", config.arm, seed=config.seed, model=config.model)
     shown = build_examples(phantom, "val", config.arm, config.prompts, seed=config.seed, assignment=assignment)
-    encoder = Encoder(vlm.processor, vlm.family, picture_source(phantom))
+    encoder = Encoder(vlm.processor, vlm.family, image_source(phantom))
     total = 0.0
     with torch.inference_mode():
         for start in range(0, len(shown), config.batch_size):

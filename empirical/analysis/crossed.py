@@ -18,7 +18,7 @@ from empirical.analysis.kept import cached_parts
 from empirical.arms import ArmConfig, assign_references
 from empirical.arms.build import checked_queries, prompt_words
 from empirical.arms.images import image_source
-from empirical.audit.preflight import keep_references, preflight
+from empirical.audit.preflight import preflight, save_references
 from empirical.cohorts import Cohort
 from empirical.evaluation.image_integrity import save_stamps, verify_images
 from empirical.evaluation.shards import refuse_other_prompts
@@ -279,7 +279,7 @@ def _paired(
     arm = ArmConfig(arm="pair", references=config.pairing)
     assignment = assign_references(cohort, config.split, arm, seed=config.seed, model=model)
     assert assignment is not None  # the arm shows a reference
-    keep_references(cohort, config.split, assignment, run, f"pairing-{seed}", quiet)
+    save_references(cohort, config.split, assignment, run, f"pairing-{seed}", quiet)
     run.count(f"left_out:pairing-{seed}", len(assignment.left_out))
     run.save()  # a run that is killed and goes on does not come by here again
     table = assignment.table[["item_id", "reference_id"]].reset_index(drop=True)

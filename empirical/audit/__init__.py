@@ -1,12 +1,12 @@
 """Checks of a cohort before anyone believes a result: leakage stops a run, confounds and doubtful labels warn.
 
-One check per file: ``one_split`` (a patient, a family or an image in two splits), ``near_duplicates`` (copies that were changed a little),
-``duplicates`` (the same image twice), ``classes``, ``labels`` (that contradict within a patient), ``files``, ``missing_values``,
-``confounds`` (columns that give the class away), and ``references`` (who may be shown beside whom).
+`run` lists the checks: `leakage` (a patient, family or image in two splits), `near_duplicates` (copies that were changed a little, found by
+`similarity_clusters`), `data_quality` (files, classes, labels, gaps) and `confounds` (columns that give the class away). Each is given a
+`context` and yields what `finding` defines. `embeddings` reads or computes vectors for the check of near duplicates, `report` writes what
+was found, `preflight` audits before a model is trained or scored. Who may be shown beside whom is checked by `empirical.references.rules`.
 """
 
-from empirical.audit.context import home_split
 from empirical.audit.finding import Finding, check_allowed, stop_on_errors, summary
 from empirical.audit.run import CHECKS, audit
 
-__all__ = ["CHECKS", "Finding", "audit", "check_allowed", "home_split", "stop_on_errors", "summary"]
+__all__ = ["CHECKS", "Finding", "audit", "check_allowed", "stop_on_errors", "summary"]

@@ -19,20 +19,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AuditContext:
-    """A cohort under audit.
-
-    Shapes: `embeddings` (items, dimensions).
-    """
+    """A cohort under audit."""
 
     cohort: Cohort
     seed: int = 0  # of whatever a check draws
-    embeddings: NDArray[np.floating] | None = None  # A vision model's view of each image, in the order of the table
+    embeddings: NDArray[np.floating] | None = None  # (items, dimensions): a vision model's vector of each image, in the table's order
     rehash: bool = False  # whether every image's bytes shall be hashed again
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The items, with a column ``home``: the split in which each is used."""
-        return self.cohort.table.assign(home=home_split(self.cohort.table))
+        """The items, with a column ``used_in``: the split in which each has a part.
+
+        Of a query that is its split; of a reference the split it serves, ``''`` when it serves any, or its own patient only.
+        """
+        table = self.cohort.table
+        serves = table["serves"].where(table["serves"] != "prior", "")
+        return table.assign(used_in=serves.where(table["split"] == "reference", table["split"]))
 
     @cached_property
     def queries(self) -> pd.DataFrame:
@@ -41,20 +43,3 @@ class AuditContext:
 
 
 Check = Callable[[AuditContext], Iterator[Finding]]
-
-
-def home_split(table: pd.DataFrame) -> pd.Series:
-    """Tell in which split an item is used.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Items.
-
-    Returns
-    -------
-    pandas.Series of str
-        A query's split; for a reference the split it serves, ``''`` when it serves any, or its own patient only (``'prior'``).
-    """
-    serves = table["serves"].where(table["serves"] != "prior", "")
-    return serves.where(table["split"] == "reference", table["split"])

@@ -1,4 +1,4 @@
-"""Embeddings for the audit: a file's, or a vision model's."""
+"""Embeddings for the check of near duplicates: from a file, or by a vision model; always (items, dimensions) in the table's order."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from see_in_pairs.errors import InputError, first_few
 
 
 def embeddings_of(cohort: Cohort, model: str | None, path: Path | None, quiet: bool = False) -> NDArray[np.floating[Any]] | None:
-    """Get the embeddings that were asked for.
-
-    Returns (items, dimensions): In the order of the table; None where neither was asked for.
-    """
+    """Get the embeddings that were asked for; None where neither was."""
     if model is not None and path is not None:
         raise InputError("--model and --embeddings: give one of them")
     if path is not None:
@@ -26,10 +23,7 @@ def embeddings_of(cohort: Cohort, model: str | None, path: Path | None, quiet: b
 
 
 def read_embeddings(path: Path, cohort: Cohort) -> NDArray[np.floating[Any]]:
-    """Read embeddings that were computed elsewhere.
-
-    Returns (items, dimensions): In the order of the cohort's table.
-    """
+    """Read embeddings that were computed elsewhere."""
     try:
         with np.load(path, allow_pickle=False) as content:
             names, vectors = [str(name) for name in content["item_id"]], np.asarray(content["vectors"])
@@ -39,18 +33,15 @@ def read_embeddings(path: Path, cohort: Cohort) -> NDArray[np.floating[Any]]:
         raise InputError(f"{path}: not a .npz file with 'item_id' and 'vectors' ({str(error).splitlines()[0]})") from None
     if vectors.ndim != 2 or len(vectors) != len(names) or vectors.dtype.kind != "f" or not np.isfinite(vectors).all():
         raise InputError(f"{path}: 'vectors' must be finite numbers, a row for each 'item_id'")
-    place = {name: row for row, name in enumerate(names)}
-    missing = [item for item in cohort.table["item_id"] if item not in place]
+    row_of = {name: row for row, name in enumerate(names)}
+    missing = [item for item in cohort.table["item_id"] if item not in row_of]
     if missing:
         raise InputError(f"{path}: lacks {len(missing)} of {len(cohort.table)} items: {first_few(missing)}")
-    return vectors[[place[item] for item in cohort.table["item_id"]]]
+    return vectors[[row_of[item] for item in cohort.table["item_id"]]]
 
 
 def embed(cohort: Cohort, model: str, quiet: bool = False) -> NDArray[np.floating[Any]]:
-    """Embed every image of a cohort.
-
-    Returns (items, dimensions): In the order of the table; kept in the same cache as those of the strategy ``embedding``.
-    """
+    """Embed every image of a cohort, through the cache that the strategy ``embedding`` uses."""
     from empirical.references.embeddings.cache import embedder
     from empirical.references.embeddings.towers import released_after
     from empirical.vlm.config import ModelConfig

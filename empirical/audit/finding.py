@@ -26,13 +26,13 @@ class Finding:
     Parameters
     ----------
     name : str
-        Short name, the same in every report.
+        Short name, the same in every report; an error's is listed in `STOPS`.
     severity : str
         ``'error'``: leakage, or nothing can be learned; it stops a run. ``'warn'``: a confound or doubt that belongs in the report.
     message : str
         What was found, one line, with its uncertainty where it is a number.
     rows : tuple of str
-        The items concerned.
+        Ids of the items concerned; empty where a finding concerns a split or a column as a whole.
     advice : str
         What to do about it.
     """
@@ -93,7 +93,7 @@ def summary(findings: Sequence[Finding], allow: Sequence[str] = ()) -> str:
     Parameters
     ----------
     findings : sequence of Finding
-        From `audit`.
+        What `audit` returned, in that order.
     allow : sequence of str
         Names of findings that are let pass, and marked so.
 

@@ -1,4 +1,4 @@
-"""Copies of an image that were recompressed, resized, brightened: leakage that a hash of the bytes does not see."""
+"""Copies of an image that were recompressed, resized or brightened: leakage that a hash of the bytes does not see."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from see_in_pairs.errors import first_few
 if TYPE_CHECKING:
     import pandas as pd
 
-ALIKE = 0.95
+LEAST_COSINE = 0.95
 """Ours. On real chest X-rays and dermatoscopic images, copies at JPEG quality 30, at half the size, 20 % brighter or with 20 % more
 contrast lie above it, and images of different patients below it (docs/results/cohorts; measured again by tests/benchmarks)."""
 
@@ -24,43 +24,40 @@ COMPONENTS = 64
 """Ours. Principal components of embeddings that are compared: enough to tell strangers apart, few enough to hold no noise."""
 
 
-def near_duplicates(subject: AuditContext) -> Iterator[Finding]:
-    """Find copies by the perceptual signature of images.
+def near_duplicates(context: AuditContext) -> Iterator[Finding]:
+    """Find copies by the perceptual signatures of images.
 
-    Returns error ``near_duplicate_across_splits``; warning ``near_duplicates`` for copies in one split under several patients; error
+    Error ``near_duplicate_across_splits``; warning ``near_duplicates`` for copies in one split under several patients; error
     ``unreadable_images`` for those that could not be compared.
     """
-    signatures, problems = load_signatures(subject.cohort)
+    signatures, problems = load_signatures(context.cohort)
     unreadable = np.asarray(np.isnan(signatures).any(axis=1))
-    root, doubtful = subject.cohort.root, subject.table[unreadable]
-    pairs = zip(doubtful["item_id"], doubtful["image"], problems, strict=True)
-    broken = [(item, why) for item, image, why in pairs if (root / image).is_file()]  # what is missing is reported as missing
+    root, suspects = context.cohort.root, context.table[unreadable]
+    pairs = zip(suspects["item_id"], suspects["image"], problems, strict=True)
+    broken = [(item, why) for item, image, why in pairs if (root / image).is_file()]  # `missing_files` reports the others
     if broken:
         rows = tuple(item for item, _ in broken)
         message = f"{len(rows)} images cannot be read, so no copies of them were looked for: {broken[0][1]}"
         yield Finding("unreadable_images", "error", message, rows, "replace them, or import again with --skip-broken")
     if (~unreadable).sum() > 1:
-        groups = similarity_clusters(signatures[~unreadable], ALIKE)
-        yield from _report(subject.table[~unreadable].assign(group=groups), "")
+        groups = similarity_clusters(signatures[~unreadable], LEAST_COSINE)
+        yield from _report(context.table[~unreadable].assign(group=groups), "")
 
 
-def near_duplicates_by_embedding(subject: AuditContext) -> Iterator[Finding]:
-    """Find copies by the embeddings of images, where the audit was given any.
-
-    Returns as `near_duplicates`, with ``_by_embedding`` in the name.
-    """
-    if subject.embeddings is not None and len(subject.table) > 1:
-        components = max(2, min(COMPONENTS, len(subject.table) // 4))
-        groups = similarity_clusters(subject.embeddings, ALIKE, components=components)
-        yield from _report(subject.table.assign(group=groups), "_by_embedding")
+def near_duplicates_by_embedding(context: AuditContext) -> Iterator[Finding]:
+    """Find copies by embeddings where the audit was given any: the findings of `near_duplicates` with ``_by_embedding`` in the name."""
+    if context.embeddings is not None and len(context.table) > 1:
+        components = max(2, min(COMPONENTS, len(context.table) // 4))
+        groups = similarity_clusters(context.embeddings, LEAST_COSINE, components=components)
+        yield from _report(context.table.assign(group=groups), "_by_embedding")
 
 
 def _report(table: pd.DataFrame, suffix: str) -> Iterator[Finding]:
     table["file"] = table["sha256"].where(table["sha256"] != "", table["item_id"])
     groups = table.groupby("group")
-    several_files = groups["file"].transform("nunique") > 1  # the same bytes are the business of other checks
-    used = table["home"].where(table["home"] != "")
-    leaks = several_files & (used.groupby(table["group"]).transform("nunique") > 1)
+    several_files = groups["file"].transform("nunique") > 1  # identical files are found by `images_in_one_split`
+    used_in = table["used_in"].where(table["used_in"] != "")
+    leaks = several_files & (used_in.groupby(table["group"]).transform("nunique") > 1)
     if leaks.any():
         advice = "look at them; leave out all but one of each, then split again"
         message = f"{_groups(table[leaks])} are used in several splits: {first_few(list(table['item_id'][leaks]))}"

@@ -1,4 +1,4 @@
-"""Before a model is trained or scored: audit the cohort, put down who is shown beside whom, and keep both with the run."""
+"""Before a model is trained or scored: audit the cohort, and write findings and references beside the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from see_in_pairs.runs import RunFolder
 
 
 def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, quiet: bool) -> None:
-    """Audit a cohort; leakage stops the run, confounds are said and recorded."""
+    """Audit a cohort; leakage stops the run, confounds are logged and recorded."""
     check_allowed(allow)
     findings = audit(cohort, seed=seed)
     record(run, findings, allow)
@@ -26,8 +26,8 @@ def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, q
     stop_on_errors(findings, allow)
 
 
-def keep_references(cohort: Cohort, split: str, assignment: Assignment | None, run: RunFolder, name: str, quiet: bool) -> None:
-    """Write the references of an arm beside the run, with their balance, and say which queries could not be matched as asked."""
+def save_references(cohort: Cohort, split: str, assignment: Assignment | None, run: RunFolder, name: str, quiet: bool) -> None:
+    """Write the references of an arm beside the run, with their balance, and log how many queries could not be matched as asked."""
     if assignment is None:
         return
     folder = run.path / "references"

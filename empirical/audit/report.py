@@ -1,4 +1,4 @@
-"""The report of an audit as files."""
+"""The report of an audit, as files and in the manifest of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def write_report(cohort: Cohort, findings: Sequence[Finding], run: RunFolder, allow: Sequence[str], seed: int) -> None:
-    """Write what was found."""
+    """Write a summary, the findings with their items, and every column against the class."""
     import pandas as pd
 
     columns = metadata_table(cohort, seed)
@@ -31,7 +31,7 @@ def write_report(cohort: Cohort, findings: Sequence[Finding], run: RunFolder, al
 
 
 def record(run: RunFolder, findings: Sequence[Finding], allow: Sequence[str]) -> None:
-    """Put findings into a manifest."""
+    """Write findings, and the names that were allowed, into the manifest of a run."""
     run.manifest["audit"] = [
         {"name": finding.name, "severity": finding.severity, "message": finding.message, "rows": len(finding.rows)} for finding in findings
     ]
@@ -40,10 +40,7 @@ def record(run: RunFolder, findings: Sequence[Finding], allow: Sequence[str]) ->
 
 
 def columns_as_text(columns: pd.DataFrame) -> str:
-    """Put the table of columns against the class into lines for a person.
-
-    Returns A line for each column.
-    """
+    """Write the table of `metadata_table` as lines for a person."""
     lines = ["How well each column alone tells the classes apart (cross-validated, one image of each patient):"]
     for row in columns.to_dict("records"):
         interval = f"AUROC {row['auroc']:.2f} [{row['low']:.2f}, {row['high']:.2f}], {row['patients']} patients"

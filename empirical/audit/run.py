@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING
 
 from empirical.audit.confounds import metadata_predicts_class
 from empirical.audit.context import AuditContext, Check
-from empirical.audit.data_quality import blank_images, both_classes, changed_files, labels_within_patient, missing_files, missing_values
+from empirical.audit.data_quality import (
+    blank_images,
+    both_classes,
+    changed_files,
+    duplicates_within_split,
+    labels_within_patient,
+    missing_files,
+    missing_values,
+)
 from empirical.audit.finding import Finding
-from empirical.audit.leakage import duplicates_within_split, families_in_one_split, images_in_one_split, patients_in_one_split
+from empirical.audit.leakage import families_in_one_split, images_in_one_split, patients_in_one_split
 from empirical.audit.near_duplicates import near_duplicates, near_duplicates_by_embedding
 from empirical.cohorts import Cohort
 
@@ -31,19 +39,20 @@ CHECKS: tuple[Check, ...] = (
     missing_values,
     metadata_predicts_class,
 )
+"""In the order in which findings of one severity are listed."""
 
 
 def audit(cohort: Cohort, seed: int = 0, embeddings: NDArray[np.floating] | None = None, rehash: bool = False) -> list[Finding]:
-    """Check a cohort.
+    """Check a cohort for leakage, confounds and doubtful labels.
 
     Parameters
     ----------
     cohort : Cohort
-        What to check.
+        Its table is checked, and its image files are looked up; they are opened where their signatures are not kept beside it yet.
     seed : int, default 0
-        Of the folds in which metadata predict the class, and of the one item taken of each patient.
+        Decides the folds in which metadata predict the class, and the one item taken of each patient.
     embeddings : ndarray of float, shape (items, dimensions), optional
-        A vision model's view of each image, in the order of the table, by which to look for near duplicates as well.
+        A vision model's vector of each image, in the order of the table, by which to look for near duplicates as well.
     rehash : bool, default False
         Hash every image again, to see that it is the one that was imported.
 
@@ -52,6 +61,6 @@ def audit(cohort: Cohort, seed: int = 0, embeddings: NDArray[np.floating] | None
     list of Finding
         Errors first; empty when nothing was found.
     """
-    subject = AuditContext(cohort, seed, embeddings, rehash)
-    findings = [finding for check in CHECKS for finding in check(subject)]
+    context = AuditContext(cohort, seed, embeddings, rehash)
+    findings = [finding for check in CHECKS for finding in check(context)]
     return sorted(findings, key=lambda finding: finding.severity)  # 'error' comes before 'warn'

@@ -1,4 +1,4 @@
-"""Vectors that lie close to each other, without all pairs in memory."""
+"""Clusters of similar vectors, found without all pairs in memory."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ TILE = 2048  # rows of one side of a tile: 16 MB of cosines at a time
 def similarity_clusters(
     vectors: NDArray[np.floating[Any]], least_cosine: float, tile: int = TILE, components: int | None = None
 ) -> NDArray[np.int64]:
-    """Group vectors whose cosine against the cohort is high.
+    """Group vectors (items, dimensions) that are connected by pairs of a high cosine; the group of each item, (items,).
 
-    Shapes: `vectors` (items, dimensions). Returns (items,): The group of each; equal vectors are in one group in any case.
+    Images of one kind share their anatomy, so the cosine is taken between departures from the cohort's median, each dimension in its own
+    standard deviations. Equal vectors are in one group in any case.
     """
-    distinct, place = np.unique(np.asarray(vectors, dtype=np.float32), axis=0, return_inverse=True)
-    directions = _against_cohort(distinct if components is None else _principal(distinct, components))
+    distinct, row_of = np.unique(np.asarray(vectors, dtype=np.float32), axis=0, return_inverse=True)
+    directions = _standardised_directions(distinct if components is None else _principal(distinct, components))
     group = np.arange(len(distinct))
     for top in range(0, len(distinct), tile):
         for left in range(top, len(distinct), tile):
             cosines = directions[top : top + tile] @ directions[left : left + tile].T
             rows, columns = np.nonzero(cosines >= least_cosine)
             group = _join(group, rows + top, columns + left)
-    return group[place.reshape(-1)]
+    return group[row_of.reshape(-1)]
 
 
-def _against_cohort(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+def _standardised_directions(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = vectors - np.median(vectors, axis=0)
     spread = centred.std(axis=0)
     scaled = centred / np.where(spread > 0, spread, 1)
@@ -43,7 +44,7 @@ def _principal(vectors: NDArray[np.float32], components: int) -> NDArray[np.floa
 
 
 def _join(group: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Merge the groups of pairs."""
+    """Merge the groups of pairs; tile by tile, so that the pairs of one tile only are in memory."""
     apart = group[first] != group[second]
     if not apart.any():
         return group

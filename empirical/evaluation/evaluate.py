@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from empirical.arms import ArmConfig, assign_references, build_examples
-from empirical.audit.preflight import keep_references, preflight
+from empirical.audit.preflight import preflight, save_references
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import MAY_CHANGE, EvaluateConfig, run_id
 from empirical.evaluation.image_integrity import save_stamps, verify_images
@@ -111,7 +111,7 @@ def write_references(
 ) -> None:
     """Write the references beside a run, and count who could not be matched and who is left out."""
     for name, assignment in references.items():
-        keep_references(cohort, config.split, assignment, run, name, quiet)
+        save_references(cohort, config.split, assignment, run, name, quiet)
     run.count("left_out", len(left_out))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.arms import assign_references, build_examples
 from empirical.arms.build import checked_queries
-from empirical.audit.preflight import keep_references, preflight
+from empirical.audit.preflight import preflight, save_references
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.prompts.templates import prompt_hash
@@ -137,7 +137,7 @@ def _examine(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -
 def _shown(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> list[Example]:
     """Build what is shown, in the order of the plan."""
     assignment, examples = planned_examples(cohort, config, world_size())
-    keep_references(cohort, "train", assignment, run, config.arm.arm, quiet)
+    save_references(cohort, "train", assignment, run, config.arm.arm, quiet)
     return examples
 
 

@@ -19,7 +19,7 @@ from PIL import Image, ImageEnhance
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from empirical.audit import audit
-from empirical.audit.near_duplicates import ALIKE
+from empirical.audit.near_duplicates import LEAST_COSINE
 from empirical.audit.similarity_clusters import similarity_clusters
 from empirical.cohorts.perceptual_hash import load_signatures, signature
 from empirical.cohorts.readers.ham10000 import import_ham10000
@@ -64,12 +64,12 @@ def test_audit_of_such_a_cohort(benchmark: BenchmarkFixture, partial_download: P
 SCRIPT = """
 import resource, sys
 import numpy as np
-from empirical.audit.similarity_clusters import close_groups
+from empirical.audit.similarity_clusters import similarity_clusters
 n = int(sys.argv[1])
 vectors = np.random.default_rng(0).normal(size=(n, 128)).astype(np.float16)
 vectors[-3:] = vectors[:3] + np.float16(0.01)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-groups = close_groups(vectors, 0.95)
+groups = similarity_clusters(vectors, 0.95)
 print(len(np.unique(groups)), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
 """
 
@@ -115,13 +115,13 @@ def test_near_duplicates_on_real_images(name: str, benchmark: BenchmarkFixture, 
     cohort = reader(root, tmp_path, only_present=True, quiet=True)
     values, problems = load_signatures(cohort)
     assert problems == []
-    groups = pd.Series(benchmark.pedantic(similarity_clusters, (values.astype(np.float32), ALIKE), rounds=1))
+    groups = pd.Series(benchmark.pedantic(similarity_clusters, (values.astype(np.float32), LEAST_COSINE), rounds=1))
     strangers = cohort.table["patient_id"].groupby(groups).nunique()
     assert (strangers > 1).sum() == 0, "images of different patients were taken for copies"
     n = 100
     for change, alter in CHANGES.items():
         copies = np.array([signature(alter(cohort.image(item))) for item in cohort.table["item_id"][:n]])
-        together = similarity_clusters(np.vstack([values, copies]).astype(np.float32), ALIKE)
+        together = similarity_clusters(np.vstack([values, copies]).astype(np.float32), LEAST_COSINE)
         found = (together[:n] == together[len(values) :]).mean()
         print(f"{name}: {change}: {found:.0%} of {n} copies found")
         assert found >= (0.95 if "cropped" not in change else 0)

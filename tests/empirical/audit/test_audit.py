@@ -12,8 +12,7 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from empirical.audit import Finding, audit, stop_on_errors, summary
-from empirical.audit.confounds import metadata_table
-from empirical.audit.metadata_auc import MetadataAuc, _auc_and_variance, metadata_auc
+from empirical.audit.confounds import MetadataAuc, _auc_and_variance, metadata_auc, metadata_table
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.references import Assignment, ReferenceConfig, choose_references
 from empirical.references.rules import audit_references

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from empirical.audit.context import AuditContext
 from empirical.audit.finding import Finding
 from empirical.cohorts import Cohort
+from see_in_pairs.roc import placements
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,13 +102,12 @@ def metadata_auc(table: pd.DataFrame, diseased: NDArray[np.bool_], column: str, 
     areas, variances = [], []
     for fold in range(FOLDS):
         held_out = folds == fold
-        # The training folds' rate of disease in each level is the score. A level of a few patients would have a rate of 0 or 1 by chance
-        # and lead the ranking: shrunk towards the mean rate it has little say.
+        # A score is the rate of disease in the item's level, in the other folds. A level of a few patients would have a rate of 0 or 1 by
+        # chance and lead the ranking: shrunk towards the mean rate it has little say.
         known, sick = levels[~held_out], diseased[~held_out]
         positive = np.bincount(known, weights=sick, minlength=count)
         rates = (positive + SHRINKAGE * sick.mean()) / (np.bincount(known, minlength=count) + SHRINKAGE)
-        scores = rates[levels]
-        area, variance = _auc_and_variance(scores[held_out & diseased], scores[held_out & ~diseased])
+        area, variance = _auc_and_variance(rates[levels[held_out]], diseased[held_out])
         areas.append(area)
         variances.append(variance)
     # The mean rate differs a little from fold to fold, and pooled scores would rank patients by that too: scores are compared within folds.
@@ -153,16 +153,11 @@ def _folds(diseased: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.
     return folds
 
 
-def _auc_and_variance(positive: NDArray[np.float64], negative: NDArray[np.float64]) -> tuple[float, float]:
+def _auc_and_variance(scores: NDArray[np.float64], diseased: NDArray[np.bool_]) -> tuple[float, float]:
     """Compute the AUROC and DeLong's variance from placements (DeLong et al., Biometrics 1988;44:837-845)."""
-    below = _placements(positive, negative)
-    above = 1 - _placements(negative, positive)
-    return float(below.mean()), float(below.var(ddof=1) / len(positive) + above.var(ddof=1) / len(negative))
-
-
-def _placements(values: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
-    ordered = np.sort(among)
-    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / (2 * len(among))
+    placed = placements(scores, diseased)
+    positive, negative = placed[diseased], placed[~diseased]
+    return float(positive.mean()), float(positive.var(ddof=1) / len(positive) + negative.var(ddof=1) / len(negative))
 
 
 def _newcombe_limit_at_zero(diseased: int, healthy: int, z: float) -> float:

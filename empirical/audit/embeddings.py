@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from empirical.cohorts import Cohort
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, first_few, first_line
 
 
 def embeddings_of(cohort: Cohort, model: str | None, path: Path | None, quiet: bool = False) -> NDArray[np.floating[Any]] | None:
@@ -30,7 +30,7 @@ def read_embeddings(path: Path, cohort: Cohort) -> NDArray[np.floating[Any]]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a .npz file with 'item_id' and 'vectors' ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: not a .npz file with 'item_id' and 'vectors' ({first_line(error)})") from None
     if vectors.ndim != 2 or len(vectors) != len(names) or vectors.dtype.kind != "f" or not np.isfinite(vectors).all():
         raise InputError(f"{path}: 'vectors' must be finite numbers, a row for each 'item_id'")
     row_of = {name: row for row, name in enumerate(names)}

@@ -1,8 +1,8 @@
-"""Cohorts: items and their readers.
+"""Cohorts: one table of items for all image sets, and the ways to get one.
 
-``cohort`` holds the one type that all readers make, ``contract`` what it promises; ``phantom`` makes images whose truth is known; ``nih``,
-``chexpert``, ``ham10000``, ``folder``, ``medmnist``, ``labels_table`` and ``dicom`` read the image sets that people have on disk, and
-``intake`` does what all of them end with; ``show`` makes a contact sheet and a summary.
+`cohort` is the type that all readers make and `schema` what it promises. `readers` read image sets; `importing` does what all of them end
+with: `filters` (``--where``), `image_scan` (each image opened once), `perceptual_hash` (signatures) and `splits` by patient. `images` and
+`dicom_pixels` open single files, `csv_io` reads tables. `phantom` makes images whose truth is known, `overview` shows a cohort.
 """
 
 from empirical.cohorts.cohort import Cohort

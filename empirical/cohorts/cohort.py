@@ -1,4 +1,4 @@
-"""The one cohort type: a Parquet table of items, a JSON page of facts, images read when asked for."""
+"""The one cohort type: a Parquet table of items, a JSON file of facts, images read one by one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from empirical.cohorts.images import open_mask, open_rgb
-from empirical.cohorts.safe_paths import inside
+from empirical.cohorts.images import inside, open_mask, open_rgb
 from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo, check_table
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_json, read_table, write_json, write_parquet
@@ -26,9 +25,9 @@ class Cohort:
     Parameters
     ----------
     folder : Path
-        Where ``cohort.parquet`` and ``cohort.json`` lie.
+        Where ``cohort.parquet`` and ``cohort.json`` are.
     info : CohortInfo
-        Facts about the whole.
+        Facts about the cohort as a whole, such as its labels and the words for them.
     table : pandas.DataFrame
         One row per item with at least the columns `COLUMNS`; strings are never null (missing: ``''``), ``age`` is in years (NaN when
         missing). An item with split ``'reference'`` is known to be healthy and is never a query; ``serves`` names the split whose
@@ -46,7 +45,7 @@ class Cohort:
         Parameters
         ----------
         path : Path or str
-            Its folder.
+            Its folder, with ``cohort.parquet`` and ``cohort.json``.
 
         Returns
         -------
@@ -56,7 +55,7 @@ class Cohort:
         Raises
         ------
         InputError
-            When the folder is missing, is no cohort, or its table breaks the contract.
+            When the folder is missing, is no cohort, or its table breaks what a cohort promises.
         """
         folder = Path(path)
         if not (folder / "cohort.parquet").is_file() or not (folder / "cohort.json").is_file():
@@ -74,7 +73,7 @@ class Cohort:
         Raises
         ------
         InputError
-            When the table breaks the contract.
+            When the table breaks what a cohort promises (`empirical.cohorts.schema.check_table`).
         """
         check_table(self.table, self.info, source=str(self.folder))
         write_parquet(self.folder / "cohort.parquet", self.table)
@@ -106,12 +105,12 @@ class Cohort:
         return rows.reset_index(drop=True)
 
     def image_path(self, item_id: str) -> Path:
-        """Tell where an item's image lies.
+        """Find the file of an item's image.
 
         Parameters
         ----------
         item_id : str
-            The item.
+            Which item, by its ``item_id``.
 
         Returns
         -------
@@ -126,7 +125,7 @@ class Cohort:
         Parameters
         ----------
         item_id : str
-            The item.
+            Which item, by its ``item_id``.
 
         Returns
         -------
@@ -141,17 +140,17 @@ class Cohort:
         return open_rgb(self.image_path(item_id), self.imported_as(item_id))
 
     def imported_as(self, item_id: str) -> str:
-        """Tell the hash of an item's image when it was imported.
+        """Look up the hash of an item's image when it was imported.
 
         Parameters
         ----------
         item_id : str
-            The item.
+            Which item, by its ``item_id``.
 
         Returns
         -------
         str
-            SHA-256 of the file; ``''`` where it was not put down.
+            SHA-256 of the file; ``''`` where it was not recorded.
         """
         return str(self._row(item_id)["sha256"])
 
@@ -161,7 +160,7 @@ class Cohort:
         Parameters
         ----------
         item_id : str
-            The item.
+            Which item, by its ``item_id``.
 
         Returns
         -------
@@ -172,12 +171,12 @@ class Cohort:
         return open_mask(self.file(mask)) if mask else None
 
     def file(self, relative: str) -> Path:
-        """Tell where a file of the cohort lies.
+        """Find a file of the cohort.
 
         Parameters
         ----------
         relative : str
-            As in the columns ``image`` and ``mask``.
+            A path below `root`, as in the columns ``image`` and ``mask``.
 
         Returns
         -------
@@ -203,7 +202,7 @@ class Cohort:
 
     @property
     def root(self) -> Path:
-        """Path that image paths are relative to."""
+        """The folder that image paths are relative to."""
         return Path(self.info.image_root) if self.info.image_root else self.folder
 
     @cached_property

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from empirical.cohorts.safe_paths import is_safe_path
-from see_in_pairs.errors import InputError, first_few
+from empirical.cohorts.images import is_safe_path
+from see_in_pairs.errors import InputError, first_few, first_line
 from see_in_pairs.files import read_table
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ DELIMITERS = {";": "';'", "\t": "a tab", "|": "'|'"}
 
 
 def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimiter: str = ",") -> pd.DataFrame:
-    """Read a CSV table as text.
+    """Read a CSV table as text, ``''`` where empty, without blanks around it.
 
-    Returns text in every column, ``''`` where empty, blanks around it removed.
+    Everything is read as text because pandas would make numbers of ids, and one patient of ``7`` and ``007``.
     """
     import pandas as pd
 
@@ -33,7 +33,7 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not UTF-8 text; save the table as UTF-8") from None
     except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path}: cannot be read as CSV ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: cannot be read as CSV ({first_line(error)})") from None
     require_columns(table, columns, str(path))
     table = table.apply(lambda column: column.str.strip())
     if table.empty:
@@ -44,10 +44,7 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
 
 
 def read_any_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
-    """Read a CSV or Parquet table as text.
-
-    Returns as `read_csv`; whole numbers are written without ``.0``.
-    """
+    """Read a CSV, TSV or Parquet table as text; whole numbers of a Parquet table are written without ``.0``."""
     if path.suffix != ".parquet":
         return read_csv(path, (), delimiter="\t" if path.suffix == ".tsv" else delimiter)
     table = read_table(path)
@@ -57,9 +54,7 @@ def read_any_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
 
 
 def as_text(values: pd.Series, source: str) -> pd.Series:
-    """Write a column as text.
-
-    Returns ``''`` where missing; 3.0 as ``'3'``.
+    """Write a column as text: ``''`` where missing, 3.0 as ``'3'``.
 
     Examples
     --------
@@ -83,25 +78,25 @@ def as_text(values: pd.Series, source: str) -> pd.Series:
 
 
 def require_columns(table: pd.DataFrame, columns: Sequence[str], source: str) -> None:
-    """Stop when columns are missing."""
+    """Refuse a table that lacks columns; where another delimiter seems to be the reason, the error names it."""
     missing = [column for column in columns if column not in table.columns]
     if missing:
         header = str(table.columns[0])
-        other = [name for mark, name in DELIMITERS.items() if len(table.columns) == 1 and mark in header]
+        others = [name for delimiter, name in DELIMITERS.items() if len(table.columns) == 1 and delimiter in header]
         found = f" (found: {first_few(list(table), 6)})"
-        hint = f"; its columns seem to be separated by {other[0]}: save it with commas, or pass --delimiter" if other else found
+        hint = f"; its columns seem to be separated by {others[0]}: save it with commas, or pass --delimiter" if others else found
         raise InputError(f"{source}: has no column {first_few(missing)}{hint}")
 
 
 def refuse_repeated(keys: pd.Series, source: str) -> None:
-    """Stop when a key is empty or occurs twice."""
+    """Refuse keys that are empty or occur twice."""
     bad = keys.duplicated() | (keys == "")
     if bad.any():
         raise InputError(f"{source}: '{keys.name}' is empty or repeated in {int(bad.sum())} rows: {first_few(list(keys[bad].unique()))}")
 
 
 def refuse_two_spellings(ids: pd.Series, source: str) -> None:
-    """Stop when one number is written in several ways, for then one patient may count as two."""
+    """Refuse ids that write one number in several ways, for then one patient may count as two."""
     import pandas as pd
 
     spellings = pd.Series(ids.unique())
@@ -114,22 +109,19 @@ def refuse_two_spellings(ids: pd.Series, source: str) -> None:
 
 
 def refuse_unsafe_names(names: pd.Series) -> None:
-    """Stop when a name of a file is a path."""
+    """Refuse names of files that are paths."""
     unsafe = [name for name in names if "/" in name or "\\" in name or not is_safe_path(name)]
     if unsafe:
         raise InputError(f"{names.name}: {len(unsafe)} are not plain file names: {first_few(unsafe)}")
 
 
 def parse_age(texts: pd.Series) -> pd.Series:
-    """Read ages written as ``58``, ``058Y``, ``006M`` or ``012D``.
-
-    Returns years; NaN where there is no number.
-    """
+    """Read ages written as ``58``, ``058Y``, ``006M``, ``003W`` or ``012D``, in years; NaN where there is no number."""
     parts = texts.str.extract(r"^0*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[YMWD]?)$")
     years = parts["unit"].map({"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25})
     return parts["number"].astype(float) * years
 
 
 def parse_sex(texts: pd.Series, spellings: Mapping[str, str] = SEXES) -> pd.Series:
-    """Read sexes written as ``F``, ``female``, ``M``, ``male``, in any case."""
+    """Read sexes written as ``F``, ``female``, ``M``, ``male``, in any case, as ``'F'``, ``'M'`` or ``''``."""
     return texts.str.lower().map(spellings).fillna("")

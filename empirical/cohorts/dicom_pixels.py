@@ -1,4 +1,4 @@
-"""The pixels of a DICOM file as a radiologist would see them: rescaled, windowed, padding black, dark means dark."""
+"""The pixels of a DICOM file as a radiologist would see them: rescaled, windowed, not inverted, padding black."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, first_line
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -18,11 +18,10 @@ Pixels = NDArray[np.float64]
 
 
 def read_dicom(path: Path) -> tuple[Image.Image, str]:
-    """Read a DICOM file as 8-bit RGB.
+    """Read a DICOM file as 8-bit RGB, and its photometric interpretation.
 
-    Returns gray: stored values go through the modality table or rescale slope, then through the first VOI table or window of the file, or
-    where it has none from the least to the greatest value that is not padding; MONOCHROME1 is inverted, padding is black. Colour is
-    converted to RGB.
+    Gray values go through the modality table or rescale slope, then through the first VOI table or window of the file, or where it has none
+    from the least to the greatest value that is not padding; MONOCHROME1 is inverted, padding is black. Colour is converted to RGB.
     """
     from PIL import Image
 
@@ -37,12 +36,12 @@ def read_dicom(path: Path) -> tuple[Image.Image, str]:
     try:
         shown = _gray(stored, dataset) if gray else _colour(stored, dataset, interpretation)
     except (ValueError, TypeError, AttributeError, NotImplementedError, IndexError) as error:
-        raise InputError(f"{path}: its tables of pixel values cannot be used ({_first_line(error)})") from None
+        raise InputError(f"{path}: its tables of pixel values cannot be used ({first_line(error)})") from None
     return Image.fromarray(shown).convert("RGB"), interpretation
 
 
 def open_dataset(path: Path, tags: list[str] | None = None) -> Dataset:
-    """Open a DICOM file."""
+    """Open a DICOM file; with `tags` only these elements of its header are read."""
     import warnings
 
     from pydicom import dcmread
@@ -57,7 +56,7 @@ def open_dataset(path: Path, tags: list[str] | None = None) -> Dataset:
     except InvalidDicomError:
         raise InputError(f"{path}: is no DICOM file (it lacks the header)") from None
     except Exception as error:  # a hostile header can raise nearly anything in a parser; all of it means the same to the user
-        raise InputError(f"{path}: cannot be read as DICOM ({_first_line(error)})") from None
+        raise InputError(f"{path}: cannot be read as DICOM ({first_line(error)})") from None
 
 
 def window(values: Pixels, center: float, width: float, function: str = "LINEAR") -> Pixels:
@@ -95,7 +94,7 @@ def _stored_values(path: Path, dataset: Dataset) -> NDArray[Any]:
             return pixel_array(dataset)  # colour comes as RGB
     except Exception as error:  # decoders of broken or unreadable streams raise many kinds; all mean the same to the user
         name = getattr(dataset.file_meta.get("TransferSyntaxUID"), "name", "an unnamed transfer syntax")
-        why = _first_line(error).rstrip(":")
+        why = first_line(error).rstrip(":")
         raise InputError(f"{path}: its pixels cannot be decoded ({name}: {why}); save it uncompressed") from None
 
 
@@ -143,7 +142,7 @@ def _colour(stored: NDArray[Any], dataset: Dataset, interpretation: str) -> NDAr
 
 
 def _first(value: Any) -> float | None:
-    """Take the first of several windows."""
+    """Read a number, the first where the file has several windows."""
     if value is None or value == "":
         return None
     return float(value if isinstance(value, (int, float, str)) or not hasattr(value, "__getitem__") else value[0])
@@ -151,7 +150,3 @@ def _first(value: Any) -> float | None:
 
 def _kind(dataset: Dataset) -> str:
     return str(getattr(dataset.get("SOPClassUID"), "name", "of no named kind"))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

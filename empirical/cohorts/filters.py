@@ -17,9 +17,7 @@ ORDERINGS: dict[str, Callable[[Any, float], Any]] = {"<": operator.lt, "<=": ope
 
 
 def keep_where(table: pd.DataFrame, conditions: Sequence[str]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Keep the rows that fulfil every condition.
-
-    Returns how many each condition left out, in their order.
+    """Keep the rows that fulfil every condition; the counts say how many each left out, in their order.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Opening every image of a set once: can it be read, how large is it, what are its hash and its signature."""
+"""The image scan: every image of a set is opened once, for its size, hash and signature, and whether it can be read."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from empirical.cohorts.images import read_image, show_something
+from empirical.cohorts.images import inside, read_image, refuse_tiny
 from empirical.cohorts.perceptual_hash import LENGTH, Signatures, signature
-from empirical.cohorts.safe_paths import inside
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_text
@@ -26,15 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImageScan:
-    """What was seen of the images of a set.
+    """What was found of the images of a set."""
 
-    Shapes: `signatures` (images, 128), `readable` (images,).
-    """
-
-    facts: pd.DataFrame  # one row per image: ``sha256, width, height, mode`` (Pillow's name of its pixels)
-    signatures: Signatures
-    readable: NDArray[np.bool_]  # which could be read
-    problems: tuple[str, ...]  # A line for each that could not
+    facts: pd.DataFrame  # a row for each image: ``sha256, width, height, mode`` (format of its stored pixels)
+    signatures: Signatures  # (images, 128)
+    readable: NDArray[np.bool_]  # (images,)
+    problems: tuple[str, ...]  # a line for each image that could not be read
 
     def write_problems(self, folder: Path) -> None:
         """Write ``broken.csv``, unless nothing is broken."""
@@ -44,7 +40,7 @@ class ImageScan:
             write_text(folder / "broken.csv", pd.DataFrame({"problem": self.problems}).to_csv(index=False))
 
 
-class _Look(NamedTuple):
+class _Scanned(NamedTuple):
     sha256: str
     width: int
     height: int
@@ -54,27 +50,23 @@ class _Look(NamedTuple):
 
 
 def scan_images(root: Path, names: Sequence[str], quiet: bool = False) -> ImageScan:
-    """Open every image once.
-
-    Returns in the order of `names`.
-    """
+    """Open every image once, in the order of `names` (paths below the root)."""
     import pandas as pd
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with ThreadPoolExecutor(max_workers=cores) as pool:
-        looks = list(progress(pool.map(lambda name: _look(root, name), names), len(names), "images", quiet))
-    facts = pd.DataFrame([look[:4] for look in looks], columns=["sha256", "width", "height", "mode"])
-    signatures = np.array([look.signature for look in looks], dtype=np.float16).reshape(-1, LENGTH)
-    return ImageScan(
-        facts, signatures, np.array([not look.problem for look in looks], dtype=bool), tuple(filter(None, (look.problem for look in looks)))
-    )
+        scanned = list(progress(pool.map(lambda name: _scan_one(root, name), names), len(names), "images", quiet))
+    facts = pd.DataFrame([image[:4] for image in scanned], columns=["sha256", "width", "height", "mode"])
+    signatures = np.array([image.signature for image in scanned], dtype=np.float16).reshape(-1, LENGTH)
+    readable = np.array([not image.problem for image in scanned], dtype=bool)
+    return ImageScan(facts, signatures, readable, tuple(image.problem for image in scanned if image.problem))
 
 
-def _look(root: Path, name: str) -> _Look:
+def _scan_one(root: Path, name: str) -> _Scanned:
     try:
         path = inside(root, name)
         image, mode = read_image(path)
-        show_something(path, image)
-        return _Look(hashlib.sha256(path.read_bytes()).hexdigest(), image.width, image.height, mode, signature(image), "")
+        refuse_tiny(path, image)
+        return _Scanned(hashlib.sha256(path.read_bytes()).hexdigest(), image.width, image.height, mode, signature(image), "")
     except InputError as error:
-        return _Look("", 0, 0, "", np.zeros(LENGTH, dtype=np.float16), str(error))
+        return _Scanned("", 0, 0, "", np.zeros(LENGTH, dtype=np.float16), str(error))

@@ -1,14 +1,14 @@
-"""Opening one image file: every pixel format in, an RGB picture or one clear line out."""
+"""Opening one image file: every pixel format in, an RGB image or one clear line out; and paths that stay inside their folder."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import warnings
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,22 +22,22 @@ WIDE_MODES = ("I", "F")  # 16-bit, 32-bit and floating-point pixels, which Pillo
 
 
 def open_rgb(path: Path, imported: str = "") -> Image.Image:
-    """Read an image file as 8-bit RGB."""
+    """Read an image file as 8-bit RGB; refuse one whose SHA-256 is not the one it was imported with, where that is given."""
     if not imported:
-        return show_something(path, read_image(path)[0])
+        return refuse_tiny(path, read_image(path)[0])
     try:
         content = path.read_bytes()
     except OSError:
-        return read_image(path)[0]  # says what is wrong
+        return read_image(path)[0]  # raises the error that says what is wrong
     if hashlib.sha256(content).hexdigest() != imported:
         raise InputError(f"{path}: is not the image that was imported; {HOW_TO_REPLACE}")
     try:
-        return show_something(path, read_image(path, content)[0])
+        return refuse_tiny(path, read_image(path, content)[0])
     except InputError as error:
         raise InputError(f"{error}; it is as it was imported: import again with --skip-broken") from None
 
 
-def show_something(path: Path, image: Image.Image) -> Image.Image:
+def refuse_tiny(path: Path, image: Image.Image) -> Image.Image:
     """Refuse an image that is too small to show anything."""
     if min(image.size) < SMALLEST:
         raise InputError(f"{path}: is {image.width} x {image.height} pixels, too small to show anything")
@@ -45,7 +45,7 @@ def show_something(path: Path, image: Image.Image) -> Image.Image:
 
 
 def read_image(path: Path, content: bytes | None = None) -> tuple[Image.Image, str]:
-    """Read an image file as 8-bit RGB, and tell how its pixels were kept."""
+    """Read an image file as 8-bit RGB, and the format of its stored pixels (Pillow's mode, or DICOM's photometric interpretation)."""
     from PIL import Image
 
     if is_dicom(path):
@@ -63,11 +63,11 @@ def read_image(path: Path, content: bytes | None = None) -> tuple[Image.Image, s
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(f"{path}: has more pixels than any plausible image; make it smaller") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise on a broken file
-        raise InputError(f"{path}: cannot be read as an image ({_first_line(error)})") from None
+        raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from None
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell whether a file is to be read as DICOM: by its ending, or where it has none that we know, by its first bytes."""
+    """Decide whether a file is read as DICOM: by its suffix, or where it has none that we know, by its first bytes."""
     if path.suffix.lower() in (*DICOM_SUFFIXES, *IMAGE_SUFFIXES):
         return path.suffix.lower() in DICOM_SUFFIXES
     try:
@@ -78,10 +78,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def open_mask(path: Path) -> np.ndarray:
-    """Read a mask file.
-
-    Returns (height, width): The mask.
-    """
+    """Read a mask file as booleans, (height, width): true where it is not black."""
     import numpy as np
 
     return np.asarray(read_image(path)[0].convert("L")) > 0
@@ -91,7 +88,7 @@ def _decode(path: Path, content: bytes | None) -> tuple[Image.Image, str]:
     from PIL import Image, ImageOps
 
     with Image.open(path if content is None else io.BytesIO(content)) as image:
-        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):  # filters of warnings are not kept apart by thread
+        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):  # threads share warning filters
             raise Image.DecompressionBombError
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":  # a phone's JPEG with a preview behind it: the first is the photograph
@@ -100,6 +97,7 @@ def _decode(path: Path, content: bytes | None) -> tuple[Image.Image, str]:
 
 
 def _narrow(image: Image.Image) -> Image.Image:
+    """Map 16-bit, 32-bit and floating-point pixels linearly, from the darkest to the brightest, to 8 bits."""
     if not image.mode.startswith(WIDE_MODES):
         return image
     import numpy as np
@@ -110,5 +108,25 @@ def _narrow(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.round(255 * (pixels - low) / max(high - low, 1e-300)).astype(np.uint8))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def is_safe_path(path: str) -> bool:
+    """Check that a path is relative and does not climb.
+
+    Examples
+    --------
+    >>> is_safe_path("images/a.png"), is_safe_path("../../etc/passwd"), is_safe_path("/etc/passwd")
+    (True, False, False)
+    """
+    parts = PurePosixPath(path.replace("\\", "/")).parts
+    return bool(parts) and parts[0] != "/" and ".." not in parts and ":" not in parts[0]
+
+
+def inside(root: Path, relative: str) -> Path:
+    """Join a path to its root, and refuse one that leads out of it, as a link may; the file need not exist."""
+    path = root / relative
+    try:
+        stays = path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # a loop of symbolic links
+        raise InputError(f"{path}: is a symbolic link that leads in a circle; replace it by the file") from None
+    if not stays:
+        raise InputError(f"{path}: leads out of {root}; put the file there, or name the folder where it really is")
+    return path

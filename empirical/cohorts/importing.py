@@ -1,4 +1,4 @@
-"""What every reader of image sets ends with: filter, look at each image once, split, save, and count what was left out."""
+"""What every reader of image sets ends with: filter, open each image once, split, save, and count what was left out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.filters import keep_where
 from empirical.cohorts.image_scan import scan_images
-from empirical.cohorts.perceptual_hash import keep_signatures
+from empirical.cohorts.perceptual_hash import save_signatures
 from empirical.cohorts.schema import COLUMNS, TEXT_COLUMNS, CohortInfo
 from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
 from see_in_pairs.console import log
@@ -22,20 +22,25 @@ from see_in_pairs.errors import InputError, first_few
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_STRATA = 8
+MOST_STRATA = 8  # distinct values of a column to stratify by; more in a large set
 
 
 class ImportSettings(TypedDict, total=False):
-    """What every reader takes besides its own options."""
+    """What every reader takes besides its own options; see `finish_import`."""
 
     fractions: Fractions
     seed: int
     where: Sequence[str]
     stratify: Sequence[str]
     resplit: bool
-    only_present: bool
     skip_broken: bool
     quiet: bool
+
+
+class TableImportSettings(ImportSettings, total=False):
+    """What readers of a table take besides, whose rows may lack their image."""
+
+    only_present: bool
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class CohortDraft:
     info: CohortInfo  # names and words; ``image_root``, ``counts`` and ``parameters`` are filled in by `finish_import`
     # items with ``item_id, label, patient_id, image`` (``''`` where there is none) and what else is known; ``split`` where given
     table: pd.DataFrame
-    counts: dict[str, int]  # what befell how many rows so far
+    counts: dict[str, int]  # how many rows were left out so far, by reason
     options: dict[str, Any] = field(default_factory=dict)  # the reader's own options, to be recorded
     no_patients: str = ""  # why an item whose patient is itself may be one of several of a patient; `finish_import` counts them and warns
 
@@ -64,43 +69,45 @@ def finish_import(
     skip_broken: bool = False,
     quiet: bool = False,
 ) -> Cohort:
-    """Make a cohort of what a reader has read.
+    """Make a cohort of what a reader has read, and save it, with signatures of its images, and ``broken.csv`` where images were skipped.
 
-    Returns the saved cohort, with signatures of its images beside it, and ``broken.csv`` where images were skipped.
+    `fractions` are the shares of patients for the splits, `where` the conditions on items (`empirical.cohorts.filters`), `stratify` columns
+    that every split is to have in the same shares; `resplit` ignores splits that the set comes with. Rows without an image stop the import
+    unless `only_present`, images that cannot be read unless `skip_broken`; both are counted.
     """
     table, left_out = keep_where(draft.table, where)
     counts = draft.counts | left_out | {"rows_without_image": int((table["image"] == "").sum())}
     table = keep_present(table, table["image"] != "", only_present, str(draft.root))
-    looks = scan_images(draft.root, list(table["image"]), quiet)
-    table = table.join(looks.facts)[looks.readable]
-    seen = looks.signatures[looks.readable]
-    if looks.problems and not skip_broken:
-        more = f" ({len(looks.problems)} such files)" if len(looks.problems) > 1 else ""
-        raise InputError(f"{looks.problems[0]}{more}; replace it, take it away, or pass --skip-broken")
-    counts["unreadable_images"] = len(looks.problems)
-    useful = _not_idle(table)
-    table, seen = table[useful].reset_index(drop=True), seen[useful]
+    scan = scan_images(draft.root, list(table["image"]), quiet)
+    table = table.join(scan.facts)[scan.readable]
+    signatures = scan.signatures[scan.readable]
+    if scan.problems and not skip_broken:
+        more = f" ({len(scan.problems)} such files)" if len(scan.problems) > 1 else ""
+        raise InputError(f"{scan.problems[0]}{more}; replace it, take it away, or pass --skip-broken")
+    counts["unreadable_images"] = len(scan.problems)
+    useful = _with_queries(table)
+    table, signatures = table[useful].reset_index(drop=True), signatures[useful]
     counts |= {"priors_without_query": int((~useful).sum())} if (~useful).any() else {}
     _refuse_empty_class(table, draft.info)
     table["split"] = _splits(table, draft.info.healthy, fractions, seed, stratify, resplit, quiet)
-    alone = int((table["patient_id"] == table["item_id"]).sum()) if draft.no_patients else 0
-    counts |= {"files_taken_as_patients": alone} if alone else {}
+    own_patient = int((table["patient_id"] == table["item_id"]).sum()) if draft.no_patients else 0
+    counts |= {"files_taken_as_patients": own_patient} if own_patient else {}
     settings = {"fractions": list(fractions), "seed": seed, "where": list(where), "stratify": list(stratify)}
     settings |= {"resplit": resplit, "only_present": only_present, "skip_broken": skip_broken}
     info = replace(draft.info, image_root=str(draft.root), counts=counts, parameters=draft.options | settings)
     cohort = assemble(out, info, table)
-    keep_signatures(cohort.folder, list(table["sha256"]), seen)
-    looks.write_problems(cohort.folder)
+    save_signatures(cohort.folder, list(table["sha256"]), signatures)
+    scan.write_problems(cohort.folder)
     if not any(letter.isalpha() for letter in info.finding):
         log(f"warning: prompts will ask for '{info.finding}', which is only a number; name what to look for with --finding")
-    if alone:
-        log(f"warning: {draft.no_patients}, so each of {alone} files counts as a patient of its own")
+    if own_patient:
+        log(f"warning: {draft.no_patients}, so each of {own_patient} files counts as a patient of its own")
     log("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
     return cohort
 
 
 def require_folder(root: Path | str) -> Path:
-    """Make sure that a folder is there."""
+    """Resolve the folder of an image set, and refuse one that is not there."""
     root = Path(root)
     if not root.is_dir():
         raise InputError(f"--root {root}: {'is a file, not a folder' if root.exists() else 'no such folder'}")
@@ -108,10 +115,7 @@ def require_folder(root: Path | str) -> Path:
 
 
 def keep_present(table: pd.DataFrame, present: pd.Series, only_present: bool, what: str) -> pd.DataFrame:
-    """Keep the rows that have an image, or stop.
-
-    Returns the rows that have one.
-    """
+    """Keep the rows that have an image; where some have none stop, unless `only_present`."""
     missing = list(table.loc[~present, "item_id"])
     if missing and not only_present:
         raise InputError(
@@ -123,7 +127,7 @@ def keep_present(table: pd.DataFrame, present: pd.Series, only_present: bool, wh
 
 
 def assemble(out: Path | str, info: CohortInfo, table: pd.DataFrame) -> Cohort:
-    """Fill what a reader does not know, and save."""
+    """Fill the columns that a reader does not know, and save."""
     missing = {column: "" for column in TEXT_COLUMNS if column not in table} | ({} if "age" in table else {"age": float("nan")})
     table = table.assign(**missing)
     ordered = [*COLUMNS, *(column for column in table.columns if column not in COLUMNS)]
@@ -156,8 +160,8 @@ def _strata(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     return table[list(columns)].astype(str).agg("\x1f".join, axis=1)
 
 
-def _not_idle(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Tell which items can be of use: a prior is one for its own patient's queries only."""
+def _with_queries(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Find the items that can be of use: a prior is so to its own patient's queries only."""
     prior = table["serves"] == "prior" if "serves" in table else table["item_id"] == ""
     return np.asarray(~prior | table["patient_id"].isin(table.loc[~prior, "patient_id"]))
 

@@ -1,4 +1,4 @@
-"""A perceptual signature of each image, by which copies that were recompressed, resized or brightened are found."""
+"""A perceptual hash of each image before it is cut to bits: its signature, by which changed copies are found."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ Signatures = NDArray[np.float16]
 
 
 def signature(image: Image.Image) -> Signatures:
-    """Compute the signature of a picture.
+    """Compute the signature of an image, (128,), of unit length; zeros for an image of one gray.
 
-    Returns (128,): The lowest coefficients of the discrete cosine transform of its gray thumbnail of 32 x 32 pixels, without the mean,
-    scaled to unit length; zeros for a picture of one gray.
+    These are the lowest coefficients of the discrete cosine transform of its gray thumbnail of 32 x 32 pixels, without the mean.
     """
     from PIL import Image
     from scipy.fft import dctn
@@ -40,44 +39,40 @@ def signature(image: Image.Image) -> Signatures:
 
 
 def load_signatures(cohort: Cohort) -> tuple[Signatures, list[str]]:
-    """Give the signatures of a cohort's images, computing those that are not kept beside it yet.
+    """Load the signatures of a cohort's images, (items, 128) in the order of the table, and compute those that are not saved yet.
 
-    Returns (items, 128): In the order of the table; NaN where an image cannot be read; What is wrong with the images that cannot be read, a
-    line each.
+    Rows are NaN where an image cannot be read; the list says for each of these why.
     """
     known = _read(cohort.folder / FILE)
     names = [str(name) for name in cohort.table["sha256"]]
     absent = [row for row, name in enumerate(names) if name not in known]
-    found = np.full((len(names), LENGTH), np.nan, dtype=np.float16)
-    for row in set(range(len(names))) - set(absent):
-        found[row] = known[names[row]]
+    signatures = np.full((len(names), LENGTH), np.nan, dtype=np.float16)
+    for row, name in enumerate(names):
+        if name in known:
+            signatures[row] = known[name]
     problems = []
     with ThreadPoolExecutor() as pool:
-        for row, (values, problem) in zip(
-            absent, pool.map(_try(cohort), [str(cohort.table["image"].iloc[row]) for row in absent]), strict=True
-        ):
-            found[row] = values
+        computed = pool.map(_try(cohort), [str(cohort.table["image"].iloc[row]) for row in absent])
+        for row, (values, problem) in zip(absent, computed, strict=True):
+            signatures[row] = values
             problems += [problem] if problem else []
     if len(absent) > len(problems):
-        keep_signatures(cohort.folder, names, found)
-    return found, problems
+        save_signatures(cohort.folder, names, signatures)
+    return signatures, problems
 
 
-def keep_signatures(folder: Path, hashes: list[str], values: Signatures) -> None:
-    """Write signatures beside a cohort, unless its folder cannot be written.
-
-    Shapes: `values` (len(hashes).
-    """
-    keep = [row for row, name in enumerate(hashes) if name and np.isfinite(values[row]).all()]
+def save_signatures(folder: Path, hashes: list[str], values: Signatures) -> None:
+    """Write signatures (images, 128) beside a cohort by the hashes of its images, unless its folder cannot be written."""
+    rows = [row for row, name in enumerate(hashes) if name and np.isfinite(values[row]).all()]
     try:
         with atomic_path(folder / FILE) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, sha256=np.array([hashes[row] for row in keep], dtype="S64"), signature=values[keep])
+            np.savez(stream, sha256=np.array([hashes[row] for row in rows], dtype="S64"), signature=values[rows])
     except OSError:  # no right to write there, a read-only or a full disk: they are computed again next time
         return
 
 
 def _read(path: Path) -> dict[str, Signatures]:
-    """Read what is kept; a file that is cut or of another form counts as none, since all of it can be computed again."""
+    """Read what is saved; a file that is cut or of another form counts as none, since all of it can be computed again."""
     try:
         with np.load(path, allow_pickle=False) as content:
             names, values = content["sha256"], content["signature"]

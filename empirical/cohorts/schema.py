@@ -1,11 +1,11 @@
-"""What every cohort promises: its columns, its facts, and the check that both hold."""
+"""What every cohort promises: its columns, its facts, and the check of both."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from empirical.cohorts.safe_paths import is_safe_path
+from empirical.cohorts.images import is_safe_path
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class CohortInfo:
     Parameters
     ----------
     name : str
-        What to call it in figures and reports.
+        The name of the cohort in figures and reports.
     kind : str
         Which reader made it: ``'phantom'``, ``'nih'``, ``'folder'``...
     healthy : str
@@ -40,7 +40,7 @@ class CohortInfo:
     licence : str
         The line to show wherever results on these images are shown.
     counts : dict of str to int
-        What befell how many rows while importing; nothing is skipped in silence.
+        How many rows or images were left out while importing, by reason; nothing is skipped in silence.
     control : str
         What the healthy class is, in a word for prompts and pages: ``'healthy'``, or ``'benign'`` where a set has nothing healthier.
     parameters : dict
@@ -61,7 +61,7 @@ class CohortInfo:
 
 
 def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
-    """Hold a table against the contract of a cohort."""
+    """Refuse a table that breaks what a cohort promises."""
     from pandas.api.types import is_numeric_dtype, is_string_dtype
 
     missing = [column for column in COLUMNS if column not in table.columns]
@@ -72,10 +72,10 @@ def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
     nulls = [column for column in TEXT_COLUMNS if table[column].isna().any()]
     if nulls:
         raise InputError(f"{source}: empty values in {first_few(nulls)}; write '' where a text is missing")
-    odd = [column for column in TEXT_COLUMNS if not is_string_dtype(table[column])]
-    odd += [] if is_numeric_dtype(table["age"]) else ["age"]
-    if odd:
-        raise InputError(f"{source}: {first_few(odd)}: must hold {'numbers' if odd == ['age'] else 'text'} throughout")
+    wrong = [column for column in TEXT_COLUMNS if not is_string_dtype(table[column])]
+    wrong += [] if is_numeric_dtype(table["age"]) else ["age"]
+    if wrong:
+        raise InputError(f"{source}: {first_few(wrong)}: must hold {'numbers' if wrong == ['age'] else 'text'} throughout")
     _refuse(table, table["item_id"].duplicated() | (table["item_id"] == ""), f"{source}: item ids are empty or occur twice")
     _refuse(table, table["patient_id"] == "", f"{source}: items without a patient")
     _refuse(table, ~table["split"].isin(SPLITS), f"{source}: items with an unknown split (known: {', '.join(SPLITS)})")

@@ -1,4 +1,4 @@
-"""Splitting by patient: stratified, seeded, and the same for a patient whoever else is added."""
+"""Splitting by patient: stratified, seeded, and all images of a patient together."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ DEFAULT_FRACTIONS: Fractions = (0.6, 0.1, 0.3)
 
 
 def parse_fractions(text: str) -> Fractions:
-    """Read the shares of training, validation and test patients, and of healthy patients set aside as references.
-
-    Returns train, val, test, and reference where there are four.
+    """Read the shares of patients for train, val and test, and where there is a fourth of healthy ones set aside as references.
 
     Examples
     --------
@@ -44,22 +42,23 @@ def parse_fractions(text: str) -> Fractions:
 def split_by_patient(
     patients: pd.Series, positive: pd.Series, fractions: Fractions, seed: int, strata: pd.Series | None = None
 ) -> pd.Series:
-    """Assign every item to train, val, test or reference, all items of a patient together.
+    """Assign every item to ``'train'``, ``'val'``, ``'test'`` or ``'reference'``, all items of a patient together.
 
-    Returns ``'train'``, ``'val'``, ``'test'`` or ``'reference'``, indexed as `patients`.
+    Within each stratum patients are ordered by a hash of seed and id and cut by the shares, so that neither the order of the table nor the
+    draws for other strata decide where a patient comes. A patient with a positive image is never set aside as a reference.
     """
     import pandas as pd
 
     further = pd.Series("", index=patients.index) if strata is None else strata
     stratum = pd.DataFrame({"positive": positive.groupby(patients).any(), "further": further.groupby(patients).first()})
-    home: dict[str, str] = {}
+    split_of: dict[str, str] = {}
     for (is_positive, _), group in stratum.groupby(["positive", "further"]):
         members = sorted(group.index, key=lambda patient: _rank(patient, seed))
         shares = np.array(fractions[:3]) / sum(fractions[:3]) if is_positive else np.array(fractions)
         cuts = np.round(np.cumsum(shares)[:-1] * len(members)).astype(int)
         for split, part in zip(SPLITS, np.split(np.array(members, dtype=object), cuts), strict=False):
-            home |= dict.fromkeys(part, split)
-    return patients.map(home)
+            split_of |= dict.fromkeys(part, split)
+    return patients.map(split_of)
 
 
 def _rank(patient: str, seed: int) -> bytes:

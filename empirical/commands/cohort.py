@@ -1,18 +1,15 @@
-"""The commands ``cohort phantom``, ``import``, ``audit`` and ``show``."""
+"""The commands ``cohort phantom``, ``audit`` and ``show``; ``import`` is in `empirical.commands.cohort_import`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from empirical.commands import cohort_options as options
+from empirical.commands.cohort_import import Out, import_cohort, new_cohort_run
 from see_in_pairs.configs import load_config
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app
-from see_in_pairs.errors import InputError
 from see_in_pairs.runs import RunFolder
 
 app = new_app("Make, import, audit or look at a cohort.")
@@ -24,7 +21,7 @@ DEFAULT_PHANTOM = Path(__file__).parents[1] / "cohorts" / "phantom" / "default.y
 
 @app.command()
 def phantom(
-    out: options.Out,
+    out: Out,
     config: Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; without it the defaults.")] = None,
     changes: Changes = None,
     seed: Seed = 0,
@@ -36,70 +33,37 @@ def phantom(
     settings = load_config(PhantomConfig, config or DEFAULT_PHANTOM, changes or ())
     total = settings.n_train + settings.n_val + settings.n_test + settings.warmup.n
     log(f"making {total} families of {1 + settings.relatives} images, {settings.size} pixels wide, into {out}", quiet)
-    with _new_run(out, "cohort phantom", settings.model_dump(mode="json"), seed=seed) as run:
+    with new_cohort_run(out, "cohort phantom", settings.model_dump(mode="json"), seed=seed) as run:
         cohort = make_phantom(settings, out, seed, quiet)
         run.count("items", len(cohort.table))
         run.count("clipped_pixels", cohort.info.counts["clipped_pixels"])
     log(f"{out}: {len(cohort.table)} items, {cohort.info.counts['clipped_pixels']} pixels clipped", quiet)
 
 
-@app.command("import")
-def import_cohort(
-    kind: options.KindOption,
-    root: options.Root,
-    out: options.Out,
-    positive: options.Positive = None,
-    healthy: options.Healthy = None,
-    patient_pattern: options.PatientPattern = None,
-    table: options.Table = None,
-    columns: options.Columns = None,
-    delimiter: options.Delimiter = None,
-    label_names: options.LabelNames = None,
-    uncertain: options.Uncertain = None,
-    lateral: options.Lateral = False,
-    priors: options.Priors = False,
-    name: options.Name = None,
-    modality: options.Modality = None,
-    finding: options.Finding = None,
-    only_present: options.OnlyPresent = False,
-    skip_broken: options.SkipBroken = False,
-    where: options.Where = None,
-    fractions: options.FractionsOption = "0.6,0.1,0.3",
-    stratify: options.Stratify = None,
-    resplit: options.Resplit = False,
-    seed: Seed = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Import an image set; images stay where they are (those of a .npz file are unpacked)."""
-    from empirical.cohorts.readers.registry import import_kind
-    from empirical.cohorts.splits import parse_fractions
-
-    given = {
-        "positive": positive, "healthy": healthy, "patient_pattern": patient_pattern, "table": table and str(table),
-        "columns": _pairs("--column", columns), "delimiter": delimiter, "label_names": _pairs("--label-name", label_names),
-        "uncertain": uncertain, "lateral": lateral, "priors": priors, "name": name, "modality": modality, "finding": finding,
-        "only_present": only_present, "skip_broken": skip_broken, "where": where, "stratify": stratify, "resplit": resplit,
-    }  # fmt: skip
-    settings: dict[str, Any] = {key: value for key, value in given.items() if value} | {"fractions": parse_fractions(fractions)}
-    if not root.exists():
-        raise InputError(f"--root {root}: no such folder")
-    log(f"reading {root}; its images are opened once and stay where they are", quiet)
-    with _new_run(out, "cohort import", {"kind": kind, "root": str(root.resolve()), **settings}, seed=seed) as run:
-        cohort = import_kind(kind, root, out, settings | {"seed": seed, "quiet": quiet})
-        for what, number in cohort.info.counts.items():
-            run.count(what, number)
-    patients = cohort.table["patient_id"].nunique()
-    log(f"{out}: {len(cohort.table)} items of {patients} patients; next: see-in-pairs cohort audit {out}", quiet)
+app.command("import")(import_cohort)
 
 
 @app.command()
 def audit(
     cohort: CohortFolder,
-    allow: options.Allow = None,
-    out: options.ReportFolder = None,
-    model: options.VisionModel = None,
-    embeddings: options.Embeddings = None,
-    rehash: options.Rehash = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", metavar="NAME", help="Let findings of this name pass; recorded in the manifest (with --out)."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the report: findings, their items, and every column against the class.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Look for near duplicates by this vision model's embeddings too: 'pocket', a folder or a Hub id."),
+    ] = None,
+    embeddings: Annotated[
+        Path | None,
+        typer.Option("--embeddings", metavar="FILE.npz", help="The same by embeddings of your own: arrays 'item_id' and 'vectors'."),
+    ] = None,
+    rehash: Annotated[
+        bool, typer.Option("--rehash", help="Hash every image again, and stop where it is not the one that was imported.")
+    ] = False,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = None,
@@ -147,28 +111,3 @@ def show(
         log(f"warning: {problem}")
     print("\n\n".join(f"{title}\n{table.to_string(index=False)}" for title, table in summary_tables(loaded).items()))
     log(f"pictures: {folder / 'index.html'}", quiet)
-
-
-def _pairs(option: str, texts: list[str] | None) -> dict[str, str]:
-    """Read what is written as KEY=VALUE."""
-    parts = [text.partition("=") for text in texts or ()]
-    wrong = [f"{key}{equals}{value}" for key, equals, value in parts if not (key and value)]
-    if wrong:
-        raise InputError(f"{option} {wrong[0]}: write NAME=VALUE")
-    return {key.strip(): value.strip() for key, _, value in parts}
-
-
-@contextmanager
-def _new_run(out: Path, command: str, settings: dict[str, Any], seed: int) -> Iterator[RunFolder]:
-    """Open a run folder, and leave none behind when the input was at fault, so that the corrected command may use the same folder."""
-    was_there, had_manifest, opened = out.exists(), (out / "manifest.json").exists(), False
-    try:
-        with RunFolder(out, command, settings, seed=seed) as run:
-            opened = True
-            yield run
-    except InputError:
-        if opened and not had_manifest:
-            (out / "manifest.json").unlink()
-        if opened and not was_there and not any(out.iterdir()):
-            out.rmdir()
-        raise

@@ -1,7 +1,7 @@
-"""The phantom: chest pictures made by a stated Gaussian model, so that what an ideal observer can reach is known exactly.
+"""The phantom: chest images made by a stated Gaussian model, so that what an ideal observer can reach is known exactly.
 
-``config`` what is varied, ``template`` the anatomy, ``model`` the covariances from the anatomy, ``draws`` a family of images, ``make`` a
-cohort on disk, ``truth`` what is left beside it.
+`config` says what varies, `template` draws the anatomy, `model` derives the covariances from it, `draws` samples a family of images, `make`
+writes a cohort, and `truth` is the model that is saved beside it.
 """
 
 from empirical.cohorts.phantom.config import LesionConfig, PhantomConfig, Shares

@@ -33,7 +33,7 @@ class LesionConfig(StrictConfig):
     """Standard deviation of the Gaussian, or radius of the disc, in pixels."""
     place: Literal["fixed", "random"] = "fixed"
     centre: tuple[float, float] = (0.36, 0.70)
-    """Row and column of the known place, in parts of the picture's side; the default lies in the patient's left upper lung."""
+    """Row and column of the known place, in parts of the image's side; the default lies in the patient's left upper lung."""
     detectability: NotNegative = 0.95
     """Hotelling detectability of the lesion at `centre` in a single image; an AUC of Phi(detectability / sqrt 2)."""
 
@@ -47,18 +47,7 @@ class WarmupConfig(StrictConfig):
     """Peak of the first lesion, in multiples of the amplitude."""
 
     def contrast_of(self, number: int) -> float:
-        """Tell the contrast of a warm-up family.
-
-        Parameters
-        ----------
-        number : int
-            Its number, from 0.
-
-        Returns
-        -------
-        float
-            Multiple of the amplitude: `contrast` for the first, falling linearly, always above 1.
-        """
+        """Compute the contrast of a warm-up family, `number` from 0: `contrast` for the first, falling linearly, always above 1."""
         return self.contrast + (1 - self.contrast) * number / self.n
 
 
@@ -79,7 +68,7 @@ class PhantomConfig(StrictConfig):
     shares: Shares | None = None
     """Second series: one correlation for each component, instead of `rho`."""
     heart_sd: NotNegative = 0.018
-    """Standard deviations of the anatomical modes, in units of half the picture's side (see `template.Anatomy`)."""
+    """Standard deviations of the anatomical modes, in units of half the image's side (see `template.Anatomy`)."""
     lungs_sd: NotNegative = 0.016
     ribs_sd: NotNegative = 0.012
     thickness_sd: NotNegative = 0.016
@@ -105,16 +94,5 @@ class PhantomConfig(StrictConfig):
         return self
 
     def share_of(self, component: str) -> float:
-        """Tell the within-family correlation of a component.
-
-        Parameters
-        ----------
-        component : str
-            One of `COMPONENTS`.
-
-        Returns
-        -------
-        float
-            `rho`, or the component's own share where `shares` is given.
-        """
+        """Look up the within-family correlation of one of `COMPONENTS`: `rho`, or its own share where `shares` is given."""
         return self.rho if self.shares is None else float(getattr(self.shares, component))

@@ -1,4 +1,4 @@
-"""Drawing a family: the query first, then what its relatives share with it."""
+"""Sampling a family: the query first, then what its relatives share with it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ QUERY, FACTOR, RELATIVE = 0, 1, 2  # numbers of a family's random streams; relat
 
 @dataclass(frozen=True)
 class PhantomFamily:
-    """A query and its relatives, before rounding.
+    """A query and its relatives, before rounding."""
 
-    Shapes: `images` (1 + relatives, h, w), `place` (2,).
-    """
-
-    images: Array  # gray levels; the query first, healthy so far
+    images: Array  # (1 + relatives, h, w), gray levels; the query first, healthy so far
     factor: Latent  # what the family shares, standard normal, by component
-    place: Array  # row and column of the query's lesion, were it diseased, in pixels
+    place: Array  # (2,): row and column of the query's lesion, were it diseased, in pixels
 
 
-class FamilyPainter:
-    """Draws families from the model."""
+class FamilySampler:
+    """Samples families from the model.
+
+    Each member has a random stream of its own, and the query's is drawn first: more families, more relatives or another share leave the
+    queries as they are, bit for bit.
+    """
 
     def __init__(self, truth: PhantomTruth, seed: int) -> None:
         self.truth = truth
@@ -39,23 +40,18 @@ class FamilyPainter:
         self._root = vectors * np.sqrt(values.clip(0))  # the kernel is root @ root.T
         self._drawn_variance = truth.noise_sd**2 - ROUNDING_VARIANCE
 
-    def paint(self, split: int, number: int, relatives: int) -> PhantomFamily:
-        """Draw one family.
-
-        Returns images, the family's factor, and the place of a lesion.
-        """
+    def sample(self, split: int, number: int, relatives: int) -> PhantomFamily:
+        """Sample one family."""
         stream = self._stream(split, number, QUERY)
         place = self.truth.places[stream.integers(len(self.truth.places))]
         query = self._latent(stream)
+        # Query and relatives correlate with the factor by sqrt(share) each, so any two of them by the share.
         factor = self._share(query, self._latent(self._stream(split, number, FACTOR)))
         others = [self._share(factor, self._latent(self._stream(split, number, RELATIVE + j))) for j in range(relatives)]
         return PhantomFamily(np.stack([self.render(latent) for latent in [query, *others]]), factor, place)
 
     def render(self, latent: Latent) -> Array:
-        """Turn standard normal draws into a healthy image.
-
-        Returns (h, w): Gray levels, not rounded.
-        """
+        """Turn standard normal draws into a healthy image, (h, w), in gray levels that are not rounded yet."""
         truth = self.truth
         anatomy = truth.mean + latent["demographic"] @ truth.demographic + latent["site"] @ truth.site
         field = truth.field_sd * (self._root @ latent["field"] @ self._root.T)

@@ -1,4 +1,4 @@
-"""Making a phantom cohort on disk: families to PNG files, a table, and the truth."""
+"""Making a phantom cohort: families to PNG files, a table, and the truth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from empirical.cohorts.cohort import QUERY_SPLITS, Cohort, CohortInfo
 from empirical.cohorts.phantom.config import PhantomConfig
-from empirical.cohorts.phantom.draws import FamilyPainter, PhantomFamily
+from empirical.cohorts.phantom.draws import FamilySampler, PhantomFamily
 from empirical.cohorts.phantom.model import build_model
 from empirical.cohorts.phantom.truth import PhantomTruth, lesion_profile
 from see_in_pairs.console import progress
@@ -28,12 +28,12 @@ SITE_BOUNDS = (-0.6744897501960817, 0.0, 0.6744897501960817)  # quartiles of the
 
 @dataclass
 class _Writer:
-    """Writes pictures below a folder and counts what rounding to 8 bits cut off."""
+    """Writes images below a folder and counts the pixels that 8 bits cannot hold."""
 
     folder: Path
     clipped_pixels: int = 0
 
-    def picture(self, name: str, gray: NDArray[np.float64]) -> str:
+    def image(self, name: str, gray: NDArray[np.float64]) -> str:
         rounded = np.rint(gray)
         self.clipped_pixels += int(((rounded < 0) | (rounded > 255)).sum())
         return self.pixels(name, rounded.clip(0, 255).astype(np.uint8))
@@ -53,11 +53,11 @@ def make_phantom(config: PhantomConfig, out: Path | str, seed: int, quiet: bool 
     Parameters
     ----------
     config : PhantomConfig
-        What to make.
+        How many families, how similar their members are, and what varies by how much.
     out : Path or str
-        The cohort's folder; made when missing. The cohort counts as there only when ``cohort.parquet`` is, which is written last.
+        The cohort's folder; made when missing. ``cohort.parquet`` is written last, so a cohort is never half there.
     seed : int
-        Seed. The same seed and config give the same bytes; more families, or another `rho`, leave the queries as they are.
+        Decides every image. The same seed and config give the same bytes; more families, or another `rho`, leave the queries as they are.
     quiet : bool, default True
         When false, show a progress bar on a terminal.
 
@@ -89,7 +89,7 @@ def make_phantom(config: PhantomConfig, out: Path | str, seed: int, quiet: bool 
 
 
 def disease_status(number: int, prevalence: float) -> bool:
-    """Tell whether the query of a family is diseased, so that the first n of a split are stratified for every n.
+    """Decide whether the query of a family is diseased, so that the first n of a split are stratified for every n.
 
     Examples
     --------
@@ -100,12 +100,12 @@ def disease_status(number: int, prevalence: float) -> bool:
 
 
 def _families(config: PhantomConfig, truth: PhantomTruth, seed: int) -> Iterator[tuple[str, int, PhantomFamily]]:
-    painter = FamilyPainter(truth, seed)
+    sampler = FamilySampler(truth, seed)
     for key, split in enumerate(QUERY_SPLITS):
         for number in range(getattr(config, f"n_{split}")):
-            yield split, number, painter.paint(key, number, config.relatives)
+            yield split, number, sampler.sample(key, number, config.relatives)
     for number in range(config.warmup.n):
-        yield WARMUP, number, painter.paint(len(QUERY_SPLITS), number, config.relatives)
+        yield WARMUP, number, sampler.sample(len(QUERY_SPLITS), number, config.relatives)
 
 
 def _write_family(
@@ -122,14 +122,14 @@ def _write_family(
         writer.pixels(mask, np.where(profile > 0.5, 255, 0).astype(np.uint8))
     label = DISEASED if diseased else HEALTHY
     yield _row(writer, query, image) | shared | {"mask": mask, "label": label, "split": split, "serves": ""}
-    for relative, picture in enumerate(family.images[1:], start=1):
-        row = _row(writer, f"{query}-r{relative}", picture)
+    for relative, healthy in enumerate(family.images[1:], start=1):
+        row = _row(writer, f"{query}-r{relative}", healthy)
         yield row | shared | {"mask": "", "label": HEALTHY, "split": "reference", "serves": split}
 
 
-def _row(writer: _Writer, item_id: str, picture: NDArray[np.float64]) -> dict[str, Any]:
+def _row(writer: _Writer, item_id: str, image: NDArray[np.float64]) -> dict[str, Any]:
     name = f"images/{item_id}.png"
-    return {"item_id": item_id, "image": name, "patient_id": f"patient-{item_id}", "sha256": writer.picture(name, picture)}
+    return {"item_id": item_id, "image": name, "patient_id": f"patient-{item_id}", "sha256": writer.image(name, image)}
 
 
 def _traits(family: PhantomFamily) -> dict[str, Any]:

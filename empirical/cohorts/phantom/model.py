@@ -13,15 +13,12 @@ from empirical.cohorts.phantom.truth import PhantomTruth, lesion_profile
 from see_in_pairs.errors import InputError
 
 Array = NDArray[np.float64]
-STEP = 1e-3  # of the central differences, in units of half the picture's side
+STEP = 1e-3  # of the central differences, in units of half the image's side
 HEADROOM = 4.0  # standard deviations that must fit between gray levels 0 and 255
 
 
 def build_model(config: PhantomConfig) -> PhantomTruth:
-    """Turn a config into mean, covariance factors and lesion.
-
-    Returns the model that images are drawn from.
-    """
+    """Turn a config into the model that images are drawn from: mean, covariance factors and lesion."""
     template = draw_template(config.size)
     mean = template.ravel()
     truth = PhantomTruth(
@@ -46,9 +43,9 @@ def build_model(config: PhantomConfig) -> PhantomTruth:
 
 
 def smooth_kernel(size: int, width: float) -> Array:
-    r"""Give the correlation, along one axis, of white noise smoothed by a Gaussian kernel.
+    r"""Compute the correlation, along one axis, of white noise smoothed by a Gaussian kernel of standard deviation w, (size, size).
 
-    Returns (size, size): :math:`\exp(-(i-j)^2/(4w^2))`, the kernel convolved with itself, scaled to unit variance.
+    It is :math:`\exp(-(i-j)^2/(4w^2))`, the kernel convolved with itself, scaled to unit variance.
     """
     place = np.arange(size)
     return np.exp(-((place[:, None] - place[None, :]) ** 2) / (4 * width**2))
@@ -85,7 +82,7 @@ def _amplitude(truth: PhantomTruth, detectability: float) -> float:
 
 
 def _refuse_clipping(truth: PhantomTruth) -> None:
-    """Hold the model to its range; warm-up lesions may leave it (they are for learning only, and clipped pixels are counted)."""
+    """Refuse a model that 8 bits cannot hold; warm-up lesions may leave the range, since they are for learning only."""
     lesion = truth.amplitude * clear_lung(truth.shape[0]).ravel()  # lesions lie within the lungs
     factors = np.vstack([truth.demographic, truth.site])
     spread = HEADROOM * np.sqrt((factors**2).sum(0) + truth.field_sd**2 + truth.noise_sd**2)

@@ -1,4 +1,4 @@
-"""The fixed anatomical picture of the phantom: a chest X-ray drawn from smooth shapes, with four anatomical parameters."""
+"""The fixed anatomy of the phantom: a chest X-ray drawn from smooth shapes, with four anatomical parameters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Picture = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Departures from the standard chest, each 0 in the template, in units of half the picture's width."""
+    """Departures from the standard chest, each 0 in the template, in units of half the image's width."""
 
     heart: float = 0.0  # growth of the heart's radii
     lungs: float = 0.0  # how far the lungs reach outwards and the diaphragm is pressed down
@@ -21,16 +21,12 @@ class Anatomy:
 
 
 MODES = tuple(item.name for item in fields(Anatomy))
-AIR, TISSUE, LUNG, HEART, SPINE, ABDOMEN, BONE = 58.0, 132.0, 84.0, 176.0, 184.0, 178.0, 20.0  # gray levels, our choice
-"""Gray levels of the parts; a bone adds its own to what lies behind it."""
+AIR, TISSUE, LUNG, HEART, SPINE, ABDOMEN, BONE = 58.0, 132.0, 84.0, 176.0, 184.0, 178.0, 20.0
+"""Gray levels of the parts, our choice; a bone adds its own to what lies behind it."""
 
 
 def draw_template(size: int, anatomy: Anatomy | None = None) -> Picture:
-    """Draw the chest.
-
-    Returns (size, size): Gray levels, as on a film looked at by a radiologist: air dark, bone bright, the patient's left on the viewer's
-    right.
-    """
+    """Draw the chest in gray levels, (size, size): air dark, bone bright, the patient's left on the viewer's right."""
     anatomy = anatomy or Anatomy()
     x, y = _grid(size)
     soft = _softness(size)
@@ -45,10 +41,7 @@ def draw_template(size: int, anatomy: Anatomy | None = None) -> Picture:
 
 
 def lung_field(size: int, anatomy: Anatomy | None = None) -> Picture:
-    """Draw the air-filled part of the lungs (the heart not taken out).
-
-    Returns (size, size): 1 inside, 0 outside, smooth between.
-    """
+    """Draw the air-filled part of the lungs, the heart not taken out, (size, size): 1 inside, 0 outside, smooth between."""
     anatomy = anatomy or Anatomy()
     x, y = _grid(size)
     across = np.abs(x)
@@ -59,10 +52,7 @@ def lung_field(size: int, anatomy: Anatomy | None = None) -> Picture:
 
 
 def clear_lung(size: int) -> Picture:
-    """Draw the part of the lungs that the heart and the mediastinum leave free, where a nodule would be looked for.
-
-    Returns (size, size): 1 inside, 0 outside, smooth between.
-    """
+    """Draw as `lung_field` the part that the heart and the mediastinum leave free, where a nodule would be looked for."""
     x, y = _grid(size)
     soft = _softness(size)
     return lung_field(size) * (1 - _heart(x, y, Anatomy(), soft)) * (1 - _mediastinum(x, y, soft))
@@ -75,7 +65,7 @@ def _grid(size: int) -> tuple[Picture, Picture]:
 
 
 def _softness(size: int) -> float:
-    """Give the half width of an edge: half a pixel, but no sharper than in 64 pixels, so that the modes are linear over their range."""
+    """Compute the half width of an edge: half a pixel, but no sharper than in 64 pixels, so that modes are linear over their range."""
     return 1.0 / min(size, 64)
 
 
@@ -92,7 +82,7 @@ def _softmin(*distances: Picture, softness: float) -> Picture:
 
 
 def _dome(x: Picture, anatomy: Anatomy) -> Picture:
-    """Give the height of the diaphragm: a dome on each side, the patient's right (viewer's left) one a little higher."""
+    """Compute the height of the diaphragm: a dome on each side, the patient's right (viewer's left) one a little higher."""
     right = 0.50 - 0.16 * np.cos((x + 0.42) * 2.6)
     left = 0.55 - 0.15 * np.cos((x - 0.44) * 2.6)
     return np.where(x < 0, right, left) + 0.12 + 0.8 * anatomy.lungs

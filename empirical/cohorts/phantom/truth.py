@@ -23,7 +23,7 @@ class PhantomTruth:
     Parameters
     ----------
     shape : tuple of int
-        Height h and width w in pixels; a picture is flattened row by row to P = h w numbers (gray levels).
+        Height h and width w in pixels; an image is flattened row by row to P = h w numbers (gray levels).
     mean : ndarray, shape (P,)
         The template: the mean healthy image.
     demographic : ndarray, shape (modes, P)
@@ -45,9 +45,9 @@ class PhantomTruth:
     places : ndarray, shape (places, 2)
         Rows and columns a lesion may take; only `centre` where the place is fixed.
     profile : str
-        ``'gaussian'`` or ``'disc'``.
+        Shape of the lesion: ``'gaussian'`` or ``'disc'``.
     width : float
-        Its standard deviation or radius, in pixels.
+        Standard deviation of the Gaussian, or radius of the disc, in pixels.
 
     Notes
     -----
@@ -105,7 +105,7 @@ class PhantomTruth:
         return np.stack([self.signal_at(centre) for centre in self.places])
 
     def component(self, name: str) -> Array:
-        """Give the covariance of one component.
+        """Compute the covariance of one component.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class PhantomTruth:
         return self.noise_sd**2 * np.eye(self.mean.size)
 
     def covariance(self) -> Array:
-        r"""Give :math:`\Sigma`, the covariance of an image given its class.
+        r"""Compute :math:`\Sigma`, the covariance of an image given its class.
 
         Returns
         -------
@@ -135,7 +135,7 @@ class PhantomTruth:
         return sum((self.component(name) for name in COMPONENTS), np.zeros((self.mean.size,) * 2))
 
     def cross_covariance(self) -> Array:
-        r"""Give :math:`C`, the covariance of two members of a family given their classes.
+        r"""Compute :math:`C`, the covariance of two members of a family given their classes.
 
         Returns
         -------
@@ -179,7 +179,7 @@ class PhantomTruth:
         Parameters
         ----------
         path : Path
-            The file.
+            Where to write; an existing file is replaced.
         """
         content = {name: np.asarray(value) for name, value in vars(self).items() if name != "shares"}
         content["shares"] = np.array([self.shares[name] for name in COMPONENTS])
@@ -193,7 +193,7 @@ class PhantomTruth:
         Parameters
         ----------
         path : Path or str
-            A ``truth.npz``.
+            The file ``truth.npz`` of a phantom cohort.
 
         Returns
         -------
@@ -219,10 +219,7 @@ class PhantomTruth:
 
 
 def lesion_profile(shape: tuple[int, int], centre: Array, profile: str, width: float) -> Array:
-    """Draw a lesion of peak 1.
-
-    Shapes: `centre` (2,). Returns (height, width): Values in [0, 1].
-    """
+    """Draw a lesion of peak 1, (height, width), around a centre in row and column."""
     row, column = np.ogrid[: shape[0], : shape[1]]
     radius = np.hypot(row - centre[0], column - centre[1])
     if profile == "gaussian":

@@ -1,1 +1,4 @@
-"""TODO."""
+"""One reader for each kind of image set; `registry` lists them and calls the one asked for.
+
+`nih`, `chexpert` and `ham10000` read public sets as they are given out; `folder`, `medmnist`, `table` and `dicom` what people have.
+"""

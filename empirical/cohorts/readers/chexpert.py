@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_sex, read_csv
-from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
-from empirical.cohorts.safe_paths import is_safe_path
+from empirical.cohorts.images import is_safe_path
+from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -30,9 +30,9 @@ def import_chexpert(
     positive: str = "Pneumonia",
     uncertain: Uncertain = "ignore",
     lateral: bool = False,
-    **settings: Unpack[ImportSettings],
+    **settings: Unpack[TableImportSettings],
 ) -> Cohort:
-    """Import CheXpert."""
+    """Import CheXpert; `uncertain` findings are left out or taken as positive or negative (`label_rows`), lateral views left out or not."""
     root = require_folder(root)
     entries = _read_tables(root)
     _refuse_unknown(entries, positive)
@@ -53,20 +53,16 @@ def import_chexpert(
 
 
 def label_rows(entries: pd.DataFrame, positive: str, uncertain: Uncertain) -> pd.Series:
-    """Decide which rows are positive, which are clean controls, and which neither.
+    """Label rows `positive`, ``'No Finding'`` (a clean control), or ``''`` to leave them out.
 
-    Returns `positive`, ``'No Finding'``, or ``''`` for a row to leave out.
-
-    Notes
-    -----
     ``'ignore'``, ``'positive'`` and ``'negative'`` are the U-Ignore, U-Ones and U-Zeros of Irvin et al. (2019) as far as the finding goes.
     A row that is not positive is not thereby a control: that takes 'No Finding' in every row of the patient.
     """
     value = _number(entries[positive])
     hit = (value == 1) | ((value == -1) & (uncertain == "positive"))
-    doubtful = (value == -1) & (uncertain == "ignore")
+    undecided = (value == -1) & (uncertain == "ignore")
     clean = (_number(entries[NO_FINDING]) == 1).groupby(_part(entries["Path"], "patient")).transform("all")
-    return hit.map({True: positive, False: ""}).mask(clean & ~hit & ~doubtful, NO_FINDING)
+    return hit.map({True: positive, False: ""}).mask(clean & ~hit & ~undecided, NO_FINDING)
 
 
 def _read_tables(root: Path) -> pd.DataFrame:
@@ -76,13 +72,13 @@ def _read_tables(root: Path) -> pd.DataFrame:
     if not found:
         raise InputError(f"{root}: no train.csv and no valid.csv; --root is the folder that holds them")
     entries = pd.concat([read_csv(root / name, NEEDED, key="Path").assign(split=split) for name, split in found.items()], ignore_index=True)
-    bad = [path for path in entries["Path"] if not is_safe_path(path)]
-    if bad:
-        raise InputError(f"{root}: {len(bad)} paths lead out of the set: {first_few(bad)}")
-    lost = _part(entries["Path"], "patient") == ""
-    if lost.any():
+    unsafe = [path for path in entries["Path"] if not is_safe_path(path)]
+    if unsafe:
+        raise InputError(f"{root}: {len(unsafe)} paths lead out of the set: {first_few(unsafe)}")
+    nameless = _part(entries["Path"], "patient") == ""
+    if nameless.any():
         raise InputError(
-            f"{root}: {int(lost.sum())} paths name no patient (.../patient00001/...): {first_few(list(entries.loc[lost, 'Path']))}"
+            f"{root}: {int(nameless.sum())} paths name no patient (.../patient00001/...): {first_few(list(entries.loc[nameless, 'Path']))}"
         )
     return entries
 

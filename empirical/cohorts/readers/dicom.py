@@ -11,7 +11,7 @@ from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_sex, read_any_table, refuse_two_spellings, require_columns
 from empirical.cohorts.dicom_pixels import open_dataset
 from empirical.cohorts.images import is_dicom
-from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.readers.folder import files_below, keep_labels, list_files
 from empirical.cohorts.readers.table import find_table, rename_columns
 from empirical.cohorts.schema import CohortInfo
@@ -49,12 +49,12 @@ def import_dicom(
     name: str = "",
     modality: str = "medical image",
     finding: str = "",
-    **settings: Unpack[ImportSettings],
+    **settings: Unpack[TableImportSettings],
 ) -> Cohort:
-    """Import DICOM files.
+    """Import DICOM files, labelled by folders or by a table.
 
-    Returns patient, age (``045Y``, or from the dates of birth and study), sex, view, institution (as the site), date of the study, maker
-    and model of the device from the header. A file without a patient is its own, and a warning says so.
+    Patient, age (``045Y``, or from the dates of birth and study), sex, view, institution (as the site), date of the study, maker and model
+    of the device come from the header. A file without a patient counts as a patient of its own, and a warning says so.
     """
     root = require_folder(root)
     if table is None:
@@ -131,8 +131,8 @@ def _read_headers(root: Path, images: pd.Series, quiet: bool) -> pd.DataFrame:
 def _tidy(rows: pd.DataFrame, counts: dict[str, int]) -> pd.DataFrame:
     import pandas as pd
 
-    nobody = rows["patient_id"] == ""
-    rows["patient_id"] = rows["patient_id"].mask(nobody, rows["item_id"])
+    nameless = rows["patient_id"] == ""
+    rows["patient_id"] = rows["patient_id"].mask(nameless, rows["item_id"])
     born, seen = (pd.to_datetime(rows[column], format="%Y%m%d", errors="coerce") for column in ("birth_date", "study_date"))
     age = parse_age(rows["age"]).fillna((seen - born).dt.days / 365.25)
     counts["ages_not_understood"] = int((age.isna() & (rows["age"] != "")).sum())

@@ -33,10 +33,9 @@ def import_folder(
     finding: str = "",
     **settings: Unpack[ImportSettings],
 ) -> Cohort:
-    """Import a folder of images.
+    """Import a folder of images, labelled by the names of folders.
 
-    Returns where ``train/`` and ``test/`` are both there, splits are kept as they are given, unless ``resplit`` is asked for. A set with
-    one split folder, or none, is split anew by patient.
+    Where ``train/`` and ``test/`` are both there, these splits stay unless ``resplit`` is asked for; otherwise the set is split by patient.
     """
     root = require_folder(root)
     table, counts = list_files(root, lambda path: path.suffix.lower() in IMAGE_SUFFIXES, ", ".join(IMAGE_SUFFIXES))
@@ -49,9 +48,7 @@ def import_folder(
 
 
 def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
-    """Take the patient from a file name.
-
-    Returns the pattern's group when it has exactly one, else all that it matches; ``''`` when it does not match.
+    """Find the patient in a file name: the pattern's group when it has exactly one, else all that it matches; ``''`` without a match.
 
     Examples
     --------
@@ -67,9 +64,9 @@ def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
 
 
 def list_files(root: Path, wanted: Callable[[Path], bool], kinds: str) -> tuple[pd.DataFrame, dict[str, int]]:
-    """List the images of a folder with the label and split that their folders name.
+    """List the images of a folder with the label and split that their folders name, and count the other files.
 
-    Returns columns ``item_id, image, label, split``; the first two are the path below the root; How many other files there are.
+    Columns ``item_id, image, label, split``; the first two are the path below the root.
     """
     import pandas as pd
 
@@ -91,7 +88,7 @@ def list_files(root: Path, wanted: Callable[[Path], bool], kinds: str) -> tuple[
 def keep_labels(
     table: pd.DataFrame, healthy: str, positive: Sequence[str], counts: dict[str, int], source: str
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Keep the items of the labels asked for, and count the others."""
+    """Keep the items of the labels asked for (by default of all), count the others, and list the positive labels."""
     known = sorted(table["label"].unique())
     chosen = list(positive) or [label for label in known if label not in (healthy, "")]
     for label in (healthy, *chosen):
@@ -105,10 +102,7 @@ def keep_labels(
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Walk through a folder without following links to folders, which could lead out or in circles.
-
-    Returns each file, in the order of names.
-    """
+    """Walk through a folder in the order of names, without following links to folders, which could lead out or in circles."""
     for place, folders, files in os.walk(folder, followlinks=False):
         folders.sort()
         yield from (Path(place) / name for name in sorted(files))
@@ -123,8 +117,10 @@ def _patients(images: pd.Series, text: str | None) -> pd.Series:
         raise InputError(f"--patient-pattern {text}: not a regular expression ({error})") from None
     patients = images.map(lambda image: patient_of(Path(image).name, pattern))
     if (patients == "").any():
-        lost = list(images[patients == ""])
-        raise InputError(f"--patient-pattern {text}: finds no patient in {len(lost)} of {len(images)} file names: {first_few(lost)}")
+        nameless = list(images[patients == ""])
+        raise InputError(
+            f"--patient-pattern {text}: finds no patient in {len(nameless)} of {len(images)} file names: {first_few(nameless)}"
+        )
     return patients
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_sex, read_csv, refuse_unsafe_names
-from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -22,11 +22,10 @@ BENIGN = "nv"  # nevus: no healthy skin in this set, so the benign control takes
 LICENCE = "HAM10000: CC BY-NC 4.0; cite Tschandl, Rosendahl and Kittler, Scientific Data 5:180161 (2018)."
 
 
-def import_ham10000(root: Path | str, out: Path | str, *, positive: str = "mel", **settings: Unpack[ImportSettings]) -> Cohort:
-    """Import HAM10000.
+def import_ham10000(root: Path | str, out: Path | str, *, positive: str = "mel", **settings: Unpack[TableImportSettings]) -> Cohort:
+    """Import HAM10000, with nevi as benign controls, since the set has no healthy skin.
 
-    Returns nevi as benign controls (the set has no healthy skin), ``lesion_id`` as the patient (the set names no patients), ``dataset`` as
-    the site. Age 0 counts as missing.
+    The set names no patients: ``lesion_id`` stands for the patient, ``dataset`` for the site. Age 0 counts as missing.
     """
     root = require_folder(root)
     table = _tidy(read_csv(_table_path(root), NEEDED, key="image_id"))

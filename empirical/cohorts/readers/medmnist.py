@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -14,7 +14,7 @@ from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import
 from empirical.cohorts.readers.folder import keep_labels
 from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, first_few, first_line
 from see_in_pairs.files import sha256
 
 if TYPE_CHECKING:
@@ -41,18 +41,17 @@ def import_medmnist(
     finding: str = "",
     **settings: Unpack[ImportSettings],
 ) -> Cohort:
-    """Import a set of MedMNIST.
+    """Import a set of MedMNIST, in its own splits unless ``resplit`` is asked for.
 
-    Returns with the set's own splits unless ``resplit`` is asked for. The file names no patients: each image is its own, and a warning says
-    so.
+    The file names no patients: each image counts as a patient of its own, and a warning says so.
     """
     path = _find_file(Path(root))
     known = next((key for key in NAMES if path.stem.lower().startswith(key)), "")
-    spelled = {str(number): word for number, word in enumerate(NAMES.get(known, ()))} | dict(label_names or {})
+    names = {str(number): word for number, word in enumerate(NAMES.get(known, ()))} | dict(label_names or {})
     arrays = _read(path)
-    table = _items(arrays, spelled)
+    table = _items(arrays, names)
     counts = {"images_in_file": len(table)}
-    healthy, wanted = spelled.get(healthy, healthy), [spelled.get(label, label) for label in positive]
+    healthy, wanted = names.get(healthy, healthy), [names.get(label, label) for label in positive]
     table, chosen = keep_labels(table, healthy, wanted, counts, str(path))
     folder = Path(out).resolve()
     _write_images(folder, arrays, table)
@@ -60,7 +59,7 @@ def import_medmnist(
         name or path.stem, "medmnist", healthy, chosen, modality or MODALITIES.get(known, "medical image"), finding or " or ".join(chosen),
         licence=LICENCE,
     )  # fmt: skip
-    options = {"file_sha256": sha256(path), "label_names": spelled}
+    options = {"file_sha256": sha256(path), "label_names": names}
     return finish_import(
         CohortDraft(folder, info, table.drop(columns="row"), counts, options, "MedMNIST names no patients"), out, **settings
     )
@@ -81,11 +80,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
         with np.load(path, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, MemoryError) as error:
-        why = (
-            (str(error).splitlines() or ["broken"])[0]
-            if "pickle" not in str(error)
-            else "it is none, or holds pickles, which are not loaded"
-        )
+        why = "it is none, or holds pickles, which are not loaded" if "pickle" in str(error) else first_line(error)
         raise InputError(f"{path}: cannot be read as .npz ({why})") from None
     parts = [split for split in QUERY_SPLITS if {f"{split}_images", f"{split}_labels"} <= arrays.keys()]
     if not parts:
@@ -118,11 +113,5 @@ def _write_images(folder: Path, arrays: Mapping[str, NDArray[Any]], table: pd.Da
     from PIL import Image
 
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    for item, pixels in _pictures(arrays, table):
-        Image.fromarray(pixels).save(folder / "images" / f"{item}.png", compress_level=1)
-
-
-def _pictures(arrays: Mapping[str, NDArray[Any]], table: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Go through the images that are kept; a split's array lies in memory as a whole."""
     for item, split, row in zip(table["item_id"], table["split"], table["row"], strict=True):
-        yield str(item), arrays[f"{split}_images"][row]
+        Image.fromarray(arrays[f"{split}_images"][row]).save(folder / "images" / f"{item}.png", compress_level=1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_sex, read_csv, refuse_unsafe_names
-from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -28,9 +28,9 @@ LICENCE = (
 
 
 def import_nih(
-    root: Path | str, out: Path | str, *, positive: str = "Pneumonia", priors: bool = False, **settings: Unpack[ImportSettings]
+    root: Path | str, out: Path | str, *, positive: str = "Pneumonia", priors: bool = False, **settings: Unpack[TableImportSettings]
 ) -> Cohort:
-    """Import NIH ChestX-ray14."""
+    """Import NIH ChestX-ray14; with `priors` a positive patient's earlier normal films are kept for the strategy ``prior``."""
     root = require_folder(root)
     entries = read_csv(_table_path(root), NEEDED, key="Image Index")
     refuse_unsafe_names(entries["Image Index"])
@@ -49,9 +49,9 @@ def import_nih(
 
 
 def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
-    """Decide which rows are positive, which are clean controls, and which neither.
+    """Label rows `positive`, ``'No Finding'`` (a clean control), or ``''`` to leave them out.
 
-    Returns `positive`, ``'No Finding'``, or ``''`` for a row to leave out.
+    A control's patient has no finding in any row of the whole table: a normal film of somebody who has findings at other times is neither.
     """
     findings = entries["Finding Labels"].str.split("|")
     named = findings.map(lambda labels: positive in labels)

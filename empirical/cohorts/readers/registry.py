@@ -1,4 +1,8 @@
-"""Which reader reads which kind of set, and which options each takes."""
+"""Which kinds of image sets there are, and which options the reader of each takes.
+
+The reader of a kind is the function ``import_KIND(root, out, *, ..., **settings)`` of the module of that name, imported when it is used.
+Its keyword-only parameters are its options; those without a default must be given.
+"""
 
 from __future__ import annotations
 
@@ -6,80 +10,74 @@ import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.importing import ImportSettings
 from see_in_pairs.errors import InputError
 
-READERS: dict[str, tuple[str, str]] = {
-    "nih": ("nih", "import_nih"),
-    "chexpert": ("chexpert", "import_chexpert"),
-    "ham10000": ("ham10000", "import_ham10000"),
-    "folder": ("folder", "import_folder"),
-    "medmnist": ("medmnist", "import_medmnist"),
-    "table": ("table", "import_table"),
-    "dicom": ("dicom", "import_dicom"),
-}
-WITHOUT_TABLE = ("folder", "medmnist")  # no rows without images there
-SPELLED = {"columns": "--column", "label_names": "--label-name"}  # options that are not called as their parameter
+if TYPE_CHECKING:
+    from empirical.cohorts.cohort import Cohort
+
+PUBLIC_SETS = ("nih", "chexpert", "ham10000")  # the layout, the labels and the words for them are the set's own
+OWN_IMAGES = ("folder", "medmnist", "table", "dicom")  # the user names labels and words
+KINDS = (*PUBLIC_SETS, *OWN_IMAGES)
+SPELLED = {"columns": "--column", "label_names": "--label-name"}  # repeated options, each KEY=VALUE, whose name is a singular
 
 
 def import_kind(kind: str, root: Path, out: Path, options: Mapping[str, Any]) -> Cohort:
-    """Import a set by its kind.
+    """Import an image set by its kind.
 
     Parameters
     ----------
     kind : str
-        A key of `READERS`.
+        One of `KINDS`.
     root, out : Path
-        Folder of the set, folder of the cohort.
+        The folder of the set, where its images stay, and the folder that the cohort is written to.
     options : mapping
-        What the user gave, by the names of the readers' parameters.
+        Options of the reader and of the import (`empirical.cohorts.importing.ImportSettings`), by the names of their parameters.
 
     Returns
     -------
     Cohort
-        The saved cohort.
+        The cohort, saved in `out`.
 
     Raises
     ------
     InputError
         When an option is missing, or is not for this kind; and as the reader says.
     """
-    reader = _reader(kind)
-    takes = _options_of(kind)
+    if kind not in KINDS:
+        raise InputError(f"--kind {kind}: must be one of {', '.join(KINDS)}")
+    takes = _options(kind)
     for name in options.keys() - takes.keys():
-        others = [other for other in READERS if name in _options_of(other)]
+        others = [other for other in KINDS if name in _options(other)]
         raise InputError(f"{_spell(name)}: is not for --kind {kind} (it is for {', '.join(others)})")
     missing = [name for name, needed in takes.items() if needed and name not in options]
     if missing:
         raise InputError(f"--kind {kind}: needs {_spell(missing[0])}")
-    return reader(root, out, **_one_positive(kind, reader, options))
+    given = dict(options)
+    one_label = isinstance(inspect.signature(_reader(kind)).parameters["positive"].default, str)
+    if one_label and "positive" in given:
+        if len(given["positive"]) > 1:
+            raise InputError(f"--kind {kind}: takes one --positive")
+        (given["positive"],) = given["positive"]
+    return _reader(kind)(root, out, **given)
 
 
 def _reader(kind: str) -> Callable[..., Cohort]:
-    module, name = READERS[kind]
-    reader: Callable[..., Cohort] = getattr(import_module(f"empirical.cohorts.readers.{module}"), name)
+    reader: Callable[..., Cohort] = getattr(import_module(f"empirical.cohorts.readers.{kind}"), f"import_{kind}")
     return reader
 
 
-def _options_of(kind: str) -> dict[str, bool]:
-    """List the options of a reader, and whether each must be given."""
-    named = [parameter for parameter in inspect.signature(_reader(kind)).parameters.values() if parameter.kind is parameter.KEYWORD_ONLY]
-    own = {parameter.name: parameter.default is parameter.empty for parameter in named}
-    common = [name for name in ImportSettings.__annotations__ if name != "only_present" or kind not in WITHOUT_TABLE]
-    return own | dict.fromkeys(common, False)
-
-
-def _one_positive(kind: str, reader: Callable[..., Cohort], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Hand over one positive label where the reader takes one."""
-    default = inspect.signature(reader).parameters["positive"].default
-    if "positive" not in options or not isinstance(default, str):
-        return dict(options)
-    if len(options["positive"]) > 1:
-        raise InputError(f"--kind {kind}: takes one --positive")
-    return {**options, "positive": options["positive"][0]}
+def _options(kind: str) -> dict[str, bool]:
+    """List the options of a reader, those of its ``**settings: Unpack[...]`` included, and whether each must be given."""
+    takes: dict[str, bool] = {}
+    for parameter in inspect.signature(_reader(kind), eval_str=True).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            takes[parameter.name] = parameter.default is parameter.empty
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            (settings,) = get_args(parameter.annotation)
+            takes |= dict.fromkeys(settings.__annotations__, False)
+    return takes
 
 
 def _spell(name: str) -> str:

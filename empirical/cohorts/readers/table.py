@@ -1,4 +1,4 @@
-"""Reader of a plain CSV or Parquet table with named columns: the way in for every set without a reader of its own."""
+"""Reader of a plain CSV or Parquet table with named columns, for every set without a reader of its own."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Unpack
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_sex, read_any_table, refuse_repeated, refuse_two_spellings, require_columns
-from empirical.cohorts.images import DICOM_SUFFIXES, IMAGE_SUFFIXES
-from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.images import DICOM_SUFFIXES, IMAGE_SUFFIXES, is_safe_path
+from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.readers.folder import SPLIT_NAMES, keep_labels
-from empirical.cohorts.safe_paths import is_safe_path
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OURS = ("item_id", "image", "label", "patient_id", "family", "site", "split", "sex", "age", "view")
-TAKEN = ("mask", "serves", "sha256", "width", "height", "mode")  # columns that the import itself fills
+FILLED = ("mask", "serves", "sha256", "width", "height", "mode")  # columns that the import itself fills
 
 
 def import_table(
@@ -34,12 +33,9 @@ def import_table(
     name: str = "",
     modality: str = "medical image",
     finding: str = "",
-    **settings: Unpack[ImportSettings],
+    **settings: Unpack[TableImportSettings],
 ) -> Cohort:
-    """Import what a table lists.
-
-    Returns with the table's splits where it has both train and test, else split by patient. An image's ending may be missing in the table.
-    """
+    """Import the images that a table lists, in the table's splits where it has both train and test, else split by patient."""
     root = require_folder(root)
     path = find_table(root, table)
     rows = _ours(read_any_table(path, delimiter), dict(columns or {}), str(path))
@@ -64,17 +60,14 @@ def find_table(root: Path, table: Path | str) -> Path:
 
 
 def rename_columns(table: pd.DataFrame, columns: Mapping[str, str], known: Sequence[str], source: str) -> pd.DataFrame:
-    """Give a table's columns our names.
-
-    Returns with our names; a column of the table that had one of our names but was not chosen for it is called ``other_NAME``.
-    """
+    """Rename a table's columns to ours; one that had our name but was not chosen for it is called ``other_NAME``."""
     unknown = [ours for ours in columns if ours not in known]
     if unknown:
         raise InputError(f"--column {unknown[0]}=...: not one of ours ({', '.join(known)})")
     require_columns(table, list(columns.values()), source)
     chosen = {theirs: ours for ours, theirs in columns.items()}
-    aside = {column: f"other_{column}" for column in table.columns if (column in columns or column in TAKEN) and column not in chosen}
-    return table.rename(columns=aside | chosen)
+    renamed = {column: f"other_{column}" for column in table.columns if (column in columns or column in FILLED) and column not in chosen}
+    return table.rename(columns=renamed | chosen)
 
 
 def _ours(table: pd.DataFrame, columns: dict[str, str], source: str) -> pd.DataFrame:
@@ -108,7 +101,7 @@ def _tidy(rows: pd.DataFrame, counts: dict[str, int], source: str) -> pd.DataFra
         rows["sex"] = sexes
     if "split" in rows:
         rows["split"] = _splits(rows["split"], source)
-    for column in rows.columns.difference([*OURS, *TAKEN]):
+    for column in rows.columns.difference([*OURS, *FILLED]):
         numbers = pd.to_numeric(rows[column].where(rows[column] != ""), errors="coerce")
         if not (numbers.isna() & (rows[column] != "")).any() and numbers.notna().any():
             rows[column] = numbers
@@ -128,7 +121,7 @@ def _splits(texts: pd.Series, source: str) -> pd.Series:
 
 
 def _find_images(root: Path, names: pd.Series, source: str) -> pd.Series:
-    """Find each image below the root; an absolute path must lie there, and an ending may be missing."""
+    """Find each image below the root; an absolute path must lead there, and the table may leave out the suffix."""
 
     def _below(name: str) -> str:
         return Path(name).relative_to(root).as_posix() if Path(name).is_absolute() and Path(name).is_relative_to(root) else name
@@ -139,9 +132,7 @@ def _find_images(root: Path, names: pd.Series, source: str) -> pd.Series:
         raise InputError(f"{source}: {len(unsafe)} image paths lead out of {root}: {first_few(unsafe)}; paths must be relative to --root")
 
     def _find(name: str) -> str:
-        endings = ("", *IMAGE_SUFFIXES, *DICOM_SUFFIXES) if name else ()
-        return next(
-            (name + ending for ending in endings if (root / (name + ending)).is_file() or (root / (name + ending)).is_symlink()), ""
-        )
+        names = [name + suffix for suffix in ("", *IMAGE_SUFFIXES, *DICOM_SUFFIXES)] if name else []
+        return next((path for path in names if (root / path).is_file() or (root / path).is_symlink()), "")
 
     return relative.map(_find)

@@ -16,7 +16,7 @@ from empirical.vlm.config import ModelConfig
 from empirical.vlm.hub import pin_revision
 from empirical.vlm.loading import resolve, weights_hash
 from see_in_pairs.console import progress
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, first_line
 from see_in_pairs.files import atomic_path, content_hash, sha256
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def model_key(model: ModelConfig) -> str:
         try:
             config = AutoConfig.from_pretrained(name, revision=model.revision, trust_remote_code=model.trust_remote_code)
         except (OSError, ValueError) as error:
-            raise InputError(f"model '{name}': cannot be loaded ({str(error).splitlines()[0]})") from None
+            raise InputError(f"model '{name}': cannot be loaded ({first_line(error)})") from None
         identity = [name, model.revision or config._commit_hash]
     return content_hash([identity, str(dtype_of(model)), device_of(model).type, is_torchvision_available()])
 

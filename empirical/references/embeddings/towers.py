@@ -19,7 +19,7 @@ from empirical.vlm.families import MODULES
 from empirical.vlm.hub import pin_revision
 from empirical.vlm.loading import device_of, dtype_of, load_vlm
 from empirical.vlm.model_id import ADAPTER, resolve
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +61,7 @@ def _loaded(settings: str) -> Tower:
     try:
         kind = AutoConfig.from_pretrained(name, revision=config.revision, trust_remote_code=config.trust_remote_code).model_type
     except (OSError, ValueError) as error:
-        raise InputError(f"model '{config.name}': cannot be loaded ({str(error).splitlines()[0]})") from None
+        raise InputError(f"model '{config.name}': cannot be loaded ({first_line(error)})") from None
     return _vlm_tower(config) if kind in MODULES else _plain_tower(config)
 
 
@@ -97,7 +97,7 @@ def _plain_tower(config: ModelConfig) -> Tower:
         processor = transformers.AutoImageProcessor.from_pretrained(name, **options)
         model = transformers.AutoModel.from_pretrained(name, dtype=dtype_of(config), use_safetensors=True, **options)
     except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"model '{config.name}': is no vision model that can be loaded ({str(error).splitlines()[0]})") from None
+        raise InputError(f"model '{config.name}': is no vision model that can be loaded ({first_line(error)})") from None
     model = model.to(device_of(config)).eval()
 
     def features(images: Sequence[Image]) -> NDArray[np.float32]:

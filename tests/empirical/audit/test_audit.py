@@ -116,7 +116,8 @@ def test_the_auc_is_that_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     positive, negative = rng.integers(0, 6, 40) + 1.0, rng.integers(0, 6, 60) * 1.0  # many ties
     expected = roc_auc_score([1] * 40 + [0] * 60, [*positive, *negative])
-    assert _auc_and_variance(positive, negative)[0] == pytest.approx(expected, abs=1e-12)
+    scores, diseased = np.concatenate([positive, negative]), np.arange(100) < 40
+    assert _auc_and_variance(scores, diseased)[0] == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_perfect_separation_still_has_an_uncertainty() -> None:

@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from empirical.cohorts import Cohort, CohortInfo
-from empirical.cohorts.images import open_rgb, read_image
-from empirical.cohorts.safe_paths import is_safe_path
+from empirical.cohorts.images import is_safe_path, open_rgb, read_image
 from see_in_pairs.errors import InputError
 
 

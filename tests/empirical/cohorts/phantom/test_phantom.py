@@ -12,7 +12,7 @@ from scipy import stats
 from empirical.cohorts import Cohort
 from empirical.cohorts.phantom import LesionConfig, PhantomConfig, PhantomTruth, Shares, make_phantom
 from empirical.cohorts.phantom.config import COMPONENTS
-from empirical.cohorts.phantom.draws import FamilyPainter
+from empirical.cohorts.phantom.draws import FamilySampler
 from empirical.cohorts.phantom.make import disease_status
 from empirical.cohorts.phantom.model import build_model, smooth_kernel
 from empirical.cohorts.phantom.template import MODES, Anatomy, clear_lung, draw_template
@@ -40,8 +40,8 @@ def area(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:
 @pytest.mark.parametrize("series", SERIES)
 def test_images_have_the_covariances_the_truth_says(series: str) -> None:
     truth, families, block = build_model(config(**SERIES[series])), 1200, 8
-    painter = FamilyPainter(truth, seed=3)
-    drawn = np.stack([np.rint(painter.paint(0, number, 2).images) for number in range(families)])
+    sampler = FamilySampler(truth, seed=3)
+    drawn = np.stack([np.rint(sampler.sample(0, number, 2).images) for number in range(families)])
     blocks = np.kron(np.eye(32 // block), np.full((1, block), 1 / block))
     # block means, and single pixels along a diagonal so that the white noise shows
     features = np.vstack([np.kron(blocks, blocks), np.eye(32 * 32)[:: 33 * 4]])

@@ -1,0 +1,158 @@
+"""The command ``cohort import``; an option of a new reader is one more parameter of `import_cohort`, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from empirical.cohorts.readers.registry import KINDS, OWN_IMAGES, SPELLED, import_kind
+from see_in_pairs.console import Quiet, Seed, log
+from see_in_pairs.errors import InputError
+from see_in_pairs.runs import RunFolder
+
+if TYPE_CHECKING:
+    Kind = str
+else:
+    Kind = Literal[KINDS]
+
+OWN = ", ".join(OWN_IMAGES)
+
+Out = Annotated[Path, typer.Option("--out", help="Folder of the new cohort.")]
+
+
+def import_cohort(
+    kind: Annotated[Kind, typer.Option("--kind", help="Layout of the image set.")],
+    root: Annotated[Path, typer.Option("--root", help="Folder of the image set (medmnist: or the .npz file).")],
+    out: Out,
+    positive: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--positive", metavar="LABEL", help=f"What to detect. {OWN}: may be repeated; by default every label but the healthy one."
+        ),
+    ] = None,
+    healthy: Annotated[str | None, typer.Option("--healthy", metavar="LABEL", help=f"{OWN}: the healthy label.")] = None,
+    patient_pattern: Annotated[
+        str | None,
+        typer.Option(
+            "--patient-pattern",
+            metavar="REGEX",
+            help="folder: finds the patient in a file name, e.g. 'person[0-9]+|IM-[0-9]+'; of a pattern with one group, the group is the "
+            "patient.",
+        ),
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--table", metavar="FILE", help="table, dicom: CSV, TSV or Parquet with a row for each image.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="OURS=THEIRS",
+            help="table, dicom: the table's name of one of our columns (item_id, image, label, patient_id, family, site, split, sex, age, "
+            "view), e.g. --column image=path --column label=dx; may be repeated.",
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", help="table, dicom: what separates the columns of a CSV; a comma by default.")
+    ] = None,
+    label_names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label-name",
+            metavar="NUMBER=NAME",
+            help="medmnist: the name of a numbered label, where the set is not a known one; may be repeated.",
+        ),
+    ] = None,
+    uncertain: Annotated[
+        Literal["ignore", "positive", "negative"] | None,
+        typer.Option(
+            "--uncertain",
+            help="chexpert: rows whose finding is uncertain are left out and counted (ignore, the default), positive, or not.",
+        ),
+    ] = None,
+    lateral: Annotated[bool, typer.Option("--lateral", help="chexpert: keep lateral views too.")] = False,
+    priors: Annotated[
+        bool, typer.Option("--priors", help="nih: keep earlier normal films of positive patients, for the strategy 'prior'.")
+    ] = False,
+    name: Annotated[str | None, typer.Option("--name", help=f"{OWN}: what to call the set.")] = None,
+    modality: Annotated[
+        str | None, typer.Option("--modality", help=f"{OWN}: what the images are, in the prompt's words, e.g. 'chest X-ray'.")
+    ] = None,
+    finding: Annotated[
+        str | None, typer.Option("--finding", help=f"{OWN}: what to look for, in the prompt's words, e.g. 'pneumonia'.")
+    ] = None,
+    only_present: Annotated[bool, typer.Option("--only-present", help="Count and skip rows of a table that have no image.")] = False,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Count, list (broken.csv) and skip images that cannot be read.")
+    ] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="CONDITION",
+            help="Keep only such items and count the others: 'view=AP,PA', 'sex!=M', 'age>=18'; may be repeated.",
+        ),
+    ] = None,
+    fractions: Annotated[
+        str,
+        typer.Option(
+            "--fractions", help="Shares of patients for train,val,test; a fourth number: of healthy patients for a pool of references."
+        ),
+    ] = "0.6,0.1,0.3",
+    stratify: Annotated[
+        list[str] | None,
+        typer.Option("--stratify", metavar="COLUMN", help="Let every split have a column's shares too, e.g. site; may be repeated."),
+    ] = None,
+    resplit: Annotated[bool, typer.Option("--resplit", help="Split anew by patient although the set comes with splits.")] = False,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Import an image set; images stay where they are (those of a .npz file are unpacked)."""
+    common = ("kind", "root", "out", "fractions", "seed", "quiet")
+    settings: dict[str, Any] = {option: value for option, value in locals().items() if value and option not in common}
+
+    from empirical.cohorts.splits import parse_fractions
+
+    if table is not None:
+        settings["table"] = str(table)
+    for option in SPELLED.keys() & settings.keys():
+        settings[option] = _pairs(SPELLED[option], settings[option])
+    settings["fractions"] = parse_fractions(fractions)
+    if not root.exists():
+        raise InputError(f"--root {root}: no such folder")
+    log(f"reading {root}; its images are opened once and stay where they are", quiet)
+    with new_cohort_run(out, "cohort import", {"kind": kind, "root": str(root.resolve()), **settings}, seed=seed) as run:
+        cohort = import_kind(kind, root, out, settings | {"seed": seed, "quiet": quiet})
+        for what, number in cohort.info.counts.items():
+            run.count(what, number)
+    patients = cohort.table["patient_id"].nunique()
+    log(f"{out}: {len(cohort.table)} items of {patients} patients; next: see-in-pairs cohort audit {out}", quiet)
+
+
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    """Read what is written as KEY=VALUE."""
+    parts = [text.partition("=") for text in texts]
+    wrong = [f"{key}{equals}{value}" for key, equals, value in parts if not (key and value)]
+    if wrong:
+        raise InputError(f"{option} {wrong[0]}: write NAME=VALUE")
+    return {key.strip(): value.strip() for key, _, value in parts}
+
+
+@contextmanager
+def new_cohort_run(out: Path, command: str, settings: dict[str, Any], seed: int) -> Iterator[RunFolder]:
+    """Open a run folder, and leave none behind when the input was at fault, so that the corrected command may use the same folder."""
+    was_there, had_manifest, opened = out.exists(), (out / "manifest.json").exists(), False
+    try:
+        with RunFolder(out, command, settings, seed=seed) as run:
+            opened = True
+            yield run
+    except InputError:
+        if opened and not had_manifest:
+            (out / "manifest.json").unlink()
+        if opened and not was_there and not any(out.iterdir()):
+            out.rmdir()
+        raise

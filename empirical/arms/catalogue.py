@@ -51,6 +51,7 @@ class Arm:
     name: str  # as in configs and records
     shows: str  # what the model is shown
     isolates: str  # which explanation of a gain (T11) the arm tests, and how
+    expects: str  # when a gain over `single` is expected
     wording: Wording = "pair"
     find: Callable[[ArmContext], Assignment] | None = None  # chooses the references; None where no other item is shown
     # from the query's item id and its references to the names of the images beside it; None: the references themselves
@@ -112,12 +113,13 @@ def find_in_other_cohort(context: ArmContext) -> Assignment:
 
 
 _BLOCKS = (
-    Arm(name="single", shows="the query alone", isolates="nothing: it is the baseline", wording="single"),
+    Arm(name="single", shows="the query alone", isolates="nothing: it is the baseline", expects="", wording="single"),
     Arm(
         name="pair",
         shows="one healthy reference and the query",
         isolates="the claim: a gain by any of the explanations together. With 'random' references nothing of the patient is shared, "
         "with 'cross_center' (same, other) the site is or is not: (i)",
+        expects="by all of them",
         find=find_by_strategy,
         requires=("references",),
     ),
@@ -125,6 +127,7 @@ _BLOCKS = (
         name="multi",
         shows="several healthy references and the query",
         isolates="(ii) unknown population mean: under it more references go on helping, also random ones",
+        expects="with matched nuisance, (i) or (ii)",
         find=find_by_strategy,
         requires=("references",),
     ),
@@ -132,18 +135,21 @@ _BLOCKS = (
         name="duplicate",
         shows="the query twice",
         isolates="(iii) prompt and tokens: as many tokens and the same words without information; a gain that remains is not comparison",
+        expects="under (iii) only",
         images=lambda query, references, context: (query,),
     ),
     Arm(
         name="blank",
         shows="a uniform gray image, said to be a healthy reference, and the query",
         isolates="(iii) prompt and tokens: a second image without content",
+        expects="under (iii) only",
         images=lambda query, references, context: (synthetic_name("blank", query),),
     ),
     Arm(
         name="noise",
         shows="white noise of the query's mean and spread, said to be a healthy reference, and the query",
         isolates="(iii) prompt and tokens: a second image whose tokens vary from item to item and say nothing",
+        expects="under (iii) only",
         images=lambda query, references, context: (synthetic_name("noise", query, context.seed),),
     ),
     Arm(
@@ -151,6 +157,7 @@ _BLOCKS = (
         shows="one healthy reference, the same for all queries (or one for each site), and the query",
         isolates="(ii) unknown population mean: then fixed is about as good as fresh; what query and reference share (T1, T9): then it is "
         "worthless; one per site: (i)",
+        expects="under (ii) about as with fresh ones; one per site under (i); else none",
         find=find_fixed,
         accepts=("per_site",),
     ),
@@ -158,6 +165,7 @@ _BLOCKS = (
         name="diseased",
         shows="a diseased reference of another patient, said to be healthy, and the query",
         isolates="(v) known-healthy label, falsified: a model that compares is misled, one that ignores the reference is not (T6)",
+        expects="less than `pair` where the reference is used",
         find=partial(find_by_strategy, diseased=True),
         accepts=("references",),
         allows=("reference_not_healthy",),
@@ -166,6 +174,7 @@ _BLOCKS = (
         name="wrong_modality",
         shows="a healthy image of another modality, said to be a healthy reference, and the query",
         isolates="(iii) prompt and tokens: a real picture that cannot be compared",
+        expects="under (iii) only",
         find=find_in_other_cohort,
         images=lambda query, references, context: tuple(other_cohort_name(context.arm.other_cohort or "", item) for item in references),
         requires=("other_cohort",),
@@ -175,6 +184,7 @@ _BLOCKS = (
         shows="the query, and after it the healthy reference",
         isolates="(iii) prompt and tokens: information does not depend on the order of the images; a difference is due to where tokens "
         "stand",
+        expects="as `pair`",
         wording="reversed",
         find=find_by_strategy,
         requires=("references",),
@@ -183,6 +193,7 @@ _BLOCKS = (
         name="unlabelled",
         shows="a healthy reference, not said to be healthy, and the query",
         isolates="(v) known-healthy label, hidden: what is lost is the worth of knowing that the reference is healthy",
+        expects="less than `pair` under (v), which needs (ii); else as `pair`",
         wording="unlabelled",
         find=find_by_strategy,
         requires=("references",),
@@ -191,11 +202,12 @@ _BLOCKS = (
         name="text",
         shows="the query alone, with the request to compare it with a healthy one",
         isolates="(iii) prompt: the words without a second image",
+        expects="under (iii) only",
         wording="text",
     ),
 )
 ARMS: dict[str, Arm] = {arm.name: arm for arm in _BLOCKS}
-"""By name, the three arms of the claim first, then the controls."""
+"""By name, the three arms of the claim first, then the controls; a new arm is one more block above."""
 
 if TYPE_CHECKING:
     ArmName = str
@@ -246,8 +258,8 @@ class ArmConfig(StrictConfig):
     @model_validator(mode="after")
     def _settings_belong_to_the_arm(self) -> Self:
         condition = ARMS[self.arm]
-        for key in ("references", "other_cohort", "per_site"):
-            given = getattr(self, key) not in (None, False)
+        for key in (name for name in ArmConfig.model_fields if name not in ("arm", "run_id")):
+            given = getattr(self, key) != ArmConfig.model_fields[key].default
             if key in condition.requires and not given:
                 raise ValueError(f"arm '{self.arm}' needs {key}")
             if given and key not in (*condition.requires, *condition.accepts):

@@ -112,8 +112,9 @@ def import_cohort(
     quiet: Quiet = False,
 ) -> None:
     """Import an image set; images stay where they are (those of a .npz file are unpacked)."""
-    common = ("kind", "root", "out", "fractions", "seed", "quiet")
-    settings: dict[str, Any] = {option: value for option, value in locals().items() if value and option not in common}
+    given = locals().copy()
+    own = given.keys() - {"kind", "root", "out", "fractions", "seed", "quiet"}
+    settings: dict[str, Any] = {option: value for option, value in given.items() if value and option in own}
 
     from empirical.cohorts.splits import parse_fractions
 

@@ -12,7 +12,7 @@ import numpy as np
 from empirical.pretraining.config import PretrainConfig
 from empirical.pretraining.questions import KINDS, Difficulty, Question, ask
 from empirical.prompts.example import Example
-from empirical.prompts.templates import PLACE, Part
+from empirical.prompts.templates import PLACEHOLDER, Part
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,7 +46,7 @@ def parts_of(wording: str) -> tuple[Part, ...]:
     >>> [part.kind for part in parts_of("First:{1}Second:{2}Which is brighter?")]
     ['text', 'reference', 'text', 'query', 'text']
     """
-    pieces = PLACE.split(wording)
+    pieces = PLACEHOLDER.split(wording)
     last = max(piece for index, piece in enumerate(pieces) if index % 2)
     parts = [
         (Part("query") if piece == last else Part("reference")) if index % 2 else Part("text", piece) for index, piece in enumerate(pieces)

@@ -1,4 +1,4 @@
-"""One item as one arm shows it."""
+"""The example: what arms build, and models are trained and scored on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Example:
     """One item as one arm shows it."""
 
     item_id: str
-    parts: tuple[Part, ...]  # the prompt, cut at the places of its images
-    # names of the images, in the order of their places: item ids, or names that `empirical.arms.images.image_source` understands
+    parts: tuple[Part, ...]  # the prompt, cut at its images
+    # names of the images, in the order of the prompt: item ids, or names that `empirical.arms.images.image_source` understands
     images: tuple[str, ...]
     answer: str  # the true answer; the model sees it in training only
     reference_ids: tuple[str, ...]  # the references' item ids

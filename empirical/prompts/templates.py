@@ -1,4 +1,4 @@
-"""Prompts: text files with places for the images, one for each kind of wording that arms use. The wordings are ours, not the paper's."""
+"""Prompts: text files with placeholders for words and images, one for each wording of the arms. The wordings are ours, not the paper's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import content_hash
 
-PLACE = re.compile(r"\{(\w+)\}")
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
 WORDS = ("modality", "finding", "answers", "control")
 IMAGES = ("query", "reference")
 
@@ -48,8 +48,8 @@ class PromptConfig(StrictConfig):
     negative: str = "no"
 
     @model_validator(mode="after")
-    def _told_apart(self) -> PromptConfig:
-        words = [plain_answer(answer) for answer in self.answers]
+    def _answers_differ(self) -> PromptConfig:
+        words = [normalised_answer(answer) for answer in self.answers]
         if "" in words or words[0] == words[1]:
             raise ValueError(
                 f"the answers {self.positive!r} and {self.negative!r} must be words that differ in more than case, spaces and dots"
@@ -62,12 +62,12 @@ class PromptConfig(StrictConfig):
         return (self.positive, self.negative)
 
 
-def plain_answer(text: str) -> str:
-    """Take from an answer what does not make it another one: case, spaces and dots around it, the way its accents are encoded.
+def normalised_answer(text: str) -> str:
+    """Remove from an answer what does not make it another one: case, spaces and dots around it, the way its accents are encoded.
 
     Examples
     --------
-    >>> plain_answer(" Yes. ") == plain_answer("yes")
+    >>> normalised_answer(" Yes. ") == normalised_answer("yes")
     True
     """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).strip().rstrip(".").strip()
@@ -75,17 +75,14 @@ def plain_answer(text: str) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a prompt: text, or the place of an image."""
+    """A piece of a prompt: text, or the position of an image."""
 
     kind: str  # ``'text'``, ``'query'`` or ``'reference'``
-    text: str = ""  # the words, for a text part
+    text: str = ""  # of a text part
 
 
 def prompt_text(name: str) -> str:
-    """Read a prompt file.
-
-    Returns the text with its places, without the final newline.
-    """
+    """Read a prompt file, bundled or by its path; placeholders stay, the final newline goes."""
     bundled = resources.files("empirical.prompts") / "texts"
     file = bundled / f"{name}.txt"
     if file.is_file():
@@ -97,9 +94,7 @@ def prompt_text(name: str) -> str:
 
 
 def render(template: str, words: Mapping[str, str], references: int) -> tuple[Part, ...]:
-    """Fill a prompt's words and cut it at the places of its images.
-
-    Returns in the order in which the model reads them.
+    """Fill in a prompt's words and cut it at its images: parts in the order in which the model reads them.
 
     Examples
     --------
@@ -107,7 +102,7 @@ def render(template: str, words: Mapping[str, str], references: int) -> tuple[Pa
     ['reference', 'reference', 'text', 'query', 'text']
     """
     parts: list[Part] = []
-    for index, piece in enumerate(PLACE.split(template)):
+    for index, piece in enumerate(PLACEHOLDER.split(template)):
         if index % 2 == 0:
             _add_text(parts, piece)
         elif piece in IMAGES:
@@ -116,7 +111,12 @@ def render(template: str, words: Mapping[str, str], references: int) -> tuple[Pa
             _add_text(parts, words[piece])
         else:
             raise InputError(f"prompt has an unknown place {{{piece}}}; known: {first_few([*IMAGES, *WORDS], limit=9)}")
-    _check(template, parts, references)
+    queries = sum(part.kind == "query" for part in parts)
+    if queries != 1:
+        raise InputError(f"a prompt shows the query exactly once; this one has {queries} places {{query}}")
+    places = template.count("{reference}")
+    if places != (references > 0):
+        raise InputError(f"the prompt has {places} places {{reference}}, the arm shows {references} reference image(s)")
     return tuple(parts)
 
 
@@ -127,20 +127,7 @@ def _add_text(parts: list[Part], text: str) -> None:
         parts.append(Part("text", text))
 
 
-def _check(template: str, parts: list[Part], references: int) -> None:
-    kinds = [part.kind for part in parts]
-    if kinds.count("query") != 1:
-        raise InputError(f"a prompt shows the query exactly once; this one has {kinds.count('query')} places {{query}}")
-    if template.count("{reference}") != (references > 0):
-        raise InputError(
-            f"the prompt has {template.count('{reference}')} places {{reference}}, the arm shows {references} reference image(s)"
-        )
-
-
 def prompt_hash(config: PromptConfig) -> str:
-    """Hash the wording that a config stands for, so that training and evaluation can be held to the same one.
-
-    Returns A hash of the prompt texts and answers, not of file names.
-    """
+    """Hash the prompt texts and answers of a config, not the names of files, so that training and evaluation can be held to the same."""
     texts = [config.single, config.pair, config.reversed, config.unlabelled, config.text]
     return content_hash([*map(prompt_text, texts), *config.answers])

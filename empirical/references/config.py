@@ -16,16 +16,24 @@ class Strategy:
     """One strategy: where its selector is, and what in `ReferenceConfig` belongs to it."""
 
     module: str  # below `empirical.references.strategies`; its function `choose(request)` is imported when it is used
+    takes: str  # which reference a query is given, in words
     settings: tuple[str, ...] = ()  # keys that it reads; a key that some strategy reads is refused under the others
     relaxable: tuple[str, ...] = ()  # requirements that ``unmatched: relax`` may give up, in the usual order
 
 
 STRATEGIES = {
-    "random": Strategy("random_"),
-    "demographic": Strategy("demographic", settings=("columns", "caliper")),  # relaxable: these columns, see `requirements`
-    "embedding": Strategy("embedding", settings=("model", "band", "band_of"), relaxable=("band",)),
-    "cross_center": Strategy("cross_center", settings=("site",), relaxable=("site",)),
-    "prior": Strategy("prior", settings=("order",), relaxable=("patient",)),
+    "random": Strategy("random_", "any healthy image of another patient and family"),
+    "demographic": Strategy(  # its columns are what can be relaxed: see `ReferenceConfig.requirements`
+        "demographic", "equal to the query in `columns`, within `caliper` in others", settings=("columns", "caliper")
+    ),
+    "embedding": Strategy(
+        "embedding",
+        "like the query to a vision model (cosine): the nearest, or drawn from a band of likeness",
+        settings=("model", "band", "band_of"),
+        relaxable=("band",),
+    ),
+    "cross_center": Strategy("cross_center", "from another site, or from the same", settings=("site",), relaxable=("site",)),
+    "prior": Strategy("prior", "an earlier healthy image of the *same* patient", settings=("order",), relaxable=("patient",)),
 }
 """By name; a new strategy is a file in `empirical.references.strategies` and a line here."""
 
@@ -45,9 +53,8 @@ class ReferenceConfig(StrictConfig):
     Parameters
     ----------
     strategy : str
-        ``'random'``: any healthy reference of another patient and family; ``'demographic'``: one like the query in chosen columns;
-        ``'embedding'``: one whose image is like the query's to a vision model; ``'cross_center'``: one from another site, or from the
-        same; ``'prior'``: an earlier healthy image of the same patient.
+        A name in `STRATEGIES`, such as ``'random'`` (any healthy reference of another patient and family) or ``'demographic'`` (one like
+        the query in chosen columns).
     m : int
         References for each query, all different.
     reuse : int, optional

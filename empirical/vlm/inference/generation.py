@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from empirical.prompts.example import Example
-from empirical.prompts.templates import plain_answer
+from empirical.prompts.templates import normalised_answer
 from empirical.vlm.feature_cache.processor_proxy import replaced_attribute
 from empirical.vlm.feature_cache.tower import base_of
 from empirical.vlm.inference.encoder import Encoder
@@ -61,5 +61,5 @@ def parse_answer(text: str, answers: Sequence[str]) -> str:
     >>> [parse_answer(text, ("yes", "no")) for text in (" Yes.", "NO", "No, but yes", "")]
     ['yes', 'no', 'unparsed', 'unparsed']
     """
-    reply = plain_answer(text)
-    return next((answer for answer in answers if plain_answer(answer) == reply), UNPARSED)
+    reply = normalised_answer(text)
+    return next((answer for answer in answers if normalised_answer(answer) == reply), UNPARSED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from empirical.arms import ARMS
 from empirical.cohorts import Cohort
 from empirical.references import Assignment, ReferenceConfig, choose_references
+from empirical.references.config import STRATEGIES
 from empirical.references.diagnostics.love_plot import love_plot
 from empirical.references.diagnostics.pair_sheet import CAPTION, GAP, TILE, pair_sheet
 from paper_figures.cli import app
@@ -91,8 +93,12 @@ def test_a_sheet_shows_both_classes_beside_their_references(phantom: Cohort) -> 
 
 def test_the_page_about_arms_says_what_the_arms_say() -> None:
     page = (ROOT / "docs" / "references_and_controls.md").read_text()
+    tables = runpy.run_path(str(ROOT / "docs" / "_ext" / "catalogue_tables.py"))
     for arm in ARMS.values():
-        assert f"| `{arm.name}` | {arm.shows} | {arm.isolates} |" in page
+        assert f"| `{arm.name}` | {arm.shows} | {arm.isolates} |" in tables["arms"]()
+    for name, strategy in STRATEGIES.items():
+        assert f"| `{name}` | {strategy.takes} |" in tables["strategies"]()
+    assert "{include} generated/arms.md" in page and "{include} generated/strategies.md" in page
 
 
 def test_bundled_configs_are_valid() -> None:

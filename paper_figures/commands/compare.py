@@ -43,8 +43,9 @@ def compare(
     quiet: console.Quiet = False,
 ) -> None:
     """Compare two arms on the same items: every paired test, and which one to report."""
-    from paper_figures.comparison.compare_arms import compare_arms
-    from paper_figures.comparison.result import comparison_text
+    from paper_figures.comparison.compare_arms import compare_pair
+    from paper_figures.comparison.item_table import ComparisonSettings
+    from paper_figures.comparison.pairing import align
     from paper_figures.comparison.score_tables import read_arm, with_items
 
     if not threshold == threshold:
@@ -53,35 +54,25 @@ def compare(
     arms = (read_arm(records_a, arm_a, run_a or (), labels, metric), read_arm(records_b, arm_b, run_b or (), labels, metric))
     if items is not None:
         arms = (with_items(arms[0], items), with_items(arms[1], items))
-    aligned = _align(arms, tuple(cluster or ()))
-    if len(aligned.inputs["scores_a"]) > 200_000:
-        console.log(f"comparing {len(aligned.inputs['scores_a'])} items: the bootstrap takes a minute or so", quiet)
-    comparison = compare_arms(
-        **aligned.inputs, threshold=threshold, arms=_names(arms[0].name, arms[1].name, run_a, run_b), margin=margin,
-        specificity=specificity, resamples=resamples, seed=seed, warnings=aligned.warnings,
+    aligned = align(arms[0], arms[1], cluster or ())
+    if len(arms[0].table) > 200_000:
+        console.log(f"comparing {len(arms[0].table)} items: the bootstrap takes a minute or so", quiet)
+    settings = ComparisonSettings(
+        arms=_names(arms[0].name, arms[1].name, run_a, run_b), threshold=threshold, margin=margin, specificity=specificity,
+        resamples=resamples, seed=seed,
     )  # fmt: skip
+    comparison = compare_pair(aligned.pair, settings, aligned.warnings)
     content = comparison.to_dict() | {"cluster_columns": list(aligned.cluster_columns), "threshold": threshold, "seed": seed}
     if out is not None:
-        _write(
-            out,
-            comparison,
-            content,
-            (records_a, records_b),
-            {"arms": [arm_a, arm_b], "runs": [run_a, run_b], "positive": positive, "metric": metric},
-        )
-    text = comparison_text(comparison)
+        choices = {"arms": [arm_a, arm_b], "runs": [run_a, run_b], "positive": positive, "metric": metric}
+        _write(out, comparison, content, (records_a, records_b), choices)
+    text = repr(comparison)
     if json == "-":
         console.log(text, quiet)
     else:
         print(text)
     if json is not None:
         console.emit_json(content, json)
-
-
-def _align(arms: tuple[Any, Any], cluster: tuple[str, ...]) -> Any:
-    from paper_figures.comparison.pairing import align
-
-    return align(arms[0], arms[1], cluster)
 
 
 def _names(a: str, b: str, run_a: list[str] | None, run_b: list[str] | None) -> tuple[str, str]:

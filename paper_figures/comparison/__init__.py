@@ -1,4 +1,8 @@
-"""Everything that is computed when two arms are compared: tables read and paired, every test run, one recommended, all of it shown."""
+"""Everything that is computed when two arms are compared.
+
+``score_tables`` and ``harness_logs`` read an arm, ``pairing`` brings two together as an ``item_table``, ``blocks`` runs every test,
+``recommendation`` names the one to report, ``result`` holds and shows all of it; ``compare_arms`` is the call.
+"""
 
 from paper_figures.comparison.compare_arms import compare_arms
 from paper_figures.comparison.result import Comparison

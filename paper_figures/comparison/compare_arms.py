@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-import numpy as np
 import numpy.typing as npt
 
 from paper_figures.comparison.blocks import (
-    Robust,
+    Reasons,
     accuracy_block,
     auroc_block,
     bootstrap_block,
@@ -18,12 +18,12 @@ from paper_figures.comparison.blocks import (
     procedure_blocks,
     two_way_block,
 )
-from paper_figures.comparison.recommendation import FEW_CLUSTERS, FEW_REFERENCES, recommend_accuracy, recommend_auroc
+from paper_figures.comparison.item_table import ArmPair, ComparisonSettings, ItemTable, item_table
+from paper_figures.comparison.recommendation import FEW_CLUSTERS, FEW_REFERENCES, recommend
 from paper_figures.comparison.result import Comparison
-from paper_figures.comparison.rows import Reasons, Rows, Settings, make_rows
-from paper_figures.statistics.bootstrap.result import BootstrapDifference
 from paper_figures.statistics.clustered.sign_flip import sign_flip
-from paper_figures.statistics.validation import as_count, as_level
+from paper_figures.statistics.clustered.two_way import membership_sets
+from paper_figures.statistics.validation import as_level
 
 
 def compare_arms(
@@ -56,31 +56,31 @@ def compare_arms(
     labels : array_like of bool, shape (n,), or None
         Whether each item is positive. None: the scores are right (1) or wrong (0), and what needs scores is None.
     clusters : array_like, shape (n,), optional
-        The cluster of each item, for example its patient.
+        The cluster of each item, for example its patient; each item is its own when left out.
     threshold : float, default 0.5
-        A score at or above it counts as positive.
+        A score at or above it counts as positive, for the accuracy.
     second_clusters : array_like, shape (n,), or sequence of n sequences, optional
         A second kind of cluster, one name per item or several: for example its references.
     training_seeds : array_like, shape (n,), optional
         The training seed of the model behind each row, where there are several models per arm.
     arms : tuple of str, default ('A', 'B')
-        Names of the arms.
+        Names of the arms in tables and sentences.
     margin : float, optional
         The difference in accuracy that would not matter, for the equivalence test.
     specificity : float, default 0.9
-        At which sensitivities are compared.
+        The specificity, between 0 and 1, at which sensitivities are compared.
     confidence_level : float, default 0.95
-        Of all intervals.
+        Share of repetitions in which each interval covers the true value, between 0 and 1.
     resamples : int, optional
-        Bootstrap resamples; by default 2,000, fewer above 100,000 items.
+        Number of bootstrap resamples; by default 2,000, fewer above 100,000 items.
     permutations : int, default 9999
-        Sign patterns, where there are too many for all.
+        Number of random sign patterns, where there are too many for all.
     method : {'bca', 'percentile', 'basic'}
-        Kind of bootstrap interval.
+        Kind of bootstrap interval; BCa corrects for bias and skewness.
     seed : int, default 0
-        Seed of all resampling.
+        Seed of the bootstrap and of the sign patterns.
     warnings : sequence of str
-        Further warnings to carry along.
+        Further warnings to put before those of the comparison.
 
     Returns
     -------
@@ -109,54 +109,65 @@ def compare_arms(
     >>> comparison.auroc.clustered_delong.p < 0.001
     True
     """
-    rows = make_rows(scores_a, scores_b, labels, clusters, threshold, second_clusters, training_seeds)
-    settings = Settings(
-        arms, as_level(confidence_level), margin, specificity, resamples, as_count(permutations, "permutations"), method, seed, threshold
-    )
-    return _compare(rows, settings, tuple(warnings))
-
-
-def _compare(rows: Rows, settings: Settings, given: tuple[str, ...]) -> Comparison:
-    why = Reasons()
-    clustered = why.attempt("clustered_accuracy", lambda: clustered_accuracy_block(rows, settings))
-    accuracy, auroc, bootstrap = accuracy_block(rows, settings), auroc_block(rows, settings, why), bootstrap_block(rows, settings, why)
-    two_way, (procedure, procedure_auroc) = two_way_block(rows, settings, why), procedure_blocks(rows, settings, why)
-    permutation = sign_flip(rows.right_a.astype(float) - rows.right_b, rows.codes, settings.permutations, seed=settings.seed)
-    robust = procedure or two_way or (clustered.difference if clustered and rows.clusters < rows.items else None)
-    recommended = {
-        "accuracy": recommend_accuracy(accuracy, clustered, two_way, procedure, permutation, rows.clusters, rows.items),
-        "auroc": recommend_auroc(auroc, procedure_auroc, rows.clusters, rows.items) if auroc else None,
-    }
-    return Comparison(
-        items=rows.items, clusters=rows.clusters, arms=settings.arms, accuracy=accuracy, clustered_accuracy=clustered, auroc=auroc,
-        two_way=two_way, equivalence=equivalence_block(rows, settings, robust), procedure=procedure,
-        procedure_auroc=procedure_auroc, bootstrap=bootstrap,
-        permutation=permutation, recommended={name: one for name, one in recommended.items() if one}, reasons=why.found,
-        warnings=given + tuple(_warnings(rows, settings, bootstrap, {"two_way": two_way, "procedure": procedure})),
-        confidence_level=settings.level, specificity=settings.specificity,
+    pair = ArmPair(scores_a, scores_b, labels, clusters, second_clusters, training_seeds)
+    settings = ComparisonSettings(
+        arms=arms, threshold=threshold, margin=margin, specificity=specificity, level=as_level(confidence_level), resamples=resamples,
+        permutations=permutations, method=method, seed=seed,
     )  # fmt: skip
+    return compare_pair(pair, settings, warnings)
 
 
-def _members(entry: object) -> set[str]:
-    """Read the second clusters of one item, one name or several."""
-    return {str(name) for name in entry} if isinstance(entry, (list, tuple, set, frozenset, np.ndarray)) else {str(entry)}
+def compare_pair(pair: ArmPair, settings: ComparisonSettings, warnings: Sequence[str] = ()) -> Comparison:
+    """Compare two arms by every test that their data bear: what `compare_arms` and the command run."""
+    table, reasons = item_table(pair, settings.threshold), Reasons()
+    clustered = reasons.attempt("clustered_accuracy", lambda: clustered_accuracy_block(table, settings))
+    auroc, bootstrap = auroc_block(table, settings, reasons), bootstrap_block(table, settings, reasons)
+    two_way, (procedure, procedure_auroc) = two_way_block(table, settings, reasons), procedure_blocks(table, settings, reasons)
+    robust = procedure or two_way or (clustered.difference if clustered and not table.independent else None)
+    found = Comparison(
+        items=table.items,
+        clusters=table.clusters,
+        arms=settings.arms,
+        accuracy=accuracy_block(table, settings),
+        clustered_accuracy=clustered,
+        auroc=auroc,
+        two_way=two_way,
+        equivalence=equivalence_block(table, settings, robust),
+        procedure=procedure,
+        procedure_auroc=procedure_auroc,
+        bootstrap=bootstrap,
+        permutation=sign_flip(table.right_a.astype(float) - table.right_b, table.codes, settings.permutations, seed=settings.seed),
+        recommended={},
+        reasons=reasons.found,
+        warnings=(),
+        confidence_level=settings.level,
+        specificity=settings.specificity,
+    )
+    return replace(found, recommended=recommend(found), warnings=(*warnings, *_warnings(table, settings, found)))
 
 
-def _warnings(rows: Rows, settings: Settings, bootstrap: dict[str, BootstrapDifference], ways: dict[str, Robust | None]) -> list[str]:
-    found = []
-    if not rows.clustered:
+def _warnings(table: ItemTable, settings: ComparisonSettings, comparison: Comparison) -> list[str]:
+    found, scores = [], table.scores
+    if not table.clustered:
         found.append("no clusters were given: every test takes the items as independent; if they share patients, p-values are too small")
-    if rows.clusters < rows.items:
+    if not table.independent:
         ignoring = "McNemar's tests, the Tango, Newcombe, Wald and Bonett-Price intervals"
-        ignoring += " and DeLong's test" if rows.scores is not None else ""
-        found.append(f"{rows.items} items come in {rows.clusters} clusters, which {ignoring} ignore; read the clustered results")
-    if rows.clusters < FEW_CLUSTERS:
-        found.append(f"{rows.clusters} clusters are few: bootstrap intervals are too short (below about {FEW_CLUSTERS}), and so are GEE's")
-    if rows.second is not None and (references := len(set().union(*map(_members, rows.second)))) < FEW_REFERENCES:
-        found.append(f"{references} clusters of the second kind are few: two-way tests reject somewhat too often below {FEW_REFERENCES}")
-    if bootstrap_resamples(rows, settings) < 2000 and settings.resamples is None:
-        found.append(f"{bootstrap_resamples(rows, settings)} bootstrap resamples, for so many items; ask for more with resamples")
-    if rows.scores is not None and (rows.scores.min() < 0 or rows.scores.max() > 1):
+        ignoring += " and DeLong's test" if scores is not None else ""
+        found.append(f"{table.items} items come in {table.clusters} clusters, which {ignoring} ignore; read the clustered results")
+    if table.clusters < FEW_CLUSTERS:
+        found.append(f"{table.clusters} clusters are few: bootstrap intervals are too short (below about {FEW_CLUSTERS}), and so are GEE's")
+    if table.second is not None:
+        references = len(set().union(*membership_sets(table.second, table.items)))
+        if references < FEW_REFERENCES:
+            found.append(
+                f"{references} clusters of the second kind are few: two-way tests reject somewhat too often below {FEW_REFERENCES}"
+            )
+    resamples = bootstrap_resamples(table, settings)
+    if resamples < 2000 and settings.resamples is None:
+        found.append(f"{resamples} bootstrap resamples, for so many items; ask for more with resamples")
+    if scores is not None and (scores.min() < 0 or scores.max() > 1):
         found.append(f"scores lie outside [0, 1]: no Brier score, no calibration error; accuracy is at threshold {settings.threshold:g}")
-    found += [f"{name}: {one.undefined} of {one.resamples} resamples had no value" for name, one in bootstrap.items() if one.undefined]
+    undefined = {name: one for name, one in comparison.bootstrap.items() if one.undefined}
+    found += [f"{name}: {one.undefined} of {one.resamples} resamples had no value" for name, one in undefined.items()]
+    ways = {"two_way": comparison.two_way, "procedure": comparison.procedure}
     return found + [f"{name}: {result.note}" for name, result in ways.items() if result is not None and result.note]

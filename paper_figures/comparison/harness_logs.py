@@ -12,8 +12,7 @@ from see_in_pairs.errors import InputError, first_few
 if TYPE_CHECKING:
     import pandas as pd
 
-ABOUT = set("doc_id doc target arguments input resps filtered_resps doc_hash prompt_hash target_hash filter metrics".split())
-"""Keys of a sample that are not metrics."""
+NOT_METRICS = set("doc_id doc target arguments input resps filtered_resps doc_hash prompt_hash target_hash filter metrics".split())
 
 
 def read_samples(path: Path, metric: str | None = None) -> pd.DataFrame:
@@ -64,10 +63,10 @@ def _one_filter(samples: list[dict[str, Any]], wanted: str, path: Path) -> list[
 
 
 def _only_metric(samples: list[dict[str, Any]], path: Path) -> str:
-    found = [name for name in samples[0] if name not in ABOUT and all(sample.get(name) in (0, 1) for sample in samples)]
+    found = [name for name in samples[0] if name not in NOT_METRICS and all(sample.get(name) in (0, 1) for sample in samples)]
     if len(found) == 1:
         return found[0]
-    others = [name for name in samples[0] if name not in ABOUT]
+    others = [name for name in samples[0] if name not in NOT_METRICS]
     raise InputError(f"{path}: name the metric that is 0 or 1 with --metric (the log has {first_few(found or others, 6) or 'none'})")
 
 

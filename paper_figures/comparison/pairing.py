@@ -1,4 +1,4 @@
-"""Bringing two arms together, item by item; nothing is dropped, and any mismatch is an error."""
+"""Pairing two arms item by item, and finding their clusters; nothing is dropped, and any mismatch is an error."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from paper_figures.comparison.item_table import ArmPair
 from paper_figures.comparison.score_tables import KEYS, ArmScores, as_positive
 from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
+from paper_figures.statistics.validation import Bools, Floats
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -19,10 +21,9 @@ REFERENCES = "reference_ids"
 
 @dataclass(frozen=True)
 class Aligned:
-    """Two arms on the same items, ready for `compare_arms`."""
+    """Two arms on the same items."""
 
-    # keyword arguments of `compare_arms`: scores or right and wrong, labels, clusters, second clusters, training seeds
-    inputs: dict[str, Any]
+    pair: ArmPair
     cluster_columns: tuple[str, ...]  # the columns behind the clusters
     warnings: tuple[str, ...]  # what a reader must know
 
@@ -34,18 +35,18 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = ()) -> Aligned:
     left, right = _same_items(a, b)
     warnings = _label_warnings(a, left)
     first, second = _cluster_names(left, right, cluster)
-    inputs = _values(a, b, left, right)
+    scores_a, scores_b, labels = _values(a, b, left, right)
     clusters = None if first is None else _column(left, right, first)
     if clusters is None and left["item_id"].duplicated().any():  # one item, several seeds
         clusters = left["item_id"]
+    names = None if clusters is None else clusters.astype(str).to_numpy()
     several = left["train_seed"].nunique() > 1
     if several:
         warnings.append(f"{left['train_seed'].nunique()} training seeds: an item counts once per seed; only 'procedure' allows for it")
-    inputs |= {"clusters": None if clusters is None else clusters.astype(str).to_numpy()}
-    inputs |= {"training_seeds": left["train_seed"].to_numpy() if several else None}
-    inputs["second_clusters"] = _second(left, right, second, bool(cluster), inputs["clusters"], warnings)
-    used = (first or "item_id",) + ((second,) if inputs["second_clusters"] is not None and second else ())
-    return Aligned(inputs, used, tuple(warnings))
+    memberships = _second(left, right, second, bool(cluster), names, warnings)
+    pair = ArmPair(scores_a, scores_b, labels, names, memberships, left["train_seed"].to_numpy() if several else None)
+    used = (first or "item_id",) + ((second,) if memberships is not None and second else ())
+    return Aligned(pair, used, tuple(warnings))
 
 
 def _label_warnings(a: ArmScores, table: pd.DataFrame) -> list[str]:
@@ -65,19 +66,18 @@ def _same_items(a: ArmScores, b: ArmScores) -> tuple[pd.DataFrame, pd.DataFrame]
     return left.reset_index(), right.reset_index()
 
 
-def _values(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame) -> dict[str, Any]:
+def _values(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame) -> tuple[Floats | Bools, Floats | Bools, Bools | None]:
+    """Scores of both arms and labels; right and wrong of both and None where there are no scores."""
     if not a.has_scores:
-        pairs = (("scores_a", left, a), ("scores_b", right, b))
-        flags = {name: as_positive(table["correct"], (), arm.source).to_numpy(dtype=bool) for name, table, arm in pairs}
-        return {**flags, "labels": None}
+        right_a, right_b = (as_positive(table["correct"], (), arm.source) for table, arm in ((left, a), (right, b)))
+        return right_a.to_numpy(dtype=bool), right_b.to_numpy(dtype=bool), None
     if set(a.positive) != set(b.positive):
         raise InputError(f"{a.source} and {b.source}: name other positive labels ({a.positive}, {b.positive}); name them with --positive")
     differ = left["label"].astype(str) != right["label"].astype(str)
     labels = as_positive(left["label"], a.positive, a.source)
     if differ.any() and (a.positive or (labels != as_positive(right["label"], (), b.source)).any()):
         raise InputError(f"{a.source} and {b.source}: labels of {_items(left, differ)} differ")
-    scores = {"scores_a": left["score"], "scores_b": right["score"]}
-    return {name: values.to_numpy(dtype=float) for name, values in scores.items()} | {"labels": labels.to_numpy(dtype=bool)}
+    return left["score"].to_numpy(dtype=float), right["score"].to_numpy(dtype=float), labels.to_numpy(dtype=bool)
 
 
 def _items(table: pd.DataFrame, which: pd.Series) -> str:
@@ -104,7 +104,7 @@ def _filled(left: pd.DataFrame, right: pd.DataFrame, name: str) -> bool:
 
 
 def _column(left: pd.DataFrame, right: pd.DataFrame, name: str) -> pd.Series:
-    """Take a cluster column from either file; where both have it they must agree."""
+    """Cluster column of either file; where both have it they must agree."""
     if name not in left.columns or name not in right.columns:
         values = (left if name in left.columns else right)[name]
     else:
@@ -120,7 +120,7 @@ def _column(left: pd.DataFrame, right: pd.DataFrame, name: str) -> pd.Series:
 def _second(
     left: pd.DataFrame, right: pd.DataFrame, name: str | None, asked: bool, clusters: Any, warnings: list[str]
 ) -> list[list[str]] | None:
-    """Give the second clusters of each item; references of both arms together, since either can be shared."""
+    """Second clusters of each item; references of both arms together, since either can be shared."""
     if name is None:
         return None
     if name != REFERENCES:
@@ -154,7 +154,7 @@ def _names(value: Any) -> set[str]:
 
 
 def _shared(sets: list[list[str]], owners: Any) -> bool:
-    """Tell whether any reference serves items of different clusters."""
+    """Whether any reference serves items of different clusters."""
     seen: dict[str, set[object]] = defaultdict(set)
     for entry, owner in zip(sets, owners, strict=True):
         for name in entry:

@@ -1,10 +1,10 @@
-"""Which test to report: a fixed rule, so that nobody chooses among p-values after seeing them."""
+"""Which test to report: a fixed rule that looks at the design only, so that nobody chooses among p-values after seeing them."""
 
 from __future__ import annotations
 
 import math
 
-from paper_figures.comparison.result import Accuracy, Auroc, ClusteredAccuracy, Recommendation
+from paper_figures.comparison.result import Comparison, Recommendation
 from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult
 from paper_figures.statistics.clustered.sign_flip import SignFlipResult
 from paper_figures.statistics.multireader.procedure import ProcedureResult
@@ -13,69 +13,61 @@ FEW_CLUSTERS, FEW_REFERENCES = 50, 20  # where the calibration study finds boots
 
 FEWEST = 6  # 2 / 2^5 is above .05
 PROCEDURE = "seeds crossed with clusters (Obuchowski-Rockette), t"
+SEVERAL_MODELS = "several trained models: the procedure is compared, not one model"
+TWO_KINDS = "items share clusters of two kinds"
+CORRELATED = "items of a cluster are correlated"
 
 
-def recommend_accuracy(
-    accuracy: Accuracy,
-    clustered: ClusteredAccuracy | None,
-    two_way: ClusteredDifferenceResult | None,
-    procedure: ProcedureResult | None,
-    permutation: SignFlipResult,
-    clusters: int,
-    items: int,
-) -> Recommendation:
-    """Choose the test of the accuracy difference.
+def recommend(comparison: Comparison) -> dict[str, Recommendation]:
+    """Choose the test of each measure that has one."""
+    chosen = {"accuracy": _accuracy(comparison), "auroc": _auroc(comparison)}
+    return {measure: one for measure, one in chosen.items() if one is not None}
 
-    Returns the first that applies of: training seeds crossed with clusters; two-way clusters; sign-flip over clusters; mid-p McNemar with
-    Tango's interval.
-    """
-    for result, test, why in (
-        (procedure, PROCEDURE, "several trained models: the procedure is compared, not one model"),
-        (two_way, "two-way cluster-robust t", "items share clusters of two kinds"),
-    ):
-        if result is not None:
-            return _of("accuracy", result, test, why)
-    if clustered is None or clusters == items:
-        why = "items are independent" if clustered is not None else "one cluster only; read with care"
-        paired = accuracy.paired
-        return Recommendation(
-            "accuracy", "McNemar mid-p, Tango interval", why, paired.difference, paired.intervals["tango"], accuracy.mcnemar.mid_p
-        )
-    return _sign_flip(clustered.difference, permutation, clusters)
+
+def _accuracy(comparison: Comparison) -> Recommendation:
+    """The first that applies: seeds crossed with clusters; two-way clusters; sign-flip over clusters; mid-p McNemar, Tango's interval."""
+    if comparison.procedure is not None:
+        return _student("accuracy", comparison.procedure, PROCEDURE, SEVERAL_MODELS)
+    if comparison.two_way is not None:
+        return _student("accuracy", comparison.two_way, "two-way cluster-robust t", TWO_KINDS)
+    clustered, independent = comparison.clustered_accuracy, comparison.clusters == comparison.items
+    if clustered is not None and not independent:
+        return _sign_flip(clustered.difference, comparison.permutation, comparison.clusters)
+    why = "items are independent" if clustered is not None else "one cluster only; read with care"
+    paired, p = comparison.accuracy.paired, comparison.accuracy.mcnemar.mid_p
+    return Recommendation("accuracy", "McNemar mid-p, Tango interval", why, paired.difference, paired.intervals["tango"], p)
 
 
 def _sign_flip(robust: ClusteredDifferenceResult, permutation: SignFlipResult, clusters: int) -> Recommendation:
-    test, why = f"{'exact ' * permutation.exact}sign-flip over clusters", "items of a cluster are correlated"
+    test, why = f"{'exact ' * permutation.exact}sign-flip over clusters", CORRELATED
     interval = permutation.interval
     if clusters < FEWEST:
         why += f"; with fewer than {FEWEST} clusters p cannot fall below {2 / 2**clusters:.4g}"
+    # few clusters: no sign pattern could reject any difference; a note: all clusters agree, and the interval would have no width
     if not (math.isfinite(interval[0]) and math.isfinite(interval[1])) or robust.note:
         test, interval = f"{test}, interval by t ({robust.df:.0f} df)", robust.interval
     interval = (max(-1.0, interval[0]), min(1.0, interval[1]))
     return Recommendation("accuracy", test, why, robust.estimate, interval, permutation.p)
 
 
-def recommend_auroc(auroc: Auroc, procedure: ProcedureResult | None, clusters: int, items: int) -> Recommendation | None:
-    """Choose the test of the difference of areas under the ROC curve.
-
-    Returns the first that applies of: training seeds crossed with clusters; two-way clusters; clustered DeLong against t where there are
-    clusters; DeLong. None where none can be computed.
-    """
-    if procedure is not None:
-        return _of("auroc", procedure, PROCEDURE, "several trained models: the procedure is compared, not one model")
+def _auroc(comparison: Comparison) -> Recommendation | None:
+    """The first that applies: seeds crossed with clusters; two-way clusters; clustered DeLong, by t if it can be had; DeLong."""
+    auroc, clustered = comparison.auroc, comparison.clusters < comparison.items
+    if auroc is None:
+        return None
+    if comparison.procedure_auroc is not None:
+        return _student("auroc", comparison.procedure_auroc, PROCEDURE, SEVERAL_MODELS)
     if auroc.two_way is not None:
-        return _of("auroc", auroc.two_way, "two-way DeLong, t", "items share clusters of two kinds")
-    if clusters < items and auroc.clustered_t is not None:
-        return _of("auroc", auroc.clustered_t, "clustered DeLong, jackknife t", "items of a cluster are correlated")
-    clustered = clusters < items
+        return _student("auroc", auroc.two_way, "two-way DeLong, t", TWO_KINDS)
+    if clustered and auroc.clustered_t is not None:
+        return _student("auroc", auroc.clustered_t, "clustered DeLong, jackknife t", CORRELATED)
     result = auroc.clustered_delong if clustered else auroc.delong
     if result is None:
         return None
-    test = "clustered DeLong (Obuchowski)" if clustered else "DeLong"
-    why = "items of a cluster are correlated" if clustered else "items are independent"
+    test, why = ("clustered DeLong (Obuchowski)", CORRELATED) if clustered else ("DeLong", "items are independent")
     return Recommendation("auroc", test, why, result.difference, result.interval, result.p)
 
 
-def _of(measure: str, result: ClusteredDifferenceResult | ProcedureResult, test: str, why: str) -> Recommendation:
+def _student(measure: str, result: ClusteredDifferenceResult | ProcedureResult, test: str, why: str) -> Recommendation:
     df = f"{result.df:.0f}" if result.df >= 10 or float(result.df).is_integer() else f"{result.df:.1f}"
     return Recommendation(measure, f"{test} ({df} df)", why, result.estimate, result.interval, result.p)

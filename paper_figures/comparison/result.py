@@ -1,4 +1,7 @@
-"""What a whole comparison of two arms gives back, and its JSON, and the table that a reader of a radiology journal understands."""
+"""A whole comparison of two arms: its blocks, then the rows of its table, then its text for a reader of a radiology journal.
+
+One file, since a `Comparison` prints itself as that text.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+NAMES = {
+    "accuracy": "Accuracy",
+    "auroc": "AUROC",
+    "average_precision": "Average precision",
+    "sensitivity": "Sensitivity",
+    "brier": "Brier score (lower is better)",
+    "calibration_error": "Calibration error (lower is better)",
+}
+WIDTH = 120
+
+
 @dataclass(frozen=True, repr=False)
 class Accuracy(Result):
     """Accuracies of independent items."""
@@ -33,14 +47,11 @@ class Accuracy(Result):
     b_interval: Interval
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the block in the layout of the JSON."""
+        """Layout of the JSON."""
         keys = ("a", "b", "difference", "n10", "n01", "intervals")
         tests = {key: getattr(self.mcnemar, key) for key in ("exact", "mid_p", "asymptotic", "corrected")}
-        return {key: getattr(self.paired, key) for key in keys} | {
-            "mcnemar": tests,
-            "a_interval": self.a_interval,
-            "b_interval": self.b_interval,
-        }
+        around = {"a_interval": self.a_interval, "b_interval": self.b_interval}
+        return {key: getattr(self.paired, key) for key in keys} | {"mcnemar": tests} | around
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,12 +64,10 @@ class ClusteredAccuracy(Result):
     difference: ClusteredDifferenceResult
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the block in the layout of the JSON."""
-        tests = {name: {"statistic": test.statistic, "p": test.p} for name, test in self._tests().items()}
-        return tests | {"difference": difference_dict(self.difference), "design_effect": self.difference.design_effect}
-
-    def _tests(self) -> dict[str, ClusteredTestResult]:
-        return {"obuchowski": self.obuchowski, "yang": self.yang, "durkalski": self.durkalski}
+        """Layout of the JSON."""
+        tests = {"obuchowski": self.obuchowski, "yang": self.yang, "durkalski": self.durkalski}
+        content = {name: {"statistic": test.statistic, "p": test.p} for name, test in tests.items()}
+        return content | {"difference": difference_dict(self.difference), "design_effect": self.difference.design_effect}
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,7 +86,7 @@ class Auroc(Result):
     two_way: ClusteredDifferenceResult | None = None  # with two kinds of clusters
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the block in the layout of the JSON."""
+        """Layout of the JSON."""
         results = {"clustered_t": self.clustered_t, "two_way": self.two_way}
         return super().to_dict() | {name: result and difference_dict(result) for name, result in results.items()}
 
@@ -100,40 +109,36 @@ class Comparison(Result):
 
     Parameters
     ----------
-    items : int
-        Items.
-    clusters : int
-        Clusters; as many as items where none were given.
+    items, clusters : int
+        Number of items that both arms answered, and of clusters; as many as items where none were given.
     arms : tuple of str
-        Names of A and B.
+        Names of arms A and B.
     accuracy : Accuracy
-        As if items were independent.
+        Accuracies and McNemar's tests, as if items were independent.
     clustered_accuracy : ClusteredAccuracy or None
-        With clusters.
+        Tests of equal accuracy that allow items of a cluster to be correlated.
     auroc : Auroc or None
-        Areas under the ROC curve.
+        Areas under the ROC curve; None where only right and wrong are known, or there is one class.
     two_way : ClusteredDifferenceResult or None
         The accuracy difference with two kinds of clusters.
     equivalence : EquivalenceResult or None
-        At a margin, where one was given.
-    procedure : ProcedureResult or None
-        The accuracy difference with patients crossed with training seeds, where there are several.
-    procedure_auroc : ProcedureResult or None
-        The same of the areas under the ROC curve.
+        Test that the accuracy difference lies within a margin, where one was given.
+    procedure, procedure_auroc : ProcedureResult or None
+        The differences of accuracy and of AUROC with patients crossed with training seeds, where there are several.
     bootstrap : dict of str to BootstrapDifference
-        Per measure.
+        Paired bootstrap over clusters of each measure that has a value.
     permutation : SignFlipResult
         Sign-flip test of the accuracy difference over clusters.
     recommended : dict of str to Recommendation
-        The test to report, per measure.
+        The one test to report, for ``accuracy`` and ``auroc``.
     reasons : dict of str to str
-        Why a block is None.
+        Why a block is None, by the name of the block.
     warnings : tuple of str
-        What a reader must know.
+        What a reader must know, such as clusters that a test ignores.
     confidence_level : float
-        Of all intervals.
-    specificity : float
-        At which sensitivities are compared.
+        Share of repetitions in which each interval covers the true value.
+    specificity : float, default 0.9
+        The specificity at which sensitivities are compared.
     """
 
     items: int
@@ -155,7 +160,7 @@ class Comparison(Result):
     specificity: float = 0.9
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the comparison in the layout of ``see-in-pairs compare --json``.
+        """Lay the comparison out as ``see-in-pairs compare --json`` does.
 
         Returns
         -------
@@ -169,71 +174,25 @@ class Comparison(Result):
         return content
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the tests as a table.
+        """Lay the tests out as a table.
 
         Returns
         -------
         pandas.DataFrame
             One row per test: ``measure, test, a, b, difference, low, high, p, recommended``.
         """
-        return comparison_frame(self)
+        return _frame(self)
 
     def __repr__(self) -> str:
-        return comparison_text(self)
+        return _text(self)
 
 
 def difference_dict(result: ClusteredDifferenceResult) -> dict[str, Any]:
-    """Give a cluster-robust difference in the layout of the JSON.
-
-    Returns ``estimate, se, df, interval, p``.
-    """
+    """Cluster-robust difference in the layout of the JSON: ``estimate, se, df, interval, p``."""
     return {key: getattr(result, key) for key in ("estimate", "se", "df", "interval", "p")}
 
 
-NAMES = {
-    "accuracy": "Accuracy",
-    "auroc": "AUROC",
-    "average_precision": "Average precision",
-    "sensitivity": "Sensitivity",
-    "brier": "Brier score (lower is better)",
-    "calibration_error": "Calibration error (lower is better)",
-}
-WIDTH = 120
-
-
-def format_p(p: float) -> str:
-    """Write a p-value as journals do.
-
-    Returns two significant digits, never 0.
-
-    Examples
-    --------
-    >>> format_p(0.0312), format_p(0.00002), format_p(1.0)
-    ('.031', '<.001', '1.00')
-    """
-    if math.isnan(p):
-        return "-"
-    if p < 0.001:
-        return "<.001"
-    digits = 3 if p < 0.1 else 2
-    return f"{p:.{digits}f}".removeprefix("0")
-
-
-def format_interval(interval: Interval | None, sign: str = "") -> str:
-    """Write an interval with three decimals.
-
-    Returns for example ``'[-0.012, +0.051]'``; '' without an interval.
-    """
-    if interval is None or math.isnan(interval[0]):
-        return ""
-    return f"[{interval[0]:{sign}.3f}, {interval[1]:{sign}.3f}]"
-
-
-def comparison_frame(comparison: Comparison) -> pd.DataFrame:
-    """Give every test of a comparison as a table row.
-
-    Returns columns ``measure, test, a, b, difference, low, high, p, recommended``; NaN where a test has no such thing.
-    """
+def _frame(comparison: Comparison) -> pd.DataFrame:
     import pandas as pd
 
     rows = [*_recommended_rows(comparison), *_accuracy_rows(comparison), *_auroc_rows(comparison), *_bootstrap_rows(comparison)]
@@ -241,45 +200,36 @@ def comparison_frame(comparison: Comparison) -> pd.DataFrame:
 
 
 def _row(
-    measure: str, test: str, a: float, b: float, difference: float, interval: Interval | None, p: float, best: bool = False
+    measure: str, test: str, values: tuple[float, float, float], interval: Interval | None, p: float, recommended: bool = False
 ) -> dict[str, Any]:
-    low, high = interval or (math.nan, math.nan)
+    """One row of the table; `values` are those of A and B and their difference."""
+    (a, b, difference), (low, high) = values, interval or (math.nan, math.nan)
     return {
-        "measure": measure,
-        "test": test,
-        "a": a,
-        "b": b,
-        "difference": difference,
-        "low": low,
-        "high": high,
-        "p": p,
-        "recommended": best,
-    }
+        "measure": measure, "test": test, "a": a, "b": b, "difference": difference, "low": low, "high": high, "p": p,
+        "recommended": recommended,
+    }  # fmt: skip
 
 
 def _recommended_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    values = {"accuracy": (comparison.accuracy.paired.a, comparison.accuracy.paired.b)}
+    arms = {"accuracy": (comparison.accuracy.paired.a, comparison.accuracy.paired.b)}
     if comparison.auroc:
-        values["auroc"] = (comparison.auroc.a, comparison.auroc.b)
-    return [_row(name, one.test, *values[name], one.difference, one.interval, one.p, True) for name, one in comparison.recommended.items()]
+        arms["auroc"] = (comparison.auroc.a, comparison.auroc.b)
+    return [_row(name, one.test, (*arms[name], one.difference), one.interval, one.p, True) for name, one in comparison.recommended.items()]
 
 
 def _accuracy_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    paired, tests = comparison.accuracy.paired, comparison.accuracy.mcnemar
-    values = ("accuracy", paired.a, paired.b, paired.difference)
-
-    def row(test: str, interval: Interval | None, p: float) -> dict[str, Any]:
-        return _row(values[0], test, *values[1:], interval, p)
-
-    rows = [row(f"McNemar {name.replace('_', '-')}", None, getattr(tests, name)) for name in ("exact", "mid_p", "asymptotic", "corrected")]
-    rows += [row(f"{name} interval", interval, math.nan) for name, interval in paired.intervals.items()]
-    clustered = comparison.clustered_accuracy
+    paired, mcnemar, clustered = comparison.accuracy.paired, comparison.accuracy.mcnemar, comparison.clustered_accuracy
+    tests: list[tuple[str, Interval | None, float]] = [
+        (f"McNemar {name.replace('_', '-')}", None, getattr(mcnemar, name)) for name in ("exact", "mid_p", "asymptotic", "corrected")
+    ]
+    tests += [(f"{name} interval", interval, math.nan) for name, interval in paired.intervals.items()]
     if clustered:
-        rows += [row(name.capitalize(), None, getattr(clustered, name).p) for name in ("obuchowski", "yang", "durkalski")]
-        rows.append(row("clustered difference", clustered.difference.interval, clustered.difference.p))
+        tests += [(name.capitalize(), None, getattr(clustered, name).p) for name in ("obuchowski", "yang", "durkalski")]
+        tests.append(("clustered difference", clustered.difference.interval, clustered.difference.p))
     for name, result in (("two-way clusters", comparison.two_way), ("procedure", comparison.procedure)):
-        rows += [row(name, result.interval, result.p)] if result else []
-    return [*rows, row("sign-flip permutation", None, comparison.permutation.p)]
+        tests += [(name, result.interval, result.p)] if result else []
+    tests.append(("sign-flip permutation", None, comparison.permutation.p))
+    return [_row("accuracy", name, (paired.a, paired.b, paired.difference), interval, p) for name, interval, p in tests]
 
 
 def _auroc_rows(comparison: Comparison) -> list[dict[str, Any]]:
@@ -290,29 +240,18 @@ def _auroc_rows(comparison: Comparison) -> list[dict[str, Any]]:
         ("DeLong", auroc.delong), ("clustered DeLong", auroc.clustered_delong), ("clustered DeLong, t", auroc.clustered_t),
         ("two-way DeLong, t", auroc.two_way), ("AUROC by procedure", comparison.procedure_auroc),
     )  # fmt: skip
-    return [_row("auroc", name, auroc.a, auroc.b, auroc.difference, test.interval, test.p) for name, test in tests if test]
+    return [_row("auroc", name, (auroc.a, auroc.b, auroc.difference), test.interval, test.p) for name, test in tests if test]
 
 
 def _bootstrap_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    paired = comparison.accuracy.paired
-    return [
-        _row(
-            name,
-            f"bootstrap, {one.method}",
-            *((paired.a, paired.b) if name == "accuracy" else (one.a, one.b)),
-            one.difference,
-            one.interval,
-            math.nan,
-        )
-        for name, one in comparison.bootstrap.items()
-    ]
+    paired, rows = comparison.accuracy.paired, []
+    for name, one in comparison.bootstrap.items():
+        arms = (paired.a, paired.b) if name == "accuracy" else (one.a, one.b)  # the multinomial short cut knows the difference only
+        rows.append(_row(name, f"bootstrap, {one.method}", (*arms, one.difference), one.interval, math.nan))
+    return rows
 
 
-def comparison_text(comparison: Comparison) -> str:
-    """Write a comparison for a person.
-
-    Returns heading, table, the reasons for the tests, other tests, warnings.
-    """
+def _text(comparison: Comparison) -> str:
     parts = [_heading(comparison), _table(comparison), _in_words(comparison), _why(comparison), _others(comparison), _remarks(comparison)]
     return "\n\n".join(part for part in parts if part)
 
@@ -334,15 +273,18 @@ def _table(comparison: Comparison) -> str:
 
 
 def _main_lines(comparison: Comparison) -> list[tuple[str, ...]]:
-    lines = []
-    for name, one in comparison.recommended.items():
-        block: Any = comparison.auroc if name == "auroc" else comparison.accuracy.paired
-        around: Any = comparison.auroc if name == "auroc" else comparison.accuracy
-        values = [
-            f"{value:.3f} {format_interval(interval)}" for value, interval in ((block.a, around.a_interval), (block.b, around.b_interval))
-        ]
-        lines.append((NAMES[name], *values, f"{one.difference:+.3f} {format_interval(one.interval, '+')}", format_p(one.p), one.test))
-    return lines
+    paired, around, auroc = comparison.accuracy.paired, comparison.accuracy, comparison.auroc
+    arms: dict[str, tuple[tuple[float, Interval | None], ...]]
+    arms = {"accuracy": ((paired.a, around.a_interval), (paired.b, around.b_interval))}
+    if auroc:
+        arms["auroc"] = ((auroc.a, auroc.a_interval), (auroc.b, auroc.b_interval))
+    return [
+        (
+            NAMES[name], *(f"{value:.3f} {format_interval(interval)}" for value, interval in arms[name]),
+            f"{one.difference:+.3f} {format_interval(one.interval, '+')}", format_p(one.p), one.test,
+        )
+        for name, one in comparison.recommended.items()
+    ]  # fmt: skip
 
 
 def _bootstrap_lines(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -357,7 +299,7 @@ def _bootstrap_lines(comparison: Comparison) -> list[tuple[str, ...]]:
 
 
 def _in_words(comparison: Comparison) -> str:
-    """Say the result as one would in a paper; what cannot be told is not called equality."""
+    """The result as a paper would state it; what the data do not show is not called equality."""
     lines = []
     for name, one in comparison.recommended.items():
         unit, scale, digits = ("percentage points", 100.0, 1) if name == "accuracy" else ("", 1.0, 3)
@@ -399,3 +341,26 @@ def _remarks(comparison: Comparison) -> str:
     remarks = [f"Warning: {text}." for text in comparison.warnings]
     remarks += [f"Not computed: {block} ({reason})." for block, reason in comparison.reasons.items()]
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in remarks)
+
+
+def format_p(p: float) -> str:
+    """Write a p-value as journals do: two significant digits, never 0.
+
+    Examples
+    --------
+    >>> format_p(0.0312), format_p(0.00002), format_p(1.0)
+    ('.031', '<.001', '1.00')
+    """
+    if math.isnan(p):
+        return "-"
+    if p < 0.001:
+        return "<.001"
+    digits = 3 if p < 0.1 else 2
+    return f"{p:.{digits}f}".removeprefix("0")
+
+
+def format_interval(interval: Interval | None, sign: str = "") -> str:
+    """Write an interval with three decimals: ``[-0.012, +0.051]``; '' without one."""
+    if interval is None or math.isnan(interval[0]):
+        return ""
+    return f"[{interval[0]:{sign}.3f}, {interval[1]:{sign}.3f}]"

@@ -21,24 +21,21 @@ class ArmScores:
 
     name: str
     source: str  # the file, for error lines
-    # one row per item (and seed, and training seed), with the columns ``item_id, seed, train_seed``, either ``label`` and ``score`` or
-    # ``correct``, and whatever else the file has
+    # a row per item (and seed, and training seed): ``item_id, seed, train_seed``, either ``label`` and ``score`` or ``correct``, and
+    # whatever else the file has
     table: pd.DataFrame
     positive: tuple[str, ...]  # the labels to detect; () where labels are 0 and 1
 
     @property
     def has_scores(self) -> bool:
-        """Tell whether there are scores, not right and wrong only."""
+        """Whether there are scores, not right and wrong only."""
         return "score" in self.table.columns
 
 
 def read_arm(
     path: Path | str, arm: str | None = None, runs: Sequence[str] = (), positive: Sequence[str] = (), metric: str | None = None
 ) -> ArmScores:
-    """Read one arm from records or a table.
-
-    Returns checked: no item twice, no score or label missing.
-    """
+    """Read one arm from records or a table, and check that no item occurs twice and no score or label is missing."""
     path = Path(path)
     if path.is_dir() or path.suffix == ".parquet":
         scores = _from_records(path, arm, runs)
@@ -87,9 +84,9 @@ def _table(path: Path, metric: str | None) -> pd.DataFrame:
 
 
 def with_items(scores: ArmScores, path: Path) -> ArmScores:
-    """Add what a table of items says, such as the patient of each, which logs of other harnesses seldom hold.
+    """Add the columns of a table of items, such as the patient of each, which logs of other harnesses seldom hold.
 
-    Returns the arm with these columns; its own are kept where both have one.
+    Where both have a column, that of the arm stays.
     """
     from see_in_pairs.files import read_table
 
@@ -149,7 +146,7 @@ def _check_column(scores: ArmScores, column: str) -> None:
 
 
 def as_positive(labels: pd.Series, positive: Sequence[str], source: str) -> pd.Series:
-    """Tell which labels are positive."""
+    """Which labels are positive: those named, or those that are 1."""
     import pandas as pd
 
     if positive:

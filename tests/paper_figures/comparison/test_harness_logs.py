@@ -44,9 +44,9 @@ def test_lm_evaluation_harness(tmp_path: Path) -> None:
         read_arm(write(tmp_path / f"samples_chest_{arm}.jsonl", [lm_eval(right, i) for i, right in enumerate(RIGHT[arm])])) for arm in "ab"
     ]
     aligned = align(*arms, ["patient_id"])
-    assert aligned.inputs["scores_a"].tolist() == [bool(value) for value in RIGHT["a"]]
-    assert aligned.inputs["clusters"].tolist() == ["000", "000", "001", "001", "002", "002"]
-    assert aligned.inputs["labels"] is None
+    assert aligned.pair.scores_a.tolist() == [bool(value) for value in RIGHT["a"]]
+    assert aligned.pair.clusters.tolist() == ["000", "000", "001", "001", "002", "002"]
+    assert aligned.pair.labels is None
 
 
 def test_lmms_eval_with_a_table_of_patients(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_lmms_eval_with_a_table_of_patients(tmp_path: Path) -> None:
     (tmp_path / "items.csv").write_text("item_id,patient_id\n" + "".join(f"{i},0{i // 2}\n" for i in range(6)))
     arms = [with_items(read_arm(log), tmp_path / "items.csv") for log in logs]
     aligned = align(*arms)
-    assert aligned.inputs["clusters"].tolist() == ["00", "00", "01", "01", "02", "02"]
+    assert aligned.pair.clusters.tolist() == ["00", "00", "01", "01", "02", "02"]
     assert read_samples(logs[0], "chest_score.score")["correct"].tolist() == RIGHT["a"]
 
 
@@ -94,8 +94,8 @@ def test_identifiers_that_look_like_numbers_stay_as_written(tmp_path: Path) -> N
         (tmp_path / name).write_text(text)
     aligned = align(read_arm(tmp_path / "a.csv"), read_arm(tmp_path / "b.csv"), ["patient"])
     assert sorted(read_arm(tmp_path / "a.csv").table["item_id"]) == ["007", "1e3", "7", "NA"]
-    assert sorted(aligned.inputs["clusters"]) == ["01", "1", "1E3", "null"]
-    assert sorted(aligned.inputs["scores_a"]) == [float("-inf"), 0.2, 0.9, float("inf")]
+    assert sorted(aligned.pair.clusters) == ["01", "1", "1E3", "null"]
+    assert sorted(aligned.pair.scores_a) == [float("-inf"), 0.2, 0.9, float("inf")]
 
 
 def test_tables_of_items_that_do_not_fit(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from theory.numerics.validation import Floats
 from theory.sweeps.execution.limits import TimeLimit, limited
 from theory.sweeps.execution.outcome import WHOLE, BlockOutcome, Failure, NothingGenerated, Rows, failure_of
-from theory.sweeps.execution.rng import block_key, method_words, stream
-from theory.sweeps.execution.seed_words import Seed, generator_of, seeds
+from theory.sweeps.execution.rng import BlockSeed, block_key, generator_of, method_words, seeds, stream
 from theory.sweeps.registry import Piece
 from theory.sweeps.resolved import Method
 from theory.sweeps.study import BlockLimits
@@ -79,7 +78,7 @@ def _out_of_time(work: Work, block: int, replicates: int, error: TimeLimit) -> B
 class _Use:
     """A method at work in a block: what it is called with, its own streams, and what it has given so far."""
 
-    def __init__(self, work: Work, number: int, own: Sequence[np.random.SeedSequence | Seed] | None) -> None:
+    def __init__(self, work: Work, number: int, own: Sequence[np.random.SeedSequence | BlockSeed] | None) -> None:
         self.method, self.number, self.seeds = work.methods[number], number, own
         self.function, self.arguments = self.method.piece.function, self.method.arguments(work.factors)
         self.done: dict[tuple[str, ...], tuple[list[int], list[list[float]]]] = {}  # by the names it gave: as a rule one

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from theory.sweeps import Results, Study, run
-from theory.sweeps.execution.rng import block_key, method_words, stream
-from theory.sweeps.execution.seed_words import generator_of, seeds
+from theory.sweeps.execution.rng import block_key, generator_of, method_words, seeds, stream
 
 MakeStudy = Callable[..., Study]
 Same = Callable[[Results, Results], None]

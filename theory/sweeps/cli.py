@@ -27,10 +27,7 @@ class RunByDefault(TyperGroup):
     """A group whose first word may be a design, by file or name: ``sweep CONFIG.yaml`` means ``sweep run CONFIG.yaml``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put ``run`` before a first word that is no command.
-
-        Returns what remains for the command.
-        """
+        """Put ``run`` before a first word that is no command."""
         first = args[0] if args else "--help"
         looks_like_run = (
             first.endswith((".yaml", ".yml"))
@@ -70,7 +67,7 @@ def run(
     log(f"{study.name}: {cells} cells, {'at most ' if study.stop else ''}{most:,} replicates each, into {out}", quiet)
     results = run_study(study, out, workers=workers, backend=backend, quiet=quiet, replicates=replicates)
     print(format_status(results))
-    stopped = sum(kept.stopped for kept in results.unbroken_blocks.values())
+    stopped = sum(cell.stopped for cell in results.unbroken_blocks.values())
     if stopped:
         raise CheckFailed(
             f"{stopped} of {cells} cells stopped by too many failures (max_failures {study.max_failures}); see 'sweep replay {out}'"
@@ -90,10 +87,7 @@ def status(folder: Folder, json: Json = None) -> None:
 
 
 def format_status(results: Results) -> str:
-    """Lay the state of a sweep out for a person.
-
-    Returns A line per cell, and one in all.
-    """
+    """The state of a sweep for a person: a line per cell, and one for all."""
     table = results.cells
     factors = [name for name in table if name not in ("cell", "truth", "wanted", "attempted", "done", "failed", "stopped")]
     lines = [f"{'cell':<16} {'done':>10} {'failed':>7} {'wanted':>10}  {'':<9} factors"]
@@ -124,10 +118,10 @@ def replay(
     if failure is None and cell is None and replicate is None:
         print(format_failures(results))
         return
-    _replay_one(results, *_which(results, failure, cell, replicate), quiet)
+    _replay_one(results, *_chosen(results, failure, cell, replicate), quiet)
 
 
-def _which(results: Results, failure: int | None, cell: str | None, replicate: int | None) -> tuple[str, int]:
+def _chosen(results: Results, failure: int | None, cell: str | None, replicate: int | None) -> tuple[str, int]:
     from theory.sweeps.execution.replay import failed
 
     if failure is not None and cell is None and replicate is None:
@@ -157,10 +151,7 @@ def _replay_one(results: Results, cell: str, replicate: int, quiet: bool) -> Non
 
 
 def format_failures(results: Results) -> str:
-    """Lay the failures of a sweep out for a person.
-
-    Returns A line each, numbered as ``--failure`` takes them.
-    """
+    """The failures of a sweep for a person, a line each, numbered as ``--failure`` takes them."""
     table = results.failures()
     if table.empty:
         return "no failures"

@@ -1,4 +1,4 @@
-"""The studies that come with this package: YAML files in ``theory/sweeps/studies``, known by their names."""
+"""The studies that come with this package: YAML files in ``theory/sweeps/studies``, found by name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ FOLDER = Path(__file__).parent / "studies"
 
 
 def packaged_studies() -> dict[str, Path]:
-    """List the packaged studies.
-
-    Returns name to design, in alphabetical order.
+    """Name and path of each packaged study, in alphabetical order.
 
     Examples
     --------

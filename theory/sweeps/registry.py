@@ -1,4 +1,28 @@
-"""The pieces of a simulation study: functions registered by name that generate data, analyse them, or know the true value."""
+"""Pieces of simulation studies: functions registered by name that generate data, analyse them, or know the true value.
+
+A piece is registered by a decorator because it may be the user's own, in a file that the package has never seen. The design names the file
+under ``pieces``; importing it registers what it holds, and the rest of the design refers to the names::
+
+    # my_pieces.py
+    from theory.sweeps import generator, method
+
+    @generator("coin")
+    def coin(*, rng, p, n):
+        return rng.random(n) < p
+
+    @method("mean")
+    def mean(data):
+        return {"estimate": data.mean()}
+
+    # study.yaml
+    pieces: [my_pieces.py]
+    generate: coin
+    methods: [mean]
+
+This is the registry to copy where users add pieces of their own. The product's own catalogues (arms, cohort readers, model families,
+figures) are plain dictionaries from name to entry in one file each: all that they hold can be read in one place, nothing has to be imported
+for it to be there, and a name that comes twice shows in the diff.
+"""
 
 from __future__ import annotations
 
@@ -19,28 +43,28 @@ from see_in_pairs.source_code import source_hash
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FILE_MODULE = "sweep_pieces_"
-"""How the modules begin that files of pieces are loaded as."""
+"""First part of the module name under which a file of pieces is loaded."""
 
-GIVEN = ("rng", "data", "replicates")
-"""What the engine hands to a piece; every other parameter is a factor."""
+FROM_ENGINE = ("rng", "data", "replicates")
+"""Parameters that the engine fills; every other one is a factor."""
 
 
 @dataclass(frozen=True)
 class Piece:
     """A registered function."""
 
-    kind: str  # what it is for
-    name: str  # how designs call it
+    kind: str  # 'generator', 'method' or 'estimand'
+    name: str  # in designs
     function: Callable[..., Any]
-    vectorised: bool = False  # whether it makes a whole block of replicates in one call
+    vectorised: bool = False  # whether one call handles a whole block of replicates
     parameters: tuple[str, ...] = ()  # the factors it can take
     required: tuple[str, ...] = ()  # those of them without a default
-    any_factor: bool = False  # whether it takes every factor (``**factors``)
+    any_factor: bool = False  # whether it takes all factors (``**factors``)
     wants_rng: bool = False  # whether it takes a random stream
-    source: str | None = None  # hash of its code, comments and docstring left out; None where the code cannot be read
+    source: str | None = None  # as from `source_hash`
 
     def takes(self, name: str) -> bool:
-        """Tell whether the function takes a factor."""
+        """Whether the function takes a factor."""
         return self.any_factor or name in self.parameters
 
     @property
@@ -53,10 +77,7 @@ class Piece:
         return str(Path(file).resolve()) if file.endswith(".py") else None
 
     def arguments(self, factors: Mapping[str, Any]) -> dict[str, Any]:
-        """Pick the factors this piece asks for.
-
-        Returns those to pass by name.
-        """
+        """The factors that this piece takes, to pass by name."""
         return dict(factors) if self.any_factor else {name: factors[name] for name in self.parameters if name in factors}
 
 
@@ -64,19 +85,20 @@ _REGISTRY: dict[tuple[str, str], Piece] = {}
 
 
 def generator(name: str, *, vectorised: bool = False) -> Callable[[Function], Function]:
-    """Register a function that makes the data of one replicate.
+    """Register a function that generates the data of one replicate.
 
     Parameters
     ----------
     name : str
-        How designs call it.
+        Name by which designs refer to it.
     vectorised : bool, default False
-        Whether it takes ``replicates`` too and makes a whole block at once.
+        Whether it takes ``replicates`` too and generates a whole block at once, replicates along the first axis of its arrays.
 
     Returns
     -------
     callable
-        A decorator that leaves the function as it is.
+        A decorator that leaves the function as it is. The function takes ``rng``, a `numpy.random.Generator`, and factors by name; it
+        returns the data, anything but None.
 
     Examples
     --------
@@ -93,15 +115,16 @@ def method(name: str, *, vectorised: bool = False) -> Callable[[Function], Funct
     Parameters
     ----------
     name : str
-        How designs call it.
+        Name by which designs refer to it, and by which results list it.
     vectorised : bool, default False
         Whether it takes a whole block and returns arrays, one entry per replicate.
 
     Returns
     -------
     callable
-        A decorator that leaves the function as it is. What it decorates takes the data first and returns a mapping of names to numbers
-        (by convention ``estimate``, ``se``, ``lower``, ``upper``, ``p``; others are kept).
+        A decorator that leaves the function as it is. The function takes the data first, then factors by name, and returns a mapping of
+        names to numbers (by convention ``estimate``, ``se``, ``lower``, ``upper``, ``p``; others are kept). With a parameter ``rng`` it
+        gets a random stream of its own.
 
     Examples
     --------
@@ -113,17 +136,17 @@ def method(name: str, *, vectorised: bool = False) -> Callable[[Function], Funct
 
 
 def estimand(name: str) -> Callable[[Function], Function]:
-    """Register a function that knows the true value in a cell.
+    """Register a function that computes the true value in a cell.
 
     Parameters
     ----------
     name : str
-        How designs call it.
+        Name by which designs refer to it.
 
     Returns
     -------
     callable
-        A decorator that leaves the function as it is. What it decorates takes factors by name and returns a number.
+        A decorator that leaves the function as it is. The function takes factors by name and returns a finite number.
 
     Examples
     --------
@@ -143,7 +166,7 @@ def _decorator(kind: str, name: str, vectorised: bool) -> Callable[[Function], F
 
 
 def register(kind: str, name: str, function: Callable[..., Any], vectorised: bool = False) -> Piece:
-    """Register a function under a name."""
+    """Register a function under a name, which no other function may have."""
     if not name or not isinstance(name, str):
         raise InputError(f"{kind}: give it a name, as in @{kind}('two_groups')")
     piece = _describe(kind, name, function, vectorised)
@@ -156,7 +179,7 @@ def register(kind: str, name: str, function: Callable[..., Any], vectorised: boo
 
 
 def _home(function: Callable[..., Any]) -> str:
-    """Say where a function was written: the same file and name may be registered again (a reloaded module, a notebook's cell)."""
+    """Where a function was written: the same file and name may be registered again (a reloaded module, a notebook's cell)."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     place = code.co_filename if code is not None and not code.co_filename.startswith("<") else getattr(function, "__module__", "")
     return f"{place}:{getattr(function, '__qualname__', type(function).__qualname__)}"
@@ -179,7 +202,7 @@ def _describe(kind: str, name: str, function: Callable[..., Any], vectorised: bo
         raise InputError(f"generator '{name}': it must take its random stream, as in def {name}(*, rng, n)")
     if kind == "generator" and vectorised != ("replicates" in takes):
         raise InputError(f"generator '{name}': 'replicates' belongs to a vectorised one (vectorised=True), and to no other")
-    factors = [p for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in GIVEN]
+    factors = [p for p in parameters if p.kind is not p.VAR_KEYWORD and p.name not in FROM_ENGINE]
     return Piece(
         kind=kind,
         name=name,
@@ -194,7 +217,7 @@ def _describe(kind: str, name: str, function: Callable[..., Any], vectorised: bo
 
 
 def piece(kind: str, name: str) -> Piece:
-    """Look a piece up."""
+    """The registered piece of a kind and name."""
     if (kind, name) not in _REGISTRY:
         known = ", ".join(sorted(other for of, other in _REGISTRY if of == kind)) or "none"
         raise InputError(f"no {kind} is called '{name}' (known: {known}); is the module or file that registers it under 'pieces'?")
@@ -202,7 +225,7 @@ def piece(kind: str, name: str) -> Piece:
 
 
 def piece_of(kind: str, function: Callable[..., Any]) -> Piece:
-    """Give the piece that a function is: as it is registered, or by its own name where it is not."""
+    """The piece that a function is: as registered, or under its own name where it is not."""
     for (of, _), known in _REGISTRY.items():
         if of == kind and known.function is function:
             return known
@@ -210,7 +233,7 @@ def piece_of(kind: str, function: Callable[..., Any]) -> Piece:
 
 
 def load_pieces(sources: Iterable[str], beside: Path | None = None) -> None:
-    """Import the modules and files that register pieces."""
+    """Import the modules and files that register pieces; files are looked for beside the design, then in the working folder."""
     for source in sources:
         try:
             if source.endswith(".py"):
@@ -224,7 +247,7 @@ def load_pieces(sources: Iterable[str], beside: Path | None = None) -> None:
 
 
 def find_file(source: str, beside: Path | None) -> Path:
-    """Find a file of pieces."""
+    """The absolute path of a file of pieces."""
     for folder in (beside, Path()):
         if folder is not None and (folder / source).is_file():
             return (folder / source).resolve()
@@ -233,7 +256,7 @@ def find_file(source: str, beside: Path | None) -> Path:
 
 def _load_file(path: Path) -> ModuleType:
     name = f"{FILE_MODULE}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
-    if name in sys.modules:
+    if name in sys.modules:  # under its own name, so that workers and replays that load it again find the same functions
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -17,15 +17,12 @@ from theory.sweeps.study import Study
 class Method:
     """A method in a study."""
 
-    label: str  # what the results call it
+    label: str  # its name in results
     piece: Piece
     parameters: Mapping[str, Any]  # those fixed by the study
 
     def arguments(self, factors: Mapping[str, Any]) -> dict[str, Any]:
-        """Pick what to pass by name in a cell.
-
-        Returns the factors it asks for and its fixed parameters.
-        """
+        """What to pass by name in a cell: the factors that it takes, and its fixed parameters."""
         return self.piece.arguments({**factors, **self.parameters})
 
 
@@ -36,7 +33,7 @@ class ResolvedStudy:
     study: Study
     generate: Piece
     methods: tuple[Method, ...]
-    estimand: Piece | None  # what knows the true value, where it is a function
+    estimand: Piece | None  # where the true value is a function and not a number
 
     def check(self) -> None:
         """Check that pieces and factors fit together."""
@@ -79,10 +76,7 @@ class ResolvedStudy:
                 )
 
     def truth(self, cell: Cell) -> float:
-        """Tell the true value in a cell.
-
-        Returns the value; NaN where the study names no estimand.
-        """
+        """The true value in a cell; NaN where the study names no estimand."""
         if self.estimand is None:
             return float("nan") if self.study.estimand is None else float(self.study.estimand)
         try:
@@ -97,7 +91,7 @@ class ResolvedStudy:
 def resolve(study: Study) -> ResolvedStudy:
     """Find the pieces of a study, and check that they and the factors fit together."""
     study.load_pieces()
-    study.check_itself()
+    study.check_consistency()
     methods = tuple(Method(use.name, study.piece("method", use.use), use.parameters) for use in study.methods)
     truth = study.piece("estimand", study.estimand) if isinstance(study.estimand, str) else None
     resolved = ResolvedStudy(study, study.piece("generator", study.generate), methods, truth)

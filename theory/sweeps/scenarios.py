@@ -1,4 +1,4 @@
-"""Cells of a design: a set of factors each, known by the hash of its content."""
+"""Cells of a design: each a set of factors, known by the hash of its content."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class Cell:
 
 
 def named(factors: Mapping[str, Any]) -> str:
-    """Write factors in a line."""
+    """Factors in a line."""
     return ", ".join(f"{name}={value}" for name, value in factors.items())
 
 
 def make_cell(generate: str, factors: Mapping[str, Any]) -> Cell:
-    """Name a combination of factors by its content.
+    """Cell of a combination of factors, with the hash of its content.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def make_cell(generate: str, factors: Mapping[str, Any]) -> Cell:
 
 
 def canonical(value: Any, factor: str) -> Any:
-    """Bring a factor's value into the one form that is hashed: 1 and 1.0 are the same number, an infinity is not null."""
+    """The one form of a factor's value that is hashed: 1 and 1.0 are the same number, an infinity is not null."""
     if hasattr(value, "tolist"):  # numpy
         value = value.tolist()
     if isinstance(value, float):
@@ -70,10 +70,7 @@ def _canonical_float(value: float, factor: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Turn numpy values into Python's own, so that a design can be written down.
-
-    Returns the same, of plain types.
-    """
+    """Numpy values as Python's own, so that a design can be written to YAML."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, (list, tuple)):
@@ -84,10 +81,7 @@ def plain(value: Any) -> Any:
 def combine(
     generate: str, fixed: Mapping[str, Any], grid: Mapping[str, Sequence[Any]], explicit: Iterable[Mapping[str, Any]]
 ) -> list[Cell]:
-    """List the cells of a design: every combination of the grid, then the explicit ones, each with the fixed factors.
-
-    Returns in the order of the design.
-    """
+    """The cells of a design in its order: every combination of the grid, then the explicit ones, each with the fixed factors."""
     explicit = list(explicit)
     for factor in {*fixed, *grid, *itertools.chain.from_iterable(explicit)}:
         _check_name(factor)

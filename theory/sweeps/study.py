@@ -1,4 +1,4 @@
-"""The design of a simulation study, from YAML or Python: what is generated and analysed, in which cells, how often."""
+"""The design of a simulation study, from YAML or Python: what is generated and analysed, in which cells, and how often."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from theory.sweeps.scenarios import Cell, combine, plain
 
 
 class BlockLimits(StrictConfig):
-    """What a block may use.
+    """What a block of replicates may use.
 
     Parameters
     ----------
     seconds : float, optional
-        Wall-clock time.
+        Wall-clock time, above 0. A block that takes longer fails as a whole.
     megabytes : float, optional
-        Memory beyond what the process holds when the block begins (Linux).
+        Memory beyond what the process holds when the block begins, above 0 (Linux only). An allocation beyond it raises
+        `MemoryError` in the replicate that asked.
     """
 
     seconds: Annotated[float, Field(gt=0)] | None = None
@@ -38,11 +39,11 @@ class Stop(StrictConfig):
     Parameters
     ----------
     measure : str
-        A performance measure, such as ``'bias'``.
+        The performance measure that decides, such as ``'bias'``.
     mcse : float
-        Its Monte Carlo standard error at which a cell is finished, for every method.
+        Monte Carlo standard error of that measure, above 0, at or below which a cell is finished; every method must reach it.
     cap : int
-        Replicates after which a cell is finished in any case.
+        Number of replicates at which a cell is finished in any case.
     """
 
     measure: str
@@ -56,9 +57,9 @@ class MethodUse(StrictConfig):
     Parameters
     ----------
     name : str
-        What the results call it.
+        Label of the method in results and tables.
     use : str
-        The registered method.
+        Name under which the method is registered.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -68,43 +69,43 @@ class MethodUse(StrictConfig):
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The fixed parameters."""
+        """Parameters that the study fixes, by name."""
         return dict(self.model_extra or {})
 
 
 class Study(StrictConfig):
-    """A simulation study.
+    """The design of a simulation study.
 
     Parameters
     ----------
     name : str
-        What it is called.
+        Name of the study, at least one character; a folder of results belongs to one name.
     generate : str or callable
-        The generator.
+        The generator, by its registered name or as a function.
     methods : list
-        Methods: a name, a function, or a mapping with ``name``, ``use`` and fixed parameters.
+        The methods, at least one: each a name, a function, or a mapping with ``name``, ``use`` and fixed parameters.
     aims : str
-        What it is to find out.
+        The question in plain words; shown by ``sweep list`` and used nowhere else.
     pieces : list of str
         Modules, and files ending in ``.py`` (beside the YAML file or in the working folder), that register pieces.
     estimand : str, callable, float, optional
-        The true value in a cell.
+        The true value in a cell: a registered name, a function of the factors, or one number for all cells.
     fixed : dict
-        Factors that are the same in every cell.
+        Factors that have the same value in every cell.
     grid : dict
-        Factor to list of levels.
+        Factor to its list of levels; every combination is a cell.
     cells : list of dict
-        Further cells.
+        Further cells beside the grid's, each a mapping of factors to values.
     replicates : int
-        How many per cell; with `stop`, how many before the first look.
+        Replicates per cell, 1 or more; with `stop`, those before the first look.
     block : int
-        Replicates per block: what is run, timed and limited as one.
+        Replicates per block, 1 or more: what is run, timed and limited as one.
     entropy : int
-        The seed of the study.
+        Seed of all random streams, 0 or more.
     stop : Stop, optional
-        Run until precise enough.
+        Rule by which a cell has enough replicates; without it every cell gets `replicates`.
     limits : BlockLimits
-        What a block may use.
+        Time and memory that one block may use.
     max_failures : int
         Failed replicates a cell may have; one more stops it.
     null : float, optional
@@ -140,20 +141,20 @@ class Study(StrictConfig):
 
     _folder: ClassVar[Path | None] = None
     _given: ClassVar[Mapping[tuple[str, str], Piece]] = {}
-    # Both are set on the instance beside the fields, where copies take them along and nothing writes them down.
+    # Both are set in the instance's __dict__, beside the fields of pydantic: copies keep them, and neither is ever saved.
 
     @model_validator(mode="wrap")
     @classmethod
     def _functions_for_names(cls, content: Any, make: ModelWrapValidatorHandler[Study]) -> Study:
-        """Let pieces be given as functions: the study goes by their names, and remembers which ones it means."""
+        """Let pieces be given as functions: the fields hold their names, and the study keeps the functions beside them."""
         if not isinstance(content, dict):
             return make(content)
         named = {"null" if key is None else key: value for key, value in content.items()}  # an unquoted null is None in YAML
         given: dict[tuple[str, str], Piece] = {}
         for key, kind in (("generate", "generator"), ("estimand", "estimand")):
-            named |= {key: _named(kind, named[key], given)} if key in named else {}
+            named |= {key: _name_of(kind, named[key], given)} if key in named else {}
         if isinstance(named.get("methods"), (list, tuple)):
-            named["methods"] = [_use_of(entry, given) for entry in named["methods"]]
+            named["methods"] = [_method_use(entry, given) for entry in named["methods"]]
         study = make(named)
         study.__dict__["_given"] = given
         return study
@@ -170,14 +171,14 @@ class Study(StrictConfig):
         Parameters
         ----------
         path : Path or str
-            The file.
+            The YAML file, whose folder is where files of pieces are looked for first.
         changes : sequence of str
-            Each ``key=value``, changing one key.
+            Changes to the file's keys, each as ``key=value`` or ``outer.inner=value``.
 
         Returns
         -------
         Study
-            The study.
+            The design with the changes made; its pieces are not loaded yet.
 
         Raises
         ------
@@ -194,17 +195,17 @@ class Study(StrictConfig):
         Parameters
         ----------
         update : mapping, optional
-            Field to value, not validated.
+            Field to new value, which is not validated.
         deep : bool, default False
-            Whether to copy the values too.
+            Whether to copy lists and mappings of the fields too.
 
         Returns
         -------
         Study
-            The copy.
+            A study with the same functions in place of names; its cells are computed anew.
         """
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("all_cells", None)  # worked out anew, since it may be of another grid
+        copied.__dict__.pop("all_cells", None)  # the cached cells are of the old grid
         return copied
 
     @cached_property
@@ -214,41 +215,41 @@ class Study(StrictConfig):
 
     @property
     def most_replicates(self) -> int:
-        """How many replicates a cell may get."""
+        """Largest number of replicates that a cell may get."""
         return self.stop.cap if self.stop else self.replicates
 
     def with_replicates(self, replicates: int) -> Study:
-        """Ask for another number of replicates.
+        """Copy the study with another number of replicates.
 
         Parameters
         ----------
         replicates : int
-            How many per cell.
+            Replicates per cell, 1 or more.
 
         Returns
         -------
         Study
-            Otherwise the same.
+            A study that is otherwise the same.
 
         Raises
         ------
         InputError
-            When it is below 1.
+            When `replicates` is below 1.
         """
         if replicates < 1:
             raise InputError(f"replicates {replicates}: ask for 1 or more")
         return self.model_copy(update={"replicates": replicates})
 
     def piece(self, kind: str, name: str) -> Piece:
-        """Find a piece: one given as a function, else a registered one."""
+        """The piece of a name: one given as a function, else a registered one."""
         return self._given.get((kind, name)) or piece(kind, name)
 
     def load_pieces(self) -> None:
-        """Import what registers the pieces."""
+        """Import the modules and files under `pieces`."""
         load_pieces(self.pieces, self._folder)
 
-    def check_itself(self) -> None:
-        """Refuse a design that contradicts itself, before its pieces are looked at."""
+    def check_consistency(self) -> None:
+        """Refuse a design that contradicts itself, before its pieces are resolved."""
         labels = [use.name for use in self.methods]
         twice = [label for label in dict.fromkeys(labels) if labels.count(label) > 1]
         if twice:
@@ -259,12 +260,12 @@ class Study(StrictConfig):
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Write the study as it can be loaded again from anywhere.
+        """Content of the study from which it can be loaded again in any folder.
 
         Returns
         -------
         dict
-            Plain content; pieces by the places they come from, files by their absolute path.
+            Fields that differ from their defaults, as plain values; under ``pieces`` the modules and the absolute paths of files.
         """
         content = self.model_dump(exclude={"pieces"}, exclude_defaults=True)  # not as JSON, which has no infinity
         return {"name": self.name, "pieces": self._sources(), **content}
@@ -283,19 +284,19 @@ class Study(StrictConfig):
         Parameters
         ----------
         path : Path or str
-            The file.
+            The YAML file to write or replace.
         """
         write_text(path, yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True))
 
 
-def _use_of(entry: Any, given: dict[tuple[str, str], Piece]) -> Any:
-    """Turn a method's name or function into the mapping it stands for."""
-    name = _named("method", entry, given)
+def _method_use(entry: Any, given: dict[tuple[str, str], Piece]) -> Any:
+    """The mapping that a method's name or function stands for."""
+    name = _name_of("method", entry, given)
     return {"name": name, "use": name} if isinstance(name, str) else name
 
 
-def _named(kind: str, entry: Any, given: dict[tuple[str, str], Piece]) -> Any:
-    """Give a function's name, and note the function."""
+def _name_of(kind: str, entry: Any, given: dict[tuple[str, str], Piece]) -> Any:
+    """Name of a function, which is entered into `given`; anything else is returned as it is."""
     if not callable(entry):
         return entry
     found = piece_of(kind, entry)

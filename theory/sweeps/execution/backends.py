@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.execution.chunk import Chunk, ChunkTask, died, run_remotely, run_task, work_of
+from theory.sweeps.execution.chunk import Chunk, ChunkTask, chunk_of_dead_worker, run_remotely, run_task, work_of
 from theory.sweeps.execution.pickling import SharedPayload, pickled
 from theory.sweeps.resolved import ResolvedStudy
 
@@ -19,56 +19,54 @@ BACKENDS = ("loky", "dask", "ray")
 
 @dataclass
 class Pool:
-    """Workers that stay for a whole study."""
+    """Workers that stay for a whole study, and what they are at."""
 
     plan: ResolvedStudy
     backend: str
     workers: int  # how many at a time
-    sent: SharedPayload | None = None  # what all cells share, pickled; None where everything runs in this process
-    _out: dict[ChunkTask, None] = field(default_factory=dict)
+    payload: SharedPayload | None = None  # what all cells share, pickled; None where everything runs in this process
+    _in_flight: dict[ChunkTask, None] = field(default_factory=dict)  # ordered, unlike a set
 
     def run(self, tasks: Iterable[ChunkTask]) -> Generator[Chunk | str, None, None]:
-        """Run tasks, giving each result as soon as it is there.
-
-        Returns in the order in which they finish; a text where a piece is at fault as a whole.
-        """
-        if self.sent is None:
+        """Yield results in the order in which tasks finish; a message in place of results where a piece is at fault as a whole."""
+        if self.payload is None:
             common = work_of(self.plan)
             yield from (run_task(common, task) for task in tasks)
             return
-        waiting = self._note(tasks)
+        tracked = self._track(tasks)
         while True:
             try:
-                yield from self._together(waiting)
+                yield from self._run_parallel(tracked)
                 return
             except Exception as error:
-                _refuse_what_cannot_be_imported(error)
-                if not _says_a_worker_died(error):
+                _raise_if_import_failed(error)
+                if not _is_worker_death(error):
                     raise
                 if self.backend != "loky":
                     raise InputError(
                         f"--backend {self.backend}: a worker died ({error}); what is finished is kept: run the same command again"
                     ) from None
-            yield from self._one_by_one()
+            # joblib says that a worker died, not which: every block that was out runs alone, and the one that kills again is at fault
+            yield from self._run_isolated()
 
-    def _note(self, tasks: Iterable[ChunkTask]) -> Iterator[ChunkTask]:
-        """Note what is sent out, to know what a dead worker had."""
+    def _track(self, tasks: Iterable[ChunkTask]) -> Iterator[ChunkTask]:
+        """Remember what is sent out, to know what a dead worker had."""
         for task in tasks:
-            self._out[task] = None
+            self._in_flight[task] = None
             yield task
 
-    def _together(self, tasks: Iterator[ChunkTask]) -> Iterator[Chunk | str]:
+    def _run_parallel(self, tasks: Iterator[ChunkTask]) -> Iterator[Chunk | str]:
         import joblib
 
-        assert self.sent is not None
+        assert self.payload is not None
         options: dict[str, Any] = {"inner_max_num_threads": 1} if self.backend == "loky" else {}
         with joblib.parallel_config(backend=self.backend, n_jobs=self.workers, **options):
-            calls = (joblib.delayed(_with_its_task)(self.sent, task) for task in tasks)
-            for task, result in self._as_they_finish(calls):
-                self._out.pop(task)
+            calls = (joblib.delayed(_with_its_task)(self.payload, task) for task in tasks)
+            for task, result in self._unordered(calls):
+                self._in_flight.pop(task)
                 yield result
 
-    def _as_they_finish(self, calls: Iterator[Any]) -> Iterator[tuple[ChunkTask, Chunk | str]]:
+    def _unordered(self, calls: Iterator[Any]) -> Iterator[tuple[ChunkTask, Chunk | str]]:
         import joblib
         from joblib.parallel import get_active_backend
 
@@ -79,33 +77,33 @@ class Pool:
             while some := list(itertools.islice(calls, 2 * self.workers)):
                 yield from parallel(some)
 
-    def _one_by_one(self) -> Iterator[Chunk | str]:
+    def _run_isolated(self) -> Iterator[Chunk | str]:
         """Run what was out when a worker died, block by block, each in a process that may die alone."""
         from joblib.externals.loky import ProcessPoolExecutor
 
-        assert self.sent is not None
-        for task in list(self._out):
+        assert self.payload is not None
+        for task in list(self._in_flight):
             for block in task.blocks:
                 single = ChunkTask(task.cell, (block,))
                 with ProcessPoolExecutor(max_workers=1) as alone:
                     try:
-                        yield alone.submit(run_remotely, self.sent, single).result()
+                        yield alone.submit(run_remotely, self.payload, single).result()
                     except Exception as error:
-                        if not _says_a_worker_died(error):
+                        if not _is_worker_death(error):
                             raise
-                        yield died(work_of(self.plan, task.cell), single)
-            self._out.pop(task)
+                        yield chunk_of_dead_worker(work_of(self.plan, task.cell), single)
+            self._in_flight.pop(task)
 
 
 def _with_its_task(common: SharedPayload, task: ChunkTask) -> tuple[ChunkTask, Chunk | str]:
     return task, run_remotely(common, task)
 
 
-def _says_a_worker_died(error: Exception) -> bool:
+def _is_worker_death(error: Exception) -> bool:
     return any(kind.__name__ in ("TerminatedWorkerError", "KilledWorker", "WorkerCrashedError") for kind in type(error).__mro__)
 
 
-def _refuse_what_cannot_be_imported(error: Exception) -> None:
+def _raise_if_import_failed(error: Exception) -> None:
     if isinstance(error, ImportError) or "un-serialize" in str(error):
         reason = str(error.__cause__ or error).strip('" \n').splitlines()[-1]
         raise InputError(f"a worker cannot import a piece ({reason}); install its module there, or name the file under 'pieces'") from None
@@ -113,21 +111,21 @@ def _refuse_what_cannot_be_imported(error: Exception) -> None:
 
 @contextlib.contextmanager
 def open_pool(plan: ResolvedStudy, workers: int, backend: str) -> Iterator[Pool]:
-    """Make workers ready."""
+    """Start workers, or connect to those of a cluster."""
     workers = check_backend(backend, workers)
     if backend == "loky" and workers == 1:
         yield Pool(plan, backend, 1)
         return
-    sent = pickled(plan, work_of(plan), parent=os.getpid() if backend == "loky" else None)
+    payload = pickled(plan, work_of(plan), parent=os.getpid() if backend == "loky" else None)
     if backend == "loky":
-        yield Pool(plan, backend, workers, sent)
+        yield Pool(plan, backend, workers, payload)
         return
-    with _dask(workers) if backend == "dask" else _ray(workers) as there:
-        yield Pool(plan, backend, there, sent)
+    with _dask(workers) if backend == "dask" else _ray(workers) as cores:
+        yield Pool(plan, backend, cores, payload)
 
 
 def check_backend(backend: str, workers: int) -> int:
-    """Check a backend and the number of workers."""
+    """Check backend and number of workers, and count the cores where that is -1."""
     if backend not in BACKENDS:
         raise InputError(f"--backend {backend}: choose one of {', '.join(BACKENDS)}")
     if workers == 0 or workers < -1:
@@ -136,7 +134,7 @@ def check_backend(backend: str, workers: int) -> int:
 
 
 def usable_cores() -> int:
-    """Count the cores this process may use."""
+    """Cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -18,7 +18,7 @@ from theory.sweeps.registry import Piece
 from theory.sweeps.resolved import Method
 from theory.sweeps.study import BlockLimits
 
-TAKEN = frozenset({"cell", "block", "replicate", "method"})
+RESERVED_COLUMNS = frozenset({"cell", "block", "replicate", "method"})
 """Columns of the results that no method may return."""
 
 
@@ -38,50 +38,50 @@ class Work:
 
 
 def run_block(work: Work, block: int, replicates: int) -> BlockOutcome:
-    """Run a block."""
+    """Run the first replicates of a block under its limits."""
     began = time.perf_counter()
     outcome = BlockOutcome(block)
     try:
         with limited(work.limits):
             if work.generate.vectorised:
-                _run_together(work, outcome, replicates)
+                _run_vectorised(work, outcome, replicates)
             else:
-                _run_singly(work, outcome, range(replicates))
+                _run_each(work, outcome, range(replicates))
     except TimeLimit as error:
-        outcome = _out_of_time(work, block, replicates, error)
+        outcome = _timed_out(work, block, replicates, error)
     outcome.seconds = time.perf_counter() - began
     return outcome
 
 
 def run_replicate(work: Work, block: int, index: int) -> BlockOutcome:
-    """Run one replicate alone, with the stream it has in its block.
-
-    Returns of that replicate. Vectorised pieces make the block as one, so the whole of it is run.
-    """
+    """Run one replicate alone, with the stream it has in its block. Vectorised pieces make their whole block, of which it is kept."""
     outcome = BlockOutcome(block)
     if work.generate.vectorised:
-        _run_together(work, outcome, work.size)
-        here = block * work.size + index
-        outcome.rows = [(m, found[found == here], {n: v[found == here] for n, v in columns.items()}) for m, found, columns in outcome.rows]
-        outcome.failures = [failure for failure in outcome.failures if failure.replicate in (WHOLE, here)]
+        _run_vectorised(work, outcome, work.size)
+        number = block * work.size + index
+        outcome.rows = [
+            (m, found[found == number], {n: v[found == number] for n, v in columns.items()}) for m, found, columns in outcome.rows
+        ]
+        outcome.failures = [failure for failure in outcome.failures if failure.replicate in (WHOLE, number)]
     else:
-        _run_singly(work, outcome, range(index, index + 1))
+        _run_each(work, outcome, range(index, index + 1))
     return outcome
 
 
-def _out_of_time(work: Work, block: int, replicates: int, error: TimeLimit) -> BlockOutcome:
+def _timed_out(work: Work, block: int, replicates: int, error: TimeLimit) -> BlockOutcome:
     """Fail the block as a whole: to keep the replicates that were quick would be to select them."""
     failure = failure_of(error, WHOLE, "", replicates, block_key(work.cell, block))
     return BlockOutcome(block, replicates, replicates, failures=[failure], limited=True)
 
 
-class _Use:
-    """A method at work in a block: what it is called with, its own streams, and what it has given so far."""
+class _MethodRun:
+    """A method in a block: what it is called with, its own streams, and what it has returned so far."""
 
-    def __init__(self, work: Work, number: int, own: Sequence[np.random.SeedSequence | BlockSeed] | None) -> None:
-        self.method, self.number, self.seeds = work.methods[number], number, own
+    def __init__(self, work: Work, number: int, own_seeds: Sequence[np.random.SeedSequence | BlockSeed] | None) -> None:
+        self.method, self.number, self.seeds = work.methods[number], number, own_seeds
         self.function, self.arguments = self.method.piece.function, self.method.arguments(work.factors)
-        self.done: dict[tuple[str, ...], tuple[list[int], list[list[float]]]] = {}  # by the names it gave: as a rule one
+        # replicates and values by the names returned: as a rule one set of names, so that a block becomes one array
+        self.done: dict[tuple[str, ...], tuple[list[int], list[list[float]]]] = {}
 
     def call(self, data: Any, index: int) -> Any:
         if self.seeds is None:
@@ -89,9 +89,10 @@ class _Use:
         return self.function(data, rng=generator_of(self.seeds[index]), **self.arguments)
 
     def add(self, replicate: int, results: Any) -> None:
+        # the checks cost more than the rest: what returns the same names as before in a plain dict passes without them
         values = [float(value) for value in results.values()] if isinstance(results, dict) else None
         if values is None or (names := tuple(results)) not in self.done:
-            _mapping(results)
+            _check_results(results)
             names, values = tuple(results), [float(value) for value in results.values()]
             self.done[names] = self.done.get(names, ([], []))
         replicates, rows = self.done[names]
@@ -115,57 +116,57 @@ def _columns(names: Sequence[str], replicates: list[int], rows: list[list[float]
     return np.array(replicates, dtype=np.int64), {name: table[:, number] for number, name in enumerate(names)}
 
 
-def _single_uses(work: Work, block: int, indices: range) -> list[_Use]:
-    """Make the methods ready that take one replicate at a time."""
+def _per_replicate_methods(work: Work, block: int, indices: range) -> list[_MethodRun]:
+    """The methods that take one replicate at a time, with a stream for each replicate where they ask for one."""
     key = block_key(work.cell, block)
-    uses = []
+    runs = []
     for number, method in enumerate(work.methods):
         if not method.piece.vectorised:
-            own = seeds(work.entropy, key, indices.stop, method_words(method.label)) if method.piece.wants_rng else None
-            uses.append(_Use(work, number, own))
-    return uses
+            own_seeds = seeds(work.entropy, key, indices.stop, method_words(method.label)) if method.piece.wants_rng else None
+            runs.append(_MethodRun(work, number, own_seeds))
+    return runs
 
 
-def _run_singly(work: Work, outcome: BlockOutcome, indices: range) -> None:
+def _run_each(work: Work, outcome: BlockOutcome, indices: range) -> None:
     key, factors, generate = block_key(work.cell, outcome.block), work.generate.arguments(work.factors), work.generate.function
-    uses, own = _single_uses(work, outcome.block, indices), seeds(work.entropy, key, indices.stop)
+    runs, data_seeds = _per_replicate_methods(work, outcome.block, indices), seeds(work.entropy, key, indices.stop)
     first = outcome.block * work.size
     for index in indices:
         outcome.attempted += 1
         try:
-            data = _locked(_some(generate(rng=generator_of(own[index]), **factors), work))
+            data = _read_only(_required(generate(rng=generator_of(data_seeds[index]), **factors), work))
         except NothingGenerated:
             raise
         except work.catch as error:  # a replicate that raises is a result
             outcome.failures.append(failure_of(error, first + index, "", 1, (*key, index)))
             outcome.failed += 1
         else:
-            outcome.failed += _analyse(work, uses, data, first + index, outcome.failures)
+            outcome.failed += _analyse(work, runs, data, first + index, outcome.failures)
         if outcome.failed > work.max_failures:
             break
-    outcome.rows = [use.rows() for use in uses if use.done]
-    outcome.limited = _out_of_memory(work, outcome)
+    outcome.rows = [run.rows() for run in runs if run.done]
+    outcome.limited = _hit_memory_limit(work, outcome)
 
 
-def _analyse(work: Work, uses: Sequence[_Use], data: Any, replicate: int, failures: list[Failure]) -> bool:
-    """Run the methods that take one replicate at a time; tell whether one failed."""
+def _analyse(work: Work, runs: Sequence[_MethodRun], data: Any, replicate: int, failures: list[Failure]) -> bool:
+    """Run the methods that take one replicate at a time. Returns whether any of them failed."""
     failed = False
-    for use in uses:
+    for run in runs:
         try:
-            use.add(replicate, use.call(data, replicate % work.size))
+            run.add(replicate, run.call(data, replicate % work.size))
         except work.catch as error:  # a replicate that raises is a result
-            failures.append(failure_of(error, replicate, use.method.label, 1, block_key(work.cell, *divmod(replicate, work.size))))
+            failures.append(failure_of(error, replicate, run.method.label, 1, block_key(work.cell, *divmod(replicate, work.size))))
             failed = True
     return failed
 
 
-def _run_together(work: Work, outcome: BlockOutcome, replicates: int) -> None:
-    """Run vectorised pieces on a whole block, of which the first replicates are kept."""
+def _run_vectorised(work: Work, outcome: BlockOutcome, replicates: int) -> None:
+    """Run vectorised pieces on a whole block, of which the first replicates are kept: a block is the same where fewer are wanted."""
     key = block_key(work.cell, outcome.block)
     outcome.attempted = replicates
     try:
         rng, factors = stream(work.entropy, key), work.generate.arguments(work.factors)
-        data = _locked(_some(work.generate.function(rng=rng, replicates=work.size, **factors), work))
+        data = _read_only(_required(work.generate.function(rng=rng, replicates=work.size, **factors), work))
     except NothingGenerated:
         raise
     except work.catch as error:  # a block that raises is a result
@@ -174,16 +175,16 @@ def _run_together(work: Work, outcome: BlockOutcome, replicates: int) -> None:
     else:
         for number, method in enumerate(work.methods):
             if method.piece.vectorised:
-                _analyse_together(work, number, data, outcome)
+                _analyse_vectorised(work, number, data, outcome)
         _analyse_slices(work, data, outcome)
-    outcome.limited = _out_of_memory(work, outcome)
+    outcome.limited = _hit_memory_limit(work, outcome)
 
 
-def _analyse_together(work: Work, number: int, data: Any, outcome: BlockOutcome) -> None:
+def _analyse_vectorised(work: Work, number: int, data: Any, outcome: BlockOutcome) -> None:
     method, key = work.methods[number], block_key(work.cell, outcome.block)
-    own = [np.random.SeedSequence(work.entropy, spawn_key=(*key, *method_words(method.label)))] if method.piece.wants_rng else None
+    own_seeds = [np.random.SeedSequence(work.entropy, spawn_key=(*key, *method_words(method.label)))] if method.piece.wants_rng else None
     try:
-        results = _mapping(_Use(work, number, own).call(data, 0))
+        results = _check_results(_MethodRun(work, number, own_seeds).call(data, 0))
         columns = {name: _column(name, values, work.size)[: outcome.attempted] for name, values in results.items()}
     except work.catch as error:  # a block that raises is a result
         outcome.failures.append(failure_of(error, WHOLE, method.label, outcome.attempted, key))
@@ -195,17 +196,18 @@ def _analyse_together(work: Work, number: int, data: Any, outcome: BlockOutcome)
 
 def _analyse_slices(work: Work, data: Any, outcome: BlockOutcome) -> None:
     """Run the methods that take one replicate at a time on the slices of a block."""
-    uses, first, failed = _single_uses(work, outcome.block, range(outcome.attempted)), outcome.block * work.size, 0
-    for index in range(outcome.attempted if uses else 0):
-        failed += _analyse(work, uses, slice_of(data, index), first + index, outcome.failures)
+    runs, first, failed = _per_replicate_methods(work, outcome.block, range(outcome.attempted)), outcome.block * work.size, 0
+    for index in range(outcome.attempted if runs else 0):
+        failed += _analyse(work, runs, slice_of(data, index), first + index, outcome.failures)
         if failed > work.max_failures:
             _shorten(outcome, index + 1)
             break
     outcome.failed = min(max(outcome.failed, failed), outcome.attempted)
-    outcome.rows += [use.rows() for use in uses if use.done]
+    outcome.rows += [run.rows() for run in runs if run.done]
 
 
 def _shorten(outcome: BlockOutcome, attempted: int) -> None:
+    """End a block at the replicate where failures stopped it, for vectorised methods too, whose results go further."""
     outcome.attempted = attempted
     cut = slice(attempted)
     outcome.rows = [
@@ -214,10 +216,7 @@ def _shorten(outcome: BlockOutcome, attempted: int) -> None:
 
 
 def slice_of(data: Any, index: int) -> Any:
-    """Take one replicate out of a block's data.
-
-    Returns the same without the first axis.
-    """
+    """Data of one replicate: the block's without the first axis."""
     if isinstance(data, Mapping):
         return {name: part[index] for name, part in data.items()}
     if isinstance(data, (tuple, list)):
@@ -230,28 +229,28 @@ def _rebuilt(like: Any, parts: list[Any]) -> Any:
     return make(parts)
 
 
-def _some(data: Any, work: Work) -> Any:
+def _required(data: Any, work: Work) -> Any:
     if data is None:
         raise NothingGenerated(f"generator '{work.generate.name}' returned nothing (None)")
     return data
 
 
-def _locked(data: Any) -> Any:
-    """Lock arrays, so that no method changes what the next one sees."""
+def _read_only(data: Any) -> Any:
+    """Views of arrays that no method can write to, so that none changes what the next one sees."""
     if isinstance(data, np.ndarray):
         locked = data.view()
         locked.flags.writeable = False
         return locked
     if isinstance(data, (tuple, list)):
-        return _rebuilt(data, [_locked(part) for part in data])
-    return {name: _locked(part) for name, part in data.items()} if type(data) is dict else data
+        return _rebuilt(data, [_read_only(part) for part in data])
+    return {name: _read_only(part) for name, part in data.items()} if type(data) is dict else data
 
 
-def _mapping(results: Any) -> Mapping[str, Any]:
+def _check_results(results: Any) -> Mapping[str, Any]:
     if not isinstance(results, Mapping) or not results:
         raise TypeError(f"returned {results!r:.60}, not a mapping of names to numbers")
-    if not TAKEN.isdisjoint(results):
-        raise TypeError(f"returned '{min(TAKEN.intersection(results))}', which is a column of every result; choose another name")
+    if not RESERVED_COLUMNS.isdisjoint(results):
+        raise TypeError(f"returned '{min(RESERVED_COLUMNS.intersection(results))}', which is a column of every result; choose another name")
     return results
 
 
@@ -262,5 +261,5 @@ def _column(name: str, values: Any, size: int) -> Floats:
     return column
 
 
-def _out_of_memory(work: Work, outcome: BlockOutcome) -> bool:
+def _hit_memory_limit(work: Work, outcome: BlockOutcome) -> bool:
     return work.limits.megabytes is not None and any(failure.error.endswith("MemoryError") for failure in outcome.failures)

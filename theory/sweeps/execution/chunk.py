@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import functools
 import pickle
-import sys
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +12,7 @@ import numpy as np
 
 from see_in_pairs.processes import exit_with_parent
 from theory.sweeps.execution.block import Work, run_block
+from theory.sweeps.execution.limits import one_thread
 from theory.sweeps.execution.outcome import WHOLE, BlockOutcome, Failure, NothingGenerated
 from theory.sweeps.execution.pickling import SharedPayload
 from theory.sweeps.execution.rng import block_key
@@ -41,7 +40,7 @@ class BlockEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class ChunkTask:
-    """Some blocks of one cell."""
+    """Some blocks of one cell, for one worker."""
 
     cell: Cell
     blocks: tuple[tuple[int, int], ...]  # number and replicates of each block
@@ -49,7 +48,7 @@ class ChunkTask:
 
 @dataclass
 class Chunk:
-    """Finished blocks."""
+    """Finished blocks of one cell."""
 
     entries: list[BlockEntry]
     table: pa.Table
@@ -61,18 +60,18 @@ class Chunk:
         return self.table.column_names[len(KEYS) :]
 
     def failures_with_entries(self) -> list[tuple[BlockEntry, Failure]]:
-        """Pair what raised with its block's entry."""
+        """What raised, each with its block's entry."""
         entries = {entry.block: entry for entry in self.entries}
         return [(entries[block], failure) for block, failure in self.failures]
 
 
 def limits_text(limits: BlockLimits) -> str:
-    """Write limits down, to tell whether they have been changed since."""
+    """Limits in a line, by which a later run sees whether they have changed."""
     return named(limits.model_dump(exclude_none=True))
 
 
 def work_of(plan: ResolvedStudy, cell: Cell | None = None) -> Work:
-    """Put together what is needed to run a cell's blocks."""
+    """What is needed to run a cell's blocks; without a cell, what all cells share."""
     study = plan.study
     return Work(
         cell=cell.hash if cell else "",
@@ -92,20 +91,14 @@ def _unpickled(digest: str, content: bytes) -> Work:
 
 
 def run_remotely(common: SharedPayload, task: ChunkTask) -> Chunk | str:
-    """Run some blocks in a worker.
-
-    Returns what came out; a text where the piece is at fault as a whole.
-    """
+    """Run some blocks in a worker. Returns a message in place of results where a piece is at fault as a whole."""
     if common.parent is not None:
         exit_with_parent(common.parent)
     return run_task(_unpickled(common.digest, common.content), task)
 
 
 def run_task(common: Work, task: ChunkTask) -> Chunk | str:
-    """Run some blocks here.
-
-    Returns what came out; a text where the piece is at fault as a whole.
-    """
+    """Run some blocks in this process. Returns a message in place of results where a piece is at fault as a whole."""
     work = replace(common, cell=task.cell.hash, factors=task.cell.factors)
     try:
         with one_thread():
@@ -115,8 +108,8 @@ def run_task(common: Work, task: ChunkTask) -> Chunk | str:
     return chunk_of(work, outcomes)
 
 
-def died(work: Work, task: ChunkTask) -> Chunk:
-    """Put down blocks whose worker died; they are tried again when the sweep is run again."""
+def chunk_of_dead_worker(work: Work, task: ChunkTask) -> Chunk:
+    """Blocks whose worker died, as failures; they run again when the sweep is run again."""
     message = "the process that ran the block died: killed, out of memory, or a crash in compiled code"
     outcomes = []
     for block, size in task.blocks:
@@ -128,7 +121,7 @@ def died(work: Work, task: ChunkTask) -> Chunk:
 
 
 def chunk_of(work: Work, outcomes: Sequence[BlockOutcome]) -> Chunk:
-    """Bring the outcomes of blocks into tables."""
+    """Outcomes of blocks as tables."""
     limits = limits_text(work.limits)
     entries = [BlockEntry(work.cell, o.block, o.attempted, o.failed, round(o.seconds, 6), limits if o.limited else "") for o in outcomes]
     failures = [(outcome.block, failure) for outcome in outcomes for failure in outcome.failures]
@@ -144,25 +137,25 @@ def _table(work: Work, outcomes: Sequence[BlockOutcome]) -> pa.Table:
     columns: dict[str, Any] = {
         "cell": _dictionary(np.zeros(sum(lengths), np.int32), [work.cell]),
         "block": pa.array(np.repeat(np.array([block for block, *_ in parts], np.int32), lengths)),
-        "replicate": pa.array(_joined([replicates for _, _, replicates, _ in parts], np.int64)),
+        "replicate": pa.array(_concatenated([replicates for _, _, replicates, _ in parts], np.int64)),
         "method": _dictionary(np.repeat(np.array([number for _, number, *_ in parts], np.int32), lengths), labels),
     }
     for name in dict.fromkeys(name for *_, found in parts for name in found):
-        columns[name] = _results(name, [found for *_, found in parts], lengths)
+        columns[name] = _result_column(name, [found for *_, found in parts], lengths)
     return pa.table(columns)
 
 
-def _results(name: str, found: Sequence[dict[str, Any]], lengths: Sequence[int]) -> pa.Array:
+def _result_column(name: str, found: Sequence[dict[str, Any]], lengths: Sequence[int]) -> pa.Array:
     """Join one result of all methods; null for those that do not give it."""
     import pyarrow as pa
 
     present = [name in columns for columns in found]
     values = [columns.get(name, np.zeros(length)) for columns, length in zip(found, lengths, strict=True)]
     mask = None if all(present) else ~np.repeat(np.array(present), lengths)
-    return pa.array(_joined(values, np.float64), mask=mask, type=pa.float64())
+    return pa.array(_concatenated(values, np.float64), mask=mask, type=pa.float64())
 
 
-def _joined(parts: Iterable[Any], dtype: Any) -> Any:
+def _concatenated(parts: Iterable[Any], dtype: Any) -> Any:
     parts = list(parts)
     return np.concatenate(parts).astype(dtype, copy=False) if parts else np.empty(0, dtype)
 
@@ -171,30 +164,3 @@ def _dictionary(codes: Any, values: Sequence[str]) -> pa.Array:
     import pyarrow as pa
 
     return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), pa.array(list(values), pa.string()))
-
-
-class _Threads:
-    """The thread pools of linear algebra, looked for again only when modules have been imported since."""
-
-    def __init__(self) -> None:
-        self.modules = 0
-        self.controller: Any = None
-
-    def one(self) -> AbstractContextManager[Any]:
-        """Hold them to one thread."""
-        if len(sys.modules) != self.modules:
-            from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
-
-            self.modules, self.controller = len(sys.modules), ThreadpoolController()
-        return self.controller.limit(limits=1)
-
-
-_THREADS = _Threads()
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Hold linear algebra to one thread: sums over several come out differently, and workers would fight over cores.
-
-    Returns in which the limit holds.
-    """
-    return _THREADS.one()

@@ -1,37 +1,29 @@
-"""Time and memory limits of a block, as far as a process can keep them for itself."""
+"""What a block may use: time and memory, as far as a process can keep limits for itself, and one thread of linear algebra."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Any
+
+from theory.sweeps.study import BlockLimits
 
 
 class TimeLimit(BaseException):
     """The block's time is over. Not an `Exception`: a piece that catches everything must not swallow it."""
 
 
-class LimitValues(Protocol):
-    """The two limits (`theory.sweeps.study.Limits`)."""
-
-    @property
-    def seconds(self) -> float | None:
-        """Wall-clock time."""
-
-    @property
-    def megabytes(self) -> float | None:
-        """Memory beyond what the process holds."""
-
-
 @contextlib.contextmanager
-def limited(limits: LimitValues) -> Iterator[None]:
+def limited(limits: BlockLimits) -> Iterator[None]:
     """Hold what runs inside to limits."""
     with contextlib.ExitStack() as stack:
         if limits.megabytes is not None:
@@ -79,6 +71,7 @@ def _timer(seconds: float) -> Iterator[None]:
 
 
 def _raise_in(thread: int) -> None:
+    # the only way into another thread; Python raises there before its next step
     set_exception: Callable[..., int] = ctypes.pythonapi.PyThreadState_SetAsyncExc
     set_exception(ctypes.c_ulong(thread), ctypes.py_object(TimeLimit))
 
@@ -91,7 +84,8 @@ def _memory(megabytes: float) -> Iterator[None]:
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = _held() + int(megabytes * 2**20)
+    # Linux does not enforce a limit of resident memory: the address space is limited instead, beyond what is mapped already
+    wanted = _address_space() + int(megabytes * 2**20)
     limit = wanted if before[0] == resource.RLIM_INFINITY else min(wanted, before[0])
     resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
     try:
@@ -100,6 +94,19 @@ def _memory(megabytes: float) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
-def _held() -> int:
+def _address_space() -> int:
     """Address space of this process, bytes."""
     return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Hold linear algebra to one thread: sums over several come out differently, and workers would fight over cores."""
+    return _thread_pools(len(sys.modules)).limit(limits=1)
+
+
+@functools.lru_cache(maxsize=1)
+def _thread_pools(modules: int) -> Any:
+    """The thread pools of the libraries that are loaded, searched again only when modules have been imported since."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()

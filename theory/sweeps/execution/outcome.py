@@ -1,4 +1,4 @@
-"""What becomes of a block: results by method, and what raised."""
+"""Outcome of a block: results by method, and what raised."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Rows = tuple[int, NDArray[np.int64], dict[str, Floats]]
 """A method's number in the study, the replicates it completed, and its results by name."""
 
 WHOLE = -1
-"""The replicate of a failure that befell a whole block."""
+"""The replicate number that stands for a whole block in a failure."""
 
 LONGEST_MESSAGE, LONGEST_TRACE = 500, 4000
-HERE = str(Path(__file__).parents[1])
+ENGINE_FOLDER = str(Path(__file__).parents[1])
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,13 @@ class Failure:
 
 @dataclass
 class BlockOutcome:
-    """What became of a block."""
+    """Results and failures of a block."""
 
     block: int
     attempted: int = 0  # replicates run; fewer than asked where failures ended it
     failed: int = 0  # replicates in which something failed
     seconds: float = 0.0  # how long it took
-    # per method: its number in the study, the replicates that it completed, and its results by name
-    rows: list[Rows] = field(default_factory=list)
+    rows: list[Rows] = field(default_factory=list)  # one entry per method that completed a replicate
     failures: list[Failure] = field(default_factory=list)
     limited: bool = False  # whether it ran into a limit (another machine, or a higher limit, may fare better)
 
@@ -55,16 +54,13 @@ class NothingGenerated(Exception):
 
 
 def failure_of(error: BaseException, replicate: int, method: str, replicates: int, key: Key) -> Failure:
-    """Write down what raised.
-
-    Returns with a traceback that begins in the piece.
-    """
-    trace = "".join(traceback.format_exception(type(error), error, _in_the_piece(error.__traceback__)))
+    """Record what raised, with a traceback that begins in the piece."""
+    trace = "".join(traceback.format_exception(type(error), error, _from_the_piece(error.__traceback__)))
     return Failure(replicate, method, replicates, type(error).__name__, str(error)[:LONGEST_MESSAGE], trace[-LONGEST_TRACE:], key)
 
 
-def _in_the_piece(trace: TracebackType | None) -> TracebackType | None:
+def _from_the_piece(trace: TracebackType | None) -> TracebackType | None:
     """Leave the engine's own frames out."""
-    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(HERE):
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename.startswith(ENGINE_FOLDER):
         trace = trace.tb_next
     return trace

@@ -1,4 +1,4 @@
-"""Sends pieces to workers, which may not be able to import them."""
+"""Pickling of pieces for workers, which may not be able to import them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,11 @@ class SharedPayload:
 
 
 def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> SharedPayload:
-    """Pickle what all cells share.
-
-    Returns bytes for workers anywhere. Functions of modules that can be imported go by name; those of a file of pieces, of a script or a
-    notebook go as code.
-    """
+    """Pickle what all cells share: functions of modules that can be imported by name, those of a file, script or notebook as code."""
     import cloudpickle  # type: ignore[import-untyped]
 
     for name, piece in [(f"generator '{plan.generate.name}'", plan.generate), *((f"method '{m.label}'", m.piece) for m in plan.methods)]:
-        _by_value_where_needed(inspect.getmodule(piece.function))
+        _pickle_by_value_if_needed(inspect.getmodule(piece.function))
         try:
             cloudpickle.dumps(piece)
         except Exception as error:  # pickling raises many kinds
@@ -41,7 +37,7 @@ def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> Shar
     return SharedPayload(content, hashlib.sha256(content).hexdigest(), parent)
 
 
-def _by_value_where_needed(module: ModuleType | None) -> None:
+def _pickle_by_value_if_needed(module: ModuleType | None) -> None:
     import cloudpickle
 
     if module is not None and module.__name__ != "__main__" and not importable(module):
@@ -51,7 +47,7 @@ def _by_value_where_needed(module: ModuleType | None) -> None:
 
 
 def importable(module: ModuleType) -> bool:
-    """Tell whether another process would find a module by its name."""
+    """Whether another process would find a module by its name."""
     path: Any = None
     parts = module.__name__.split(".")
     for depth in range(len(parts)):

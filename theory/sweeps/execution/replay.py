@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import read_json
 from theory.sweeps.execution.block import run_replicate
-from theory.sweeps.execution.chunk import one_thread, work_of
+from theory.sweeps.execution.chunk import work_of
+from theory.sweeps.execution.limits import one_thread
 from theory.sweeps.execution.outcome import BlockOutcome
 from theory.sweeps.execution.rng import block_key
 from theory.sweeps.resolved import ResolvedStudy, resolve
@@ -21,23 +22,24 @@ if TYPE_CHECKING:
 
 
 def replay(results: Results, cell: str, replicate: int, catch: bool = True) -> BlockOutcome:
-    """Run a replicate again.
+    """Run one replicate of a sweep again, alone, with the stream that it had.
 
     Parameters
     ----------
     results : Results
-        A sweep.
+        The sweep, as opened from its folder.
     cell : str
-        The cell's hash, or its first digits.
+        Hash of the cell, or as many of its first digits as tell it from the others.
     replicate : int
-        Number of the replicate within the cell.
+        Number of the replicate within the cell, from 0.
     catch : bool, default True
-        Whether what raises is caught and put down; otherwise it is raised, for a debugger.
+        Whether an exception of a piece is caught and kept as a failure. False lets it through, for a debugger.
 
     Returns
     -------
     BlockOutcome
-        Results by method, and failures.
+        What each method returned in ``rows``, and what raised in ``failures``. A vectorised generator makes its whole block again, of
+        which this replicate is kept.
 
     Raises
     ------
@@ -55,10 +57,7 @@ def replay(results: Results, cell: str, replicate: int, catch: bool = True) -> B
 
 
 def find_cell(results: Results, start: str) -> Cell:
-    """Find a cell by the first digits of its hash.
-
-    Returns the only one that begins so.
-    """
+    """Find the one cell whose hash begins with some digits."""
     found = [cell for cell in results.study.all_cells if cell.hash.startswith(start)]
     if len(found) != 1:
         which = first_few([str(cell) for cell in found or results.study.all_cells])
@@ -67,10 +66,7 @@ def find_cell(results: Results, start: str) -> Cell:
 
 
 def stream_of(results: Results, cell: str, replicate: int) -> str:
-    """Say how numpy opens a replicate's stream.
-
-    Returns an expression; of the block's stream where the generator is vectorised.
-    """
+    """Numpy's expression for a replicate's stream; for its block's where the generator is vectorised."""
     block, index = divmod(replicate, results.study.block)
     vectorised = resolve(results.study).generate.vectorised
     key = block_key(cell, block, None if vectorised else index)
@@ -78,29 +74,23 @@ def stream_of(results: Results, cell: str, replicate: int) -> str:
 
 
 def failed(results: Results, number: int) -> tuple[str, int]:
-    """Find a failed replicate by its number in the list of failures.
-
-    Returns `replicate` Number of the replicate; the first of the block where the whole block failed.
-    """
+    """Find cell and replicate of a failure by its number in the list; the block's first replicate where the whole block failed."""
     failures = results.failures()
     if not 0 <= number < len(failures):
         raise InputError(f"--failure {number}: this sweep has {len(failures)} failures, numbered from 0; 'sweep replay DIR' lists them")
     row: Any = failures.iloc[number]
-    whole = int(row["block"]) * results.study.block
-    return str(row["cell"]), whole if row["replicate"] < 0 else int(row["replicate"])
+    first = int(row["block"]) * results.study.block
+    return str(row["cell"]), first if row["replicate"] < 0 else int(row["replicate"])
 
 
 def code_changed(results: Results, plan: ResolvedStudy) -> list[str]:
-    """Tell which pieces are not the ones that ran."""
+    """Names of the pieces whose code is not what ran."""
     then = read_json(results.folder / "manifest.json")["config"]["code"]
     return [name for name, code in identity(plan)["code"].items() if then.get(name) != code]
 
 
 def rows_of(outcome: BlockOutcome, results: Results) -> pd.DataFrame:
-    """Bring what a replayed replicate gave into a table.
-
-    Returns A row per method that succeeded.
-    """
+    """Results of a replayed replicate, one row per method that succeeded."""
     import pandas as pd
 
     labels = [use.name for use in results.study.methods]

@@ -12,9 +12,9 @@ key                                    stream of
 
 where ``cell`` are the 64 bits of the cell's hash and ``method`` 64 bits of the hash of the method's name, as two 32-bit words each.
 
-`seeds` computes numpy's words for all replicates of a block at once. Plain ``SeedSequence`` objects, one per replicate, would make this file
-half as long, but raise what the engine adds to a block of 20 ms with 100 replicates 1.7-fold, beyond the bound of 3 % (measured by
-tests/benchmarks/test_sweeps.py). The words are numpy's to the last bit, which a test checks on arbitrary keys.
+`seeds` computes numpy's words for all replicates of a block at once. An object of numpy's for each would cost too much: 1.4 ms of processor
+time for 100 replicates, where this takes 0.25 ms and the engine may add 0.6 ms to a block of 20 ms (tests/benchmarks/test_sweeps.py, which
+finds 1.7 times as much added in all with numpy's objects). The words are numpy's to the last bit; a test compares them for arbitrary keys.
 """
 
 from __future__ import annotations

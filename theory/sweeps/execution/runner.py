@@ -1,4 +1,4 @@
-"""Runs a study: what is due is sent out in tasks of a fifth of a second, what comes back is stored."""
+"""Runs a study: missing blocks go out in tasks of a fifth of a second, and what comes back is written."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from see_in_pairs.console import ProgressBar
 from see_in_pairs.errors import InputError
 from theory.sweeps.execution.backends import Pool, check_backend, open_pool
 from theory.sweeps.execution.chunk import Chunk, ChunkTask, limits_text
-from theory.sweeps.execution.stopping import Sequence, check_stop
+from theory.sweeps.execution.stopping import StoppingRule, check_stop
 from theory.sweeps.resolved import resolve
 from theory.sweeps.scenarios import Cell
-from theory.sweeps.storage.completion import due
+from theory.sweeps.storage.completion import missing_blocks
 from theory.sweeps.storage.folder import locked, open_folder
 from theory.sweeps.storage.parquet import MOST_ROWS
 from theory.sweeps.storage.results import Results
@@ -22,38 +22,38 @@ from theory.sweeps.storage.writer import BlockWriter
 from theory.sweeps.study import Study
 
 TASK_SECONDS = 0.2
-"""How long a task should take: what a killed worker may lose beside the half second before what came back is written."""
+"""How long a task should take. A killed worker loses one task, and a killed run also the half second before results are written."""
 
 
 def run(
     study: Study, out: Path | str, *, workers: int = 1, backend: str = "loky", quiet: bool = True, replicates: int | None = None
 ) -> Results:
-    """Run a study, or what is missing of it.
+    """Run a simulation study, or what is missing of it.
 
     Parameters
     ----------
     study : Study
-        The study.
+        The design, from `Study.load` or made in Python.
     out : Path or str
-        Folder for the results; one that holds the same study, or the beginning of it, is carried on.
+        Folder for the results. One that holds the same study, or the beginning of it, is carried on.
     workers : int, default 1
-        Processes; -1 for one per usable core. The numbers do not depend on it.
+        Number of processes; -1 starts one per usable core. The numbers do not depend on it.
     backend : {'loky', 'dask', 'ray'}
-        Where they run.
+        Where blocks run: processes of this machine (loky), or a cluster.
     quiet : bool, default True
         Whether to show no progress.
     replicates : int, optional
-        Replicates per cell, in place of the study's.
+        Replicates per cell, in place of the study's own number.
 
     Returns
     -------
     Results
-        Everything in the folder.
+        All that the folder holds afterwards.
 
     Raises
     ------
     InputError
-        When the design is wrong, or the folder holds another.
+        When the design contradicts itself or its pieces, or the folder holds another study.
     """
     out = Path(out)
     if replicates is not None:
@@ -62,21 +62,21 @@ def run(
     check_stop(study)
     plan = resolve(study)
     with locked(out), open_folder(plan, out) as folder:
-        with open_pool(plan, workers, backend) as pool, BlockWriter(out, limits_text(study.limits)) as store:
-            sequence, more = Sequence(study, out), True
+        with open_pool(plan, workers, backend) as pool, BlockWriter(out, limits_text(study.limits)) as writer:
+            rule, more = StoppingRule(study, out), True
             while more:
-                _round(pool, store, sequence.targets(), quiet)
-                store.flush()
-                more = sequence.look(Results.open(out))
+                _run_round(pool, writer, rule.targets(), quiet)
+                writer.flush()
+                more = rule.look(Results.open(out))
         results = replace(Results.open(out), study=study)
         _count(folder.count, results)
     return results
 
 
-def _round(pool: Pool, store: BlockWriter, targets: Mapping[Cell, int], quiet: bool) -> None:
+def _run_round(pool: Pool, writer: BlockWriter, targets: Mapping[Cell, int], quiet: bool) -> None:
     """Bring every cell to its number of replicates."""
     study = pool.plan.study
-    todo = {cell: due(study, store.ledger.get(cell.hash, {}), target) for cell, target in targets.items()}
+    todo = {cell: missing_blocks(study, writer.ledger.get(cell.hash, {}), target) for cell, target in targets.items()}
     if not any(todo.values()):
         return
     tasks = Tasks(todo, pool.workers, most=max(1, MOST_ROWS // (study.block * len(study.methods))))
@@ -85,13 +85,13 @@ def _round(pool: Pool, store: BlockWriter, targets: Mapping[Cell, int], quiet: b
         for chunk in finished:
             if isinstance(chunk, str):
                 raise InputError(chunk)
-            tasks.learn(chunk)
-            store.add(chunk)
+            tasks.note_duration(chunk)
+            writer.add(chunk)
             bar.advance(sum(entry.attempted for entry in chunk.entries))
 
 
 class Tasks:
-    """Cuts what is due into tasks, as long as blocks have been found to take."""
+    """Cuts missing blocks into tasks, sized by how long blocks of the cell have taken so far."""
 
     def __init__(self, todo: Mapping[Cell, list[tuple[int, int]]], workers: int, most: int) -> None:
         self.todo, self.workers, self.most = todo, workers, most
@@ -107,21 +107,22 @@ class Tasks:
 
     def _how_many(self, cell: Cell, left: int) -> int:
         seconds = self.seconds.get(cell.hash)
-        if seconds is None:
+        if seconds is None:  # the first block of a cell goes out alone, to be timed
             return 1
+        # at least two tasks per worker, so that none waits long for the last one
         return max(1, min(int(TASK_SECONDS / max(seconds, 1e-6)), -(-left // (2 * self.workers)), self.most))
 
-    def learn(self, chunk: Chunk) -> None:
-        """Note how long blocks take."""
+    def note_duration(self, chunk: Chunk) -> None:
+        """Follow how long blocks take: at once where they get slower, gradually where they get faster."""
         for entry in chunk.entries:
             before = self.seconds.get(entry.cell, entry.seconds)
             self.seconds[entry.cell] = max(entry.seconds, 0.7 * before + 0.3 * entry.seconds)
 
 
 def _count(count: Callable[[str, int], None], results: Results) -> None:
-    """Write the counts into the manifest."""
+    """Enter the counts into the manifest."""
     found = results.unbroken_blocks.values()
     count("cells", len(results.unbroken_blocks))
-    count("replicates attempted", sum(kept.attempted for kept in found))
-    count("replicates failed", sum(kept.failed for kept in found))
-    count("cells stopped by failures", sum(kept.stopped for kept in found))
+    count("replicates attempted", sum(cell.attempted for cell in found))
+    count("replicates failed", sum(cell.failed for cell in found))
+    count("cells stopped by failures", sum(cell.stopped for cell in found))

@@ -1,31 +1,29 @@
-"""When a cell has enough replicates: a rule that sees whole numbers of blocks only, at counts fixed beforehand.
+"""When a cell has enough replicates: looks at fixed numbers of blocks, each decided from the unbroken run of blocks before it.
 
 The decision after k blocks rests on the first k blocks and nothing else, so it is the same however many workers there are, whatever
-finished first, and after a crash. Looks come at counts that grow by half each time: the work of looking stays a small share of all.
+finished first, and after a crash. Looks come at counts that grow by half each time: looking stays a small share of the work.
 
 Stopping when a standard error is small enough leaves estimates of bias and the like valid in the limit (Chow and Robbins 1965), since it
 is the spread that decides and not the estimate. Two things to mind. With few replicates a lucky small spread stops a cell early: begin
 with some hundreds (`replicates` of the design). And the MCSE of a share follows from the share itself, so that a cell whose coverage
 happens to look better stops earlier: a stopped coverage of 95 % is too high by about a tenth of its MCSE (a test measures it), while a
-coverage of 100 % after the first block stops nothing, since `theory.sweeps.performance.measures.proportion_error` never says 0.
+coverage of 100 % after the first block stops nothing, since `theory.sweeps.performance.measures.proportion_error` is never 0.
 
-Run until precise enough: looks at fixed numbers of blocks, each decided from the unbroken run of blocks before it.
-
-``looks.json`` in the sweep's folder keeps what each look found, so that results can be read without deciding again; it follows from the
-results, and a smaller ``stop.mcse`` or a larger ``stop.cap`` decides anew.
+``looks.json`` in the sweep's folder keeps what each look found, so that results can be read without deciding again. It follows from the
+results: a smaller ``stop.mcse`` or a larger ``stop.cap`` decides anew.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, write_json
-from theory.sweeps.performance.measures import measure_of
+from theory.sweeps.performance.measures import MEASURES, measure_of
+from theory.sweeps.performance.table import performance
 from theory.sweeps.scenarios import Cell
 from theory.sweeps.storage.folder import LOOKS
 from theory.sweeps.storage.results import Results
@@ -38,6 +36,14 @@ if TYPE_CHECKING:
 GROWTH = 1.5
 
 
+class LookRecord(TypedDict):
+    """An entry of ``looks.json``: the replicates a cell is to have, and whether that is final."""
+
+    replicates: int
+    finished: bool
+    reason: str
+
+
 @dataclass(frozen=True)
 class Decision:
     """Whether a cell is finished."""
@@ -48,9 +54,7 @@ class Decision:
 
 
 def looks(first: int, cap: int, block: int) -> tuple[int, ...]:
-    """List the numbers of blocks after which a cell is looked at.
-
-    Returns ascending numbers of blocks; the last holds `cap` replicates.
+    """Numbers of blocks after which a cell is looked at, ascending; the last holds `cap` replicates.
 
     Examples
     --------
@@ -67,10 +71,21 @@ def looks(first: int, cap: int, block: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def decide(measured: pd.DataFrame, measure: str, mcse: float, at_cap: bool = False) -> Decision:
-    """Decide whether a cell is finished.
+def look_sizes(study: Study) -> list[int]:
+    """Replicates at which a cell is looked at, ascending to the cap; without a rule, the replicates asked for."""
+    if study.stop is None:
+        return [study.replicates]
+    return [min(blocks * study.block, study.stop.cap) for blocks in looks(study.replicates, study.stop.cap, study.block)]
 
-    Returns finished where every method has an MCSE and none is above `mcse`, or at the cap.
+
+def check_stop(study: Study) -> None:
+    """Refuse a rule that can never be met, before anything runs."""
+    if study.stop is not None and study.stop.measure not in MEASURES:
+        raise InputError(f"stop: measure '{study.stop.measure}': unknown; there are {', '.join(MEASURES)}")
+
+
+def decide(measured: pd.DataFrame, measure: str, mcse: float, at_cap: bool = False) -> Decision:
+    """Decide whether a cell is finished: every method has an MCSE and none is above `mcse`, or the cap is reached.
 
     Examples
     --------
@@ -82,11 +97,11 @@ def decide(measured: pd.DataFrame, measure: str, mcse: float, at_cap: bool = Fal
     """
     measure_of(measure)
     rows = measured[measured["measure"] == measure]
-    impossible = [note for note in rows["note"] if note and not _will_pass(note)]
+    impossible = [note for note in rows["note"] if note and not _needs_more_replicates(note)]
     if len(rows) and len(impossible) == len(rows):
         raise InputError(f"stop: no method can have the measure '{measure}' ({impossible[0]}); choose another")
-    waiting = rows[[not note or _will_pass(note) for note in rows["note"]]]
-    worst = float(waiting["mcse"].max(skipna=False)) if len(waiting) else math.nan
+    possible = rows[[not note or _needs_more_replicates(note) for note in rows["note"]]]
+    worst = float(possible["mcse"].max(skipna=False)) if len(possible) else math.nan
     if worst <= mcse:
         return Decision(True, worst, f"MCSE of {measure} {worst:.3g}, wanted {mcse:g}")
     if at_cap:
@@ -94,67 +109,34 @@ def decide(measured: pd.DataFrame, measure: str, mcse: float, at_cap: bool = Fal
     return Decision(False, worst, f"MCSE of {measure} still {worst:.3g}, wanted {mcse:g}")
 
 
-def _will_pass(note: str) -> bool:
-    """Whether more replicates can mend what is missing."""
+def _needs_more_replicates(note: str) -> bool:
+    """Whether what is missing may come with more replicates."""
     return note.startswith(("needs ", "no replicate", "the estimates do not vary"))
 
 
-Targets = Mapping[Cell, int]
-"""Replicates that each cell is to have."""
-
-
-class Looked(TypedDict):
-    """What is known of a cell: the replicates it is to have, and whether that is final."""
-
-    replicates: int
-    finished: bool
-    reason: str
-
-
-def check_stop(study: Study) -> None:
-    """Refuse a rule that can never be met, before anything runs."""
-    from theory.sweeps.performance.measures import MEASURES
-
-    if study.stop is not None and study.stop.measure not in MEASURES:
-        raise InputError(f"stop: measure '{study.stop.measure}': unknown; there are {', '.join(MEASURES)}")
-
-
-def targets_of(study: Study) -> list[int]:
-    """List the replicates at which a cell is looked at.
-
-    Returns ascending; the last is the cap. Without a rule, the replicates asked for.
-    """
-
-    if study.stop is None:
-        return [study.replicates]
-    return [min(blocks * study.block, study.stop.cap) for blocks in looks(study.replicates, study.stop.cap, study.block)]
-
-
-class Sequence:
+class StoppingRule:
     """Decides, look by look, how many replicates each cell gets."""
 
     def __init__(self, study: Study, folder: Path) -> None:
         self.study, self.folder = study, folder
-        self.steps = targets_of(study)
+        self.steps = look_sizes(study)
         self.rule = study.stop.model_dump() if study.stop else None
-        self.looked: dict[str, Looked] = self._remembered()
+        self.looked: dict[str, LookRecord] = self._read_looks()
 
-    def _remembered(self) -> dict[str, Looked]:
+    def _read_looks(self) -> dict[str, LookRecord]:
         path = self.folder / LOOKS
         content: dict[str, Any] = read_json(path) if path.is_file() else {}
         same = content.get("rule") == self.rule and content.get("steps") == self.steps
         return content["cells"] if same else {}
 
     def targets(self) -> dict[Cell, int]:
-        """Tell how many replicates each cell is to have next.
-
-        Returns all cells; those that are finished keep what they have.
-        """
-        first = Looked(replicates=self.steps[0], finished=False, reason="")
-        return {cell: self.looked.setdefault(cell.hash, dict(first))["replicates"] for cell in self.study.all_cells}  # type: ignore[arg-type]
+        """Replicates that each cell is to have next; finished cells keep what they have."""
+        for cell in self.study.all_cells:
+            self.looked.setdefault(cell.hash, LookRecord(replicates=self.steps[0], finished=False, reason=""))
+        return {cell: self.looked[cell.hash]["replicates"] for cell in self.study.all_cells}
 
     def look(self, results: Results) -> bool:
-        """Decide for every cell whether what it has is enough."""
+        """Decide for every cell whether it has enough replicates. Returns whether any cell needs more."""
         for cell in self.study.all_cells:
             known = self.looked[cell.hash]
             if not known["finished"]:
@@ -163,16 +145,14 @@ class Sequence:
             write_json(self.folder / LOOKS, {"rule": self.rule, "steps": self.steps, "cells": self.looked})
         return not all(known["finished"] for known in self.looked.values())
 
-    def _next(self, cell: Cell, replicates: int, results: Results) -> Looked:
+    def _next(self, cell: Cell, replicates: int, results: Results) -> LookRecord:
         stop = self.study.stop
         prefix = results.prefix(cell.hash, replicates)
         if stop is None:
-            return Looked(replicates=replicates, finished=True, reason="")
+            return LookRecord(replicates=replicates, finished=True, reason="")
         if prefix.unbroken_blocks[cell.hash].stopped:
-            return Looked(replicates=replicates, finished=True, reason="too many failures")
-        from theory.sweeps.performance.table import performance
-
+            return LookRecord(replicates=replicates, finished=True, reason="too many failures")
         later = [step for step in self.steps if step > replicates]
         found = decide(performance(prefix, [stop.measure]), stop.measure, stop.mcse, at_cap=not later)
         wanted = replicates if found.finished else later[0]
-        return Looked(replicates=wanted, finished=found.finished, reason=found.reason)
+        return LookRecord(replicates=wanted, finished=found.finished, reason=found.reason)

@@ -29,7 +29,7 @@ class ExactSum:
     """
 
     total: Fraction = Fraction(0)  # the sum so far
-    overflown: bool = False  # whether an infinity or NaN was added: the sum is then NaN for good
+    overflown: bool = False  # whether an infinity or NaN was added: the sum then stays NaN
 
     def add(self, term: float | Fraction) -> None:
         """Add a term."""
@@ -57,7 +57,7 @@ class RunningMoments:
 
     Examples
     --------
-    >>> moments = Moments()
+    >>> moments = RunningMoments()
     >>> moments.add(np.array([1.0, 2.0]))
     >>> moments.add(np.array([6.0]))
     >>> moments.n, moments.mean, moments.variance
@@ -69,10 +69,7 @@ class RunningMoments:
     squares: ExactSum = field(default_factory=ExactSum)  # sum of the squares of the values
 
     def add(self, values: Floats) -> None:
-        """Take in a block.
-
-        Shapes: `values` (replicates,).
-        """
+        """Add the values of a block, shape (replicates,)."""
         if not len(values):
             return
         with np.errstate(over="ignore", invalid="ignore"):
@@ -93,14 +90,14 @@ class RunningMoments:
         return self._or_nan(1, lambda: self.total.total / self.n)
 
     @property
-    def around(self) -> float:
+    def sum_of_squares(self) -> float:
         """Sum of squared deviations from the mean; NaN where no value came."""
-        return self._or_nan(1, self._around)
+        return self._or_nan(1, self._sum_of_squares)
 
     @property
     def variance(self) -> float:
         """Sample variance, divisor n - 1; NaN below two values."""
-        return self._or_nan(2, lambda: self._around() / (self.n - 1))
+        return self._or_nan(2, lambda: self._sum_of_squares() / (self.n - 1))
 
     @property
     def deviation(self) -> float:
@@ -112,7 +109,7 @@ class RunningMoments:
         """Standard error of the mean; NaN below two values."""
         return self.deviation / math.sqrt(max(self.n, 1))
 
-    def _around(self) -> Fraction:
+    def _sum_of_squares(self) -> Fraction:
         return self.squares.total - self.total.total**2 / self.n
 
     def _or_nan(self, least: int, exact: Callable[[], Fraction]) -> float:

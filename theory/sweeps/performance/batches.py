@@ -39,20 +39,14 @@ class Slice:
         return {name for name, values in self.columns.items() if not np.isnan(values).all()}
 
     def usable(self, *names: str) -> dict[str, Floats]:
-        """Keep the replicates that have all of some results.
-
-        Returns those columns; empty ones where a result is not given at all.
-        """
+        """Columns of the replicates that have all of some results; empty where a result is not given at all."""
         if any(name not in self.columns for name in names):
             return {name: np.empty(0) for name in names}
         good = np.logical_and.reduce([_usable(name, self.columns[name]) for name in names])
         return {name: self.columns[name][good] for name in names}
 
     def with_rejections(self, null: float, alpha: float) -> Slice:
-        """Add whether each replicate rejects a null hypothesis.
-
-        Returns with the column ``rejects``: 1 or 0 by the p-value where the method gives one, else by the interval; NaN where neither is.
-        """
+        """Add the column ``rejects``: 1 or 0 by the p-value where the method gives one, else by the interval; NaN where neither is."""
         columns = dict(self.columns)
         if "p" in columns:
             columns["rejects"] = np.where(np.isnan(columns["p"]), np.nan, columns["p"] <= alpha)
@@ -67,10 +61,7 @@ def _usable(name: str, values: Floats) -> np.ndarray:
 
 
 def slices(batch: pd.DataFrame, extra: Sequence[str] = ()) -> Iterator[dict[str, Slice]]:
-    """Cut a batch into its blocks.
-
-    Returns the methods of one block, in the order in which the block names them.
-    """
+    """Cut a batch into its blocks, each a slice per method in the order in which the block names them."""
     missing = [name for name in (*KEYS, "estimate") if name not in batch]
     if missing:
         raise InputError(f"replicates: no column '{missing[0]}' (there are {', '.join(map(str, batch.columns))})")
@@ -117,17 +108,13 @@ def _runs(order: np.ndarray, *codes: np.ndarray) -> list[np.ndarray]:
 
 
 def paired(block: Mapping[str, Slice], versus: str) -> Iterator[tuple[str, Slice]]:
-    """Set each method of a block beside the one that it is compared with.
-
-    Returns `method` A method other than that one; `piece` The replicates that both have, with the other's estimates as the column
-    ``other``.
-    """
+    """Yield every other method of a block with the replicates that it shares with `versus`, whose estimates are the column ``other``."""
     if versus not in block:
         return
     other = block[versus]
-    for method, piece in block.items():
-        if method == versus or "estimate" not in piece.columns or "estimate" not in other.columns:
+    for method, part in block.items():
+        if method == versus or "estimate" not in part.columns or "estimate" not in other.columns:
             continue
-        common, mine, theirs = np.intersect1d(piece.replicate, other.replicate, assume_unique=True, return_indices=True)
-        both = {"estimate": piece.columns["estimate"][mine], "other": other.columns["estimate"][theirs]}
-        yield method, Slice(piece.cell, common, both)
+        common, mine, theirs = np.intersect1d(part.replicate, other.replicate, assume_unique=True, return_indices=True)
+        both = {"estimate": part.columns["estimate"][mine], "other": other.columns["estimate"][theirs]}
+        yield method, Slice(part.cell, common, both)

@@ -22,8 +22,10 @@ Measures = Annotated[
 Alpha = Annotated[float, typer.Option("--alpha", min=0, max=1, help="Level at which a p-value rejects.")]
 Null = Annotated[float | None, typer.Option("--null", help="Value under the null hypothesis; by default the study's.", show_default=False)]
 
+COPIED_FROM_MANIFEST = ("version", "git_commit", "command_line", "config_hash", "libraries", "hardware", "started", "finished", "counts")
 
-KEPT_OF_SWEEP = ("version", "git_commit", "command_line", "config_hash", "libraries", "hardware", "started", "finished", "counts")
+WITHOUT_ASSUMPTIONS = ("coverage", "bias_eliminated_coverage", "power", "type_1_error", "relative_se_error", "relative_precision")
+"""Measures that can be planned for with the defaults alone."""
 
 NoSeed = Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)]
 
@@ -86,7 +88,7 @@ def _save(table: pd.DataFrame, study: str, folder: Path, out: Path, options: dic
 
     swept = read_json(folder / "manifest.json")
     with RunFolder(out, "sweep performance", {"study": study, **options}, swept.get("seed")) as run:
-        run.manifest["sweep"] = {name: swept.get(name) for name in KEPT_OF_SWEEP}  # not part of the config: a sweep may be extended
+        run.manifest["sweep"] = {name: swept.get(name) for name in COPIED_FROM_MANIFEST}  # not part of the config: a sweep may be extended
         with atomic_path(run.path / "performance.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.10g", lineterminator="\n")
         run.count("rows", len(table))
@@ -94,7 +96,7 @@ def _save(table: pd.DataFrame, study: str, folder: Path, out: Path, options: dic
 
 
 def _rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
-    """Rows for JSON, without pandas' own kinds of missing."""
+    """Rows for JSON, where missing is null."""
     return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
@@ -115,7 +117,7 @@ def plan(
     quiet: Quiet = False,
 ) -> None:
     """Replicates needed for a wanted Monte Carlo standard error, from assumptions or from a pilot."""
-    if (pilot is None) == (not assume) and measure not in _NEEDS_NOTHING:
+    if (pilot is None) == (not assume) and measure not in WITHOUT_ASSUMPTIONS:
         raise InputError("give either --assume NAME=VALUE ... or --pilot DIR")
     if pilot is not None:
         _from_pilot(pilot, measure, mcse, {"alpha": alpha, "null": null}, json, quiet)
@@ -128,9 +130,6 @@ def plan(
     else:
         assumed = ", ".join(f"{name} = {value:g}" for name, value in found.assumed.items())
         print(f"{found.replicates:,} replicates per cell for an MCSE of {measure} of {mcse:g} ({assumed})")
-
-
-_NEEDS_NOTHING = ("coverage", "bias_eliminated_coverage", "power", "type_1_error", "relative_se_error", "relative_precision")
 
 
 def _numbers(pairs: list[str]) -> dict[str, float]:
@@ -163,22 +162,21 @@ def _from_pilot(folder: Path, measure: str, mcse: float, options: dict[str, Any]
 
 
 def format_table(table: pd.DataFrame) -> str:
-    """Lay a table of performance out for a person.
+    """A table of performance for a person: the factors that vary, value and MCSE with the digits that the MCSE warrants, counts, note.
 
-    Returns fixed-width columns: the factors that vary, method, measure, value and MCSE with the digits that the MCSE warrants, counts,
-    note. Of power and type-I error only the one that exists in the cell is shown.
+    Of power and type-I error only the one that exists in the cell is shown.
     """
     table = table[~table["note"].str.startswith("the null is ")]
     known = ("cell", "truth", "method", "measure", "value", "mcse", "completed", "failed", "note")
-    planned = [name for name in table if str(name).startswith("replicates")]
-    factors = [name for name in table if name not in (*known, *planned) and table[name].astype(str).nunique() > 1]
+    needed = [name for name in table if str(name).startswith("replicates")]
+    factors = [name for name in table if name not in (*known, *needed) and table[name].astype(str).nunique() > 1]
     shown = table[factors].astype(str)
     shown["truth"] = [f"{value:.5g}" for value in table["truth"]]
     shown = shown.join(table[["method", "measure"]])
     shown["value"] = [_digits(value, error) for value, error in zip(table["value"], table["mcse"], strict=True)]
     shown["mcse"] = [_digits(error, error) for error in table["mcse"]]
     shown = shown.join(table[["completed", "failed"]])
-    for name in planned:
+    for name in needed:
         shown[name] = [f"{value:,.0f}" for value in table[name]]
     return shown.assign(note=table["note"]).to_string(index=False)
 

@@ -43,9 +43,9 @@ SAME = 1e-12  # truths that differ by less are the same: closed forms are subtra
 
 @dataclass(frozen=True)
 class MethodSummary:
-    """What is known of a method in a cell once its replicates have been seen a first time."""
+    """Moments of a method in a cell, from a first pass over its replicates."""
 
-    truth: float  # True value of the estimand; NaN where there is none
+    truth: float  # true value of the estimand; NaN where there is none
     null: float  # value under the null hypothesis; NaN where none was given
     n: int  # replicates with an estimate
     mean: float
@@ -57,10 +57,10 @@ class MethodSummary:
 
 @dataclass(frozen=True)
 class PerformanceMeasure:
-    """How a performance measure is worked out."""
+    """A performance measure: the score of each replicate, and how their moments give value and MCSE."""
 
-    name: str  # its name in tables
-    summary: str
+    name: str  # in tables
+    description: str
     needs: tuple[str, ...]  # columns that a replicate must have to count
     # columns and `MethodSummary` to one number per replicate; their moments give value and MCSE
     score: Callable[[Columns, MethodSummary], Floats]
@@ -68,20 +68,20 @@ class PerformanceMeasure:
     finish: Callable[[MethodSummary, RunningMoments], tuple[float, float]]
     least: int = 2  # fewest replicates that give an MCSE
     # `MethodSummary` to the reason why there is no such number, ``''`` where there is one
-    obstacle: Callable[[MethodSummary], str] = lambda facts: ""
+    obstacle: Callable[[MethodSummary], str] = lambda summary: ""
     paired: bool = False  # whether it compares two methods
 
 
-def leave_one_out_deviations(values: Floats, facts: MethodSummary) -> Floats:
+def leave_one_out_deviations(values: Floats, summary: MethodSummary) -> Floats:
     r"""Compute the standard deviation without each of some values, from that of all.
 
     Shapes: `values` (replicates,). Returns (replicates,): :math:`S_{(i)}=\sqrt{\big((n-1)S^2-\frac
     n{n-1}(\hat\theta_i-\bar\theta)^2\big)/(n-2)}`; NaN below three values.
     """
-    n = facts.n
+    n = summary.n
     if n < 3:
         return np.full(len(values), np.nan)
-    left = (n - 1) * facts.deviation**2 - n / (n - 1) * np.square(values - facts.mean)
+    left = (n - 1) * summary.deviation**2 - n / (n - 1) * np.square(values - summary.mean)
     return np.sqrt(np.maximum(left, 0.0) / (n - 2))
 
 
@@ -102,78 +102,78 @@ def proportion_error(share: float, n: int) -> float:
     return math.sqrt(p * (1 - p) / n)
 
 
-def _no_truth(facts: MethodSummary) -> str:
-    return "" if math.isfinite(facts.truth) else "no true value"
+def _no_truth(summary: MethodSummary) -> str:
+    return "" if math.isfinite(summary.truth) else "no true value"
 
 
-def _no_ratio(facts: MethodSummary) -> str:
-    return _no_truth(facts) or ("" if facts.truth != 0 else "the true value is 0")
+def _no_ratio(summary: MethodSummary) -> str:
+    return _no_truth(summary) or ("" if summary.truth != 0 else "the true value is 0")
 
 
-def _no_spread(facts: MethodSummary) -> str:
-    return "" if facts.n < 2 or facts.deviation > 0 else "the estimates do not vary"
+def _no_spread(summary: MethodSummary) -> str:
+    return "" if summary.n < 2 or summary.deviation > 0 else "the estimates do not vary"
 
 
-def _no_rival(facts: MethodSummary) -> str:
-    return _no_spread(facts) or ("" if facts.other_deviation > 0 else "nothing to compare with")
+def _no_comparison(summary: MethodSummary) -> str:
+    return _no_spread(summary) or ("" if summary.other_deviation > 0 else "nothing to compare with")
 
 
-def _null_holds(facts: MethodSummary) -> bool:
-    return abs(facts.truth - facts.null) <= SAME * max(1.0, abs(facts.null))
+def _null_holds(summary: MethodSummary) -> bool:
+    return abs(summary.truth - summary.null) <= SAME * max(1.0, abs(summary.null))
 
 
-def _no_null(facts: MethodSummary) -> str:
-    return _no_truth(facts) or ("" if math.isfinite(facts.null) else "no null value given")
+def _no_null(summary: MethodSummary) -> str:
+    return _no_truth(summary) or ("" if math.isfinite(summary.null) else "no null value given")
 
 
-def _no_power(facts: MethodSummary) -> str:
-    return _no_null(facts) or ("the null is true here: see type_1_error" if _null_holds(facts) else "")
+def _no_power(summary: MethodSummary) -> str:
+    return _no_null(summary) or ("the null is true here: see type_1_error" if _null_holds(summary) else "")
 
 
-def _no_type_1_error(facts: MethodSummary) -> str:
-    return _no_null(facts) or ("" if _null_holds(facts) else "the null is not true here: see power")
+def _no_type_1_error(summary: MethodSummary) -> str:
+    return _no_null(summary) or ("" if _null_holds(summary) else "the null is not true here: see power")
 
 
 def _covers(columns: Columns, value: float) -> Floats:
     return ((columns["lower"] <= value) & (value <= columns["upper"])).astype(np.float64)
 
 
-def _share(facts: MethodSummary, hits: RunningMoments) -> tuple[float, float]:
+def _share(summary: MethodSummary, hits: RunningMoments) -> tuple[float, float]:
     return hits.mean, proportion_error(hits.mean, hits.n)
 
 
-def _mean(facts: MethodSummary, scores: RunningMoments) -> tuple[float, float]:
+def _mean(summary: MethodSummary, scores: RunningMoments) -> tuple[float, float]:
     return scores.mean, scores.standard_error
 
 
-def _root(facts: MethodSummary, squares: RunningMoments) -> tuple[float, float]:
+def _root(summary: MethodSummary, squares: RunningMoments) -> tuple[float, float]:
     root = math.sqrt(squares.mean)
     return root, (squares.standard_error / (2 * root) if root > 0 else 0.0)
 
 
-def _jackknife(facts: MethodSummary, without: RunningMoments) -> tuple[float, float]:
-    return facts.deviation, math.sqrt((without.n - 1) / without.n * without.around)
+def _jackknife(summary: MethodSummary, without: RunningMoments) -> tuple[float, float]:
+    return summary.deviation, math.sqrt((without.n - 1) / without.n * without.sum_of_squares)
 
 
-def _se_error_score(columns: Columns, facts: MethodSummary) -> Floats:
-    """Give the influence of each replicate on log(M / S)."""
-    model = (np.square(columns["se"]) / facts.mean_square - 1) / 2
-    return model - (np.square((columns["estimate"] - facts.mean) / facts.deviation) - 1) / 2
+def _se_error_score(columns: Columns, summary: MethodSummary) -> Floats:
+    """Influence of each replicate on log(M / S)."""
+    model = (np.square(columns["se"]) / summary.mean_square - 1) / 2
+    return model - (np.square((columns["estimate"] - summary.mean) / summary.deviation) - 1) / 2
 
 
-def _se_error(facts: MethodSummary, influence: RunningMoments) -> tuple[float, float]:
-    ratio = math.sqrt(facts.mean_square) / facts.deviation
+def _se_error(summary: MethodSummary, influence: RunningMoments) -> tuple[float, float]:
+    ratio = math.sqrt(summary.mean_square) / summary.deviation
     return ratio - 1, ratio * influence.standard_error
 
 
-def _precision_score(columns: Columns, facts: MethodSummary) -> Floats:
-    """Give the influence of each replicate on log(other variance / own variance), up to constants."""
-    own = (columns["estimate"] - facts.mean) / facts.deviation
-    return np.square((columns["other"] - facts.other_mean) / facts.other_deviation) - np.square(own)
+def _precision_score(columns: Columns, summary: MethodSummary) -> Floats:
+    """Influence of each replicate on log(other variance / own variance), up to constants."""
+    own = (columns["estimate"] - summary.mean) / summary.deviation
+    return np.square((columns["other"] - summary.other_mean) / summary.other_deviation) - np.square(own)
 
 
-def _precision(facts: MethodSummary, influence: RunningMoments) -> tuple[float, float]:
-    ratio = (facts.other_deviation / facts.deviation) ** 2
+def _precision(summary: MethodSummary, influence: RunningMoments) -> tuple[float, float]:
+    ratio = (summary.other_deviation / summary.deviation) ** 2
     return ratio - 1, ratio * influence.standard_error
 
 
@@ -181,47 +181,47 @@ MEASURES = {
     measure.name: measure
     for measure in (
         PerformanceMeasure(
-            "bias", "mean estimate less the true value", ("estimate",), lambda c, f: c["estimate"] - f.truth, _mean, obstacle=_no_truth
+            "bias", "mean estimate less the true value", ("estimate",), lambda c, s: c["estimate"] - s.truth, _mean, obstacle=_no_truth
         ),
         PerformanceMeasure(
             "relative_bias", "bias over the true value", ("estimate",),
-            lambda c, f: (c["estimate"] - f.truth) / f.truth, _mean, obstacle=_no_ratio,
+            lambda c, s: (c["estimate"] - s.truth) / s.truth, _mean, obstacle=_no_ratio,
         ),
         PerformanceMeasure(
             "empirical_se", "standard deviation of the estimates", ("estimate",),
-            lambda c, f: leave_one_out_deviations(c["estimate"], f), _jackknife, least=3,
+            lambda c, s: leave_one_out_deviations(c["estimate"], s), _jackknife, least=3,
         ),
         PerformanceMeasure(
-            "mse", "mean squared error", ("estimate",), lambda c, f: np.square(c["estimate"] - f.truth), _mean, obstacle=_no_truth
+            "mse", "mean squared error", ("estimate",), lambda c, s: np.square(c["estimate"] - s.truth), _mean, obstacle=_no_truth
         ),
         PerformanceMeasure(
             "rmse", "root of the mean squared error", ("estimate",),
-            lambda c, f: np.square(c["estimate"] - f.truth), _root, obstacle=_no_truth,
+            lambda c, s: np.square(c["estimate"] - s.truth), _root, obstacle=_no_truth,
         ),
         PerformanceMeasure(
             "coverage", "share of intervals that hold the true value", ("lower", "upper"),
-            lambda c, f: _covers(c, f.truth), _share, obstacle=_no_truth,
+            lambda c, s: _covers(c, s.truth), _share, obstacle=_no_truth,
         ),
         PerformanceMeasure(
             "bias_eliminated_coverage", "share of intervals that hold the mean estimate", ("lower", "upper"),
-            lambda c, f: _covers(c, f.mean), _share,
+            lambda c, s: _covers(c, s.mean), _share,
         ),
         PerformanceMeasure(
             "power", "share of rejections where the null is false", ("rejects",),
-            lambda c, f: c["rejects"], _share, obstacle=_no_power,
+            lambda c, s: c["rejects"], _share, obstacle=_no_power,
         ),
         PerformanceMeasure(
             "type_1_error", "share of rejections where the null is true", ("rejects",),
-            lambda c, f: c["rejects"], _share, obstacle=_no_type_1_error,
+            lambda c, s: c["rejects"], _share, obstacle=_no_type_1_error,
         ),
-        PerformanceMeasure("model_se", "root of the mean squared standard error", ("se",), lambda c, f: np.square(c["se"]), _root),
+        PerformanceMeasure("model_se", "root of the mean squared standard error", ("se",), lambda c, s: np.square(c["se"]), _root),
         PerformanceMeasure(
             "relative_se_error", "model SE over empirical SE, less 1", ("estimate", "se"), _se_error_score, _se_error,
             least=3, obstacle=_no_spread,
         ),
         PerformanceMeasure(
             "relative_precision", "variance of another method over the own, less 1", ("estimate", "other"),
-            _precision_score, _precision, least=3, obstacle=_no_rival, paired=True,
+            _precision_score, _precision, least=3, obstacle=_no_comparison, paired=True,
         ),
     )
 }  # fmt: skip
@@ -234,7 +234,7 @@ def measure_of(name: str) -> PerformanceMeasure:
     """Look a measure up."""
     if name.startswith(MEAN) and name != MEAN:
         column = name.removeprefix(MEAN)
-        return PerformanceMeasure(name, f"mean of {column}", (column,), lambda c, f: c[column], _mean)
+        return PerformanceMeasure(name, f"mean of {column}", (column,), lambda c, s: c[column], _mean)
     if name not in MEASURES:
         raise InputError(f"measure '{name}': unknown; there are {', '.join(MEASURES)}, and {MEAN}COLUMN for the mean of another result")
     return MEASURES[name]

@@ -43,11 +43,11 @@ POSITIVE = ("sd", "model_se", "ratio", "kurtosis")
 
 @dataclass(frozen=True)
 class Needed:
-    """Replicates for one measure."""
+    """The number of replicates for one measure, and what it rests on."""
 
     measure: str
     mcse: float
-    replicates: int  # how many give it
+    replicates: int  # per cell
     assumed: Mapping[str, float]  # what was assumed, defaults included
 
 
@@ -73,9 +73,27 @@ _UNIT_VARIANCE: dict[str, tuple[tuple[str, ...], Callable[..., float]]] = {
 
 
 def replicates_needed(measure: str, mcse: float, **assumed: float) -> Needed:
-    """Compute the replicates that give a wanted MCSE.
+    """Compute the replicates per cell that give a wanted Monte Carlo standard error (MCSE).
 
-    Returns the smallest number for which the MCSE is at most `mcse`; never fewer than the measure needs at all.
+    Parameters
+    ----------
+    measure : str
+        A performance measure, such as ``'coverage'``.
+    mcse : float
+        The MCSE that is wanted of it, above 0, in the measure's own unit.
+    **assumed : float
+        What the measure's variance depends on, such as ``sd`` of the estimates or ``share`` of intervals that cover; the table in
+        `theory.sweeps.performance.sample_size` lists the names and defaults.
+
+    Returns
+    -------
+    Needed
+        With ``replicates``, the smallest number for which the MCSE is at most `mcse`, never below what the measure needs at all.
+
+    Raises
+    ------
+    InputError
+        When the measure is unknown, or an assumption is missing, foreign to it or impossible.
 
     Examples
     --------
@@ -117,8 +135,20 @@ def _possible(name: str, value: float) -> float:
 def replicates_from_pilot(measured: pd.DataFrame, measure: str, mcse: float) -> pd.DataFrame:
     r"""Compute the replicates that give a wanted MCSE, from a study that has been run with few.
 
-    Returns the rows of that measure with ``replicates`` and its 95 % interval ``replicates_low, replicates_high``; missing where the pilot
-    has no MCSE.
+    Parameters
+    ----------
+    measured : pandas.DataFrame
+        Performance of the pilot, as from `theory.sweeps.performance.performance`.
+    measure : str
+        The measure that is to be precise; one of those in the table.
+    mcse : float
+        The MCSE that is wanted of it, above 0, in the measure's own unit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of that measure with ``replicates`` and its 95 % interval ``replicates_low, replicates_high``; missing where the pilot has
+        no MCSE.
 
     Notes
     -----
@@ -130,12 +160,12 @@ def replicates_from_pilot(measured: pd.DataFrame, measure: str, mcse: float) -> 
     if not len(rows):
         raise InputError(f"measure '{measure}': not in the pilot (there are {', '.join(dict.fromkeys(measured['measure']))})")
     wanted = float(positive(mcse, "mcse"))
-    found = [_one(row, wanted) for row in rows.to_dict("records")]
+    found = [_from_row(row, wanted) for row in rows.to_dict("records")]
     names = ("replicates", "replicates_low", "replicates_high")
     return rows.assign(**{name: [item[place] for item in found] for place, name in enumerate(names)})
 
 
-def _one(row: Mapping[Any, Any], wanted: float) -> tuple[float, float, float]:
+def _from_row(row: Mapping[Any, Any], wanted: float) -> tuple[float, float, float]:
     if not math.isfinite(row["mcse"]):
         return math.nan, math.nan, math.nan
     n0, unit = row["completed"], row["completed"] * row["mcse"] ** 2

@@ -1,7 +1,7 @@
 """How well methods did in a study: a tidy table of performance measures, each with its Monte Carlo standard error.
 
-The replicates are read twice, block by block, and nothing but sums is kept: memory does not grow with their number, and the numbers
-are the same to the last bit in whatever order the blocks come (`theory.sweeps.performance.accumulators`).
+Replicates are read twice, block by block, and only sums are kept: memory does not grow with their number, and the numbers are the same to
+the last bit in whatever order the blocks come (`theory.sweeps.performance.accumulators`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COUNTS = ("wanted", "attempted", "done", "failed", "stopped")
 
 
 class Source(Protocol):
-    """What performance is worked out from; `theory.sweeps.storage.results.Results` is one."""
+    """What performance is computed from; `theory.sweeps.storage.results.Results` is one."""
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -41,7 +41,15 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Table:
-    """Replicates that are in memory already, from wherever.
+    """Replicates from elsewhere, in memory, to measure the performance of.
+
+    Parameters
+    ----------
+    replicates : pandas.DataFrame
+        Columns ``method`` and ``estimate`` and, where there are any, ``cell, block, replicate, se, lower, upper, p``; one row per
+        replicate and method.
+    truth : float, default NaN
+        The true value, the same in all cells; NaN where it is not known.
 
     Examples
     --------
@@ -51,8 +59,8 @@ class Table:
     [{'measure': 'bias', 'value': 1.0, 'completed': 3}]
     """
 
-    replicates: pd.DataFrame  # columns ``method``, ``estimate`` and, where there are any, ``cell, block, replicate, se, lower, upper, p``
-    truth: float = math.nan  # the true value, the same in all cells
+    replicates: pd.DataFrame
+    truth: float = math.nan
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -63,7 +71,7 @@ class Table:
         return pd.DataFrame({"cell": names.to_numpy(), "truth": self.truth})
 
     def batches(self) -> Iterator[pd.DataFrame]:
-        """Yield the replicates in one piece."""
+        """Yield the replicates in one part."""
         yield self._completed
 
     @property
@@ -76,44 +84,44 @@ class Table:
 
 
 @dataclass
-class _First:
-    """What the first reading leaves of a method in a cell."""
+class _FirstPass:
+    """Sums of the first pass over a method's replicates in a cell."""
 
     estimates: RunningMoments = field(default_factory=RunningMoments)
     squared_errors: RunningMoments = field(default_factory=RunningMoments)
     columns: set[str] = field(default_factory=set)
     rows: int = 0
 
-    def add(self, piece: Slice) -> None:
-        self.rows += len(piece)
-        self.columns |= piece.present
-        self.estimates.add(piece.usable("estimate")["estimate"])
-        self.squared_errors.add(np.square(piece.usable("se")["se"]))
+    def add(self, part: Slice) -> None:
+        self.rows += len(part)
+        self.columns |= part.present
+        self.estimates.add(part.usable("estimate")["estimate"])
+        self.squared_errors.add(np.square(part.usable("se")["se"]))
 
 
 @dataclass
-class _Pair:
-    """The estimates of two methods on the replicates that both completed."""
+class _PairedPass:
+    """Sums of the first pass over two methods on the replicates that both completed."""
 
     own: RunningMoments = field(default_factory=RunningMoments)
     other: RunningMoments = field(default_factory=RunningMoments)
 
-    def add(self, piece: Slice) -> None:
-        both = piece.usable("estimate", "other")
+    def add(self, part: Slice) -> None:
+        both = part.usable("estimate", "other")
         self.own.add(both["estimate"])
         self.other.add(both["other"])
 
 
 @dataclass
-class _Second:
-    """What the second reading leaves of a measure: how many replicates could count, and the moments of their scores."""
+class _MeasurePass:
+    """Sums of the second pass for a measure: the replicates that count, and the moments of their scores."""
 
     completed: int = 0
     scores: RunningMoments = field(default_factory=RunningMoments)
 
 
 Key = tuple[Any, str]
-Scores = dict[tuple[Any, str, str], _Second]
+Scores = dict[tuple[Any, str, str], _MeasurePass]
 
 
 def performance(
@@ -125,35 +133,63 @@ def performance(
     null: float | None = None,
     versus: str | None = None,
 ) -> pd.DataFrame:
-    """Work out performance measures with their MCSEs.
+    """Compute performance measures of a study, each with its Monte Carlo standard error (MCSE).
 
-    Returns tidy: the columns of the cells, then ``method, measure, value, mcse, completed, failed, note``. ``completed`` counts the
-    replicates that the number rests on, ``failed`` the others that were begun. Where there is no number, value and MCSE are missing and
-    ``note`` says why.
+    Parameters
+    ----------
+    results : Results or Table
+        A sweep's results, finished or not, or replicates from elsewhere.
+    measures : sequence of str, optional
+        Names of measures, or ``mean:COLUMN`` for the mean of another result. By default all that `theory.sweeps.performance.measures`
+        lists.
+    truth : str, default 'truth'
+        Column of the cells that holds the true value.
+    alpha : float, default 0.05
+        Level at or below which a p-value rejects, in [0, 1].
+    null : float, optional
+        Value under the null hypothesis, for power and type-I error. By default the study's.
+    versus : str, optional
+        Method that precision is compared with. By default the study's first.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per cell, method and measure: the columns of the cells, then ``method, measure, value, mcse, completed, failed, note``.
+        ``completed`` counts the replicates that the number rests on, ``failed`` the others that were begun. Where there is no number,
+        value and MCSE are missing and ``note`` says why.
+
+    Raises
+    ------
+    InputError
+        When a measure, method or column does not exist, or no replicate is complete yet.
 
     Notes
     -----
-    The formulas are in `theory.sweeps.performance.measures`.
+    Morris TP, White IR, Crowther MJ (2019), *Statistics in Medicine* 38:2074-2102. `theory.sweeps.performance.measures` has the formulas.
 
-    References
-    ----------
-    Morris TP, White IR, Crowther MJ (2019), *Statistics in Medicine* 38:2074-2102.
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> replicates = pd.DataFrame({"method": "mean", "estimate": [1.0, 2.0, 6.0]})
+    >>> performance(Table(replicates, truth=2.0), ["empirical_se"])["value"].item()
+    2.645751
     """
+    # two passes: the scores of most measures need the mean and spread that only a first pass over all replicates gives
     chosen = [measure_of(name) for name in measures or MEASURES]
     null = getattr(_study(results), "null", None) if null is None else null
-    versus = _rival(results, versus)
+    versus = _compared_with(results, versus)
     extra = tuple(name.removeprefix(MEAN) for name in measures or () if name.startswith(MEAN))
-    first, pairs = _read_once(results, versus, extra)
-    facts = _facts(first, pairs, _truths(results, truth), math.nan if null is None else float(null))
-    scores = _read_again(results, chosen, facts, versus, alpha, extra)
-    return _tidy(results, truth, chosen, first, facts, scores, versus)
+    first, pairs = _first_pass(results, versus, extra)
+    summaries = _summaries(first, pairs, _truths(results, truth), math.nan if null is None else float(null))
+    scores = _second_pass(results, chosen, summaries, versus, alpha, extra)
+    return _tidy(results, truth, chosen, first, summaries, scores, versus)
 
 
 def _study(results: Source) -> Any:
     return getattr(results, "study", None)
 
 
-def _rival(results: Source, versus: str | None) -> str:
+def _compared_with(results: Source, versus: str | None) -> str:
     """The method that precision is compared with: the one named, else the first of the study, else of the table."""
     uses = getattr(_study(results), "methods", None)
     if versus is None and not uses:
@@ -171,37 +207,37 @@ def _truths(results: Source, truth: str) -> dict[Any, float]:
     return {cell: math.nan if value is None else float(value) for cell, value in zip(cells["cell"], cells[truth], strict=True)}
 
 
-def _read_once(results: Source, versus: str, extra: Sequence[str]) -> tuple[dict[Key, _First], dict[Key, _Pair]]:
-    first: dict[Key, _First] = {}
-    pairs: dict[Key, _Pair] = {}
+def _first_pass(results: Source, versus: str, extra: Sequence[str]) -> tuple[dict[Key, _FirstPass], dict[Key, _PairedPass]]:
+    first: dict[Key, _FirstPass] = {}
+    pairs: dict[Key, _PairedPass] = {}
     for batch in results.batches():
         for block in slices(batch, extra):
-            for method, piece in block.items():
-                first.setdefault((piece.cell, method), _First()).add(piece)
-            for method, piece in paired(block, versus):
-                pairs.setdefault((piece.cell, method), _Pair()).add(piece)
+            for method, part in block.items():
+                first.setdefault((part.cell, method), _FirstPass()).add(part)
+            for method, part in paired(block, versus):
+                pairs.setdefault((part.cell, method), _PairedPass()).add(part)
     if not first:
         raise InputError("no replicate is complete yet: nothing to measure (run the study first)")
     return first, pairs
 
 
-def _facts(
-    first: dict[Key, _First], pairs: dict[Key, _Pair], truths: dict[Any, float], null: float
+def _summaries(
+    first: dict[Key, _FirstPass], pairs: dict[Key, _PairedPass], truths: dict[Any, float], null: float
 ) -> dict[Key, tuple[MethodSummary, MethodSummary]]:
     """What is known of each method alone, and of it beside the method it is compared with."""
     found = {}
     for key, seen in first.items():
-        truth, pair = truths.get(key[0], math.nan), pairs.get(key, _Pair())
+        truth, pair = truths.get(key[0], math.nan), pairs.get(key, _PairedPass())
         alone = MethodSummary(truth, null, seen.estimates.n, seen.estimates.mean, seen.estimates.deviation, seen.squared_errors.mean)
         beside = MethodSummary(truth, null, pair.own.n, pair.own.mean, pair.own.deviation, math.nan, pair.other.mean, pair.other.deviation)
         found[key] = alone, beside
     return found
 
 
-def _read_again(
+def _second_pass(
     results: Source,
     chosen: Sequence[PerformanceMeasure],
-    facts: dict[Key, tuple[MethodSummary, MethodSummary]],
+    summaries: dict[Key, tuple[MethodSummary, MethodSummary]],
     versus: str,
     alpha: float,
     extra: Sequence[str],
@@ -210,30 +246,30 @@ def _read_again(
     scores: Scores = {}
     for batch in results.batches():
         for block in slices(batch, extra):
-            for method, piece in block.items():
-                own = facts[piece.cell, method][0]
-                _score(scores, alone, piece.with_rejections(own.null, alpha), own, method)
-            for method, piece in paired(block, versus):
-                _score(scores, beside, piece, facts[piece.cell, method][1], method)
+            for method, part in block.items():
+                own = summaries[part.cell, method][0]
+                _score(scores, alone, part.with_rejections(own.null, alpha), own, method)
+            for method, part in paired(block, versus):
+                _score(scores, beside, part, summaries[part.cell, method][1], method)
     return scores
 
 
-def _score(scores: Scores, chosen: Sequence[PerformanceMeasure], piece: Slice, facts: MethodSummary, method: str) -> None:
+def _score(scores: Scores, chosen: Sequence[PerformanceMeasure], part: Slice, summary: MethodSummary, method: str) -> None:
     for measure in chosen:
-        second = scores.setdefault((piece.cell, method, measure.name), _Second())
-        columns = piece.usable(*measure.needs)
+        second = scores.setdefault((part.cell, method, measure.name), _MeasurePass())
+        columns = part.usable(*measure.needs)
         second.completed += len(columns[measure.needs[0]])
-        if not measure.obstacle(facts):
+        if not measure.obstacle(summary):
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                second.scores.add(measure.score(columns, facts))
+                second.scores.add(measure.score(columns, summary))
 
 
 def _tidy(
     results: Source,
     truth: str,
     chosen: Sequence[PerformanceMeasure],
-    first: dict[Key, _First],
-    facts: dict[Key, tuple[MethodSummary, MethodSummary]],
+    first: dict[Key, _FirstPass],
+    summaries: dict[Key, tuple[MethodSummary, MethodSummary]],
     scores: Scores,
     versus: str,
 ) -> pd.DataFrame:
@@ -245,45 +281,45 @@ def _tidy(
     rows: list[dict[str, Any]] = []
     for named, counts in zip(about, cells.to_dict("records"), strict=True):
         cell: dict[str, Any] = {str(name): value for name, value in named.items()}
-        begun = _begun(counts, [first[cell["cell"], name].rows for name in methods if (cell["cell"], name) in first])
+        attempted = _attempted(counts, [first[cell["cell"], name].rows for name in methods if (cell["cell"], name) in first])
         for method, measure in itertools.product(methods, chosen):
             if measure.paired and method == versus:
                 continue
             key = (cell["cell"], method)
-            known = facts[key][measure.paired] if key in facts else None
-            found = _finished(measure, known, scores.get((*key, measure.name), _Second()), first.get(key, _First()).columns)
-            rows.append({**cell, "method": method, "measure": measure.name, **found, "failed": begun - found["completed"]})
+            known = summaries[key][measure.paired] if key in summaries else None
+            found = _finished(measure, known, scores.get((*key, measure.name), _MeasurePass()), first.get(key, _FirstPass()).columns)
+            rows.append({**cell, "method": method, "measure": measure.name, **found, "failed": attempted - found["completed"]})
     table = pd.DataFrame(rows)
     return table[[name for name in table if name != "note"] + ["note"]]
 
 
-def _begun(counts: dict[Hashable, Any], rows: Sequence[int]) -> int:
-    """How many replicates of a cell were begun: those that were kept and those that raised."""
+def _attempted(counts: dict[Hashable, Any], rows: Sequence[int]) -> int:
+    """Replicates of a cell that were begun: those that were kept and those that raised."""
     if "attempted" in counts:
         return int(counts["attempted"])
     return max(int(counts.get("done", 0)), *rows, 0) + int(counts.get("failed", 0))
 
 
-def _finished(measure: PerformanceMeasure, facts: MethodSummary | None, second: _Second, columns: set[str]) -> dict[str, Any]:
+def _finished(measure: PerformanceMeasure, summary: MethodSummary | None, second: _MeasurePass, columns: set[str]) -> dict[str, Any]:
     """The number, or why there is none."""
     value = mcse = math.nan
-    note = _why_missing(measure, facts, second.completed, columns)
-    if not note and facts is not None:
-        value, mcse = measure.finish(facts, second.scores)
+    note = _why_missing(measure, summary, second.completed, columns)
+    if not note and summary is not None:
+        value, mcse = measure.finish(summary, second.scores)
         if not (math.isfinite(value) and math.isfinite(mcse)):
             value, mcse, note = math.nan, math.nan, "overflow: estimates beyond what doubles hold"
     return {"value": value, "mcse": mcse, "completed": second.completed, "note": note}
 
 
-def _why_missing(measure: PerformanceMeasure, facts: MethodSummary | None, n: int, columns: set[str]) -> str:
+def _why_missing(measure: PerformanceMeasure, summary: MethodSummary | None, n: int, columns: set[str]) -> str:
     lacking = [name for name in measure.needs if name not in columns | {"other", "rejects"}]
     if "rejects" in measure.needs and not columns & {"p"} and not {"lower", "upper"} <= columns:
         lacking = ["p", "lower and upper"]
-    if facts is None:
+    if summary is None:
         return "no replicate is complete"
     if lacking:
         return f"the method gives no {' or '.join(lacking)}"
-    obstacle = measure.obstacle(facts)
+    obstacle = measure.obstacle(summary)
     if obstacle:
         return obstacle
     return "" if n >= measure.least else f"needs {measure.least} completed replicates, {n} there"

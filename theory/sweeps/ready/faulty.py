@@ -16,10 +16,7 @@ Arms = dict[str, np.ndarray]
 def faulty_references(
     *, rng: np.random.Generator, replicates: int, d: float, rho: float, rule: str, fault: str, rate: float, patients: int
 ) -> Arms:
-    """Diagnose patients with and without a reference that is sometimes faulty.
-
-    Returns (replicates, patients): Whether each arm was wrong.
-    """
+    """Diagnose patients with and without a reference that is sometimes faulty: whether each arm was wrong, (replicates, patients)."""
     shape = (replicates, patients)
     shared, own, other = rng.standard_normal((3, *shape))
     diseased, faulty = rng.random(shape) < 0.5, rng.random(shape) < rate
@@ -33,9 +30,7 @@ def faulty_references(
 
 @estimand("gain with faulty references")
 def gain_with_faulty_references(*, d: float, rho: float, rule: str, fault: str, rate: float) -> float:
-    """Compute the error that the reference saves, faults and all.
-
-    Returns T1.4 less T6.1 or T6.2; 0 at the break-even rate and negative beyond.
+    """Error that the reference saves, faults included: T1.4 less T6.1 or T6.2; 0 at the break-even rate and negative beyond.
 
     Examples
     --------
@@ -48,8 +43,5 @@ def gain_with_faulty_references(*, d: float, rho: float, rule: str, fault: str, 
 
 @method("paired errors", vectorised=True)
 def paired_errors(data: Arms) -> Report:
-    """Estimate the gain from patients diagnosed in both arms.
-
-    Returns share of wrong diagnoses in the single arm less that in the paired one, with the interval of McNemar's (1947) discordant pairs.
-    """
+    """Error of the single arm less that of the paired one on the same patients, by McNemar's (1947) discordant pairs."""
     return mean_report(data["single"].astype(np.float64) - data["pair"])

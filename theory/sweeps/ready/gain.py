@@ -17,10 +17,7 @@ Arms = dict[str, np.ndarray]
 def trained_arms(
     *, rng: np.random.Generator, replicates: int, p: int, n_per_class: int, m: int, rho: float, Delta2: float, n_test: int
 ) -> Arms:
-    """Train both arms on the same patients, then diagnose fresh patients with each.
-
-    Returns (replicates, n_test): Whether each arm was wrong.
-    """
+    """Train both arms on the same patients, then diagnose new ones: whether each arm was wrong, (replicates, n_test)."""
     train = [_images(rng, replicates, n_per_class, p, m, rho, shift) for shift in (0.0, np.sqrt(Delta2))]
     test = [_images(rng, replicates, n_test // 2, p, m, rho, shift) for shift in (0.0, np.sqrt(Delta2))]
     arms = {}
@@ -50,9 +47,7 @@ def _discriminant(healthy: Floats, diseased: Floats) -> tuple[Floats, Floats]:
 
 @estimand("gain of trained arms")
 def true_gain(*, p: int, n_per_class: int, m: int, rho: float, Delta2: float) -> float:
-    r"""Compute the expected error that the comparison saves.
-
-    Returns exact (T4.4), at :math:`\Delta^2` and at the squared distance of the mean difference (T2).
+    r"""Expected error that the comparison saves: T4.4 at :math:`\Delta^2` less T4.4 at the squared distance of the mean difference (T2).
 
     Examples
     --------
@@ -66,19 +61,13 @@ def true_gain(*, p: int, n_per_class: int, m: int, rho: float, Delta2: float) ->
 
 @method("same patients", vectorised=True)
 def same_patients(data: Arms) -> Report:
-    """Estimate the gain with every test patient diagnosed in both arms.
-
-    Returns mean of the paired differences, with the interval over test patients.
-    """
+    """Gain with every test patient diagnosed in both arms: mean of the paired differences, with the interval over patients."""
     return mean_report(data["single"].astype(np.float64) - data["pair"])
 
 
 @method("different patients", vectorised=True)
 def different_patients(data: Arms) -> Report:
-    """Estimate the gain with every other test patient in the single arm and the rest in the paired one.
-
-    Returns difference of two independent error rates.
-    """
+    """Gain with every other test patient in the single arm and the rest in the paired one: difference of two independent rates."""
     single, pair = data["single"][:, ::2], data["pair"][:, 1::2]
     variance = single.var(axis=1, ddof=1) / single.shape[1] + pair.var(axis=1, ddof=1) / pair.shape[1]
     return wald(single.mean(axis=1) - pair.mean(axis=1), np.sqrt(variance))

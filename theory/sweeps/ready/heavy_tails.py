@@ -18,10 +18,7 @@ MOST_FREEDOM = 100  # beyond, Bessel's function exceeds the largest double
 
 @generator("heavy-tailed nuisance", vectorised=True)
 def heavy_tailed_nuisance(*, rng: np.random.Generator, replicates: int, delta: float, nu: float, scale: float, n_per_class: int) -> Pairs:
-    """Draw query and reference that share a nuisance with Student's law.
-
-    Returns (2, replicates, n_per_class): Query and reference of the healthy and of the diseased.
-    """
+    """Draw query and reference that share a nuisance with Student's law, of the healthy and the diseased: (2, replicates, n_per_class)."""
     shape = (2, replicates, n_per_class)
     shared = scale * (rng.standard_normal(shape) if np.isinf(nu) else rng.standard_t(nu, shape))
     query, reference = rng.standard_normal((2, *shape)) + shared
@@ -30,7 +27,7 @@ def heavy_tailed_nuisance(*, rng: np.random.Generator, replicates: int, delta: f
 
 
 def single_auc(delta: float, nu: float, scale: float) -> float:
-    """Compute the AUC of the single image.
+    """AUC of the single image, by the characteristic function of the nuisance.
 
     Examples
     --------
@@ -52,26 +49,22 @@ def single_auc(delta: float, nu: float, scale: float) -> float:
 
 @estimand("gain under heavy tails")
 def gain_under_heavy_tails(*, delta: float, nu: float, scale: float) -> float:
-    r"""Compute the AUC that subtracting the reference adds.
-
-    Returns :math:`\Phi(\delta/2)`, whatever the law of the nuisance (T12.4), less `single_auc`.
-    """
+    r"""AUC that subtracting the reference adds: :math:`\Phi(\delta/2)`, whatever the law of the nuisance (T12.4), less `single_auc`."""
     return float(ndtr(delta / 2)) - single_auc(delta, nu, scale)
 
 
 @method("ranks", vectorised=True)
 def ranks(data: Pairs) -> Report:
-    """Estimate the gain in AUC from ranks."""
+    """Gain in AUC from ranks, by DeLong's method."""
     healthy, diseased = data
     return auc_gain_report((healthy[0], diseased[0]), (healthy[0] - healthy[1], diseased[0] - diseased[1]))
 
 
 @method("normal theory", vectorised=True)
 def normal_theory(data: Pairs) -> Report:
-    r"""Estimate the gain in AUC from means and standard deviations, as if scores were normal in each class.
+    r"""Gain in AUC as if scores were normal in each class: :math:`\Phi(\hat D_2/\sqrt2)-\Phi(\hat D_1/\sqrt2)` (T1.5).
 
-    Returns :math:`\Phi(\hat D_2/\sqrt2)-\Phi(\hat D_1/\sqrt2)` (T1.5) with its delta-method interval, the variance taken from the patients'
-    influences.
+    The interval is the delta method's, with the variance from the patients' influences.
     """
     healthy, diseased = data
     pairs = ((healthy[0], diseased[0]), (healthy[0] - healthy[1], diseased[0] - diseased[1]))

@@ -44,39 +44,28 @@ def _correlated(rng: np.random.Generator, rho: float, shape: tuple[int, ...]) ->
 
 @estimand("error of the best weight")
 def error_of_the_best_weight(*, d: float, rho: float) -> float:
-    """Compute the error of the rule that knows the correlation.
-
-    Returns T1.4 at w = rho: the bias of a method is what its weight costs.
-    """
+    """Error of the rule that knows the correlation, T1.4 at w = rho: the bias of a method is what its weight costs."""
     return float(t1.error(d, rho, "optimal"))
 
 
 @method("fixed weight", vectorised=True)
 def fixed_weight(data: Experiments, *, weight: float) -> Report:
-    """Judge patients with a weight that was chosen beforehand.
-
-    Returns error with its binomial interval.
-    """
+    """Error with a weight that was chosen beforehand."""
     return _judge(data, np.asarray(weight))
 
 
 @method("minimax weight", vectorised=True)
 def minimax_weight(data: Experiments, *, low: float, high: float) -> Report:
-    """Judge patients with the weight that loses least at the worst correlation of an interval (T12.1).
-
-    Returns error with its binomial interval.
-    """
+    """Error with the weight that loses least at the worst correlation of an interval (T12.1)."""
     return _judge(data, minimax_ratio_weight(low, high))
 
 
 @method("learned weight", vectorised=True)
 def learned_weight(data: Experiments) -> Report:
-    """Judge patients with the weight that was learned from the training pairs (T12.2).
-
-    Returns error with its binomial interval.
-    """
+    """Error with the weight that was learned from the training pairs (T12.2)."""
     return _judge(data, data.slope[:, None])
 
 
 def _judge(data: Experiments, weight: Floats) -> Report:
+    """Share of wrong diagnoses, with its binomial interval."""
     return mean_report((data.query - weight * data.reference > data.d / 2) != data.diseased)

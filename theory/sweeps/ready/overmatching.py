@@ -15,10 +15,9 @@ Pairs = tuple[Floats, Floats]
 
 @generator("matched pairs", vectorised=True)
 def matched_pairs(*, rng: np.random.Generator, replicates: int, delta: float, A: float, E: float, noise: float, n_per_class: int) -> Pairs:
-    """Draw patients with the healthy reference whose embedding is theirs.
+    """Draw healthy and diseased patients, each with a healthy reference that has their embedding: (2, replicates, n_per_class) each.
 
-    Returns (2, replicates, n_per_class): Query and reference of the healthy and of the diseased. The pool is infinite: a reference is drawn
-    from its normal distribution given the embedding (T7, fast recipe).
+    The pool is infinite: a reference is drawn from its normal distribution given the embedding (T7, fast recipe).
     """
     spread = np.sqrt([A, E])[:, None, None]
     slopes = np.array([A / (A + noise), E / (E + noise)])
@@ -36,39 +35,30 @@ def matched_pairs(*, rng: np.random.Generator, replicates: int, delta: float, A:
 
 @estimand("gain of the best rule on matched pairs")
 def best_gain(*, delta: float, A: float, E: float, noise: float) -> float:
-    """Compute the AUC that the best use of a matched reference adds.
-
-    Returns t7b less T1: largest at a tightness in between, and 0 at both ends.
-    """
+    """AUC that the best use of a matched reference adds, T7 less T1: largest at a tightness in between, 0 at both ends."""
     single = float(t1.auc(delta / np.sqrt(A + E), 0.0, "single"))
     return float(t7.auc("iso", delta, A, E, noise, "optimal")) - single
 
 
 @method("subtract", vectorised=True)
 def subtract(data: Pairs) -> Report:
-    """Use the reference by subtracting it.
-
-    Returns gain in AUC by DeLong's method.
-    """
+    """Gain in AUC of subtracting the reference, by DeLong's method."""
     healthy, diseased = data
     return auc_gain_report((healthy[0], diseased[0]), (healthy[0] - healthy[1], diseased[0] - diseased[1]))
 
 
 @method("weight learned on the same cases", vectorised=True)
 def learned_on_the_same(data: Pairs) -> Report:
-    """Learn the weights of query and reference, and judge them on the cases they were learned from.
-
-    Returns gain in AUC by DeLong's method.
-    """
+    """Gain in AUC, by DeLong's method, of weights that are judged on the cases they were learned from."""
     scores = [_score(_weights(*data), group) for group in data]
     return auc_gain_report((data[0][0], data[1][0]), (scores[0], scores[1]))
 
 
 @method("weight learned on other cases", vectorised=True)
 def learned_on_others(data: Pairs) -> Report:
-    """Learn the weights on one half of the cases and judge them on the other, both ways.
+    """Gain in AUC of weights that are learned on one half of the cases and judged on the other, both ways, each by DeLong's method.
 
-    Returns mean of both halves' gains in AUC, each by DeLong's method; its variance is the mean of theirs over 2.
+    The estimate is the mean of both; its variance is the mean of theirs over 2.
     """
     halves = [tuple(group[:, :, part::2] for group in data) for part in (0, 1)]
     reports = []

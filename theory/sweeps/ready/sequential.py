@@ -17,9 +17,9 @@ Turnbull 2000, tables 2.1 and 2.3); peeking takes the boundary of a single look.
 
 @generator("patients one by one", vectorised=True)
 def patients_one_by_one(*, rng: np.random.Generator, replicates: int, d: float, rho: float, patients: int) -> Floats:
-    """Diagnose patients in the order of their arrival, with the single image and by subtracting the reference.
+    """Diagnose patients in the order of their arrival, with the single image and by subtracting the reference: (replicates, patients).
 
-    Returns (replicates, patients): 1 where only the single image was wrong, -1 where only the pair was, else 0.
+    1 where only the single image was wrong, -1 where only the pair was, else 0.
     """
     shared, own, other = rng.standard_normal((3, replicates, patients))
     diseased = rng.random((replicates, patients)) < 0.5
@@ -31,19 +31,15 @@ def patients_one_by_one(*, rng: np.random.Generator, replicates: int, d: float, 
 
 @estimand("error that subtracting saves")
 def error_that_subtracting_saves(*, d: float, rho: float) -> float:
-    """Compute the gain.
-
-    Returns T1.4; exactly 0 at a correlation of one half.
-    """
+    """Error that subtracting saves (T1.4); exactly 0 at a correlation of one half."""
     return float(t1.error(d, rho, "single") - t1.error(d, rho, "difference"))
 
 
 @method("looks", vectorised=True)
 def looks(data: Floats, *, boundary: str, number: int = 5) -> dict[str, Floats]:
-    """Look several times, and stop when the test crosses its boundary.
+    """Look several times, and stop when the test crosses its boundary: the estimate there, and ``patients``, how many it took.
 
-    Shapes: `data` (replicates, patients). Returns estimate where it stopped, with the interval that belongs to the boundary (it leaves 0
-    out where the boundary was crossed), and ``patients``: how many it took.
+    The interval is the one that belongs to the boundary: it leaves 0 out where the boundary was crossed.
     """
     c, exponent = BOUNDARIES[boundary]
     share = np.arange(1, number + 1) / number
@@ -59,10 +55,7 @@ def looks(data: Floats, *, boundary: str, number: int = 5) -> dict[str, Floats]:
 
 @method("planned from a pilot", vectorised=True)
 def planned_from_a_pilot(data: Floats, *, pilot: int) -> dict[str, Floats]:
-    """Take a pilot, plan for 80 % power at the gain it shows, and go on to that number; the pilot counts too.
-
-    Shapes: `data` (replicates, patients). Returns estimate from all patients that were taken, with the usual interval, and ``patients``.
-    """
+    """Take a pilot, plan for 80 % power at the gain it shows, and go on to that number; the pilot counts too."""
     mean, se = _running(data, np.array([pilot]))
     with np.errstate(divide="ignore", invalid="ignore"):
         wanted = np.ceil(pilot * ((TWO_SIDED + POWER_QUANTILE) * se[:, 0] / np.abs(mean[:, 0])) ** 2)

@@ -14,10 +14,7 @@ from theory.sweeps.ready.intervals import Report, mean_report
 def new_sites(
     *, rng: np.random.Generator, replicates: int, delta: float, tau: float, rule: str, m: int, sites: int, per_site: int
 ) -> np.ndarray:
-    """Diagnose patients of several new sites at the threshold that is right on average.
-
-    Returns (replicates, sites, per_site): Whether the diagnosis was wrong.
-    """
+    """Diagnose patients of new sites at the threshold that is right on average: whether it was wrong, (replicates, sites, per_site)."""
     shape = (replicates, sites, per_site)
     offset = tau * rng.standard_normal((*shape[:2], 1))
     elsewhere = tau * rng.standard_normal(shape)
@@ -30,23 +27,17 @@ def new_sites(
 
 @estimand("error at new sites")
 def error_at_new_sites(*, delta: float, tau: float, rule: str, m: int) -> float:
-    """Compute the error averaged over sites."""
+    """Error averaged over sites (T5)."""
     return float(t5.error(delta, tau, rule, m))
 
 
 @method("patients as independent", vectorised=True)
 def patients_as_independent(data: np.ndarray) -> Report:
-    """Estimate the error as if all patients were independent.
-
-    Shapes: `data` (replicates, sites, per_site). Returns share of wrong diagnoses with its binomial interval.
-    """
+    """Share of wrong diagnoses with its binomial interval, as if all patients were independent."""
     return mean_report(data.reshape(len(data), -1))
 
 
 @method("sites as clusters", vectorised=True)
 def sites_as_clusters(data: np.ndarray) -> Report:
-    """Estimate the error from one rate per site.
-
-    Shapes: `data` (replicates, sites, per_site). Returns mean of the sites' rates with its t-interval.
-    """
+    """Mean of the sites' error rates, with its t-interval."""
     return mean_report(data.mean(axis=2), float(stdtrit(data.shape[1] - 1, 0.975)))

@@ -23,14 +23,12 @@ class UnbrokenBlocks:
     stopped: bool = False  # whether failures stopped the cell
 
 
-def sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
-    """Cut replicates into blocks.
-
-    Returns of each block; the last may be short.
+def block_sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
+    """Cut replicates into blocks: number and replicates of each, of which the last may be short.
 
     Examples
     --------
-    >>> list(sizes(250, 100))
+    >>> list(block_sizes(250, 100))
     [(0, 100), (1, 100), (2, 50)]
     """
     for number in range(-(-replicates // block)):
@@ -38,29 +36,23 @@ def sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
 
 
 def unbroken_blocks(study: Study, places: Mapping[int, Place], replicates: int) -> UnbrokenBlocks:
-    """Tell what counts of a cell.
-
-    Returns the unbroken run of blocks, up to the one that stopped the cell.
-    """
+    """What counts of a cell: the unbroken run of blocks, up to the one that stopped the cell."""
     blocks = attempted = failed = 0
-    for number, size in sizes(replicates, study.block):
+    for number, size in block_sizes(replicates, study.block):
         if number not in places:
             break
         entry = places[number].entry
         blocks, attempted, failed = blocks + 1, attempted + entry.attempted, failed + entry.failed
         if failed > study.max_failures:
             return UnbrokenBlocks(blocks, attempted, failed, stopped=True)
-        if entry.attempted < size:
+        if entry.attempted < size:  # the short last block of a smaller design: what lies beyond it does not count yet
             break
     return UnbrokenBlocks(blocks, attempted, failed)
 
 
-def due(study: Study, places: Mapping[int, Place], replicates: int) -> list[tuple[int, int]]:
-    """List the blocks a cell still needs.
-
-    Returns number and size of each; none where failures stopped the cell.
-    """
+def missing_blocks(study: Study, places: Mapping[int, Place], replicates: int) -> list[tuple[int, int]]:
+    """Number and size of each block that a cell still needs; none where failures stopped the cell."""
     if unbroken_blocks(study, places, replicates).stopped:
         return []
-    wanted = sizes(replicates, study.block)
+    wanted = block_sizes(replicates, study.block)
     return [(number, size) for number, size in wanted if number not in places or places[number].entry.attempted < size]

@@ -1,4 +1,4 @@
-"""The folder of a sweep: a design may grow in it, and is refused when it has changed."""
+"""The folder of a sweep, in which a design may grow but not change."""
 
 from __future__ import annotations
 
@@ -19,13 +19,10 @@ STUDY, CELLS, LOOKS, LOCK = "study.yaml", "cells.parquet", "looks.json", ".lock"
 
 
 def open_folder(plan: ResolvedStudy, out: Path) -> RunFolder:
-    """Open a folder for a study, new or begun before.
-
-    Returns with its manifest; the study and its cells are written beside it.
-    """
+    """Open a folder for a study, new or begun before, and write the study and its cells beside the manifest."""
     truths = [plan.truth(cell) for cell in plan.study.all_cells]
     if (out / CELLS).is_file():
-        _refuse_a_changed_design(Study.load(out / STUDY), plan.study, out)
+        _refuse_lost_cells(Study.load(out / STUDY), plan.study, out)
     elif not (out / "manifest.json").is_file() and any(path.name != LOCK for path in out.iterdir()):
         raise InputError(f"--out {out}: holds something that is not a sweep; choose another folder")
     folder = RunFolder(out, "sweep", identity(plan), plan.study.entropy)
@@ -35,10 +32,10 @@ def open_folder(plan: ResolvedStudy, out: Path) -> RunFolder:
 
 
 def identity(plan: ResolvedStudy) -> dict[str, Any]:
-    """Tell what may not change in a folder.
+    """What may not change in a folder.
 
-    Returns everything but what may grow (cells, replicates, the precision to stop at) and what decides no number (aims, limits, failures
-    allowed).
+    That is everything but what may grow (cells, replicates, the precision to stop at) and what no number depends on (aims, limits,
+    failures allowed).
     """
     study = plan.study
     pieces = {plan.generate.name: plan.generate.source, **{m.piece.name: m.piece.source for m in plan.methods}}
@@ -54,7 +51,7 @@ def identity(plan: ResolvedStudy) -> dict[str, Any]:
     }
 
 
-def _refuse_a_changed_design(before: Study, now: Study, out: Path) -> None:
+def _refuse_lost_cells(before: Study, now: Study, out: Path) -> None:
     if (before.generate, before.name) != (now.generate, now.name):
         return  # the manifest's comparison names it
     here = {cell.hash for cell in now.all_cells}
@@ -76,7 +73,7 @@ def _refuse_fewer(before: Study, now: Study, out: Path) -> None:
 
 
 def _sizes(study: Study) -> dict[str, float]:
-    """What may grow but not shrink."""
+    """Quantities that may grow but not shrink."""
     stop = study.stop
     return {"replicates": study.replicates, **({"stop.cap": stop.cap, "1 / stop.mcse": 1 / stop.mcse} if stop else {})}
 
@@ -89,7 +86,7 @@ def _write_cells(path: Path, cells: Sequence[Cell], truths: Sequence[float]) -> 
 
 
 def is_locked(out: Path) -> bool:
-    """Tell whether a process is running a sweep in a folder."""
+    """Whether a process is running a sweep in a folder."""
     if not (out / LOCK).is_file():
         return False
     try:
@@ -101,10 +98,7 @@ def is_locked(out: Path) -> bool:
 
 @contextlib.contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Keep other processes from writing into a folder.
-
-    Returns while it is ours. The lock goes with the process, however it ends.
-    """
+    """Keep other processes from writing into a folder. The system takes the lock back when the process ends, however it ends."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file, not a folder")
     out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Parquet files of finished blocks: results in row groups of bounded size, and the ledger of the blocks in the same file."""
+"""Parquet files of finished blocks: results in row groups of bounded size, and in the same file the ledger of its blocks."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 LEDGER = b"sweep_ledger"
 NO_ROWS = -1
-"""The row group of a block in which every replicate failed."""
+"""Stands for the row group of a block in which every replicate failed."""
 
 MOST_ROWS = 100_000
-"""Rows in a group of a file: what bounds memory."""
+"""Rows in a row group, which is what is read at once: this bounds memory."""
 
 Part = tuple["pa.Table", list[BlockEntry]]
 """Results of some blocks, and their entries in the ledger."""
@@ -64,10 +64,7 @@ def _places(file: str, groups: Sequence[Sequence[BlockEntry]], empty: Sequence[B
 
 
 def read_ledger(path: Path) -> tuple[list[Place], list[str], int]:
-    """Read which blocks a file holds, without its results.
-
-    Returns `level` How often the content has been merged.
-    """
+    """Which blocks a file holds, the names of its results, and how often its content has been merged; the results are not read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -82,10 +79,7 @@ def read_ledger(path: Path) -> tuple[list[Place], list[str], int]:
 
 
 def read_blocks(path: Path, group: int, entries: Iterable[BlockEntry]) -> pa.Table:
-    """Read some blocks of a row group.
-
-    Returns their rows, in the order of the file.
-    """
+    """Read some blocks of a row group, rows in the order of the file."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -114,7 +108,7 @@ class _Group(NamedTuple):
 
 @functools.lru_cache(maxsize=4)
 def _read_group(path: Path, group: int, stamp: tuple[int, int]) -> _Group:
-    """Read a row group; the last few are kept, since one holds many cells where cells are small. The stamp is the file's."""
+    """Read a row group. The last few stay in memory, since one holds many cells where cells are small; `stamp` tells a replaced file."""
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(path).read_row_group(group).unify_dictionaries().combine_chunks()
@@ -124,10 +118,7 @@ def _read_group(path: Path, group: int, stamp: tuple[int, int]) -> _Group:
 
 
 def conform(table: pa.Table, columns: Sequence[str]) -> pa.Table:
-    """Give a table the columns of the study.
-
-    Returns with nulls where it had no such column.
-    """
+    """A table with the columns of the study, null where it had no such column."""
     import pyarrow as pa
 
     missing, have = pa.nulls(table.num_rows, pa.float64()), set(table.column_names)
@@ -144,7 +135,7 @@ def _schema(columns: Sequence[str]) -> pa.Schema:
 
 
 def _joined(parts: Iterable[Part], columns: Sequence[str]) -> Iterator[Part]:
-    """Join parts until a row group is full; parts without rows are given apart."""
+    """Join parts until a row group is full; parts without rows come alone."""
     import pyarrow as pa
 
     tables: list[pa.Table] = []
@@ -189,10 +180,7 @@ def write_failures(path: Path, failures: Sequence[tuple[BlockEntry, Failure]]) -
 
 
 def read_failures(paths: Iterable[Path]) -> pd.DataFrame:
-    """Read what raised.
-
-    Returns A row per failure; empty, with its columns, where there is none.
-    """
+    """Read what raised, one row per failure."""
     import pandas as pd
 
     frames = [pd.read_parquet(path) for path in paths]
@@ -203,10 +191,7 @@ FAILURE_COLUMNS = ("cell", "block", "replicate", "method", "replicates", "error"
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """Turn results into a table of plain columns.
-
-    Returns the same; cell and method as text.
-    """
+    """Results as a frame with cell and method as text."""
     import pyarrow as pa
 
     plain: list[Any] = [column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column for column in table.columns]

@@ -1,4 +1,4 @@
-"""The results of a sweep, finished or not, read in pieces of bounded size."""
+"""The results of a sweep, finished or not, read in frames of bounded size."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a sweep has found so far.
+    """Results of a sweep so far; `Results.open` reads them from its folder.
 
     Parameters
     ----------
     folder : Path
-        The sweep's folder.
+        Folder of the sweep (what was given to ``--out``).
     study : Study
-        Its design.
+        Design of the sweep as it stands in the folder.
     ledger : dict
-        Finished blocks.
+        Finished blocks: cell to number of the block to where its results are.
     columns : tuple of str
-        Names of the results that methods gave.
+        Names of all results that methods returned, in order of appearance.
     targets : mapping of str to int
         Replicates wanted, of the cells for which they differ from the study's.
     only : str, optional
-        The one cell to read; all by default.
+        Hash of the one cell to read; by default all cells.
     """
 
     folder: Path
@@ -52,22 +52,22 @@ class Results:
 
     @classmethod
     def open(cls, folder: Path | str) -> Results:
-        """Open a sweep's folder.
+        """Open the folder of a sweep.
 
         Parameters
         ----------
         folder : Path or str
-            The folder; a sweep may be running in it.
+            Folder of the sweep, which may be running.
 
         Returns
         -------
         Results
-            As of now.
+            What is on disk now; blocks that finish later are not in it.
 
         Raises
         ------
         InputError
-            When it holds no sweep.
+            When the folder holds no sweep.
         """
         folder = Path(folder)
         if not (folder / CELLS).is_file():
@@ -83,14 +83,14 @@ class Results:
         Parameters
         ----------
         cell : str
-            Its hash.
+            Hash of the cell, all 16 digits.
         replicates : int
-            How many.
+            Number of replicates, counted from the first.
 
         Returns
         -------
         Results
-            As if the study were this.
+            As if the study had this one cell with so many replicates.
         """
         return replace(self, targets={cell: replicates}, only=cell)
 
@@ -105,7 +105,7 @@ class Results:
 
     @property
     def seconds_left(self) -> float:
-        """Processor time that the missing replicates will take, as long as those of their cells took, or of all cells; NaN before any."""
+        """Seconds that the missing replicates will take on one core, by those of the same cell, else of all; NaN before any is done."""
         entries = {cell: [place.entry for place in places.values()] for cell, places in self.ledger.items()}
         everything = [entry for found in entries.values() for entry in found]
         left = 0.0
@@ -119,13 +119,13 @@ class Results:
 
     @cached_property
     def unbroken_blocks(self) -> dict[str, UnbrokenBlocks]:
-        """What counts of each cell."""
+        """The blocks that count, by cell."""
         wanted = self.wanted
         return {cell.hash: unbroken_blocks(self.study, self.ledger.get(cell.hash, {}), wanted[cell.hash]) for cell in self._cells}
 
     @cached_property
     def wanted(self) -> dict[str, int]:
-        """Replicates each cell is to have."""
+        """Replicates that each cell is to have, by its hash."""
         return {cell.hash: self.targets.get(cell.hash, self.study.replicates) for cell in self._cells}
 
     @cached_property
@@ -154,13 +154,13 @@ class Results:
         Parameters
         ----------
         cell : str, optional
-            Only this cell's.
+            Hash of the one cell to read; by default all.
 
         Returns
         -------
         iterator of pandas.DataFrame
-            Columns ``cell, block, replicate, method`` and the results; in the order of blocks, then methods, then replicates. A frame
-            holds whole blocks of one cell, about 100,000 rows at most (one block where that has more); a large cell comes in several.
+            Columns ``cell, block, replicate, method`` and the results, in the order of blocks, then methods, then replicates. A frame
+            holds whole blocks of one cell, at most about 100,000 rows (one block where that has more); a large cell comes in several.
             Where it is cut depends on the design alone.
 
         Raises
@@ -202,7 +202,7 @@ class Results:
         Returns
         -------
         pandas.DataFrame
-            As from `batches`.
+            All frames of `batches`, one below the other.
         """
         import pandas as pd
 
@@ -222,13 +222,13 @@ class Results:
 
         table = read_failures(sorted((self.folder / "failures").glob("[0-9]*.parquet")))
         order = {cell.hash: number for number, cell in enumerate(self.study.all_cells)}
-        counts = [self._counts(row) for row in table[["cell", "block", "attempted", "limited"]].itertuples(index=False)]
-        table = table[np.array(counts, dtype=bool)].drop_duplicates(["cell", "block", "replicate", "method"], keep="last")
+        current = [self._is_current(row) for row in table[["cell", "block", "attempted", "limited"]].itertuples(index=False)]
+        table = table[np.array(current, dtype=bool)].drop_duplicates(["cell", "block", "replicate", "method"], keep="last")
         table = table.assign(_order=table["cell"].map(order)).sort_values(["_order", "block", "replicate"], kind="stable")
         return table.drop(columns=["_order", "attempted", "limited"]).reset_index(drop=True)
 
-    def _counts(self, row: Any) -> bool:
-        """Tell whether a failure is of a block that counts, and not of an earlier try at it."""
+    def _is_current(self, row: Any) -> bool:
+        """Whether a failure is of a block that counts, and not of an earlier run of it."""
         place = self.ledger.get(row.cell, {}).get(row.block)
         if place is None or row.cell not in self.unbroken_blocks or row.block >= self.unbroken_blocks[row.cell].blocks:
             return False

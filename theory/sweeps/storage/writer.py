@@ -1,4 +1,4 @@
-"""What is finished, on disk, written by a thread twice a second.
+"""The writer of finished blocks: a thread that puts them on disk twice a second.
 
 A file appears whole or not at all, and carries its own ledger, so that results and ledger cannot disagree. Small files are merged, 64 at a
 time, so that a long run does not leave thousands. Of two entries for a block the one in the later file counts (a short last block that was
@@ -21,15 +21,11 @@ FLUSH_SECONDS = 0.4
 MERGE = 64
 
 Ledger = dict[str, dict[int, Place]]
-"""Cell to block to place."""
+"""Where each finished block is: cell to number of the block to place."""
 
 
 def read_all(folder: Path) -> tuple[Ledger, list[str], dict[str, int]]:
-    """Read what is finished.
-
-    Returns `ledger` Cell to block to place; `columns` Names of all results, in order of appearance; `levels` Files, and how often the
-    content of each was merged.
-    """
+    """Ledger of a folder, names of all results in order of appearance, and how often the content of each file was merged."""
     ledger: Ledger = {}
     columns: dict[str, None] = {}
     levels: dict[str, int] = {}
@@ -45,41 +41,42 @@ def _enter(ledger: Ledger, places: Iterable[Place]) -> None:
         ledger.setdefault(place.entry.cell, {})[place.entry.block] = place
 
 
-def _tried(places: dict[int, Place], limits: str) -> dict[int, Place]:
+def _under_limits(places: dict[int, Place], limits: str) -> dict[int, Place]:
+    # a block that ran into other limits than today's runs again
     return {block: place for block, place in places.items() if place.entry.limited in ("", limits)}
 
 
 class BlockWriter:
-    """Writes finished blocks."""
+    """Writes finished blocks from a thread of its own, so that workers do not wait for the disk."""
 
     def __init__(self, folder: Path, limits: str = "") -> None:
         self.blocks, self.failures = folder / "blocks", folder / "failures"
         for part in (self.blocks, self.failures):
             part.mkdir(parents=True, exist_ok=True)
-            for stray in part.glob(".*.parquet"):
-                stray.unlink()  # left by a process that was killed while writing
+            for leftover in part.glob(".*.parquet"):
+                leftover.unlink()  # left by a process that was killed while writing
         self.ledger, self._columns, self._levels = read_all(self.blocks)
         failed = [path.name for path in self.failures.glob("[0-9]*.parquet")]
         self._next = 1 + max((int(name.split(".")[0]) for name in [*self._levels, *failed]), default=0)
         self._delete_superseded()
-        self.ledger = {cell: _tried(places, limits) for cell, places in self.ledger.items()}
-        self._waiting: list[Chunk] = []
-        self._rows = 0  # of what waits and what is being written
+        self.ledger = {cell: _under_limits(places, limits) for cell, places in self.ledger.items()}
+        self._pending: list[Chunk] = []
+        self._rows = 0  # pending, or being written
         self._error: BaseException | None = None
         self._changed = threading.Condition()
-        self._closing = self._hurry = False
-        self._thread = threading.Thread(target=self._write_on, name="sweep-store", daemon=True)
+        self._closing = self._flush_now = False
+        self._thread = threading.Thread(target=self._write_loop, name="sweep-store", daemon=True)
         self._thread.start()
 
     def add(self, chunk: Chunk) -> None:
-        """Take in finished blocks; they are on disk within half a second."""
+        """Hand over finished blocks, which are on disk within half a second; waits while the disk is far behind."""
         with self._changed:
             self._changed.wait_for(lambda: self._rows < 2 * MOST_ROWS or self._error is not None)
             self._raise()
-            self._waiting.append(chunk)
+            self._pending.append(chunk)
             self._rows += chunk.table.num_rows
             if self._rows >= MOST_ROWS:
-                self._hurry = True
+                self._flush_now = True
                 self._changed.notify_all()
 
     def __enter__(self) -> Self:
@@ -96,9 +93,9 @@ class BlockWriter:
     def flush(self) -> None:
         """Wait until everything that came in is on disk."""
         with self._changed:
-            self._hurry = True
+            self._flush_now = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._hurry or self._error is not None)
+            self._changed.wait_for(lambda: not self._flush_now or self._error is not None)
             self._raise()
 
     def _raise(self) -> None:
@@ -108,29 +105,29 @@ class BlockWriter:
         if self._error is not None:
             raise self._error
 
-    def _write_on(self) -> None:
+    def _write_loop(self) -> None:
         closing = False
         while not closing:
             with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._hurry, FLUSH_SECONDS)
-                closing, chunks, self._waiting = self._closing, self._waiting, []
+                self._changed.wait_for(lambda: self._closing or self._flush_now, FLUSH_SECONDS)
+                closing, chunks, self._pending = self._closing, self._pending, []
             if self._error is None:
-                self._try_to_write(chunks)
+                self._write_or_keep_error(chunks)
             with self._changed:
-                self._rows = sum(chunk.table.num_rows for chunk in self._waiting)
-                self._hurry = bool(self._waiting) and self._hurry
+                self._rows = sum(chunk.table.num_rows for chunk in self._pending)
+                self._flush_now = bool(self._pending) and self._flush_now
                 self._changed.notify_all()
 
-    def _try_to_write(self, chunks: Sequence[Chunk]) -> None:
+    def _write_or_keep_error(self, chunks: Sequence[Chunk]) -> None:
         try:
             if chunks:
                 self._write(chunks)
                 self._merge_small()
-        except MemoryError as error:  # a block beside us may be at its limit: later there is room again
+        except MemoryError as error:  # the block that runs in this process may be at its limit: try again later
             with self._changed:
                 self._error = error if self._closing else None
-                self._waiting = [*chunks, *self._waiting]
-        except BaseException as error:  # handed to the thread that runs the study
+                self._pending = [*chunks, *self._pending]
+        except BaseException as error:  # raised again in the thread that runs the study
             self._error = error
 
     def _write(self, chunks: Sequence[Chunk]) -> None:
@@ -156,11 +153,11 @@ class BlockWriter:
         for level in range(max(self._levels.values(), default=0) + 1):
             files = sorted(name for name, of in self._levels.items() if of == level)
             if len(files) >= MERGE:
-                self._write_file(self._new_name(), self._still_counting(files), level + 1)
+                self._write_file(self._new_name(), self._current_parts(files), level + 1)
                 self._delete(files)
 
-    def _still_counting(self, files: Sequence[str]) -> Iterator[Part]:
-        """Read the blocks of some files that no later file replaces."""
+    def _current_parts(self, files: Sequence[str]) -> Iterator[Part]:
+        """The blocks of some files that no later file replaces."""
         wanted: dict[tuple[str, int], list[BlockEntry]] = {}
         for blocks in self.ledger.values():
             for place in blocks.values():

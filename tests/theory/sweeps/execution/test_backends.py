@@ -138,9 +138,9 @@ def test_tasks_are_as_long_as_a_fifth_of_a_second() -> None:
     tasks = Tasks({cell: [(number, 10) for number in range(100)], other: [(0, 10)]}, workers=2, most=50)
     made = iter(tasks)
     assert next(made).blocks == ((0, 10),)  # nothing is known yet
-    tasks.learn(Chunk([BlockEntry(cell.hash, 0, 10, 0, 0.02)], table=None))
+    tasks.note_duration(Chunk([BlockEntry(cell.hash, 0, 10, 0, 0.02)], table=None))
     assert next(made).blocks == tuple((number, 10) for number in range(1, 11))
-    tasks.learn(Chunk([BlockEntry(cell.hash, 1, 10, 0, 5.0)], table=None))
+    tasks.note_duration(Chunk([BlockEntry(cell.hash, 1, 10, 0, 5.0)], table=None))
     assert next(made).blocks == ((11, 10),)
     rest: list[ChunkTask] = list(made)
     assert [number for task in rest if task.cell is cell for number, _ in task.blocks] == list(range(12, 100))

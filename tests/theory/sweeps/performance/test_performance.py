@@ -270,12 +270,12 @@ def test_moments_are_exact_in_any_order(blocks: list[list[float]], order) -> Non
     order.shuffle(blocks)
     for block in blocks:
         shuffled.add(np.array(block))
-    assert (forwards.mean, forwards.around) == (shuffled.mean, shuffled.around)
+    assert (forwards.mean, forwards.sum_of_squares) == (shuffled.mean, shuffled.sum_of_squares)
     values = [Fraction(value) for block in blocks for value in block]
     mean = sum(values) / len(values)
     size = max(1.0, max(abs(float(value)) for value in values))
     assert forwards.mean == pytest.approx(float(mean), abs=1e-14 * size)
-    assert forwards.around == pytest.approx(float(sum((value - mean) ** 2 for value in values)), rel=1e-9, abs=1e-12 * size**2)
+    assert forwards.sum_of_squares == pytest.approx(float(sum((value - mean) ** 2 for value in values)), rel=1e-9, abs=1e-12 * size**2)
 
 
 def test_a_large_mean_does_not_cancel() -> None:

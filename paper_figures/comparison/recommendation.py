@@ -9,7 +9,7 @@ from paper_figures.statistics.clustered.difference import ClusteredDifferenceRes
 from paper_figures.statistics.clustered.sign_flip import SignFlipResult
 from paper_figures.statistics.multireader.procedure import ProcedureResult
 
-FEW_CLUSTERS, FEW_REFERENCES = 50, 20  # where the calibration study finds bootstrap intervals and two-way tests at their level
+FEW_CLUSTERS, FEW_REFERENCES = 50, 20  # where the error-rate study finds bootstrap intervals and two-way tests at their level
 
 FEWEST = 6  # 2 / 2^5 is above .05
 PROCEDURE = "seeds crossed with clusters (Obuchowski-Rockette), t"

@@ -54,9 +54,9 @@ class Counts:
         return (self.b - self.c).astype(np.float64)
 
 
-@estimand("calibration difference")
+@estimand("difference of accuracies")
 def difference(*, clusters: int, size: int, sizes: str, correlation: float, effect: bool) -> float:
-    """Give the true difference of the accuracies."""
+    """True difference of the accuracies."""
     if not effect:
         return 0.0
     n = cluster_sizes(clusters, size, sizes)

@@ -62,12 +62,12 @@ class ScoreBlock:
 
 
 def _layout(clusters: int, size: int, sizes: str) -> tuple[Ints, Bools]:
-    """Give the cluster sizes, and whether each cluster is positive: every second one, so that small and large ones are on both sides."""
+    """Cluster sizes, and whether each cluster is positive: every second one, so that small and large ones are on both sides."""
     return cluster_sizes(clusters, size, sizes), np.arange(clusters) % 2 == 1
 
 
 def _separation(clusters: int, size: int, sizes: str, correlation: float, effect: bool) -> float:
-    """Give the separation of A: `NONCENTRALITY` standard errors of a difference of class means above that of B, at most `LARGEST`."""
+    """Separation of A: that of B plus `NONCENTRALITY` standard errors of a difference of class means, at most `LARGEST`."""
     if not effect:
         return SEPARATION
     n, positive = _layout(clusters, size, sizes)
@@ -75,9 +75,9 @@ def _separation(clusters: int, size: int, sizes: str, correlation: float, effect
     return SEPARATION + min(NONCENTRALITY * math.sqrt(variance), LARGEST)
 
 
-@estimand("calibration area")
+@estimand("difference of areas")
 def area(*, clusters: int, size: int, sizes: str, correlation: float, effect: bool) -> float:
-    """Give the true difference of the areas."""
+    """True difference of the areas."""
     return float(special.ndtr(_separation(clusters, size, sizes, correlation, effect) / 2)) - AUROC if effect else 0.0
 
 
@@ -110,7 +110,9 @@ def delong(data: ScoreBlock) -> Columns:
     """Run DeLong's test, which ignores the clusters."""
     labels = data.labels
     variance = sum(
-        len_ / (len_ - 1) * (data.parts[:, members] ** 2).sum(axis=1) for members in (labels, ~labels) if (len_ := int(members.sum())) > 1
+        count / (count - 1) * (data.parts[:, members] ** 2).sum(axis=1)
+        for members in (labels, ~labels)
+        if (count := int(members.sum())) > 1
     )
     return _normal(data.difference, np.asarray(variance))
 
@@ -124,10 +126,7 @@ def clustered_z(data: ScoreBlock) -> Columns:
 
 @method("clustered DeLong, jackknife t", vectorised=True)
 def clustered_t(data: ScoreBlock) -> Columns:
-    """Run the test of `paper_figures.statistics.clustered_auroc_difference`.
-
-    Returns estimate, standard error, interval and p-value.
-    """
+    """Run the test of `paper_figures.statistics.clustered_auroc_difference`, for clusters of one class each."""
     sums, sizes = np.add.reduceat(data.parts, data.starts, axis=1), np.diff(np.append(data.starts, len(data.labels)))
     variances, dfs = [], []
     for members in (data.labels[data.starts], ~data.labels[data.starts]):

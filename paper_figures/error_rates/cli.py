@@ -1,4 +1,4 @@
-"""``python -m paper_figures.error_rates --out WORK``: run the calibration studies, or what is missing of them, and write their tables."""
+"""``python -m paper_figures.error_rates --out WORK``: run the error-rate studies, or what is missing of them, and write their tables."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from see_in_pairs import console
 if TYPE_CHECKING:
     import pandas as pd
 
-KEPT = ("package", "version", "git_commit", "libraries", "hardware", "started", "finished", "counts", "seed")
+MANIFEST_KEYS = ("package", "version", "git_commit", "libraries", "hardware", "started", "finished", "counts", "seed")
 """What of a study's manifest stands beside the tables: nothing that is about one machine's folders."""
 
 
-def calibrate(
+def error_rates(
     out: Annotated[Path, typer.Option("--out", metavar="WORK", help="Folder for the replicates; run again to resume.")],
     tables: Annotated[Path | None, typer.Option("--tables", metavar="DIR", help="Folder for the tables; by default in WORK.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=-1, help="Processes; -1 for one per core.")] = 1,
     replicates: Annotated[int | None, typer.Option("--replicates", min=2, help="Fewer of them, for a trial.")] = None,
     quiet: console.Quiet = False,
 ) -> None:
-    """Run the calibration studies (about fifteen minutes on one core) and write tables, figures and a manifest."""
+    """Run the error-rate studies (about fifteen minutes on one core) and write tables, figures and a manifest."""
     from paper_figures.error_rates.tables import NAMES, measure
     from see_in_pairs.files import read_json, write_json
 
@@ -32,7 +32,7 @@ def calibrate(
     for name in NAMES:
         console.log(f"{name} ...", quiet)
         found[name] = measure(_run(name, out, workers, replicates, quiet))
-        manifests[name] = {key: value for key, value in read_json(out / name / "manifest.json").items() if key in KEPT}
+        manifests[name] = {key: value for key, value in read_json(out / name / "manifest.json").items() if key in MANIFEST_KEYS}
     folder = tables or out / "tables"
     _write(found, folder)
     write_json(folder / "manifest.json", {"command": "python -m paper_figures.error_rates --out WORK", "studies": manifests})
@@ -67,4 +67,4 @@ def _write(found: dict[str, pd.DataFrame], folder: Path) -> None:
 
 
 app = console.new_app("How often the tests reject when they should not, and when they should.")
-app.command()(calibrate)
+app.command()(error_rates)

@@ -45,11 +45,7 @@ def durkalski(data: Counts) -> Columns:
 
 @method("cluster-robust t", vectorised=True)
 def cluster_t(data: Counts) -> Columns:
-    """Estimate the difference with its cluster-robust interval.
-
-    Returns estimate, standard error, interval and p-value. Where all clusters show the same difference, p is 1 for none, else that of
-    `paper_figures.statistics.clustered.difference`, in which each cluster counts as one item.
-    """
+    """Run the test of `paper_figures.statistics.clustered_difference`; where all clusters agree each counts as one item."""
     k, estimate = len(data.n), data.d.sum(axis=1) / data.items
     error = np.sqrt(k / (k - 1) * (_residuals(data) ** 2).sum(axis=1)) / data.items
     same = (error < 1e-10) & (estimate != 0)
@@ -65,7 +61,7 @@ def cluster_t(data: Counts) -> Columns:
 def gee(data: Counts) -> Columns:
     """Run Wald's test of the population-average log odds ratio with robust errors; p is 1 where it is infinite.
 
-    Returns the p-values. With one binary regressor the estimate and its sandwich variance are closed.
+    With one binary regressor the estimate and its sandwich variance have closed forms.
     """
     logits, parts = [], []
     for own in (data.b, data.c):

@@ -1,4 +1,4 @@
-"""The calibration figures: type-I error over the number of clusters, and what shared references and single trainings cost."""
+"""Figures of the error-rate studies: type-I error over the number of clusters, and what shared references and single trainings cost."""
 
 from __future__ import annotations
 
@@ -29,10 +29,7 @@ TICKS = [0.0, 0.05, 0.1, 0.2, 0.4, 0.7]
 
 
 def sizes(table: pd.DataFrame, methods: dict[str, tuple[str, str, str]], title: str) -> Figure:
-    """Draw type-I errors over the number of clusters, for clusters of 25 items.
-
-    Returns A panel per correlation and kind of sizes.
-    """
+    """Draw type-I errors over the number of clusters of 25 items, a panel per correlation and kind of sizes."""
     import matplotlib.pyplot as plt
 
     rows = table[(table["measure"] == "type_1_error") & (table["size"] == SIZE)]

@@ -15,11 +15,20 @@ Z = float(special.ndtri(0.975))
 
 
 def chi_squared(statistic: Floats) -> Columns:
-    """Turn statistics into p-values.
-
-    Shapes: `statistic` (R,).
-    """
+    """P-values of chi-squared statistics with 1 degree of freedom, shape (R,); an undefined statistic (0 / 0) counts as 0."""
     return {"p": special.chdtrc(1, np.nan_to_num(statistic, nan=0.0))}
+
+
+def student(estimate: Floats, variance: Floats, df: Floats | float) -> Columns:
+    """Interval and p-value of estimates by the t distribution; p is 1 where the variance is 0.
+
+    Shapes: `estimate`, `variance` (R,), `df` (R,) or one number.
+    """
+    error = np.sqrt(np.maximum(variance, 0))
+    z = np.where(error > 1e-12, estimate / np.where(error > 1e-12, error, 1.0), 0.0)
+    half = special.stdtrit(df, 0.975) * error
+    p = 2 * special.stdtr(df, -np.abs(z))
+    return {"estimate": estimate, "se": error, "lower": estimate - half, "upper": estimate + half, "p": p}
 
 
 @method("McNemar exact", vectorised=True)

@@ -11,6 +11,7 @@ from scipy import special
 
 from paper_figures.error_rates.accuracy import Columns
 from paper_figures.error_rates.auroc import SEPARATION, ScoreBlock
+from paper_figures.error_rates.item_tests import student
 from paper_figures.statistics.validation import Codes, Floats
 from theory.sweeps import generator, method
 
@@ -35,23 +36,23 @@ class Shared(ScoreBlock):
         return right[0].astype(np.float64) - right[1]
 
     def variances(self, parts: Floats) -> tuple[Floats, Floats, Floats]:
-        """Give the variances of sums of parts by patient, by reference, and two-way (`paper_figures.statistics.clustered.two_way`).
+        """Variances of sums of parts by patient, by reference, and two-way (`paper_figures.statistics.clustered.two_way`).
 
-        Shapes: `parts` (R, N). Returns (R,): The three.
+        Shapes: `parts` (R, N). Returns three arrays (R,).
         """
-        patients, replicates = len(self.starts), len(parts)
+        patients = len(self.starts)
         by_patient = (np.add.reduceat(parts, self.starts, axis=1) ** 2).sum(axis=1) * patients / (patients - 1)
         of = np.repeat(np.arange(patients), np.diff(np.append(self.starts, parts.shape[1])))
         by_reference = _by_group(parts, self.references, self.pool)
         both = _by_group(parts, self.references + self.pool * of, self.pool * patients)
         total = by_patient + by_reference - both
-        assert len(total) == replicates
         return by_patient, by_reference, np.where(total > 0, total, np.maximum(by_patient, by_reference))
 
 
 def _by_group(parts: Floats, groups: Codes, most: int) -> Floats:
     """Sum the squared sums of groups, times G / (G - 1) for the G groups that occur, per replicate."""
     replicates = len(parts)
+    # the groups of each replicate get numbers of their own, so that one bincount serves the whole block
     codes = (groups + most * np.arange(replicates)[:, None]).ravel()
     sums = np.bincount(codes, parts.ravel(), minlength=most * replicates).reshape(replicates, most)
     there = (np.bincount(codes, minlength=most * replicates) > 0).reshape(replicates, most).sum(axis=1)
@@ -83,19 +84,11 @@ def shared(*, rng: np.random.Generator, replicates: int, patients: int, images: 
 def _accuracy(data: Shared, which: int, df: float) -> Columns:
     estimate = data.right.mean(axis=1)
     variance = data.variances((data.right - estimate[:, None]) / data.right.shape[1])[which]
-    return _t(estimate, variance, df)
+    return student(estimate, variance, df)
 
 
 def _area(data: Shared, which: int, df: float) -> Columns:
-    return _t(data.difference, data.variances(data.parts)[which], df)
-
-
-def _t(estimate: Floats, variance: Floats, df: float) -> Columns:
-    error = np.sqrt(np.maximum(variance, 0))
-    z = np.where(error > 1e-12, estimate / np.where(error > 1e-12, error, 1.0), 0.0)
-    half = special.stdtrit(df, 0.975) * error
-    p = 2 * special.stdtr(df, -np.abs(z))
-    return {"estimate": estimate, "se": error, "lower": estimate - half, "upper": estimate + half, "p": p}
+    return student(data.difference, data.variances(data.parts)[which], df)
 
 
 @method("accuracy, independent items", vectorised=True)
@@ -107,29 +100,29 @@ def accuracy_items(data: Shared) -> Columns:
 
 @method("accuracy, by patient", vectorised=True)
 def accuracy_patients(data: Shared) -> Columns:
-    """Test with clusters of patients."""
+    """Test the accuracy with clusters of patients."""
     return _accuracy(data, 0, len(data.starts) - 1)
 
 
 @method("accuracy, by reference", vectorised=True)
 def accuracy_references(data: Shared) -> Columns:
-    """Test with clusters of references."""
+    """Test the accuracy with clusters of references."""
     return _accuracy(data, 1, data.pool - 1)
 
 
 @method("accuracy, two-way", vectorised=True)
 def accuracy_two_way(data: Shared) -> Columns:
-    """Test with both."""
+    """Test the accuracy with clusters of both kinds."""
     return _accuracy(data, 2, min(len(data.starts), data.pool) - 1)
 
 
 @method("AUROC, by patient", vectorised=True)
 def area_patients(data: Shared) -> Columns:
-    """Test areas with clusters of patients."""
+    """Test the areas with clusters of patients."""
     return _area(data, 0, len(data.starts) // 2 - 1)
 
 
 @method("AUROC, two-way", vectorised=True)
 def area_two_way(data: Shared) -> Columns:
-    """Test areas with both."""
+    """Test the areas with clusters of both kinds."""
     return _area(data, 2, min(len(data.starts) // 2, data.pool) - 1)

@@ -25,7 +25,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Distribution:
-    """A bootstrap distribution.
+    """Bootstrap distribution of a difference.
 
     Shapes: `values` (B,).
     """
@@ -35,7 +35,7 @@ class Distribution:
     acceleration: float
 
     def interval(self, kind: str) -> tuple[float, float]:
-        """Make an interval."""
+        """Interval of kind percentile, basic or bca."""
         return bootstrap_interval(self.values, self.estimate, kind, LEVEL, self.acceleration)[0]
 
 
@@ -131,7 +131,7 @@ def item_bootstrap(data: SeededCounts) -> Columns:
 def sign_flip(data: SeededCounts) -> Columns:
     """Run the package's sign-flip test with `RESAMPLES` patterns where there are too many for all.
 
-    Returns estimates, ends and p-values; where the interval has no ends, those of [-1, 1].
+    Where the interval has no end, the bound of [-1, 1] takes its place.
     """
     found = [_sign_flip(d, data.n.astype(np.float64), RESAMPLES, LEVEL, int(seed)) for d, seed in zip(data.d, data.seeds, strict=True)]
     ends = np.clip(np.array([one.interval for one in found]), -1, 1)

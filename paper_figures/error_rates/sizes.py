@@ -1,4 +1,4 @@
-"""Cluster sizes and effects of the calibration studies."""
+"""Cluster sizes and effects of the error-rate studies."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ NONCENTRALITY = float(special.ndtri(0.975) + special.ndtri(POWER))
 
 
 def cluster_sizes(clusters: int, size: int, sizes: str) -> Ints:
-    """Give the number of items of each cluster.
-
-    Returns (K,): They add up to ``clusters * size``.
+    """Number of items of each cluster, shape (K,); they add up to ``clusters * size``.
 
     Examples
     --------
@@ -34,9 +32,9 @@ def cluster_sizes(clusters: int, size: int, sizes: str) -> Ints:
 
 
 def design_effect(sizes: Ints, correlation: float) -> float:
-    r"""Give the variance of a mean over that of independent items.
+    r"""Variance of a mean over that of independent items: :math:`1 + (\sum n_k^2 / \sum n_k - 1) \rho` (Kish).
 
-    Shapes: `sizes` (K,). Returns :math:`1 + (\sum n_k^2 / \sum n_k - 1) \rho` (Kish).
+    Shapes: `sizes` (K,).
 
     Examples
     --------

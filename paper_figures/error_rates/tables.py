@@ -1,4 +1,4 @@
-"""What the calibration studies found, as tables: one tidy CSV per study, and pages of type-I error and power to read."""
+"""What the error-rate studies found, as tables: one tidy CSV per study, and pages of type-I error and power to read."""
 
 from __future__ import annotations
 
@@ -33,10 +33,7 @@ HEADINGS = {"type_1_error": "Type-I error", "power": "Power", "coverage": "Cover
 
 
 def measure(results: Results) -> pd.DataFrame:
-    """Work out type-I error, power and coverage of a study.
-
-    Returns tidy: the factors, ``truth, method, measure, value, mcse, replicates``; only what there is a number for.
-    """
+    """Type-I error, power and coverage of a study: the factors, ``truth, method, measure, value, mcse, replicates``, one row each."""
     from theory.sweeps.performance.table import performance
 
     table = performance(results, MEASURES)
@@ -45,21 +42,15 @@ def measure(results: Results) -> pd.DataFrame:
 
 
 def largest_size(table: pd.DataFrame, method: str) -> tuple[float, float]:
-    """Give the largest type-I error of a method, and the bound that chance allows one cell: .05 + 3 MCSE.
-
-    Returns the largest share of rejections of a true null hypothesis, and the bound.
-    """
+    """Largest type-I error of a method over the cells, and the bound that chance allows one cell: .05 + 3 MCSE."""
     rows = table[(table["measure"] == "type_1_error") & (table["method"] == method)]
     return float(rows["value"].max()), LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / float(rows["replicates"].min()))
 
 
 def page(tables: dict[str, pd.DataFrame]) -> str:
-    """Write all tables as a page.
-
-    Returns Markdown; type-I errors above .05 + 3 MCSE are bold.
-    """
+    """Write all tables as a page of Markdown; type-I errors above .05 + 3 MCSE are bold."""
     parts = [
-        "# Calibration: all tables\n",
+        "# Error rates: all tables\n",
         "Shares in thousandths of the replicates: `52` is .052. A type-I error that is above .05 by more than 3 Monte Carlo standard "
         "errors is **bold**; MCSEs are in the CSV files beside this page.\n",
         "The effect under the alternative is chosen cell by cell such that a test that knew the variance would have a power of .80 (less "

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from paper_figures.error_rates.accuracy import Columns
+from paper_figures.error_rates.item_tests import student
 from paper_figures.statistics.validation import Floats
 from theory.sweeps import estimand, generator, method
 
@@ -28,7 +29,7 @@ class Trained:
 
 @estimand("procedures' difference")
 def difference(*, training_sd: float, shift: float) -> float:
-    """Give the true difference of the procedures' mean accuracies."""
+    """True difference of the procedures' mean accuracies."""
     spread = math.sqrt(1 + training_sd**2)
     return float(special.ndtr(THRESHOLD + shift / spread)) - ACCURACY
 
@@ -56,7 +57,7 @@ def one_model(data: Trained) -> Columns:
     """Test with the first training alone, by patient."""
     d = data.d[:, 0]
     k = d.shape[1]
-    return _t(d.mean(axis=1), d.var(axis=1, ddof=1) / k, np.full(len(d), k - 1.0))
+    return student(d.mean(axis=1), d.var(axis=1, ddof=1) / k, np.full(len(d), k - 1.0))
 
 
 @method("trainings pooled, by patient", vectorised=True)
@@ -64,7 +65,7 @@ def pooled(data: Trained) -> Columns:
     """Test the mean over trainings by patient, as if other trainings would give the same."""
     d = data.d.mean(axis=1)
     k = d.shape[1]
-    return _t(d.mean(axis=1), d.var(axis=1, ddof=1) / k, np.full(len(d), k - 1.0))
+    return student(d.mean(axis=1), d.var(axis=1, ddof=1) / k, np.full(len(d), k - 1.0))
 
 
 @method("procedure (Obuchowski-Rockette)", vectorised=True)
@@ -79,12 +80,4 @@ def procedure(data: Trained) -> Columns:
     training, sampled = np.maximum(by_seed.var(axis=1, ddof=1), own - shared) / seeds, np.maximum(shared, 0)
     spread = training**2 / (seeds - 1) + sampled**2 / (k - 1)
     df = np.where(spread > 0, (training + sampled) ** 2 / np.where(spread > 0, spread, 1.0), min(seeds, k) - 1.0)
-    return _t(by_seed.mean(axis=1), training + sampled, df)
-
-
-def _t(estimate: Floats, variance: Floats, df: Floats) -> Columns:
-    error = np.sqrt(variance)
-    z = np.where(error > 1e-12, estimate / np.where(error > 1e-12, error, 1.0), 0.0)
-    half = special.stdtrit(df, 0.975) * error
-    p = 2 * special.stdtr(df, -np.abs(z))
-    return {"estimate": estimate, "se": error, "lower": estimate - half, "upper": estimate + half, "p": p}
+    return student(by_seed.mean(axis=1), training + sampled, df)

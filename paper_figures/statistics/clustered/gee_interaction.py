@@ -58,7 +58,7 @@ def gee_interaction(
     shares. With the contributions of cluster k to the log odds ratio of level l,
     :math:`\phi_{lk}`, the robust covariance is :math:`\hat C = \Phi \Phi^\top` (Liang and Zeger 1986), and with the successive differences
     L of the levels the statistic is :math:`(L \hat\beta)^\top (L \hat C L^\top)^{-} L \hat\beta`. Robust errors are too small with fewer
-    than about 50 clusters, see the calibration page.
+    than about 50 clusters, see the error-rate study.
 
     Examples
     --------

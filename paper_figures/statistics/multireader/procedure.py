@@ -235,7 +235,7 @@ def _obuchowski_rockette(
     variance, note = training + sampled, ""
     df = variance**2 / (training**2 / (readers - 1) + sampled**2 / (cases - 1)) if variance > 1e-20 else float(min(readers, cases) - 1)
     if readers < FEW_SEEDS:
-        note = f"{readers} training seeds say little of how trainings vary; the calibration page shows the size of this test"
+        note = f"{readers} training seeds say little of how trainings vary; the error-rate study shows the size of this test"
     se, effect = math.sqrt(variance), estimate - null
     if variance <= 1e-20 and effect:  # all cases and readers agree, which few of them do by chance: not a reason for p = 0
         size = min(readers, cases)

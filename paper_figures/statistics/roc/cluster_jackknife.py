@@ -57,7 +57,7 @@ def clustered_auroc_difference(
     For clusters of one size and class this is `clustered_delong`; where sizes differ it is larger, and does not share that variance's bias
     (the cluster jackknife, CR3). As with Welch's test the sum has about
     :math:`(V_{10} + V_{01})^2 / [V_{10}^2 / (K_{10} - 1) + V_{01}^2 / (K_{01} - 1)]` degrees of freedom, at most K - 1.
-    Where V is not positive, :math:`\frac{K-1}{K} \sum (a_k + b_k)^2` takes its place. The combination is our choice; the calibration page
+    Where V is not positive, :math:`\frac{K-1}{K} \sum (a_k + b_k)^2` takes its place. The combination is our choice; the error-rate study
     shows its size beside that of z with the variance of `clustered_delong`, which rejects too often when patients are few or unequal.
 
     References

@@ -1,4 +1,4 @@
-"""The vectorised tests of the calibration studies are those of the package, replicate by replicate; the data are what they claim."""
+"""The vectorised tests of the error-rate studies are those of the package, replicate by replicate; the data are what they claim."""
 
 from collections.abc import Callable
 

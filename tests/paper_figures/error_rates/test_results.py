@@ -1,4 +1,4 @@
-"""The calibration tables that are committed: complete, and as the rule of thumb claims; the command resumes."""
+"""The error-rate tables that are committed: complete, and as the rule of thumb claims; the command resumes."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Planning a paired comparison: scipy's noncentral t, the textbook number of items, and the calibration study's power."""
+"""Planning a paired comparison: scipy's noncentral t, the textbook number of items, and the error-rate study's power."""
 
 import math
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_more_images_help_less_the_more_they_are_alike() -> None:
     assert patients_needed(0.05, 0.2, images=5, correlation=1.0).patients == pytest.approx(patients_needed(0.05, 0.2).patients, abs=2)
 
 
-def test_power_agrees_with_the_calibration_study() -> None:
+def test_power_agrees_with_the_error_rate_study() -> None:
     """The cluster-robust t test over 20, 50 and 200 clusters of equal or unequal size: within .03 of what 10,000 replicates found."""
     table = pd.read_csv(TABLE)
     rows = table[(table["method"] == "cluster-robust t") & (table["measure"] == "power") & (table["clusters"] >= 50)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_module
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +58,7 @@ def verify(
     quiet: Quiet = False,
 ) -> None:
     """Check that symbolic form = closed form = raw simulation; exit code 1 when anything disagrees."""
+    from see_in_pairs.files import write_parquet
     from see_in_pairs.runs import RunFolder
     from theory.verification import points_of, to_table, verify_rows
 
@@ -71,29 +72,20 @@ def verify(
     )
     log(f"checking {len(points)} points of {len({p.statement for p in points})} statements (symbolic = closed form = simulation)", quiet)
 
-    def _watch(outcomes: Iterable[Any], total: int) -> Iterator[Any]:
-        return progress(outcomes, total, "theory verify", quiet)
-
-    rows = verify_rows(statements, replicates, seed, workers, _watch)
+    rows = verify_rows(statements, replicates, seed, workers, lambda outcomes, total: progress(outcomes, total, "theory verify", quiet))
     if folder is not None:
-        _save(folder, to_table(rows))
+        with folder as run:
+            write_parquet(run.path / "verify.parquet", to_table(rows))
+            run.count("rows", len(rows))
+            run.count("disagree", sum(not row["agrees"] for row in rows))
     if json is not None:
         emit_json(rows, json)
     else:
         print(format_rows(rows))
-    _judge(rows, quiet)
+    _report_agreement(rows, quiet)
 
 
-def _save(folder: Any, table: Any) -> None:
-    from see_in_pairs.files import write_parquet
-
-    with folder as run:
-        write_parquet(run.path / "verify.parquet", table)
-        run.count("rows", len(table))
-        run.count("disagree", int((~table["agrees"]).sum()))
-
-
-def _judge(rows: Sequence[dict[str, Any]], quiet: bool) -> None:
+def _report_agreement(rows: Sequence[dict[str, Any]], quiet: bool) -> None:
     wrong = [f"{row['statement']} {row['quantity']}({_named(row['params'])})" for row in rows if not row["agrees"]]
     if wrong:
         raise CheckFailed(f"{len(wrong)} of {len(rows)} rows disagree: {first_few(wrong)}")

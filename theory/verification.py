@@ -16,22 +16,22 @@ from theory.statements.base import Params, Quantity
 if TYPE_CHECKING:
     import pandas as pd
 
-FALSE_ALARM = 1e-4
-CORE_SECONDS = 5.0
-DRAWS_PER_BATCH = 2**20
-FEWEST_STUDIES = 8  # where a replicate is a whole study: enough for a standard error, whose few degrees of freedom z allows for
+FALSE_ALARM = 1e-4  # of a whole run in which everything is right
+CORE_SECONDS = 5.0  # per point, at most
+DRAWS_PER_BATCH = 2**20  # random numbers: 8 MiB at a time
+FEWEST_DATA_SETS = 8  # where a replicate is a whole data set: enough for a standard error, whose few degrees of freedom z allows for
 COLUMNS = ("statement", "quantity", "params", "symbolic", "closed_form", "simulated", "mcse", "z", "agrees")
 
-Watch = Callable[[Iterable[Any], int], Iterator[Any]]
+Progress = Callable[[Iterable[Any], int], Iterator[Any]]  # passes outcomes on and reports how many of the total there are
 
 
 @dataclass(frozen=True)
 class CheckPoint:
-    """One row to check."""
+    """One quantity of a statement at one set of parameters."""
 
     statement: str
-    quantity: Quantity  # which of its numbers
-    params: Params  # where, defaults filled in
+    quantity: Quantity
+    params: Params  # defaults filled in
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class CheckOutcome:
     """The three values at a point."""
 
     point: CheckPoint
-    symbolic: float  # the two exact values
+    symbolic: float
     closed_form: float
-    simulated: MonteCarloEstimate  # the value from raw simulation
+    simulated: MonteCarloEstimate
 
     def z(self) -> float:
         """Distance of the simulation from the closed form in MCSEs, beyond the stated error of the closed form."""
@@ -86,13 +86,14 @@ def simulate(point: CheckPoint, seed: int, replicates: int | None = None) -> Mon
     """Simulate a point in batches, until the wanted replicates, or else the quantity's standard error or the time limit."""
     quantity, tally, started, done, batch = point.quantity, point.quantity.tally(), time.process_time(), 0, 0
     if replicates is not None and quantity.block > 1:
-        replicates = max(FEWEST_STUDIES, replicates // quantity.block)
+        replicates = max(FEWEST_DATA_SETS, replicates // quantity.block)
     size = max(2, DRAWS_PER_BATCH // quantity.draws(point.params))
     while True:
-        wanted = size if replicates is None else min(size, replicates - done)
+        count = size if replicates is None else min(size, replicates - done)
+        # the stream is named after the point, so its numbers depend neither on what else is verified nor on the workers
         rng = stream(seed, point.statement, quantity.name, to_json(dict(sorted(point.params.items())), indent=None), batch=batch)
-        tally.add(quantity.simulate(point.params, wanted, rng))
-        done, batch = done + wanted, batch + 1
+        tally.add(quantity.simulate(point.params, count, rng))
+        done, batch = done + count, batch + 1
         if replicates is None:
             estimate = tally.estimate()
             if estimate.mcse <= quantity.mcse or time.process_time() - started >= CORE_SECONDS:
@@ -112,11 +113,9 @@ def verify_rows(
     replicates: int | None = None,
     seed: int = 0,
     workers: int = -1,
-    watch: Watch | None = None,
+    progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    r"""Check statements at all their points.
-
-    Returns one row per point: ``statement, quantity, params, symbolic, closed_form, simulated, mcse, z, agrees``.
+    r"""Rows of `verify`, one per point, keyed by `COLUMNS`.
 
     Notes
     -----
@@ -130,7 +129,7 @@ def verify_rows(
     parallel = Parallel(n_jobs=workers, batch_size=1, return_as="generator")
     outcomes = parallel(delayed(check)(point, seed, replicates) for point in points)
     bound = two_sided_bound(FALSE_ALARM, len(points))
-    return [outcome.row(bound) for outcome in (watch(outcomes, len(points)) if watch else outcomes)]
+    return [outcome.row(bound) for outcome in (progress(outcomes, len(points)) if progress else outcomes)]
 
 
 def verify(
@@ -138,21 +137,34 @@ def verify(
     replicates: int | None = None,
     seed: int = 0,
     workers: int = -1,
-    watch: Watch | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Check statements at all their points, as a table.
+    """Check statements at all their points: symbolic form = closed form = raw simulation.
 
     Parameters
     ----------
-    statements, replicates, seed, workers, watch : object
-        As for `verify_rows`.
+    statements : sequence of str or Statement, optional
+        Statements or their ids, such as ``'T1b'``; all of them when not given.
+    replicates : int, optional
+        Simulated patients per point; when not given, as many as the quantity's standard error asks for within 5 core-seconds.
+    seed : int, default 0
+        Seed of the simulations; each point has a stream of its own.
+    workers : int, default -1
+        Processes, as joblib counts them: -1 is one per usable core.
+    progress : callable, optional
+        Takes the outcomes and their number, and yields the outcomes on: for a progress bar.
 
     Returns
     -------
     pandas.DataFrame
-        The rows of `verify_rows`, with the parameters as JSON text so that the table fits a Parquet file.
+        One row per point, with the columns of `theory.verification.COLUMNS`; the parameters are JSON text.
+
+    Raises
+    ------
+    InputError
+        When there is no statement of a given id.
     """
-    return to_table(verify_rows(statements, replicates, seed, workers, watch))
+    return to_table(verify_rows(statements, replicates, seed, workers, progress))
 
 
 def to_table(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

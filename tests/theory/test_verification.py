@@ -10,7 +10,7 @@ import pytest
 
 from see_in_pairs.errors import InputError
 from theory.statements import Statement, all_statements, statement
-from theory.verification import COLUMNS, FEWEST_STUDIES, points_of, simulate, to_table, verify, verify_rows
+from theory.verification import COLUMNS, FEWEST_DATA_SETS, points_of, simulate, to_table, verify, verify_rows
 
 
 def _only(identifier: str, name: str, **changes: object) -> Statement:
@@ -36,7 +36,7 @@ def test_every_point_has_equal_symbolic_and_closed_form(identifier):
 
 def test_replicates_count_patients_where_a_replicate_is_a_study():
     point = next(point for point in points_of(["T12"]) if point.quantity.name == "n_for_sensitivity")
-    assert simulate(point, 0, replicates=2_000).replicates == FEWEST_STUDIES
+    assert simulate(point, 0, replicates=2_000).replicates == FEWEST_DATA_SETS
     assert simulate(point, 0, replicates=10 * point.quantity.block).replicates == 10
 
 

@@ -2,7 +2,7 @@
 
 A file is named after its statement and its subject. The file that defines ``STATEMENT`` holds the statement itself; the files beside it
 with the same number carry it further (another prevalence, an operating point, the power of a test) and add their ``QUANTITIES`` to the
-statement ``STATEMENT_ID``. Nothing else needs to be told about a new file.
+statement ``STATEMENT_ID``. A new file needs no other registration.
 
 ========= ================================= =====================================================================================
 statement itself                            carried further in
@@ -21,6 +21,8 @@ T10       `t10_from_logits`                 `t10_designs`, `t10_gain`
 T11       `t11_rival_models`                `t11_augmentation`, `t11_controls`
 T12       `t12_further_theorems`            `t12_formulas` (its closed forms), `t12_minimax`, `t12_misspecified`, `t12_power`
 ========= ================================= =====================================================================================
+
+`base` says what a statement is, `parameters` what it may depend on, `linear_rule` holds the simulation that linear rules share.
 """
 
 from __future__ import annotations
@@ -45,12 +47,12 @@ def _order(identifier: str) -> tuple[int, str]:
 
 @functools.cache
 def all_statements() -> dict[str, Statement]:
-    """Find every statement.
+    """Collect every statement from the files of this folder.
 
     Returns
     -------
     dict of str to Statement
-        By id, in the order of THEORY.md.
+        Statements by id, in the order of their numbers.
     """
     found = sorted((module.STATEMENT for module in _modules() if hasattr(module, "STATEMENT")), key=lambda item: _order(item.id))
     more = [(module.STATEMENT_ID, module.QUANTITIES) for module in _modules() if hasattr(module, "STATEMENT_ID")]
@@ -69,12 +71,12 @@ def statement(identifier: str) -> Statement:
     Parameters
     ----------
     identifier : str
-        Its id, such as ``'T1b'``; upper or lower case.
+        Id of the statement, such as ``'T1b'``; upper or lower case.
 
     Returns
     -------
     Statement
-        The statement.
+        The statement, with the quantities of all its files.
 
     Raises
     ------

@@ -34,7 +34,8 @@ def exported() -> Iterator[str]:
             where = f"{thing.__module__}.{thing.__qualname__}"
             yield where
             if inspect.isclass(thing) and not issubclass(thing, StrictConfig):
-                yield from (f"{where}.{key}" for key, value in vars(thing).items() if inspect.isfunction(value) and not key.startswith("_"))
+                methods = [key for key, value in vars(thing).items() if inspect.isfunction(value) and not value.__name__.startswith("_")]
+                yield from (f"{where}.{key}" for key in methods)  # by its own name: a function that is a field's default is none
 
 
 def configs() -> Iterator[str]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +12,15 @@ import yaml
 from pydantic import Field
 
 from empirical.prompts.templates import PromptConfig
+from paper_figures.study.cells import TrainingCell, run_cell, with_weights
 from see_in_pairs.configs import StrictConfig, parse_config
 from see_in_pairs.console import log
 from see_in_pairs.files import write_json, write_parquet
+from see_in_pairs.processes import run_in_processes
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
+    from empirical.evaluation.config import EvaluateConfig
     from empirical.evaluation.records import Records
 
 DEFAULT = "reproduce.yaml"
@@ -31,9 +32,9 @@ class TheoryPart(StrictConfig):
     Parameters
     ----------
     statements : list of str
-        Statement ids.
+        Ids of statements, as ``theory list`` shows them.
     replicates : int, optional
-        Monte Carlo replicates for each point; by default as many as the precision goal needs.
+        Monte Carlo replicates at each checked point; by default as many as its precision goal needs.
     """
 
     statements: list[str]
@@ -46,9 +47,9 @@ class SecondSeries(StrictConfig):
     Parameters
     ----------
     name : str
-        What they share, in a word.
+        What relatives share, in a word; it names the cohort and its run.
     shares : dict of str to float
-        Correlation of each component; 0 where not named.
+        Correlation between relatives of each component of the phantom, 0 to 1; 0 where not named.
     """
 
     name: str
@@ -61,21 +62,21 @@ class ReproduceConfig(StrictConfig):
     Parameters
     ----------
     theory : TheoryPart
-        What is verified.
+        Statements to verify, and how precisely.
     phantom : dict
-        Settings of the phantom cohort, all but ``rho``.
+        Settings of the phantom cohorts, all but ``rho`` and ``shares``.
     rhos : list of float
-        One cohort for each, with the same queries; the first is the arm named in advance.
+        Correlations of query and reference: a cohort for each, with the same queries. The first is that of the arm named in advance.
     second_series : SecondSeries
-        One more cohort, again with the same queries.
+        One more cohort with the same queries, whose relatives share some components only.
     model : str
-        The model to start from.
+        Name or folder of the model that every finetuning starts from.
     prompts : PromptConfig
-        Wording and answers.
+        Wording of single and paired prompts, and the answers that are scored.
     training, evaluation : dict
-        Settings of ``finetune`` and ``evaluate``, all but cohort, model and arm.
+        Settings of ``finetune`` and ``evaluate``, all but cohort, model, prompts, arm and seed.
     resamples : int
-        Bootstrap resamples of each comparison.
+        Bootstrap resamples of patients in each comparison of two arms.
     """
 
     theory: TheoryPart
@@ -91,16 +92,16 @@ class ReproduceConfig(StrictConfig):
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One set of records: a model, trained in one arm (or not at all), shown the test queries in one arm."""
+    """One evaluation of one model: finetuned on an arm (or off the shelf), scored on the test queries in an arm."""
 
     run_id: str
-    arm: str  # the arm it is evaluated in
+    arm: str  # of the evaluation
     strategy: str  # how references are chosen; '' where there are none
-    # similarity of query and reference: the cohort's where references are relatives, 0 where random, None without a reference
+    # correlation of query and reference: the cohort's where references are relatives, 0 where random, None without a reference
     rho: float | None
-    cohort: str  # name of the cohort it is evaluated on
+    cohort: str
     model_of: str  # the run whose model it uses; '' for the model off the shelf
-    train_arm: str  # the arm that model was trained in
+    train_arm: str  # the arm that model was finetuned on
     series: str = ""  # what relatives share, where it is not everything alike
 
     def arm_config(self) -> dict[str, Any]:
@@ -120,14 +121,11 @@ def load_reproduce_config(smoke: bool) -> ReproduceConfig:
 
 
 def plan_runs(rhos: list[float], series: str) -> list[PlannedRun]:
-    """Lay down every run of the chain.
-
-    Returns off the shelf, each arm trained as itself, and the controls that the pair-trained model is shown.
-    """
+    """List every run: off the shelf, each arm finetuned and evaluated as itself, and the model of the main pair on two controls."""
     name = [f"pair-{rho:.2f}" for rho in rhos]
     cohort = [f"rho-{rho:.2f}" for rho in rhos]
     main = (rhos[0], cohort[0])
-    runs = [
+    return [
         PlannedRun("off-single", "single", "", None, main[1], "", ""),
         PlannedRun(f"off-{name[0]}", "pair", "demographic", *main, "", ""),
         PlannedRun("single", "single", "", None, main[1], "single", "single"),
@@ -140,14 +138,10 @@ def plan_runs(rhos: list[float], series: str) -> list[PlannedRun]:
         PlannedRun(f"{name[0]}-eval-duplicate", "duplicate", "duplicate", None, main[1], name[0], "pair"),
         PlannedRun(f"{name[0]}-eval-random", "pair", "random", 0.0, main[1], name[0], "pair"),
     ]
-    return runs
 
 
 def plan_comparisons(rhos: list[float], series: str) -> list[dict[str, Any]]:
-    """Lay down every comparison, fixed before anything is run.
-
-    Returns ``name``, ``run_a``, ``run_b`` (differences are a minus b), ``rho`` and the ``family`` of tests that share a Holm correction.
-    """
+    """List every comparison, fixed before anything is run; differences are ``run_a`` less ``run_b``, a ``family`` shares a correction."""
     main = f"pair-{rhos[0]:.2f}"
     pairs = [(f"pair-{rho:.2f}", "single", rho, "primary") for rho in rhos]
     rows = [
@@ -172,13 +166,14 @@ def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2
     runs = plan_runs(config.rhos, config.second_series.name)
     with RunFolder(out, "reproduce", config.model_dump() | {"smoke": smoke}, seed=seed) as folder:
         chain = _Chain(config, folder.path, runs, seed, workers, quiet)
+        trained = len({run.model_of for run in runs} - {""})
+        training = f"finetune '{config.model}' in {trained} arms, {workers} at a time; evaluate {len(runs)} runs on the same queries"
         steps: list[tuple[str, Callable[[], None]]] = [
             ("verify the theory", chain.theory),
             (f"make {len(config.rhos) + 1} phantom cohorts", chain.cohorts),
-            (f"finetune '{config.model}' in {len(chain.trained)} arms, {workers} at a time", chain.finetune),
-            (f"evaluate {len(runs)} runs on the same test queries", chain.evaluate),
+            (training, chain.train),
             ("compare the arms", chain.compare),
-            ("look inside the models of the single image and of the main pair: alignment, attribution", chain.inside),
+            ("analyse the models of the single image and of the main pair: alignment, attribution", chain.analyse),
             ("judge the claims, draw the figures, write the report", chain.report),
         ]
         for number, (label, step) in enumerate(steps, start=1):
@@ -189,9 +184,10 @@ def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2
 
 
 class _Chain:
+    """The steps, each of which keeps what an earlier call finished."""
+
     def __init__(self, config: ReproduceConfig, out: Path, runs: list[PlannedRun], seed: int, workers: int, quiet: bool) -> None:
         self.config, self.out, self.runs, self.seed, self.workers, self.quiet = config, out, runs, seed, workers, quiet
-        self.trained = [run for run in runs if run.model_of == run.run_id]
 
     def theory(self) -> None:
         from joblib.externals.loky import get_reusable_executor
@@ -214,32 +210,39 @@ class _Chain:
                 settings = parse_config(PhantomConfig, self.config.phantom | likeness, source=DEFAULT)
                 make_phantom(settings, folder, seed=self.seed, quiet=self.quiet)
 
-    def finetune(self) -> None:
-        jobs = [(self.finetune_settings(run), str(self.out / "models" / run.run_id)) for run in self.trained]
-        with ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) as pool:
-            for run, _ in zip(self.trained, pool.map(_finetune, *zip(*jobs, strict=True)), strict=True):
-                log(f"      finetuned {run.run_id}", self.quiet)
+    def train(self) -> None:
+        """Finetune and evaluate, and put the records of all runs together."""
+        from empirical.evaluation.records import concatenate, read_records, write_records
 
-    def finetune_settings(self, run: PlannedRun) -> dict[str, Any]:
-        places = {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": self.config.model}, "seed": self.seed}
-        return self.config.training | places | {"prompts": self.config.prompts, "arm": run.arm_config()}
-
-    def evaluate(self) -> None:
-        from empirical.evaluation.config import EvaluateConfig
-        from empirical.evaluation.evaluate import evaluate
-        from empirical.evaluation.records import concatenate, write_records
-
-        parts = []
-        for run in self.runs:
-            settings = parse_config(EvaluateConfig, self.evaluate_settings(run), source=DEFAULT)
-            parts.append(evaluate(settings, self.out / "evaluations" / run.run_id, quiet=True))
+        for cell, seconds in run_in_processes(run_cell, self._cells(), self.workers):
+            log(f"      {cell.name} ({seconds:.0f} s)", self.quiet)
+        parts = [read_records(self.out / "evaluations" / run.run_id) for run in self.runs]
         write_records(self.out / "records" / "records.parquet", concatenate(parts))
         write_json(self.out / "records" / "runs.json", [self._describe(run, part) for run, part in zip(self.runs, parts, strict=True)])
 
-    def evaluate_settings(self, run: PlannedRun) -> dict[str, Any]:
-        model = str(self.out / "models" / run.model_of / "model") if run.model_of else self.config.model
-        places = {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": model}, "seed": self.seed}
-        return self.config.evaluation | places | {"prompts": self.config.prompts, "arms": [run.arm_config()]}
+    def _cells(self) -> list[TrainingCell]:
+        """List a cell for each model, with every run that is evaluated on it."""
+        from empirical.training.config import FinetuneConfig
+
+        cells = []
+        for model in dict.fromkeys(run.model_of for run in self.runs):
+            evaluations = {self.out / "evaluations" / run.run_id: self._evaluation(run) for run in self.runs if run.model_of == model}
+            finetuning = None
+            if model:
+                own = next(run for run in self.runs if run.run_id == model)
+                finetuning = parse_config(FinetuneConfig, self.config.training | self._common(own) | {"arm": own.arm_config()}, DEFAULT)
+            cells.append(TrainingCell(model or "off the shelf", finetuning, self.out / "models" / model, evaluations))
+        return cells
+
+    def _evaluation(self, run: PlannedRun) -> EvaluateConfig:
+        from empirical.evaluation.config import EvaluateConfig
+
+        return parse_config(EvaluateConfig, self.config.evaluation | self._common(run) | {"arms": [run.arm_config()]}, DEFAULT)
+
+    def _common(self, run: PlannedRun) -> dict[str, Any]:
+        """Give what finetuning and evaluation of a run have in common."""
+        cohort = str(self.out / "cohorts" / run.cohort)
+        return {"cohort": cohort, "model": {"name": self.config.model}, "prompts": self.config.prompts, "seed": self.seed}
 
     def _describe(self, run: PlannedRun, records: Records) -> dict[str, Any]:
         model = f"models/{run.model_of}/model" if run.model_of else self.config.model
@@ -268,12 +271,13 @@ class _Chain:
             results.append(plan | {"arm_a": arms[plan["run_a"]], "arm_b": arms[plan["run_b"]], "result": result.to_dict()})
         write_json(self.out / "tests" / "comparisons.json", results)
 
-    def inside(self) -> None:
+    def analyse(self) -> None:
+        """Leave the tables by which C6 and C8 are judged."""
         main = f"pair-{self.config.rhos[0]:.2f}"
-        shown = [run for run in self.trained if run.run_id in ("single", main)]
-        jobs = [(self.evaluate_settings(run), str(self.out / "analysis"), run.run_id) for run in shown]
-        with ProcessPoolExecutor(self.workers, mp_context=get_context("spawn")) as pool:
-            list(pool.map(_look_inside, *zip(*jobs, strict=True)))
+        models = {run.run_id: self.out / "models" / run.run_id / "model" for run in self.runs if run.run_id in ("single", main)}
+        jobs = [(with_weights(self._evaluation(run), models[run.run_id]), self.out / "analysis", run.run_id)
+                for run in self.runs if run.run_id in models]  # fmt: skip
+        list(run_in_processes(_analyse_model, jobs, self.workers))
 
     def report(self) -> None:
         from paper_figures.outputs import write_claims, write_figures, write_report
@@ -283,26 +287,16 @@ class _Chain:
         write_report(self.out)
 
 
-def _finetune(settings: dict[str, Any], out: str) -> str:
-    """Finetune one arm in a process of its own."""
-    from empirical.training.config import FinetuneConfig
-    from empirical.training.finetune import finetune
-
-    return str(finetune(parse_config(FinetuneConfig, settings, source=DEFAULT), Path(out), quiet=True))
-
-
-def _look_inside(settings: dict[str, Any], out: str, run: str) -> None:
-    """Leave the tables by which C6 and C8 are judged, in a process of its own; what is there already is kept."""
+def _analyse_model(job: tuple[EvaluateConfig, Path, str]) -> None:
     from empirical.analysis.arms import report_alignment, report_attribution
-    from empirical.evaluation.config import EvaluateConfig
 
-    config = parse_config(EvaluateConfig, settings, source=DEFAULT)
-    for name, last, report in (
+    config, out, run_id = job
+    for name, last_file, report in (
         ("alignment", "alignment_draws.parquet", report_alignment),
         ("attribution", "attribution_summary.csv", report_attribution),
     ):
-        folder = Path(out) / f"{name}-{run}"
-        if not (folder / last).is_file():
+        folder = out / f"{name}-{run_id}"
+        if not (folder / last_file).is_file():
             report(config, folder, quiet=True)
 
 

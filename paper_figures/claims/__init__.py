@@ -1,12 +1,19 @@
 """The ledger of claims: what each says, by which criterion it is judged, and what each source of evidence found.
 
-``registry`` the claims and criteria, ``ledger`` the rule of the verdicts, ``theoretical`` (C1), ``predicted`` (C3 to C5),
-``experiments``, ``inside`` (C6, C8) and ``studies`` (C3, C5, C7, several training seeds) the evidence, ``controls`` what a gain is due to.
+`registry` holds the claims with their criteria, `ledger` the rule of the verdicts. The evidence: `theory_separation` (C1) and
+`theory_gains` (C3 to C5) from closed forms and simulation; `experiments` (C1 to C3), `strategies` (C4) and `interpretability` (C6, C8, from
+the tables that `analyses` reads) from runs of models, which `evidence` finds; `studies` (C3 to C5, C7) from several training seeds.
+`controls` says what a gain is due to.
+
+A module of evidence offers any of ``from_theory(rows)`` and ``from_simulation(rows)``, with the rows of ``theory verify``, and
+``from_runs(evidence, family)``; each returns verdicts by
+claim. The claim in the registry names its modules; nothing else needs to know them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from paper_figures.claims.ledger import Ledger, Verdict
@@ -25,14 +32,14 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int =
     real : Path or str, optional
         A folder with the records of real runs (``records.parquet``, and ``runs.json`` where arms occur more than once).
     seed : int, default 0
-        Seed of the bootstrap.
+        Seed of the bootstrap over patients.
     studies : sequence of Path or str
-        Outputs of ``see-in-pairs study``; what they say of a claim stands in place of what single models say.
+        Outputs of ``see-in-pairs study``; their verdict on a claim replaces that of single models.
 
     Returns
     -------
     Ledger
-        A verdict for every claim and source of evidence.
+        A verdict for every claim and source of evidence, and the controls.
 
     Raises
     ------
@@ -41,25 +48,29 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int =
     """
     from paper_figures.claims.controls import control_rows
     from paper_figures.claims.evidence import Evidence
-    from paper_figures.claims.experiments import experiment_verdicts
-    from paper_figures.claims.interpretability import inside_verdicts
     from paper_figures.claims.ledger import assemble
     from paper_figures.claims.studies import study_verdicts
-    from paper_figures.claims.theory_gains import simulation_verdicts, theory_verdicts
-    from paper_figures.claims.theory_separation import simulation_verdict, theory_verdict
     from paper_figures.results.runs import RunResults
 
     results = RunResults(Path(out))
     phantom = Evidence(results, MAIN_RHO, seed)
     verdicts = {
-        "theory": {"C1": theory_verdict(results.theory)} | theory_verdicts(results.theory),
-        "simulation": {"C1": simulation_verdict(results.theory)} | simulation_verdicts(results.theory),
+        "theory": _verdicts("from_theory", results.theory),
+        "simulation": _verdicts("from_simulation", results.theory),
+        "phantom": _verdicts("from_runs", phantom, "claims, phantom"),
     }
-    verdicts["phantom"] = experiment_verdicts(phantom, "claims, phantom") | inside_verdicts(phantom, "claims, phantom")
     if real is not None:
-        evidence = Evidence(RunResults(Path(real)), None, seed)
-        verdicts["real"] = experiment_verdicts(evidence, "claims, real") | inside_verdicts(evidence, "claims, real")
+        verdicts["real"] = _verdicts("from_runs", Evidence(RunResults(Path(real)), None, seed), "claims, real")
     for folder in studies:
         source, found = study_verdicts(Path(folder))
         verdicts[source] = verdicts.get(source, {}) | found
     return assemble(verdicts, control_rows(phantom))
+
+
+def _verdicts(function: str, *arguments: object) -> dict[str, Verdict]:
+    """Ask every module of evidence that has a function of this name."""
+    verdicts: dict[str, Verdict] = {}
+    for name in dict.fromkeys(name for claim in CLAIMS for name in claim.evidence):
+        judge = getattr(import_module(f"paper_figures.claims.{name}"), function, None)
+        verdicts |= {} if judge is None else judge(*arguments)
+    return verdicts

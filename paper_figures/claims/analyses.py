@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FOLDER = "analysis"
-WHAT = ("arm", "strategy", "train_arm", "train_strategy", "train_seed", "cohort_hash")
+IDENTITY = ("arm", "strategy", "train_arm", "train_strategy", "train_seed", "cohort_hash")
 STRATEGY = "demographic"
 """Of the main pair, on phantoms (where relatives are matched) and on real images."""
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """A table that a command of ``analyse`` writes."""
+    """A table that a command of ``analyse`` writes; its columns beside `IDENTITY`."""
 
     command: str
     file: str
-    texts: tuple[str, ...]  # columns of names and of numbers that are read from it, beside those that say what was run
+    texts: tuple[str, ...]
     numbers: tuple[str, ...]
-    key: tuple[str, ...]  # columns that name a row of one model on one arm
+    key: tuple[str, ...]  # identify a row of one model on one arm
     gaps: str  # the one column of numbers in which a number may be missing
 
 
@@ -46,10 +46,7 @@ ATTRIBUTION = Analysis(
 
 
 def arms_of(evidence: Evidence, analysis: Analysis) -> tuple[pd.DataFrame, pd.DataFrame] | str:
-    """Find what an analysis says of the model finetuned on pairs and shown pairs, and of the one finetuned on the single image.
-
-    Returns rows of the pair and of the single arm; or why there are none.
-    """
+    """Read the rows of an analysis of the pair and of the single arm, each of the model finetuned on it; or say why there are none."""
     table = _read(evidence, analysis)
     if isinstance(table, str):
         return table
@@ -59,7 +56,7 @@ def arms_of(evidence: Evidence, analysis: Analysis) -> tuple[pd.DataFrame, pd.Da
     if lost := [name for name, rows in (("single", single), ("pair", pair)) if rows.empty]:
         return f"no analysis of a model finetuned and shown: {', '.join(lost)}; {_how(analysis)}"
     for rows in (single, pair):
-        _once(rows, analysis)
+        _refuse_repeats(rows, analysis)
     for column, words in (("cohort_hash", "cohort"), ("train_seed", "training seeds")):
         if set(pair[column]) != set(single[column]):
             raise InputError(f"{FOLDER}/**/{analysis.file}: pair and single are not of the same {words}; analyse both alike")
@@ -89,7 +86,7 @@ def _how(analysis: Analysis) -> str:
 
 
 def _cohort_hash(evidence: Evidence) -> str | None:
-    run, results = evidence.pair, evidence.results
+    run, results = evidence.run("pair"), evidence.results
     known = run is not None and run.cohort and (results.folder / run.cohort / "cohort.parquet").is_file()
     return results.cohort(run).hash if known and run is not None else None
 
@@ -98,7 +95,7 @@ def _checked(table: pd.DataFrame, path: str, analysis: Analysis) -> pd.DataFrame
     """Hold a table to its columns and their types; what names something is text, empty where there is nothing to name."""
     import pandas as pd
 
-    needed, anew = [*WHAT, *analysis.texts, *analysis.numbers], f"make it anew with 'see-in-pairs analyse {analysis.command}'"
+    needed, anew = [*IDENTITY, *analysis.texts, *analysis.numbers], f"make it anew with 'see-in-pairs analyse {analysis.command}'"
     if lost := [name for name in needed if name not in table.columns]:
         raise InputError(f"{path}: lacks the column(s) {first_few(lost)}; {anew}")
     numbers = table[list(analysis.numbers)].apply(pd.to_numeric, errors="coerce")
@@ -106,10 +103,10 @@ def _checked(table: pd.DataFrame, path: str, analysis: Analysis) -> pd.DataFrame
         gap = table[name].isna() if name == analysis.gaps else False
         if not (np.isfinite(numbers[name]) | gap).all():
             raise InputError(f"{path}: column '{name}' holds what is no number; {anew}")
-    return table[[*WHAT, *analysis.texts]].astype(object).fillna("").astype(str).join(numbers)
+    return table[[*IDENTITY, *analysis.texts]].astype(object).fillna("").astype(str).join(numbers)
 
 
-def _once(rows: pd.DataFrame, analysis: Analysis) -> None:
+def _refuse_repeats(rows: pd.DataFrame, analysis: Analysis) -> None:
     twice = rows.duplicated(["train_seed", *analysis.key])
     if twice.any():
         arm, seed = rows.loc[twice, ["arm", "train_seed"]].iloc[0]

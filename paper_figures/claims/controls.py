@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from empirical.arms import ARMS
 from paper_figures.claims.evidence import Evidence
 from paper_figures.results.estimates import auroc_difference
-from paper_figures.results.predicted_gain import cohort_limits
+from paper_figures.results.ideal_observer import run_detectability
 from paper_figures.statistics.multiplicity import holm
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class Control:
     """A difference that isolates one explanation."""
 
     name: str
-    first: str  # names of runs, as `Evidence.run` takes them; the difference is first less second
+    first: str  # roles of runs, as `Evidence.run` takes them; the difference is first less second
     second: str
     question: str
     ideal: str  # what an ideal observer gains: ``'gain'`` of the reference, or ``'zero'``; ``''`` where theory is silent
@@ -48,31 +48,27 @@ CONTROLS = (
     Control("pair-trained: its references over random ones", "pair", "shown_random", "Does it use what reference and query share?", ""),
 )
 
-SAY_NOTHING = ("blank", "noise", "fixed", "wrong_modality", "text")
+UNINFORMATIVE = ("blank", "noise", "fixed", "wrong_modality", "text")
 """Controls that show nothing of what this query shares with its reference: an observer who knows the population gains nothing."""
 FURTHER = (
-    *(Control(f"{name} over single", name, "single", ARMS[name].isolates, "zero") for name in SAY_NOTHING),
+    *(Control(f"{name} over single", name, "single", ARMS[name].isolates, "zero") for name in UNINFORMATIVE),
     *(
         Control(f"pair-trained: its references over '{name}'", "pair", f"shown_{name}", ARMS[name].isolates, "")
-        for name in (*SAY_NOTHING, "diseased", "reversed", "unlabelled")
+        for name in (*UNINFORMATIVE, "diseased", "reversed", "unlabelled")
     ),
 )
-"""Controls that are estimated where a study planned them, which shows in their runs being there."""
+"""Controls that are estimated where there are runs of them."""
 
 
 def planned(evidence: Evidence) -> tuple[Control, ...]:
-    """List the controls of a study: the usual ones, and the further ones that it has runs of.
-
-    Returns they share one correction for multiplicity.
-    """
+    """List the controls of a folder, which share one correction for multiplicity: the usual ones, and the further ones it has runs of."""
     return (*CONTROLS, *(control for control in FURTHER if not evidence.missing(control.first, control.second)))
 
 
 def control_rows(evidence: Evidence) -> list[dict[str, Any]]:
-    """Estimate every control.
+    """Estimate every control, in rows of ``name, question, first, second, estimate, interval, p, p_holm, n, test, family, ideal, reason``.
 
-    Returns ``name, question, first, second, estimate, interval, p, p_holm, n, test, family, ideal, reason``; where runs are missing the
-    numbers are None and ``reason`` says so.
+    Where runs are missing the numbers are None and ``reason`` says so.
     """
     controls = planned(evidence)
     found = {control.name: _difference(evidence, control) for control in controls}
@@ -85,7 +81,7 @@ def control_rows(evidence: Evidence) -> list[dict[str, Any]]:
 def _difference(evidence: Evidence, control: Control) -> Estimate | str:
     if missing := evidence.missing(control.first, control.second):
         return missing
-    return auroc_difference(*evidence.results.aligned([evidence.run(control.first), evidence.run(control.second)]))  # type: ignore[list-item]
+    return auroc_difference(*evidence.scores(control.first, control.second))
 
 
 def _row(evidence: Evidence, control: Control, found: Estimate | str, adjusted: float) -> dict[str, Any]:
@@ -100,7 +96,8 @@ def _row(evidence: Evidence, control: Control, found: Estimate | str, adjusted: 
 
 
 def _ideal(evidence: Evidence, control: Control) -> float | None:
-    if evidence.pair is None or control.ideal == "":
+    pair = evidence.run("pair")
+    if pair is None or control.ideal == "":
         return None
-    limits = cohort_limits(evidence.results, evidence.pair)
+    limits = run_detectability(evidence.results, pair)
     return None if limits is None else {"gain": limits.gain, "zero": 0.0}[control.ideal]

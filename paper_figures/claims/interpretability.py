@@ -10,7 +10,6 @@ import numpy as np
 from paper_figures.claims.analyses import ALIGNMENT, ATTRIBUTION, FOLDER, arms_of
 from paper_figures.claims.evidence import Evidence
 from paper_figures.claims.ledger import ClaimFinding, Verdict, judge_family, not_tested
-from paper_figures.number_format import with_interval
 from paper_figures.results.estimates import LEVEL, Estimate
 from paper_figures.results.patient_bootstrap import RESAMPLES, percentile_estimate
 from see_in_pairs.errors import InputError, first_few
@@ -22,11 +21,8 @@ METHODS = {"integrated_gradients": "integrated gradients", "occlusion": "occlusi
 FEWEST_PATIENTS = 10
 
 
-def inside_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
-    """Judge C6 and C8.
-
-    Returns claim to verdict; ``not tested`` where a table is missing.
-    """
+def from_runs(evidence: Evidence, family: str) -> dict[str, Verdict]:
+    """Judge C6 and C8 by the tables in ``analysis/``; their three tests share one correction for multiplicity."""
     shares = lesion_gains(evidence)
     tests: dict[str, ClaimFinding | str] = {"C6": alignment_gain(evidence)}
     tests |= {f"C8 {words}": shares if isinstance(shares, str) else shares[method] for method, words in METHODS.items()}
@@ -36,20 +32,16 @@ def inside_verdicts(evidence: Evidence, family: str) -> dict[str, Verdict]:
 
 
 def alignment_gain(evidence: Evidence) -> ClaimFinding | str:
-    r"""Test C6: whether images and answers are represented more alike in the pair arm.
+    r"""Test C6: whether images and answers are represented more alike in the pair arm (difference in linear CKA after the last layer).
 
-    Returns the difference in linear CKA after the last layer, or why there is none.
-
-    Notes
-    -----
-    The delete-half jackknife: with the same halves of the :math:`n` patients in both arms, the standard error is the standard deviation of
-    the differences over halves of :math:`s` patients times :math:`\sqrt{(n-s)/s}`, and the interval Student's with :math:`n-1` degrees of
-    freedom. Several training seeds are averaged.
+    The interval is the delete-half jackknife's: with the same halves of the :math:`n` patients in both arms, the standard error is the
+    standard deviation of the differences over halves of :math:`s` patients times :math:`\sqrt{(n-s)/s}`, and the interval Student's with
+    :math:`n-1` degrees of freedom. Several training seeds are averaged.
     """
     arms = arms_of(evidence, ALIGNMENT)
     if isinstance(arms, str):
         return arms
-    if len({mark for rows in arms for mark in rows["drawn_from"]}) > 1:
+    if len({key for rows in arms for key in rows["drawn_from"]}) > 1:
         raise InputError(f"{FOLDER}/**/{ALIGNMENT.file}: pair and single are not about the same items, or were drawn with another --seed")
     last = {int(rows["layer"].max()) for rows in arms}
     if len(last) > 1:
@@ -58,14 +50,11 @@ def alignment_gain(evidence: Evidence) -> ClaimFinding | str:
     pair, single = (_whole(rows, "debiased_cka", max(last)) for rows in arms)
     models = arms[0]["train_seed"].nunique()
     context = f"CKA {single:.3f} single, {pair:.3f} pair after layer {max(last)} ({models} model(s) an arm)"
-    return ClaimFinding(gain, context if plain.reason else f"{context}; the difference of the plain CKA is {_shown(plain)}")
+    return ClaimFinding(gain, context if plain.reason else f"{context}; the difference of the plain CKA is {plain}")
 
 
 def lesion_gains(evidence: Evidence) -> dict[str, ClaimFinding] | str:
-    """Test C8: whether more of the evidence for the finding lies on the lesion in the pair arm.
-
-    Returns the difference in the share beyond chance for each of `METHODS`, or why there is none.
-    """
+    """Test C8: whether more of the attribution lies on the lesion in the pair arm (difference in the share beyond chance), by method."""
     arms = arms_of(evidence, ATTRIBUTION)
     if isinstance(arms, str):
         return arms
@@ -134,17 +123,13 @@ def _lesion_gain(pair: pd.Series, single: pd.Series, weights: np.ndarray) -> Cla
     gain, after, before = mean(pair - single), mean(pair), mean(single)
     if patients < FEWEST_PATIENTS:
         gain = replace(gain, reason=f"{patients} patients are too few for an interval; analyse at least {FEWEST_PATIENTS}")
-    context = f"share on the lesion beyond chance {_shown(before)} single, {_shown(after)} pair"
+    context = f"share on the lesion beyond chance {before} single, {after} pair"
     return ClaimFinding(gain, context, unless_above="" if after.low > 0 else "in the pair arm no more than by chance lies on the lesion")
 
 
 def _agreed(judged: dict[str, Verdict]) -> Verdict:
-    """Let both methods decide; the numbers are those of the less certain one."""
+    """Join the verdicts by both methods: inconclusive where they differ; the numbers are those of the one with the larger p."""
     found = {verdict.verdict for verdict in judged.values()}
     weakest = max(judged.values(), key=lambda verdict: 1.0 if verdict.p_holm is None else verdict.p_holm)
     reason = "; ".join(f"by {words}: {verdict.verdict}, {verdict.reason}" for words, verdict in judged.items())
     return replace(weakest, verdict=found.pop() if len(found) == 1 else "inconclusive", reason=reason)
-
-
-def _shown(estimate: Estimate) -> str:
-    return with_interval(estimate.value, estimate.low, estimate.high)

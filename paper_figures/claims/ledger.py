@@ -1,4 +1,4 @@
-"""Verdicts as code: from an estimate with its interval to supported, contradicted, inconclusive or not tested."""
+"""The rule of the verdicts: from an estimate with its interval to supported, contradicted, inconclusive or not tested; and the ledger."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from paper_figures.claims.registry import CLAIMS, LEVEL, NO_EXPERIMENT, NO_REAL_RUN, RULE, SOURCES, Claim
+from paper_figures.claims.registry import CLAIMS, LEVEL, NO_EXPERIMENT, RULE, SOURCES, Claim
 from paper_figures.results.estimates import Estimate
 from see_in_pairs.files import write_json
 
@@ -21,25 +21,25 @@ class Verdict:
     Parameters
     ----------
     verdict : str
-        One of `VERDICTS`.
+        One of ``'supported'``, ``'contradicted'``, ``'inconclusive'`` and ``'not tested'``.
     reason : str
-        Why, in a sentence.
-    estimate : float or None
-        The number the verdict rests on.
-    interval : tuple of float or None
-        Its 95 % interval; an infinite end is unbounded.
-    mcse : float or None
-        Monte Carlo standard error, where the estimate is a simulation's.
+        Why it is so, in a line, with the numbers that a reader needs beside the estimate.
+    estimate : float, optional
+        The number the verdict rests on; None where nothing could be estimated.
+    interval : tuple of (float, float), optional
+        95 % interval of the estimate; an end is infinite where unbounded.
+    mcse : float, optional
+        Monte Carlo standard error, where the estimate comes from a simulation.
     unit : str
         What the estimate is measured in.
-    n : int or None
-        Patients (simulation: replicated points).
+    n : int, optional
+        Number of patients; of theory and simulation, the number of checked points.
     test : str
         How interval and p were found.
     family : str
         The tests that share a Holm correction with this one.
-    p, p_holm : float or None
-        Two-sided, raw and adjusted.
+    p, p_holm : float, optional
+        Two-sided p-value, as it is and adjusted over the family.
     """
 
     verdict: str
@@ -59,10 +59,10 @@ class Verdict:
 class ClaimFinding:
     """An estimate on its way to a verdict."""
 
-    estimate: Estimate  # A quantity that the claim says is above 0
+    estimate: Estimate  # of a quantity that the claim says is above 0
     context: str = ""  # numbers that a reader needs beside it
-    unless_above: str = ""  # why a value above 0 (below 0) may not count all the same; ``''`` where it does
-    unless_below: str = ""
+    unless_above: str = ""  # why a value above 0 would not support the claim; ``''`` where it would
+    unless_below: str = ""  # why a value below 0 would not contradict it
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,7 @@ class LedgerEntry:
     verdicts: Mapping[str, Verdict]  # one for each of `SOURCES`
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the entry as it stands in ``claims.json``.
-
-        Returns ``id, claim, source_of_claim, criterion, rule, verdicts``.
-        """
+        """The entry as it stands in ``claims.json``."""
         return {
             "id": self.claim.id,
             "claim": self.claim.text,
@@ -94,38 +91,39 @@ class Ledger:
     Parameters
     ----------
     entries : tuple of LedgerEntry
-        In the order of the claims.
+        Each claim with its verdicts, in the order of `CLAIMS`.
     controls : tuple of dict
-        As in ``controls.json``.
+        A row for each control, as in ``controls.json``: what is compared, the estimate with its interval and p-values, and what an ideal
+        observer would show.
     """
 
     entries: tuple[LedgerEntry, ...]
     controls: tuple[dict[str, Any], ...] = ()
 
     def verdict(self, claim: str, source: str) -> Verdict:
-        """Look a verdict up.
+        """Look up what one source of evidence says of a claim.
 
         Parameters
         ----------
         claim : str
-            ``C1``...
+            Id of the claim, such as ``'C1'``.
         source : str
             One of `SOURCES`.
 
         Returns
         -------
         Verdict
-            The verdict.
+            With its reason; ``'not tested'`` where the source does not speak to the claim.
         """
         return next(entry for entry in self.entries if entry.claim.id == claim).verdicts[source]
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Give the claims as they stand in ``claims.json``.
+        """List the claims as they stand in ``claims.json``.
 
         Returns
         -------
         list of dict
-            One per claim.
+            For each claim ``id, claim, source_of_claim, criterion, rule`` and its ``verdicts`` by source.
         """
         return [entry.to_dict() for entry in self.entries]
 
@@ -135,20 +133,18 @@ class Ledger:
         Parameters
         ----------
         out : Path
-            The output folder.
+            Folder to write them into; what is there is replaced.
         """
         write_json(out / "claims.json", self.to_list())
         write_json(out / "controls.json", list(self.controls))
 
 
 def judge(finding: ClaimFinding, p_holm: float, family: str) -> Verdict:
-    """Turn a finding into a verdict by the rule that is fixed in `RULE`.
-
-    Returns with estimate, interval and reason.
+    """Turn a finding into a verdict by the rule that is written down in `RULE`.
 
     Examples
     --------
-    >>> judge(Finding(Estimate(0.1, 0.05, 0.15, 0.001)), 0.002, "claims").verdict
+    >>> judge(ClaimFinding(Estimate(0.1, 0.05, 0.15, 0.001)), 0.002, "claims").verdict
     'supported'
     """
     found = finding.estimate
@@ -168,7 +164,7 @@ def judge(finding: ClaimFinding, p_holm: float, family: str) -> Verdict:
 
 
 def judge_family(findings: Mapping[str, ClaimFinding | str], family: str) -> dict[str, Verdict]:
-    """Judge the tests of a family together."""
+    """Judge the tests of a family together; what could not be tested counts as p = 1, so that the family stays as it was planned."""
     from paper_figures.statistics.multiplicity import holm
 
     names = list(findings)
@@ -179,7 +175,7 @@ def judge_family(findings: Mapping[str, ClaimFinding | str], family: str) -> dic
 
 
 def not_tested(reason: str, estimate: Estimate | None = None) -> Verdict:
-    """Say that a claim was not tested, and why."""
+    """The verdict of a claim that was not tested, with the reason and, where there is one, an estimate that is not enough."""
     plain = Verdict("not tested", reason)
     if estimate is None or estimate.reason:
         return plain
@@ -194,10 +190,7 @@ def not_tested(reason: str, estimate: Estimate | None = None) -> Verdict:
 
 
 def assemble(verdicts: Mapping[str, Mapping[str, Verdict]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:
-    """Put verdicts into a ledger; what no source spoke to is 'not tested', with the reason.
-
-    Returns with a verdict for every claim and source.
-    """
+    """Put verdicts (by source and claim) into a ledger; what no source spoke to is 'not tested', with the claim's own reason."""
     entries = [
         LedgerEntry(claim, {source: verdicts.get(source, {}).get(claim.id) or _silent(claim, source) for source in SOURCES})
         for claim in CLAIMS
@@ -206,5 +199,4 @@ def assemble(verdicts: Mapping[str, Mapping[str, Verdict]], controls: Sequence[d
 
 
 def _silent(claim: Claim, source: str) -> Verdict:
-    general = NO_REAL_RUN if source == "real" and claim.id in ("C1", "C2", "C3") else NO_EXPERIMENT
-    return not_tested(claim.silent.get(source) or claim.silent.get("") or general)
+    return not_tested(claim.silent.get(source) or claim.silent.get("") or NO_EXPERIMENT)

@@ -1,10 +1,15 @@
-"""The claims under test, in our words from the abstracts, with criteria written down before any result was seen."""
+"""The claims under test, in our words from the abstracts, with criteria written down before any result was seen.
+
+A claim names the modules of this package that judge it; `paper_figures.claims.evaluate_claims` says what these offer.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 SOURCES = ("theory", "simulation", "phantom", "real")
+"""Sources of evidence, each with a verdict of its own on every claim."""
+
 MAIN_RHO = 0.9
 """Within-family correlation of the phantom arm named in advance."""
 
@@ -30,18 +35,21 @@ class Claim:
     Parameters
     ----------
     id : str
-        ``C1`` to ``C8``.
+        Its name in the ledger, ``C1`` and so on.
     text : str
-        In our words, from the abstracts.
+        What is claimed, in our words, from the abstracts.
     criteria : dict of str to str
-        The criterion for each source of evidence that can speak to it.
+        For each source of evidence that can speak to it (a key of `SOURCES`), the criterion by which it is judged.
+    evidence : tuple of str
+        Names of the modules in ``paper_figures/claims/`` that judge it, beside ``studies``, which is asked wherever a study is given.
     silent : dict of str to str
-        Why a source cannot speak to it, or does not in this version; ``''`` as key: for all others.
+        For a source without a verdict, why it has none; the key ``''`` stands for all sources that are not named.
     """
 
     id: str
     text: str
     criteria: dict[str, str] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
     silent: dict[str, str] = field(default_factory=dict)
 
 
@@ -64,6 +72,8 @@ CLAIMS = (
             "bootstrap over patients; the single arm must separate the classes at all",
             "real": "the same with references matched on demographics",
         },
+        evidence=("theory_separation", "experiments"),
+        silent={"real": NO_REAL_RUN},
     ),
     Claim(
         "C2",
@@ -73,9 +83,11 @@ CLAIMS = (
             "end above 0.5)",
             "real": f"{_AUROC}, model not finetuned, references matched on demographics; the better arm must beat chance",
         },
-        {
+        evidence=("experiments",),
+        silent={
             "theory": "theory bounds what an observer can gain; it says nothing of what a given model does with a prompt",
             "simulation": "simulated Gaussian scores have no prompt",
+            "real": NO_REAL_RUN,
         },
     ),
     Claim(
@@ -94,6 +106,8 @@ CLAIMS = (
             "both at every one, else inconclusive",
             "simulation": f"the same from raw simulation, each by more than the bound on z at family-wise level {LEVEL}",
         },
+        evidence=("theory_gains", "experiments"),
+        silent={"real": NO_REAL_RUN},
     ),
     Claim(
         "C4",
@@ -109,7 +123,8 @@ CLAIMS = (
             "simulation": f"the same from raw simulation: supported where each gain exceeds the bound on z at family-wise level {LEVEL}, "
             "contradicted where one is below 0 by it, else inconclusive",
         },
-        {"real": NO_REAL_RUN},
+        evidence=("theory_gains", "strategies"),
+        silent={"real": NO_REAL_RUN},
     ),
     Claim(
         "C5",
@@ -122,7 +137,8 @@ CLAIMS = (
             "concatenation) is below that of the single image trained on as many cases. Contradicted where it never is, else inconclusive",
             "simulation": f"the same from raw simulation, each by more than the bound on z at family-wise level {LEVEL}",
         },
-        {"": "needs models finetuned on several numbers of patients: 'see-in-pairs study', then 'claims --study'"},
+        evidence=("theory_gains",),
+        silent={"": "needs models finetuned on several numbers of patients: 'see-in-pairs study', then 'claims --study'"},
     ),
     Claim(
         "C6",
@@ -133,7 +149,8 @@ CLAIMS = (
             "halves of the patients. Read from the tables of 'see-in-pairs analyse alignment' in the folder's analysis/",
             "real": "the same with references matched on demographics",
         },
-        {"theory": NO_MODEL, "simulation": NO_MODEL, "real": NO_REAL_RUN},
+        evidence=("interpretability",),
+        silent={"theory": NO_MODEL, "simulation": NO_MODEL, "real": NO_REAL_RUN},
     ),
     Claim(
         "C7",
@@ -143,7 +160,7 @@ CLAIMS = (
             "matched, training seeds and patients as random factors, is above 0 on each of several cohorts (Holm over cohorts); below 0 "
             "on one contradicts"
         },
-        {"phantom": "one phantom, one task", "": "needs several real cohorts: 'see-in-pairs study', then 'claims --study'"},
+        silent={"phantom": "one phantom, one task", "": "needs several real cohorts: 'see-in-pairs study', then 'claims --study'"},
     ),
     Claim(
         "C8",
@@ -155,6 +172,7 @@ CLAIMS = (
             "by chance must lie on the lesion. Read from the tables of 'see-in-pairs analyse attribution' in the folder's analysis/",
             "real": "the same with references matched on demographics, where masks exist",
         },
-        {"theory": NO_MODEL, "simulation": NO_MODEL, "real": NO_REAL_RUN},
+        evidence=("interpretability",),
+        silent={"theory": NO_MODEL, "simulation": NO_MODEL, "real": NO_REAL_RUN},
     ),
 )

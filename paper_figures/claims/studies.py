@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from paper_figures.claims.ledger import ClaimFinding, Verdict, judge_family, not_tested
 from paper_figures.claims.strategies import STRATEGIES, judge_gains
-from paper_figures.number_format import with_interval
 from paper_figures.results.estimates import Estimate
 from paper_figures.study.config import SETTINGS
 from paper_figures.study.tables import AFTER, CURVE, GAIN
@@ -25,10 +24,9 @@ NAMES = {"demographic" if name == "pair" else name: words for name, words in STR
 
 
 def study_verdicts(folder: Path) -> tuple[str, dict[str, Verdict]]:
-    """Judge what a study speaks to.
+    """Judge what a study speaks to: C3 and C5, of a real study C7 as well; C4 where each strategy of choosing references was finetuned.
 
-    Returns the source of evidence, ``'phantom'`` or ``'real'``, and claim to verdict: C3 and C5, of a real study C7 as well; C4 where each
-    strategy of choosing references was finetuned.
+    Returns the source of evidence, ``'phantom'`` or ``'real'``, and verdicts by claim.
     """
     config, gains = _read(folder)
     sources = {"real" if source["phantom"] is None else "phantom" for source in config["cohorts"].values()}
@@ -73,7 +71,7 @@ def _after(rows: pd.DataFrame) -> ClaimFinding | str:
         return "no study scored the model off the shelf (n_train 0) and finetuned it with several seeds"
     row = _row(found, -1)
     gains = rows[(rows["kind"] == GAIN) & (rows["cohort"] == row["cohort"])].sort_values("n_train")
-    return ClaimFinding(_estimate(row, "gain in AUROC, after less before"), f"gains after finetuning: {_each(gains, 'n_train')}")
+    return ClaimFinding(_estimate(row, "gain in AUROC, after less before"), f"gains after finetuning: {_by_size(gains)}")
 
 
 def _curve(rows: pd.DataFrame) -> ClaimFinding | str:
@@ -83,7 +81,7 @@ def _curve(rows: pd.DataFrame) -> ClaimFinding | str:
         return "needs models finetuned on several numbers of patients, with several seeds: 'see-in-pairs study'"
     row = _row(found, 0)
     gains = rows[(rows["kind"] == GAIN) & (rows["cohort"] == row["cohort"]) & (rows["n_train"] > 0)].sort_values("n_train")
-    return ClaimFinding(_estimate(row, "gain in AUROC, mean over numbers of patients"), f"gains: {_each(gains, 'n_train')}")
+    return ClaimFinding(_estimate(row, "gain in AUROC, mean over numbers of patients"), f"gains: {_by_size(gains)}")
 
 
 def _strategies(config: dict[str, Any], gains: pd.DataFrame, single: str, family: str) -> dict[str, Verdict]:
@@ -106,13 +104,13 @@ def _cohorts(rows: pd.DataFrame, cohorts: list[str], family: str) -> Verdict:
         return not_tested("needs several cohorts, each finetuned with several seeds")
     found = {name: ClaimFinding(_estimate(_row(gains.loc[[name]], 0), "gain in AUROC")) for name in cohorts if name in gains.index}
     judged = judge_family(found, f"{family}, cohorts")
-    told = "; ".join(f"{name} {_shown(one.estimate)}: {judged[name].verdict}" for name, one in found.items())
+    by_cohort = "; ".join(f"{name} {one.estimate}: {judged[name].verdict}" for name, one in found.items())
     verdicts = {one.verdict for one in judged.values()}
     if "contradicted" in verdicts:
-        return Verdict("contradicted", f"the gain is below 0 in a cohort; {told}", family=f"{family}, cohorts")
+        return Verdict("contradicted", f"the gain is below 0 in a cohort; {by_cohort}", family=f"{family}, cohorts")
     if verdicts == {"supported"}:
-        return Verdict("supported", f"the gain is above 0 in each cohort; {told}", family=f"{family}, cohorts")
-    return Verdict("inconclusive", told, family=f"{family}, cohorts")
+        return Verdict("supported", f"the gain is above 0 in each cohort; {by_cohort}", family=f"{family}, cohorts")
+    return Verdict("inconclusive", by_cohort, family=f"{family}, cohorts")
 
 
 def _row(table: pd.DataFrame, number: int) -> dict[str, Any]:
@@ -130,10 +128,6 @@ def _estimate(row: dict[str, Any], unit: str) -> Estimate:
     return Estimate(value, low, high, p, unit, f"{TEST}; {int(row['seeds'])} seeds", int(row["items"]), int(row["patients"]), reason)
 
 
-def _each(gains: pd.DataFrame, by: str) -> str:
+def _by_size(gains: pd.DataFrame) -> str:
     rows: list[dict[str, Any]] = gains.to_dict("records")  # type: ignore[assignment]
-    return ", ".join(f"{with_interval(row['difference'], row['low'], row['high'])} with {int(row[by]):,} patients" for row in rows)
-
-
-def _shown(estimate: Estimate) -> str:
-    return with_interval(estimate.value, estimate.low, estimate.high)
+    return ", ".join(f"{_estimate(row, '')} with {int(row['n_train']):,} patients" for row in rows)

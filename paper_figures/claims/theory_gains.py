@@ -1,4 +1,4 @@
-"""What closed forms and raw simulation say of C3, C4 and C5, from the rows of ``theory verify``: learning curves, strategies."""
+"""What closed forms and raw simulation say of C3, C4 and C5, from the rows of ``theory verify``: learning curves, reference strategies."""
 
 from __future__ import annotations
 
@@ -26,31 +26,25 @@ class Gain:
     """What a pair gains over the single image at a checked point."""
 
     name: str
-    closed_form: float  # the gain, and as simulated with its Monte Carlo standard error
+    closed_form: float
     simulated: float
-    mcse: float
+    mcse: float  # Monte Carlo standard error of the simulated gain
     agrees: bool  # whether the rows it comes from agree three ways
-    unit: str  # what it is measured in
+    unit: str
 
     @property
     def z(self) -> float:
-        """Tell how far the simulated gain is from 0."""
+        """The simulated gain in Monte Carlo standard errors."""
         return self.simulated / self.mcse if self.mcse > 0 else 0.0
 
 
-def theory_verdicts(rows: pd.DataFrame) -> dict[str, Verdict]:
-    """Judge C3, C4 and C5 by closed forms.
-
-    Returns by claim; the estimate is the weakest gain, its interval the raw simulation's.
-    """
+def from_theory(rows: pd.DataFrame) -> dict[str, Verdict]:
+    """Judge C3, C4 and C5 by closed forms; the estimate is the weakest gain, its interval the raw simulation's."""
     return _verdicts(rows, _by_closed_form)
 
 
-def simulation_verdicts(rows: pd.DataFrame) -> dict[str, Verdict]:
-    """Judge C3, C4 and C5 by raw simulation alone.
-
-    Returns by claim; the estimate is the gain with the smallest z.
-    """
+def from_simulation(rows: pd.DataFrame) -> dict[str, Verdict]:
+    """Judge C3, C4 and C5 by raw simulation alone; the estimate is the gain with the smallest z."""
     return _verdicts(rows, _by_simulation)
 
 
@@ -67,20 +61,17 @@ def _verdicts(rows: pd.DataFrame, judge: Callable[[list[Gain], bool], Verdict]) 
 
 
 def _with_rival(verdict: Verdict, table: Sequence[Row]) -> Verdict:
-    """Say what would make random references help all the same: the controls of T11 tell it apart."""
+    """Add what would make random references help all the same; the controls of T11 tell it apart."""
     rival = _control(table, "mean", "random_cross_site")
     if rival is None:
         return verdict
     half = 1.96 * rival.mcse
-    said = f"an observer who does not know the population's mean would gain {rival.closed_form:+.4f} from any reference"
-    return replace(verdict, reason=f"{verdict.reason}; {said} (T11; simulated {rival.simulated:+.4f} +- {half:.4f})")
+    explanation = f"an observer who does not know the population's mean would gain {rival.closed_form:+.4f} from any reference"
+    return replace(verdict, reason=f"{verdict.reason}; {explanation} (T11; simulated {rival.simulated:+.4f} +- {half:.4f})")
 
 
 def learned_gains(table: Sequence[Row]) -> list[tuple[Gain, Row]]:
-    """Compare the trained pair with the single image trained on as many cases (T4).
-
-    Returns each gain, with the parameters of the single image's row.
-    """
+    """Compare the trained pair with the single image trained on as many cases (T4); each gain with the parameters of the single's row."""
     errors = {_setting(row["params"], row["params"]["rep"]): row for row in table if (row["statement"], row["quantity"]) == ("T4", "error")}
     found = []
     for row in [row for row in errors.values() if row["params"]["rep"] == "single"]:
@@ -100,16 +91,13 @@ def _where(params: Row) -> str:
 
 
 def _less(name: str, one: Row, other: Row, unit: str) -> Gain:
-    """Gain as a difference of two rows that were simulated apart."""
+    """Gain as a difference of two rows, which were simulated independently."""
     closed, simulated = (one[column] - other[column] for column in ("closed_form", "simulated"))
     return Gain(name, closed, simulated, float(np.hypot(one["mcse"], other["mcse"])), bool(one["agrees"] and other["agrees"]), unit)
 
 
 def strategy_gains(table: Sequence[Row]) -> list[Gain]:
-    """List what the observer who knows the population gains with references of each strategy (T7, T11).
-
-    Returns one for each of `STRATEGIES` that has a row.
-    """
+    """List what the observer who knows the population gains with references of each of the `STRATEGIES` that has a row (T7, T11)."""
     found = {
         "demographic": _control(table, "matched", "matched_same_site"),
         "random": _control(table, "matched", "random_same_site"),
@@ -129,7 +117,7 @@ def _control(table: Sequence[Row], model: str, control: str) -> Gain | None:
 
 
 def _retrieved(table: Sequence[Row]) -> list[Gain]:
-    """Gains in AUC with a retrieved reference at its best weight, embeddings that are the image itself left out (T7)."""
+    """Gains in AUROC with a retrieved reference at its best weight, embeddings that are the image itself left out (T7)."""
     from theory.numerics.gaussian import auc_of
 
     gains = []
@@ -143,7 +131,10 @@ def _retrieved(table: Sequence[Row]) -> list[Gain]:
 
 
 def _by_closed_form(gains: list[Gain], one_fails_all: bool) -> Verdict:
-    """By the rule of the registry: a claim of every strategy falls with one, a claim of pairs is open where representations differ."""
+    """Judge by the criterion in the registry.
+
+    A claim of every strategy is contradicted by one that fails (`one_fails_all`); a claim of pairs is open where representations differ.
+    """
     weakest = min(gains, key=lambda gain: gain.closed_form)
     half = 1.96 * weakest.mcse
     numbers: Row = {
@@ -155,12 +146,12 @@ def _by_closed_form(gains: list[Gain], one_fails_all: bool) -> Verdict:
         return Verdict("inconclusive", f"rows do not agree three ways: {', '.join(wrong)}", **numbers)
     up, none = [gain for gain in gains if gain.closed_form > 0], [gain for gain in gains if gain.closed_form <= 0]
     if not none:
-        return Verdict("supported", f"a gain at all {len(gains)} points; weakest: {_said(weakest)}", **numbers)
+        return Verdict("supported", f"a gain at all {len(gains)} points; weakest: {_named(weakest)}", **numbers)
     verdict = "contradicted" if one_fails_all or not up else "inconclusive"
-    return Verdict(verdict, f"a gain at {len(up)} of {len(gains)} points; none: {'; '.join(map(_said, none))}", **numbers)
+    return Verdict(verdict, f"a gain at {len(up)} of {len(gains)} points; none: {'; '.join(map(_named, none))}", **numbers)
 
 
-def _said(gain: Gain) -> str:
+def _named(gain: Gain) -> str:
     return f"{gain.name} {gain.closed_form:+.4f}"
 
 

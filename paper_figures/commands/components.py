@@ -23,11 +23,11 @@ def components(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Say how much of a logit is the patient's, the reference's, the seed's; and the correlation that the theory takes in."""
+    """Estimate how much of a logit is the patient's, the reference's, the seed's; and the correlation that the theory takes in."""
     if not (folder / "crossed.parquet").is_file():
         raise InputError(f"{folder}: no crossed.parquet; make it with 'see-in-pairs analyse crossed CONFIG.yaml --out {folder}'")
     found, likeness = read_components(folder, seed), read_likeness(folder)
-    text = "\n".join([*_told(found), *_told_likeness(likeness)])
+    text = "\n".join([*_component_lines(found), *_likeness_lines(likeness)])
     if json != "-":
         print(text)
     else:
@@ -37,29 +37,29 @@ def components(
         emit_json({"components": {"missing": found} if isinstance(found, str) else found, "likeness": alike}, json)
 
 
-def _told(found: Components | str) -> list[str]:
+def _component_lines(found: Components | str) -> list[str]:
     if isinstance(found, str):
         return [f"variance components: none; {found}"]
     design = f"{found.patients} patients x {found.references} references x {found.seeds} seeds"
     lines = [f"paired logit of {design}, variances within class (95 % intervals over patients):"]
     for key, one in found.variances.items():
-        lines.append(f"  {NAMES[key]:<20}{_shown(one)}")
-    return [*lines, f"  diseased less healthy {_shown(found.beta)} (means)", *([f"  note: {found.note}"] if found.note else [])]
+        lines.append(f"  {NAMES[key]:<20}{_text(one)}")
+    return [*lines, f"  diseased less healthy {_text(found.beta)} (means)", *([f"  note: {found.note}"] if found.note else [])]
 
 
-def _told_likeness(found: Likeness | str) -> list[str]:
+def _likeness_lines(found: Likeness | str) -> list[str]:
     if isinstance(found, str):
         return [f"rho: none; {found}"]
     models = f"mean of {found.seeds} models" if found.seeds > 1 else "one model"
     whose = f"{found.diseased} diseased and {found.healthy} healthy queries and their references"
-    lines = [f"rho {_shown(found.rho)} of {whose}, each alone ({models})"]
+    lines = [f"rho {_text(found.rho)} of {whose}, each alone ({models})"]
     lines += [f"  note: {found.note}"] if found.note else []
-    lines += [f"d {_shown(found.d)}: how far apart the queries' scores lie, in standard deviations within class"]
+    lines += [f"d {_text(found.d)}: how far apart the queries' scores lie, in standard deviations within class"]
     nothing = "the single image does not separate the classes" if found.d.estimate <= 0 else "query and reference say the same"
     return [*lines, f"go on with: {found.plan}" if found.plan else f"no plan: {nothing}"]
 
 
-def _shown(one: Interval) -> str:
+def _text(one: Interval) -> str:
     """Write an estimate with its interval to three digits after the point; where all is smaller, so that three digits are left of it."""
     largest = max(abs(value) for value in (one.estimate, one.low, one.high))
     digits = 2 - floor(log10(largest)) if 0 < largest < 0.1 else 3

@@ -74,7 +74,7 @@ def verify(
     seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Say where a figure came from, and whether it is stale, and why. Exit code 0 fresh, 1 stale, 2 not a figure of ours."""
+    """Tell where a figure came from, and whether it is stale, and why. Exit code 0 fresh, 1 stale, 2 not a figure of ours."""
     from paper_figures.plotting.staleness import check_figure
 
     found = check_figure(figure)

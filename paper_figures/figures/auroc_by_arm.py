@@ -10,7 +10,8 @@ from paper_figures.figures.figure_data import FigureData
 from paper_figures.number_format import short
 from paper_figures.plotting.style import COLOURS, INK, MUTED, note
 from paper_figures.results.estimates import auroc_difference, aurocs
-from paper_figures.results.predicted_gain import ObserverLimits, cohort_limits, scaled_gain
+from paper_figures.results.ideal_observer import IdealDetectability, run_detectability
+from paper_figures.results.predicted_gain import scaled_gain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ def run_row(results: RunResults, run: Run) -> dict[str, Any]:
     Returns ``run_id, arm, group, label, auroc, low, high, items, positives, patients, failed, n_train, ideal, ideal_gain, gain, gain_low,
     gain_high, gain_p, against``. The gain is over the run ``against``; empty for the single arms themselves, or where there is none.
     """
-    scores, limits = results.scores(run), cohort_limits(results, run)
+    scores, limits = results.scores(run), run_detectability(results, run)
     found = aurocs([scores])[0]
     baseline = results.find(arm="single", train_arm="" if run.off_the_shelf else "single")
     row: dict[str, Any] = {"run_id": run.run_id, "arm": run.arm, "group": _group(run), "label": run_label(run)}
@@ -82,7 +83,7 @@ def run_label(run: Run) -> str:
     return LABELS.get(run.arm, run.arm)
 
 
-def _ideal_gain(limits: ObserverLimits, run: Run) -> float:
+def _ideal_gain(limits: IdealDetectability, run: Run) -> float:
     if run.series:
         return limits.gain
     if run.strategy == "embedding":

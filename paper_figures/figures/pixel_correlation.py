@@ -9,7 +9,8 @@ import numpy as np
 from paper_figures.figures.auroc_by_arm import run_row
 from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, POINTS
-from paper_figures.results.predicted_gain import cohort_limits, pixel_correlation, scaled_gain
+from paper_figures.results.ideal_observer import pixel_correlation, run_detectability
+from paper_figures.results.predicted_gain import scaled_gain
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def collect(results: RunResults, seed: int) -> FigureData:
     if not runs:
         raise InputError(f"{results.records_folder}: no model finetuned on pairs of a phantom; run 'see-in-pairs reproduce'")
     points = pd.DataFrame([_point(results, run) for run in runs]).sort_values("pixel_correlation", ignore_index=True)
-    limits = cohort_limits(results, runs[0])
+    limits = run_detectability(results, runs[0])
     separation = np.array([np.nan if limits is None else limits.single])
     curve = pd.DataFrame({"kind": "curve", "pixel_correlation": GRID, "gain": [float(scaled_gain(separation, rho)[0]) for rho in GRID]})
     caption = (

@@ -8,8 +8,9 @@ import numpy as np
 
 from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, POINTS, RED, note
+from paper_figures.results.ideal_observer import run_detectability
 from paper_figures.results.patient_bootstrap import PatientBootstrap
-from paper_figures.results.predicted_gain import bridge_table, cohort_limits, paired_runs, scaled_gain
+from paper_figures.results.predicted_gain import bridge_table, paired_runs, scaled_gain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def _curves(results: RunResults, seed: int) -> list[pd.DataFrame]:
     import pandas as pd
 
     single, pairs = paired_runs(results)
-    limits = cohort_limits(results, pairs[-1])
+    limits = run_detectability(results, pairs[-1])
     scores = results.scores(single)
     separation = PatientBootstrap(scores, seed=seed).separation(scores)
     low, high = np.quantile(separation[1:], [0.025, 0.975])

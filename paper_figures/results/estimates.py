@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paper_figures.number_format import with_interval
 from paper_figures.statistics.roc.cluster_jackknife import clustered_auroc_difference
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
 from see_in_pairs.errors import InputError
@@ -22,29 +23,29 @@ DELONG, JACKKNIFE = "clustered DeLong over patients", "clustered DeLong over pat
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate with its interval and p-value."""
+    """An estimate with its 95 % interval and p-value."""
 
     value: float
-    low: float  # ends of its 95 % interval; infinite where unbounded
+    low: float  # infinite where unbounded
     high: float
     p: float  # two-sided, of the null hypothesis that the quantity is 0
     unit: str = ""  # what it is measured in
     test: str = ""  # how interval and p were found
-    items: int = 0  # on how many of each
+    items: int = 0
     patients: int = 0
-    reason: str = ""  # why there is no number, where there is none; else ``''``
+    reason: str = ""  # why there is no number; ``''`` where there is one
+
+    def __str__(self) -> str:
+        return with_interval(self.value, self.low, self.high)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Both ends."""
+        """Both ends of the 95 % interval."""
         return (self.low, self.high)
 
 
 def aurocs(scores: Sequence[RunScores]) -> list[Estimate]:
-    """Estimate the AUROC of runs on the same items.
-
-    Returns one each; p is of the null hypothesis that the run is at chance (0.5).
-    """
+    """Estimate the AUROC of each of several runs on the same items; p is of the null hypothesis that it is at chance (0.5)."""
     found = _delong(scores)
     if isinstance(found, str):
         return [_nothing(scores[0], found)] * len(scores)
@@ -52,12 +53,9 @@ def aurocs(scores: Sequence[RunScores]) -> list[Estimate]:
 
 
 def auroc_difference(first: RunScores, second: RunScores) -> Estimate:
-    """Estimate the difference in AUROC of two runs on the same items.
-
-    Returns first less second; where patients have several items by the test that calibration found to keep its level over few of them.
-    """
+    """Estimate the AUROC of the first run less that of the second, on the same items."""
     patients = len(np.unique(first.patients))
-    if patients < len(first.items):
+    if patients < len(first.items):  # the normal interval is too short over few patients of several items: see error_rates
         return _jackknife(first, second, patients)
     found = _delong([first, second])
     if isinstance(found, str):

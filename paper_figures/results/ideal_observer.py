@@ -1,19 +1,26 @@
-"""What an ideal observer reaches in each arm of a phantom, the place of the lesion known or not."""
+"""Ideal observers of a phantom: bounds that no model can pass, from the phantom's true covariances.
+
+`IdealDetectability` (d') is for a lesion whose place is known, `IdealAuroc` (areas) also for one that has to be searched for.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from paper_figures.results.predicted_gain import observer_limits
+import numpy as np
+
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, sha256, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from empirical.arms import ArmConfig
     from empirical.cohorts import Cohort
+    from empirical.cohorts.phantom import PhantomTruth
+    from paper_figures.results.runs import Run, RunResults
 
 WITHOUT_A_RELATIVE = ("single", "duplicate", "blank", "noise", "fixed")
 """Arms whose second picture, if any, says nothing of the query's own anatomy."""
@@ -25,23 +32,42 @@ SCANNED_PLACES = 150
 
 
 @dataclass(frozen=True)
-class IdealPerformance:
-    """Areas under the ROC curve that no model of a phantom can pass, and the one of an observer who only subtracts."""
+class IdealDetectability:
+    """Detectability indices d' of the linear observer that knows the covariances and where the lesion would be ('signal known exactly')."""
 
-    single: float  # of the query alone, and with the relative
-    joint: float
+    single: float  # of the query alone
+    difference: float  # of query less reference
+    joint: float  # of both, used as well as possible
+    rho: float | None  # the correlation, where all components share the same (C = rho Sigma); None where shares differ
+    place: str  # ``'fixed'``, or ``'random'``: then no model knows the place, and these bounds are loose
+
+    def auc(self, rule: str) -> float:
+        """AUROC of ``'single'``, ``'difference'`` or ``'joint'``."""
+        from theory.numerics.gaussian import auc_of
+
+        return float(auc_of(getattr(self, rule)))
+
+    @property
+    def gain(self) -> float:
+        """AUROC with the reference used as well as possible, less that of the single image."""
+        return self.auc("joint") - self.auc("single")
+
+
+@dataclass(frozen=True)
+class IdealAuroc:
+    """Areas under the ROC curve of ideal observers. Where the lesion's place is random they search for it, and the areas are simulated."""
+
+    single: float  # of the query alone
+    joint: float  # of the query with its relative
     # of the plain difference of query and relative, which is worse than the query alone below a correlation of 1/2 (T1); None where the
     # place of the lesion is not known
     difference: float | None
-    mcse: float  # monte Carlo standard error of both; 0 where they are exact
+    mcse: float  # Monte Carlo standard error of both; 0 where they are exact
     rho: float | None  # correlation of query and relative; None where components are shared unequally
-    place: str
+    place: str  # of the lesion: ``'fixed'`` or ``'random'``
 
     def of(self, arm: ArmConfig) -> float:
-        """Give the limit of an arm.
-
-        Returns NaN for an arm of which we know none.
-        """
+        """Bound of an arm; NaN for an arm of which we know none."""
         if arm.arm in WITH_ITS_RELATIVE and arm.references is not None and arm.references.strategy == "embedding":
             return float("nan")  # now and then a relative is retrieved
         if arm.arm in WITHOUT_A_RELATIVE or (arm.arm in WITH_ITS_RELATIVE and not _matched(arm)):
@@ -49,10 +75,7 @@ class IdealPerformance:
         return self.joint if arm.arm in WITH_ITS_RELATIVE else float("nan")
 
     def of_difference(self, arm: ArmConfig) -> float:
-        """Give what an observer of the plain difference reaches.
-
-        Returns NaN for an arm without the query's relative, and where it is not known.
-        """
+        """Area of an observer of the plain difference; NaN for an arm without the query's relative, and where it is not known."""
         known = self.difference is not None and arm.arm in WITH_ITS_RELATIVE and _matched(arm)
         return self.difference if known else float("nan")  # type: ignore[return-value]
 
@@ -61,42 +84,76 @@ def _matched(arm: ArmConfig) -> bool:
     return arm.references is not None and "family" in (arm.references.columns or ())
 
 
-def limits_of(cohort: Cohort, cache: Path) -> IdealPerformance | None:
-    """Compute the limits of a cohort, or read them where they were computed before.
+def ideal_detectability(truth: PhantomTruth) -> IdealDetectability:
+    r"""Compute d' of the observers who know where a phantom's lesion would be.
 
-    Returns None where the cohort is no phantom.
+    Where every component is shared alike, C = rho Sigma and T1b gives :math:`\Delta^2_{\rm joint}=\Delta^2/(1-\rho^2)` and
+    :math:`\Delta^2_{\rm dif}=\Delta^2/(2(1-\rho))` exactly, from :math:`\Delta^2=\delta^\top\Sigma^{-1}\delta` alone. Otherwise the
+    Schur complement of the dense matrices is taken.
     """
-    truth = cohort.folder / "truth.npz"
-    if not truth.is_file():
-        return None
-    kept, key = _kept(cache), sha256(truth)
-    if set(kept.get(key, ())) != {field.name for field in fields(IdealPerformance)}:  # not there, or from an earlier version
-        kept[key] = asdict(_compute(truth))
-        write_json(cache, kept)
-    return IdealPerformance(**kept[key])
+    rho = common_rho(truth)
+    if rho is not None:
+        single = float(np.sqrt(truth.signal @ truth.whiten(truth.signal)))
+        return IdealDetectability(single, single / np.sqrt(2 * (1 - rho)), single / np.sqrt(1 - rho**2), rho, truth.place)
+    from theory.models.ideal_observers import hotelling
+
+    found = hotelling(truth.signal, truth.covariance(), truth.cross_covariance())
+    return IdealDetectability(float(found.single), float(found.difference), float(found.joint), None, truth.place)
 
 
-def _compute(path: Path) -> IdealPerformance:
-    import numpy as np
-
-    from empirical.cohorts.phantom import PhantomTruth
+def ideal_auroc(truth: PhantomTruth) -> IdealAuroc:
+    """Compute the areas of a phantom's ideal observers: exact where the place of the lesion is fixed, else by simulation."""
+    if truth.place == "fixed":
+        exact = ideal_detectability(truth)
+        return IdealAuroc(exact.auc("single"), exact.auc("joint"), exact.auc("difference"), 0.0, exact.rho, truth.place)
     from theory.models.ideal_observers import scanning
 
-    truth = PhantomTruth.load(path)
-    shares = set(truth.shares.values())
-    rho = shares.pop() if len(shares) == 1 else None
-    if truth.place == "fixed":
-        exact = observer_limits(truth)
-        return IdealPerformance(exact.auc("single"), exact.auc("joint"), exact.auc("difference"), 0.0, rho, truth.place)
     chosen = np.unique(np.linspace(0, len(truth.places) - 1, min(SCANNED_PLACES, len(truth.places))).round().astype(int))
     signals = np.stack([truth.signal_at(truth.places[number]) for number in chosen])
     found = scanning(signals, truth.covariance(), truth.cross_covariance(), replicates=SCANS, seed=0)
-    return IdealPerformance(found.single.value, found.joint.value, None, max(found.single.mcse, found.joint.mcse), rho, truth.place)
+    mcse = max(found.single.mcse, found.joint.mcse)
+    return IdealAuroc(found.single.value, found.joint.value, None, mcse, common_rho(truth), truth.place)
 
 
-def _kept(cache: Path) -> dict[str, dict[str, Any]]:
-    """A cache that cannot be read is made again."""
+def common_rho(truth: PhantomTruth) -> float | None:
+    """The correlation of relatives, where all components share the same; else None."""
+    shares = set(truth.shares.values())
+    return shares.pop() if len(shares) == 1 else None
+
+
+def pixel_correlation(truth: PhantomTruth) -> float:
+    r"""Mean over pixels i of :math:`C_{ii}/\Sigma_{ii}`: how alike the pixels of two relatives are, whatever it is that makes them so."""
+    anatomy = {name: (getattr(truth, name) ** 2).sum(0) for name in ("demographic", "site")}
+    variance = anatomy | {"field": truth.field_sd**2, "noise": truth.noise_sd**2}
+    shared = sum(truth.shares[name] * part for name, part in variance.items())
+    return float(np.mean(shared / sum(variance.values())))
+
+
+def run_detectability(results: RunResults, run: Run) -> IdealDetectability | None:
+    """Detectability in the cohort of a run, cached in ``theory/observers.json``; None where it is no phantom."""
+    truth, cache = results.truth_path(run), results.folder / "theory" / "observers.json"
+    return None if truth is None else _cached(truth, cache, IdealDetectability, ideal_detectability)
+
+
+def cohort_auroc(cohort: Cohort, cache: Path) -> IdealAuroc | None:
+    """Areas of the ideal observers of a cohort, cached in a JSON file; None where it is no phantom."""
+    truth = cohort.folder / "truth.npz"
+    return _cached(truth, cache, IdealAuroc, ideal_auroc) if truth.is_file() else None
+
+
+Observer = TypeVar("Observer", IdealDetectability, IdealAuroc)
+
+
+def _cached(truth: Path, cache: Path, kind: type[Observer], compute: Callable[[PhantomTruth], Observer]) -> Observer:
+    """Look observers up under the hash of the truth; compute what is missing, cannot be read, or is from an earlier version."""
+    from empirical.cohorts.phantom import PhantomTruth
+
+    key = sha256(truth)
     try:
-        return dict(read_json(cache)) if cache.is_file() else {}
+        known: dict[str, dict[str, Any]] = dict(read_json(cache)) if cache.is_file() else {}
     except InputError:
-        return {}
+        known = {}
+    if set(known.get(key, ())) != {field.name for field in fields(kind)}:
+        known[key] = asdict(compute(PhantomTruth.load(truth)))
+        write_json(cache, known)
+    return kind(**known[key])

@@ -1,4 +1,4 @@
-"""What an output folder holds: runs, records, theory checks and cohorts, each read once and only when asked for."""
+"""What an output folder holds: runs, records, theory checks and cohorts, each read once, when it is asked for."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ REMAKE = "make it with 'see-in-pairs reproduce --out {folder}'"
 
 @dataclass(frozen=True)
 class Run:
-    """One model on one arm."""
+    """One model, evaluated on one arm."""
 
-    run_id: str  # its name in the records
-    arm: str  # the arm it was evaluated on
-    train_arm: str  # the arm the model was finetuned on; ``''`` off the shelf
-    strategy: str = ""  # how references were chosen
-    # within-family correlation of the cohort the model was trained on (off the shelf: evaluated on); 0 for random references, None without
-    # a reference
+    run_id: str
+    arm: str  # of the evaluation
+    train_arm: str  # of the finetuning; ``''`` off the shelf
+    strategy: str = ""  # how the references of the evaluation were chosen
+    # Correlation of query and reference in the cohort the model was trained on (off the shelf: evaluated on); 0 for random references,
+    # None without a reference
     rho: float | None = None
     evaluated_rho: float | None = None  # the same for the references it was shown at evaluation
-    cohort: str = ""  # folders, relative to the output folder
-    model: str = ""
+    cohort: str = ""  # folder, relative to the output folder
+    model: str = ""  # folder, relative to the output folder, or the name of the model off the shelf
     n_train: int = 0  # patients the model was finetuned on, those of a warm-up included
     series: str = ""  # what the relatives of the cohort share, where it is not everything alike
 
@@ -48,7 +48,10 @@ class Run:
 
     @property
     def own_arm(self) -> bool:
-        """Whether the model is evaluated on the very condition it was finetuned on."""
+        """Whether the model is evaluated on the very condition it was finetuned on.
+
+        The arm alone does not tell: a model of pairs may be shown pairs of another strategy, and then its folder bears another run's name.
+        """
         return self.train_arm == self.arm and (self.model == "" or self.run_id in PurePosixPath(self.model).parts)
 
 
@@ -60,8 +63,8 @@ class RunScores:
     """
 
     run: Run
-    items: NDArray[np.str_]  # item ids with their seeds, sorted
-    patients: NDArray[np.str_]  # the patient of each item
+    items: NDArray[np.str_]  # item ids with the seeds of evaluation and training, sorted
+    patients: NDArray[np.str_]
     positive: NDArray[np.bool_]
     logit: NDArray[np.float64]  # log-odds of the positive answer; NaN where the model gave none
 
@@ -72,22 +75,22 @@ class RunScores:
 
     @property
     def ranked(self) -> NDArray[np.float64]:
-        """Scores for ranking, in which an item without a score counts as wrong."""
+        """Log-odds for ranking; an item without a score ranks below all (above all, if healthy), and so counts as wrong."""
         return np.where(np.isnan(self.logit), np.where(self.positive, -np.inf, np.inf), self.logit)
 
 
 class RunResults:
-    """The content of an output folder, or of a folder of real runs.
+    """The content of an output folder of ``see-in-pairs reproduce``, or of a folder of real runs.
 
     Parameters
     ----------
     folder : Path
-        The folder; its records lie in ``records/`` or in the folder itself.
+        Folder whose records (``records.parquet`` and, optionally, ``runs.json``) lie in ``records/`` or in the folder itself.
 
     Raises
     ------
     InputError
-        When there is no such folder. What is missing inside it is said when it is asked for.
+        When there is no such folder. A file that is missing inside it raises when it is asked for.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -140,54 +143,59 @@ class RunResults:
 
     @property
     def records_sources(self) -> list[Path]:
-        """The files that tell scores and runs."""
+        """The files that hold scores and runs."""
         return [path for name in ("records.parquet", "runs.json") if (path := self.records_folder / name).is_file()]
 
     def cohort(self, run: Run) -> Cohort:
-        """Read the cohort of a run.
+        """Read the cohort that a run was evaluated on.
 
         Parameters
         ----------
         run : Run
-            The run.
+            One of `runs` whose ``cohort`` is known.
 
         Returns
         -------
         Cohort
-            Its items.
+            Items, labels and images, read anew at each call.
+
+        Raises
+        ------
+        InputError
+            When the folder holds no such cohort.
         """
         from empirical.cohorts import Cohort
 
         return Cohort.load(self.folder / run.cohort)
 
     def truth_path(self, run: Run) -> Path | None:
-        """Tell where the truth of a run's cohort lies.
+        """Find the true covariances of the phantom that a run was evaluated on.
 
         Parameters
         ----------
         run : Run
-            The run.
+            One of `runs`.
 
         Returns
         -------
         Path or None
-            ``truth.npz``; None where the cohort is no phantom.
+            The file ``truth.npz``; None where the cohort is not known or is no phantom.
         """
         path = self.folder / run.cohort / "truth.npz"
         return path if run.cohort and path.is_file() else None
 
     def scores(self, run: Run) -> RunScores:
-        """Give the scores of a run.
+        """Read the scores of a run.
 
         Parameters
         ----------
         run : Run
-            The run.
+            One of `runs`.
 
         Returns
         -------
         RunScores
-            Sorted by item and seed.
+            One row per item, sorted by item and seed; an item without a score is there with a log-odds of NaN.
 
         Raises
         ------
@@ -203,22 +211,22 @@ class RunResults:
         return RunScores(run, _text(table["key"]), _text(table["patient_id"]), table["positive"].to_numpy(dtype=bool), logit)
 
     def aligned(self, runs: Sequence[Run]) -> list[RunScores]:
-        """Give the scores of several runs on identical items.
+        """Read the scores of several runs, which must be about identical items.
 
         Parameters
         ----------
         runs : sequence of Run
-            The runs.
+            At least one of `runs`.
 
         Returns
         -------
         list of RunScores
-            One each, row by row about the same items.
+            In the order asked for; row by row about the same items, labels and patients.
 
         Raises
         ------
         InputError
-            When items or labels differ.
+            When items, labels or patients differ.
         """
         scores = [self.scores(run) for run in runs]
         first = scores[0]
@@ -231,17 +239,17 @@ class RunResults:
         return scores
 
     def find(self, **values: object) -> Run | None:
-        """Find the one run with these properties.
+        """Find a run by its properties.
 
         Parameters
         ----------
         **values : object
-            Fields or properties of `Run` and their values; floats are compared to 1e-9.
+            Values of fields or properties of `Run`, all of which must match (floats to 1e-9).
 
         Returns
         -------
         Run or None
-            The first that matches.
+            The first that matches, in the order of `runs`; None where none does.
         """
         matching = [run for run in self.runs if all(_same(getattr(run, name), value) for name, value in values.items())]
         return matching[0] if matching else None

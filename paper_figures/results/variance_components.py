@@ -1,4 +1,4 @@
-"""What a crossed scoring says of the quantities that the theory takes in (T10): variance components, and the correlation rho."""
+"""Estimates, from a crossed scoring, of what the theory takes in (T10): variance components, and the correlation rho."""
 
 from __future__ import annotations
 
@@ -26,40 +26,37 @@ PAIRED = ("item_id", "reference_id", "patient_id", "label", "seed", "query", "re
 
 @dataclass(frozen=True)
 class Components:
-    """Variance components of the paired logit."""
+    """Variance components of the paired logit, with 95 % intervals over patients."""
 
-    patients: int  # of the crossed scoring
+    patients: int
     references: int
     seeds: int
-    beta: Interval  # mean logit of diseased minus healthy, with its 95 % interval over patients (Welch's t, of each patient's mean)
-    variances: dict[str, Interval]  # ``P``, ``PR``, ``PS``, ``E`` with 95 % intervals over patients
-    note: str  # what is to be kept in mind
+    beta: Interval  # mean logit of diseased minus healthy (Welch's t, of each patient's mean)
+    variances: dict[str, Interval]  # of patients ``P``, patient x reference ``PR``, patient x seed ``PS``, and the rest ``E``
+    note: str  # a caveat, or ``''``
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """How alike a query and its reference score, each alone."""
+    """How alike a query and its reference score, each shown alone, with 95 % intervals."""
 
-    rho: Interval  # correlation within class, with its 95 % interval
-    d: Interval  # separation of the classes by the query's score, in standard deviations within class, with its 95 % interval
+    rho: Interval  # correlation within class
+    d: Interval  # separation of the classes by the query's score, in standard deviations within class
     diseased: int  # patients, one query each
     healthy: int
     seeds: int  # models whose scores were averaged
-    note: str  # what is to be kept in mind
+    note: str  # a caveat, or ``''``
 
     @property
     def plan(self) -> str:
-        """The command that goes on from here; empty where the single image does not separate the classes, or the scores are the same."""
+        """The planning command for these numbers; empty where the single image does not separate the classes or the scores are the same."""
         if self.d.estimate <= 0 or abs(self.rho.estimate) > LARGEST:
             return ""
         return f"see-in-pairs plan --d {self.d.estimate:.3f} --rho {self.rho.estimate:.3f} --measured {self.diseased} {self.healthy}"
 
 
 def read_components(folder: Path, seed: int = 0) -> Components | str:
-    """Estimate variance components from ``crossed.parquet``.
-
-    Returns or why there are none.
-    """
+    """Estimate variance components from ``crossed.parquet``, or say why there are none."""
     logits, labels = logits_of(read_table(folder / "crossed.parquet"))
     patients, references, seeds = logits.shape
     if seeds < 2:
@@ -84,10 +81,7 @@ def _difference(logits: np.ndarray, labels: np.ndarray) -> Interval:
 
 
 def read_likeness(folder: Path) -> Likeness | str:
-    """Estimate the correlation of query and reference from ``paired.parquet``.
-
-    Returns or why there is none.
-    """
+    """Estimate the correlation of query and reference from ``paired.parquet``, or say why there is none."""
     if not (folder / "paired.parquet").is_file():
         return "no paired.parquet; run 'analyse crossed' with 'pairing' (a strategy of references) in its config, into another folder"
     table = read_table(folder / "paired.parquet")
@@ -106,7 +100,7 @@ def read_likeness(folder: Path) -> Likeness | str:
     diseased = int(one["label"].sum())
     try:
         rho = paired_correlation(one["query"], one["reference"], one["label"])
-    except InputError as error:  # what can be said of the variance components is said all the same
+    except InputError as error:  # the variance components are shown all the same
         return str(error)
     return Likeness(rho, _separation(one), diseased, len(one) - diseased, int(table["seed"].nunique()), note)
 

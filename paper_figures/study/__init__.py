@@ -1,7 +1,8 @@
-"""Studies: many finetunings of one model (arms, numbers of patients, seeds, cohorts) from one YAML, and what they say together.
+"""Training studies: many finetunings of one model (cohorts, arms, numbers of patients, seeds) from one YAML, compared over seeds.
 
-``config`` the settings, ``cells`` one finetuning and evaluation each, ``run`` the order and the resume, ``tables`` areas and
-comparisons over training seeds and patients, ``limits`` the ideal observers, ``figure`` the curves.
+To read in this order: `config` the settings, `design` the cells that they ask for, `restarts` and `cells` how one cell is trained and
+evaluated (`reproduce` runs on the same cells), `run` the whole study and its resume, `outputs` what it leaves, `tables` areas and
+comparisons over training seeds and patients, `figure` the curves.
 """
 
 from paper_figures.study.config import StudyConfig

@@ -1,4 +1,4 @@
-"""The settings of a study."""
+"""The settings of a training study."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from see_in_pairs.configs import StrictConfig
 
 ALL = "all"
 SETTINGS = "study.json"
-"""All settings of a study, in its folder."""
+"""File with all settings of a study, in its folder."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-TRAINING_IS_THE_STUDYS = {"cohort", "arm", "model", "prompts", "n_train", "seed"}
-EVALUATION_IS_THE_STUDYS = {"cohort", "arms", "model", "prompts", "seed"}
+SET_BY_THE_DESIGN = {"cohort", "arm", "arms", "model", "prompts", "n_train", "seed"}
+"""Settings of ``finetune`` and ``evaluate`` that a study gives to each cell itself."""
 
 
 class CohortSource(StrictConfig):
-    """Where a cohort comes from: made here, or a folder.
+    """Where a cohort comes from: exactly one of a phantom, which the study makes, and a folder.
 
     Parameters
     ----------
     phantom : PhantomConfig, optional
-        A phantom, made with the study's `phantom_seed`.
+        Settings of a phantom, which is made with the study's `phantom_seed`.
     folder : str, optional
-        A cohort made before, by ``see-in-pairs cohort import``.
+        Folder of a cohort that ``see-in-pairs cohort import`` has made.
     """
 
     phantom: PhantomConfig | None = None
     folder: str | None = None
 
     @model_validator(mode="after")
-    def _one_of_them(self) -> Self:
+    def _exactly_one(self) -> Self:
         if (self.phantom is None) == (self.folder is None):
             raise ValueError("give either phantom (settings) or folder (of a cohort)")
         return self
 
 
 class Block(StrictConfig):
-    """Finetunings that are run together: every cohort with every arm, number of patients and seed.
+    """Cells that are run together: every combination of cohort, arm, number of training patients and seed.
 
     Parameters
     ----------
-    cohorts, arms : list of str
-        Names given in the study; by default all.
+    cohorts, arms : list of str, optional
+        Names of cohorts and arms of the study; by default all of them.
     n_train : list of int or ``'all'``
-        Training patients; 0 is the model off the shelf.
+        Numbers of training patients, 2 or more; 0 evaluates the model off the shelf.
     seeds : list of int
-        Each decides the patients, their order, the references and all else that is random in a training.
+        Each seed decides the training patients, their order, the references and all else that is random in a training.
     training : dict
-        What differs from the study's `training` in this block.
+        Settings of ``finetune`` that replace the study's `training` in this block.
     """
 
     cohorts: list[str] | None = None
@@ -66,14 +66,14 @@ class Block(StrictConfig):
 
     @field_validator("n_train")
     @classmethod
-    def _enough(cls, sizes: list[int | str]) -> list[int | str]:
+    def _possible(cls, sizes: list[int | str]) -> list[int | str]:
         if any(isinstance(size, int) and (size < 0 or size == 1) for size in sizes):
             raise ValueError("numbers of patients are 0 (off the shelf), 2 or more, or 'all'")
         return sizes
 
     @field_validator("cohorts", "arms", "n_train", "seeds")
     @classmethod
-    def _once(cls, values: list[Any] | None) -> list[Any] | None:
+    def _distinct(cls, values: list[Any] | None) -> list[Any] | None:
         if values is not None and (len(set(values)) < len(values) or not values):
             raise ValueError(f"{values}: name at least one, and each once")
         return values
@@ -82,14 +82,14 @@ class Block(StrictConfig):
 class Restarts(StrictConfig):
     """When a training is begun again, with another seed: a small model finetuned in few steps may never leave the plateau of the start.
 
-    Kept is the attempt of the lowest training loss. No test item is looked at, and the rule is the same for every arm.
+    The attempt of the lowest training loss counts. No test item is looked at, and the rule is the same for every arm.
 
     Parameters
     ----------
     above : float
-        A mean training loss over the last tenth of the steps that is above this asks for another try.
+        Mean training loss over the last tenth of the steps, above which another attempt is made.
     attempts : int
-        At most so many, the first among them.
+        Largest number of attempts, the first one included (2 to 20).
     """
 
     above: float = Field(gt=0)
@@ -102,27 +102,27 @@ class StudyConfig(StrictConfig):
     Parameters
     ----------
     title : str
-        Heading of its figures.
+        Heading of the page and of the figures.
     model : ModelConfig
-        The model that every finetuning starts from.
+        The model that every finetuning starts from, and that is evaluated off the shelf.
     prompts : PromptConfig
-        Wording and answers.
+        Wording of single and paired prompts, and the answers that are scored.
     cohorts : dict of str to CohortSource
-        By a name.
+        Cohorts by a name that can be a folder's (letters, digits, ``.``, ``_``, ``-``).
     arms : dict of str to ArmConfig
-        By a name; each is trained and evaluated as itself.
+        Arms by such a name; a model is trained and evaluated on the same arm.
     training, evaluation : dict
         Settings of ``finetune`` and ``evaluate``, all but cohort, arm, model, prompts, number of patients and seed.
     blocks : list of Block
-        What is run, in this order. A study can be extended: arms and blocks may be added, blocks may get more seeds, when it is run again.
+        What is run, in this order. When it is run again, arms and blocks may be added, and blocks may get more seeds.
     comparisons : list of pair of str
         Arms whose areas are compared, the first less the second, at every number of patients. All p-values of a study are one family.
     restarts : Restarts, optional
         By default a training is never begun again. May be changed when a study is run again: only the attempts that are missing are run.
     keep_models : bool
-        Keep the finetuned weights of every cell.
+        Whether the finetuned weights of a cell stay when it has been evaluated.
     phantom_seed : int
-        Of the phantoms.
+        Seed of all phantoms, so that those that differ in rho alone show the same queries.
     """
 
     title: str = "A study"
@@ -139,18 +139,18 @@ class StudyConfig(StrictConfig):
     phantom_seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _consistent(self) -> Self:
         for kind, names in (("cohorts", self.cohorts), ("arms", self.arms)):
             if odd := [name for name in names if not NAME.fullmatch(name)]:
                 raise ValueError(f"{kind}: '{odd[0]}' cannot name a folder; use letters, digits, '.', '_' and '-'")
         for block in self.blocks:
             _known(block.cohorts, self.cohorts, "cohort")
             _known(block.arms, self.arms, "arm")
-            _not_set_here(block.training, TRAINING_IS_THE_STUDYS, "blocks.training")
+            _not_set_here(block.training, "blocks.training")
         for pair in self.comparisons:
             _known(list(pair), self.arms, "arm")
-        _not_set_here(self.training, TRAINING_IS_THE_STUDYS, "training")
-        _not_set_here(self.evaluation, EVALUATION_IS_THE_STUDYS, "evaluation")
+        _not_set_here(self.training, "training")
+        _not_set_here(self.evaluation, "evaluation")
         return self
 
 
@@ -160,6 +160,6 @@ def _known(names: list[str] | None, known: dict[str, Any], kind: str) -> None:
             raise ValueError(f"unknown {kind} '{name}' (known: {', '.join(known)})")
 
 
-def _not_set_here(settings: dict[str, Any], taken: set[str], where: str) -> None:
-    if clash := sorted(taken & set(settings)):
+def _not_set_here(settings: dict[str, Any], where: str) -> None:
+    if clash := sorted(SET_BY_THE_DESIGN & set(settings)):
         raise ValueError(f"{where}: '{clash[0]}' is set by the study itself")

@@ -21,23 +21,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OTHERS = (RED, PURPLE, SKY, INK, GREEN)
-MARKS = "osD^vPX"
+MARKERS = "osD^vPX"
 INTERVALS = "95 % intervals for new patients and new trainings (one model: for new patients)"
 
 
 def draw_figures(config: StudyConfig, out: Path, areas: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
-    """Draw what the tables have enough points for.
-
-    Returns names of the figures in ``figures/``.
-    """
+    """Draw what the tables have enough points for, into ``figures/``; returns the names of the figures."""
     curves = areas[areas["n_train"] > 0].groupby("cohort")["n_train"].nunique()
-    along = [cohort for cohort in config.cohorts if curves.get(cohort, 0) > 1]
+    with_curve = [cohort for cohort in config.cohorts if curves.get(cohort, 0) > 1]
     by_rho = _gains_by_rho(gains)
     drawn = []
-    if along:
-        rows = areas[areas["cohort"].isin(along)]
+    if with_curve:
+        rows = areas[areas["cohort"].isin(with_curve)]
         caption = f"AUROC against the number of training patients, {INTERVALS}. Small dots: single trainings. Dashed: ideal observers."
-        _save(config, out, "learning_curve", _learning_curves(config, rows, along), rows, caption, "C3, C5")
+        _save(config, out, "learning_curve", _learning_curves(config, rows, with_curve), rows, caption, "C3, C5")
         drawn.append("learning_curve")
     if len(by_rho):
         caption = (
@@ -62,13 +59,13 @@ def _save(config: StudyConfig, out: Path, name: str, figure: Figure, data: pd.Da
         )  # fmt: skip
 
 
-def _look(config: StudyConfig, arm: str) -> tuple[str, str]:
-    """Give an arm its colour and mark: the house's where the arm has one and is the first of its kind."""
+def _style(config: StudyConfig, arm: str) -> tuple[str, str]:
+    """Colour and marker of an arm; the colour of all figures where the arm is the first of its kind."""
     names = list(config.arms)
     kinds = [config.arms[name].arm for name in names]
     number, kind = names.index(arm), config.arms[arm].arm
-    own = kind in COLOURS and kinds.index(kind) == number
-    return (COLOURS[kind] if own else OTHERS[number % len(OTHERS)]), MARKS[number % len(MARKS)]
+    first = kind in COLOURS and kinds.index(kind) == number
+    return (COLOURS[kind] if first else OTHERS[number % len(OTHERS)]), MARKERS[number % len(MARKERS)]
 
 
 def _learning_curves(config: StudyConfig, rows: pd.DataFrame, cohorts: list[str]) -> Figure:
@@ -80,7 +77,7 @@ def _learning_curves(config: StudyConfig, rows: pd.DataFrame, cohorts: list[str]
         sizes = sorted(set(rows["n_train"]))
         place = {size: number for number, size in enumerate(sizes)}
         for axes, cohort in zip(panels, cohorts, strict=True):
-            _one_cohort(config, axes, rows[rows["cohort"] == cohort], place)
+            _draw_cohort(config, axes, rows[rows["cohort"] == cohort], place)
             axes.set(title=cohort, xlabel="training patients", xticks=range(len(sizes)))
             axes.set_xticklabels([f"{size:,}" if size else "none" for size in sizes])
         panels[0].set(ylabel="AUROC")
@@ -89,15 +86,15 @@ def _learning_curves(config: StudyConfig, rows: pd.DataFrame, cohorts: list[str]
     return figure
 
 
-def _one_cohort(config: StudyConfig, axes: Axes, rows: pd.DataFrame, place: dict[int, int]) -> None:
+def _draw_cohort(config: StudyConfig, axes: Axes, rows: pd.DataFrame, place: dict[int, int]) -> None:
     arms = [arm for arm in config.arms if arm in set(rows["arm"])]
     for number, arm in enumerate(arms):
-        mine, (colour, mark) = rows[rows["arm"] == arm].sort_values("n_train"), _look(config, arm)
-        x = np.array([place[size] for size in mine["n_train"]]) + 0.07 * (number - (len(arms) - 1) / 2)
-        trained = (mine["n_train"] > 0).to_numpy()
-        axes.plot(x[trained], mine["auroc"][trained], marker=mark, mec="white", color=colour, lw=2.2, ms=9, label=arm)
-        _points(axes, x, mine, ("auroc", "low", "high"), colour, mark)
-        _trainings(axes, x + 0.03, mine, colour)
+        own, (colour, marker) = rows[rows["arm"] == arm].sort_values("n_train"), _style(config, arm)
+        x = np.array([place[size] for size in own["n_train"]]) + 0.07 * (number - (len(arms) - 1) / 2)
+        trained = (own["n_train"] > 0).to_numpy()
+        axes.plot(x[trained], own["auroc"][trained], marker=marker, mec="white", color=colour, lw=2.2, ms=9, label=arm)
+        _points(axes, x, own, ("auroc", "low", "high"), colour, marker)
+        _trainings(axes, x + 0.03, own, colour)
     for ideal in sorted(set(rows["ideal"].dropna().round(6))):
         names = [arm for arm in arms if np.isclose(rows[rows["arm"] == arm]["ideal"].astype(float), ideal).any()]
         axes.axhline(ideal, color=COLOURS["ideal"], lw=1.8, ls="--", zorder=1)
@@ -106,10 +103,10 @@ def _one_cohort(config: StudyConfig, axes: Axes, rows: pd.DataFrame, place: dict
     axes.axhline(0.5, color=MUTED, lw=1.2, ls=":")
 
 
-def _points(axes: Axes, x: Any, rows: pd.DataFrame, columns: tuple[str, str, str], colour: str, mark: str) -> None:
+def _points(axes: Axes, x: Any, rows: pd.DataFrame, columns: tuple[str, str, str], colour: str, marker: str) -> None:
     value, low, high = (rows[name].to_numpy(dtype=float) for name in columns)
     axes.vlines(x, low, high, color=colour, lw=2.6, zorder=3)
-    axes.plot(x, value, mark, color=colour, ms=9, mec="white", zorder=4)
+    axes.plot(x, value, marker, color=colour, ms=9, mec="white", zorder=4)
 
 
 def _trainings(axes: Axes, x: Any, rows: pd.DataFrame, colour: str) -> None:
@@ -119,7 +116,7 @@ def _trainings(axes: Axes, x: Any, rows: pd.DataFrame, colour: str) -> None:
         axes.plot([at] * len(each), each, "o", color=colour, ms=4, alpha=0.7, mew=0, zorder=2)
 
 
-def _of(rows: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+def _comparison(rows: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     return rows[(rows["a"] == a) & (rows["b"] == b)].sort_values("rho")
 
 
@@ -139,20 +136,20 @@ def _by_rho(config: StudyConfig, rows: pd.DataFrame) -> Figure:
         figure = Figure(figsize=WIDE)
         axes = figure.subplots()
         ideals: set[tuple[float, ...]] = set()
-        for number, (a, b) in enumerate(pair for pair in config.comparisons if len(_of(rows, *pair))):
-            mine = _of(rows, a, b)
-            colour = _look(config, a)[0] if number == 0 else OTHERS[number % len(OTHERS)]
-            x = mine["rho"].to_numpy(dtype=float) + 0.012 * number
-            axes.plot(x, mine["difference"], marker=MARKS[number], mec="white", ms=9, color=colour, lw=2.2, label=f"{a} - {b}")
-            _trainings(axes, x + 0.005, mine, colour)
-            _points(axes, x, mine, ("difference", "low", "high"), colour, MARKS[number])
-            ideal = tuple(mine["ideal_difference"].round(6))
+        for number, (a, b) in enumerate(pair for pair in config.comparisons if len(_comparison(rows, *pair))):
+            own = _comparison(rows, a, b)
+            colour = _style(config, a)[0] if number == 0 else OTHERS[number % len(OTHERS)]
+            x = own["rho"].to_numpy(dtype=float) + 0.012 * number
+            axes.plot(x, own["difference"], marker=MARKERS[number], mec="white", ms=9, color=colour, lw=2.2, label=f"{a} - {b}")
+            _trainings(axes, x + 0.005, own, colour)
+            _points(axes, x, own, ("difference", "low", "high"), colour, MARKERS[number])
+            ideal = tuple(own["ideal_difference"].round(6))
             if max(map(abs, ideal)) > 0 and ideal not in ideals:
                 label = None if ideals else "ideal observer"
-                axes.plot(mine["rho"], ideal, "--D", color=COLOURS["ideal"], mfc="none", ms=8, lw=1.8, label=label)
-                if mine["ideal_of_plain_difference"].notna().all():
+                axes.plot(own["rho"], ideal, "--D", color=COLOURS["ideal"], mfc="none", ms=8, lw=1.8, label=label)
+                if own["ideal_of_plain_difference"].notna().all():
                     label = None if ideals else "observer of the plain difference"
-                    axes.plot(mine["rho"], mine["ideal_of_plain_difference"], ":x", color=INK, ms=8, mew=2, lw=1.8, label=label)
+                    axes.plot(own["rho"], own["ideal_of_plain_difference"], ":x", color=INK, ms=8, mew=2, lw=1.8, label=label)
                 ideals.add(ideal)
         axes.axhline(0, color=MUTED, lw=1.2, ls=":")
         patients = f"{int(rows['n_train'].iloc[0]):,} training patients"
@@ -172,9 +169,9 @@ def _areas(config: StudyConfig, rows: pd.DataFrame) -> Figure:
         axes = figure.subplots()
         listed: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
         for place, row in enumerate(listed):
-            colour, mark = _look(config, row["arm"])
+            colour, marker = _style(config, row["arm"])
             axes.hlines(place, row["low"], row["high"], color=colour, lw=3, zorder=3)
-            axes.plot([row["auroc"]], [place], mark, color=colour, ms=9, mec="white", zorder=4)
+            axes.plot([row["auroc"]], [place], marker, color=colour, ms=9, mec="white", zorder=4)
             axes.plot([row["ideal"]], [place], "D", ms=8, mfc="none", mec=COLOURS["ideal"], mew=2, zorder=5)
         axes.axvline(0.5, color=MUTED, lw=1.2, ls=":")
         axes.set(xlabel="AUROC (dotted: chance)", yticks=range(len(rows)), ylim=(len(rows) - 0.4, -0.6))

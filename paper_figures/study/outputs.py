@@ -1,4 +1,4 @@
-"""What a study leaves: records, areas, comparisons, a page to read, figures."""
+"""What a study leaves: records, tables of areas, comparisons and trainings, a page to read, figures."""
 
 from __future__ import annotations
 
@@ -7,50 +7,56 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paper_figures.number_format import short, with_interval
-from paper_figures.results.ideal_observer import IdealPerformance, limits_of
-from paper_figures.study.cells import TrainingCell, records_of, selected_attempt
+from paper_figures.results.ideal_observer import IdealAuroc, cohort_auroc
+from paper_figures.study.cells import TrainingCell
 from paper_figures.study.config import Restarts, StudyConfig
-from paper_figures.study.restarts import attempts_needed
+from paper_figures.study.design import DesignPoint
 from paper_figures.study.tables import CURVE, CurvePoint, area_rows, comparison_rows
+from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_table, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from empirical.arms import ArmConfig
     from empirical.cohorts import Cohort
     from empirical.evaluation.records import Records
 
 
-def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], finished: list[TrainingCell]) -> None:
+def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], finished: dict[DesignPoint, TrainingCell]) -> None:
     """Write tables, page and figures from the cells that are finished."""
     import pandas as pd
 
     from paper_figures.study.figure import draw_figures
 
-    points = _points(config, out, finished)
-    limits = {name: limits_of(cohort, out / "limits.json") for name, cohort in cohorts.items()}
-    areas = pd.DataFrame([row | _ideal(limits[row["cohort"]], config, row["arm"]) for row in area_rows(points)])
+    points = _curve_points(config, out, finished)
+    limits = {name: cohort_auroc(cohort, out / "limits.json") for name, cohort in cohorts.items()}
+    arms = config.arms
+    areas = pd.DataFrame([row | _ideal(limits[row["cohort"]], arms[row["arm"]]) for row in area_rows(points)])
     compared = comparison_rows(points, config.comparisons, {name: _queries_hash(cohort) for name, cohort in cohorts.items()})
-    gains = pd.DataFrame([row | _ideal_difference(limits[row["cohort"]], config, row) for row in compared])
-    trained = _trainings(config, out, finished)
+    gains = pd.DataFrame([row | _ideal_difference(limits[row["cohort"]], arms[row["a"]], arms[row["b"]]) for row in compared])
+    trained = _trainings(finished)
     for name, table in (("study", areas), ("comparisons", gains), ("trainings", trained)):
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
     drawn = draw_figures(config, out, areas, gains)
     write_text(out / "study.md", _page(config, areas, gains, trained, read_table(out / "audit.csv"), drawn))
 
 
-def _points(config: StudyConfig, out: Path, finished: list[TrainingCell]) -> list[CurvePoint]:
-    """Read the records of all cells, put them together by curve point, and write them as one table."""
+def _curve_points(config: StudyConfig, out: Path, finished: dict[DesignPoint, TrainingCell]) -> list[CurvePoint]:
+    """Read the records of all cells, group them over seeds, and write them as one table where all have the same classes."""
     from empirical.evaluation.records import concatenate, read_records, write_records
 
     parts: list[Records] = []
     points: defaultdict[tuple[str, str, int], dict[int, Records]] = defaultdict(dict)
-    for cell in finished:
-        records = read_records(records_of(config, cell, out / "cells" / cell.folder))
-        size = int(records.table["n_train"].iloc[0])
-        points[cell.cohort, cell.arm, size][cell.seed] = records
-        records.table["run_id"] = f"{cell.cohort}/{cell.arm}/n{size}"
-        records.table["train_seed"] = cell.seed
+    for design, cell in finished.items():
+        files = cell.records()
+        if files is None:
+            raise InputError(f"{out / 'cells' / design.folder}: a training is missing; run the study again")
+        records = read_records(files[0])
+        size = int(records.table["n_train"].iloc[0])  # the design may say 'all'
+        points[design.cohort, design.arm, size][design.seed] = records
+        records.table["run_id"] = f"{design.cohort}/{design.arm}/n{size}"
+        records.table["train_seed"] = design.seed  # also off the shelf and after a restart: comparisons join arms by the design's seed
         parts.append(records)
     if len({(part.positive, part.healthy) for part in parts}) == 1:
         write_records(out / "records.parquet", concatenate(parts))
@@ -59,37 +65,35 @@ def _points(config: StudyConfig, out: Path, finished: list[TrainingCell]) -> lis
     return sorted(found, key=lambda point: (cohorts.index(point.cohort), arms.index(point.arm), point.n_train))
 
 
-def _trainings(config: StudyConfig, out: Path, finished: list[TrainingCell]) -> pd.DataFrame:
+def _trainings(finished: dict[DesignPoint, TrainingCell]) -> pd.DataFrame:
     """List every training with the loss it ended in, and whether it counts."""
     import pandas as pd
 
     rows = []
-    for cell in (cell for cell in finished if cell.trained):
-        folder = out / "cells" / cell.folder
-        what = {"cohort": cell.cohort, "arm": cell.arm, "n_train": cell.n_train, "seed": cell.seed}
-        for one in attempts_needed(folder, config.restarts):
-            seed, counts = one.seed(cell.seed), one == selected_attempt(config, cell, folder)
-            rows.append(what | {"try": one.number + 1, "train_seed": seed, "loss": one.loss, "counts": counts})
+    for design, cell in finished.items():
+        what = {"cohort": design.cohort, "arm": design.arm, "n_train": design.n_train, "seed": design.seed}
+        selected = cell.selected()
+        for attempt in cell.attempts():
+            seed = attempt.seed(design.seed)
+            rows.append(what | {"try": attempt.number + 1, "train_seed": seed, "loss": attempt.loss, "counts": attempt == selected})
     return pd.DataFrame(rows, columns=["cohort", "arm", "n_train", "seed", "try", "train_seed", "loss", "counts"])
 
 
 def _queries_hash(cohort: Cohort) -> str:
-    """Hash the queries of a cohort, whatever references it has."""
+    """Hash the queries of a cohort, whatever references it has: equal where arms without a reference are the same."""
     table = cohort.table[cohort.table["split"] != "reference"].sort_values("item_id")
     return content_hash(table[["item_id", "label", "split", "patient_id", "sha256"]].to_dict("list"))
 
 
-def _ideal(limits: IdealPerformance | None, config: StudyConfig, arm: str) -> dict[str, Any]:
+def _ideal(limits: IdealAuroc | None, arm: ArmConfig) -> dict[str, Any]:
     if limits is None:
         return {"rho": None, "ideal": None, "ideal_mcse": None, "plain_difference": None}
-    ours = config.arms[arm]
-    return {"rho": limits.rho, "ideal": limits.of(ours), "ideal_mcse": limits.mcse, "plain_difference": limits.of_difference(ours)}
+    return {"rho": limits.rho, "ideal": limits.of(arm), "ideal_mcse": limits.mcse, "plain_difference": limits.of_difference(arm)}
 
 
-def _ideal_difference(limits: IdealPerformance | None, config: StudyConfig, row: dict[str, Any]) -> dict[str, Any]:
+def _ideal_difference(limits: IdealAuroc | None, a: ArmConfig, b: ArmConfig) -> dict[str, Any]:
     if limits is None:
         return {"rho": None, "ideal_difference": None, "ideal_of_plain_difference": None}
-    a, b = config.arms[row["a"]], config.arms[row["b"]]
     gains = {"ideal_difference": limits.of(a) - limits.of(b), "ideal_of_plain_difference": limits.of_difference(a) - limits.of(b)}
     return {"rho": limits.rho} | gains
 
@@ -97,14 +101,14 @@ def _ideal_difference(limits: IdealPerformance | None, config: StudyConfig, row:
 def _page(
     config: StudyConfig, areas: pd.DataFrame, gains: pd.DataFrame, trained: pd.DataFrame, findings: pd.DataFrame, drawn: list[str]
 ) -> str:
-    """Write the page to read: figures, areas, comparisons, what the audit found."""
+    """Write the page: figures, areas, comparisons, what the audit found."""
     lines = [f"# {config.title}", "", f"Model: `{config.model.name}`. Area under the ROC curve (AUROC) with 95 % intervals; with several"]
     lines += ["training seeds they hold for new patients and new trainings (crossed random factors).", ""]
     if config.restarts is not None and len(trained):
         lines += [_restarts(config.restarts, trained), ""]
     for name in drawn:
         lines += [f"![{name}](figures/{name}.png)", ""]
-    lines += _table(
+    lines += _markdown(
         ["cohort", "arm", "training patients", "seeds", "AUROC", "ideal observer"],
         [
             [
@@ -115,7 +119,7 @@ def _page(
         ],
     )  # fmt: skip
     if len(gains):
-        lines += _table(
+        lines += _markdown(
             ["what", "cohort", "arms", "training patients", "seeds", "difference", "p (Holm)", "ideal"],
             [
                 [
@@ -132,11 +136,11 @@ def _page(
 
 
 def _restarts(rule: Restarts, trained: pd.DataFrame) -> str:
-    """Say how often a training was begun again, and what remained."""
-    each = trained.groupby(["cohort", "arm", "n_train", "seed"], sort=False)
-    again, left = int((each.size() > 1).sum()), int((each["loss"].min() > rule.above).sum())
+    """Say how often a training was begun again, and how many stayed above the loss that the rule asks for."""
+    cells = trained.groupby(["cohort", "arm", "n_train", "seed"], sort=False)
+    again, left = int((cells.size() > 1).sum()), int((cells["loss"].min() > rule.above).sum())
     return (
-        f"Of {each.ngroups} trainings, {again} ended in a training loss above {rule.above:g} and were begun again with other seeds, up to "
+        f"Of {cells.ngroups} trainings, {again} ended in a training loss above {rule.above:g} and were begun again with other seeds, up to "
         f"{rule.attempts} attempts in all; the attempt of the lowest training loss counts (`trainings.csv`). {left} stayed above it. "
         "No test item was looked at for this; intervals hold for trainings made by this rule."
     )
@@ -146,7 +150,7 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     return table.to_dict("records")  # type: ignore[return-value]
 
 
-def _table(heads: list[str], rows: list[list[Any]]) -> list[str]:
+def _markdown(heads: list[str], rows: list[list[Any]]) -> list[str]:
     body = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     return ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads), *body, ""]
 

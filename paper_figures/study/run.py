@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
-from multiprocessing import get_context
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paper_figures.study.cells import TrainingCell, cells, identity_of, is_finished, run_cell
+from paper_figures.study.cells import TrainingCell, run_cell
 from paper_figures.study.config import SETTINGS, StudyConfig
+from paper_figures.study.design import DesignPoint, cell_identity, design_points, training_cell
 from see_in_pairs.console import log
-from see_in_pairs.files import write_json, write_text
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_json, write_json, write_text
+from see_in_pairs.processes import run_in_processes
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -48,44 +47,53 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
     from empirical.vlm.loading import weights_hash
     from paper_figures.study.outputs import write_outputs
 
-    blocks = [cells(config, number) for number in range(len(config.blocks))]
+    blocks = [design_points(config, number) for number in range(len(config.blocks))]
     identity = config.model_dump(exclude=MAY_CHANGE) | {"weights_hash": weights_hash(config.model.name, config.model.revision)}
     with RunFolder(out, "study", identity) as folder:
         write_json(out / SETTINGS, config.model_dump(mode="json"))
         cohorts = _cohorts(config, folder.path, quiet)
-        total, done = sum(map(len, blocks)), 0
-        _check_settings(config, blocks, cohorts)
-        log(f"study: {total} cells in {len(blocks)} blocks, {workers} at a time", quiet)
-        for number, wanted in enumerate(blocks, start=1):
-            todo = [cell for cell in wanted if not is_finished(config, cell, _place(folder.path, cell), _identity(config, cell, cohorts))]
-            done += len(wanted) - len(todo)
-            if len(todo) < len(wanted):
-                log(f"block {number}: {len(wanted) - len(todo)} of {len(wanted)} cells are finished already", quiet)
-            for cell, seconds in _run(config, todo, cohorts, folder.path, workers):
-                done += 1
-                log(f"[{done}/{total}] {cell.cohort}, {cell.arm}, {_size(cell)}, seed {cell.seed} ({seconds:.0f} s)", quiet)
-            write_outputs(config, folder.path, cohorts, [cell for block in blocks[:number] for cell in block])
-        folder.count("cells", total)
+        planned = {point: _planned(config, point, cohorts[point.cohort], folder.path) for block in blocks for point in block}
+        log(f"study: {len(planned)} cells in {len(blocks)} blocks, {workers} at a time", quiet)
+        done: list[DesignPoint] = []
+        for number, points in enumerate(blocks, start=1):
+            todo = [planned[point] for point in points if not planned[point].is_finished()]
+            finished = len(done) + len(points) - len(todo)
+            if len(todo) < len(points):
+                log(f"block {number}: {len(points) - len(todo)} of {len(points)} cells are finished already", quiet)
+            for count, (job, seconds) in enumerate(run_in_processes(_run_noted, todo, workers), start=finished + 1):
+                log(f"[{count}/{len(planned)}] {job.cell.name} ({seconds:.0f} s)", quiet)
+            done += points
+            write_outputs(config, folder.path, cohorts, {point: planned[point].cell for point in done})
+        folder.count("cells", len(planned))
     log(f"tables: {out / 'study.csv'}, {out / 'comparisons.csv'}; to read: {out / 'study.md'}", quiet)
 
 
-def _size(cell: TrainingCell) -> str:
-    return f"{cell.n_train} patients" if cell.trained else "off the shelf"
+@dataclass(frozen=True)
+class _PlannedCell:
+    """A cell of the study, its folder, and the hash of what decides it, which is noted there when it is begun."""
+
+    cell: TrainingCell
+    folder: Path
+    identity: str
+
+    def is_finished(self) -> bool:
+        note = self.folder / "cell.json"
+        if not note.is_file():
+            return False
+        if read_json(note).get("settings") != self.identity:
+            raise InputError(f"{self.folder}: was run with other settings; choose another --out, or delete this folder to run it again")
+        return self.cell.records() is not None
 
 
-def _place(out: Path, cell: TrainingCell) -> Path:
-    return out / "cells" / cell.folder
+def _planned(config: StudyConfig, point: DesignPoint, cohort: Cohort, out: Path) -> _PlannedCell:
+    folder = out / "cells" / point.folder
+    cell = training_cell(config, point, cohort.folder, folder)
+    return _PlannedCell(cell, folder, cell_identity(cell, cohort.hash))
 
 
-def _identity(config: StudyConfig, cell: TrainingCell, cohorts: dict[str, Cohort]) -> str:
-    return identity_of(config, cell, cohorts[cell.cohort].hash)
-
-
-def _check_settings(config: StudyConfig, blocks: list[list[TrainingCell]], cohorts: dict[str, Cohort]) -> None:
-    """Stop before anything is trained when the settings of a cell cannot be read."""
-    for wanted in blocks:
-        for cell in wanted:
-            _identity(config, cell, cohorts)
+def _run_noted(planned: _PlannedCell) -> float:
+    write_json(planned.folder / "cell.json", {"settings": planned.identity})
+    return run_cell(planned.cell)
 
 
 def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
@@ -106,36 +114,3 @@ def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
             findings += [",".join((name, one.severity, one.name, '"' + one.message.replace('"', "'") + '"')) for one in found]
     write_text(out / "audit.csv", "\n".join(findings) + "\n")
     return loaded
-
-
-def _run(
-    config: StudyConfig, todo: list[TrainingCell], cohorts: dict[str, Cohort], out: Path, workers: int
-) -> Iterator[tuple[TrainingCell, float]]:
-    """Run cells in processes of their own, and tell of each when it is finished."""
-    with _pool(workers) as pool:
-        running: dict[Future[float], TrainingCell] = {
-            pool.submit(
-                _timed, config, cell, cohorts[cell.cohort].folder, _place(out, cell), _identity(config, cell, cohorts)
-            ): cell
-            for cell in todo
-        }  # fmt: skip
-        while running:
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield running.pop(future), future.result()
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Open a pool that drops what has not begun when something goes wrong."""
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _timed(config: StudyConfig, cell: TrainingCell, cohort: Path, folder: Path, identity: str) -> float:
-    began = time.monotonic()
-    run_cell(config, cell, cohort, folder, identity)
-    return time.monotonic() - began

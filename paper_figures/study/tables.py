@@ -29,27 +29,29 @@ GAIN, AFTER, CURVE, FEWER = "gain", "gain after less before finetuning", "mean g
 class CurvePoint:
     """One arm of one cohort at one number of training patients, with every seed."""
 
-    cohort: str  # their names in the study
+    cohort: str
     arm: str
     n_train: int  # training patients; 0 off the shelf
-    by_seed: dict[int, Records]  # the scores of each training
+    by_seed: dict[int, Records]
 
     @cached_property
     def items(self) -> pd.DataFrame:
-        """Item, patient and whether it is positive, sorted by item; the same for every seed."""
+        """Columns ``item_id, patient_id, positive``, sorted by item; the same for every seed."""
         first = next(iter(self.by_seed.values()))
         table = first.table[["item_id", "patient_id"]].assign(positive=first.is_positive())
         return table.sort_values("item_id", ignore_index=True)
 
     def scores(self, seeds: Iterable[int]) -> Floats:
-        """Give the scores of some trainings.
+        """Scores of some trainings, of shape (seeds, items), in the order of `items`."""
+        return np.stack([self._scores_of(seed) for seed in seeds])
 
-        Returns (seeds, items): In the order of `items`.
-        """
-        return np.stack([self._of(seed) for seed in seeds])
+    @property
+    def _one_for_all_seeds(self) -> bool:
+        """Whether this is the model off the shelf, scored once: it is the same model whatever the seed of a training."""
+        return self.n_train == 0 and len(self.by_seed) == 1
 
-    def _of(self, seed: int) -> Floats:
-        records = next(iter(self.by_seed.values())) if self.n_train == 0 and len(self.by_seed) == 1 else self.by_seed[seed]
+    def _scores_of(self, seed: int) -> Floats:
+        records = next(iter(self.by_seed.values())) if self._one_for_all_seeds else self.by_seed[seed]
         table = records.table.sort_values("item_id")
         if table["item_id"].tolist() != self.items["item_id"].tolist():
             raise InputError(f"{self.cohort}, {self.arm}: seed {seed} was scored on other items; delete its cell and run the study again")
@@ -57,24 +59,18 @@ class CurvePoint:
 
     def seeds_with(self, *others: CurvePoint) -> list[int]:
         """List the seeds that this and other points have in common."""
-        fixed = [point for point in (self, *others) if not (point.n_train == 0 and len(point.by_seed) == 1)]
-        return sorted(set.intersection(*(set(point.by_seed) for point in fixed))) if fixed else [next(iter(self.by_seed))]
+        trained = [set(point.by_seed) for point in (self, *others) if not point._one_for_all_seeds]
+        return sorted(set.intersection(*trained)) if trained else [next(iter(self.by_seed))]
 
 
 def area_rows(points: Iterable[CurvePoint]) -> list[dict[str, Any]]:
-    """Estimate the area of every point.
-
-    Returns ``cohort, arm, n_train, seeds, items, patients, auroc, low, high, p, training_sd, by_seed, note``; p is of chance.
-    """
-    return [_place(point) | _contrast([point], [1.0]) for point in points]
-
-
-def _place(point: CurvePoint) -> dict[str, Any]:
-    return {"cohort": point.cohort, "arm": point.arm, "n_train": point.n_train}
+    """Estimate the area of every point, in rows of the columns of ``study.csv``; p is of the null hypothesis of chance."""
+    names = ("cohort", "arm", "n_train")
+    return [{name: getattr(point, name) for name in names} | _contrast([point], [1.0]) for point in points]
 
 
 def _contrast(points: list[CurvePoint], weights: list[float]) -> dict[str, Any]:
-    """Estimate a weighted sum of areas over the seeds that all points have."""
+    """Estimate a weighted sum of the areas of points, over the seeds that all of them have."""
     first, seeds = points[0], points[0].seeds_with(*points[1:])
     if any(not point.items.equals(first.items) for point in points):
         raise InputError(f"{first.cohort}: {', '.join(point.arm for point in points)} were scored on other items; they cannot be compared")
@@ -123,31 +119,31 @@ def comparison_rows(
 ) -> list[dict[str, Any]]:
     """Compare arms at every number of patients, before and after finetuning, over the curve, and the first arm on fewer patients.
 
-    Returns ``kind, cohort, a, b, n_train, n_train_b, seeds, items, patients, difference, low, high, p, p_holm, training_sd, by_seed,
-    note``; of the mean over the curve, ``n_train`` and ``n_train_b`` are its ends. p-values of a kind are a family (Holm).
+    The rows have the columns of ``comparisons.csv``; of a mean over the curve, ``n_train`` and ``n_train_b`` are its ends. p-values of a
+    kind are a family (Holm). Where a cohort lacks the second arm, it is taken from a cohort of the same queries (equal values of
+    `same_queries`): an arm without references is the same there.
     """
     known = {(point.cohort, point.arm, point.n_train): point for point in points}
     rows: list[dict[str, Any]] = []
     for a, b in comparisons:
         for cohort in dict.fromkeys(cohort for cohort, arm, _ in known if arm == a):
-            stand_ins = [cohort, *(other for other in same_queries if other != cohort and same_queries[other] == same_queries[cohort])]
-            curve_a = {size: point for (where, arm, size), point in known.items() if (where, arm) == (cohort, a)}
-            curve_b = _first_curve(known, stand_ins, b)
-            rows += [{"a": a, "b": b} | row for row in _along(curve_a, curve_b)]
+            alike = [cohort, *(other for other in same_queries if other != cohort and same_queries[other] == same_queries[cohort])]
+            curve_a, curve_b = _curve(known, [cohort], a), _curve(known, alike, b)
+            rows += [{"a": a, "b": b} | row for row in _compare_curves(curve_a, curve_b)]
     return _with_holm(rows)
 
 
-def _first_curve(known: dict[tuple[str, str, int], CurvePoint], cohorts: list[str], arm: str) -> dict[int, CurvePoint]:
-    """Give an arm's points by number of patients, each from the first cohort that has it."""
-    found: dict[int, CurvePoint] = {}
+def _curve(known: dict[tuple[str, str, int], CurvePoint], cohorts: list[str], arm: str) -> dict[int, CurvePoint]:
+    """Points of an arm by number of patients, each from the first of the cohorts that has it."""
+    curve: dict[int, CurvePoint] = {}
     for cohort in cohorts:
         for (where, name, size), point in known.items():
             if (where, name) == (cohort, arm):
-                found.setdefault(size, point)
-    return found
+                curve.setdefault(size, point)
+    return curve
 
 
-def _along(curve_a: dict[int, CurvePoint], curve_b: dict[int, CurvePoint]) -> list[dict[str, Any]]:
+def _compare_curves(curve_a: dict[int, CurvePoint], curve_b: dict[int, CurvePoint]) -> list[dict[str, Any]]:
     both = sorted(set(curve_a) & set(curve_b))
     rows = [_row(GAIN, curve_a[n], curve_b[n], [curve_a[n], curve_b[n]], [1, -1]) for n in both]
     if both and both[0] == 0:

@@ -13,7 +13,7 @@ from empirical.analysis.alignment import alignment_draws, debiased_cka
 from empirical.cohorts import Cohort
 from paper_figures.claims import evaluate_claims
 from paper_figures.claims.evidence import Evidence
-from paper_figures.claims.interpretability import METHODS, inside_verdicts
+from paper_figures.claims.interpretability import METHODS, from_runs
 from paper_figures.claims.ledger import Verdict
 from paper_figures.claims.registry import MAIN_RHO
 from paper_figures.cli import app
@@ -72,7 +72,7 @@ def both(value: float) -> dict[str, float]:
 
 
 def judged(folder: Path, claim: str, rho: float | None = MAIN_RHO) -> Verdict:
-    return inside_verdicts(Evidence(RunResults(folder), rho), "toy")[claim]
+    return from_runs(Evidence(RunResults(folder), rho), "toy")[claim]
 
 
 @pytest.mark.parametrize(("single", "pair", "verdict"), [(2.0, 0.5, "supported"), (0.5, 2.0, "contradicted"), (1.0, 1.0, "inconclusive")])
@@ -240,7 +240,7 @@ def test_tables_that_do_not_fit_are_one_line(folder: Path, name: str, changes: d
         align(folder, arm, 1 - value) if "alignment" in name else attribute(folder, arm, both(value))
     spoil(folder, name, **changes)
     with pytest.raises(InputError, match=said) as error:
-        inside_verdicts(Evidence(RunResults(folder), None), "toy")
+        from_runs(Evidence(RunResults(folder), None), "toy")
     assert "\n" not in str(error.value) and str(folder) not in str(error.value)
 
 

@@ -13,12 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empirical.evaluation.records import Records, read_records, write_records
-from paper_figures.claims import CLAIMS, SOURCES, evaluate_claims
+from paper_figures.claims import CLAIMS, SOURCES, evaluate_claims, theory_separation
 from paper_figures.claims.ledger import VERDICTS, ClaimFinding, judge, judge_family
 from paper_figures.claims.registry import LEVEL
 from paper_figures.claims.strategies import STRATEGIES, judge_gains
-from paper_figures.claims.theory_gains import simulation_verdicts, strategy_gains, theory_verdicts
-from paper_figures.claims.theory_separation import simulation_verdict, theory_verdict
+from paper_figures.claims.theory_gains import from_simulation, from_theory, strategy_gains
 from paper_figures.cli import app
 from paper_figures.results.estimates import Estimate
 from paper_figures.results.runs import RunResults
@@ -223,21 +222,21 @@ def verify_rows(agrees: bool = True, shift: float = 0.0) -> pd.DataFrame:
 
 
 def test_theory_verdict() -> None:
-    found = theory_verdict(verify_rows())
+    found = theory_separation.from_theory(verify_rows())["C1"]
     assert found.verdict == "supported"
     assert found.estimate == pytest.approx(1 - 0.7**2, abs=1e-4)
     assert found.interval is not None
     assert found.interval[0] < 0.51 < found.interval[1]
     assert "plain difference" in found.reason
-    assert theory_verdict(verify_rows(agrees=False)).verdict == "inconclusive"
-    assert theory_verdict(verify_rows(shift=0.2)).verdict == "contradicted"
-    assert theory_verdict(verify_rows().iloc[:1]).verdict == "not tested"
+    assert theory_separation.from_theory(verify_rows(agrees=False))["C1"].verdict == "inconclusive"
+    assert theory_separation.from_theory(verify_rows(shift=0.2))["C1"].verdict == "contradicted"
+    assert theory_separation.from_theory(verify_rows().iloc[:1])["C1"].verdict == "not tested"
 
 
 def test_simulation_verdict() -> None:
-    assert simulation_verdict(verify_rows()).verdict == "supported"
-    assert simulation_verdict(verify_rows(shift=0.0666)).verdict == "inconclusive"
-    assert simulation_verdict(verify_rows(shift=0.2)).verdict == "contradicted"
+    assert theory_separation.from_simulation(verify_rows())["C1"].verdict == "supported"
+    assert theory_separation.from_simulation(verify_rows(shift=0.0666))["C1"].verdict == "inconclusive"
+    assert theory_separation.from_simulation(verify_rows(shift=0.2))["C1"].verdict == "contradicted"
 
 
 CURVE = {"p": 10, "n_per_class": 20, "Delta2": 2.0, "rho": 0.6}
@@ -257,41 +256,41 @@ def predicted_rows(concat: float = 0.31408, difference: float = 0.28086, cross: 
 
 
 def test_learning_curves_judge_c3_and_c5() -> None:
-    found = theory_verdicts(predicted_rows())
+    found = from_theory(predicted_rows())
     for claim in ("C3", "C5"):
         assert found[claim].verdict == "inconclusive"
         assert found[claim].estimate == pytest.approx(0.30800 - 0.31408)
         assert found[claim].interval is not None
         assert found[claim].interval[1] - found[claim].interval[0] == pytest.approx(2 * 1.96 * np.hypot(5e-4, 5e-4))
         assert "concatenation" in found[claim].reason
-    assert theory_verdicts(predicted_rows(concat=0.30))["C3"].verdict == "supported"
-    assert theory_verdicts(predicted_rows(difference=0.32))["C3"].verdict == "contradicted"
-    assert theory_verdicts(predicted_rows(agrees=False))["C3"].verdict == "inconclusive"
+    assert from_theory(predicted_rows(concat=0.30))["C3"].verdict == "supported"
+    assert from_theory(predicted_rows(difference=0.32))["C3"].verdict == "contradicted"
+    assert from_theory(predicted_rows(agrees=False))["C3"].verdict == "inconclusive"
     many = predicted_rows(concat=0.30)
     many["params"] = [params | {"n_per_class": 200} if "n_per_class" in params else params for params in many["params"]]
-    assert theory_verdicts(many)["C3"].verdict == "not tested"  # 200 cases are not little data
-    assert theory_verdicts(many)["C5"].verdict == "supported"
+    assert from_theory(many)["C3"].verdict == "not tested"  # 200 cases are not little data
+    assert from_theory(many)["C5"].verdict == "supported"
 
 
 def test_four_strategies_judge_c4() -> None:
-    found = theory_verdicts(predicted_rows())["C4"]
+    found = from_theory(predicted_rows())["C4"]
     assert (found.verdict, found.estimate, found.n) == ("contradicted", 0.0, 4)
     assert "cross_center" in found.reason
-    assert theory_verdicts(predicted_rows(cross=0.02))["C4"].verdict == "supported"
+    assert from_theory(predicted_rows(cross=0.02))["C4"].verdict == "supported"
     gains = {gain.name: gain.closed_form for gain in strategy_gains(predicted_rows().to_dict("records"))}  # type: ignore[arg-type]
     assert gains["embedding"] == pytest.approx(0.65796 - 0.63136, abs=2e-5)  # single image: Phi(1.5 / sqrt 20)
     table = predicted_rows()
-    assert theory_verdicts(table[table["statement"] != "T7"])["C4"].verdict == "not tested"
+    assert from_theory(table[table["statement"] != "T7"])["C4"].verdict == "not tested"
 
 
 def test_simulation_judges_by_its_standard_error() -> None:
-    assert simulation_verdicts(predicted_rows())["C4"].verdict == "inconclusive"  # a gain of exactly 0 is not below 0
-    assert simulation_verdicts(predicted_rows(cross=-0.02))["C4"].verdict == "contradicted"
-    assert simulation_verdicts(predicted_rows(cross=0.02))["C4"].verdict == "supported"
-    assert simulation_verdicts(predicted_rows())["C3"].verdict == "inconclusive"
-    assert simulation_verdicts(predicted_rows(concat=0.30))["C3"].verdict == "supported"
-    assert simulation_verdicts(predicted_rows(concat=0.3079))["C3"].verdict == "inconclusive"
-    assert simulation_verdicts(predicted_rows(difference=0.32))["C3"].verdict == "contradicted"
+    assert from_simulation(predicted_rows())["C4"].verdict == "inconclusive"  # a gain of exactly 0 is not below 0
+    assert from_simulation(predicted_rows(cross=-0.02))["C4"].verdict == "contradicted"
+    assert from_simulation(predicted_rows(cross=0.02))["C4"].verdict == "supported"
+    assert from_simulation(predicted_rows())["C3"].verdict == "inconclusive"
+    assert from_simulation(predicted_rows(concat=0.30))["C3"].verdict == "supported"
+    assert from_simulation(predicted_rows(concat=0.3079))["C3"].verdict == "inconclusive"
+    assert from_simulation(predicted_rows(difference=0.32))["C3"].verdict == "contradicted"
 
 
 def test_command_writes_the_ledger(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The bridge: the short cut against the dense matrices, predictions against known truth, and what is undefined said so."""
+"""Predicted beside observed gains: predictions against known truth, and what is undefined said so."""
 
 from __future__ import annotations
 
@@ -8,59 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from empirical.cohorts.phantom import LesionConfig, PhantomConfig, PhantomTruth, Shares
-from empirical.cohorts.phantom.model import build_model
 from paper_figures.results.patient_bootstrap import PatientBootstrap
-from paper_figures.results.predicted_gain import bridge_table, cohort_limits, log_separation_ratio, observer_limits, scaled_gain
+from paper_figures.results.predicted_gain import bridge_table, log_separation_ratio, scaled_gain
 from paper_figures.results.runs import Run, RunResults, RunScores
 from see_in_pairs.errors import InputError
 from theory import PairedModel
-from theory.models.ideal_observers import hotelling
 
-D = 0.95  # separation of the simulated observers of the fixture, and the phantom's detectability
-
-
-def phantom(**settings: object) -> PhantomTruth:
-    """A small phantom, so that dense matrices take no time."""
-    return build_model(PhantomConfig(size=32, lesion=LesionConfig(width=2.0), **settings))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("rho", [0.0, 0.5, 0.9])
-def test_short_cut_is_exact(rho: float) -> None:
-    truth = phantom(rho=rho)
-    dense, limits = hotelling(truth.signal, truth.covariance(), truth.cross_covariance()), observer_limits(truth)
-    for rule in ("single", "difference", "joint"):
-        assert getattr(limits, rule) == pytest.approx(getattr(dense, rule), rel=1e-8)
-        assert limits.auc(rule) == pytest.approx(dense.auc(rule), rel=1e-8)
-    assert limits.single == pytest.approx(D, rel=1e-6)  # the amplitude was chosen for this
-
-
-def test_unequal_shares_go_through_the_dense_matrices() -> None:
-    truth = phantom(shares=Shares(demographic=0.9, site=0.9, field=0.2, noise=0.0))
-    limits, dense = observer_limits(truth), hotelling(truth.signal, truth.covariance(), truth.cross_covariance())
-    assert limits.rho is None
-    assert limits.joint == pytest.approx(dense.joint)
-    assert limits.difference < limits.single < limits.joint  # little of what hides the lesion is shared: the plain difference does harm
-
-
-def test_limits_are_kept_under_the_hash_of_the_truth(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = RunResults(out)
-    run = results.find(run_id="pair-0.90")
-    assert run is not None
-    first = cohort_limits(results, run)
-    kept = json.loads((out / "theory" / "observers.json").read_text())
-    monkeypatch.setattr("paper_figures.results.predicted_gain.observer_limits", lambda truth: pytest.fail("computed again"))
-    assert cohort_limits(results, run) == first
-    assert len(kept) == 1
-    assert first is not None
-    assert first.gain == pytest.approx(PairedModel(delta=D, rho=0.9).auc("optimal") - PairedModel(delta=D).auc("single"))
-
-
-def test_a_broken_cache_is_made_again(out: Path) -> None:
-    (out / "theory" / "observers.json").write_text("{")
-    run = RunResults(out).find(run_id="pair-0.50")
-    assert run is not None
-    assert cohort_limits(RunResults(out), run) is not None
+D = 0.95  # separation of the simulated observers of the fixture
 
 
 def test_predictions_cover_the_truth(finished: Path) -> None:

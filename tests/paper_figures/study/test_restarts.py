@@ -13,7 +13,7 @@ import yaml
 
 from paper_figures.cli import app
 from paper_figures.study.config import Restarts
-from paper_figures.study.restarts import Attempt, attempts_needed, kept
+from paper_figures.study.restarts import Attempt, attempts_needed, selected_attempt
 from see_in_pairs.console import run_app
 
 RULE = Restarts(above=0.25, attempts=3)
@@ -21,7 +21,7 @@ RULE = Restarts(above=0.25, attempts=3)
 
 def leave(folder: Path, number: int, last: float, *, steps: int = 40, finished: bool = True) -> None:
     """Leave what a finetuning leaves: losses of 1, and in the last tenth of the steps two that have this mean."""
-    training = Attempt(folder, number).training
+    training = Attempt(folder / "training", number).training
     training.mkdir(parents=True)
     (training / "manifest.json").write_text(json.dumps({"finished": "2026-01-01" if finished else None}), encoding="utf-8")
     losses = [1.0] * (steps - steps // 10) + [last - 0.1, last + 0.1] * (steps // 20)
@@ -36,33 +36,34 @@ def leave(folder: Path, number: int, last: float, *, steps: int = 40, finished: 
         ([0.25], 1, 0),
         ([0.3], 2, None),
         ([0.3, 0.1], 2, 1),
-        ([0.3, 0.1, 0.05], 2, 1),  # a third try, from an earlier rule, does not count
+        ([0.3, 0.1, 0.05], 2, 1),  # a third attempt, from an earlier rule, does not count
         ([0.3, 0.28], 3, None),
         ([0.3, 0.28, 0.29], 3, 1),
         ([math.nan, 0.3, 0.29], 3, 2),  # the first diverged
     ],
 )
-def test_tries_go_on_until_one_is_below_and_the_lowest_counts(
+def test_attempts_go_on_until_one_is_below_and_the_lowest_counts(
     losses: list[float], asked_for: int, counts: int | None, tmp_path: Path
 ) -> None:
     for number, loss in enumerate(losses):
         leave(tmp_path, number, loss)
-    found = attempts_needed(tmp_path, RULE)
-    chosen = kept(found)
+    found = attempts_needed(tmp_path / "training", RULE)
+    chosen = selected_attempt(found)
     assert (len(found), None if chosen is None else chosen.number) == (asked_for, counts)
     if losses and not math.isnan(losses[0]):
         assert found[0].loss == pytest.approx(losses[0])
 
 
-def test_without_a_rule_there_is_one_try_and_an_unfinished_one_does_not_count(tmp_path: Path) -> None:
+def test_without_a_rule_there_is_one_attempt_and_an_unfinished_one_does_not_count(tmp_path: Path) -> None:
     leave(tmp_path, 0, 0.9)
-    assert kept(attempts_needed(tmp_path, None)) == Attempt(tmp_path, 0)
+    first = tmp_path / "training"
+    assert selected_attempt(attempts_needed(first, None)) == Attempt(first, 0)
     leave(tmp_path, 1, 0.1, finished=False)
-    found = attempts_needed(tmp_path, RULE)
-    assert len(found) == 2 and kept(found) is None
+    found = attempts_needed(first, RULE)
+    assert len(found) == 2 and selected_attempt(found) is None
 
 
-def test_every_try_has_its_own_seed_and_the_first_the_cells() -> None:
+def test_every_attempt_has_its_own_seed_and_the_first_the_cells() -> None:
     seeds = [Attempt(Path("cell"), number).seed(first) for first in range(5) for number in range(3)]
     assert len(set(seeds)) == 15 and seeds[::3] == list(range(5))
 
@@ -104,8 +105,9 @@ def test_the_result_depends_on_the_rule_alone_not_on_what_was_run_before(tmp_pat
     pd.testing.assert_frame_equal(table(before), found)
     assert (before / "study.csv").read_bytes() == (out / "study.csv").read_bytes()
 
-    chosen = Attempt(out / "cells" / "phantom" / "single" / "nall-seed0", int(found.loc[found["counts"], "try"].iloc[0]) - 1)
-    shutil.rmtree(chosen.evaluation)  # its weights are gone too: it is trained once more
+    cell = out / "cells" / "phantom" / "single" / "nall-seed0"
+    chosen = Attempt(cell / "training", int(found.loc[found["counts"], "try"].iloc[0]) - 1)
+    shutil.rmtree(chosen.beside(cell / "evaluation"))  # its weights are gone too: it is trained once more
     assert study(tmp_path, out, restarts=again) == 0
     assert (before / "study.csv").read_bytes() == (out / "study.csv").read_bytes()
     assert study(tmp_path, out) == 0  # and back to no rule

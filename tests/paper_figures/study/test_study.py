@@ -85,10 +85,10 @@ def test_claims_are_judged_by_it(done: Path) -> None:
 
 def test_ideal_observers_stand_beside_the_areas(done: Path) -> None:
     from empirical.cohorts.phantom import PhantomTruth
-    from paper_figures.results.predicted_gain import observer_limits
+    from paper_figures.results.ideal_observer import ideal_detectability
 
     areas = pd.read_csv(done / "study.csv")
-    limits = observer_limits(PhantomTruth.load(done / "cohorts" / "rho-0.8" / "truth.npz"))
+    limits = ideal_detectability(PhantomTruth.load(done / "cohorts" / "rho-0.8" / "truth.npz"))
     for arm, rule in (("single", "single"), ("pair", "joint")):
         assert areas.loc[areas["arm"] == arm, "ideal"].to_numpy() == pytest.approx(limits.auc(rule), abs=1e-5)
     assert (areas["rho"] == 0.8).all()

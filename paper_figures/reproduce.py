@@ -116,7 +116,7 @@ def load_reproduce_config(smoke: bool) -> ReproduceConfig:
     content = yaml.safe_load((resources.files("paper_figures") / DEFAULT).read_text(encoding="utf-8"))
     changes = content.pop("smoke")
     if smoke:
-        content = {key: _merge(value, changes[key]) if key in changes else value for key, value in content.items()}
+        content |= {key: content[key] | change if isinstance(change, dict) else change for key, change in changes.items()}
     return parse_config(ReproduceConfig, content, source=DEFAULT)
 
 
@@ -125,6 +125,7 @@ def plan_runs(rhos: list[float], series: str) -> list[PlannedRun]:
     name = [f"pair-{rho:.2f}" for rho in rhos]
     cohort = [f"rho-{rho:.2f}" for rho in rhos]
     main = (rhos[0], cohort[0])
+    # run_id, arm, strategy, rho, cohort, model_of, train_arm, series
     return [
         PlannedRun("off-single", "single", "", None, main[1], "", ""),
         PlannedRun(f"off-{name[0]}", "pair", "demographic", *main, "", ""),
@@ -298,7 +299,3 @@ def _analyse_model(job: tuple[EvaluateConfig, Path, str]) -> None:
         folder = out / f"{name}-{run_id}"
         if not (folder / last_file).is_file():
             report(config, folder, quiet=True)
-
-
-def _merge(base: Any, changes: Any) -> Any:
-    return base | changes if isinstance(base, dict) else changes

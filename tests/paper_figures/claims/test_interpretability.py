@@ -33,7 +33,7 @@ def folder(finished: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told(folder: Path, arm: str, seed: int = 0, rho: str = "0.90") -> dict[str, object]:
+def identity_columns(folder: Path, arm: str, seed: int = 0, rho: str = "0.90") -> dict[str, object]:
     strategy = "demographic" if arm == "pair" else ""
     what = {"run_id": arm, "arm": arm, "strategy": strategy, "train_arm": arm, "train_strategy": strategy, "train_seed": seed}
     return what | {"cohort_hash": Cohort.load(folder / "cohorts" / f"rho-{rho}").hash}
@@ -48,7 +48,7 @@ def representations(noise: float, patients: int = 30, seed: int = 0) -> tuple[np
 
 def align(folder: Path, arm: str, noise: float, **changes: object) -> pd.DataFrame:
     table = alignment_draws(*representations(noise, seed=int(arm == "pair")), PATIENTS)
-    table = table.assign(**(told(folder, arm) | {"items": 30, "patients": 30, "drawn_from": "x"} | changes))  # type: ignore[arg-type]
+    table = table.assign(**(identity_columns(folder, arm) | {"items": 30, "patients": 30, "drawn_from": "x"} | changes))  # type: ignore[arg-type]
     write_parquet(folder / "analysis" / f"alignment-{arm}-{table['train_seed'].iloc[0]}" / "alignment_draws.parquet", table)
     return table
 
@@ -62,7 +62,7 @@ def attribute(folder: Path, arm: str, more: dict[str, float], patients: int = 30
         for k in range(2)
         for method, extra in more.items()
     ]  # fmt: skip
-    table = pd.DataFrame(rows).assign(expected=0.1, **(told(folder, arm) | changes))  # type: ignore[arg-type]
+    table = pd.DataFrame(rows).assign(expected=0.1, **(identity_columns(folder, arm) | changes))  # type: ignore[arg-type]
     write_text(folder / "analysis" / f"attribution-{arm}" / "attribution.csv", table.to_csv(index=False))
     return table
 
@@ -198,7 +198,7 @@ def test_pairs_of_another_phantom_are_left_alone(folder: Path) -> None:
     for arm, noise in (("single", 2.0), ("pair", 0.5)):
         align(folder, arm, noise)
     before = judged(folder, "C6")
-    align(folder, "pair", 2.0, train_seed=1, cohort_hash=told(folder, "pair", rho="0.50")["cohort_hash"])
+    align(folder, "pair", 2.0, train_seed=1, cohort_hash=identity_columns(folder, "pair", rho="0.50")["cohort_hash"])
     assert judged(folder, "C6") == before
 
 

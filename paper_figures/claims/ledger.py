@@ -108,7 +108,7 @@ class Ledger:
         claim : str
             Id of the claim, such as ``'C1'``.
         source : str
-            One of `SOURCES`.
+            Source of evidence, one of `SOURCES`.
 
         Returns
         -------

@@ -174,7 +174,7 @@ class RunResults:
         Parameters
         ----------
         run : Run
-            One of `runs`.
+            The run, one of `runs`.
 
         Returns
         -------
@@ -190,7 +190,7 @@ class RunResults:
         Parameters
         ----------
         run : Run
-            One of `runs`.
+            The run, one of `runs`.
 
         Returns
         -------

@@ -28,14 +28,14 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
     Parameters
     ----------
     config : StudyConfig
-        What to run.
+        Model, cohorts, arms, and the blocks of trainings to run.
     out : Path
         Folder for cohorts, cells, ``study.json`` (all settings, as of the last run), ``study.csv``, ``comparisons.csv``,
         ``trainings.csv``, ``audit.csv``, ``study.md`` and ``figures/``.
     workers : int, default 1
         Cells at a time; results do not depend on it where ``training.threads`` and ``evaluation.threads`` are fixed.
     quiet : bool, default False
-        No messages.
+        Whether to say nothing of the progress.
 
     Raises
     ------

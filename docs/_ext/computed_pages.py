@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import api
 import catalogue_tables
 import numpy as np
 import statement_parts
@@ -143,7 +144,7 @@ def write_pages(app: Sphinx) -> None:
         "command_line": command_line, "checks": checks, "warning": warning, "plan": plan, "statements/index": statement_parts.index,
         "arms": catalogue_tables.arms, "strategies": catalogue_tables.strategies,
     }  # fmt: skip
-    pages |= sweep_pages.pages()
+    pages |= sweep_pages.pages() | {"configs": api.config_page}
     pages |= {f"statements/{name.lower()}": partial(statement_parts.statement_part, item) for name, item in all_statements().items()}
     for name, page in pages.items():
         path, text = folder / f"{name}.md", page()

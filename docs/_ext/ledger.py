@@ -7,7 +7,6 @@ import importlib
 import re
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -22,39 +21,17 @@ UNIT = 0.501  # of the last printed digit; a little more than half, for numbers 
 
 
 def ledger() -> dict[str, Any]:
-    """Read the ledger.
-
-    Returns
-    -------
-    dict
-        Its ``rows``, ``twins``, ``sources`` and ``words``.
-    """
+    """Read the ledger: ``rows``, ``twins``, ``sources`` and ``words`` (published tables)."""
     content: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "ledger.yaml").read_text(encoding="utf-8"))
     return content
 
 
 def our_value(row: dict[str, Any], words: dict[str, str]) -> float:
-    """Compute what a row is about.
-
-    Parameters
-    ----------
-    row : dict
-        A row.
-    words : dict of str
-        Published tables.
-
-    Returns
-    -------
-    float
-        Our value.
-    """
+    """Compute the value that a row is about; `words` are the published tables."""
     ((name, given),) = row["call"].items()
     module, _, function = f"{HOME}.{name}".rpartition(".")
     arguments = {key: _argument(value, words) for key, value in given.items()}
-    known: Any = getattr(importlib.import_module(module), function)
-    if isinstance(known, ModuleType):  # while the pages are built, a package shows the module of this name in place of its function
-        known = getattr(known, function)
-    found = known(*arguments.pop("*", ()), **arguments)
+    found = getattr(importlib.import_module(module), function)(*arguments.pop("*", ()), **arguments)
     for step in row["take"].split("."):
         found = _step(found, step)
     return float(found)
@@ -89,18 +66,7 @@ def _from_words(text: str) -> dict[str, list[int]]:
 
 
 def expected(row: dict[str, Any]) -> str:
-    """Give the expected number as it was printed.
-
-    Parameters
-    ----------
-    row : dict
-        A row.
-
-    Returns
-    -------
-    str
-        Its digits.
-    """
+    """The expected number of a row as it was printed, with all its digits."""
     if "expected" in row:
         return str(row["expected"])
     file, name, *place = row["printed"].split()
@@ -112,18 +78,7 @@ def expected(row: dict[str, Any]) -> str:
 
 
 def tolerance(row: dict[str, Any]) -> float:
-    """Tell how far our value may be from the expected one.
-
-    Parameters
-    ----------
-    row : dict
-        A row.
-
-    Returns
-    -------
-    float
-        What the row says, else half a unit of the last printed digit (R drops zeros: ten digits are taken as printed).
-    """
+    """How far our value may be from the expected one: half of the last printed digit, unless the row says otherwise."""
     if "within" in row:
         return float(row["within"])
     digits = Decimal(expected(row))
@@ -134,31 +89,14 @@ def tolerance(row: dict[str, Any]) -> float:
 
 
 def twin_exists(test: str) -> bool:
-    """Tell whether a test that the ledger names is there.
-
-    Parameters
-    ----------
-    test : str
-        ``file::function``.
-
-    Returns
-    -------
-    bool
-        Whether it is.
-    """
+    """Whether a test that the ledger names is there."""
     file, function = test.split("::")
     path = ROOT / file
     return path.is_file() and re.search(rf"^def {function}\(", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
 def page() -> str:
-    """Write the ledger's tables.
-
-    Returns
-    -------
-    str
-        Markdown.
-    """
+    """The ledger's tables as Markdown."""
     content = ledger()
     lines = ["## Published values and R", "", "| statistic | expected | ours | source |", "|---|---|---|---|"]
     lines += [_line(row, our_value(row, content["words"]), content["sources"]) for row in content["rows"]]
@@ -184,13 +122,7 @@ def _link(test: str) -> str:
 
 
 def write_page(app: Sphinx) -> None:
-    """Write what has changed into ``generated/``, where the page includes it.
-
-    Parameters
-    ----------
-    app : Sphinx
-        The build.
-    """
+    """Write what has changed into ``generated/``, where the page includes it."""
     path, text = Path(app.srcdir) / "generated" / "ledger.md", page()
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -198,17 +130,5 @@ def write_page(app: Sphinx) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register with Sphinx.
-
-    Parameters
-    ----------
-    app : Sphinx
-        The build.
-
-    Returns
-    -------
-    dict
-        What Sphinx may do with it.
-    """
     app.connect("builder-inited", write_page)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

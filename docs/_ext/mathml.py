@@ -32,20 +32,7 @@ SPELLINGS = (
 
 
 def render(node: nodes.math | nodes.math_block, as_block: bool) -> str:
-    """Turn a formula into MathML.
-
-    Parameters
-    ----------
-    node : docutils.nodes.math or docutils.nodes.math_block
-        The formula.
-    as_block : bool
-        Whether it stands on lines of its own.
-
-    Returns
-    -------
-    str
-        The MathML element; the LaTeX source, with a warning, where it cannot be understood.
-    """
+    """A formula as MathML; its LaTeX source, with a warning, where it cannot be understood."""
     source = node.astext().strip()
     for pattern, spelling in SPELLINGS:
         source = pattern.sub(spelling, source)

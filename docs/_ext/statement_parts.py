@@ -20,13 +20,7 @@ EVERY_STATEMENT = "test_verification.py"
 
 @functools.cache
 def outcomes() -> list[dict[str, Any]]:
-    """Compute every point of every statement, with as many replicates as fit the budget.
-
-    Returns
-    -------
-    list of dict
-        The rows of ``see-in-pairs theory verify``, with ``replicates``.
-    """
+    """Compute every point of every statement, the rows of ``theory verify``, with as many replicates as fit the budget."""
     import joblib
 
     from theory.numerics.gaussian import two_sided_bound
@@ -47,18 +41,7 @@ def _row(number: int, replicates: int, bound: float) -> dict[str, Any]:
 
 
 def statement_part(statement: Statement) -> str:
-    """Write the computed part of one page.
-
-    Parameters
-    ----------
-    statement : Statement
-        Whose.
-
-    Returns
-    -------
-    str
-        Markdown: where things are, and the check values.
-    """
+    """The computed part of a statement's page: where things are, and the check values."""
     rows = [row for row in outcomes() if row["statement"] == statement.id]
     shown = [next(row for row in rows if row["quantity"] == quantity.name) for quantity in statement.quantities]
     agree = sum(bool(row["agrees"]) for row in rows)
@@ -117,13 +100,7 @@ def _tests(function: Callable[..., Any], module: str) -> list[Path]:
 
 
 def index() -> str:
-    """List the statements with links to their pages.
-
-    Returns
-    -------
-    str
-        A table.
-    """
+    """A table of the statements with links to their pages."""
     from theory.statements import all_statements
 
     lines = ["| statement | in words | points that agree | largest abs(z) |", "|---|---|---|---|"]

@@ -17,7 +17,7 @@ for axes, measure, column in ((left, "bias", "estimate"), (right, "coverage", "v
         points(axes, rows[rows["method"] == method], "place", column, color=colour, fmt="o-", label=method)
     ticks = ["∞" if np.isinf(nu) else f"{nu:g}" for nu in rows["nu"].unique()]
     axes.set(xticks=range(len(ticks)), xticklabels=ticks, xlabel="degrees of freedom of the nuisance")
-left.set(ylabel="gain in AUC by subtracting")
+left.set(ylabel="gain in AUROC by subtracting")
 right.set(ylabel="coverage", ylim=(0, 1.02))
 left.legend(frameon=False)
 nominal(right)

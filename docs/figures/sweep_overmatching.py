@@ -1,4 +1,4 @@
-"""Gain in AUC against the tightness of the match: the best possible, and what three ways of using the reference report (T7)."""
+"""Gain in AUROC against the tightness of the match: the best possible, and what three ways of using the reference report (T7)."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ for axes, (n, rows) in zip(panels, bias.groupby("n_per_class"), strict=True):
     axes.axhline(0, color="0.5", lw=1)
     axes.set(xscale="log", xlabel="looseness of the match", title=f"{n} patients per class")
     axes.title.set_fontsize(10)
-panels[0].set(ylabel="gain in AUC")
+panels[0].set(ylabel="gain in AUROC")
 panels[1].legend(frameon=False, fontsize=8, loc="lower right")

@@ -15,5 +15,5 @@ for n, shade in ((100, 0.25), (500, 0.5)):
     axes.fill_between(rho[used], (gain - half)[used], (gain + half)[used], color="C0", alpha=shade, lw=0, label=f"{n} per class")
 axes.plot(rho[used], gain[used], "k")
 axes.plot(rho[~used], gain[~used], "k--")
-axes.set(xlabel="correlation of query and reference", ylabel="predicted gain in AUC")
+axes.set(xlabel="correlation of query and reference", ylabel="predicted gain in AUROC")
 axes.legend(frameon=False, loc="upper left")

@@ -1,4 +1,4 @@
-"""Cases that show the gain by AUC and by accuracy (T12.8)."""
+"""Cases that show the gain by AUROC and by accuracy (T12.8)."""
 
 from __future__ import annotations
 

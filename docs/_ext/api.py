@@ -13,8 +13,8 @@ from pathlib import Path
 from sphinx.pycode import ModuleAnalyzer
 
 PACKAGES = (
-    "theory", "theory.statements", "theory.sweeps", "theory.sweeps.performance", "empirical", "paper_figures", "paper_figures.statistics", "paper_figures.comparison",
-    "see_in_pairs",
+    "theory", "theory.statements", "theory.sweeps", "theory.sweeps.performance", "empirical", "paper_figures", "paper_figures.statistics",
+    "paper_figures.comparison", "see_in_pairs",
 )  # fmt: skip
 """The packages that have a page."""
 

@@ -1,26 +1,8 @@
-"""The statements of the theory, T1 to T12, each with closed form, symbolic form and raw simulation.
+"""The numbered statements of the theory, each with closed form, symbolic form and raw simulation.
 
 A file is named after its statement and its subject. The file that defines ``STATEMENT`` holds the statement itself; the files beside it
 with the same number carry it further (another prevalence, an operating point, the power of a test) and add their ``QUANTITIES`` to the
 statement ``STATEMENT_ID``. A new file needs no other registration.
-
-========= ================================= =====================================================================================
-statement itself                            carried further in
-========= ================================= =====================================================================================
-T1        `t1_univariate_rules`             `t1_operating_point`
-T1b       `t1b_multivariate_gain`           `t1b_operating_point`
-T2        `t2_several_references`           `t2_operating_point`, `t2_unequal_references`
-T3        `t3_sample_size`                  `t3_patients_needed`
-T4        `t4_learning_curves`              `t4_crossover`
-T5        `t5_site_shift`                   `t5_ranking`
-T6        `t6_faulty_references`            `t6_aware_rule`
-T7        `t7_matching`                     `t7_distance`, `t7_leak`
-T8        `t8_logistic_efficiency`          `t8_unequal_priors`
-T9        `t9_information`                  `t9_unequal_priors`
-T10       `t10_from_logits`                 `t10_designs`, `t10_gain`
-T11       `t11_rival_models`                `t11_augmentation`, `t11_controls`
-T12       `t12_further_theorems`            `t12_formulas` (its closed forms), `t12_minimax`, `t12_misspecified`, `t12_power`
-========= ================================= =====================================================================================
 
 `base` says what a statement is, `parameters` what it may depend on, `linear_rule` holds the simulation that linear rules share.
 """

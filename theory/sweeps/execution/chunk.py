@@ -28,7 +28,7 @@ KEYS = ("cell", "block", "replicate", "method")
 
 
 class BlockEntry(NamedTuple):
-    """What the ledger knows of a finished block."""
+    """What the index knows of a finished block."""
 
     cell: str
     block: int  # number of the block

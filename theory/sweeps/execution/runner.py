@@ -76,7 +76,7 @@ def run(
 def _run_round(pool: Pool, writer: BlockWriter, targets: Mapping[Cell, int], quiet: bool) -> None:
     """Bring every cell to its number of replicates."""
     study = pool.plan.study
-    todo = {cell: missing_blocks(study, writer.ledger.get(cell.hash, {}), target) for cell, target in targets.items()}
+    todo = {cell: missing_blocks(study, writer.block_index.get(cell.hash, {}), target) for cell, target in targets.items()}
     if not any(todo.values()):
         return
     tasks = Tasks(todo, pool.workers, most=max(1, MOST_ROWS // (study.block * len(study.methods))))

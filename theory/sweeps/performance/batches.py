@@ -72,13 +72,13 @@ def slices(batch: pd.DataFrame, extra: Sequence[str] = ()) -> Iterator[dict[str,
     current: tuple[int, int] | None = None
     found: dict[str, Slice] = {}
     for rows in _runs(order, cell[0], block[0], method[0]):
-        place = (int(cell[0][rows[0]]), int(block[0][rows[0]]))
-        if current not in (None, place):
+        key = (int(cell[0][rows[0]]), int(block[0][rows[0]]))
+        if current not in (None, key):
             yield found
             found = {}
-        current = place
+        current = key
         columns = {name: values[rows] for name, values in results.items() if not np.isnan(values[rows]).all()}
-        found[str(method[1][method[0][rows[0]]])] = Slice(cell[1][place[0]], replicate[rows], columns)
+        found[str(method[1][method[0][rows[0]]])] = Slice(cell[1][key[0]], replicate[rows], columns)
     if found:
         yield found
 

@@ -38,7 +38,7 @@ from theory.numerics.validation import Floats
 from theory.sweeps.performance.accumulators import RunningMoments
 
 Columns = Mapping[str, Floats]
-SAME = 1e-12  # truths that differ by less are the same: closed forms are subtracted to reach a null
+SAME = 1e-12  # truths that differ by less are equal: closed forms are subtracted to reach a null, and leave a rounding error
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class MethodSummary:
     truth: float  # true value of the estimand; NaN where there is none
     null: float  # value under the null hypothesis; NaN where none was given
     n: int  # replicates with an estimate
-    mean: float
-    deviation: float
+    mean: float  # of the estimates
+    deviation: float  # sample standard deviation of the estimates
     mean_square: float  # mean of the squared standard errors
     other_mean: float = math.nan  # of the estimates of the method that precision is compared with, NaN where there is none
     other_deviation: float = math.nan
@@ -73,7 +73,7 @@ class PerformanceMeasure:
 
 
 def leave_one_out_deviations(values: Floats, summary: MethodSummary) -> Floats:
-    r"""Compute the standard deviation without each of some values, from that of all.
+    r"""Compute the standard deviation without each value in turn, from that of all.
 
     Shapes: `values` (replicates,). Returns (replicates,): :math:`S_{(i)}=\sqrt{\big((n-1)S^2-\frac
     n{n-1}(\hat\theta_i-\bar\theta)^2\big)/(n-2)}`; NaN below three values.
@@ -86,10 +86,9 @@ def leave_one_out_deviations(values: Floats, summary: MethodSummary) -> Floats:
 
 
 def proportion_error(share: float, n: int) -> float:
-    r"""Compute the MCSE of a proportion.
+    r"""MCSE of a proportion, :math:`\sqrt{p(1-p)/n}`.
 
-    Returns :math:`\sqrt{p(1-p)/n}`. Where p is 0 or 1 that would be 0, as if the proportion were known: there the p of Jeffreys' prior,
-    :math:`(k+\frac12)/(n+1)`, stands in.
+    Where p is 0 or 1 that would be 0, as if the proportion were known: there it takes Jeffreys' p, :math:`(k+\frac12)/(n+1)`.
 
     Examples
     --------
@@ -231,7 +230,7 @@ MEAN = "mean:"
 
 
 def measure_of(name: str) -> PerformanceMeasure:
-    """Look a measure up."""
+    """The measure of a name, or of ``mean:COLUMN``."""
     if name.startswith(MEAN) and name != MEAN:
         column = name.removeprefix(MEAN)
         return PerformanceMeasure(name, f"mean of {column}", (column,), lambda c, s: c[column], _mean)

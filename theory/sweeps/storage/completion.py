@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from theory.sweeps.storage.parquet import Place
+from theory.sweeps.storage.parquet import BlockLocation
 from theory.sweeps.study import Study
 
 
@@ -35,13 +35,13 @@ def block_sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
         yield number, min(block, replicates - number * block)
 
 
-def unbroken_blocks(study: Study, places: Mapping[int, Place], replicates: int) -> UnbrokenBlocks:
+def unbroken_blocks(study: Study, locations: Mapping[int, BlockLocation], replicates: int) -> UnbrokenBlocks:
     """What counts of a cell: the unbroken run of blocks, up to the one that stopped the cell."""
     blocks = attempted = failed = 0
     for number, size in block_sizes(replicates, study.block):
-        if number not in places:
+        if number not in locations:
             break
-        entry = places[number].entry
+        entry = locations[number].entry
         blocks, attempted, failed = blocks + 1, attempted + entry.attempted, failed + entry.failed
         if failed > study.max_failures:
             return UnbrokenBlocks(blocks, attempted, failed, stopped=True)
@@ -50,9 +50,9 @@ def unbroken_blocks(study: Study, places: Mapping[int, Place], replicates: int) 
     return UnbrokenBlocks(blocks, attempted, failed)
 
 
-def missing_blocks(study: Study, places: Mapping[int, Place], replicates: int) -> list[tuple[int, int]]:
+def missing_blocks(study: Study, locations: Mapping[int, BlockLocation], replicates: int) -> list[tuple[int, int]]:
     """Number and size of each block that a cell still needs; none where failures stopped the cell."""
-    if unbroken_blocks(study, places, replicates).stopped:
+    if unbroken_blocks(study, locations, replicates).stopped:
         return []
     wanted = block_sizes(replicates, study.block)
-    return [(number, size) for number, size in wanted if number not in places or places[number].entry.attempted < size]
+    return [(number, size) for number, size in wanted if number not in locations or locations[number].entry.attempted < size]

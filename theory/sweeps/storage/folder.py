@@ -10,12 +10,13 @@ from typing import Any
 
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import write_parquet
+from see_in_pairs.locks import LOCK, lock_folder, unlock_folder
 from see_in_pairs.runs import RunFolder
 from theory.sweeps.resolved import ResolvedStudy
 from theory.sweeps.scenarios import Cell, named, plain
 from theory.sweeps.study import Study
 
-STUDY, CELLS, LOOKS, LOCK = "study.yaml", "cells.parquet", "looks.json", ".lock"
+STUDY, CELLS, LOOKS = "study.yaml", "cells.parquet", "looks.json"
 
 
 def open_folder(plan: ResolvedStudy, out: Path) -> RunFolder:
@@ -86,32 +87,29 @@ def _write_cells(path: Path, cells: Sequence[Cell], truths: Sequence[float]) -> 
 
 
 def is_locked(out: Path) -> bool:
-    """Whether a process is running a sweep in a folder."""
+    """Whether a process, this one included, is running a sweep in a folder."""
     if not (out / LOCK).is_file():
         return False
+    from filelock import FileLock, Timeout
+
     try:
-        with locked(out):
+        with FileLock(out / LOCK, timeout=0):  # not the singleton of `lock_folder`, which this process may take twice
             return False
-    except InputError:
+    except Timeout:
         return True
 
 
 @contextlib.contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Keep other processes from writing into a folder. The system takes the lock back when the process ends, however it ends."""
+    """Make a folder and keep others from writing into it. The system takes the lock back when the process ends, however it ends."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file, not a folder")
     out.mkdir(parents=True, exist_ok=True)
+    if is_locked(out):
+        raise InputError(f"--out {out}: another process is running a sweep there; wait for it or choose another folder")
+    lock = lock_folder(out)
     try:
-        import fcntl
-    except ImportError:  # Windows
         yield
-        return
-    with open(out / LOCK, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"--out {out}: another process is running a sweep there; wait for it or choose another folder") from None
-        except OSError:  # a file system without locks
-            pass
-        yield
+    finally:
+        if lock is not None:
+            unlock_folder(lock)

@@ -1,4 +1,4 @@
-"""Parquet files of finished blocks: results in row groups of bounded size, and in the same file the ledger of its blocks."""
+"""Parquet files of finished blocks: results in row groups of bounded size, and in the same file the index of its blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-LEDGER = b"sweep_ledger"
+INDEX_KEY = b"sweep_ledger"  # not renamed with the code: files of earlier versions have it
 NO_ROWS = -1
 """Stands for the row group of a block in which every replicate failed."""
 
@@ -28,20 +28,20 @@ MOST_ROWS = 100_000
 """Rows in a row group, which is what is read at once: this bounds memory."""
 
 Part = tuple["pa.Table", list[BlockEntry]]
-"""Results of some blocks, and their entries in the ledger."""
+"""Results of some blocks, and their entries in the index."""
 
 
 @dataclass(frozen=True)
-class Place:
+class BlockLocation:
     """Where a block's results are."""
 
-    entry: BlockEntry  # what the ledger says of the block
+    entry: BlockEntry  # what the index says of the block
     file: str  # name of the file
     group: int  # row group in it; -1 where no replicate was completed
 
 
-def write_blocks(path: Path, parts: Iterable[Part], columns: Sequence[str], level: int = 0) -> list[Place]:
-    """Write blocks with their ledger, atomically."""
+def write_blocks(path: Path, parts: Iterable[Part], columns: Sequence[str], level: int = 0) -> list[BlockLocation]:
+    """Write blocks with their index, atomically."""
     import pyarrow.parquet as pq
 
     groups: list[list[BlockEntry]] = []
@@ -54,28 +54,28 @@ def write_blocks(path: Path, parts: Iterable[Part], columns: Sequence[str], leve
                 groups.append(entries)
             else:
                 empty += entries
-        writer.add_key_value_metadata({LEDGER: json.dumps({"level": level, "groups": groups, "empty": empty})})
-    return _places(path.name, groups, empty)
+        writer.add_key_value_metadata({INDEX_KEY: json.dumps({"level": level, "groups": groups, "empty": empty})})
+    return _locations(path.name, groups, empty)
 
 
-def _places(file: str, groups: Sequence[Sequence[BlockEntry]], empty: Sequence[BlockEntry]) -> list[Place]:
-    found = [Place(entry, file, number) for number, entries in enumerate(groups) for entry in entries]
-    return found + [Place(entry, file, NO_ROWS) for entry in empty]
+def _locations(file: str, groups: Sequence[Sequence[BlockEntry]], empty: Sequence[BlockEntry]) -> list[BlockLocation]:
+    found = [BlockLocation(entry, file, number) for number, entries in enumerate(groups) for entry in entries]
+    return found + [BlockLocation(entry, file, NO_ROWS) for entry in empty]
 
 
-def read_ledger(path: Path) -> tuple[list[Place], list[str], int]:
+def read_block_index(path: Path) -> tuple[list[BlockLocation], list[str], int]:
     """Which blocks a file holds, the names of its results, and how often its content has been merged; the results are not read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         footer = pq.read_metadata(path)
-        content = json.loads(footer.metadata[LEDGER])
+        content = json.loads(footer.metadata[INDEX_KEY])
     except (KeyError, TypeError, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: is not a file of results ({error}); move it away and run again") from None
     groups = [[BlockEntry(*values) for values in group] for group in content["groups"]]
-    places = _places(path.name, groups, [BlockEntry(*values) for values in content["empty"]])
-    return places, footer.schema.names[len(KEYS) :], content["level"]
+    locations = _locations(path.name, groups, [BlockEntry(*values) for values in content["empty"]])
+    return locations, footer.schema.names[len(KEYS) :], content["level"]
 
 
 def read_blocks(path: Path, group: int, entries: Iterable[BlockEntry]) -> pa.Table:

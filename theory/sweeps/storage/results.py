@@ -15,8 +15,8 @@ from theory.sweeps.execution.chunk import KEYS
 from theory.sweeps.scenarios import Cell
 from theory.sweeps.storage.completion import UnbrokenBlocks, unbroken_blocks
 from theory.sweeps.storage.folder import CELLS, LOOKS, STUDY, is_locked
-from theory.sweeps.storage.parquet import MOST_ROWS, Place, conform, read_blocks, read_failures, to_frame
-from theory.sweeps.storage.writer import Ledger, read_all
+from theory.sweeps.storage.parquet import MOST_ROWS, BlockLocation, conform, read_blocks, read_failures, to_frame
+from theory.sweeps.storage.writer import BlockIndex, read_all
 from theory.sweeps.study import Study
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Results:
         Folder of the sweep (what was given to ``--out``).
     study : Study
         Design of the sweep as it stands in the folder.
-    ledger : dict
+    block_index : dict
         Finished blocks: cell to number of the block to where its results are.
     columns : tuple of str
         Names of all results that methods returned, in order of appearance.
@@ -45,7 +45,7 @@ class Results:
 
     folder: Path
     study: Study
-    ledger: Ledger
+    block_index: BlockIndex
     columns: tuple[str, ...]
     targets: Mapping[str, int] = field(default_factory=dict)
     only: str | None = None
@@ -72,10 +72,10 @@ class Results:
         folder = Path(folder)
         if not (folder / CELLS).is_file():
             raise InputError(f"{folder}: holds no sweep (no {CELLS}); name the folder that was given to --out")
-        ledger, columns, _ = read_all(folder / "blocks")
+        block_index, columns, _ = read_all(folder / "blocks")
         looks = read_json(folder / LOOKS)["cells"] if (folder / LOOKS).is_file() else {}
         targets = {cell: looked["replicates"] for cell, looked in looks.items()}
-        return cls(folder, Study.load(folder / STUDY), ledger, tuple(columns), targets)
+        return cls(folder, Study.load(folder / STUDY), block_index, tuple(columns), targets)
 
     def prefix(self, cell: str, replicates: int) -> Results:
         """Take the first replicates of one cell.
@@ -106,7 +106,7 @@ class Results:
     @property
     def seconds_left(self) -> float:
         """Seconds that the missing replicates will take on one core, by those of the same cell, else of all; NaN before any is done."""
-        entries = {cell: [place.entry for place in places.values()] for cell, places in self.ledger.items()}
+        entries = {cell: [location.entry for location in locations.values()] for cell, locations in self.block_index.items()}
         everything = [entry for found in entries.values() for entry in found]
         left = 0.0
         for cell, replicates in self.wanted.items():
@@ -121,7 +121,7 @@ class Results:
     def unbroken_blocks(self) -> dict[str, UnbrokenBlocks]:
         """The blocks that count, by cell."""
         wanted = self.wanted
-        return {cell.hash: unbroken_blocks(self.study, self.ledger.get(cell.hash, {}), wanted[cell.hash]) for cell in self._cells}
+        return {cell.hash: unbroken_blocks(self.study, self.block_index.get(cell.hash, {}), wanted[cell.hash]) for cell in self._cells}
 
     @cached_property
     def wanted(self) -> dict[str, int]:
@@ -170,26 +170,27 @@ class Results:
         """
         for known in self._cells:
             if cell in (None, known.hash):
-                places = self.ledger.get(known.hash, {})
-                for window in self._windows([places[block] for block in range(self.unbroken_blocks[known.hash].blocks)]):
+                locations = self.block_index.get(known.hash, {})
+                for window in self._windows([locations[block] for block in range(self.unbroken_blocks[known.hash].blocks)]):
                     yield self._read(window)
 
-    def _windows(self, places: list[Place]) -> Iterator[list[Place]]:
+    def _windows(self, locations: list[BlockLocation]) -> Iterator[list[BlockLocation]]:
         """Cut a cell's blocks into runs of about equal size."""
         per_window = max(1, MOST_ROWS // (self.study.block * len(self.study.methods)))
-        for first in range(0, len(places), per_window):
-            yield places[first : first + per_window]
+        for first in range(0, len(locations), per_window):
+            yield locations[first : first + per_window]
 
-    def _read(self, places: list[Place]) -> pd.DataFrame:
+    def _read(self, locations: list[BlockLocation]) -> pd.DataFrame:
         import numpy as np
         import pyarrow as pa
 
-        groups: dict[tuple[str, int], list[Place]] = {}
-        for place in places:
-            groups.setdefault((place.file, place.group), []).append(place)
+        groups: dict[tuple[str, int], list[BlockLocation]] = {}
+        for location in locations:
+            groups.setdefault((location.file, location.group), []).append(location)
         try:
             found = [
-                read_blocks(self.folder / "blocks" / file, group, [place.entry for place in some]) for (file, group), some in groups.items()
+                read_blocks(self.folder / "blocks" / file, group, [location.entry for location in some])
+                for (file, group), some in groups.items()
             ]
         except FileNotFoundError:
             raise InputError(f"{self.folder}: the running sweep has merged files since it was opened; open it again") from None
@@ -229,7 +230,7 @@ class Results:
 
     def _is_current(self, row: Any) -> bool:
         """Whether a failure is of a block that counts, and not of an earlier run of it."""
-        place = self.ledger.get(row.cell, {}).get(row.block)
-        if place is None or row.cell not in self.unbroken_blocks or row.block >= self.unbroken_blocks[row.cell].blocks:
+        location = self.block_index.get(row.cell, {}).get(row.block)
+        if location is None or row.cell not in self.unbroken_blocks or row.block >= self.unbroken_blocks[row.cell].blocks:
             return False
-        return (place.entry.attempted, place.entry.limited) == (row.attempted, row.limited)
+        return (location.entry.attempted, location.entry.limited) == (row.attempted, row.limited)

@@ -1,6 +1,6 @@
 """The writer of finished blocks: a thread that puts them on disk twice a second.
 
-A file appears whole or not at all, and carries its own ledger, so that results and ledger cannot disagree. Small files are merged, 64 at a
+A file appears whole or not at all, and carries its own index, so that results and index cannot disagree. Small files are merged, 64 at a
 time, so that a long run does not leave thousands. Of two entries for a block the one in the later file counts (a short last block that was
 extended; a merge that was killed before it deleted what it had merged).
 """
@@ -15,35 +15,35 @@ from typing import Self
 
 from see_in_pairs.errors import InputError
 from theory.sweeps.execution.chunk import BlockEntry, Chunk
-from theory.sweeps.storage.parquet import MOST_ROWS, Part, Place, read_blocks, read_ledger, write_blocks, write_failures
+from theory.sweeps.storage.parquet import MOST_ROWS, BlockLocation, Part, read_block_index, read_blocks, write_blocks, write_failures
 
 FLUSH_SECONDS = 0.4
 MERGE = 64
 
-Ledger = dict[str, dict[int, Place]]
-"""Where each finished block is: cell to number of the block to place."""
+BlockIndex = dict[str, dict[int, BlockLocation]]
+"""Where each finished block is: cell to number of the block to location."""
 
 
-def read_all(folder: Path) -> tuple[Ledger, list[str], dict[str, int]]:
-    """Ledger of a folder, names of all results in order of appearance, and how often the content of each file was merged."""
-    ledger: Ledger = {}
+def read_all(folder: Path) -> tuple[BlockIndex, list[str], dict[str, int]]:
+    """BlockIndex of a folder, names of all results in order of appearance, and how often the content of each file was merged."""
+    block_index: BlockIndex = {}
     columns: dict[str, None] = {}
     levels: dict[str, int] = {}
     for path in sorted(folder.glob("[0-9]*.parquet")):
-        places, names, levels[path.name] = read_ledger(path)
+        locations, names, levels[path.name] = read_block_index(path)
         columns.update(dict.fromkeys(names))
-        _enter(ledger, places)
-    return ledger, list(columns), levels
+        _enter(block_index, locations)
+    return block_index, list(columns), levels
 
 
-def _enter(ledger: Ledger, places: Iterable[Place]) -> None:
-    for place in places:
-        ledger.setdefault(place.entry.cell, {})[place.entry.block] = place
+def _enter(block_index: BlockIndex, locations: Iterable[BlockLocation]) -> None:
+    for location in locations:
+        block_index.setdefault(location.entry.cell, {})[location.entry.block] = location
 
 
-def _under_limits(places: dict[int, Place], limits: str) -> dict[int, Place]:
+def _under_limits(locations: dict[int, BlockLocation], limits: str) -> dict[int, BlockLocation]:
     # a block that ran into other limits than today's runs again
-    return {block: place for block, place in places.items() if place.entry.limited in ("", limits)}
+    return {block: location for block, location in locations.items() if location.entry.limited in ("", limits)}
 
 
 class BlockWriter:
@@ -55,11 +55,11 @@ class BlockWriter:
             part.mkdir(parents=True, exist_ok=True)
             for leftover in part.glob(".*.parquet"):
                 leftover.unlink()  # left by a process that was killed while writing
-        self.ledger, self._columns, self._levels = read_all(self.blocks)
+        self.block_index, self._columns, self._levels = read_all(self.blocks)
         failed = [path.name for path in self.failures.glob("[0-9]*.parquet")]
         self._next = 1 + max((int(name.split(".")[0]) for name in [*self._levels, *failed]), default=0)
         self._delete_superseded()
-        self.ledger = {cell: _under_limits(places, limits) for cell, places in self.ledger.items()}
+        self.block_index = {cell: _under_limits(locations, limits) for cell, locations in self.block_index.items()}
         self._pending: list[Chunk] = []
         self._rows = 0  # pending, or being written
         self._error: BaseException | None = None
@@ -133,16 +133,16 @@ class BlockWriter:
     def _write(self, chunks: Sequence[Chunk]) -> None:
         name = self._new_name()
         failures = [found for chunk in chunks for found in chunk.failures_with_entries()]
-        if failures:  # first, since a block counts as finished once it is in the ledger
+        if failures:  # first, since a block counts as finished once it is in the index
             write_failures(self.failures / name, failures)
         for chunk in chunks:
             self._columns = list(dict.fromkeys([*self._columns, *chunk.results]))
         self._write_file(name, ((chunk.table, chunk.entries) for chunk in chunks), level=0)
 
     def _write_file(self, name: str, parts: Iterable[Part], level: int) -> None:
-        places = write_blocks(self.blocks / name, parts, self._columns, level)
+        locations = write_blocks(self.blocks / name, parts, self._columns, level)
         self._levels[name] = level
-        _enter(self.ledger, places)
+        _enter(self.block_index, locations)
 
     def _new_name(self) -> str:
         name = f"{self._next:08d}.parquet"
@@ -159,15 +159,15 @@ class BlockWriter:
     def _current_parts(self, files: Sequence[str]) -> Iterator[Part]:
         """The blocks of some files that no later file replaces."""
         wanted: dict[tuple[str, int], list[BlockEntry]] = {}
-        for blocks in self.ledger.values():
-            for place in blocks.values():
-                if place.file in files:
-                    wanted.setdefault((place.file, place.group), []).append(place.entry)
+        for blocks in self.block_index.values():
+            for location in blocks.values():
+                if location.file in files:
+                    wanted.setdefault((location.file, location.group), []).append(location.entry)
         for (name, group), entries in sorted(wanted.items()):
             yield read_blocks(self.blocks / name, group, entries), entries
 
     def _delete_superseded(self) -> None:
-        used = {place.file for blocks in self.ledger.values() for place in blocks.values()}
+        used = {location.file for blocks in self.block_index.values() for location in blocks.values()}
         self._delete([name for name in self._levels if name not in used])
 
     def _delete(self, files: Sequence[str]) -> None:

@@ -75,8 +75,8 @@ def gone(group: int) -> bool:
 
 
 def stored(out: Path) -> int:
-    """Replicates that the ledger has, whether or not an earlier block is missing yet."""
-    return sum(place.entry.attempted for places in Results.open(out).ledger.values() for place in places.values())
+    """Replicates that the index has, whether or not an earlier block is missing yet."""
+    return sum(location.entry.attempted for blocks in Results.open(out).block_index.values() for location in blocks.values())
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(
     errors = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
     assert len(errors) == 1 and "No space left on device" in errors[0] and "run the same command again" in errors[0]
     kept = Results.open(small_disk / "a")
-    done = sum(place.entry.attempted for places in kept.ledger.values() for place in places.values())
+    done = sum(location.entry.attempted for locations in kept.block_index.values() for location in locations.values())
     assert 0 < done < 3000
     shutil.copytree(small_disk / "a", tmp_path / "moved")
     study = make_study(**large)

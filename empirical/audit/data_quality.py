@@ -44,7 +44,7 @@ def blank_images(context: AuditContext) -> Iterator[Finding]:
     blank = tuple(context.table["item_id"][(signatures == 0).all(axis=1)])
     if blank:
         message = f"{len(blank)} of {len(context.table)} images show one gray only: {first_few(blank)}"
-        yield Finding("blank_images", "warn", message, blank, "leave them out, or find the pictures that belong there")
+        yield Finding("blank_images", "warn", message, blank, "leave them out, or find the images that belong there")
 
 
 def both_classes(context: AuditContext) -> Iterator[Finding]:

@@ -88,7 +88,7 @@ def stop_on_errors(findings: Iterable[Finding], allow: Sequence[str] = ()) -> No
 
 
 def summary(findings: Sequence[Finding], allow: Sequence[str] = ()) -> str:
-    """Put findings into lines for a person.
+    """Write findings as lines for a person.
 
     Parameters
     ----------

@@ -65,7 +65,7 @@ def _report(table: pd.DataFrame, suffix: str) -> Iterator[Finding]:
     one_family = (groups["family"].transform("nunique") == 1) & (table["family"] != "")
     within = several_files & ~leaks & (groups["patient_id"].transform("nunique") > 1) & ~one_family
     if within.any():
-        advice = "look at them; either a patient has two names, or a picture is there twice"
+        advice = "look at them; either a patient has two names, or an image is there twice"
         message = f"{_groups(table[within])} are of several patients: {first_few(list(table['item_id'][within]))}"
         yield Finding(f"near_duplicates{suffix}", "warn", message, tuple(table["item_id"][within]), advice)
 

@@ -45,7 +45,7 @@ class Assignment:
 
     @classmethod
     def of(cls, choices: Iterable[Choice], strategy: str) -> Assignment:
-        """Put choices into tables.
+        """Make the tables of choices.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class Assignment:
         return {str(item): tuple(group) for item, group in table.groupby("item_id")["reference_id"]}
 
     def part(self, number: int, size: int) -> Assignment:
-        """Take the references of some ranks, for showing a query beside others of its references another time.
+        """Select the references of some ranks, for showing a query beside others of its references another time.
 
         Parameters
         ----------
@@ -108,8 +108,8 @@ class Assignment:
 def resolve_unmatched(choices: Iterable[Choice], config: ReferenceConfig, advice: str) -> list[Choice]:
     """Stop when queries could not be matched, unless ``unmatched: leave_out`` was asked for and some query remains."""
     found = list(choices)
-    lost = [choice for choice in found if not choice.references]
-    if lost and (config.unmatched != "leave_out" or len(lost) == len(found)):
-        names = first_few([f"{choice.item_id} ({choice.unmatched})" for choice in lost])
-        raise InputError(f"{config.strategy} references: {len(lost)} of {len(found)} queries cannot be matched: {names}; {advice}")
+    missing = [choice for choice in found if not choice.references]
+    if missing and (config.unmatched != "leave_out" or len(missing) == len(found)):
+        names = first_few([f"{choice.item_id} ({choice.unmatched})" for choice in missing])
+        raise InputError(f"{config.strategy} references: {len(missing)} of {len(found)} queries cannot be matched: {names}; {advice}")
     return found

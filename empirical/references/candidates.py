@@ -79,7 +79,7 @@ def blind_queries(cohort: Cohort, split: str) -> pd.DataFrame:
 
 
 def blind(items: pd.DataFrame) -> pd.DataFrame:
-    """Take label and mask away, and number the rows anew."""
+    """Drop label and mask, and number the rows anew."""
     return items.drop(columns=list(HIDDEN_COLUMNS)).reset_index(drop=True)
 
 

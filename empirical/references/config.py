@@ -28,7 +28,7 @@ STRATEGIES = {
     ),
     "embedding": Strategy(
         "embedding",
-        "like the query to a vision model (cosine): the nearest, or drawn from a band of likeness",
+        "like the query to a vision model (cosine): the nearest, or drawn from a band of similarity",
         settings=("model", "band", "band_of"),
         relaxable=("band",),
     ),

@@ -35,7 +35,7 @@ def write_overview(cohort: Cohort, out: Path, seed: int = 0) -> list[str]:
         families=(cohort.table["family"] != "").any(),
         tables={title: _html(table) for title, table in summary_tables(cohort).items()},
         charts={column: _chart(cohort, column) for column in known_columns(cohort)},
-        tiles=[{"item": tile.item_id, "role": tile.role, "caption": tile.caption, "picture": _embedded(tile)} for tile in tiles],
+        tiles=[{"item": tile.item_id, "role": tile.role, "caption": tile.caption, "image": _embedded(tile)} for tile in tiles],
     )
     write_text(out / "index.html", content)
     return [tile.problem for tile in tiles if tile.problem]

@@ -17,7 +17,19 @@ NotNegative = Annotated[float, Field(ge=0)]
 
 
 class Shares(StrictConfig):
-    """Within-family correlation of each component, where they differ (the second series)."""
+    """Within-family correlation of each component, where they differ (the second series).
+
+    Parameters
+    ----------
+    demographic : float
+        Of the anatomical modes, from 0 to below 1, as the others are.
+    site : float
+        Of gain and offset of the scanner.
+    field : float
+        Of the smooth field of soft tissue.
+    noise : float
+        Of the acquisition noise, after rounding.
+    """
 
     demographic: Share = 0.0
     site: Share = 0.0
@@ -26,25 +38,42 @@ class Shares(StrictConfig):
 
 
 class LesionConfig(StrictConfig):
-    """The nodule: shape, place, and how well an ideal observer detects it in a single image."""
+    """The nodule: shape, place, and how well an ideal observer detects it in a single image.
+
+    Parameters
+    ----------
+    profile : str
+        Its shape, ``'gaussian'`` or ``'disc'``.
+    width : float
+        Standard deviation of the Gaussian, or radius of the disc, in pixels.
+    place : str
+        ``'fixed'``: always at `centre`; ``'random'``: anywhere in the clear lung.
+    centre : tuple of float
+        Row and column of the known place, in parts of the image's side; the default lies in the patient's left upper lung.
+    detectability : float
+        Hotelling detectability of the lesion at `centre` in a single image; an AUC of Phi(detectability / sqrt 2).
+    """
 
     profile: Literal["gaussian", "disc"] = "gaussian"
     width: Positive = 3.0
-    """Standard deviation of the Gaussian, or radius of the disc, in pixels."""
     place: Literal["fixed", "random"] = "fixed"
     centre: tuple[float, float] = (0.36, 0.70)
-    """Row and column of the known place, in parts of the image's side; the default lies in the patient's left upper lung."""
     detectability: NotNegative = 0.95
-    """Hotelling detectability of the lesion at `centre` in a single image; an AUC of Phi(detectability / sqrt 2)."""
 
 
 class WarmupConfig(StrictConfig):
-    """Extra training families with plainer lesions, from which a model with random weights learns where and how to look."""
+    """Extra training families with plainer lesions, from which a model with random weights learns where and how to look.
+
+    Parameters
+    ----------
+    n : int
+        How many families; their lesions fade from `contrast` times the amplitude down to it.
+    contrast : float
+        Peak of the first lesion, in multiples of the amplitude; at least 1.
+    """
 
     n: int = Field(default=0, ge=0)
-    """How many; their lesions fade from `contrast` times the amplitude down to it."""
     contrast: float = Field(default=6.0, ge=1)
-    """Peak of the first lesion, in multiples of the amplitude."""
 
     def contrast_of(self, number: int) -> float:
         """Compute the contrast of a warm-up family, `number` from 0: `contrast` for the first, falling linearly, always above 1."""
@@ -52,36 +81,58 @@ class WarmupConfig(StrictConfig):
 
 
 class PhantomConfig(StrictConfig):
-    """A phantom cohort: how many families, how like each other their members are, and what varies by how much."""
+    """A phantom cohort: how many families, how similar their members are, and what varies by how much.
+
+    Parameters
+    ----------
+    size : int
+        Pixels along a side, 24 to 512.
+    n_train, n_val, n_test : int
+        Families in each split, one query each.
+    warmup : WarmupConfig
+        Further training families with plainer lesions.
+    relatives : int
+        Healthy relatives of each query, up to 20.
+    prevalence : float
+        Share of diseased queries in each split, from 0 to 1.
+    rho : float
+        Main series: every component has this within-family correlation, so that C = rho Sigma.
+    shares : Shares, optional
+        Second series: one correlation for each component, instead of `rho`.
+    heart_sd, lungs_sd, ribs_sd, thickness_sd : float
+        Standard deviations of the anatomical modes, in units of half the image's side (see `template.Anatomy`).
+    gain_sd : float
+        Standard deviation of a session's relative gain.
+    offset_sd : float
+        Standard deviation of a session's offset, in gray levels.
+    field_sd : float
+        Standard deviation of the smooth field (soft tissue that differs between patients), in gray levels.
+    field_width : float
+        Standard deviation of the Gaussian kernel that smooths the field, in pixels.
+    noise_sd : float
+        Standard deviation of the acquisition noise in gray levels, at least 1, the rounding to whole gray levels included.
+    lesion : LesionConfig
+        Shape, place and detectability of the nodule.
+    """
 
     size: int = Field(default=64, ge=24, le=512)
-    """Pixels along a side."""
     n_train: int = Field(default=2000, ge=0)
     warmup: WarmupConfig = WarmupConfig()
     n_val: int = Field(default=200, ge=0)
     n_test: int = Field(default=1000, ge=0)
     relatives: int = Field(default=1, ge=0, le=20)
-    """Healthy relatives of each query."""
     prevalence: float = Field(default=0.5, ge=0, le=1)
     rho: Share = 0.9
-    """Main series: every component has this within-family correlation, so that C = rho Sigma."""
     shares: Shares | None = None
-    """Second series: one correlation for each component, instead of `rho`."""
     heart_sd: NotNegative = 0.018
-    """Standard deviations of the anatomical modes, in units of half the image's side (see `template.Anatomy`)."""
     lungs_sd: NotNegative = 0.016
     ribs_sd: NotNegative = 0.012
     thickness_sd: NotNegative = 0.016
     gain_sd: NotNegative = 0.06
-    """Standard deviation of a session's relative gain."""
     offset_sd: NotNegative = 5.0
-    """Standard deviation of a session's offset, in gray levels."""
     field_sd: NotNegative = 9.0
-    """Standard deviation of the smooth field (soft tissue that differs between patients), in gray levels."""
     field_width: Positive = 2.5
-    """Standard deviation of the Gaussian kernel that smooths the field, in pixels."""
     noise_sd: float = Field(default=5.0, ge=1.0)
-    """Standard deviation of the acquisition noise, the rounding to whole gray levels included."""
     lesion: LesionConfig = LesionConfig()
 
     @model_validator(mode="after")

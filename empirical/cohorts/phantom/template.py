@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.float64]
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -25,22 +25,22 @@ AIR, TISSUE, LUNG, HEART, SPINE, ABDOMEN, BONE = 58.0, 132.0, 84.0, 176.0, 184.0
 """Gray levels of the parts, our choice; a bone adds its own to what lies behind it."""
 
 
-def draw_template(size: int, anatomy: Anatomy | None = None) -> Picture:
+def draw_template(size: int, anatomy: Anatomy | None = None) -> Array:
     """Draw the chest in gray levels, (size, size): air dark, bone bright, the patient's left on the viewer's right."""
     anatomy = anatomy or Anatomy()
     x, y = _grid(size)
     soft = _softness(size)
     lungs, heart = lung_field(size, anatomy), _heart(x, y, anatomy, soft)
-    picture = _blend(np.full((size, size), AIR), TISSUE + 60 * anatomy.thickness, _body(x, y, anatomy, soft))
-    picture = _blend(picture, ABDOMEN, _abdomen(x, y, anatomy, soft))
-    picture = _blend(picture, LUNG, lungs)
-    picture = _blend(picture, HEART, heart * 0.92)
-    picture = _blend(picture, SPINE, 0.75 * _mediastinum(x, y, soft))
-    picture = picture + 16 * _spine(x, y) - 26 * _trachea(x, y, soft) + 30 * _vessels(x, y) * lungs * (1 - heart)
-    return picture + BONE * (_ribs(x, y, anatomy) * (0.25 * _body(x, y, anatomy, soft) + 0.75 * lungs) + 1.2 * _clavicles(x, y))
+    image = _blend(np.full((size, size), AIR), TISSUE + 60 * anatomy.thickness, _body(x, y, anatomy, soft))
+    image = _blend(image, ABDOMEN, _abdomen(x, y, anatomy, soft))
+    image = _blend(image, LUNG, lungs)
+    image = _blend(image, HEART, heart * 0.92)
+    image = _blend(image, SPINE, 0.75 * _mediastinum(x, y, soft))
+    image = image + 16 * _spine(x, y) - 26 * _trachea(x, y, soft) + 30 * _vessels(x, y) * lungs * (1 - heart)
+    return image + BONE * (_ribs(x, y, anatomy) * (0.25 * _body(x, y, anatomy, soft) + 0.75 * lungs) + 1.2 * _clavicles(x, y))
 
 
-def lung_field(size: int, anatomy: Anatomy | None = None) -> Picture:
+def lung_field(size: int, anatomy: Anatomy | None = None) -> Array:
     """Draw the air-filled part of the lungs, the heart not taken out, (size, size): 1 inside, 0 outside, smooth between."""
     anatomy = anatomy or Anatomy()
     x, y = _grid(size)
@@ -51,14 +51,14 @@ def lung_field(size: int, anatomy: Anatomy | None = None) -> Picture:
     return _edge(inside, 1.2 * _softness(size))
 
 
-def clear_lung(size: int) -> Picture:
+def clear_lung(size: int) -> Array:
     """Draw as `lung_field` the part that the heart and the mediastinum leave free, where a nodule would be looked for."""
     x, y = _grid(size)
     soft = _softness(size)
     return lung_field(size) * (1 - _heart(x, y, Anatomy(), soft)) * (1 - _mediastinum(x, y, soft))
 
 
-def _grid(size: int) -> tuple[Picture, Picture]:
+def _grid(size: int) -> tuple[Array, Array]:
     centres = (2 * np.arange(size) + 1) / size - 1
     y, x = np.meshgrid(centres, centres, indexing="ij")
     return x, y
@@ -69,38 +69,38 @@ def _softness(size: int) -> float:
     return 1.0 / min(size, 64)
 
 
-def _edge(distance: Picture, soft: float) -> Picture:
+def _edge(distance: Array, soft: float) -> Array:
     return 1 / (1 + np.exp(-np.clip(distance / soft, -60, 60)))
 
 
-def _blend(below: Picture, level: float, opacity: Picture) -> Picture:
+def _blend(below: Array, level: float, opacity: Array) -> Array:
     return below + (level - below) * opacity
 
 
-def _softmin(*distances: Picture, softness: float) -> Picture:
+def _softmin(*distances: Array, softness: float) -> Array:
     return -softness * np.log(sum(np.exp(-np.clip(distance, -5, 5) / softness) for distance in distances))
 
 
-def _dome(x: Picture, anatomy: Anatomy) -> Picture:
+def _dome(x: Array, anatomy: Anatomy) -> Array:
     """Compute the height of the diaphragm: a dome on each side, the patient's right (viewer's left) one a little higher."""
     right = 0.50 - 0.16 * np.cos((x + 0.42) * 2.6)
     left = 0.55 - 0.15 * np.cos((x - 0.44) * 2.6)
     return np.where(x < 0, right, left) + 0.12 + 0.8 * anatomy.lungs
 
 
-def _body(x: Picture, y: Picture, anatomy: Anatomy, soft: float) -> Picture:
+def _body(x: Array, y: Array, anatomy: Anatomy, soft: float) -> Array:
     shoulder = _edge(y + 0.80, 0.06)
     half_width = 0.30 + 0.66 * shoulder - 0.06 * np.clip(y, 0, 1) + anatomy.thickness
     return _edge(half_width - np.abs(x), 1.5 * soft)
 
 
-def _abdomen(x: Picture, y: Picture, anatomy: Anatomy, soft: float) -> Picture:
+def _abdomen(x: Array, y: Array, anatomy: Anatomy, soft: float) -> Array:
     below = _edge(y - _dome(x, anatomy), 2 * soft) * _body(x, y, anatomy, soft)
     bubble = np.exp(-(((x - 0.42) / 0.16) ** 2 + ((y - 0.74) / 0.09) ** 2))  # gas in the stomach, under the left dome
     return below * (1 - 0.5 * bubble)
 
 
-def _heart(x: Picture, y: Picture, anatomy: Anatomy, soft: float) -> Picture:
+def _heart(x: Array, y: Array, anatomy: Anatomy, soft: float) -> Array:
     turn = 0.60
     along = (x - 0.15) * np.cos(turn) + (y - 0.26) * np.sin(turn)
     across = -(x - 0.15) * np.sin(turn) + (y - 0.26) * np.cos(turn)
@@ -109,22 +109,22 @@ def _heart(x: Picture, y: Picture, anatomy: Anatomy, soft: float) -> Picture:
     return _edge(-_softmin(-ventricle, -atrium, softness=0.05) * 0.3, 2 * soft)
 
 
-def _mediastinum(x: Picture, y: Picture, soft: float) -> Picture:
+def _mediastinum(x: Array, y: Array, soft: float) -> Array:
     half_width = 0.115 + 0.05 * np.exp(-(((y + 0.62) / 0.22) ** 2)) + 0.035 * np.clip(y + 0.1, 0, 1)
     arch = np.exp(-((np.hypot(x - 0.13, y + 0.27) / 0.11) ** 4))  # the aortic knob
     return np.maximum(_edge(half_width - np.abs(x), 2 * soft), arch)
 
 
-def _spine(x: Picture, y: Picture) -> Picture:
+def _spine(x: Array, y: Array) -> Array:
     column = np.exp(-((x / 0.085) ** 4))
     return column * (0.72 + 0.28 * np.cos(2 * np.pi * y / 0.155))  # vertebrae and the discs between them
 
 
-def _trachea(x: Picture, y: Picture, soft: float) -> Picture:
+def _trachea(x: Array, y: Array, soft: float) -> Array:
     return np.exp(-(((x + 0.012) / 0.055) ** 4)) * _edge(-0.26 - y, 4 * soft)
 
 
-def _vessels(x: Picture, y: Picture) -> Picture:
+def _vessels(x: Array, y: Array) -> Array:
     """Draw the hila and a few branching vessels, brightest near the middle."""
     total = np.zeros_like(x)
     for side, height in ((-1.0, 0.0), (1.0, -0.05)):
@@ -136,7 +136,7 @@ def _vessels(x: Picture, y: Picture) -> Picture:
     return total
 
 
-def _ribs(x: Picture, y: Picture, anatomy: Anatomy) -> Picture:
+def _ribs(x: Array, y: Array, anatomy: Anatomy) -> Array:
     """Draw the posterior ribs (running down outwards) and, fainter, the anterior ones (running down inwards)."""
     across = np.abs(x)
     total = np.zeros_like(x)
@@ -149,7 +149,7 @@ def _ribs(x: Picture, y: Picture, anatomy: Anatomy) -> Picture:
     return total * _edge(0.84 - across, 0.04)
 
 
-def _clavicles(x: Picture, y: Picture) -> Picture:
+def _clavicles(x: Array, y: Array) -> Array:
     across = np.abs(x)
     arc = -0.60 - 0.17 * np.clip(across - 0.1, 0, 1) - 0.05 * np.sin(5.5 * (across - 0.1))
     return np.exp(-((np.abs(y - arc) / 0.042) ** 3)) * _edge(across - 0.10, 0.02) * _edge(0.80 - across, 0.03)

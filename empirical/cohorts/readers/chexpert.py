@@ -105,7 +105,7 @@ def _tidy(entries: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
 
 
 def _part(paths: pd.Series, name: str) -> pd.Series:
-    """Take the folder ``patient00001`` or ``study1`` out of each path."""
+    """Extract the folder ``patient00001`` or ``study1`` from each path."""
     return paths.str.extract(rf"(?:^|/)({name}\d+)(?:/|$)", expand=False).fillna("")
 
 

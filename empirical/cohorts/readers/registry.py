@@ -29,7 +29,7 @@ def import_kind(kind: str, root: Path, out: Path, options: Mapping[str, Any]) ->
     Parameters
     ----------
     kind : str
-        One of `KINDS`.
+        One of `KINDS`, as after ``--kind`` of ``cohort import``.
     root, out : Path
         The folder of the set, where its images stay, and the folder that the cohort is written to.
     options : mapping

@@ -66,8 +66,8 @@ def rename_columns(table: pd.DataFrame, columns: Mapping[str, str], known: Seque
         raise InputError(f"--column {unknown[0]}=...: not one of ours ({', '.join(known)})")
     require_columns(table, list(columns.values()), source)
     chosen = {theirs: ours for ours, theirs in columns.items()}
-    renamed = {column: f"other_{column}" for column in table.columns if (column in columns or column in FILLED) and column not in chosen}
-    return table.rename(columns=renamed | chosen)
+    others = {column: f"other_{column}" for column in table.columns if (column in columns or column in FILLED) and column not in chosen}
+    return table.rename(columns=others | chosen)
 
 
 def _ours(table: pd.DataFrame, columns: dict[str, str], source: str) -> pd.DataFrame:

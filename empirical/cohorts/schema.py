@@ -41,10 +41,10 @@ class CohortInfo:
         The line to show wherever results on these images are shown.
     counts : dict of str to int
         How many rows or images were left out while importing, by reason; nothing is skipped in silence.
-    control : str
-        What the healthy class is, in a word for prompts and pages: ``'healthy'``, or ``'benign'`` where a set has nothing healthier.
     parameters : dict
         What decided the cohort (for a phantom its config, ``rho`` and ``shares``).
+    control : str
+        What the healthy class is, in a word for prompts and pages: ``'healthy'``, or ``'benign'`` where a set has nothing healthier.
     """
 
     name: str

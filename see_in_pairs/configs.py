@@ -13,9 +13,9 @@ from see_in_pairs.files import parse_yaml, read_yaml
 
 
 class StrictConfig(BaseModel):
-    """Base of every config: immutable, and an unknown key is an error."""
+    """Base of every config: immutable; an unknown key is an error, and so is a number that is none or infinite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 Config = TypeVar("Config", bound=StrictConfig)

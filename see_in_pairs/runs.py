@@ -66,7 +66,8 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(self.path)
         before = self._refuse_another(identity, config_hash)
-        self.manifest = {
+        # What the run recorded beside these keys (an audit, hashes of weights) stays: who resumes a finished run does not compute it again.
+        self.manifest = before | {
             "package": "see-in-pairs",
             "version": __version__,
             "git_commit": git_commit(),

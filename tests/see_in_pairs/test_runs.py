@@ -147,6 +147,15 @@ def test_json_that_is_no_manifest_is_told_in_a_line(tmp_path: Path, content: str
         RunFolder(tmp_path, "finetune", CONFIG)
 
 
+def test_what_a_run_recorded_stays_when_it_is_opened_again(tmp_path: Path) -> None:
+    with RunFolder(tmp_path, "finetune", CONFIG) as run:
+        run.manifest["audit"] = ["no leakage"]
+    with RunFolder(tmp_path, "finetune", CONFIG) as run:
+        pass  # finished before: nothing is computed again
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["audit"] == ["no leakage"] and manifest["finished"] and len(manifest["resumed"]) == 1
+
+
 HOLD = """
 import sys, time
 from pathlib import Path

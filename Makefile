@@ -11,7 +11,7 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 PIP      := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 
-.PHONY: reproduce smoke install dev test bench lint format docs clean
+.PHONY: reproduce smoke install dev test bench reliability lint format docs clean
 
 reproduce: $(VENV)/.base
 	$(BIN)/see-in-pairs reproduce --out $(OUT)
@@ -29,6 +29,11 @@ test: $(VENV)/.dev
 bench: export HF_HUB_OFFLINE = 1
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS)
+
+# A hundred kills of every pipeline; at most an hour. The table of the last run is kept in docs/development/reliability.md.
+reliability: export HF_HUB_OFFLINE = 1
+reliability: $(VENV)/.dev
+	$(BIN)/python -m tests.reliability.campaign --folder out/reliability $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

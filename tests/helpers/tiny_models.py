@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import transformers as T
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from empirical.vlm.config import ModelConfig, VisionLanguageModel
+from empirical.vlm.loading import load_vlm
 from empirical.vlm.processors import image_only
 
 TEXT = dict(
@@ -171,6 +175,8 @@ FAMILIES: dict[str, Callable[[], Parts]] = {
 
 def save_tiny(family: str, folder: Path) -> Path:
     """Write a tiny random model of a family; its weights are large enough for wrong positions and masks to show."""
+    if family == "smolvlm" and importlib.util.find_spec("num2words") is None:
+        pytest.skip("SmolVLM's processor needs the package num2words")
     T.utils.logging.disable_progress_bar()
     parts = FAMILIES[family]()
     torch.manual_seed(0)
@@ -199,3 +205,18 @@ def _complete(folder: Path, processor_class: str) -> None:
     if video:
         content.setdefault("video_processor", {"video_processor_type": video + "VideoProcessor"})
     file.write_text(json.dumps(content))
+
+
+def load_tiny(family: str, folder: Path, **settings: Any) -> VisionLanguageModel:
+    """Write a tiny model of a family and load it as a user would."""
+    return load_vlm(ModelConfig(name=str(save_tiny(family, folder)), **settings))
+
+
+def vlm_fixture(families: Iterable[str] = tuple(sorted(FAMILIES)), **settings: Any) -> Callable[..., VisionLanguageModel]:
+    """Make a fixture of tiny models, one per family: ``vlm = vlm_fixture()`` at the top of a test module."""
+
+    @pytest.fixture(scope="module", params=families)
+    def vlm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VisionLanguageModel:
+        return load_tiny(request.param, tmp_path_factory.mktemp(request.param), **settings)
+
+    return vlm

@@ -15,7 +15,6 @@ from empirical.vlm.feature_cache.tower import base_of
 from empirical.vlm.lora_precision import compute_in_base_dtype, randomize_adapter
 from empirical.vlm.weights import ignore_peft_deprecation, is_noop_adapter
 
-VISION = re.compile(r"\.(visual|vision_tower|vision_model)\.")
 STD = 0.2  # of random adapters: their product is as large as weights are, so that a lost tensor shows
 
 
@@ -24,7 +23,8 @@ def lora_layers(subject: ModelUnderTest) -> Outcome:
     names = [name.replace(".base_layer", "") for name, _ in base_of(subject.vlm.model).named_modules()]
     language = {name for name in names if re.fullmatch(subject.vlm.family.lora_language, name)}
     vision = {name for name in names if re.fullmatch(subject.vlm.family.lora_vision, name)}
-    astray = [name for name in language if VISION.search(f".{name}")] + [name for name in vision if not VISION.search(f".{name}")]
+    in_tower = {name for name in names if _in_vision_tower(subject, name)}
+    astray = (language & in_tower) | (vision - in_tower)
     passed = bool(language and vision) and not astray
     return passed, f"{len(language)} language and {len(vision)} vision layers, {len(astray)} of them astray"
 
@@ -43,20 +43,24 @@ def gradients(subject: ModelUnderTest) -> Outcome:
         without = [name for name, gradient in trainable.items() if gradient is None or not bool((gradient != 0).any())]
         leaked = [name for name, weight in model.named_parameters() if not weight.requires_grad and weight.grad is not None]
         model.zero_grad(set_to_none=True)
-    without = [name for name in without if not _behind_last_used_layer(name, trainable)]
+    without = [name for name in without if not _behind_last_used_layer(subject, name, trainable)]
     detail = f"{len(trainable) - len(without)} of {len(trainable)} trainable tensors got a gradient, {len(leaked)} frozen ones did"
     return bool(trainable) and not without and not leaked, detail + (f"; none: {without[0]}" if without else "")
 
 
-def _behind_last_used_layer(name: str, trainable: dict[str, Any]) -> bool:
+def _behind_last_used_layer(subject: ModelUnderTest, name: str, trainable: dict[str, Any]) -> bool:
     """Whether a weight is in a vision layer behind the last one used: some families take features before the end of the tower."""
-    reached = max((_vision_layer(other) for other, gradient in trainable.items() if gradient is not None), default=-1)
-    return _vision_layer(name) > reached >= 0
+
+    def vision_layer(name: str) -> int:
+        number = re.search(r"layers?\.(\d+)\.", name)
+        return int(number[1]) if number and _in_vision_tower(subject, name) else -1
+
+    reached = max((vision_layer(other) for other, gradient in trainable.items() if gradient is not None), default=-1)
+    return vision_layer(name) > reached >= 0
 
 
-def _vision_layer(name: str) -> int:
-    number = re.search(r"layers?\.(\d+)\.", name)
-    return int(number[1]) if number and VISION.search(name) else -1
+def _in_vision_tower(subject: ModelUnderTest, name: str) -> bool:
+    return re.search(rf"\.({subject.vlm.family.vision_tower})\.", f".{name}") is not None
 
 
 def saved_adapter(subject: ModelUnderTest) -> Outcome:

@@ -54,6 +54,7 @@ class ModelFamily:
     # of the vision tower
     lora_language: str
     lora_vision: str
+    vision_tower: str = "visual|vision_tower|vision_model"  # regular expression of the vision tower's name among the modules
     # text between the generation prompt and the first letter of an answer: a space where the template ends in ``Assistant:``
     answer_prefix: str = ""
     # inputs without which the model silently computes something else; the doctor checks that the processor makes them

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from empirical.cohorts import Cohort
-from empirical.vlm.inference import batch_scorer as reader_module
+from empirical.vlm.inference import batch_scorer as scorer_module
 from see_in_pairs.console import run_app
 
 ARM = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
@@ -24,13 +24,13 @@ class SmallDevice:
     """Takes two activations a row and forward pass, and holds as many as are really alive."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.plain, self.room = reader_module.answer_scores, 10**6
+        self.plain, self.capacity = scorer_module.answer_scores, 10**6
         self.alive: list[tuple[weakref.ref[torch.Tensor], int]] = []
         self.passes: list[int] = []
-        monkeypatch.setattr(reader_module, "answer_scores", self.score)
+        monkeypatch.setattr(scorer_module, "answer_scores", self.score)
 
     def take(self, rows: int) -> torch.Tensor:
-        if rows + sum(size for reference, size in self.alive if reference() is not None) > self.room:
+        if rows + sum(size for reference, size in self.alive if reference() is not None) > self.capacity:
             raise torch.OutOfMemoryError("no more")
         made = torch.ones(rows)
         self.alive.append((weakref.ref(made), rows))
@@ -60,10 +60,10 @@ def test_an_evaluation_keeps_its_scores_and_goes_on_with_smaller_batches(
     plain = device.score
 
     def full_after_one_batch(*arguments: Any, **options: Any) -> torch.Tensor:
-        device.room = 4 if device.passes else 8  # what a batch of 2 takes just where nothing of the failed one is left
+        device.capacity = 4 if device.passes else 8  # what a batch of 2 takes just where nothing of the failed one is left
         return plain(*arguments, **options)
 
-    monkeypatch.setattr(reader_module, "answer_scores", full_after_one_batch)
+    monkeypatch.setattr(scorer_module, "answer_scores", full_after_one_batch)
     words = ["evaluate"], "--out", str(tmp_path / "short")
     capsys.readouterr()
     assert command(phantom, tmp_path, *words) == 2
@@ -87,16 +87,16 @@ def test_an_evaluation_keeps_its_scores_and_goes_on_with_smaller_batches(
 def test_an_evaluation_that_fits_with_no_batch_says_what_else_to_lower(
     phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    SmallDevice(monkeypatch).room = 1
+    SmallDevice(monkeypatch).capacity = 1
     assert command(phantom, tmp_path, ["evaluate"], "--out", str(tmp_path / "run")) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert "even with batch_size 1; show fewer pixels (model.image_processor.size)" in line and "(0 of " in line
-    monkeypatch.setattr("empirical.vlm.loading.load_vlm", no_room)
+    monkeypatch.setattr("empirical.vlm.loading.load_vlm", out_of_memory)
     assert command(phantom, tmp_path, ["evaluate"], "--out", str(tmp_path / "other")) == 2
     assert "out of memory before the first item: the model itself hardly fits" in capsys.readouterr().err
 
 
-def no_room(*_: Any, **__: Any) -> Any:
+def out_of_memory(*_: Any, **__: Any) -> Any:
     raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
 
 
@@ -105,8 +105,8 @@ def test_an_analysis_names_the_setting_to_lower(
     phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], analysis: str
 ) -> None:
     names = {"alignment": "empirical.analysis.alignment.representations", "attribution": "empirical.analysis.attribution.occlusion"}
-    monkeypatch.setattr(names[analysis], no_room)
-    monkeypatch.setattr("empirical.analysis.attribution.integrated_gradients", no_room)
+    monkeypatch.setattr(names[analysis], out_of_memory)
+    monkeypatch.setattr("empirical.analysis.attribution.integrated_gradients", out_of_memory)
     assert command(phantom, tmp_path, ["analyse", analysis], "--out", str(tmp_path / "run")) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.endswith("out of memory with batch_size 4; lower it: --set batch_size=2, with another --out")
@@ -119,7 +119,7 @@ def test_crossed_scoring_names_the_setting_to_lower(
 
     config = {"cohort": str(phantom.folder), "models": [{"name": "pocket"}], "patients": 2, "references": 2, "batch_size": 4}
     (tmp_path / "crossed.yaml").write_text(json.dumps(config))
-    SmallDevice(monkeypatch).room = 1
+    SmallDevice(monkeypatch).capacity = 1
     words = ["analyse", "crossed", str(tmp_path / "crossed.yaml"), "--quiet", "--out", str(tmp_path / "run")]
     assert run_app(app, words) == 2
     assert "out of memory with batch_size 4; lower it: --set batch_size=2" in capsys.readouterr().err

@@ -21,7 +21,7 @@ from empirical.vlm.feature_cache.tower import core_of
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
-from tests.helpers.tiny_models import save_tiny
+from tests.helpers.tiny_models import load_tiny, save_tiny
 
 Loaded = Callable[[str], VisionLanguageModel]
 
@@ -32,7 +32,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 
     def loaded(family: str) -> VisionLanguageModel:
         if family not in kept:
-            kept[family] = load_vlm(ModelConfig(name=str(save_tiny(family, tmp_path_factory.mktemp(family)))))
+            kept[family] = load_tiny(family, tmp_path_factory.mktemp(family))
         return kept[family]
 
     return loaded

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -12,10 +13,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
-from empirical.prompts.example import Example
-from empirical.prompts.templates import PromptConfig, prompt_text, render
+from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import vision
 from empirical.vlm.doctor.model_under_test import ModelUnderTest
@@ -25,37 +24,16 @@ from empirical.vlm.feature_cache.tower import core_of, flatten_features, image_f
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.scoring import to_device
 from empirical.vlm.loading import load_vlm
-from tests.helpers.tiny_models import save_tiny
+from tests.helpers.examples import example, random_pictures
+from tests.helpers.tiny_models import load_tiny, vlm_fixture
 
 QWEN = ("qwen2_5_vl", "qwen2_vl", "qwen3_vl")
-WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
-SIZES = {"a": (64, 64), "b": (96, 48), "c": (48, 96), "ref": (64, 64), "small": (40, 40)}
-
-
-def pictures() -> dict[str, Image.Image]:
-    rng = np.random.default_rng(0)
-    return {name: Image.fromarray(rng.integers(0, 255, (*reversed(size), 3), dtype=np.uint8)) for name, size in SIZES.items()}
-
-
-PICTURES = pictures()
-
-
-def example(query: str) -> Example:
-    return Example(query, render(prompt_text(PromptConfig().pair), WORDS, 1), ("ref", query), "yes", ("ref",))
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    return {family: str(save_tiny(family, tmp_path_factory.mktemp(family))) for family in QWEN}
-
-
-@pytest.fixture(scope="module", params=QWEN)
-def vlm(request: pytest.FixtureRequest, folders: dict[str, str]) -> VisionLanguageModel:
-    return load_vlm(ModelConfig(name=folders[request.param], dtype="float32"))
+PICTURES = random_pictures({"a": (64, 64), "b": (96, 48), "c": (48, 96), "ref": (64, 64), "small": (40, 40)})
+vlm = vlm_fixture(QWEN, dtype="float32")
 
 
 def batch_of(vlm: VisionLanguageModel, queries: str = "abc") -> dict[str, torch.Tensor]:
-    examples = [example("small" if query == "s" else query) for query in queries]
+    examples = [example("small" if query == "s" else query, "ref") for query in queries]
     return to_device(Encoder(vlm.processor, vlm.family, PICTURES.__getitem__).prompts(examples), vlm.model)
 
 
@@ -196,11 +174,11 @@ def test_a_copy_goes_the_fast_way_too(vlm: VisionLanguageModel) -> None:
     assert type(twin) is type(attention) and twin.qkv is not attention.qkv
 
 
-def test_the_switch_turns_it_off_and_on(folders: dict[str, str]) -> None:
-    slow = load_vlm(ModelConfig(name=folders["qwen2_5_vl"], fast_vision=False))
+def test_the_switch_turns_it_off_and_on(tmp_path: Path) -> None:
+    slow = load_tiny("qwen2_5_vl", tmp_path, fast_vision=False)
     assert slow.family.fast_vision(slow.model, False) == 0
     assert vision.fast_vision(ModelUnderTest(slow, PromptConfig())) == (True, "not used: switched off, or the family has none")
-    fast = load_vlm(ModelConfig(name=folders["qwen2_5_vl"]))
+    fast = load_vlm(ModelConfig(name=str(tmp_path)))
     assert fast.model.state_dict().keys() == slow.model.state_dict().keys()
     layers = [type(module) for module in core_of(fast.model).visual.modules() if isinstance(module, BatchedWindows | PatchesAtOnce)]
     assert len(layers) == fast.family.fast_vision(fast.model, False) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,10 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from empirical.prompts.example import Example
-from empirical.prompts.templates import PromptConfig, prompt_text, render
+from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.families.qwen import rope_index
 from empirical.vlm.feature_cache.cache import FeatureCache
@@ -26,30 +23,12 @@ from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.inference.prefix_cache import query_start, shared_prefix
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
-from tests.helpers.tiny_models import FAMILIES, save_tiny
+from tests.helpers.examples import FLOAT32, example, random_pictures
+from tests.helpers.tiny_models import FAMILIES, load_tiny, vlm_fixture
 
-WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
-FLOAT32 = 1e3 * np.finfo(np.float32).eps  # a thousand roundings
 SIZES = {"a": (64, 64), "b": (96, 48), "c": (48, 96), "d": (128, 128), "e": (64, 64), "ref": (80, 64), "other": (64, 64)}
-
-
-def pictures() -> dict[str, Image.Image]:
-    rng = np.random.default_rng(0)
-    made = {name: Image.fromarray(rng.integers(0, 255, (*reversed(size), 3), dtype=np.uint8)) for name, size in SIZES.items()}
-    return made | {"twin of a": made["a"].copy()}
-
-
-PICTURES = pictures()
-
-
-def example(query: str, *references: str, prompts: PromptConfig | None = None) -> Example:
-    prompts = prompts or PromptConfig()
-    parts = render(prompt_text(prompts.pair if references else prompts.single), WORDS, len(references))
-    rest = iter(references)
-    return Example(
-        query, parts, tuple(query if part.kind == "query" else next(rest) for part in parts if part.kind != "text"), "yes", references
-    )
-
+PICTURES = random_pictures(SIZES)
+PICTURES["twin of a"] = PICTURES["a"].copy()
 
 MIXED = [
     *(example(query, "ref") for query in "abcd"),
@@ -62,11 +41,7 @@ MIXED = [
 ]
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
-def vlm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VisionLanguageModel:
-    if request.param == "smolvlm" and importlib.util.find_spec("num2words") is None:
-        pytest.skip("SmolVLM's processor needs the package num2words")
-    return load_vlm(ModelConfig(name=str(save_tiny(request.param, tmp_path_factory.mktemp(request.param)))))
+vlm = vlm_fixture()
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +49,7 @@ def pocket() -> VisionLanguageModel:
     return load_vlm(ModelConfig())
 
 
-def reader(vlm: VisionLanguageModel, speed: SpeedConfig, answers: tuple[str, str] = ("yes", "no")) -> BatchScorer:
+def scorer(vlm: VisionLanguageModel, speed: SpeedConfig, answers: tuple[str, str] = ("yes", "no")) -> BatchScorer:
     return BatchScorer(vlm, Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), answers, 4, speed)
 
 
@@ -87,11 +62,11 @@ SWITCHES = {
 
 
 def test_every_switch_gives_the_scores_of_one_item_at_a_time(vlm: VisionLanguageModel) -> None:
-    slow = reader(vlm, PLAIN)
+    slow = scorer(vlm, PLAIN)
     plain = np.concatenate([slow.scores([one])[0] for one in MIXED])
     assert np.ptp(plain[:, 0]) > 0.01  # the items differ, so that mixed-up rows would show
     for name, speed in SWITCHES.items():
-        fast = reader(vlm, speed)
+        fast = scorer(vlm, speed)
         assert np.abs(fast.scores(MIXED)[0] - plain).max() < FLOAT32, name
         assert fast.feature_cache is not None and fast.feature_cache.computed == 7, (
             name
@@ -113,9 +88,9 @@ BESIDE = [example(query, reference) for reference in ("e", "ref", "other", "b") 
 
 
 def test_beginnings_of_like_length_are_read_in_one_pass(vlm: VisionLanguageModel) -> None:
-    slow = reader(vlm, PLAIN)
+    slow = scorer(vlm, PLAIN)
     plain = np.concatenate([slow.scores([one])[0] for one in BESIDE])
-    fast = reader(vlm, SpeedConfig(by_length=False))
+    fast = scorer(vlm, SpeedConfig(by_length=False))
     assert fast.prefix_cache is not None and fast.prefix_cache.batch_size == 4
     with counting_passes(vlm) as passes:
         scores = fast.scores(BESIDE)[0]
@@ -126,9 +101,9 @@ def test_beginnings_of_like_length_are_read_in_one_pass(vlm: VisionLanguageModel
 
 
 def test_beginnings_that_only_count_alike_are_read_alone(vlm: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = reader(vlm, PLAIN).scores(BESIDE)[0]
+    plain = scorer(vlm, PLAIN).scores(BESIDE)[0]
     monkeypatch.setattr(CachedEncoder, "image_tokens", lambda self, examples: [(1,)] * len(examples))
-    assert np.abs(reader(vlm, SpeedConfig(by_length=False)).scores(BESIDE)[0] - plain).max() < FLOAT32
+    assert np.abs(scorer(vlm, SpeedConfig(by_length=False)).scores(BESIDE)[0] - plain).max() < FLOAT32
 
 
 @pytest.mark.parametrize("vlm", [name for name in sorted(FAMILIES) if name.startswith("qwen")], indirect=True)
@@ -141,8 +116,8 @@ def test_positions_of_like_rows_are_counted_once(vlm: VisionLanguageModel, rows:
     assert torch.equal(rope_index(vlm.model, batch), own)
 
 
-def stored_encoder(vlm: VisionLanguageModel, store: FeatureCache) -> CachedEncoder:
-    return CachedEncoder(Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), store)
+def cached_encoder(vlm: VisionLanguageModel, feature_cache: FeatureCache) -> CachedEncoder:
+    return CachedEncoder(Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), feature_cache)
 
 
 BATCHES = [
@@ -159,14 +134,14 @@ BATCHES = [
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_a_batch_of_known_kinds_is_the_one_that_the_processor_would_make(vlm: VisionLanguageModel, side: str) -> None:
-    store = FeatureCache(vlm)
-    kept = stored_encoder(vlm, store)
+    feature_cache = FeatureCache(vlm)
+    templates = cached_encoder(vlm, feature_cache)
     for rows in BATCHES:
-        made, anew = kept.prompts(rows, side), stored_encoder(vlm, store).prompts(rows, side)
-        assert made.keys() == anew.keys() and all(torch.equal(made[name], anew[name]) for name in anew)
-        shown = [store.index_of(item) for row in rows for item in row.images]
-        assert made["pixel_values"].flatten().tolist() == shown
-        for value in made.values():
+        reused, anew = templates.prompts(rows, side), cached_encoder(vlm, feature_cache).prompts(rows, side)
+        assert reused.keys() == anew.keys() and all(torch.equal(reused[name], anew[name]) for name in anew)
+        shown = [feature_cache.index_of(item) for row in rows for item in row.images]
+        assert reused["pixel_values"].flatten().tolist() == shown
+        for value in reused.values():
             value.zero_()  # whoever writes into a batch writes into his own
 
 
@@ -174,7 +149,7 @@ def test_a_processor_is_asked_once_for_each_kind_of_batch(pocket: VisionLanguage
     asked: list[int] = []
     plain = Encoder.prompts
     monkeypatch.setattr(Encoder, "prompts", lambda self, rows, side="left": asked.append(len(rows)) or plain(self, rows, side))
-    encoder = stored_encoder(pocket, FeatureCache(pocket))
+    encoder = cached_encoder(pocket, FeatureCache(pocket))
     encoder.feature_cache.add([*"abe", "other"], encoder.plain)
     asked.clear()
     for query in "abe" * 2:
@@ -185,14 +160,14 @@ def test_a_processor_is_asked_once_for_each_kind_of_batch(pocket: VisionLanguage
 
 
 def test_no_more_kinds_of_batches_are_kept_than_are_of_use(pocket: VisionLanguageModel) -> None:
-    encoder = stored_encoder(pocket, FeatureCache(pocket))
+    encoder = cached_encoder(pocket, FeatureCache(pocket))
     for rows in range(1, 2 * MAX_TEMPLATES):
         encoder.prompts([example("a")] * rows)
     assert len(encoder._templates) == MAX_TEMPLATES
 
 
 def test_scores_are_fetched_from_a_device_one_batch_behind(pocket: VisionLanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    fast, order = reader(pocket, SpeedConfig()), []
+    fast, order = scorer(pocket, SpeedConfig()), []
     monkeypatch.setattr(fast, "vlm", SimpleNamespace(model=SimpleNamespace(device=torch.device("cuda"))))
     made = (order.append(f"made {number}") or number for number in range(3))
     for number in fast._pipelined(made):  # type: ignore[func-returns-value]
@@ -202,26 +177,23 @@ def test_scores_are_fetched_from_a_device_one_batch_behind(pocket: VisionLanguag
 
 def test_answers_of_several_tokens_go_through_every_switch_too(vlm: VisionLanguageModel) -> None:
     answers = ("a nodule is seen", "nothing at all")
-    plain = reader(vlm, PLAIN, answers).scores(MIXED)[0]
-    assert np.abs(reader(vlm, SpeedConfig(), answers).scores(MIXED)[0] - plain).max() < FLOAT32
+    plain = scorer(vlm, PLAIN, answers).scores(MIXED)[0]
+    assert np.abs(scorer(vlm, SpeedConfig(), answers).scores(MIXED)[0] - plain).max() < FLOAT32
 
 
 def test_replies_are_the_same_with_stored_features(vlm: VisionLanguageModel) -> None:
-    assert reader(vlm, SpeedConfig()).generate(MIXED, 4) == reader(vlm, PLAIN).generate(MIXED, 4)
+    assert scorer(vlm, SpeedConfig()).generate(MIXED, 4) == scorer(vlm, PLAIN).generate(MIXED, 4)
 
 
 def test_features_on_disk_are_used_by_the_next_run_and_not_by_another_model(vlm: VisionLanguageModel, tmp_path: Path) -> None:
     speed = SpeedConfig(features_folder=str(tmp_path))
-    first, second = reader(vlm, speed), reader(vlm, speed)
+    first, second = scorer(vlm, speed), scorer(vlm, speed)
     scores = first.scores(MIXED)[0]
-    assert np.array_equal(second.scores(MIXED[::-1])[0][::-1].round(5), scores.round(5))
-    assert (
-        first.feature_cache is not None
-        and second.feature_cache is not None
-        and (first.feature_cache.computed, second.feature_cache.computed) == (7, 0)
-    )
+    assert np.abs(second.scores(MIXED[::-1])[0][::-1] - scores).max() < 1e-5
+    assert first.feature_cache is not None and first.feature_cache.computed == 7
+    assert second.feature_cache is not None and second.feature_cache.computed == 0
     other = replace(vlm, config=vlm.config.model_copy(update={"revision": "another"}))
-    changed = reader(other, speed)
+    changed = scorer(other, speed)
     changed.scores(MIXED)
     assert changed.feature_cache is not None and changed.feature_cache.computed == 7
 
@@ -231,14 +203,14 @@ def test_damaged_features_on_disk_are_computed_again(
     vlm: VisionLanguageModel, tmp_path: Path, capsys: pytest.CaptureFixture[str], harm: str
 ) -> None:
     speed = SpeedConfig(features_folder=str(tmp_path))
-    scores = reader(vlm, speed).scores(MIXED)[0]
+    scores = scorer(vlm, speed).scores(MIXED)[0]
     for file in sorted(tmp_path.rglob("*.safetensors"))[:2]:
         content = bytearray(file.read_bytes())
         content[-5] ^= 64
         whole = bytes(content) if harm == "flipped" else file.read_bytes().replace(b"crc32", b"other")
         file.write_bytes({"cut short": whole[:-9], "empty": b""}.get(harm, whole))
-    again = reader(vlm, speed)
-    assert np.array_equal(again.scores(MIXED)[0].round(5), scores.round(5))
+    again = scorer(vlm, speed)
+    assert np.abs(again.scores(MIXED)[0] - scores).max() < 1e-5
     assert again.feature_cache is not None and again.feature_cache.computed == 2
     assert capsys.readouterr().err.count("computed again") == 1
 
@@ -268,18 +240,18 @@ def test_loss_on_answer_positions_is_the_loss_on_all(vlm: VisionLanguageModel) -
 
 
 def test_the_model_is_left_as_it_was(pocket: VisionLanguageModel) -> None:
-    reader(pocket, SpeedConfig()).scores(MIXED)
+    scorer(pocket, SpeedConfig()).scores(MIXED)
     assert "get_image_features" not in vars(pocket.model.model)
     assert type(pocket.processor.image_processor).__name__ == "Idefics3ImageProcessorPil"
 
 
 def test_what_cannot_be_is_refused(pocket: VisionLanguageModel) -> None:
     with pytest.raises(InputError, match="stands on stored features"):
-        reader(pocket, SpeedConfig(store_features=False, prefix_cache=True))
+        scorer(pocket, SpeedConfig(store_features=False, prefix_cache=True))
     unknown = replace(pocket, family=replace(pocket.family, split_inputs=None))
     with pytest.raises(InputError, match="not valid for family"):
-        reader(unknown, SpeedConfig(prefix_cache=True))
-    assert reader(unknown, SpeedConfig()).prefix_cache is None
+        scorer(unknown, SpeedConfig(prefix_cache=True))
+    assert scorer(unknown, SpeedConfig()).prefix_cache is None
 
 
 def test_a_query_shown_first_shares_nothing(pocket: VisionLanguageModel) -> None:
@@ -288,8 +260,8 @@ def test_a_query_shown_first_shares_nothing(pocket: VisionLanguageModel) -> None
     assert shared_prefix(example("a")) is None
     assert shared_prefix(example("a", "ref")) == shared_prefix(example("b", "ref")) != shared_prefix(example("a", "other"))
     rows = [example(query, "ref", prompts=first) for query in "abcd"]
-    fast = reader(pocket, SpeedConfig())
-    assert np.abs(fast.scores(rows)[0] - reader(pocket, PLAIN).scores(rows)[0]).max() < FLOAT32
+    fast = scorer(pocket, SpeedConfig())
+    assert np.abs(fast.scores(rows)[0] - scorer(pocket, PLAIN).scores(rows)[0]).max() < FLOAT32
     assert fast.prefix_cache is not None and fast.prefix_cache.n_prefilled == 0
 
 
@@ -316,9 +288,9 @@ def test_batches_hold_every_item_once_and_never_mix_prefixes() -> None:
 
 def test_numbers_stand_for_pixels_only_while_the_store_serves(pocket: VisionLanguageModel) -> None:
     encoder = Encoder(pocket.processor, pocket.family, PICTURES.__getitem__)
-    store = FeatureCache(pocket)
-    batch: dict[str, Any] = CachedEncoder(encoder, store).prompts([example("a", "ref")])
-    with torch.inference_mode(), store.patch_model():
+    feature_cache = FeatureCache(pocket)
+    batch: dict[str, Any] = CachedEncoder(encoder, feature_cache).prompts([example("a", "ref")])
+    with torch.inference_mode(), feature_cache.patch_model():
         served = pocket.model(**batch).logits
         assert torch.allclose(pocket.model(**encoder.prompts([example("a", "ref")])).logits, served, atol=FLOAT32)
     with torch.inference_mode(), pytest.raises((ValueError, RuntimeError)):
@@ -327,7 +299,7 @@ def test_numbers_stand_for_pixels_only_while_the_store_serves(pocket: VisionLang
 
 def test_deeper_layers_features_may_come_as_one_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As from Qwen3-VL in transformers 5.17: it is cut into images, and put together again for the model."""
-    vlm = load_vlm(ModelConfig(name=str(save_tiny("qwen3_vl", tmp_path / "model"))))
+    vlm = load_tiny("qwen3_vl", tmp_path / "model")
     encoder, core = Encoder(vlm.processor, vlm.family, PICTURES.__getitem__), vlm.model.model
     plain = core.get_image_features
     cut = FeatureCache(vlm)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,11 +14,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from empirical.prompts.example import Example
-from empirical.prompts.templates import Part, PromptConfig, prompt_text, render
-from empirical.vlm.config import ModelConfig, VisionLanguageModel
+from empirical.prompts.templates import PromptConfig
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.doctor import scoring_paths
 from empirical.vlm.doctor.model_under_test import ModelUnderTest
 from empirical.vlm.feature_cache.cache import FeatureCache
@@ -30,41 +28,23 @@ from empirical.vlm.inference.generation import generate_answers, stop_tokens
 from empirical.vlm.inference.kv_cache import CachedPromptState
 from empirical.vlm.inference.prefix_cache import PrefixCache, query_start
 from empirical.vlm.inference.scoring import PlainPromptState, answer_forms, answer_log_probabilities
-from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
-from tests.helpers.tiny_models import FAMILIES, save_tiny
+from tests.helpers.examples import FLOAT32, example, random_pictures
+from tests.helpers.tiny_models import load_tiny, vlm_fixture
 
-WORDS = {"modality": "chest X-ray", "finding": "a nodule", "answers": "yes or no", "control": "healthy"}
-FLOAT32 = 1e3 * np.finfo(np.float32).eps  # a thousand roundings
 SIZES = {"a": (64, 64), "b": (96, 48), "c": (48, 96), "d": (128, 128), "ref": (80, 64)}  # unlike numbers of tokens where a family has them
 SHARED = "abcd"
-
-
-def pictures() -> dict[str, Image.Image]:
-    rng = np.random.default_rng(0)
-    return {name: Image.fromarray(rng.integers(0, 255, (*reversed(size), 3), dtype=np.uint8)) for name, size in SIZES.items()}
-
-
-PICTURES = pictures()
+PICTURES = random_pictures(SIZES)
 
 
 def pair(query: str, more: str = "") -> Example:
-    parts = render(prompt_text(PromptConfig().pair), WORDS, 1)
-    return Example(query, (*parts, *([Part("text", more)] if more else [])), ("ref", query), "yes", ("ref",))
+    return example(query, "ref", more=more)
 
 
 PAIRS = [pair(query) for query in SHARED]
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
-def vlm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VisionLanguageModel:
-    if request.param == "smolvlm" and importlib.util.find_spec("num2words") is None:
-        pytest.skip("SmolVLM's processor needs the package num2words")
-    return tiny(request.param, tmp_path_factory.mktemp(request.param))
-
-
-def tiny(family: str, folder: Path) -> VisionLanguageModel:
-    return load_vlm(ModelConfig(name=str(save_tiny(family, folder))))
+vlm = vlm_fixture()
 
 
 def plain_encoder(vlm: VisionLanguageModel) -> Encoder:
@@ -73,10 +53,10 @@ def plain_encoder(vlm: VisionLanguageModel) -> Encoder:
 
 @contextmanager
 def cached(vlm: VisionLanguageModel, examples: list[Example]) -> Iterator[CachedPromptState]:
-    store = FeatureCache(vlm)
-    reader = PrefixCache(vlm, CachedEncoder(plain_encoder(vlm), store))
-    with torch.inference_mode(), store.patch_model():
-        yield reader.prefill(examples)
+    features = FeatureCache(vlm)
+    prefixes = PrefixCache(vlm, CachedEncoder(plain_encoder(vlm), features))
+    with torch.inference_mode(), features.patch_model():
+        yield prefixes.prefill(examples)
 
 
 @contextmanager
@@ -93,10 +73,10 @@ def counting_tokens(vlm: VisionLanguageModel) -> Iterator[list[int]]:
 @given(st.lists(st.integers(10, 250), min_size=2, max_size=5), st.lists(st.sampled_from(SHARED), min_size=2, max_size=4, unique=True))
 def test_any_reply_behind_any_rows_scores_as_in_the_plain_path(vlm: VisionLanguageModel, form: list[int], queries: list[str]) -> None:
     rows = [pair(query) for query in queries]
-    with cached(vlm, rows) as reading:
+    with cached(vlm, rows) as state:
         plain = PlainPromptState(vlm.model, plain_encoder(vlm), rows).log_probability(form)
         for _ in range(2):  # the first reply leaves nothing behind
-            assert float((reading.log_probability(form) - plain).abs().max()) < FLOAT32
+            assert float((state.log_probability(form) - plain).abs().max()) < FLOAT32
 
 
 @pytest.mark.parametrize("spaced", [False, True])
@@ -132,15 +112,15 @@ def test_replies_behind_a_cached_prompt_are_those_of_the_plain_path(vlm: VisionL
 
 
 def test_a_reply_ends_where_the_plain_path_ends_it(tmp_path: Path) -> None:
-    vlm = tiny("qwen2_5_vl", tmp_path)
+    vlm = load_tiny("qwen2_5_vl", tmp_path)
     encoder = plain_encoder(vlm)
-    with cached(vlm, PAIRS) as reading:
-        free = reading.greedy([], 5)
+    with cached(vlm, PAIRS) as state:
+        free = state.greedy([], 5)
     vlm.model.generation_config.eos_token_id = [int(free[0, 1]), 5]  # what the first row says second
     stops = stop_tokens(vlm.model, encoder)
     assert stops == {int(free[0, 1]), 5, encoder.processor.tokenizer.eos_token_id}
-    with cached(vlm, PAIRS) as reading:
-        ended = reading.greedy(stops, 5)
+    with cached(vlm, PAIRS) as state:
+        ended = state.greedy(stops, 5)
     assert (ended[0, 2:] == encoder.processor.tokenizer.pad_token_id).all()
     lengths = [next((place + 1 for place, token in enumerate(row) if token in stops), 5) for row in free.tolist()]
     assert [row[:length] for row, length in zip(ended.tolist(), lengths, strict=True)] == [
@@ -151,7 +131,7 @@ def test_a_reply_ends_where_the_plain_path_ends_it(tmp_path: Path) -> None:
 
 
 def test_greedy_means_greedy_whatever_a_checkpoint_asks_for(tmp_path: Path) -> None:
-    vlm = tiny("idefics3", tmp_path)
+    vlm = load_tiny("idefics3", tmp_path)
     encoder = plain_encoder(vlm)
     before = generate_answers(vlm.model, encoder, PAIRS, 4)
     batch = encoder.prompts(PAIRS[:1])
@@ -168,24 +148,24 @@ def test_greedy_means_greedy_whatever_a_checkpoint_asks_for(tmp_path: Path) -> N
 
 
 def test_padding_inside_a_window_is_read_the_plain_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    vlm = tiny("gemma3", tmp_path)
+    vlm = load_tiny("gemma3", tmp_path)
     encoder, form = plain_encoder(vlm), [20, 30, 40, 50]
     rows = [pair("a"), pair("b", more=" Look at both lungs, and at the heart between them.")]
-    with cached(vlm, rows) as reading:
-        assert not reading.exact
+    with cached(vlm, rows) as state:
+        assert not state.exact
         plain = PlainPromptState(vlm.model, encoder, rows).log_probability(form)
-        assert float((reading.log_probability(form) - plain).abs().max()) < FLOAT32
+        assert float((state.log_probability(form) - plain).abs().max()) < FLOAT32
         with monkeypatch.context() as careless:
             careless.setattr(CachedPromptState, "exact", True)
-            assert float((reading.log_probability(form) - plain).abs().max()) > FLOAT32  # the padding would have been counted
+            assert float((state.log_probability(form) - plain).abs().max()) > FLOAT32  # the padding would have been counted
     fast, slow = (BatchScorer(vlm, encoder, ("yes", "no"), 4, speed) for speed in (SpeedConfig(), PLAIN))
     assert fast.generate(rows, 5) == slow.generate(rows, 5)
-    with cached(vlm, PAIRS) as reading:
-        assert reading.exact
+    with cached(vlm, PAIRS) as state:
+        assert state.exact
 
 
 def test_the_doctor_sees_replies_at_wrong_positions(tmp_path: Path) -> None:
-    vlm = tiny("qwen2_vl", tmp_path)
+    vlm = load_tiny("qwen2_vl", tmp_path)
     plain = vlm.family.split_inputs
     assert plain is not None
 
@@ -202,7 +182,7 @@ def test_the_doctor_sees_replies_at_wrong_positions(tmp_path: Path) -> None:
 def test_an_adapter_answers_behind_the_cache_too(tmp_path: Path) -> None:
     import peft
 
-    vlm = tiny("internvl", tmp_path)
+    vlm = load_tiny("internvl", tmp_path)
     torch.manual_seed(0)
     model = peft.get_peft_model(vlm.model, peft.LoraConfig(r=2, target_modules=vlm.family.lora_language, init_lora_weights=False)).eval()
     adapted = replace(vlm, model=model)
@@ -217,20 +197,20 @@ def test_an_adapter_answers_behind_the_cache_too(tmp_path: Path) -> None:
 
 def test_a_beginning_that_is_held_stays_as_it_was(vlm: VisionLanguageModel) -> None:
     """Copies share its keys and values: the model must not write into them, whatever is read behind a copy."""
-    store = FeatureCache(vlm)
-    reader = PrefixCache(vlm, CachedEncoder(plain_encoder(vlm), store))
-    with torch.inference_mode(), store.patch_model():
-        reader.prefill(PAIRS[:1])
-        ((kept, _),) = reader._caches.values()
-        held = [(layer.keys, layer.values) for layer in kept.layers]
+    features = FeatureCache(vlm)
+    prefixes = PrefixCache(vlm, CachedEncoder(plain_encoder(vlm), features))
+    with torch.inference_mode(), features.patch_model():
+        prefixes.prefill(PAIRS[:1])
+        ((cache, _),) = prefixes._caches.values()
+        held = [(layer.keys, layer.values) for layer in cache.layers]
         before = [(keys.clone(), values.clone()) for keys, values in held]
-        reading = reader.prefill(PAIRS)
-        reading.log_probability([20, 30, 40])
-        reading.greedy(set(), 3)
-    after = [(layer.keys, layer.values) for layer in kept.layers]
+        state = prefixes.prefill(PAIRS)
+        state.log_probability([20, 30, 40])
+        state.greedy(set(), 3)
+    after = [(layer.keys, layer.values) for layer in cache.layers]
     for now, then, bits in zip(after, held, before, strict=True):
         assert all(one is two and torch.equal(one, three) for one, two, three in zip(now, then, bits, strict=True))
-    assert reader.n_prefilled == 1
+    assert prefixes.n_prefilled == 1
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from empirical.benchmark.items import Items
 from empirical.cohorts.images import open_rgb
-from empirical.vlm.config import ModelConfig, VisionLanguageModel
+from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.feature_cache import cache
 from empirical.vlm.feature_cache.cache import FeatureCache
 from empirical.vlm.inference import encoder as encoder_module
@@ -22,16 +22,13 @@ from empirical.vlm.inference import prefetch
 from empirical.vlm.inference.batch_scorer import PLAIN, BatchScorer
 from empirical.vlm.inference.encoder import Encoder, PrefetchEncoder
 from empirical.vlm.inference.prefetch import prefetch_map, thread_pool
-from empirical.vlm.loading import load_vlm
 from see_in_pairs.errors import InputError
-from tests.helpers.tiny_models import save_tiny
+from tests.helpers.tiny_models import vlm_fixture
 
 ITEMS = Items(7, 2, 48)
 
 
-@pytest.fixture(scope="module", params=["qwen2_5_vl", "idefics3", "llava_onevision"])
-def vlm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VisionLanguageModel:
-    return load_vlm(ModelConfig(name=str(save_tiny(request.param, tmp_path_factory.mktemp(request.param)))))
+vlm = vlm_fixture(["qwen2_5_vl", "idefics3", "llava_onevision"])
 
 
 def left_behind() -> list[str]:

@@ -84,20 +84,16 @@ def nearest(cosines: Cosines, m: int) -> Positions:
 
 
 def _from_band(cosines: Cosines, band: tuple[float, float], config: ReferenceConfig, rng: np.random.Generator) -> Positions:
-    within = _by_quantile(cosines, *band) if config.band_of == "quantile" else _by_cosine(cosines, *band)
+    """Draw m of the references in the band, the nearest first."""
+    low, high = band
+    if config.band_of == "cosine":
+        within = np.flatnonzero((cosines >= low) & (cosines <= high))
+    else:
+        allowed = np.flatnonzero(np.isfinite(cosines))
+        ranked = allowed[np.argsort(cosines[allowed], kind="stable")]  # the least similar first
+        within = ranked[int(np.floor(low * len(ranked))) : int(np.ceil(high * len(ranked)))]
     drawn = rng.permutation(within)[: config.m]
     return drawn[np.argsort(-cosines[drawn], kind="stable")]
-
-
-def _by_quantile(cosines: Cosines, low: float, high: float) -> Positions:
-    """List the references whose rank by similarity lies in a band of quantiles, the least similar first."""
-    allowed = np.flatnonzero(np.isfinite(cosines))
-    ranked = allowed[np.argsort(cosines[allowed], kind="stable")]
-    return ranked[int(np.floor(low * len(ranked))) : int(np.ceil(high * len(ranked)))]
-
-
-def _by_cosine(cosines: Cosines, low: float, high: float) -> Positions:
-    return np.flatnonzero((cosines >= low) & (cosines <= high))
 
 
 def _note(cosines: Cosines, place: int) -> str:

@@ -10,7 +10,7 @@ from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, POINTS, RED, note
 from paper_figures.results.ideal_observer import run_detectability
 from paper_figures.results.patient_bootstrap import PatientBootstrap
-from paper_figures.results.predicted_gain import bridge_table, paired_runs, scaled_gain
+from paper_figures.results.predicted_gain import gain_table, paired_runs, scaled_gain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ def collect(results: RunResults, seed: int) -> FigureData:
     """
     import pandas as pd
 
-    bridge = bridge_table(results, seed)
+    bridge = gain_table(results, seed)
     points = [
         bridge[["rho", "run_id"]].assign(kind=kind, value=bridge[kind], low=bridge[f"{kind}_low"], high=bridge[f"{kind}_high"])
         for kind in ("observed", "log_ratio")

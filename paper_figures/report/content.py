@@ -14,7 +14,7 @@ from paper_figures.figures import FIGURES
 from paper_figures.figures.auroc_by_arm import GROUPS, run_row
 from paper_figures.plotting.staleness import check_figure
 from paper_figures.report.sentences import headline, limits, tested_on
-from paper_figures.results.predicted_gain import bridge_table
+from paper_figures.results.predicted_gain import gain_table
 from paper_figures.statistics.multiplicity import holm
 from see_in_pairs import __version__
 from see_in_pairs.errors import InputError
@@ -32,7 +32,7 @@ def collect(results: RunResults) -> dict[str, Any]:
         row |= {"strategy": run.strategy, "rho": run.evaluated_rho}
     arms.sort(key=lambda row: GROUPS.index(row["group"]))
     theory = theory_summary(results)
-    bridge: list[dict[str, Any]] = bridge_table(results).to_dict("records")  # type: ignore[assignment]
+    bridge: list[dict[str, Any]] = gain_table(results).to_dict("records")  # type: ignore[assignment]
     return {
         "headline": headline(arms, MAIN_RHO),
         "tested_on": tested_on(results, arms, theory),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def log_separation_ratio(pair: Floats, single: Floats) -> Floats:
-    r"""Compute :math:`\log\Gamma=2\log(d'_{pair}/d'_{single})`, the bridge between scores and theory (T10).
+    r"""Compute :math:`\log\Gamma=2\log(d'_{pair}/d'_{single})`, which ties scores to theory (T10).
 
     It is infinite where only one of the two separates the classes, NaN where neither does.
 
@@ -50,15 +50,15 @@ def paired_runs(results: RunResults) -> tuple[Run, list[Run]]:
     return single, sorted(pairs, key=lambda run: run.evaluated_rho or 0.0)
 
 
-def bridge_table(results: RunResults, seed: int = 0) -> pd.DataFrame:
+def gain_table(results: RunResults, seed: int = 0) -> pd.DataFrame:
     """Put predicted beside observed gain, for every model finetuned on pairs."""
     import pandas as pd
 
     single, pairs = paired_runs(results)
-    return pd.DataFrame([_bridge_row(results, run, single, seed) for run in pairs])
+    return pd.DataFrame([_gain_row(results, run, single, seed) for run in pairs])
 
 
-def _bridge_row(results: RunResults, run: Run, single: Run, seed: int) -> dict[str, Any]:
+def _gain_row(results: RunResults, run: Run, single: Run, seed: int) -> dict[str, Any]:
     pair_scores, single_scores = results.aligned([run, single])
     bootstrap = PatientBootstrap(single_scores, seed=seed)
     rho, limits = float(run.evaluated_rho or 0.0), run_detectability(results, run)

@@ -52,6 +52,7 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
     with RunFolder(out, "study", identity) as folder:
         write_json(out / SETTINGS, config.model_dump(mode="json"))
         cohorts = _cohorts(config, folder.path, quiet)
+        # Every cell is spelled out here: settings that cannot be read stop the study before anything is trained.
         planned = {point: _planned(config, point, cohorts[point.cohort], folder.path) for block in blocks for point in block}
         log(f"study: {len(planned)} cells in {len(blocks)} blocks, {workers} at a time", quiet)
         done: list[DesignPoint] = []
@@ -77,7 +78,7 @@ class _PlannedCell:
     identity: str
 
     def is_finished(self) -> bool:
-        note = self.folder / "cell.json"
+        note = self.folder / "cell.json"  # the folder of the study cannot vouch for a cell: its arms and blocks may change
         if not note.is_file():
             return False
         if read_json(note).get("settings") != self.identity:
@@ -98,11 +99,14 @@ def _run_noted(planned: _PlannedCell) -> float:
 
 def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
     """Make the phantoms that are not there, load all cohorts, and audit those that come from a folder."""
+    import pandas as pd
+
     from empirical.audit import audit
     from empirical.cohorts import Cohort
     from empirical.cohorts.phantom import make_phantom
 
-    loaded, findings = {}, ["cohort,severity,finding,message"]
+    loaded: dict[str, Cohort] = {}
+    findings: list[tuple[str, ...]] = []
     for name, source in config.cohorts.items():
         folder = Path(source.folder) if source.folder is not None else out / "cohorts" / name
         if source.phantom is not None and not (folder / "cohort.parquet").is_file():
@@ -110,7 +114,7 @@ def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
             make_phantom(source.phantom, folder, seed=config.phantom_seed, quiet=quiet)
         loaded[name] = Cohort.load(folder)
         if source.folder is not None:
-            found = audit(loaded[name], seed=0)
-            findings += [",".join((name, one.severity, one.name, '"' + one.message.replace('"', "'") + '"')) for one in found]
-    write_text(out / "audit.csv", "\n".join(findings) + "\n")
+            findings += [(name, finding.severity, finding.name, finding.message) for finding in audit(loaded[name], seed=0)]
+    table = pd.DataFrame(findings, columns=["cohort", "severity", "finding", "message"])
+    write_text(out / "audit.csv", table.to_csv(index=False))
     return loaded

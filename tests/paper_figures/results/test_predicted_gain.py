@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from paper_figures.results.patient_bootstrap import PatientBootstrap
-from paper_figures.results.predicted_gain import bridge_table, log_separation_ratio, scaled_gain
+from paper_figures.results.predicted_gain import gain_table, log_separation_ratio, scaled_gain
 from paper_figures.results.runs import Run, RunResults, RunScores
 from see_in_pairs.errors import InputError
 from theory import PairedModel
@@ -18,7 +18,7 @@ D = 0.95  # separation of the simulated observers of the fixture
 
 
 def test_predictions_cover_the_truth(finished: Path) -> None:
-    table = bridge_table(RunResults(finished)).set_index("run_id")
+    table = gain_table(RunResults(finished)).set_index("run_id")
     assert list(table["rho"]) == [0.0, 0.5, 0.9]
     for run_id, rho in (("pair-0.50", 0.5), ("pair-0.90", 0.9)):
         row, model = table.loc[run_id], PairedModel(delta=D, rho=rho)
@@ -91,4 +91,4 @@ def test_runs_are_needed(out: Path) -> None:
     runs = json.loads((out / "records" / "runs.json").read_text())
     (out / "records" / "runs.json").write_text(json.dumps([run for run in runs if run["run_id"] != "single"]))
     with pytest.raises(InputError, match="no finetuned run of the arm single"):
-        bridge_table(RunResults(out))
+        gain_table(RunResults(out))

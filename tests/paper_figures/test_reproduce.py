@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -68,6 +69,14 @@ def test_running_again_changes_nothing_and_goes_on_where_something_is_missing(sm
     assert run_app(app, ["reproduce", "--smoke", "--out", str(smoke), "--quiet"]) == 0
     assert report.is_file()
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_what_a_kill_has_lost_comes_back_the_same(smoke: Path) -> None:
+    before = read_records(smoke / "records").table.drop(columns="score_seconds")
+    for lost in ("models/duplicate", "evaluations/duplicate", "evaluations/pair-0.90-eval-random"):
+        shutil.rmtree(smoke / lost)
+    assert run_app(app, ["reproduce", "--smoke", "--out", str(smoke), "--quiet"]) == 0
+    pd.testing.assert_frame_equal(read_records(smoke / "records").table.drop(columns="score_seconds"), before, check_exact=True)
 
 
 def test_every_figure_knows_where_it_came_from(smoke: Path) -> None:

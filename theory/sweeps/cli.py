@@ -27,7 +27,7 @@ class RunByDefault(TyperGroup):
     """A group whose first word may be a design, by file or name: ``sweep CONFIG.yaml`` means ``sweep run CONFIG.yaml``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put ``run`` before a first word that is no command."""
+        """Insert ``run`` before a first word that is a design and not a command."""
         first = args[0] if args else "--help"
         looks_like_run = (
             first.endswith((".yaml", ".yml"))
@@ -76,7 +76,7 @@ def run(
 
 @app.command()
 def status(folder: Folder, json: Json = None) -> None:
-    """Say how far a sweep is, cell by cell; it may be running."""
+    """How far a sweep is, cell by cell; it may be running."""
     from theory.sweeps.storage.results import Results
 
     results = Results.open(folder)

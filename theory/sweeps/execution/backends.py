@@ -21,7 +21,7 @@ BACKENDS = ("loky", "dask", "ray")
 class Pool:
     """Workers that stay for a whole study, and what they are at."""
 
-    plan: ResolvedStudy
+    resolved: ResolvedStudy
     backend: str
     workers: int  # how many at a time
     payload: SharedPayload | None = None  # what all cells share, pickled; None where everything runs in this process
@@ -30,7 +30,7 @@ class Pool:
     def run(self, tasks: Iterable[ChunkTask]) -> Generator[Chunk | str, None, None]:
         """Yield results in the order in which tasks finish; a message in place of results where a piece is at fault as a whole."""
         if self.payload is None:
-            common = work_of(self.plan)
+            common = work_of(self.resolved)
             yield from (run_task(common, task) for task in tasks)
             return
         tracked = self._track(tasks)
@@ -91,7 +91,7 @@ class Pool:
                     except Exception as error:
                         if not _is_worker_death(error):
                             raise
-                        yield chunk_of_dead_worker(work_of(self.plan, task.cell), single)
+                        yield chunk_of_dead_worker(work_of(self.resolved, task.cell), single)
             self._in_flight.pop(task)
 
 
@@ -110,18 +110,18 @@ def _raise_if_import_failed(error: Exception) -> None:
 
 
 @contextlib.contextmanager
-def open_pool(plan: ResolvedStudy, workers: int, backend: str) -> Iterator[Pool]:
+def open_pool(resolved: ResolvedStudy, workers: int, backend: str) -> Iterator[Pool]:
     """Start workers, or connect to those of a cluster."""
     workers = check_backend(backend, workers)
     if backend == "loky" and workers == 1:
-        yield Pool(plan, backend, 1)
+        yield Pool(resolved, backend, 1)
         return
-    payload = pickled(plan, work_of(plan), parent=os.getpid() if backend == "loky" else None)
+    payload = pickled(resolved, work_of(resolved), parent=os.getpid() if backend == "loky" else None)
     if backend == "loky":
-        yield Pool(plan, backend, workers, payload)
+        yield Pool(resolved, backend, workers, payload)
         return
     with _dask(workers) if backend == "dask" else _ray(workers) as cores:
-        yield Pool(plan, backend, cores, payload)
+        yield Pool(resolved, backend, cores, payload)
 
 
 def check_backend(backend: str, workers: int) -> int:

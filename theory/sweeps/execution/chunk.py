@@ -70,15 +70,15 @@ def limits_text(limits: BlockLimits) -> str:
     return named(limits.model_dump(exclude_none=True))
 
 
-def work_of(plan: ResolvedStudy, cell: Cell | None = None) -> Work:
+def work_of(resolved: ResolvedStudy, cell: Cell | None = None) -> Work:
     """What is needed to run a cell's blocks; without a cell, what all cells share."""
-    study = plan.study
+    study = resolved.study
     return Work(
         cell=cell.hash if cell else "",
         entropy=study.entropy,
         factors=cell.factors if cell else {},
-        generate=plan.generate,
-        methods=plan.methods,
+        generate=resolved.generate,
+        methods=resolved.methods,
         size=study.block,
         limits=study.limits,
         max_failures=study.max_failures,

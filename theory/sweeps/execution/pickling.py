@@ -22,11 +22,12 @@ class SharedPayload:
     parent: int | None = None  # the process that workers belong to, where it starts them itself: they end with it
 
 
-def pickled(plan: ResolvedStudy, common: Any, parent: int | None = None) -> SharedPayload:
+def pickled(resolved: ResolvedStudy, common: Any, parent: int | None = None) -> SharedPayload:
     """Pickle what all cells share: functions of modules that can be imported by name, those of a file, script or notebook as code."""
     import cloudpickle  # type: ignore[import-untyped]
 
-    for name, piece in [(f"generator '{plan.generate.name}'", plan.generate), *((f"method '{m.label}'", m.piece) for m in plan.methods)]:
+    named = [(f"method '{method.label}'", method.piece) for method in resolved.methods]
+    for name, piece in [(f"generator '{resolved.generate.name}'", resolved.generate), *named]:
         _pickle_by_value_if_needed(inspect.getmodule(piece.function))
         try:
             cloudpickle.dumps(piece)

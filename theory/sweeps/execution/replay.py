@@ -46,10 +46,10 @@ def replay(results: Results, cell: str, replicate: int, catch: bool = True) -> B
     InputError
         When there is no such cell or replicate, or the pieces cannot be loaded.
     """
-    found, plan = find_cell(results, cell), resolve(results.study)
+    found, resolved = find_cell(results, cell), resolve(results.study)
     if not 0 <= replicate < results.study.most_replicates:
         raise InputError(f"replicate {replicate}: this sweep has replicates 0 to {results.study.most_replicates - 1} in a cell")
-    work = work_of(plan, found)
+    work = work_of(resolved, found)
     if not catch:
         work = replace(work, catch=())
     with one_thread():
@@ -83,10 +83,10 @@ def failed(results: Results, number: int) -> tuple[str, int]:
     return str(row["cell"]), first if row["replicate"] < 0 else int(row["replicate"])
 
 
-def code_changed(results: Results, plan: ResolvedStudy) -> list[str]:
+def code_changed(results: Results, resolved: ResolvedStudy) -> list[str]:
     """Names of the pieces whose code is not what ran."""
     then = read_json(results.folder / "manifest.json")["config"]["code"]
-    return [name for name, code in identity(plan)["code"].items() if then.get(name) != code]
+    return [name for name, code in identity(resolved)["code"].items() if then.get(name) != code]
 
 
 def rows_of(outcome: BlockOutcome, results: Results) -> pd.DataFrame:

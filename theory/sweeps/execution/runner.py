@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,22 +60,26 @@ def run(
         study = study.with_replicates(replicates)
     check_backend(backend, workers)
     check_stop(study)
-    plan = resolve(study)
-    with locked(out), open_folder(plan, out) as folder:
-        with open_pool(plan, workers, backend) as pool, BlockWriter(out, limits_text(study.limits)) as writer:
+    resolved = resolve(study)
+    with locked(out), open_folder(resolved, out) as folder:
+        with open_pool(resolved, workers, backend) as pool, BlockWriter(out, limits_text(study.limits)) as writer:
             rule, more = StoppingRule(study, out), True
             while more:
                 _run_round(pool, writer, rule.targets(), quiet)
                 writer.flush()
                 more = rule.look(Results.open(out))
         results = replace(Results.open(out), study=study)
-        _count(folder.count, results)
+        cells = results.unbroken_blocks.values()
+        folder.count("cells", len(cells))
+        folder.count("replicates attempted", sum(cell.attempted for cell in cells))
+        folder.count("replicates failed", sum(cell.failed for cell in cells))
+        folder.count("cells stopped by failures", sum(cell.stopped for cell in cells))
     return results
 
 
 def _run_round(pool: Pool, writer: BlockWriter, targets: Mapping[Cell, int], quiet: bool) -> None:
-    """Bring every cell to its number of replicates."""
-    study = pool.plan.study
+    """Run what the cells miss up to their next look."""
+    study = pool.resolved.study
     todo = {cell: missing_blocks(study, writer.block_index.get(cell.hash, {}), target) for cell, target in targets.items()}
     if not any(todo.values()):
         return
@@ -117,12 +121,3 @@ class Tasks:
         for entry in chunk.entries:
             before = self.seconds.get(entry.cell, entry.seconds)
             self.seconds[entry.cell] = max(entry.seconds, 0.7 * before + 0.3 * entry.seconds)
-
-
-def _count(count: Callable[[str, int], None], results: Results) -> None:
-    """Enter the counts into the manifest."""
-    found = results.unbroken_blocks.values()
-    count("cells", len(results.unbroken_blocks))
-    count("replicates attempted", sum(cell.attempted for cell in found))
-    count("replicates failed", sum(cell.failed for cell in found))
-    count("cells stopped by failures", sum(cell.stopped for cell in found))

@@ -51,7 +51,7 @@ class RunningMoments:
     Notes
     -----
     A block of :math:`n_b` values leaves its rounded mean c and the sums :math:`r=\sum(x-c)` and :math:`q=\sum(x-c)^2`, all in double
-    precision. From there on nothing is rounded: its sums :math:`n_bc+r` and :math:`q+2cr+n_bc^2` are worked out and added up in
+    precision. From there on nothing is rounded: its sums :math:`n_bc+r` and :math:`q+2cr+n_bc^2` are computed and added up in
     rationals, so that the result neither depends on the order nor cancels where the mean is large (Chan, Golub and LeVeque 1979 merge
     such sums in floating point).
 

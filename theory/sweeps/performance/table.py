@@ -155,7 +155,7 @@ def performance(
     -------
     pandas.DataFrame
         One row per cell, method and measure: the columns of the cells, then ``method, measure, value, mcse, completed, failed, note``.
-        ``completed`` counts the replicates that the number rests on, ``failed`` the others that were begun. Where there is no number,
+        ``completed`` counts the replicates that the number rests on, ``failed`` the others that were run. Where there is no number,
         value and MCSE are missing and ``note`` says why.
 
     Raises
@@ -294,7 +294,7 @@ def _tidy(
 
 
 def _attempted(counts: dict[Hashable, Any], rows: Sequence[int]) -> int:
-    """Replicates of a cell that were begun: those that were kept and those that raised."""
+    """Replicates of a cell that were run: those that completed and those that failed."""
     if "attempted" in counts:
         return int(counts["attempted"])
     return max(int(counts.get("done", 0)), *rows, 0) + int(counts.get("failed", 0))

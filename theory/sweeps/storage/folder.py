@@ -19,27 +19,27 @@ from theory.sweeps.study import Study
 STUDY, CELLS, LOOKS = "study.yaml", "cells.parquet", "looks.json"
 
 
-def open_folder(plan: ResolvedStudy, out: Path) -> RunFolder:
+def open_folder(resolved: ResolvedStudy, out: Path) -> RunFolder:
     """Open a folder for a study, new or begun before, and write the study and its cells beside the manifest."""
-    truths = [plan.truth(cell) for cell in plan.study.all_cells]
+    truths = [resolved.truth(cell) for cell in resolved.study.all_cells]
     if (out / CELLS).is_file():
-        _refuse_lost_cells(Study.load(out / STUDY), plan.study, out)
+        _refuse_lost_cells(Study.load(out / STUDY), resolved.study, out)
     elif not (out / "manifest.json").is_file() and any(path.name != LOCK for path in out.iterdir()):
         raise InputError(f"--out {out}: holds something that is not a sweep; choose another folder")
-    folder = RunFolder(out, "sweep", identity(plan), plan.study.entropy)
-    plan.study.save(out / STUDY)
-    _write_cells(out / CELLS, plan.study.all_cells, truths)
+    folder = RunFolder(out, "sweep", identity(resolved), resolved.study.entropy)
+    resolved.study.save(out / STUDY)
+    _write_cells(out / CELLS, resolved.study.all_cells, truths)
     return folder
 
 
-def identity(plan: ResolvedStudy) -> dict[str, Any]:
+def identity(resolved: ResolvedStudy) -> dict[str, Any]:
     """What may not change in a folder.
 
     That is everything but what may grow (cells, replicates, the precision to stop at) and what no number depends on (aims, limits,
     failures allowed).
     """
-    study = plan.study
-    pieces = {plan.generate.name: plan.generate.source, **{m.piece.name: m.piece.source for m in plan.methods}}
+    study = resolved.study
+    pieces = {resolved.generate.name: resolved.generate.source, **{m.piece.name: m.piece.source for m in resolved.methods}}
     return {
         "study": study.name,
         "generate": study.generate,
@@ -48,7 +48,7 @@ def identity(plan: ResolvedStudy) -> dict[str, Any]:
         "block": study.block,
         "null": study.null,
         "stop.measure": study.stop.measure if study.stop else None,
-        "code": {**pieces, **({plan.estimand.name: plan.estimand.source} if plan.estimand else {})},
+        "code": {**pieces, **({resolved.estimand.name: resolved.estimand.source} if resolved.estimand else {})},
     }
 
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from see_in_pairs.errors import InputError
+from theory.sweeps.performance import Table, performance
 from theory.sweeps.performance.accumulators import ExactSum, RunningMoments
 from theory.sweeps.performance.measures import MEASURES, MethodSummary, leave_one_out_deviations, proportion_error
-from theory.sweeps.performance.table import Table, performance
 
 TRUTH, NULL, LEVEL = 1.5, 0.0, 0.05
 

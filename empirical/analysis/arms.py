@@ -22,7 +22,8 @@ from empirical.evaluation.shards import ShardScorer
 from empirical.prompts.example import Example
 from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import load_vlm, training_record, weights_hash
+from empirical.vlm.loading import load_vlm, training_record
+from empirical.vlm.model_id import weights_hash
 from see_in_pairs.console import log, progress
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, write_parquet, write_text

@@ -54,7 +54,7 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
     InputError
         When `out` holds another run, or `start` is not of the shape of `model`.
     """
-    from empirical.vlm.loading import weights_hash
+    from empirical.vlm.model_id import weights_hash
 
     identity = config.model_dump() | {"wordings": wordings(), "kinds_known": list(KINDS)}
     if config.start is not None:

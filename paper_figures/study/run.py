@@ -44,7 +44,7 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
     CheckFailed
         When the audit of a cohort finds leakage.
     """
-    from empirical.vlm.loading import weights_hash
+    from empirical.vlm.model_id import weights_hash
     from paper_figures.study.outputs import write_outputs
 
     blocks = [design_points(config, number) for number in range(len(config.blocks))]

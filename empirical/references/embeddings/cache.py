@@ -14,7 +14,7 @@ from empirical.cohorts import Cohort
 from empirical.references.embeddings.towers import vision_model
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.hub import pin_revision
-from empirical.vlm.loading import resolve, weights_hash
+from empirical.vlm.model_id import resolve, weights_hash
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError, first_line
 from see_in_pairs.files import atomic_path, content_hash, sha256

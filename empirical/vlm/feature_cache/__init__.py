@@ -1,6 +1,6 @@
 """Features of a frozen vision tower, computed once per distinct image and reused in every prompt, epoch and run.
 
-Not built on `see_in_pairs.cache`, which keeps tables of finished parts of a run: these are tensors, looked up one image at a time inside a
+It is separate from the cache of a run's finished parts, which holds tables: these are tensors, looked up one image at a time inside a
 forward pass, shared between runs, evicted from memory by size, and checked by a checksum each.
 
 ``cache`` computes, keeps and evicts features (`FeatureCache`), ``disk`` stores them in a folder, ``tower`` finds the vision tower of a

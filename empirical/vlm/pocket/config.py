@@ -15,7 +15,7 @@ class PocketConfig(StrictConfig):
     Parameters
     ----------
     architecture : {'idefics3', 'internvl'}
-        Architecture of transformers.
+        Architecture of transformers that the model is a small instance of.
     image_size : int
         Side of the square image that the vision tower sees, in pixels; other images are resized to it.
     patch_size : int

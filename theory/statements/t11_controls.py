@@ -78,10 +78,10 @@ def gain(model: str, control: str, d: float = 1.5, strength: float = 1.5, N0: in
     (0.05657, 0.0)
     """
     d, pi, unknown = float(positive(d, "d")), float(prevalence(pi)), _unknown(model, control, strength, N0)
-    single, told = float(ndtr(-d / 2 / np.sqrt(1 + unknown))), CONTROLS[control]
+    single, shared = float(ndtr(-d / 2 / np.sqrt(1 + unknown))), CONTROLS[control]
     if model == "prompt":
         return single - float(ndtr(-d / 2))
-    if told is None or _PART[model] not in told or (model == "label" and control == "label_hidden"):
+    if shared is None or _PART[model] not in shared or (model == "label" and control == "label_hidden"):
         return 0.0
     hidden = control == "label_hidden" and model == "mean"
     w = unknown / (1 + unknown + (pi * (1 - pi) * d**2 if hidden else 0.0))
@@ -108,7 +108,7 @@ def _symbolic(model: str, control: str, d: float = 1.5, strength: float = 1.5, N
 
     from theory.numerics import symbolic
 
-    effect, chance, part, told = symbolic.exact(d), symbolic.exact(pi), _PART[model], CONTROLS[control]
+    effect, chance, part, shared = symbolic.exact(d), symbolic.exact(pi), _PART[model], CONTROLS[control]
     images, bank = sp.Symbol("n", positive=True), int(N0) if part == "mean" else 0
     posterior = 1 / (1 / symbolic.exact(strength) ** 2 + images)  # precisions of prior and bank add up
     unknown = sp.limit(posterior, images, sp.oo) if part == "mean" and control == "large_training" else posterior.subs(images, bank)
@@ -121,8 +121,8 @@ def _symbolic(model: str, control: str, d: float = 1.5, strength: float = 1.5, N
     single = _error([(sp.Integer(1), sp.Integer(0), 1 + unknown)])
     if part == "prompt":
         return symbolic.evaluate(single - _error([(sp.Integer(1), sp.Integer(0), sp.Integer(1))]))
-    usable = told is not None and not (model == "label" and control == "label_hidden")
-    between = unknown if usable and told is not None and part in told else sp.Integer(0)
+    usable = shared is not None and not (model == "label" and control == "label_hidden")
+    between = unknown if usable and shared is not None and part in shared else sp.Integer(0)
     hidden = control == "label_hidden" and model == "mean"
     extra = chance * (1 - chance) * effect**2 if hidden else sp.Integer(0)
     w = sp.Symbol("w")
@@ -145,12 +145,12 @@ def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.n
         return wrong_alone.astype(float) - wrong_beside
     part = _PART[model]
     if part == "mean":
-        world, known, left = _learn_mean(params, replicates, rng)
+        unknown_part, estimate, remaining = _learn_mean(params, replicates, rng)
     else:
-        world, known, left = strength * rng.standard_normal(replicates), np.zeros(replicates), strength**2
-    query = world + own + d * diseased - known
-    second, model_of_both, shift = _second_image(params, query, world - known, left, rng)
-    alone = log_likelihood_ratio(query[:, None], np.array([d]), np.array([[1 + left]]))
+        unknown_part, estimate, remaining = strength * rng.standard_normal(replicates), np.zeros(replicates), strength**2
+    query = unknown_part + own + d * diseased - estimate
+    second, model_of_both, shift = _second_image(params, query, unknown_part - estimate, remaining, rng)
+    alone = log_likelihood_ratio(query[:, None], np.array([d]), np.array([[1 + remaining]]))
     beside = log_likelihood_ratio(np.column_stack([query, second]), shift, model_of_both)
     return ((alone > 0) != diseased).astype(float) - ((beside > 0) != diseased)
 
@@ -168,23 +168,25 @@ def _learn_mean(params: Params, replicates: int, rng: np.random.Generator) -> tu
     return mean, shrink * bank, prior * (1 - shrink)
 
 
-def _second_image(params: Params, query: Floats, world: Floats, left: float, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def _second_image(
+    params: Params, query: Floats, unknown_part: Floats, remaining: float, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
     """Second image that the control shows beside the query; covariance and shift of both as the observer assumes them."""
     model, control, d, pi = params["model"], params["control"], params["d"], params["pi"]
-    noise, told, alone = rng.standard_normal(len(query)), CONTROLS[control], np.array([d, 0.0])
+    noise, shared, alone = rng.standard_normal(len(query)), CONTROLS[control], np.array([d, 0.0])
     if control == "duplicate":
-        return query, np.full((2, 2), 1 + left), np.array([d, d])
+        return query, np.full((2, 2), 1 + remaining), np.array([d, d])
     if control == "blank":
-        return np.zeros_like(query), np.diag([1 + left, 0.0]), alone
-    if told is None or _PART[model] not in told:
-        other = np.sqrt(left) * rng.standard_normal(len(query))  # another family, another site: of its own
-        return other + noise, np.diag([1 + left, 1 + left]), alone
-    together = left + np.eye(2)
+        return np.zeros_like(query), np.diag([1 + remaining, 0.0]), alone
+    if shared is None or _PART[model] not in shared:
+        other = np.sqrt(remaining) * rng.standard_normal(len(query))  # another family, another site: of its own
+        return other + noise, np.diag([1 + remaining, 1 + remaining]), alone
+    together = remaining + np.eye(2)
     if control == "label_hidden" and model in ("mean", "label"):
-        ill = rng.random(len(query)) < pi
+        hidden_disease = rng.random(len(query)) < pi
         between = together + np.diag([0.0, pi * (1 - pi) * d**2])
-        return world + noise + d * (ill - pi), between if model == "mean" else np.diag(np.diag(between)), alone
-    return world + noise, together, alone
+        return unknown_part + noise + d * (hidden_disease - pi), between if model == "mean" else np.diag(np.diag(between)), alone
+    return unknown_part + noise, together, alone
 
 
 _DRAWN = ("matched_same_site", "random_same_site", "random_cross_site", "fixed_same_site", "label_hidden", "large_training")

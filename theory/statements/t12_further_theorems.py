@@ -43,7 +43,8 @@ def _symbolic_learned(rho: float, N: int) -> float:
     return symbolic.evaluate(v.subs(w, symbolic_optimal_weight()) * inflation, {r: rho, total: N})
 
 
-def _distance(d: float, rho: float, w: float) -> float:
+def symbolic_distance(d: float, rho: float, w: float) -> float:
+    """Separation under a weight, from the derived variance."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -56,7 +57,7 @@ def _symbolic_t_error(nu: float, d: float, rho: float, w: float) -> float:
     """Mix the normal error over the common scale of query and reference."""
     import mpmath as mp  # type: ignore[import-untyped]
 
-    half, distance = mp.mpf(nu) / 2, mp.mpf(_distance(d, rho, w))
+    half, distance = mp.mpf(nu) / 2, mp.mpf(symbolic_distance(d, rho, w))
 
     def _mixed(s: mp.mpf) -> mp.mpf:  # s^2 is a chi-squared over its degrees of freedom
         return 2 * half**half / mp.gamma(half) * s ** (2 * half - 1) * mp.exp(-half * s * s) * mp.ncdf(-distance * s / 2)
@@ -102,7 +103,7 @@ def _symbolic_max(k: int) -> float:
     return float(above - mp.quad(lambda x: mp.ncdf(-x) ** k, [0, 1, 3, 6, 14]))
 
 
-def _both_below(h: float, k: float, r: float) -> float:
+def symbolic_both_below(h: float, k: float, r: float) -> float:
     r"""Bivariate normal probability :math:`\Phi_2(h, k; r)`, by integrating the conditional one."""
     import mpmath as mp  # type: ignore[import-untyped]
 
@@ -112,7 +113,8 @@ def _both_below(h: float, k: float, r: float) -> float:
     return float(mp.quad(lambda x: mp.npdf(x) * mp.ncdf((k - r * x) / width), [-14, -4, -1, min(1, h), h] if h > 1 else [-14, -4, h]))
 
 
-def _score_correlation(rho: float, w: float) -> float:
+def symbolic_score_correlation(rho: float, w: float) -> float:
+    """Correlation of the single and the paired score, from their covariance matrix."""
     import sympy as sp
 
     from theory.numerics import symbolic
@@ -122,18 +124,19 @@ def _score_correlation(rho: float, w: float) -> float:
     return symbolic.evaluate(scores[0, 1] / sp.sqrt(scores[0, 0] * scores[1, 1]))
 
 
-def _symbolic_dauc(d: float, rho: float, w: float, n_per_class: int) -> float:
+def symbolic_dauc(d: float, rho: float, w: float, n_per_class: int) -> float:
     """Sum DeLong's four covariances of indicators that share a case (each pair shares one of its two)."""
-    u1, u2, r = d / np.sqrt(2), _distance(d, rho, w) / np.sqrt(2), _score_correlation(rho, w)
-    auc1, auc2 = (_both_below(u, 12.0, 0.0) for u in (u1, u2))
-    first, second = _both_below(u1, u1, 0.5) - auc1**2, _both_below(u2, u2, 0.5) - auc2**2
-    shared = _both_below(u1, u2, r / 2) - auc1 * auc2
+    u1, u2, r = d / np.sqrt(2), symbolic_distance(d, rho, w) / np.sqrt(2), symbolic_score_correlation(rho, w)
+    auc1, auc2 = (symbolic_both_below(u, 12.0, 0.0) for u in (u1, u2))
+    first, second = symbolic_both_below(u1, u1, 0.5) - auc1**2, symbolic_both_below(u2, u2, 0.5) - auc2**2
+    shared = symbolic_both_below(u1, u2, r / 2) - auc1 * auc2
     return float(np.sqrt(max(2 / n_per_class * (first + second - 2 * shared), 0.0)))
 
 
-def _symbolic_discordant(d: float, rho: float, w: float) -> float:
-    distance = _distance(d, rho, w)
-    return _both_below(distance / 2, 12.0, 0.0) - _both_below(d / 2, distance / 2, _score_correlation(rho, w))
+def symbolic_discordant(d: float, rho: float, w: float) -> float:
+    """Probability that the pair is right where the single image is wrong, by integration."""
+    distance = symbolic_distance(d, rho, w)
+    return symbolic_both_below(distance / 2, 12.0, 0.0) - symbolic_both_below(d / 2, distance / 2, symbolic_score_correlation(rho, w))
 
 
 # Raw simulation
@@ -194,7 +197,7 @@ def _simulate_max(params: Params, replicates: int, rng: np.random.Generator) -> 
     return rng.standard_normal((replicates, int(params["k"]))).max(axis=1)
 
 
-def _simulate_dauc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
+def simulate_dauc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Difference of the two empirical AUROCs of whole data sets."""
     n = int(params["n_per_class"])
     pairs = draw_pairs(replicates * 2 * n, params["rho"], rng).reshape(replicates, 2 * n, 2)
@@ -319,8 +322,8 @@ STATEMENT = Statement(
             "standard deviation of the paired difference of AUROCs",
             (_D, _RHO, _W, number("n_per_class", "cases per class")),
             closed.dAUC_sd,
-            _symbolic_dauc,
-            _simulate_dauc,
+            symbolic_dauc,
+            simulate_dauc,
             (*grid(d=[1.0], rho=[0.6], w=[0.6, 1.0], n_per_class=[100]), *grid(d=[1.0], rho=[0.3], w=[1.0], n_per_class=[300])),
             tally=DeviationTally,
             draws=lambda params: 12 * int(params["n_per_class"]),
@@ -333,7 +336,7 @@ STATEMENT = Statement(
             "how often the pair is right where the single image is wrong",
             (_D, _RHO, _W),
             closed.pair_right_single_wrong,
-            _symbolic_discordant,
+            symbolic_discordant,
             _simulate_discordant,
             (*grid(d=[1.0], rho=[0.6], w=[0.6, 1.0]), *grid(d=[1.0], rho=[-0.5], w=[-0.5, 0.0])),
             symbolic_tolerance=QUADRATURE,

@@ -117,7 +117,7 @@ def _simulate_regret(params: Params, replicates: int, rng: np.random.Generator) 
     return np.square(query - params["w"] * reference) - np.square(query - params["rho"] * reference)
 
 
-def _searched(params: Params) -> tuple[float, float]:
+def _grid_search(params: Params) -> tuple[float, float]:
     """Worst correlation and best weight, on a grid of both."""
     rhos = np.linspace(params["l"], params["u"], 201)
     weights = np.linspace(-1, 1, 4001)[:, None]
@@ -154,7 +154,7 @@ def _lowest(weights: Floats, one: Floats, other: Floats) -> float:
 
 def _simulate_risk(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Search the weight on a grid, then measure squared residuals at the worst correlation."""
-    worst, w = _searched(params)
+    worst, w = _grid_search(params)
     query, reference = t1.draw_pairs(replicates, worst, rng).T
     paired = np.square(query - w * reference)
     if params["criterion"] == "regret":

@@ -71,11 +71,11 @@ def _symbolic_misspecified(d: float, rho: float, rho_assumed: float, pi: float =
     from theory.numerics import symbolic
 
     v, r, w = t1.symbolic_variance()
-    threshold, effect, thought, chance = symbolic.bayes_threshold()
-    believed = symbolic.exact(rho_assumed)
-    spread = sp.sqrt(v.subs({w: believed, r: symbolic.exact(rho)}))
+    threshold, effect, variance, chance = symbolic.bayes_threshold()
+    assumed = symbolic.exact(rho_assumed)
+    spread = sp.sqrt(v.subs({w: assumed, r: symbolic.exact(rho)}))
     tails = (1 - chance) * symbolic.normal_cdf(-threshold / spread) + chance * symbolic.normal_cdf((threshold - effect) / spread)
-    return symbolic.evaluate(tails, {effect: d, chance: pi, thought: v.subs({w: believed, r: believed})})
+    return symbolic.evaluate(tails, {effect: d, chance: pi, variance: v.subs({w: assumed, r: assumed})})
 
 
 def _symbolic_shifted(delta: float, w: float, a: float) -> float:

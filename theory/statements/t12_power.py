@@ -35,7 +35,7 @@ def single_right_pair_wrong(d: ArrayLike, rho: ArrayLike, w: ArrayLike) -> Float
     return ndtr(single) - bivariate_normal_cdf(single, paired, closed.score_correlation(rho, w))
 
 
-def _wanted(power: ArrayLike, level: ArrayLike) -> tuple[Floats, Floats]:
+def _quantiles(power: ArrayLike, level: ArrayLike) -> tuple[Floats, Floats]:
     return ndtri(1 - prevalence(level, "level") / 2), ndtri(prevalence(power, "power"))
 
 
@@ -50,7 +50,7 @@ def n_for_auc(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8
     """
     gain = auc_of(t1.separation(d, rho, finite(w, "w"))) - auc_of(positive(d, "d"))
     require(np.abs(gain) > 1e-12, "d, rho, w: single image and pair have the same AUROC, no number of cases shows a difference")
-    return np.square(sum(_wanted(power, level)) * closed.dAUC_sd(d, rho, w, 1) / gain)
+    return np.square(sum(_quantiles(power, level)) * closed.dAUC_sd(d, rho, w, 1) / gain)
 
 
 def n_for_accuracy(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike = 0.8, level: ArrayLike = 0.05) -> Floats:
@@ -63,7 +63,7 @@ def n_for_accuracy(d: ArrayLike, rho: ArrayLike, w: ArrayLike, power: ArrayLike 
     """
     better, worse = closed.pair_right_single_wrong(d, rho, w), single_right_pair_wrong(d, rho, w)
     message = "d, rho, w: single image and pair have the same accuracy, no number of cases shows a difference"
-    return _mcnemar_cases(better, worse, message, _wanted(power, level))
+    return _mcnemar_cases(better, worse, message, _quantiles(power, level))
 
 
 def n_for_sensitivity(
@@ -81,13 +81,13 @@ def n_for_sensitivity(
     single, paired = t1.separation(d, rho, "single") - z, t1.separation(d, rho, finite(w, "w")) - z
     both = bivariate_normal_cdf(single, paired, closed.score_correlation(rho, w))
     message = "d, rho, w: single image and pair have the same sensitivity, no number of cases shows a difference"
-    return _mcnemar_cases(ndtr(paired) - both, ndtr(single) - both, message, _wanted(power, level))
+    return _mcnemar_cases(ndtr(paired) - both, ndtr(single) - both, message, _quantiles(power, level))
 
 
-def _mcnemar_cases(better: Floats, worse: Floats, message: str, wanted: tuple[Floats, Floats]) -> Floats:
+def _mcnemar_cases(better: Floats, worse: Floats, message: str, quantiles: tuple[Floats, Floats]) -> Floats:
     gain, either = better - worse, better + worse
     require(np.abs(gain) > 1e-12, message)
-    of_level, of_power = wanted
+    of_level, of_power = quantiles
     return np.square((of_level * np.sqrt(either) + of_power * np.sqrt(either - gain**2)) / gain)
 
 
@@ -95,8 +95,10 @@ def _mcnemar_cases(better: Floats, worse: Floats, message: str, wanted: tuple[Fl
 
 
 def _symbolic_discordant(d: float, rho: float, w: float) -> float:
-    distance = further._distance(d, rho, w)
-    return further._both_below(d / 2, 12.0, 0.0) - further._both_below(d / 2, distance / 2, further._score_correlation(rho, w))
+    distance = further.symbolic_distance(d, rho, w)
+    return further.symbolic_both_below(d / 2, 12.0, 0.0) - further.symbolic_both_below(
+        d / 2, distance / 2, further.symbolic_score_correlation(rho, w)
+    )
 
 
 def _symbolic_quantiles(power: float, level: float) -> tuple[float, float]:
@@ -111,22 +113,22 @@ def _symbolic_quantiles(power: float, level: float) -> tuple[float, float]:
 def _symbolic_n_auc(d: float, rho: float, w: float, power: float = 0.8, level: float = 0.05) -> float:
     from theory.numerics import symbolic
 
-    distance = further._distance(d, rho, w)
+    distance = further.symbolic_distance(d, rho, w)
     gain = symbolic.evaluate(symbolic.auc(symbolic.exact(distance)) - symbolic.auc(symbolic.exact(d)))
-    return float((sum(_symbolic_quantiles(power, level)) * further._symbolic_dauc(d, rho, w, 1) / gain) ** 2)
+    return float((sum(_symbolic_quantiles(power, level)) * further.symbolic_dauc(d, rho, w, 1) / gain) ** 2)
 
 
 def _symbolic_n_accuracy(d: float, rho: float, w: float, power: float = 0.8, level: float = 0.05) -> float:
-    return _solve_mcnemar(further._symbolic_discordant(d, rho, w), _symbolic_discordant(d, rho, w), power, level)
+    return _solve_mcnemar(further.symbolic_discordant(d, rho, w), _symbolic_discordant(d, rho, w), power, level)
 
 
 def _symbolic_n_sensitivity(d: float, rho: float, w: float, specificity: float = 0.9, power: float = 0.8, level: float = 0.05) -> float:
     import mpmath as mp  # type: ignore[import-untyped]
 
     z = float(mp.sqrt(2) * mp.erfinv(2 * mp.mpf(specificity) - 1))
-    single, paired, r = d - z, further._distance(d, rho, w) - z, further._score_correlation(rho, w)
-    both = further._both_below(single, paired, r)
-    better, worse = (further._both_below(x, 12.0, 0.0) - both for x in (paired, single))
+    single, paired, r = d - z, further.symbolic_distance(d, rho, w) - z, further.symbolic_score_correlation(rho, w)
+    both = further.symbolic_both_below(single, paired, r)
+    better, worse = (further.symbolic_both_below(x, 12.0, 0.0) - both for x in (paired, single))
     return _solve_mcnemar(better, worse, power, level)
 
 
@@ -170,13 +172,13 @@ def _simulate_score_correlation(params: Params, replicates: int, rng: np.random.
 def _simulate_n_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Compare two data sets each: half their squared distance estimates the variance, their product the squared gain."""
     sets = {**params, "n_per_class": _CASES}
-    one, other = (further._simulate_dauc(sets, replicates, rng) for _ in range(2))
-    wanted = sum(_wanted(params["power"], params["level"]))
+    one, other = (further.simulate_dauc(sets, replicates, rng) for _ in range(2))
+    wanted = sum(_quantiles(params["power"], params["level"]))
     return np.column_stack([_CASES * np.square(wanted * (one - other)) / 2, one * other])
 
 
 def _simulate_n_accuracy(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    return np.array([_needed(*_right(params, _BLOCK, rng), params) for _ in range(replicates)])
+    return np.array([_cases_needed(*_right(params, _BLOCK, rng), params) for _ in range(replicates)])
 
 
 def _simulate_n_sensitivity(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -187,13 +189,13 @@ def _simulate_n_sensitivity(params: Params, replicates: int, rng: np.random.Gene
     for _ in range(replicates):
         diseased = t1.draw_pairs(_BLOCK, rho, rng)
         diseased[:, 0] += params["d"]
-        needed.append(_needed(diseased[:, 0] > z, diseased @ weights > z * spread, params))
+        needed.append(_cases_needed(diseased[:, 0] > z, diseased @ weights > z * spread, params))
     return np.array(needed)
 
 
-def _needed(single: np.ndarray, pair: np.ndarray, params: Params) -> float:
+def _cases_needed(single: np.ndarray, pair: np.ndarray, params: Params) -> float:
     """Sample size that follows from the counted discordances."""
-    of_level, of_power = _wanted(params["power"], params["level"])
+    of_level, of_power = _quantiles(params["power"], params["level"])
     better, worse = np.mean(pair & ~single), np.mean(single & ~pair)
     gain, either = better - worse, better + worse
     return float(((of_level * np.sqrt(either) + of_power * np.sqrt(either - gain**2)) / gain) ** 2)
@@ -270,7 +272,7 @@ QUANTITIES = (
         "correlation of the single and the paired score within a class",
         _PAIR[1:],
         closed.score_correlation,
-        further._score_correlation,
+        further.symbolic_score_correlation,
         _simulate_score_correlation,
         grid(rho=[-0.5, 0.0, 0.6, 0.95], w=[0.0, 0.6, 1.0]),
         tally=RatioTally,

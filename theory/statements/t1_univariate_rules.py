@@ -125,8 +125,8 @@ def symbolic_bayes_weight() -> sp.Expr:
 
     rho, d, query, reference = symbolic.symbol("rho"), symbolic.symbol("d", positive=True), symbolic.symbol("x_q"), symbolic.symbol("x_r")
     precision = sp.Matrix([[1, rho], [rho, 1]]).inv()
-    seen, shift = sp.Matrix([query, reference]), sp.Matrix([d, 0])
-    log_ratio = ((seen.T * precision * seen) - (seen - shift).T * precision * (seen - shift))[0] / 2
+    observed, shift = sp.Matrix([query, reference]), sp.Matrix([d, 0])
+    log_ratio = ((observed.T * precision * observed) - (observed - shift).T * precision * (observed - shift))[0] / 2
     return sp.simplify(-sp.diff(log_ratio, reference) / sp.diff(log_ratio, query))
 
 
@@ -170,10 +170,12 @@ def _scores(params: Params, diseased: np.ndarray, rng: np.random.Generator) -> F
     """Log-likelihood ratios of what the rule sees: the query, a combination of both, or the pair."""
     rule, rho = params["rule"], params["rho"]
     observations = {"single": [[1.0, 0.0]], "difference": [[1.0, -1.0]], "optimal": np.eye(2)}
-    sees = np.asarray(observations[rule] if isinstance(rule, str) else [[1.0, -rule]])
+    observation = np.asarray(observations[rule] if isinstance(rule, str) else [[1.0, -rule]])
     pairs = draw_pairs(len(diseased), rho, rng)
     pairs[:, 0] += params["d"] * diseased
-    return log_likelihood_ratio(pairs @ sees.T, sees @ np.array([params["d"], 0.0]), sees @ np.array([[1.0, rho], [rho, 1.0]]) @ sees.T)
+    return log_likelihood_ratio(
+        pairs @ observation.T, observation @ np.array([params["d"], 0.0]), observation @ np.array([[1.0, rho], [rho, 1.0]]) @ observation.T
+    )
 
 
 def simulate_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

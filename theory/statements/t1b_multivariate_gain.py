@@ -89,9 +89,9 @@ def symbolic_separation(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: Ar
     p = cross.rows
     stacked = sp.Matrix(sp.BlockMatrix([[_block(Sigma), cross], [cross.T, _block(Sr)]]))
     one = sp.eye(p)
-    sees = {"single": one.row_join(sp.zeros(p)), "difference": one.row_join(-one), "joint": sp.eye(2 * p)}[rule]
-    seen_shift = sees * shift.col_join(sp.zeros(p, 1))
-    return sp.sqrt((seen_shift.T * (sees * stacked * sees.T).LUsolve(seen_shift))[0])
+    observation = {"single": one.row_join(sp.zeros(p)), "difference": one.row_join(-one), "joint": sp.eye(2 * p)}[rule]
+    observed_shift = observation * shift.col_join(sp.zeros(p, 1))
+    return sp.sqrt((observed_shift.T * (observation * stacked * observation.T).LUsolve(observed_shift))[0])
 
 
 def symbolic_error(pi: float = 0.5, **params: object) -> float:

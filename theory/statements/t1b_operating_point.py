@@ -51,9 +51,9 @@ def _symbolic_squared(**params: object) -> float:
 def _ratios(params: Params, size: int, rng: np.random.Generator) -> tuple[Floats, Floats, float]:
     """Log-likelihood ratios of diseased and of healthy patients, and their standard deviation under the model."""
     diseased, healthy = (t1b.scores(params, np.full(size, label), rng) for label in (True, False))
-    (model, shift), sees = t1b.images_model(params), t1b.observation(params["rule"], len(params["delta"]))
-    weights = np.linalg.solve(sees @ model @ sees.T, sees @ shift)
-    return diseased, healthy, float(np.sqrt(weights @ (sees @ model @ sees.T) @ weights))
+    (model, shift), observation = t1b.images_model(params), t1b.observation(params["rule"], len(params["delta"]))
+    weights = np.linalg.solve(observation @ model @ observation.T, observation @ shift)
+    return diseased, healthy, float(np.sqrt(weights @ (observation @ model @ observation.T) @ weights))
 
 
 def _simulate_sensitivity(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

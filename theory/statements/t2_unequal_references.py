@@ -91,9 +91,9 @@ def _symbolic_unequal(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[f
     between = sp.Matrix([[symbolic.exact(value) for value in row] for row in Sigma_r])
     own, m = sp.Matrix([symbolic.exact(value) for value in c]), len(c)
     model = sp.ones(1).row_join(own.T).col_join(own.row_join(between))
-    sees = sp.eye(m + 1) if rule == "optimal" else sp.Matrix([[1, *[sp.Rational(-1, m)] * m]])
-    shift = sees * symbolic.exact(d) * sp.eye(m + 1)[:, 0]
-    return sp.sqrt((shift.T * (sees * model * sees.T).LUsolve(shift))[0])
+    observation = sp.eye(m + 1) if rule == "optimal" else sp.Matrix([[1, *[sp.Rational(-1, m)] * m]])
+    shift = observation * symbolic.exact(d) * sp.eye(m + 1)[:, 0]
+    return sp.sqrt((shift.T * (observation * model * observation.T).LUsolve(shift))[0])
 
 
 def _symbolic_error(d: float, c: Sequence[float], Sigma_r: Sequence[Sequence[float]], rule: str, pi: float = 0.5) -> float:

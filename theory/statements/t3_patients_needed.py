@@ -108,12 +108,12 @@ def _effects(params: Params, n: int, analysis: str, trials: int, rng: np.random.
     model = t2.images_covariance(rho, rho if between is None else between, m)
     images = rng.standard_normal((trials, 2, n, m + 1)) @ covariance_root(model).T
     query, reference = images[..., 0], images[..., 1:].mean(axis=-1)
-    effect, moved = np.diff(query.mean(axis=2))[:, 0], np.diff(reference.mean(axis=2))[:, 0]
+    effect, reference_effect = np.diff(query.mean(axis=2))[:, 0], np.diff(reference.mean(axis=2))[:, 0]
     if analysis != "ancova":
-        return effect - moved * (analysis == "change")
+        return effect - reference_effect * (analysis == "change")
     within_query, within_reference = (x - x.mean(axis=2, keepdims=True) for x in (query, reference))
     slope = (within_query * within_reference).sum(axis=(1, 2)) / np.square(within_reference).sum(axis=(1, 2))
-    return effect - slope * moved
+    return effect - slope * reference_effect
 
 
 def _simulate_ancova_m(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

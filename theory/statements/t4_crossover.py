@@ -23,7 +23,7 @@ from theory.statements.parameters import choice, number
 STATEMENT_ID = "T4"
 _PILOT = 400  # training sets per size of the search for the neighbourhood of a crossing
 _STEP, _LARGEST = 1.5, 5000
-_APART = (0.75, 1.35)  # sizes of the simulation, in units of what the search found
+_BRACKET = (0.75, 1.35)  # sizes of the simulation, in units of what the search found
 
 
 def stated_excess(params: Params) -> float:
@@ -53,14 +53,14 @@ def _symbolic(p: int, Delta2: float, rho: float, against: str, cov: str = "known
 # Raw simulation: training sets case by case; both representations are trained on the same ones.
 
 
-def _trained_error(sets: Floats, sees: Floats, model: Floats, shift: Floats, cov: str) -> Floats:
+def _trained_error(sets: Floats, observation: Floats, model: Floats, shift: Floats, cov: str) -> Floats:
     """Error on fresh cases of the rule learned from each training set; `sets` (sets, class, case, images), result (sets,)."""
-    seen, metric, effect = sets @ sees.T, sees @ model @ sees.T, sees @ shift
-    means = seen.mean(axis=2)
+    observed, metric, effect = sets @ observation.T, observation @ model @ observation.T, observation @ shift
+    means = observed.mean(axis=2)
     difference, midpoint = means[:, 1] - means[:, 0], means.mean(axis=1)
     learned = metric[None]
     if cov == "pooled":
-        centred = (seen - means[:, :, None]).reshape(len(seen), -1, seen.shape[-1])
+        centred = (observed - means[:, :, None]).reshape(len(observed), -1, observed.shape[-1])
         learned = np.swapaxes(centred, 1, 2) @ centred / (centred.shape[1] - 2)
     direction = np.linalg.solve(learned, difference[..., None])[..., 0]
     length = np.sqrt(np.einsum("rp,pq,rq->r", direction, metric, direction))
@@ -79,13 +79,13 @@ def _gaps(params: Params, sizes: tuple[int, ...], replicates: int, rng: np.rando
     sets[:, 1] += shift
     gaps = []
     for n in sizes:
-        both, alone = (_trained_error(sets[:, :, :n], sees, model, shift, params["cov"]) for sees in (np.eye(2 * p), other))
+        both, alone = (_trained_error(sets[:, :, :n], observation, model, shift, params["cov"]) for observation in (np.eye(2 * p), other))
         gaps.append(both - alone)
     return gaps
 
 
 @functools.lru_cache
-def _where_to_look(named: tuple[tuple[str, object], ...]) -> tuple[int, int]:
+def _bracket(named: tuple[tuple[str, object], ...]) -> tuple[int, int]:
     """Two sizes around the crossing, the same for every batch: train on larger and larger sets until concatenation wins."""
     params, rng = dict(named), stream(0, "crossover", repr(named))
     n = least = int(params["p"]) + 3 if params["cov"] == "pooled" else 2  # type: ignore[call-overload]
@@ -96,19 +96,19 @@ def _where_to_look(named: tuple[tuple[str, object], ...]) -> tuple[int, int]:
             break
         before, n = gap, int(np.ceil(n * _STEP))
     centre = n if not np.isfinite(before) else n / (1 + (_STEP - 1) * gap / (gap - before))  # the gap is nearly a line in 1 / n
-    small = max(least, round(_APART[0] * centre))
-    return small, max(small + 4, round(_APART[1] * centre))
+    small = max(least, round(_BRACKET[0] * centre))
+    return small, max(small + 4, round(_BRACKET[1] * centre))
 
 
 def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Two columns; the ratio of their means is the n at which the line in 1 / n through the differences at two sizes is zero."""
-    small, large = _where_to_look(tuple(sorted(params.items())))
+    small, large = _bracket(tuple(sorted(params.items())))
     few, many = _gaps(params, (small, large), replicates, rng)
     return np.column_stack([few - many, few / large - many / small])
 
 
 def _draws(params: Params) -> int:
-    return 4 * int(params["p"]) * _where_to_look(tuple(sorted(params.items())))[1]
+    return 4 * int(params["p"]) * _bracket(tuple(sorted(params.items())))[1]
 
 
 def _caveat(params: Params) -> str:

@@ -153,13 +153,13 @@ def symbolic_distance(rep: str) -> tuple[sp.Expr, sp.Symbol]:
 
     rho = sp.Symbol("rho", real=True)
     model, shift = sp.Matrix([[1, rho], [rho, 1]]), sp.Matrix([1, 0])
-    sees = {
+    observation = {
         "single": sp.Matrix([[1, 0]]),
         "difference": sp.Matrix([[1, -1]]),
         "concat": sp.eye(2),
         "residual_known_rho": sp.Matrix([[1, -rho]]),
     }[rep]
-    return sp.simplify(((sees * shift).T * (sees * model * sees.T).inv() * (sees * shift))[0]), rho
+    return sp.simplify(((observation * shift).T * (observation * model * observation.T).inv() * (observation * shift))[0]), rho
 
 
 def _symbolic_representation(p: int, Delta2: float, rho: float, rep: str) -> tuple[int, float]:
@@ -194,7 +194,7 @@ def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.n
     """Draw whole training sets of queries and references, represent, train, and diagnose fresh cases."""
     p, rho, n = int(params["p"]), params["rho"], int(params["n_per_class"])
     one, none = np.eye(p), np.zeros((p, p))
-    sees = {
+    observation = {
         "single": np.hstack([one, none]),
         "difference": np.hstack([one, -one]),
         "concat": np.eye(2 * p),
@@ -202,7 +202,7 @@ def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.n
     }[params["rep"]]
     model = np.block([[one, rho * one], [rho * one, one]])
     shift = np.concatenate([np.full(p, np.sqrt(params["Delta2"] / p)), np.zeros(p)])
-    return train_and_score(sees @ shift, sees @ model @ sees.T, (n, n), params["cov"], replicates, rng)
+    return train_and_score(observation @ shift, observation @ model @ observation.T, (n, n), params["cov"], replicates, rng)
 
 
 def _fast(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

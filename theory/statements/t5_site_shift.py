@@ -51,14 +51,14 @@ def variance(tau: ArrayLike, rule: str, m: ArrayLike = 1, sites: str = "one", tr
     if rule == "same_shrink" and train == "one_site":
         raise InputError("rule = 'same_shrink': is specified for train = 'centred' only")
     offsets, m = np.square(non_negative(tau, "tau")), whole(m, "m", 1)
-    seen = offsets * (1 if train == "centred" else 2)
+    at_threshold = offsets * (1 if train == "centred" else 2)
     cross = 1 + 1 / m + 2 * offsets if sites == "one" else (1 + 1 / m) * (1 + offsets)
     return {
-        "single": 1 + seen + 0 * m,
+        "single": 1 + at_threshold + 0 * m,
         "same_diff": 1 + 1 / m + 0 * offsets,
         "same_shrink": 1 + offsets / (1 + m * offsets),
         "cross_diff": cross,
-        "train_diff": 1 + 1 / m + seen,
+        "train_diff": 1 + 1 / m + at_threshold,
     }[rule]
 
 
@@ -86,8 +86,8 @@ def fixed_shift_error(d: ArrayLike, shift: ArrayLike, pi: ArrayLike = 0.5) -> Fl
     0.29658
     """
     d, shift, pi = non_negative(d, "d"), finite(shift, "shift"), prevalence(pi)
-    moved = prior_shift(d, pi)
-    return (1 - pi) * ndtr(-d / 2 - moved + shift) + pi * ndtr(-d / 2 + moved - shift)
+    threshold_shift = prior_shift(d, pi)
+    return (1 - pi) * ndtr(-d / 2 - threshold_shift + shift) + pi * ndtr(-d / 2 + threshold_shift - shift)
 
 
 def pooled_auc(delta: ArrayLike, tau: ArrayLike) -> Floats:

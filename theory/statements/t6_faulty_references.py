@@ -37,10 +37,10 @@ def faulty_error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, pi: Arr
     """Error when every reference is faulty."""
     one_of(fault, "fault", FAULTS)
     distance, w, pi = t1.separation(d, rho, finite(w, "w")), finite(w, "w"), prevalence(pi)
-    moved = prior_shift(distance, pi)
+    threshold_shift = prior_shift(distance, pi)
     if fault == "diseased":
-        return (1 - pi) * ndtr(-distance * (0.5 + w) - moved) + pi * ndtr(-distance * (0.5 - w) + moved)
-    return (1 - pi) * ndtr(-distance / 2 - moved) + pi * ndtr(distance * (0.5 + w) + moved)
+        return (1 - pi) * ndtr(-distance * (0.5 + w) - threshold_shift) + pi * ndtr(-distance * (0.5 - w) + threshold_shift)
+    return (1 - pi) * ndtr(-distance / 2 - threshold_shift) + pi * ndtr(distance * (0.5 + w) + threshold_shift)
 
 
 def error(d: ArrayLike, rho: ArrayLike, w: ArrayLike, fault: str, rate: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
@@ -101,8 +101,10 @@ def m_refs_error(d: float, rho: float, m: int, rate: float, pi: float = 0.5) -> 
     distance = t2.separation(non_negative(d, "d"), rho, rho, m, "meandiff")
     k = np.arange(count + 1)
     chance = np.diff(bdtr(k, count, rate), prepend=0.0)
-    ill, moved = float(prevalence(pi)), prior_shift(distance, pi)
-    wrong = (1 - ill) * ndtr(-distance * (0.5 + k / count) - moved) + ill * ndtr(-distance * (0.5 - k / count) + moved)
+    prior, threshold_shift = float(prevalence(pi)), prior_shift(distance, pi)
+    wrong = (1 - prior) * ndtr(-distance * (0.5 + k / count) - threshold_shift) + prior * ndtr(
+        -distance * (0.5 - k / count) + threshold_shift
+    )
     return float(chance @ wrong)
 
 
@@ -185,9 +187,9 @@ def _symbolic_m_refs_error(d: float, rho: float, m: int, rate: float, pi: float 
     v, names = t2.symbolic_variance()
     r, effect, chance, k = symbolic.exact(rho), symbolic.exact(d), symbolic.exact(rate), sp.Symbol("k")
     spread = sp.sqrt(v.subs({names["w"]: 1, names["rho"]: r, names["rho_rr"]: r, names["m"]: m}))
-    shift, threshold, ill = effect * k / m, _threshold(effect, spread, pi), symbolic.exact(pi)
+    shift, threshold, prior = effect * k / m, _threshold(effect, spread, pi), symbolic.exact(pi)
     false_alarms, misses = (symbolic.normal_cdf(x / spread) for x in (-shift - threshold, threshold - effect + shift))
-    wrong = (1 - ill) * false_alarms + ill * misses
+    wrong = (1 - prior) * false_alarms + prior * misses
     return symbolic.evaluate(
         sum((sp.binomial(m, j) * chance**j * (1 - chance) ** (m - j) * wrong.subs(k, j) for j in range(m + 1)), sp.Integer(0))
     )
@@ -238,8 +240,8 @@ def _simulate_break_even(params: Params, replicates: int, rng: np.random.Generat
     diseased, always = rng.random(replicates) < params["pi"], np.ones(replicates, bool)
     states = ((0.0, ~always), (params["w"], ~always), (params["w"], always))
     wrong = [_wrong({**params, "w": w}, diseased, faulty, rng) for w, faulty in states]
-    single, clean, spoilt = np.array(wrong, dtype=float)
-    return np.column_stack([single - clean, spoilt - clean])
+    single, clean, with_fault = np.array(wrong, dtype=float)
+    return np.column_stack([single - clean, with_fault - clean])
 
 
 def _simulate_m_refs_error(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

@@ -113,7 +113,7 @@ def _symbolic_averaged(k: int, M: int) -> float:
 
 
 def _symbolic_matched(k: int, M: int, g: float = 1.0) -> float:
-    return t7._symbolic_min_norm(k, M) * g * g / k
+    return t7.symbolic_min_norm(k, M) * g * g / k
 
 
 # Raw simulation

@@ -102,13 +102,13 @@ def _simulate_leak(params: Params, replicates: int, rng: np.random.Generator) ->
 
 def _pairs(params: Params, shift: float, noise: Floats, spread: float | None = None) -> Floats:
     """Query and reference from five standard normals: nuisance, disease axis, two of the embedding, and the rest of the reference."""
-    parts, looks = np.array([params["A"], params["E"]]), np.eye(2) if params["emb"] == "iso" else np.array([[1.0, params["w"]]])
-    within = looks @ np.diag(parts) @ looks.T + (params["N"] if spread is None else spread) * np.eye(len(looks))
-    slope = np.linalg.solve(within, looks @ parts)
+    parts, loadings = np.array([params["A"], params["E"]]), np.eye(2) if params["emb"] == "iso" else np.array([[1.0, params["w"]]])
+    within = loadings @ np.diag(parts) @ loadings.T + (params["N"] if spread is None else spread) * np.eye(len(loadings))
+    slope = np.linalg.solve(within, loadings @ parts)
     axes = noise[:, :2] * np.sqrt(parts) + np.array([0.0, shift])
-    embedding = axes @ looks.T + np.sqrt(params["N"] if spread is None else spread) * noise[:, 2 : 2 + len(looks)]
-    left = np.sqrt(parts.sum() - slope @ looks @ parts)
-    return np.column_stack([axes.sum(axis=1), embedding @ slope + left * noise[:, 4]])
+    embedding = axes @ loadings.T + np.sqrt(params["N"] if spread is None else spread) * noise[:, 2 : 2 + len(loadings)]
+    residual_sd = np.sqrt(parts.sum() - slope @ loadings @ parts)
+    return np.column_stack([axes.sum(axis=1), embedding @ slope + residual_sd * noise[:, 4]])
 
 
 def _fast_correlation(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:

@@ -131,12 +131,12 @@ def symbolic_pair(emb: str, A: float, E: float, N: float, w: float | None) -> tu
     nuisance, own, noise = (symbolic.exact(value) for value in (A, E, N))
     parts = sp.diag(nuisance, own)
     image = sp.Matrix([[1, 1]])
-    looks = sp.eye(2) if emb == "iso" else sp.Matrix([[1, symbolic.exact(w or 0.0)]])
-    with_embedding = image * parts * looks.T
-    slope = with_embedding * (looks * parts * looks.T + noise * sp.eye(looks.rows)).inv()
+    loadings = sp.eye(2) if emb == "iso" else sp.Matrix([[1, symbolic.exact(w or 0.0)]])
+    with_embedding = image * parts * loadings.T
+    slope = with_embedding * (loadings * parts * loadings.T + noise * sp.eye(loadings.rows)).inv()
     total = (image * parts * image.T)[0]
     shared = (with_embedding * slope.T)[0]  # the reference is the regression on the query's embedding plus an independent rest
-    leaked = (slope * looks * sp.Matrix([0, 1]))[0]
+    leaked = (slope * loadings * sp.Matrix([0, 1]))[0]
     return sp.Matrix([1, leaked]), sp.Matrix([[total, shared], [shared, total]])
 
 
@@ -154,7 +154,7 @@ def _symbolic_auc(emb: str, delta: float, A: float, E: float, N: float, rule: st
     return symbolic.evaluate(symbolic.auc(symbolic.exact(delta) * distance))
 
 
-def _symbolic_min_norm(k: int, M: int) -> float:
+def symbolic_min_norm(k: int, M: int) -> float:
     """Integrate r^2 against the density of the smallest norm."""
     import mpmath as mp  # type: ignore[import-untyped]
 
@@ -227,14 +227,14 @@ def _score_pairs(rule: str, healthy: Floats, diseased: Floats) -> list[Floats]:
 def _fast_auc(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """Draw the reference from its normal distribution given the query's embedding: an infinite pool without the pool."""
     total = params["A"] + params["E"]
-    looks = np.eye(2) if params["emb"] == "iso" else np.array([[1.0, params["w"]]])
+    loadings = np.eye(2) if params["emb"] == "iso" else np.array([[1.0, params["w"]]])
     parts = np.diag([params["A"], params["E"]])
-    slope = np.linalg.solve(looks @ parts @ looks.T + params["N"] * np.eye(len(looks)), looks @ parts.sum(axis=1))
-    left = np.sqrt(total - slope @ looks @ parts.sum(axis=1))
+    slope = np.linalg.solve(loadings @ parts @ loadings.T + params["N"] * np.eye(len(loadings)), loadings @ parts.sum(axis=1))
+    residual_sd = np.sqrt(total - slope @ loadings @ parts.sum(axis=1))
     pairs = []
     for shift in (0.0, params["delta"]):
         query, embedding = _people(params, replicates, shift, rng)
-        pairs.append(np.column_stack([query, embedding @ slope + left * rng.standard_normal(replicates)]))
+        pairs.append(np.column_stack([query, embedding @ slope + residual_sd * rng.standard_normal(replicates)]))
     scores = _score_pairs(params["rule"], *pairs)
     return scores[1] > scores[0]
 
@@ -289,7 +289,7 @@ STATEMENT = Statement(
             "mean squared distance to the nearest of M references",
             (number("k", "dimensions of the nuisance"), number("M", "references")),
             mean_sq_min_norm,
-            _symbolic_min_norm,
+            symbolic_min_norm,
             _simulate_min_norm,
             tuple({"k": k, "M": M} for k, M in ((1, 1), (1, 50), (2, 1000), (3, 1000), (8, 100))),
             tally=MeanTally,

@@ -67,7 +67,8 @@ def _excess(coefficients: Floats, intercept: Floats, Delta: float) -> Floats:
     return (ndtr((intercept - along) / length) + ndtr(-(intercept + along) / length)) / 2 - ndtr(-Delta / 2)
 
 
-def _discriminant(features: Floats, diseased: np.ndarray) -> tuple[Floats, Floats]:
+def fit_discriminant(features: Floats, diseased: np.ndarray) -> tuple[Floats, Floats]:
+    """Slopes and intercepts of the linear discriminant, for each data set: `features` (sets, cases, p), `diseased` (sets, cases)."""
     count = diseased.sum(axis=1)[:, None]
     means = [(features * chosen[..., None]).sum(axis=1) / n for chosen, n in ((~diseased, features.shape[1] - count), (diseased, count))]
     centred = features - np.where(diseased[..., None], means[1][:, None], means[0][:, None])
@@ -77,7 +78,8 @@ def _discriminant(features: Floats, diseased: np.ndarray) -> tuple[Floats, Float
     return slope, log_odds - (slope * (means[0] + means[1]) / 2).sum(axis=1)
 
 
-def _logistic(features: Floats, diseased: np.ndarray) -> tuple[Floats, Floats]:
+def fit_logistic(features: Floats, diseased: np.ndarray) -> tuple[Floats, Floats]:
+    """As `fit_discriminant`, by logistic regression: Newton steps of all data sets at once."""
     design = np.concatenate([features, np.ones((*features.shape[:2], 1))], axis=2)
     beta = np.zeros((len(design), design.shape[2]))
     for _ in range(_NEWTON_STEPS):
@@ -94,7 +96,7 @@ def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.n
     diseased = rng.random((replicates, n)) < 0.5
     features = rng.standard_normal((replicates, n, p))
     features[..., 0] += np.where(diseased, Delta / 2, -Delta / 2)
-    return np.column_stack([_excess(*fit(features, diseased), Delta) for fit in (_discriminant, _logistic)])
+    return np.column_stack([_excess(*fit(features, diseased), Delta) for fit in (fit_discriminant, fit_logistic)])
 
 
 STATEMENT = Statement(

@@ -36,7 +36,7 @@ def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.n
     diseased = rng.random((replicates, _CASES)) < params["pi"]
     features = rng.standard_normal((replicates, _CASES, 2))
     features[..., 0] += params["Delta"] * diseased
-    return np.column_stack([np.square(fit(features, diseased)[0][:, 1]) for fit in (t8._discriminant, t8._logistic)])
+    return np.column_stack([np.square(fit(features, diseased)[0][:, 1]) for fit in (t8.fit_discriminant, t8.fit_logistic)])
 
 
 QUANTITIES = (

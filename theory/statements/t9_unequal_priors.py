@@ -89,7 +89,7 @@ def _symbolic_image_gain(Sigma: ArrayLike, C: ArrayLike, Sr: ArrayLike, delta: A
 # Raw simulation: how much more probable the true label is with the images than without, patient by patient.
 
 
-def _surprise(score: Floats, diseased: np.ndarray, pi: float) -> Floats:
+def _log_probability(score: Floats, diseased: np.ndarray, pi: float) -> Floats:
     log_odds = score + np.log(pi / (1 - pi))
     return np.where(diseased, log_expit(log_odds), log_expit(-log_odds))
 
@@ -98,7 +98,7 @@ def _simulate_information(params: Params, replicates: int, rng: np.random.Genera
     pi, shift = params["pi"], np.array([params["separation"]])
     diseased = rng.random(replicates) < pi
     image = rng.standard_normal((replicates, 1)) + shift * diseased[:, None]
-    return _surprise(log_likelihood_ratio(image, shift, np.eye(1)), diseased, pi) - np.where(diseased, np.log(pi), np.log(1 - pi))
+    return _log_probability(log_likelihood_ratio(image, shift, np.eye(1)), diseased, pi) - np.where(diseased, np.log(pi), np.log(1 - pi))
 
 
 def _simulate_gain(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
@@ -114,7 +114,7 @@ def _simulate_image_gain(params: Params, replicates: int, rng: np.random.Generat
     images = draw_images(model, shift, diseased, rng)
     both = log_likelihood_ratio(images, shift, model)
     alone = log_likelihood_ratio(images[:, :p], shift[:p], model[:p, :p])
-    return _surprise(both, diseased, pi) - _surprise(alone, diseased, pi)
+    return _log_probability(both, diseased, pi) - _log_probability(alone, diseased, pi)
 
 
 _PI = number("pi", "prevalence, strictly between 0 and 1", 0.5)

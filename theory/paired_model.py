@@ -10,6 +10,7 @@ from see_in_pairs.errors import InputError
 from theory.numerics import validation
 from theory.numerics.gaussian import auc_of, error_of
 from theory.numerics.validation import Floats
+from theory.statements.t2_several_references import images_covariance, mean_variance
 
 RULES = ("single", "difference", "optimal")
 
@@ -80,8 +81,6 @@ class PairedModel:
         float
             The variance g_m, in units of sigma squared.
         """
-        from theory.statements.t2_several_references import mean_variance
-
         return float(mean_variance(self.m, self.reference_correlation, self.rho))
 
     def weight(self, rule: str | float) -> float:
@@ -179,6 +178,4 @@ class PairedModel:
         ndarray of float64, shape (m + 1, m + 1)
             The covariance, query first.
         """
-        from theory.statements.t2_several_references import images_covariance
-
         return self.sigma**2 * images_covariance(self.rho, self.reference_correlation, self.m)

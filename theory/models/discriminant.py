@@ -33,6 +33,7 @@ def direction_rule(p: int, distance: float, h: float, nodes: int = 240) -> tuple
         return _signed_rule(distance, h, x, w)
     centre, reach = np.sqrt(distance**2 + (p - 1) * h), 10 * np.sqrt(h)
     low = max(0.0, centre - reach)
+    # beyond 10 standard deviations of the length the density is below 1e-21 of its peak
     length, angle = (low + (centre + reach - low) * x)[:, None], (np.pi * x)[None, :]
     log_density = (p - 1) * np.log(length) + (p - 2) * np.log(np.sin(angle)) - (length**2 - 2 * length * distance * np.cos(angle)) / (2 * h)
     weights = w[:, None] * w[None, :] * np.exp(log_density - log_density.max())

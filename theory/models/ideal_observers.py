@@ -159,13 +159,18 @@ def _symmetric(value: ArrayLike, name: str) -> Floats:
 
 def _whiten(covariance: Floats, columns: Floats, name: str) -> Floats:
     r"""Solve L x = columns with :math:`LL^\top` the covariance, so that :math:`x^\top x` is the quadratic form."""
-    from scipy.linalg import cholesky, solve_triangular
+    from scipy.linalg import solve_triangular
+
+    return solve_triangular(_cholesky(covariance, name), columns, lower=True, check_finite=False)
+
+
+def _cholesky(covariance: Floats, name: str) -> Floats:
+    from scipy.linalg import cholesky
 
     try:
-        factor = cholesky(covariance, lower=True, check_finite=False)
+        return cholesky(covariance, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
         raise InputError(f"{name}: not positive definite, so no images have this covariance") from None
-    return solve_triangular(factor, columns, lower=True, check_finite=False)
 
 
 @dataclass(frozen=True)
@@ -245,24 +250,16 @@ def _score_covariance(
     places: Floats, covariance: ArrayLike, cross_covariance: ArrayLike, reference_covariance: ArrayLike | None
 ) -> tuple[Floats, Floats]:
     """Gram matrix of each observer, shape (3, K, K), and covariance of all scores together, (3 K, 3 K)."""
-    residuals = [residual for _, residual in _residuals(places.shape[1], covariance, cross_covariance, reference_covariance)]
-    names = ("covariance", "covariance of query minus reference", "joint covariance of query and reference")
-    templates = [_solve(residual, places.T, name) for name, residual in zip(names, residuals, strict=True)]
+    from scipy.linalg import cho_solve
+
+    residuals = _residuals(places.shape[1], covariance, cross_covariance, reference_covariance)
+    templates = [cho_solve((_cholesky(residual, name), True), places.T, check_finite=False) for name, residual in residuals]
     single, difference, joint = (places @ template for template in templates)
     # Cov(y_joint, y) is the residual of y_joint for both others, since y_joint does not covary with the reference.
-    crossed = templates[0].T @ (residuals[0] - np.asarray(cross_covariance, dtype=float)) @ templates[1]
+    crossed = templates[0].T @ (residuals[0][1] - np.asarray(cross_covariance, dtype=float)) @ templates[1]
     return np.stack([single, difference, joint]), np.block(
         [[single, crossed, single], [crossed.T, difference, difference], [single, difference, joint]]
     )
-
-
-def _solve(covariance: Floats, columns: Floats, name: str) -> Floats:
-    from scipy.linalg import cho_factor, cho_solve
-
-    try:
-        return cho_solve(cho_factor(covariance, lower=True, check_finite=False), columns, check_finite=False)
-    except np.linalg.LinAlgError:
-        raise InputError(f"{name}: not positive definite, so no images have this covariance") from None
 
 
 def _draw_log_ratios(grams: Floats, root: Floats, places: np.ndarray, rng: np.random.Generator) -> Floats:

@@ -94,7 +94,7 @@ def mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
     (patients,)."""
     values, diseased = _checked_design(logits, labels)
     n, R, S = values.shape[-3:]
-    patient, by_reference, by_seed, rest = _effects(_centred(values, diseased))
+    patient, by_reference, by_seed, rest = _effects(_centred(values, diseased))  # n - 2 below: a mean of each class was subtracted
     return {
         "P": _mean_square(patient, R * S, n - 2),
         "PR": _mean_square(by_reference, S, (n - 2) * (R - 1)),
@@ -109,6 +109,7 @@ def nested_mean_squares(logits: ArrayLike, labels: ArrayLike) -> dict[str, Float
     values, diseased = _checked_design(logits, labels)
     n, R, S = values.shape[-3:]
     patient, _, by_seed, _ = _effects(_centred(values, diseased))
+    # no reference has a class mean to subtract here: each belongs to one patient, about whose own mean it varies
     _, by_reference, _, rest = _effects(values)
     return {
         "P": _mean_square(patient, R * S, n - 2),

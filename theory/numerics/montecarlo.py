@@ -162,6 +162,7 @@ class RatioTally:
 
 def stream(seed: int, *names: str, batch: int = 0) -> np.random.Generator:
     """Random stream that belongs to a name, independent of what else is simulated."""
+    # a hash of the name, not a running number: a new point must not move the streams of the others
     digest = hashlib.sha256("\0".join(names).encode()).digest()
     key = tuple(int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(*key, batch)))

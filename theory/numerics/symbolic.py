@@ -77,4 +77,5 @@ def exact(value: float) -> sp.Expr:
 def evaluate(expression: sp.Expr, values: Mapping[sp.Symbol, float | sp.Expr] | None = None) -> float:
     """Value of an expression at exact values, to 30 digits and then as a float."""
     substitutes = {name: value if isinstance(value, sp.Basic) else exact(float(value)) for name, value in (values or {}).items()}
+    # maxn: where nearly all cancels (rho close to 1) sympy needs more working digits than the 100 that it allows itself
     return float(sp.N(expression.subs(substitutes), DIGITS, maxn=400))

@@ -1,7 +1,7 @@
 """Why and when a healthy reference helps: closed forms, their symbolic derivation, raw simulation, ideal observers, power analysis.
 
-`statements` holds the theorems, `models` observers and variance components, `power` the planning of studies, `sweeps` the engine for
-simulation studies, `numerics` what they compute with. Imports no torch, and neither of its sister packages.
+`statements` holds the theorems, `models` observers and variance components, `power` the power analysis of reader studies, `sweeps` the
+engine for simulation studies, `numerics` what they compute with. Imports no torch, and neither of its sister packages.
 """
 
 from __future__ import annotations

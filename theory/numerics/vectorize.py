@@ -1,4 +1,4 @@
-"""Let a formula that computes one value at a time (a quadrature, a root) take arrays like any other."""
+"""Arrays for formulas that compute one value at a time (a quadrature, a root)."""
 
 from __future__ import annotations
 

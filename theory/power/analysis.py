@@ -35,7 +35,7 @@ SMALLEST_EFFECT = 1e-12  # below, a gain is rounding and no number of cases show
 
 @dataclass(frozen=True)
 class Separations:
-    """How far each score separates the classes, and how alike the two scores are."""
+    """How far each score separates the classes, and the correlation of the two scores within a class."""
 
     single: Values  # both in within-class standard deviations of the score, above 0
     pair: Values

@@ -154,7 +154,7 @@ def _symbolic_prior_error(d: float, kappa: float, m: int) -> float:
 
 
 def _symbolic_neg_bank_error(d: float, N0: int, m: int) -> float:
-    """Let the prior of the mean become flat; the bank then counts like references."""
+    """Limit of a flat prior of the mean: the images of the bank then count like references."""
     import sympy as sp
 
     unknown, n = sp.Symbol("kappa", positive=True), sp.Symbol("n", positive=True)

@@ -80,7 +80,7 @@ def _symbolic_regret(rho: float, w: float) -> float:
 
 
 def _symbolic_weight(l: float, u: float, criterion: str) -> float:  # noqa: E741
-    """Find where the larger of the losses at the two ends is least."""
+    """Weight at which the larger of the losses at the two ends is least."""
     ends, roots = _losses(l, u, criterion)
     return float(min(roots, key=lambda at: max(float(end.subs(_weight_symbol(), at)) for end in ends)))
 

@@ -1,6 +1,6 @@
 r"""T12.1, T12.5 and T12.7: the price of a wrong correlation, of a shift that nobody knows, and of picking the best draw.
 
-A rule that reckons with :math:`\hat\rho` weighs the reference by it and sets its threshold to suit. Under a common shift of both images
+A rule that assumes :math:`\hat\rho` weighs the reference by it and sets its threshold to suit. Under a common shift of both images
 only the difference has an error that does not depend on the shift.
 """
 
@@ -121,7 +121,7 @@ def _simulate_inflation(params: Params, replicates: int, rng: np.random.Generato
 QUANTITIES = (
     Quantity(
         "misspecified_error",
-        "error of a rule that reckons with a wrong correlation",
+        "error of a rule that assumes a wrong correlation",
         (
             number("d", "effect in standard deviations, above 0"),
             number("rho", "true correlation of query and reference"),

@@ -1,6 +1,6 @@
 r"""T1 at an operating point: the variance of the score, and the sensitivity at a given specificity.
 
-Both are the numbers that a plan rests on: :math:`\Phi(D_w-\Phi^{-1}(s))` at specificity s.
+The power analysis rests on both: :math:`\Phi(D_w-\Phi^{-1}(s))` at specificity s.
 """
 
 from __future__ import annotations

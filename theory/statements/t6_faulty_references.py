@@ -331,7 +331,7 @@ STATEMENT = Statement(
         ),
         Quantity(
             "break_even",
-            "rate of faults at which the reference stops to help",
+            "rate of faults from which the reference no longer helps",
             (*_RULE, _PI),
             break_even,
             _symbolic_break_even,

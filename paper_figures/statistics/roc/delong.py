@@ -22,7 +22,7 @@ class AurocDifference(Result):
     """The difference of two areas under the ROC curve, A minus B."""
 
     difference: float
-    se: float  # its standard error; 0 where no item says anything of its variation
+    se: float  # its standard error; 0 where the estimated variance is 0
     z: float  # estimate over standard error
     p: float
     interval: Interval  # lower and upper end, within [-1, 1]

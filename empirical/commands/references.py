@@ -13,7 +13,6 @@ DEFAULT = Path(__file__).parents[1] / "references" / "default.yaml"
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
     from empirical.cohorts import Cohort
     from empirical.references import Assignment
@@ -34,7 +33,7 @@ def references(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Choose references for every query of a split, and show how alike the two are (Love plot, sheet of pairs).
+    """Choose references for every query of a split, and show how similar the two are (Love plot, sheet of pairs).
 
     Writes references.parquet (with a note on each choice), unmatched.csv, balance.csv, balance.png with .pdf, and pairs.png.
     """
@@ -76,14 +75,9 @@ def _write(out: Path, cohort: Cohort, assignment: Assignment, balance: pd.DataFr
     write_parquet(out / "references.parquet", assignment.table)
     write_text(out / "unmatched.csv", assignment.unmatched.to_csv(index=False))
     write_text(out / "balance.csv", balance.to_csv(index=False))
-    _save(love_plot(balance, f"{cohort.info.name}: {assignment.strategy} references"), out / "balance")
+    figure = love_plot(balance, f"{cohort.info.name}: {assignment.strategy} references")
+    for suffix in (".png", ".pdf"):
+        with atomic_path(out / f"balance{suffix}") as temporary:
+            figure.savefig(temporary, dpi=150)
     with atomic_path(out / "pairs.png") as temporary:
         pair_sheet(cohort, assignment, seed).save(temporary)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    from see_in_pairs.files import atomic_path
-
-    for suffix in (".png", ".pdf"):
-        with atomic_path(path.with_suffix(suffix)) as temporary:
-            figure.savefig(temporary, dpi=150)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -16,9 +14,11 @@ from numpy.typing import NDArray
 from empirical.prompts.templates import Part
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.families import MODULES
+from empirical.vlm.feature_cache.tower import base_of, image_features
 from empirical.vlm.hub import pin_revision
 from empirical.vlm.loading import device_of, dtype_of, load_vlm
 from empirical.vlm.model_id import ADAPTER, resolve
+from empirical.vlm.out_of_memory import clear_device_cache
 from see_in_pairs.errors import InputError, first_line
 
 if TYPE_CHECKING:
@@ -40,12 +40,8 @@ def released_after() -> Iterator[None]:
         yield
     finally:
         if _loaded.cache_info().currsize:
-            import torch
-
             _loaded.cache_clear()
-            gc.collect()  # models hold references to themselves
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            clear_device_cache()
 
 
 @lru_cache(maxsize=1)
@@ -72,18 +68,15 @@ def _vlm_tower(config: ModelConfig) -> Tower:
     from empirical.vlm.inference.encoder import Encoder
 
     vlm = load_vlm(config)
-    whole = vlm.model.get_base_model() if hasattr(vlm.model, "get_base_model") else vlm.model
-    core = whole.model
-    wanted = set(inspect.signature(core.get_image_features).parameters)
+    model = base_of(vlm.model)
 
     def features(images: Sequence[Image]) -> NDArray[np.float32]:
         encoder = Encoder(vlm.processor, vlm.family, lambda number: images[int(number)])
         batch = encoder.prompts([Example(str(number), (Part("query"),), (str(number),), "", ()) for number in range(len(images))])
-        inputs = {name: value.to(whole.device) for name, value in batch.items() if name in wanted}
-        inputs["pixel_values"] = inputs["pixel_values"].to(whole.dtype)
+        inputs = {name: value.to(model.device) for name, value in batch.items()}
+        inputs["pixel_values"] = inputs["pixel_values"].to(model.dtype)
         with torch.inference_mode():
-            found = core.get_image_features(**inputs, return_dict=True).pooler_output
-        return _means(found, len(images))
+            return _means(image_features(model, inputs).pooler_output, len(images))
 
     return features
 

@@ -29,20 +29,20 @@ def test_a_batch_of_known_kinds(benchmark: BenchmarkFixture, side: int) -> None:
     shape = replace(SHAPES["tiny"], image=side if timed else 56, patch=14, window=112)
     vlm, items = build(shape, ModelConfig(name="tiny", device="cpu")), Items(2 * ROWS, 4, shape.image)
     encoder = Encoder(vlm.processor, vlm.family, items.picture)
-    store = FeatureCache(vlm)
+    feature_cache = FeatureCache(vlm)
     first, second = items.examples()[:ROWS], items.examples()[ROWS:]
-    store.add([name for row in items.examples() for name in row.images], encoder)
-    kept, anew = CachedEncoder(encoder, store), CachedEncoder(encoder, store)
-    kept.prompts(first)
+    feature_cache.add([name for row in items.examples() for name in row.images], encoder)
+    cached, anew = CachedEncoder(encoder, feature_cache), CachedEncoder(encoder, feature_cache)
+    cached.prompts(first)
 
     def forget() -> None:
-        anew._made.clear()
+        anew._templates.clear()
 
     benchmark.pedantic(lambda: anew.prompts(second), setup=forget, rounds=9 if timed else 1, warmup_rounds=1 if timed else 0)
-    assert all(torch.equal(value, anew.prompts(second)[name]) for name, value in kept.prompts(second).items())
+    assert all(torch.equal(value, anew.prompts(second)[name]) for name, value in cached.prompts(second).items())
     if timed:
         from timeit import repeat
 
-        fast = min(repeat(lambda: kept.prompts(second), number=1, repeat=9))
+        fast = min(repeat(lambda: cached.prompts(second), number=1, repeat=9))
         benchmark.extra_info |= {"tokens a row": anew.prompts(second)["input_ids"].shape[1], "ms from a known batch": round(1e3 * fast, 2)}
         assert benchmark.stats.stats.median / fast >= LEAST

@@ -175,11 +175,11 @@ def _from_row(row: Mapping[Any, Any], wanted: float) -> tuple[float, float, floa
 
 def _share_range(share: float, n: int) -> tuple[float, float]:
     """Smallest and largest p (1 - p) over Wilson's 95 % interval."""
-    z2 = 1.959964**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = math.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
-    ends = [p * (1 - p) for p in (centre - half, centre + half)]
-    return min(ends), (0.25 if centre - half <= 0.5 <= centre + half else max(ends))
+    from scipy.stats import binomtest
+
+    low, high = binomtest(round(share * n), n).proportion_ci(0.95, "wilson")
+    ends = [p * (1 - p) for p in (low, high)]
+    return min(ends), (0.25 if low <= 0.5 <= high else max(ends))
 
 
 def _variance_range(variance: float, n: int) -> tuple[float, float]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.execution.chunk import Chunk, ChunkTask, chunk_of_dead_worker, run_remotely, run_task, work_of
 from theory.sweeps.execution.pickling import SharedPayload, pickled
+from theory.sweeps.execution.tasks import Chunk, ChunkTask, chunk_of_dead_worker, run_remotely, run_task, work_of
 from theory.sweeps.resolved import ResolvedStudy
 
 BACKENDS = ("loky", "dask", "ray")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import read_json
 from theory.sweeps.execution.block import run_replicate
-from theory.sweeps.execution.chunk import work_of
 from theory.sweeps.execution.limits import one_thread
 from theory.sweeps.execution.outcome import BlockOutcome
 from theory.sweeps.execution.rng import block_key
+from theory.sweeps.execution.tasks import work_of
 from theory.sweeps.resolved import ResolvedStudy, resolve
 from theory.sweeps.scenarios import Cell
 from theory.sweeps.storage.folder import identity

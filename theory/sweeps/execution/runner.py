@@ -10,8 +10,8 @@ from pathlib import Path
 from see_in_pairs.console import ProgressBar
 from see_in_pairs.errors import InputError
 from theory.sweeps.execution.backends import Pool, check_backend, open_pool
-from theory.sweeps.execution.chunk import Chunk, ChunkTask, limits_text
 from theory.sweeps.execution.stopping import StoppingRule, check_stop
+from theory.sweeps.execution.tasks import Chunk, ChunkTask, limits_text
 from theory.sweeps.resolved import resolve
 from theory.sweeps.scenarios import Cell
 from theory.sweeps.storage.completion import missing_blocks

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import atomic_path
-from theory.sweeps.execution.chunk import KEYS, BlockEntry
 from theory.sweeps.execution.outcome import Failure
+from theory.sweeps.execution.tasks import KEYS, BlockEntry
 
 if TYPE_CHECKING:
     import numpy as np

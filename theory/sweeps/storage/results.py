@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json
-from theory.sweeps.execution.chunk import KEYS
+from theory.sweeps.execution.tasks import KEYS
 from theory.sweeps.scenarios import Cell
 from theory.sweeps.storage.completion import UnbrokenBlocks, unbroken_blocks
 from theory.sweeps.storage.folder import CELLS, LOOKS, STUDY, is_locked

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from see_in_pairs.errors import InputError
-from theory.sweeps.execution.chunk import BlockEntry, Chunk
+from theory.sweeps.execution.tasks import BlockEntry, Chunk
 from theory.sweeps.storage.parquet import MOST_ROWS, BlockLocation, Part, read_block_index, read_blocks, write_blocks, write_failures
 
 FLUSH_SECONDS = 0.4

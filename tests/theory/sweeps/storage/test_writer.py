@@ -20,7 +20,7 @@ from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
 from theory.sweeps.cli import app
-from theory.sweeps.execution.chunk import Chunk, ChunkTask, run_task, work_of
+from theory.sweeps.execution.tasks import Chunk, ChunkTask, run_task, work_of
 from theory.sweeps.resolved import resolve
 from theory.sweeps.storage import writer
 from theory.sweeps.storage.writer import BlockWriter, read_all

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from paper_figures.statistics.bootstrap.intervals import bootstrap_interval
-from paper_figures.statistics.bootstrap.result import BootstrapDifference, make_difference
+from paper_figures.statistics.bootstrap.result import BootstrapDifference
 from paper_figures.statistics.validation import Floats, as_count, as_level
 from see_in_pairs.errors import InputError
 
@@ -61,7 +63,11 @@ def multinomial_bootstrap(
     distribution = multinomial_differences(right_a, right_b, items, draws, seed)
     estimate = (right_a - right_b) / items
     interval, errors = bootstrap_interval(distribution, estimate, method, level, trinomial_acceleration(right_a, right_b, items))
-    return make_difference("accuracy", estimate, distribution, interval, errors, f"multinomial {method}", seed)
+    unknown = (math.nan, math.nan)
+    return BootstrapDifference(
+        "accuracy", math.nan, math.nan, estimate, interval, unknown, unknown, float(distribution.std(ddof=1)), errors,
+        f"multinomial {method}", draws, 0, seed,
+    )  # fmt: skip
 
 
 def multinomial_differences(n10: int, n01: int, n: int, resamples: int, seed: int) -> Floats:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from paper_figures.statistics.result import Interval, Result
-from paper_figures.statistics.validation import Floats
 
 
 @dataclass(frozen=True, repr=False)
@@ -26,14 +24,3 @@ class BootstrapDifference(Result):
     resamples: int
     undefined: int  # resamples in which the measure has no value; they are left out of the interval
     seed: int  # seed of the resamples
-
-
-def make_difference(
-    metric: str, estimate: float, distribution: Floats, interval: Interval, errors: Interval, method: str, seed: int
-) -> BootstrapDifference:
-    """Result of a difference alone, NaN for the unknown values of the arms. Shapes: `distribution` (B,)."""
-    nothing = (math.nan, math.nan)
-    se = float(distribution.std(ddof=1)) if len(distribution) > 1 else math.nan
-    return BootstrapDifference(
-        metric, math.nan, math.nan, estimate, interval, nothing, nothing, se, errors, method, len(distribution), 0, seed
-    )

@@ -103,7 +103,7 @@ def sign_flip(
 
 def _sign_flip(sums: Floats, sizes: Floats, resamples: int, level: float, seed: int) -> SignFlipResult:
     scale, side = float(np.abs(sums).sum()), _side(sums, sizes)
-    # the arm that is ahead is always the first here, so that swapping the arms draws the same patterns and gives the same p
+    # the better arm is always the first here, so that swapping the arms draws the same patterns and gives the same p
     d = side * np.where(np.abs(sums) > 1e-12 * max(scale, 1e-300), sums, 0.0)
     # patterns that are exactly as extreme as the observed one must count, though their sums round differently in another order
     moving, observed, slack = d != 0, float(d.sum()), 1e-9 * scale
@@ -131,7 +131,7 @@ def _sign_flip(sums: Floats, sizes: Floats, resamples: int, level: float, seed: 
 
 
 def _side(sums: Floats, sizes: Floats) -> float:
-    """Sign of the arm that is ahead: by the sum of differences, or where that is 0 by how they lie."""
+    """Sign of the better arm: by the sum of differences, or where that is 0 by how they lie."""
     for total in (sums.sum(), (sums * sizes).sum(), (sums**3).sum()):
         if total:
             return float(np.sign(total))

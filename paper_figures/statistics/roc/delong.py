@@ -54,7 +54,7 @@ class DeLongResult(Result):
     def interval(self, curve: int = 0) -> Interval:
         r"""Interval of one area, on the logit scale so that it stays within (0, 1).
 
-        Returns lower and upper end. Where the variance estimate is 0, as at an area of 1, Newcombe's interval instead, which is finite.
+        Where the variance estimate is 0, as at an area of 1, it is Newcombe's interval, which is finite.
 
         Notes
         -----
@@ -67,10 +67,10 @@ class DeLongResult(Result):
         return float(special.expit(special.logit(auc) - half)), float(special.expit(special.logit(auc) + half))
 
     def difference(self, first: int = 0, second: int = 1) -> AurocDifference:
-        """Compare two of the areas.
+        """Compare two of the areas, first less second.
 
-        Returns A minus B. Where the variance estimate is 0 and the areas differ (each separates perfectly, or not at all), the interval
-        combines both areas' Newcombe intervals as if independent, and z follows from its width.
+        Where the variance estimate is 0 and the areas differ (each separates the classes perfectly, or not at all), the interval combines
+        both areas' Newcombe intervals as if they were independent, and z follows from its width.
         """
         estimate = float(self.auc[first] - self.auc[second])
         contrast = np.zeros(len(self.auc))
@@ -91,7 +91,7 @@ class DeLongResult(Result):
     def equality(self) -> EqualityTest:
         r"""Test that all areas are equal.
 
-        Returns chi-squared with the rank of the contrasts' covariance as degrees of freedom; p = 1 where that is 0.
+        Chi-squared with the rank of the contrasts' covariance as degrees of freedom; p = 1 where that is 0.
 
         Notes
         -----

@@ -13,6 +13,7 @@ from see_in_pairs.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from empirical.analysis.crossed import CrossedConfig, crossed_scores
+    from empirical.analysis.reports import evaluate_with_reports
     from empirical.arms import ARMS, ArmConfig, assign_references, build_examples
     from empirical.cohorts import Cohort, CohortInfo
     from empirical.cohorts.phantom import PhantomConfig, PhantomTruth, make_phantom
@@ -33,14 +34,15 @@ if TYPE_CHECKING:
 __all__ = [
     "ARMS", "ArmConfig", "Assignment", "Cohort", "CohortInfo", "CrossedConfig", "Diagnosis", "EvaluateConfig", "FinetuneConfig",
     "ModelConfig", "PhantomConfig", "PhantomTruth", "PretrainConfig", "PromptConfig", "Records", "ReferenceConfig", "VisionLanguageModel",
-    "assign_references", "build_examples", "choose_references", "crossed_scores", "diagnose", "evaluate", "finetune", "import_kind",
-    "load_vlm", "make_phantom", "pretrain", "read_records", "write_records",
+    "assign_references", "build_examples", "choose_references", "crossed_scores", "diagnose", "evaluate",
+    "evaluate_with_reports", "finetune", "import_kind", "load_vlm", "make_phantom", "pretrain", "read_records", "write_records",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "analysis.crossed": ["CrossedConfig", "crossed_scores"],
+        "analysis.reports": ["evaluate_with_reports"],
         "arms": ["ARMS", "ArmConfig", "assign_references", "build_examples"],
         "cohorts": ["Cohort", "CohortInfo"],
         "cohorts.phantom": ["PhantomConfig", "PhantomTruth", "make_phantom"],

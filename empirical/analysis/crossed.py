@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from empirical.analysis.kept import cached_parts
-from empirical.arms import ArmConfig, assign_references
-from empirical.arms.build import checked_queries, prompt_words
-from empirical.arms.images import image_source
-from empirical.audit.preflight import preflight, save_references
+from empirical.arms import ArmConfig, assign_references, picture_source, queries_of, words_of
+from empirical.audit.preflight import keep_references, preflight
 from empirical.cohorts import Cohort
 from empirical.evaluation.image_integrity import save_stamps, verify_images
-from empirical.evaluation.shards import refuse_other_prompts
+from empirical.evaluation.shards import SHARDS, refuse_other_prompts
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_hash, prompt_text, render
 from empirical.references import ReferenceConfig
@@ -29,6 +26,7 @@ from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.batch_scorer import SpeedConfig
 from empirical.vlm.loading import dtype_of, training_record
 from empirical.vlm.model_id import files_hash, weights_hash
+from see_in_pairs.cache import PartCache
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.console import log, progress
 from see_in_pairs.errors import InputError, first_few
@@ -147,15 +145,14 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
     with RunFolder(out, "crossed scoring", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
         log(f"score {len(queries)} patients x {len(references)} references x {len(seeds)} models", quiet)
-        pieces, tables = run.path / "pieces", dict[str, list[pd.DataFrame]]()
-        marks = verify_images(cohort, {*queries["item_id"], *references["item_id"], *_seen_in_pairs(pieces)}, pieces)
+        parts, tables = PartCache(run.path / SHARDS, quiet), dict[str, list[pd.DataFrame]]()
+        stamps = verify_images(cohort, {*queries["item_id"], *references["item_id"], *_scored_alone(parts.folder)}, parts.folder)
         for seed, model in progress(zip(seeds, config.models, strict=True), len(seeds), "models", quiet):
             key = content_hash([run.manifest["config_hash"], seed, str(dtype_of(model))])
             for name, make in _parts(config, model, cohort, (queries, references), run, seed, quiet).items():
-                file = pieces / f"{seed}.{name}.parquet"
-                tables.setdefault(name, []).append(cached_parts(file, key, make, quiet).assign(seed=seed))
-        save_stamps(marks, pieces)
-        whole = {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+                tables.setdefault(name, []).append(parts.table(f"{seed}.{name}", key, make).assign(seed=seed))
+        save_stamps(stamps, parts.folder)
+        whole = {name: pd.concat(of_models, ignore_index=True) for name, of_models in tables.items()}
         for name, table in whole.items():
             write_parquet(run.path / f"{name}.parquet", table)
         failed = sum(int(table[column].isna().sum()) for table in whole.values() for column in SCORES if column in table.columns)
@@ -209,10 +206,10 @@ def _seeds(config: CrossedConfig) -> list[int]:
     return seeds
 
 
-def _seen_in_pairs(pieces: Path) -> set[str]:
-    """Name the items whose scores alone are there already."""
+def _scored_alone(folder: Path) -> set[str]:
+    """Name the items whose single-image scores are there already."""
     names: set[str] = set()
-    for file in pieces.glob(f"*.{PAIRED}.parquet"):
+    for file in folder.glob(f"*.{PAIRED}.parquet"):
         try:
             table = read_table(file)
         except InputError:  # damaged: it will be scored again

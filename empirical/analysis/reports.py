@@ -1,4 +1,4 @@
-"""Files that stand beside the records: what a temperature fitted on validation does on the test items."""
+"""Reports beside the records of an evaluation: agreement of both scorers, and a temperature fitted on validation items."""
 
 from __future__ import annotations
 
@@ -7,23 +7,77 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from empirical.analysis.agreement import scorer_agreement
 from empirical.analysis.calibration import NoTemperature, calibrated, fit_temperature, log_loss
 from empirical.analysis.reliability import reliability
 from empirical.analysis.reliability_plot import reliability_plot
+from empirical.cohorts import Cohort
+from empirical.evaluation.config import EvaluateConfig, run_id
+from empirical.evaluation.evaluate import evaluate, training_columns
 from empirical.evaluation.records import Records, read_records
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import atomic_path, write_json, write_text
+from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from empirical.cohorts import Cohort
-
 TRAINED = ("train_arm", "train_seed", "n_train")
 """Columns of the records that tell one finetuned model from another."""
 
-WRITTEN = ("calibration.json", "reliability.csv", "reliability.png")
+CALIBRATION_FILES = ("calibration.json", "reliability.csv", "reliability.png")
+
+
+def evaluate_with_reports(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Records:
+    """Evaluate, and write reports beside the records, as ``see-in-pairs evaluate`` does.
+
+    Parameters
+    ----------
+    config : EvaluateConfig
+        Model, cohort and arms. With `generate`, ``agreement.json`` holds how often both scorers agree; with `calibrate_on`, a temperature
+        is fitted and ``calibration.json``, ``reliability.csv`` and ``reliability.png`` say what it does.
+    out : Path
+        Folder for records, reports and the manifest; run again to resume.
+    quiet : bool, default False
+        Print neither messages nor progress bars.
+
+    Returns
+    -------
+    Records
+        One row per (arm, item), the scores as they are: no temperature is applied.
+
+    Raises
+    ------
+    InputError
+        As `evaluate`, and before anything is scored where the records to calibrate on are missing or of another model.
+    CheckFailed
+        When the audit of the cohort finds leakage.
+    """
+    if config.calibrate_on is not None:  # before the scoring, so that a wrong folder costs nothing
+        cohort, runs = Cohort.load(Path(config.cohort)), [run_id(arm) for arm in config.arms]
+        calibration_records(Path(config.calibrate_on), cohort, runs, training_columns(config.model.name))
+
+    def report(cohort: Cohort, records: Records, run: RunFolder) -> None:
+        if config.generate:
+            report_agreement(records, run.path, quiet)
+        for name in CALIBRATION_FILES:  # of an earlier run, which may have been calibrated on something else
+            (run.path / name).unlink(missing_ok=True)
+        if config.calibrate_on is not None and records.table["p_positive"].isna().any():
+            log("calibration: not reported, since items have no score", quiet)
+        elif config.calibrate_on is not None:
+            report_calibration(records, Path(config.calibrate_on), cohort, run.path, seed=config.seed, quiet=quiet)
+
+    return evaluate(config, out, report=report, quiet=quiet)
+
+
+def report_agreement(records: Records, out: Path, quiet: bool = False) -> None:
+    """Write how often the more probable answer is the one that was generated, run by run."""
+    found = scorer_agreement(records)
+    write_json(out / "agreement.json", found)
+    for name, one in found.items():
+        agree = f"both scorers agree on {one.share:.1%} ({one.low:.1%} to {one.high:.1%})"
+        log(f"{name}: {agree}; unparsed {one.unparsed:.1%} ({one.unparsed_low:.1%} to {one.unparsed_high:.1%})", quiet)
 
 
 def report_calibration(records: Records, validation: Path, cohort: Cohort, out: Path, *, seed: int, quiet: bool = False) -> None:
@@ -49,7 +103,7 @@ def report_calibration(records: Records, validation: Path, cohort: Cohort, out: 
 
 
 def _fitted(here: Records, there: Records, seed: int) -> tuple[dict[str, Any], str]:
-    """Fit on validation items, apply here; what there is to write down, and to say."""
+    """Fit on validation items (`there`), apply `here`; returns what is written, and one line for the log and the plot."""
     before = {"log_loss_before": _with_interval(log_loss(here, seed=seed))}
     try:
         temperature = fit_temperature(there, seed=seed)
@@ -62,7 +116,7 @@ def _fitted(here: Records, there: Records, seed: int) -> tuple[dict[str, Any], s
 
 
 def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str], trained: Mapping[str, object]) -> Records:
-    """Read the records that a temperature is fitted on; asked for before the scoring, so that a wrong folder costs nothing."""
+    """Read the records that a temperature is fitted on, and refuse those of other arms, items or models."""
     try:
         records = read_records(validation)
     except InputError as error:

@@ -1,7 +1,4 @@
-"""The settings of the suite, and which rows it has.
-
-Ways to run the same finetuning steps.
-"""
+"""What the suite runs: its settings, and the variants of a finetuning step that it times."""
 
 from __future__ import annotations
 
@@ -13,34 +10,36 @@ from pydantic import Field
 from see_in_pairs.configs import StrictConfig
 
 CHOICES = ("shapes", "parts")
-"""Settings that say what is run now; the others decide what a row means, and are the same for all rows of a folder."""
+"""Settings that say what is run now; the others decide what a row means, so they are the same for all rows of a folder."""
 
 
 class BenchmarkConfig(StrictConfig):
-    """What is run.
+    """What ``benchmark gpu`` runs, and at what size.
 
     Parameters
     ----------
     shapes : tuple of str
-        ``tiny``, ``3b``, ``7b``.
+        Shapes of Qwen2.5-VL with random weights: ``3b`` and ``7b`` (true sizes, which need a GPU), or ``tiny`` for any machine.
     parts : tuple of str
-        ``evaluation``, ``equality``, ``finetuning``.
+        ``evaluation`` (speed of scoring), ``equality`` (precision against float32), ``finetuning`` (speed of a step).
     queries, references : int
-        Of the evaluation.
+        Number of queries that are scored, and of references that they share.
     loop_queries : int
         The plain loop is timed on the first so many of the queries: what an item costs it does not depend on how many there are.
     rounds : int
-        How often each path of the evaluation is timed.
+        How often each path of the evaluation is timed, unless `row_seconds` ends it before.
     row_seconds : float
         No further round is begun that would end later than this after the first began, so that a slow machine gets fewer of them.
-    eval_batch, train_batch, steps : int
-        Rows per batch, and timed finetuning steps.
+    eval_batch, train_batch : int
+        Rows of a forward pass in the evaluation, and of a finetuning step.
+    steps : int
+        Finetuning steps that are timed, after two that warm up.
     dtype, device, attention : str
-        As for a model.
+        Number format, device and attention backend of the models, as in `empirical.vlm.config.ModelConfig`.
     peak_tflops : float, optional
-        The device's dense peak in the number format used; by default from our table of GPUs.
+        The device's dense peak in the number format used, in TFLOP per second; by default from our table of GPUs.
     seed : int
-        Of weights and pictures.
+        Decides weights, adapters and pictures.
     """
 
     shapes: tuple[Literal["tiny", "3b", "7b"], ...] = ("3b", "7b")
@@ -60,23 +59,23 @@ class BenchmarkConfig(StrictConfig):
     seed: int = Field(default=0, ge=0)
 
     def identity(self) -> dict[str, Any]:
-        """Give the settings that all rows of a folder share.
+        """Settings that all rows of a folder share: all but the shapes and parts that are run now.
 
         Returns
         -------
         dict
-            All but what is run now.
+            Setting to value.
         """
         return self.model_dump(exclude=set(CHOICES))
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to run the same steps."""
+    """A way to run the same finetuning steps."""
 
-    stored: bool = False  # look image features up
-    checkpointing: bool = False
-    trl: bool = False
+    stored: bool = False  # image features are looked up in a cache
+    checkpointing: bool = False  # of gradients
+    trl: bool = False  # by TRL's SFTTrainer instead of ours
     # with transformers' own vision tower; elsewhere, TRL included, with the faster one that this package puts into a model (Qwen)
     own_vision: bool = False
 
@@ -89,3 +88,4 @@ VARIANTS = {
     "stored features, checkpointing": Variant(stored=True, checkpointing=True),
     "TRL, checkpointing": Variant(trl=True, checkpointing=True),
 }
+"""Paths of the part ``finetuning``, by name."""

@@ -1,8 +1,8 @@
-"""Whether every path loses as little in the model's own number format as the plain one does.
+"""How much precision each path loses in the model's own number format, against float32.
 
-Adapters: whether ours lose no more in the model's number format than peft's do, in scores, and in the gradients of a step.
-
-Peft's run as its users run them: scores as they come, gradients under bfloat16 autocast where the model is kept in bfloat16.
+Paths of the evaluation are compared in scores, with the plain path as the yardstick. Adapters are compared in scores and in the gradients
+of a step, with peft's own as the yardstick, which run as their users run them: scores as they come, gradients under bfloat16 autocast
+where the model is kept in bfloat16.
 """
 
 from __future__ import annotations
@@ -21,34 +21,37 @@ from empirical.vlm.inference.scoring import to_device, token_log_probabilities
 from empirical.vlm.lora_precision import compute_in_base_dtype, randomize_adapter
 
 TRUTH = "float32"
-SCORES = {"adapters, float32": PLAIN, "adapters, peft": PLAIN, "adapters": PLAIN, "adapters, everything": PATHS["everything"]}
-"""Rows of scores, each with the path that is taken."""
+"""The row that the paths of the evaluation are compared with."""
+
+ADAPTER_SCORES = {"adapters, float32": PLAIN, "adapters, peft": PLAIN, "adapters": PLAIN, "adapters, everything": PATHS["everything"]}
+"""Rows of scores with adapters, each with the switches of its path."""
 
 GRADIENTS = ("gradients, float32", "gradients, peft", "gradients")
-ADAPTED = (*SCORES, *GRADIENTS)
+"""Rows of gradients of a step."""
 
-RANK, SIZE = 16, 0.05
+EQUALITY_PATHS = (TRUTH, *PATHS, *ADAPTER_SCORES, *GRADIENTS)
+"""All rows, in the order in which they are measured."""
+
+CHECKS = (
+    dict.fromkeys(PATHS, (TRUTH, "plain batches"))
+    | dict.fromkeys([path for path in ADAPTER_SCORES if not path.endswith(TRUTH)], ("adapters, float32", "adapters, peft"))
+    | dict.fromkeys([path for path in GRADIENTS if not path.endswith(TRUTH)], ("gradients, float32", "gradients, peft"))
+)
+"""For each path the row that it is compared with, and the row whose error says how large its own may be."""
+
+RANK, DEVIATION = 16, 0.05
 """Rank of the random adapters, and standard deviation of their weights: what they do must stand out from rounding."""
 
-ROWS = 2
+GRADIENT_BATCH_SIZE = 2
 """Rows of the step whose gradients are compared: in float32 it keeps twice what `empirical.benchmark.activation_memory` counts."""
 
 SAMPLE = 64
 """Numbers of each gradient that are compared, evenly spread."""
-CHECKS = (
-    dict.fromkeys(PATHS, (TRUTH, "plain batches"))
-    | dict.fromkeys([path for path in SCORES if not path.endswith(TRUTH)], ("adapters, float32", "adapters, peft"))
-    | dict.fromkeys([path for path in GRADIENTS if not path.endswith(TRUTH)], ("gradients, float32", "gradients, peft"))
-)
-"""For each path the row that it is held against, and the row that says how far off it may be."""
-
-ALL = (TRUTH, *PATHS, *ADAPTED)
-"""Rows, in the order in which they are measured."""
 
 
 def equality_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int) -> dict[str, Any]:
     """Score a few items on one path in the model's own number format, or on the plain path in float32."""
-    if path in ADAPTED:
+    if path in (*ADAPTER_SCORES, *GRADIENTS):
         return adapted_row(vlm, items, path, batch_size)
     if path == TRUTH:
         with in_float32(vlm):
@@ -59,11 +62,26 @@ def equality_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: 
     return {"items": items.queries, "dtype": dtype, "scores": values.tolist()}
 
 
+def adapted_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int, seed: int = 0) -> dict[str, Any]:
+    """Score a few items with random adapters, or compute the adapters' gradients.
+
+    Returns ``items``, ``dtype``, ``scores``: log-probabilities in nats, or a sample of the gradients in units of its root mean square.
+    """
+    single, plain = path.endswith("float32"), path.endswith("peft")
+    dtype = "float32" if single else str(vlm.model.dtype).removeprefix("torch.")
+    with with_adapters(vlm, seed, ours=not plain) as adapted, in_float32(adapted) if single else nullcontext():
+        if path in ADAPTER_SCORES:
+            values = scores(adapted, items, batch_size, ADAPTER_SCORES[path]).tolist()
+        else:
+            values = _gradients(adapted, items, autocast=plain and dtype == "bfloat16")
+    return {"items": items.queries if path in ADAPTER_SCORES else GRADIENT_BATCH_SIZE, "dtype": dtype, "scores": values}
+
+
 @contextmanager
 def in_float32(vlm: VisionLanguageModel) -> Iterator[None]:
-    """Put a model into float32 for a while."""
+    """Put a model into float32 for as long as the block lasts."""
     dtype = vlm.model.dtype
-    # Rotary frequencies are float32 whatever the model is: the way back would round them, so they are put back as they were.
+    # Rotary frequencies are float32 whatever the model is: converting them back would round them, so the old buffers are restored.
     buffers = [(module, name, buffer) for module in vlm.model.modules() for name, buffer in module._buffers.items()]
     vlm.model.float()
     try:
@@ -74,28 +92,9 @@ def in_float32(vlm: VisionLanguageModel) -> Iterator[None]:
             module._buffers[name] = buffer
 
 
-def adapted_row(vlm: VisionLanguageModel, items: Items, path: str, batch_size: int, seed: int = 0) -> dict[str, Any]:
-    """Score a few items with random adapters, or compute the adapters' gradients.
-
-    Returns ``items``, ``dtype``, ``scores``: log-probabilities in nats, or a sample of the gradients in units of its root mean square.
-    """
-
-    single, plain = path.endswith("float32"), path.endswith("peft")
-    dtype = "float32" if single else str(vlm.model.dtype).removeprefix("torch.")
-    with with_adapters(vlm, seed, ours=not plain) as adapted, in_float32(adapted) if single else nullcontext():
-        if path in SCORES:
-            values = scores(adapted, items, batch_size, SCORES[path]).tolist()
-        else:
-            values = _gradients(adapted, items, autocast=plain and dtype == "bfloat16")
-    return {"items": items.queries if path in SCORES else ROWS, "dtype": dtype, "scores": values}
-
-
 @contextmanager
 def with_adapters(vlm: VisionLanguageModel, seed: int, ours: bool) -> Iterator[VisionLanguageModel]:
-    """Put random adapters on a model's language layers for a while.
-
-    Returns with the adapters; the one that was given must not be used meanwhile.
-    """
+    """Put random adapters on a model's language layers for as long as the block lasts; use only what it yields meanwhile."""
     import peft
 
     from empirical.vlm.weights import ignore_peft_deprecation
@@ -104,7 +103,7 @@ def with_adapters(vlm: VisionLanguageModel, seed: int, ours: bool) -> Iterator[V
     settings = peft.LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=vlm.family.lora_language, bias="none")
     with ignore_peft_deprecation():
         wrapped = peft.get_peft_model(vlm.model, settings)
-    randomize_adapter(wrapped, "default", SIZE, seed)
+    at_random(wrapped, "default", DEVIATION, seed)
     try:
         yield replace(vlm, model=(compute_in_base_dtype(wrapped) if ours else wrapped).eval())
     finally:
@@ -118,7 +117,7 @@ def _gradients(vlm: VisionLanguageModel, items: Items, autocast: bool) -> list[l
     """Sample the gradients of one step's loss, tensor by tensor."""
     import torch
 
-    model, examples = vlm.model, items.examples()[:ROWS]
+    model, examples = vlm.model, items.examples()[:GRADIENT_BATCH_SIZE]
     encoder = Encoder(vlm.processor, vlm.family, items.picture)
     batch, labels = encoder.with_answers(examples, [example.answer for example in examples], end=True)
     labels = labels.to(model.device)
@@ -126,9 +125,9 @@ def _gradients(vlm: VisionLanguageModel, items: Items, autocast: bool) -> list[l
     with rounding:
         loss = -token_log_probabilities(model, to_device(batch, model), labels).sum() / (labels != IGNORE).sum()
     loss.backward()
-    made = [_sample(weight.grad) for name, weight in model.named_parameters() if "lora_" in name and weight.grad is not None]
+    samples = [_sample(weight.grad) for name, weight in model.named_parameters() if "lora_" in name and weight.grad is not None]
     model.zero_grad(set_to_none=True)
-    sample = torch.stack(made)
+    sample = torch.stack(samples)
     return (sample / sample.square().mean().sqrt()).tolist()
 
 

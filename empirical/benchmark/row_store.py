@@ -9,13 +9,13 @@ from typing import Any
 
 from empirical.benchmark.config import VARIANTS
 from empirical.benchmark.evaluation import LOOPS, PATHS
-from empirical.benchmark.precision import ALL
+from empirical.benchmark.precision import EQUALITY_PATHS
 from empirical.benchmark.shapes import SHAPES
 from empirical.benchmark.timing import MEASURED, OUT_OF_MEMORY
-from see_in_pairs.files import read_json, write_json
+from see_in_pairs.cache import PartCache
 
-ROWS = {"evaluation": (*LOOPS, *PATHS), "equality": ALL, "finetuning": tuple(VARIANTS)}
-"""Paths of each part."""
+ROWS = {"evaluation": (*LOOPS, *PATHS), "equality": EQUALITY_PATHS, "finetuning": tuple(VARIANTS)}
+"""Paths of each part, in the order in which they are measured."""
 
 StoredRow = dict[str, Any]
 """A row as it was measured: shape, part, path, status, and what the part's own module says."""
@@ -23,38 +23,38 @@ StoredRow = dict[str, Any]
 
 @dataclass(frozen=True)
 class RowStore:
-    """The rows of one output folder."""
+    """The rows of one output folder, whose settings, device and library versions are those of its run."""
 
-    folder: Path  # where they are kept
+    folder: Path
 
     def missing(self, shape: str, parts: Sequence[str]) -> list[tuple[str, str]]:
-        """List rows that are not there yet, or could not be measured for want of a package.
-
-        Returns part and path of each, in the order in which they are measured.
-        """
+        """List part and path of rows that are not there yet, are damaged, or could not be measured for want of a package."""
         rows = [(part, path) for part in parts for path in ROWS[part]]
-        return [(part, path) for part, path in rows if (self.get(shape, part, path) or {}).get("status") not in (MEASURED, OUT_OF_MEMORY)]
+        # A row that ran out of memory is finished: on the same device it would run out again.
+        return [
+            (part, path)
+            for part, path in rows
+            if (self.get(shape, part, path, quiet=False) or {}).get("status") not in (MEASURED, OUT_OF_MEMORY)
+        ]
 
-    def get(self, shape: str, part: str, path: str) -> StoredRow | None:
-        """Read a row.
-
-        Returns None where it is not there.
-        """
-        file = self._file(shape, part, path)
-        return read_json(file) if file.is_file() else None
+    def get(self, shape: str, part: str, path: str, quiet: bool = True) -> StoredRow | None:
+        """Read a row; None where there is none, or it is damaged."""
+        return PartCache(self.folder, quiet, again="measured again").record(_name(shape, part, path), _key(shape, part, path))
 
     def add(self, shape: str, part: str, path: str, content: StoredRow) -> None:
         """Keep a row."""
-        write_json(self._file(shape, part, path), {"shape": shape, "part": part, "path": path} | content)
+        PartCache(self.folder).keep_record(_name(shape, part, path), _key(shape, part, path), content)
 
     def all(self) -> Iterator[StoredRow]:
-        """Read all rows, whenever they were measured.
-
-        Returns by shape, part and path.
-        """
+        """Read all rows, whenever they were measured, by shape, part and path."""
         for shape in SHAPES:
             for part, paths in ROWS.items():
-                yield from (piece for path in paths if (piece := self.get(shape, part, path)) is not None)
+                yield from (row for path in paths if (row := self.get(shape, part, path)) is not None)
 
-    def _file(self, shape: str, part: str, path: str) -> Path:
-        return self.folder / f"{shape}-{part}-{path.replace(',', '').replace(' ', '-').lower()}.json"
+
+def _name(shape: str, part: str, path: str) -> str:
+    return f"{shape}-{part}-{path.replace(',', '').replace(' ', '-').lower()}"
+
+
+def _key(shape: str, part: str, path: str) -> dict[str, str]:
+    return {"shape": shape, "part": part, "path": path}

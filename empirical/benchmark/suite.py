@@ -39,16 +39,16 @@ def run_suite(config: BenchmarkConfig, out: Path, *, quiet: bool = False) -> pd.
     _require_gpu(config)
     facts = _facts(config)
     with RunFolder(out, "benchmark gpu", config.identity() | {"on": facts}, seed=config.seed) as run:
-        pieces = RowStore(run.path / "pieces")
+        store = RowStore(run.path / "pieces")
         for shape in config.shapes:
             bench = Bench(config, shape)
-            for part, path in pieces.missing(shape, config.parts):
-                pieces.add(shape, part, path, bench.row(part, path) | _stamp())
-                _say_row(_write(run, pieces, config, facts), shape, part, path, quiet)
+            for part, path in store.missing(shape, config.parts):
+                store.add(shape, part, path, bench.row(part, path) | _measured_now())
+                _log_row(_write(run, store, config, facts), shape, part, path, quiet)
             bench.free()
-        made = _write(run, pieces, config, facts)
-        run.count("outside_bound", int((made["within"] == False).sum()))  # noqa: E712 (missing is not False)
-    return made
+        rows = _write(run, store, config, facts)
+        run.count("outside_bound", int((rows["within"] == False).sum()))  # noqa: E712 (missing is not False)
+    return rows
 
 
 class Bench:
@@ -59,17 +59,14 @@ class Bench:
         self._vlm: VisionLanguageModel | None = None
 
     def row(self, part: str, path: str) -> dict[str, Any]:
-        """Measure a row.
-
-        Returns with its ``status``; after one that ran out of memory, or put adapters on the model, the next gets a new model.
-        """
+        """Measure a row; after one that ran out of memory, or put adapters on the model, the next gets a new model."""
         measured = attempt(lambda: {"evaluation": self._evaluation, "equality": self._equality, "finetuning": self._finetuning}[part](path))
         if part == "finetuning" or measured["status"] != MEASURED:
             self.free()
         return measured
 
     def free(self) -> None:
-        """Let go of the model, and give its memory back."""
+        """Drop the model, and free its memory."""
         self._vlm = None
         clear_device_cache()
 
@@ -125,7 +122,7 @@ def _require_gpu(config: BenchmarkConfig) -> None:
 
 
 def _facts(config: BenchmarkConfig) -> dict[str, Any]:
-    """Say on what is measured: rows of another device, or by other libraries, must not stand beside each other."""
+    """Device and library versions, part of the run's identity: rows of other devices or libraries must not stand beside each other."""
     import platform
 
     import torch
@@ -145,29 +142,30 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def _stamp() -> dict[str, Any]:
+def _measured_now() -> dict[str, Any]:
     return {"measured": datetime.now(UTC).isoformat(timespec="seconds"), "git_commit": git_commit()}
 
 
-def _write(run: RunFolder, pieces: RowStore, config: BenchmarkConfig, facts: dict[str, Any]) -> pd.DataFrame:
-    made = table(pieces.all())
-    write_text(run.path / "benchmark.csv", made.to_csv(index=False))
-    write_json(run.path / "benchmark.json", made.to_dict("records"))
+def _write(run: RunFolder, store: RowStore, config: BenchmarkConfig, facts: dict[str, Any]) -> pd.DataFrame:
+    """Write table and page after every row, so that they are there at any moment."""
+    rows = table(store.all())
+    write_text(run.path / "benchmark.csv", rows.to_csv(index=False))
+    write_json(run.path / "benchmark.json", rows.to_dict("records"))
     host = {"CPU cores": run.manifest["hardware"]["cores"], "main memory": f"{run.manifest['hardware']['memory_gib']} GiB"}
-    write_text(run.path / "README.md", page(made, facts | host, config.identity()))
-    return made
+    write_text(run.path / "README.md", page(rows, facts | host, config.identity()))
+    return rows
 
 
-def _say_row(made: pd.DataFrame, shape: str, part: str, path: str, quiet: bool) -> None:
-    row: Any = made[(made["shape"] == shape) & (made["part"] == part) & (made["path"] == path)].to_dict("records")[0]
-    log(f"  {shape}, {part}, {path}: {_told(row)}", quiet)
+def _log_row(rows: pd.DataFrame, shape: str, part: str, path: str, quiet: bool) -> None:
+    row: Any = rows[(rows["shape"] == shape) & (rows["part"] == part) & (rows["path"] == path)].to_dict("records")[0]
+    log(f"  {shape}, {part}, {path}: {_in_words(row)}", quiet)
 
 
 def _lacks(value: float | None) -> bool:
     return value is None or value != value
 
 
-def _told(row: dict[str, Any]) -> str:
+def _in_words(row: dict[str, Any]) -> str:
     if row["status"] != MEASURED or (row["part"] == "equality" and _lacks(row["error"])):
         return str(row["status"])
     if row["part"] == "equality":

@@ -25,87 +25,84 @@ COLUMNS = (
 """Of the table. ``seconds`` of a round, or step; ``_low`` and ``_high`` the least and most favourable that the rounds allow."""
 
 
-def table(pieces: Iterable[StoredRow]) -> pd.DataFrame:
-    """Compare rows with each other.
-
-    Returns one row each, with `COLUMNS`; what was not measured, or has nothing to be compared with, is missing.
-    """
+def table(stored: Iterable[StoredRow]) -> pd.DataFrame:
+    """Compare rows with each other: one row each, with `COLUMNS`; what was not measured or has no counterpart is missing."""
     import pandas as pd
 
-    rows: Rows = {(piece["shape"], piece["part"], piece["path"]): piece for piece in pieces}
-    made = [piece | _derived(piece, rows) for piece in rows.values()]
-    return pd.DataFrame([{name: row.get(name) for name in COLUMNS} for row in made], columns=list(COLUMNS))
+    rows: Rows = {(row["shape"], row["part"], row["path"]): row for row in stored}
+    complete = [row | _derived(row, rows) for row in rows.values()]
+    return pd.DataFrame([{name: row.get(name) for name in COLUMNS} for row in complete], columns=list(COLUMNS))
 
 
-def _derived(piece: StoredRow, rows: Rows) -> dict[str, Any]:
-    if piece["status"] != MEASURED:
+def _derived(row: StoredRow, rows: Rows) -> dict[str, Any]:
+    if row["status"] != MEASURED:
         return {}
-    if piece["part"] == "equality":
-        return _errors(piece, rows)
-    seconds = np.array(piece["seconds"])
+    if row["part"] == "equality":
+        return _errors(row, rows)
+    seconds = np.array(row["seconds"])
     spread = {"seconds": float(np.median(seconds)), "seconds_low": float(seconds.min()), "seconds_high": float(seconds.max())}
-    speed = {"rounds": len(seconds), "per_second": piece["items"] / spread["seconds"]} | spread
-    if piece["part"] == "evaluation":
-        return speed | _times("loop", piece, rows.get((piece["shape"], "evaluation", "plain loop"))) | _difference(piece, rows)
-    return speed | _step(piece, seconds) | _times("trl", piece, _trl_of(piece, rows))
+    speed = {"rounds": len(seconds), "per_second": row["items"] / spread["seconds"]} | spread
+    if row["part"] == "evaluation":
+        return speed | _times("loop", row, rows.get((row["shape"], "evaluation", "plain loop"))) | _difference(row, rows)
+    return speed | _step(row, seconds) | _times("trl", row, _trl_of(row, rows))
 
 
-def _times(name: str, piece: StoredRow, other: StoredRow | None) -> dict[str, float]:
-    """Tell how many times as fast as another path this one is, per item; low and high are the worst and best pair of rounds."""
+def _times(name: str, row: StoredRow, other: StoredRow | None) -> dict[str, float]:
+    """How many times as fast as another path this one is, per item; low and high are the worst and best pair of rounds."""
     if other is None or other["status"] != MEASURED:
         return {}
-    if other is piece:
+    if other is row:
         return dict.fromkeys((f"times_{name}{end}" for end in ("", "_low", "_high")), 1.0)
-    mine, theirs = (np.array(row["seconds"]) / row["items"] for row in (piece, other))
+    own, others = (np.array(one["seconds"]) / one["items"] for one in (row, other))
     return {
-        f"times_{name}": float(np.median(theirs) / np.median(mine)),
-        f"times_{name}_low": float(theirs.min() / mine.max()),
-        f"times_{name}_high": float(theirs.max() / mine.min()),
+        f"times_{name}": float(np.median(others) / np.median(own)),
+        f"times_{name}_low": float(others.min() / own.max()),
+        f"times_{name}_high": float(others.max() / own.min()),
     }
 
 
-def _trl_of(piece: StoredRow, rows: Rows) -> StoredRow | None:
+def _trl_of(row: StoredRow, rows: Rows) -> StoredRow | None:
     """Find the row of TRL to compare with: the one that checkpoints gradients where this one does."""
-    return rows.get((piece["shape"], "finetuning", "TRL, checkpointing" if piece["path"].endswith("checkpointing") else "TRL"))
+    return rows.get((row["shape"], "finetuning", "TRL, checkpointing" if row["path"].endswith("checkpointing") else "TRL"))
 
 
-def _step(piece: StoredRow, seconds: np.ndarray) -> dict[str, Any]:
-    told: dict[str, Any] = {"data_wait": float(np.sum(piece["waited"]) / seconds.sum()), "first_loss": next(iter(piece["losses"]), None)}
-    if not piece.get("peak"):
-        return told
-    used = piece["flop"] / seconds / piece["peak"]
-    return told | {"utilisation": float(np.median(used)), "utilisation_low": float(used.min()), "utilisation_high": float(used.max())}
+def _step(row: StoredRow, seconds: np.ndarray) -> dict[str, Any]:
+    derived: dict[str, Any] = {"data_wait": float(np.sum(row["waited"]) / seconds.sum()), "first_loss": next(iter(row["losses"]), None)}
+    if not row.get("peak"):
+        return derived
+    used = row["flop"] / seconds / row["peak"]
+    return derived | {"utilisation": float(np.median(used)), "utilisation_low": float(used.min()), "utilisation_high": float(used.max())}
 
 
-def _difference(piece: StoredRow, rows: Rows) -> dict[str, float]:
-    plain = rows.get((piece["shape"], "evaluation", "plain batches"))
-    if "scores" not in piece or plain is None or plain["status"] != MEASURED:
+def _difference(row: StoredRow, rows: Rows) -> dict[str, float]:
+    plain = rows.get((row["shape"], "evaluation", "plain batches"))
+    if "scores" not in row or plain is None or plain["status"] != MEASURED:
         return {}
-    return {"largest_difference": _largest(piece, plain)}
+    return {"largest_difference": _largest(row, plain)}
 
 
-def _errors(piece: StoredRow, rows: Rows) -> dict[str, Any]:
-    """Hold a path against float32. The bound is twice the error of the plain way: another order of roundings may lose as much, not more."""
-    if piece["path"] not in CHECKS:
+def _errors(row: StoredRow, rows: Rows) -> dict[str, Any]:
+    """Compare a path with float32. The bound is twice the error of the plain way: another order of roundings may lose as much, not more."""
+    if row["path"] not in CHECKS:
         return {}
-    truth, plain = (rows.get((piece["shape"], "equality", path)) for path in CHECKS[piece["path"]])
-    if any(row is None or row["status"] != MEASURED for row in (truth, plain)):
+    truth, plain = (rows.get((row["shape"], "equality", path)) for path in CHECKS[row["path"]])
+    if any(one is None or one["status"] != MEASURED for one in (truth, plain)):
         return {}
     assert truth is not None and plain is not None
-    apart = _typical if piece["path"] in GRADIENTS else _largest
-    error, bound = apart(piece, truth), 2 * apart(plain, truth) + 1e3 * float(np.finfo(np.float32).eps)
+    difference = _root_mean_square if row["path"] in GRADIENTS else _largest
+    error, bound = difference(row, truth), 2 * difference(plain, truth) + 1e3 * float(np.finfo(np.float32).eps)
     return {"error": error, "bound": bound, "within": error <= bound}
 
 
 def _largest(one: StoredRow, other: StoredRow) -> float:
-    return float(np.abs(_apart(one, other)).max())
+    return float(np.abs(_score_difference(one, other)).max())
 
 
-def _typical(one: StoredRow, other: StoredRow) -> float:
-    """Give the root mean square difference: of thousands of numbers the largest depends on the order of roundings."""
-    return float(np.sqrt(np.square(_apart(one, other)).mean()))
+def _root_mean_square(one: StoredRow, other: StoredRow) -> float:
+    """Root mean square difference: of thousands of numbers the largest depends on the order of roundings."""
+    return float(np.sqrt(np.square(_score_difference(one, other)).mean()))
 
 
-def _apart(one: StoredRow, other: StoredRow) -> np.ndarray:
+def _score_difference(one: StoredRow, other: StoredRow) -> np.ndarray:
     values = [np.array(row["scores"], dtype=float) for row in (one, other)]  # null, as JSON has it for what is no number, becomes one
     return values[0] - values[1]

@@ -63,12 +63,12 @@ def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange
 
 def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
     """Score one or more arms on identical items; run again to resume."""
+    from empirical.analysis.reports import evaluate_with_reports
     from empirical.evaluation.config import EvaluateConfig
-    from empirical.evaluation.evaluate import evaluate as run
     from see_in_pairs.configs import load_config
 
     settings = load_config(EvaluateConfig, config, _with_seed(changes, seed))
-    records = run(settings, out, quiet=quiet)
+    records = evaluate_with_reports(settings, out, quiet=quiet)
     log(f"{len(records.table)} rows: {out / 'records.parquet'}", quiet)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -11,10 +11,6 @@ from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.batch_scorer import SpeedConfig
 from see_in_pairs.configs import StrictConfig
-
-if TYPE_CHECKING:
-    pass
-
 
 MAY_CHANGE = {"calibrate_on"}
 """What a folder may be gone on with in another way: no score depends on it."""

@@ -1,108 +1,51 @@
-"""Scores arms piece by piece; finished pieces survive a kill, and each item in them carries the key of what its score stands on."""
+"""Scores arms shard by shard; finished shards survive a kill, and each item in them carries the key of what its score stands on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms.images import image_source
+from empirical.arms import picture_source
+from empirical.cohorts import Cohort
+from empirical.evaluation.config import EvaluateConfig
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_hash
-from see_in_pairs.console import log, progress
+from empirical.vlm.out_of_memory import largest_that_fits, no_smaller, runs_in_memory
+from see_in_pairs.cache import PartCache
+from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import content_hash, read_table, write_parquet
+from see_in_pairs.files import content_hash
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from empirical.cohorts import Cohort
-    from empirical.evaluation.config import EvaluateConfig
     from empirical.vlm.config import ModelConfig
     from empirical.vlm.doctor import Diagnosis
     from empirical.vlm.inference.batch_scorer import BatchScorer
 
-BATCHES_PER_SHARD = 8  # batches written together: little is lost in a kill, and the disk is not kept busy
+SHARDS = "pieces"
+"""Folder of the shards in that of a run; under this name, so that evaluations begun by earlier versions go on."""
+
+BATCHES_PER_SHARD = 8  # little is lost in a kill, and the disk is not kept busy
 
 
-class ShardScorer:
-    """Scores arms; the model is loaded when the first missing piece asks for it."""
+class ItemKeys:
+    """Hashes of everything that the scores of items stand on."""
 
-    def __init__(self, config: EvaluateConfig, cohort: Cohort, pieces: Path, quiet: bool, rows: int | None = None) -> None:
-        self.config, self.cohort, self.pieces, self.quiet = config, cohort, pieces, quiet
-        self.rows, self.kept = rows or config.batch_size, 0
-        self._at: tuple[str, Sequence[Example]] | None = None
-        self.diagnosis: Diagnosis | None = None
+    def __init__(self, config: EvaluateConfig, cohort: Cohort) -> None:
+        self.config, self.cohort = config, cohort
         refuse_other_prompts(config.model, config.prompts, config.allow_other_prompt)
 
-    def arm(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
-        """Score all items of an arm.
-
-        Returns A column per answer, ``generated``, ``score_seconds``; in the order of the examples.
-        """
-        import pandas as pd
-
-        from empirical.vlm.inference.batch_scorer import order_by_prefix
-
-        size = self.config.batch_size * BATCHES_PER_SHARD
-        order = order_by_prefix(examples, self.config.batch_size)
-        starts = range(0, len(order), size)
-        tables = [
-            self._piece(f"{name}-{start}", [examples[place] for place in order[start : start + size]])
-            for start in progress(starts, len(starts), name, self.quiet)
-        ]
-        table = pd.concat(tables, ignore_index=True)
-        table.index = pd.Index(order)
-        return table.sort_index()
-
-    def again(self, rows: int) -> None:
-        """Score the piece that was begun last, and keep it, with other batches."""
-        if self._at is None:
-            raise RuntimeError("no piece was begun")
-        self._reader.set_batch_size(rows)
-        self._piece(*self._at)
-
-    @property
-    def loaded(self) -> bool:
-        """Whether the model was loaded, and found in order."""
-        return "_reader" in self.__dict__
-
-    def _piece(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
-        self._at = (name, examples)
-        table = self._kept_or_scored(name, examples)
-        self.kept += len(table)
-        return table
-
-    def _kept_or_scored(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
-        file = self.pieces / f"{name}.parquet"
-        keys = [self.key(example) for example in examples]
-        if file.is_file():
-            table = _whole(file)
-            if table is not None and list(table["key"]) == keys:
-                return table
-            why = "damaged" if table is None else "made from other images, prompts or weights"
-            log(f"{file}: {why}; scored again", self.quiet)
-        write_parquet(file, self._score(examples).assign(key=keys))
-        return read_table(file)
-
     def key(self, example: Example) -> str:
-        """Hash everything that an item's score stands on.
-
-        Returns of the ordered image hashes, the prompt, and what is the same for all items: weights and adapter, template and pixel budget
-        (the files of the model), number format, attention backend, answers.
-        """
+        """Hash the ordered image hashes, the prompt, and what is the same for all items (`context`)."""
         words = [[part.kind, part.text] for part in example.parts]
-        return content_hash([self._context, words, [self._image_hashes.get(image, image) for image in example.images]])
+        return content_hash([self.context, words, [self._image_hashes.get(image, image) for image in example.images]])
 
     @cached_property
-    def _image_hashes(self) -> dict[str, str]:
-        """Hash the cohort's images; what is not among them (noise, a blank) is made from its name, which then is its hash."""
-        table = self.cohort.table
-        return dict(zip(table["item_id"], table["sha256"], strict=True))
-
-    @cached_property
-    def _context(self) -> list[Any]:
+    def context(self) -> list[Any]:
+        """Weights and adapter, template and pixel budget (the files of the model), number format, attention backend, answers."""
         from empirical.vlm.loading import dtype_of, training_record
         from empirical.vlm.model_id import files_hash
 
@@ -111,16 +54,89 @@ class ShardScorer:
         numbers = [str(dtype_of(model)), model.attention, model.image_processor]
         return [files, numbers, config.prompts.answers, config.spaced, config.generate and config.max_new_tokens]
 
+    @cached_property
+    def _image_hashes(self) -> dict[str, str]:
+        """Hashes of the cohort's images; what is not among them (noise, a blank) is made from its name, which then is its hash."""
+        table = self.cohort.table
+        return dict(zip(table["item_id"], table["sha256"], strict=True))
+
+
+class ShardScorer:
+    """Scores arms; the model is loaded when the first missing shard asks for it.
+
+    `shard_batch_size` is the batch size that shards were cut by when the run was begun; forward passes take the config's, which may
+    be smaller.
+    """
+
+    def __init__(self, config: EvaluateConfig, cohort: Cohort, folder: Path, quiet: bool, shard_batch_size: int | None = None) -> None:
+        self.config, self.cohort, self.quiet = config, cohort, quiet
+        self.shard_batch_size = shard_batch_size or config.batch_size
+        self.keys = ItemKeys(config, cohort)
+        self.diagnosis: Diagnosis | None = None
+        self._shards = PartCache(folder, quiet, again="scored again")
+        self._current: tuple[str, Sequence[Example]] | None = None
+        self._scored = 0
+
+    def score_arms(self, examples: Mapping[str, Sequence[Example]]) -> dict[str, pd.DataFrame]:
+        """Score all arms; where memory runs out, end with the batch size that fits."""
+        tables: dict[str, pd.DataFrame] = {}
+
+        def every_arm() -> None:
+            tables.update((name, self.score_arm(name, shown)) for name, shown in examples.items())
+
+        if runs_in_memory(every_arm):
+            return tables
+        if "_batch_scorer" not in self.__dict__:
+            raise InputError(
+                "out of memory before the first item: the model itself hardly fits; take a smaller one, or model.dtype: bfloat16"
+            )
+        # The shard that failed is the one to try: others may have shorter prompts. What fits is kept, and no shard is scored twice.
+        fits = largest_that_fits(self._retry_shard, self.config.batch_size // 2)
+        kept = f"{self._scored} of {sum(map(len, examples.values()))} scores are kept"
+        if not fits:
+            raise InputError(f"out of memory even with batch_size 1; {no_smaller()} ({kept})")
+        advice = f"run again with --set batch_size={fits} and the same --out ({kept})"
+        raise InputError(f"out of memory with batch_size {self.config.batch_size}; {fits} fits: {advice}")
+
+    def score_arm(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
+        """Score all items of an arm, in the order of the examples: a column per answer, ``generated``, ``score_seconds``."""
+        import pandas as pd
+
+        from empirical.vlm.inference.batch_scorer import in_groups
+
+        # Cut by the batch size the run was begun with: shards keep their items, and so their files, when it goes on with a smaller one.
+        size = self.shard_batch_size * BATCHES_PER_SHARD
+        order = in_groups(examples, self.shard_batch_size)
+        starts = range(0, len(order), size)
+        tables = [
+            self._shard(f"{name}-{start}", [examples[place] for place in order[start : start + size]])
+            for start in progress(starts, len(starts), name, self.quiet)
+        ]
+        table = pd.concat(tables, ignore_index=True)
+        table.index = pd.Index(order)
+        return table.sort_index()
+
+    def _retry_shard(self, batch_size: int) -> None:
+        assert self._current is not None  # memory ran out in a shard
+        self._batch_scorer.set_batch_size(batch_size)
+        self._shard(*self._current)
+
+    def _shard(self, name: str, examples: Sequence[Example]) -> pd.DataFrame:
+        self._current = (name, examples)
+        table = self._shards.table(name, [self.keys.key(example) for example in examples], lambda: self._score(examples))
+        self._scored += len(table)
+        return table
+
     def _score(self, examples: Sequence[Example]) -> pd.DataFrame:
         import pandas as pd
 
-        values, seconds = self._reader.scores(examples)
-        said = self._reader.generate(examples, self.config.max_new_tokens) if self.config.generate else [None] * len(examples)
+        values, seconds = self._batch_scorer.scores(examples)
+        replies = self._batch_scorer.generate(examples, self.config.max_new_tokens) if self.config.generate else [None] * len(examples)
         table = pd.DataFrame(values, columns=list(self.config.prompts.answers))
-        return table.assign(generated=pd.Series(said, dtype=object), score_seconds=seconds)
+        return table.assign(generated=pd.Series(replies, dtype=object), score_seconds=seconds)
 
     @cached_property
-    def _reader(self) -> BatchScorer:
+    def _batch_scorer(self) -> BatchScorer:
         import torch
 
         from empirical.vlm.doctor import diagnose_loaded, require
@@ -135,25 +151,16 @@ class ShardScorer:
         if config.doctor:
             self.diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
             require(self.diagnosis)
-        encoder = Encoder(vlm.processor, vlm.family, image_source(self.cohort))
-        return BatchScorer(vlm, encoder, config.prompts.answers, self.rows, config.speed, config.spaced)
+        encoder = Encoder(vlm.processor, vlm.family, picture_source(self.cohort))
+        return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed, config.spaced)
 
 
 def refuse_other_prompts(model: ModelConfig, prompts: PromptConfig, allow_other_prompt: bool = False) -> None:
-    """Refuse a finetuned model that is to be asked otherwise than it was trained."""
-    from empirical.vlm.input_spec import check_input_spec, image_order
+    """Refuse to ask a finetuned model otherwise than it was trained."""
+    from empirical.vlm.input_spec import enforce_parity, image_order
     from empirical.vlm.loading import training_record
 
     record = training_record(model.name)
     check_input_spec(record.get("parity", {}), {"image_order": image_order(prompts)}, model.name, model.allow_mismatch)
     if record and record.get("prompt_hash") != prompt_hash(prompts) and not allow_other_prompt:
         raise InputError(f"model '{model.name}' was finetuned with other prompts or answers; use the same, or set allow_other_prompt: true")
-
-
-def _whole(file: Path) -> pd.DataFrame | None:
-    """Read a finished piece; None where it is cut short, or is none."""
-    try:
-        table = read_table(file)
-    except InputError:
-        return None
-    return table if {"key", "generated", "score_seconds"} <= set(table.columns) else None

@@ -240,16 +240,3 @@ def test_attributions_that_are_no_numbers_end_the_run_and_few_patients_are_said_
     monkeypatch.setattr(attribution, "occlusion", lambda *_, **__: np.full((4, 4), np.nan))
     with pytest.raises(InputError, match=r"attribution: '.*' by occlusion is no number"):
         report_attribution(config, tmp_path / "lost", quiet=True)
-
-
-def test_a_kept_part_is_made_again_for_another_key(tmp_path: Path) -> None:
-    from empirical.analysis.cached_parts import cached_parts
-
-    file, made = tmp_path / "part.parquet", []
-
-    def make() -> pd.DataFrame:
-        made.append(len(made))
-        return pd.DataFrame({"share": [0.1 + 0.2, np.nan, len(made)]})
-
-    first, again, other = (cached_parts(file, key, make, quiet=True) for key in ("a", "a", "b"))
-    assert made == [0, 1] and first.equals(again) and first["share"][0] == 0.1 + 0.2 and other["share"][2] == 2

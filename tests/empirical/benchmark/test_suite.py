@@ -18,7 +18,7 @@ from empirical.benchmark.config import VARIANTS, BenchmarkConfig
 from empirical.benchmark.evaluation import LOOPS
 from empirical.benchmark.flops import finetuning_step, language_weights, peak_of, vision_forward, vision_weights
 from empirical.benchmark.items import Items
-from empirical.benchmark.precision import ALL, CHECKS, equality_row, with_adapters
+from empirical.benchmark.precision import CHECKS, EQUALITY_PATHS, equality_row, with_adapters
 from empirical.benchmark.row_store import ROWS, RowStore
 from empirical.benchmark.shapes import SHAPES, build
 from empirical.benchmark.suite import run_suite
@@ -166,9 +166,9 @@ def test_trl_that_is_missing_or_fails_is_a_row_that_is_tried_again(monkeypatch: 
     assert trl_baseline.or_why_not(lambda: {}["key"]) == {"status": "failed: KeyError: 'key'"}
     with pytest.raises(torch.OutOfMemoryError):
         trl_baseline.or_why_not(lambda: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
-    pieces = RowStore(tmp_path)
-    pieces.add("tiny", "finetuning", "TRL", row)
-    assert ("finetuning", "TRL") in pieces.missing("tiny", ["finetuning"])
+    store = RowStore(tmp_path)
+    store.add("tiny", "finetuning", "TRL", row)
+    assert ("finetuning", "TRL") in store.missing("tiny", ["finetuning"])
 
 
 def test_rounds_end_where_the_next_would_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ def adapted_table(tmp_path: Path) -> pd.DataFrame:
 
 def test_adapters_are_held_against_pefts_in_scores_and_gradients(tmp_path: Path) -> None:
     table = adapted_table(tmp_path)
-    assert set(table.index) == set(ALL) and table.loc[list(CHECKS), "within"].all() and (table["status"] == MEASURED).all()
+    assert set(table.index) == set(EQUALITY_PATHS) and table.loc[list(CHECKS), "within"].all() and (table["status"] == MEASURED).all()
     assert (table.loc[["adapters", "gradients", "adapters, peft", "gradients, peft"], "error"] > 1e-4).all()  # bfloat16 does round
     bound = 2 * table.loc["gradients, peft", "error"] + 1e3 * np.finfo(np.float32).eps
     assert table.loc["gradients", "bound"] == pytest.approx(bound)

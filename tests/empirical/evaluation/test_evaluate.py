@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from empirical.analysis.reports import evaluate_with_reports
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig
@@ -136,7 +137,7 @@ def test_what_could_not_be_matched_is_counted_said_and_kept(phantom: Cohort, tmp
 
 def test_both_scorers_are_kept_and_their_agreement_is_reported(phantom: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arms = [{"arm": "single"}, {"arm": "duplicate"}]
-    table = evaluate(settings(phantom, arms=arms, generate=True, max_new_tokens=3), tmp_path / "run").table
+    table = evaluate_with_reports(settings(phantom, arms=arms, generate=True, max_new_tokens=3), tmp_path / "run").table
     assert table["generated"].map(type).eq(str).all()
     assert set(table["parsed"]) <= {"yes", "no", "unparsed"}  # a random model: mostly unparsed, never dropped
     found = json.loads((tmp_path / "run" / "agreement.json").read_text())
@@ -227,7 +228,7 @@ def test_a_replaced_image_is_named_although_its_scores_are_finished(own_images: 
 
 
 def test_images_that_were_found_in_order_are_not_hashed_again(own_images: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from empirical.evaluation.evaluate import image_integrity
+    from empirical.evaluation import image_integrity
 
     hashed: list[str] = []
     monkeypatch.setattr(image_integrity, "sha256", lambda path: hashed.append(path) or sha256(path))
@@ -263,15 +264,15 @@ def test_a_wrong_calibration_folder_is_found_before_the_scoring_and_can_be_put_r
         (tmp_path / "val", "holds no records of single"),
     ):
         if wrong.name == "val":
-            evaluate(settings(phantom, arms=[{"arm": "duplicate"}], split="val"), wrong, quiet=True)
+            evaluate_with_reports(settings(phantom, arms=[{"arm": "duplicate"}], split="val"), wrong, quiet=True)
         with pytest.raises(InputError, match=message):
-            evaluate(config.model_copy(update={"calibrate_on": str(wrong)}), tmp_path / "run", quiet=True)
+            evaluate_with_reports(config.model_copy(update={"calibrate_on": str(wrong)}), tmp_path / "run", quiet=True)
         assert not (tmp_path / "run").exists()
-    evaluate(config, tmp_path / "run", quiet=True)
+    evaluate_with_reports(config, tmp_path / "run", quiet=True)
     asked: list[Path] = []
     monkeypatch.setattr("empirical.analysis.reports.calibration_records", lambda *_: None)
     monkeypatch.setattr("empirical.analysis.reports.report_calibration", lambda records, folder, *_, **__: asked.append(folder))
-    evaluate(config.model_copy(update={"calibrate_on": "right"}), tmp_path / "run", quiet=True)  # the same folder
+    evaluate_with_reports(config.model_copy(update={"calibrate_on": "right"}), tmp_path / "run", quiet=True)  # the same folder
     assert asked == [Path("right")]
     assert json.loads((tmp_path / "run" / "manifest.json").read_text())["calibrate_on"] == "right"
 
@@ -288,14 +289,14 @@ def test_a_prefix_cache_behind_the_query_is_refused(phantom: Cohort, tmp_path: P
         evaluate(config, tmp_path / "run", quiet=True)
 
 
-def test_the_key_of_an_item_holds_what_its_score_stands_on(phantom: Cohort, tmp_path: Path) -> None:
-    from empirical.evaluation.shards import ShardScorer
+def test_the_key_of_an_item_holds_what_its_score_stands_on(phantom: Cohort) -> None:
+    from empirical.evaluation.shards import ItemKeys
 
     pair = build_examples(phantom, "test", ArmConfig.model_validate(ARMS[1]), PromptConfig(), seed=0)
     swapped = replace(pair[0], images=pair[0].images[::-1])
     reworded = replace(pair[0], parts=(*pair[0].parts[:-1], replace(pair[0].parts[-1], text="Well?")))
     scorers = {
-        name: ShardScorer(settings(phantom, **changes), phantom, tmp_path, True)
+        name: ItemKeys(settings(phantom, **changes), phantom)
         for name, changes in {
             "plain": {},
             "dtype": {"model": {"dtype": "bfloat16"}},
@@ -307,34 +308,41 @@ def test_the_key_of_an_item_holds_what_its_score_stands_on(phantom: Cohort, tmp_
     }
     keys = [scorer.key(pair[0]) for scorer in scorers.values()] + [scorers["plain"].key(other) for other in (pair[1], swapped, reworded)]
     assert len(set(keys)) == len(keys)
-    assert scorers["plain"].key(pair[0]) == ShardScorer(settings(phantom), phantom, tmp_path, True).key(pair[0])
+    assert scorers["plain"].key(pair[0]) == ItemKeys(settings(phantom), phantom).key(pair[0])
 
 
 def test_a_temperature_is_fitted_on_validation_only(phantom: Cohort, tmp_path: Path) -> None:
     arms = [{"arm": "single"}]
-    evaluate(settings(phantom, arms=arms), tmp_path / "test", quiet=True)
+    evaluate_with_reports(settings(phantom, arms=arms), tmp_path / "test", quiet=True)
     with pytest.raises(InputError, match="not in this cohort's split 'val'"):
-        evaluate(settings(phantom, arms=arms, calibrate_on=str(tmp_path / "test")), tmp_path / "wrong", quiet=True)
+        evaluate_with_reports(settings(phantom, arms=arms, calibrate_on=str(tmp_path / "test")), tmp_path / "wrong", quiet=True)
 
 
 def test_no_temperature_is_fitted_on_another_models_items_or_on_items_without_a_score(phantom: Cohort, tmp_path: Path) -> None:
     arms = [{"arm": "single"}]
-    validation = evaluate(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
+    validation = evaluate_with_reports(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
     for changes, message in (
         ({"train_seed": 3}, r"is of another model \(train_seed 3 there, 0 here\)"),
         ({"p_positive": np.nan}, "items of .* have no score"),
     ):
         write_records(tmp_path / "spoilt.parquet", replace(validation, table=validation.table.assign(**changes)))
         with pytest.raises(InputError, match=message):
-            evaluate(settings(phantom, arms=arms, calibrate_on=str(tmp_path / "spoilt.parquet")), tmp_path / "test", quiet=True)
+            evaluate_with_reports(
+                settings(phantom, arms=arms, calibrate_on=str(tmp_path / "spoilt.parquet")), tmp_path / "test", quiet=True
+            )
     assert not (tmp_path / "test").exists()
+
+
+def test_a_calibration_is_not_left_out_in_silence(phantom: Cohort, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"calibrate_on: .* call evaluate_with_reports\(\)"):
+        evaluate(settings(phantom, calibrate_on="somewhere"), tmp_path / "run", quiet=True)
 
 
 def test_a_run_again_without_calibration_leaves_none_of_the_earlier_one(phantom: Cohort, tmp_path: Path) -> None:
     arms, written = [{"arm": "single"}], ("calibration.json", "reliability.csv", "reliability.png")
-    evaluate(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
+    evaluate_with_reports(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
     for calibrate_on in (str(tmp_path / "val"), None):  # the same folder: the scores stand, and this may change
-        evaluate(settings(phantom, arms=arms, calibrate_on=calibrate_on), tmp_path / "test", quiet=True)
+        evaluate_with_reports(settings(phantom, arms=arms, calibrate_on=calibrate_on), tmp_path / "test", quiet=True)
         assert [(tmp_path / "test" / name).is_file() for name in written] == 3 * [calibrate_on is not None]
 
 
@@ -342,7 +350,7 @@ def test_items_without_a_score_leave_no_calibration_and_one_line(phantom: Cohort
     from empirical.vlm.inference.batch_scorer import BatchScorer
 
     arms, scores = [{"arm": "single"}], BatchScorer.scores
-    evaluate(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
+    evaluate_with_reports(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
 
     def one_lost(self: BatchScorer, examples: list[Example]) -> tuple[np.ndarray, np.ndarray]:
         values, seconds = scores(self, examples)
@@ -351,7 +359,7 @@ def test_items_without_a_score_leave_no_calibration_and_one_line(phantom: Cohort
 
     monkeypatch.setattr(BatchScorer, "scores", one_lost)
     with pytest.raises(InputError, match="items have no finite score"):
-        evaluate(settings(phantom, arms=arms, calibrate_on=str(tmp_path / "val")), tmp_path / "test", quiet=True)
+        evaluate_with_reports(settings(phantom, arms=arms, calibrate_on=str(tmp_path / "val")), tmp_path / "test", quiet=True)
     assert not (tmp_path / "test" / "calibration.json").exists()
 
 
@@ -394,7 +402,7 @@ def test_items_that_share_references_are_read_together_and_given_back_in_their_o
     mixed = [replace(example, images=(references[place % 2], example.images[1])) for place, example in enumerate(built)]
     assert order_by_prefix(mixed, 4) != list(range(len(mixed)))
     tables = [
-        ShardScorer(settings(phantom, batch_size=4, speed=speed), phantom, tmp_path / name, True).arm("pair", mixed)
+        ShardScorer(settings(phantom, batch_size=4, speed=speed), phantom, tmp_path / name, True).score_arm("pair", mixed)
         for name, speed in {"fast": {}, "plain": PLAIN.model_dump()}.items()
     ]
     assert np.allclose(*(table[["yes", "no"]].to_numpy() for table in tables), atol=1e-5)

@@ -14,7 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, Reposit
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig
 from empirical.evaluation.evaluate import evaluate
-from empirical.evaluation.shards import ShardScorer
+from empirical.evaluation.shards import ItemKeys
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.vlm.config import ModelConfig
@@ -101,7 +101,7 @@ def test_the_commit_is_asked_of_the_hub_where_the_cache_has_none(monkeypatch: py
 def test_another_commit_under_the_same_name_has_another_identity(cache: Path, phantom: Cohort, tmp_path: Path) -> None:
     def identity() -> list[object]:
         config = EvaluateConfig.model_validate({"cohort": str(phantom.folder), "arms": [{"arm": "single"}], "model": {"name": ID}})
-        context = ShardScorer(config, phantom, tmp_path, quiet=True)._context
+        context = ItemKeys(config, phantom).context
         return [weights_hash(ID), files_hash(ID), cache_key(load_vlm(ModelConfig(name=ID))), context]
 
     before = identity()

@@ -12,7 +12,7 @@ from empirical.arms.images import image_source
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.training.config import FinetuneConfig
-from empirical.training.data_order import planned_examples
+from empirical.training.data_order import DataOrder, planned_examples
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import load_vlm
 from see_in_pairs.console import progress
@@ -24,7 +24,7 @@ def count_padding(config: FinetuneConfig, most: int, *, quiet: bool = False) -> 
     Returns ``rows, batch_size, fewest_tokens, most_tokens, padding, padding_by_length``; both shares are counted, not estimated.
     """
     cohort = Cohort.load(Path(config.cohort))
-    _, examples = planned_examples(cohort, config)
+    _, examples = planned_examples(cohort, DataOrder.of(config), config.arm, config.prompts, config.model)
     vlm = load_vlm(config.model)
     lengths = _lengths(Encoder(vlm.processor, vlm.family, image_source(cohort)), examples[:most], quiet)
     return {

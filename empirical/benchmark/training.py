@@ -22,11 +22,10 @@ from empirical.benchmark.items import Items
 from empirical.benchmark.shapes import Shape
 from empirical.benchmark.timing import forget_peak, now, peak_memory
 from empirical.prompts.example import Example
-from empirical.training.arguments import training_arguments
 from empirical.training.config import FinetuneConfig
-from empirical.training.distributed import one_device
+from empirical.training.setup import make_trainer, training_arguments
 from empirical.training.trainable import make_trainable
-from empirical.training.trainer import AnswerTrainer, collate
+from empirical.training.trainer import AnswerTrainer
 from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.feature_cache.cache import FeatureCache
 from empirical.vlm.feature_cache.encoder import CachedEncoder
@@ -111,7 +110,7 @@ def our_trainer(
     Returns `serving` To be active while it does.
     """
     torch.manual_seed(config.seed)  # of the adapters
-    model, encoder = make_trainable(vlm, config), _encoder(vlm, pictures)
+    model, encoder = make_trainable(vlm, config.method, config.lora), _encoder(vlm, pictures)
     serving: AbstractContextManager[None] = nullcontext()
     if stored:
         store = FeatureCache(vlm, batch_size=1, protected_batches=config.gradient_accumulation + 3)
@@ -119,8 +118,7 @@ def our_trainer(
         encoder, serving = CachedEncoder(encoder, store), store.patch_model()
     arguments = training_arguments(config, out, gpu=vlm.model.device.type == "cuda")
     arguments.save_strategy = "no"  # type: ignore[assignment]
-    one_device(arguments)
-    return AnswerTrainer(model=model, args=arguments, train_dataset=examples, data_collator=collate(encoder)), serving
+    return make_trainer(model, encoder, examples, arguments), serving
 
 
 def _trainer(

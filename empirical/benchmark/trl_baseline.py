@@ -13,9 +13,9 @@ from transformers import Trainer
 from transformers.trainer_callback import PrinterCallback
 
 from empirical.prompts.example import Example
-from empirical.training.arguments import schedule
 from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import one_device
+from empirical.training.setup import schedule
 from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.out_of_memory import is_out_of_memory

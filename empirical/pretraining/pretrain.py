@@ -13,10 +13,9 @@ from empirical.pretraining.config import PretrainConfig
 from empirical.pretraining.dataset import training_stream, wordings
 from empirical.pretraining.evaluation import EvalCondition, eval_conditions, evaluate_pretrained
 from empirical.pretraining.questions import KINDS
-from empirical.training.arguments import schedule
 from empirical.training.checkpoints import last_checkpoint
 from empirical.training.determinism import deterministic_kernels
-from empirical.training.distributed import one_device
+from empirical.training.setup import make_trainer, schedule
 from empirical.vlm.pocket import build_pocket, training_text
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
@@ -133,18 +132,16 @@ def _shapes(vlm: VisionLanguageModel) -> dict[str, tuple[int, ...]]:
 def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Trainer:
     from transformers import TrainingArguments
 
-    from empirical.training.trainer import AnswerTrainer, Bar, MarkComplete, StopOnNonFinite, collate
+    from empirical.training.callbacks import MarkComplete, ProgressBar, StopOnNonFinite
     from empirical.vlm.inference.encoder import Encoder
 
     stream = training_stream(config)
     gpu = next(vlm.model.parameters()).device.type == "cuda"
     arguments = TrainingArguments(**schedule(config, out, gpu), save_steps=config.save_every, report_to=[])
-    if note := one_device(arguments):
-        log(note, quiet)
     vlm.model.train()
     encoder = Encoder(vlm.processor, vlm.family, stream.image_of)
-    callbacks = [MarkComplete(), StopOnNonFinite(), _examiner(config, vlm, out, quiet), *([] if quiet else [Bar(config.steps)])]
-    return AnswerTrainer(model=vlm.model, args=arguments, train_dataset=stream, data_collator=collate(encoder), callbacks=callbacks)
+    callbacks = [MarkComplete(), StopOnNonFinite(), _examiner(config, vlm, out, quiet), *([] if quiet else [ProgressBar(config.steps)])]
+    return make_trainer(vlm.model, encoder, stream, arguments, callbacks=callbacks, quiet=quiet)
 
 
 def _clock(run: RunFolder) -> Any:

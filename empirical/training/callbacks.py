@@ -1,31 +1,81 @@
-"""Where a run's losses are shown while it goes on: TensorBoard's event files, and W&B; what either writes is in the run's own folder."""
+"""Callbacks of a training: marks of whole checkpoints, a stop where it diverges, a progress bar, and trackers (TensorBoard, W&B).
+
+What a tracker writes is in the run's own folder.
+"""
 
 from __future__ import annotations
 
+import math
 import os
+import sys
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from transformers import TrainerControl, TrainerState, TrainingArguments
+import torch
+from tqdm import tqdm
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations import TensorBoardCallback, WandbCallback
 from transformers.integrations.integration_utils import rewrite_logs
 
+from empirical.training.checkpoints import mark_whole
+from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_text
 
-if TYPE_CHECKING:
-    from transformers import TrainerCallback
-
-    from empirical.training.config import FinetuneConfig
-
 TOTALS = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss", "total_flos")
-"""What the Trainer tells once, at the end."""
+"""What the Trainer logs once, at the end."""
 
 
-def trackers(config: FinetuneConfig, out: Path, quiet: bool) -> list[TrainerCallback]:
-    """Make the callbacks that a run was asked to report to."""
-    told: list[TrainerCallback] = [EventFiles(out / "tensorboard")] if "tensorboard" in config.report_to else []
-    return [*told, WandbRun(config, out, quiet)] if "wandb" in config.report_to else told
+class MarkComplete(TrainerCallback):
+    """Mark a checkpoint once all of it is on disk, so that a kill while it is written cannot spoil the resume."""
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Write the mark, from the first process."""
+        if torch.distributed.is_initialized():
+            torch.distributed.barrier()  # a mark by the first to be done would vouch for files that another has yet to write
+        if state.is_world_process_zero:
+            mark_whole(Path(args.output_dir or ".") / f"checkpoint-{state.global_step}")
+
+
+class StopOnNonFinite(TrainerCallback):
+    """Stop where the loss or the gradient is no number: so would be every later step, and every checkpoint."""
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Check what was logged, before a checkpoint of the step is written."""
+        for key, what in (("loss", "loss"), ("grad_norm", "gradient's norm"), ("eval_loss", "validation loss")):
+            value = (logs or {}).get(key)
+            if value is not None and not math.isfinite(float(value)):
+                raise InputError(
+                    f"training diverged: the {what} is {float(value)} at step {state.global_step} of {state.max_steps}; "
+                    f"lower learning_rate ({args.learning_rate:g}) or raise warmup, and begin in a new folder"
+                )
+
+
+class ProgressBar(TrainerCallback):
+    """A progress bar with the loss, on standard error and on a terminal only."""
+
+    def __init__(self, steps: int) -> None:
+        self.bar = tqdm(total=steps, desc="finetune", unit="step", file=sys.stderr, disable=not sys.stderr.isatty())
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Move the bar."""
+        self.bar.update(state.global_step - self.bar.n)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        """Show the loss."""
+        if logs and "loss" in logs:
+            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
+
+
+def trackers(report_to: Sequence[str], settings: dict[str, Any], out: Path, quiet: bool) -> list[TrainerCallback]:
+    """Make the callbacks that a run was asked to report to; `settings` are those that W&B shows beside it."""
+    callbacks: list[TrainerCallback] = [EventFiles(out / "tensorboard")] if "tensorboard" in report_to else []
+    return [*callbacks, WandbRun(settings, out, quiet)] if "wandb" in report_to else callbacks
 
 
 class EventFiles(TensorBoardCallback):
@@ -36,21 +86,21 @@ class EventFiles(TensorBoardCallback):
         self.logging_dir = str(folder)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Begin a file that takes back what a killed run had told beyond its last checkpoint: those steps are run, and told, again."""
+        """Begin a file that purges what a killed run logged beyond its last checkpoint: those steps are run, and logged, again."""
         if state.is_world_process_zero:
             self.tb_writer = self._SummaryWriter(log_dir=self.logging_dir, purge_step=state.global_step + 1)
         super().on_train_begin(args, state, control, **kwargs)
 
 
 class WandbRun(WandbCallback):
-    """One W&B run for one finetuning: the Trainer's own would begin another at every resume, and never end it.
+    """One W&B run for one finetuning: the Trainer's own callback would begin another at every resume, and never end it.
 
-    A second training in the same process would then be told into the first one's run.
+    A second training in the same process would then be logged into the run of the first.
     """
 
-    def __init__(self, config: FinetuneConfig, out: Path, quiet: bool) -> None:
+    def __init__(self, settings: dict[str, Any], out: Path, quiet: bool) -> None:
         super().__init__()
-        self.config, self.out, self.quiet = config, out, quiet
+        self.run_settings, self.out, self.quiet = settings, out, quiet
 
     def setup(self, args: TrainingArguments, state: TrainerState, model: Any, **kwargs: Any) -> None:
         """Begin the W&B run, or go on with it."""
@@ -63,7 +113,7 @@ class WandbRun(WandbCallback):
                 id=self._id(),
                 resume="allow",
                 dir=str(self.out),
-                config={"see_in_pairs": self.config.model_dump(mode="json")},
+                config={"see_in_pairs": self.run_settings},
                 settings=self._wandb.Settings(silent=self.quiet, console="off"),  # what the terminal shows stays there
             )
         super().setup(args, state, model, **kwargs)
@@ -78,7 +128,7 @@ class WandbRun(WandbCallback):
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, logs: Any = None, **kwargs: Any
     ) -> None:
-        """Tell what was logged, by the step: what a resumed training tells again is then known as such."""
+        """Log under the number of the step: W&B then knows again what a resumed training logs a second time."""
         if not state.is_world_process_zero:
             return
         self._wandb.run.summary.update({key: value for key, value in logs.items() if key in TOTALS})

@@ -1,4 +1,4 @@
-"""Whether a step fits without gradient checkpointing: tried before the first one, where the config leaves it open.
+"""Whether a step fits without gradient checkpointing: tried before the first step, where the config leaves it open.
 
 Checkpointing computes every layer a second time, which with adapters is half as much work again, and changes no weights. So it is asked
 for only where memory is short; how short depends on the device, the pictures and the batch, and is found out rather than estimated.
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from empirical.prompts.example import Example
-from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import world_size
 from empirical.training.memory_estimate import FixedMemory
 from empirical.vlm.out_of_memory import runs_in_memory
@@ -22,18 +21,18 @@ if TYPE_CHECKING:
     from empirical.training.trainer import AnswerTrainer
 
 SHARE = 0.9
-"""Of a device's memory that a step may take; the rest is for fragments, and for what others put there."""
+"""Share of a device's memory that a step may take; the rest is for fragmentation, and for other processes."""
 
 SHORT = "short_of_memory"
 """File in a run's folder: a step did not fit after all."""
 
 
-def is_open(config: FinetuneConfig, run: Path, room: int | None) -> bool:
-    """Tell whether a trial is to decide."""
-    return config.gradient_checkpointing is None and room is not None and world_size() == 1 and not (run / SHORT).exists()
+def trial_decides(asked: bool | None, run: Path, capacity: int | None) -> bool:
+    """Whether a trial is to decide: nothing is asked for, memory has a limit, no other process waits, and no trial was wrong before."""
+    return asked is None and capacity is not None and world_size() == 1 and not (run / SHORT).exists()
 
 
-def fits_without_checkpointing(trainer: AnswerTrainer, examples: Sequence[Example], room: int, held: FixedMemory) -> bool:
+def fits_without_checkpointing(trainer: AnswerTrainer, examples: Sequence[Example], capacity: int, fixed: FixedMemory) -> bool:
     """Try the forward and backward passes of a step without gradient checkpointing; weights and random numbers are left as they are."""
     import torch
 
@@ -42,15 +41,12 @@ def fits_without_checkpointing(trainer: AnswerTrainer, examples: Sequence[Exampl
     with torch.random.fork_rng(devices=[device], device_type=device.type):
         if not runs_in_memory(lambda: trainer.try_passes(examples)):
             return False
-    moments = held.state // 2
-    return torch.cuda.max_memory_allocated(device) + moments <= SHARE * room
+    moments = fixed.state // 2  # Adam's, which come into being with the first update only
+    return torch.cuda.max_memory_allocated(device) + moments <= SHARE * capacity
 
 
 def record_shortage(run: Path) -> InputError:
-    """Remember that a step did not fit although the trial did, so that the run goes on with gradient checkpointing.
-
-    Returns it says what to do.
-    """
+    """Record that a step did not fit although the trial did, so that the run goes on with checkpointing; the error says what to do."""
     write_text(run / SHORT, "A step ran out of memory without gradient checkpointing: this run goes on with it.\n")
     return InputError(
         "out of memory without gradient checkpointing, although a trial step fitted; run again with the same --out: it goes on from the "

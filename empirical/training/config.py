@@ -11,6 +11,9 @@ from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig
 from see_in_pairs.configs import StrictConfig
 
+Method = Literal["full", "lora"]
+"""What is trained: every weight, or low-rank adapters only."""
+
 
 class LoraConfig(StrictConfig):
     """Low-rank adapters (through peft).
@@ -20,7 +23,7 @@ class LoraConfig(StrictConfig):
     rank, alpha : int
         Rank of the update, and its scale (the update is multiplied by alpha / rank).
     dropout : float
-        On the adapters' input.
+        Share of the adapters' inputs that is set to 0 in training, in [0, 1).
     vision : bool
         Put adapters on the vision tower too; by default on the language model's linear layers only.
     """
@@ -42,7 +45,7 @@ class CurriculumConfig(StrictConfig):
     column : str
         A numeric column of the cohort, larger where the item is easier (the phantom's ``contrast``).
     target : float
-        The value of the items that training is about.
+        Items with a larger value count as easy, and are shown first; the others are what training is about.
     """
 
     column: str = "contrast"
@@ -50,14 +53,14 @@ class CurriculumConfig(StrictConfig):
 
 
 class EarlyStopping(StrictConfig):
-    """Stop when the validation loss no longer falls, and keep the best weights. The test split is never looked at.
+    """Stop when the validation loss no longer falls, and keep the best weights. The test split is never used.
 
     Parameters
     ----------
     every : int
-        Steps between looks at the validation loss; checkpoints are written then, too.
+        Steps between two validations; checkpoints are written then, too.
     patience : int
-        Looks without a fall after which training ends.
+        Validations without a fall after which training ends.
     least : float
         Smallest fall that counts, in nats per answer token.
     """
@@ -73,13 +76,13 @@ class ScheduleConfig(StrictConfig):
     Parameters
     ----------
     steps, batch_size : int
-        Optimiser steps; rows per device and forward pass.
+        Optimiser steps, and rows per device and forward pass.
     learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
         AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
     deterministic : bool
         Use kernels that give the same bits every time, so that a resumed run ends in the same weights on a GPU too; slower there.
     seed : int
-        Of everything random.
+        Decides everything that is random.
     """
 
     steps: int
@@ -101,29 +104,29 @@ class FinetuneConfig(ScheduleConfig):
     cohort : str
         Folder of the cohort; its ``train`` split is used.
     arm : ArmConfig
-        What the model sees.
+        What the model is shown: the query alone, or beside which references.
     model : ModelConfig
-        The model to start from.
+        The model that training starts from; a whole one, not an adapter.
     prompts : PromptConfig
-        Wording and answers.
+        Wording of the question, and the answers.
     method : str
-        ``full``: every weight; ``lora``: adapters only.
+        ``full``: every weight is trained; ``lora``: adapters only.
     lora : LoraConfig
-        Used when `method` is ``lora``.
+        Rank, scale, dropout and place of the adapters; used when `method` is ``lora``.
     n_train : int, optional
         Use only the first so many training patients, in a seeded order (nested: 100 are among the 200).
     curriculum : CurriculumConfig, optional
-        Easy items first.
+        Which items are easy and shown first; by default none.
     references_per_query : int
         Pair augmentation: show each query beside so many different references (or sets of them) in turn, one each time it comes up. With
         1, the control with the same number of steps, it is always shown beside the same one (T11, iv).
     steps, batch_size, gradient_accumulation : int
-        Optimiser steps; rows per device and forward pass; forward passes per step.
+        Optimiser steps, rows per device and forward pass, and forward passes per step.
     learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
         AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
     gradient_checkpointing : bool, optional
-        Trade time for memory: keep what enters a layer, and compute the layer again for the backward pass. By default for models of more
-        than a billion weights; on a single GPU for those of them of which a step, tried at the longest prompts, does not fit without it.
+        Trade time for memory: keep what enters a layer, and compute the layer again for the backward pass. By default on for models of
+        more than a billion weights; on a single GPU only where a step, tried at the longest prompts, does not fit without it.
     store_features : bool
         Put each distinct image through a frozen vision tower once, not once per epoch; used where the tower is frozen.
     features_folder : str, optional
@@ -135,24 +138,24 @@ class FinetuneConfig(ScheduleConfig):
     save_every : int
         Steps between checkpoints; a killed run goes on from the last.
     keep_checkpoints : bool
-        Keep them when the run is finished.
+        Keep the checkpoints when the run is finished; by default they are deleted.
     doctor : bool
         Check the model before it is trained (seconds).
     allow : tuple of str
-        Names of audit findings that may pass; recorded in the manifest.
+        Names of audit findings that do not stop the run; recorded in the manifest.
     threads : int, optional
-        CPU threads of torch; fixed, results do not depend on the machine's number of cores.
+        CPU threads of torch; where it is fixed, results do not depend on the machine's number of cores.
     deterministic : bool
         Use kernels that give the same bits every time, so that a resumed run ends in the same weights on a GPU too; slower there.
     seed : int
-        Of the order of items, the choice of references, adapters and dropout.
+        Decides the order of items, the choice of references, the adapters' first weights, and dropout.
     """
 
     cohort: str
     arm: ArmConfig
     model: ModelConfig = ModelConfig()
     prompts: PromptConfig = PromptConfig()
-    method: Literal["full", "lora"] = "lora"
+    method: Method = "lora"
     lora: LoraConfig = LoraConfig()
     n_train: int | None = Field(default=None, ge=2)
     curriculum: CurriculumConfig | None = None

@@ -1,16 +1,19 @@
-"""The plan of a run: which item stands at which place of which step. A table made beforehand, so that a run can be resumed and read."""
+"""The plan of a run: which item stands at which place of which step. A list made beforehand, so that a run can be resumed and read."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from empirical.arms.build import build_with_draws, checked_queries
+from empirical.arms import ArmConfig, build_with_draws, queries_of
 from empirical.prompts.example import Example
+from empirical.prompts.templates import PromptConfig
 from empirical.training.config import CurriculumConfig, FinetuneConfig
+from empirical.vlm.config import ModelConfig
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,57 +23,66 @@ if TYPE_CHECKING:
     from empirical.references import Assignment
 
 
-def training_plan(cohort: Cohort, config: FinetuneConfig, world_size: int = 1, left_out: frozenset[str] = frozenset()) -> list[str]:
-    """Lay down the order in which items are shown.
+@dataclass(frozen=True)
+class DataOrder:
+    """What decides which training item is shown when."""
 
-    Returns item ids, ``steps * batch_size * gradient_accumulation * world_size`` of them.
-    """
-    rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(1,)))
-    queries = checked_queries(cohort, "train")
+    seed: int
+    rows: int  # shown in the whole run, by all processes together
+    n_train: int | None = None  # patients; None for all
+    curriculum: CurriculumConfig | None = None
+    references_per_query: int = 1
+
+    @classmethod
+    def of(cls, config: FinetuneConfig, processes: int = 1) -> Self:
+        """Take it from the settings of a run."""
+        rows = config.steps * config.batch_size * config.gradient_accumulation * processes
+        return cls(config.seed, rows, config.n_train, config.curriculum, config.references_per_query)
+
+
+def training_plan(cohort: Cohort, order: DataOrder, left_out: frozenset[str] = frozenset()) -> list[str]:
+    """List the item ids in the order in which they are shown, ``order.rows`` of them."""
+    # From a generator of its own, before the first step: a resumed run finds the same list, whatever has drawn random numbers since, and
+    # the Trainer skips the batches that were seen (see `AnswerTrainer._get_train_sampler`).
+    rng = np.random.default_rng(np.random.SeedSequence(order.seed, spawn_key=(1,)))
+    queries = queries_of(cohort, "train")
     queries = queries[~queries["item_id"].isin(left_out)]
-    easy, items = split_by_difficulty(queries, config.curriculum)
-    items = _first_patients(items, config, rng)
-    total = config.steps * config.batch_size * config.gradient_accumulation * world_size
-    plan = list(easy)[:total]
-    while len(plan) < total:
+    easy, items = split_by_difficulty(queries, order.curriculum)
+    items = _first_patients(items, order.n_train, rng)
+    plan = list(easy)[: order.rows]
+    while len(plan) < order.rows:
         plan += list(rng.permutation(items["item_id"].to_numpy(dtype=object)))
-    return plan[:total]
+    return plan[: order.rows]
 
 
-def planned_examples(cohort: Cohort, config: FinetuneConfig, world_size: int = 1) -> tuple[Assignment | None, list[Example]]:
-    """Build what is shown, in the order in which it is shown.
-
-    Returns `assignment` The references that were chosen; None for an arm without; `examples` One per place of the plan.
-    """
-    draws = config.references_per_query
-    assignment, built = build_with_draws(cohort, config.arm, config.prompts, seed=config.seed, draws=draws, model=config.model)
-    plan = training_plan(cohort, config, world_size=world_size, left_out=frozenset() if assignment is None else assignment.left_out)
+def planned_examples(
+    cohort: Cohort, order: DataOrder, arm: ArmConfig, prompts: PromptConfig, model: ModelConfig
+) -> tuple[Assignment | None, list[Example]]:
+    """Choose references, and build one example for each place of the plan, in its order; no assignment for an arm without references."""
+    draws = order.references_per_query
+    assignment, built = build_with_draws(cohort, arm, prompts, seed=order.seed, draws=draws, model=model)
+    plan = training_plan(cohort, order, left_out=frozenset() if assignment is None else assignment.left_out)
     return assignment, [built[draw][item_id] for item_id, draw in zip(plan, draws_of(plan, draws), strict=True)]
 
 
 def draws_of(plan: Sequence[str], draws: int) -> list[int]:
-    """Tell which of its references each item of a plan is shown beside.
-
-    Returns how often the item was shown before, modulo `draws`.
+    """Number the reference that each item of a plan is shown beside: how often the item was shown before, modulo `draws`.
 
     Examples
     --------
     >>> draws_of(["a", "b", "b", "a", "a"], draws=2)
     [0, 0, 1, 1, 0]
     """
-    shown: Counter[str] = Counter()
+    times_shown: Counter[str] = Counter()
     numbers = []
     for item in plan:
-        numbers.append(shown[item] % draws)
-        shown[item] += 1
+        numbers.append(times_shown[item] % draws)
+        times_shown[item] += 1
     return numbers
 
 
 def split_by_difficulty(queries: pd.DataFrame, curriculum: CurriculumConfig | None) -> tuple[list[str], pd.DataFrame]:
-    """Set the easy items apart, the easiest first.
-
-    Returns `easy` Item ids above the target, from the largest value down.
-    """
+    """Split queries into the ids of easy ones (above the curriculum's target, the easiest first) and the rows of the others."""
     if curriculum is None:
         return [], queries
     if curriculum.column not in queries.columns:
@@ -85,14 +97,14 @@ def split_by_difficulty(queries: pd.DataFrame, curriculum: CurriculumConfig | No
     return list(easy["item_id"]), rest
 
 
-def _first_patients(items: pd.DataFrame, config: FinetuneConfig, rng: np.random.Generator) -> pd.DataFrame:
+def _first_patients(items: pd.DataFrame, n_train: int | None, rng: np.random.Generator) -> pd.DataFrame:
     """Keep the items of the first `n_train` patients, taken in turn from each class so that small samples are balanced alike."""
-    if config.n_train is None:
+    if n_train is None:
         return items
     patients = items.drop_duplicates("patient_id").sort_values("patient_id", kind="stable")
-    if len(patients) < config.n_train:
-        raise InputError(f"n_train: {config.n_train} asked for, the cohort has {len(patients)} training patients")
-    patients = patients.iloc[rng.permutation(len(patients))]
+    if len(patients) < n_train:
+        raise InputError(f"n_train: {n_train} asked for, the cohort has {len(patients)} training patients")
+    patients = patients.iloc[rng.permutation(len(patients))]  # all are shuffled, so that the first 100 are among the first 200
     turn = patients.groupby("label").cumcount()
-    chosen = patients.iloc[np.argsort(turn.to_numpy(), kind="stable")]["patient_id"].iloc[: config.n_train]
+    chosen = patients.iloc[np.argsort(turn.to_numpy(), kind="stable")]["patient_id"].iloc[:n_train]
     return items[items["patient_id"].isin(set(chosen))]

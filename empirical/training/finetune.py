@@ -12,16 +12,24 @@ from empirical.audit.preflight import preflight, save_references
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.prompts.templates import prompt_hash
-from empirical.training.batch_size_search import out_of_memory
+from empirical.training.batch_size_search import StepSettings, out_of_memory
 from empirical.training.checkpointing_trial import record_shortage
 from empirical.training.checkpoints import last_checkpoint, still_whole
 from empirical.training.config import FinetuneConfig
-from empirical.training.data_order import planned_examples, split_by_difficulty
+from empirical.training.data_order import DataOrder, planned_examples, split_by_difficulty
 from empirical.training.determinism import deterministic_kernels
 from empirical.training.distributed import is_first, launched, refuse_mixed_formats, save_weights, sharding_wanted, world_size
 from empirical.training.memory_estimate import check_fixed_memory, device_memory, fixed_memory
 from empirical.training.model_card import run_card
-from empirical.training.setup import longest, make_encoder, make_trainer, with_or_without_checkpointing
+from empirical.training.setup import (
+    FeatureStorage,
+    decide_checkpointing,
+    longest_rows,
+    make_encoder,
+    make_trainer,
+    require_trackers,
+    training_arguments,
+)
 from empirical.training.trainable import make_trainable, refuse_adapter
 from empirical.vlm.out_of_memory import report_out_of_memory, runs_in_memory
 from see_in_pairs.console import log
@@ -30,11 +38,10 @@ from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
-    from transformers import Trainer
+    from transformers import Trainer, TrainerCallback
 
     from empirical.training.trainer import AnswerTrainer
     from empirical.vlm.config import VisionLanguageModel
-    from empirical.vlm.inference.encoder import Encoder
 
 
 def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
@@ -43,11 +50,11 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     Parameters
     ----------
     config : FinetuneConfig
-        Model, cohort, arm and schedule.
+        Model, cohort, arm, what is trained, and schedule.
     out : Path
-        Folder for the model, the plan, the loss history and the manifest.
+        Folder for the model, the plan (``plan.parquet``), the loss history (``history.csv``) and the manifest.
     quiet : bool, default False
-        No messages, no progress bar.
+        Print neither messages nor a progress bar.
 
     Returns
     -------
@@ -61,13 +68,12 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     CheckFailed
         When the audit of the cohort finds leakage.
     """
-    from empirical.training.arguments import require_trackers
-    from empirical.vlm.hub import pin_revision
+    from empirical.vlm.hub import pinned
     from empirical.vlm.model_id import weights_hash
 
-    require_trackers(config)
-    refuse_adapter(config)
-    config = config.model_copy(update={"model": pin_revision(config.model)})
+    require_trackers(config.report_to)
+    refuse_adapter(config.model.name)
+    config = config.model_copy(update={"model": pinned(config.model)})
     cohort = Cohort.load(Path(config.cohort))
     checked_queries(cohort, "train")
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
@@ -100,29 +106,51 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     transformers.utils.logging.set_verbosity_error()  # its warnings on resuming tied weights alarm without cause
     transformers.set_seed(config.seed)
     vlm = load_vlm(config.model)
-    _examine(config, vlm, run)
-    model = make_trainable(vlm, config)
-    check_fixed_memory(config, model, device_memory(model), shared=sharding_wanted())
+    _check_model(config, vlm, run)
+    model = make_trainable(vlm, config.method, config.lora)
+    check_fixed_memory(config.method, model, device_memory(model), shared=sharding_wanted())
     refuse_mixed_formats(model)
-    examples = _shown(config, cohort, run, quiet)
-    shown = _describe(config, cohort, run, examples, model, quiet)
-    encoder, serving = make_encoder(config, vlm, cohort)
+    order = DataOrder.of(config, world_size())
+    assignment, examples = planned_examples(cohort, order, config.arm, config.prompts, config.model)
+    keep_references(cohort, "train", assignment, run, config.arm.arm, quiet)
+    plan = _write_plan(config, cohort, run, examples, model, quiet)
+    gpu = next(model.parameters()).device.type == "cuda"
+    encoder, serving = make_encoder(vlm, cohort, FeatureStorage.of(config))
+
+    def longest() -> list[Example]:
+        return longest_rows(examples, encoder, config.batch_size, cohort)
+
+    def trial() -> tuple[AnswerTrainer, list[Example]]:
+        rows = longest()
+        without = config.model_copy(update={"gradient_checkpointing": False, "early_stopping": None})
+        return make_trainer(model, encoder, examples, training_arguments(without, run.path, gpu)), rows
+
     with serving:
-        config = with_or_without_checkpointing(config, model, encoder, examples, cohort, run, quiet)
-        trainer = make_trainer(config, model, encoder, examples, _validation(config, cohort, run), run.path, quiet)
-        _run(config, trainer, examples, encoder, cohort, run)
+        checkpointing = decide_checkpointing(config.gradient_checkpointing, model, trial, run, quiet)
+        config = config.model_copy(update={"gradient_checkpointing": checkpointing})
+        arguments, validation = training_arguments(config, run.path, gpu), _validation_examples(config, cohort, run)
+        callbacks = _callbacks(config, run.path, quiet)
+        trainer = make_trainer(model, encoder, examples, arguments, validation=validation, callbacks=callbacks, quiet=quiet)
+        start = last_checkpoint(run.path / "checkpoints")
+        if not runs_in_memory(lambda: trainer.train(resume_from_checkpoint=start)):
+            if run.manifest["gradient_checkpointing_by_trial"] and not checkpointing:
+                raise record_shortage(run.path)
+            trainer.model.zero_grad(set_to_none=True)
+            alone = trainer.args.world_size == 1  # among several a trial would wait for the others, who did not run out of memory
+            step, rows = (trainer.try_step, longest()) if alone else (None, examples)
+            raise out_of_memory(StepSettings.of(config), step, rows, fixed_memory(trainer.model, trainer.args.bf16))
     building = run.path / ".model"
     save_weights(trainer, building)
     if trainer.is_world_process_zero():  # under 'accelerate launch' every process comes by here; one writes
         _write_history(run.path, trainer.state.log_history)
-        _finish(config, vlm, trainer, cohort, run, shown, building)
+        _finish(config, vlm, trainer, cohort, run, plan, building)
         if not config.keep_checkpoints:
             shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
 
 
-def _examine(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -> None:
-    """Put down what the model's inputs are made of, and let the doctor look at it."""
+def _check_model(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -> None:
+    """Record what the model's inputs are made of, and run the doctor's checks."""
     from empirical.vlm.doctor import diagnose_loaded, require
     from empirical.vlm.input_spec import input_spec
     from empirical.vlm.model_id import weights_hash
@@ -134,15 +162,8 @@ def _examine(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -
         require(diagnosis)
 
 
-def _shown(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> list[Example]:
-    """Build what is shown, in the order of the plan."""
-    assignment, examples = planned_examples(cohort, config, world_size())
-    save_references(cohort, "train", assignment, run, config.arm.arm, quiet)
-    return examples
-
-
-def _validation(config: FinetuneConfig, cohort: Cohort, run: RunFolder) -> list[Example] | None:
-    """Show the validation items as the training items are shown."""
+def _validation_examples(config: FinetuneConfig, cohort: Cohort, run: RunFolder) -> list[Example] | None:
+    """Build validation examples as the training examples are built; None without early stopping."""
     if config.early_stopping is None:
         return None
     checked_queries(cohort, "val")
@@ -154,21 +175,19 @@ def _validation(config: FinetuneConfig, cohort: Cohort, run: RunFolder) -> list[
     return kept
 
 
-def _run(config: FinetuneConfig, trainer: AnswerTrainer, examples: list[Example], encoder: Encoder, cohort: Cohort, run: RunFolder) -> None:
-    """Train; where memory runs out, end with what would have fitted."""
-    start = last_checkpoint(run.path / "checkpoints")
-    if runs_in_memory(lambda: trainer.train(resume_from_checkpoint=start)):
-        return
-    if run.manifest["gradient_checkpointing_by_trial"] and not config.gradient_checkpointing:
-        raise record_shortage(run.path)
-    trainer.model.zero_grad(set_to_none=True)
-    alone = trainer.args.world_size == 1  # among several a trial would wait for the others, who did not run out of memory
-    tried = longest(config, examples, encoder, cohort) if alone else examples
-    raise out_of_memory(config, trainer.try_step if alone else None, tried, fixed_memory(trainer.model, trainer.args.bf16))
+def _callbacks(config: FinetuneConfig, out: Path, quiet: bool) -> list[TrainerCallback]:
+    from transformers import EarlyStoppingCallback
+
+    from empirical.training.callbacks import MarkComplete, ProgressBar, StopOnNonFinite, trackers
+
+    stop = config.early_stopping
+    early = [EarlyStoppingCallback(stop.patience, stop.least)] if stop else []
+    reporting = trackers(config.report_to, config.model_dump(mode="json"), out, quiet)
+    return [MarkComplete(), StopOnNonFinite(), *early, *reporting, *([] if quiet else [ProgressBar(config.steps)])]
 
 
-def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> pd.DataFrame:
-    """Write down and say what will be done."""
+def _write_plan(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> pd.DataFrame:
+    """Write what is shown in which step to ``plan.parquet``, its numbers to the manifest, and a line to the log."""
     import pandas as pd
 
     item_ids = [example.item_id for example in examples]
@@ -178,7 +197,7 @@ def _describe(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: 
     queries = cohort.queries("train")
     easy, _ = split_by_difficulty(queries, config.curriculum)
     patients = queries[queries["item_id"].isin(item_ids)]["patient_id"].nunique()
-    run.manifest["n_train"] = int(patients)  # all that were seen, those of a curriculum's easy part included
+    run.manifest["n_train"] = int(patients)  # all that are shown, those of a curriculum's easy part included
     run.manifest["n_easy"] = len(set(easy) & set(item_ids))
     trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     total = sum(parameter.numel() for parameter in model.parameters())
@@ -197,13 +216,13 @@ def _write_history(out: Path, history: list[dict[str, float]]) -> None:
 
     table = pd.DataFrame([row for row in history if "loss" in row]).reindex(columns=["step", "loss", "learning_rate", "grad_norm"])
     write_text(out / "history.csv", table.to_csv(index=False))
-    looks = pd.DataFrame([row for row in history if "eval_loss" in row]).reindex(columns=["step", "eval_loss"])
-    if len(looks):
-        write_text(out / "validation.csv", looks.to_csv(index=False))
+    validation = pd.DataFrame([row for row in history if "eval_loss" in row]).reindex(columns=["step", "eval_loss"])
+    if len(validation):
+        write_text(out / "validation.csv", validation.to_csv(index=False))
 
 
 def _finish(
-    config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, cohort: Cohort, run: RunFolder, shown: pd.DataFrame, building: Path
+    config: FinetuneConfig, vlm: VisionLanguageModel, trainer: Trainer, cohort: Cohort, run: RunFolder, plan: pd.DataFrame, building: Path
 ) -> None:
     """Write what belongs beside the weights, then rename: a folder ``model`` is always whole."""
     (building / "training_args.bin").unlink(missing_ok=True)  # a pickle; the manifest says the same in the open
@@ -223,6 +242,6 @@ def _finish(
         "config_hash": run.manifest["config_hash"],
         "files": {file.name: sha256(file) for file in sorted(building.glob("*.safetensors"))},
     }
-    write_text(building / "README.md", run_card(config, cohort, run.manifest, shown, trainer.state.log_history))
+    write_text(building / "README.md", run_card(config, cohort, run.manifest, plan, trainer.state.log_history))
     write_json(building / "training.json", record)
     building.rename(run.path / "model")

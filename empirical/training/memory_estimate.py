@@ -1,11 +1,11 @@
-"""What training holds in memory whatever the batch size is, and whether that can fit at all."""
+"""Memory that training needs whatever the batch size is, and whether the device has it at all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from empirical.training.config import FinetuneConfig
+from empirical.training.config import Method
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 LARGE = 10**9
-"""Weights from which on a model is trained with gradient checkpointing, unless the config says otherwise or a trial shows no need of it."""
+"""Weights above which a model is trained with gradient checkpointing, unless the config says otherwise or a trial shows no need of it."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,12 @@ class FixedMemory:
 
 
 def fixed_memory(model: torch.nn.Module, mixed: bool) -> FixedMemory:
-    """Count the memory that training holds whatever the batch size is.
-
-    Returns in bytes, as AdamW needs it.
+    """Count the memory that training with AdamW holds whatever the batch size is.
 
     Examples
     --------
     >>> import torch
-    >>> print(standing(torch.nn.Linear(2**14, 2**14, bias=False), mixed=True))
+    >>> print(fixed_memory(torch.nn.Linear(2**14, 2**14, bias=False), mixed=True))
     4.0 GiB (16 bytes for each of 268,435,456 weights), 0.5 GiB of bfloat16 copies
     """
     trained = [weight for weight in model.parameters() if weight.requires_grad]
@@ -49,41 +47,30 @@ def fixed_memory(model: torch.nn.Module, mixed: bool) -> FixedMemory:
     return FixedMemory(number, 4 * size, 2 * number if mixed else 0, frozen)
 
 
-def checkpointing(config: FinetuneConfig, model: torch.nn.Module) -> bool:
-    """Decide whether to trade time for memory, which changes no weights."""
-    if config.gradient_checkpointing is not None:
-        return config.gradient_checkpointing
-    return sum(weight.numel() for weight in model.parameters()) > LARGE
+def checkpointing(asked: bool | None, model: torch.nn.Module) -> bool:
+    """Whether to trade time for memory by gradient checkpointing, which changes no weights: as asked, else for large models."""
+    return sum(weight.numel() for weight in model.parameters()) > LARGE if asked is None else asked
 
 
 def device_memory(model: torch.nn.Module) -> int | None:
-    """Tell how much memory a model's device has.
-
-    Returns bytes; None on a CPU, where there is no limit to go by.
-    """
+    """Memory of a model's device in bytes; None on a CPU, where there is no limit to go by."""
     import torch
 
     device = next(model.parameters()).device
     return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
 
 
-def check_fixed_memory(config: FinetuneConfig, model: torch.nn.Module, room: int | None, shared: bool) -> None:
-    """Stop before the first step where what training holds is more than the device has, whatever the batch size is."""
+def check_fixed_memory(method: Method, model: torch.nn.Module, capacity: int | None, shared: bool) -> None:
+    """Stop before the first step where training needs more than the device's `capacity`, in bytes, whatever the batch size is."""
     needed = fixed_memory(model, mixed=False)
-    if room is not None and not shared and needed.state + needed.frozen > room:
+    if capacity is not None and not shared and needed.state + needed.frozen > capacity:
         raise InputError(
-            f"method '{config.method}' needs {needed} before any activation, the device has {room / GIB:.1f} GiB; {fewer_weights(config)}"
+            f"method '{method}' needs {needed} before any activation, the device has {capacity / GIB:.1f} GiB; {fewer_weights(method)}"
         )
 
 
-def fewer_weights(config: FinetuneConfig) -> str:
-    """Say how to hold fewer weights on a device.
-
-    Returns the end of an error line.
-    """
+def fewer_weights(method: Method) -> str:
+    """End of an error line: how to hold fewer weights on a device."""
     smaller = "take a smaller model"
-    return (
-        f"use method: lora, share it among GPUs (accelerate launch --use_fsdp --fsdp_version 2), or {smaller}"
-        if config.method == "full"
-        else smaller
-    )
+    share = "use method: lora, share it among GPUs (accelerate launch --use_fsdp --fsdp_version 2)"
+    return f"{share}, or {smaller}" if method == "full" else smaller

@@ -1,4 +1,4 @@
-"""Make a loaded model trainable: all of it, or adapters on it; what is frozen keeps no graph."""
+"""Make a loaded model trainable: all of it, or adapters on it; what is frozen builds no autograd graph."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-from empirical.training.config import FinetuneConfig
+from empirical.training.config import LoraConfig, Method
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,56 +15,49 @@ if TYPE_CHECKING:
     from empirical.vlm.config import VisionLanguageModel
 
 
-def make_trainable(vlm: VisionLanguageModel, config: FinetuneConfig) -> PreTrainedModel:
-    """Make a loaded model trainable: all of it, or adapters on it.
-
-    Returns the model for the Trainer.
-    """
+def make_trainable(vlm: VisionLanguageModel, method: Method, lora: LoraConfig) -> PreTrainedModel:
+    """Make a loaded model trainable, all of it or adapters on it, for the Trainer."""
     model = vlm.model
     model.train()
-    if config.method == "full":
+    if method == "full":
         return model.float()  # the optimiser needs float32 weights; mixed precision computes in bfloat16 on a GPU
     import peft
 
     from empirical.vlm.lora_precision import compute_in_base_dtype
     from empirical.vlm.weights import ignore_peft_deprecation
 
-    pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if config.lora.vision else "")
+    pattern = vlm.family.lora_language + (f"|{vlm.family.lora_vision}" if lora.vision else "")
     if not any(re.fullmatch(pattern, name) for name, _ in model.named_modules()):
-        raise InputError(
-            f"lora: no layer of '{config.model.name}' matches the pattern of family '{vlm.family.model_type}'; use method: full"
-        )
-    if vision_is_frozen(config):
+        raise InputError(f"lora: no layer of '{vlm.config.name}' matches the pattern of family '{vlm.family.model_type}'; use method: full")
+    if vision_is_frozen(method, lora):
         _without_graph(vlm)
-    settings = peft.LoraConfig(
-        r=config.lora.rank, lora_alpha=config.lora.alpha, lora_dropout=config.lora.dropout, target_modules=pattern, bias="none"
-    )
-    with ignore_peft_deprecation():
-        wrapped = compute_in_base_dtype(peft.get_peft_model(model, settings, revision=config.model.revision))
+    settings = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=pattern, bias="none")
+    with peft_is_behind():
+        wrapped = in_base_format(peft.get_peft_model(model, settings, revision=vlm.config.revision))
     # embeddings are not trained; asked to find that out, peft would look the base up on the Hub at every checkpoint
     wrapped.save_pretrained = functools.partial(wrapped.save_pretrained, save_embedding_layers=False)  # type: ignore[method-assign]
     return wrapped
 
 
-def refuse_adapter(config: FinetuneConfig) -> None:
-    """Stop where training is to start from an adapter: what is saved would be an adapter on an adapter, which no library loads as such."""
+def refuse_adapter(model: str) -> None:
+    """Refuse to start from an adapter: what is saved would be an adapter on an adapter, which no library loads as such."""
     from empirical.vlm.model_id import adapter_base
 
-    found = adapter_base(config.model.name)
+    found = adapter_base(model)
     if found is not None:
         raise InputError(
-            f"model '{config.model.name}' is an adapter on '{found[0]}', and training does not go on from one; start from '{found[0]}', "
+            f"model '{model}' is an adapter on '{found[0]}', and training does not go on from one; start from '{found[0]}', "
             "or begin with a model finetuned with method: full"
         )
 
 
-def vision_is_frozen(config: FinetuneConfig) -> bool:
-    """Tell whether a run leaves the vision tower and its projector as they are."""
-    return config.method == "lora" and not config.lora.vision
+def vision_is_frozen(method: Method, lora: LoraConfig) -> bool:
+    """Whether a run leaves the vision tower and its projector as they are."""
+    return method == "lora" and not lora.vision
 
 
 def _without_graph(vlm: VisionLanguageModel) -> None:
-    """Keep no graph of a frozen tower: gradient checkpointing's hooks would make it track gradients that reach no weight."""
+    """Run a frozen tower without autograd: gradient checkpointing's hooks would make it track gradients that reach no weight."""
     import torch
 
     from empirical.vlm.feature_cache.tower import core_of

@@ -11,7 +11,7 @@ import torch
 
 from empirical.benchmark.activation_memory import saved_by_layer, saved_by_step
 from empirical.benchmark.shapes import SHAPES, Shape, build
-from empirical.training.config import FinetuneConfig
+from empirical.training.config import LoraConfig
 from empirical.training.trainable import make_trainable
 from empirical.vlm.config import ModelConfig
 
@@ -31,7 +31,7 @@ def test_bytes_of_a_layer_and_token_are_those_that_autograd_saves(change: dict[s
 
 def grown(shape: Shape, rank: int) -> int:
     vlm = build(shape, ModelConfig(name="tiny", device="cpu", dtype="bfloat16"))
-    model = make_trainable(vlm, FinetuneConfig.model_validate({"cohort": "", "arm": {"arm": "single"}, "lora": {"rank": rank}}))
+    model = make_trainable(vlm, "lora", LoraConfig(rank=rank))
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):  # as on a GPU: a CPU's own keeps its mask in the number format
             module.forward = partial(dropout, module.p)  # type: ignore[method-assign]

@@ -15,7 +15,9 @@ from PIL import Image
 from empirical.benchmark import padding as module
 from empirical.benchmark.padding import count_padding, padding_share
 from empirical.cohorts import Cohort
-from empirical.training.data_order import planned_examples
+from empirical.prompts.example import Example
+from empirical.training.config import FinetuneConfig
+from empirical.training.data_order import DataOrder, planned_examples
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import load_vlm
@@ -24,6 +26,10 @@ from tests.helpers.configs import finetune_config
 from tests.helpers.tiny_models import save_tiny
 
 settings = partial(finetune_config, arm={"arm": "pair", "references": {"strategy": "random"}}, steps=5, references_per_query=2)
+
+
+def planned(cohort: Cohort, config: FinetuneConfig) -> list[Example]:
+    return planned_examples(cohort, DataOrder.of(config), config.arm, config.prompts, config.model)[1]
 
 
 def picture(name: str) -> Image.Image:
@@ -36,7 +42,7 @@ def test_it_is_the_padding_of_the_batches_that_training_sees(phantom: Cohort, tm
     config = settings(phantom, model={"name": str(save_tiny("qwen2_5_vl", tmp_path))})
     monkeypatch.setattr(module, "image_source", lambda cohort: picture)
     found = count_padding(config, 18, quiet=True)
-    vlm, (_, examples) = load_vlm(config.model), planned_examples(phantom, config)
+    vlm, examples = load_vlm(config.model), planned(phantom, config)
     encoder, masks = Encoder(vlm.processor, vlm.family, picture), []
     for start in range(0, 18, 4):
         rows = examples[start : min(start + 4, 18)]
@@ -54,7 +60,7 @@ def test_rows_of_one_length_have_none_and_the_command_says_so(phantom: Cohort, t
     assert run_app(app, command) == 0
     vlm = load_vlm(ModelConfig())
     encoder = Encoder(vlm.processor, vlm.family, phantom.image)
-    (example, *_) = planned_examples(phantom, settings(phantom))[1]
+    (example, *_) = planned(phantom, settings(phantom))
     tokens = encoder.with_answers([example], [example.answer], end=True)[0]["input_ids"].shape[1]
     shown = capsys.readouterr().out
     assert f"10 rows of {tokens} to {tokens} tokens, 4 to a batch" in shown and "0.00% of all positions in the plan's order" in shown

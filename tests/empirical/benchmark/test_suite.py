@@ -25,7 +25,7 @@ from empirical.benchmark.suite import run_suite
 from empirical.benchmark.targets import MET, MISSED, NOT_MEASURED, verdicts
 from empirical.benchmark.timing import MEASURED, OUT_OF_MEMORY, attempt
 from empirical.benchmark.training import WARM
-from empirical.training.config import FinetuneConfig
+from empirical.training.config import LoraConfig
 from empirical.training.trainable import make_trainable
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
@@ -221,8 +221,7 @@ def test_the_count_is_that_of_torch() -> None:
     with FlopCounterMode(display=False) as vision, torch.no_grad():
         core.get_image_features(batch["pixel_values"], batch["image_grid_thw"])
     assert vision.get_total_flops() == 4 * vision_forward(TINY)
-    config = FinetuneConfig.model_validate({"cohort": "", "arm": {"arm": "single"}, "lora": {"dropout": 0.0, "rank": 4}})
-    model = make_trainable(vlm, config)
+    model = make_trainable(vlm, "lora", LoraConfig(dropout=0.0, rank=4))
     with FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: in_place}) as step:
         (-token_log_probabilities(model, batch, labels).sum()).backward()
     tokens = batch["input_ids"].shape[1]

@@ -22,7 +22,7 @@ from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
 from empirical.training import setup
 from empirical.training import trainer as trainer_module
-from empirical.training.batch_size_search import longest_first, out_of_memory
+from empirical.training.batch_size_search import StepSettings, longest_first, out_of_memory
 from empirical.training.checkpointing_trial import fits_without_checkpointing
 from empirical.training.finetune import finetune
 from empirical.training.memory_estimate import check_fixed_memory, checkpointing, fixed_memory
@@ -82,14 +82,13 @@ def test_what_all_weights_need_is_counted_before_the_first_step() -> None:
         seven = torch.nn.ModuleList([torch.nn.Linear(2**16, 2**16, bias=False), torch.nn.Linear(2**16, 2**15, bias=False)])
     held = fixed_memory(seven, mixed=True)
     assert (held.trained, held.state, held.copies, held.frozen) == (6 * 2**30, 96 * 2**30, 12 * 2**30, 0)
-    full = settings(None, method="full")
     with pytest.raises(
         InputError, match=r"needs 96\.0 GiB \(16 bytes for each of 6,442,450,944 weights\).*the device has 80\.0 GiB; use.* lora"
     ):
-        check_fixed_memory(full, seven, 80 * 2**30, shared=False)
-    check_fixed_memory(full, seven, 97 * 2**30, shared=False)
-    check_fixed_memory(full, seven, 80 * 2**30, shared=True)
-    check_fixed_memory(full, seven, None, shared=False)
+        check_fixed_memory("full", seven, 80 * 2**30, shared=False)
+    check_fixed_memory("full", seven, 97 * 2**30, shared=False)
+    check_fixed_memory("full", seven, 80 * 2**30, shared=True)
+    check_fixed_memory("full", seven, None, shared=False)
     seven[0].to(torch.bfloat16).requires_grad_(False)
     assert (fixed_memory(seven, mixed=False).state, fixed_memory(seven, mixed=False).frozen) == (32 * 2**30, 8 * 2**30)
 
@@ -97,9 +96,9 @@ def test_what_all_weights_need_is_counted_before_the_first_step() -> None:
 def test_large_models_are_trained_with_checkpointing_unless_the_config_says_otherwise() -> None:
     with torch.device("meta"):
         large, small = torch.nn.Linear(2**15, 2**15), torch.nn.Linear(2**10, 2**10)
-    assert checkpointing(settings(None), large) and not checkpointing(settings(None), small)
-    assert not checkpointing(settings(None, gradient_checkpointing=False), large)
-    assert checkpointing(settings(None, gradient_checkpointing=True), small)
+    assert checkpointing(None, large) and not checkpointing(None, small)
+    assert not checkpointing(False, large)
+    assert checkpointing(True, small)
 
 
 def test_the_longest_prompts_are_tried() -> None:
@@ -184,7 +183,7 @@ def test_memory_that_is_short_outside_of_a_step_is_one_line_too(phantom: Cohort,
 
 
 def test_without_a_trial_half_is_proposed() -> None:
-    assert "8 may fit: set batch_size: 8 and gradient_accumulation: 2" in str(out_of_memory(settings(None), None, []))
+    assert "8 may fit: set batch_size: 8 and gradient_accumulation: 2" in str(out_of_memory(StepSettings.of(settings(None)), None, []))
 
 
 def test_a_trial_is_given_the_longest_of_the_plan(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +242,7 @@ def test_a_trial_decides_on_checkpointing_and_leaves_no_trace(
 def test_what_does_not_fit_is_checkpointed(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = SmallDevice(room=16)
     monkeypatch.setattr(trainer_module, "token_log_probabilities", device.forward)
-    monkeypatch.setattr("empirical.training.setup.checkpointing", lambda config, _: config.gradient_checkpointing is None)
+    monkeypatch.setattr("empirical.training.setup.checkpointing", lambda asked, _: asked is None)
     with pytest.raises(InputError, match="batch_size 16; 8 would fit"):
         finetune(settings(phantom), tmp_path / "run", quiet=True)
     assert decided(tmp_path / "run") == (True, True)

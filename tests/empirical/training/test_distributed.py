@@ -16,7 +16,7 @@ import torch
 from safetensors.numpy import load_file
 
 from empirical.cohorts import Cohort
-from empirical.training.batch_size_search import out_of_memory
+from empirical.training.batch_size_search import StepSettings, out_of_memory
 from empirical.training.config import FinetuneConfig
 from empirical.training.distributed import refuse_mixed_formats
 from empirical.training.finetune import finetune
@@ -121,5 +121,5 @@ def test_the_old_fsdp_is_refused_where_formats_differ(monkeypatch: pytest.Monkey
 
 def test_memory_of_several_processes_is_not_tried_out(phantom: Cohort) -> None:
     assert "batch_size 16; 8 may fit: set batch_size: 8 and gradient_accumulation: 2" in str(
-        out_of_memory(settings(phantom, batch_size=16), None, [])
+        out_of_memory(StepSettings.of(settings(phantom, batch_size=16)), None, [])
     )

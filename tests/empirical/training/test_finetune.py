@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.training.config import FinetuneConfig
-from empirical.training.data_order import training_plan
+from empirical.training.data_order import DataOrder, training_plan
 from empirical.training.finetune import finetune
 from empirical.vlm.inference.encoder import Encoder
 from see_in_pairs.errors import InputError
@@ -129,7 +129,7 @@ def test_a_finished_model_that_was_damaged_is_not_called_finished(phantom: Cohor
 
 def test_the_plan_shows_easy_items_first_then_every_item_once_an_epoch(phantom: Cohort) -> None:
     config = settings(phantom, steps=14, batch_size=4, curriculum={"column": "contrast", "target": 1.0})
-    plan = training_plan(phantom, config)
+    plan = training_plan(phantom, DataOrder.of(config))
     contrast = phantom.table.set_index("item_id")["contrast"]
     easy = [item for item in plan if contrast[item] > 1]
     assert plan[: len(easy)] == easy and len(easy) == 8
@@ -140,11 +140,11 @@ def test_the_plan_shows_easy_items_first_then_every_item_once_an_epoch(phantom: 
 
 def test_small_training_sets_are_nested_and_balanced(phantom: Cohort) -> None:
     label = phantom.table.set_index("item_id")["label"]
-    few, more = (set(training_plan(phantom, settings(phantom, n_train=n, steps=20))) for n in (6, 12))
+    few, more = (set(training_plan(phantom, DataOrder.of(settings(phantom, n_train=n, steps=20)))) for n in (6, 12))
     assert few < more and len(few) == 6
     assert label[list(few)].value_counts().tolist() == [3, 3]
     with pytest.raises(InputError, match="n_train: 99 asked for"):
-        training_plan(phantom, settings(phantom, n_train=99))
+        training_plan(phantom, DataOrder.of(settings(phantom, n_train=99)))
 
 
 def test_the_plan_on_disk_names_items_and_references(phantom: Cohort, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from empirical.arms.images import image_source
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
 from empirical.training import trainer as trainer_module
-from empirical.training.batch_size_search import out_of_memory
+from empirical.training.batch_size_search import StepSettings, out_of_memory
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
 from empirical.training.trainable import make_trainable
@@ -119,7 +119,7 @@ def test_a_trained_vision_tower_is_never_stored_and_a_frozen_one_keeps_no_graph(
     moved = [np.abs(weight).max() for name, weight in weights(model).items() if "vision_model" in name and "lora_B" in name]
     assert moved and min(moved) > 0
     vlm = load_vlm(ModelConfig())
-    wrapped = make_trainable(vlm, settings(phantom))
+    wrapped = make_trainable(vlm, "lora", settings(phantom).lora)
     wrapped.enable_input_require_grads()
     pixels = torch.rand(1, 1, 3, 64, 64)
     assert not core_of(wrapped).get_image_features(pixels, return_dict=True).pooler_output[0].requires_grad
@@ -244,4 +244,6 @@ def test_what_fits_keeps_at_least_the_rows_of_a_step() -> None:
             raise torch.OutOfMemoryError("no more")
 
     odd = FinetuneConfig.model_validate({"cohort": "c", "arm": {"arm": "single"}, "batch_size": 7})
-    assert "set batch_size: 3 and gradient_accumulation: 3 for steps of 9 rows (now 7)" in str(out_of_memory(odd, step, [None] * 7))  # type: ignore[list-item]
+    assert "set batch_size: 3 and gradient_accumulation: 3 for steps of 9 rows (now 7)" in str(
+        out_of_memory(StepSettings.of(odd), step, [None] * 7)
+    )  # type: ignore[list-item]

@@ -14,8 +14,9 @@ import torch
 from peft.tuners import lora
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from empirical.training.arguments import by_autocast
-from empirical.training.config import FinetuneConfig
+from empirical.training.config import Method
+from empirical.training.setup import by_autocast
+from empirical.vlm.config import ModelConfig
 from empirical.vlm.doctor.arithmetic import float32_arithmetic
 from empirical.vlm.lora_precision import compute_in_base_dtype
 
@@ -207,8 +208,7 @@ def test_factors_that_processes_share_one_by_one_are_called() -> None:
     ],
 )
 def test_a_gpu_is_told_to_autocast_only_where_weights_are_wider_than_what_is_asked_for(
-    method: str, dtype: str, sharded: bool, autocast: bool, monkeypatch: pytest.MonkeyPatch
+    method: Method, dtype: str, sharded: bool, autocast: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", str(sharded).lower())
-    content = {"cohort": "c", "arm": {"arm": "single"}, "method": method, "model": {"dtype": dtype}}
-    assert by_autocast(FinetuneConfig.model_validate(content)) == autocast
+    assert by_autocast(ModelConfig.model_validate({"dtype": dtype}), method) == autocast

@@ -178,10 +178,10 @@ def test_the_doctor_examines_a_finetuned_adapter_and_leaves_it_as_it_was(trained
 
 
 def test_training_says_nothing_that_users_can_do_nothing_about(recwarn: pytest.WarningsRecorder) -> None:
+    from empirical.training.config import LoraConfig
     from empirical.training.trainable import make_trainable
 
-    config = FinetuneConfig.model_validate({"cohort": "none", "arm": {"arm": "single"}})
-    assert any("lora_A" in name for name, _ in make_trainable(load_vlm(config.model), config).named_parameters())
+    assert any("lora_A" in name for name, _ in make_trainable(load_vlm(ModelConfig()), "lora", LoraConfig()).named_parameters())
     assert not [warning for warning in recwarn if "is_gradient_checkpointing" in str(warning.message)]
 
 

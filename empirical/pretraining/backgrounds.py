@@ -1,7 +1,7 @@
-"""Grounds: what a procedural picture is painted on. Each is drawn from a few parameters, whose middle band is kept for the test.
+"""Backgrounds of procedural pictures. Each is drawn from a few parameters, whose middle band is kept for the test.
 
-A ground is an array of gray values with mean about 0 and standard deviation about 1. Regular grounds repeat themselves, so that one
-picture of them shows what belongs and what does not; irregular grounds do not, and only a second picture can tell.
+A background is an array of gray values with mean about 0 and standard deviation about 1. Regular backgrounds repeat themselves, so that one
+picture of them shows what belongs and what does not; irregular backgrounds do not, and only a second picture can tell.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from scipy.ndimage import gaussian_filter
 HELD_OUT = (0.4, 0.6)
 """The band of every parameter (as a share of its range) that training never draws from, and the test of new parameters always does."""
 
-Ground = Callable[[np.random.Generator, int, bool], np.ndarray]
+Background = Callable[[np.random.Generator, int, bool], np.ndarray]
 """From (generator, side in pixels, whether parameters are of the held-out band) to gray values of shape (side, side)."""
 
 
 def parameter(rng: np.random.Generator, low: float, high: float, held_out: bool) -> float:
-    """Draw a parameter from its range without the middle band, or from the middle band alone.
-
-    Returns uniform on what is left of the range.
+    """Draw a parameter uniformly from its range without the middle band, or from the middle band alone.
 
     Examples
     --------
@@ -74,10 +72,10 @@ def _pebbles(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:
     return _standardised(gaussian_filter(canvas, parameter(rng, 2, 5, held_out), mode="wrap"))
 
 
-REGULAR: dict[str, Ground] = {"stripes": _stripes, "checks": _checks, "dots": _dots}
-"""Grounds that repeat themselves, by name."""
-IRREGULAR: dict[str, Ground] = {"field": _field, "grain": _grain, "pebbles": _pebbles}
-"""Grounds that do not, by name."""
+REGULAR: dict[str, Background] = {"stripes": _stripes, "checks": _checks, "dots": _dots}
+"""Backgrounds that repeat themselves, by name."""
+IRREGULAR: dict[str, Background] = {"field": _field, "grain": _grain, "pebbles": _pebbles}
+"""Backgrounds that do not, by name."""
 
 
 def _wave(rng: np.random.Generator, size: int, held_out: bool) -> np.ndarray:

@@ -11,11 +11,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def model_card(config: PretrainConfig, examination: pd.DataFrame, manifest: dict[str, Any], weights: int) -> str:
-    """Write the card.
-
-    Returns Markdown, as the Hub reads it.
-    """
+def model_card(config: PretrainConfig, evaluation: pd.DataFrame, manifest: dict[str, Any], weights: int) -> str:
+    """Write the card, in Markdown as the Hub reads it, from the evaluation table and the run's manifest."""
     import jinja2
 
     source = (resources.files("empirical.pretraining") / "card.md.j2").read_text(encoding="utf-8")
@@ -40,15 +37,15 @@ def model_card(config: PretrainConfig, examination: pd.DataFrame, manifest: dict
         hardware=", ".join(f"{key}: {value}" for key, value in hardware.items()),
         version=manifest["version"],
         commit=f" at {manifest['git_commit'][:12]}" if manifest["git_commit"] else "",
-        n=int(examination["questions"].iloc[0]),
-        rows=examination.to_dict("records"),
+        n=int(evaluation["questions"].iloc[0]),
+        rows=evaluation.to_dict("records"),
         size=config.model.image_size,
     )
 
 
 def _alike(config: PretrainConfig) -> str:
     likeness = config.hardness.likeness
-    return "" if likeness == 1 else f"; grounds of `new` and `where` have a correlation of down to {likeness:g}"
+    return "" if likeness == 1 else f"; backgrounds of `new` and `where` have a correlation of down to {likeness:g}"
 
 
 def _command(words: list[str]) -> str:

@@ -16,26 +16,26 @@ from see_in_pairs.errors import first_few
 class HardnessConfig(StrictConfig):
     """From easy to hard. Without easy questions first, none of our trials learned to compare.
 
-    A question of hardness h (0 to 1) has marks of amplitude ``easiest ** (1 - h) * target ** h``, a ground of strength
-    ``faint + (1 - faint) * h``, and other marks to see past with probability h; likeness and edge go from 1 and sharp to their values here
-    in a straight line. In every step hardness is drawn between 0 and its
-    largest value so far, so that easy questions never stop altogether; the test asks at hardness 1.
+    A question of hardness h (0 to 1) has shapes of amplitude ``easiest ** (1 - h) * target ** h``, a background of strength
+    ``faint + (1 - faint) * h``, and distracting shapes with probability h; likeness and edge go linearly from 1 and sharp to their values
+    here. In every step hardness is drawn between 0 and its largest value so far, so that easy questions never stop altogether; the test
+    asks at hardness 1.
 
     Parameters
     ----------
     easiest, target : float
-        Amplitude of marks at hardness 0 and 1, in standard deviations of the ground.
+        Amplitude of shapes at hardness 0 and 1, in standard deviations of the background.
     faint : float
-        Strength of the ground at hardness 0.
+        Strength of the background at hardness 0.
     rise : float
         Share of the steps over which the largest hardness rises from 0 to 1.
     lean : float
         How draws lean towards the largest hardness: they are it times ``u ** (1 / lean)`` with uniform u, so 1 is uniform, and the mean
         is ``lean / (1 + lean)`` of the largest.
     likeness : float
-        Correlation of the grounds of the two pictures in ``new`` and ``where`` at hardness 1; at hardness 0 they are the same.
+        Correlation of the backgrounds of the two pictures in ``new`` and ``where`` at hardness 1; at hardness 0 they are the same.
     edge : float
-        Width of the edges of marks in ``new`` and ``where`` at hardness 1, in pixels; at hardness 0 they are sharp.
+        Width of the edges of shapes in ``new`` and ``where`` at hardness 1, in pixels; at hardness 0 they are sharp.
     """
 
     easiest: float = Field(default=6.0, gt=0)
@@ -58,34 +58,34 @@ class HardnessConfig(StrictConfig):
         Parameters
         ----------
         rng : numpy.random.Generator
-            Source of randomness.
+            Generator of the question.
         done : float
-            Share of the training that is over.
+            Share of the training that is over, in [0, 1).
 
         Returns
         -------
         float
-            0 to 1.
+            The hardness, from 0 to 1.
         """
         return min(1.0, done / self.rise) * rng.random() ** (1 / self.lean)
 
-    def look(self, hardness: float) -> Difficulty:
-        """Say what questions of a hardness look like.
+    def difficulty(self, hardness: float) -> Difficulty:
+        """Translate a hardness into what questions look like.
 
         Parameters
         ----------
         hardness : float
-            0 to 1.
+            From 0 (easiest) to 1 (as the test asks).
 
         Returns
         -------
         Difficulty
-            Amplitude, ground and clutter.
+            Amplitude, strength of the background, clutter, likeness and edge.
 
         Examples
         --------
-        >>> HardnessConfig().look(1.0)
-        Look(amplitude=2.0, ground=1.0, clutter=1.0, likeness=1.0, edge=0.8)
+        >>> HardnessConfig().difficulty(1.0)
+        Difficulty(amplitude=2.0, background=1.0, clutter=1.0, likeness=1.0, edge=0.8)
         """
         amplitude = self.easiest ** (1 - hardness) * self.target**hardness
         likeness, edge = 1 - (1 - self.likeness) * hardness, EDGE + (self.edge - EDGE) * hardness
@@ -98,29 +98,29 @@ class PretrainConfig(ScheduleConfig):
     Parameters
     ----------
     model : PocketConfig
-        Shape of the model and seed of its weights.
+        Architecture and size of the model, and seed of its first weights.
     start : str, optional
         A pocket model to go on from (``pocket``, the bundled one, or a folder), instead of random weights; `model` is its shape.
     kinds : dict of str to float
         How often each kind of question is asked, relative to the others.
     hardness : HardnessConfig
-        From easy to hard.
+        How questions go from easy to hard.
     steps, batch_size : int
         Optimiser steps, and questions in each.
     learning_rate, warmup, weight_decay, adam_beta2, max_grad_norm : float
         AdamW with a cosine schedule; `warmup` is the share of steps with a rising rate.
     examine_every : int
-        Steps between examinations on new pictures, for the learning curves.
+        Steps between evaluations on new pictures, for the learning curves.
     questions : int
-        Questions per kind and test in the final examination; a quarter of them in the ones before.
+        Questions per kind and test in the final evaluation; a quarter of them in those before.
     save_every : int
         Steps between checkpoints; a killed run goes on from the last.
     threads : int, optional
-        CPU threads of torch; fixed, results do not depend on the machine's number of cores.
+        CPU threads of torch; where it is fixed, results do not depend on the machine's number of cores.
     deterministic : bool
         Use kernels that give the same bits every time, so that a resumed run ends in the same weights on a GPU too; slower there.
     seed : int
-        Of the pictures and questions.
+        Decides pictures, questions and their order.
     """
 
     model: PocketConfig = PocketConfig()

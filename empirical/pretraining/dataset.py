@@ -1,4 +1,4 @@
-"""A stream of questions: any of them can be made again from its number alone, so nothing is stored and a resume is exact."""
+"""Questions in a fixed order: each can be made again from its number alone, so nothing is stored and a resume is exact."""
 
 from __future__ import annotations
 
@@ -17,29 +17,24 @@ from empirical.prompts.templates import PLACEHOLDER, Part
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TRAIN, TEST = 0, 1  # spawn keys: training and test draw from separate streams
+TRAIN, TEST = 0, 1  # spawn keys: training and test draw from separate generators
 CACHED = 512  # questions kept painted: a batch asks for each twice or three times
 
 Test = Literal["pictures", "parameters", "wordings"]
 TESTS: tuple[Test, ...] = ("pictures", "parameters", "wordings")
-"""What is new in a test: only the pictures, also the parameters of their grounds, or also the wording of the question."""
+"""What is new in a test: only the pictures, or also the parameters of their backgrounds, or also the wording of the question."""
 
 
 @cache
 def wordings() -> dict[str, dict[str, list[str]]]:
-    """Read how each kind of question is put.
-
-    Returns from kind to ``train`` and ``held_out`` wordings.
-    """
+    """Read the ``train`` and ``held_out`` wordings of each kind of question."""
     import yaml
 
     return yaml.safe_load((resources.files("empirical.pretraining") / "wordings.yaml").read_text(encoding="utf-8"))
 
 
 def parts_of(wording: str) -> tuple[Part, ...]:
-    """Cut a wording at the places of its pictures.
-
-    Returns in the order in which the model reads them.
+    """Split a wording at the places of its pictures, in the order in which the model reads them.
 
     Examples
     --------
@@ -54,19 +49,19 @@ def parts_of(wording: str) -> tuple[Part, ...]:
     return tuple(part for part in parts if part.kind != "text" or part.text)
 
 
-class QuestionStream:
-    """Questions in a fixed order; a map-style dataset of examples."""
+class QuestionDataset:
+    """A map-style dataset of examples: question ``number`` is painted from the seed and its number."""
 
     def __init__(
         self,
         length: int,
         seed: tuple[int, ...],
         kinds: Mapping[str, float],
-        look: Callable[[int, np.random.Generator], Difficulty],
+        difficulty: Callable[[int, np.random.Generator], Difficulty],
         size: int,
         test: Test | None = None,
     ) -> None:
-        self.length, self.seed, self.look, self.size, self.test = length, seed, look, size, test
+        self.length, self.seed, self.difficulty, self.size, self.test = length, seed, difficulty, size, test
         self.names = list(kinds)
         self.shares = np.array(list(kinds.values()), dtype=float) / sum(kinds.values())
         self.draw = lru_cache(maxsize=CACHED)(self._draw)
@@ -92,30 +87,24 @@ class QuestionStream:
         rng = np.random.default_rng(np.random.SeedSequence(self.seed[0], spawn_key=(*self.seed[1:], number)))
         kind = str(rng.choice(self.names, p=self.shares))
         wording = str(rng.choice(wordings()[kind]["held_out" if self.test == "wordings" else "train"]))
-        return ask(kind, rng, self.size, self.look(number, rng), held_out=self.test == "parameters"), wording
+        return ask(kind, rng, self.size, self.difficulty(number, rng), held_out=self.test == "parameters"), wording
 
 
-def training_stream(config: PretrainConfig) -> QuestionStream:
-    """Lay out the questions of a training run.
-
-    Returns ``steps * batch_size`` questions, from easy to hard.
-    """
+def training_dataset(config: PretrainConfig) -> QuestionDataset:
+    """All ``steps * batch_size`` questions of a training run, from easy to hard."""
     length = config.steps * config.batch_size
 
-    def look(number: int, rng: np.random.Generator) -> Difficulty:
-        return config.hardness.look(config.hardness.draw(rng, number / length))
+    def difficulty(number: int, rng: np.random.Generator) -> Difficulty:
+        return config.hardness.difficulty(config.hardness.draw(rng, number / length))
 
-    return QuestionStream(length, (config.seed, TRAIN), config.kinds, look, config.model.image_size)
+    return QuestionDataset(length, (config.seed, TRAIN), config.kinds, difficulty, config.model.image_size)
 
 
-def test_stream(config: PretrainConfig, kind: str, test: Test, length: int) -> QuestionStream:
-    """Lay out the questions of a test: one kind, as hard as they get.
+def test_dataset(config: PretrainConfig, kind: str, test: Test, length: int) -> QuestionDataset:
+    """Questions of a test: one kind, as hard as they get; none of its pictures is ever trained on."""
 
-    Returns None of its pictures is ever trained on.
-    """
-
-    def look(number: int, rng: np.random.Generator) -> Difficulty:
-        return config.hardness.look(1.0)
+    def difficulty(number: int, rng: np.random.Generator) -> Difficulty:
+        return config.hardness.difficulty(1.0)
 
     key = (config.seed, TEST, TESTS.index(test), list(KINDS).index(kind))
-    return QuestionStream(length, key, {kind: 1.0}, look, config.model.image_size, test)
+    return QuestionDataset(length, key, {kind: 1.0}, difficulty, config.model.image_size, test)

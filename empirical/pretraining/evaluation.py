@@ -1,4 +1,4 @@
-"""The examination: held-out questions, and what happens to the answers when the pictures are swapped, blanked or duplicated."""
+"""Evaluation of a pretrained model: held-out questions, and answers when pictures are swapped, blanked or duplicated."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from empirical.pretraining.config import PretrainConfig
-from empirical.pretraining.dataset import TESTS, QuestionStream, Test, test_stream
+from empirical.pretraining.dataset import TESTS, QuestionDataset, Test, test_dataset
 from empirical.pretraining.questions import KINDS, Question
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ LEVEL, RESAMPLES = 0.95, 999
 
 @dataclass(frozen=True)
 class EvalCondition:
-    """One kind of question, put in one way."""
+    """One kind of question, asked in one way."""
 
     kind: str  # the kind of question
     test: Test  # what is new (see `empirical.pretraining.dataset.TESTS`)
@@ -36,7 +36,7 @@ class EvalCondition:
 
 
 def eval_conditions(kinds: tuple[str, ...], tests: tuple[Test, ...] = TESTS) -> Iterator[EvalCondition]:
-    """List what is examined: every kind in every test, and the changes of the comparing kinds on new pictures."""
+    """List the conditions: every kind in every test, and the changes of the comparing kinds on new pictures."""
     for kind in kinds:
         yield from (EvalCondition(kind, test) for test in tests)
     for kind in kinds:
@@ -47,10 +47,12 @@ def eval_conditions(kinds: tuple[str, ...], tests: tuple[Test, ...] = TESTS) -> 
             yield EvalCondition(kind, "pictures", "duplicate")
 
 
-def evaluate_pretrained(vlm: VisionLanguageModel, config: PretrainConfig, wanted: Iterator[EvalCondition], questions: int) -> pd.DataFrame:
-    """Put questions to a model.
+def evaluate_pretrained(
+    vlm: VisionLanguageModel, config: PretrainConfig, conditions: Iterator[EvalCondition], questions: int
+) -> pd.DataFrame:
+    """Ask a model the questions of each condition.
 
-    Returns A row per sitting: ``kind``, ``test``, ``change``, ``questions``, ``measure`` (``AUROC`` where there are two answers and both
+    Returns a row per condition: ``kind``, ``test``, ``change``, ``questions``, ``measure`` (``AUROC`` where there are two answers and both
     occur, else ``accuracy``), ``value``, ``low`` and ``high`` (95 %), ``chance``.
     """
     import pandas as pd
@@ -58,50 +60,50 @@ def evaluate_pretrained(vlm: VisionLanguageModel, config: PretrainConfig, wanted
     mode = vlm.model.training
     vlm.model.eval()
     try:
-        return pd.DataFrame([_sit(vlm, config, sitting, questions) for sitting in wanted])
+        return pd.DataFrame([_evaluate(vlm, config, condition, questions) for condition in conditions])
     finally:
         vlm.model.train(mode)
 
 
-def _sit(vlm: VisionLanguageModel, config: PretrainConfig, sitting: EvalCondition, questions: int) -> dict[str, Any]:
-    stream = test_stream(config, sitting.kind, sitting.test, questions)
-    answers = KINDS[sitting.kind].answers
-    scores = _scores(vlm, stream, sitting, answers)
-    right = np.array([answers.index(_right(stream.draw(number)[0], sitting)) for number in range(questions)])
-    return {"kind": sitting.kind, "test": sitting.test, "change": sitting.change, "questions": questions} | measured(scores, right)
+def _evaluate(vlm: VisionLanguageModel, config: PretrainConfig, condition: EvalCondition, questions: int) -> dict[str, Any]:
+    dataset = test_dataset(config, condition.kind, condition.test, questions)
+    answers = KINDS[condition.kind].answers
+    scores = _scores(vlm, dataset, condition, answers)
+    right = np.array([answers.index(_right(dataset.draw(number)[0], condition)) for number in range(questions)])
+    return {"kind": condition.kind, "test": condition.test, "change": condition.change, "questions": questions} | measured(scores, right)
 
 
-def _scores(vlm: VisionLanguageModel, stream: QuestionStream, sitting: EvalCondition, answers: tuple[str, ...]) -> np.ndarray:
+def _scores(vlm: VisionLanguageModel, dataset: QuestionDataset, condition: EvalCondition, answers: tuple[str, ...]) -> np.ndarray:
     from empirical.vlm.inference.encoder import Encoder
     from empirical.vlm.inference.scoring import answer_log_probabilities
 
-    encoder = Encoder(vlm.processor, vlm.family, _changed(stream, sitting.change))
-    starts = range(0, len(stream), BATCH)
-    batches = ([stream[number] for number in range(start, min(start + BATCH, len(stream)))] for start in starts)
+    encoder = Encoder(vlm.processor, vlm.family, _changed(dataset, condition.change))
+    starts = range(0, len(dataset), BATCH)
+    batches = ([dataset[number] for number in range(start, min(start + BATCH, len(dataset)))] for start in starts)
     return np.concatenate([answer_log_probabilities(vlm.model, encoder, batch, answers) for batch in batches])
 
 
-def _changed(stream: QuestionStream, change: Change) -> Callable[[str], Image]:
-    """Give the pictures of a stream as a change shows them."""
+def _changed(dataset: QuestionDataset, change: Change) -> Callable[[str], Image]:
+    """Wrap the pictures of a dataset so that they are shown as changed."""
     from PIL import Image
 
     def image_of(name: str) -> Image.Image:
         number, place = name.split("/")
         if change == "swapped":
-            return stream.image_of(f"{number}/{1 - int(place)}")
+            return dataset.image_of(f"{number}/{1 - int(place)}")
         if change == "duplicate":
-            return stream.image_of(f"{number}/0")
+            return dataset.image_of(f"{number}/0")
         if change == "blank" and place == "0":
-            return Image.new("RGB", (stream.size, stream.size), (GRAY, GRAY, GRAY))
-        return stream.image_of(name)
+            return Image.new("RGB", (dataset.size, dataset.size), (GRAY, GRAY, GRAY))
+        return dataset.image_of(name)
 
     return image_of
 
 
-def _right(question: Question, sitting: EvalCondition) -> str:
-    if sitting.change == "swapped":
+def _right(question: Question, condition: EvalCondition) -> str:
+    if condition.change == "swapped":
         return question.swapped
-    return KINDS[sitting.kind].duplicate if sitting.change == "duplicate" else question.answer
+    return KINDS[condition.kind].duplicate if condition.change == "duplicate" else question.answer
 
 
 def measured(scores: np.ndarray, right: np.ndarray) -> dict[str, Any]:
@@ -126,7 +128,7 @@ def measured(scores: np.ndarray, right: np.ndarray) -> dict[str, Any]:
 
 
 def _areas(margins: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """Compute the AUROC of each row from ranks (Mann and Whitney); missing where a row has one class only."""
+    """AUROC of each row from ranks (Mann and Whitney); missing where a row has one class only."""
     from scipy import stats
 
     ranks = stats.rankdata(margins, axis=1)

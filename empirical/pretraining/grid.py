@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 class GridConfig(StrictConfig):
-    """Which runs, all but for what is named here alike.
+    """Which runs are made: every model with every learning rate and seed, alike in all else.
 
     Parameters
     ----------
     base : PretrainConfig
-        What the runs have in common.
+        Settings that all runs have in common.
     models : dict of str to PocketConfig
-        Shapes to be compared, by a name.
+        Architectures and sizes to be compared, by a name.
     learning_rates : list of float
-        Peak learning rates.
+        Peak learning rates of AdamW, each named once.
     seeds : list of int
-        Each decides the first weights and the questions of a run.
+        Each decides the first weights and the questions of a run; several give a mean with an interval.
     """
 
     base: PretrainConfig
@@ -64,16 +64,13 @@ class GridRun:
         return f"{self.model}-{self.learning_rate:g}-{self.seed}"
 
     def settings(self, grid: GridConfig) -> PretrainConfig:
-        """Spell out the run."""
+        """All settings of the run."""
         shape = grid.models[self.model].model_copy(update={"seed": self.seed})
         return grid.base.model_copy(update={"model": shape, "learning_rate": self.learning_rate, "seed": self.seed})
 
 
 def cells(grid: GridConfig) -> list[GridRun]:
-    """List the runs, first one seed of everything, then the next.
-
-    Returns in the order in which they are begun.
-    """
+    """List the runs in the order in which they are begun: one seed of everything, then the next."""
     return [GridRun(model, rate, seed) for seed, rate, model in product(grid.seeds, grid.learning_rates, grid.models)]
 
 
@@ -94,10 +91,9 @@ def pretrain_grid(grid: GridConfig, out: Path, *, workers: int = 1, quiet: bool 
 
 
 def summarise(table: pd.DataFrame) -> pd.DataFrame:
-    """Average over seeds.
+    """Average over seeds: ``value`` is the mean, ``low`` and ``high`` its 95 % t interval, missing with one seed.
 
-    Returns ``value`` is the mean over seeds, ``low`` and ``high`` the ends of its 95 % t interval over seeds, which holds for new trainings
-    with new questions; missing with one seed.
+    The interval holds for new trainings with new questions.
     """
     from scipy import stats
 

@@ -1,4 +1,4 @@
-"""Train the pocket VLM from nothing on procedural questions: checkpoints, learning curves, examination, model card."""
+"""Train the pocket VLM from nothing on procedural questions: checkpoints, learning curves, evaluation, model card."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.pretraining.card import model_card
 from empirical.pretraining.config import PretrainConfig
-from empirical.pretraining.dataset import training_stream, wordings
+from empirical.pretraining.dataset import training_dataset, wordings
 from empirical.pretraining.evaluation import EvalCondition, eval_conditions, evaluate_pretrained
 from empirical.pretraining.questions import KINDS
 from empirical.training.checkpoints import last_checkpoint
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from empirical.vlm.config import VisionLanguageModel
 
 COARSER = 4
-"""The examinations during training ask this many times fewer questions than the one at the end."""
+"""Evaluations during training ask this many times fewer questions than the one at the end."""
 
 
 def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
@@ -37,11 +37,11 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
     Parameters
     ----------
     config : PretrainConfig
-        Model, questions and schedule.
+        Shape of the model, kinds of question, hardness and schedule.
     out : Path
         Folder for the model, its card, ``examination.csv``, ``learning_curve.csv`` and the manifest.
     quiet : bool, default False
-        No messages, no progress bar.
+        Print neither messages nor a progress bar.
 
     Returns
     -------
@@ -68,13 +68,10 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
 
 
 def tokenizer_text() -> str:
-    """Give the text that the tokenizer is trained on: our prompts, the training wordings and all answers.
-
-    Returns the wordings that are kept for the test are not in it.
-    """
-    put = [wording for kind in wordings().values() for wording in kind["train"]]
+    """Text that the tokenizer is trained on: our prompts, the training wordings and all answers; no wording of the test."""
+    training = [wording for kind in wordings().values() for wording in kind["train"]]
     answers = [f"Assistant: {answer}" for kind in KINDS.values() for answer in kind.answers]
-    return "\n".join([training_text(), *put, *answers])
+    return "\n".join([training_text(), *training, *answers])
 
 
 def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
@@ -94,7 +91,7 @@ def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
     if config.start is not None:
         _check_shape(config, vlm)
     trainer = _trainer(config, vlm, run.path, quiet)
-    trainer.add_callback(_clock(run))
+    trainer.add_callback(_timer(run))
     trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
     if trainer.is_world_process_zero():
         _finish(config, vlm, trainer, run, quiet)
@@ -110,7 +107,7 @@ def _built(config: PretrainConfig, run: RunFolder) -> str:
 
 
 def _check_shape(config: PretrainConfig, vlm: VisionLanguageModel) -> None:
-    """Refuse to go on from a model of another shape than the config describes, which run card and pictures would go by."""
+    """Refuse to go on from a model of another shape than the config describes, by which card and pictures are made."""
     from empirical.vlm.config import ModelConfig
     from empirical.vlm.loading import load_vlm
 
@@ -135,56 +132,61 @@ def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet:
     from empirical.training.callbacks import MarkComplete, ProgressBar, StopOnNonFinite
     from empirical.vlm.inference.encoder import Encoder
 
-    stream = training_stream(config)
+    dataset = training_dataset(config)
     gpu = next(vlm.model.parameters()).device.type == "cuda"
     arguments = TrainingArguments(**schedule(config, out, gpu), save_steps=config.save_every, report_to=[])
     vlm.model.train()
-    encoder = Encoder(vlm.processor, vlm.family, stream.image_of)
-    callbacks = [MarkComplete(), StopOnNonFinite(), _examiner(config, vlm, out, quiet), *([] if quiet else [ProgressBar(config.steps)])]
-    return make_trainer(vlm.model, encoder, stream, arguments, callbacks=callbacks, quiet=quiet)
+    encoder = Encoder(vlm.processor, vlm.family, dataset.image_of)
+    callbacks = [
+        MarkComplete(),
+        StopOnNonFinite(),
+        _evaluation_callback(config, vlm, out, quiet),
+        *([] if quiet else [ProgressBar(config.steps)]),
+    ]
+    return make_trainer(vlm.model, encoder, dataset, arguments, callbacks=callbacks, quiet=quiet)
 
 
-def _clock(run: RunFolder) -> Any:
-    """Make a callback that counts the seconds up to each checkpoint, those of earlier starts included."""
+def _timer(run: RunFolder) -> Any:
+    """Make a callback that counts the seconds of training up to each checkpoint, those of earlier starts included."""
     from transformers import TrainerCallback
 
     before, began = run.manifest["counts"].get("training_seconds", 0), time.monotonic()
 
-    class Clock(TrainerCallback):
+    class Timer(TrainerCallback):
         def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.is_world_process_zero:
                 run.count("training_seconds", before + round(time.monotonic() - began))
                 run.save()
 
-    return Clock()
+    return Timer()
 
 
-def _examiner(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Any:
-    """Make a callback that examines now and then; a resumed run writes the same file again."""
+def _evaluation_callback(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Any:
+    """Make a callback that evaluates every ``examine_every`` steps; a resumed run writes the same file again."""
     from transformers import TrainerCallback
 
-    class Examiner(TrainerCallback):
+    class EvaluationCallback(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if state.global_step % config.examine_every == 0 and state.is_world_process_zero:
-                asked = (EvalCondition(kind, "pictures") for kind in config.kinds)
-                table = evaluate_pretrained(vlm, config, asked, max(20, config.questions // COARSER))
+                conditions = (EvalCondition(kind, "pictures") for kind in config.kinds)
+                table = evaluate_pretrained(vlm, config, conditions, max(20, config.questions // COARSER))
                 write_parquet(out / "curve" / f"{state.global_step:07d}.parquet", table.assign(step=state.global_step))
                 shown = ", ".join(f"{row.kind} {row.value:.2f}" for row in table.itertuples())
                 log(f"step {state.global_step}: {shown}", quiet)
 
-    return Examiner()
+    return EvaluationCallback()
 
 
 def _finish(config: PretrainConfig, vlm: VisionLanguageModel, trainer: Trainer, run: RunFolder, quiet: bool) -> None:
-    """Examine, and write the model under a temporary name, then rename: a folder ``model`` is always whole."""
+    """Evaluate, and write the model under a temporary name, then rename: a folder ``model`` is always whole."""
     import pandas as pd
 
     history = pd.DataFrame([row for row in trainer.state.log_history if "loss" in row]).reindex(columns=["step", "loss", "learning_rate"])
     write_text(run.path / "history.csv", history.to_csv(index=False))
-    pieces = [read_table(path) for path in sorted((run.path / "curve").glob("*.parquet"))]
-    if pieces:
-        write_text(run.path / "learning_curve.csv", pd.concat(pieces).to_csv(index=False))
-    log("examine the finished model", quiet)
+    curve = [read_table(path) for path in sorted((run.path / "curve").glob("*.parquet"))]
+    if curve:
+        write_text(run.path / "learning_curve.csv", pd.concat(curve).to_csv(index=False))
+    log("evaluate the finished model", quiet)
     table = evaluate_pretrained(vlm, config, eval_conditions(tuple(config.kinds)), config.questions)
     write_text(run.path / "examination.csv", table.to_csv(index=False))
     building = run.path / ".model"

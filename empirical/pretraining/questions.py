@@ -3,18 +3,18 @@
 ===========  ========  =============================================================================================
 kind         pictures  the answer
 ===========  ========  =============================================================================================
-defect       1         whether a regular ground bears a mark
-count        1         how many marks a faint ground bears
-odd          1         where the mark is that is unlike the other three
+defect       1         whether a regular background bears a shape
+count        1         how many shapes a faint background bears
+odd          1         where the shape is that is unlike the other three
 same         2         whether the second picture is the first one again, up to noise
-brighter     2         which is brighter on the whole, grounds being unlike
-new          2         whether the second bears a mark that the first does not; the first may bear one that the second lacks
-where        2         where that mark is
+brighter     2         which is brighter on the whole, backgrounds being unlike
+new          2         whether the second bears a shape that the first does not; the first may bear one that the second lacks
+where        2         where that shape is
 ===========  ========  =============================================================================================
 
-In ``same``, ``new`` and ``where`` both pictures have the same irregular ground (in the last two: one more or less like it) and bear the
-same other marks. In ``new`` the second
-picture has the same law whatever the answer is (where there are other marks): alone it says nothing.
+In ``same``, ``new`` and ``where`` both pictures have the same irregular background (in the last two: one more or less like it) and bear the
+same other shapes. In ``new`` the second picture has the same distribution whatever the answer is (where there are other shapes): alone it
+says nothing.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from empirical.pretraining.backgrounds import IRREGULAR, REGULAR, Ground
-from empirical.pretraining.shapes import EDGE, SHAPES, Mark, scattered
+from empirical.pretraining.backgrounds import IRREGULAR, REGULAR, Background
+from empirical.pretraining.shapes import EDGE, OUTLINES, PlacedShape, scattered
 
 CENTRES = {"north": (0.2, 0.5), "south": (0.8, 0.5), "east": (0.5, 0.8), "west": (0.5, 0.2)}
-"""Where the four marks of ``odd`` and the quarter of ``where`` lie, as shares of the side (row, column)."""
+"""Where the four shapes of ``odd`` and the quarter of ``where`` lie, as shares of the side (row, column)."""
 
 NUMBERS = ("one", "two", "three", "four")
 CONTRAST = 0.08
-"""Gray value of one standard deviation of the ground, of a range of 1: the range is 12.5 of them."""
+"""Gray value of one standard deviation of the background, of a range of 1: the range is 12.5 of them."""
 
 DEEPEST = 2.5
-"""Grounds are cut off at so many standard deviations, so that a mark is seen wherever it falls: the gray values do not end before it."""
+"""Standard deviations at which backgrounds are cut off, so that a shape is seen wherever it falls: gray values do not end before it."""
 
 NOISE = 0.25
-"""Standard deviation of the noise that every picture has of its own, in standard deviations of the ground."""
+"""Standard deviation of the noise that every picture has of its own, in standard deviations of the background."""
 
 
 @dataclass(frozen=True)
 class Difficulty:
     """How hard the pictures of a question are to read."""
 
-    # how strongly marks stand out, in standard deviations of a ground of full strength. In ``brighter`` the means of the two pictures
+    # how strongly shapes stand out, in standard deviations of a background of full strength. In ``brighter`` the means of the two pictures
     # differ by a quarter of it
     amplitude: float
-    ground: float = 1.0  # strength of the ground, 1 for full
-    clutter: float = 1.0  # probability that a comparison has to see past other marks
-    likeness: float = 1.0  # correlation of the grounds of the two pictures in ``new`` and ``where``; 1: the same ground
-    edge: float = EDGE  # width of the edges of marks in ``new`` and ``where``, in pixels
+    background: float = 1.0  # strength of the background, 1 for full
+    clutter: float = 1.0  # probability that a comparison has to see past other shapes
+    likeness: float = 1.0  # correlation of the backgrounds of the two pictures in ``new`` and ``where``; 1: the same background
+    edge: float = EDGE  # width of the edges of shapes in ``new`` and ``where``, in pixels
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Question:
     Shapes: `pictures` (size, size).
     """
 
-    kind: str  # A key of `KINDS`
+    kind: str  # a key of `KINDS`
     pictures: tuple[np.ndarray, ...]
     answer: str  # the right one of the kind's answers
     swapped: str = ""  # the right answer when the two pictures change places; empty where there is none, or only one picture
@@ -72,113 +72,114 @@ class Kind:
     """A kind of question."""
 
     answers: tuple[str, ...]  # the closed set; where there are two, the first is the one to detect
-    # from (generator, side in pixels, look, whether parameters are of the held-out band) to the question
+    # from (generator, side in pixels, difficulty, whether parameters are of the held-out band) to the question
     paint: Callable[[np.random.Generator, int, Difficulty, bool], Question]
     duplicate: str = ""  # the right answer when the second picture is the first one again; empty where there is none, or only one picture
 
 
-def ask(kind: str, rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
-    """Paint a question.
-
-    Returns with its answer; every answer of the kind is equally likely.
-    """
-    return KINDS[kind].paint(rng, size, look, held_out)
+def ask(kind: str, rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
+    """Paint a question of a kind; every answer is equally likely."""
+    return KINDS[kind].paint(rng, size, difficulty, held_out)
 
 
-def _defect(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
-    ground = _ground(rng, size, look, held_out, REGULAR)
+def _defect(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
+    background = _background(rng, size, difficulty, held_out, REGULAR)
     flawed = rng.random() < 0.5
-    marks = scattered(rng, size, 1, look.amplitude) if flawed else []
-    return Question("defect", (_picture(rng, ground, marks),), "yes" if flawed else "no")
+    shapes = scattered(rng, size, 1, difficulty.amplitude) if flawed else []
+    return Question("defect", (_picture(rng, background, shapes),), "yes" if flawed else "no")
 
 
-def _count(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
+def _count(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
     number = int(rng.integers(1, 5))
-    ground = _ground(rng, size, look, held_out, IRREGULAR) / 3  # faint, or the ground's own spots would have to be counted
-    return Question("count", (_picture(rng, ground, scattered(rng, size, number, look.amplitude, "disk")),), NUMBERS[number - 1])
+    # Faint, or the background's own spots would have to be counted.
+    background = _background(rng, size, difficulty, held_out, IRREGULAR) / 3
+    return Question("count", (_picture(rng, background, scattered(rng, size, number, difficulty.amplitude, "disk")),), NUMBERS[number - 1])
 
 
-def _odd(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
-    usual, other = rng.choice(list(SHAPES), 2, replace=False)
+def _odd(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
+    usual, other = rng.choice(list(OUTLINES), 2, replace=False)
     answer = str(rng.choice(list(CENTRES)))
     sign, radius = rng.choice([-1.0, 1.0]), rng.uniform(0.09, 0.12) * size
-    marks = []
+    shapes = []
     for name, (row, column) in CENTRES.items():
         down, right = rng.uniform(-0.03, 0.03, 2) * size
-        marks.append(Mark(str(other if name == answer else usual), row * size + down, column * size + right, radius, sign * look.amplitude))
-    return Question("odd", (_picture(rng, _ground(rng, size, look, held_out, IRREGULAR) / 3, marks),), answer)
+        outline = str(other if name == answer else usual)
+        shapes.append(PlacedShape(outline, row * size + down, column * size + right, radius, sign * difficulty.amplitude))
+    return Question("odd", (_picture(rng, _background(rng, size, difficulty, held_out, IRREGULAR) / 3, shapes),), answer)
 
 
-def _same(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
-    ground, marks, extra = _clutter(rng, size, look, held_out)
+def _same(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
+    background, shapes, extra = _clutter(rng, size, difficulty, held_out)
     differs = rng.random() < 0.5
-    pair = [_picture(rng, ground, [*marks, extra] if differs else marks), _picture(rng, ground, marks)]
+    pair = [_picture(rng, background, [*shapes, extra] if differs else shapes), _picture(rng, background, shapes)]
     one, other = rng.permutation(2)
     answer = "different" if differs else "same"
     return Question("same", (pair[one], pair[other]), answer, swapped=answer)
 
 
-def _brighter(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
-    level, step = rng.uniform(-0.5, 0.5), look.amplitude / 4
+def _brighter(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
+    level, step = rng.uniform(-0.5, 0.5), difficulty.amplitude / 4
     first = rng.random() < 0.5
     levels = (level + step, level) if first else (level, level + step)
-    pictures = tuple(_picture(rng, _ground(rng, size, look, held_out, REGULAR | IRREGULAR) / 2 + value, []) for value in levels)
+    pictures = tuple(_picture(rng, _background(rng, size, difficulty, held_out, REGULAR | IRREGULAR) / 2 + value, []) for value in levels)
     answer, other = ("first", "second") if first else ("second", "first")
     return Question("brighter", pictures, answer, swapped=other)
 
 
-def _new(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
-    ground, marks, extra = _clutter(rng, size, look, held_out, look.edge)
+def _new(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
+    background, shapes, extra = _clutter(rng, size, difficulty, held_out, difficulty.edge)
     gained, loses = rng.random() < 0.5, rng.random() < 0.5
-    if marks:  # the second picture's marks do not depend on the answer
-        before, after = (marks[1:] if gained else marks) + ([extra] if loses else []), marks
+    if shapes:  # the second picture's shapes do not depend on the answer
+        before, after = (shapes[1:] if gained else shapes) + ([extra] if loses else []), shapes
     else:
         before, after = ([extra] if loses and not gained else []), ([extra] if gained else [])
-    loses = len(before) > len(after) or (bool(marks) and loses)
+    loses = len(before) > len(after) or (bool(shapes) and loses)
     answer, back = ("yes" if gained else "no"), ("yes" if loses else "no")
-    earlier = _related(rng, ground, look, held_out)
-    return Question("new", (_picture(rng, earlier, before), _picture(rng, ground, after)), answer, swapped=back)
+    earlier = _related(rng, background, difficulty, held_out)
+    return Question("new", (_picture(rng, earlier, before), _picture(rng, background, after)), answer, swapped=back)
 
 
-def _where(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool) -> Question:
-    ground, marks, extra = _clutter(rng, size, look, held_out, look.edge)
-    earlier = _related(rng, ground, look, held_out)
-    return Question("where", (_picture(rng, earlier, marks), _picture(rng, ground, [*marks, extra])), _quarter(extra, size))
+def _where(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool) -> Question:
+    background, shapes, extra = _clutter(rng, size, difficulty, held_out, difficulty.edge)
+    earlier = _related(rng, background, difficulty, held_out)
+    return Question("where", (_picture(rng, earlier, shapes), _picture(rng, background, [*shapes, extra])), _quarter(extra, size))
 
 
-def _quarter(mark: Mark, size: int) -> str:
-    """Say in which quarter of the picture, cut along its diagonals, a mark lies."""
-    down, right = mark.row - size / 2, mark.column - size / 2
+def _quarter(shape: PlacedShape, size: int) -> str:
+    """Quarter of the picture, cut along its diagonals, in which a shape lies."""
+    down, right = shape.row - size / 2, shape.column - size / 2
     if abs(down) > abs(right):
         return "south" if down > 0 else "north"
     return "east" if right > 0 else "west"
 
 
 def _clutter(
-    rng: np.random.Generator, size: int, look: Difficulty, held_out: bool, edge: float = EDGE
-) -> tuple[np.ndarray, list[Mark], Mark]:
-    """Give a ground that does not repeat itself, one to three marks on it that say nothing (or none), and one more of the same kind."""
-    ground = _ground(rng, size, look, held_out, IRREGULAR)
-    others = int(rng.integers(1, 4)) if rng.random() < look.clutter else 0
-    *marks, extra = scattered(rng, size, others + 1, look.amplitude, edge=edge)
-    return ground, marks, extra
+    rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool, edge: float = EDGE
+) -> tuple[np.ndarray, list[PlacedShape], PlacedShape]:
+    """An irregular background, up to three shapes on it that say nothing, and one more of the same kind that may."""
+    background = _background(rng, size, difficulty, held_out, IRREGULAR)
+    others = int(rng.integers(1, 4)) if rng.random() < difficulty.clutter else 0
+    *shapes, extra = scattered(rng, size, others + 1, difficulty.amplitude, edge=edge)
+    return background, shapes, extra
 
 
-def _ground(rng: np.random.Generator, size: int, look: Difficulty, held_out: bool, kinds: dict[str, Ground]) -> np.ndarray:
-    return look.ground * np.clip(kinds[str(rng.choice(list(kinds)))](rng, size, held_out), -DEEPEST, DEEPEST)
+def _background(rng: np.random.Generator, size: int, difficulty: Difficulty, held_out: bool, kinds: dict[str, Background]) -> np.ndarray:
+    return difficulty.background * np.clip(kinds[str(rng.choice(list(kinds)))](rng, size, held_out), -DEEPEST, DEEPEST)
 
 
-def _related(rng: np.random.Generator, ground: np.ndarray, look: Difficulty, held_out: bool) -> np.ndarray:
-    """Paint a ground that is like another: as two patients' anatomy is, not as two pictures of one."""
-    if look.likeness == 1:
-        return ground
-    return look.likeness * ground + np.sqrt(1 - look.likeness**2) * _ground(rng, len(ground), look, held_out, IRREGULAR)
+def _related(rng: np.random.Generator, background: np.ndarray, difficulty: Difficulty, held_out: bool) -> np.ndarray:
+    """Paint a background that is like another: as two patients' anatomy is, not as two pictures of one."""
+    if difficulty.likeness == 1:
+        return background
+    other = _background(rng, len(background), difficulty, held_out, IRREGULAR)
+    return difficulty.likeness * background + np.sqrt(1 - difficulty.likeness**2) * other
 
 
-def _picture(rng: np.random.Generator, ground: np.ndarray, marks: list[Mark]) -> np.ndarray:
-    """Add marks and noise to a ground, and turn the sum to gray values of 0 to 255."""
-    size = len(ground)
-    values = ground + sum((mark.paint(size) for mark in marks), np.zeros_like(ground)) + NOISE * rng.standard_normal(ground.shape)
+def _picture(rng: np.random.Generator, background: np.ndarray, shapes: list[PlacedShape]) -> np.ndarray:
+    """Add shapes and noise to a background, and convert the sum to gray values of 0 to 255."""
+    size = len(background)
+    painted = sum((shape.paint(size) for shape in shapes), np.zeros_like(background))
+    values = background + painted + NOISE * rng.standard_normal(background.shape)
     return np.round(255 * np.clip(0.5 + CONTRAST * values, 0, 1)).astype(np.uint8)
 
 

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from empirical.pretraining.card import model_card
 from empirical.pretraining.config import PretrainConfig
-from empirical.pretraining.dataset import test_stream as stream_of
+from empirical.pretraining.dataset import test_dataset as dataset_of
 from empirical.pretraining.evaluation import EvalCondition, eval_conditions, evaluate_pretrained, measured
 from empirical.pretraining.pretrain import pretrain
 from empirical.pretraining.questions import KINDS
@@ -118,18 +118,18 @@ def test_an_unknown_key_of_the_config_is_one_line_and_exit_code_2(tmp_path: Path
 
 @pytest.mark.parametrize(("change", "shown"), [("", "01"), ("swapped", "10"), ("duplicate", "00"), ("blank", "-1")])
 def test_changes_show_what_they_say(vlm: VisionLanguageModel, change: str, shown: str) -> None:
-    """The scores of a sitting are those of pictures that were swapped, blanked or duplicated by hand."""
-    stream = stream_of(CONFIG, "new", "pictures", 20)
+    """The scores of a condition are those of pictures that were swapped, blanked or duplicated by hand."""
+    dataset = dataset_of(CONFIG, "new", "pictures", 20)
 
     def by_hand(name: str) -> Image.Image:
         number, place = name.split("/")
         source = shown[int(place)]
-        return Image.new("RGB", (32, 32), (128, 128, 128)) if source == "-" else stream.image_of(f"{number}/{source}")
+        return Image.new("RGB", (32, 32), (128, 128, 128)) if source == "-" else dataset.image_of(f"{number}/{source}")
 
     answers = KINDS["new"].answers
-    examples = [stream[number] for number in range(20)]
+    examples = [dataset[number] for number in range(20)]
     scores = answer_log_probabilities(vlm.model, Encoder(vlm.processor, vlm.family, by_hand), examples, answers)
-    kept = {"swapped": [stream.draw(number)[0].swapped for number in range(20)], "duplicate": ["no"] * 20}
+    kept = {"swapped": [dataset.draw(number)[0].swapped for number in range(20)], "duplicate": ["no"] * 20}
     right = np.array([answers.index(answer) for answer in kept.get(change, [example.answer for example in examples])])
     row = evaluate_pretrained(vlm, CONFIG, iter([EvalCondition("new", "pictures", change)]), 20).iloc[0]  # type: ignore[arg-type]
     assert row[["measure", "value", "low", "high"]].to_dict() == pytest.approx(
@@ -164,7 +164,7 @@ def test_it_goes_on_from_a_model(trained: Path, tmp_path: Path) -> None:
 
 def test_likeness_and_edge_come_with_hardness() -> None:
     hardness = CONFIG.hardness.model_copy(update={"likeness": 0.6, "edge": 2.8})
-    easy, half, hard = (hardness.look(value) for value in (0.0, 0.5, 1.0))
+    easy, half, hard = (hardness.difficulty(value) for value in (0.0, 0.5, 1.0))
     assert (easy.likeness, easy.edge) == (1.0, 0.8)
     assert (half.likeness, half.edge) == (pytest.approx(0.8), pytest.approx(1.8))
     assert (hard.likeness, hard.edge) == (pytest.approx(0.6), pytest.approx(2.8))

@@ -8,7 +8,7 @@ from scipy import ndimage, stats
 
 from empirical.pretraining.backgrounds import HELD_OUT, IRREGULAR, REGULAR, parameter
 from empirical.pretraining.questions import CENTRES, CONTRAST, KINDS, NOISE, Difficulty, ask
-from empirical.pretraining.shapes import SHAPES, Mark, scattered
+from empirical.pretraining.shapes import OUTLINES, PlacedShape, scattered
 
 SEEDS = st.integers(0, 2**32)
 FALSE_ALARM = 1e-6  # of each test of chance below
@@ -26,7 +26,7 @@ def test_training_and_test_draw_from_disjoint_bands(seed: int, low: float, width
 
 @pytest.mark.parametrize("name", [*REGULAR, *IRREGULAR])
 @pytest.mark.parametrize("held_out", [False, True])
-def test_a_ground_has_mean_0_and_deviation_1_and_is_the_same_for_the_same_seed(name: str, held_out: bool) -> None:
+def test_a_background_has_mean_0_and_deviation_1_and_is_the_same_for_the_same_seed(name: str, held_out: bool) -> None:
     paint = (REGULAR | IRREGULAR)[name]
     one, again = (paint(np.random.default_rng(3), 48, held_out) for _ in range(2))
     assert np.array_equal(one, again)
@@ -45,9 +45,9 @@ def test_scattered_marks_are_as_many_as_asked_apart_and_inside(seed: int, number
     assert len({np.sign(mark.amplitude) for mark in marks}) == 1
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", OUTLINES)
 def test_a_mark_stands_at_its_place_with_its_amplitude(shape: str) -> None:
-    painted = Mark(shape, 20.0, 30.0, 6.0, -1.5).paint(64)
+    painted = PlacedShape(shape, 20.0, 30.0, 6.0, -1.5).paint(64)
     assert painted.min() == pytest.approx(-1.5, abs=0.25)  # a ring is thinner than two soft edges
     assert ndimage.center_of_mass(painted) == pytest.approx((20, 30), abs=0.05)
 
@@ -114,20 +114,20 @@ def test_the_odd_mark_is_where_the_answer_says() -> None:
 
 
 @pytest.mark.parametrize("likeness", [0.0, 0.5, 0.8])
-def test_grounds_that_are_alike_correlate_as_asked(likeness: float) -> None:
-    """Without marks, each ground's variance is that of irregular grounds cut off; own noise comes on top of both."""
-    look = Difficulty(amplitude=0.0, clutter=0.0, likeness=likeness)
+def test_backgrounds_that_are_alike_correlate_as_asked(likeness: float) -> None:
+    """Without marks, each background's variance is that of irregular backgrounds cut off; own noise comes on top of both."""
+    difficulty = Difficulty(amplitude=0.0, clutter=0.0, likeness=likeness)
     rng = np.random.default_rng(0)
-    pairs = [KINDS["new"].paint(rng, 48, look, False).pictures for _ in range(300)]
+    pairs = [KINDS["new"].paint(rng, 48, difficulty, False).pictures for _ in range(300)]
     values = [np.stack(pair).reshape(2, -1).astype(float) for pair in pairs]
     found = np.array([np.corrcoef(pair)[0, 1] for pair in values])
     expected = likeness / (1 + NOISE**2)
-    # a picture has few independent places, and cutting off takes about 3 % of a ground's variance
+    # a picture has few independent places, and cutting off takes about 3 % of a background's variance
     assert found.mean() == pytest.approx(expected, abs=4 * found.std() / np.sqrt(len(found)) + 0.02)
 
 
 def test_a_soft_mark_is_the_same_mark_with_a_wider_edge() -> None:
-    sharp, soft = (Mark("disk", 24, 24, 6, 2.0, edge).paint(48) for edge in (0.8, 2.5))
+    sharp, soft = (PlacedShape("disk", 24, 24, 6, 2.0, edge).paint(48) for edge in (0.8, 2.5))
     assert sharp[24, 30] == pytest.approx(soft[24, 30]) == pytest.approx(1.0)  # half way at the outline, whatever the edge
     assert soft[24, 36] > 10 * sharp[24, 36]
     assert {mark.edge for mark in scattered(np.random.default_rng(0), 48, 3, 1.0, edge=2.5)} == {2.5}

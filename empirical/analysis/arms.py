@@ -193,4 +193,4 @@ def _open_run(
     with RunFolder(out, command, identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet)
         vlm = load_vlm(config.model)
-        yield run, cohort, vlm, Encoder(vlm.processor, vlm.family, picture_source(cohort))
+        yield run, cohort, vlm, Encoder(vlm.processor, vlm.family, image_source(cohort))

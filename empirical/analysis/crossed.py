@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from empirical.arms import ArmConfig, assign_references, picture_source, queries_of, words_of
-from empirical.audit.preflight import keep_references, preflight
+from empirical.arms import ArmConfig, assign_references
+from empirical.arms.build import checked_queries, prompt_words
+from empirical.arms.images import image_source
+from empirical.audit.preflight import preflight, save_references
 from empirical.cohorts import Cohort
 from empirical.evaluation.image_integrity import save_stamps, verify_images
 from empirical.evaluation.shards import SHARDS, refuse_other_prompts

@@ -103,7 +103,7 @@ def with_adapters(vlm: VisionLanguageModel, seed: int, ours: bool) -> Iterator[V
     settings = peft.LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=vlm.family.lora_language, bias="none")
     with ignore_peft_deprecation():
         wrapped = peft.get_peft_model(vlm.model, settings)
-    at_random(wrapped, "default", DEVIATION, seed)
+    randomize_adapter(wrapped, "default", DEVIATION, seed)
     try:
         yield replace(vlm, model=(compute_in_base_dtype(wrapped) if ours else wrapped).eval())
     finally:

@@ -66,7 +66,7 @@ def evaluate(config: EvaluateConfig, out: Path, *, report: Report | None = None,
 
     if config.calibrate_on is not None and report is None:
         raise InputError("calibrate_on: evaluate() writes records only; call evaluate_with_reports()")
-    config = config.model_copy(update={"model": pinned(config.model)})
+    config = config.model_copy(update={"model": pin_revision(config.model)})
     cohort = Cohort.load(Path(config.cohort))
     arms = prepare_examples(config, cohort)
     _refuse_useless_prefix_cache(config, arms.examples)

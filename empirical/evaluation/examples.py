@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from empirical.arms import assign_references, build_examples
-from empirical.audit.preflight import keep_references
+from empirical.audit.preflight import save_references
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig, run_id
 from empirical.prompts.example import Example
@@ -33,7 +33,7 @@ class ArmExamples:
     def write_references(self, config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> None:
         """Write the references beside a run, and count who could not be matched and who is left out."""
         for name, assignment in self.references.items():
-            keep_references(cohort, config.split, assignment, run, name, quiet)
+            save_references(cohort, config.split, assignment, run, name, quiet)
         run.count("left_out", len(self.left_out))
 
 

@@ -26,7 +26,7 @@ def verify_images(cohort: Cohort, names: Iterable[str], folder: Path) -> FileSta
 
     Returns the stamps of all files as they stand before any is read, for `save_stamps`.
     """
-    files = {str(path): known for path, known in (file_of(cohort, name) for name in set(names)) if known}
+    files = {str(path): known for path, known in (image_file(cohort, name) for name in set(names)) if known}
     stamps = {path: stamp for path in files if (stamp := _stamp(Path(path)))}
     if not any(folder.glob("*.parquet")):
         return stamps

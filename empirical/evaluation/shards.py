@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from empirical.arms import picture_source
+from empirical.arms.images import image_source
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig, prompt_hash
-from empirical.vlm.out_of_memory import largest_that_fits, no_smaller, runs_in_memory
+from empirical.vlm.out_of_memory import largest_that_fits, reduce_memory_advice, runs_in_memory
 from see_in_pairs.cache import PartCache
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError
@@ -94,7 +94,7 @@ class ShardScorer:
         fits = largest_that_fits(self._retry_shard, self.config.batch_size // 2)
         kept = f"{self._scored} of {sum(map(len, examples.values()))} scores are kept"
         if not fits:
-            raise InputError(f"out of memory even with batch_size 1; {no_smaller()} ({kept})")
+            raise InputError(f"out of memory even with batch_size 1; {reduce_memory_advice()} ({kept})")
         advice = f"run again with --set batch_size={fits} and the same --out ({kept})"
         raise InputError(f"out of memory with batch_size {self.config.batch_size}; {fits} fits: {advice}")
 
@@ -102,11 +102,11 @@ class ShardScorer:
         """Score all items of an arm, in the order of the examples: a column per answer, ``generated``, ``score_seconds``."""
         import pandas as pd
 
-        from empirical.vlm.inference.batch_scorer import in_groups
+        from empirical.vlm.inference.batch_scorer import order_by_prefix
 
         # Cut by the batch size the run was begun with: shards keep their items, and so their files, when it goes on with a smaller one.
         size = self.shard_batch_size * BATCHES_PER_SHARD
-        order = in_groups(examples, self.shard_batch_size)
+        order = order_by_prefix(examples, self.shard_batch_size)
         starts = range(0, len(order), size)
         tables = [
             self._shard(f"{name}-{start}", [examples[place] for place in order[start : start + size]])
@@ -151,13 +151,13 @@ class ShardScorer:
         if config.doctor:
             self.diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
             require(self.diagnosis)
-        encoder = Encoder(vlm.processor, vlm.family, picture_source(self.cohort))
+        encoder = Encoder(vlm.processor, vlm.family, image_source(self.cohort))
         return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed, config.spaced)
 
 
 def refuse_other_prompts(model: ModelConfig, prompts: PromptConfig, allow_other_prompt: bool = False) -> None:
     """Refuse to ask a finetuned model otherwise than it was trained."""
-    from empirical.vlm.input_spec import enforce_parity, image_order
+    from empirical.vlm.input_spec import check_input_spec, image_order
     from empirical.vlm.loading import training_record
 
     record = training_record(model.name)

@@ -17,7 +17,7 @@ from empirical.training.checkpoints import last_checkpoint
 from empirical.training.determinism import deterministic_kernels
 from empirical.training.setup import make_trainer, schedule
 from empirical.vlm.pocket import build_pocket, training_text
-from see_in_pairs.console import log
+from see_in_pairs.console import ProgressBar, log
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_table, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
@@ -78,6 +78,7 @@ def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
     import torch
     import transformers
 
+    from empirical.training.callbacks import StepProgress
     from empirical.vlm.config import ModelConfig
     from empirical.vlm.loading import load_vlm
 
@@ -92,7 +93,9 @@ def _train(config: PretrainConfig, run: RunFolder, quiet: bool) -> None:
         _check_shape(config, vlm)
     trainer = _trainer(config, vlm, run.path, quiet)
     trainer.add_callback(_timer(run))
-    trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
+    with ProgressBar(config.steps, "pretrain", "steps", quiet) as bar:
+        trainer.add_callback(StepProgress(bar))
+        trainer.train(resume_from_checkpoint=last_checkpoint(run.path / "checkpoints"))
     if trainer.is_world_process_zero():
         _finish(config, vlm, trainer, run, quiet)
     trainer.accelerator.wait_for_everyone()
@@ -129,7 +132,7 @@ def _shapes(vlm: VisionLanguageModel) -> dict[str, tuple[int, ...]]:
 def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet: bool) -> Trainer:
     from transformers import TrainingArguments
 
-    from empirical.training.callbacks import MarkComplete, ProgressBar, StopOnNonFinite
+    from empirical.training.callbacks import MarkComplete, StopOnNonFinite
     from empirical.vlm.inference.encoder import Encoder
 
     dataset = training_dataset(config)
@@ -137,12 +140,7 @@ def _trainer(config: PretrainConfig, vlm: VisionLanguageModel, out: Path, quiet:
     arguments = TrainingArguments(**schedule(config, out, gpu), save_steps=config.save_every, report_to=[])
     vlm.model.train()
     encoder = Encoder(vlm.processor, vlm.family, dataset.image_of)
-    callbacks = [
-        MarkComplete(),
-        StopOnNonFinite(),
-        _evaluation_callback(config, vlm, out, quiet),
-        *([] if quiet else [ProgressBar(config.steps)]),
-    ]
+    callbacks = [MarkComplete(), StopOnNonFinite(), _evaluation_callback(config, vlm, out, quiet)]
     return make_trainer(vlm.model, encoder, dataset, arguments, callbacks=callbacks, quiet=quiet)
 
 

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations import TensorBoardCallback, WandbCallback
 from transformers.integrations.integration_utils import rewrite_logs
 
 from empirical.training.checkpoints import mark_whole
+from see_in_pairs.console import ProgressBar
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_text
 
@@ -54,22 +53,22 @@ class StopOnNonFinite(TrainerCallback):
                 )
 
 
-class ProgressBar(TrainerCallback):
-    """A progress bar with the loss, on standard error and on a terminal only."""
+class StepProgress(TrainerCallback):
+    """Moves a progress bar with every step, and shows the loss beside it."""
 
-    def __init__(self, steps: int) -> None:
-        self.bar = tqdm(total=steps, desc="finetune", unit="step", file=sys.stderr, disable=not sys.stderr.isatty())
+    def __init__(self, bar: ProgressBar) -> None:
+        self.bar, self.note = bar, ""
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Move the bar."""
-        self.bar.update(state.global_step - self.bar.n)
+        """Move the bar; after a resume, by all steps that were made before."""
+        self.bar.advance(state.global_step - self.bar.done, self.note)
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        """Show the loss."""
+        """Keep the loss for the next move."""
         if logs and "loss" in logs:
-            self.bar.set_postfix(loss=f"{float(logs['loss']):.3f}")
+            self.note = f"loss {float(logs['loss']):.3f}"
 
 
 def trackers(report_to: Sequence[str], settings: dict[str, Any], out: Path, quiet: bool) -> list[TrainerCallback]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from empirical.arms import ArmConfig, build_with_draws, queries_of
+from empirical.arms import ArmConfig
+from empirical.arms.build import build_with_draws, checked_queries
 from empirical.prompts.example import Example
 from empirical.prompts.templates import PromptConfig
 from empirical.training.config import CurriculumConfig, FinetuneConfig
@@ -45,7 +46,7 @@ def training_plan(cohort: Cohort, order: DataOrder, left_out: frozenset[str] = f
     # From a generator of its own, before the first step: a resumed run finds the same list, whatever has drawn random numbers since, and
     # the Trainer skips the batches that were seen (see `AnswerTrainer._get_train_sampler`).
     rng = np.random.default_rng(np.random.SeedSequence(order.seed, spawn_key=(1,)))
-    queries = queries_of(cohort, "train")
+    queries = checked_queries(cohort, "train")
     queries = queries[~queries["item_id"].isin(left_out)]
     easy, items = split_by_difficulty(queries, order.curriculum)
     items = _first_patients(items, order.n_train, rng)

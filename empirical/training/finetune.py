@@ -32,7 +32,7 @@ from empirical.training.setup import (
 )
 from empirical.training.trainable import make_trainable, refuse_adapter
 from empirical.vlm.out_of_memory import report_out_of_memory, runs_in_memory
-from see_in_pairs.console import log
+from see_in_pairs.console import ProgressBar, log
 from see_in_pairs.files import sha256, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
@@ -68,12 +68,12 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     CheckFailed
         When the audit of the cohort finds leakage.
     """
-    from empirical.vlm.hub import pinned
+    from empirical.vlm.hub import pin_revision
     from empirical.vlm.model_id import weights_hash
 
     require_trackers(config.report_to)
     refuse_adapter(config.model.name)
-    config = config.model_copy(update={"model": pinned(config.model)})
+    config = config.model_copy(update={"model": pin_revision(config.model)})
     cohort = Cohort.load(Path(config.cohort))
     checked_queries(cohort, "train")
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
@@ -99,6 +99,7 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     import torch
     import transformers
 
+    from empirical.training.callbacks import StepProgress
     from empirical.vlm.loading import load_vlm
 
     if config.threads is not None:
@@ -112,7 +113,7 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     refuse_mixed_formats(model)
     order = DataOrder.of(config, world_size())
     assignment, examples = planned_examples(cohort, order, config.arm, config.prompts, config.model)
-    keep_references(cohort, "train", assignment, run, config.arm.arm, quiet)
+    save_references(cohort, "train", assignment, run, config.arm.arm, quiet)
     plan = _write_plan(config, cohort, run, examples, model, quiet)
     gpu = next(model.parameters()).device.type == "cuda"
     encoder, serving = make_encoder(vlm, cohort, FeatureStorage.of(config))
@@ -125,11 +126,11 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
         without = config.model_copy(update={"gradient_checkpointing": False, "early_stopping": None})
         return make_trainer(model, encoder, examples, training_arguments(without, run.path, gpu)), rows
 
-    with serving:
+    with serving, ProgressBar(config.steps, "finetune", "steps", quiet) as bar:
         checkpointing = decide_checkpointing(config.gradient_checkpointing, model, trial, run, quiet)
         config = config.model_copy(update={"gradient_checkpointing": checkpointing})
         arguments, validation = training_arguments(config, run.path, gpu), _validation_examples(config, cohort, run)
-        callbacks = _callbacks(config, run.path, quiet)
+        callbacks = [*_callbacks(config, run.path, quiet), StepProgress(bar)]
         trainer = make_trainer(model, encoder, examples, arguments, validation=validation, callbacks=callbacks, quiet=quiet)
         start = last_checkpoint(run.path / "checkpoints")
         if not runs_in_memory(lambda: trainer.train(resume_from_checkpoint=start)):
@@ -178,12 +179,12 @@ def _validation_examples(config: FinetuneConfig, cohort: Cohort, run: RunFolder)
 def _callbacks(config: FinetuneConfig, out: Path, quiet: bool) -> list[TrainerCallback]:
     from transformers import EarlyStoppingCallback
 
-    from empirical.training.callbacks import MarkComplete, ProgressBar, StopOnNonFinite, trackers
+    from empirical.training.callbacks import MarkComplete, StopOnNonFinite, trackers
 
     stop = config.early_stopping
     early = [EarlyStoppingCallback(stop.patience, stop.least)] if stop else []
     reporting = trackers(config.report_to, config.model_dump(mode="json"), out, quiet)
-    return [MarkComplete(), StopOnNonFinite(), *early, *reporting, *([] if quiet else [ProgressBar(config.steps)])]
+    return [MarkComplete(), StopOnNonFinite(), *early, *reporting]
 
 
 def _write_plan(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples: list[Example], model: Any, quiet: bool) -> pd.DataFrame:

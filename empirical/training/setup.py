@@ -67,12 +67,12 @@ def make_encoder(vlm: VisionLanguageModel, cohort: Cohort, storage: FeatureStora
     from empirical.vlm.feature_cache.encoder import CachedEncoder
     from empirical.vlm.inference.encoder import Encoder
 
-    plain = Encoder(vlm.processor, vlm.family, picture_source(cohort))
+    plain = Encoder(vlm.processor, vlm.family, image_source(cohort))
     if storage is None:
         return plain, nullcontext()
     # One image at a time: a resumed run, which computes others together, would not see the same bits.
-    cache = FeatureCache(vlm, storage.folder, batch_size=1, held=storage.batches)
-    return CachedEncoder(plain, cache), cache.serving()
+    cache = FeatureCache(vlm, storage.folder, batch_size=1, protected_batches=storage.batches)
+    return CachedEncoder(plain, cache), cache.patch_model()
 
 
 def training_arguments(config: FinetuneConfig, out: Path, gpu: bool) -> TrainingArguments:
@@ -173,7 +173,7 @@ def make_trainer(
 def longest_rows(examples: list[Example], encoder: Encoder, batch_size: int, cohort: Cohort) -> list[Example]:
     """Choose as many rows as a batch has, those that take most memory."""
     plain = getattr(encoder, "plain", encoder)  # prompts are only measured: no picture need go through the tower for that
-    return longest_first(examples, plain, batch_size, partial(picture_area, cohort))
+    return longest_first(examples, plain, batch_size, partial(image_area, cohort))
 
 
 def decide_checkpointing(

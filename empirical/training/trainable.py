@@ -32,8 +32,8 @@ def make_trainable(vlm: VisionLanguageModel, method: Method, lora: LoraConfig) -
     if vision_is_frozen(method, lora):
         _without_graph(vlm)
     settings = peft.LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=pattern, bias="none")
-    with peft_is_behind():
-        wrapped = in_base_format(peft.get_peft_model(model, settings, revision=vlm.config.revision))
+    with ignore_peft_deprecation():
+        wrapped = compute_in_base_dtype(peft.get_peft_model(model, settings, revision=vlm.config.revision))
     # embeddings are not trained; asked to find that out, peft would look the base up on the Hub at every checkpoint
     wrapped.save_pretrained = functools.partial(wrapped.save_pretrained, save_embedding_layers=False)  # type: ignore[method-assign]
     return wrapped

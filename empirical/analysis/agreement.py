@@ -1,4 +1,4 @@
-"""Whether what a model says is what it finds more probable: the two scorers, held against each other."""
+"""Whether a model generates the answer that it finds more probable: agreement of the two scorers."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ def _agreement(rows: pd.DataFrame) -> Agreement:
 
 
 def _probable(logp: dict[str, float]) -> str:
-    """Name the more probable answer; of scores that are no numbers there is none."""
+    """The more probable answer, or ``not scored`` where scores are not finite."""
     return max(logp, key=lambda answer: logp[answer]) if np.isfinite(list(logp.values())).all() else "not scored"

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 RESAMPLES = 200
 LEVEL = 0.95
-WITH_VALUE = 0.8  # of the halves, that there be an interval
-NOTHING = 1e-10  # of what was summed up: as much as rounding leaves where a sum is 0
+KNOWN_SHARE = 0.8  # of the halves must have a value for there to be an interval
+ROUNDING = 1e-10  # of what was summed: as much as rounding leaves where a sum is 0
 RANGES = {"cka": (0.0, 1.0), "debiased_cka": (-1.0, 1.0), "modality_gap": (0.0, 2.0)}
-"""What each measure can be."""
+"""Smallest and largest possible value of each measure."""
 
 
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
-    r"""Compare two representations of the same items.
+    r"""Linear centred kernel alignment of two representations of the same items.
 
     Shapes: `x, y` (items, dimensions). Returns in [0, 1]; 1 where one is a rotation and scaling of the other.
 
@@ -56,7 +56,7 @@ def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
-    r"""Compare two representations without the bias of few items.
+    r"""Linear CKA of two representations without the bias of few items.
 
     Shapes: `x, y` (items, dimensions). Returns in [-1, 1]; about 0 for unrelated matrices, and then below as well as above. Not a number
     where all items but one are alike.
@@ -71,16 +71,16 @@ def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
     """
     k, m = (_hollow(centred @ centred.T) for values in (x, y) for centred in [values - values.mean(axis=0, dtype=float)])
     own = [_hsic(gram, gram) for gram in (k, m)]
-    if any(size <= NOTHING * np.square(gram).mean() for size, gram in zip(own, (k, m), strict=True)):
+    if any(size <= ROUNDING * np.square(gram).mean() for size, gram in zip(own, (k, m), strict=True)):
         return float("nan")
     return _hsic(k, m) / float(np.sqrt(own[0] * own[1]))
 
 
 def modality_gap(x: np.ndarray, y: np.ndarray) -> float:
-    """Measure how far apart two clouds lie.
+    """Distance between the mean directions of two sets of vectors.
 
-    Shapes: `x, y` (items, dimensions). Returns the distance between the mean directions, in [0, 2] (Liang et al. 2022); the vectors are
-    scaled to length 1 first.
+    Shapes: `x, y` (items, dimensions). Returns a value in [0, 2] (Liang et al. 2022); the vectors are scaled to length 1
+    first.
     """
     directions = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (x, y)]
     return float(np.linalg.norm(directions[0].mean(axis=0) - directions[1].mean(axis=0)))
@@ -143,7 +143,7 @@ def _interval(value: float, halves: np.ndarray, patients: int, within: tuple[flo
     bottom, top = within
     tiny = np.finfo(float).eps  # a measure at the end of its range has no finite log-odds
     known = halves[np.isfinite(halves)]
-    if not np.isfinite(value) or len(known) < WITH_VALUE * len(halves):
+    if not np.isfinite(value) or len(known) < KNOWN_SHARE * len(halves):
         return float("nan"), float("nan")
     odds = logit(np.clip((np.array([value, *known]) - bottom) / (top - bottom), tiny, 1 - tiny))
     half = patients // 2
@@ -155,7 +155,7 @@ def _interval(value: float, halves: np.ndarray, patients: int, within: tuple[flo
 def representations(
     vlm: VisionLanguageModel, encoder: Encoder, examples: Sequence[Example], batch_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Read off what the language model makes of the query and of the true answer.
+    """Mean hidden states of the query and of the true answer, layer by layer.
 
     Returns (layers + 1, items, width): Of images and answers: means over the query's image tokens, and over the answer's tokens; layer 0 is
     what enters the language model.

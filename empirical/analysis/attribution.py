@@ -98,7 +98,7 @@ def occlusion(
 
 
 def lesion_share(attribution: np.ndarray, mask: np.ndarray) -> LesionShare:
-    """Hold an attribution against a lesion's mask, and against the same map in other places.
+    """Compare an attribution with a lesion's mask, and with the same map shifted around the edges.
 
     Shapes: `attribution` (rows, columns), `mask` (height, width). Returns share, what a random map would give, and how many of all shifts
     around the edges do as well.
@@ -121,7 +121,7 @@ def lesion_share(attribution: np.ndarray, mask: np.ndarray) -> LesionShare:
 
 @contextmanager
 def _without_weight_gradients(model: torch.nn.Module) -> Iterator[None]:
-    """Have gradients of pixels only: for those of weights, every layer would keep what went into it until the way back."""
+    """Compute gradients of pixels only: for those of weights, every layer would keep its inputs until the backward pass."""
     wanted = [weight for weight in model.parameters() if weight.requires_grad]
     for weight in wanted:
         weight.requires_grad_(False)
@@ -138,7 +138,7 @@ def _log_odds(vlm: VisionLanguageModel, batch: Batch, tokens: list[int]) -> torc
 
 
 def _places(vlm: VisionLanguageModel, batch: Batch, place: int) -> torch.Tensor:
-    """Find one image's entries among all: number them, let the family cut, and see which come out."""
+    """Find one image's entries among all: number them, let the family select, and see which come out."""
     import torch
 
     pixels = batch["pixel_values"]
@@ -147,7 +147,7 @@ def _places(vlm: VisionLanguageModel, batch: Batch, place: int) -> torch.Tensor:
 
 
 def _smooth(picture: Image) -> Image:
-    """Take away what is smaller than a tenth of the picture, and leave the anatomy around it."""
+    """Blur away what is smaller than a tenth of the picture, and leave the anatomy around it."""
     from PIL import ImageFilter
 
     return picture.filter(ImageFilter.GaussianBlur(min(picture.size) / BLUR))
@@ -180,7 +180,7 @@ def _coarse(mask: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def _covered(cells: int, size: int) -> np.ndarray:
-    """Tell how much of each cell along a side each of its pixels covers: (cells, pixels)."""
+    """How much of each cell along a side each of its pixels covers: (cells, pixels)."""
     edges, pixels = np.linspace(0, size, cells + 1), np.arange(size)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     return np.clip(overlap, 0, None) * cells / size

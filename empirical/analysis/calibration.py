@@ -23,7 +23,7 @@ MOSTLY_WRONG = "on validation the log-odds lie on the wrong side of one half on 
 
 
 class NoTemperature(InputError):
-    """No temperature is best, or none can be given an interval: what the validation items say of it, in words."""
+    """No temperature is best, or none has an interval; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Temperature:
 
     @property
     def warning(self) -> str:
-        """Say that the fit tells next to nothing, where its interval has an open end or spans more than a factor of four; else empty."""
+        """A warning where the interval has an open end or spans more than a factor of four; else empty."""
         if _at_bound(self.value):
             return "at the end of what was searched: no temperature fits"
         if self.low == 0 or not np.isfinite(self.high):
@@ -49,7 +49,7 @@ class Temperature:
         return ""
 
     def shown(self) -> str:
-        """Give value and interval.
+        """Value and interval in words.
 
         Examples
         --------
@@ -88,18 +88,12 @@ def fit_temperature(records: Records, *, seed: int = 0, resamples: int = 200) ->
 
 
 def calibrated(records: Records, temperature: float) -> np.ndarray:
-    """Apply a temperature.
-
-    Returns (items,): The probability of the positive answer, in [0, 1].
-    """
+    """Probability of the positive answer with a temperature: (items,), in [0, 1]."""
     return expit(_log_odds(records) / temperature)
 
 
 def log_loss(records: Records, temperature: float = 1.0, *, seed: int = 0) -> tuple[float, float, float]:
-    """Measure calibration and discrimination in one proper score.
-
-    Returns value, low and high: mean negative log-probability of the true class, in nats, with its 95 % interval over patients.
-    """
+    """Mean negative log-probability of the true class in nats, low and high end of its 95 % interval over patients."""
     loss = _losses(_log_odds(records), records.is_positive().to_numpy(), temperature)
     patients, rng = records.table["patient_id"].to_numpy(), np.random.default_rng(seed)
     low, high = patient_interval(lambda weights: float(np.average(loss, weights=weights)), patients, rng=rng)
@@ -107,7 +101,7 @@ def log_loss(records: Records, temperature: float = 1.0, *, seed: int = 0) -> tu
 
 
 def _log_odds(records: Records) -> np.ndarray:
-    """Read the log-odds off the log-probabilities: ``p_positive`` itself may have rounded to 0 or 1."""
+    """Compute log-odds from log-probabilities: ``p_positive`` itself may have rounded to 0 or 1."""
     values = np.array([list(logp.values()) for logp in records.table["logp"]])
     if values.shape[1] == 2:
         return values[:, 0] - values[:, 1]
@@ -119,7 +113,7 @@ def _losses(odds: np.ndarray, positive: np.ndarray, temperature: float) -> np.nd
 
 
 def _best(odds: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> float:
-    """Find the log temperature of least loss, which is convex in 1/T; minus infinity all right, infinity wrong on average."""
+    """Log temperature of least loss, which is convex in 1/T; minus infinity where all are right, infinity where wrong on average."""
     from scipy.optimize import minimize_scalar
 
     margin = np.where(positive, odds, -odds)

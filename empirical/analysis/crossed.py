@@ -65,26 +65,26 @@ class CrossedConfig(StrictConfig):
     cohort : str
         Folder of the cohort.
     models : tuple of ModelConfig
-        One per training seed.
+        Models that differ in their training seed only, one per seed.
     prompts : PromptConfig
-        Wording and answers.
+        Wording of the question, and the answers.
     split : str
-        ``test`` or ``val``.
+        ``test`` or ``val``: the split that queries come from.
     patients : int
-        Of each class, one query each. The interval of the patients' component is as wide as that of a variance from so many: with 50
-        of each class about three tenths either way, in standard deviations a seventh.
+        Number of patients of each class, one query each. The interval of the patients' component is as wide as that of a variance from so
+        many: with 50 of each class about three tenths either way, in standard deviations a seventh.
     references : int
         Healthy references, of other patients and families than all queries.
     pairing : ReferenceConfig, optional
         Also score queries, and the one reference that this strategy gives each, alone; for the correlation of their scores.
     batch_size : int
-        Rows in a forward pass.
+        Rows in a forward pass; scores do not depend on it but for rounding.
     speed : SpeedConfig
-        What work to save; a reference is read once for all patients where the family allows it.
+        Which work is saved; a reference is read once for all patients where the family allows it.
     seed : int
-        Of the choice of patients and references.
+        Decides the choice of patients and references.
     threads : int, optional
-        CPU threads of torch.
+        CPU threads of torch; by default as many as torch takes.
     allow : tuple of str
         Names of findings of the cohort's audit that would stop the run, and may pass all the same.
     allow_other_prompt : bool
@@ -118,11 +118,11 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
     Parameters
     ----------
     config : CrossedConfig
-        Models, cohort and numbers.
+        Models, cohort, and how many patients and references.
     out : Path
         Folder for ``crossed.parquet`` and, with `pairing`, ``paired.parquet``; 'see-in-pairs analyse components' reads them.
     quiet : bool, default False
-        No messages, no progress bar.
+        Print neither messages nor a progress bar.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame,
 
 
 def _seeds(config: CrossedConfig) -> list[int]:
-    """Tell the models' training seeds; what stands for seeds must differ in nothing else, and in that."""
+    """Training seeds of the models, which must differ in their seed, and in nothing else."""
     for model in config.models:
         refuse_other_prompts(model, config.prompts, config.allow_other_prompt)
     records = [training_record(model.name) for model in config.models]
@@ -229,7 +229,7 @@ def _parts(
     seed: int,
     quiet: bool,
 ) -> dict[str, Callable[[], pd.DataFrame]]:
-    """Say how each table of a model is made; the model is loaded by the first that must be."""
+    """Functions that make each table of a model; the model is loaded by the first that is called."""
     logits = _scorer(config, model, cohort)
     parts: dict[str, Callable[[], pd.DataFrame]] = {CROSSED: partial(_grid, *chosen, logits)}
     if config.pairing is not None:
@@ -245,7 +245,7 @@ def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits
     words = prompt_words(cohort, config.prompts)
 
     @cache
-    def reader() -> BatchScorer:
+    def scorer() -> BatchScorer:
         import torch
 
         if config.threads is not None:
@@ -255,7 +255,7 @@ def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits
         return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed)
 
     def logits(pairs: list[tuple[str, ...]]) -> np.ndarray:
-        values = reader().scores([_example(config, words, images) for images in pairs])[0]
+        values = scorer().scores([_example(config, words, images) for images in pairs])[0]
         return values[:, 0] - values[:, 1]
 
     return logits
@@ -280,7 +280,7 @@ def _paired(
     assert assignment is not None  # the arm shows a reference
     save_references(cohort, config.split, assignment, run, f"pairing-{seed}", quiet)
     run.count(f"left_out:pairing-{seed}", len(assignment.left_out))
-    run.save()  # a run that is killed and goes on does not come by here again
+    run.save()  # a run that is killed and goes on does not count them again
     table = assignment.table[["item_id", "reference_id"]].reset_index(drop=True)
     known = cohort.table.set_index("item_id")
     label = known["label"].isin(cohort.info.positive)
@@ -295,7 +295,7 @@ def _paired(
 
 
 def _example(config: CrossedConfig, words: dict[str, str], images: tuple[str, ...]) -> Example:
-    """Show a query, which stands last in `images`, alone or beside a reference."""
+    """Build the example of a query, which stands last in `images`, alone or beside a reference."""
     *references, query = images
     parts = render(prompt_text(config.prompts.pair if references else config.prompts.single), words, len(references))
     rest = iter(references)

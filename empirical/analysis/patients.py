@@ -13,7 +13,7 @@ LEVEL = 0.95
 def patient_interval(
     statistic: Callable[[np.ndarray], float], patients: np.ndarray, *, rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """Give a percentile bootstrap interval that draws whole patients, since items of a patient are alike.
+    """Percentile bootstrap interval that draws whole patients, since items of a patient are alike.
 
     Shapes: `patients` (items,). Returns low and high end of the 95 % interval; draws in which the statistic does not exist (NaN) are left
     out. Not numbers where there is one patient: drawn again and again it would seem to be known exactly.
@@ -41,7 +41,7 @@ def patient_interval(
 
 
 def share_interval(hits: np.ndarray, patients: np.ndarray) -> tuple[float, float]:
-    r"""Give Wilson's 95 % interval of a share of items, with as many items as the likeness within patients leaves.
+    r"""Wilson's 95 % interval of a share of items, with the effective number of items under correlation within patients.
 
     Where every item is a hit, a bootstrap over patients would claim to know the share exactly; a score interval does not.
 

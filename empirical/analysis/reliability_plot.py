@@ -24,7 +24,7 @@ TENTHS = 10  # an axis ends at one
 def reliability_plot(table: pd.DataFrame, stated: pd.DataFrame, notes: Mapping[str, str]) -> Figure:
     """Draw a panel for each run.
 
-    Returns observed share against stated probability with 95 % intervals (on the diagonal the two agree), and below each panel how many
+    It shows observed share against stated probability with 95 % intervals (on the diagonal the two agree), and below each panel how many
     items were given which probability. The axis of probabilities reaches as far as they do, to a tenth.
     """
     from matplotlib.figure import Figure
@@ -72,7 +72,7 @@ def _panel(axes: Axes, table: pd.DataFrame) -> None:
 
 
 def _strip(axes: Axes, stated: pd.DataFrame) -> None:
-    """Count the items by the probability that they were given."""
+    """Histogram of the items by the probability that they were given."""
     from matplotlib.ticker import MaxNLocator
 
     low, high = span(stated["probability"].to_numpy())
@@ -94,9 +94,7 @@ def _strip(axes: Axes, stated: pd.DataFrame) -> None:
 
 
 def span(probability: np.ndarray) -> tuple[float, float]:
-    """Choose how much of the axis of probabilities to show.
-
-    Returns tenths around them all; where they lie within one, the next on either side as well.
+    """Range of the axis of probabilities: tenths around them all; where they lie within one, the next on either side as well.
 
     Examples
     --------

@@ -1,5 +1,6 @@
-"""How fast the harness is, against a plain transformers loop in the same run, and whether its fast paths say the same.
+"""How fast the harness is, against a plain transformers loop in the same run, and whether its fast paths are as exact.
 
-``shapes`` builds models of true shapes with random weights, ``items`` what they are shown, ``evaluation`` and ``training`` time the
-paths, ``flops`` counts what a step needs, ``suite`` runs all of it for one machine.
+`suite` runs the rows of `config`: `evaluation` and `training` time the paths (against `trl_baseline`), `precision` compares them with
+float32. `shapes` builds models of true shapes with random weights, `items` what they are shown, `flops` and `activation_memory` count what
+a step needs, `timing` measures, `row_store` keeps rows; `table`, `targets` and `report` make the page. `padding` counts that of a run.
 """

@@ -1,4 +1,4 @@
-"""What a training step keeps for its backward pass, in closed form; a test counts the same in autograd's own books, layer by layer."""
+"""Memory that a training step keeps for its backward pass, in closed form; a test compares it with what autograd saves."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ GIB = 2**30
 
 
 def saved_by_layer(shape: Shape, rank: int = 16) -> int:
-    """Give the bytes that a language layer with adapters keeps for each token.
-
-    Returns under bfloat16, with a byte an element for the mask of a dropout, as CUDA keeps it.
+    """Bytes that a language layer with adapters keeps for each token, in bfloat16 with one byte an element for dropout masks, as on CUDA.
 
     Notes
     -----
@@ -30,7 +28,7 @@ def saved_by_layer(shape: Shape, rank: int = 16) -> int:
 
 
 def saved_by_step(shape: Shape, tokens: int, checkpointing: bool, rank: int = 16) -> float:
-    """Give what a step keeps of the language layers.
+    """GiB that a step of so many tokens keeps of the language layers.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-r"""The count behind 'model FLOP utilisation', stated.
+r"""Count of the FLOP of a finetuning step, for the model FLOP utilisation.
 
 A multiplication with a matrix of :math:`P` weights costs :math:`2P` per token forward, :math:`2P` more backward where a gradient goes
 through it, and :math:`2P` more where the matrix itself is trained. Attention over :math:`n` tokens costs :math:`4 n^2 d` per layer
@@ -35,20 +35,14 @@ class StepCost:
 
 
 def language_weights(shape: Shape) -> int:
-    """Count the weights that every token is multiplied with.
-
-    Returns of the linear layers of the language model, without embeddings and output layer.
-    """
+    """Weights of the language model's linear layers, without embeddings and output layer: every token is multiplied with them."""
     head = shape.width // shape.heads
     attention = 2 * shape.width * shape.width + 2 * shape.width * shape.kv_heads * head
     return shape.layers * (attention + 3 * shape.width * shape.feed_forward)
 
 
 def vision_weights(shape: Shape) -> int:
-    """Count the weights that every patch is multiplied with.
-
-    Returns of the vision tower's linear layers and of the merger, whose weights meet every fourth patch's place only.
-    """
+    """Weights of the vision tower's linear layers and merger that every patch is multiplied with; the merger meets one patch in four."""
     block = 4 * shape.vision_width**2 + 3 * shape.vision_width * shape.vision_feed_forward
     merger = (4 * shape.vision_width) ** 2 + 4 * shape.vision_width * shape.width
     patch = 2 * 3 * shape.patch**2 * shape.vision_width
@@ -56,7 +50,7 @@ def vision_weights(shape: Shape) -> int:
 
 
 def vision_forward(shape: Shape) -> float:
-    """Count the FLOP of one image's way through the vision tower."""
+    """FLOP of one image's forward pass through the vision tower."""
     patches = (shape.image // shape.patch) ** 2
     window = min(patches, (shape.window // shape.patch) ** 2)
     seen = len(shape.whole) * patches + (shape.vision_layers - len(shape.whole)) * window
@@ -64,7 +58,7 @@ def vision_forward(shape: Shape) -> float:
 
 
 def finetuning_step(shape: Shape, rows: int, tokens: int, images: int, answer: int, rank: int, stored: bool) -> StepCost:
-    """Count a step of LoRA on the language model's seven projections."""
+    """FLOP of a step of LoRA on the language model's seven projections."""
     attention = shape.layers * 4.0 * tokens**2 * shape.width / 2
     language = 2 * 2.0 * language_weights(shape) * tokens + 3 * attention  # forward and back; attention's two products each go back twice
     head = shape.width // shape.heads
@@ -76,8 +70,5 @@ def finetuning_step(shape: Shape, rows: int, tokens: int, images: int, answer: i
 
 
 def peak_of(device: str) -> float | None:
-    """Look a device's peak up.
-
-    Returns FLOP per second in bfloat16; None where it is not in our table.
-    """
+    """Peak of a device in bfloat16, FLOP per second; None where it is not in our table."""
     return next((peak for name, peak in PEAKS.items() if name in device), None)

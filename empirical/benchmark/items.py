@@ -1,4 +1,4 @@
-"""What a model is shown in a benchmark: queries beside a few references that they share."""
+"""Examples of a benchmark: queries beside a few references that they share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Items:
     prompts: PromptConfig = field(default_factory=PromptConfig)
 
     def examples(self) -> list[Example]:
-        """Show each query beside a reference, the references taken in turn."""
+        """Examples of each query beside a reference, the references taken in turn."""
         parts = render(prompt_text(self.prompts.pair), WORDS, 1)
         answers = self.prompts.answers
         pairs = [(f"query-{number}", f"reference-{number % self.references}", answers[number % 2]) for number in range(self.queries)]

@@ -19,7 +19,7 @@ from see_in_pairs.console import progress
 
 
 def count_padding(config: FinetuneConfig, most: int, *, quiet: bool = False) -> dict[str, Any]:
-    """Count the padding of a run, as its plan makes the batches, and as batches of rows of like length would have it.
+    """Count the padding of the first `most` rows of a run, in the order of its plan, and sorted by length.
 
     Returns ``rows, batch_size, fewest_tokens, most_tokens, padding, padding_by_length``; both shares are counted, not estimated.
     """
@@ -38,7 +38,7 @@ def count_padding(config: FinetuneConfig, most: int, *, quiet: bool = False) -> 
 
 
 def padding_share(lengths: Sequence[int], batch_size: int) -> float:
-    """Tell which share of all positions is padding, when each batch is as long as its longest row.
+    """Share of all positions that is padding, when each batch is as long as its longest row.
 
     Examples
     --------

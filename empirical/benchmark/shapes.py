@@ -13,7 +13,7 @@ from empirical.vlm.processors import image_only
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-MARKS = ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+SPECIAL_TOKENS = ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% for c in m['content'] %}{% if c['type'] == 'image' %}"
     "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
@@ -43,7 +43,7 @@ class Shape:
 
     @property
     def image_tokens(self) -> int:
-        """Tokens that an image enters the language model as."""
+        """Number of tokens that the language model reads of an image."""
         return (self.image // self.patch // 2) ** 2
 
 
@@ -55,10 +55,7 @@ SHAPES = {
 
 
 def build(shape: Shape, config: ModelConfig, seed: int = 0) -> VisionLanguageModel:
-    """Make a model with random weights, on its device.
-
-    Returns as if it had been loaded; its tokenizer knows the package's own prompts.
-    """
+    """Make a model with random weights on its device, as if it had been loaded; its tokenizer is trained on the package's own prompts."""
     import torch
     import transformers
 
@@ -115,11 +112,15 @@ def _tokenizer() -> PreTrainedTokenizerFast:
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
-    special = ["<|endoftext|>", "<|im_end|>", *MARKS]
+    special = ["<|endoftext|>", "<|im_end|>", *SPECIAL_TOKENS]
     trainer = trainers.BpeTrainer(
         vocab_size=590, special_tokens=special, show_progress=False, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
     )
     bpe.train_from_iterator([training_text()] * 4, trainer)
     return PreTrainedTokenizerFast(
-        tokenizer_object=bpe, eos_token="<|im_end|>", pad_token="<|endoftext|>", padding_side="left", extra_special_tokens=list(MARKS)
+        tokenizer_object=bpe,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        padding_side="left",
+        extra_special_tokens=list(SPECIAL_TOKENS),
     )

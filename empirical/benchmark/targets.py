@@ -1,4 +1,4 @@
-"""What was aimed at, beside what was measured: met, missed, or not measured."""
+"""Targets beside what was measured: met, missed, or not measured."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ AT, ON = "7b", "H200"
 
 @dataclass(frozen=True)
 class Target:
-    """A number aimed at."""
+    """A number to be reached."""
 
     name: str
     part: str  # the row that is judged
@@ -27,7 +27,7 @@ class Target:
     percent: bool = False  # whether it is a share
 
     def text(self, value: float) -> str:
-        """Write a number as this target's are written."""
+        """Format a number of this target."""
         return f"{value:.1%}" if self.percent else f"{value:.2f}"
 
 
@@ -42,7 +42,7 @@ stored features, without gradient checkpointing."""
 
 @dataclass(frozen=True)
 class TargetVerdict:
-    """How a target fared."""
+    """Whether a target was reached."""
 
     target: str
     asked: str  # what it asks for
@@ -51,10 +51,7 @@ class TargetVerdict:
 
 
 def verdicts(table: pd.DataFrame, device: str) -> list[TargetVerdict]:
-    """Judge a table.
-
-    Returns one per target, and one on whether all paths are as exact as the plain one.
-    """
+    """Judge a table: one verdict per target, and one on whether all paths are as exact as the plain one."""
     return [*(_verdict(target, table, device) for target in TARGETS), _equality(table, device)]
 
 
@@ -82,5 +79,5 @@ def _equality(table: pd.DataFrame, device: str) -> TargetVerdict:
     if rows.empty or rows["within"].isna().any():
         return TargetVerdict(name, asked, "not all paths were run", NOT_MEASURED)
     worst = rows.iloc[int((rows["error"] / rows["bound"]).astype(float).argmax())]
-    told = f"at worst {worst['error']:.2e} of {worst['bound']:.2e} (`{worst['path']}`)"
-    return TargetVerdict(name, asked, told, MET if rows["within"].all() else MISSED)
+    measured = f"at worst {worst['error']:.2e} of {worst['bound']:.2e} (`{worst['path']}`)"
+    return TargetVerdict(name, asked, measured, MET if rows["within"].all() else MISSED)

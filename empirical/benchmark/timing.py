@@ -1,4 +1,4 @@
-"""Times and memory, taken so that a GPU's delayed work is in them."""
+"""Times and peak memory, measured so that a GPU's asynchronous work is in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Timing:
 
 
 def timed(work: Callable[[], object], rounds: int, most: float = float("inf")) -> Timing:
-    """Time some work."""
+    """Time rounds of some work, the first always, and no further one that would end later than `most` seconds."""
     forget_peak()
     seconds: list[float] = []
     while not seconds or (len(seconds) < rounds and sum(seconds) + max(seconds) <= most):
@@ -32,7 +32,7 @@ def timed(work: Callable[[], object], rounds: int, most: float = float("inf")) -
 
 
 def now() -> float:
-    """Read the clock once a GPU has done what it was asked."""
+    """Read the clock, once a GPU has finished its queued work."""
     import torch
 
     if torch.cuda.is_available():
@@ -41,7 +41,7 @@ def now() -> float:
 
 
 def forget_peak() -> None:
-    """Begin to look for the largest memory in use anew."""
+    """Reset the peak of GPU memory in use."""
     import torch
 
     if torch.cuda.is_available():
@@ -49,19 +49,13 @@ def forget_peak() -> None:
 
 
 def peak_memory() -> float | None:
-    """Tell the largest GPU memory in use since `forget_peak`.
-
-    Returns GiB; None without a GPU.
-    """
+    """Largest GPU memory in use since `forget_peak`, in GiB; None without a GPU."""
     import torch
 
     return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else None
 
 
 def attempt(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Measure a row; where memory runs out, that is what the row says.
-
-    Returns that, with a ``status``: ``measured`` unless `work` gave another, or ``out of memory`` alone.
-    """
-    made: dict[str, Any] = {"status": MEASURED}
-    return made if runs_in_memory(lambda: made.update(work())) else {"status": OUT_OF_MEMORY}
+    """Measure a row, with a ``status``: ``measured`` unless `work` gives another, or ``out of memory`` alone."""
+    row: dict[str, Any] = {"status": MEASURED}
+    return row if runs_in_memory(lambda: row.update(work())) else {"status": OUT_OF_MEMORY}

@@ -58,10 +58,7 @@ class StepClock(TrainerCallback):
         self.ends.append(now())
 
     def steps(self) -> tuple[list[float], list[float]]:
-        """Give what was measured once steps were warm.
-
-        Returns `waited` Seconds of waiting among them.
-        """
+        """Seconds of each step once steps were warm, and those of waiting among them."""
         ends = self.ends[WARM - 1 :]
         return [end - before for before, end in pairwise(ends)], self.waited[WARM : len(self.ends)]
 
@@ -96,7 +93,7 @@ def step_row(vlm: VisionLanguageModel, shape: Shape, items: Items, variant: Vari
 
 
 def settings(vlm: VisionLanguageModel, checkpointing: bool, batch_size: int, steps: int, seed: int) -> FinetuneConfig:
-    """Spell out a run of ``finetune``, its own defaults wherever it has some."""
+    """Settings of a run of ``finetune``, with its defaults wherever it has some."""
     content = {"cohort": "", "arm": {"arm": "pair", "references": {"strategy": "random"}}, "model": vlm.config.model_dump()}
     given = {"gradient_checkpointing": checkpointing, "batch_size": batch_size, "steps": steps, "seed": seed}
     return FinetuneConfig.model_validate(content | given)
@@ -105,10 +102,7 @@ def settings(vlm: VisionLanguageModel, checkpointing: bool, batch_size: int, ste
 def our_trainer(
     vlm: VisionLanguageModel, config: FinetuneConfig, examples: list[Example], pictures: dict[str, Image], stored: bool, out: Path
 ) -> tuple[AnswerTrainer, AbstractContextManager[None]]:
-    """Make the Trainer that ``finetune`` makes, without checkpoints on disk.
-
-    Returns `serving` To be active while it does.
-    """
+    """Make the Trainer that ``finetune`` makes, without checkpoints on disk, and the context that it must train in."""
     torch.manual_seed(config.seed)  # of the adapters
     model, encoder = make_trainable(vlm, config.method, config.lora), _encoder(vlm, pictures)
     serving: AbstractContextManager[None] = nullcontext()

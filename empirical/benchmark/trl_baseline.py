@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer, told to do what ours does: the same rows, answers and weights, and a loss on the same tokens."""
+"""TRL's SFTTrainer, set up to do what ours does: the same rows, answers and weights, and a loss on the same tokens."""
 
 from __future__ import annotations
 
@@ -29,18 +29,12 @@ NEEDED = ("trl", "datasets", "peft")
 
 
 def missing() -> str:
-    """Name the packages that TRL's row lacks.
-
-    Returns their names, separated by commas; empty where all are there.
-    """
+    """Names of the packages that TRL's row lacks, separated by commas; empty where all are installed."""
     return ", ".join(name for name in NEEDED if find_spec(name) is None)
 
 
 def or_why_not(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Run what is not ours: where it fails, that is what the row says, and the others go on.
-
-    Returns the row, or a ``status`` with the error; memory that runs out is raised.
-    """
+    """Run what is not ours; where it fails, the row is a ``status`` with the error, and others go on. Out of memory is raised."""
     try:
         return work()
     except Exception as error:  # whatever TRL, or this version of it, may raise
@@ -52,10 +46,7 @@ def or_why_not(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def sft_trainer(
     vlm: VisionLanguageModel, config: FinetuneConfig, examples: list[Example], pictures: dict[str, Image], out: Path
 ) -> Trainer:
-    """Make TRL's Trainer for a run of ours.
-
-    Returns ready to train; the data pass through TRL's own collator.
-    """
+    """Make TRL's Trainer for a run of ours; the data pass through TRL's own collator."""
     datasets, trl = import_module("datasets"), import_module("trl")
     encoder, end = Encoder(vlm.processor, vlm.family, pictures.__getitem__), vlm.processor.tokenizer.eos_token
     rows = [
@@ -73,7 +64,7 @@ def sft_trainer(
 
 
 def _arguments(config: FinetuneConfig, out: Path, gpu: bool) -> dict[str, Any]:
-    """Spell out TRL's settings: those of our schedule; where TRL's own defaults differ from what we do, ours."""
+    """TRL's arguments: those of our schedule; where TRL's own defaults differ from what we do, ours."""
     renamed = "activation_checkpointing" in import_module("trl").SFTConfig.__dataclass_fields__
     name = "activation_checkpointing" if renamed else "gradient_checkpointing"
     checkpointing = {name: bool(config.gradient_checkpointing)} | (

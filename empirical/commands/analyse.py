@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from math import isnan
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
+from empirical.commands.options import Changes, Config, Out, SeedChange, with_seed
 from empirical.vlm.out_of_memory import batch_size_advice, report_out_of_memory
 from see_in_pairs.console import Quiet, log, new_app
-
-Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
-Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
-Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")]
-SeedChange = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")]
 
 app = new_app("What explains a score: patients, references, seeds; where in the picture it comes from; how images and answers align.")
 
@@ -25,7 +17,7 @@ def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange 
     from empirical.analysis.crossed import CrossedConfig, crossed_scores
     from see_in_pairs.configs import load_config
 
-    settings = load_config(CrossedConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    settings = load_config(CrossedConfig, config, with_seed(changes, seed))
     with report_out_of_memory(batch_size_advice(settings.batch_size)):
         table = crossed_scores(settings, out, quiet=quiet)
     log(f"{len(table)} logits: {out / 'crossed.parquet'}", quiet)
@@ -38,7 +30,7 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
     from empirical.evaluation.config import EvaluateConfig
     from see_in_pairs.configs import load_config
 
-    settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    settings = load_config(EvaluateConfig, config, with_seed(changes, seed))
     with report_out_of_memory(batch_size_advice(settings.batch_size)):
         table = report_alignment(settings, out, quiet=quiet)
     log(f"{len(table)} rows: {out / 'alignment.csv'}", quiet)
@@ -51,7 +43,7 @@ def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedCha
     from empirical.evaluation.config import EvaluateConfig
     from see_in_pairs.configs import load_config
 
-    settings = load_config(EvaluateConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    settings = load_config(EvaluateConfig, config, with_seed(changes, seed))
     with report_out_of_memory(batch_size_advice(settings.batch_size)):
         summary = report_attribution(settings, out, quiet=quiet)
     for row in summary.to_dict("records"):

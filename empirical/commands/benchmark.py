@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
+from empirical.commands.options import Changes, SeedChange, with_seed
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app
 from see_in_pairs.errors import CheckFailed
 
 app = new_app("How fast the harness is on this machine, against a plain transformers loop.")
 
 
+# What '--tiny' stands for.
 TOY = {"shapes": ("tiny",), "queries": 12, "references": 2, "loop_queries": 6, "rounds": 1, "eval_batch": 4, "train_batch": 2, "steps": 2}
 
 
@@ -51,14 +53,9 @@ def gpu(
     from see_in_pairs.configs import parse_config
 
     asked: dict[str, object] = {
-        "shapes": shape,
-        "parts": part,
-        "queries": queries,
-        "references": references,
-        "loop_queries": loop_queries,
-        "rounds": rounds,
-    }
-    asked |= {"eval_batch": eval_batch, "train_batch": batch, "steps": steps, "peak_tflops": peak_tflops}
+        "shapes": shape, "parts": part, "queries": queries, "references": references, "loop_queries": loop_queries, "rounds": rounds,
+        "eval_batch": eval_batch, "train_batch": batch, "steps": steps, "peak_tflops": peak_tflops,
+    }  # fmt: skip
     content: dict[str, object] = {"seed": seed} | (TOY if tiny else {}) | {name: value for name, value in asked.items() if value}
     config = parse_config(BenchmarkConfig, content, source="benchmark gpu")
     log(f"time {', '.join(config.shapes)} ({', '.join(config.parts)}) into {out}; random weights, nothing is downloaded", quiet)
@@ -74,10 +71,10 @@ def gpu(
 @app.command("padding")
 def padding(
     config: Annotated[Path, typer.Argument(help="YAML config of 'finetune'.", metavar="CONFIG.yaml")],
-    changes: Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")] = None,
-    most: Annotated[int, typer.Option("--rows", min=1, help="Look at the first so many rows of the training plan.")] = 2000,
+    changes: Changes = None,
+    most: Annotated[int, typer.Option("--rows", min=1, help="Count the first so many rows of the training plan.")] = 2000,
     json: Json = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")] = None,
+    seed: SeedChange = None,
     quiet: Quiet = False,
 ) -> None:
     """Count the padding in the batches of a finetuning run, which is the most that packing could save."""
@@ -85,7 +82,7 @@ def padding(
     from empirical.training.config import FinetuneConfig
     from see_in_pairs.configs import load_config
 
-    settings = load_config(FinetuneConfig, config, [*(changes or []), *([] if seed is None else [f"seed={seed}"])])
+    settings = load_config(FinetuneConfig, config, with_seed(changes, seed))
     log(f"count the padding in the first {most} rows of the training plan; nothing is written, no model is trained", quiet)
     found = count_padding(settings, most, quiet=quiet)
     if json is not None:

@@ -1,23 +1,18 @@
-"""The commands of the empirical part.
+"""The commands that train, score and check models: ``finetune``, ``evaluate``, ``doctor``, ``pretrain`` and ``pretrain-grid``.
 
-``cohort``, ``finetune``, ``evaluate``, ``doctor``, ``pretrain``, ``pretrain-grid``, ``benchmark``, ``analyse``.
+`mount` adds them and the groups ``cohort``, ``benchmark`` and ``analyse`` to the command line.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from empirical.commands.options import Changes, Config, Out, SeedChange, with_seed
 from see_in_pairs.console import Json, Quiet, emit_json, log
 from see_in_pairs.errors import CheckFailed
-
-Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
-Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
-Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")]
-SeedChange = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")]
 
 
 class ListingArms(TyperCommand):
@@ -56,7 +51,7 @@ def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     from empirical.training.finetune import finetune as run
     from see_in_pairs.configs import load_config
 
-    settings = load_config(FinetuneConfig, config, _with_seed(changes, seed))
+    settings = load_config(FinetuneConfig, config, with_seed(changes, seed))
     folder = run(settings, out, quiet=quiet)
     log(f"model: {folder}", quiet or not is_first())
 
@@ -67,7 +62,7 @@ def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     from empirical.evaluation.config import EvaluateConfig
     from see_in_pairs.configs import load_config
 
-    settings = load_config(EvaluateConfig, config, _with_seed(changes, seed))
+    settings = load_config(EvaluateConfig, config, with_seed(changes, seed))
     records = evaluate_with_reports(settings, out, quiet=quiet)
     log(f"{len(records.table)} rows: {out / 'records.parquet'}", quiet)
 
@@ -78,7 +73,7 @@ def pretrain(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     from empirical.pretraining.pretrain import pretrain as run
     from see_in_pairs.configs import load_config
 
-    settings = load_config(PretrainConfig, config, _with_seed(changes, seed))
+    settings = load_config(PretrainConfig, config, with_seed(changes, seed))
     folder = run(settings, out, quiet=quiet)
     log(f"model: {folder} (its README.md has the results)", quiet)
 
@@ -124,7 +119,3 @@ def doctor(
         raise CheckFailed(
             f"model '{model}': {sum(not check.passed for check in diagnosis.checks)} of {len(diagnosis.checks)} checks failed"
         )
-
-
-def _with_seed(changes: list[str] | None, seed: int | None) -> list[str]:
-    return [*(changes or []), *([] if seed is None else [f"seed={seed}"])]

@@ -13,7 +13,7 @@ from empirical.vlm.inference.batch_scorer import SpeedConfig
 from see_in_pairs.configs import StrictConfig
 
 MAY_CHANGE = {"calibrate_on"}
-"""What a folder may be gone on with in another way: no score depends on it."""
+"""Settings that may change when a run is resumed, since no score depends on them."""
 
 
 class EvaluateConfig(StrictConfig):
@@ -24,36 +24,36 @@ class EvaluateConfig(StrictConfig):
     cohort : str
         Folder of the cohort.
     arms : list of ArmConfig
-        What is scored, each on all queries of the split.
+        Arms to score, each on all queries of the split; their run_ids differ.
     model : ModelConfig
-        The model; a folder written by ``finetune`` brings its adapter, arm and seed along.
+        The model to score; a folder written by ``finetune`` brings its adapter, arm and seed along.
     prompts : PromptConfig
-        Wording and answers.
+        Wording of the question, and the answers.
     split : str
-        ``test`` or ``val``.
+        Split of the cohort that queries come from, ``test`` or ``val``.
     batch_size : int
-        Rows in a forward pass. A run that was not finished can be gone on with at a smaller one; it keeps what was scored.
+        Rows in a forward pass. A run that was not finished may be resumed with a smaller one; it keeps what was scored.
     speed : SpeedConfig
-        What work to save; the scores stay those of the plain path.
+        Which work is saved; the scores stay those of the plain path.
     spaced : bool
-        Count an answer with and without a space before it as the same.
+        Count an answer with and without a space before it as the same; their probabilities are added.
     generate : bool
         Also let the model answer in its own words (columns ``generated`` and ``parsed``), and report how often both scorers agree.
     max_new_tokens : int
-        Where to stop a reply.
+        Number of tokens after which a generated reply is cut off.
     calibrate_on : str, optional
         Records of the same model and arms on the ``val`` split: a temperature is fitted there, and ``calibration.json`` and
         ``reliability.png`` say what it does here. The records themselves keep the scores as they are.
     doctor : bool
         Check the model before it is trusted (seconds).
     allow : tuple of str
-        Names of audit findings that may pass; recorded in the manifest.
+        Names of audit findings that do not stop the run; recorded in the manifest.
     threads : int, optional
-        CPU threads of torch.
+        CPU threads of torch; where it is fixed, results do not depend on the machine's number of cores.
     allow_other_prompt : bool
         Evaluate a finetuned model with another wording than it was trained on.
     seed : int
-        Of the choice of references.
+        Decides the choice of references, and what arms draw at random.
     """
 
     cohort: str
@@ -82,8 +82,5 @@ class EvaluateConfig(StrictConfig):
 
 
 def run_id(arm: ArmConfig) -> str:
-    """Name the rows of an arm.
-
-    Returns its ``run_id``, or arm and strategy.
-    """
+    """Name of an arm's rows in the records: its ``run_id``, or arm and strategy."""
     return arm.run_id or (f"{arm.arm}-{arm.strategy}" if arm.references is not None else arm.arm)

@@ -43,7 +43,7 @@ class Records:
     healthy: str
 
     def is_positive(self) -> pd.Series:
-        """Tell which rows are truly positive.
+        """Mark the rows whose label is one to detect.
 
         Returns
         -------
@@ -87,7 +87,7 @@ def write_records(path: Path | str, records: Records) -> None:
     path : Path or str
         The file to (re)place.
     records : Records
-        What to write.
+        Table and class names; the order of rows is kept.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def read_records(path: Path | str) -> Records:
     Returns
     -------
     Records
-        Table and class names.
+        The table, with the class names that its metadata hold.
 
     Raises
     ------

@@ -14,21 +14,16 @@ MARK = "complete"
 
 
 def mark_whole(checkpoint: Path) -> None:
-    """Put down that all of a checkpoint is on disk, with the size of each file.
-
-    Sizes and not hashes: a checkpoint of a whole model is some hundred gigabytes, and what happens to one is that a disk fills up or a copy
-    breaks off.
-    """
+    """Mark that all of a checkpoint is on disk, with the size of each file."""
+    # Sizes and not hashes: a checkpoint of a whole model is some hundred gigabytes, and what happens to one is that a disk fills up or a
+    # copy breaks off.
     files = [file for file in sorted(checkpoint.rglob("*")) if file.is_file() and file.name != MARK]
     sizes = {str(file.relative_to(checkpoint)): file.stat().st_size for file in files}
     write_text(checkpoint / MARK, json.dumps(sizes))
 
 
 def last_checkpoint(folder: Path, quiet: bool = False) -> str | None:
-    """Find the last checkpoint that was written to its end and still is whole; a half-written or damaged one is removed.
-
-    Returns its path; None where a run has to begin at the beginning.
-    """
+    """Find the last checkpoint that is whole, and remove others that are not; None where a run has to begin at the beginning."""
     whole = []
     for checkpoint in sorted(folder.glob("checkpoint-*")):
         damaged = _damaged(checkpoint)

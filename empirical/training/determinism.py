@@ -1,4 +1,4 @@
-"""Kernels that give the same bits every time; by default a GPU adds up in whatever order its threads come by."""
+"""Kernels that give the same bits every time; by default a GPU adds up in whatever order its threads finish."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from contextlib import contextmanager
 from see_in_pairs.errors import InputError
 
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
-FIXED = (":4096:8", ":16:8")
+REPRODUCIBLE = (":4096:8", ":16:8")
 """Sizes of cuBLAS's workspace with which its results are reproducible, as its manual says."""
 
 
 @contextmanager
 def deterministic_kernels(wanted: bool) -> Iterator[None]:
-    """Let torch use deterministic kernels only, for as long as the block lasts."""
+    """Let torch use deterministic kernels only, for as long as the block lasts, where that is `wanted`."""
     if not wanted:
         yield
         return
     import torch
 
+    # Resumed training must end in the same weights: atomic additions (of embeddings' gradients, say) and split-k products of cuBLAS differ
+    # in their last bits from run to run, and Adam makes whole steps of that.
     _fix_workspace(started=torch.cuda.is_initialized())
     flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark
@@ -39,11 +41,11 @@ def deterministic_kernels(wanted: bool) -> Iterator[None]:
 
 
 def _fix_workspace(started: bool) -> None:
-    """Set cuBLAS's workspace where it is not yet too late."""
+    """Set cuBLAS's workspace; refuse where CUDA has read another one already."""
     found = os.environ.get(WORKSPACE)
-    if found in FIXED:
+    if found in REPRODUCIBLE:
         return
     if found is not None or started:
         reason = f"{WORKSPACE} is '{found}'" if found is not None else f"CUDA has started without {WORKSPACE}"
-        raise InputError(f"deterministic: {reason}; begin anew with {WORKSPACE}={FIXED[0]} in the environment")
-    os.environ[WORKSPACE] = FIXED[0]
+        raise InputError(f"deterministic: {reason}; begin anew with {WORKSPACE}={REPRODUCIBLE[0]} in the environment")
+    os.environ[WORKSPACE] = REPRODUCIBLE[0]

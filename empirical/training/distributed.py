@@ -15,55 +15,43 @@ if TYPE_CHECKING:
 
 
 def world_size() -> int:
-    """Tell how many processes train together.
-
-    Returns 1 where nothing launched several.
-    """
+    """Number of processes that train together; 1 where nothing launched several."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_first() -> bool:
-    """Tell whether this process is the one that speaks and writes."""
+    """Whether this process is the one that logs and writes."""
     return int(os.environ.get("RANK", "0")) == 0
 
 
 def sharding_wanted() -> bool:
-    """Tell whether the processes were launched to share the model (FSDP), so that none holds all of it outside a forward pass."""
+    """Whether the processes were launched to share the model (FSDP), so that none holds all of it outside a forward pass."""
     return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
 def refuse_mixed_formats(model: torch.nn.Module) -> None:
-    """Stop where FSDP is to share weights of several number formats in the old way, which lays all that belong together end to end."""
+    """Refuse FSDP version 1 for weights of several number formats: it concatenates the weights of a layer into one tensor."""
     formats = sorted({str(weight.dtype).removeprefix("torch.") for weight in model.parameters()})
     if sharding_wanted() and os.environ.get("FSDP_VERSION", "1") == "1" and len(formats) > 1:
         raise InputError(f"FSDP version 1 cannot share weights of several formats ({', '.join(formats)}); launch with --fsdp_version 2")
 
 
 def launched() -> dict[str, Any]:
-    """Say how a run was launched, as far as its plan and its checkpoints depend on it: it can be resumed in the same way only.
-
-    Returns empty for one process; else the number of ``processes``, and whether they were to be ``sharded``.
-    """
+    """How a run was launched, part of its identity since plan and checkpoints depend on it; empty for one process."""
     return {"processes": world_size(), "sharded": sharding_wanted()} if world_size() > 1 else {}
 
 
 def not_sharded(trainer: Trainer) -> str:
-    """Say so where sharding was asked for and does not take place.
-
-    Returns one line; empty where there is nothing to say.
-    """
+    """One line for the user where sharding was asked for and does not take place; else empty."""
     if not sharding_wanted() or trainer.is_fsdp_enabled:
         return ""
     return "FSDP was asked for, but accelerate shards on accelerators only: each process holds the whole model (DDP)"
 
 
 def one_device(arguments: TrainingArguments) -> str:
-    """Let a process train on one GPU where it sees several: the Trainer would split each batch over threads, one to a GPU (DataParallel).
-
-    The plan counts the rows of a step by processes, and threads cannot share a look-up of stored features.
-
-    Returns one line for the user; empty where there is nothing to say.
-    """
+    """Let a process train on one GPU where it sees several; returns one line for the user, empty where it sees one at most."""
+    # The Trainer would split each batch over threads, one to a GPU (DataParallel). But the plan counts the rows of a step by processes, and
+    # threads cannot share a look-up of stored features.
     if (seen := arguments.n_gpu) <= 1:
         return ""
     arguments._n_gpu = 1
@@ -71,7 +59,7 @@ def one_device(arguments: TrainingArguments) -> str:
 
 
 def save_weights(trainer: Trainer, folder: Path) -> None:
-    """Write the whole model; every process must come here, since each brings its part where they share the weights."""
+    """Write the whole model; every process must call this, since each holds a part where they share the weights."""
     if trainer.is_world_process_zero():
         shutil.rmtree(folder, ignore_errors=True)
     if trainer.is_fsdp_enabled:  # as shards, which is fit for checkpoints, the Trainer would write no model at all

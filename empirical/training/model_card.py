@@ -16,14 +16,11 @@ if TYPE_CHECKING:
 
     from empirical.cohorts import Cohort
 
-LAST = 20  # steps whose loss is summed up
+LAST = 20  # steps whose loss is summarised
 
 
 def run_card(config: FinetuneConfig, cohort: Cohort, manifest: dict[str, Any], shown: pd.DataFrame, history: list[dict[str, Any]]) -> str:
-    """Write the card.
-
-    Returns Markdown, as the Hub reads it.
-    """
+    """Write the card, in Markdown as the Hub reads it; `shown` is the plan, a row for each row of a step."""
     import jinja2
     import yaml
 
@@ -55,7 +52,7 @@ def run_card(config: FinetuneConfig, cohort: Cohort, manifest: dict[str, Any], s
 
 
 def _loss(losses: list[float]) -> str:
-    """Sum up the loss of the last steps, as far as there is anything to sum up."""
+    """Summarise the loss of the last steps, as far as it is finite."""
     known = [loss for loss in losses if np.isfinite(loss)]
     if not known:
         return "The training loss was not recorded, or never a number."

@@ -1,4 +1,4 @@
-"""The commands on a device that is not the CPU: nothing is left on the wrong side, and the scores are the CPU's.
+"""The commands on a pretended GPU: nothing is left on the wrong side, and the scores are the CPU's. README.md says how it is made.
 
 A machine with a GPU needs no such device, and one without a compiler cannot make it; there the test is skipped and says so.
 """

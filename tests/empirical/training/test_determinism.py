@@ -14,7 +14,7 @@ from transformers import Trainer, TrainingArguments
 
 from empirical.cohorts import Cohort
 from empirical.training import trainer as trainer_module
-from empirical.training.determinism import FIXED, WORKSPACE, deterministic_kernels
+from empirical.training.determinism import REPRODUCIBLE, WORKSPACE, deterministic_kernels
 from empirical.training.distributed import one_device
 from empirical.training.finetune import finetune
 from see_in_pairs.errors import InputError
@@ -48,7 +48,7 @@ def test_a_deterministic_run_resumes_to_the_same_weights_and_leaves_torch_as_it_
         finetune(config, tmp_path / "killed", quiet=True)
     assert not torch.are_deterministic_algorithms_enabled()
     resumed, whole = finetune(config, tmp_path / "killed", quiet=True), finetune(config, tmp_path / "whole", quiet=True)
-    assert set(seen) == {(True, FIXED[0])} and len(seen) == 6 + 2 + 6
+    assert set(seen) == {(True, REPRODUCIBLE[0])} and len(seen) == 6 + 2 + 6
     assert not torch.are_deterministic_algorithms_enabled()
     (one,), (other,) = resumed.glob("*.safetensors"), whole.glob("*.safetensors")
     killed, never = load_file(one), load_file(other)
@@ -100,7 +100,7 @@ def test_what_cannot_be_deterministic_is_one_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     with pytest.raises(InputError, match="CUDA has started without CUBLAS_WORKSPACE_CONFIG"), deterministic_kernels(True):
         pass
-    monkeypatch.setenv(WORKSPACE, FIXED[1])
+    monkeypatch.setenv(WORKSPACE, REPRODUCIBLE[1])
     with deterministic_kernels(True):
         assert torch.are_deterministic_algorithms_enabled()
 

@@ -1,4 +1,4 @@
-"""The result as a page to be read and kept: on what, targets beside what was measured, all rows, and what the numbers do not say."""
+"""The result as a page to read and keep: the machine, targets beside what was measured, all rows, and the limits of the numbers."""
 
 from __future__ import annotations
 
@@ -105,9 +105,9 @@ def _equality(row: dict[str, Any]) -> list[str]:
 
 def _finetuning(row: dict[str, Any]) -> list[str]:
     used = [_one(row[f"utilisation{end}"], ".1%") for end in ("", "_low", "_high")]
-    told = "-" if used[0] == "-" else f"{used[0]} ({used[1]} to {used[2]})"
+    utilisation = "-" if used[0] == "-" else f"{used[0]} ({used[1]} to {used[2]})"
     rest = [_one(row["data_wait"], ".1%"), _one(row["peak_gib"], ".1f"), _one(row["first_loss"], ".4f")]
-    return [_seconds(row), f"{row['per_second']:.2f}", _times(row, "trl"), told, *rest]
+    return [_seconds(row), f"{row['per_second']:.2f}", _times(row, "trl"), utilisation, *rest]
 
 
 def _seconds(row: dict[str, Any]) -> str:

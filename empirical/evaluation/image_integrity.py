@@ -51,7 +51,7 @@ def _stamp(path: Path) -> list[int]:
     try:
         facts = path.stat()
     except OSError:
-        return []  # who reads it will say so
+        return []  # reading it will fail, and name it
     return [facts.st_size, facts.st_ino, facts.st_mtime_ns, facts.st_ctime_ns]
 
 

@@ -41,11 +41,11 @@ def parts_of(wording: str) -> tuple[Part, ...]:
     >>> [part.kind for part in parts_of("First:{1}Second:{2}Which is brighter?")]
     ['text', 'reference', 'text', 'query', 'text']
     """
-    pieces = PLACEHOLDER.split(wording)
-    last = max(piece for index, piece in enumerate(pieces) if index % 2)
-    parts = [
-        (Part("query") if piece == last else Part("reference")) if index % 2 else Part("text", piece) for index, piece in enumerate(pieces)
-    ]
+    split = PLACEHOLDER.split(wording)  # text, number of a picture, text, ...
+    last = max(number for index, number in enumerate(split) if index % 2)  # the query stands last
+    parts = []
+    for index, text in enumerate(split):
+        parts.append(Part("text", text) if index % 2 == 0 else Part("query" if text == last else "reference"))
     return tuple(part for part in parts if part.kind != "text" or part.text)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from empirical.pretraining.config import PretrainConfig
 from empirical.pretraining.dataset import TESTS, QuestionDataset, Test, test_dataset
 from empirical.pretraining.questions import KINDS, Question
+from see_in_pairs.roc import weighted_auroc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,24 +116,13 @@ def measured(scores: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     from scipy import stats
 
     if scores.shape[1] == 2 and 0 < right.mean() < 1:
-        margin, positive = scores[:, 0] - scores[:, 1], right == 0
-        rows = np.random.default_rng(0).integers(0, len(right), (RESAMPLES, len(right)))
-        resampled = _areas(margin[rows], positive[rows])
+        area = weighted_auroc(scores[:, 0] - scores[:, 1], right == 0, np.arange(len(right)))
+        resamples = np.random.default_rng(0).integers(0, len(right), (RESAMPLES, len(right)))
+        resampled = area(np.array([np.bincount(drawn, minlength=len(right)) for drawn in resamples], dtype=float))
         low, high = np.nanquantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])  # a resample of one class has no area
-        return {"measure": "AUROC", "value": float(_areas(margin[None], positive[None])[0]), "low": low, "high": high, "chance": 0.5}
+        return {"measure": "AUROC", "value": float(area(np.ones((1, len(right))))[0]), "low": low, "high": high, "chance": 0.5}
     correct = int((scores.argmax(axis=1) == right).sum())
     interval = stats.binomtest(correct, len(right)).proportion_ci(LEVEL, method="wilson")
     return {
         "measure": "accuracy", "value": correct / len(right), "low": interval.low, "high": interval.high, "chance": 1 / scores.shape[1],
     }  # fmt: skip
-
-
-def _areas(margins: np.ndarray, positive: np.ndarray) -> np.ndarray:
-    """AUROC of each row from ranks (Mann and Whitney); missing where a row has one class only."""
-    from scipy import stats
-
-    ranks = stats.rankdata(margins, axis=1)
-    count = positive.sum(axis=1)
-    wins = (ranks * positive).sum(axis=1) - count * (count + 1) / 2
-    pairs = (count * (positive.shape[1] - count)).astype(float)
-    return np.divide(wins, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)

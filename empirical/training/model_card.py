@@ -68,10 +68,10 @@ def _loss(losses: list[float]) -> str:
 
 
 def _validation(history: list[dict[str, Any]], manifest: dict[str, Any]) -> str:
-    looks = [row for row in history if "eval_loss" in row]
-    known = [row for row in looks if np.isfinite(row["eval_loss"])]
+    validations = [row for row in history if "eval_loss" in row]
+    known = [row for row in validations if np.isfinite(row["eval_loss"])]
     if not known:
-        return "The validation loss was never a number." if looks else "No validation loss was looked at."
+        return "The validation loss was never a number." if validations else "No validation loss was looked at."
     best = min(known, key=lambda row: row["eval_loss"])
     words = f"best {best['eval_loss']:.4f} at step {best['step']}, on {manifest['n_validation']} items; the weights are those of that step."
     return f"Validation loss: {words}"

@@ -57,7 +57,7 @@ class FeatureStorage:
         """Take it from the settings of a run; None where features are not stored, or change in training."""
         if sharding_wanted() or not (config.store_features and vision_is_frozen(config.method, config.lora)):
             return None
-        # Besides the batches of a step: one that the data loader has ready, and those of a look at validation in between.
+        # Besides the batches of a step: one that the data loader has ready, and those of a validation in between.
         return cls(Path(config.features_folder) if config.features_folder else None, config.gradient_accumulation + 3)
 
 

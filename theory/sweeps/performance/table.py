@@ -71,7 +71,13 @@ class Table:
         return pd.DataFrame({"cell": names.to_numpy(), "truth": self.truth})
 
     def batches(self) -> Iterator[pd.DataFrame]:
-        """Yield the replicates in one part."""
+        """Yield the replicates in one part.
+
+        Yields
+        ------
+        pandas.DataFrame
+            The table with the columns ``cell, block, replicate``, numbered where they were missing.
+        """
         yield self._completed
 
     @property

@@ -156,9 +156,9 @@ class Results:
         cell : str, optional
             Hash of the one cell to read; by default all.
 
-        Returns
-        -------
-        iterator of pandas.DataFrame
+        Yields
+        ------
+        pandas.DataFrame
             Columns ``cell, block, replicate, method`` and the results, in the order of blocks, then methods, then replicates. A frame
             holds whole blocks of one cell, at most about 100,000 rows (one block where that has more); a large cell comes in several.
             Where it is cut depends on the design alone.

@@ -70,7 +70,7 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int =
 def _verdicts(function: str, *arguments: object) -> dict[str, Verdict]:
     """Ask every module of evidence that has a function of this name."""
     verdicts: dict[str, Verdict] = {}
-    for name in dict.fromkeys(name for claim in CLAIMS for name in claim.evidence):
+    for name in dict.fromkeys(name for claim in CLAIMS for name in claim.judged_by):
         judge = getattr(import_module(f"paper_figures.claims.{name}"), function, None)
         verdicts |= {} if judge is None else judge(*arguments)
     return verdicts

@@ -40,8 +40,8 @@ class Claim:
         What is claimed, in our words, from the abstracts.
     criteria : dict of str to str
         For each source of evidence that can speak to it (a key of `SOURCES`), the criterion by which it is judged.
-    evidence : tuple of str
-        Names of the modules in ``paper_figures/claims/`` that judge it, beside ``studies``, which is asked wherever a study is given.
+    judged_by : tuple of str
+        Names of the modules in ``paper_figures/claims/`` with its evidence, beside ``studies``, which is asked wherever a study is given.
     silent : dict of str to str
         For a source without a verdict, why it has none; the key ``''`` stands for all sources that are not named.
     """
@@ -49,7 +49,7 @@ class Claim:
     id: str
     text: str
     criteria: dict[str, str] = field(default_factory=dict)
-    evidence: tuple[str, ...] = ()
+    judged_by: tuple[str, ...] = ()
     silent: dict[str, str] = field(default_factory=dict)
 
 
@@ -72,7 +72,7 @@ CLAIMS = (
             "bootstrap over patients; the single arm must separate the classes at all",
             "real": "the same with references matched on demographics",
         },
-        evidence=("theory_separation", "experiments"),
+        judged_by=("theory_separation", "experiments"),
         silent={"real": NO_REAL_RUN},
     ),
     Claim(
@@ -83,7 +83,7 @@ CLAIMS = (
             "end above 0.5)",
             "real": f"{_AUROC}, model not finetuned, references matched on demographics; the better arm must beat chance",
         },
-        evidence=("experiments",),
+        judged_by=("experiments",),
         silent={
             "theory": "theory bounds what an observer can gain; it says nothing of what a given model does with a prompt",
             "simulation": "simulated Gaussian scores have no prompt",
@@ -106,7 +106,7 @@ CLAIMS = (
             "both at every one, else inconclusive",
             "simulation": f"the same from raw simulation, each by more than the bound on z at family-wise level {LEVEL}",
         },
-        evidence=("theory_gains", "experiments"),
+        judged_by=("theory_gains", "experiments"),
         silent={"real": NO_REAL_RUN},
     ),
     Claim(
@@ -123,7 +123,7 @@ CLAIMS = (
             "simulation": f"the same from raw simulation: supported where each gain exceeds the bound on z at family-wise level {LEVEL}, "
             "contradicted where one is below 0 by it, else inconclusive",
         },
-        evidence=("theory_gains", "strategies"),
+        judged_by=("theory_gains", "strategies"),
         silent={"real": NO_REAL_RUN},
     ),
     Claim(
@@ -137,7 +137,7 @@ CLAIMS = (
             "concatenation) is below that of the single image trained on as many cases. Contradicted where it never is, else inconclusive",
             "simulation": f"the same from raw simulation, each by more than the bound on z at family-wise level {LEVEL}",
         },
-        evidence=("theory_gains",),
+        judged_by=("theory_gains",),
         silent={"": "needs models finetuned on several numbers of patients: 'see-in-pairs study', then 'claims --study'"},
     ),
     Claim(
@@ -149,7 +149,7 @@ CLAIMS = (
             "halves of the patients. Read from the tables of 'see-in-pairs analyse alignment' in the folder's analysis/",
             "real": "the same with references matched on demographics",
         },
-        evidence=("interpretability",),
+        judged_by=("interpretability",),
         silent={"theory": NO_MODEL, "simulation": NO_MODEL, "real": NO_REAL_RUN},
     ),
     Claim(
@@ -172,7 +172,7 @@ CLAIMS = (
             "by chance must lie on the lesion. Read from the tables of 'see-in-pairs analyse attribution' in the folder's analysis/",
             "real": "the same with references matched on demographics, where masks exist",
         },
-        evidence=("interpretability",),
+        judged_by=("interpretability",),
         silent={"theory": NO_MODEL, "simulation": NO_MODEL, "real": NO_REAL_RUN},
     ),
 )

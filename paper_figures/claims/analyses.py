@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FOLDER = "analysis"
 IDENTITY = ("arm", "strategy", "train_arm", "train_strategy", "train_seed", "cohort_hash")
 STRATEGY = "demographic"
-"""Of the main pair, on phantoms (where relatives are matched) and on real images."""
+"""How the references of the main pair are chosen, on phantoms (where relatives are matched) and on real images."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ FIGURES = (
 )
 """Names of the figures, each a module of this package, in the order of the report."""
 
-__all__ = ["FIGURES", "FigureData", "FigureModule", "draw_figure"]
+__all__ = ["FIGURES", "FigureData", "draw_figure"]
 
 
 def draw_figure(name: str, results: RunResults, seed: int = 0) -> Path:

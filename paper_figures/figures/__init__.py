@@ -36,7 +36,7 @@ def draw_figure(name: str, results: RunResults, seed: int = 0) -> Path:
     Parameters
     ----------
     name : str
-        One of `FIGURES`.
+        Which figure to draw: one of `FIGURES`.
     results : RunResults
         The output folder of ``reproduce``; figures of the theory need nothing that is in it.
     seed : int, default 0

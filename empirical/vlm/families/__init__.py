@@ -2,7 +2,7 @@
 
 ``base`` holds `ModelFamily`, whose fields are the hooks. `MODULES` is the registry: the ``model_type`` of a ``config.json`` and the file
 here that describes it, which is imported on first use. The facts were checked by running tiny models of each family, not read off a
-model card. `docs/development/add-a-model-family.md` has the steps to add one.
+model card. ``docs/development/add-a-model-family.md`` has the steps to add one.
 """
 
 from __future__ import annotations

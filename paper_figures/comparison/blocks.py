@@ -13,9 +13,8 @@ from paper_figures.comparison.result import Accuracy, Auroc, ClusteredAccuracy
 from paper_figures.statistics.bootstrap.multinomial import multinomial_bootstrap
 from paper_figures.statistics.bootstrap.paired import paired_bootstrap
 from paper_figures.statistics.bootstrap.result import BootstrapDifference
-from paper_figures.statistics.clustered.chi_squared import _durkalski, _obuchowski, _yang
-from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult, _clustered_difference, clustered_difference
-from paper_figures.statistics.clustered.sums import cluster_sums
+from paper_figures.statistics.clustered.chi_squared import durkalski, obuchowski, yang
+from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult, clustered_difference
 from paper_figures.statistics.clustered.two_way import two_way
 from paper_figures.statistics.distributions import normal_quantile
 from paper_figures.statistics.equivalence import EquivalenceResult, equivalence, tost
@@ -70,8 +69,8 @@ def _share_interval(right: Bools, table: ItemTable, level: float) -> Interval:
 
 def clustered_accuracy_block(table: ItemTable, settings: ComparisonSettings) -> ClusteredAccuracy:
     """Compare accuracies with clusters."""
-    sums = cluster_sums(table.right_a, table.right_b, table.codes)
-    return ClusteredAccuracy(_obuchowski(sums), _yang(sums), _durkalski(sums), _clustered_difference(sums, settings.level))
+    data = table.right_a, table.right_b, table.codes
+    return ClusteredAccuracy(obuchowski(*data), yang(*data), durkalski(*data), clustered_difference(*data, settings.level))
 
 
 def auroc_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons) -> Auroc | None:

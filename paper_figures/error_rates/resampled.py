@@ -14,7 +14,7 @@ from paper_figures.error_rates.auroc import ScoreBlock
 from paper_figures.statistics.bootstrap.cluster_weights import cluster_types, cluster_weights, jackknife_weights
 from paper_figures.statistics.bootstrap.intervals import acceleration, bootstrap_interval
 from paper_figures.statistics.bootstrap.multinomial import multinomial_bootstrap
-from paper_figures.statistics.clustered.sign_flip import _sign_flip
+from paper_figures.statistics.clustered.sign_flip import sign_flip_of_sums
 from paper_figures.statistics.metrics import METRICS, Sample
 from paper_figures.statistics.validation import Codes, Floats
 from theory.sweeps import generator, method
@@ -133,7 +133,9 @@ def sign_flip(data: SeededCounts) -> Columns:
 
     Where the interval has no end, the bound of [-1, 1] takes its place.
     """
-    found = [_sign_flip(d, data.n.astype(np.float64), RESAMPLES, LEVEL, int(seed)) for d, seed in zip(data.d, data.seeds, strict=True)]
+    found = [
+        sign_flip_of_sums(d, data.n.astype(np.float64), RESAMPLES, LEVEL, int(seed)) for d, seed in zip(data.d, data.seeds, strict=True)
+    ]
     ends = np.clip(np.array([one.interval for one in found]), -1, 1)
     columns = {"estimate": [one.difference for one in found], "p": [one.p for one in found]}
     return {name: np.array(values) for name, values in columns.items()} | {"lower": ends[:, 0], "upper": ends[:, 1]}

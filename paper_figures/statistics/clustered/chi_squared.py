@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy.typing as npt
 
-from paper_figures.statistics.clustered.sums import ClusteredTestResult, ClusterSums, cluster_sums
+from paper_figures.statistics.clustered.sums import ClusteredTestResult, cluster_sums
 from paper_figures.statistics.distributions import chi_squared_p
 
 
@@ -50,10 +50,7 @@ def obuchowski(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt
       p          0.505
       clusters   3
     """
-    return _obuchowski(cluster_sums(correct_a, correct_b, clusters))
-
-
-def _obuchowski(sums: ClusterSums) -> ClusteredTestResult:
+    sums = cluster_sums(correct_a, correct_b, clusters)
     d, k = sums.d, len(sums.n)
     return _chi_squared((k - 1) / k * float(d.sum()) ** 2, float((d**2).sum()), k)
 
@@ -94,10 +91,7 @@ def yang(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.Array
     >>> round(yang([1, 1, 1, 0, 1, 1], [0, 0, 1, 1, 0, 1], ["p1", "p1", "p1", "p2", "p3", "p3"]).statistic, 4)
     0.6
     """
-    return _yang(cluster_sums(correct_a, correct_b, clusters))
-
-
-def _yang(sums: ClusterSums) -> ClusteredTestResult:
+    sums = cluster_sums(correct_a, correct_b, clusters)
     d, n, k = sums.d, sums.n, len(sums.n)
     variance = float(((d - n * d.sum() / n.sum()) ** 2 + d**2).sum()) / 2
     return _chi_squared((k - 1) / k * float(d.sum()) ** 2, variance, k)
@@ -138,10 +132,7 @@ def durkalski(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.
     >>> round(durkalski([1, 1, 1, 0, 1, 1], [0, 0, 1, 1, 0, 1], ["p1", "p1", "p1", "p2", "p3", "p3"]).statistic, 4)
     0.0164
     """
-    return _durkalski(cluster_sums(correct_a, correct_b, clusters))
-
-
-def _durkalski(sums: ClusterSums) -> ClusteredTestResult:
+    sums = cluster_sums(correct_a, correct_b, clusters)
     shares = sums.d / sums.n
     return _chi_squared(float(shares.sum()) ** 2, float((shares**2).sum()), len(shares))
 

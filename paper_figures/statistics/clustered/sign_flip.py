@@ -98,10 +98,11 @@ def sign_flip(
         values = as_scores(np.where(np.isfinite(values), values, np.nan), "differences")  # says which
     codes = np.arange(len(values)) if clusters is None else as_codes(clusters, len(values))
     sums, sizes = np.bincount(codes, values).astype(np.float64), np.bincount(codes).astype(np.float64)
-    return _sign_flip(sums, sizes, as_count(resamples, "resamples"), as_level(confidence_level), seed)
+    return sign_flip_of_sums(sums, sizes, as_count(resamples, "resamples"), as_level(confidence_level), seed)
 
 
-def _sign_flip(sums: Floats, sizes: Floats, resamples: int, level: float, seed: int) -> SignFlipResult:
+def sign_flip_of_sums(sums: Floats, sizes: Floats, resamples: int, level: float, seed: int) -> SignFlipResult:
+    """Run `sign_flip` on the summed differences and the numbers of items of K clusters. Shapes: `sums`, `sizes` (K,)."""
     scale, side = float(np.abs(sums).sum()), _side(sums, sizes)
     # the better arm is always the first here, so that swapping the arms draws the same patterns and gives the same p
     d = side * np.where(np.abs(sums) > 1e-12 * max(scale, 1e-300), sums, 0.0)

@@ -1,6 +1,9 @@
 """Paired statistics that stay right when items share patients and references: one test per file, arrays in, frozen dataclasses out.
 
-`compare_arms` runs them all. Differences are A minus B everywhere. Nothing heavier than scipy.special is imported before it is needed.
+``proportions``, ``equivalence`` and ``power`` are for accuracies of independent items, ``clustered`` for items of patients, ``roc`` for
+AUROCs, ``multireader`` for several trainings, ``bootstrap`` with ``metrics`` for every measure, ``multiplicity`` for families of tests.
+`paper_figures.comparison.compare_arms` runs them all. Differences are A minus B everywhere. Nothing heavier than scipy.special is imported
+before it is needed.
 """
 
 from paper_figures.statistics.bootstrap.multinomial import multinomial_bootstrap

@@ -1,1 +1,5 @@
-"""TODO."""
+"""The commands of the empirical part.
+
+``models`` (finetune, evaluate, pretrain, doctor), ``cohort`` (with ``cohort_import``), ``references``, ``analyse`` and ``benchmark``; ``options``
+holds what several of them take.
+"""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from math import floor, log10
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paper_figures.number_format import with_interval
-from paper_figures.results.variance_components import Components, Likeness, read_components, read_likeness
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
 from see_in_pairs.errors import InputError
-from theory.models.variance_components import Interval
+
+if TYPE_CHECKING:
+    from paper_figures.results.variance_components import Components, Likeness
+    from theory.models.variance_components import Interval
 
 NAMES = {"P": "patient", "PR": "patient x reference", "PS": "patient x seed", "E": "the rest"}
 
@@ -26,6 +28,8 @@ def components(
     """Estimate how much of a logit is the patient's, the reference's, the seed's; and the correlation that the theory takes in."""
     if not (folder / "crossed.parquet").is_file():
         raise InputError(f"{folder}: no crossed.parquet; make it with 'see-in-pairs analyse crossed CONFIG.yaml --out {folder}'")
+    from paper_figures.results.variance_components import read_components, read_likeness
+
     found, likeness = read_components(folder, seed), read_likeness(folder)
     text = "\n".join([*_component_lines(found), *_likeness_lines(likeness)])
     if json != "-":

@@ -1,5 +1,5 @@
 """The commands of the empirical part.
 
-``models`` (finetune, evaluate, pretrain, doctor), ``cohort`` (with ``cohort_import``), ``references``, ``analyse`` and ``benchmark``; ``options``
-holds what several of them take.
+``models`` (finetune, evaluate, pretrain, doctor), ``cohort`` (with ``cohort_import``), ``references``, ``analyse`` and ``benchmark``; shared options
+are in ``options``.
 """

@@ -1,5 +1,1 @@
-"""The commands of the empirical part.
-
-``models`` (finetune, evaluate, pretrain, doctor), ``cohort`` (with ``cohort_import``), ``references``, ``analyse`` and ``benchmark``; shared options
-are in ``options``.
-"""
+"""The commands of the empirical part, a file for each group; what several of them take is in ``options``."""

@@ -55,7 +55,7 @@ def one_device(arguments: TrainingArguments) -> str:
     if (seen := arguments.n_gpu) <= 1:
         return ""
     arguments._n_gpu = 1
-    return f"{seen} GPUs are visible, one is used; 'accelerate launch --num_processes {seen} -m paper_figures.cli finetune ...' uses all"
+    return f"{seen} GPUs are visible, one is used; 'accelerate launch --num_processes {seen} -m see_in_pairs finetune ...' uses all"
 
 
 def save_weights(trainer: Trainer, folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from empirical.vlm.hub import commit_of
 from empirical.vlm.pocket import random_pocket_path
@@ -50,12 +50,14 @@ def adapter_base(name: str) -> tuple[str, str | None] | None:
 def weights_hash(name: str, revision: str | None = None) -> str:
     """Identify a model's weights: 16 hexadecimal digits of each safetensors file's SHA-256, or the commit of a Hub id.
 
-    For an adapter ``+`` and the same of its base follow.
+    For an adapter ``+`` and the same of its base follow. Never empty: weights that cannot be told from others are an `InputError`.
     """
     folder = Path(resolve(name))
     if not folder.is_dir():
-        return commit_of(name, revision)
-    own = "-".join(_file_hash(file, file.stat().st_mtime_ns)[:16] for file in sorted(folder.glob("*.safetensors")))
+        return _known_commit(name, revision)
+    own = "-".join(_file_hash(file, file.stat().st_mtime_ns)[:16] for file in weight_files(folder))
+    if not own:
+        raise InputError(f"model '{name}': the folder holds no weights (*.safetensors); copy or download it again")
     base = adapter_base(str(folder))
     return own if base is None else f"{own}+{weights_hash(*base)}"
 
@@ -67,11 +69,44 @@ def files_hash(name: str, revision: str | None = None) -> dict[str, str]:
     """
     folder = Path(resolve(name))
     if not folder.is_dir():
-        return {"commit": commit_of(name, revision)}
-    files = sorted(file for file in folder.iterdir() if file.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt"))
+        return {"commit": _known_commit(name, revision)}
+    kept = {file for file in folder.iterdir() if file.suffix in (".safetensors", ".json", ".jinja", ".model", ".txt")}
+    files = sorted(kept | set(weight_files(folder)))
     base = adapter_base(str(folder))
     base_files = {} if base is None else {f"base/{file}": hashed for file, hashed in files_hash(*base).items()}
-    return {file.name: _file_hash(file, file.stat().st_mtime_ns) for file in files} | base_files
+    return {file.relative_to(folder).as_posix(): _file_hash(file, file.stat().st_mtime_ns) for file in files} | base_files
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """List the safetensors files that a model may be loaded from: those in its folder, and shards that an index names below it."""
+    files, indexes = set(folder.glob("*.safetensors")), set(folder.glob("*.safetensors.index.json"))
+    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    if isinstance(config, dict) and (named := config.get("transformers_weights")) is not None:  # transformers reads it before any other
+        (indexes if str(named).endswith(".index.json") else files).add(_inside(folder, named, folder / "config.json"))
+    for index in (index for index in indexes if index.is_file()):
+        content = read_json(index)
+        shards = content.get("weight_map") if isinstance(content, dict) else None
+        if not isinstance(shards, dict):
+            raise InputError(f"{index}: is not an index of weights (it has no 'weight_map'); copy or download it again")
+        files |= {_inside(folder, shard, index) for shard in shards.values()}
+    return sorted(file for file in files if file.is_file())  # what an old index names in vain is for the loader to miss
+
+
+def _inside(folder: Path, name: object, source: Path) -> Path:
+    """Give the path of a file of weights that a model's own files name, unless it leads out of the model's folder or is a pickle."""
+    path = PureWindowsPath(str(name))  # takes both kinds of slash for one
+    if not isinstance(name, str) or path.anchor or ".." in path.parts:
+        raise InputError(f"{source}: names weights outside of the model's folder ('{str(name)[:80]}'); put them into the folder")
+    if not name.endswith((".safetensors", ".safetensors.index.json")):
+        raise InputError(f"{source}: names weights that are no safetensors file ('{name[:80]}'); convert them")
+    return folder / name
+
+
+def _known_commit(name: str, revision: str | None) -> str:
+    """Give the commit of a Hub id, without which changed weights would be taken for those that were scored before."""
+    if commit := commit_of(name, revision):
+        return commit
+    raise InputError(f"model '{name}': the Hub does not say which commit this is; name it (model.revision), or download it into a folder")
 
 
 @cache

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.vlm.lora_precision import compute_in_base_dtype
+from empirical.vlm.model_id import weight_files
 from see_in_pairs.errors import InputError, first_few, first_line
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 def check_weights(folder: Path) -> None:
     """Raise `InputError` for a truncated or invalid safetensors file; only headers are read."""
-    for file in sorted(folder.glob("*.safetensors")) if folder.is_dir() else []:
+    for file in weight_files(folder) if folder.is_dir() else []:
         tensor_names(file)
 
 

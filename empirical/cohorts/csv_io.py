@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,6 +108,20 @@ def refuse_two_spellings(ids: pd.Series, source: str) -> None:
     if len(twice):
         first = list(twice[same[twice.index] == same[twice.index[0]]])
         raise InputError(f"{source}: '{ids.name}' writes one number in several ways ({first_few(first)}); write each id in one way only")
+
+
+def refuse_labels_alike(labels: pd.Series, source: str) -> None:
+    """Refuse labels that differ only in case, in blanks or as one number in several ways, for then one class may count as two."""
+    spellings: dict[str, list[str]] = {}
+    for label in labels.unique():
+        plain = " ".join(unicodedata.normalize("NFKC", str(label)).casefold().split())
+        if re.fullmatch(r"[+-]?\d+(\.0*)?", plain):
+            plain = str(int(plain.partition(".")[0]))
+        spellings.setdefault(plain, []).append(str(label))
+    twice = [names for names in spellings.values() if len(names) > 1]
+    if twice:
+        names = first_few([f"'{name}'" for name in sorted(twice[0])])
+        raise InputError(f"{source}: '{labels.name}' writes one label in several ways ({names}); write each label in one way only")
 
 
 def refuse_unsafe_names(names: pd.Series) -> None:

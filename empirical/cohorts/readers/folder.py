@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.csv_io import refuse_labels_alike
 from empirical.cohorts.images import IMAGE_SUFFIXES
 from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
@@ -89,6 +90,7 @@ def keep_labels(
     table: pd.DataFrame, healthy: str, positive: Sequence[str], counts: dict[str, int], source: str
 ) -> tuple[pd.DataFrame, list[str]]:
     """Keep the items of the labels asked for (by default of all), count the others, and list the positive labels."""
+    refuse_labels_alike(table["label"], source)
     known = sorted(table["label"].unique())
     chosen = list(positive) or [label for label in known if label not in (healthy, "")]
     for label in (healthy, *chosen):

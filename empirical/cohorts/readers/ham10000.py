@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.csv_io import parse_sex, read_csv, refuse_unsafe_names
+from empirical.cohorts.csv_io import parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
@@ -29,6 +29,7 @@ def import_ham10000(root: Path | str, out: Path | str, *, positive: str = "mel",
     """
     root = require_folder(root)
     table = _tidy(read_csv(_table_path(root), NEEDED, key="image_id"))
+    refuse_labels_alike(table["label"], str(root))
     counts = {"rows_in_table": len(table), "rows_of_other_diagnoses": int((~table["label"].isin([BENIGN, positive])).sum())}
     if positive == BENIGN or not {positive, BENIGN} <= set(table["label"]):
         raise InputError(

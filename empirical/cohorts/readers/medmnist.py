@@ -96,6 +96,15 @@ def _refuse_shape(images: NDArray[Any], labels: NDArray[Any], source: str) -> No
         raise InputError(f"{source}_images: shape {images.shape} of {images.dtype}; images of 8-bit gray or RGB are needed, not volumes")
     if labels.size != len(images):
         raise InputError(f"{source}_labels: shape {labels.shape} for {len(images)} images; one label for each is needed")
+    if labels.dtype.kind not in "biufUS":
+        raise InputError(f"{source}_labels: of type {labels.dtype}; whole numbers or names are needed")
+    if labels.dtype.kind == "f" and (bad := labels[~np.isfinite(labels) | (labels != np.floor(labels))]).size:
+        raise InputError(f"{source}_labels: {bad.size} are not whole numbers ({first_few(list(bad))}); each label is a class")
+
+
+def _label(value: Any) -> str:
+    """Write a label as the user names it: 1, 1.0 and true as ``'1'``."""
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value if isinstance(value, str) else str(int(value))
 
 
 def _items(arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> pd.DataFrame:
@@ -105,7 +114,8 @@ def _items(arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> pd.D
     for split in (name.removesuffix("_images") for name in arrays if name.endswith("_images")):
         for row, number in enumerate(arrays[f"{split}_labels"].ravel()):
             item = f"{split}-{row:06d}"
-            rows.append((item, f"images/{item}.png", names.get(str(number), str(number)), item, split, row))
+            label = _label(number)
+            rows.append((item, f"images/{item}.png", names.get(label, label), item, split, row))
     return pd.DataFrame(rows, columns=["item_id", "image", "label", "patient_id", "split", "row"])
 
 

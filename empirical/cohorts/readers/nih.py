@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.csv_io import parse_age, parse_sex, read_csv, refuse_unsafe_names
+from empirical.cohorts.csv_io import parse_age, parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
@@ -54,6 +54,7 @@ def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
     A control's patient has no finding in any row of the whole table: a normal film of somebody who has findings at other times is neither.
     """
     findings = entries["Finding Labels"].str.split("|")
+    refuse_labels_alike(findings.explode().rename("Finding Labels"), "table")
     named = findings.map(lambda labels: positive in labels)
     if not named.any() or positive == NO_FINDING:
         known = sorted({label for labels in findings for label in labels} - {NO_FINDING})

@@ -77,15 +77,15 @@ def _first_replicates(results: Results, cell: str, methods: list[str]) -> pd.Dat
 
 
 def _ranked(intervals: pd.DataFrame, row: dict[Any, Any], factors: list[str]) -> pd.DataFrame:
-    """Rank intervals by the distance of their middle from the truth in half widths."""
+    """Rank intervals by the distance of their middle from the truth in half widths; an open one that misses it comes first of those."""
     truth, half = row["truth"], (intervals["upper"] - intervals["lower"]) / 2
+    covers = (intervals["lower"] <= truth) & (truth <= intervals["upper"])
     with np.errstate(divide="ignore", invalid="ignore"):
         distance = ((intervals["upper"] + intervals["lower"]) / 2 - truth).abs() / half
+    distance = distance.where(np.isfinite(half), np.where(covers, 0.0, 1.0))
     rank = distance.fillna(0).rank(method="first").to_numpy() - 0.5
     constants = {name: row[name] for name in (*factors, "method", "truth")} | {"coverage": row["value"], "mcse": row["mcse"]}
-    return intervals[["lower", "upper"]].assign(
-        **constants, centile=rank / max(len(intervals), 1), covers=(intervals["lower"] <= truth) & (truth <= intervals["upper"])
-    )
+    return intervals[["lower", "upper"]].assign(**constants, centile=rank / max(len(intervals), 1), covers=covers)
 
 
 def draw(plot_data: PlotData) -> Figure:
@@ -113,9 +113,16 @@ def draw(plot_data: PlotData) -> Figure:
 
 def _panel(axes: Axes, intervals: pd.DataFrame, plot_data: PlotData) -> None:
     first: dict[Any, Any] = intervals.iloc[0].to_dict()
+    ends = intervals[["lower", "upper"]].to_numpy()
+    within = np.append(ends[np.isfinite(ends)], first["truth"])
+    room = 0.05 * (np.ptp(within) or 1.0)  # open intervals are drawn a little beyond the others
     for covers, colour in ((True, BLUE), (False, RED)):
         rows = intervals[intervals["covers"] == covers]
-        axes.hlines(rows["centile"] * 100, rows["lower"], rows["upper"], color=colour, lw=0.7, alpha=0.55, rasterized=True)
+        lower, upper = (
+            rows["lower"].clip(within.min() - room, within.max() + room),
+            rows["upper"].clip(within.min() - room, within.max() + room),
+        )
+        axes.hlines(rows["centile"] * 100, lower, upper, color=colour, lw=0.7, alpha=0.55, rasterized=True)
     axes.axvline(first["truth"], color=INK, lw=1.6)
     coverage, half_width = first["coverage"], Z * first["mcse"]
     axes.axhspan(100 * (coverage - half_width), 100 * min(coverage + half_width, 1), color=GREEN, alpha=0.25, lw=0)

@@ -12,7 +12,7 @@ from PIL import Image
 from paper_figures.cli import app
 from paper_figures.plotting.staleness import check_figure
 from paper_figures.sweep_plots import KINDS, draw_sweep, heat_map, lolly, nested_loop, plot_data, zip_plot
-from paper_figures.sweep_plots.plot_data import PlotRequest
+from paper_figures.sweep_plots.plot_data import PlotData, PlotRequest
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
@@ -191,3 +191,16 @@ def test_the_caption_counts_what_failed() -> None:
     assert "90 to 100 completed replicates per cell" in said
     assert "at most 10 failed in a cell" in said
     assert "1 of 2 numbers cannot be given" in said
+
+
+@pytest.mark.filterwarnings("error")
+def test_open_intervals_are_drawn_and_those_that_miss_stand_on_top(tmp_path: Path) -> None:
+    ends = {"lower": [-np.inf, 0.5, -np.inf, -1.0, -0.2, -3.0], "upper": [np.inf, np.inf, -0.5, 1.0, np.inf, -2.0]}
+    row = {"method": "open", "truth": 0.0, "value": 0.5, "mcse": 0.2}
+    ranked = zip_plot._ranked(pd.DataFrame(ends), row, [])
+    assert ranked["covers"].tolist() == [True, False, False, True, True, False]
+    assert ranked.loc[~ranked["covers"], "centile"].min() > ranked.loc[ranked["covers"], "centile"].max()
+    figure = zip_plot.draw(PlotData(ranked, [], "coverage", "open", ""))
+    figure.savefig(tmp_path / "open.png")
+    drawn = [path.vertices for lines in figure.axes[0].collections[:2] for path in lines.get_paths()]
+    assert len(drawn) == 6 and all(np.isfinite(vertices).all() for vertices in drawn)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 KEYS = ("cell", "block", "method", "replicate")
 RESULTS = ("estimate", "se", "lower", "upper", "p")
-MAY_BE_INFINITE = ("lower", "upper")  # an interval may be open to one side
+MAY_BE_INFINITE = ("lower", "upper")  # an interval may be open to one side, or to both
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ class Slice:
             columns["rejects"] = np.where(np.isnan(columns["p"]), np.nan, columns["p"] <= alpha)
         elif "lower" in columns and "upper" in columns:
             outside = (null < columns["lower"]) | (null > columns["upper"])
-            columns["rejects"] = np.where(np.isnan(columns["lower"] + columns["upper"]), np.nan, outside)
+            # each end by itself: the sum of the ends of an interval without bounds is NaN, but it holds every value
+            columns["rejects"] = np.where(np.isnan(columns["lower"]) | np.isnan(columns["upper"]), np.nan, outside)
         return Slice(self.cell, self.replicate, columns)
 
 

@@ -249,6 +249,15 @@ def test_an_interval_open_to_one_side_covers() -> None:
     assert (found["value"].item(), found["completed"].item(), found["failed"].item()) == (pytest.approx(2 / 3), 3, 1)
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_interval_without_bounds_covers_and_does_not_reject() -> None:
+    ends = {"lower": [-np.inf, 0.5, -np.inf, -np.inf, -np.inf, np.nan], "upper": [np.inf, np.inf, -0.5, np.inf, 0.5, np.inf]}
+    rows = pd.DataFrame({"method": "A", "estimate": 0.0, **ends})
+    found = performance(Table(rows, 0.0), ["coverage", "type_1_error"], null=0.0).set_index("measure")
+    assert found["value"].tolist() == pytest.approx([3 / 5, 2 / 5])
+    assert found["completed"].tolist() == [5, 5] and found["failed"].tolist() == [1, 1]
+
+
 def test_bad_input_is_one_line(sample: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="measure 'biass': unknown; there are bias, "):
         performance(Table(sample), ["biass"])

@@ -67,11 +67,14 @@ def run(
     log(f"{study.name}: {cells} cells, {'at most ' if study.stop else ''}{most:,} replicates each, into {out}", quiet)
     results = run_study(study, out, workers=workers, backend=backend, quiet=quiet, replicates=replicates)
     print(format_status(results))
-    stopped = sum(cell.stopped for cell in results.unbroken_blocks.values())
-    if stopped:
-        raise CheckFailed(
-            f"{stopped} of {cells} cells stopped by too many failures (max_failures {study.max_failures}); see 'sweep replay {out}'"
-        )
+    found = results.unbroken_blocks.values()
+    stopped, empty = sum(cell.stopped for cell in found), sum(0 < cell.attempted == cell.failed for cell in found)
+    wrong = [f"{stopped} of {cells} cells stopped by too many failures (max_failures {study.max_failures})"] if stopped else []
+    wrong += [f"{empty} of {cells} cells have no completed replicate"] if empty else []
+    if wrong:
+        kept = results.failures()
+        first = "" if kept.empty else f"; first {kept['method'][0] or study.generate}: {kept['error'][0]}: {kept['message'][0]}"
+        raise CheckFailed(f"{' and '.join(wrong)}{first}; see 'sweep replay {out}'")
 
 
 @app.command()

@@ -242,7 +242,7 @@ def load_pieces(sources: Iterable[str], beside: Path | None = None) -> None:
                 importlib.import_module(source)
         except InputError:
             raise
-        except Exception as error:  # whatever a user's file raises while it is imported
+        except (Exception, SystemExit) as error:  # whatever a user's file raises while it is imported
             raise InputError(f"pieces: {source}: cannot be imported ({type(error).__name__}: {error})") from error
 
 

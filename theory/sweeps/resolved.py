@@ -81,7 +81,7 @@ class ResolvedStudy:
             return float("nan") if self.study.estimand is None else float(self.study.estimand)
         try:
             value = float(self.estimand.function(**self.estimand.arguments(cell.factors)))
-        except Exception as error:  # whatever a user's function raises
+        except (Exception, SystemExit) as error:  # whatever a user's function raises
             raise InputError(f"estimand '{self.estimand.name}' fails in {cell}: {type(error).__name__}: {error}") from error
         if not math.isfinite(value):
             raise InputError(f"estimand '{self.estimand.name}' gives {value} in {cell}; a true value is a finite number")

@@ -21,6 +21,9 @@ from theory.sweeps.study import BlockLimits
 RESERVED_COLUMNS = frozenset({"cell", "block", "replicate", "method"})
 """Columns of the results that no method may return."""
 
+NOT_THE_PIECES = (KeyboardInterrupt, TimeLimit, NothingGenerated)
+"""What ends a block or a run. Whatever else a piece raises is a failed replicate, `SystemExit` too, which is no `Exception`."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -34,7 +37,7 @@ class Work:
     size: int  # replicates in a whole block
     limits: BlockLimits = field(default_factory=BlockLimits)  # what a block may use
     max_failures: int = 50  # A block with more failed replicates is not carried on: the cell stops there
-    catch: tuple[type[Exception], ...] = (Exception,)  # what counts as a failure; none to let a debugger have it
+    catch: tuple[type[BaseException], ...] = (BaseException,)  # what counts as a failure; none to let a debugger have it
 
 
 def run_block(work: Work, block: int, replicates: int) -> BlockOutcome:
@@ -135,7 +138,7 @@ def _run_each(work: Work, outcome: BlockOutcome, indices: range) -> None:
         outcome.attempted += 1
         try:
             data = _read_only(_required(generate(rng=generator_of(data_seeds[index]), **factors), work))
-        except NothingGenerated:
+        except NOT_THE_PIECES:
             raise
         except work.catch as error:  # a replicate that raises is a result
             outcome.failures.append(failure_of(error, first + index, "", 1, (*key, index)))
@@ -154,6 +157,8 @@ def _analyse(work: Work, runs: Sequence[_MethodRun], data: Any, replicate: int, 
     for run in runs:
         try:
             run.add(replicate, run.call(data, replicate % work.size))
+        except NOT_THE_PIECES:
+            raise
         except work.catch as error:  # a replicate that raises is a result
             failures.append(failure_of(error, replicate, run.method.label, 1, block_key(work.cell, *divmod(replicate, work.size))))
             failed = True
@@ -167,7 +172,7 @@ def _run_vectorised(work: Work, outcome: BlockOutcome, replicates: int) -> None:
     try:
         rng, factors = stream(work.entropy, key), work.generate.arguments(work.factors)
         data = _read_only(_required(work.generate.function(rng=rng, replicates=work.size, **factors), work))
-    except NothingGenerated:
+    except NOT_THE_PIECES:
         raise
     except work.catch as error:  # a block that raises is a result
         outcome.failures.append(failure_of(error, WHOLE, "", replicates, key))
@@ -186,6 +191,8 @@ def _analyse_vectorised(work: Work, number: int, data: Any, outcome: BlockOutcom
     try:
         results = _check_results(_MethodRun(work, number, own_seeds).call(data, 0))
         columns = {name: _column(name, values, work.size)[: outcome.attempted] for name, values in results.items()}
+    except NOT_THE_PIECES:
+        raise
     except work.catch as error:  # a block that raises is a result
         outcome.failures.append(failure_of(error, WHOLE, method.label, outcome.attempted, key))
         outcome.failed = outcome.attempted

@@ -56,7 +56,20 @@ class NothingGenerated(Exception):
 def failure_of(error: BaseException, replicate: int, method: str, replicates: int, key: Key) -> Failure:
     """Record what raised, with a traceback that begins in the piece."""
     trace = "".join(traceback.format_exception(type(error), error, _from_the_piece(error.__traceback__)))
-    return Failure(replicate, method, replicates, type(error).__name__, str(error)[:LONGEST_MESSAGE], trace[-LONGEST_TRACE:], key)
+    message = _as_text(error)[:LONGEST_MESSAGE]
+    return Failure(replicate, method, replicates, type(error).__name__, message, _storable(trace[-LONGEST_TRACE:]), key)
+
+
+def _as_text(error: BaseException) -> str:
+    try:
+        return _storable(str(error))
+    except Exception as another:  # an exception of the user's own class, whose text fails
+        return f"(its text fails: {type(another).__name__})"
+
+
+def _storable(text: str) -> str:
+    """Text with half surrogate pairs (from file names that are no text) spelled out: Parquet takes none."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _from_the_piece(trace: TracebackType | None) -> TracebackType | None:

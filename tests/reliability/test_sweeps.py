@@ -1,0 +1,124 @@
+"""Sweeps under pieces, designs and files that are as bad as they get: counted as failures, or refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from see_in_pairs.console import run_app
+from see_in_pairs.errors import InputError
+from theory.sweeps import Results, Study, run
+from theory.sweeps.cli import app
+from theory.sweeps.execution.limits import TimeLimit
+from theory.sweeps.execution.replay import replay
+from theory.sweeps.registry import register
+from theory.sweeps.resolved import resolve
+
+Write = Callable[[str, str], Path]
+
+
+class Unspeakable(BaseException):
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+RAISED = {
+    "exit": lambda: SystemExit(0),
+    "generator": GeneratorExit,
+    "own": Unspeakable,
+    "surrogate": lambda: ValueError("\udcff.png"),
+    "stop": StopIteration,
+}
+
+
+def noise(*, rng, draw="", n=1):
+    value = rng.random()
+    if draw and value < 0.3:
+        raise RAISED[draw]()
+    return value
+
+
+def noise_block(*, rng, replicates, n=1):
+    return rng.random(replicates)
+
+
+def as_is(data):
+    return {"estimate": data}
+
+
+def breaking(data, *, analyse):
+    if data < 0.3:
+        raise RAISED[analyse]()
+    return {"estimate": data}
+
+
+def exiting_block(data):
+    raise SystemExit(0)
+
+
+def design(**changes) -> Study:
+    return Study(**({"name": "hostile", "generate": noise, "methods": [as_is], "estimand": 0.5, "replicates": 20, "block": 10} | changes))
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
+    """A design and its pieces as a user writes them; returns the design's file."""
+    monkeypatch.setattr("theory.sweeps.registry._REGISTRY", {})  # the files of several tests have pieces of the same name
+
+    def make(design: str, pieces: str) -> Path:
+        (tmp_path / "pieces.py").write_text("from theory.sweeps import estimand, generator, method\n" + pieces)
+        (tmp_path / "study.yaml").write_text("name: hostile\npieces: [pieces.py]\n" + design)
+        return tmp_path / "study.yaml"
+
+    return make
+
+
+@pytest.mark.parametrize("raised", RAISED)
+@pytest.mark.parametrize("piece", ["generator", "method"])
+def test_whatever_a_piece_raises_is_a_failed_replicate(tmp_path: Path, piece: str, raised: str) -> None:
+    use = {"fixed": {"draw": raised}} if piece == "generator" else {"methods": [as_is, breaking], "fixed": {"analyse": raised}}
+    results = run(design(**use), tmp_path / "a")
+    cells, failures = results.cells, results.failures()
+    assert cells["attempted"].item() == 20 and 0 < cells["failed"].item() == len(failures) < 20
+    assert set(failures["method"]) == {"" if piece == "generator" else "breaking"}
+    again = replay(results, failures["cell"][0], failures["replicate"][0])
+    assert again.failures[0].error == failures["error"][0] == type(RAISED[raised]()).__name__
+
+
+def test_a_vectorised_method_that_exits_is_a_failed_block(tmp_path: Path) -> None:
+    register("generator", "noise block", noise_block, vectorised=True)
+    register("method", "exiting block", exiting_block, vectorised=True)
+    results = run(design(generate="noise block", methods=[as_is, "exiting block"], fixed={"n": 1}), tmp_path / "a")
+    assert results.cells["failed"].item() == 20 and set(results.failures()["error"]) == {"SystemExit"}
+    assert len(results.to_frame()) == 20  # the other method keeps its results
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_method_that_exits_does_not_end_the_sweep(write: Write, tmp_path: Path, workers: int, capfd) -> None:
+    pieces = "@generator('g')\ndef g(*, rng, n): return 1\n@method('m')\ndef m(data): raise SystemExit(0)\n"
+    study = write("generate: g\nmethods: [m]\nfixed: {n: 1}\nreplicates: 20\nblock: 10\n", pieces)
+    assert run_app(app, [str(study), "--out", str(tmp_path / "a"), "--workers", str(workers)]) == 1
+    assert "m: SystemExit" in capfd.readouterr().err
+    assert Results.open(tmp_path / "a").cells["failed"].item() == 20
+
+
+def test_pieces_that_exit_when_they_are_imported_or_asked_for_the_truth_are_one_line(write: Write) -> None:
+    design = "generate: g\nmethods: [m]\nestimand: t\nfixed: {n: 1}\n"
+    with pytest.raises(InputError, match=r"pieces.py: cannot be imported \(SystemExit: 0\)"):
+        resolve(Study.load(write(design, "import sys\nsys.exit(0)\n")))
+    pieces = "@generator('g')\ndef g(*, rng, n): return 1\n@method('m')\ndef m(data): return {}\n"
+    resolved = resolve(Study.load(write(design, pieces + "@estimand('t')\ndef t(*, n): raise SystemExit(0)\n")))
+    with pytest.raises(InputError, match=r"estimand 't' fails in .*SystemExit"):
+        resolved.truth(resolved.study.all_cells[0])
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, TimeLimit])
+def test_an_interrupt_is_no_failed_replicate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, stop: type[BaseException]) -> None:
+    monkeypatch.setitem(RAISED, "exit", stop)
+    if stop is KeyboardInterrupt:
+        with pytest.raises(KeyboardInterrupt):
+            run(design(methods=[breaking], fixed={"analyse": "exit"}), tmp_path / "a")
+    else:  # ends the block as a whole
+        assert run(design(methods=[breaking], fixed={"analyse": "exit"}), tmp_path / "a").failures()["replicate"].tolist() == [-1, -1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import warnings
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -18,6 +19,19 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 SMALLEST = 4  # pixels: an image with a shorter side shows nothing, and is a placeholder or a mistake
 HOW_TO_REPLACE = "put the old file back, or import the cohort again (and evaluate into a new folder)"
+BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What Pillow's decoders, and its reader of EXIF, raise on a broken file."""
 WIDE_MODES = ("I", "F")  # 16-bit, 32-bit and floating-point pixels, which Pillow would clip at 255
 
 
@@ -44,25 +58,30 @@ def refuse_tiny(path: Path, image: Image.Image) -> Image.Image:
     return image
 
 
-def read_image(path: Path, content: bytes | None = None) -> tuple[Image.Image, str]:
-    """Read an image file as 8-bit RGB, and the format of its stored pixels (Pillow's mode, or DICOM's photometric interpretation)."""
+def read_image(path: Path, content: bytes | None = None, behind: str = "white") -> tuple[Image.Image, str]:
+    """Read an image file as 8-bit RGB, and the format of its stored pixels (Pillow's mode, or DICOM's photometric interpretation).
+
+    What is transparent shows the colour that lies `behind`.
+    """
     from PIL import Image
 
-    if is_dicom(path):
-        from empirical.cohorts.dicom_pixels import read_dicom
-
-        return read_dicom(path)
     try:
+        if content is None and path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise InputError(f"{path}: is not a regular file; take it away")
+        if is_dicom(path):
+            from empirical.cohorts.dicom_pixels import read_dicom
+
+            return read_dicom(path)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(path, content)
+            return _decode(path, content, behind)
     except InputError:
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such image") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(f"{path}: has more pixels than any plausible image; make it smaller") from None
-    except (OSError, SyntaxError, ValueError, EOFError) as error:  # what Pillow's decoders raise on a broken file
+    except BROKEN as error:
         raise InputError(f"{path}: cannot be read as an image ({first_line(error)})") from None
 
 
@@ -71,6 +90,8 @@ def is_dicom(path: Path) -> bool:
     if path.suffix.lower() in (*DICOM_SUFFIXES, *IMAGE_SUFFIXES):
         return path.suffix.lower() in DICOM_SUFFIXES
     try:
+        if not path.is_file():
+            return False
         with path.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
     except OSError:
@@ -81,10 +102,10 @@ def open_mask(path: Path) -> np.ndarray:
     """Read a mask file as booleans, (height, width): true where it is not black."""
     import numpy as np
 
-    return np.asarray(read_image(path)[0].convert("L")) > 0
+    return np.asarray(read_image(path, behind="black")[0].convert("L")) > 0
 
 
-def _decode(path: Path, content: bytes | None) -> tuple[Image.Image, str]:
+def _decode(path: Path, content: bytes | None, behind: str) -> tuple[Image.Image, str]:
     from PIL import Image, ImageOps
 
     with Image.open(path if content is None else io.BytesIO(content)) as image:
@@ -93,19 +114,37 @@ def _decode(path: Path, content: bytes | None) -> tuple[Image.Image, str]:
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":  # a phone's JPEG with a preview behind it: the first is the photograph
             raise InputError(f"{path}: holds {frames} pictures; save the one that is meant as a file of its own")
-        return _narrow(ImageOps.exif_transpose(image)).convert("RGB"), image.mode
+        upright = ImageOps.exif_transpose(image)
+        return (_narrow(upright) if upright.mode.startswith(WIDE_MODES) else _opaque(upright, behind)).convert("RGB"), image.mode
 
 
 def _narrow(image: Image.Image) -> Image.Image:
     """Map 16-bit, 32-bit and floating-point pixels linearly, from the darkest to the brightest, to 8 bits."""
-    if not image.mode.startswith(WIDE_MODES):
-        return image
     import numpy as np
     from PIL import Image
 
     pixels = np.asarray(image, dtype=np.float64)
+    if not np.isfinite(pixels).all():
+        raise ValueError(f"{int((~np.isfinite(pixels)).sum())} pixels are infinite or no number")
+    if "transparency" in image.info:
+        raise ValueError("a transparent gray level among 16 bits; save it without")
     low, high = float(pixels.min()), float(pixels.max())
     return Image.fromarray(np.round(255 * (pixels - low) / max(high - low, 1e-300)).astype(np.uint8))
+
+
+def _opaque(image: Image.Image, behind: str) -> Image.Image:
+    """Lay an image that is transparent in places over a colour, as a viewer does: what its hidden pixels hold is arbitrary."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        return image
+    layer = image.convert("RGBA")
+    least, most = layer.getchannel("A").getextrema()
+    if most == 0:
+        raise ValueError("all of it is transparent; save it without transparency")
+    if least == 255:
+        return layer
+    return Image.alpha_composite(Image.new("RGBA", layer.size, behind), layer)
 
 
 def is_safe_path(path: str) -> bool:

@@ -123,8 +123,8 @@ def method(name: str, *, vectorised: bool = False) -> Callable[[Function], Funct
     -------
     callable
         A decorator that leaves the function as it is. The function takes the data first, then factors by name, and returns a mapping of
-        names to numbers (by convention ``estimate``, ``se``, ``lower``, ``upper``, ``p``; others are kept). With a parameter ``rng`` it
-        gets a random stream of its own.
+        names to numbers (by convention ``estimate``, ``se``, ``lower``, ``upper``, ``p``, or some of them; others are kept). With a
+        parameter ``rng`` it gets a random stream of its own.
 
     Examples
     --------

@@ -63,7 +63,7 @@ def _usable(name: str, values: Floats) -> np.ndarray:
 
 def slices(batch: pd.DataFrame, extra: Sequence[str] = ()) -> Iterator[dict[str, Slice]]:
     """Cut a batch into its blocks, each a slice per method in the order in which the block names them."""
-    missing = [name for name in (*KEYS, "estimate") if name not in batch]
+    missing = [name for name in KEYS if name not in batch]
     if missing:
         raise InputError(f"replicates: no column '{missing[0]}' (there are {', '.join(map(str, batch.columns))})")
     results = {name: _numbers(batch[name], name) for name in (*RESULTS, *extra) if name in batch}

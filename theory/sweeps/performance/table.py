@@ -46,7 +46,7 @@ class Table:
     Parameters
     ----------
     replicates : pandas.DataFrame
-        Columns ``method`` and ``estimate`` and, where there are any, ``cell, block, replicate, se, lower, upper, p``; one row per
+        Columns ``method`` and ``estimate`` or ``p`` and, where there are any, ``cell, block, replicate, se, lower, upper``; one row per
         replicate and method.
     truth : float, default NaN
         The true value, the same in all cells; NaN where it is not known.
@@ -83,6 +83,8 @@ class Table:
     @property
     def _completed(self) -> pd.DataFrame:
         table = self.replicates
+        if "estimate" not in table and "p" not in table:
+            raise InputError(f"replicates: no column 'estimate' (there are {', '.join(map(str, table.columns))})")
         if "replicate" not in table:
             keys = [name for name in ("cell", "method") if name in table]
             table = table.assign(replicate=table.groupby(keys).cumcount() if keys else range(len(table)))
@@ -223,6 +225,9 @@ def _first_pass(results: Source, versus: str, extra: Sequence[str]) -> tuple[dic
             for method, part in paired(block, versus):
                 pairs.setdefault((part.cell, method), _PairedPass()).add(part)
     if not first:
+        failed = int(results.cells["failed"].sum()) if "failed" in results.cells else 0
+        if failed:
+            raise InputError(f"all {failed:,} replicates failed: nothing to measure ('sweep replay' lists why)")
         raise InputError("no replicate is complete yet: nothing to measure (run the study first)")
     return first, pairs
 

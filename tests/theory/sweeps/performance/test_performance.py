@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from see_in_pairs.errors import InputError
+from theory.sweeps import Study, run
 from theory.sweeps.performance import Table, performance
 from theory.sweeps.performance.accumulators import ExactSum, RunningMoments
 from theory.sweeps.performance.measures import MEASURES, MethodSummary, leave_one_out_deviations, proportion_error
@@ -256,6 +258,39 @@ def test_an_interval_without_bounds_covers_and_does_not_reject() -> None:
     found = performance(Table(rows, 0.0), ["coverage", "type_1_error"], null=0.0).set_index("measure")
     assert found["value"].tolist() == pytest.approx([3 / 5, 2 / 5])
     assert found["completed"].tolist() == [5, 5] and found["failed"].tolist() == [1, 1]
+
+
+def test_of_a_method_that_gives_only_a_p_value_the_errors_are_known() -> None:
+    rows = pd.DataFrame({"method": "A", "p": [0.01, 0.2, 0.05, 0.8, np.nan]})
+    found = performance(Table(rows, 0.0), null=0.0).set_index("measure")
+    assert found.loc["type_1_error", ["value", "completed", "failed"]].tolist() == [0.5, 4, 1]
+    others = found.drop(index="type_1_error")
+    assert others["value"].isna().all() and others.loc["bias", "note"] == "the method gives no estimate"
+    beside = pd.concat([rows, pd.DataFrame({"method": "B", "estimate": [0.1, -0.1]})])
+    assert performance(Table(beside, 0.0), ["bias"])["note"].tolist() == ["the method gives no estimate", ""]
+
+
+@pytest.mark.parametrize("result", [{"p": 0.01}, {"lower": -1.0, "upper": 1.0}, {"patients": 7.0}], ids=["p", "interval", "another"])
+def test_a_sweep_needs_no_estimate(tmp_path: Path, result: dict[str, float]) -> None:
+    def draws(*, rng, n):
+        return n
+
+    def gives(data):
+        return result
+
+    study = Study(name="no estimate", generate=draws, methods=[gives], estimand=0, null=0, fixed={"n": 1}, replicates=8)
+    found = performance(run(study, tmp_path / "a"), ["bias", "coverage", "type_1_error", "mean:patients"]).set_index("measure")
+    known = {"p": {"type_1_error": 1.0}, "lower": {"coverage": 1.0, "type_1_error": 0.0}, "patients": {"mean:patients": 7.0}}
+    assert found["value"].dropna().to_dict() == known[next(iter(result))]
+
+
+def test_a_sweep_in_which_everything_failed_says_so(tmp_path: Path) -> None:
+    def draws(*, rng, n):
+        raise ValueError("no")
+
+    study = Study(name="fails", generate=draws, methods=[lambda data: data], fixed={"n": 1}, replicates=8)
+    with pytest.raises(InputError, match="all 8 replicates failed"):
+        performance(run(study, tmp_path / "a"))
 
 
 def test_bad_input_is_one_line(sample: pd.DataFrame) -> None:

@@ -122,3 +122,49 @@ def test_an_interrupt_is_no_failed_replicate(monkeypatch: pytest.MonkeyPatch, tm
             run(design(methods=[breaking], fixed={"analyse": "exit"}), tmp_path / "a")
     else:  # ends the block as a whole
         assert run(design(methods=[breaking], fixed={"analyse": "exit"}), tmp_path / "a").failures()["replicate"].tolist() == [-1, -1]
+
+
+PLAIN = """
+@generator('g')
+def g(*, rng, mu=0, kind=''): return rng.normal(mu)
+@method('m')
+def m(data, *, trim=0): return {'estimate': data}
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("grid: {mu: [0.5, 1e-3]}", "factor 'mu': '1e-3' is text; write 0.001 for the number"),
+        ("grid: {mu: [1.5e3]}", "'1.5e3' is text; write 1500 "),
+        ("fixed: {mu: 1E-20}", "'1E-20' is text; write 1.0e-20 "),
+        ("cells: [{mu: 1}, {mu: -inf}]", "'-inf' is text; write -.inf "),
+        ("grid: {mu: ['0,5']}", "'0,5' is text; write 0.5 "),
+        ("grid: {mu: [5%]}", "'5%' is text; write 0.05 "),
+        ("fixed: {mu: {a: [1, '2']}}", "'2' is text; write 2 "),
+        ("fixed: {mu: 1}\nestimand: 1e-3", "estimand: '1e-3' is text; write 0.001"),
+        ("fixed: {mu: 1}\nmethods: [{name: a, use: m, trim: 1e-1}]", "method 'a', parameter 'trim': '1e-1' is text; write 0.1 "),
+    ],
+)
+def test_text_that_reads_as_a_number_is_refused_before_the_run(write: Write, tmp_path: Path, keys: str, said: str, capsys) -> None:
+    study = write("generate: g\n" + ("" if "methods" in keys else "methods: [m]\n") + keys + "\n", PLAIN)
+    assert run_app(app, [str(study), "--out", str(tmp_path / "a")]) == 2
+    assert said in capsys.readouterr().err and not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("text", ["swap", "1e", "", "e-3", "a,5", "%", "1/2x"])
+def test_text_that_is_no_number_stays_text(write: Write, text: str) -> None:
+    study = Study.load(write(f"generate: g\nmethods: [m]\ngrid: {{kind: ['{text}']}}\n", PLAIN))
+    assert resolve(study).study.all_cells[0].factors == {"kind": text}
+
+
+@pytest.mark.parametrize("annotation", ["str", "str | None", "'str'", "list[str]"])
+def test_a_piece_may_want_digits_as_text(write: Write, annotation: str) -> None:
+    study = Study.load(write("generate: g\nmethods: [m]\nfixed: {kind: '007'}\n", PLAIN.replace("kind=''", f"kind: {annotation} = ''")))
+    assert resolve(study).study.all_cells[0].factors == {"kind": "007"}
+
+
+def test_a_key_that_stands_twice_is_refused(write: Write, tmp_path: Path, capsys) -> None:
+    study = write("generate: g\nmethods: [m]\ngrid: {mu: [0, 1]}\nreplicates: 1000\nblock: 5\nreplicates: 7\n", PLAIN)
+    assert run_app(app, [str(study), "--out", str(tmp_path / "a")]) == 2
+    assert "the key 'replicates' stands twice" in capsys.readouterr().err and not (tmp_path / "a").exists()

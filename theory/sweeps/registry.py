@@ -30,6 +30,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ class Piece:
     vectorised: bool = False  # whether one call handles a whole block of replicates
     parameters: tuple[str, ...] = ()  # the factors it can take
     required: tuple[str, ...] = ()  # those of them without a default
+    texts: tuple[str, ...] = ()  # those annotated as text
     any_factor: bool = False  # whether it takes all factors (``**factors``)
     wants_rng: bool = False  # whether it takes a random stream
     source: str | None = None  # as from `source_hash`
@@ -210,6 +212,7 @@ def _describe(kind: str, name: str, function: Callable[..., Any], vectorised: bo
         vectorised=vectorised,
         parameters=tuple(p.name for p in factors),
         required=tuple(p.name for p in factors if p.default is p.empty),
+        texts=tuple(p.name for p in factors if "str" in re.findall(r"\w+", str(p.annotation))),
         any_factor=any(p.kind is p.VAR_KEYWORD for p in parameters),
         wants_rng="rng" in takes,
         source=source_hash(function),

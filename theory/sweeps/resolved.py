@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from see_in_pairs.errors import InputError, first_few
 from theory.sweeps.registry import Piece
-from theory.sweeps.scenarios import Cell
+from theory.sweeps.scenarios import Cell, number_in_text, yaml_number
 from theory.sweeps.study import Study
 
 
@@ -43,8 +43,10 @@ class ResolvedStudy:
                     f"method '{method.label}' takes whole blocks, but generator '{self.generate.name}' makes one replicate at a time"
                 )
             self._check_parameters(method)
+            self._refuse_numbers_in_text(method.parameters, f"method '{method.label}', parameter", (method.piece,))
         self._check_factors()
         for cell in self.study.all_cells:
+            self._refuse_numbers_in_text(cell.factors, "factor", self._pieces)
             self._check_cell(cell)
 
     def _check_parameters(self, method: Method) -> None:
@@ -52,6 +54,16 @@ class ResolvedStudy:
         if unknown:
             known = ", ".join(method.piece.parameters) or "none"
             raise InputError(f"method '{method.label}': {method.piece.name} has no parameter '{unknown[0]}' (known: {known})")
+
+    def _refuse_numbers_in_text(self, factors: Mapping[str, Any], what: str, pieces: Sequence[Piece]) -> None:
+        """Refuse text that is meant as a number, in which every replicate would fail, unless a piece says that it wants text."""
+        for name, value in factors.items():
+            found = number_in_text(value)
+            if found is not None and not any(name in piece.texts for piece in pieces):
+                raise InputError(
+                    f"{what} '{name}': {found[0]!r} is text; write {yaml_number(found[1])} for the number, or, where text is meant, "
+                    f"'{name}: str' in the piece's parameters"
+                )
 
     @property
     def _pieces(self) -> list[Piece]:
@@ -92,6 +104,8 @@ def resolve(study: Study) -> ResolvedStudy:
     """Find the pieces of a study, and check that they and the factors fit together."""
     study.load_pieces()
     study.check_consistency()
+    if isinstance(study.estimand, str) and (found := number_in_text(study.estimand)):
+        raise InputError(f"estimand: {found[0]!r} is text; write {yaml_number(found[1])}")
     methods = tuple(Method(use.name, study.piece("method", use.use), use.parameters) for use in study.methods)
     truth = study.piece("estimand", study.estimand) if isinstance(study.estimand, str) else None
     resolved = ResolvedStudy(study, study.piece("generator", study.generate), methods, truth)

@@ -69,6 +69,41 @@ def _canonical_float(value: float, factor: str) -> Any:
     return int(value) if value.is_integer() else value
 
 
+def number_in_text(value: Any) -> tuple[str, float] | None:
+    """The first text in a factor's value that reads as a number, and the number; None where there is none.
+
+    YAML 1.1 takes ``1e-3`` and ``1.5e3`` for text, and so it takes a decimal comma, a per cent sign, and a number in quotes.
+
+    Examples
+    --------
+    >>> number_in_text("1e-3"), number_in_text([2, "0,5"]), number_in_text("swap")
+    (('1e-3', 0.001), ('0,5', 0.5), None)
+    """
+    if isinstance(value, str):
+        share = value.strip().endswith("%")
+        try:
+            number = float(value.strip().removesuffix("%").replace(",", ".", 1))
+        except ValueError:
+            return None
+        return value, number / 100 if share else number
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return next((found for item in inside if (found := number_in_text(item))), None)
+
+
+def yaml_number(number: float) -> str:
+    """A number as YAML 1.1 reads one: with a point where there is an exponent, infinity as ``.inf``.
+
+    Examples
+    --------
+    >>> yaml_number(1e-20), yaml_number(0.001), yaml_number(1e22), yaml_number(float("-inf"))
+    ('1.0e-20', '0.001', '1.0e+22', '-.inf')
+    """
+    text = str(int(number)) if math.isfinite(number) and number == int(number) and abs(number) < 1e15 else repr(number)
+    if not math.isfinite(number):
+        return text.replace("inf", ".inf").replace("nan", ".nan")
+    return text.replace("e", ".0e") if "e" in text and "." not in text else text
+
+
 def plain(value: Any) -> Any:
     """Numpy values as Python's own, so that a design can be written to YAML."""
     if hasattr(value, "tolist"):

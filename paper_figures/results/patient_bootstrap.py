@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paper_figures.results.estimates import LEVEL, Estimate
-from paper_figures.statistics.bootstrap.cluster_weights import cluster_types, cluster_weights
+from paper_figures.statistics.bootstrap.cluster_weights import cluster_weights, resampling_strata
 from paper_figures.statistics.metrics import Sample, auroc
 from see_in_pairs.errors import InputError
 
@@ -26,7 +26,7 @@ class PatientBootstrap:
 
     Notes
     -----
-    1. Patients are sorted into strata: only positive items, only negative items, both. So no resample lacks a class.
+    1. Patients are sorted into strata: only positive items, only negative items, both; a stratum of one joins the largest.
     2. Within each stratum as many patients are drawn, with replacement, as it holds.
     3. `weights` says how often; an item weighs as much as its patient. The first row is 1 for all, so it gives the estimate itself.
 
@@ -39,7 +39,7 @@ class PatientBootstrap:
         if len(names) < 2 or scores.positive.all() or not scores.positive.any():
             raise InputError(f"run '{scores.run.run_id}': inference over patients needs both classes and more than one patient")
         self.positive, self.codes, self.items, self.patients, self.resamples = scores.positive, codes, len(codes), len(names), resamples
-        drawn = cluster_weights(cluster_types(self.positive, codes), self.items, resamples, seed)
+        drawn = cluster_weights(resampling_strata(self.positive, codes), self.items, resamples, seed)
         self.weights: Floats = np.vstack([np.ones(self.patients), *drawn])
 
     def auroc(self, scores: RunScores) -> Floats:

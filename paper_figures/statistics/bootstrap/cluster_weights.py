@@ -26,6 +26,21 @@ def cluster_types(labels: Bools, codes: Codes) -> Codes:
     return np.where(positive == 0, 0, np.where(positive == items, 1, 2)).astype(np.intp)
 
 
+def resampling_strata(labels: Bools, codes: Codes) -> Codes:
+    """Types of the clusters, where a type of one cluster, which no resample would vary, joins the largest.
+
+    Shapes: `labels` (n,), `codes` (n,). Returns (K,).
+
+    Examples
+    --------
+    >>> resampling_strata(np.array([True, False, False, False, True]), np.array([0, 0, 1, 2, 3]))
+    array([0, 0, 0, 0])
+    """
+    types = cluster_types(labels, codes)
+    sizes = np.bincount(types, minlength=3)
+    return np.where(sizes[types] == 1, np.argmax(sizes), types).astype(np.intp)
+
+
 def cluster_weights(strata: Codes, items: int, resamples: int, seed: int) -> Iterator[Floats]:
     """Draw resamples of clusters with replacement, within strata, in portions that fit a cache.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from typing import Any
 
 from paper_figures.statistics.result import Interval, Result
 
@@ -24,3 +26,13 @@ class BootstrapDifference(Result):
     resamples: int
     undefined: int  # resamples in which the measure has no value; they are left out of the interval
     seed: int  # seed of the resamples
+    reason: str = ""  # why there is no interval (NaN); '' where there is one
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields by name; an interval that cannot be had is None."""
+        return super().to_dict() | (dict.fromkeys(("interval", "a_interval", "b_interval")) if self.reason else {})
+
+    def without_interval(self, reason: str) -> BootstrapDifference:
+        """Keep the estimates; the interval would claim more than the resamples can tell."""
+        no = (math.nan, math.nan)
+        return replace(self, interval=no, a_interval=no, b_interval=no, se=math.nan, interval_mcse=no, reason=reason)

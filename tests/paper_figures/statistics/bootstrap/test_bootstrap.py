@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from paper_figures.statistics import clustered_difference, multinomial_bootstrap, paired_bootstrap
-from paper_figures.statistics.bootstrap.cluster_weights import cluster_types, cluster_weights, jackknife_weights
+from paper_figures.statistics.bootstrap.cluster_weights import cluster_types, cluster_weights, jackknife_weights, resampling_strata
 from paper_figures.statistics.bootstrap.intervals import acceleration, bootstrap_interval
 from paper_figures.statistics.bootstrap.multinomial import multinomial_differences, trinomial_acceleration
 from see_in_pairs.errors import InputError
@@ -167,3 +167,22 @@ def test_rounding_breaks_no_ties() -> None:
     distribution = np.array([0.0, 0.3 - 0.2, 0.4 - 0.3, 0.1, 0.2] * 20)
     exact = bootstrap_interval(np.round(distribution, 6), estimate)
     assert bootstrap_interval(distribution, estimate)[0] == pytest.approx(exact[0], abs=1e-12)
+
+
+def test_a_type_of_one_cluster_is_resampled_with_the_others() -> None:
+    codes = np.repeat(np.arange(41), 2)
+    labels = np.repeat(np.arange(41) < 20, 2)
+    labels[-1] = True  # the last cluster alone holds both
+    strata = resampling_strata(labels, codes)
+    weights = np.concatenate(list(cluster_weights(strata, 82, 300, seed=0)))
+    assert weights[:, -1].std() > 0.5
+    assert np.all(weights.sum(axis=1) == 41)
+
+
+def test_few_clusters_of_a_class_leave_estimates_without_an_interval() -> None:
+    a, b, _, _ = data(patients=40, images=1)
+    for positives, known in ((1, False), (19, False), (20, True)):
+        found = paired_bootstrap(a, b, np.arange(40) < positives, None, ["accuracy", "auroc"], resamples=200).metrics
+        assert (bool(found["auroc"].reason), math.isnan(found["auroc"].interval[0])) == (not known, not known)
+        assert (found["auroc"].to_dict()["interval"] is None) == (not known)
+        assert math.isfinite(found["accuracy"].interval[0])

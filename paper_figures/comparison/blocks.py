@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
 
 from paper_figures.comparison.item_table import ComparisonSettings, ItemTable
+from paper_figures.comparison.limits import ONE_CLUSTER, area_interval, by_t, enough_for_z, units, with_own_width, with_width
 from paper_figures.comparison.result import Accuracy, Auroc, ClusteredAccuracy
 from paper_figures.statistics.bootstrap.multinomial import multinomial_bootstrap
 from paper_figures.statistics.bootstrap.paired import paired_bootstrap
 from paper_figures.statistics.bootstrap.result import BootstrapDifference
 from paper_figures.statistics.clustered.chi_squared import durkalski, obuchowski, yang
 from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult, clustered_difference
+from paper_figures.statistics.clustered.sign_flip import SignFlipResult, sign_flip
 from paper_figures.statistics.clustered.two_way import two_way
 from paper_figures.statistics.distributions import normal_quantile
 from paper_figures.statistics.equivalence import EquivalenceResult, equivalence, tost
@@ -57,20 +60,25 @@ def accuracy_block(table: ItemTable, settings: ComparisonSettings) -> Accuracy:
     return Accuracy(paired, mcnemar(table.n10, table.n01), a_interval, b_interval)
 
 
-def _share_interval(right: Bools, table: ItemTable, level: float) -> Interval:
-    """Wilson's interval of one arm's accuracy, with as many items as the design effect leaves (our choice)."""
+def _share_interval(right: Bools, table: ItemTable, level: float) -> Interval | None:
+    """Wilson's interval of one arm's accuracy, with as many items as the design effect leaves (our choice); None over one cluster."""
     k, n = int(right.sum()), table.items
+    if table.clusters == 1 < n:
+        return None
     effective = float(n)
-    if 1 < table.clusters < n and 0 < k < n:
+    if not table.independent:
         robust = clustered_difference(right, np.zeros(n, dtype=np.bool_), table.codes)
-        effective = min(n, max(1.0, k / n * (1 - k / n) / robust.se**2)) if robust.se else effective
+        # without variation between clusters there is no design effect to be had, and no item can be counted beside another of its cluster
+        varies = 0 < k < n and not robust.note
+        effective = min(n, max(1.0, k / n * (1 - k / n) / robust.se**2)) if varies else float(table.clusters)
     return wilson_interval(k / n * effective, effective, normal_quantile(level))
 
 
 def clustered_accuracy_block(table: ItemTable, settings: ComparisonSettings) -> ClusteredAccuracy:
     """Compare accuracies with clusters."""
     data = table.right_a, table.right_b, table.codes
-    return ClusteredAccuracy(obuchowski(*data), yang(*data), durkalski(*data), clustered_difference(*data, settings.level))
+    difference = with_width(clustered_difference(*data, settings.level), settings.level)
+    return ClusteredAccuracy(obuchowski(*data), yang(*data), durkalski(*data), difference)
 
 
 def auroc_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons) -> Auroc | None:
@@ -83,14 +91,14 @@ def auroc_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons
         return None
     plain = reasons.attempt("auroc.delong", lambda: delong(scores, labels, level))
     clustered = reasons.attempt("auroc.clustered_delong", lambda: clustered_delong(scores, labels, codes, level))
-    jackknife = reasons.attempt("auroc.clustered_t", lambda: clustered_auroc_difference(scores, labels, codes, level))
+    jackknife = reasons.attempt("auroc.clustered_t", lambda: by_t(table, lambda: clustered_auroc_difference(scores, labels, codes, level)))
     both = None
     if second is not None:
-        both = reasons.attempt("auroc.two_way", lambda: two_way_delong(scores, labels, codes, second, level))
+        both = reasons.attempt("auroc.two_way", lambda: by_t(table, lambda: two_way_delong(scores, labels, codes, second, level)))
     best = plain if table.independent else clustered
     a, b = (auroc(row, labels) for row in scores)
-    differences = [result.difference() if result else None for result in (plain, clustered)]
-    intervals = [best.interval(curve) if best else None for curve in (0, 1)]
+    differences = [with_own_width(result) if result else None for result in (plain, clustered)]
+    intervals = [area_interval(table, labels, best, curve, level) for curve in (0, 1)]
     return Auroc(a, b, a - b, differences[0], differences[1], intervals[0], intervals[1], jackknife, both)
 
 
@@ -99,7 +107,8 @@ def two_way_block(table: ItemTable, settings: ComparisonSettings, reasons: Reaso
     second = table.second
     if second is None:
         return None
-    return reasons.attempt("two_way", lambda: two_way(table.right_a, table.right_b, table.codes, second, settings.level))
+    compute = lambda: two_way(table.right_a, table.right_b, table.codes, second, settings.level)
+    return reasons.attempt("two_way", lambda: with_width(compute(), settings.level))
 
 
 def procedure_blocks(
@@ -109,22 +118,38 @@ def procedure_blocks(
     seeds, scores, labels = table.seeds, table.scores, table.labels
     if seeds is None:
         return None, None
-    accuracy = reasons.attempt("procedure", lambda: procedure(table.right_a, table.right_b, table.codes, seeds, settings.level))
+    compute = lambda: procedure(table.right_a, table.right_b, table.codes, seeds, settings.level)
+    accuracy = reasons.attempt("procedure", lambda: with_width(compute(), settings.level))
     if scores is None or labels is None:
         return accuracy, None
-    return accuracy, reasons.attempt("procedure.auroc", lambda: procedure_auroc(scores, labels, table.codes, seeds, settings.level))
+    area = lambda: enough_for_z(table, lambda: procedure_auroc(scores, labels, table.codes, seeds, settings.level))
+    return accuracy, reasons.attempt("procedure.auroc", area)
 
 
 def equivalence_block(
-    table: ItemTable, settings: ComparisonSettings, robust: ClusteredDifferenceResult | ProcedureResult | None
+    table: ItemTable, settings: ComparisonSettings, robust: ClusteredDifferenceResult | ProcedureResult | None, reasons: Reasons
 ) -> EquivalenceResult | None:
     """Test equivalence at the margin, with the standard error of the recommended accuracy test."""
     if settings.margin is None:
         return None
     independent = equivalence(table.n10, table.n01, table.items, settings.margin)  # also checks the margin
-    if robust is None or not robust.se:
+    if table.independent and robust is None:
         return independent
+    if robust is None:
+        reasons.found["equivalence"] = ONE_CLUSTER
+        return None
+    if not robust.se:  # no cluster shows a difference: each counts as one item
+        return equivalence(0, 0, units(robust), settings.margin)
     return tost(robust.estimate, robust.se, robust.df, settings.margin)
+
+
+def permutation_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons) -> SignFlipResult:
+    """Flip the signs of the clusters' differences; an interval without a width is none."""
+    found = sign_flip(table.right_a.astype(float) - table.right_b, table.codes, settings.permutations, seed=settings.seed)
+    if found.clusters:
+        return found
+    reasons.found["permutation.interval"] = "no cluster shows a difference"
+    return replace(found, interval=(math.nan, math.nan))
 
 
 def bootstrap_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons) -> dict[str, BootstrapDifference]:
@@ -137,6 +162,12 @@ def bootstrap_block(table: ItemTable, settings: ComparisonSettings, reasons: Rea
         )
     if metrics:
         results |= reasons.attempt("bootstrap", lambda: _shared_resamples(table, settings, metrics)) or {}
+    identical = table.scores is not None and bool((table.scores[0] == table.scores[1]).all())
+    for name, one in results.items():
+        if one.interval[1] - one.interval[0] <= 1e-12 and not identical:  # more than rounding
+            results[name] = one.without_interval("every resample gives the same difference, which says nothing of its uncertainty")
+        if results[name].reason:
+            reasons.found[f"bootstrap.{name}"] = results[name].reason
     return results
 
 

@@ -15,13 +15,14 @@ from paper_figures.comparison.blocks import (
     bootstrap_resamples,
     clustered_accuracy_block,
     equivalence_block,
+    permutation_block,
     procedure_blocks,
     two_way_block,
 )
 from paper_figures.comparison.item_table import ArmPair, ComparisonSettings, ItemTable, item_table
-from paper_figures.comparison.recommendation import FEW_CLUSTERS, FEW_REFERENCES, recommend
+from paper_figures.comparison.limits import FEWEST_FOR_Z, class_clusters
+from paper_figures.comparison.recommendation import FEW_CLUSTERS, FEW_REFERENCES, no_recommendation, recommend
 from paper_figures.comparison.result import Comparison
-from paper_figures.statistics.clustered.sign_flip import sign_flip
 from paper_figures.statistics.clustered.two_way import membership_sets
 from paper_figures.statistics.validation import as_level
 
@@ -132,18 +133,23 @@ def compare_pair(pair: ArmPair, settings: ComparisonSettings, warnings: Sequence
         clustered_accuracy=clustered,
         auroc=auroc,
         two_way=two_way,
-        equivalence=equivalence_block(table, settings, robust),
+        equivalence=equivalence_block(table, settings, robust, reasons),
         procedure=procedure,
         procedure_auroc=procedure_auroc,
         bootstrap=bootstrap,
-        permutation=sign_flip(table.right_a.astype(float) - table.right_b, table.codes, settings.permutations, seed=settings.seed),
+        permutation=permutation_block(table, settings, reasons),
         recommended={},
         reasons=reasons.found,
         warnings=(),
         confidence_level=settings.level,
         specificity=settings.specificity,
     )
-    return replace(found, recommended=recommend(found), warnings=(*warnings, *_warnings(table, settings, found)))
+    rarer = 0 if table.labels is None else class_clusters(table.labels, table.codes)
+    recommended = recommend(found, rarer)
+    lacking = {f"recommended.{name}": why for name, why in no_recommendation(found, recommended, rarer).items()}
+    return replace(
+        found, recommended=recommended, reasons=reasons.found | lacking, warnings=(*warnings, *_warnings(table, settings, found))
+    )
 
 
 def _warnings(table: ItemTable, settings: ComparisonSettings, comparison: Comparison) -> list[str]:
@@ -167,7 +173,10 @@ def _warnings(table: ItemTable, settings: ComparisonSettings, comparison: Compar
         found.append(f"{resamples} bootstrap resamples, for so many items; ask for more with resamples")
     if scores is not None and (scores.min() < 0 or scores.max() > 1):
         found.append(f"scores lie outside [0, 1]: no Brier score, no calibration error; accuracy is at threshold {settings.threshold:g}")
-    undefined = {name: one for name, one in comparison.bootstrap.items() if one.undefined}
+    if scores is not None and comparison.auroc and class_clusters(table.labels, table.codes) < FEWEST_FOR_Z:
+        few = f"fewer than {FEWEST_FOR_Z} {'items' if table.independent else 'clusters'} of a class"
+        found.append(f"{few}: DeLong's tests against the normal distribution, clustered or not, reject too often")
+    undefined = {name: one for name, one in comparison.bootstrap.items() if one.undefined and not one.reason}
     found += [f"{name}: {one.undefined} of {one.resamples} resamples had no value" for name, one in undefined.items()]
     ways = {"two_way": comparison.two_way, "procedure": comparison.procedure}
     return found + [f"{name}: {result.note}" for name, result in ways.items() if result is not None and result.note]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from paper_figures.comparison.limits import FEWEST_FOR_T, FEWEST_FOR_Z, ONE_CLUSTER
 from paper_figures.comparison.result import Comparison, Recommendation
 from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult
 from paper_figures.statistics.clustered.sign_flip import SignFlipResult
@@ -18,13 +19,22 @@ TWO_KINDS = "items share clusters of two kinds"
 CORRELATED = "items of a cluster are correlated"
 
 
-def recommend(comparison: Comparison) -> dict[str, Recommendation]:
-    """Choose the test of each measure that has one."""
-    chosen = {"accuracy": _accuracy(comparison), "auroc": _auroc(comparison)}
+def recommend(comparison: Comparison, rarer: int) -> dict[str, Recommendation]:
+    """Choose the test of each measure that has one; `rarer` clusters hold the rarer class."""
+    chosen = {"accuracy": _accuracy(comparison), "auroc": _auroc(comparison, rarer)}
     return {measure: one for measure, one in chosen.items() if one is not None}
 
 
-def _accuracy(comparison: Comparison) -> Recommendation:
+def no_recommendation(comparison: Comparison, recommended: dict[str, Recommendation], rarer: int) -> dict[str, str]:
+    """Say of each measure that no test is recommended for why not."""
+    found = {} if "accuracy" in recommended else {"accuracy": ONE_CLUSTER}
+    if comparison.auroc is None or "auroc" in recommended:
+        return found
+    why = ONE_CLUSTER if comparison.clusters == 1 else f"only {rarer} clusters hold an item of the rarer class"
+    return found | {"auroc": comparison.reasons.get("procedure.auroc") or comparison.reasons.get("auroc.clustered_t") or why}
+
+
+def _accuracy(comparison: Comparison) -> Recommendation | None:
     """The first that applies: seeds crossed with clusters; two-way clusters; sign-flip over clusters; mid-p McNemar, Tango's interval."""
     if comparison.procedure is not None:
         return _student("accuracy", comparison.procedure, PROCEDURE, SEVERAL_MODELS)
@@ -33,7 +43,9 @@ def _accuracy(comparison: Comparison) -> Recommendation:
     clustered, independent = comparison.clustered_accuracy, comparison.clusters == comparison.items
     if clustered is not None and not independent:
         return _sign_flip(clustered.difference, comparison.permutation, comparison.clusters)
-    why = "items are independent" if clustered is not None else "one cluster only; read with care"
+    if not independent:
+        return None
+    why = "items are independent"
     paired, p = comparison.accuracy.paired, comparison.accuracy.mcnemar.mid_p
     return Recommendation("accuracy", "McNemar mid-p, Tango interval", why, paired.difference, paired.intervals["tango"], p)
 
@@ -43,6 +55,8 @@ def _sign_flip(robust: ClusteredDifferenceResult, permutation: SignFlipResult, c
     interval = permutation.interval
     if clusters < FEWEST:
         why += f"; with fewer than {FEWEST} clusters p cannot fall below {2 / 2**clusters:.4g}"
+    if not robust.se and not robust.estimate:
+        return Recommendation("accuracy", f"{test}, Tango interval of {clusters} clusters", why, 0.0, robust.interval, permutation.p)
     # few clusters: no sign pattern could reject any difference; a note: all clusters agree, and the interval would have no width
     if not (math.isfinite(interval[0]) and math.isfinite(interval[1])) or robust.note:
         test, interval = f"{test}, interval by t ({robust.df:.0f} df)", robust.interval
@@ -50,10 +64,13 @@ def _sign_flip(robust: ClusteredDifferenceResult, permutation: SignFlipResult, c
     return Recommendation("accuracy", test, why, robust.estimate, interval, permutation.p)
 
 
-def _auroc(comparison: Comparison) -> Recommendation | None:
-    """The first that applies: seeds crossed with clusters; two-way clusters; clustered DeLong, by t if it can be had; DeLong."""
+def _auroc(comparison: Comparison, rarer: int) -> Recommendation | None:
+    """The first that applies: seeds crossed with clusters; two-way clusters; clustered DeLong, by t if it can be had; DeLong.
+
+    With fewer than `FEWEST_FOR_Z` items of a class DeLong is by t; with fewer than `FEWEST_FOR_T` no test keeps its level.
+    """
     auroc, clustered = comparison.auroc, comparison.clusters < comparison.items
-    if auroc is None:
+    if auroc is None or rarer < FEWEST_FOR_T or "procedure.auroc" in comparison.reasons:
         return None
     if comparison.procedure_auroc is not None:
         return _student("auroc", comparison.procedure_auroc, PROCEDURE, SEVERAL_MODELS)
@@ -61,6 +78,8 @@ def _auroc(comparison: Comparison) -> Recommendation | None:
         return _student("auroc", auroc.two_way, "two-way DeLong, t", TWO_KINDS)
     if clustered and auroc.clustered_t is not None:
         return _student("auroc", auroc.clustered_t, "clustered DeLong, jackknife t", CORRELATED)
+    if rarer < FEWEST_FOR_Z and auroc.clustered_t is not None:
+        return _student("auroc", auroc.clustered_t, "DeLong, jackknife t", f"items are independent, but {rarer} of a class are few")
     result = auroc.clustered_delong if clustered else auroc.delong
     if result is None:
         return None

@@ -43,8 +43,8 @@ class Accuracy(Result):
 
     paired: PairedDifferenceResult  # estimates and intervals of their difference
     mcnemar: McNemarResult
-    a_interval: Interval  # of A's accuracy; allows for clusters where there are any
-    b_interval: Interval
+    a_interval: Interval | None  # of A's accuracy; allows for clusters where there are any; None over one cluster
+    b_interval: Interval | None
 
     def to_dict(self) -> dict[str, Any]:
         """Layout of the JSON."""
@@ -130,7 +130,7 @@ class Comparison(Result):
     permutation : SignFlipResult
         Sign-flip test of the accuracy difference over clusters.
     recommended : dict of str to Recommendation
-        The one test to report, for ``accuracy`` and ``auroc``.
+        The one test to report, for ``accuracy`` and ``auroc``; a measure that no test fits is left out, with its reason.
     reasons : dict of str to str
         Why a block is None, by the name of the block.
     warnings : tuple of str
@@ -278,13 +278,13 @@ def _main_lines(comparison: Comparison) -> list[tuple[str, ...]]:
     arms = {"accuracy": ((paired.a, around.a_interval), (paired.b, around.b_interval))}
     if auroc:
         arms["auroc"] = ((auroc.a, auroc.a_interval), (auroc.b, auroc.b_interval))
-    return [
-        (
-            NAMES[name], *(f"{value:.3f} {format_interval(interval)}" for value, interval in arms[name]),
-            f"{one.difference:+.3f} {format_interval(one.interval, '+')}", format_p(one.p), one.test,
-        )
-        for name, one in comparison.recommended.items()
-    ]  # fmt: skip
+    lines = []
+    for name, values in arms.items():
+        one, gap = comparison.recommended.get(name), values[0][0] - values[1][0]
+        between, p, test = ("", "-", "none: see below") if one is None else (format_interval(one.interval, "+"), format_p(one.p), one.test)
+        shown = (f"{value:.3f} {format_interval(interval)}" for value, interval in values)
+        lines.append((NAMES[name], *shown, f"{gap:+.3f} {between}", p, test))
+    return lines
 
 
 def _bootstrap_lines(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -294,7 +294,7 @@ def _bootstrap_lines(comparison: Comparison) -> list[tuple[str, ...]]:
             names[name], f"{one.a:.3f} {format_interval(one.a_interval)}", f"{one.b:.3f} {format_interval(one.b_interval)}",
             f"{one.difference:+.3f} {format_interval(one.interval, '+')}", "", f"paired bootstrap ({one.method}, {one.resamples})",
         )
-        for name, one in comparison.bootstrap.items() if name not in comparison.recommended
+        for name, one in comparison.bootstrap.items() if name not in ("accuracy", "auroc")
     ]  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def _clustered_delong(curves: Floats, flags: Bools, codes: Codes, level: float) 
     covariance = _factor(codes[flags]) * p @ p.T + _factor(codes[~flags]) * q @ q.T + k / (k - 1) * (cross + cross.T)
     if np.linalg.eigvalsh(covariance)[0] < -1e-12 * np.trace(covariance):
         covariance = k / (k - 1) * (p + q) @ (p + q).T
-    return DeLongResult(auc, covariance, m, n, level)
+    return DeLongResult(auc, covariance, m, n, level, (len(np.unique(codes[flags])), len(np.unique(codes[~flags]))))
 
 
 def _cluster_means(deviations: Floats, members: Bools, codes: Codes) -> Floats:

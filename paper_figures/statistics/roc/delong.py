@@ -50,6 +50,7 @@ class DeLongResult(Result):
     positives: int  # number of positive items
     negatives: int
     confidence_level: float
+    units: tuple[int, int] | None = None  # clusters that hold a positive, a negative item, where items are not independent
 
     def interval(self, curve: int = 0) -> Interval:
         r"""Interval of one area, on the logit scale so that it stays within (0, 1).
@@ -62,7 +63,7 @@ class DeLongResult(Result):
         """
         auc, variance = float(self.auc[curve]), float(self.covariance[curve, curve])
         if variance <= _TINY or not 0 < auc < 1:
-            return mann_whitney_interval(auc, self.positives, self.negatives, self.confidence_level)
+            return mann_whitney_interval(auc, *(self.units or (self.positives, self.negatives)), self.confidence_level)
         half = normal_quantile(self.confidence_level) * math.sqrt(variance) / (auc * (1 - auc))
         return float(special.expit(special.logit(auc) - half)), float(special.expit(special.logit(auc) + half))
 

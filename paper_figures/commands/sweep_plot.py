@@ -44,5 +44,7 @@ def _levels(conditions: list[str]) -> dict[str, str]:
         factor, _, level = condition.partition("=")
         if not (factor and level):
             raise InputError(f"--where {condition}: write FACTOR=LEVEL, as in rho=0.5")
+        if factor in levels:
+            raise InputError(f"--where {condition}: '{factor}' is given twice; a cell has one level of it")
         levels[factor] = level
     return levels

@@ -7,6 +7,7 @@ A kind's module has ``collect(results, request)``, which gives a `PlotData` with
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 KINDS = {"nested-loop": "nested_loop", "zip": "zip_plot", "lolly": "lolly", "heat-map": "heat_map"}
 """Kind of plot to module."""
+
+FILE_NAME = r"\w[\w. -]{0,99}"
+"""What a file's name is on every system, without the suffix: no separator of folders in it, and no dot before it."""
 
 
 def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | str | None = None, name: str | None = None) -> Path:
@@ -29,6 +33,8 @@ def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | 
 
     if kind not in KINDS:
         raise InputError(f"--kind {kind}: must be one of {', '.join(KINDS)}")
+    if name is not None and not re.fullmatch(FILE_NAME, name):
+        raise InputError(f"--name {name}: is no file's name; give up to 100 letters, digits and any of '-_. ', and a folder by --out")
     folder = Path(folder)
     results = Results.open(folder)
     module = importlib.import_module(f"paper_figures.sweep_plots.{KINDS[kind]}")
@@ -39,7 +45,7 @@ def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | 
         figure = module.draw(found)
         style.heading(figure, found.title)
         return save_figure(
-            figure, found.data, name or f"{KINDS[kind]}_{request.measure}".replace(":", "_"), out or folder / "figures",
+            figure, found.data, name or re.sub(r"[^\w.-]", "_", f"{KINDS[kind]}_{request.measure}")[:100], out or folder / "figures",
             title=found.title, caption=found.caption, claim="", seed=results.study.entropy, config_hash=manifest.get("config_hash", ""),
             sources=sources, modules=[module, shared, style],
         )  # fmt: skip

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from paper_figures.cli import app as everything
+from paper_figures.sweep_plots import draw_sweep
+from paper_figures.sweep_plots.plot_data import PlotRequest
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from theory.sweeps import Results, Study, run
@@ -168,3 +171,40 @@ def test_a_key_that_stands_twice_is_refused(write: Write, tmp_path: Path, capsys
     study = write("generate: g\nmethods: [m]\ngrid: {mu: [0, 1]}\nreplicates: 1000\nblock: 5\nreplicates: 7\n", PLAIN)
     assert run_app(app, [str(study), "--out", str(tmp_path / "a")]) == 2
     assert "the key 'replicates' stands twice" in capsys.readouterr().err and not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("name", ["../x", "../../x", "/x", "a/b", "a\\b", "..", ".x", "", " x", "c:x", "a\nb", "a\0b", "x" * 300])
+def test_a_plot_is_not_drawn_outside_its_folder(tmp_path: Path, name: str) -> None:
+    run(design(fixed={"n": 1}), tmp_path / "a" / "b")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=r"(?s)--name .*is no file's name"):
+        draw_sweep(tmp_path / "a" / "b", "nested-loop", PlotRequest(), name=name)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_result_named_as_a_path_is_drawn_within_the_folder(tmp_path: Path) -> None:
+    def paths(data):
+        return {"estimate": data, "../../x": data}
+
+    run(design(methods=[paths], fixed={"n": 1}), tmp_path / "a" / "b")
+    drawn = draw_sweep(tmp_path / "a" / "b", "lolly", PlotRequest("mean:../../x"))
+    assert drawn.parent == tmp_path / "a" / "b" / "figures" and drawn.is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["plan", "--measure", "bias", "--mcse", "0.01", "--assume", "sd=1", "--assume", "sd=2"], "'sd' is given twice"),
+        (["plan", "--measure", "coverage", "--mcse", "0.01", "--assume", "share=0.9", "--pilot", "nowhere"], "not both"),
+        (["plan", "--measure", "bias", "--mcse", "1e-200", "--assume", "sd=1"], "cannot be counted"),
+        (["plan", "--measure", "bias", "--mcse", "0.1", "--assume", "sd=1e300"], "cannot be counted"),
+    ],
+)
+def test_contradictory_or_endless_plans_are_one_line(words: list[str], said: str, capsys) -> None:
+    assert run_app(app, words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_factor_is_chosen_once(tmp_path: Path, capsys) -> None:
+    assert run_app(everything, ["sweep", "plot", str(tmp_path), "--where", "mu=1", "--where", "mu=2"]) == 2
+    assert "'mu' is given twice" in capsys.readouterr().err

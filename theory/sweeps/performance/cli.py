@@ -119,6 +119,8 @@ def plan(
     """Replicates needed for a wanted Monte Carlo standard error, from assumptions or from a pilot."""
     if (pilot is None) == (not assume) and measure not in WITHOUT_ASSUMPTIONS:
         raise InputError("give either --assume NAME=VALUE ... or --pilot DIR")
+    if pilot is not None and assume:
+        raise InputError("give --assume or --pilot, not both: a pilot shows what would be assumed")
     if pilot is not None:
         _from_pilot(pilot, measure, mcse, {"alpha": alpha, "null": null}, json, quiet)
         return
@@ -133,9 +135,11 @@ def plan(
 
 
 def _numbers(pairs: list[str]) -> dict[str, float]:
-    found = {}
+    found: dict[str, float] = {}
     for pair in pairs:
         name, _, text = pair.partition("=")
+        if name.strip() in found:
+            raise InputError(f"--assume {pair}: '{name.strip()}' is given twice; assume one value")
         try:
             found[name.strip()] = float(text)
         except ValueError:

@@ -107,7 +107,10 @@ def replicates_needed(measure: str, mcse: float, **assumed: float) -> Needed:
     names, variance = _UNIT_VARIANCE[measure]
     values = _checked(measure, names, assumed)
     wanted = float(positive(mcse, "mcse"))
-    count = math.ceil(round(variance(**values) / wanted**2, 6))  # 1900.0000000000002 is 1900
+    try:
+        count = math.ceil(round(variance(**values) / wanted**2, 6))  # 1900.0000000000002 is 1900
+    except (OverflowError, ZeroDivisionError, ValueError):  # the square of a number beyond 1e154, or below 1e-162
+        raise InputError(f"mcse {wanted:g}: the replicates that this takes cannot be counted; ask for a larger one") from None
     return Needed(measure, wanted, max(count, MEASURES[measure].least), values)
 
 

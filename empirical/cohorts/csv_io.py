@@ -131,11 +131,19 @@ def refuse_unsafe_names(names: pd.Series) -> None:
         raise InputError(f"{names.name}: {len(unsafe)} are not plain file names: {first_few(unsafe)}")
 
 
+def parse_number(texts: pd.Series) -> pd.Series:
+    """Read numbers; NaN where there is none, and where it is infinite."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(texts, errors="coerce").astype(float)
+    return numbers.where(np.isfinite(numbers))
+
+
 def parse_age(texts: pd.Series) -> pd.Series:
     """Read ages written as ``58``, ``058Y``, ``006M``, ``003W`` or ``012D``, in years; NaN where there is no number."""
     parts = texts.str.extract(r"^0*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[YMWD]?)$")
     years = parts["unit"].map({"": 1.0, "Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25})
-    return parts["number"].astype(float) * years
+    return parse_number(parts["number"]) * years
 
 
 def parse_sex(texts: pd.Series, spellings: Mapping[str, str] = SEXES) -> pd.Series:

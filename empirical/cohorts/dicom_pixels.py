@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,20 +24,29 @@ def read_dicom(path: Path) -> tuple[Image.Image, str]:
     Gray values go through the modality table or rescale slope, then through the first VOI table or window of the file, or where it has none
     from the least to the greatest value that is not padding; MONOCHROME1 is inverted, padding is black. Colour is converted to RGB.
     """
-    from PIL import Image
+    import warnings
 
     dataset = open_dataset(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # as in `open_dataset`: elements are parsed when they are looked at
+            return _picture(path, dataset)
+    except InputError:
+        raise
+    except malformed() as error:
+        raise InputError(f"{path}: its header or its tables of pixel values cannot be used ({first_line(error)})") from None
+
+
+def _picture(path: Path, dataset: Dataset) -> tuple[Image.Image, str]:
+    from PIL import Image
+
     if "PixelData" not in dataset and "FloatPixelData" not in dataset and "DoubleFloatPixelData" not in dataset:
         raise InputError(f"{path}: is a DICOM file without pixels ({_kind(dataset)}); take it away")
     if int(dataset.get("NumberOfFrames") or 1) > 1:
         raise InputError(f"{path}: holds {dataset.NumberOfFrames} frames; save the one that is meant as a file of its own")
     stored = _stored_values(path, dataset)
     interpretation = str(dataset.get("PhotometricInterpretation", ""))
-    gray = interpretation.startswith("MONOCHROME")
-    try:
-        shown = _gray(stored, dataset) if gray else _colour(stored, dataset, interpretation)
-    except (ValueError, TypeError, AttributeError, NotImplementedError, IndexError) as error:
-        raise InputError(f"{path}: its tables of pixel values cannot be used ({first_line(error)})") from None
+    shown = _gray(stored, dataset) if interpretation.startswith("MONOCHROME") else _colour(stored, dataset, interpretation)
     return Image.fromarray(shown).convert("RGB"), interpretation
 
 
@@ -57,6 +67,16 @@ def open_dataset(path: Path, tags: list[str] | None = None) -> Dataset:
         raise InputError(f"{path}: is no DICOM file (it lacks the header)") from None
     except Exception as error:  # a hostile header can raise nearly anything in a parser; all of it means the same to the user
         raise InputError(f"{path}: cannot be read as DICOM ({first_line(error)})") from None
+
+
+def malformed() -> tuple[type[Exception], ...]:
+    """Name what pydicom raises where a malformed element is looked at, which is when it is parsed."""
+    from pydicom.errors import BytesLengthException
+
+    return (
+        BytesLengthException, ArithmeticError, AttributeError, EOFError, LookupError, NotImplementedError, OSError, RecursionError,
+        TypeError, ValueError, struct.error,
+    )  # fmt: skip
 
 
 def window(values: Pixels, center: float, width: float, function: str = "LINEAR") -> Pixels:
@@ -106,6 +126,8 @@ def _gray(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:
     if dataset.PhotometricInterpretation == "MONOCHROME1":
         shown = 1 - shown
     shown[padding] = 0
+    if not np.isfinite(shown).all():
+        raise ValueError(f"{int((~np.isfinite(shown)).sum())} pixels are infinite or no number")
     return np.round(255 * shown).astype(np.uint8)
 
 
@@ -120,6 +142,8 @@ def _windowed(values: Pixels, padding: NDArray[np.bool_], dataset: Dataset) -> P
     if center is not None and width is not None:
         return window(values, center, width, str(dataset.get("VOILUTFunction") or "LINEAR"))
     inside = values[~padding]
+    if not np.isfinite(inside).all():
+        raise ValueError(f"{int((~np.isfinite(inside)).sum())} pixels are infinite or no number")
     low, high = (float(inside.min()), float(inside.max())) if inside.size else (0.0, 0.0)
     return np.clip((values - low) / max(high - low, 1e-300), 0, 1)
 
@@ -130,7 +154,20 @@ def _padding(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.bool_]:
     if value is None:
         return np.zeros(stored.shape, dtype=bool)
     limit = dataset.get("PixelPaddingRangeLimit", value)
-    return (stored >= min(value, limit)) & (stored <= max(value, limit))
+    bits = int(dataset.get("BitsStored", 16))
+    least, most = sorted(_as_stored(number, stored, bits) for number in (value, limit))
+    return (stored >= least) & (stored <= most)
+
+
+def _as_stored(value: Any, stored: NDArray[Any], bits: int) -> float:
+    """Read the bits of an element as the pixels are read: many files write it as unsigned beside signed pixels, or the other way."""
+    if stored.dtype.kind == "f":
+        return float(value)
+    number = int(value) % 2**16
+    if stored.dtype.kind == "u":
+        return number
+    number -= 2**16 if number >= 2**15 else 0
+    return number - 2**bits if 2 ** (bits - 1) <= number < 2**bits else number
 
 
 def _colour(stored: NDArray[Any], dataset: Dataset, interpretation: str) -> NDArray[np.uint8]:

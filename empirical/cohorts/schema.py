@@ -72,6 +72,8 @@ def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
     nulls = [column for column in TEXT_COLUMNS if table[column].isna().any()]
     if nulls:
         raise InputError(f"{source}: empty values in {first_few(nulls)}; write '' where a text is missing")
+    if is_numeric_dtype(table["age"]) and (table["age"].abs() == float("inf")).any():
+        raise InputError(f"{source}: age: is infinite in some rows; leave it empty where it is not known")
     wrong = [column for column in TEXT_COLUMNS if not is_string_dtype(table[column])]
     wrong += [] if is_numeric_dtype(table["age"]) else ["age"]
     if wrong:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.csv_io import parse_age, parse_sex, read_csv
+from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_csv
 from empirical.cohorts.images import is_safe_path
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
@@ -41,7 +41,7 @@ def import_chexpert(
     kept = (labels != "") & (lateral | ~side)
     counts = {
         "rows_in_table": len(entries),
-        "rows_with_uncertain_finding": int((_number(entries[positive]) == -1).sum()),
+        "rows_with_uncertain_finding": int((parse_number(entries[positive]) == -1).sum()),
         "rows_neither_positive_nor_clean": int((labels == "").sum()),
         "lateral_views_left_out": int(((labels != "") & side).sum()) if not lateral else 0,
     }
@@ -58,10 +58,10 @@ def label_rows(entries: pd.DataFrame, positive: str, uncertain: Uncertain) -> pd
     ``'ignore'``, ``'positive'`` and ``'negative'`` are the U-Ignore, U-Ones and U-Zeros of Irvin et al. (2019) as far as the finding goes.
     A row that is not positive is not thereby a control: that takes 'No Finding' in every row of the patient.
     """
-    value = _number(entries[positive])
+    value = parse_number(entries[positive])
     hit = (value == 1) | ((value == -1) & (uncertain == "positive"))
     undecided = (value == -1) & (uncertain == "ignore")
-    clean = (_number(entries[NO_FINDING]) == 1).groupby(_part(entries["Path"], "patient")).transform("all")
+    clean = (parse_number(entries[NO_FINDING]) == 1).groupby(_part(entries["Path"], "patient")).transform("all")
     return hit.map({True: positive, False: ""}).mask(clean & ~hit & ~undecided, NO_FINDING)
 
 
@@ -98,7 +98,7 @@ def _tidy(entries: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
         age=parse_age(entries["Age"].str.replace(r"\.0+$", "", regex=True)),
         sex=parse_sex(entries["Sex"]),
         view=view,
-        follow_up=_number(_part(entries["Path"], "study").str.removeprefix("study")),
+        follow_up=parse_number(_part(entries["Path"], "study").str.removeprefix("study")),
     )
     table["age"] = table["age"].where(table["age"] > 0)  # the set writes 0 where the age is not known
     return table.reset_index(drop=True)
@@ -107,12 +107,6 @@ def _tidy(entries: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
 def _part(paths: pd.Series, name: str) -> pd.Series:
     """Extract the folder ``patient00001`` or ``study1`` from each path."""
     return paths.str.extract(rf"(?:^|/)({name}\d+)(?:/|$)", expand=False).fillna("")
-
-
-def _number(texts: pd.Series) -> pd.Series:
-    import pandas as pd
-
-    return pd.to_numeric(texts, errors="coerce")
 
 
 def _find_images(root: Path, paths: pd.Series) -> pd.Series:

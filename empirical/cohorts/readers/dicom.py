@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.csv_io import parse_age, parse_sex, read_any_table, refuse_two_spellings, require_columns
-from empirical.cohorts.dicom_pixels import open_dataset
+from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_any_table, refuse_two_spellings, require_columns
+from empirical.cohorts.dicom_pixels import malformed, open_dataset
 from empirical.cohorts.images import is_dicom
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.readers.folder import files_below, keep_labels, list_files
@@ -62,7 +63,9 @@ def import_dicom(
     else:
         rows, counts = _list_by_table(root, find_table(root, table), dict(columns or {}), delimiter)
     rows, chosen = keep_labels(rows, healthy, positive, counts, str(root))
-    rows = rows.drop(columns="instance", errors="ignore").join(_read_headers(root, rows["image"], bool(settings.get("quiet", False))))
+    headers = _read_headers(root, rows["image"], bool(settings.get("quiet", False)))
+    counts["headers_not_understood"] = int(headers.pop("damaged").sum())
+    rows = rows.drop(columns="instance", errors="ignore").join(headers)
     rows = _tidy(rows, counts)
     refuse_two_spellings(rows["patient_id"], str(root))
     info = CohortInfo(name or root.name, "dicom", healthy, chosen, modality, finding or " or ".join(chosen))
@@ -115,17 +118,25 @@ def _best_names(root: Path, files: pd.Series, wanted: set[str]) -> pd.Series:
 def _read_headers(root: Path, images: pd.Series, quiet: bool) -> pd.DataFrame:
     import pandas as pd
 
-    def _read(image: str) -> dict[str, str]:
+    def _read(image: str) -> dict[str, Any]:
+        facts: dict[str, Any] = dict.fromkeys(HEADER, "") | {"damaged": False}
         if not image:  # a row of the table without a file
-            return dict.fromkeys(HEADER, "")
+            return facts
         try:
             dataset = open_dataset(root / image, list(HEADER.values()))
         except InputError:
-            return dict.fromkeys(HEADER, "")  # reported when its pixels are read
-        return {column: _text(dataset.get(element)) for column, element in HEADER.items()}
+            return facts  # reported when its pixels are read
+        for column, element in HEADER.items():
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # as when it was opened: elements are parsed when they are looked at
+                    facts[column] = _text(dataset.get(element))
+            except malformed():  # the pixels may be good all the same
+                facts["damaged"] = True
+        return facts
 
     with ThreadPoolExecutor() as pool:
-        return pd.DataFrame(list(progress(pool.map(_read, images), len(images), "headers", quiet)), columns=list(HEADER))
+        return pd.DataFrame(list(progress(pool.map(_read, images), len(images), "headers", quiet)), columns=[*HEADER, "damaged"])
 
 
 def _tidy(rows: pd.DataFrame, counts: dict[str, int]) -> pd.DataFrame:
@@ -138,8 +149,8 @@ def _tidy(rows: pd.DataFrame, counts: dict[str, int]) -> pd.DataFrame:
     counts["ages_not_understood"] = int((age.isna() & (rows["age"] != "")).sum())
     rows["age"] = age.where(age >= 0)
     rows["sex"] = parse_sex(rows["sex"])
-    rows["follow_up"] = pd.to_numeric(rows["study_date"], errors="coerce")  # orders the images of a patient
-    rows["bits"] = pd.to_numeric(rows["bits"], errors="coerce")
+    rows["follow_up"] = parse_number(rows["study_date"])  # orders the images of a patient
+    rows["bits"] = parse_number(rows["bits"])
     return rows.drop(columns=["birth_date", "study_date"])
 
 

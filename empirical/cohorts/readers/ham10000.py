@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.csv_io import parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names
+from empirical.cohorts.csv_io import parse_number, parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
@@ -48,7 +48,7 @@ def _tidy(entries: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     refuse_unsafe_names(entries["image_id"])
-    age = pd.to_numeric(entries["age"], errors="coerce")
+    age = parse_number(entries["age"])
     return pd.DataFrame(
         {
             "item_id": entries["image_id"],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 import numpy as np
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.csv_io import parse_age, parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names
+from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
@@ -67,9 +67,7 @@ def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
 
 def earlier_normals(entries: pd.DataFrame, labels: pd.Series, positive: str) -> pd.Series:
     """Find the normal films that precede a patient's last positive one."""
-    import pandas as pd
-
-    visit = pd.to_numeric(entries["Follow-up #"], errors="coerce")
+    visit = parse_number(entries["Follow-up #"])
     last = visit.where(labels == positive).groupby(entries["Patient ID"]).transform("max")
     return (entries["Finding Labels"] == NO_FINDING) & (visit < last)
 
@@ -87,7 +85,7 @@ def _left_out(entries: pd.DataFrame, labels: pd.Series, positive: str) -> dict[s
 def _tidy(entries: pd.DataFrame, labels: pd.Series, earlier: pd.Series) -> pd.DataFrame:
     import pandas as pd
 
-    originals = {ours: pd.to_numeric(entries[theirs], errors="coerce") for theirs, ours in ORIGINALS.items() if theirs in entries}
+    originals = {ours: parse_number(entries[theirs]) for theirs, ours in ORIGINALS.items() if theirs in entries}
     return pd.DataFrame(
         {
             "item_id": entries["Image Index"],
@@ -97,7 +95,7 @@ def _tidy(entries: pd.DataFrame, labels: pd.Series, earlier: pd.Series) -> pd.Da
             "sex": parse_sex(entries["Patient Gender"]),
             "view": entries["View Position"],
             "serves": earlier.map({True: "prior", False: ""}),
-            "follow_up": pd.to_numeric(entries["Follow-up #"], errors="coerce"),
+            "follow_up": parse_number(entries["Follow-up #"]),
             **originals,
         }
     ).reset_index(drop=True)

@@ -17,7 +17,7 @@ from see_in_pairs.configs import StrictConfig, parse_config
 from see_in_pairs.console import log
 from see_in_pairs.files import write_json, write_parquet
 from see_in_pairs.processes import run_in_processes
-from see_in_pairs.runs import RunFolder
+from see_in_pairs.runs import RunFolder, is_unfinished
 
 if TYPE_CHECKING:
     from empirical.evaluation.config import EvaluateConfig
@@ -297,5 +297,5 @@ def _analyse_model(job: tuple[EvaluateConfig, Path, str]) -> None:
         ("attribution", "attribution_summary.csv", report_attribution),
     ):
         folder = out / f"{name}-{run_id}"
-        if not (folder / last_file).is_file():
+        if not (folder / last_file).is_file() or is_unfinished(folder):
             report(config, folder, quiet=True)

@@ -77,7 +77,7 @@ class RunFolder:
             "config_hash": config_hash,
             "seed": self.seed,
             "libraries": library_versions(),
-            "hardware": hardware(),
+            "hardware": self._hardware(before),
             "inputs": {str(path): sha256(path) for path in self.inputs},
             "started": before.get("started", _now()),
             "resumed": [*before.get("resumed", []), _now()] if before else [],
@@ -95,6 +95,13 @@ class RunFolder:
             return {}
         what = _difference({key: before.get(key) for key in identity}, identity)
         raise InputError(f"--out {self.path}: holds the run of another config ({what}); choose another folder, or delete this one")
+
+    def _hardware(self, before: dict[str, Any]) -> dict[str, Any]:
+        """Describe the machine; who finds a run finished has no need of torch, and keeps the GPU it was run on."""
+        now, known = hardware(), before.get("hardware")
+        if "torch" not in sys.modules and isinstance(known, dict):
+            now["gpu"] = known.get("gpu")
+        return now
 
     def _produced_nothing(self) -> bool:
         """Tell whether nothing but preparations is there, and clear these away: a first try that failed does not claim the folder."""
@@ -122,13 +129,18 @@ class RunFolder:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
             self.manifest["finished"] = _now()
-            self.manifest["hardware"] = hardware()  # again: a GPU is seen only once torch has been imported
+            self.manifest["hardware"] = self._hardware(self.manifest)  # again: a GPU is seen only once torch has been imported
             self.save(durable=True)  # from here on the run counts as finished
         if self._lock is not None:
             unlock_folder(self._lock)
             self._lock = None
         if error is not None and (what := write_failure(error)) and not getattr(error, "filename", None):
             raise InputError(f"{self.path}: {what}") from error
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Tell whether a run was begun in a folder and has not come to its end, whatever files it left: its manifest may lack something."""
+    return begun_before(folder).get("finished", "") is None
 
 
 def begun_before(folder: Path) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from see_in_pairs.runs import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
+    from empirical.vlm.doctor import Diagnosis
+
 Report = Callable[[Cohort, Records, RunFolder], None]
 """Writes what is read off the records into the folder of their run."""
 
@@ -80,7 +82,12 @@ def evaluate(config: EvaluateConfig, out: Path, *, report: Report | None = None,
         log(f"score {len(next(iter(arms.examples.values())))} items in {len(arms.examples)} arm(s) with '{config.model.name}'", quiet)
         run.manifest |= {"batch_size_used": config.batch_size} | config.model_dump(include=MAY_CHANGE)
         run.save()
-        scorer = ShardScorer(config, cohort, run.path / SHARDS, quiet, shard_batch_size=begun_with)
+
+        def record_doctor(diagnosis: Diagnosis) -> None:  # at once: when the scores are there, the doctor is not called again
+            run.manifest["doctor"] = diagnosis.to_dict()["checks"]
+            run.save()
+
+        scorer = ShardScorer(config, cohort, run.path / SHARDS, quiet, shard_batch_size=begun_with, diagnosed=record_doctor)
         stamps = verify_images(cohort, arms.images(), run.path / SHARDS)
         scores = scorer.score_arms(arms.examples)
         save_stamps(stamps, run.path / SHARDS)
@@ -90,8 +97,6 @@ def evaluate(config: EvaluateConfig, out: Path, *, report: Report | None = None,
         run.count("not_scored", not_scored)
         if config.generate:
             run.count("unparsed", int((records.table["parsed"] == UNPARSED).sum()))
-        if scorer.diagnosis is not None:
-            run.manifest["doctor"] = scorer.diagnosis.to_dict()["checks"]
         write_records(run.path / "records.parquet", records)
         if report is not None:
             report(cohort, records, run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,14 +65,22 @@ class ShardScorer:
     """Scores arms; the model is loaded when the first missing shard asks for it.
 
     `shard_batch_size` is the batch size that shards were cut by when the run was begun; forward passes take the config's, which may
-    be smaller.
+    be smaller. `diagnosed` is called with what the doctor finds, before anything is scored.
     """
 
-    def __init__(self, config: EvaluateConfig, cohort: Cohort, folder: Path, quiet: bool, shard_batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        config: EvaluateConfig,
+        cohort: Cohort,
+        folder: Path,
+        quiet: bool,
+        shard_batch_size: int | None = None,
+        diagnosed: Callable[[Diagnosis], None] | None = None,
+    ) -> None:
         self.config, self.cohort, self.quiet = config, cohort, quiet
         self.shard_batch_size = shard_batch_size or config.batch_size
         self.keys = ItemKeys(config, cohort)
-        self.diagnosis: Diagnosis | None = None
+        self._diagnosed = diagnosed
         self._shards = PartCache(folder, quiet, again="scored again")
         self._current: tuple[str, Sequence[Example]] | None = None
         self._scored = 0
@@ -149,8 +157,10 @@ class ShardScorer:
             torch.set_num_threads(config.threads)
         vlm = load_vlm(config.model)
         if config.doctor:
-            self.diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
-            require(self.diagnosis)
+            diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
+            require(diagnosis)
+            if self._diagnosed is not None:
+                self._diagnosed(diagnosis)
         encoder = Encoder(vlm.processor, vlm.family, image_source(self.cohort))
         return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed, config.spaced)
 

@@ -195,5 +195,6 @@ def _finish(config: PretrainConfig, vlm: VisionLanguageModel, trainer: Trainer, 
         building / "README.md", model_card(config, table, run.manifest, sum(parameter.numel() for parameter in vlm.model.parameters()))
     )
     write_json(building / "examination.json", table.to_dict("records"))
+    run.save(durable=True)
     building.rename(run.path / "model")
     shutil.rmtree(run.path / "checkpoints", ignore_errors=True)

@@ -87,6 +87,8 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
         model_folder = run.path / "model"
         if (model_folder / "training.json").is_file():
             still_whole(model_folder)
+            if not config.keep_checkpoints:  # a kill may have come in between
+                shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
             log(f"{out}: already finished", quiet)
             return model_folder
         preflight(cohort, run, config.allow, config.seed, quiet)
@@ -245,4 +247,5 @@ def _finish(
     }
     write_text(building / "README.md", run_card(config, cohort, run.manifest, plan, trainer.state.log_history))
     write_json(building / "training.json", record)
+    run.save(durable=True)  # before the rename: a run that is killed after it is found finished, and records nothing more
     building.rename(run.path / "model")

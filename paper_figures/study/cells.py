@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from paper_figures.study.config import Restarts
 from paper_figures.study.restarts import Attempt, attempts_needed, selected_attempt
+from see_in_pairs.runs import is_unfinished
 
 if TYPE_CHECKING:
     from empirical.evaluation.config import EvaluateConfig
@@ -37,10 +38,10 @@ class TrainingCell:
         return Attempt(self.training, 0) if self.finetuning is None else selected_attempt(self.attempts())
 
     def records(self) -> list[Path] | None:
-        """List the records of the evaluations, of the attempt that counts; None while some are missing."""
+        """List the records of the evaluations, of the attempt that counts; None while some are missing or not finished."""
         attempt = self.selected()
         files = [] if attempt is None else [attempt.beside(folder) / "records.parquet" for folder in self.evaluations]
-        return files if attempt is not None and all(file.is_file() for file in files) else None
+        return files if attempt is not None and all(file.is_file() and not is_unfinished(file.parent) for file in files) else None
 
 
 def run_cell(cell: TrainingCell) -> float:

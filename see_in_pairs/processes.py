@@ -12,6 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
 
 Job = TypeVar("Job")
@@ -35,6 +36,19 @@ def run_in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], wor
         raise InputError(f"a worker process died (killed, or out of memory); {advice}") from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def usable_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def bounded_workers(workers: int, quiet: bool = False) -> int:
+    """Give the processes to start of those asked for: many more than there are cores gain nothing, and thousands take a machine down."""
+    most = max(4 * usable_cores(), 8)
+    if workers > most:
+        log(f"--workers {workers}: this machine has {usable_cores()} usable core(s); {most} processes are started", quiet)
+    return min(workers, most)
 
 
 @functools.cache

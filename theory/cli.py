@@ -59,6 +59,7 @@ def verify(
 ) -> None:
     """Check that symbolic form = closed form = raw simulation; exit code 1 when anything disagrees."""
     from see_in_pairs.files import write_parquet
+    from see_in_pairs.processes import bounded_workers
     from see_in_pairs.runs import RunFolder
     from theory.verification import points_of, to_table, verify_rows
 
@@ -72,7 +73,8 @@ def verify(
     )
     log(f"checking {len(points)} points of {len({p.statement for p in points})} statements (symbolic = closed form = simulation)", quiet)
 
-    rows = verify_rows(statements, replicates, seed, workers, lambda outcomes, total: progress(outcomes, total, "theory verify", quiet))
+    started = bounded_workers(workers, quiet)
+    rows = verify_rows(statements, replicates, seed, started, lambda outcomes, total: progress(outcomes, total, "theory verify", quiet))
     if folder is not None:
         with folder as run:
             write_parquet(run.path / "verify.parquet", to_table(rows))

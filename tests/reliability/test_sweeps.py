@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from paper_figures.cli import app as everything
 from paper_figures.sweep_plots import draw_sweep
 from paper_figures.sweep_plots.plot_data import PlotRequest
 from see_in_pairs.console import run_app
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import CheckFailed, InputError
 from theory.sweeps import Results, Study, run
 from theory.sweeps.cli import app
+from theory.sweeps.execution.backends import Pool
 from theory.sweeps.execution.limits import TimeLimit
 from theory.sweeps.execution.replay import replay
 from theory.sweeps.registry import register
@@ -208,3 +210,31 @@ def test_contradictory_or_endless_plans_are_one_line(words: list[str], said: str
 def test_a_factor_is_chosen_once(tmp_path: Path, capsys) -> None:
     assert run_app(everything, ["sweep", "plot", str(tmp_path), "--where", "mu=1", "--where", "mu=2"]) == 2
     assert "'mu' is given twice" in capsys.readouterr().err
+
+
+def test_processes_are_bounded_with_a_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.setattr("see_in_pairs.processes.usable_cores", lambda: 3)
+    asked: list[int] = []
+    monkeypatch.setattr("theory.sweeps.execution.runner.open_pool", lambda resolved, workers, backend: _pool(resolved, asked, workers))
+    run(design(fixed={"n": 1}), tmp_path / "a", workers=100_000, quiet=False)
+    assert asked == [12] and "--workers 100000: this machine has 3 usable core(s); 12 processes" in capsys.readouterr().err
+    run(design(fixed={"n": 1}), tmp_path / "b", workers=12, quiet=False)
+    assert asked == [12, 12] and "--workers" not in capsys.readouterr().err
+
+
+@contextmanager
+def _pool(resolved, asked: list[int], workers: int):
+    asked.append(workers)
+    yield Pool(resolved, "loky", 1)
+
+
+def test_processes_of_a_verification_are_bounded_too(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr("see_in_pairs.processes.usable_cores", lambda: 1)
+
+    def none(statements, replicates, seed, workers, progress):
+        raise CheckFailed(f"asked for {workers}")
+
+    monkeypatch.setattr("theory.verification.verify_rows", none)
+    assert run_app(everything, ["theory", "verify", "T1", "--workers", "100000"]) == 1
+    said = capsys.readouterr().err
+    assert "8 processes are started" in said and "asked for 8" in said

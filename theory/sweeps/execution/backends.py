@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from see_in_pairs.errors import InputError
+from see_in_pairs.processes import usable_cores
 from theory.sweeps.execution.pickling import SharedPayload, pickled
 from theory.sweeps.execution.tasks import Chunk, ChunkTask, chunk_of_dead_worker, run_remotely, run_task, work_of
 from theory.sweeps.resolved import ResolvedStudy
@@ -131,11 +132,6 @@ def check_backend(backend: str, workers: int) -> int:
     if workers == 0 or workers < -1:
         raise InputError(f"--workers {workers}: give 1 or more, or -1 for one per usable core")
     return usable_cores() if workers == -1 else workers
-
-
-def usable_cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager

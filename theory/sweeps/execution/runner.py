@@ -9,6 +9,7 @@ from pathlib import Path
 
 from see_in_pairs.console import ProgressBar
 from see_in_pairs.errors import InputError
+from see_in_pairs.processes import bounded_workers
 from theory.sweeps.execution.backends import Pool, check_backend, open_pool
 from theory.sweeps.execution.stopping import StoppingRule, check_stop
 from theory.sweeps.execution.tasks import Chunk, ChunkTask, limits_text
@@ -37,7 +38,7 @@ def run(
     out : Path or str
         Folder for the results. One that holds the same study, or the beginning of it, is carried on.
     workers : int, default 1
-        Number of processes; -1 starts one per usable core. The numbers do not depend on it.
+        Number of processes, at most 4 per usable core (or 8); -1 starts one per core. The numbers do not depend on it.
     backend : {'loky', 'dask', 'ray'}
         Where blocks run: processes of this machine (loky), or a cluster.
     quiet : bool, default True
@@ -58,11 +59,11 @@ def run(
     out = Path(out)
     if replicates is not None:
         study = study.with_replicates(replicates)
-    check_backend(backend, workers)
+    started = bounded_workers(check_backend(backend, workers), quiet)
     check_stop(study)
     resolved = resolve(study)
     with locked(out), open_folder(resolved, out) as folder:
-        with open_pool(resolved, workers, backend) as pool, BlockWriter(out, limits_text(study.limits)) as writer:
+        with open_pool(resolved, started, backend) as pool, BlockWriter(out, limits_text(study.limits)) as writer:
             rule, more = StoppingRule(study, out), True
             while more:
                 _run_round(pool, writer, rule.targets(), quiet)

@@ -14,8 +14,9 @@ import pytest
 from joblib._parallel_backends import ThreadingBackend
 
 from see_in_pairs.errors import InputError
+from see_in_pairs.processes import usable_cores
 from theory.sweeps import Results, Study, generator, method, run
-from theory.sweeps.execution.backends import Pool, check_backend, usable_cores
+from theory.sweeps.execution.backends import Pool, check_backend
 from theory.sweeps.execution.pickling import pickled
 from theory.sweeps.execution.runner import Tasks
 from theory.sweeps.execution.tasks import BlockEntry, Chunk, ChunkTask, work_of

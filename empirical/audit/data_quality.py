@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from empirical.audit.context import AuditContext
 from empirical.audit.finding import Finding
 from empirical.cohorts import QUERY_SPLITS
+from empirical.cohorts.mask_suspects import mask_suspects
 from empirical.cohorts.perceptual_hash import load_signatures
 from empirical.cohorts.schema import TEXT_COLUMNS
 from see_in_pairs.errors import first_few
@@ -45,6 +46,14 @@ def blank_images(context: AuditContext) -> Iterator[Finding]:
     if blank:
         message = f"{len(blank)} of {len(context.table)} images show one gray only: {first_few(blank)}"
         yield Finding("blank_images", "warn", message, blank, "leave them out, or find the images that belong there")
+
+
+def possible_masks(context: AuditContext) -> Iterator[Finding]:
+    """Report a warning ``possible_masks`` for images of 1 bit a pixel, and images named after others."""
+    masks = tuple(context.table["item_id"][mask_suspects(context.table)])
+    if masks:
+        message = f"{len(masks)} of {len(context.table)} images may be masks, by 1 bit a pixel or by their names: {first_few(masks)}"
+        yield Finding("possible_masks", "warn", message, masks, "if they are, import again without them (--exclude '*_mask*')")
 
 
 def both_classes(context: AuditContext) -> Iterator[Finding]:

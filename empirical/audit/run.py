@@ -14,6 +14,7 @@ from empirical.audit.data_quality import (
     labels_within_patient,
     missing_files,
     missing_values,
+    possible_masks,
 )
 from empirical.audit.finding import Finding
 from empirical.audit.leakage import families_in_one_split, images_in_one_split, patients_in_one_split
@@ -36,6 +37,7 @@ CHECKS: tuple[Check, ...] = (
     missing_files,
     changed_files,
     blank_images,
+    possible_masks,
     missing_values,
     metadata_predicts_class,
 )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.filters import keep_where
 from empirical.cohorts.image_scan import scan_images
+from empirical.cohorts.mask_suspects import mask_suspects
 from empirical.cohorts.perceptual_hash import save_signatures
 from empirical.cohorts.schema import COLUMNS, TEXT_COLUMNS, CohortInfo
 from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
@@ -100,10 +101,25 @@ def finish_import(
     scan.write_problems(cohort.folder)
     if not any(letter.isalpha() for letter in info.finding):
         log(f"warning: prompts will ask for '{info.finding}', which is only a number; name what to look for with --finding")
+    for warning in _doubts(cohort.table):
+        log(f"warning: {warning}")
     if own_patient:
         log(f"warning: {draft.no_patients}, so each of {own_patient} files counts as a patient of its own")
     log("; ".join(f"{name.replace('_', ' ')}: {number}" for name, number in counts.items()), quiet)
     return cohort
+
+
+def _doubts(table: pd.DataFrame) -> list[str]:
+    """Say what looks as if it were not an image of a patient, or not stored like the others."""
+    doubts, masks = [], mask_suspects(table)
+    if masks.any():
+        shown = first_few(list(table.loc[masks, "item_id"]))
+        doubts.append(f"{int(masks.sum())} images may be masks, by 1 bit a pixel or by their names ({shown}); leave them out (--exclude)")
+    modes = table["mode"].value_counts()
+    if len(modes) > 1:
+        stored = first_few([f"{mode} ({number})" for mode, number in modes.items()], 6)
+        doubts.append(f"images are stored in several kinds of pixels: {stored}; where a kind goes with a class, it gives the class away")
+    return doubts
 
 
 def require_folder(root: Path | str) -> Path:

@@ -44,6 +44,20 @@ def import_cohort(
             "patient.",
         ),
     ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="PATTERN",
+            help="folder, dicom: look only at files whose name (with a '/', whose path below --root) fits, e.g. '*.png'; may be repeated.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude", metavar="PATTERN", help="folder, dicom: leave such files out and count them, e.g. '*_mask*'; may be repeated."
+        ),
+    ] = None,
     table: Annotated[
         Path | None, typer.Option("--table", metavar="FILE", help="table, dicom: CSV, TSV or Parquet with a row for each image.")
     ] = None,

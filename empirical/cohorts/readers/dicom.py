@@ -13,7 +13,7 @@ from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_an
 from empirical.cohorts.dicom_pixels import malformed, open_dataset
 from empirical.cohorts.images import is_dicom
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
-from empirical.cohorts.readers.folder import files_below, keep_labels, list_files
+from empirical.cohorts.readers.folder import FilePatterns, files_below, keep_labels, list_files
 from empirical.cohorts.readers.table import find_table, rename_columns
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.console import progress
@@ -47,6 +47,8 @@ def import_dicom(
     table: Path | str | None = None,
     columns: Mapping[str, str] | None = None,
     delimiter: str = ",",
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     name: str = "",
     modality: str = "medical image",
     finding: str = "",
@@ -55,13 +57,15 @@ def import_dicom(
     """Import DICOM files, labelled by folders or by a table.
 
     Patient, age (``045Y``, or from the dates of birth and study), sex, view, institution (as the site), date of the study, maker and model
-    of the device come from the header. A file without a patient counts as a patient of its own, and a warning says so.
+    of the device come from the header; `include` and `exclude` are patterns of files. A file without a patient counts as a patient of its
+    own, and a warning says so.
     """
     root = require_folder(root)
+    patterns = FilePatterns(root, include, exclude)
     if table is None:
-        rows, counts = list_files(root, is_dicom, ".dcm")
+        rows, counts = list_files(root, is_dicom, ".dcm", patterns)
     else:
-        rows, counts = _list_by_table(root, find_table(root, table), dict(columns or {}), delimiter)
+        rows, counts = _list_by_table(root, find_table(root, table), dict(columns or {}), delimiter, patterns)
     rows, chosen = keep_labels(rows, healthy, positive, counts, str(root))
     headers = _read_headers(root, rows["image"], bool(settings.get("quiet", False)))
     counts["headers_not_understood"] = int(headers.pop("damaged").sum())
@@ -70,10 +74,13 @@ def import_dicom(
     refuse_two_spellings(rows["patient_id"], str(root))
     info = CohortInfo(name or root.name, "dicom", healthy, chosen, modality, finding or " or ".join(chosen))
     options = {"table": None if table is None else str(table), "columns": dict(columns or {}), "delimiter": delimiter}
+    options |= {"include": list(include), "exclude": list(exclude)}
     return finish_import(CohortDraft(root, info, rows, counts, options, "headers without a PatientID"), out, **settings)
 
 
-def _list_by_table(root: Path, path: Path, columns: dict[str, str], delimiter: str) -> tuple[pd.DataFrame, dict[str, int]]:
+def _list_by_table(
+    root: Path, path: Path, columns: dict[str, str], delimiter: str, patterns: FilePatterns
+) -> tuple[pd.DataFrame, dict[str, int]]:
     """Join the files with the labels of a table, by whichever name of an image fits most rows."""
     import pandas as pd
 
@@ -85,7 +92,8 @@ def _list_by_table(root: Path, path: Path, columns: dict[str, str], delimiter: s
         raise InputError(
             f"{path}: {labels.loc[both, 'image'].nunique()} images have two labels: {first_few(list(labels.loc[both, 'image']))}"
         )
-    files = [file for file in files_below(root) if file != path.resolve()]
+    files = [file for file in files_below(root) if file != path.resolve() and patterns.keep(file)]
+    left_out = patterns.counts()
     found = pd.DataFrame({"image": [file.relative_to(root).as_posix() for file in files if is_dicom(file)]})
     if found.empty:
         raise InputError(f"{root}: no DICOM file found")
@@ -99,6 +107,7 @@ def _list_by_table(root: Path, path: Path, columns: dict[str, str], delimiter: s
         "repeated_rows": len(entries) - len(labels),
         "other_files": len(files) - len(found),
         "files_without_label": int(unlabelled.sum()),
+        **left_out,
     }
     return pd.concat([rows, absent], ignore_index=True).fillna({"split": ""}), counts
 

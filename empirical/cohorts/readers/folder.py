@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -29,23 +30,25 @@ def import_folder(
     healthy: str,
     positive: Sequence[str] = (),
     patient_pattern: str | None = None,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
     name: str = "",
     modality: str = "medical image",
     finding: str = "",
     **settings: Unpack[ImportSettings],
 ) -> Cohort:
-    """Import a folder of images, labelled by the names of folders.
+    """Import a folder of images, labelled by the names of folders; `include` and `exclude` are patterns of files (`FilePatterns`).
 
     Where ``train/`` and ``test/`` are both there, these splits stay unless ``resplit`` is asked for; otherwise the set is split by patient.
     """
     root = require_folder(root)
-    table, counts = list_files(root, lambda path: path.suffix.lower() in IMAGE_SUFFIXES, ", ".join(IMAGE_SUFFIXES))
+    patterns = FilePatterns(root, include, exclude)
+    table, counts = list_files(root, lambda path: path.suffix.lower() in IMAGE_SUFFIXES, ", ".join(IMAGE_SUFFIXES), patterns)
     table, positive = keep_labels(table, healthy, positive, counts, str(root))
     table["patient_id"] = _patients(table["image"], patient_pattern)
     info = CohortInfo(name or root.name, "folder", healthy, positive, modality, finding or " or ".join(positive))
-    return finish_import(
-        CohortDraft(root, info, table, counts, {"patient_pattern": patient_pattern}, "no --patient-pattern"), out, **settings
-    )
+    options = {"patient_pattern": patient_pattern, "include": list(include), "exclude": list(exclude)}
+    return finish_import(CohortDraft(root, info, table, counts, options, "no --patient-pattern"), out, **settings)
 
 
 def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
@@ -64,7 +67,44 @@ def patient_of(file_name: str, pattern: re.Pattern[str]) -> str:
     return (found.group(1) if pattern.groups == 1 else found.group(0)) or ""
 
 
-def list_files(root: Path, wanted: Callable[[Path], bool], kinds: str) -> tuple[pd.DataFrame, dict[str, int]]:
+class FilePatterns:
+    """The options ``--include`` and ``--exclude``: which files below a root are looked at; the others are counted.
+
+    A pattern (``*``, ``?``, ``[abc]``) without ``/`` is compared with the name of the file, another with its path below the root.
+    """
+
+    def __init__(self, root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self.root = root
+        self._patterns = [("include", pattern) for pattern in include] + [("exclude", pattern) for pattern in exclude]
+        self._hits = dict.fromkeys(self._patterns, 0)
+        self._left_out = {f"left_out_by_{option}": 0 for option, given in (("include", include), ("exclude", exclude)) if given}
+
+    def keep(self, path: Path) -> bool:
+        """Tell whether a file is looked at."""
+        below = path.relative_to(self.root).as_posix()
+        fitting = {(option, text) for option, text in self._patterns if fnmatchcase(below if "/" in text else path.name, text)}
+        for pattern in fitting:
+            self._hits[pattern] += 1
+        options = {option for option, _ in fitting}
+        if "left_out_by_include" in self._left_out and "include" not in options:
+            self._left_out["left_out_by_include"] += 1
+            return False
+        if "exclude" in options:
+            self._left_out["left_out_by_exclude"] += 1
+            return False
+        return True
+
+    def counts(self) -> dict[str, int]:
+        """Count what was left out, once all files have been asked for; a pattern that fits no file is refused."""
+        idle = [f"--{option} {text}" for (option, text), hits in self._hits.items() if not hits]
+        if idle:
+            raise InputError(f"{idle[0]}: fits no file below {self.root}; '*' stands for any letters, as in --exclude '*_mask*'")
+        return dict(self._left_out)
+
+
+def list_files(
+    root: Path, wanted: Callable[[Path], bool], kinds: str, patterns: FilePatterns | None = None
+) -> tuple[pd.DataFrame, dict[str, int]]:
     """List the images of a folder with the label and split that their folders name, and count the other files.
 
     Columns ``item_id, image, label, split``; the first two are the path below the root.
@@ -76,11 +116,14 @@ def list_files(root: Path, wanted: Callable[[Path], bool], kinds: str) -> tuple[
         counts["other_files"] += sum(not path.name.startswith(".") for path in folder.iterdir() if path.is_file())
         for label in _folders_in(folder):
             for path in files_below(label):
+                if patterns is not None and not patterns.keep(path):
+                    continue
                 if wanted(path) and not path.name.startswith("."):
                     relative = path.relative_to(root).as_posix()
                     rows.append({"item_id": relative, "image": relative, "label": label.name, "split": split})
                 else:
                     counts["other_files"] += 1
+    counts |= patterns.counts() if patterns is not None else {}
     if not rows:
         raise InputError(f"{root}: no image found; expected [train|val|test/]LABEL/file with {kinds}")
     return pd.DataFrame(rows), counts

@@ -1,0 +1,32 @@
+"""Images that are perhaps drawings of where the lesion is: image sets often give a mask beside each image, in the same folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MASK_NAME = re.compile(
+    r"(?P<twin>.+?)[ ._-]*(?:mask|masks|seg|segmentation|annotation|groundtruth|gt|roi|overlay)(?:[ ._-]?\d+)?", re.IGNORECASE
+)
+
+
+def mask_suspects(table: pd.DataFrame) -> pd.Series:
+    """Tell of each item of a cohort's table whether it has 1 bit a pixel, or is named after another: ``a_mask.png`` beside ``a.png``."""
+    stems = {_stem(image) for image in table["image"]}
+
+    def _has_twin(image: str) -> bool:
+        folder, stem = _stem(image)
+        parts = MASK_NAME.fullmatch(stem)
+        return parts is not None and (folder, parts["twin"]) in stems
+
+    twins = table["image"].map(_has_twin).astype(bool)
+    return twins | (table["mode"] == "1") if "mode" in table else twins
+
+
+def _stem(image: str) -> tuple[str, str]:
+    path = PurePosixPath(image)
+    return str(path.parent), path.stem.lower()

@@ -192,6 +192,6 @@ def _open_run(
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "weights_hash": weights_hash(config.model.name, config.model.revision)}
     identity["other_cohort_hashes"] = other_cohort_hashes(config)
     with RunFolder(out, command, identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
-        preflight(cohort, run, config.allow, config.seed, quiet)
+        preflight(cohort, run, config.allow, config.seed, quiet, splits=[config.split])
         vlm = load_vlm(config.model)
         yield run, cohort, vlm, Encoder(vlm.processor, vlm.family, image_source(cohort))

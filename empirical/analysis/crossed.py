@@ -145,7 +145,7 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["models_hash"] = [files_hash(model.name, model.revision) for model in config.models]
     with RunFolder(out, "crossed scoring", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
-        preflight(cohort, run, config.allow, config.seed, quiet)
+        preflight(cohort, run, config.allow, config.seed, quiet, splits=[config.split])
         log(f"score {len(queries)} patients x {len(references)} references x {len(seeds)} models", quiet)
         parts, tables = PartCache(run.path / SHARDS, quiet), dict[str, list[pd.DataFrame]]()
         stamps = verify_images(cohort, {*queries["item_id"], *references["item_id"], *_scored_alone(parts.folder)}, parts.folder)

@@ -25,6 +25,7 @@ class AuditContext:
     seed: int = 0  # of whatever a check draws
     embeddings: NDArray[np.floating] | None = None  # (items, dimensions): a vision model's vector of each image, in the table's order
     rehash: bool = False  # whether every image's bytes shall be hashed again
+    splits: tuple[str, ...] | None = None  # that must have both classes; None: training, test, and validation where there is one
 
     @cached_property
     def table(self) -> pd.DataFrame:

@@ -57,9 +57,10 @@ def possible_masks(context: AuditContext) -> Iterator[Finding]:
 
 
 def both_classes(context: AuditContext) -> Iterator[Finding]:
-    """Report errors ``empty_split``, ``one_class`` and ``one_patient``; a cohort may do without a validation split."""
+    """Report errors ``empty_split``, ``one_class`` and ``one_patient`` of the splits that are needed."""
     queries = context.queries
-    for split in (split for split in QUERY_SPLITS if split != "val" or (queries["split"] == "val").any()):
+    usual = tuple(split for split in QUERY_SPLITS if split != "val" or (queries["split"] == "val").any())
+    for split in usual if context.splits is None else context.splits:
         rows = queries[queries["split"] == split]
         if rows.empty:
             yield Finding("empty_split", "error", f"split '{split}' has no item", (), "give it a share when making the cohort")

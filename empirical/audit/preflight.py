@@ -14,10 +14,10 @@ from see_in_pairs.files import write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
 
-def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, quiet: bool) -> None:
-    """Audit a cohort; leakage stops the run, confounds are logged and recorded."""
+def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, quiet: bool, splits: Sequence[str] | None = None) -> None:
+    """Audit a cohort, as far as its `splits` are used; leakage stops the run, confounds are logged and recorded."""
     check_allowed(allow)
-    findings = audit(cohort, seed=seed)
+    findings = audit(cohort, seed=seed, splits=splits)
     record(run, findings, allow)
     for finding in findings:
         if finding.severity == "warn" or finding.name in allow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from empirical.audit.confounds import metadata_predicts_class
@@ -44,7 +45,9 @@ CHECKS: tuple[Check, ...] = (
 """In the order in which findings of one severity are listed."""
 
 
-def audit(cohort: Cohort, seed: int = 0, embeddings: NDArray[np.floating] | None = None, rehash: bool = False) -> list[Finding]:
+def audit(
+    cohort: Cohort, seed: int = 0, embeddings: NDArray[np.floating] | None = None, rehash: bool = False, splits: Sequence[str] | None = None
+) -> list[Finding]:
     """Check a cohort for leakage, confounds and doubtful labels.
 
     Parameters
@@ -57,12 +60,15 @@ def audit(cohort: Cohort, seed: int = 0, embeddings: NDArray[np.floating] | None
         A vision model's vector of each image, in the order of the table, by which to look for near duplicates as well.
     rehash : bool, default False
         Hash every image again, to see that it is the one that was imported.
+    splits : sequence of str, optional
+        Splits of queries that must have both classes, of several patients each; an evaluation needs no more than the one that it
+        scores. By default training and test, and validation where there is one. Leakage is looked for in all.
 
     Returns
     -------
     list of Finding
         Errors first; empty when nothing was found.
     """
-    context = AuditContext(cohort, seed, embeddings, rehash)
+    context = AuditContext(cohort, seed, embeddings, rehash, None if splits is None else tuple(splits))
     findings = [finding for check in CHECKS for finding in check(context)]
     return sorted(findings, key=lambda finding: finding.severity)  # 'error' comes before 'warn'

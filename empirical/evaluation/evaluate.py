@@ -77,7 +77,7 @@ def evaluate(config: EvaluateConfig, out: Path, *, report: Report | None = None,
     identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
     identity["batch_size"] = begun_with = batch_size_of_shards(config.batch_size, out)
     with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
-        preflight(cohort, run, config.allow, config.seed, quiet)
+        preflight(cohort, run, config.allow, config.seed, quiet, splits=[config.split])
         arms.write_references(config, cohort, run, quiet)
         log(f"score {len(next(iter(arms.examples.values())))} items in {len(arms.examples)} arm(s) with '{config.model.name}'", quiet)
         run.manifest |= {"batch_size_used": config.batch_size} | config.model_dump(include=MAY_CHANGE)

@@ -94,6 +94,8 @@ def is_dicom(path: Path) -> bool:
             return False
         with path.open("rb") as stream:
             return stream.read(132)[128:] == b"DICM"
+    except PermissionError:  # it may be: reading it says what is wrong, where passing over it would say nothing
+        return True
     except OSError:
         return False
 

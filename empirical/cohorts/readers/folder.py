@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, NoReturn, Unpack
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import refuse_labels_alike
@@ -113,7 +113,7 @@ def list_files(
 
     rows, counts = [], {"other_files": 0}
     for split, folder in _split_folders(root):
-        counts["other_files"] += sum(not path.name.startswith(".") for path in folder.iterdir() if path.is_file())
+        counts["other_files"] += sum(not path.name.startswith(".") for path in entries_of(folder)[1])
         for label in _folders_in(folder):
             for path in files_below(label):
                 if patterns is not None and not patterns.keep(path):
@@ -148,9 +148,24 @@ def keep_labels(
 
 def files_below(folder: Path) -> Iterator[Path]:
     """Walk through a folder in the order of names, without following links to folders, which could lead out or in circles."""
-    for place, folders, files in os.walk(folder, followlinks=False):
+    for place, folders, files in os.walk(folder, followlinks=False, onerror=_refuse_unreadable):
         folders.sort()
         yield from (Path(place) / name for name in sorted(files))
+
+
+def entries_of(folder: Path) -> tuple[list[Path], list[Path]]:
+    """List the folders and the other entries of a folder, by name; one that may not be read is an error, as in `files_below`."""
+    try:
+        with os.scandir(folder) as entries:
+            known = sorted((entry.name, entry.is_dir()) for entry in entries)
+    except OSError as error:
+        _refuse_unreadable(error)
+    return [folder / name for name, is_folder in known if is_folder], [folder / name for name, is_folder in known if not is_folder]
+
+
+def _refuse_unreadable(error: OSError) -> NoReturn:
+    """Refuse a folder that cannot be listed: what lies in it would be left out unsaid."""
+    raise InputError(f"{error.filename}: the folder cannot be read ({error.strerror or error}); allow it, or move it away") from None
 
 
 def _patients(images: pd.Series, text: str | None) -> pd.Series:
@@ -182,4 +197,4 @@ def _split_folders(root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
+    return [path for path in entries_of(folder)[0] if not path.name.startswith((".", "__"))]

@@ -10,6 +10,7 @@ import numpy as np
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_number, parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
+from empirical.cohorts.readers.folder import entries_of
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -37,7 +38,8 @@ def import_ham10000(root: Path | str, out: Path | str, *, positive: str = "mel",
         )
     table = table[table["label"].isin([BENIGN, positive])].reset_index(drop=True)
     counts["missing_ages"] = int(table["age"].isna().sum())
-    images = {path.stem: path.relative_to(root).as_posix() for path in sorted(root.glob("*images*/*.jpg"))}
+    files = [path for folder in entries_of(root)[0] if "images" in folder.name for path in entries_of(folder)[1] if path.suffix == ".jpg"]
+    images = {path.stem: path.relative_to(root).as_posix() for path in files}
     table["image"] = table["item_id"].map(images).fillna("")
     finding = "melanoma" if positive == "mel" else positive
     info = CohortInfo("HAM10000", "ham10000", BENIGN, [positive], "dermatoscopic image", finding, licence=LICENCE, control="benign")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import
-from empirical.cohorts.readers.folder import keep_labels
+from empirical.cohorts.readers.folder import entries_of, keep_labels
 from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
 from see_in_pairs.errors import InputError, first_few, first_line
 from see_in_pairs.files import sha256
@@ -68,7 +68,7 @@ def import_medmnist(
 def _find_file(root: Path) -> Path:
     if root.is_file():
         return root
-    files = sorted(root.glob("*.npz")) if root.is_dir() else []
+    files = [path for path in entries_of(root)[1] if path.suffix == ".npz"] if root.is_dir() else []
     if len(files) != 1:
         found = f"{len(files)} .npz files there ({first_few([file.name for file in files])})" if files else "no .npz file there"
         raise InputError(f"--root {root}: {found}; name the file of one set")

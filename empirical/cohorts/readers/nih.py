@@ -10,6 +10,7 @@ import numpy as np
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
+from empirical.cohorts.readers.folder import entries_of
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -110,7 +111,9 @@ def _table_path(root: Path) -> Path:
 
 def _find_images(root: Path) -> dict[str, str]:
     """Map each image's name to its path below the root, in one pass over the folders."""
-    folders = [folder for folder in (root / "images", *sorted(root.glob("images_*/images"))) if folder.is_dir()]
+    parts = [folder for folder in entries_of(root)[0] if folder.name == "images" or folder.name.startswith("images_")]
+    folders = [folder for part in parts for folder in ([part] if part.name == "images" else entries_of(part)[0]) if folder.name == "images"]
     if not folders:
         raise InputError(f"{root}: no folder images/ (or images_001/images/ and so on)")
-    return {path.name: path.relative_to(root).as_posix() for folder in folders for path in folder.iterdir() if path.suffix == ".png"}
+    files = [path for folder in folders for path in entries_of(folder)[1] if path.suffix == ".png"]
+    return {path.name: path.relative_to(root).as_posix() for path in files}

@@ -35,10 +35,7 @@ def write_figures(out: Path | str, *, only: Sequence[str] = (), seed: int = 0, q
 
 
 def write_report(out: Path | str) -> Path:
-    """Write ``report/index.html`` from the claims, figures and tables in the folder.
-
-    Returns the page: one file that needs no other and no network.
-    """
+    """Write ``report/index.html``, one page that needs no other file, from what is in the folder; return its path."""
     from paper_figures.report import render_report
     from paper_figures.results.runs import RunResults
     from see_in_pairs.files import write_text

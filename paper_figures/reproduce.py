@@ -142,7 +142,7 @@ def plan_runs(rhos: list[float], series: str) -> list[PlannedRun]:
 
 
 def plan_comparisons(rhos: list[float], series: str) -> list[dict[str, Any]]:
-    """List every comparison, fixed before anything is run; differences are ``run_a`` less ``run_b``, a ``family`` shares a correction."""
+    """List every comparison, fixed before anything is run; differences are ``run_a`` minus ``run_b``, a ``family`` shares a correction."""
     main = f"pair-{rhos[0]:.2f}"
     pairs = [(f"pair-{rho:.2f}", "single", rho, "primary") for rho in rhos]
     rows = [

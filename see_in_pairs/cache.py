@@ -28,7 +28,7 @@ class PartCache:
 
     folder: Path
     quiet: bool = False
-    again: str = "made again"  # what is said to happen to a part that is damaged, or stands on something else
+    again: str = "made again"  # words of the log line for a part that is damaged or has another key
 
     def table(self, name: str, key: str | Sequence[str], make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         """Read a table, or make and keep it; `key` is that of the whole table, or one for each row.

@@ -13,7 +13,7 @@ from see_in_pairs.files import parse_yaml, read_yaml
 
 
 class StrictConfig(BaseModel):
-    """Base of every config: immutable; an unknown key is an error, and so is a number that is none or infinite."""
+    """Base of every config: immutable; an unknown key is an error, and so is a number that is NaN or infinite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -132,10 +132,7 @@ def format_duration(seconds: float) -> str:
 
 
 def new_app(help_text: str) -> typer.Typer:
-    """Make a command group in the house style.
-
-    Returns the group; errors surface as exceptions for `run_app`.
-    """
+    """Make a command group whose errors surface as exceptions, for `run_app`."""
     return typer.Typer(help=help_text, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -192,8 +189,6 @@ def spell_out_json(arguments: list[str]) -> list[str]:
     A following word is taken as the file when it ends in ``.json``, or looks like a path and is not a file that is there already
     (``compare --json a.csv b.csv`` must not overwrite ``a.csv``).
 
-    Returns the words, each ``--json`` followed by a value.
-
     Examples
     --------
     >>> spell_out_json(["theory", "verify", "--json", "T1"])
@@ -215,7 +210,7 @@ def _names_a_new_file(word: str) -> bool:
 
 
 def _terminate_as_interrupt() -> Any:
-    """Let SIGTERM end a command as Ctrl-C does; give what it did before, None where that cannot be changed."""
+    """Let SIGTERM end a command as Ctrl-C does; return the handler before, None where it cannot be changed."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt

@@ -20,8 +20,6 @@ class CheckFailed(RuntimeError):
 def first_few(names: Sequence[object], limit: int = 3) -> str:
     """Name the first few of many things, for an error line.
 
-    Returns for example ``'a, b, c and 4 more'``.
-
     Examples
     --------
     >>> first_few(["a", "b", "c", "d"], limit=2)
@@ -33,10 +31,7 @@ def first_few(names: Sequence[object], limit: int = 3) -> str:
 
 
 def write_failure(error: BaseException) -> str | None:
-    """Tell whether an error means that the disk did not take what was written; the libraries that write files each have their own.
-
-    Returns what is wrong and what to do; None for any other error.
-    """
+    """Say what is wrong and what to do where an error means that the disk is full or not writable; None for any other error."""
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     if number is None and type(error).__name__ == "SafetensorError" and "os error" in text:

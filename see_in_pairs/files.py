@@ -51,7 +51,7 @@ def _temporary(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.stem[:100]}-{secrets.token_hex(8)}{path.suffix}")
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # less the umask: the user decides who may read results
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # minus the umask: the user decides who may read results
     except OSError as error:
         if what := write_failure(error):
             raise InputError(f"{path}: {what}") from error
@@ -60,7 +60,7 @@ def _temporary(path: Path) -> Path:
 
 
 def write_text(path: Path | str, text: str, *, durable: bool = False) -> None:
-    """Write text atomically; what UTF-8 has no bytes for (half of a surrogate pair, from a file name that is no text) is spelled out."""
+    """Write text atomically; what UTF-8 has no bytes for (half of a surrogate pair, from a file name that is not text) is spelled out."""
     with atomic_path(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 

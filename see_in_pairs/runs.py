@@ -52,7 +52,7 @@ class RunFolder:
     path: Path  # the folder; made when missing
     command: str  # the command's name, for example ``'finetune'``
     config: dict[str, Any]  # everything that decides the result, JSON-able
-    seed: int | None = None  # the seed of the run
+    seed: int | None = None
     inputs: Iterable[Path] = ()  # files that were read; their hashes are recorded
     manifest: dict[str, Any] = field(init=False)
     _lock: BaseFileLock | None = field(init=False, repr=False, compare=False, default=None)
@@ -66,7 +66,8 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(self.path)
         before = self._refuse_another(identity, config_hash)
-        # What the run recorded beside these keys (an audit, hashes of weights) stays: who resumes a finished run does not compute it again.
+        # What the run recorded beside these keys (an audit, hashes of weights) stays, so that resuming a finished run does not compute it
+        # again.
         self.manifest = before | {
             "package": "see-in-pairs",
             "version": __version__,
@@ -87,7 +88,7 @@ class RunFolder:
         self.save()
 
     def _refuse_another(self, identity: dict[str, Any], config_hash: str) -> dict[str, Any]:
-        """Give the manifest of the same run, begun before; stop at that of another."""
+        """Return the manifest of the same run begun before; refuse that of another."""
         before = begun_before(self.path)
         if not before or before.get("config_hash") == config_hash:
             return before
@@ -104,7 +105,7 @@ class RunFolder:
         return now
 
     def _produced_nothing(self) -> bool:
-        """Tell whether nothing but preparations is there, and clear these away: a first try that failed does not claim the folder."""
+        """Whether only preparations are there, which are then removed: a first attempt that failed does not claim the folder."""
         mine = ("manifest.json", LOCK, *PREPARED)
         if any(file.is_file() for entry in self.path.iterdir() if entry.name not in mine for file in (entry, *entry.rglob("*"))):
             return False
@@ -120,7 +121,7 @@ class RunFolder:
         write_json(self.path / "manifest.json", self.manifest, durable=durable)
 
     def count(self, name: str, number: int) -> None:
-        """Record how many items something befell, in the manifest."""
+        """Record a count in the manifest, for example of unreadable images."""
         self.manifest["counts"][name] = int(number)
 
     def __enter__(self) -> Self:
@@ -144,10 +145,7 @@ def is_unfinished(folder: Path) -> bool:
 
 
 def begun_before(folder: Path) -> dict[str, Any]:
-    """Read the manifest of a run folder.
-
-    Returns the manifest; empty where none is there.
-    """
+    """Read the manifest of a run folder; empty where there is none."""
     file = folder / "manifest.json"
     if not file.is_file():
         return {}
@@ -177,10 +175,7 @@ def _now() -> str:
 
 @functools.cache
 def git_commit() -> str | None:
-    """Tell the git commit of this package's checkout.
-
-    Returns the commit, with ``-dirty`` where tracked files are changed; None when the package is not in a git checkout.
-    """
+    """Read the commit of this package's git checkout, with ``-dirty`` where tracked files are changed; None outside a checkout."""
     here = Path(__file__).resolve().parent.parent
     if not (here / ".git").exists():
         return None
@@ -200,10 +195,7 @@ def git_commit() -> str | None:
 
 @functools.cache
 def library_versions() -> dict[str, str]:
-    """Tell the versions of the libraries that decide results, without importing them.
-
-    Returns distribution name to version, Python included.
-    """
+    """List the versions of Python and the libraries that decide results, by name, without importing them."""
     versions = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
@@ -214,10 +206,7 @@ def library_versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Describe the machine.
-
-    Returns machine, operating system, usable cores, memory in GiB, and the GPU when torch has been imported and sees one.
-    """
+    """Describe the machine: operating system, usable cores, memory in GiB, and the GPU when torch has been imported and sees one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30 if hasattr(os, "sysconf") else None
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     torch = sys.modules.get("torch")

@@ -35,7 +35,7 @@ class PairedModel:
     Raises
     ------
     InputError
-        When no images have these parameters (THEORY T2.4).
+        When no images have these parameters (T2.4).
 
     Notes
     -----

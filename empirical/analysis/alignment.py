@@ -34,7 +34,7 @@ RANGES = {"cka": (0.0, 1.0), "debiased_cka": (-1.0, 1.0), "modality_gap": (0.0, 
 def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
     r"""Linear centred kernel alignment of two representations of the same items.
 
-    Shapes: `x, y` (items, dimensions). Returns in [0, 1]; 1 where one is a rotation and scaling of the other.
+    Shapes: `x, y` (items, dimensions). It lies in [0, 1], and is 1 where one is a rotation and scaling of the other.
 
     Notes
     -----
@@ -58,13 +58,12 @@ def linear_cka(x: np.ndarray, y: np.ndarray) -> float:
 def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
     r"""Linear CKA of two representations without the bias of few items.
 
-    Shapes: `x, y` (items, dimensions). Returns in [-1, 1]; about 0 for unrelated matrices, and then below as well as above. Not a number
-    where all items but one are alike.
+    Shapes: `x, y` (items, dimensions). It lies in [-1, 1], around 0 for unrelated matrices; NaN where all items but one are alike.
 
     Notes
     -----
-    An estimate of the population's CKA. That is never negative, but what estimates a 0 without an upward bias falls below it half the
-    time. The same ratio with the unbiased estimator of the Hilbert-Schmidt independence criterion (Song et al. 2012):
+    An estimate of the population's CKA, which is never negative; an unbiased estimate of 0 falls below it half the time. It is the same
+    ratio with the unbiased estimator of the Hilbert-Schmidt independence criterion (Song et al. 2012):
     :math:`\frac{1}{n(n-3)}\left[\operatorname{tr}(\tilde K\tilde L)+\frac{1^\top\tilde K1\,1^\top\tilde L1}{(n-1)(n-2)}
     -\frac{2}{n-2}1^\top\tilde K\tilde L1\right]`, the diagonals of both Gram matrices set to zero. It is an inner product of matrices that
     were centred without their diagonals (Székely and Rizzo 2014), hence the range.
@@ -79,8 +78,7 @@ def debiased_cka(x: np.ndarray, y: np.ndarray) -> float:
 def modality_gap(x: np.ndarray, y: np.ndarray) -> float:
     """Distance between the mean directions of two sets of vectors.
 
-    Shapes: `x, y` (items, dimensions). Returns a value in [0, 2] (Liang et al. 2022); the vectors are scaled to length 1
-    first.
+    Shapes: `x, y` (items, dimensions). It lies in [0, 2] (Liang et al. 2022); the vectors are scaled to length 1 first.
     """
     directions = [values / np.linalg.norm(values, axis=1, keepdims=True) for values in (x, y)]
     return float(np.linalg.norm(directions[0].mean(axis=0) - directions[1].mean(axis=0)))
@@ -116,15 +114,15 @@ def alignment_table(draws: pd.DataFrame, patients: int) -> pd.DataFrame:
 
     Notes
     -----
-    The interval leaves out patients rather than drawing them with replacement: an item that stands twice in a sample is perfectly alike
-    to itself, which would pull every resampled CKA up. Samples of :math:`s`, half the :math:`n` patients, are drawn without replacement,
-    and the measure's spread over them, times :math:`\sqrt{s/(n-s)}`, is that of the whole to first order (the delete-half jackknife, Shao
-    and Wu 1989). Spread and interval (Student's with :math:`n-1` degrees of freedom) are taken of the log-odds of where in its range the
+    The interval leaves out patients rather than drawing them with replacement: an item that stands twice in a sample is perfectly alike to
+    itself, which would pull every resampled CKA up. Samples of :math:`s`, half the :math:`n` patients, are drawn without replacement, and
+    the measure's spread over them, times :math:`\sqrt{s/(n-s)}`, is that of the whole to first order (the delete-half jackknife, Shao and
+    Wu 1989). Spread and interval (Student's with :math:`n-1` degrees of freedom) are taken of the log-odds of where in its range the
     measure lies, and turned back, so that no end lies outside. A half in which it has no value (all answers but one are the same) is left
-    out; where that befalls more than one in five there is no interval.
+    out; where more than one in five have none there is no interval.
 
-    That of the debiased CKA is for the population's. That of the plain CKA says what as many other patients would show: with few items it
-    lies far above the population's, interval and all. So does that of the gap, where it is small: a distance between means is
+    The interval of the debiased CKA is for the population's value. That of the plain CKA is for as many other patients: with few items it
+    lies far above the population's, interval and all. So does the gap, where it is small: a distance between means is
     lengthened by their errors, its square by the variance of the mean directions.
     """
     import pandas as pd
@@ -157,8 +155,8 @@ def representations(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean hidden states of the query and of the true answer, layer by layer.
 
-    Returns (layers + 1, items, width): Of images and answers: means over the query's image tokens, and over the answer's tokens; layer 0 is
-    what enters the language model.
+    Returns two arrays (layers + 1, items, width), of images and answers: means over the query's image tokens, and over the answer's tokens;
+    layer 0 is what enters the language model.
     """
     import torch
 

@@ -90,7 +90,7 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
     """Measure how much of the evidence for the finding lies on the lesion, in every arm, on the items whose lesion is known.
 
     Finished items survive a kill; run again to resume. Returns the summary: ``run_id``, ``method``, ``n``, and the mean over items of
-    share less random-map share, ``excess``, with its 95 % interval over patients (``low``, ``high``).
+    share minus random-map share, ``excess``, with its 95 % interval over patients (``low``, ``high``).
     """
     import pandas as pd
 
@@ -130,7 +130,7 @@ def _shares(config: EvaluateConfig, vlm: VisionLanguageModel, encoder: Encoder, 
         "integrated_gradients": integrated_gradients(vlm, encoder, example, answers, batch_size=few),
         "occlusion": occlusion(vlm, encoder, example, answers, batch_size=config.batch_size),
     }
-    if lost := [method for method, values in maps.items() if not np.isfinite(values).all()]:  # no evidence would be read into it
+    if lost := [method for method, values in maps.items() if not np.isfinite(values).all()]:  # NaN would read as no evidence
         what = f"attribution: '{example.item_id}' by {' and '.join(lost)} is no number"
         raise InputError(f"{what}; load the model with dtype: float32, or look at its training")
     return pd.DataFrame([{"method": method} | asdict(lesion_share(values, mask)) for method, values in maps.items()])
@@ -153,7 +153,7 @@ def _arms(config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -
 
 
 def _summary(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Average over items; an item without any evidence for the finding has put nothing on the lesion, and counts as that."""
+    """Average over items; an item without any evidence for the finding has a share of 0 on the lesion."""
     import pandas as pd
 
     rows = []

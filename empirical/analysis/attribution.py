@@ -40,8 +40,8 @@ def integrated_gradients(
 ) -> np.ndarray:
     r"""Attribute an item's log-odds to the pixels of its query.
 
-    Returns (height, width): As the vision tower sees the query (in pixels, or in patches for some families); adds up to the log-odds less
-    those of a query without its details.
+    Returns (height, width), as the vision tower sees the query (in pixels, or in patches for some families). The sum is the log-odds minus
+    those of the baseline, a query without its details.
 
     Notes
     -----
@@ -79,7 +79,7 @@ def occlusion(
 ) -> np.ndarray:
     """Attribute an item's log-odds to squares of its query, by painting over one after the other.
 
-    Returns (grid, grid): By how much the log-odds fall when the square takes the mean of what surrounds it.
+    Returns (grid, grid): how much the log-odds fall when the square takes the mean of what surrounds it.
     """
     picture = encoder.image_of(example.item_id)
     squares = [(row, column) for row in range(grid) for column in range(grid)]

@@ -67,9 +67,9 @@ def fit_temperature(records: Records, *, seed: int = 0, resamples: int = 200) ->
     It minimises :math:`-\sum_i \log \sigma(\pm z_i / T)`, with :math:`z_i` the log-odds of the positive answer within the closed set and
     the sign of the true class (Guo, Pleiss, Sun and Weinberger 2017, for two classes). The order of the items, hence the AUROC, is left
     alone, and so is the side of one half on which an item lies: scores that order the classes well, but all say yes, may have no
-    temperature. A resample on the wrong side on average counts as one with an infinite temperature, one all on the right side as 0:
-    leaving them out would make a fit that says nothing look like one that says something. Of its intervals nineteen in twenty hold the
-    true temperature with 200 patients of one item each, with 60 seven in eight (simulated, true log-odds of standard deviation 2).
+    temperature. A resample on the wrong side on average counts as one with an infinite temperature, one all on the right side as 0: leaving
+    them out would make a fit that says nothing look like one that says something. Nineteen in twenty of its intervals hold the true
+    temperature with 200 patients of one item each, seven in eight with 60 (simulated, true log-odds of standard deviation 2).
     """
     odds, positive = _log_odds(records), records.is_positive().to_numpy()
     if lacking := int((~np.isfinite(odds)).sum()):

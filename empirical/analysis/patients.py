@@ -16,7 +16,7 @@ def patient_interval(
     """Percentile bootstrap interval that draws whole patients, since items of a patient are alike.
 
     Shapes: `patients` (items,). Returns low and high end of the 95 % interval; draws in which the statistic does not exist (NaN) are left
-    out. Not numbers where there is one patient: drawn again and again it would seem to be known exactly.
+    out. NaN where there is one patient, since every resample would be the same.
 
     Examples
     --------

@@ -22,7 +22,8 @@ def reliability(probability: np.ndarray, positive: np.ndarray, patients: np.ndar
     """Tabulate what was observed where a probability was stated.
 
     Shapes: `probability` (items,), `positive` (items,), `patients` (items,). Returns one row per bin: ``n``, ``stated`` (mean),
-    ``observed`` (share), ``low`` and ``high`` (Wilson's 95 % interval, with as many items as the likeness within patients leaves).
+    ``observed`` (share), ``low`` and ``high`` (Wilson's 95 % interval, for the effective number of items under correlation within
+    patients).
 
     Examples
     --------

@@ -49,7 +49,7 @@ class Finding:
 
 
 def check_allowed(names: Sequence[str]) -> None:
-    """Refuse to allow what no check reports: a misspelt name would be believed to be let pass.
+    """Refuse names that no check reports, such as misspelt ones, which would allow nothing.
 
     Parameters
     ----------

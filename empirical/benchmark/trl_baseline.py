@@ -34,7 +34,7 @@ def missing() -> str:
 
 
 def or_why_not(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Run what is not ours; where it fails, the row is a ``status`` with the error, and others go on. Out of memory is raised."""
+    """Run TRL's code; where it fails, the row is a ``status`` with the error, and the other rows go on. Out of memory is raised."""
     try:
         return work()
     except Exception as error:  # whatever TRL, or this version of it, may raise

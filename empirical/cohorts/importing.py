@@ -54,7 +54,7 @@ class CohortDraft:
     table: pd.DataFrame
     counts: dict[str, int]  # how many rows were left out so far, by reason
     options: dict[str, Any] = field(default_factory=dict)  # the reader's own options, to be recorded
-    no_patients: str = ""  # why an item whose patient is itself may be one of several of a patient; `finish_import` counts them and warns
+    no_patients: str = ""  # why images that count as patients of their own may share a patient; `finish_import` counts them and warns
 
 
 def finish_import(

@@ -115,7 +115,7 @@ def _refuse_useless_prefix_cache(config: EvaluateConfig, examples: dict[str, lis
 
 
 def batch_size_of_shards(batch_size: int, out: Path) -> int:
-    """Find the batch size that the shards of a run are cut by: that with which it was begun, where it may go on with a smaller one.
+    """Find the batch size by which the shards of a run are cut: the one it was begun with, where it may go on with a smaller one.
 
     A run that ended out of memory goes on with the batch size it was told to take, and keeps its shards: the batch size is part of its
     identity, so it must remain the old one. A larger batch size, or a smaller one in a finished folder that did not use it, is another

@@ -22,7 +22,7 @@ FileStamps = dict[str, list[int]]
 
 
 def verify_images(cohort: Cohort, names: Iterable[str], folder: Path) -> FileStamps:
-    """Check images before finished shards in a folder are taken over; those that are read anyway are checked as they are read.
+    """Check images before finished shards in a folder are reused; those that are read anyway are checked as they are read.
 
     Returns the stamps of all files as they stand before any is read, for `save_stamps`.
     """

@@ -29,7 +29,7 @@ LEVEL, RESAMPLES = 0.95, 999
 class EvalCondition:
     """One kind of question, asked in one way."""
 
-    kind: str  # the kind of question
+    kind: str
     test: Test  # what is new (see `empirical.pretraining.dataset.TESTS`)
     # what is done to two pictures: nothing (empty), ``swapped``; the first is ``blank`` (a flat gray), or the second is a ``duplicate`` of
     # the first. The right answer changes with them; where a blank leaves none, the old one is kept, which nobody can then know

@@ -55,7 +55,7 @@ class GridRun:
     """One run of the grid."""
 
     model: str  # name of its shape
-    learning_rate: float  # its peak learning rate
+    learning_rate: float
     seed: int
 
     @property

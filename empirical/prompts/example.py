@@ -16,5 +16,5 @@ class Example:
     # names of the images, in the order of the prompt: item ids, or names that `empirical.arms.images.image_source` understands
     images: tuple[str, ...]
     answer: str  # the true answer; the model sees it in training only
-    reference_ids: tuple[str, ...]  # the references' item ids
+    reference_ids: tuple[str, ...]
     reference_patient_ids: tuple[str, ...] = ()

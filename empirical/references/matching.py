@@ -19,7 +19,7 @@ class Matcher:
     """The pool in cells of equal exact columns, each sorted by the first caliper column so that a caliper is a slice."""
 
     names: np.ndarray  # item ids of the pool
-    patients: np.ndarray  # their patients
+    patients: np.ndarray
     numbers: dict[str, np.ndarray]  # the pool's values of the caliper columns
     exact: tuple[str, ...]  # columns that must agree
     calipers: tuple[tuple[str, float], ...]  # columns that may differ, and by how much
@@ -82,6 +82,6 @@ class Matcher:
         return f"{matching} of {config.m} references match"
 
     def describe(self, query: Query, place: int) -> str:
-        """Describe a match: the columns that agree, and how far apart the others are (reference less query)."""
+        """Describe a match: the columns that agree, and how far apart the others are (reference minus query)."""
         same = [f"same {', '.join(self.exact)}"] if self.exact else []
         return ", ".join([*same, *(f"{column} {self.numbers[column][place] - query[column]:+g}" for column, _ in self.calipers)])

@@ -72,7 +72,7 @@ class StepProgress(TrainerCallback):
 
 
 def trackers(report_to: Sequence[str], settings: dict[str, Any], out: Path, quiet: bool) -> list[TrainerCallback]:
-    """Make the callbacks that a run was asked to report to; `settings` are those that W&B shows beside it."""
+    """Make the callbacks of the trackers that a run reports to; `settings` are those that W&B shows beside it."""
     callbacks: list[TrainerCallback] = [EventFiles(out / "tensorboard")] if "tensorboard" in report_to else []
     return [*callbacks, WandbRun(settings, out, quiet)] if "wandb" in report_to else callbacks
 

@@ -37,7 +37,7 @@ def last_checkpoint(folder: Path, quiet: bool = False) -> str | None:
 
 
 def _damaged(checkpoint: Path) -> str | None:
-    """Name a file that is not as it was when the checkpoint was marked; empty where it never was, None where all are."""
+    """Name a file that has changed since the checkpoint was marked; empty where it was never marked, None where no file has changed."""
     mark = checkpoint / MARK
     if not mark.is_file():
         return ""

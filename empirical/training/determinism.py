@@ -27,7 +27,7 @@ def deterministic_kernels(wanted: bool) -> Iterator[None]:
     flags = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     benchmark = torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.benchmark = False  # it would choose the kernel that is fastest just then
+    torch.backends.cudnn.benchmark = False  # it would choose whichever kernel is fastest at the moment
     try:
         yield
     except RuntimeError as error:

@@ -89,7 +89,7 @@ def weight_files(folder: Path) -> list[Path]:
         if not isinstance(shards, dict):
             raise InputError(f"{index}: is not an index of weights (it has no 'weight_map'); copy or download it again")
         files |= {_inside(folder, shard, index) for shard in shards.values()}
-    return sorted(file for file in files if file.is_file())  # what an old index names in vain is for the loader to miss
+    return sorted(file for file in files if file.is_file())  # the loader reports files that an index names and that are not there
 
 
 def _inside(folder: Path, name: object, source: Path) -> Path:

@@ -6,8 +6,7 @@ the tables that `analyses` reads) from runs of models, which `evidence` finds; `
 `controls` says what a gain is due to.
 
 A module of evidence offers any of ``from_theory(rows)`` and ``from_simulation(rows)``, with the rows of ``theory verify``, and
-``from_runs(evidence, family)``; each returns verdicts by
-claim. The claim in the registry names its modules; nothing else needs to know them.
+``from_runs(evidence, family)``; each returns verdicts by claim. The claim in the registry names its modules.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Analysis:
     texts: tuple[str, ...]
     numbers: tuple[str, ...]
     key: tuple[str, ...]  # identify a row of one model on one arm
-    gaps: str  # the one column of numbers in which a number may be missing
+    gaps: str  # the one numeric column that may have missing values
 
 
 ALIGNMENT = Analysis(
@@ -92,7 +92,7 @@ def _cohort_hash(evidence: Evidence) -> str | None:
 
 
 def _checked(table: pd.DataFrame, path: str, analysis: Analysis) -> pd.DataFrame:
-    """Hold a table to its columns and their types; what names something is text, empty where there is nothing to name."""
+    """Check the columns of a table and their types; identifiers become text, empty where there is none."""
     import pandas as pd
 
     needed, anew = [*IDENTITY, *analysis.texts, *analysis.numbers], f"make it anew with 'see-in-pairs analyse {analysis.command}'"

@@ -22,7 +22,7 @@ class Control:
     """A difference that isolates one explanation."""
 
     name: str
-    first: str  # roles of runs, as `Evidence.run` takes them; the difference is first less second
+    first: str  # roles of runs, as `Evidence.run` takes them; the difference is first minus second
     second: str
     question: str
     ideal: str  # what an ideal observer gains: ``'gain'`` of the reference, or ``'zero'``; ``''`` where theory is silent

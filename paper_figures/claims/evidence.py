@@ -23,7 +23,7 @@ class Evidence:
 
     results: RunResults
     rho: float | None  # correlation of the references of the main pair (phantom); None: references matched on demographics (real)
-    seed: int = 0  # seed of the resamples
+    seed: int = 0
 
     def run(self, role: str) -> Run | None:
         """Find the run of a role; None when there is none.

@@ -66,7 +66,7 @@ def lesion_gains(evidence: Evidence) -> dict[str, ClaimFinding] | str:
 
 
 def _alignment_difference(pair: pd.DataFrame, single: pd.DataFrame, measure: str, layer: int) -> Estimate:
-    """Pair less single, draw by draw, averaged over training seeds."""
+    """Pair minus single, draw by draw, averaged over training seeds."""
     from scipy.stats import t as student
 
     after, before = (_draws(rows, measure, layer) for rows in (pair, single))

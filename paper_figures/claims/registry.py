@@ -41,7 +41,7 @@ class Claim:
     criteria : dict of str to str
         For each source of evidence that can speak to it (a key of `SOURCES`), the criterion by which it is judged.
     judged_by : tuple of str
-        Names of the modules in ``paper_figures/claims/`` with its evidence, beside ``studies``, which is asked wherever a study is given.
+        Names of the modules in ``paper_figures/claims/`` with its evidence, beside ``studies``, which is used wherever a study is given.
     silent : dict of str to str
         For a source without a verdict, why it has none; the key ``''`` stands for all sources that are not named.
     """

@@ -61,7 +61,7 @@ def _verdicts(rows: pd.DataFrame, judge: Callable[[list[Gain], bool], Verdict]) 
 
 
 def _with_rival(verdict: Verdict, table: Sequence[Row]) -> Verdict:
-    """Add what would make random references help all the same; the controls of T11 tell it apart."""
+    """Add the rival explanation by which random references may still help; the controls of T11 tell it apart."""
     rival = _control(table, "mean", "random_cross_site")
     if rival is None:
         return verdict
@@ -133,7 +133,8 @@ def _retrieved(table: Sequence[Row]) -> list[Gain]:
 def _by_closed_form(gains: list[Gain], one_fails_all: bool) -> Verdict:
     """Judge by the criterion in the registry.
 
-    A claim of every strategy is contradicted by one that fails (`one_fails_all`); a claim of pairs is open where representations differ.
+    A claim of every strategy is contradicted by one that fails (`one_fails_all`); a claim of pairs is inconclusive where representations
+    differ.
     """
     weakest = min(gains, key=lambda gain: gain.closed_form)
     half = 1.96 * weakest.mcse

@@ -27,7 +27,7 @@ class SeparationPoint:
     single: dict[str, Any]  # row of ``theory verify``
 
     def gain(self) -> tuple[float, float]:
-        """Simulated error rate of the single image less that of the optimal rule, and its MCSE."""
+        """Simulated error rate of the single image minus that of the optimal rule, and its MCSE."""
         mcse = float(np.hypot(self.optimal["mcse"], self.single["mcse"]))
         return self.single["simulated"] - self.optimal["simulated"], mcse
 
@@ -64,7 +64,7 @@ def from_theory(rows: pd.DataFrame) -> dict[str, Verdict]:
 
 
 def from_simulation(rows: pd.DataFrame) -> dict[str, Verdict]:
-    """Judge C1 by raw simulation alone: the optimal comparison must err less wherever theory says that it does so noticeably.
+    """Judge C1 by raw simulation alone: the optimal comparison must have the lower error wherever theory predicts a noticeable gain.
 
     The estimate is the gain with the smallest z.
     """

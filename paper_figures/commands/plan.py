@@ -1,4 +1,5 @@
-"""The command ``see-in-pairs plan``: theory's, which knows no records and no figures, is given a reader of pilots and a drawer."""
+"""The command ``see-in-pairs plan``: theory's, which knows no records and no figures, is given a reader of pilots and a function that
+draws."""
 
 from __future__ import annotations
 

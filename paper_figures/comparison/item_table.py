@@ -55,8 +55,8 @@ class ItemTable:
     clustered: bool  # whether clusters were given
     scores: Floats | None
     labels: Bools | None
-    second: list[Sequence[object]] | None  # the second clusters of each item
-    seeds: npt.NDArray[np.str_] | None  # the training seed of each item
+    second: list[Sequence[object]] | None
+    seeds: npt.NDArray[np.str_] | None
 
     @property
     def items(self) -> int:

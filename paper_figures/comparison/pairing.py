@@ -24,7 +24,7 @@ class Aligned:
     """Two arms on the same items."""
 
     pair: ArmPair
-    cluster_columns: tuple[str, ...]  # the columns behind the clusters
+    cluster_columns: tuple[str, ...]
     warnings: tuple[str, ...]  # what a reader must know
 
 

@@ -50,7 +50,7 @@ class Counts:
 
     @cached_property
     def d(self) -> Floats:
-        """Right in A only less right in B only, per cluster."""
+        """Right in A only minus right in B only, per cluster."""
         return (self.b - self.c).astype(np.float64)
 
 

@@ -36,7 +36,7 @@ class ScoreBlock:
 
     @cached_property
     def placed(self) -> tuple[Floats, Floats]:
-        """Areas of both arms, shape (2, R), and placements of A less those of B, shape (R, N)."""
+        """Areas of both arms, shape (2, R), and placements of A minus those of B, shape (R, N)."""
         arms = [placements(scores, self.labels) for scores in self.scores]
         return np.stack([arm[:, self.labels].mean(axis=1) for arm in arms]), arms[0] - arms[1]
 

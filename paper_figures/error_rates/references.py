@@ -26,12 +26,12 @@ class Shared(ScoreBlock):
     Shapes: `references` (R, N).
     """
 
-    references: Codes  # the reference of each item
+    references: Codes
     pool: int  # how many references there are
 
     @cached_property
     def right(self) -> Floats:
-        """Right in A less right in B, per item: the threshold is half-way between the class means."""
+        """Right in A minus right in B, per item: the threshold is half-way between the class means."""
         right = [(scores >= SEPARATION / 2) == self.labels for scores in self.scores]
         return right[0].astype(np.float64) - right[1]
 

@@ -19,7 +19,7 @@ THRESHOLD = float(special.ndtri(ACCURACY))
 
 @dataclass
 class Trained:
-    """Right in A less right in B, per replicate, training seed and patient.
+    """Right in A minus right in B, per replicate, training seed and patient.
 
     Shapes: `d` (R, S, K).
     """

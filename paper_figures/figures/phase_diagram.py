@@ -133,7 +133,7 @@ def _annotate_known(axes: Axes) -> None:
 
 
 def _annotate_learned(axes: Axes, rows: pd.DataFrame, p: int) -> None:
-    # Error of subtracting less error of showing both; where too few patients can train on both images (NaN), subtracting wins.
+    # Error of subtracting minus error of showing both; where too few patients can train on both images (NaN), subtracting wins.
     margin = rows.assign(margin=rows["difference"] - rows["comparison"]).pivot(index="n_per_class", columns="rho", values="margin")
     x, y, z = margin.columns.to_numpy(), margin.index.to_numpy(), np.nan_to_num(margin.to_numpy(), nan=-1.0)
     helps = rows.pivot(index="n_per_class", columns="rho", values="gain").to_numpy() > 0

@@ -53,7 +53,7 @@ def aurocs(scores: Sequence[RunScores]) -> list[Estimate]:
 
 
 def auroc_difference(first: RunScores, second: RunScores) -> Estimate:
-    """Estimate the AUROC of the first run less that of the second, on the same items."""
+    """Estimate the AUROC of the first run minus that of the second, on the same items."""
     patients = len(np.unique(first.patients))
     if patients < len(first.items):  # the normal interval is too short over few patients of several items: see error_rates
         return _jackknife(first, second, patients)

@@ -36,7 +36,7 @@ class IdealDetectability:
     """Detectability indices d' of the linear observer that knows the covariances and where the lesion would be ('signal known exactly')."""
 
     single: float  # of the query alone
-    difference: float  # of query less reference
+    difference: float  # of query minus reference
     joint: float  # of both, used as well as possible
     rho: float | None  # the correlation, where all components share the same (C = rho Sigma); None where shares differ
     place: str  # ``'fixed'``, or ``'random'``: then no model knows the place, and these bounds are loose
@@ -49,7 +49,7 @@ class IdealDetectability:
 
     @property
     def gain(self) -> float:
-        """AUROC with the reference used as well as possible, less that of the single image."""
+        """AUROC with the reference used as well as possible, minus that of the single image."""
         return self.auc("joint") - self.auc("single")
 
 
@@ -122,7 +122,7 @@ def common_rho(truth: PhantomTruth) -> float | None:
 
 
 def pixel_correlation(truth: PhantomTruth) -> float:
-    r"""Mean over pixels i of :math:`C_{ii}/\Sigma_{ii}`: how alike the pixels of two relatives are, whatever it is that makes them so."""
+    r"""Mean over pixels i of :math:`C_{ii}/\Sigma_{ii}`: how alike the pixels of two relatives are, whatever the cause."""
     anatomy = {name: (getattr(truth, name) ** 2).sum(0) for name in ("demographic", "site")}
     variance = anatomy | {"field": truth.field_sd**2, "noise": truth.noise_sd**2}
     shared = sum(truth.shares[name] * part for name, part in variance.items())

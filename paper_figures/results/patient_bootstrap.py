@@ -43,16 +43,13 @@ class PatientBootstrap:
         self.weights: Floats = np.vstack([np.ones(self.patients), *drawn])
 
     def auroc(self, scores: RunScores) -> Floats:
-        """Give the AUROC of a run in every resample, ties counting one half.
-
-        Returns (1 + resamples,): The estimate first.
-        """
+        """Compute the AUROC of a run in every resample, (1 + resamples,), the estimate first; ties count one half."""
         return auroc(Sample(scores.ranked, self.positive, self.codes))(self.weights)
 
     def separation(self, scores: RunScores) -> Floats:
-        """Give the separation d' of a run's log-odds in every resample.
+        """Compute the separation d' of a run's log-odds in every resample, (1 + resamples,), the estimate first.
 
-        Returns (1 + resamples,): Difference of the class means over the pooled standard deviation within classes; the estimate first.
+        It is the difference of the class means over the pooled standard deviation within classes.
         """
         (mean1, square1, n1), (mean0, square0, n0) = (self._moments(scores.logit, rows) for rows in (self.positive, ~self.positive))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -65,19 +62,15 @@ class PatientBootstrap:
         return mean, np.clip(weights @ values**2 - n * mean**2, 0, None), n
 
     def estimate(self, values: Floats, unit: str, what: str) -> Estimate:
-        """Summarise a quantity over the resamples.
+        """Summarise a quantity, `values` (1 + resamples,), by a percentile interval and a p-value.
 
-        Shapes: `values` (1 + resamples,). Returns with a percentile interval and a p-value. More than 2.5 % undefined resamples leave it
-        without a number.
+        It has no number where more than 2.5 % of the resamples are undefined.
         """
         return percentile_estimate(values, unit, what, self.items, self.patients)
 
 
 def percentile_estimate(values: Floats, unit: str, what: str, items: int, patients: int) -> Estimate:
-    """Summarise a quantity over resamples of patients.
-
-    Shapes: `values` (1 + resamples,).
-    """
+    """Summarise a quantity over resamples of patients, `values` (1 + resamples,), the estimate first."""
     test = f"bootstrap over patients ({len(values) - 1} resamples, percentile)"
     undefined = int(np.isnan(values).sum())
     if np.isnan(values[0]) or undefined > (1 - LEVEL) / 2 * len(values):

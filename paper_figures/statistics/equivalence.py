@@ -105,7 +105,7 @@ def tost(estimate: float, se: float, df: float, margin: float) -> EquivalenceRes
 def tost_means(a: npt.ArrayLike, b: npt.ArrayLike, margin: float) -> EquivalenceResult:
     """Test whether the means of two independent samples differ by less than a margin, with a pooled variance.
 
-    Shapes: `a` (m,), `b` (n,). Returns with m + n - 2 degrees of freedom.
+    The samples `a` (m,) and `b` (n,) leave m + n - 2 degrees of freedom.
 
     Examples
     --------

@@ -19,10 +19,7 @@ class NotEstimable(InputError):
 
 
 def as_scores(values: npt.ArrayLike, name: str = "scores") -> Floats:
-    """Check one score per item: numbers, infinities allowed, NaN not.
-
-    Shapes: `values` (n,). Returns (n,): The scores.
-    """
+    """Check one score per item, `values` (n,): numbers, infinities allowed, NaN not."""
     try:
         scores = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -35,10 +32,7 @@ def as_scores(values: npt.ArrayLike, name: str = "scores") -> Floats:
 
 
 def as_flags(values: npt.ArrayLike, name: str = "labels") -> Bools:
-    """Check one yes or no per item.
-
-    Shapes: `values` (n,). Returns (n,): The flags.
-    """
+    """Check one yes or no per item, `values` (n,)."""
     flags = np.asarray(values)
     _check_shape(flags, name)
     if flags.dtype != np.bool_:
@@ -49,10 +43,7 @@ def as_flags(values: npt.ArrayLike, name: str = "labels") -> Bools:
 
 
 def as_codes(values: npt.ArrayLike, items: int, name: str = "clusters") -> Codes:
-    """Number the clusters 0, 1, ... in the order of their sorted names, so that the order of rows does not matter.
-
-    Shapes: `values` (n,). Returns (n,): The number of each item's cluster.
-    """
+    """Number the clusters, `values` (n,), from 0 in the order of their sorted names, so that the order of rows does not matter."""
     names = np.asarray(values)
     if names.ndim != 1 or len(names) != items:
         raise InputError(f"{name}: give one per item ({items} items, shape {names.shape})")

@@ -116,7 +116,7 @@ class StudyConfig(StrictConfig):
     blocks : list of Block
         What is run, in this order. When it is run again, arms and blocks may be added, and blocks may get more seeds.
     comparisons : list of pair of str
-        Arms whose areas are compared, the first less the second, at every number of patients. All p-values of a study are one family.
+        Arms whose areas are compared, the first minus the second, at every number of patients. All p-values of a study are one family.
     restarts : Restarts, optional
         By default a training is never begun again. May be changed when a study is run again: only the attempts that are missing are run.
     keep_models : bool

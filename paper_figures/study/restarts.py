@@ -62,7 +62,7 @@ def attempts_needed(first: Path, restarts: Restarts | None) -> list[Attempt]:
 
 
 def selected_attempt(attempts: list[Attempt]) -> Attempt | None:
-    """Select the attempt of the lowest training loss, no test item being looked at; None while one is not finished."""
+    """Select the attempt with the lowest training loss (no test item is looked at); None while one is not finished."""
     losses = [attempt.loss for attempt in attempts]
     if any(loss is None for loss in losses):
         return None

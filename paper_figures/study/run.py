@@ -78,7 +78,7 @@ class _PlannedCell:
     identity: str
 
     def is_finished(self) -> bool:
-        note = self.folder / "cell.json"  # the folder of the study cannot vouch for a cell: its arms and blocks may change
+        note = self.folder / "cell.json"  # the study's own identity does not cover a cell: its arms and blocks may change
         if not note.is_file():
             return False
         if read_json(note).get("settings") != self.identity:

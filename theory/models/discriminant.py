@@ -17,11 +17,11 @@ from theory.numerics.montecarlo import covariance_root
 from theory.numerics.quadrature import legendre
 from theory.numerics.validation import Floats
 
-FRESH_CASES = 20  # scored per training set: halves the cost of a given standard error for the sizes of the check tables
+FRESH_CASES = 20  # scored per training set: halves the cost of a given standard error for the sizes that are checked
 
 
 def direction_rule(p: int, distance: float, h: float, nodes: int = 240) -> tuple[Floats, Floats, Floats]:
-    r"""Quadrature over the learned mean difference: its length L, its cosine C with the true difference, and weights that add up to 1; each
+    r"""Quadrature over the learned mean difference: its length L, its cosine C with the true difference, and weights that sum to 1; all
     flat.
 
     Notes

@@ -1,7 +1,7 @@
 r"""Ideal observers of images whose covariances are known, with and without a healthy reference.
 
 `hotelling`: the lesion's place is known; a closed form (Barrett and Myers, *Foundations of Image Science*, 2004, ch. 13; with the
-reference by the Schur complement, THEORY T1b). `scanning`: its place is unknown; by simulation.
+reference by the Schur complement, T1b). `scanning`: its place is unknown; by simulation.
 """
 
 from __future__ import annotations

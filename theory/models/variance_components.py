@@ -1,4 +1,4 @@
-r"""From logits to predictions: variance components of patients, references and seeds, correlations, and the expected gain (THEORY T10).
+r"""From logits to predictions: variance components of patients, references and seeds, correlations, and the expected gain (T10).
 
 Crossed design, n patients of two classes x R references x S seeds:
 :math:`L_{ijs}=\alpha+\beta Y_i+P_i+R_j+S_s+(PR)_{ij}+(PS)_{is}+(RS)_{js}+\epsilon_{ijs}`. Components are estimated from the mean

@@ -17,7 +17,7 @@ def error_of(separation: ArrayLike, pi: ArrayLike = 0.5) -> Floats:
 
     Notes
     -----
-    With :math:`\lambda = \log\frac{1-\pi}{\pi}` (THEORY T1.4; McLachlan 1992, ch. 1),
+    With :math:`\lambda = \log\frac{1-\pi}{\pi}` (T1.4; McLachlan 1992, ch. 1),
 
     .. math:: (1-\pi)\,\Phi(-D/2 - \lambda/D) + \pi\,\Phi(-D/2 + \lambda/D),
 

@@ -59,7 +59,7 @@ class StudyDesign:
     images_per_patient : float, default 1
         Images of each patient (clusters), 1 or more; a mean where it varies.
     icc : float, default 0
-        Intraclass correlation of the differences (pair less single) of one patient's images.
+        Intraclass correlation of the differences (pair minus single) of one patient's images.
     specificity : float, default 0.9
         Specificity at which sensitivities are compared.
     power : float, default 0.8
@@ -253,7 +253,7 @@ class Expected:
 
     single: float
     pair: float
-    gain: float  # pair less single
+    gain: float  # pair minus single
     gain_interval: tuple[float, float]  # 95 % interval of the gain; NaN where nothing was measured
     interval_method: str
     cases: float  # independent cases needed, not rounded

@@ -30,7 +30,7 @@ def make_report(options: Options, design: dict[str, Any], read_pilot: Reader | N
 
 
 def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -> Callable[..., None]:
-    """The command, with the given reader of pilots and plot."""
+    """Make the command from a reader of pilots and a plot."""
 
     def plan(
         rho: Annotated[float | None, typer.Option("--rho", help="Correlation of query and reference scores, given the label.")] = None,

@@ -36,7 +36,7 @@ class Options:
     m: int
     rule: str  # how the reference is used
     measured: tuple[int, int] | None  # diseased and healthy patients on whom rho and d were measured
-    rho_interval: tuple[float, float] | None  # 95 % interval of rho
+    rho_interval: tuple[float, float] | None
     shared: float | None  # variances from which rho follows
     own: float | None
     noise: float  # variance of the scorer from seed to seed

@@ -26,7 +26,7 @@ class Pilot:
     images, patients : int
         Numbers of images that were scored and of patients they show.
     icc : float
-        Intraclass correlation of the differences (pair less single, each in its within-class standard deviations) of one patient's images;
+        Intraclass correlation of the differences (pair minus single, each in its within-class standard deviations) of one patient's images;
         0 where every patient has one.
     """
 
@@ -171,7 +171,7 @@ def _resampled(sums: Floats, has_disease: NDArray[np.bool_], resamples: int, rng
 
 
 def _differences(scores: Floats, diseased: NDArray[np.bool_]) -> Floats:
-    """Pair less single, each centred and scaled within class."""
+    """Pair minus single, each centred and scaled within class."""
     residual = scores.copy()
     for label in (False, True):
         residual[:, diseased == label] -= residual[:, diseased == label].mean(axis=1, keepdims=True)

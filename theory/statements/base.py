@@ -38,7 +38,7 @@ class Quantity:
     Parameters
     ----------
     name, summary : str
-        Name on the command line and in the tables, as in the specification of the theory; and one line on what it is.
+        Name on the command line and in the tables, and one line on what it is.
     parameters : tuple of Parameter
         Parameters it depends on, in the order in which they are listed.
     closed_form, symbolic : callable

@@ -18,7 +18,7 @@ class Parameter:
     """A parameter of a quantity."""
 
     name: str
-    meaning: str  # A few words, with the unit
+    meaning: str  # a few words, with the unit
     accepts: Callable[[Any], bool]  # tells whether a value has the right kind; its range is checked by the closed form
     expected: str  # the right kind in words
     default: Any = REQUIRED  # `REQUIRED` where the user must say

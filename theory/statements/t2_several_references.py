@@ -210,7 +210,7 @@ PARAMETERS = (
     number("m", "number of references, 1 or more"),
     choice("rule", "subtract the mean of the references, or use them optimally", RULES),
 )
-_SETTINGS = (  # rho, rho_rr, m: the check table, then edges (one reference, many, negative, near-duplicates, the bound of T2.4)
+_SETTINGS = (  # rho, rho_rr, m: ordinary points, then edges (one reference, many, negative, near-duplicates, the bound of T2.4)
     (0.4, 0.4, 1),
     (0.4, 0.4, 4),
     (0.4, 0.8, 4),

@@ -19,7 +19,7 @@ from theory.statements.base import QUADRATURE, Params, Quantity
 from theory.statements.parameters import number
 
 STATEMENT_ID = "T7"
-_NEAR = 0.1  # largest stated relative error that the limit is given out with
+_NEAR = 0.1  # largest relative error with which the limit is given
 _AVERAGED = {3: 0.25}  # by how much of it the average over queries is below its limit from 1,000 references on; .16 for k from 4 to 8
 _FEWEST, _MOST_DIMENSIONS = 1000, 8
 

@@ -59,7 +59,8 @@ def same_query(subject: ModelUnderTest) -> Outcome:
 def _query(subject: ModelUnderTest, example: Example) -> tuple[int, torch.Tensor]:
     """Return the query's number of tokens and its pixels.
 
-    Its tokens are those of the prompt less the references'; a reference's are those of a prompt that shows it in every place, divided.
+    Its tokens are those of the prompt minus the references'. A reference's are those of a prompt that shows it in every place, divided by
+    the number of places.
     """
     batch = subject.encode(example)
     n = len(example.images)

@@ -88,7 +88,7 @@ class Encoder:
         """Append answers to prompts that are padded on the left.
 
         Labels are (rows, longest answer), with `IGNORE` where a shorter answer is padded. Their logits are at the last
-        ``longest answer + 1`` positions, less the very last.
+        ``longest answer + 1`` positions, except the very last.
         """
         import torch
 

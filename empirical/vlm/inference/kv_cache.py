@@ -28,7 +28,7 @@ class CachedPromptState:
     """
 
     vlm: VisionLanguageModel  # its family must have `split_inputs`
-    encoder: Encoder  # the encoder that made the batch
+    encoder: Encoder
     examples: Sequence[Example]
     # whole prompts, padded on the right, without pixels; not on the device, so that counting positions does not wait for it
     batch: Batch

@@ -14,7 +14,7 @@ CELLS_AT_ONCE = 2**17  # resamples x items worked on together: what fits into a 
 def cluster_types(labels: Bools, codes: Codes) -> Codes:
     """Type of each cluster: it holds only negative items (0), only positive ones (1), or both (2).
 
-    Shapes: `labels` (n,), `codes` (n,). Returns (K,): The type of each cluster.
+    Shapes: `labels` (n,), `codes` (n,). Returns (K,).
 
     Examples
     --------

@@ -76,7 +76,7 @@ def _quantile_errors(distribution: Floats, levels: tuple[float, float]) -> Inter
 def acceleration(jackknife: Floats, strata: Codes) -> float:
     r"""Estimate BCa's acceleration from leave-one-cluster-out values.
 
-    Shapes: `jackknife` (rows,), `strata` (rows,). Returns the acceleration; 0 where the statistic does not vary.
+    Shapes: `jackknife` (rows,), `strata` (rows,). It is 0 where the statistic does not vary.
 
     Notes
     -----

@@ -34,7 +34,7 @@ def obuchowski(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt
 
     Notes
     -----
-    With :math:`d_k` the items of cluster k right in A only less those right in B only, over K clusters:
+    With :math:`d_k` the items of cluster k right in A only minus those right in B only, over K clusters:
 
     .. math:: X^2 = \frac{K-1}{K} \frac{(\sum_k d_k)^2}{\sum_k d_k^2} \sim \chi^2_1
 

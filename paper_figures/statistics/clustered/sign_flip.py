@@ -23,7 +23,7 @@ class SignFlipResult(Result):
     p: float  # two-sided. Exact: the share of sign patterns at least as extreme; else (1 + count) / (1 + resamples), never 0
     mcse: float  # Monte Carlo standard error of `p`; 0 when exact
     resamples: int  # number of sign patterns evaluated
-    exact: bool  # whether all patterns were
+    exact: bool  # whether these are all patterns
     clusters: int  # clusters whose difference is not 0
     seed: int  # seed of the patterns; without effect when exact
     difference: float  # mean difference per item

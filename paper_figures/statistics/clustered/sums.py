@@ -24,7 +24,7 @@ class ClusterSums:
 
     @property
     def d(self) -> Floats:
-        """Right in A only less right in B only, per cluster; shape (K,)."""
+        """Right in A only minus right in B only, per cluster; shape (K,)."""
         return self.b - self.c
 
 

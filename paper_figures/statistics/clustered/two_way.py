@@ -56,7 +56,7 @@ def two_way(
               \hat V_s = \frac{G_s}{G_s - 1} \frac{1}{N^2} \sum_{i,j} 1[i, j \text{ share } s]\; e_i e_j
 
     with :math:`G_s` clusters of kind s. Where :math:`\hat V` is not positive the larger one-way variance is used. The reference
-    distribution is t with the smaller number of clusters less 1 degrees of freedom.
+    distribution is t with the smaller number of clusters minus 1 degrees of freedom.
 
     An item with several references belongs to several clusters (the dyadic-robust form). The sum over pairs that share *any* is made in
     time linear in N by inclusion and exclusion over the sets of references:

@@ -222,7 +222,7 @@ def _crossed(clusters: npt.ArrayLike, seeds: npt.ArrayLike, rows: int) -> _Cross
 def _obuchowski_rockette(
     merit: FigureOfMerit, design: _Crossed, level: float, bounds: Interval = (-1.0, 1.0), null: float = 0.0
 ) -> ProcedureResult:
-    """Analyse the merits of all readers: step 2 to 4 of `procedure`."""
+    """Analyse the merits of all readers: steps 2 to 4 of `procedure`."""
     readers, cases = len(design.names), int(design.patients.max()) + 1
     found = [merit(design.seeds == number) for number in range(readers)]
     by_reader = np.array([estimate for estimate, _ in found])

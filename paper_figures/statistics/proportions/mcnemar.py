@@ -47,7 +47,7 @@ def mcnemar(n10: int, n01: int) -> McNemarResult:
     Given the :math:`n = n_{10} + n_{01}` discordant items, :math:`n_{10}` is binomial(n, 1/2) under the null hypothesis:
 
     1. exact: :math:`2 P(X \le \min(n_{10}, n_{01}))`, at most 1;
-    2. mid-p: exact less :math:`P(X = \min(n_{10}, n_{01}))` (1 when the counts are equal);
+    2. mid-p: exact minus :math:`P(X = \min(n_{10}, n_{01}))` (1 when the counts are equal);
     3. asymptotic: :math:`(n_{10} - n_{01})^2 / n` against :math:`\chi^2_1`;
     4. corrected: :math:`(|n_{10} - n_{01}| - 1)^2 / n`, not below 0.
 

@@ -149,7 +149,7 @@ def two_way_delong(
     Applying it to contributions to the AUROC is our own derivation; ``docs/statistics.md`` gives it, with the simulation.
 
     The reference distribution is t with the smallest number of clusters (patients with positive items, with negative items, references)
-    less 1 degrees of freedom.
+    minus 1 degrees of freedom.
 
     Examples
     --------
@@ -174,7 +174,7 @@ def two_way_delong(
 def contributions(curves: Floats, labels: Bools) -> Floats:
     r"""Contribution of each item to the difference of two areas, A minus B, beyond its expectation.
 
-    Shapes: `curves` (2, n), `labels` (n,). Returns (n,): Their sum is 0 within each class.
+    Shapes: `curves` (2, n), `labels` (n,). Returns (n,), which sums to 0 within each class.
 
     Notes
     -----
@@ -188,7 +188,7 @@ def contributions(curves: Floats, labels: Bools) -> Floats:
 def centred(values: Floats, labels: Bools) -> Floats:
     """Contribution of each item to a sum of areas, beyond its expectation.
 
-    Shapes: `values` (n,), `labels` (n,). Returns (n,): Their sum is 0 within each class.
+    Shapes: `values` (n,), `labels` (n,). Returns (n,), which sums to 0 within each class.
     """
     parts = values - values[labels].mean()  # the mean of the negative items' placements is the same area
     result: Floats = parts / np.where(labels, labels.sum(), (~labels).sum())

@@ -36,7 +36,7 @@ def clustered_delong(scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt
 
     Notes
     -----
-    With, per cluster k of K, the sum over its :math:`m_k` positive items of their placements less the area, :math:`P_k`, and likewise
+    With, per cluster k of K, the sum over its :math:`m_k` positive items of their placements minus the area, :math:`P_k`, and likewise
     :math:`Q_k` over its negative items, :math:`K_{10}` and :math:`K_{01}` clusters that hold a positive, a negative item, M and N
     items of each class:
 

@@ -47,7 +47,7 @@ class DeLongResult(Result):
 
     auc: Floats  # the areas; ties count one half
     covariance: Floats
-    positives: int  # number of positive items
+    positives: int
     negatives: int
     confidence_level: float
     units: tuple[int, int] | None = None  # clusters that hold a positive, a negative item, where items are not independent
@@ -68,7 +68,7 @@ class DeLongResult(Result):
         return float(special.expit(special.logit(auc) - half)), float(special.expit(special.logit(auc) + half))
 
     def difference(self, first: int = 0, second: int = 1) -> AurocDifference:
-        """Compare two of the areas, first less second.
+        """Compare two of the areas, first minus second.
 
         Where the variance estimate is 0 and the areas differ (each separates the classes perfectly, or not at all), the interval combines
         both areas' Newcombe intervals as if they were independent, and z follows from its width.
@@ -159,10 +159,7 @@ def delong(scores: npt.ArrayLike, labels: npt.ArrayLike, confidence_level: float
 
 
 def curves_and_labels(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Bools]:
-    """Validate scores of one or more curves.
-
-    Shapes: `scores` (n,), `labels` (n,). Returns scores of shape (L, n), and labels.
-    """
+    """Validate `scores`, (n,) or (L, n), and `labels`, (n,); the scores are returned as (L, n)."""
     flags = as_flags(labels)
     try:
         rows = np.atleast_2d(np.asarray(scores, dtype=np.float64))

@@ -52,7 +52,7 @@ def _end(auc: float, m: int, n: int, z: float, edge: float) -> float:
 def square_and_add(first: float, first_interval: Interval, second: float, second_interval: Interval) -> Interval:
     r"""Combine the intervals of two independent estimates into one of their difference.
 
-    The interval is of the first less the second.
+    The interval is of the first minus the second.
 
     Notes
     -----

@@ -20,7 +20,7 @@ BACKENDS = ("loky", "dask", "ray")
 
 @dataclass
 class Pool:
-    """Workers that stay for a whole study, and what they are at."""
+    """Workers that stay for a whole study, and the tasks they are running."""
 
     resolved: ResolvedStudy
     backend: str

@@ -36,7 +36,7 @@ class Work:
     methods: tuple[Method, ...]
     size: int  # replicates in a whole block
     limits: BlockLimits = field(default_factory=BlockLimits)  # what a block may use
-    max_failures: int = 50  # A block with more failed replicates is not carried on: the cell stops there
+    max_failures: int = 50  # a block with more failed replicates is not carried on: the cell stops there
     catch: tuple[type[BaseException], ...] = (BaseException,)  # what counts as a failure; none to let a debugger have it
 
 

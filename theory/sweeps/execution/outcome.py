@@ -25,7 +25,7 @@ ENGINE_FOLDER = str(Path(__file__).parents[1])
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that raised."""
+    """An exception in a replicate or block."""
 
     replicate: int  # number within the cell; -1 for a whole block
     method: str  # the method's name; '' for the generator or the block's limits

@@ -28,10 +28,10 @@ KEYS = ("cell", "block", "replicate", "method")
 
 
 class BlockEntry(NamedTuple):
-    """What the index knows of a finished block."""
+    """The index entry of a finished block."""
 
     cell: str
-    block: int  # number of the block
+    block: int
     attempted: int
     failed: int  # replicates in which something failed
     seconds: float  # how long it took

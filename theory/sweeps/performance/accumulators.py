@@ -28,7 +28,7 @@ class ExactSum:
     1.0
     """
 
-    total: Fraction = Fraction(0)  # the sum so far
+    total: Fraction = Fraction(0)
     overflown: bool = False  # whether an infinity or NaN was added: the sum then stays NaN
 
     def add(self, term: float | Fraction) -> None:

@@ -26,7 +26,7 @@ class Slice:
     Shapes: `replicate` (replicates,), `columns` (replicates,).
     """
 
-    cell: Any  # the cell they belong to
+    cell: Any
     replicate: np.ndarray
     columns: Mapping[str, Floats]  # their results; what a method does not give is left out
 

@@ -1,5 +1,5 @@
 """The pieces of the packaged studies, one file each; their designs are in ``theory/sweeps/studies``.
 
-A reference is worth what an experiment can show of it. So each study lets a researcher's experiment happen many times: patients are
-drawn, both arms judged, the gain estimated with an interval; and the truth that the estimate is held to is the closed form of a statement.
+Each study repeats a researcher's experiment many times: patients are drawn, both arms judged, and the gain is estimated with an interval.
+The estimate is compared with the closed form of a statement.
 """

@@ -30,7 +30,7 @@ def faulty_references(
 
 @estimand("gain with faulty references")
 def gain_with_faulty_references(*, d: float, rho: float, rule: str, fault: str, rate: float) -> float:
-    """Error that the reference saves, faults included: T1.4 less T6.1 or T6.2; 0 at the break-even rate and negative beyond.
+    """Error that the reference saves, faults included: T1.4 minus T6.1 or T6.2; 0 at the break-even rate and negative beyond.
 
     Examples
     --------
@@ -43,5 +43,5 @@ def gain_with_faulty_references(*, d: float, rho: float, rule: str, fault: str, 
 
 @method("paired errors", vectorised=True)
 def paired_errors(data: Arms) -> Report:
-    """Error of the single arm less that of the paired one on the same patients, by McNemar's (1947) discordant pairs."""
+    """Error of the single arm minus that of the paired one on the same patients, by McNemar's (1947) discordant pairs."""
     return mean_report(data["single"].astype(np.float64) - data["pair"])

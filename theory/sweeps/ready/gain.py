@@ -47,7 +47,7 @@ def _discriminant(healthy: Floats, diseased: Floats) -> tuple[Floats, Floats]:
 
 @estimand("gain of trained arms")
 def true_gain(*, p: int, n_per_class: int, m: int, rho: float, Delta2: float) -> float:
-    r"""Expected error that the comparison saves: T4.4 at :math:`\Delta^2` less T4.4 at the squared distance of the mean difference (T2).
+    r"""Expected error that the comparison saves: T4.4 at :math:`\Delta^2` minus T4.4 at the squared distance of the mean difference (T2).
 
     Examples
     --------

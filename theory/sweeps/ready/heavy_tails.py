@@ -49,7 +49,7 @@ def single_auc(delta: float, nu: float, scale: float) -> float:
 
 @estimand("gain under heavy tails")
 def gain_under_heavy_tails(*, delta: float, nu: float, scale: float) -> float:
-    r"""AUC that subtracting the reference adds: :math:`\Phi(\delta/2)`, whatever the law of the nuisance (T12.4), less `single_auc`."""
+    r"""AUC that subtracting the reference adds: :math:`\Phi(\delta/2)`, whatever the law of the nuisance (T12.4), minus `single_auc`."""
     return float(ndtr(delta / 2)) - single_auc(delta, nu, scale)
 
 

@@ -30,7 +30,7 @@ def auc_gain_report(single: tuple[Floats, Floats], pair: tuple[Floats, Floats]) 
     """Report the difference of two AUCs of the same cases by DeLong's method (DeLong, DeLong and Clarke-Pearson 1988).
 
     Shapes: `single, pair` scores of the healthy (replicates, n0) and of the diseased (replicates, n1) in each arm. Returns the paired arm's
-    AUC less the single's.
+    AUC minus the single's.
     """
     healthy = single[0].shape[1]
     labels = np.arange(healthy + single[1].shape[1]) >= healthy

@@ -17,7 +17,7 @@ Pairs = tuple[Floats, Floats]
 def matched_pairs(*, rng: np.random.Generator, replicates: int, delta: float, A: float, E: float, noise: float, n_per_class: int) -> Pairs:
     """Draw healthy and diseased patients, each with a healthy reference that has their embedding: (2, replicates, n_per_class) each.
 
-    The pool is infinite: a reference is drawn from its normal distribution given the embedding (T7, fast recipe).
+    The pool is infinite: a reference is drawn from its normal distribution given the embedding (T7).
     """
     spread = np.sqrt([A, E])[:, None, None]
     slopes = np.array([A / (A + noise), E / (E + noise)])
@@ -35,7 +35,7 @@ def matched_pairs(*, rng: np.random.Generator, replicates: int, delta: float, A:
 
 @estimand("gain of the best rule on matched pairs")
 def best_gain(*, delta: float, A: float, E: float, noise: float) -> float:
-    """AUC that the best use of a matched reference adds, T7 less T1: largest at a tightness in between, 0 at both ends."""
+    """AUC that the best use of a matched reference adds, T7 minus T1: largest at a tightness in between, 0 at both ends."""
     single = float(t1.auc(delta / np.sqrt(A + E), 0.0, "single"))
     return float(t7.auc("iso", delta, A, E, noise, "optimal")) - single
 

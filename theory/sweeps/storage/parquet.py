@@ -36,7 +36,7 @@ class BlockLocation:
     """Where a block's results are."""
 
     entry: BlockEntry  # what the index says of the block
-    file: str  # name of the file
+    file: str
     group: int  # row group in it; -1 where no replicate was completed
 
 

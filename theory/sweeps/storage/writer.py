@@ -25,7 +25,7 @@ BlockIndex = dict[str, dict[int, BlockLocation]]
 
 
 def read_all(folder: Path) -> tuple[BlockIndex, list[str], dict[str, int]]:
-    """BlockIndex of a folder, names of all results in order of appearance, and how often the content of each file was merged."""
+    """Block index of a folder, names of all results in order of appearance, and how often the content of each file was merged."""
     block_index: BlockIndex = {}
     columns: dict[str, None] = {}
     levels: dict[str, int] = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
+from see_in_pairs.errors import InputError, first_few
 
 DEFAULT = Path(__file__).parents[1] / "references" / "default.yaml"
 
@@ -40,12 +41,16 @@ def references(
     from empirical.cohorts import Cohort
     from empirical.references import ReferenceConfig, choose_references
     from empirical.references.diagnostics.balance import COVARIATES, balance_table, unmatched_text
+    from empirical.references.diagnostics.love_plot import NOTHING
     from see_in_pairs.configs import load_config
     from see_in_pairs.runs import RunFolder
 
     loaded = Cohort.load(cohort)
     settings = load_config(ReferenceConfig, config or DEFAULT, changes or ())
     covariates = tuple(columns) if columns else tuple(column for column in COVARIATES if _filled(loaded, column))
+    unknown = [column for column in covariates if column not in loaded.table]
+    if unknown:
+        raise InputError(f"--column {unknown[0]}: no such column (there are {first_few(list(loaded.table.columns), 15)})")
     log(f"choose references by strategy '{settings.strategy}' for the {split} queries of {cohort}", quiet)
     identity = {"cohort": loaded.hash, "references": settings.model_dump(), "split": split, "covariates": covariates}
     assignment = choose_references(loaded, split, settings, seed, quiet=quiet)
@@ -57,7 +62,7 @@ def references(
     if json is not None:
         emit_json({"strategy": settings.strategy, "balance": balance.to_dict("records"), "unmatched": len(assignment.unmatched)}, json)
     else:
-        print(balance.round(3).to_string(index=False))
+        print(balance.round(3).to_string(index=False) if len(balance) else NOTHING)
     log(unmatched_text(loaded, split, assignment), quiet)
     log(f"written: {out / 'references.parquet'}, {out / 'balance.png'}, {out / 'pairs.png'}", quiet)
 

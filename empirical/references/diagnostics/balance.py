@@ -40,7 +40,8 @@ def balance_table(cohort: Cohort, split: str, assignment: Assignment, columns: S
             before = standardised_difference(values[0], values[1])
             after = standardised_difference(values[2], values[3], distinct=chosen["reference_id"].nunique())
             rows.append((column, level, int(np.isnan(values[0]).sum()), *before, *after))
-    return pd.DataFrame(rows, columns=["covariate", "level", "n_missing", "smd_before", "se_before", "smd_after", "se_after"])
+    numbers = dict.fromkeys(("smd_before", "se_before", "smd_after", "se_after"), float)
+    return pd.DataFrame(rows, columns=["covariate", "level", "n_missing", *numbers]).astype(numbers)  # without rows, too
 
 
 def unmatched_text(cohort: Cohort, split: str, assignment: Assignment) -> str:

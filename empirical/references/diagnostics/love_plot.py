@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 BEFORE, AFTER, INK = "#9a5b2e", "#1f6f8b", "#222222"
 BALANCED = 0.1
 Z_95 = 1.959963984540054
+NOTHING = "no covariates to balance"
 
 
 def love_plot(balance: pd.DataFrame, title: str) -> Figure:
     """Draw standardised mean differences before and after matching, a row for each covariate, the most imbalanced on top.
 
     Bars are 95 % intervals, dotted lines stand at 0.1 either side; an infinite difference (each side constant, and not the same) is an
-    arrow at the edge.
+    arrow at the edge. A table without differences gives axes that say so.
     """
     from matplotlib.figure import Figure
 
@@ -36,6 +37,11 @@ def love_plot(balance: pd.DataFrame, title: str) -> Figure:
 def draw_balance(axes: Axes, balance: pd.DataFrame, title: str) -> None:
     """Draw a Love plot into axes."""
     rows = balance[balance["smd_before"].notna()]
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold")
+    if rows.empty:  # a folder of images names no age, sex, view or site
+        axes.text(0.0, 0.5, NOTHING, transform=axes.transAxes, va="center", fontsize=12)
+        axes.set_axis_off()
+        return
     rows = rows.iloc[np.argsort(rows["smd_before"].abs().to_numpy(), kind="stable")]
     limit = _limit(rows)
     for name, colour, shift, face in (("before", BEFORE, 0.13, "white"), ("after", AFTER, -0.13, AFTER)):
@@ -47,7 +53,6 @@ def draw_balance(axes: Axes, balance: pd.DataFrame, title: str) -> None:
     axes.set_xlabel("standardised mean difference, query minus reference\n(bars: 95 % intervals; dotted: 0.1)", fontsize=12)
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=11)
 
 

@@ -13,7 +13,7 @@ from see_in_pairs.errors import InputError
 if TYPE_CHECKING:
     from paper_figures.comparison.result import Comparison
 
-_INPUT = "records.parquet, a folder with one, a CSV file with item_id,label,score or item_id,correct, or a harness's samples .jsonl."
+_INPUT = "records.parquet, a folder with one, a table with item_id,label,score or item_id,correct, or a harness's samples .jsonl (.gz)."
 _ITEMS = "A table with item_id and further columns, for example patient_id, for both arms."
 _METRIC = "Of a harness's log: what is 1 for right, 0 for wrong (acc; exact_match,strict-match)."
 _RUN = "Run(s) of arm {}; several for several training seeds."
@@ -46,12 +46,16 @@ def compare(
     from paper_figures.comparison.compare_arms import compare_pair
     from paper_figures.comparison.item_table import ComparisonSettings
     from paper_figures.comparison.pairing import align
-    from paper_figures.comparison.score_tables import read_arm, with_items
+    from paper_figures.comparison.score_tables import input_file, is_log, read_arm, with_items
 
     if not threshold == threshold:
         raise InputError("--threshold: not a number")
-    labels = tuple(positive or ())
+    records_a, records_b, labels = input_file(records_a), input_file(records_b), tuple(positive or ())
+    if metric is not None and not (is_log(records_a) or is_log(records_b)):
+        raise InputError(f"--metric {metric}: neither file is a harness's log of samples (.jsonl); leave it out")
     arms = (read_arm(records_a, arm_a, run_a or (), labels, metric), read_arm(records_b, arm_b, run_b or (), labels, metric))
+    if not arms[0].has_scores and (threshold, specificity) != (0.5, 0.9):
+        raise InputError("--threshold and --specificity: the files hold right and wrong only, no scores; leave them out")
     if items is not None:
         arms = (with_items(arms[0], items), with_items(arms[1], items))
     aligned = align(arms[0], arms[1], cluster or ())

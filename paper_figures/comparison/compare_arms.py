@@ -173,7 +173,7 @@ def _warnings(table: ItemTable, settings: ComparisonSettings, comparison: Compar
         found.append(f"{resamples} bootstrap resamples, for so many items; ask for more with resamples")
     if scores is not None and (scores.min() < 0 or scores.max() > 1):
         found.append(f"scores lie outside [0, 1]: no Brier score, no calibration error; accuracy is at threshold {settings.threshold:g}")
-    if scores is not None and comparison.auroc and class_clusters(table.labels, table.codes) < FEWEST_FOR_Z:
+    if table.labels is not None and comparison.auroc and class_clusters(table.labels, table.codes) < FEWEST_FOR_Z:
         few = f"fewer than {FEWEST_FOR_Z} {'items' if table.independent else 'clusters'} of a class"
         found.append(f"{few}: DeLong's tests against the normal distribution, clustered or not, reject too often")
     undefined = {name: one for name, one in comparison.bootstrap.items() if one.undefined and not one.reason}

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, first_few, first_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
+TARGET, DOC_HASH = "target of the log", "doc_hash of the log"  # names that no document has
 NOT_METRICS = set("doc_id doc target arguments input resps filtered_resps doc_hash prompt_hash target_hash filter metrics".split())
 
 
 def read_samples(path: Path, metric: str | None = None) -> pd.DataFrame:
-    """Read a log of samples, one JSON object per line.
+    """Read a log of samples, one JSON object per line, packed or not.
 
-    Returns ``item_id`` (the harness's ``doc_id``), ``correct``, and what the log keeps of each document that is text or a number.
+    Returns ``item_id`` (the harness's ``doc_id``), ``correct``, `TARGET` and `DOC_HASH` where the log has them, and what the log keeps of
+    each document that is text or a number.
     """
     import pandas as pd
 
@@ -33,22 +37,41 @@ def read_samples(path: Path, metric: str | None = None) -> pd.DataFrame:
         values = [document.get(key) for document in documents]
         if all(value is None or isinstance(value, (str, int, float)) for value in values):
             table[key] = [None if value is None else str(value) for value in values]
+    # the number of a document says nothing of what it is: these tell documents of two data sets, or of two versions, apart
+    for column, key in ((TARGET, "target"), (DOC_HASH, "doc_hash")):
+        if any(sample.get(key) is not None for sample in samples):
+            table[column] = [None if sample.get(key) is None else _as_text(sample[key]) for sample in samples]
     return table.drop(columns=["label", "score"], errors="ignore")
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                sample = json.loads(line) if line.strip() else None
-            except ValueError:
-                raise InputError(f"{path}: line {number} is not JSON") from None
-            if sample is not None:
-                if not isinstance(sample, dict) or "doc_id" not in sample:
-                    raise InputError(f"{path}: line {number} has no doc_id; this reads logs of lm-evaluation-harness and lmms-eval")
-                yield sample
+    packed = path.suffix == ".gz"
+    try:
+        with gzip.open(path, "rt", encoding="utf-8-sig") if packed else open(path, encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, start=1):
+                yield from _sample(line, number, path)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
+    except (OSError, EOFError, zlib.error) as error:  # not allowed, not packed, cut off
+        raise InputError(f"{path}: cannot be read ({first_line(error)})") from None
+
+
+def _sample(line: str, number: int, path: Path) -> Iterator[dict[str, Any]]:
+    """The sample of a line; none of a blank one."""
+    try:
+        sample = json.loads(line) if line.strip() else None
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}: line {number} is not JSON") from None
+    if sample is not None:
+        if not isinstance(sample, dict) or "doc_id" not in sample:
+            raise InputError(f"{path}: line {number} has no doc_id; this reads logs of lm-evaluation-harness and lmms-eval")
+        yield sample
 
 
 def _one_filter(samples: list[dict[str, Any]], wanted: str, path: Path) -> list[dict[str, Any]]:
@@ -74,6 +97,9 @@ def _number(sample: dict[str, Any], name: str, path: Path) -> float:
     value: Any = sample
     for key in [name] if name in sample else name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
+    if value is None:
+        has = first_few([key for key in sample if key not in NOT_METRICS], 6) or "none"
+        raise InputError(f"{path}: {name} of item {sample['doc_id']} is missing, not 0 or 1; choose another with --metric (it has {has})")
     if value not in (0, 1):
         raise InputError(f"{path}: {name} of item {sample['doc_id']} is {value!r}, not 0 or 1")
     return float(value)

@@ -97,6 +97,11 @@ def _enough(table: ItemTable, least: int, compute: Callable[[], Difference]) -> 
             f"{unit} of the rarer class: {found}; with fewer than {least} this test rejects a true null hypothesis too often"
         )
     result = compute()
-    if not (result.se or result.estimate) and table.scores is not None and separated(table.scores, table.labels):
+    if (
+        not (result.se or result.estimate)
+        and table.scores is not None
+        and table.labels is not None
+        and separated(table.scores, table.labels)
+    ):
         raise NotEstimable("each area separates the classes perfectly: no variation between clusters is left")
     return result

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from paper_figures.comparison.harness_logs import DOC_HASH, TARGET
 from paper_figures.comparison.item_table import ArmPair
-from paper_figures.comparison.score_tables import KEYS, ArmScores, as_positive
+from paper_figures.comparison.score_tables import KEYS, ArmScores, as_positive, as_right
 from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
 from paper_figures.statistics.validation import Bools, Floats
 from see_in_pairs.errors import InputError, first_few
@@ -33,13 +37,15 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = ()) -> Aligned:
     if a.has_scores != b.has_scores:
         raise InputError(f"{a.source} and {b.source}: one holds scores, the other right and wrong only; give two files of one kind")
     left, right = _same_items(a, b)
-    warnings = _label_warnings(a, left)
+    warnings = [*_label_warnings(a, left), *_document_warnings(a, b, left, right)]
     first, second = _cluster_names(left, right, cluster)
     scores_a, scores_b, labels = _values(a, b, left, right)
     clusters = None if first is None else _column(left, right, first)
     if clusters is None and left["item_id"].duplicated().any():  # one item, several seeds
         clusters = left["item_id"]
     names = None if clusters is None else clusters.astype(str).to_numpy()
+    if clusters is not None and first is not None and len(left) > 1 and clusters.nunique() == 1:
+        warnings.append(f"all items have the same {first}, and one cluster says nothing of others; name another column with --cluster")
     several = left["train_seed"].nunique() > 1
     if several:
         warnings.append(f"{left['train_seed'].nunique()} training seeds: an item counts once per seed; only 'procedure' allows for it")
@@ -54,8 +60,27 @@ def _label_warnings(a: ArmScores, table: pd.DataFrame) -> list[str]:
     return [f"no item has the label {name!r}; there are {first_few(sorted(known), 6)}" for name in a.positive if name not in known]
 
 
+def _document_warnings(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame) -> list[str]:
+    """Make sure that logs of other harnesses, whose items are numbered only, speak of the same documents."""
+    differ = {name: _differ(left, right, name) for name in (TARGET, DOC_HASH) if name in left.columns and name in right.columns}
+    if TARGET in differ and differ[TARGET].any():
+        which = _items(left, differ[TARGET])
+        raise InputError(f"{a.source} and {b.source}: the targets of {which} differ: the logs are of different documents")
+    if DOC_HASH in differ and differ[DOC_HASH].any():
+        return [f"doc_hash of {_items(left, differ[DOC_HASH])} differs between the logs: make sure that both are of the same documents"]
+    return []
+
+
+def _differ(left: pd.DataFrame, right: pd.DataFrame, name: str) -> pd.Series:
+    return (left[name].astype(str) != right[name].astype(str)) & left[name].notna() & right[name].notna()
+
+
 def _same_items(a: ArmScores, b: ArmScores) -> tuple[pd.DataFrame, pd.DataFrame]:
-    left, right = a.table.set_index(KEYS).sort_index(), b.table.set_index(KEYS).sort_index()
+    tables = a.table, b.table
+    for name in ("seed", "train_seed"):
+        if len({table[name].dtype.kind == "O" for table in tables}) > 1:  # readers named by words in one file only
+            tables = tuple(table.assign(**{name: table[name].astype(str)}) for table in tables)  # type: ignore[assignment]
+    left, right = (table.set_index(KEYS).sort_index() for table in tables)
     for here, there, one, other in ((left, right, a, b), (right, left, b, a)):
         missing = here.index.difference(there.index)
         if len(missing):
@@ -69,7 +94,7 @@ def _same_items(a: ArmScores, b: ArmScores) -> tuple[pd.DataFrame, pd.DataFrame]
 def _values(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame) -> tuple[Floats | Bools, Floats | Bools, Bools | None]:
     """Scores of both arms and labels; right and wrong of both and None where there are no scores."""
     if not a.has_scores:
-        right_a, right_b = (as_positive(table["correct"], (), arm.source) for table, arm in ((left, a), (right, b)))
+        right_a, right_b = (as_right(table["correct"], arm.source) for table, arm in ((left, a), (right, b)))
         return right_a.to_numpy(dtype=bool), right_b.to_numpy(dtype=bool), None
     if set(a.positive) != set(b.positive):
         raise InputError(f"{a.source} and {b.source}: name other positive labels ({a.positive}, {b.positive}); name them with --positive")
@@ -124,7 +149,7 @@ def _second(
     if name is None:
         return None
     if name != REFERENCES:
-        return [[str(value)] for value in _column(left, right, name)]
+        return [sorted(_names(value)) or [str(value)] for value in _column(left, right, name)]
     columns = zip(*_references(left, right), left["item_id"], strict=True)
     sets = [sorted(_names(one) | _names(other)) or [f"no reference: {item}"] for one, other, item in columns]
     owners = left["item_id"].to_numpy() if clusters is None else clusters
@@ -146,11 +171,24 @@ def _references(left: pd.DataFrame, right: pd.DataFrame) -> tuple[list[object], 
 
 
 def _names(value: Any) -> set[str]:
-    """Read the references of one item: a list, or text with semicolons between."""
+    """Read the references of one item: a list, a list as JSON text, or text with semicolons between."""
     if value is None or isinstance(value, float):
         return set()
-    parts = value.split(";") if isinstance(value, str) else value
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        parts = _json_list(value)
+    else:
+        parts = value.split(";") if isinstance(value, str) else np.atleast_1d(value).tolist()
     return {str(part).strip() for part in parts if str(part).strip()}
+
+
+def _json_list(text: str) -> list[Any]:
+    try:
+        parts = json.loads(text)
+    except (ValueError, RecursionError):
+        parts = None
+    if not isinstance(parts, list) or not all(isinstance(part, (str, int)) for part in parts):
+        raise InputError(f'references {text[:60]!r}: not a JSON list of names; write ["r1", "r2"] or r1;r2')
+    return parts
 
 
 def _shared(sets: list[list[str]], owners: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Reading the scores of one arm: from records, or from a CSV table of any harness."""
+"""Reading the scores of one arm: from records, or from a CSV table or log of any harness."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEYS = ["item_id", "seed", "train_seed"]
+LOGS = (".jsonl", ".jsonl.gz")
+ZERO_OR_ONE = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True)
@@ -32,55 +34,105 @@ class ArmScores:
         return "score" in self.table.columns
 
 
+def input_file(path: Path) -> Path:
+    """Find what a folder holds: a harness's one log of samples, where there are no records."""
+    if not path.is_dir() or (path / "records.parquet").exists():
+        return path
+    logs = sorted(log for log in path.rglob("*samples_*") if is_log(log))
+    if len(logs) > 1:
+        names = first_few([str(log.relative_to(path)) for log in logs])
+        raise InputError(f"{path}: holds {len(logs)} logs of samples ({names}); name one of them")
+    return logs[0] if logs else path
+
+
+def is_log(path: Path) -> bool:
+    """Whether a file is a harness's log of samples, by its name."""
+    return path.name.endswith(LOGS)
+
+
 def read_arm(
     path: Path | str, arm: str | None = None, runs: Sequence[str] = (), positive: Sequence[str] = (), metric: str | None = None
 ) -> ArmScores:
-    """Read one arm from records or a table, and check that no item occurs twice and no score or label is missing."""
-    path = Path(path)
-    if path.is_dir() or path.suffix == ".parquet":
-        scores = _from_records(path, arm, runs)
-    else:
-        scores = _from_table(_table(path, metric), path, arm)
+    """Read one arm from records or a table, and check that no item occurs twice and no score or label is missing.
+
+    `metric` is of a harness's log only, and nothing to other files.
+    """
+    path = input_file(Path(path))
+    scores = _from_records(path, arm, runs, bool(positive)) if _is_records(path) else _from_table(_table(path, metric), path, arm, runs)
     if positive:
-        scores = ArmScores(scores.name, scores.source, scores.table, tuple(positive))
+        scores = _named_positive(scores, positive)
     _check(scores)
     return scores
 
 
-def _from_records(path: Path, arm: str | None, runs: Sequence[str]) -> ArmScores:
+def _is_records(path: Path) -> bool:
+    if path.suffix != ".parquet":
+        return path.is_dir()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return not {"item_id", "score", "correct"} & set(pq.read_schema(path).names) or "p_positive" in pq.read_schema(path).names
+    except (pa.ArrowException, OSError):
+        return True  # reading the records says what is wrong
+
+
+def _named_positive(scores: ArmScores, positive: Sequence[str]) -> ArmScores:
+    if not scores.has_scores:
+        raise InputError(f"{scores.source}: holds right and wrong only, no labels; leave out --positive")
+    known = sorted(set(scores.table["label"].dropna().astype(str)))
+    unknown = [name for name in positive if name not in known]
+    if unknown:
+        raise InputError(f"--positive {unknown[0]}: no item of {scores.source} has this label; there are {first_few(known, 6)}")
+    return ArmScores(scores.name, scores.source, scores.table, tuple(positive))
+
+
+def _from_records(path: Path, arm: str | None, runs: Sequence[str], positive_named: bool) -> ArmScores:
     from empirical.evaluation.records import read_records
 
     records = read_records(path)
     table = records.table.rename(columns={"p_positive": "score"})
     table = _pick(table, "run_id", list(runs), path) if runs else table
     table = _pick(table, "arm", [arm], path) if arm is not None else table
-    for column, option in (("arm", "--arm-a and --arm-b"), ("run_id", "--run-a and --run-b")):
-        values = sorted(table[column].unique())
-        if len(values) > 1 and (column == "arm" or not runs):
-            raise InputError(f"{path}: holds several values of {column} ({first_few(values, 6)}); choose with {option}")
+    _check_single(table, "arm", path)
+    if not runs:
+        _check_single(table, "run_id", path)
     table = table.assign(**{key: table[key].fillna(-1) for key in ("seed", "train_seed")})
-    if not records.positive:
+    if not records.positive and not positive_named:
         raise InputError(f"{path}: the records do not say which labels are positive; name them with --positive")
     name = runs[0] if arm is None and runs else str(table["arm"].iloc[0])
     return ArmScores(name, str(path), table.reset_index(drop=True), records.positive)
 
 
+def _check_single(table: pd.DataFrame, column: str, path: Path) -> None:
+    """Refuse a table of several arms, or runs, of which one must be chosen."""
+    option = {"arm": "--arm-a and --arm-b", "run_id": "--run-a and --run-b"}[column]
+    values = sorted(_texts(table[column]).unique())
+    if len(values) > 1:
+        raise InputError(f"{path}: holds several values of {column} ({first_few(values, 6)}); choose with {option}")
+
+
 def _pick(table: pd.DataFrame, column: str, values: list[str], path: Path) -> pd.DataFrame:
-    known = sorted(table[column].astype(str).unique())
+    known = sorted(_texts(table[column]).unique())
     unknown = [value for value in values if value not in known]
     if unknown:
         raise InputError(f"{path}: no {column} {unknown[0]!r}; there are {first_few(known, 6)}")
-    return table[table[column].astype(str).isin(values)]
+    return table[_texts(table[column]).isin(values)]
+
+
+def _texts(values: pd.Series) -> pd.Series:
+    """The values as text, '' where missing; `astype` alone leaves what is missing a number."""
+    return values.astype(object).where(values.notna(), "").astype(str)
 
 
 def _table(path: Path, metric: str | None) -> pd.DataFrame:
-    if path.suffix == ".jsonl":
+    if is_log(path):
         from paper_figures.comparison.harness_logs import read_samples
 
         return read_samples(path, metric)
-    from see_in_pairs.files import read_table
+    from paper_figures.comparison.csv_tables import read_csv_table
 
-    return read_table(path, as_text=True)
+    return read_csv_table(path)
 
 
 def with_items(scores: ArmScores, path: Path) -> ArmScores:
@@ -88,9 +140,9 @@ def with_items(scores: ArmScores, path: Path) -> ArmScores:
 
     Where both have a column, that of the arm stays.
     """
-    from see_in_pairs.files import read_table
+    from paper_figures.comparison.csv_tables import read_csv_table
 
-    items = read_table(path, as_text=True)
+    items = read_csv_table(path)
     if "item_id" not in items.columns:
         raise InputError(f"{path}: needs the column item_id; it has {first_few(list(items.columns), 6)}")
     items = items.assign(item_id=items["item_id"].astype(str))
@@ -103,56 +155,112 @@ def with_items(scores: ArmScores, path: Path) -> ArmScores:
     return ArmScores(scores.name, scores.source, scores.table.merge(items[new], on="item_id", how="left"), scores.positive)
 
 
-def _from_table(table: pd.DataFrame, path: Path, arm: str | None) -> ArmScores:
-    import pandas as pd
-
-    table = table.rename(columns={column: str(column).strip() for column in table.columns})
+def _from_table(table: pd.DataFrame, path: Path, arm: str | None, runs: Sequence[str]) -> ArmScores:
     if "item_id" not in table.columns or not ({"label", "score"} <= set(table.columns) or "correct" in table.columns):
         found = first_few(list(table.columns), 6)
-        raise InputError(f"{path}: needs the columns item_id, label, score, or item_id, correct; it has {found}")
+        hint = "; call the column that names each item item_id" if {"image", "id", "filename", "path"} & set(table.columns) else ""
+        raise InputError(f"{path}: needs the columns item_id, label, score, or item_id, correct; it has {found}{hint}")
     if table.empty:
         raise InputError(f"{path}: no items")
     if table["item_id"].isna().any():
         raise InputError(f"{path}: {int(table['item_id'].isna().sum())} rows have no item_id")
-    if arm is not None and "arm" in table.columns:
-        table = _pick(table, "arm", [arm], path)
+    for column, chosen, option in (
+        ("arm", [] if arm is None else [arm], "--arm-a and --arm-b"),
+        ("run_id", list(runs), "--run-a and --run-b"),
+    ):
+        if chosen and column not in table.columns:
+            raise InputError(f"{path}: has no column {column!r} that {option} could choose from; leave the option out")
+        table = _pick(table, column, chosen, path) if chosen else table
+    if "arm" in table.columns and table["item_id"].duplicated().any():
+        _check_single(table, "arm", path)
     if "label" not in table.columns or "score" not in table.columns:
         table = table.drop(columns=["score", "label"], errors="ignore")
     else:
-        table = table.drop(columns="correct", errors="ignore").assign(score=pd.to_numeric(table["score"], errors="coerce"))
-    table = table.assign(item_id=table["item_id"].astype(str), seed=0, train_seed=0).reset_index(drop=True)
-    return ArmScores(arm or path.stem, str(path), table, ())
+        table = table.drop(columns="correct", errors="ignore")
+    table = table.assign(item_id=table["item_id"].astype(str), **_seeds(table)).reset_index(drop=True)
+    return ArmScores(arm or (runs[0] if runs else path.name.split(".")[0] if is_log(path) else path.stem), str(path), table, ())
+
+
+def _seeds(table: pd.DataFrame) -> dict[str, pd.Series | int]:
+    """Seeds of the rows: a reader is to a table what a training seed is; a seed counts where items stand several times without it."""
+    found: dict[str, pd.Series | int] = {"seed": 0, "train_seed": 0}
+    trained = next((name for name in ("train_seed", "reader") if name in table.columns), None)
+    if trained is not None:
+        found["train_seed"] = _seed_values(table[trained])
+    keys = ["item_id"] if trained is None else ["item_id", trained]
+    if "seed" in table.columns and table.duplicated(keys).any():
+        found["seed"] = _seed_values(table["seed"])
+    return found
+
+
+def _seed_values(values: pd.Series) -> pd.Series:
+    """Seeds as numbers, as records have them, where all are; names of readers otherwise; -1 where missing."""
+    import pandas as pd
+
+    words = _texts(values).replace("", "-1")
+    numbers = pd.to_numeric(words, errors="coerce")
+    return words if numbers.isna().any() else numbers
 
 
 def _check(scores: ArmScores) -> None:
     table = scores.table
     twice = table.duplicated(KEYS)
     if twice.any():
-        raise InputError(f"{scores.source}: {int(twice.sum())} items occur twice ({first_few(table.loc[twice, 'item_id'].tolist())})")
+        names = first_few(table.loc[twice, "item_id"].tolist())
+        hint = "" if scores.table["train_seed"].nunique() > 1 else "; columns arm, train_seed, reader or seed tell rows of an item apart"
+        raise InputError(f"{scores.source}: {int(twice.sum())} items occur twice ({names}){hint}")
     for column in ("label", "score") if scores.has_scores else ("correct",):
-        _check_column(scores, column)
+        missing = table[column].isna()
+        if missing.any():
+            names = first_few(table.loc[missing, "item_id"].tolist())
+            raise InputError(f"{scores.source}: {int(missing.sum())} items have no {column} ({names}); score them first, none is dropped")
+    if scores.has_scores:
+        scores.table["score"] = _numbers(scores)
 
 
-def _check_column(scores: ArmScores, column: str) -> None:
+def _numbers(scores: ArmScores) -> pd.Series:
+    """Scores as numbers; cells that are none are shown."""
     import pandas as pd
 
-    values = scores.table[column]
-    if column == "score":
-        values = pd.to_numeric(values, errors="coerce")
-    bad = values.isna()
+    values = scores.table["score"]
+    numbers = pd.to_numeric(values, errors="coerce")
+    bad = numbers.isna()
     if bad.any():
-        names = first_few(scores.table.loc[bad, "item_id"].tolist())
-        raise InputError(f"{scores.source}: {int(bad.sum())} items have no {column} ({names}); score them first, none is dropped")
+        cells = [f"{item}: {_cell(value)}" for item, value in zip(scores.table.loc[bad, "item_id"], values[bad], strict=True)]
+        commas = values[bad].astype(str).str.fullmatch(r"[-+]?\d*,\d+").any()
+        advice = "write a point, not a comma" if commas else "score them first, none is dropped"
+        raise InputError(f"{scores.source}: {int(bad.sum())} items have no score that is a number ({first_few(cells)}); {advice}")
+    return numbers
+
+
+def _cell(value: object) -> str:
+    return repr(str(value)[:40])
 
 
 def as_positive(labels: pd.Series, positive: Sequence[str], source: str) -> pd.Series:
-    """Which labels are positive: those named, or those that are 1."""
-    import pandas as pd
-
+    """Which labels are positive: those named, or those that are 1 or true."""
     if positive:
         return labels.astype(str).isin(list(positive))
-    numbers = pd.to_numeric(labels.replace({True: 1, False: 0, "True": 1, "False": 0}), errors="coerce")
-    if not numbers.isin([0, 1]).all():
+    numbers = _zero_or_one(labels)
+    if numbers.isna().any():
         names = first_few(sorted(set(labels.astype(str))), 6)
         raise InputError(f"{source}: labels are not 0 and 1 but {names}; name the one(s) to detect with --positive")
     return numbers == 1
+
+
+def as_right(correct: pd.Series, source: str) -> pd.Series:
+    """Which items are right: 1 or true, in any case."""
+    numbers = _zero_or_one(correct)
+    if numbers.isna().any():
+        cells = first_few([_cell(value) for value in sorted(set(correct[numbers.isna()].astype(str)))], 6)
+        raise InputError(f"{source}: the column correct holds {cells}; write 1 or true for right, 0 or false for wrong")
+    return numbers == 1
+
+
+def _zero_or_one(values: pd.Series) -> pd.Series:
+    """1 and true as 1, 0 and false as 0, in any case and any way to write these numbers; NaN for the rest."""
+    import pandas as pd
+
+    words = values.astype(str).str.strip().str.lower()
+    numbers = pd.to_numeric(words, errors="coerce").where(lambda found: found.isin([0, 1]))
+    return words.map(ZERO_OR_ONE).fillna(numbers)

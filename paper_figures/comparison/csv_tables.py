@@ -1,0 +1,76 @@
+"""Reading tables that people and spreadsheets write: as text without blanks around it, and one clear line for what cannot be read."""
+
+from __future__ import annotations
+
+import lzma
+import re
+import zipfile
+import zlib
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from see_in_pairs.errors import InputError, first_few, first_line
+from see_in_pairs.files import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+
+
+def read_csv_table(path: Path) -> pd.DataFrame:
+    """Read a CSV, TSV or Parquet table; text cells without blanks around them, missing where empty."""
+    if path.suffix.lower() in WORKBOOKS:
+        raise InputError(f"{path}: is a workbook; save its sheet as 'CSV UTF-8' and name that")
+    table = read_table(path) if path.suffix == ".parquet" else _read_text(path)
+    table = table.rename(columns={column: str(column).strip() for column in table.columns})
+    for number, kind in enumerate(table.dtypes):
+        if kind.kind == "O":  # text, or a list of references
+            table.isetitem(number, [(cell.strip() or None) if isinstance(cell, str) else cell for cell in table.iloc[:, number]])
+    return table
+
+
+def _read_text(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    if not path.is_file():  # nor a pipe or a device
+        raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: is not a regular file; name a file")
+    delimiter = "\t" if path.name.endswith((".tsv", ".tsv.gz")) else ","
+    words: dict[str, Any] = {"sep": delimiter, "encoding": "utf-8-sig", "dtype": str, "keep_default_na": False, "na_values": [""]}
+    try:
+        header = [str(name).strip() for name in pd.read_csv(path, header=None, nrows=1, **words).fillna("").iloc[0]]
+        _check_header(header, path)
+        table = pd.read_csv(path, **words)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8 (in a spreadsheet 'CSV UTF-8')") from None
+    except pd.errors.ParserError as error:
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+        said = "line {1} has {2} fields, the header {0}; quote cells that hold commas" if found else first_line(error)
+        raise InputError(f"{path}: {said.format(*found.groups()) if found else said}") from None
+    except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile, lzma.LZMAError) as error:
+        raise error if isinstance(error, InputError) else InputError(f"{path}: cannot be read as CSV ({first_line(error)})") from None
+    return _without_index(table, header, path)
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    if len(header) == 1 and header[0].count(";") > 0:
+        raise InputError(f"{path}: its columns are separated by ';'; save it with commas between columns and a point in numbers")
+    twice = [name for name, count in Counter(header).items() if name and count > 1]
+    if twice:
+        raise InputError(f"{path}: the column {twice[0]!r} stands twice in the header (blanks around names do not count); remove one")
+
+
+def _without_index(table: pd.DataFrame, header: list[str], path: Path) -> pd.DataFrame:
+    """Undo what pandas makes of rows longer than the header: the first column for an index, and every name one column too far right."""
+    import pandas as pd
+
+    if isinstance(table.index, pd.RangeIndex):
+        return table
+    cells = table.reset_index()
+    extra = cells.iloc[:, len(header) :].notna().any(axis=1)
+    if extra.any():
+        row = int(extra.argmax()) + 1
+        more = f"row {row} has {cells.shape[1]} fields, the header {len(header)} ({first_few(header, 6)})"
+        raise InputError(f"{path}: {more}; name every column, and quote cells that hold commas")
+    return cells.iloc[:, : len(header)].set_axis(header, axis=1)  # a comma at the end of every row

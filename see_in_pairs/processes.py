@@ -44,7 +44,7 @@ def usable_cores() -> int:
 
 
 def bounded_workers(workers: int, quiet: bool = False) -> int:
-    """Give the processes to start of those asked for: many more than there are cores gain nothing, and thousands take a machine down."""
+    """Bound the processes that are asked for: many more than there are cores gain nothing, and thousands take a machine down."""
     most = max(4 * usable_cores(), 8)
     if workers > most:
         log(f"--workers {workers}: this machine has {usable_cores()} usable core(s); {most} processes are started", quiet)

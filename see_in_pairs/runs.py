@@ -98,7 +98,7 @@ class RunFolder:
         raise InputError(f"--out {self.path}: holds the run of another config ({what}); choose another folder, or delete this one")
 
     def _hardware(self, before: dict[str, Any]) -> dict[str, Any]:
-        """Describe the machine; who finds a run finished has no need of torch, and keeps the GPU it was run on."""
+        """Describe the machine; where torch has not been imported, as in a run found finished, the recorded GPU stays."""
         now, known = hardware(), before.get("hardware")
         if "torch" not in sys.modules and isinstance(known, dict):
             now["gpu"] = known.get("gpu")
@@ -140,7 +140,7 @@ class RunFolder:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Tell whether a run was begun in a folder and has not come to its end, whatever files it left: its manifest may lack something."""
+    """Whether a run was begun in a folder and not finished, whatever files it left: its manifest may be incomplete."""
     return begun_before(folder).get("finished", "") is None
 
 

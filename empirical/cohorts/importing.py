@@ -110,7 +110,7 @@ def finish_import(
 
 
 def _doubts(table: pd.DataFrame) -> list[str]:
-    """Say what looks as if it were not an image of a patient, or not stored like the others."""
+    """Warn of images that may not be of a patient, or are not stored like the others."""
     doubts, masks = [], mask_suspects(table)
     if masks.any():
         shown = first_few(list(table.loc[masks, "item_id"]))

@@ -1,5 +1,4 @@
-"""The command ``see-in-pairs plan``: theory's, which knows no records and no figures, is given a reader of pilots and a function that
-draws."""
+"""The command ``see-in-pairs plan``: theory's, which knows no records and no figures, given a reader of pilots and a plot."""
 
 from __future__ import annotations
 

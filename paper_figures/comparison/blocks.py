@@ -144,7 +144,7 @@ def equivalence_block(
 
 
 def permutation_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons) -> SignFlipResult:
-    """Flip the signs of the clusters' differences; an interval without a width is none."""
+    """Flip the signs of the clusters' differences; an interval without width is removed."""
     found = sign_flip(table.right_a.astype(float) - table.right_b, table.codes, settings.permutations, seed=settings.seed)
     if found.clusters:
         return found

@@ -1,4 +1,4 @@
-"""Where a test would claim more than the data hold: it gives way to another, or to the reason why there is none."""
+"""Tests that would claim more than the data show: another takes their place, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def units(result: ClusteredDifferenceResult | ProcedureResult) -> int:
 
 
 def with_width(result: Difference, level: float) -> Difference:
-    """Give a difference that no cluster shows Tango's interval of as many items as there are clusters: a width of 0 is no knowledge."""
+    """Where no cluster shows a difference, replace the interval of width 0 by Tango's, of as many items as there are clusters."""
     if result.se or result.estimate:
         return result
     note = result.note or "no cluster shows a difference; each is counted as one item"

@@ -26,7 +26,7 @@ def recommend(comparison: Comparison, rarer: int) -> dict[str, Recommendation]:
 
 
 def no_recommendation(comparison: Comparison, recommended: dict[str, Recommendation], rarer: int) -> dict[str, str]:
-    """Say of each measure that no test is recommended for why not."""
+    """Say why no test is recommended, by measure."""
     found = {} if "accuracy" in recommended else {"accuracy": ONE_CLUSTER}
     if comparison.auroc is None or "auroc" in recommended:
         return found

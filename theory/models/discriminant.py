@@ -21,8 +21,7 @@ FRESH_CASES = 20  # scored per training set: halves the cost of a given standard
 
 
 def direction_rule(p: int, distance: float, h: float, nodes: int = 240) -> tuple[Floats, Floats, Floats]:
-    r"""Quadrature over the learned mean difference: its length L, its cosine C with the true difference, and weights that sum to 1; all
-    flat.
+    r"""Quadrature over the learned mean difference: length L, cosine C with the true difference, and weights that sum to 1; all flat.
 
     Notes
     -----

@@ -164,7 +164,7 @@ def entries_of(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _refuse_unreadable(error: OSError) -> NoReturn:
-    """Refuse a folder that cannot be listed: what lies in it would be left out unsaid."""
+    """Refuse a folder that cannot be listed: what lies in it would be left out silently."""
     raise InputError(f"{error.filename}: the folder cannot be read ({error.strerror or error}); allow it, or move it away") from None
 
 

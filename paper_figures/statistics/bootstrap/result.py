@@ -29,7 +29,7 @@ class BootstrapDifference(Result):
     reason: str = ""  # why there is no interval (NaN); '' where there is one
 
     def to_dict(self) -> dict[str, Any]:
-        """Fields by name; an interval that cannot be had is None."""
+        """Fields by name; a missing interval is None."""
         return super().to_dict() | (dict.fromkeys(("interval", "a_interval", "b_interval")) if self.reason else {})
 
     def without_interval(self, reason: str) -> BootstrapDifference:

@@ -2,7 +2,8 @@
 
 `cohort` is the type that all readers make and `schema` what it promises. `readers` read image sets; `importing` does what all of them end
 with: `filters` (``--where``), `image_scan` (each image opened once), `perceptual_hash` (signatures) and `splits` by patient. `images` and
-`dicom_pixels` open single files, `csv_io` reads tables. `phantom` makes images whose truth is known, `overview` shows a cohort.
+`dicom_pixels` open single files, `csv_io` reads tables, `mask_suspects` finds masks among images. `phantom` makes images whose truth is
+known, `overview` shows a cohort.
 """
 
 from empirical.cohorts.cohort import Cohort

@@ -1,5 +1,5 @@
 """Pretrain the pocket VLM on procedural pictures that have nothing to do with medicine, so that it can look, count and compare.
 
-`pretrain` is one run, `grid` several side by side. `backgrounds` and `shapes` paint, `questions` asks about what was painted, `dataset`
-puts questions in an order from easy to hard, `evaluation` asks held-out ones, `card` writes the model card.
+`pretrain` is one run by its `config`, `grid` several side by side. `backgrounds` and `shapes` paint, `questions` asks about what was
+painted, `dataset` puts questions in an order from easy to hard, `evaluation` asks held-out ones, `card` writes the model card.
 """

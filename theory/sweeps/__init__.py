@@ -1,8 +1,8 @@
 """An engine for simulation studies: registered pieces, a design, replicates in blocks with streams of their own, results that survive.
 
 `registry` (generator, method, estimand), `scenarios` (cells) and `study` say what is simulated; `resolved` finds the pieces; `execution`
-runs blocks of replicates and `storage` keeps them; `performance` measures the methods. `ready` and the YAML files in ``studies`` are the
-studies that come with the package.
+runs blocks of replicates and `storage` keeps them; `performance` measures the methods. `packaged` finds the studies that come with the
+package: pieces in `ready`, designs in ``studies``.
 """
 
 from __future__ import annotations

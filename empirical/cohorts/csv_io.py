@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
+NESTED = (list, tuple, dict, set, bytes, np.ndarray)
 DELIMITERS = {";": "';'", "\t": "a tab", "|": "'|'"}
 
 
@@ -36,6 +37,7 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
         raise InputError(f"{path}: is not UTF-8 text; save the table as UTF-8") from None
     except ValueError as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path}: cannot be read as CSV ({first_line(error)})") from None
+    table = _unshift(table, path)
     require_columns(table, columns, str(path))
     table = table.apply(lambda column: column.str.strip())
     if table.empty:
@@ -43,6 +45,20 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
     if key is not None:
         refuse_repeated(table[key], str(path))
     return table
+
+
+def _unshift(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Put columns back under their names where rows end in a delimiter and the header does not; pandas shifts them by one, unsaid."""
+    import pandas as pd
+
+    if isinstance(table.index, pd.RangeIndex):
+        return table
+    extra = table.index.nlevels
+    names = [*table.columns, *range(extra)]
+    shifted = table.reset_index().set_axis(names, axis="columns")
+    if (shifted[list(range(extra))].fillna("").map(str.strip) != "").any(axis=None):
+        raise InputError(f"{path}: rows have {extra} field{'s' * (extra > 1)} more than the header; name every column, or quote the commas")
+    return shifted[list(table.columns)].fillna("")
 
 
 def read_any_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
@@ -66,6 +82,12 @@ def as_text(values: pd.Series, source: str) -> pd.Series:
     """
     import pandas as pd
 
+    nested = [type(value).__name__ for value in values[values.notna()] if isinstance(value, NESTED)] if values.dtype == object else []
+    if nested:
+        raise InputError(
+            f"{source}: column '{values.name}' holds lists, structures or bytes ({nested[0]}); a table needs one text or number in each "
+            "cell: write images as files and their paths into the column, or leave it out"
+        )
     kinds = {"text" if isinstance(value, str) else "number" for value in values[values.notna()].unique()}
     if len(kinds) > 1:
         raise InputError(f"{source}: column '{values.name}' mixes numbers with text; write all of it as text")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -27,6 +29,13 @@ NAMES: dict[str, tuple[str, ...]] = {  # label 0, 1, ... of the sets with a heal
     "octmnist": ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
 }
 MODALITIES = {"pneumoniamnist": "chest X-ray", "breastmnist": "breast ultrasound image", "octmnist": "retinal OCT image"}
+
+
+BROKEN = (
+    AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError, struct.error, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
+"""What numpy, ``zipfile`` and ``zlib`` raise on a damaged archive; RuntimeError for one that is encrypted."""
 
 
 def import_medmnist(
@@ -77,11 +86,14 @@ def _find_file(root: Path) -> Path:
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, MemoryError) as error:
+        with path.open("rb") as stream:
+            content = np.load(stream, allow_pickle=False)
+            arrays = {} if isinstance(content, np.ndarray) else {name: content[name] for name in content.files}
+    except BROKEN as error:
         why = "it is none, or holds pickles, which are not loaded" if "pickle" in str(error) else first_line(error)
         raise InputError(f"{path}: cannot be read as .npz ({why})") from None
+    if isinstance(content, np.ndarray):
+        raise InputError(f"{path}: is one array (.npy under another name), not an archive of arrays; name the file of a set")
     parts = [split for split in QUERY_SPLITS if {f"{split}_images", f"{split}_labels"} <= arrays.keys()]
     if not parts:
         raise InputError(f"{path}: no train_images with train_labels (found: {first_few(sorted(arrays), 6)}); is it a file of MedMNIST?")
@@ -94,6 +106,8 @@ def _refuse_shape(images: NDArray[Any], labels: NDArray[Any], source: str) -> No
     gray_or_rgb = images.ndim == 3 or (images.ndim == 4 and images.shape[-1] == 3)
     if not gray_or_rgb or images.dtype != np.uint8:
         raise InputError(f"{source}_images: shape {images.shape} of {images.dtype}; images of 8-bit gray or RGB are needed, not volumes")
+    if not images.size:
+        raise InputError(f"{source}_images: shape {images.shape}: there is no pixel")
     if labels.size != len(images):
         raise InputError(f"{source}_labels: shape {labels.shape} for {len(images)} images; one label for each is needed")
     if labels.dtype.kind not in "biufUS":

@@ -1,6 +1,6 @@
 """A folder of finished parts of a long computation, so that a kill costs one part and a rerun ends in the same result.
 
-Each part is a file, written atomically, with the key of what it stands on (a hash of its inputs). A part that is damaged, or has
+Each part is a file, written atomically, with the key of what it depends on (a hash of its inputs). A part that is damaged, or has
 another key, is made again.
 """
 

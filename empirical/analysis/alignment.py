@@ -147,7 +147,7 @@ def _interval(value: float, halves: np.ndarray, patients: int, within: tuple[flo
     half = patients // 2
     reach = stdtrit(patients - 1, (1 + LEVEL) / 2) * odds[1:].std(ddof=1) * np.sqrt(half / (patients - half))
     low, high = bottom + (top - bottom) * expit(odds[0] + np.array([-reach, reach]))
-    return min(float(low), value), max(float(high), value)  # but for rounding
+    return min(float(low), value), max(float(high), value)  # rounding may put the value outside
 
 
 def representations(

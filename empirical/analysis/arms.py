@@ -48,7 +48,7 @@ class ArmAnalysis:
 
     columns: dict[str, Any]  # of the tables: run_id, arm, strategy, how the model was trained, cohort_hash
     examples: list[Example]
-    keys: list[str]  # of each example: the hash of what its score stands on
+    keys: list[str]  # of each example: the hash of what its score depends on
 
 
 def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
@@ -137,7 +137,7 @@ def _shares(config: EvaluateConfig, vlm: VisionLanguageModel, encoder: Encoder, 
 
 
 def _arms(config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> Iterator[ArmAnalysis]:
-    """Yield each arm as an evaluation has it, on the same items in all; images are held to their hashes first."""
+    """Yield each arm as an evaluation has it, on the same items in all; images are checked against their hashes first."""
     training = training_record(config.model.name)
     trained = {name: training.get(name, "") for name in ("train_arm", "train_strategy")} | {"train_seed": training.get("train_seed", 0)}
     prepared = prepare_examples(config, cohort)

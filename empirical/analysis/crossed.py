@@ -78,7 +78,7 @@ class CrossedConfig(StrictConfig):
     pairing : ReferenceConfig, optional
         Also score queries, and the one reference that this strategy gives each, alone; for the correlation of their scores.
     batch_size : int
-        Rows in a forward pass; scores do not depend on it but for rounding.
+        Rows in a forward pass; scores do not depend on it, up to rounding.
     speed : SpeedConfig
         Which work is saved; a reference is read once for all patients where the family allows it.
     seed : int
@@ -134,7 +134,7 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
     ------
     InputError
         When there are too few patients or references; when models have the same training seed or weights, differ in more than their seed,
-        or were finetuned with other prompts; or when logits are no numbers.
+        or were finetuned with other prompts; or when logits are not finite.
     CheckFailed
         When the audit finds leakage.
     """
@@ -176,7 +176,7 @@ def choose_crossed(cohort: Cohort, config: CrossedConfig) -> tuple[pd.DataFrame,
     table = table.assign(positive=table["label"].isin(cohort.info.positive)).sample(frac=1, random_state=rng)
     table = table.drop_duplicates("patient_id")
     queries = table.groupby("positive").head(config.patients).sort_values("item_id")
-    fewest = min(int((queries["positive"] == positive).sum()) for positive in (False, True))  # none of a class is none, too
+    fewest = min(int((queries["positive"] == positive).sum()) for positive in (False, True))  # a class without any counts as 0
     if fewest < config.patients:
         asked = f"patients: {config.patients} of each class asked for"
         raise InputError(f"{asked}, the split '{config.split}' has {fewest} of one" + (f"; set patients: {fewest}" if fewest > 1 else ""))

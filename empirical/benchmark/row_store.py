@@ -28,7 +28,7 @@ class RowStore:
     folder: Path
 
     def missing(self, shape: str, parts: Sequence[str]) -> list[tuple[str, str]]:
-        """List part and path of rows that are not there yet, are damaged, or could not be measured for want of a package."""
+        """List part and path of rows that are not there yet, are damaged, or could not be measured because a package was missing."""
         rows = [(part, path) for part in parts for path in ROWS[part]]
         # A row that ran out of memory is finished: on the same device it would run out again.
         return [

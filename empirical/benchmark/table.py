@@ -104,5 +104,5 @@ def _root_mean_square(one: StoredRow, other: StoredRow) -> float:
 
 
 def _score_difference(one: StoredRow, other: StoredRow) -> np.ndarray:
-    values = [np.array(row["scores"], dtype=float) for row in (one, other)]  # null, as JSON has it for what is no number, becomes one
+    values = [np.array(row["scores"], dtype=float) for row in (one, other)]  # JSON has null for NaN
     return values[0] - values[1]

@@ -171,7 +171,7 @@ def _rows(config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequ
 
 
 def _advice(config: EvaluateConfig) -> str:
-    """Say what may help against scores that are no numbers."""
+    """Say what may help against scores that are not finite."""
     from empirical.vlm.loading import dtype_of
 
     if str(dtype_of(config.model)) != "torch.float32":

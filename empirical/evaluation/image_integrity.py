@@ -1,4 +1,4 @@
-"""Whether the images that finished shards stand on are still those that were imported."""
+"""Whether the images behind finished shards are still those that were imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores arms shard by shard; finished shards survive a kill, and each item in them carries the key of what its score stands on."""
+"""Scores arms shard by shard; finished shards survive a kill, and each item in them carries the key of what its score depends on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BATCHES_PER_SHARD = 8  # little is lost in a kill, and the disk is not kept busy
 
 
 class ItemKeys:
-    """Hashes of everything that the scores of items stand on."""
+    """Hashes of everything that the scores of items depend on."""
 
     def __init__(self, config: EvaluateConfig, cohort: Cohort) -> None:
         self.config, self.cohort = config, cohort
@@ -166,7 +166,7 @@ class ShardScorer:
 
 
 def refuse_other_prompts(model: ModelConfig, prompts: PromptConfig, allow_other_prompt: bool = False) -> None:
-    """Refuse to ask a finetuned model otherwise than it was trained."""
+    """Refuse to score a finetuned model with other prompts than it was trained on."""
     from empirical.vlm.input_spec import check_input_spec, image_order
     from empirical.vlm.loading import training_record
 

@@ -128,6 +128,6 @@ def _add_text(parts: list[Part], text: str) -> None:
 
 
 def prompt_hash(config: PromptConfig) -> str:
-    """Hash the prompt texts and answers of a config, not the names of files, so that training and evaluation can be held to the same."""
+    """Hash the prompt texts and answers of a config, not the names of files, so that training and evaluation can be compared."""
     texts = [config.single, config.pair, config.reversed, config.unlabelled, config.text]
     return content_hash([*map(prompt_text, texts), *config.answers])

@@ -38,7 +38,7 @@ class MarkComplete(TrainerCallback):
 
 
 class StopOnNonFinite(TrainerCallback):
-    """Stop where the loss or the gradient is no number: so would be every later step, and every checkpoint."""
+    """Stop where the loss or the gradient is not finite: so would be every later step, and every checkpoint."""
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any

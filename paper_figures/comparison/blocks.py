@@ -68,7 +68,7 @@ def _share_interval(right: Bools, table: ItemTable, level: float) -> Interval | 
     effective = float(n)
     if not table.independent:
         robust = clustered_difference(right, np.zeros(n, dtype=np.bool_), table.codes)
-        # without variation between clusters there is no design effect to be had, and no item can be counted beside another of its cluster
+        # without variation between clusters there is no estimate of the design effect, so each cluster counts as one item
         varies = 0 < k < n and not robust.note
         effective = min(n, max(1.0, k / n * (1 - k / n) / robust.se**2)) if varies else float(table.clusters)
     return wilson_interval(k / n * effective, effective, normal_quantile(level))

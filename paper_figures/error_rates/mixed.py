@@ -31,7 +31,7 @@ class Mixed:
 
 @generator("clusters of both classes", vectorised=True)
 def mixed(*, rng: np.random.Generator, replicates: int, clusters: int, size: int, sizes: str, correlation: float) -> Mixed:
-    """Draw normal scores of arms with equal areas; each item is positive with a chance of .4, but for one cluster of each class alone."""
+    """Draw normal scores of arms with equal areas; each item is positive with a chance of .4, except in one cluster of each class alone."""
     codes = np.repeat(np.arange(clusters), cluster_sizes(clusters, size, sizes))
     items = len(codes)
     labels = rng.random((replicates, items)) < 0.4

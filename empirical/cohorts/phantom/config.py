@@ -49,7 +49,7 @@ class LesionConfig(StrictConfig):
     place : str
         ``'fixed'``: always at `centre`; ``'random'``: anywhere in the clear lung.
     centre : tuple of float
-        Row and column of the known place, in parts of the image's side; the default lies in the patient's left upper lung.
+        Row and column of the known place, as shares of the image's side; the default lies in the patient's left upper lung.
     detectability : float
         Hotelling detectability of the lesion at `centre` in a single image; an AUC of Phi(detectability / sqrt 2).
     """

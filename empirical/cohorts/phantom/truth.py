@@ -55,7 +55,7 @@ class PhantomTruth:
     :math:`\mathrm{Cov}(x_k,x_k')=s_k\Sigma_k`; so :math:`\Sigma=\sum_k\Sigma_k` and :math:`C=\sum_k s_k\Sigma_k`, which is
     :math:`\rho\Sigma` when all shares are :math:`\rho`. A diseased image adds amplitude times profile. The rounding to 8 bits is a part
     of the noise (its variance 1/12 is taken off what is drawn, and its correlation is made up for), so this holds for the PNG files,
-    but for the clipping at 0 and 255, which is counted when a cohort is made. Warm-up items (``contrast`` above 1 in the cohort's table,
+    except for the clipping at 0 and 255, which is counted when a cohort is made. Warm-up items (``contrast`` above 1 in the cohort's table,
     training split only) have that many times the amplitude, and are outside this model.
     """
 

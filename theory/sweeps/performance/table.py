@@ -163,7 +163,7 @@ def performance(
     -------
     pandas.DataFrame
         One row per cell, method and measure: the columns of the cells, then ``method, measure, value, mcse, completed, failed, note``.
-        ``completed`` counts the replicates that the number rests on, ``failed`` the others that were run. Where there is no number,
+        ``completed`` counts the replicates behind the number, ``failed`` the others that were run. Where there is no number,
         value and MCSE are missing and ``note`` says why.
 
     Raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
@@ -158,6 +159,24 @@ def _refuse_expansion(content: Any) -> None:
         if count > MOST_VALUES:
             raise ValueError(f"more than {MOST_VALUES:,} values, aliases counted")
         left.extend([*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, (list, set)) else ())
+
+
+def files_in(folder: Path | str, pattern: str, *, deep: bool = False) -> list[Path]:
+    """Files of a folder (with `deep`, below it) whose names match, sorted; none where there is no such folder.
+
+    Unlike `Path.glob` it says in one line that a folder may not be read, which is not the same as an empty one.
+    """
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):  # not there, or gone since it was listed
+            raise InputError(f"{error.filename or folder}: cannot be read ({error.strerror or first_line(error)})") from None
+
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        found += [Path(place) / name for name in fnmatch.filter(names, pattern)]
+        if not deep:
+            folders.clear()
+    return sorted(found)
 
 
 def write_parquet(path: Path | str, table: pd.DataFrame) -> None:

@@ -32,7 +32,7 @@ from see_in_pairs.cache import PartCache
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.console import log, progress
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import content_hash, read_table, write_parquet
+from see_in_pairs.files import content_hash, files_in, read_table, write_parquet
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _seeds(config: CrossedConfig) -> list[int]:
 def _scored_alone(folder: Path) -> set[str]:
     """Name the items whose single-image scores are there already."""
     names: set[str] = set()
-    for file in folder.glob(f"*.{PAIRED}.parquet"):
+    for file in files_in(folder, f"*.{PAIRED}.parquet"):
         try:
             table = read_table(file)
         except InputError:  # damaged: it will be scored again

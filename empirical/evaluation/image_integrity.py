@@ -11,7 +11,7 @@ from empirical.arms.images import image_file
 from empirical.cohorts import Cohort
 from empirical.cohorts.images import HOW_TO_REPLACE
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import read_json, sha256, write_json
+from see_in_pairs.files import files_in, read_json, sha256, write_json
 
 STAMPS = "images.json"
 YOUNG = 2.0
@@ -28,7 +28,7 @@ def verify_images(cohort: Cohort, names: Iterable[str], folder: Path) -> FileSta
     """
     files = {str(path): known for path, known in (image_file(cohort, name) for name in set(names)) if known}
     stamps = {path: stamp for path in files if (stamp := _stamp(Path(path)))}
-    if not any(folder.glob("*.parquet")):
+    if not files_in(folder, "*.parquet"):
         return stamps
     # Hashing all images would take as long as reading them. A file is hashed again only where its stamp is not the one under which it was
     # last found in order; its time of change (ctime) is the system's own: unlike the time of modification it cannot be set back.

@@ -19,7 +19,7 @@ from empirical.training.setup import make_trainer, schedule
 from empirical.vlm.pocket import build_pocket, training_text
 from see_in_pairs.console import ProgressBar, log
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_table, write_json, write_parquet, write_text
+from see_in_pairs.files import files_in, read_table, write_json, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _finish(config: PretrainConfig, vlm: VisionLanguageModel, trainer: Trainer, 
 
     history = pd.DataFrame([row for row in trainer.state.log_history if "loss" in row]).reindex(columns=["step", "loss", "learning_rate"])
     write_text(run.path / "history.csv", history.to_csv(index=False))
-    curve = [read_table(path) for path in sorted((run.path / "curve").glob("*.parquet"))]
+    curve = [read_table(path) for path in files_in(run.path / "curve", "*.parquet")]
     if curve:
         write_text(run.path / "learning_curve.csv", pd.concat(curve).to_csv(index=False))
     log("evaluate the finished model", quiet)

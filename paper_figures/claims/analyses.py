@@ -9,7 +9,7 @@ import numpy as np
 
 from paper_figures.claims.evidence import Evidence
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import read_table
+from see_in_pairs.files import files_in, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ def _read(evidence: Evidence, analysis: Analysis) -> pd.DataFrame | str:
     import pandas as pd
 
     folder = evidence.results.folder / FOLDER
-    paths = sorted(folder.glob(f"**/{analysis.file}"))
+    paths = files_in(folder, analysis.file, deep=True)
     if not paths:
         return f"no {FOLDER}/**/{analysis.file}; {_how(analysis)}"
     table = pd.concat(

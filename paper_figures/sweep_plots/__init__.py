@@ -28,7 +28,8 @@ def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | 
     from paper_figures.plotting import style
     from paper_figures.plotting.provenance import save_figure
     from paper_figures.sweep_plots import plot_data as shared
-    from see_in_pairs.files import read_json
+    from see_in_pairs.files import files_in
+    from see_in_pairs.runs import begun_before
     from theory.sweeps import Results
 
     if kind not in KINDS:
@@ -39,8 +40,8 @@ def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | 
     results = Results.open(folder)
     module = importlib.import_module(f"paper_figures.sweep_plots.{KINDS[kind]}")
     found = module.collect(results, request)
-    manifest = read_json(folder / "manifest.json")
-    sources = [folder / "study.yaml", *sorted((folder / "blocks").glob("[0-9]*.parquet"))]
+    manifest = begun_before(folder)
+    sources = [folder / "study.yaml", *files_in(folder / "blocks", "[0-9]*.parquet")]
     with style.house_style():
         figure = module.draw(found)
         style.heading(figure, found.title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -11,7 +12,7 @@ import pytest
 
 from see_in_pairs.configs import StrictConfig, load_config
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import MOST_BYTES, parse_yaml, read_json, read_table, read_text, read_yaml, write_json, write_text
+from see_in_pairs.files import MOST_BYTES, files_in, parse_yaml, read_json, read_table, read_text, read_yaml, write_json, write_text
 
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
 
@@ -102,3 +103,22 @@ def test_who_may_read_results_is_for_the_user_to_say(tmp_path: Path, umask: int,
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "patients.csv").stat().st_mode) == mode
+
+
+def test_a_folder_that_may_not_be_read_is_not_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("b.csv", "a.csv", "c.txt", "below/d.csv", "closed/e.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in files_in(tmp_path, "*.csv")] == ["a.csv", "b.csv"]
+    assert [path.name for path in files_in(tmp_path, "[a-d].csv", deep=True)] == ["a.csv", "b.csv", "d.csv"]
+    assert files_in(tmp_path / "nowhere", "*") == []
+    scandir = os.scandir
+
+    def closed(folder="."):  # type: ignore[no-untyped-def]
+        if os.fspath(folder) == str(tmp_path / "closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(InputError, match=r"closed: cannot be read \(Permission denied\)"):
+        files_in(tmp_path, "*.csv", deep=True)

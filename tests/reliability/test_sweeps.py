@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import functools
+import io
+import os
+import shutil
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from paper_figures.cli import app as everything
@@ -238,3 +244,75 @@ def test_processes_of_a_verification_are_bounded_too(monkeypatch: pytest.MonkeyP
     assert run_app(everything, ["theory", "verify", "T1", "--workers", "100000"]) == 1
     said = capsys.readouterr().err
     assert "8 processes are started" in said and "asked for 8" in said
+
+
+JUNK: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda _: b"",
+    "half": lambda content: content[: len(content) // 2],
+    "no data": lambda content: bytes(len(content) // 3) + content[len(content) // 3 :],
+    "list": lambda _: b"[]",
+    "mapping": lambda _: b'{"cells": {"a": 1}, "config_hash": 3, "seed": []}',
+    "not UTF-8": lambda _: b"\xff\xfe\x00",
+    "another table": lambda _: another_table(),
+}
+
+
+@functools.cache
+def another_table() -> bytes:
+    stream = io.BytesIO()
+    pd.DataFrame({"cell": [1, 2], "x": [[1], [2]]}).to_parquet(stream)
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished sweep with failures and looks, under a design that stands beside it."""
+    folder = tmp_path_factory.mktemp("swept")
+    pieces = "from theory.sweeps import generator, method\n"
+    pieces += PLAIN.replace("return {'estimate': data}", "return {'estimate': data / (data < 1.2)}")
+    (folder / "pieces.py").write_text(pieces)
+    keys = "generate: g\nmethods: [m]\nestimand: 0\nreplicates: 20\nblock: 10\nstop: {measure: mse, mcse: 0.2, cap: 80}\ngrid: {mu: [0]}\n"
+    (folder / "study.yaml").write_text("name: swept\npieces: [pieces.py]\n" + keys)
+    assert run_app(everything, ["sweep", str(folder / "study.yaml"), "--out", str(folder / "out")]) == 0
+    return folder
+
+
+TEXTS = {"study.yaml", "looks.json", "manifest.json"}, ("half", "list", "mapping", "not UTF-8")
+TABLES = {"cells.parquet", "blocks", "failures"}, ("empty", "half", "no data", "another table")
+
+
+@pytest.mark.parametrize(("file", "junk"), [(file, junk) for files, kinds in (TEXTS, TABLES) for file in sorted(files) for junk in kinds])
+def test_a_damaged_file_of_a_sweep_is_one_line_or_made_anew(swept: Path, tmp_path: Path, junk: str, file: str, capsys) -> None:
+    """Whatever a command does with it, it ends in its result or in one line that names the file."""
+    out = Path(shutil.copytree(swept, tmp_path / "copy")) / "out"
+    damaged = out / file if (out / file).is_file() else next((out / file).glob("*.parquet"))
+    damaged.write_bytes(JUNK[junk](damaged.read_bytes()))
+    codes = {}
+    replays, resumed = [["replay", out], ["replay", out, "--failure", "0"]], ["run", swept / "study.yaml", "--out", out]
+    plots = [["plot", out]] if junk == "half" else []  # the slowest
+    for words in (["status", out], ["performance", out], *plots, *replays, resumed):
+        capsys.readouterr()
+        codes[words[0]] = run_app(everything, ["sweep", *map(str, words)])
+        said = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+        assert codes[words[0]] in (0, 1, 2)
+        assert codes[words[0]] != 2 or (len(said) == 1 and (damaged.name in said[0] or "--out" in said[0] or "--failure" in said[0])), said
+    if file == "cells.parquet":
+        assert codes["run"] == 0 and run_app(everything, ["sweep", "performance", str(out)]) == 0
+
+
+@pytest.mark.parametrize("place", ["blocks", "failures"])
+def test_a_folder_that_may_not_be_read_is_not_taken_for_empty(
+    swept: Path, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    out = Path(shutil.copytree(swept, tmp_path / "copy")) / "out"
+    scandir = os.scandir
+
+    def closed(folder="."):
+        if os.fspath(folder) == str(out / place):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    for words in (["replay", str(out)], ["run", str(swept / "study.yaml"), "--out", str(out)]):
+        assert run_app(everything, ["sweep", *words]) == 2
+        assert f"{out / place}: cannot be read (Permission denied)" in capsys.readouterr().err

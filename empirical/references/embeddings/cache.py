@@ -17,7 +17,7 @@ from empirical.vlm.hub import pin_revision
 from empirical.vlm.model_id import resolve, weights_hash
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError, first_line
-from see_in_pairs.files import atomic_path, content_hash, sha256
+from see_in_pairs.files import atomic_path, content_hash, files_in, sha256
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -93,7 +93,7 @@ def _shards(keys: list[str]) -> Iterator[list[str]]:
 
 def _read(folder: Path) -> dict[str, Vectors]:
     found: dict[str, Vectors] = {}
-    for file in sorted(folder.glob("*.npz")):
+    for file in files_in(folder, "*.npz"):
         with np.load(file, allow_pickle=False) as content:
             found |= dict(zip(content["images"].tolist(), content["vectors"], strict=True))
     return found

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import read_json
+from see_in_pairs.runs import begun_before
 from theory.sweeps.execution.block import run_replicate
 from theory.sweeps.execution.limits import one_thread
 from theory.sweeps.execution.outcome import BlockOutcome
@@ -85,7 +85,10 @@ def failed(results: Results, number: int) -> tuple[str, int]:
 
 def code_changed(results: Results, resolved: ResolvedStudy) -> list[str]:
     """Names of the pieces whose code is not what ran."""
-    then = read_json(results.folder / "manifest.json")["config"]["code"]
+    config = begun_before(results.folder).get("config")
+    then = config.get("code") if isinstance(config, dict) else None
+    if not isinstance(then, dict):
+        raise InputError(f"{results.folder / 'manifest.json'}: does not say which code ran, so it is damaged; run the sweep again")
     return [name for name, code in identity(resolved)["code"].items() if then.get(name) != code]
 
 

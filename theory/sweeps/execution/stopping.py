@@ -18,14 +18,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_json, write_json
+from see_in_pairs.files import write_json
 from theory.sweeps.performance.measures import MEASURES, measure_of
 from theory.sweeps.performance.table import performance
 from theory.sweeps.scenarios import Cell
-from theory.sweeps.storage.folder import LOOKS
+from theory.sweeps.storage.folder import LOOKS, read_looks
 from theory.sweeps.storage.results import Results
 from theory.sweeps.study import Study
 
@@ -124,8 +124,7 @@ class StoppingRule:
         self.looked: dict[str, LookRecord] = self._read_looks()
 
     def _read_looks(self) -> dict[str, LookRecord]:
-        path = self.folder / LOOKS
-        content: dict[str, Any] = read_json(path) if path.is_file() else {}
+        content = read_looks(self.folder)
         same = content.get("rule") == self.rule and content.get("steps") == self.steps
         return content["cells"] if same else {}
 

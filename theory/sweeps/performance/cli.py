@@ -83,10 +83,10 @@ def performance(
 
 
 def _save(table: pd.DataFrame, study: str, folder: Path, out: Path, options: dict[str, Any]) -> None:
-    from see_in_pairs.files import atomic_path, read_json
-    from see_in_pairs.runs import RunFolder
+    from see_in_pairs.files import atomic_path
+    from see_in_pairs.runs import RunFolder, begun_before
 
-    swept = read_json(folder / "manifest.json")
+    swept = begun_before(folder)
     with RunFolder(out, "sweep performance", {"study": study, **options}, swept.get("seed")) as run:
         run.manifest["sweep"] = {name: swept.get(name) for name in COPIED_FROM_MANIFEST}  # not part of the config: a sweep may be extended
         with atomic_path(run.path / "performance.csv") as temporary:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import write_parquet
+from see_in_pairs.files import read_json, write_parquet
 from see_in_pairs.locks import LOCK, lock_folder, unlock_folder
 from see_in_pairs.runs import RunFolder
 from theory.sweeps.resolved import ResolvedStudy
@@ -77,6 +77,20 @@ def _sizes(study: Study) -> dict[str, float]:
     """Quantities that may grow but not shrink."""
     stop = study.stop
     return {"replicates": study.replicates, **({"stop.cap": stop.cap, "1 / stop.mcse": 1 / stop.mcse} if stop else {})}
+
+
+def read_looks(folder: Path) -> dict[str, Any]:
+    """Read what the looks at the cells found; nothing where there was none."""
+    path = folder / LOOKS
+    content = read_json(path) if path.is_file() else {"cells": {}}
+    cells = content.get("cells") if isinstance(content, dict) else None
+    if not isinstance(cells, dict) or not all(isinstance(looked, dict) and _is_look(looked) for looked in cells.values()):
+        raise InputError(f"{path}: damaged; delete it and run the sweep again: it follows from the results")
+    return content
+
+
+def _is_look(looked: dict[str, Any]) -> bool:
+    return type(looked.get("replicates")) is int and isinstance(looked.get("finished"), bool)
 
 
 def _write_cells(path: Path, cells: Sequence[Cell], truths: Sequence[float]) -> None:

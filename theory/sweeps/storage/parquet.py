@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from see_in_pairs.errors import InputError
-from see_in_pairs.files import atomic_path
+from see_in_pairs.errors import InputError, first_line
+from see_in_pairs.files import atomic_path, read_table
 from theory.sweeps.execution.outcome import Failure
 from theory.sweeps.execution.tasks import KEYS, BlockEntry
 
@@ -71,11 +71,20 @@ def read_block_index(path: Path) -> tuple[list[BlockLocation], list[str], int]:
     try:
         footer = pq.read_metadata(path)
         content = json.loads(footer.metadata[INDEX_KEY])
-    except (KeyError, TypeError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: is not a file of results ({error}); move it away and run again") from None
-    groups = [[BlockEntry(*values) for values in group] for group in content["groups"]]
-    locations = _locations(path.name, groups, [BlockEntry(*values) for values in content["empty"]])
-    return locations, footer.schema.names[len(KEYS) :], content["level"]
+        groups = [[_entry(values) for values in group] for group in content["groups"]]
+        locations = _locations(path.name, groups, [_entry(values) for values in content["empty"]])
+        return locations, footer.schema.names[len(KEYS) :], int(content["level"])
+    except FileNotFoundError:
+        raise
+    except (KeyError, TypeError, ValueError, RecursionError, OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: is not a file of results ({first_line(error)}); move it away and run again") from None
+
+
+def _entry(values: Sequence[Any]) -> BlockEntry:
+    entry = BlockEntry(*values)
+    if not (isinstance(entry.cell, str) and isinstance(entry.limited, str) and min(entry.block, entry.attempted, entry.failed) >= 0):
+        raise ValueError(f"an entry of its index is {values!r:.60}")
+    return entry
 
 
 def read_blocks(path: Path, group: int, entries: Iterable[BlockEntry]) -> pa.Table:
@@ -87,7 +96,12 @@ def read_blocks(path: Path, group: int, entries: Iterable[BlockEntry]) -> pa.Tab
     if group == NO_ROWS:
         return _schema(pq.read_schema(path).names[len(KEYS) :]).empty_table()
     stamp = path.stat()
-    found = _read_group(path, group, (stamp.st_mtime_ns, stamp.st_size))
+    try:
+        found = _read_group(path, group, (stamp.st_mtime_ns, stamp.st_size))
+    except FileNotFoundError:
+        raise
+    except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: damaged ({first_line(error)}); move it away and run again") from None
     wanted: dict[str, list[int]] = {}
     for entry in entries:
         wanted.setdefault(entry.cell, []).append(entry.block)
@@ -183,8 +197,24 @@ def read_failures(paths: Iterable[Path]) -> pd.DataFrame:
     """Read what raised, one row per failure."""
     import pandas as pd
 
-    frames = [pd.read_parquet(path) for path in paths]
+    frames = [_read_whole(path, FAILURE_COLUMNS, "move it away: no result is in it") for path in paths]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(FAILURE_COLUMNS))
+
+
+def read_cells(path: Path) -> pd.DataFrame:
+    """Read the cells of a sweep with their true values."""
+    return _read_whole(path, ("cell", "factors", "truth"), "run the sweep again, which writes it anew")
+
+
+def _read_whole(path: Path, columns: Sequence[str], advice: str) -> pd.DataFrame:
+    try:
+        table = read_table(path)
+    except InputError as error:
+        raise InputError(f"{error}; {advice}") from None
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise InputError(f"{path}: has no column '{missing[0]}', so it is damaged; {advice}")
+    return table
 
 
 FAILURE_COLUMNS = ("cell", "block", "replicate", "method", "replicates", "error", "message", "trace", "key", "attempted", "limited")

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_json
+from see_in_pairs.files import files_in
 from theory.sweeps.execution.tasks import KEYS
 from theory.sweeps.scenarios import Cell
 from theory.sweeps.storage.completion import UnbrokenBlocks, unbroken_blocks
-from theory.sweeps.storage.folder import CELLS, LOOKS, STUDY, is_locked
-from theory.sweeps.storage.parquet import MOST_ROWS, BlockLocation, conform, read_blocks, read_failures, to_frame
-from theory.sweeps.storage.writer import BlockIndex, read_all
+from theory.sweeps.storage.folder import CELLS, STUDY, is_locked, read_looks
+from theory.sweeps.storage.parquet import MOST_ROWS, BlockLocation, conform, read_blocks, read_cells, read_failures, to_frame
+from theory.sweeps.storage.writer import FILES, BlockIndex, read_all
 from theory.sweeps.study import Study
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class Results:
         if not (folder / CELLS).is_file():
             raise InputError(f"{folder}: holds no sweep (no {CELLS}); name the folder that was given to --out")
         block_index, columns, _ = read_all(folder / "blocks")
-        looks = read_json(folder / LOOKS)["cells"] if (folder / LOOKS).is_file() else {}
-        targets = {cell: looked["replicates"] for cell, looked in looks.items()}
+        targets = {cell: looked["replicates"] for cell, looked in read_looks(folder)["cells"].items()}
         return cls(folder, Study.load(folder / STUDY), block_index, tuple(columns), targets)
 
     def prefix(self, cell: str, replicates: int) -> Results:
@@ -130,10 +129,11 @@ class Results:
 
     @cached_property
     def _truths(self) -> dict[str, float]:
-        import pandas as pd
-
-        table = pd.read_parquet(self.folder / CELLS)
-        return dict(zip(table["cell"], table["truth"], strict=True))
+        table = read_cells(self.folder / CELLS)
+        known = dict(zip(table["cell"], table["truth"], strict=True))
+        if any(not isinstance(known.get(cell.hash), float) for cell in self._cells):
+            raise InputError(f"{self.folder / CELLS}: has not all cells of {STUDY}; run the sweep again, which writes it anew")
+        return known
 
     @property
     def cells(self) -> pd.DataFrame:
@@ -221,7 +221,7 @@ class Results:
         """
         import numpy as np
 
-        table = read_failures(sorted((self.folder / "failures").glob("[0-9]*.parquet")))
+        table = read_failures(files_in(self.folder / "failures", FILES))
         order = {cell.hash: number for number, cell in enumerate(self.study.all_cells)}
         current = [self._is_current(row) for row in table[["cell", "block", "attempted", "limited"]].itertuples(index=False)]
         table = table[np.array(current, dtype=bool)].drop_duplicates(["cell", "block", "replicate", "method"], keep="last")

@@ -14,11 +14,14 @@ from types import TracebackType
 from typing import Self
 
 from see_in_pairs.errors import InputError
+from see_in_pairs.files import files_in
 from theory.sweeps.execution.tasks import BlockEntry, Chunk
 from theory.sweeps.storage.parquet import MOST_ROWS, BlockLocation, Part, read_block_index, read_blocks, write_blocks, write_failures
 
+FILES = "[0-9]*.parquet"
 FLUSH_SECONDS = 0.4
 MERGE = 64
+TRIES = 20
 
 BlockIndex = dict[str, dict[int, BlockLocation]]
 """Where each finished block is: cell to number of the block to location."""
@@ -26,14 +29,29 @@ BlockIndex = dict[str, dict[int, BlockLocation]]
 
 def read_all(folder: Path) -> tuple[BlockIndex, list[str], dict[str, int]]:
     """Block index of a folder, names of all results in order of appearance, and how often the content of each file was merged."""
+    for _ in range(TRIES):
+        try:
+            return _read_all(folder)
+        except FileNotFoundError:  # merged by a running sweep since the folder was listed: list it again
+            continue
+    raise InputError(f"{folder}: files come and go; try again when the sweep there has ended")
+
+
+def _read_all(folder: Path) -> tuple[BlockIndex, list[str], dict[str, int]]:
     block_index: BlockIndex = {}
     columns: dict[str, None] = {}
     levels: dict[str, int] = {}
-    for path in sorted(folder.glob("[0-9]*.parquet")):
+    for path in files_in(folder, FILES):
         locations, names, levels[path.name] = read_block_index(path)
         columns.update(dict.fromkeys(names))
         _enter(block_index, locations)
     return block_index, list(columns), levels
+
+
+def _number(name: str) -> int:
+    """The number that a file is named by; 0 for a file that is not ours."""
+    text = name.removesuffix(".parquet")
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _enter(block_index: BlockIndex, locations: Iterable[BlockLocation]) -> None:
@@ -53,11 +71,11 @@ class BlockWriter:
         self.blocks, self.failures = folder / "blocks", folder / "failures"
         for part in (self.blocks, self.failures):
             part.mkdir(parents=True, exist_ok=True)
-            for leftover in part.glob(".*.parquet"):
+            for leftover in files_in(part, ".*.parquet"):
                 leftover.unlink()  # left by a process that was killed while writing
         self.block_index, self._columns, self._levels = read_all(self.blocks)
-        failed = [path.name for path in self.failures.glob("[0-9]*.parquet")]
-        self._next = 1 + max((int(name.split(".")[0]) for name in [*self._levels, *failed]), default=0)
+        failed = [path.name for path in files_in(self.failures, FILES)]
+        self._next = 1 + max((_number(name) for name in [*self._levels, *failed]), default=0)
         self._delete_superseded()
         self.block_index = {cell: _under_limits(locations, limits) for cell, locations in self.block_index.items()}
         self._pending: list[Chunk] = []

@@ -20,10 +20,10 @@ from paper_figures.comparison.blocks import (
     two_way_block,
 )
 from paper_figures.comparison.item_table import ArmPair, ComparisonSettings, ItemTable, item_table
-from paper_figures.comparison.limits import FEWEST_FOR_Z, class_clusters
 from paper_figures.comparison.recommendation import FEW_CLUSTERS, FEW_REFERENCES, no_recommendation, recommend
 from paper_figures.comparison.result import Comparison
 from paper_figures.statistics.clustered.two_way import membership_sets
+from paper_figures.statistics.roc.rare_class import FEWEST_FOR_Z, class_clusters
 from paper_figures.statistics.validation import as_level
 
 

@@ -15,16 +15,9 @@ from paper_figures.statistics.proportions.tango import tango_interval
 from paper_figures.statistics.result import Interval
 from paper_figures.statistics.roc.delong import AurocDifference, DeLongResult
 from paper_figures.statistics.roc.intervals import mann_whitney_interval, square_and_add
-from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable
+from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T, FEWEST_FOR_Z, class_clusters
+from paper_figures.statistics.validation import Bools, Floats, NotEstimable
 from see_in_pairs.roc import auroc, placements
-
-FEWEST_FOR_T, FEWEST_FOR_Z = 4, 20
-"""Clusters of a class (positive or negative) below which tests of AUROC by t, and by the normal distribution, leave their level.
-
-With 2, 3, 4, 5, 10, 15 and 20 positives of 100 independent items and two arms of equal AUROC, DeLong's z rejects at a nominal .05 with
-probability .23, .15, .13, .10, .08, .06 and .05, the jackknife's t with .11, .06, .05, .05, .06, .04 and .04 (the worst of three settings,
-2,500 replicates). With five training seeds Obuchowski and Rockette's test of AUROC is as z: .20 at 2, .07 at 10, .06 at 20.
-"""
 
 ONE_CLUSTER = "all items are of one cluster: the variation between clusters cannot be estimated, and items alone are not independent"
 
@@ -66,11 +59,6 @@ def area_interval(table: ItemTable, labels: Bools, result: DeLongResult | None, 
         return None
     positives, negatives = (len(np.unique(table.codes[members])) for members in (labels, ~labels))
     return mann_whitney_interval(auroc(table.scores[curve], labels), positives, negatives, level)
-
-
-def class_clusters(labels: Bools, codes: Codes) -> int:
-    """Clusters that hold an item of a class, of the class with fewer."""
-    return min(len(np.unique(codes[members])) for members in (labels, ~labels))
 
 
 def by_t(table: ItemTable, compute: Callable[[], Difference]) -> Difference:

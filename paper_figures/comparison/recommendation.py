@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from paper_figures.comparison.limits import FEWEST_FOR_T, FEWEST_FOR_Z, ONE_CLUSTER
+from paper_figures.comparison.limits import ONE_CLUSTER
 from paper_figures.comparison.result import Comparison, Recommendation
 from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult
 from paper_figures.statistics.clustered.sign_flip import SignFlipResult
 from paper_figures.statistics.multireader.procedure import ProcedureResult
+from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T, FEWEST_FOR_Z
 
 FEW_CLUSTERS, FEW_REFERENCES = 50, 20  # where the error-rate study finds bootstrap intervals and two-way tests at their level
 

@@ -11,6 +11,8 @@ import numpy as np
 from paper_figures.number_format import with_interval
 from paper_figures.statistics.roc.cluster_jackknife import clustered_auroc_difference
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
+from paper_figures.statistics.roc.intervals import mann_whitney_interval
+from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T, FEWEST_FOR_Z, class_clusters
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,13 +57,22 @@ def aurocs(scores: Sequence[RunScores]) -> list[Estimate]:
 def auroc_difference(first: RunScores, second: RunScores) -> Estimate:
     """Estimate the AUROC of the first run minus that of the second, on the same items."""
     patients = len(np.unique(first.patients))
-    if patients < len(first.items):  # the normal interval is too short over few patients of several items: see error_rates
+    rarer = _rarer(first)
+    if 0 < rarer < FEWEST_FOR_T:
+        return _nothing(first, f"patients of the rarer class: {rarer}; with fewer than {FEWEST_FOR_T} no test keeps its level")
+    # the normal interval is too short over few patients of several items, or few of a class: see error_rates and rare_class
+    if patients < len(first.items) or rarer < FEWEST_FOR_Z:
         return _jackknife(first, second, patients)
     found = _delong([first, second])
     if isinstance(found, str):
         return _nothing(first, found)
     gap = found.difference(0, 1)
     return Estimate(gap.difference, *gap.interval, gap.p, "AUROC", DELONG, len(first.items), patients)
+
+
+def _rarer(scores: RunScores) -> int:
+    """Patients of the class that fewer have."""
+    return class_clusters(scores.positive, np.unique(scores.patients, return_inverse=True)[1])
 
 
 def _jackknife(first: RunScores, second: RunScores, patients: int) -> Estimate:
@@ -83,9 +94,13 @@ def _delong(scores: Sequence[RunScores]) -> DeLongResult | str:
 def _of_chance(found: DeLongResult, number: int, scores: RunScores) -> Estimate:
     from scipy.special import ndtr
 
-    auc, se = float(found.auc[number]), float(np.sqrt(found.covariance[number, number]))
+    auc, se, interval = float(found.auc[number]), float(np.sqrt(found.covariance[number, number])), found.interval(number)
+    positives, negatives = found.units or (found.positives, found.negatives)
+    if min(positives, negatives) < FEWEST_FOR_Z:  # the test of Mann and Whitney, whose variance is that of chance, and Newcombe's interval
+        interval = mann_whitney_interval(auc, positives, negatives, LEVEL)
+        se = float(np.sqrt((positives + negatives + 1) / (12 * positives * negatives)))
     p = 2 * float(ndtr(-abs(auc - 0.5) / se)) if se > 0 else float(auc == 0.5)
-    return Estimate(auc, *found.interval(number), p, "AUROC", DELONG, len(scores.items), len(np.unique(scores.patients)))
+    return Estimate(auc, *interval, p, "AUROC", DELONG, len(scores.items), len(np.unique(scores.patients)))
 
 
 def _nothing(scores: RunScores, reason: str) -> Estimate:

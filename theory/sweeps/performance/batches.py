@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,18 @@ class Slice:
         good = np.logical_and.reduce([_usable(name, self.columns[name]) for name in names])
         return {name: self.columns[name][good] for name in names}
 
+    def complete(self, names: Iterable[str]) -> np.ndarray:
+        """Numbers of the replicates that have all of some results."""
+        good = np.ones(len(self), dtype=bool)
+        for name in names:
+            good &= _usable(name, self.columns[name]) if name in self.columns else False
+        return self.replicate[good]
+
+    def at(self, replicates: np.ndarray) -> Slice:
+        """Some of the replicates."""
+        chosen = np.isin(self.replicate, replicates)
+        return Slice(self.cell, self.replicate[chosen], {name: values[chosen] for name, values in self.columns.items()})
+
     def with_rejections(self, null: float, alpha: float) -> Slice:
         """Add the column ``rejects``: 1 or 0 by the p-value where the method gives one, else by the interval; NaN where neither is."""
         columns = dict(self.columns)
@@ -82,6 +95,15 @@ def slices(batch: pd.DataFrame, extra: Sequence[str] = ()) -> Iterator[dict[str,
         found[str(method[1][method[0][rows[0]]])] = Slice(cell[1][key[0]], replicate[rows], columns)
     if found:
         yield found
+
+
+def shared(block: Mapping[str, Slice], given: Mapping[str, frozenset[str]]) -> dict[str, Slice]:
+    """A block with the replicates alone that all methods completed: each has a row there, with every result that the method gives."""
+    parts = [block[method].complete(names) for method, names in given.items() if method in block]
+    if not parts or len(parts) < len(given):
+        return {method: part.at(np.empty(0, part.replicate.dtype)) for method, part in block.items()}
+    common = functools.reduce(np.intersect1d, parts)
+    return {method: part.at(common) for method, part in block.items()}
 
 
 def _codes(column: pd.Series) -> tuple[np.ndarray, np.ndarray]:

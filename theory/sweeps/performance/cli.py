@@ -59,6 +59,7 @@ def performance(
     versus: Annotated[
         str | None, typer.Option("--versus", help="Method that precision is compared with; by default the first.", show_default=False)
     ] = None,
+    common: Annotated[bool, typer.Option("--common", help="Count only the replicates that all methods completed.")] = False,
     alpha: Alpha = 0.05,
     null: Null = None,
     json: Json = None,
@@ -71,9 +72,10 @@ def performance(
     from theory.sweeps.storage.results import Results
 
     results = Results.open(folder)
-    table = measured_of(results, measure, alpha=alpha, null=null, versus=versus)
+    table = measured_of(results, measure, alpha=alpha, null=null, versus=versus, common=common)
     if out is not None:
-        _save(table, results.study.name, folder, out, {"measures": measure, "alpha": alpha, "null": null, "versus": versus})
+        chosen = {"measures": measure, "alpha": alpha, "null": null, "versus": versus, **({"common": True} if common else {})}
+        _save(table, results.study.name, folder, out, chosen)
     if json is not None:
         emit_json(_rows(table), json)
     else:

@@ -6,9 +6,10 @@ the last bit in whatever order the blocks come (`theory.sweeps.performance.accum
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from see_in_pairs.errors import InputError
 from theory.sweeps.performance.accumulators import RunningMoments
-from theory.sweeps.performance.batches import Slice, paired, slices
+from theory.sweeps.performance.batches import RESULTS, Slice, paired, shared, slices
 from theory.sweeps.performance.measures import MEAN, MEASURES, MethodSummary, PerformanceMeasure, measure_of
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ class _MeasurePass:
 
 
 Key = tuple[Any, str]
+Blocks = Callable[[], Iterator[dict[str, Slice]]]
+"""Reads all blocks, a slice per method each; called once a pass."""
+
 Scores = dict[tuple[Any, str, str], _MeasurePass]
 
 
@@ -140,6 +144,7 @@ def performance(
     alpha: float = LEVEL,
     null: float | None = None,
     versus: str | None = None,
+    common: bool = False,
 ) -> pd.DataFrame:
     """Compute performance measures of a study, each with its Monte Carlo standard error (MCSE).
 
@@ -158,6 +163,9 @@ def performance(
         Value under the null hypothesis, for power and type-I error. By default the study's.
     versus : str, optional
         Method that precision is compared with. By default the study's first.
+    common : bool, default False
+        Whether only the replicates of a cell count that all methods completed, with every result that each gives there: a method that
+        fails where estimating is hard is then held against the others on the same data. ``failed`` counts the replicates left out, too.
 
     Returns
     -------
@@ -187,9 +195,15 @@ def performance(
     null = getattr(_study(results), "null", None) if null is None else null
     versus = _compared_with(results, versus)
     extra = tuple(name.removeprefix(MEAN) for name in measures or () if name.startswith(MEAN))
-    first, pairs = _first_pass(results, versus, extra)
+    read = functools.partial(_blocks, results, extra)
+    first, pairs = _first_pass(read, results, versus)
+    if common:
+        seen, read = first, functools.partial(_shared_blocks, read, first, _names_of_methods(results, first))
+        first, pairs = _first_pass(read, results, versus)
+        for key, found in first.items():  # what a method gives, and how often it ran, does not depend on the others
+            found.columns, found.rows = seen[key].columns, seen[key].rows
     summaries = _summaries(first, pairs, _truths(results, truth), math.nan if null is None else float(null))
-    scores = _second_pass(results, chosen, summaries, versus, alpha, extra)
+    scores = _second_pass(read, chosen, summaries, versus, alpha)
     return _tidy(results, truth, chosen, first, summaries, scores, versus)
 
 
@@ -215,15 +229,30 @@ def _truths(results: Source, truth: str) -> dict[Any, float]:
     return {cell: math.nan if value is None else float(value) for cell, value in zip(cells["cell"], cells[truth], strict=True)}
 
 
-def _first_pass(results: Source, versus: str, extra: Sequence[str]) -> tuple[dict[Key, _FirstPass], dict[Key, _PairedPass]]:
+def _blocks(results: Source, extra: Sequence[str]) -> Iterator[dict[str, Slice]]:
+    for batch in results.batches():
+        yield from slices(batch, extra)
+
+
+def _names_of_methods(results: Source, first: dict[Key, _FirstPass]) -> list[str]:
+    return [use.name for use in getattr(_study(results), "methods", None) or ()] or list(dict.fromkeys(name for _, name in first))
+
+
+def _shared_blocks(read: Blocks, seen: dict[Key, _FirstPass], methods: Sequence[str]) -> Iterator[dict[str, Slice]]:
+    """The blocks with the replicates alone that all methods completed."""
+    for block in read():
+        cell = next(iter(block.values())).cell
+        yield shared(block, {name: frozenset(seen.get((cell, name), _FirstPass()).columns.intersection(RESULTS)) for name in methods})
+
+
+def _first_pass(read: Blocks, results: Source, versus: str) -> tuple[dict[Key, _FirstPass], dict[Key, _PairedPass]]:
     first: dict[Key, _FirstPass] = {}
     pairs: dict[Key, _PairedPass] = {}
-    for batch in results.batches():
-        for block in slices(batch, extra):
-            for method, part in block.items():
-                first.setdefault((part.cell, method), _FirstPass()).add(part)
-            for method, part in paired(block, versus):
-                pairs.setdefault((part.cell, method), _PairedPass()).add(part)
+    for block in read():
+        for method, part in block.items():
+            first.setdefault((part.cell, method), _FirstPass()).add(part)
+        for method, part in paired(block, versus):
+            pairs.setdefault((part.cell, method), _PairedPass()).add(part)
     if not first:
         failed = int(results.cells["failed"].sum()) if "failed" in results.cells else 0
         if failed:
@@ -246,22 +275,16 @@ def _summaries(
 
 
 def _second_pass(
-    results: Source,
-    chosen: Sequence[PerformanceMeasure],
-    summaries: dict[Key, tuple[MethodSummary, MethodSummary]],
-    versus: str,
-    alpha: float,
-    extra: Sequence[str],
+    read: Blocks, chosen: Sequence[PerformanceMeasure], summaries: dict[Key, tuple[MethodSummary, MethodSummary]], versus: str, alpha: float
 ) -> Scores:
     alone, beside = [item for item in chosen if not item.paired], [item for item in chosen if item.paired]
     scores: Scores = {}
-    for batch in results.batches():
-        for block in slices(batch, extra):
-            for method, part in block.items():
-                own = summaries[part.cell, method][0]
-                _score(scores, alone, part.with_rejections(own.null, alpha), own, method)
-            for method, part in paired(block, versus):
-                _score(scores, beside, part, summaries[part.cell, method][1], method)
+    for block in read():
+        for method, part in block.items():
+            own = summaries[part.cell, method][0]
+            _score(scores, alone, part.with_rejections(own.null, alpha), own, method)
+        for method, part in paired(block, versus):
+            _score(scores, beside, part, summaries[part.cell, method][1], method)
     return scores
 
 
@@ -288,7 +311,7 @@ def _tidy(
 
     cells = results.cells.rename(columns={truth: "truth"})
     about = cells.drop(columns=[name for name in COUNTS if name in cells]).to_dict("records")
-    methods = [use.name for use in getattr(_study(results), "methods", None) or ()] or list(dict.fromkeys(name for _, name in first))
+    methods = _names_of_methods(results, first)
     rows: list[dict[str, Any]] = []
     for named, counts in zip(about, cells.to_dict("records"), strict=True):
         cell: dict[str, Any] = {str(name): value for name, value in named.items()}

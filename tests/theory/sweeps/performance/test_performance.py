@@ -293,6 +293,42 @@ def test_a_sweep_in_which_everything_failed_says_so(tmp_path: Path) -> None:
         performance(run(study, tmp_path / "a"))
 
 
+def test_methods_are_compared_on_the_replicates_that_all_completed(tmp_path: Path) -> None:
+    """A method that gives up where data are extreme looks precise, unless the others are held to the same replicates."""
+
+    def draws(*, rng, n):
+        return float(rng.normal())
+
+    def careful(data):
+        if data > 1:
+            raise ArithmeticError("gives up")
+        return {"estimate": math.nan if data < -1.5 else data}
+
+    def steady(data):
+        return {"estimate": data}
+
+    study = Study(
+        name="gives up", generate=draws, methods=[steady, careful], estimand=0, fixed={"n": 1}, replicates=200, block=20, max_failures=200
+    )
+    results = run(study, tmp_path / "a")
+    own = performance(results, ["bias", "relative_precision"]).set_index(["method", "measure"])
+    both = performance(results, ["bias", "relative_precision"], common=True).set_index(["method", "measure"])
+    estimates = results.to_frame().query("method == 'steady'")["estimate"]
+    kept = estimates[(estimates <= 1) & (estimates >= -1.5)]
+    assert own.loc[("steady", "bias"), "value"] == pytest.approx(estimates.mean()) and own.loc[("steady", "bias"), "completed"] == 200
+    for method in ("steady", "careful"):
+        assert both.loc[(method, "bias"), "value"] == pytest.approx(kept.mean())
+        assert both.loc[(method, "bias"), ["completed", "failed"]].tolist() == [len(kept), 200 - len(kept)]
+    assert both.loc[("careful", "relative_precision"), "value"] == pytest.approx(0, abs=1e-12)
+
+
+def test_where_a_method_completed_nothing_no_replicate_is_common(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"method": ["A", "A", "B", "B"], "cell": [0, 0, 1, 1], "estimate": [1.0, 2.0, 3.0, 4.0]})
+    found = performance(Table(rows, 0.0), ["bias"], common=True)
+    assert found["value"].isna().all() and set(found["completed"]) == {0}
+    assert set(found["note"]) == {"needs 2 completed replicates, 0 there", "no replicate is complete"}
+
+
 def test_bad_input_is_one_line(sample: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="measure 'biass': unknown; there are bias, "):
         performance(Table(sample), ["biass"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from empirical.cohorts.images import is_safe_path
+from see_in_pairs.console import log
 from see_in_pairs.errors import InputError, first_few, first_line
 from see_in_pairs.files import read_table
 
@@ -110,6 +111,13 @@ def require_columns(table: pd.DataFrame, columns: Sequence[str], source: str) ->
         found = f" (found: {first_few(list(table), 6)})"
         hint = f"; its columns seem to be separated by {others[0]}: save it with commas, or pass --delimiter" if others else found
         raise InputError(f"{source}: has no column {first_few(missing)}{hint}")
+
+
+def say_absent(table: pd.DataFrame, columns: Sequence[str], source: str, quiet: bool) -> None:
+    """Say which of the columns that a reader can do without are not there."""
+    absent = [column for column in columns if column not in table]
+    if absent:
+        log(f"{source}: has no column {first_few(absent, 8)}, and is read without", quiet)
 
 
 def refuse_repeated(keys: pd.Series, source: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".j2k")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 SMALLEST = 4  # pixels: an image with a shorter side shows nothing, and is a placeholder or a mistake
 HOW_TO_REPLACE = "put the old file back, or import the cohort again (and evaluate into a new folder)"
@@ -159,6 +159,20 @@ def is_safe_path(path: str) -> bool:
     """
     parts = PurePosixPath(path.replace("\\", "/")).parts
     return bool(parts) and parts[0] != "/" and ".." not in parts and ":" not in parts[0]
+
+
+def spellings(name: str) -> list[str]:
+    """List the names under which an image may lie that a table names: with its ending in capitals or not, or without one in the table.
+
+    Examples
+    --------
+    >>> spellings("a.png")[:3], spellings("a")[:3]
+    (['a.png', 'a.PNG', 'a.png.png'], ['a', 'a.png', 'a.PNG'])
+    """
+    path = PurePosixPath(name)
+    endings = [ending for suffix in (*IMAGE_SUFFIXES, *DICOM_SUFFIXES) for ending in (suffix, suffix.upper())]
+    other = [name[: -len(path.suffix)] + ending for ending in (path.suffix.lower(), path.suffix.upper()) if path.suffix in endings]
+    return list(dict.fromkeys([name, *other, *(name + ending for ending in endings)]))
 
 
 def inside(root: Path, relative: str) -> Path:

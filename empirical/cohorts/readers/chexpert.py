@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_csv
-from empirical.cohorts.images import is_safe_path
+from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_csv, say_absent
+from empirical.cohorts.images import is_safe_path, spellings
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
@@ -19,7 +19,8 @@ Uncertain = Literal["ignore", "positive", "negative"]
 TABLES = {"train.csv": "train", "valid.csv": "test"}  # valid.csv was labelled by radiologists, train.csv by a program: test on valid.csv
 NO_FINDING = "No Finding"
 NOT_FINDINGS = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", NO_FINDING, "split")
-NEEDED = ("Path", "Sex", "Age", "Frontal/Lateral", "AP/PA", NO_FINDING)
+NEEDED = ("Path", NO_FINDING)
+FACTS = ("Sex", "Age", "Frontal/Lateral", "AP/PA")  # read where they are there
 LICENCE = "CheXpert: Stanford University Dataset Research Use Agreement, not for sharing on; cite Irvin et al., CheXpert, AAAI 2019."
 
 
@@ -35,9 +36,10 @@ def import_chexpert(
     """Import CheXpert; `uncertain` findings are left out or taken as positive or negative (`label_rows`), lateral views left out or not."""
     root = require_folder(root)
     entries = _read_tables(root)
+    say_absent(entries, FACTS, "table", settings.get("quiet", False))
     _refuse_unknown(entries, positive)
     labels = label_rows(entries, positive, uncertain)
-    side = entries["Frontal/Lateral"].str.lower() == "lateral"
+    side = _lateral(entries)
     kept = (labels != "") & (lateral | ~side)
     counts = {
         "rows_in_table": len(entries),
@@ -90,18 +92,29 @@ def _refuse_unknown(entries: pd.DataFrame, positive: str) -> None:
 
 
 def _tidy(entries: pd.DataFrame, labels: pd.Series) -> pd.DataFrame:
-    view = entries["AP/PA"].mask(entries["Frontal/Lateral"].str.lower() == "lateral", "lateral")
+    import pandas as pd
+
+    projection = entries["AP/PA"] if "AP/PA" in entries else pd.Series("", index=entries.index)
     table = entries[["split"]].assign(
         item_id=entries["Path"],
         label=labels,
         patient_id=_part(entries["Path"], "patient"),
-        age=parse_age(entries["Age"].str.replace(r"\.0+$", "", regex=True)),
-        sex=parse_sex(entries["Sex"]),
-        view=view,
+        view=projection.mask(_lateral(entries), "lateral"),
         follow_up=parse_number(_part(entries["Path"], "study").str.removeprefix("study")),
     )
-    table["age"] = table["age"].where(table["age"] > 0)  # the set writes 0 where the age is not known
+    if "Sex" in entries:
+        table["sex"] = parse_sex(entries["Sex"])
+    if "Age" in entries:
+        table["age"] = parse_age(entries["Age"].str.replace(r"\.0+$", "", regex=True))
+        table["age"] = table["age"].where(table["age"] > 0)  # the set writes 0 where the age is not known
     return table.reset_index(drop=True)
+
+
+def _lateral(entries: pd.DataFrame) -> pd.Series:
+    """Tell lateral views by their column, or where there is none by the file's name (``view2_lateral.jpg``)."""
+    if "Frontal/Lateral" in entries:
+        return entries["Frontal/Lateral"].str.lower() == "lateral"
+    return entries["Path"].str.lower().str.contains(r"lateral[^/]*$", regex=True)
 
 
 def _part(paths: pd.Series, name: str) -> pd.Series:
@@ -114,6 +127,7 @@ def _find_images(root: Path, paths: pd.Series) -> pd.Series:
 
     def _find(path: str) -> str:
         shorter = path.partition("/")[2]
-        return next((name for name in (path, shorter) if name and (root / name).is_file()), "")
+        names = [spelling for name in (path, shorter) if name for spelling in spellings(name)]
+        return next((name for name in names if (root / name).is_file()), "")
 
     return paths.map(_find)

@@ -163,6 +163,24 @@ def entries_of(folder: Path) -> tuple[list[Path], list[Path]]:
     return [folder / name for name, is_folder in known if is_folder], [folder / name for name, is_folder in known if not is_folder]
 
 
+def find_by_name(names: pd.Series, files: Sequence[Path], root: Path) -> pd.Series:
+    """Find the file of each name, as the path below the root, ``''`` where there is none.
+
+    A file of another ending (``.PNG``, or ``.jpg`` where a copy was made smaller) counts where it alone has the name's stem.
+    """
+    exact = {path.name: path for path in files}
+    stems: dict[str, list[Path]] = {}
+    for path in files:
+        stems.setdefault(path.stem, []).append(path)
+
+    def _find(name: str) -> str:
+        stem = Path(name).stem if Path(name).suffix.lower() in IMAGE_SUFFIXES else name
+        found = [exact[name]] if name in exact else stems.get(stem, [])
+        return found[0].relative_to(root).as_posix() if len(found) == 1 else ""
+
+    return names.map(_find)
+
+
 def _refuse_unreadable(error: OSError) -> NoReturn:
     """Refuse a folder that cannot be listed: what lies in it would be left out silently."""
     raise InputError(f"{error.filename}: the folder cannot be read ({error.strerror or error}); allow it, or move it away") from None

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names
+from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_csv, refuse_labels_alike, refuse_unsafe_names, say_absent
+from empirical.cohorts.images import IMAGE_SUFFIXES
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
-from empirical.cohorts.readers.folder import entries_of
+from empirical.cohorts.readers.folder import entries_of, find_by_name
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 
@@ -18,7 +20,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
-NEEDED = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender", "View Position")
+NEEDED = ("Image Index", "Finding Labels", "Patient ID")
+VISIT = "Follow-up #"
+FACTS: dict[str, tuple[str, Callable[[pd.Series], pd.Series]]] = {  # our column: theirs, read where it is there
+    "age": ("Patient Age", parse_age),
+    "sex": ("Patient Sex", parse_sex),
+    "view": ("View Position", lambda texts: texts),
+    "follow_up": (VISIT, parse_number),
+}
 ORIGINALS = {"OriginalImage[Width": "original_width", "Height]": "original_height", "OriginalImagePixelSpacing[x": "original_spacing"}
 NO_FINDING = "No Finding"
 OLDEST = 100  # years; the set has ages such as 414, which are typing errors
@@ -33,18 +42,23 @@ def import_nih(
 ) -> Cohort:
     """Import NIH ChestX-ray14; with `priors` a positive patient's earlier normal films are kept for the strategy ``prior``."""
     root = require_folder(root)
-    entries = read_csv(_table_path(root), NEEDED, key="Image Index")
+    entries = read_csv(_table_path(root), (*NEEDED, VISIT) if priors else NEEDED, key="Image Index")
     refuse_unsafe_names(entries["Image Index"])
+    if "Patient Sex" not in entries:  # Data_Entry_2017_v2020.csv and the table before it spell it in two ways
+        entries = entries.rename(columns={"Patient Gender": "Patient Sex"})
+    say_absent(entries, [theirs for theirs, _ in FACTS.values()], "table", settings.get("quiet", False))
     labels = label_rows(entries, positive)
     earlier = earlier_normals(entries, labels, positive) if priors else labels == "never"
     counts = {"rows_in_table": len(entries), **_left_out(entries, labels, positive)}
     counts |= {"normal_rows_kept_as_priors": int(earlier.sum())} if priors else {}
     kept = (labels != "") | earlier
     table = _tidy(entries[kept], labels[kept], earlier[kept])
-    images = _find_images(root)
-    table["image"] = table["item_id"].map(images).fillna("")
-    counts |= {"images_not_used": len(images) - int((table["image"] != "").sum()), "implausible_ages": int((table["age"] > OLDEST).sum())}
-    table["age"] = table["age"].where(table["age"] <= OLDEST, np.nan)
+    images = _list_images(root)
+    table["image"] = find_by_name(table["item_id"], images, root)
+    counts |= {"images_not_used": len(images) - int((table["image"] != "").sum())}
+    if "age" in table:
+        counts |= {"implausible_ages": int((table["age"] > OLDEST).sum())}
+        table["age"] = table["age"].where(table["age"] <= OLDEST, np.nan)
     info = CohortInfo("NIH ChestX-ray14", "nih", NO_FINDING, [positive], "chest X-ray", positive.replace("_", " ").lower(), licence=LICENCE)
     return finish_import(CohortDraft(root, info, table, counts, {"positive": positive, "priors": priors}), out, **settings)
 
@@ -68,7 +82,7 @@ def label_rows(entries: pd.DataFrame, positive: str) -> pd.Series:
 
 def earlier_normals(entries: pd.DataFrame, labels: pd.Series, positive: str) -> pd.Series:
     """Find the normal films that precede a patient's last positive one."""
-    visit = parse_number(entries["Follow-up #"])
+    visit = parse_number(entries[VISIT])
     last = visit.where(labels == positive).groupby(entries["Patient ID"]).transform("max")
     return (entries["Finding Labels"] == NO_FINDING) & (visit < last)
 
@@ -86,17 +100,15 @@ def _left_out(entries: pd.DataFrame, labels: pd.Series, positive: str) -> dict[s
 def _tidy(entries: pd.DataFrame, labels: pd.Series, earlier: pd.Series) -> pd.DataFrame:
     import pandas as pd
 
+    facts = {ours: read(entries[theirs]) for ours, (theirs, read) in FACTS.items() if theirs in entries}
     originals = {ours: parse_number(entries[theirs]) for theirs, ours in ORIGINALS.items() if theirs in entries}
     return pd.DataFrame(
         {
             "item_id": entries["Image Index"],
             "label": labels.mask(earlier, NO_FINDING),
             "patient_id": entries["Patient ID"],
-            "age": parse_age(entries["Patient Age"]),
-            "sex": parse_sex(entries["Patient Gender"]),
-            "view": entries["View Position"],
             "serves": earlier.map({True: "prior", False: ""}),
-            "follow_up": parse_number(entries["Follow-up #"]),
+            **facts,
             **originals,
         }
     ).reset_index(drop=True)
@@ -109,11 +121,10 @@ def _table_path(root: Path) -> Path:
     return found[0]
 
 
-def _find_images(root: Path) -> dict[str, str]:
-    """Map each image's name to its path below the root, in one pass over the folders."""
+def _list_images(root: Path) -> list[Path]:
+    """List the images in all folders of images."""
     parts = [folder for folder in entries_of(root)[0] if folder.name == "images" or folder.name.startswith("images_")]
     folders = [folder for part in parts for folder in ([part] if part.name == "images" else entries_of(part)[0]) if folder.name == "images"]
     if not folders:
         raise InputError(f"{root}: no folder images/ (or images_001/images/ and so on)")
-    files = [path for folder in folders for path in entries_of(folder)[1] if path.suffix == ".png"]
-    return {path.name: path.relative_to(root).as_posix() for path in files}
+    return [path for folder in folders for path in entries_of(folder)[1] if path.suffix.lower() in IMAGE_SUFFIXES]

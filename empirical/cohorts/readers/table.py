@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_sex, read_any_table, refuse_repeated, refuse_two_spellings, require_columns
-from empirical.cohorts.images import DICOM_SUFFIXES, IMAGE_SUFFIXES, is_safe_path
+from empirical.cohorts.images import is_safe_path, spellings
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
 from empirical.cohorts.readers.folder import SPLIT_NAMES, keep_labels
 from empirical.cohorts.schema import CohortInfo
@@ -132,7 +132,7 @@ def _find_images(root: Path, names: pd.Series, source: str) -> pd.Series:
         raise InputError(f"{source}: {len(unsafe)} image paths lead out of {root}: {first_few(unsafe)}; paths must be relative to --root")
 
     def _find(name: str) -> str:
-        names = [name + suffix for suffix in ("", *IMAGE_SUFFIXES, *DICOM_SUFFIXES)] if name else []
+        names = spellings(name) if name else []
         return next((path for path in names if (root / path).is_file() or (root / path).is_symlink()), "")
 
     return relative.map(_find)

@@ -177,14 +177,18 @@ def _from_table(table: pd.DataFrame, path: Path, arm: str | None, runs: Sequence
         table = table.drop(columns=["score", "label"], errors="ignore")
     else:
         table = table.drop(columns="correct", errors="ignore")
-    table = table.assign(item_id=table["item_id"].astype(str), **_seeds(table)).reset_index(drop=True)
+    table = table.assign(item_id=table["item_id"].astype(str), **_seeds(table, path)).reset_index(drop=True)
     return ArmScores(arm or (runs[0] if runs else path.name.split(".")[0] if is_log(path) else path.stem), str(path), table, ())
 
 
-def _seeds(table: pd.DataFrame) -> dict[str, pd.Series | int]:
-    """Seeds of the rows: a reader is to a table what a training seed is; a seed counts where items stand several times without it."""
+def _seeds(table: pd.DataFrame, path: Path) -> dict[str, pd.Series | int]:
+    """Seeds of the rows; a reader is to a table what a training seed is. A reader, or a seed, counts where items stand several times."""
     found: dict[str, pd.Series | int] = {"seed": 0, "train_seed": 0}
-    trained = next((name for name in ("train_seed", "reader") if name in table.columns), None)
+    if is_log(path):  # such columns are of its documents
+        return found
+    trained = "train_seed" if "train_seed" in table.columns else "reader" if "reader" in table.columns else None
+    if trained == "reader" and not table["item_id"].duplicated().any():  # each item was read once, which is no crossed design
+        trained = None
     if trained is not None:
         found["train_seed"] = _seed_values(table[trained])
     keys = ["item_id"] if trained is None else ["item_id", trained]

@@ -244,3 +244,11 @@ def test_empty_cells_of_arms_and_seeds_are_values_of_their_own(run: Run, tmp_pat
     assert (code, err.count("\n"), "(, pair)" in err) == (2, 1, True)
     a, b = two(tmp_path, "item_id,label,score,train_seed\n1,1,.9,\n2,0,.2,\n1,1,.9,1\n2,0,.1,1\n")
     assert run(a, b)[1]["procedure"]["seeds"] == ["-1", "1"]
+
+
+def test_a_reader_of_each_item_and_columns_of_documents_are_no_seeds(run: Run, tmp_path: Path) -> None:
+    code, found, err = run(*two(tmp_path, "item_id,label,score,reader\n1,1,.9,Ann\n2,0,.2,Bo\n3,1,.4,Bo\n"))
+    assert (code, found.get("procedure")) == (0, None), err
+    documents = [sample(i, doc={"reader": f"r{i}", "train_seed": i}) for i in range(4)]
+    code, found, err = run(*logs(tmp_path, documents, documents))
+    assert (code, found.get("procedure")) == (0, None), err

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from pydicom import Dataset, dcmread
 
+from empirical.cohorts import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_number
 from empirical.cohorts.dicom_pixels import read_dicom
 from empirical.cohorts.images import open_rgb
@@ -152,3 +153,10 @@ def test_an_age_without_end_is_no_age(age: str, tmp_path: Path) -> None:
     pd.DataFrame(rows).astype({"age": str}).replace({"age": {"40": age}}).to_csv(root / "a.csv", index=False)
     cohort = import_table(root, tmp_path / "out", table="a.csv", healthy="well", quiet=True)
     assert (cohort.table["age"].isna().all(), cohort.info.counts["ages_not_understood"]) == (True, 8)
+
+
+def test_an_endless_age_in_a_cohort_made_by_hand_is_one_line(tmp_path: Path) -> None:
+    cohort = import_dicom(dicom_set(tmp_path / "set"), tmp_path / "out", healthy="well", quiet=True)
+    cohort.table.assign(age=np.inf).to_parquet(tmp_path / "out" / "cohort.parquet")
+    with pytest.raises(InputError, match="age: is infinite"):
+        Cohort.load(tmp_path / "out")

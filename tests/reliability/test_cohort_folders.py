@@ -125,3 +125,12 @@ def test_files_of_all_readable_folders_are_listed_by_name(tmp_path: Path) -> Non
         (tmp_path / name).touch()
     listed = [path.relative_to(tmp_path).as_posix() for path in files_below(tmp_path)]
     assert listed == ["0.txt", "a/c/3.txt", "b/1.txt", "b/2.txt"]
+
+
+def test_a_link_to_a_folder_is_not_followed_but_counted(tmp_path: Path) -> None:
+    root = folder_set(tmp_path / "set")
+    pictures(tmp_path / "elsewhere", ["1.png", "2.png"])
+    (root / "ill" / "more").symlink_to(tmp_path / "elsewhere")
+    (root / "ill" / "circle").symlink_to(root / "ill")
+    cohort = import_kind("folder", root, tmp_path / "out", {"healthy": "well", "quiet": True})
+    assert (len(cohort.table), cohort.info.counts["other_files"]) == (18, 2)

@@ -147,10 +147,11 @@ def keep_labels(
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Walk through a folder in the order of names, without following links to folders, which could lead out or in circles."""
+    """Walk through a folder in the order of names; a link to a folder, which could lead out or in a circle, is given as a file."""
     for place, folders, files in os.walk(folder, followlinks=False, onerror=_refuse_unreadable):
         folders.sort()
-        yield from (Path(place) / name for name in sorted(files))
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        yield from (Path(place) / name for name in sorted([*files, *links]))
 
 
 def entries_of(folder: Path) -> tuple[list[Path], list[Path]]:

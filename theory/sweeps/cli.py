@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from see_in_pairs.console import Json, Quiet, emit_json, format_duration, log, new_app
-from see_in_pairs.errors import CheckFailed, InputError
+from see_in_pairs.errors import CheckFailed, InputError, first_few
 from theory.sweeps.packaged import find_design, packaged_studies
 from theory.sweeps.performance.cli import mount as mount_measures
 from theory.sweeps.resolved import resolve
@@ -86,7 +86,10 @@ def status(folder: Folder, json: Json = None) -> None:
     if json is None:
         print(format_status(results))
         return
-    emit_json({"study": results.study.name, "running": results.running, "cells": results.cells.to_dict("records")}, json)
+    emit_json(
+        {"study": results.study.name, "running": results.running, "warnings": results.warnings, "cells": results.cells.to_dict("records")},
+        json,
+    )
 
 
 def format_status(results: Results) -> str:
@@ -103,6 +106,9 @@ def format_status(results: Results) -> str:
     if results.seconds_left > 0:
         running += f", {format_duration(results.seconds_left)} of processor time left"
     lines.append(f"{'all':<16} {total['done']:>10,} {total['failed']:>7,} {total['wanted']:>10,}  {running}")
+    if results.warnings:
+        counts = first_few([f"{count:,} in cell {cell}" for cell, count in results.warnings.items()], 5)
+        lines.append(f"{sum(results.warnings.values()):,} warnings were raised: {counts}")
     return "\n".join(lines)
 
 

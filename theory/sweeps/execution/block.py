@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from theory.numerics.validation import Floats
 from theory.sweeps.execution.limits import TimeLimit, limited
-from theory.sweeps.execution.outcome import WHOLE, BlockOutcome, Failure, NothingGenerated, Rows, failure_of
+from theory.sweeps.execution.outcome import WHOLE, BlockOutcome, Failure, NothingGenerated, Rows, counting_warnings, failure_of
 from theory.sweeps.execution.rng import BlockSeed, block_key, generator_of, method_words, seeds, stream
 from theory.sweeps.registry import Piece
 from theory.sweeps.resolved import Method
@@ -44,14 +44,16 @@ def run_block(work: Work, block: int, replicates: int) -> BlockOutcome:
     """Run the first replicates of a block under its limits."""
     began = time.perf_counter()
     outcome = BlockOutcome(block)
-    try:
-        with limited(work.limits):
-            if work.generate.vectorised:
-                _run_vectorised(work, outcome, replicates)
-            else:
-                _run_each(work, outcome, range(replicates))
-    except TimeLimit as error:
-        outcome = _timed_out(work, block, replicates, error)
+    with counting_warnings() as warned:
+        try:
+            with limited(work.limits):
+                if work.generate.vectorised:
+                    _run_vectorised(work, outcome, replicates)
+                else:
+                    _run_each(work, outcome, range(replicates))
+        except TimeLimit as error:
+            outcome = _timed_out(work, block, replicates, error)
+    outcome.warned = warned[0]
     outcome.seconds = time.perf_counter() - began
     return outcome
 

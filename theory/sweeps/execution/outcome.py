@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +50,35 @@ class BlockOutcome:
     seconds: float = 0.0  # how long it took
     rows: list[Rows] = field(default_factory=list)  # one entry per method that completed a replicate
     failures: list[Failure] = field(default_factory=list)
+    warned: int = 0  # warnings that its pieces raised
     limited: bool = False  # whether it ran into a limit (another machine, or a higher limit, may fare better)
 
 
 class NothingGenerated(Exception):
     """A generator returned None: a mistake in the piece, not a failed replicate."""
+
+
+@contextlib.contextmanager
+def counting_warnings() -> Iterator[list[int]]:
+    """Count every warning that is raised inside, in the one entry of the list; each is shown once for its line of code, as Python does."""
+    count, show = [0], warnings.showwarning
+
+    def counted(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: Any, **more: Any) -> None:
+        count[0] += 1
+        if (category, filename, lineno) not in _SHOWN:
+            _SHOWN.add((category, filename, lineno))
+            show(message, category, filename, lineno, *rest, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", append=True)  # after the user's own filters
+        warnings.showwarning = counted
+        try:
+            yield count
+        finally:
+            warnings.showwarning = show
+
+
+_SHOWN: set[tuple[type[Warning], str, int]] = set()
 
 
 def failure_of(error: BaseException, replicate: int, method: str, replicates: int, key: Key) -> Failure:

@@ -74,6 +74,8 @@ def run(
         folder.count("cells", len(cells))
         folder.count("replicates attempted", sum(cell.attempted for cell in cells))
         folder.count("replicates failed", sum(cell.failed for cell in cells))
+        if results.warnings:
+            folder.count("warnings", sum(results.warnings.values()))
         folder.count("cells stopped by failures", sum(cell.stopped for cell in cells))
     return results
 

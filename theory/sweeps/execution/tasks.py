@@ -36,6 +36,7 @@ class BlockEntry(NamedTuple):
     failed: int  # replicates in which something failed
     seconds: float  # how long it took
     limited: str = ""  # the limits it ran into; '' where it did not
+    warned: int = 0  # warnings that were raised in it
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,9 @@ def chunk_of_dead_worker(work: Work, task: ChunkTask) -> Chunk:
 def chunk_of(work: Work, outcomes: Sequence[BlockOutcome]) -> Chunk:
     """Outcomes of blocks as tables."""
     limits = limits_text(work.limits)
-    entries = [BlockEntry(work.cell, o.block, o.attempted, o.failed, round(o.seconds, 6), limits if o.limited else "") for o in outcomes]
+    entries = [
+        BlockEntry(work.cell, o.block, o.attempted, o.failed, round(o.seconds, 6), limits if o.limited else "", o.warned) for o in outcomes
+    ]
     failures = [(outcome.block, failure) for outcome in outcomes for failure in outcome.failures]
     return Chunk(entries, _table(work, outcomes), failures)
 

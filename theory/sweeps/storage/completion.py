@@ -21,6 +21,7 @@ class UnbrokenBlocks:
     attempted: int = 0  # replicates run in them
     failed: int = 0  # those in which something failed
     stopped: bool = False  # whether failures stopped the cell
+    warned: int = 0  # warnings raised in them
 
 
 def block_sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
@@ -37,17 +38,17 @@ def block_sizes(replicates: int, block: int) -> Iterator[tuple[int, int]]:
 
 def unbroken_blocks(study: Study, locations: Mapping[int, BlockLocation], replicates: int) -> UnbrokenBlocks:
     """What counts of a cell: the unbroken run of blocks, up to the one that stopped the cell."""
-    blocks = attempted = failed = 0
+    blocks = attempted = failed = warned = 0
     for number, size in block_sizes(replicates, study.block):
         if number not in locations:
             break
         entry = locations[number].entry
-        blocks, attempted, failed = blocks + 1, attempted + entry.attempted, failed + entry.failed
+        blocks, attempted, failed, warned = blocks + 1, attempted + entry.attempted, failed + entry.failed, warned + entry.warned
         if failed > study.max_failures:
-            return UnbrokenBlocks(blocks, attempted, failed, stopped=True)
+            return UnbrokenBlocks(blocks, attempted, failed, stopped=True, warned=warned)
         if entry.attempted < size:  # the short last block of a smaller design: what lies beyond it does not count yet
             break
-    return UnbrokenBlocks(blocks, attempted, failed)
+    return UnbrokenBlocks(blocks, attempted, failed, warned=warned)
 
 
 def missing_blocks(study: Study, locations: Mapping[int, BlockLocation], replicates: int) -> list[tuple[int, int]]:

@@ -82,7 +82,11 @@ def read_block_index(path: Path) -> tuple[list[BlockLocation], list[str], int]:
 
 def _entry(values: Sequence[Any]) -> BlockEntry:
     entry = BlockEntry(*values)
-    if not (isinstance(entry.cell, str) and isinstance(entry.limited, str) and min(entry.block, entry.attempted, entry.failed) >= 0):
+    if not (
+        isinstance(entry.cell, str)
+        and isinstance(entry.limited, str)
+        and min(entry.block, entry.attempted, entry.failed, entry.warned) >= 0
+    ):
         raise ValueError(f"an entry of its index is {values!r:.60}")
     return entry
 

@@ -136,6 +136,11 @@ class Results:
         return known
 
     @property
+    def warnings(self) -> dict[str, int]:
+        """Warnings that the pieces raised, by cell; a cell in which none was raised is left out."""
+        return {cell: found.warned for cell, found in self.unbroken_blocks.items() if found.warned}
+
+    @property
     def cells(self) -> pd.DataFrame:
         """One row per cell: hash, factors, truth, and the replicates wanted, attempted, done, failed; whether failures stopped it."""
         import pandas as pd

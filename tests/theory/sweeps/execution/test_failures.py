@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pandas as pd
 import pytest
 
 from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_json
 from theory.sweeps import Results, Study, run
+from theory.sweeps.cli import format_status
 from theory.sweeps.execution.limits import TimeLimit, limited
 from theory.sweeps.execution.replay import replay
 from theory.sweeps.study import BlockLimits
@@ -157,3 +160,35 @@ def test_a_dead_worker_costs_its_block_alone(make_study: MakeStudy, same: Same, 
     mended = run(study, tmp_path / "a")  # tried again, since the machine may be at fault
     assert mended.failures().empty
     same(mended, run(study, tmp_path / "b"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_warnings_are_counted_by_cell(tmp_path: Path, workers: int, recwarn: pytest.WarningsRecorder) -> None:
+    study = Study(
+        name="warns", generate=_draw, methods=[_warns], fixed={"n": 1}, grid={"often": [0, 1, 3]}, replicates=25, block=10, entropy=1
+    )
+    results = run(study, tmp_path / "a", workers=workers)
+    first, second, third = (cell.hash for cell in study.all_cells)
+    assert results.warnings == {second: 25, third: 75} and first not in results.warnings
+    assert "100 warnings were raised: 25 in cell" in format_status(results)
+    assert read_json(tmp_path / "a" / "manifest.json")["counts"]["warnings"] == 100
+    assert run(study.with_replicates(30), tmp_path / "a").warnings == {second: 30, third: 90}
+    assert len(recwarn) <= 3  # each is shown once, and counted as often as it is raised
+
+
+def test_a_filter_that_makes_errors_of_warnings_is_left_alone(tmp_path: Path) -> None:
+    study = Study(name="warns", generate=_draw, methods=[_warns], fixed={"n": 1, "often": 1}, replicates=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        results = run(study, tmp_path / "a")
+    assert results.cells["failed"].item() == 5 and results.warnings == {}
+
+
+def _draw(*, rng: np.random.Generator, n: int) -> float:
+    return float(rng.normal())
+
+
+def _warns(data: float, *, often: int) -> dict[str, float]:
+    for number in range(often):
+        warnings.warn(f"odd {number} {data}", RuntimeWarning, stacklevel=1)
+    return {"estimate": data}

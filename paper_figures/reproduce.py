@@ -251,7 +251,7 @@ class _Chain:
         return known | {
             "cohort": f"cohorts/{run.cohort}",
             "model": model,
-            "n_train": int(records.table["n_train"].iloc[0]),
+            "n_train": int(records.table["n_train"].fillna(0).iloc[0]),
             "evaluated_rho": run.rho,
         }
 

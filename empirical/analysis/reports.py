@@ -117,6 +117,8 @@ def _fitted(here: Records, there: Records, seed: int) -> tuple[dict[str, Any], s
 
 def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str], trained: Mapping[str, object]) -> Records:
     """Read the records that a temperature is fitted on, and refuse those of other arms, items or models."""
+    import pandas as pd
+
     try:
         records = read_records(validation)
     except InputError as error:
@@ -126,8 +128,9 @@ def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str], t
         raise InputError(f"calibrate_on: {validation} holds no records of {first_few(absent)}; evaluate the same arms with split: val")
     mine = records.table[records.table["run_id"].isin(runs)]
     for column, value in trained.items():
-        if others := [other for other in mine[column].unique() if other != value]:
-            what = f"{column} {first_few(others)} there, {value} here"
+        here, there = (["null" if pd.isna(one) else one for one in values] for values in ([value], mine[column].unique()))
+        if others := [other for other in there if other != here[0]]:
+            what = f"{column} {first_few(others)} there, {here[0]} here"
             raise InputError(f"calibrate_on: {validation} is of another model ({what}); evaluate this one with split: val")
     if lacking := int(mine["p_positive"].isna().sum()):
         raise InputError(f"calibrate_on: {lacking} items of {validation} have no score; a temperature cannot be fitted on them")

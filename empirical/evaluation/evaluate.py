@@ -14,7 +14,7 @@ from empirical.cohorts import Cohort
 from empirical.evaluation.config import MAY_CHANGE, EvaluateConfig, run_id
 from empirical.evaluation.examples import other_cohort_hashes, prepare_examples
 from empirical.evaluation.image_integrity import save_stamps, verify_images
-from empirical.evaluation.records import COLUMNS, Records, write_records
+from empirical.evaluation.records import COLUMNS, MAY_LACK, Records, write_records
 from empirical.evaluation.shards import SHARDS, ShardScorer
 from empirical.prompts.example import Example
 from empirical.prompts.templates import prompt_hash
@@ -131,11 +131,11 @@ def batch_size_of_shards(batch_size: int, out: Path) -> int:
 
 
 def training_columns(model: str) -> dict[str, Any]:
-    """Columns of the records that say how a model was trained; empty arm and zeros off the shelf."""
+    """Columns of the records that say how a model was trained; off the shelf an empty arm, and neither seed nor patients."""
     from empirical.vlm.loading import training_record
 
     training = training_record(model)
-    return {"train_arm": training.get("train_arm", ""), "train_seed": training.get("train_seed", 0), "n_train": training.get("n_train", 0)}
+    return {"train_arm": training.get("train_arm", ""), "train_seed": training.get("train_seed"), "n_train": training.get("n_train")}
 
 
 def _rows(config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequence[Example], scores: pd.DataFrame) -> pd.DataFrame:
@@ -167,7 +167,7 @@ def _rows(config: EvaluateConfig, cohort: Cohort, arm: ArmConfig, examples: Sequ
             "score_seconds": scores["score_seconds"].to_numpy(),
         }
     )
-    return table[list(COLUMNS)]
+    return table[list(COLUMNS)].astype(dict.fromkeys(MAY_LACK, "Int64"))
 
 
 def _advice(config: EvaluateConfig) -> str:

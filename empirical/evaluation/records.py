@@ -20,6 +20,8 @@ COLUMNS = (
     "reference_ids", "reference_strategy", "reference_patient_ids", "seed",
     "p_positive", "logp", "mass_outside", "generated", "parsed", "score_seconds",
 )  # fmt: skip
+MAY_LACK = ("train_seed", "n_train")
+"""Whole numbers that are null off the shelf, where nothing was trained."""
 KEYS = ("run_id", "arm", "item_id", "seed", "train_seed")
 
 
@@ -30,8 +32,9 @@ class Records:
     Parameters
     ----------
     table : pandas.DataFrame
-        One row per (run, arm, item), with the columns `COLUMNS`. ``reference_ids`` and ``reference_patient_ids`` hold lists of
-        strings, ``logp`` a dict from each answer to its log-probability (natural logarithm); ``p_positive`` lies in [0, 1].
+        One row per (run, arm, item), with the columns `COLUMNS`. ``train_seed`` and ``n_train`` are null off the shelf.
+        ``reference_ids`` and ``reference_patient_ids`` hold lists of strings, ``logp`` a dict from each answer to its log-probability
+        (natural logarithm); ``p_positive`` lies in [0, 1].
     positive : tuple of str
         The label(s) to detect.
     healthy : str
@@ -138,7 +141,17 @@ def read_records(path: Path | str) -> Records:
     frame["logp"] = [dict(pairs) for pairs in frame["logp"]]
     for column in ("reference_ids", "reference_patient_ids"):
         frame[column] = [list(ids) for ids in frame[column]]
-    return Records(frame, tuple(names["positive"]), names["healthy"])
+    return Records(_null_off_the_shelf(frame), tuple(names["positive"]), names["healthy"])
+
+
+def _null_off_the_shelf(frame: pd.DataFrame) -> pd.DataFrame:
+    """Give whole numbers their type, nulls included; earlier versions wrote 0 for the seed and number of a training that was none."""
+    frame = frame.astype(dict.fromkeys(MAY_LACK, "Int64"))
+    untrained = (frame["train_arm"] == "") & (frame["n_train"] == 0)
+    seeds = untrained & (frame.loc[untrained, "train_seed"].fillna(0) == 0).all()  # a study writes there the seed of its design
+    frame.loc[untrained, "n_train"] = None
+    frame.loc[seeds, "train_seed"] = None
+    return frame
 
 
 def concatenate(parts: Sequence[Records]) -> Records:

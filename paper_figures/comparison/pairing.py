@@ -12,7 +12,7 @@ import numpy as np
 
 from paper_figures.comparison.harness_logs import DOC_HASH, TARGET
 from paper_figures.comparison.item_table import ArmPair
-from paper_figures.comparison.score_tables import KEYS, ArmScores, as_positive, as_right
+from paper_figures.comparison.score_tables import KEYS, UNKNOWN, ArmScores, as_positive, as_right
 from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
 from paper_figures.statistics.validation import Bools, Floats
 from see_in_pairs.errors import InputError, first_few
@@ -76,7 +76,7 @@ def _differ(left: pd.DataFrame, right: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _same_items(a: ArmScores, b: ArmScores) -> tuple[pd.DataFrame, pd.DataFrame]:
-    tables = a.table, b.table
+    tables = _beside(a.table, b.table), _beside(b.table, a.table)
     for name in ("seed", "train_seed"):
         if len({table[name].dtype.kind == "O" for table in tables}) > 1:  # readers named by words in one file only
             tables = tuple(table.assign(**{name: table[name].astype(str)}) for table in tables)  # type: ignore[assignment]
@@ -89,6 +89,13 @@ def _same_items(a: ArmScores, b: ArmScores) -> tuple[pd.DataFrame, pd.DataFrame]
             where = f"{hint}in {other.source} ({other.name})"
             raise InputError(f"{len(missing)} items of {one.source} ({one.name}) are missing {where}: {first_few(list(items))}")
     return left.reset_index(), right.reset_index()
+
+
+def _beside(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Give a model off the shelf, which has no training seed, that of the one model that it is compared with."""
+    if (table["train_seed"] != UNKNOWN).any() or other["train_seed"].nunique() != 1:
+        return table
+    return table.assign(train_seed=other["train_seed"].iloc[0])
 
 
 def _values(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame) -> tuple[Floats | Bools, Floats | Bools, Bools | None]:

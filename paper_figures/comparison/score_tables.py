@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEYS = ["item_id", "seed", "train_seed"]
+UNKNOWN = -1
+"""In place of a seed that is null: that of a training where there was none."""
 LOGS = (".jsonl", ".jsonl.gz")
 ZERO_OR_ONE = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0}
 
@@ -97,7 +99,7 @@ def _from_records(path: Path, arm: str | None, runs: Sequence[str], positive_nam
     _check_single(table, "arm", path)
     if not runs:
         _check_single(table, "run_id", path)
-    table = table.assign(**{key: table[key].fillna(-1) for key in ("seed", "train_seed")})
+    table = table.assign(**{key: table[key].fillna(UNKNOWN).astype("int64") for key in ("seed", "train_seed")})
     if not records.positive and not positive_named:
         raise InputError(f"{path}: the records do not say which labels are positive; name them with --positive")
     name = runs[0] if arm is None and runs else str(table["arm"].iloc[0])

@@ -204,7 +204,9 @@ class RunResults:
         """
         chosen = self.records.of(run_id=run.run_id)
         table = chosen.table.assign(positive=chosen.is_positive())
-        table = table.assign(key=table["item_id"] + "|" + table["seed"].astype(str) + "|" + table["train_seed"].astype(str))
+        trained = self.records.table["train_seed"].dropna().unique()  # off the shelf there is none: joins with the only one that there is
+        seeds = table["train_seed"].astype("Int64").fillna(int(trained[0]) if len(trained) == 1 else 0)
+        table = table.assign(key=table["item_id"] + "|" + table["seed"].astype(str) + "|" + seeds.astype(str))
         table = table.sort_values("key", kind="stable")
         logit = np.array([_logit(answers) for answers in table["logp"]])
         logit[table["p_positive"].isna()] = np.nan
@@ -287,5 +289,5 @@ def _listed_runs(path: Path) -> tuple[Run, ...]:
 
 def _runs_of(table: pd.DataFrame) -> tuple[Run, ...]:
     columns = ["run_id", "arm", "train_arm", "reference_strategy", "n_train"]
-    rows: list[dict[str, Any]] = table.drop_duplicates("run_id")[columns].to_dict("records")  # type: ignore[assignment]
+    rows: list[dict[str, Any]] = table.drop_duplicates("run_id")[columns].fillna({"n_train": 0}).to_dict("records")  # type: ignore[assignment]
     return tuple(Run(strategy=row.pop("reference_strategy"), **row) for row in rows)

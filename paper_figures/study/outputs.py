@@ -53,7 +53,7 @@ def _curve_points(config: StudyConfig, out: Path, finished: dict[DesignPoint, Tr
         if files is None:
             raise InputError(f"{out / 'cells' / design.folder}: a training is missing; run the study again")
         records = read_records(files[0])
-        size = int(records.table["n_train"].iloc[0])  # the design may say 'all'
+        size = int(records.table["n_train"].fillna(0).iloc[0])  # the design may say 'all'
         points[design.cohort, design.arm, size][design.seed] = records
         records.table["run_id"] = f"{design.cohort}/{design.arm}/n{size}"
         records.table["train_seed"] = design.seed  # also off the shelf and after a restart: comparisons join arms by the design's seed

@@ -322,7 +322,7 @@ def test_no_temperature_is_fitted_on_another_models_items_or_on_items_without_a_
     arms = [{"arm": "single"}]
     validation = evaluate_with_reports(settings(phantom, arms=arms, split="val"), tmp_path / "val", quiet=True)
     for changes, message in (
-        ({"train_seed": 3}, r"is of another model \(train_seed 3 there, 0 here\)"),
+        ({"train_seed": 3}, r"is of another model \(train_seed 3 there, null here\)"),
         ({"p_positive": np.nan}, "items of .* have no score"),
     ):
         write_records(tmp_path / "spoilt.parquet", replace(validation, table=validation.table.assign(**changes)))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from empirical.analysis.patients import patient_interval
+from empirical.arms.build import prompt_words
 from empirical.arms.images import image_source
 from empirical.audit.preflight import preflight
 from empirical.cohorts import Cohort
@@ -25,6 +26,7 @@ from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
 from empirical.vlm.loading import load_vlm, training_record
 from empirical.vlm.model_id import weights_hash
+from empirical.vlm.processors import refuse_special_tokens
 from see_in_pairs.cache import PartCache
 from see_in_pairs.console import log, progress
 from see_in_pairs.errors import InputError
@@ -194,4 +196,5 @@ def _open_run(
     with RunFolder(out, command, identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet, splits=[config.split])
         vlm = load_vlm(config.model)
+        refuse_special_tokens(vlm.processor, config.prompts, prompt_words(cohort, config.prompts))
         yield run, cohort, vlm, Encoder(vlm.processor, vlm.family, image_source(cohort))

@@ -100,7 +100,7 @@ class CrossedConfig(StrictConfig):
     pairing: ReferenceConfig | None = None
     batch_size: int = Field(default=16, ge=1)
     speed: SpeedConfig = SpeedConfig()
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
     threads: int | None = Field(default=None, ge=1)
     allow: tuple[str, ...] = ()
     allow_other_prompt: bool = False
@@ -241,6 +241,7 @@ def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits
     from empirical.vlm.inference.batch_scorer import BatchScorer
     from empirical.vlm.inference.encoder import Encoder
     from empirical.vlm.loading import load_vlm
+    from empirical.vlm.processors import refuse_special_tokens
 
     words = prompt_words(cohort, config.prompts)
 
@@ -251,6 +252,7 @@ def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         vlm = load_vlm(model)
+        refuse_special_tokens(vlm.processor, config.prompts, words)
         encoder = Encoder(vlm.processor, vlm.family, image_source(cohort))
         return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed)
 

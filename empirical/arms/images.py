@@ -58,7 +58,13 @@ def image_file(cohort: Cohort, name: str) -> tuple[Path, str]:
 
 
 def image_area(cohort: Cohort, name: str) -> int:
-    """Count an image's pixels from the head of its file, since many are asked about at once; 0 where the file is broken."""
+    """Count an image's pixels from the head of its file; 0 where the file is broken."""
+    width, height = image_size(cohort, name)
+    return width * height
+
+
+def image_size(cohort: Cohort, name: str) -> tuple[int, int]:
+    """Read width and height from the head of an image's file, since many are asked about at once; zeros where the file is broken."""
     from PIL import Image
 
     from empirical.cohorts.dicom_pixels import open_dataset
@@ -68,11 +74,11 @@ def image_area(cohort: Cohort, name: str) -> int:
     try:
         if is_dicom(path):
             header = open_dataset(path, ["Rows", "Columns"])
-            return int(header.get("Rows") or 0) * int(header.get("Columns") or 0)
+            return int(header.get("Columns") or 0), int(header.get("Rows") or 0)
         with Image.open(path) as image:
-            return image.width * image.height
+            return image.width, image.height
     except (InputError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return 0  # reported when the image is read
+        return 0, 0  # reported when the image is read
 
 
 def blank(query: Image, seed: int, item_id: str) -> Image:

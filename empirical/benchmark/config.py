@@ -56,7 +56,7 @@ class BenchmarkConfig(StrictConfig):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     attention: str | None = None
     peak_tflops: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
 
     def identity(self) -> dict[str, Any]:
         """Settings that all rows of a folder share: all but the shapes and parts that are run now.

@@ -71,7 +71,7 @@ class EvaluateConfig(StrictConfig):
     allow: tuple[str, ...] = ()
     threads: int | None = Field(default=None, ge=1)
     allow_other_prompt: bool = False
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
 
     @model_validator(mode="after")
     def _distinct(self) -> EvaluateConfig:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from empirical.arms.build import prompt_words
 from empirical.arms.images import image_source
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig
@@ -84,10 +85,12 @@ class ShardScorer:
         self._shards = PartCache(folder, quiet, again="scored again")
         self._current: tuple[str, Sequence[Example]] | None = None
         self._scored = 0
+        self._shown: list[Example] = []  # by all arms
 
     def score_arms(self, examples: Mapping[str, Sequence[Example]]) -> dict[str, pd.DataFrame]:
         """Score all arms; where memory runs out, end with the batch size that fits."""
         tables: dict[str, pd.DataFrame] = {}
+        self._shown = [example for shown in examples.values() for example in shown]
 
         def every_arm() -> None:
             tables.update((name, self.score_arm(name, shown)) for name, shown in examples.items())
@@ -150,18 +153,22 @@ class ShardScorer:
         from empirical.vlm.doctor import diagnose_loaded, require
         from empirical.vlm.inference.batch_scorer import BatchScorer
         from empirical.vlm.inference.encoder import Encoder
+        from empirical.vlm.inference.picture_shapes import refuse_odd_shapes
         from empirical.vlm.loading import load_vlm
+        from empirical.vlm.processors import refuse_special_tokens
 
         config = self.config
         if config.threads is not None:
             torch.set_num_threads(config.threads)
         vlm = load_vlm(config.model)
+        refuse_special_tokens(vlm.processor, config.prompts, prompt_words(self.cohort, config.prompts))
+        encoder = Encoder(vlm.processor, vlm.family, image_source(self.cohort))
+        refuse_odd_shapes(encoder, self.cohort, self._shown)
         if config.doctor:
             diagnosis = diagnose_loaded(vlm, config.prompts, thorough=False)
             require(diagnosis)
             if self._diagnosed is not None:
                 self._diagnosed(diagnosis)
-        encoder = Encoder(vlm.processor, vlm.family, image_source(self.cohort))
         return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed, config.spaced)
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 
 from pydantic import model_validator
 
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import content_hash
+from see_in_pairs.files import content_hash, read_text
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 WORDS = ("modality", "finding", "answers", "control")
@@ -84,13 +84,15 @@ class Part:
 def prompt_text(name: str) -> str:
     """Read a prompt file, bundled or by its path; placeholders stay, the final newline goes."""
     bundled = resources.files("empirical.prompts") / "texts"
-    file = bundled / f"{name}.txt"
-    if file.is_file():
-        return file.read_text(encoding="utf-8").rstrip("\n")
-    if Path(name).is_file():
-        return Path(name).read_text(encoding="utf-8").rstrip("\n")
     known = sorted(entry.name.removesuffix(".txt") for entry in bundled.iterdir() if entry.name.endswith(".txt"))
-    raise InputError(f"prompt '{name}': neither a file nor a bundled prompt ({', '.join(known)})")
+    if name in known:
+        return (bundled / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
+    if not os.path.exists(name):
+        raise InputError(f"prompt '{name[:200]}': neither a file nor a bundled prompt ({', '.join(known)})")
+    text = read_text(name).rstrip("\n")
+    if "\0" in text:
+        raise InputError(f"{name}: not a text (a null byte in it); save the prompt as UTF-8")
+    return text
 
 
 def render(template: str, words: Mapping[str, str], references: int) -> tuple[Part, ...]:

@@ -178,4 +178,4 @@ class FinetuneConfig(ScheduleConfig):
     doctor: bool = True
     allow: tuple[str, ...] = ()
     threads: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.arms import assign_references, build_examples
-from empirical.arms.build import checked_queries
+from empirical.arms.build import checked_queries, prompt_words
 from empirical.audit.preflight import preflight, save_references
 from empirical.cohorts import Cohort
 from empirical.prompts.example import Example
@@ -102,13 +102,16 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     import transformers
 
     from empirical.training.callbacks import StepProgress
+    from empirical.vlm.inference.picture_shapes import refuse_odd_shapes
     from empirical.vlm.loading import load_vlm
+    from empirical.vlm.processors import refuse_special_tokens
 
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     transformers.utils.logging.set_verbosity_error()  # its warnings on resuming tied weights alarm without cause
     transformers.set_seed(config.seed)
     vlm = load_vlm(config.model)
+    refuse_special_tokens(vlm.processor, config.prompts, prompt_words(cohort, config.prompts))
     _check_model(config, vlm, run)
     model = make_trainable(vlm, config.method, config.lora)
     check_fixed_memory(config.method, model, device_memory(model), shared=sharding_wanted())
@@ -119,6 +122,8 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     plan = _write_plan(config, cohort, run, examples, model, quiet)
     gpu = next(model.parameters()).device.type == "cuda"
     encoder, serving = make_encoder(vlm, cohort, FeatureStorage.of(config))
+    validation = _validation_examples(config, cohort, run)
+    refuse_odd_shapes(getattr(encoder, "plain", encoder), cohort, [*examples, *(validation or ())])
 
     def longest() -> list[Example]:
         return longest_rows(examples, encoder, config.batch_size, cohort)
@@ -131,7 +136,7 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     with serving, ProgressBar(config.steps, "finetune", "steps", quiet) as bar:
         checkpointing = decide_checkpointing(config.gradient_checkpointing, model, trial, run, quiet)
         config = config.model_copy(update={"gradient_checkpointing": checkpointing})
-        arguments, validation = training_arguments(config, run.path, gpu), _validation_examples(config, cohort, run)
+        arguments = training_arguments(config, run.path, gpu)
         callbacks = [*_callbacks(config, run.path, quiet), StepProgress(bar)]
         trainer = make_trainer(model, encoder, examples, arguments, validation=validation, callbacks=callbacks, quiet=quiet)
         start = last_checkpoint(run.path / "checkpoints")
@@ -206,6 +211,9 @@ def _write_plan(config: FinetuneConfig, cohort: Cohort, run: RunFolder, examples
     total = sum(parameter.numel() for parameter in model.parameters())
     run.manifest["weights"] = {"trainable": trainable, "total": total}
     run.save()
+    rows, distinct = len(examples) // config.steps, len(set(item_ids))
+    if rows > distinct:
+        log(f"a step has {rows} rows and there are {distinct} items, so that it shows some several times; a smaller batch would not", quiet)
     log(
         f"finetune '{config.model.name}', arm '{config.arm.arm}' {config.arm.strategy}: {config.steps} steps of "
         f"{len(examples) // config.steps} rows from {patients} patients, {trainable:,} of {total:,} weights",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from empirical.prompts.templates import PromptConfig, prompt_text
 from empirical.vlm.input_spec import PIXEL_BUDGET
-from see_in_pairs.errors import InputError, first_line
+from see_in_pairs.errors import InputError, first_few, first_line
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
 
     from empirical.vlm.config import ModelConfig
 
+TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
+WORDINGS = ("single", "pair", "reversed", "unlabelled", "text")
 VIDEO_OR_AUDIO = ("video_processor", "audio_processor")
 
 
@@ -24,6 +27,8 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
     from transformers.utils import cached_file, is_torchvision_available
 
     options = {"revision": config.revision, "trust_remote_code": config.trust_remote_code}
+    if Path(name).is_dir() and not any((Path(name) / file).is_file() for file in TOKENIZERS):  # some classes make an empty one up
+        raise InputError(f"model '{name}': the folder holds no tokenizer ({first_few(TOKENIZERS)}); copy or download it again")
     try:
         if is_torchvision_available():
             processor = transformers.AutoProcessor.from_pretrained(name, **options)
@@ -33,9 +38,39 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
             processor = image_only(cls).from_pretrained(name, **options)
     except Exception as error:  # a malformed tokenizer.json or processor_config.json can raise almost anything
         raise InputError(f"model '{name}': its processor cannot be loaded ({first_line(error)})") from None
+    if getattr(processor, "tokenizer", None) is None or getattr(processor, "image_processor", None) is None:
+        raise InputError(f"model '{name}': its processor has no tokenizer or takes no images; use a checkpoint of a vision-language model")
     if processor.chat_template is None:
         raise InputError(f"model '{name}': has no chat template; use the instruction-tuned checkpoint")
+    chat_text(processor, [{"type": "image"}, {"type": "text", "text": "?"}])
     return processor
+
+
+def chat_text(processor: ProcessorMixin, content: list[dict[str, str]]) -> str:
+    """Put what a user says through a model's chat template, up to where the answer begins."""
+    from jinja2 import TemplateError
+
+    try:
+        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError) as error:
+        raise InputError(f"the model's chat template cannot be used ({first_line(error)}); take that of the original checkpoint") from None
+    if not isinstance(text, str) or not text.strip():
+        raise InputError("the model's chat template makes nothing of a question; take that of the original checkpoint")
+    return text
+
+
+def refuse_special_tokens(processor: ProcessorMixin, prompts: PromptConfig, words: Mapping[str, str]) -> None:
+    """Refuse prompts, or words to put into them, that hold a token by which the model marks images or turns."""
+    tokens = {token.content for token in processor.tokenizer.added_tokens_decoder.values() if token.special}
+    tokens |= {token for token in (getattr(processor, "image_token", None), getattr(processor, "boi_token", None)) if token}
+    texts = {f"prompts.{place}: '{getattr(prompts, place)}'": prompt_text(getattr(prompts, place)) for place in WORDINGS}
+    texts |= {f"the answer prompts.{place}": getattr(prompts, place) for place in ("positive", "negative")}
+    texts |= {f"the cohort's {word} (cohort.json)": words[word] for word in ("modality", "finding", "control") if word in words}
+    for place, text in texts.items():
+        for token in sorted(tokens, key=len, reverse=True):
+            if token.strip() and token in text:
+                what = f"{place} has the model's special token '{token}' in it"
+                raise InputError(f"{what}; take it out (images stand where {{query}} and {{reference}} do)")
 
 
 def image_only(cls: Any) -> Any:

@@ -15,6 +15,7 @@ from empirical.prompts.example import Example
 from empirical.prompts.templates import Part
 from empirical.vlm.families.base import ModelFamily
 from empirical.vlm.inference.prefetch import prefetch_map, thread_count
+from empirical.vlm.processors import chat_text
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Encoder:
         key = tuple(parts)
         if key not in self._texts:  # an arm has one wording for all its items
             content = [{"type": "text", "text": part.text} if part.kind == "text" else {"type": "image"} for part in parts]
-            self._texts[key] = self.processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+            self._texts[key] = chat_text(self.processor, content)
         return self._texts[key]
 
     def answer_ids(self, answer: str) -> list[int]:

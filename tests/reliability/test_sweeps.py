@@ -26,6 +26,7 @@ from theory.sweeps.execution.limits import TimeLimit
 from theory.sweeps.execution.replay import replay
 from theory.sweeps.registry import register
 from theory.sweeps.resolved import resolve
+from theory.sweeps.storage import writer
 
 Write = Callable[[str, str], Path]
 
@@ -316,3 +317,15 @@ def test_a_folder_that_may_not_be_read_is_not_taken_for_empty(
     for words in (["replay", str(out)], ["run", str(swept / "study.yaml"), "--out", str(out)]):
         assert run_app(everything, ["sweep", *words]) == 2
         assert f"{out / place}: cannot be read (Permission denied)" in capsys.readouterr().err
+
+
+def test_files_that_a_running_sweep_merges_meanwhile_are_listed_again(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, gone = writer.read_block_index, ["00000001.parquet"]
+
+    def merged_meanwhile(path: Path):
+        if gone:
+            raise FileNotFoundError(errno.ENOENT, "No such file", gone.pop())
+        return read(path)
+
+    monkeypatch.setattr(writer, "read_block_index", merged_meanwhile)
+    assert Results.open(swept / "out").cells["attempted"].item() >= 20 and not gone

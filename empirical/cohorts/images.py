@@ -161,6 +161,21 @@ def is_safe_path(path: str) -> bool:
     return bool(parts) and parts[0] != "/" and ".." not in parts and ":" not in parts[0]
 
 
+def is_text(name: str) -> bool:
+    """Tell whether a name can be written as UTF-8; a file's name may be any bytes, and what is no UTF-8 comes as halves of surrogate pairs.
+
+    Examples
+    --------
+    >>> is_text("café.png"), is_text("caf\\udce9.png")
+    (True, False)
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def spellings(name: str) -> list[str]:
     """List the names under which an image may lie that a table names: with its ending in capitals or not, or without one in the table.
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.filters import keep_where
 from empirical.cohorts.image_scan import scan_images
+from empirical.cohorts.images import is_text
 from empirical.cohorts.mask_suspects import mask_suspects
 from empirical.cohorts.perceptual_hash import save_signatures
 from empirical.cohorts.schema import COLUMNS, TEXT_COLUMNS, CohortInfo
@@ -76,6 +77,14 @@ def finish_import(
     that every split is to have in the same shares; `resplit` ignores splits that the set comes with. Rows without an image stop the import
     unless `only_present`, images that cannot be read unless `skip_broken`; both are counted.
     """
+    for what, text in {
+        "--root": str(draft.root),
+        "--name": draft.info.name,
+        "--finding": draft.info.finding,
+        "--modality": draft.info.modality,
+    }.items():
+        if not is_text(text):
+            raise InputError(f"{what} {text}: is not UTF-8, so it cannot be recorded; rename it")
     table, left_out = keep_where(draft.table, where)
     counts = draft.counts | left_out | {"rows_without_image": int((table["image"] == "").sum())}
     table = keep_present(table, table["image"] != "", only_present, str(draft.root))

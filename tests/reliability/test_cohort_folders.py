@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ as_user = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, re
 def pictures(folder: Path, names: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        seed = sum(str(folder / name).encode())
+        seed = sum(os.fsencode(folder / name))
         Image.fromarray(np.random.default_rng(seed).integers(0, 255, (8, 8), dtype=np.uint8)).save(folder / name)
 
 
@@ -134,3 +135,19 @@ def test_a_link_to_a_folder_is_not_followed_but_counted(tmp_path: Path) -> None:
     (root / "ill" / "circle").symlink_to(root / "ill")
     cohort = import_kind("folder", root, tmp_path / "out", {"healthy": "well", "quiet": True})
     assert (len(cohort.table), cohort.info.counts["other_files"]) == (18, 2)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_are_no_text_are_one_line_and_can_be_left_out(tmp_path: Path) -> None:
+    root = folder_set(tmp_path / "set")
+    pictures(root / "ill" / os.fsdecode(b"\xe9"), ["1.png"])
+    pictures(root / "ill", [os.fsdecode(b"\xff.png")])
+    options: dict[str, Any] = {"healthy": "well", "positive": ["ill"], "quiet": True}
+    with pytest.raises(InputError, match=r"the name is not UTF-8.*--exclude"):
+        import_kind("folder", root, tmp_path / "out", options)
+    patterns = ["[!0-9a-z]*.png", "ill/?/1.png"]
+    cohort = import_kind("folder", root, tmp_path / "out", {**options, "exclude": patterns})
+    assert (len(cohort.table), cohort.info.counts["left_out_by_exclude"]) == (12, 2)
+    root.rename(tmp_path / os.fsdecode(b"set\xff"))
+    with pytest.raises(InputError, match=r"--root .* is not UTF-8"):
+        import_kind("folder", tmp_path / os.fsdecode(b"set\xff"), tmp_path / "again", {**options, "exclude": patterns})

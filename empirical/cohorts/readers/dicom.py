@@ -13,7 +13,7 @@ from empirical.cohorts.csv_io import parse_age, parse_number, parse_sex, read_an
 from empirical.cohorts.dicom_pixels import malformed, open_dataset
 from empirical.cohorts.images import is_dicom
 from empirical.cohorts.importing import CohortDraft, TableImportSettings, finish_import, require_folder
-from empirical.cohorts.readers.folder import FilePatterns, files_below, keep_labels, list_files
+from empirical.cohorts.readers.folder import FilePatterns, files_below, keep_labels, list_files, path_below
 from empirical.cohorts.readers.table import find_table, rename_columns
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.console import progress
@@ -73,7 +73,7 @@ def import_dicom(
     rows = _tidy(rows, counts)
     refuse_two_spellings(rows["patient_id"], str(root))
     info = CohortInfo(name or root.name, "dicom", healthy, chosen, modality, finding or " or ".join(chosen))
-    options = {"table": None if table is None else str(table), "columns": dict(columns or {}), "delimiter": delimiter}
+    options: dict[str, Any] = {"table": None if table is None else str(table), "columns": dict(columns or {}), "delimiter": delimiter}
     options |= {"include": list(include), "exclude": list(exclude)}
     return finish_import(CohortDraft(root, info, rows, counts, options, "headers without a PatientID"), out, **settings)
 
@@ -94,7 +94,7 @@ def _list_by_table(
         )
     files = [file for file in files_below(root) if file != path.resolve() and patterns.keep(file)]
     left_out = patterns.counts()
-    found = pd.DataFrame({"image": [file.relative_to(root).as_posix() for file in files if is_dicom(file)]})
+    found = pd.DataFrame({"image": [path_below(root, file) for file in files if is_dicom(file)]})
     if found.empty:
         raise InputError(f"{root}: no DICOM file found")
     names = _best_names(root, found["image"], set(labels["image"]))

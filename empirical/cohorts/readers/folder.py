@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, Unpack
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import refuse_labels_alike
-from empirical.cohorts.images import IMAGE_SUFFIXES
+from empirical.cohorts.images import IMAGE_SUFFIXES, is_text
 from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
@@ -119,7 +119,7 @@ def list_files(
                 if patterns is not None and not patterns.keep(path):
                     continue
                 if wanted(path) and not path.name.startswith("."):
-                    relative = path.relative_to(root).as_posix()
+                    relative = path_below(root, path)
                     rows.append({"item_id": relative, "image": relative, "label": label.name, "split": split})
                 else:
                     counts["other_files"] += 1
@@ -162,6 +162,16 @@ def entries_of(folder: Path) -> tuple[list[Path], list[Path]]:
     except OSError as error:
         _refuse_unreadable(error)
     return [folder / name for name, is_folder in known if is_folder], [folder / name for name, is_folder in known if not is_folder]
+
+
+def path_below(root: Path, path: Path) -> str:
+    """Write a file's path below a root for a table, which holds UTF-8 only; the name of a file may be any bytes."""
+    relative = path.relative_to(root).as_posix()
+    if not is_text(relative):
+        raise InputError(
+            f"{path}: the name is not UTF-8, so no table can hold it; rename the file or its folder, or leave it out (--exclude)"
+        )
+    return relative
 
 
 def find_by_name(names: pd.Series, files: Sequence[Path], root: Path) -> pd.Series:

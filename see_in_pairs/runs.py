@@ -150,7 +150,9 @@ def begun_before(folder: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     content = read_json(file)
-    if not isinstance(content, dict) or "config_hash" not in content:
+    kinds = {"config_hash": str, "counts": dict, "resumed": list}
+    whole = isinstance(content, dict) and all(isinstance(content.get(key, kind()), kind) for key, kind in kinds.items())
+    if not whole or "config_hash" not in content:
         raise InputError(f"{file}: is not the manifest of a run; choose another folder, or delete this one")
     return content
 

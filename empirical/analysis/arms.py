@@ -24,8 +24,8 @@ from empirical.evaluation.shards import SHARDS, ItemKeys
 from empirical.prompts.example import Example
 from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
-from empirical.vlm.loading import load_vlm, training_record
-from empirical.vlm.model_id import weights_hash
+from empirical.vlm.loading import load_vlm
+from empirical.vlm.model_id import training_record, weights_hash
 from empirical.vlm.processors import refuse_special_tokens
 from see_in_pairs.cache import PartCache
 from see_in_pairs.console import log, progress

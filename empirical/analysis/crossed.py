@@ -26,8 +26,8 @@ from empirical.prompts.templates import PromptConfig, prompt_hash, prompt_text, 
 from empirical.references import ReferenceConfig
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.batch_scorer import SpeedConfig
-from empirical.vlm.loading import dtype_of, training_record
-from empirical.vlm.model_id import files_hash, weights_hash
+from empirical.vlm.loading import dtype_of
+from empirical.vlm.model_id import files_hash, training_record, weights_hash
 from see_in_pairs.cache import PartCache
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.console import log, progress

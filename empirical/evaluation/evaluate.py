@@ -132,7 +132,7 @@ def batch_size_of_shards(batch_size: int, out: Path) -> int:
 
 def training_columns(model: str) -> dict[str, Any]:
     """Columns of the records that say how a model was trained; off the shelf an empty arm, and neither seed nor patients."""
-    from empirical.vlm.loading import training_record
+    from empirical.vlm.model_id import training_record
 
     training = training_record(model)
     return {"train_arm": training.get("train_arm", ""), "train_seed": training.get("train_seed"), "n_train": training.get("n_train")}

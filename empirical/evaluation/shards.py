@@ -47,8 +47,8 @@ class ItemKeys:
     @cached_property
     def context(self) -> list[Any]:
         """Weights and adapter, template and pixel budget (the files of the model), number format, attention backend, answers."""
-        from empirical.vlm.loading import dtype_of, training_record
-        from empirical.vlm.model_id import files_hash
+        from empirical.vlm.loading import dtype_of
+        from empirical.vlm.model_id import files_hash, training_record
 
         model, config = self.config.model, self.config
         files = [model.name, model.revision, files_hash(model.name, model.revision), training_record(model.name).get("parity", {})]
@@ -175,7 +175,7 @@ class ShardScorer:
 def refuse_other_prompts(model: ModelConfig, prompts: PromptConfig, allow_other_prompt: bool = False) -> None:
     """Refuse to score a finetuned model with other prompts than it was trained on."""
     from empirical.vlm.input_spec import check_input_spec, image_order
-    from empirical.vlm.loading import training_record
+    from empirical.vlm.model_id import training_record
 
     record = training_record(model.name)
     check_input_spec(record.get("parity", {}), {"image_order": image_order(prompts)}, model.name, model.allow_mismatch)

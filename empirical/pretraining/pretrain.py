@@ -15,6 +15,7 @@ from empirical.pretraining.evaluation import EvalCondition, eval_conditions, eva
 from empirical.pretraining.questions import KINDS
 from empirical.training.checkpoints import last_checkpoint
 from empirical.training.determinism import deterministic_kernels
+from empirical.training.distributed import check_launch
 from empirical.training.setup import make_trainer, schedule
 from empirical.vlm.pocket import build_pocket, training_text
 from see_in_pairs.console import ProgressBar, log
@@ -55,6 +56,7 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
     """
     from empirical.vlm.model_id import weights_hash
 
+    check_launch()
     identity = config.model_dump() | {"wordings": wordings(), "kinds_known": list(KINDS)}
     if config.start is not None:
         identity["start_weights"] = weights_hash(config.start)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_json, sha256, write_text
+from see_in_pairs.files import sha256, write_text
 
 MARK = "complete"
 
@@ -51,6 +51,10 @@ def _damaged(checkpoint: Path) -> str | None:
 
 def still_whole(model: Path) -> None:
     """Check that a finished model's weights are those that were written."""
-    for name, written in read_json(model / "training.json").get("files", {}).items():
+    from empirical.vlm.model_id import training_record
+
+    for name, written in training_record(str(model)).get("files", {}).items():
+        if PureWindowsPath(name).name != name:
+            raise InputError(f"{model / 'training.json'}: names weights outside of the model's folder; delete {model} and run again")
         if not (model / name).is_file() or sha256(model / name) != written:
             raise InputError(f"{model / name}: is not as it was written; delete {model} and run the same command again")

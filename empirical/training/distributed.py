@@ -16,12 +16,28 @@ if TYPE_CHECKING:
 
 def world_size() -> int:
     """Number of processes that train together; 1 where nothing launched several."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return _number("WORLD_SIZE", 1, least=1)
 
 
 def is_first() -> bool:
     """Whether this process is the one that logs and writes."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return _number("RANK", 0) == 0
+
+
+def check_launch() -> None:
+    """Refuse what no launcher sets, before libraries read it: they would stop with a traceback, or wait for processes that never come."""
+    if os.environ.get("LOCAL_RANK") != "-1":  # by which libraries say 'none'
+        _number("LOCAL_RANK", 0)
+    if (rank := _number("RANK", 0)) >= world_size():
+        raise InputError(f"RANK={rank}, WORLD_SIZE={world_size()}: there is no process of that number; unset both, or use a launcher")
+
+
+def _number(name: str, default: int, least: int = 0) -> int:
+    """Read a number that a launcher sets."""
+    text = os.environ.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and least <= int(text[:9])):
+        raise InputError(f"{name}={text[:40]}: launchers set it to a number of processes or the number of one; unset it")
+    return int(text[:9])
 
 
 def sharding_wanted() -> bool:

@@ -18,7 +18,7 @@ from empirical.training.checkpoints import last_checkpoint, still_whole
 from empirical.training.config import FinetuneConfig
 from empirical.training.data_order import DataOrder, planned_examples, split_by_difficulty
 from empirical.training.determinism import deterministic_kernels
-from empirical.training.distributed import is_first, launched, refuse_mixed_formats, save_weights, sharding_wanted, world_size
+from empirical.training.distributed import check_launch, is_first, launched, refuse_mixed_formats, save_weights, sharding_wanted, world_size
 from empirical.training.memory_estimate import check_fixed_memory, device_memory, fixed_memory
 from empirical.training.model_card import run_card
 from empirical.training.setup import (
@@ -71,6 +71,7 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     from empirical.vlm.hub import pin_revision
     from empirical.vlm.model_id import weights_hash
 
+    check_launch()
     require_trackers(config.report_to)
     refuse_adapter(config.model.name)
     config = config.model_copy(update={"model": pin_revision(config.model)})

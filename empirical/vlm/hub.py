@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 BUNDLED = ("pocket", "pocket-random")
+LONGEST, LONGEST_PART = 4000, 255
+"""Characters of a path, and of each of its parts."""
 TIMEOUT = 10
 """Seconds to wait for the Hub."""
 
@@ -47,9 +49,22 @@ def pin_revision(config: ModelConfig) -> ModelConfig:
 
 def commit_of(name: str, revision: str | None = None) -> str:
     """Return the commit of a Hub id, 40 hexadecimal digits; '' for a folder or bundled model, and when a mirror does not say."""
-    if name in BUNDLED or Path(name).expanduser().is_dir():
+    if name in BUNDLED or local_path(name).is_dir():
         return ""
     return _commit(revision) or check_available(name, revision)
+
+
+def local_path(name: str) -> Path:
+    """Turn a model's name into a path, whether or not a folder is there.
+
+    A user who is unknown (``~nobody``), or a name longer than systems take, is an `InputError`.
+    """
+    if len(name) > LONGEST or any(len(part) > LONGEST_PART for part in name.split("/")):
+        raise InputError(f"model '{name[:80]}...': no folder or model has a name of so many characters")
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise InputError(f"model '{name}': there is no such user; write the folder's path in full") from None
 
 
 def _commit(name: object) -> str:

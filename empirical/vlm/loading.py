@@ -9,11 +9,10 @@ from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.families import family_of
 from empirical.vlm.hub import check_available, pin_revision
 from empirical.vlm.input_spec import check_input_spec, input_spec
-from empirical.vlm.model_id import adapter_base, resolve, weights_hash
+from empirical.vlm.model_id import adapter_base, resolve, training_record, weights_hash
 from empirical.vlm.processors import change_image_processor, load_processor
 from empirical.vlm.weights import attach_adapter, check_all_loaded, check_weights, quiet_transformers
 from see_in_pairs.errors import InputError, first_line
-from see_in_pairs.files import read_json
 
 if TYPE_CHECKING:
     import torch
@@ -58,12 +57,6 @@ def load_vlm(config: ModelConfig) -> VisionLanguageModel:
     return vlm
 
 
-def training_record(name: str) -> dict[str, Any]:
-    """Read the ``training.json`` that ``finetune`` wrote beside a model; empty for a model from elsewhere."""
-    file = Path(name).expanduser() / "training.json"
-    return read_json(file) if file.is_file() else {}
-
-
 def device_of(config: ModelConfig) -> torch.device:
     """Return the device: the GPU when asked for or, under ``auto``, present."""
     import torch
@@ -89,8 +82,6 @@ def _base_of(name: str, config: ModelConfig) -> ModelConfig | None:
     if found is None:
         return None
     base = config.model_copy(update={"name": found[0], "revision": found[1]})
-    if adapter_base(base.name) is not None:
-        raise InputError(f"model '{name}': its base '{base.name}' is an adapter itself; one adapter on another is not supported")
     return pin_revision(base)
 
 

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
-from empirical.vlm.hub import commit_of
+from empirical.vlm.hub import commit_of, local_path
 from empirical.vlm.pocket import random_pocket_path
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import read_json, sha256
 
 ADAPTER = "adapter_config.json"
+RECORDED: dict[str, type] = {
+    "train_arm": str,
+    "train_strategy": str,
+    "train_seed": int,
+    "n_train": int,
+    "references_per_query": int,
+    "base_model": str,
+    "base_revision": str,
+    "method": str,
+    "parity": dict,
+    "prompt_hash": str,
+    "cohort_hash": str,
+    "config_hash": str,
+    "files": dict,
+}
+"""What ``training.json`` holds, each of its kind or null."""
 POCKET = Path(__file__).parent / "pocket" / "weights"
 """The bundled model: config, weights, tokenizer, processor, chat template and card."""
 
@@ -22,12 +39,29 @@ def resolve(name: str) -> str:
     if name == "pocket-random":
         return str(random_pocket_path())
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
-    path = Path(name).expanduser()
-    if looks_local and not path.is_dir():
+    path = local_path(name)
+    there = path.is_dir()
+    if looks_local and not there:
         raise InputError(f"model '{name}': no such folder")
-    if path.is_dir() and not ((path / "config.json").is_file() or (path / ADAPTER).is_file()):
+    if there and not ((path / "config.json").is_file() or (path / ADAPTER).is_file()):
         raise InputError(f"model '{name}': the folder holds neither a config.json nor an {ADAPTER}")
-    return str(path) if path.is_dir() else name
+    return str(path) if there else name
+
+
+def training_record(name: str) -> dict[str, Any]:
+    """Read the ``training.json`` that ``finetune`` wrote beside a model; empty for a model from elsewhere."""
+    file = local_path(name) / "training.json"
+    if not file.is_file():
+        return {}
+    content = read_json(file)
+    wrong = [] if isinstance(content, dict) else ["it is no object"]
+    for key, kind in RECORDED.items() if isinstance(content, dict) else ():
+        value = content.get(key)
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool) or (kind is int and abs(value) >= 2**63)):
+            wrong.append(key)
+    if wrong:
+        raise InputError(f"{file}: is not what 'finetune' writes ({first_few(wrong)}); copy the model again")
+    return {key: value for key, value in content.items() if value is not None}
 
 
 def adapter_base(name: str) -> tuple[str, str | None] | None:
@@ -35,16 +69,20 @@ def adapter_base(name: str) -> tuple[str, str | None] | None:
 
     None when the model is no adapter.
     """
-    folder = Path(name).expanduser()
+    folder = local_path(name)
     if not (folder / ADAPTER).is_file():
         return None
-    settings, record = read_json(folder / ADAPTER), folder / "training.json"
-    training = read_json(record) if record.is_file() else {}
+    settings, training = read_json(folder / ADAPTER), training_record(name)
     if training.get("base_model"):
-        return training["base_model"], training.get("base_revision")
-    if not (isinstance(settings, dict) and settings.get("base_model_name_or_path")):
+        base, revision = training["base_model"], training.get("base_revision")
+    else:
+        named = settings if isinstance(settings, dict) else {}
+        base, revision = named.get("base_model_name_or_path"), named.get("revision")
+    if not (isinstance(base, str) and base and isinstance(revision, str | None)):
         raise InputError(f"model '{name}': an adapter that does not name its base model")
-    return settings["base_model_name_or_path"], settings.get("revision")
+    if (local_path(base) / ADAPTER).is_file():  # itself, too
+        raise InputError(f"model '{name}': its base '{base}' is an adapter itself; one adapter on another is not supported")
+    return base, revision
 
 
 def weights_hash(name: str, revision: str | None = None) -> str:

@@ -40,7 +40,8 @@ class Attempt:
     def loss(self) -> float | None:
         """Mean training loss over the last tenth of the steps; infinite where it diverged, None when the training is not finished."""
         manifest = self.training / "manifest.json"
-        if not manifest.is_file() or read_json(manifest).get("finished") is None:
+        content = read_json(manifest) if manifest.is_file() else {}
+        if not isinstance(content, dict) or content.get("finished") is None:
             return None
         losses = read_table(self.training / "history.csv")["loss"].astype(float)
         mean = float(losses.tail(max(1, len(losses) // LAST)).mean())

@@ -81,7 +81,8 @@ class _PlannedCell:
         note = self.folder / "cell.json"  # the study's own identity does not cover a cell: its arms and blocks may change
         if not note.is_file():
             return False
-        if read_json(note).get("settings") != self.identity:
+        noted = read_json(note)
+        if not isinstance(noted, dict) or noted.get("settings") != self.identity:
             raise InputError(f"{self.folder}: was run with other settings; choose another --out, or delete this folder to run it again")
         return self.cell.records() is not None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 
 from see_in_pairs.errors import InputError
@@ -10,13 +11,17 @@ from see_in_pairs.installation import check_installation
 
 
 def main() -> None:
-    """Check the installation, then run the command line."""
+    """Check the installation, then run the command line; an interrupt or a request to end is one line from the first import on."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
         check_installation()
+        importlib.import_module("paper_figures.cli").main()  # by name: the package that all others stand on imports none of them
     except InputError as error:
         print(f"see-in-pairs: error: {error}", file=sys.stderr)
         sys.exit(2)
-    importlib.import_module("paper_figures.cli").main()  # by name: the package that all others stand on imports none of them
+    except KeyboardInterrupt:
+        print("see-in-pairs: error: interrupted; run the same command again to resume", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

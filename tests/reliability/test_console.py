@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -56,12 +55,16 @@ def test_error_lines_are_bounded_and_hold_nothing_that_a_terminal_obeys() -> Non
     assert "\x1b" not in done.stderr and r"\x1b[31mred" in done.stderr and len(done.stderr) < 1100 and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("wait", [0.1, 3.0], ids=["among its imports", "at work"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_request_to_end_is_an_interrupt(tmp_path: Path, number: int) -> None:
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    words = [*PROGRAM, "theory", "verify", "--replicates", "2000000"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as process:
-        time.sleep(3)  # in the middle of its work, or of its start
+def test_a_request_to_end_is_an_interrupt(tmp_path: Path, number: int, wait: float) -> None:
+    began = tmp_path / "began"
+    script = f"import sys, pathlib; sys.argv[0] = 'S'; from see_in_pairs.__main__ import main; pathlib.Path({str(began)!r}).touch(); main()"
+    words = [sys.executable, "-c", script, "theory", "verify", "--replicates", "2000000", "--workers", "1"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        while not began.exists():  # before that it is Python that starts, not the program
+            time.sleep(0.05)
+        time.sleep(wait)
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130

@@ -128,9 +128,10 @@ def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str], t
         raise InputError(f"calibrate_on: {validation} holds no records of {first_few(absent)}; evaluate the same arms with split: val")
     mine = records.table[records.table["run_id"].isin(runs)]
     for column, value in trained.items():
-        here, there = (["null" if pd.isna(one) else one for one in values] for values in ([value], mine[column].unique()))
-        if others := [other for other in there if other != here[0]]:
-            what = f"{column} {first_few(others)} there, {here[0]} here"
+        here = "null" if value is None else value
+        there: list[Any] = ["null" if pd.isna(one) else one for one in mine[column].unique()]
+        if others := [other for other in there if other != here]:
+            what = f"{column} {first_few(others)} there, {here} here"
             raise InputError(f"calibrate_on: {validation} is of another model ({what}); evaluate this one with split: val")
     if lacking := int(mine["p_positive"].isna().sum()):
         raise InputError(f"calibrate_on: {lacking} items of {validation} have no score; a temperature cannot be fitted on them")

@@ -148,7 +148,7 @@ def _null_off_the_shelf(frame: pd.DataFrame) -> pd.DataFrame:
     """Give whole numbers their type, nulls included; earlier versions wrote 0 for the seed and number of a training that was none."""
     frame = frame.astype(dict.fromkeys(MAY_LACK, "Int64"))
     untrained = (frame["train_arm"] == "") & (frame["n_train"] == 0)
-    seeds = untrained & (frame.loc[untrained, "train_seed"].fillna(0) == 0).all()  # a study writes there the seed of its design
+    seeds = untrained & bool((frame.loc[untrained, "train_seed"].fillna(0) == 0).all())  # a study writes there the seed of its design
     frame.loc[untrained, "n_train"] = None
     frame.loc[seeds, "train_seed"] = None
     return frame

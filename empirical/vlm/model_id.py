@@ -57,7 +57,8 @@ def training_record(name: str) -> dict[str, Any]:
     wrong = [] if isinstance(content, dict) else ["it is no object"]
     for key, kind in RECORDED.items() if isinstance(content, dict) else ():
         value = content.get(key)
-        if value is not None and (not isinstance(value, kind) or isinstance(value, bool) or (kind is int and abs(value) >= 2**63)):
+        too_large = isinstance(value, int) and abs(value) >= 2**63
+        if value is not None and (not isinstance(value, kind) or isinstance(value, bool) or too_large):
             wrong.append(key)
     if wrong:
         raise InputError(f"{file}: is not what 'finetune' writes ({first_few(wrong)}); copy the model again")

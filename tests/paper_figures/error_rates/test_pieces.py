@@ -133,10 +133,10 @@ def test_areas_under_the_null_and_the_alternative() -> None:
 
 
 def test_bootstrap_is_that_of_the_package() -> None:
-    cell = {"clusters": 12, "size": 3, "sizes": "skewed", "correlation": 0.5, "effect": True}
+    cell = {"clusters": 80, "size": 3, "sizes": "skewed", "correlation": 0.5, "effect": True}
     data = resampled.seeded_counts(rng=np.random.default_rng(3), replicates=3, **cell)  # type: ignore[arg-type]
     scored = resampled.seeded_scores(rng=np.random.default_rng(4), replicates=3, **cell)  # type: ignore[arg-type]
-    codes = np.repeat(np.arange(12), np.diff(np.append(scored.starts, len(scored.labels))))
+    codes = np.repeat(np.arange(80), np.diff(np.append(scored.starts, len(scored.labels))))
     for kind in ("percentile", "basic", "bca"):
         counted, areas = resampled.bootstrap(data, kind=kind), resampled.bootstrap(scored, kind=kind)
         for r in range(3):

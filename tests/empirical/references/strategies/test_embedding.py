@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 from empirical.cohorts import Cohort, CohortInfo
 from empirical.references import ReferenceConfig, choose_references
@@ -178,9 +179,11 @@ def test_the_model_that_is_evaluated_is_used_when_none_is_named(phantom: Cohort)
         choose_references(phantom, "test", config, 0)
 
 
-@pytest.mark.parametrize("words", ["no such folder", "holds no weights"])
+@pytest.mark.parametrize("words", ["no such folder", "holds no weights", "cannot be loaded"])
 def test_models_that_are_not_there_are_one_line(phantom: Cohort, tmp_path: Path, words: str) -> None:
     (tmp_path / "config.json").write_text("{}")
+    if words == "cannot be loaded":
+        save_file({"weight": np.zeros(1, np.float32)}, tmp_path / "model.safetensors")
     name = "./none" if words == "no such folder" else str(tmp_path)
     with pytest.raises(InputError, match=words) as caught:
         embedder(phantom, ModelConfig(name=name))(list(phantom.table["item_id"][:1]))

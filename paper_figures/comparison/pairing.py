@@ -4,55 +4,110 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paper_figures.comparison.arm_rows import ArmRows, Names
 from paper_figures.comparison.harness_logs import DOC_HASH, TARGET
 from paper_figures.comparison.item_table import ArmPair
-from paper_figures.comparison.score_tables import KEYS, UNKNOWN, ArmScores, as_positive, as_right
+from paper_figures.comparison.score_tables import KEYS, ArmScores, as_positive, as_right
 from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
-from paper_figures.statistics.validation import Bools, Floats
+from paper_figures.statistics.validation import Bools
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
 
 REFERENCES = "reference_ids"
+CROSSED = {"train_seed": "trained model", "reader": "reader", "wording": "wording"}
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """Two arms on the same items."""
+    """Two arms on the same items: the rows of each, and, where every row of A has its row of B, the two side by side."""
 
-    pair: ArmPair
+    a: ArmRows
+    b: ArmRows
     cluster_columns: tuple[str, ...]
     warnings: tuple[str, ...]  # what a reader must know
+    side_by_side: ArmPair | None
+    unpaired: str  # why the arms are not side by side; '' where they are
+
+    @property
+    def pair(self) -> ArmPair:
+        """The arms side by side."""
+        if self.side_by_side is None:
+            raise InputError(self.unpaired)
+        return self.side_by_side
 
 
 def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = ()) -> Aligned:
-    """Align two arms by item (and seed, and training seed), and find their clusters."""
+    """Align two arms by item (and seed, training seed, wording), and find their clusters.
+
+    Both must have the same items. Their training seeds and wordings may differ, which leaves them with rows of their own, not side by side.
+    """
     if a.has_scores != b.has_scores:
         raise InputError(f"{a.source} and {b.source}: one holds scores, the other right and wrong only; give two files of one kind")
-    left, right = _same_items(a, b)
-    warnings = [*_label_warnings(a, left), *_document_warnings(a, b, left, right)]
+    left, right, unpaired = _same_items(a, b)
+    # what an item is, both arms must agree on: row by row, or by the first row of each item where rows differ
+    once = (left, right) if not unpaired else (_one_row_per_item(left), _one_row_per_item(right))
+    warnings = [*_label_warnings(a, left), *_document_warnings(a, b, *once), *_lacking(a, left), *_lacking(b, right)]
     first, second = _cluster_names(left, right, cluster)
-    scores_a, scores_b, labels = _values(a, b, left, right)
-    clusters = None if first is None else _column(left, right, first)
-    if clusters is None and left["item_id"].duplicated().any():  # one item, several seeds
-        clusters = left["item_id"]
-    names = None if clusters is None else clusters.astype(str).to_numpy()
-    if clusters is not None and first is not None and len(left) > 1 and clusters.nunique() == 1:
+    labels = _labels(a, b, left, right, once)
+    clusters = None if first is None else _columns(left, right, first, once)
+    repeated = bool(left["item_id"].duplicated().any() or right["item_id"].duplicated().any())
+    if clusters is None and repeated:  # one item, several seeds
+        clusters = left["item_id"], right["item_id"]
+    names = (None, None) if clusters is None else (clusters[0].to_numpy(dtype=str), clusters[1].to_numpy(dtype=str))
+    if clusters is not None and first is not None and len(left) > 1 and clusters[0].nunique() == 1:
         warnings.append(f"all items have the same {first}, and one cluster says nothing of others; name another column with --cluster")
-    several = left["train_seed"].nunique() > 1
-    if several:
-        warnings.append(f"{left['train_seed'].nunique()} training seeds: an item counts once per seed; only 'procedure' allows for it")
-    memberships = _second(left, right, second, bool(cluster), names, warnings)
-    pair = ArmPair(scores_a, scores_b, labels, names, memberships, left["train_seed"].to_numpy() if several else None)
+    several = max(left["train_seed"].nunique(), right["train_seed"].nunique()) if repeated else 1
+    if several > 1:
+        kind = "readers" if a.trainings == "reader" else "training seeds"
+        warnings.append(f"{several} {kind}: an item counts once per seed; only 'procedure' allows for it")
+    memberships = _second(left, right, second, bool(cluster), names, warnings, once)
+    sets = (None, None, None) if memberships is None else memberships
+    rows_a, rows_b = _rows(a, left, labels[0], names[0], sets[0]), _rows(b, right, labels[1], names[1], sets[1])
     used = (first or "item_id",) + ((second,) if memberships is not None and second else ())
-    return Aligned(pair, used, tuple(warnings))
+    pair = None
+    if not unpaired:
+        scores = (rows_a.values, rows_b.values) if a.has_scores else (rows_a.values.astype(bool), rows_b.values.astype(bool))
+        pair = ArmPair(*scores, rows_a.labels, names[0], sets[2], rows_a.training_seeds if several > 1 else None)
+    return Aligned(rows_a, rows_b, used, tuple(warnings), pair, unpaired)
+
+
+def _rows(arm: ArmScores, table: pd.DataFrame, labels: Bools | None, clusters: Names | None, second: list[list[str]] | None) -> ArmRows:
+    seeds, wordings = (
+        table[name].astype(str).to_numpy(dtype=str) if table[name].nunique() > 1 else None for name in ("train_seed", "wording")
+    )
+    values = table["score"].to_numpy(dtype=float) if arm.has_scores else as_right(table["correct"], arm.source).to_numpy(dtype=float)
+    return ArmRows(table["item_id"].to_numpy(dtype=str), values, labels, clusters, second, seeds, wordings)
+
+
+def _one_row_per_item(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop_duplicates("item_id").sort_values("item_id").reset_index(drop=True)
+
+
+def _lacking(arm: ArmScores, table: pd.DataFrame) -> list[str]:
+    """Items that some trainings, readers or wordings lack: a reader may read some items only, which is counted; a training may not.
+
+    Where each item has one of them they are not crossed with the items, and none is lacking.
+    """
+    warnings = []
+    for column, name in (("train_seed", arm.trainings), ("wording", "wording")):
+        found = table[["item_id", column]].drop_duplicates()
+        levels, counts = found[column].nunique(), found["item_id"].value_counts()
+        lacking = sorted(counts.index[counts < levels])
+        if levels == 1 or not lacking or counts.max() == 1:
+            continue
+        said = f"{arm.source} ({arm.name}): {len(lacking)} items ({first_few(lacking)}) are missing for some {CROSSED[name]}"
+        if name != "reader":
+            raise InputError(f"{said} (column {name}, {levels} of them); give every item to each")
+        warnings.append(f"{said} of {levels}: each counts with the items that it has")
+    return warnings
 
 
 def _label_warnings(a: ArmScores, table: pd.DataFrame) -> list[str]:
@@ -75,41 +130,55 @@ def _differ(left: pd.DataFrame, right: pd.DataFrame, name: str) -> pd.Series:
     return (left[name].astype(str) != right[name].astype(str)) & left[name].notna() & right[name].notna()
 
 
-def _same_items(a: ArmScores, b: ArmScores) -> tuple[pd.DataFrame, pd.DataFrame]:
-    tables = _beside(a.table, b.table), _beside(b.table, a.table)
+def _same_items(a: ArmScores, b: ArmScores) -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """The sorted tables of both arms, and why they are not side by side: '' where each row has its row in the other."""
+    left, right = a.table, b.table
     for name in ("seed", "train_seed"):
-        if len({table[name].dtype.kind == "O" for table in tables}) > 1:  # readers named by words in one file only
-            tables = tuple(table.assign(**{name: table[name].astype(str)}) for table in tables)  # type: ignore[assignment]
-    left, right = (table.set_index(KEYS).sort_index() for table in tables)
-    for here, there, one, other in ((left, right, a, b), (right, left, b, a)):
-        missing = here.index.difference(there.index)
+        if (left[name].dtype.kind == "O") != (right[name].dtype.kind == "O"):  # readers named by words in one file only
+            left, right = left.assign(**{name: left[name].astype(str)}), right.assign(**{name: right[name].astype(str)})
+    for name in ("train_seed", "wording"):  # one model each, trained with any seed or not at all, and one prompt each
+        if left[name].nunique() == right[name].nunique() == 1:
+            right = right.assign(**{name: left[name].iloc[0]})
+    items = KEYS[:2]
+    why = _missing(a, b, left, right, items)
+    if why:
+        raise InputError(why)
+    once = not (left.duplicated(items).any() or right.duplicated(items).any())  # such as one reader per item
+    why = "" if once else _missing(a, b, left, right, KEYS)
+    left, right = (table.sort_values(KEYS).reset_index(drop=True) for table in (left, right))
+    return left, right, why
+
+
+def _missing(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame, keys: list[str]) -> str:
+    """Name the rows of one arm that the other lacks; '' where there are none."""
+    here, there = (table.set_index(keys).index for table in (left, right))
+    for mine, others, one, other in ((here, there, a, b), (there, here, b, a)):
+        missing = mine.difference(others)
         if len(missing):
             items = missing.get_level_values("item_id")
-            hint = "with the same seed and train_seed " if set(items) & set(there.index.get_level_values("item_id")) else ""
+            hint = f"with the same {', '.join(keys[1:])} " if set(items) & set(others.get_level_values("item_id")) else ""
             where = f"{hint}in {other.source} ({other.name})"
-            raise InputError(f"{len(missing)} items of {one.source} ({one.name}) are missing {where}: {first_few(list(items))}")
-    return left.reset_index(), right.reset_index()
+            return f"{len(missing)} items of {one.source} ({one.name}) are missing {where}: {first_few(list(items))}"
+    return ""
 
 
-def _beside(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
-    """Give a model off the shelf, which has no training seed, that of the one model that it is compared with."""
-    if (table["train_seed"] != UNKNOWN).any() or other["train_seed"].nunique() != 1:
-        return table
-    return table.assign(train_seed=other["train_seed"].iloc[0])
-
-
-def _values(a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame) -> tuple[Floats | Bools, Floats | Bools, Bools | None]:
-    """Scores of both arms and labels; right and wrong of both and None where there are no scores."""
+def _labels(
+    a: ArmScores, b: ArmScores, left: pd.DataFrame, right: pd.DataFrame, once: tuple[pd.DataFrame, pd.DataFrame]
+) -> tuple[Bools | None, Bools | None]:
+    """Labels of the rows of both arms, which must agree; None where there are no scores."""
     if not a.has_scores:
-        right_a, right_b = (as_right(table["correct"], arm.source) for table, arm in ((left, a), (right, b)))
-        return right_a.to_numpy(dtype=bool), right_b.to_numpy(dtype=bool), None
+        return None, None
     if set(a.positive) != set(b.positive):
         raise InputError(f"{a.source} and {b.source}: name other positive labels ({a.positive}, {b.positive}); name them with --positive")
-    differ = left["label"].astype(str) != right["label"].astype(str)
-    labels = as_positive(left["label"], a.positive, a.source)
-    if differ.any() and (a.positive or (labels != as_positive(right["label"], (), b.source)).any()):
-        raise InputError(f"{a.source} and {b.source}: labels of {_items(left, differ)} differ")
-    return left["score"].to_numpy(dtype=float), right["score"].to_numpy(dtype=float), labels.to_numpy(dtype=bool)
+    differ = once[0]["label"].astype(str) != once[1]["label"].astype(str)
+    if differ.any() and (a.positive or (as_positive(once[0]["label"], (), a.source) != as_positive(once[1]["label"], (), b.source)).any()):
+        raise InputError(f"{a.source} and {b.source}: labels of {_items(once[0], differ)} differ")
+    labels = as_positive(left["label"], a.positive, a.source), as_positive(right["label"], b.positive, b.source)
+    for arm, table, flags in zip((a, b), (left, right), labels, strict=True):
+        unlike = flags != flags.groupby(table["item_id"]).transform("first")
+        if unlike.any():
+            raise InputError(f"{arm.source}: labels of {_items(table, unlike)} differ from row to row")
+    return labels[0].to_numpy(dtype=bool), labels[1].to_numpy(dtype=bool)
 
 
 def _items(table: pd.DataFrame, which: pd.Series) -> str:
@@ -135,46 +204,65 @@ def _filled(left: pd.DataFrame, right: pd.DataFrame, name: str) -> bool:
     return any((table[name].notna() & (table[name].astype(str) != "")).any() for table in (left, right) if name in table.columns)
 
 
-def _column(left: pd.DataFrame, right: pd.DataFrame, name: str) -> pd.Series:
-    """Cluster column of either file; where both have it they must agree."""
-    if name not in left.columns or name not in right.columns:
-        values = (left if name in left.columns else right)[name]
-    else:
-        values, differ = left[name], left[name].astype(str) != right[name].astype(str)
+def _columns(left: pd.DataFrame, right: pd.DataFrame, name: str, once: tuple[pd.DataFrame, pd.DataFrame]) -> tuple[pd.Series, pd.Series]:
+    """Cluster column of the rows of both arms, from either file; where both have it they must agree."""
+    owners = [table for table in once if name in table.columns]
+    if len(owners) == 2:
+        differ = once[0][name].astype(str) != once[1][name].astype(str)
         if differ.any():
-            raise InputError(f"{name} differs between the files for {_items(left, differ)}")
-    missing = values.isna() | (values.astype(str) == "")
+            raise InputError(f"{name} differs between the files for {_items(once[0], differ)}")
+    missing = owners[0][name].isna() | (owners[0][name].astype(str) == "")
     if missing.any():
-        raise InputError(f"{_items(left, missing)} have no {name}; choose another column with --cluster")
-    return values
+        raise InputError(f"{_items(owners[0], missing)} have no {name}; choose another column with --cluster")
+    if once[0] is left:  # side by side
+        return owners[0][name], owners[0][name]
+    by_item = owners[0].set_index("item_id")[name]
+    found = [table[name] if name in table.columns else table["item_id"].map(by_item) for table in (left, right)]
+    return found[0].where(found[0].notna(), ""), found[1].where(found[1].notna(), "")
 
 
 def _second(
-    left: pd.DataFrame, right: pd.DataFrame, name: str | None, asked: bool, clusters: Any, warnings: list[str]
-) -> list[list[str]] | None:
-    """Second clusters of each item; references of both arms together, since either can be shared."""
+    left: pd.DataFrame,
+    right: pd.DataFrame,
+    name: str | None,
+    asked: bool,
+    clusters: tuple[Names | None, Names | None],
+    warnings: list[str],
+    once: tuple[pd.DataFrame, pd.DataFrame],
+) -> tuple[list[list[str]], list[list[str]], list[list[str]]] | None:
+    """Second clusters of the rows of A, of B, and of both side by side (references of either, since either can be shared)."""
     if name is None:
         return None
     if name != REFERENCES:
-        return [sorted(_names(value)) or [str(value)] for value in _column(left, right, name)]
-    columns = zip(*_references(left, right), left["item_id"], strict=True)
-    sets = [sorted(_names(one) | _names(other)) or [f"no reference: {item}"] for one, other, item in columns]
-    owners = left["item_id"].to_numpy() if clusters is None else clusters
-    if not _shared(sets, owners) and not asked:
+        a, b = ([sorted(_names(value)) or [str(value)] for value in column] for column in _columns(left, right, name, once))
+        return a, b, a
+    own = [_references(table) for table in (left, right)]
+    side_by_side = once[0] is left
+    if side_by_side:
+        sets, items, owners = [one | other for one, other in zip(*own, strict=True)], [*left["item_id"]], clusters[0]
+    else:
+        sets, items = [*own[0], *own[1]], [*left["item_id"], *right["item_id"]]
+        owners = None if clusters[0] is None or clusters[1] is None else np.concatenate([clusters[0], clusters[1]])
+    filled = _filled_sets(sets, items)
+    if not _shared(filled, items if owners is None else owners) and not asked:
         return None
-    if len({reference for entry in sets for reference in entry}) == 1:
+    if len({reference for entry in filled for reference in entry}) == 1:
         warnings.append("all items share one reference: its effect cannot be told from the arms' difference; left to the patients")
         return None
-    if max(map(len, sets)) > MOST_MEMBERSHIPS and not asked:
+    if max(map(len, filled)) > MOST_MEMBERSHIPS and not asked:
         warnings.append(f"items have more than {MOST_MEMBERSHIPS} references: that references are shared is ignored")
         return None
     warnings.append("references serve several patients, which correlates their errors: two-way tests allow for it, all others ignore it")
-    return sets
+    a, b = (_filled_sets(one, table["item_id"]) for one, table in zip(own, (left, right), strict=True))
+    return a, b, filled
 
 
-def _references(left: pd.DataFrame, right: pd.DataFrame) -> tuple[list[object], list[object]]:
-    none: list[object] = [()] * len(left)
-    return tuple(table[REFERENCES].tolist() if REFERENCES in table.columns else none for table in (left, right))  # type: ignore[return-value]
+def _references(table: pd.DataFrame) -> list[set[str]]:
+    return [_names(value) for value in table[REFERENCES]] if REFERENCES in table.columns else [set()] * len(table)
+
+
+def _filled_sets(sets: Sequence[set[str]], items: Iterable[str]) -> list[list[str]]:
+    return [sorted(entry) or [f"no reference: {item}"] for entry, item in zip(sets, items, strict=True)]
 
 
 def _names(value: Any) -> set[str]:
@@ -199,7 +287,7 @@ def _json_list(text: str) -> list[Any]:
 
 
 def _shared(sets: list[list[str]], owners: Any) -> bool:
-    """Whether any reference serves items of different clusters."""
+    """Whether any reference serves items of different clusters; `owners` names the cluster of each."""
     seen: dict[str, set[object]] = defaultdict(set)
     for entry, owner in zip(sets, owners, strict=True):
         for name in entry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,12 @@ from see_in_pairs.errors import InputError, first_few
 if TYPE_CHECKING:
     import pandas as pd
 
-KEYS = ["item_id", "seed", "train_seed"]
+KEYS = ["item_id", "seed", "train_seed", "wording"]
 UNKNOWN = -1
 """In place of a seed that is null: that of a training where there was none."""
 LOGS = (".jsonl", ".jsonl.gz")
+TRAININGS = ("train_seed", "reader")
+"""Columns that tell trainings apart, the first that a table has: readers of one modality are to it what trainings are to a procedure."""
 ZERO_OR_ONE = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0}
 
 
@@ -25,10 +27,11 @@ class ArmScores:
 
     name: str
     source: str  # the file, for error lines
-    # a row per item (and seed, and training seed): ``item_id, seed, train_seed``, either ``label`` and ``score`` or ``correct``, and
-    # whatever else the file has
+    # a row per item (and seed, training seed, wording): ``item_id, seed, train_seed, wording``, either ``label`` and ``score`` or
+    # ``correct``, and whatever else the file has
     table: pd.DataFrame
     positive: tuple[str, ...]  # the labels to detect; () where labels are 0 and 1
+    trainings: str = "train_seed"  # the file's own column that tells trainings apart
 
     @property
     def has_scores(self) -> bool:
@@ -86,7 +89,7 @@ def _named_positive(scores: ArmScores, positive: Sequence[str]) -> ArmScores:
     unknown = [name for name in positive if name not in known]
     if unknown:
         raise InputError(f"--positive {unknown[0]}: no item of {scores.source} has this label; there are {first_few(known, 6)}")
-    return ArmScores(scores.name, scores.source, scores.table, tuple(positive))
+    return replace(scores, positive=tuple(positive))
 
 
 def _from_records(path: Path, arm: str | None, runs: Sequence[str], positive_named: bool) -> ArmScores:
@@ -99,7 +102,8 @@ def _from_records(path: Path, arm: str | None, runs: Sequence[str], positive_nam
     _check_single(table, "arm", path)
     if not runs:
         _check_single(table, "run_id", path)
-    table = table.assign(**{key: table[key].fillna(UNKNOWN).astype("int64") for key in ("seed", "train_seed")})
+    wording = _texts(table["wording"]) if "wording" in table.columns else ""
+    table = table.assign(**{key: table[key].fillna(UNKNOWN).astype("int64") for key in ("seed", "train_seed")}, wording=wording)
     if not records.positive and not positive_named:
         raise InputError(f"{path}: the records do not say which labels are positive; name them with --positive")
     name = runs[0] if arm is None and runs else str(table["arm"].iloc[0])
@@ -154,7 +158,7 @@ def with_items(scores: ArmScores, path: Path) -> ArmScores:
     if lacking:
         raise InputError(f"{path}: lacks {len(lacking)} items of {scores.source} ({first_few(lacking)})")
     new = [column for column in items.columns if column == "item_id" or column not in scores.table.columns]
-    return ArmScores(scores.name, scores.source, scores.table.merge(items[new], on="item_id", how="left"), scores.positive)
+    return replace(scores, table=scores.table.merge(items[new], on="item_id", how="left"))
 
 
 def _from_table(table: pd.DataFrame, path: Path, arm: str | None, runs: Sequence[str]) -> ArmScores:
@@ -179,21 +183,24 @@ def _from_table(table: pd.DataFrame, path: Path, arm: str | None, runs: Sequence
         table = table.drop(columns=["score", "label"], errors="ignore")
     else:
         table = table.drop(columns="correct", errors="ignore")
-    table = table.assign(item_id=table["item_id"].astype(str), **_seeds(table, path)).reset_index(drop=True)
-    return ArmScores(arm or (runs[0] if runs else path.name.split(".")[0] if is_log(path) else path.stem), str(path), table, ())
+    trainings = "train_seed"
+    if not is_log(path):  # where such columns are of its documents
+        trainings = next((column for column in TRAININGS if column in table.columns), trainings)
+    table = table.assign(item_id=table["item_id"].astype(str), **_seeds(table, path, trainings)).reset_index(drop=True)
+    name = arm or (runs[0] if runs else path.name.split(".")[0] if is_log(path) else path.stem)
+    return ArmScores(name, str(path), table, (), trainings)
 
 
-def _seeds(table: pd.DataFrame, path: Path) -> dict[str, pd.Series | int]:
-    """Seeds of the rows; a reader is to a table what a training seed is. A reader, or a seed, counts where items stand several times."""
-    found: dict[str, pd.Series | int] = {"seed": 0, "train_seed": 0}
+def _seeds(table: pd.DataFrame, path: Path, trainings: str) -> dict[str, pd.Series | int | str]:
+    """Seeds and wordings of the rows; a reader is to a table what a training seed is. A seed counts where items stand several times."""
+    found: dict[str, pd.Series | int | str] = {"seed": 0, "train_seed": 0, "wording": ""}
     if is_log(path):  # such columns are of its documents
         return found
-    trained = "train_seed" if "train_seed" in table.columns else "reader" if "reader" in table.columns else None
-    if trained == "reader" and not table["item_id"].duplicated().any():  # each item was read once, which is no crossed design
-        trained = None
-    if trained is not None:
-        found["train_seed"] = _seed_values(table[trained])
-    keys = ["item_id"] if trained is None else ["item_id", trained]
+    if trainings in table.columns:
+        found["train_seed"] = _seed_values(table[trainings])
+    if "wording" in table.columns:
+        found["wording"] = _texts(table["wording"])
+    keys = ["item_id", *(column for column in (trainings, "wording") if column in table.columns)]
     if "seed" in table.columns and table.duplicated(keys).any():
         found["seed"] = _seed_values(table["seed"])
     return found
@@ -213,7 +220,8 @@ def _check(scores: ArmScores) -> None:
     twice = table.duplicated(KEYS)
     if twice.any():
         names = first_few(table.loc[twice, "item_id"].tolist())
-        hint = "" if scores.table["train_seed"].nunique() > 1 else "; columns arm, train_seed, reader or seed tell rows of an item apart"
+        told = table[["train_seed", "wording"]].nunique().max() > 1
+        hint = "" if told else "; columns arm, train_seed, reader, wording or seed tell rows of an item apart"
         raise InputError(f"{scores.source}: {int(twice.sum())} items occur twice ({names}){hint}")
     for column in ("label", "score") if scores.has_scores else ("correct",):
         missing = table[column].isna()

@@ -118,5 +118,7 @@ def test_a_model_off_the_shelf_is_not_taken_for_several_trainings(tmp_path: Path
     off = read_arm(written(tmp_path / "off.parquet"))
     both = [read_records(written(tmp_path / f"{seed}.parquet", train_arm="single", train_seed=seed, n_train=4)) for seed in (0, 1)]
     write_records(tmp_path / "both.parquet", concatenate(both))
+    aligned = align(off, read_arm(tmp_path / "both.parquet"))
+    assert (aligned.a.training_seeds, aligned.b.training_seeds.tolist()) == (None, ["0", "1"] * 6)
     with pytest.raises(InputError, match="train_seed"):
-        align(off, read_arm(tmp_path / "both.parquet"))
+        assert aligned.pair

@@ -96,10 +96,10 @@ def read_likeness(folder: Path) -> Likeness | str:
     )
     one = mean.sort_values("item_id").drop_duplicates("patient_id")
     shared = int(one["reference_id"].duplicated(keep=False).sum())
-    note = f"{shared} of {len(one)} queries share their reference with another: the interval is too short" if shared else ""
+    note = f"{shared} of {len(one)} queries share their reference with another: the interval allows for that" if shared else ""
     diseased = int(one["label"].sum())
     try:
-        rho = paired_correlation(one["query"], one["reference"], one["label"])
+        rho = paired_correlation(one["query"], one["reference"], one["label"], references=one["reference_id"])
     except InputError as error:  # the variance components are shown all the same
         return str(error)
     return Likeness(rho, _separation(one), diseased, len(one) - diseased, int(table["seed"].nunique()), note)

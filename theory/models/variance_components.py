@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import fdtri, ndtr, ndtri
+from scipy.special import fdtri, ndtr, ndtri, stdtrit
 
 from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of, normal_density
@@ -254,9 +254,11 @@ def logits_of(table: pd.DataFrame, value: str = "logit") -> tuple[Floats, np.nda
     return ordered[value].to_numpy(dtype=np.float64).reshape(shape), labels[:, 0, 0]
 
 
-def paired_correlation(query: ArrayLike, reference: ArrayLike, labels: ArrayLike, level: float = 0.95) -> Interval:
+def paired_correlation(
+    query: ArrayLike, reference: ArrayLike, labels: ArrayLike, level: float = 0.95, references: ArrayLike | None = None
+) -> Interval:
     r"""Within-class correlation of query and reference scores, with interval :math:`\tanh(\mathrm{atanh}\,\hat\rho\pm z/\sqrt{\nu-2})` on
-    :math:`\nu=n-2` degrees of freedom."""
+    :math:`\nu=n-2` degrees of freedom; wider where queries share `references`, given by the images' ids (T10.3a)."""
     scores, diseased = np.stack([finite(query, "query"), finite(reference, "reference")]), np.asarray(labels, dtype=bool)
     require(scores.shape[1] >= 5 and min(diseased.sum(), (~diseased).sum()) >= 2, "labels: five pairs, and two of each class, at least")
     magnitude = np.abs(scores).max(axis=1)
@@ -266,8 +268,23 @@ def paired_correlation(query: ArrayLike, reference: ArrayLike, labels: ArrayLike
     require(spread > ROUNDING * magnitude, "query, reference: scores do not vary within class, so they have no correlation")
     estimate = float(np.clip(scores[0] @ scores[1] / spread.prod(), -1, 1))
     half = float(ndtri((1 + level) / 2)) / np.sqrt(scores.shape[1] - 4)  # nu - 2, where nu = n - 2: each class has its own mean
+    if references is not None:
+        half = _shared_half(scores / spread[:, None], estimate, np.unique(np.asarray(references), return_inverse=True)[1], level, half)
     with np.errstate(divide="ignore"):  # a correlation of 1 has the interval [1, 1]
         return Interval(estimate, *(float(np.tanh(np.arctanh(estimate) + side * half)) for side in (-1, 1)))
+
+
+def _shared_half(scores: Floats, estimate: float, codes: np.ndarray, level: float, half: float) -> float:
+    """Half the interval of atanh rho with shared references: the variance of sums over each reference, and Student's t on their effective
+    number (that of equally used ones) minus one; not below `half`, that of references of each query's own."""
+    used = np.bincount(codes)
+    if used.max() == 1:
+        return half
+    effective = codes.size**2 / np.square(used).sum()
+    influence = scores.prod(axis=0) - estimate * np.square(scores).sum(axis=0) / 2
+    inflation = np.square(np.bincount(codes, influence)).sum() / max(np.square(influence).sum(), ROUNDING**2) * used.size / (used.size - 1)
+    wider = stdtrit(max(effective - 1, 1.0), (1 + level) / 2) * np.sqrt(max(inflation, 1.0) / (codes.size - 4))
+    return max(half, float(wider))
 
 
 def intraclass_correlation(groups: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats, Floats]:

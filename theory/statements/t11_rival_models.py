@@ -5,7 +5,8 @@ With no correlation and a known population, T1 and T9 predict no gain from a ref
 * an unknown population mean (prior :math:`\mu\sim N(\mu_0,\kappa^2)`, or a bank of :math:`N_0` healthy images): ``prior_error``,
   ``neg_bank_error``; a fixed reference then helps like a fresh one, and the gain decays with the bank;
 * pairing as augmentation (n queries x R references), in `theory.statements.t11_augmentation`; never better than single when rho is 0;
-* knowing that the reference is healthy: ``unlabelled_value``, what a reference of unknown label is worth for the mean;
+* knowing that the reference is healthy: ``unlabelled_value``, what a reference of unknown label is worth for the mean to an estimator
+  that is linear; to one that uses the mixture of both classes, ``unlabelled_information``;
 * the operating point: ``biased_threshold_error``; accuracy moves, AUROC does not;
 * unequal training classes, whose plug-in rule loses sensitivity when healthy cases are added: ``unbalanced_error`` (T4.5).
 
@@ -92,8 +93,8 @@ def subjective_rho(kappa: ArrayLike) -> Floats:
 
 
 def unlabelled_value(pi: ArrayLike, delta: ArrayLike) -> Floats:
-    r"""Worth for the mean of a reference of unknown label, relative to a known-healthy one: the ratio of their variances,
-    :math:`1/(1+\pi(1-\pi)\delta^2)`.
+    r"""Worth for the mean of a reference of unknown label, relative to a known-healthy one, to an estimator that is linear in them: the
+    ratio of their variances, :math:`1/(1+\pi(1-\pi)\delta^2)`. Never above `unlabelled_information`.
 
     Examples
     --------
@@ -306,7 +307,7 @@ STATEMENT = Statement(
         ),
         Quantity(
             "unlabelled_value",
-            "worth for the mean of a reference of unknown label",
+            "worth for the mean of a reference of unknown label, to a linear estimator",
             (number("pi", "probability that it is diseased"), number("delta", "effect in standard deviations")),
             unlabelled_value,
             _symbolic_unlabelled_value,

@@ -18,11 +18,12 @@ from theory.numerics.vectorize import elementwise
 from theory.statements import t2_several_references as t2
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number
-from theory.statements.t3_sample_size import ANALYSES, symbolic_ancova_inflation
+from theory.statements.t3_sample_size import ANALYSES, exact_power, symbolic_ancova_inflation
 
 STATEMENT_ID = "T3"
 _TRIAL = 100  # patients per group of the simulated trials behind n_for_power; it is linear in the variance that they estimate
-_SMALL = 20  # below, the t test needs noticeably more patients than the normal approximation says
+_SMALL = 20  # below, a trial needs noticeably more patients than the normal approximation says
+_FEWEST = 2  # per group: degrees of freedom for an error
 
 
 def ancova_m_var(n_per_group: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: ArrayLike) -> Floats:
@@ -42,7 +43,8 @@ def ancova_m_var(n_per_group: ArrayLike, rho: ArrayLike, rho_rr: ArrayLike, m: A
 def n_for_power(
     rho: float, d: float, analysis: str, power: float = 0.8, level: float = 0.05, m: int = 1, rho_rr: float | None = None
 ) -> float:
-    r"""Patients per group that a trial needs (round up): :math:`2(z_{1-\alpha/2}+z_{1-\beta})^2v/d^2`.
+    r"""Patients per group that a trial needs by the normal approximation (round up): :math:`2(z_{1-\alpha/2}+z_{1-\beta})^2v/d^2`. It falls
+    short by about :math:`z_{1-\alpha/2}^2/4` patients (T15.2), which matters in small trials.
 
     Examples
     --------
@@ -52,18 +54,33 @@ def n_for_power(
     effect, rho = float(finite(d, "d")), float(correlation(rho))
     require(effect != 0, "d = 0: no number of patients shows an effect that is not there")
     of_level, of_power = float(prevalence(level, "level")), float(prevalence(power, "power"))
-    between = rho if rho_rr is None else float(finite(rho_rr, "rho_rr"))
+    return float(2 * (ndtri(1 - of_level / 2) + ndtri(of_power)) ** 2 * scaled_factor(rho, analysis, m, rho_rr) / effect**2)
+
+
+def scaled_factor(rho: float, analysis: str, m: int = 1, rho_rr: float | None = None) -> float:
+    """Scaled variance of an analysis with m references per patient, ANCOVA's with a known slope."""
     one_of(analysis, "analysis", ANALYSES)
+    between = rho if rho_rr is None else float(finite(rho_rr, "rho_rr"))
     rule = {"change": "meandiff", "ancova": "optimal"}.get(analysis)
     t2.mean_variance(m, between, rho)
-    factor = float(t2.variance(rho, between, m, rule)) if rule else 1.0
-    return float(2 * (ndtri(1 - of_level / 2) + ndtri(of_power)) ** 2 * factor / effect**2)
+    return float(t2.variance(rho, between, m, rule)) if rule else 1.0
 
 
 def needed_caveat(params: Params) -> str:
-    """Caveat of the normal approximation below 20 patients per group; empty from there on."""
-    small = n_for_power(**params) < _SMALL
-    return f"a normal approximation: below {_SMALL} per group the t test needs a few more patients (see T3 power)" if small else ""
+    """Caveat of the normal approximation below 20 patients per group, with the power that they have; empty from there on."""
+    n = math.ceil(n_for_power(**params))
+    if n >= _SMALL:
+        return ""
+    if n < _FEWEST:
+        return f"a normal approximation: {n} per group leave no degrees of freedom; ask T15 n_exact"
+    wanted = params.get("power", 0.8)
+    return f"a normal approximation: {n} per group have power {_exact_power(n, **params):.3f}, not {wanted:g}; ask T15 n_exact"
+
+
+def _exact_power(
+    n: int, rho: float, d: float, analysis: str, power: float = 0.8, level: float = 0.05, m: int = 1, rho_rr: float | None = None
+) -> float:
+    return float(exact_power(n, scaled_factor(rho, analysis, m, rho_rr), d, analysis == "ancova", level))
 
 
 def _symbolic_factor(rho: float, rho_rr: float, m: int, rule: str):  # type: ignore[no-untyped-def]

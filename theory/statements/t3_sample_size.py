@@ -11,8 +11,9 @@ change   2 (1 - rho)
 ancova   (1 - rho^2) (N - 3) / (N - 4)
 ======== ===========================================
 
-All exact under normality; the factor 1 - rho^2 is that of Borm, Fransen and Lemmens (2007). Power of the first two is that of the
-noncentral t with N - 2 degrees of freedom, two-sided at level .05.
+All exact under normality; the factor 1 - rho^2 is that of Borm, Fransen and Lemmens (2007). Power is exact too, two-sided at level .05:
+that of the noncentral t with N - 2 degrees of freedom for the first two; for ANCOVA with N - 3, whose noncentrality varies with the
+references by the root of a Beta((N - 2) / 2, 1 / 2) variable.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
-from see_in_pairs.errors import InputError
 from theory.numerics.montecarlo import MeanTally
 from theory.numerics.quadrature import legendre
 from theory.numerics.validation import Floats, correlation, finite, one_of, whole
@@ -54,19 +54,40 @@ def scaled_var(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: s
 
 
 def power(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: str) -> Floats:
-    r"""Power of the two-sided test of no effect at level .05: :math:`P(|t_{2n-2}(\mathrm{ncp})| > t_{.975})`,
-    :math:`\mathrm{ncp} = d \sqrt{n / (2 \times \text{scaled variance})}`.
+    r"""Power of the two-sided test of no effect at level .05, exact under normality: :math:`P(|t_\nu(\mathrm{ncp})| > t_{.975})`.
+
+    Notes
+    -----
+    :math:`\nu=2n-2` and :math:`\mathrm{ncp} = d \sqrt{n / (2 \times \text{scaled variance})}` for the t test and the change score.
+    ANCOVA has :math:`\nu=2n-3` and, given the references, :math:`\mathrm{ncp}^2=\frac{n d^2}{2(1-\rho^2)}B`, B ~ Beta(n - 1, 1/2).
 
     Examples
     --------
-    >>> float(power(30, 0.7, 0.5, "change"))
-    0.69093
+    >>> float(power(30, 0.7, 0.5, "change")), float(power(4, 0.9, 1.0, "ancova"))
+    (0.69093, 0.66488)
     """
-    if analysis == "ancova":
-        raise InputError("analysis = 'ancova': its exact power is no noncentral t; take ttest or change")
-    variance, n, d = scaled_var(n_per_group, rho, d, analysis), whole(n_per_group, "n_per_group", 3), finite(d, "d")
-    freedom, centre = 2 * n - 2, d * np.sqrt(n / (2 * variance))
-    critical = stdtrit(freedom, 1 - LEVEL / 2)
+    n, rho, d = whole(n_per_group, "n_per_group", 3), correlation(rho), finite(d, "d")
+    one_of(analysis, "analysis", ANALYSES)
+    factor = {"ttest": np.ones_like(rho), "change": 2 * (1 - rho), "ancova": (1 - rho) * (1 + rho)}[analysis]
+    return exact_power(n, factor, d, analysis == "ancova")
+
+
+def exact_power(n: ArrayLike, factor: ArrayLike, d: ArrayLike, adjusted: bool, level: float = LEVEL) -> Floats:
+    """Power of two groups of n whose scaled variance is `factor` (with a known slope, where it is `adjusted` for a covariate)."""
+    n, factor, d = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (n, factor, d)))
+    freedom, centre = 2 * n - (3 if adjusted else 2), d * np.sqrt(n / (2 * factor))
+    if not adjusted:
+        return noncentral_t_power(freedom, centre, level)
+    x, w = legendre(80)
+    angle = np.minimum(np.pi / 2, 10 / np.sqrt(2 * n))[..., None] * x  # B = cos^2 of it
+    weights = w * np.cos(angle) ** (2 * n - 3)[..., None]
+    powers = noncentral_t_power(np.broadcast_to(freedom[..., None], angle.shape), centre[..., None] * np.cos(angle), level)
+    return (weights * powers).sum(axis=-1) / weights.sum(axis=-1)
+
+
+def noncentral_t_power(freedom: Floats, centre: Floats, level: float = LEVEL) -> Floats:
+    """Probability that a noncentral t is beyond the two-sided critical value."""
+    critical = stdtrit(freedom, 1 - level / 2)
     deviation, weights = _estimated_deviation(freedom)
     bound = critical[..., None] * deviation
     return (weights * (ndtr(centre[..., None] - bound) + ndtr(-centre[..., None] - bound))).sum(axis=-1)
@@ -75,7 +96,7 @@ def power(n_per_group: ArrayLike, rho: ArrayLike, d: ArrayLike, analysis: str) -
 def _estimated_deviation(freedom: Floats) -> tuple[Floats, Floats]:
     """Quadrature over the estimated standard deviation, sqrt(chi^2 / freedom); the noncentral t is a mixture over it."""
     x, w = legendre(200)
-    degrees = freedom[..., None]
+    degrees = np.asarray(freedom)[..., None]
     spread = 12 / np.sqrt(2 * degrees)
     low = np.maximum(0.0, 1 - spread)
     s = low + (1 + spread - low) * x
@@ -110,21 +131,38 @@ def _symbolic_scaled_var(n_per_group: int, rho: float, d: float, analysis: str) 
 
 
 def _symbolic_power(n_per_group: int, rho: float, d: float, analysis: str) -> float:
-    """Sum the series of the noncentral t distribution in incomplete beta functions (Johnson, Kotz and Balakrishnan 1995, 31.15)."""
+    import sympy as sp
+
+    from theory.numerics import symbolic
+
+    v, correlated, w = symbolic_variance()
+    at = {"ttest": 0, "change": 1, "ancova": sp.solve(sp.diff(v, w), w)[0]}[analysis]
+    return power_series(int(n_per_group), symbolic.evaluate(v.subs(w, at), {correlated: rho}), d, analysis == "ancova")
+
+
+def power_series(n: int, factor: float, d: float, adjusted: bool, level: float = LEVEL) -> float:
+    """As `exact_power`, by the series of the noncentral t in incomplete beta functions (Johnson, Kotz and Balakrishnan 1995, 31.15); the
+    weights of ANCOVA are their means over the Beta variable, confluent hypergeometric functions."""
     import mpmath as mp  # type: ignore[import-untyped]
 
-    k, half = 2 * n_per_group - 2, mp.mpf(1) / 2
-    centre = mp.mpf(d) * mp.sqrt(mp.mpf(n_per_group) / (2 * _symbolic_scaled_var(n_per_group, rho, d, analysis)))
+    k, half = 2 * n - (3 if adjusted else 2), mp.mpf(1) / 2
+    noncentrality = mp.mpf(d) ** 2 * n / (2 * mp.mpf(factor)) / 2
 
     def _above(t: mp.mpf) -> mp.mpf:
         return mp.betainc(mp.mpf(k) / 2, half, 0, k / (k + t * t), regularized=True) / 2
 
-    critical = mp.findroot(lambda t: _above(t) - mp.mpf(LEVEL) / 2, 2.0)
-    x, weight = critical**2 / (k + critical**2), mp.exp(-(centre**2) / 2)
-    inside, j = mp.mpf(0), 0
-    while j < centre**2 or weight > 1e-20:  # P(|T| <= t): a Poisson mixture over the numerator's chi-squared
-        inside += weight * mp.betainc(j + half, mp.mpf(k) / 2, 0, x, regularized=True)
-        j, weight = j + 1, weight * centre**2 / 2 / (j + 1)
+    def _weight(j: int) -> mp.mpf:
+        poisson = noncentrality**j / mp.factorial(j)
+        if not adjusted:
+            return poisson * mp.exp(-noncentrality)
+        a = mp.mpf(n - 1)  # of Beta(a, 1/2)
+        return poisson * mp.rf(a, j) / mp.rf(a + half, j) * mp.hyp1f1(a + j, a + half + j, -noncentrality)
+
+    critical = mp.findroot(lambda t: _above(t) - mp.mpf(level) / 2, float(stdtrit(k, 1 - level / 2)))
+    x, inside, j = critical**2 / (k + critical**2), mp.mpf(0), 0
+    while j <= 2 * noncentrality or _weight(j) > 1e-20:  # P(|T| <= t): a mixture over the numerator's chi-squared
+        inside += _weight(j) * mp.betainc(j + half, mp.mpf(k) / 2, 0, x, regularized=True)
+        j += 1
     return float(1 - inside)
 
 
@@ -159,9 +197,22 @@ def _simulate_scaled_var(params: Params, replicates: int, rng: np.random.Generat
 
 def _simulate_power(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     query, reference = _trials(params, replicates, rng)
+    if params["analysis"] == "ancova":
+        return ancova_rejects(query, reference, LEVEL)
     outcome, n = query - reference if params["analysis"] == "change" else query, params["n_per_group"]
     standard_error = np.sqrt(outcome.var(axis=2, ddof=1).mean(axis=1) * 2 / n)
     return np.abs(_effects(params, query, reference)) / standard_error > stdtrit(2 * n - 2, 1 - LEVEL / 2)
+
+
+def ancova_rejects(query: Floats, covariate: Floats, level: float) -> np.ndarray:
+    """Whether least squares on group and covariate finds an effect; both of shape (trials, 2, n)."""
+    within, other = (x - x.mean(axis=2, keepdims=True) for x in (query, covariate))
+    squares, products = np.square(other).sum(axis=(1, 2)), (within * other).sum(axis=(1, 2))
+    n, gap = query.shape[2], np.diff(covariate.mean(axis=2))[:, 0]
+    effect = np.diff(query.mean(axis=2))[:, 0] - products / squares * gap
+    freedom = 2 * n - 3
+    residual = (np.square(within).sum(axis=(1, 2)) - products**2 / squares) / freedom
+    return np.abs(effect) > stdtrit(freedom, 1 - level / 2) * np.sqrt(residual * (2 / n + gap**2 / squares))
 
 
 # Fast sampling: an effect depends on the trial through a normal and two sums of squares.
@@ -175,9 +226,13 @@ def _fast_scaled_var(params: Params, replicates: int, rng: np.random.Generator) 
 
 
 def _fast_power(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    freedom = 2 * params["n_per_group"] - 2
-    variance = 1 if params["analysis"] == "ttest" else 2 * (1 - params["rho"])
-    effect = rng.standard_normal(replicates) + params["d"] * np.sqrt(params["n_per_group"] / (2 * variance))
+    adjusted, rho = params["analysis"] == "ancova", params["rho"]
+    freedom, variance = 2 * params["n_per_group"] - 2, {"ttest": 1.0, "change": 2 * (1 - rho), "ancova": 1 - rho**2}[params["analysis"]]
+    centre = params["d"] * np.sqrt(params["n_per_group"] / (2 * variance))
+    if adjusted:
+        centre = centre / np.sqrt(1 + rng.chisquare(1, replicates) / rng.chisquare(freedom, replicates))
+        freedom -= 1
+    effect = rng.standard_normal(replicates) + centre
     return np.abs(effect) / np.sqrt(rng.chisquare(freedom, replicates) / freedom) > stdtrit(freedom, 1 - LEVEL / 2)
 
 
@@ -199,7 +254,8 @@ _SCALED = (
     *grid(n_per_group=[4], rho=[-0.5, 0.9], d=[0.0], analysis=["ancova"]),
 )
 _POWER = (
-    *grid(n_per_group=[30], rho=[0.7], d=[0.5], analysis=ANALYSES[:2]),
+    *grid(n_per_group=[30], rho=[0.7], d=[0.5], analysis=ANALYSES),
+    *grid(n_per_group=[3, 4], rho=[0.9], d=[0.0, 1.0], analysis=["ancova"]),
     *grid(n_per_group=[3], rho=[0.95, -0.5], d=[0.5], analysis=["change"]),
     *grid(n_per_group=[8], rho=[0.0], d=[0.0, 2.0], analysis=["ttest"]),
 )
@@ -224,8 +280,8 @@ STATEMENT = Statement(
         ),
         Quantity(
             "power",
-            "power of the two-sided t test at level .05",
-            _parameters(ANALYSES[:2]),
+            "power of the two-sided test of the effect at level .05, exact",
+            _parameters(ANALYSES),
             power,
             _symbolic_power,
             _simulate_power,

@@ -109,6 +109,20 @@ def test_correlation_within_class_ignores_the_shift():
         vc.paired_correlation([1, 2, 3], [1, 2, 4], [True, False, True])
 
 
+def test_the_interval_of_the_correlation_allows_for_shared_references():
+    rng, labels, covered = np.random.default_rng(10), np.arange(200) % 2 == 0, np.zeros(2)
+    for _ in range(400):  # 200 queries of 20 sites, one reference each: query and reference share the site
+        site, ids = rng.standard_normal(20), np.arange(200) % 20
+        reference = (np.sqrt(0.4) * site + np.sqrt(0.6) * rng.standard_normal(20))[ids]
+        query = np.sqrt(0.4) * site[ids] + np.sqrt(0.6) * rng.standard_normal(200)
+        for way, given_ids in enumerate((None, ids)):
+            found = vc.paired_correlation(query, reference, labels, references=given_ids)
+            covered[way] += found.low <= 0.4 <= found.high
+    assert covered[0] / 400 < 0.75
+    assert covered[1] / 400 > 0.88
+    assert vc.paired_correlation(query, reference, labels, references=np.arange(200)) == vc.paired_correlation(query, reference, labels)
+
+
 def test_intraclass_correlation_against_anova():
     scores = np.random.default_rng(9).normal(size=(6, 4)) + np.arange(6)[:, None]
     f = stats.f_oneway(*scores).statistic

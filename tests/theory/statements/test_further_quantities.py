@@ -22,15 +22,46 @@ from theory.statements import t7_distance as distance
 from theory.statements import t7_matching as t7
 from theory.statements import t8_logistic_efficiency as t8
 from theory.statements import t10_gain as gains
+from theory.statements import t10_shared_references as sharing
 from theory.statements import t11_augmentation as augmentation
 from theory.statements import t11_controls as controls
 from theory.statements import t11_rival_models as rivals
+from theory.statements import t11_unlabelled as unlabelled
 from theory.statements import t12_formulas as formulas
 from theory.statements import t12_minimax as minimax
 from theory.statements import t12_misspecified as misspecified
 from theory.statements.t11_rival_models import FINGERPRINT, MODELS
 
 correlations = st.floats(-0.95, 0.95)
+
+
+@given(st.floats(0.01, 0.99), st.floats(-6, 6))
+def test_the_linear_estimator_never_uses_more_than_there_is(pi, delta):
+    linear, all_of_it = float(rivals.unlabelled_value(pi, delta)), float(unlabelled.unlabelled_information(pi, delta))
+    assert linear - 1e-12 <= all_of_it <= 1 + 1e-12
+    assert all_of_it == pytest.approx(float(unlabelled.unlabelled_information(1 - pi, -delta)), abs=1e-12)
+
+
+def test_maximum_likelihood_reaches_the_information_of_unlabelled_references():
+    images = np.random.default_rng(3)
+    n, sets, delta = 400, 2_000, 3.0
+    seen = images.standard_normal((sets, n)) + delta * (images.random((sets, n)) < 0.5)
+    mean = seen.mean(axis=1, keepdims=True) - delta / 2
+    assert n * mean.var() == pytest.approx(1 / 0.308, rel=0.1)  # linear
+    for _ in range(60):  # EM
+        chance = 1 / (1 + np.exp(-delta * (seen - mean - delta / 2)))
+        mean = (seen - delta * chance).mean(axis=1, keepdims=True)
+    assert n * mean.var() == pytest.approx(1 / 0.556, rel=0.1)
+
+
+@given(st.integers(1, 20), st.integers(3, 30), correlations, st.floats(0, 0.99))
+def test_shared_references_never_tell_more_than_own_ones(k, R, rho, more):
+    n, between = k * R + (k * R < 6) * 6 * R, rho**2 + more * (0.999 - rho**2)
+    factor = float(sharing.sharing_factor(n, rho, R, between))
+    assert factor >= 1 - 1e-12
+    assert sharing.sharing_factor(n, rho, n) == 1
+    assert sharing.shared_rho_cover(n, 0.0, R) == pytest.approx(0.95)
+    assert factor >= float(sharing.sharing_factor(n, rho, R)) - 1e-9
 
 
 @settings(max_examples=40)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from see_in_pairs.errors import InputError
 from theory.statements import t1_univariate_rules as t1
 from theory.statements import t2_several_references as t2
+from theory.statements import t3_patients_needed as patients
 from theory.statements import t3_sample_size as t3
 from theory.statements import t5_site_shift as t5
 from theory.statements import t6_faulty_references as t6
@@ -32,6 +33,21 @@ def test_power_grows_with_effect_and_starts_at_the_level(n, rho, d):
     assert t3.power(n, rho, 0.0, "change") == pytest.approx(0.05, abs=1e-10)
     assert t3.power(n, rho, d + 0.2, "change") >= t3.power(n, rho, d, "change") - 1e-10
     assert t3.power(n, rho, -d, "ttest") == t3.power(n, rho, d, "ttest")
+
+
+@given(st.integers(3, 60), correlations)
+def test_ancova_rejects_at_the_level_and_gains_what_the_reference_explains(n, rho):
+    assert t3.power(n, rho, 0.0, "ancova") == pytest.approx(0.05, abs=1e-9)
+    assert t3.power(n, 0.0, 1.0, "ancova") < t3.power(n, 0.0, 1.0, "ttest")  # a covariate that explains nothing costs a degree of freedom
+    assert t3.power(n, rho, 1.0, "ancova") >= t3.power(n, 0.0, 1.0, "ancova") - 1e-9
+
+
+def test_the_normal_approximation_tells_the_power_that_its_patients_have():
+    params = {"rho": 0.8, "d": 1.2, "analysis": "ancova"}
+    assert np.ceil(patients.n_for_power(**params)) == 4
+    assert float(t3.power(4, 0.8, 1.2, "ancova")) == pytest.approx(0.554, abs=5e-4)
+    assert "4 per group have power 0.554, not 0.8" in patients.needed_caveat(params)
+    assert patients.needed_caveat({**params, "d": 0.3}) == ""
 
 
 def test_ancova_inflation_is_derived():
@@ -96,7 +112,8 @@ def test_information_gain_is_never_negative_and_even_in_rho(d, rho):
         (lambda: t3.scaled_var(2, 0.5, 0.5, "ancova"), "n_per_group = 2"),
         (lambda: t3.scaled_var(10, 1.0, 0.5, "ancova"), "between -1 and 1"),
         (lambda: t3.scaled_var(10, 0.5, 0.5, "anova"), "ttest, change, ancova"),
-        (lambda: t3.power(10, 0.5, 0.5, "ancova"), "ttest or change"),
+        (lambda: t3.power(10, 0.5, 0.5, "anova"), "ttest, change, ancova"),
+        (lambda: t3.power(2, 0.5, 0.5, "ancova"), "n_per_group = 2"),
         (lambda: t5.error(2, -1, "single"), "tau = -1"),
         (lambda: t5.error(2, 1, "best"), "single, same_diff"),
         (lambda: t5.error(2, 1, "single", m=0), "m = 0"),

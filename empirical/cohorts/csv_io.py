@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
 import re
 import unicodedata
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,11 +24,12 @@ if TYPE_CHECKING:
 
 SEXES = {"f": "F", "female": "F", "m": "M", "male": "M"}
 NESTED = (list, tuple, dict, set, bytes, np.ndarray)
+MOST_UNPACKED = 2**31  # bytes of a table packed as .gz
 DELIMITERS = {";": "';'", "\t": "a tab", "|": "'|'"}
 
 
-def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimiter: str = ",") -> pd.DataFrame:
-    """Read a CSV table as text, ``''`` where empty, without blanks around it.
+def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimiter: str = ",", header: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV table as text, ``''`` where empty, without blanks around it; `header` names the columns of one whose first row is data.
 
     Everything is read as text because pandas would make numbers of ids, and one patient of ``7`` and ``007``.
     """
@@ -32,12 +37,20 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
 
     if not path.is_file():
         raise InputError(f"{path}: no such table")
+    words: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "sep": delimiter}
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=delimiter)
+        first = [name.strip() for name in pd.read_csv(_content(path), header=None, nrows=1, **words).iloc[0]]
+        if header and len(first) != len(header):
+            raise InputError(f"{path}: --header names {len(header)} columns, its first row has {len(first)} fields ({first_few(first, 6)})")
+        table = pd.read_csv(_content(path), **words, **({"header": None, "names": list(header)} if header else {}))
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not UTF-8 text; save the table as UTF-8") from None
-    except ValueError as error:  # pandas' parser errors are ValueErrors
-        raise InputError(f"{path}: cannot be read as CSV ({first_line(error)})") from None
+    except (ValueError, EOFError, OSError, zlib.error) as error:  # pandas' parser errors are ValueErrors; the others are of damaged .gz
+        raise error if isinstance(error, InputError) else InputError(f"{path}: cannot be read as CSV ({first_line(error)})") from None
+    twice = [name for name in dict.fromkeys(header or first) if name and list(header or first).count(name) > 1]
+    if twice:
+        raise InputError(f"{path}: has two columns called {first_few(twice)}; rename one, for it is not clear which is meant")
+    table = table.rename(columns=str.strip) if all(isinstance(name, str) for name in table.columns) else table
     table = _unshift(table, path)
     require_columns(table, columns, str(path))
     table = table.apply(lambda column: column.str.strip())
@@ -46,6 +59,17 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
     if key is not None:
         refuse_repeated(table[key], str(path))
     return table
+
+
+def _content(path: Path) -> Path | io.BytesIO:
+    """Unpack a table that is packed as ``.gz``, up to a bound: a few kilobytes can hold terabytes."""
+    if path.suffix != ".gz":
+        return path
+    with gzip.open(path) as stream:
+        content = stream.read(MOST_UNPACKED + 1)
+    if len(content) > MOST_UNPACKED:
+        raise InputError(f"{path}: unpacks to more than {MOST_UNPACKED:,} bytes; is it the right file?")
+    return io.BytesIO(content)
 
 
 def _unshift(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -62,14 +86,22 @@ def _unshift(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     return shifted[list(table.columns)].fillna("")
 
 
-def read_any_table(path: Path, delimiter: str = ",") -> pd.DataFrame:
-    """Read a CSV, TSV or Parquet table as text; whole numbers of a Parquet table are written without ``.0``."""
+def read_any_table(path: Path, delimiter: str = ",", header: Sequence[str] = (), lists: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV, TSV (both may be packed as ``.gz``) or Parquet table as text.
+
+    Whole numbers of a Parquet table are written without ``.0``, cells of the columns `lists` as JSON.
+    """
+    kind = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     if path.suffix != ".parquet":
-        return read_csv(path, (), delimiter="\t" if path.suffix == ".tsv" else delimiter)
-    table = read_table(path)
+        return read_csv(path, (), delimiter="\t" if kind == ".tsv" else delimiter, header=header)
+    if header:
+        raise InputError(f"--header: {path} names its columns itself; leave it out (--column takes other names)")
+    table = read_table(path).rename(columns=str)
     if table.empty:
         raise InputError(f"{path}: has no rows")
-    return table.rename(columns=str).apply(lambda column: as_text(column, str(path)))
+    for name in set(lists) & set(table.columns):
+        table[name] = [json.dumps(list(cell), default=str) if isinstance(cell, (list, tuple, np.ndarray)) else cell for cell in table[name]]
+    return table.apply(lambda column: as_text(column, str(path)))
 
 
 def as_text(values: pd.Series, source: str) -> pd.Series:
@@ -144,14 +176,18 @@ def refuse_labels_alike(labels: pd.Series, source: str) -> None:
     """Refuse labels that differ only in case, in blanks or as one number in several ways, for then one class may count as two."""
     spellings: dict[str, list[str]] = {}
     for label in labels.unique():
-        plain = " ".join(unicodedata.normalize("NFKC", str(label)).casefold().split())
-        if re.fullmatch(r"[+-]?\d+(\.0*)?", plain):
-            plain = str(int(plain.partition(".")[0]))
-        spellings.setdefault(plain, []).append(str(label))
+        spellings.setdefault(plain_label(str(label)), []).append(str(label))
     twice = [names for names in spellings.values() if len(names) > 1]
     if twice:
         names = first_few([f"'{name}'" for name in sorted(twice[0])])
         raise InputError(f"{source}: '{labels.name}' writes one label in several ways ({names}); write each label in one way only")
+
+
+def plain_label(label: str) -> str:
+    """Write a label without what people vary: case, blanks, zeros around a whole number."""
+    plain = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+    number = re.fullmatch(r"\+?(-?)0*(\d+)(?:\.0*)?", plain)
+    return number[1] + number[2] if number else plain
 
 
 def refuse_unsafe_names(names: pd.Series) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,17 +50,20 @@ def import_cohort(
         typer.Option(
             "--include",
             metavar="PATTERN",
-            help="folder, dicom: look only at files whose name (with a '/', whose path below --root) fits, e.g. '*.png'; may be repeated.",
+            help="folder, table, dicom: look only at files whose name (with a '/', path below --root) fits, e.g. '*.png'; may be repeated.",
         ),
     ] = None,
     exclude: Annotated[
         list[str] | None,
         typer.Option(
-            "--exclude", metavar="PATTERN", help="folder, dicom: leave such files out and count them, e.g. '*_mask*'; may be repeated."
+            "--exclude",
+            metavar="PATTERN",
+            help="folder, table, dicom: leave such files out and count them, e.g. '*_mask*'; may be repeated.",
         ),
     ] = None,
     table: Annotated[
-        Path | None, typer.Option("--table", metavar="FILE", help="table, dicom: CSV, TSV or Parquet with a row for each image.")
+        Path | None,
+        typer.Option("--table", metavar="FILE", help="table, dicom: CSV, TSV (or these as .gz) or Parquet with a row for each image."),
     ] = None,
     columns: Annotated[
         list[str] | None,
@@ -67,12 +71,82 @@ def import_cohort(
             "--column",
             metavar="OURS=THEIRS",
             help="table, dicom: the table's name of one of our columns (item_id, image, label, patient_id, family, site, split, sex, age, "
-            "view), e.g. --column image=path --column label=dx; may be repeated.",
+            "view, reader), e.g. --column image=path --column label=dx; may be repeated.",
         ),
     ] = None,
     delimiter: Annotated[
         str | None, typer.Option("--delimiter", help="table, dicom: what separates the columns of a CSV; a comma by default.")
     ] = None,
+    header: Annotated[
+        str | None,
+        typer.Option("--header", metavar="A,B,C", help="table, dicom: names for the columns of a table without a first row of names."),
+    ] = None,
+    join: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--join",
+            metavar="FILE",
+            help="table, dicom: a further table, whose columns are added by --join-on; rows without a match are counted; may be repeated.",
+        ),
+    ] = None,
+    join_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--join-on",
+            metavar="KEY",
+            help="table, dicom: the column that both tables have, OURS=THEIRS where its names differ, several with commas; once for all "
+            "--join, or once for each.",
+        ),
+    ] = None,
+    label_list: Annotated[
+        str | None,
+        typer.Option(
+            "--label-list",
+            metavar="SEPARATOR",
+            help="table, dicom: a cell of the label column holds several labels, separated by this, e.g. '|'; 'list' for JSON or Python "
+            "lists such as ['a', 'b'].",
+        ),
+    ] = None,
+    label_columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--label-columns",
+            metavar="A,B,C",
+            help="table, dicom: columns that each tell one label, the healthy one among them: 1, 0, -1 (uncertain) or nothing.",
+        ),
+    ] = None,
+    healthy_column: Annotated[
+        str | None,
+        typer.Option("--healthy-column", metavar="NAME", help="table, dicom: a column that is 1 where the image has the --healthy label."),
+    ] = None,
+    no_label: Annotated[
+        str | None,
+        typer.Option(
+            "--no-label",
+            metavar="LABEL",
+            help="table, dicom, medmnist: the label of images that have none of the others, e.g. 'normal' where all columns are 0.",
+        ),
+    ] = None,
+    aggregate: Annotated[
+        Literal["any", "all", "majority"] | None,
+        typer.Option(
+            "--aggregate",
+            help="table, dicom: several rows (or --column reader=NAME) of an image make one: a label is there where any, all or more than "
+            "half of them say so; disagreements are counted.",
+        ),
+    ] = None,
+    positive_name: Annotated[
+        str | None,
+        typer.Option(
+            "--positive-name",
+            metavar="NAME",
+            help="table, dicom, medmnist: take all labels to detect as one class of this name; without it images with several are left "
+            "out and counted.",
+        ),
+    ] = None,
+    unnamed_patients: Annotated[
+        bool, typer.Option("--unnamed-patients", help="table, dicom: rows that name no patient count as patients of their own.")
+    ] = False,
     label_names: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,7 +159,7 @@ def import_cohort(
         Literal["ignore", "positive", "negative"] | None,
         typer.Option(
             "--uncertain",
-            help="chexpert: rows whose finding is uncertain are left out and counted (ignore, the default), positive, or not.",
+            help="chexpert, table, dicom: rows of an uncertain finding are left out and counted (ignore, the default), positive, or not.",
         ),
     ] = None,
     lateral: Annotated[bool, typer.Option("--lateral", help="chexpert: keep lateral views too.")] = False,
@@ -136,6 +210,9 @@ def import_cohort(
         settings["table"] = str(table)
     for option in SPELLED.keys() & settings.keys():
         settings[option] = _pairs(SPELLED[option], settings[option])
+    for option in {"header", "label_columns"} & settings.keys():
+        texts = [settings[option]] if option == "header" else settings[option]
+        settings[option] = [name.strip() for names in csv.reader(texts) for name in names]
     settings["fractions"] = parse_fractions(fractions)
     if not root.exists():
         raise InputError(f"--root {root}: no such folder")

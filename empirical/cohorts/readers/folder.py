@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, Unpack
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import refuse_labels_alike
+from empirical.cohorts.findings import choose_labels
 from empirical.cohorts.images import IMAGE_SUFFIXES, is_text
 from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
@@ -19,7 +20,7 @@ from see_in_pairs.errors import InputError, first_few
 if TYPE_CHECKING:
     import pandas as pd
 
-SPELLINGS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "dev"), "test": ("test", "testing")}
+SPELLINGS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "validate", "dev"), "test": ("test", "testing")}
 SPLIT_NAMES = {spelling: split for split, spellings in SPELLINGS.items() for spelling in spellings}
 
 
@@ -134,13 +135,7 @@ def keep_labels(
 ) -> tuple[pd.DataFrame, list[str]]:
     """Keep the items of the labels asked for (by default of all), count the others, and list the positive labels."""
     refuse_labels_alike(table["label"], source)
-    known = sorted(table["label"].unique())
-    chosen = list(positive) or [label for label in known if label not in (healthy, "")]
-    for label in (healthy, *chosen):
-        if label not in known:
-            raise InputError(f"{source}: no image of label '{label}' (found: {first_few(known, 8)})")
-    if not chosen or healthy in chosen:
-        raise InputError(f"{source}: needs a label other than the healthy '{healthy}' (found: {first_few(known, 8)})")
+    chosen = choose_labels(sorted(table["label"].unique()), healthy, positive, source)
     used = table["label"].isin([healthy, *chosen])
     counts["items_of_other_labels"] = int((~used).sum())
     return table[used].reset_index(drop=True), chosen

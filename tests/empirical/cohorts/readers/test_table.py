@@ -95,7 +95,7 @@ def test_rows_without_image_stop_unless_allowed(tmp_path: Path) -> None:
 HOSTILE = {
     "path traversal": ({"file": ["../../etc/passwd", *(f"a/{k}.png" for k in range(1, 8))]}, {}, "1 image paths lead out of"),
     "absolute path": ({"file": ["/etc/passwd", *(f"a/{k}.png" for k in range(1, 8))]}, {}, "1 image paths lead out of"),
-    "duplicated ids": ({"file": ["a/1.png"] * 2 + [f"a/{k}.png" for k in range(2, 8)]}, {}, "'item_id' is empty or repeated in 1 rows"),
+    "duplicated ids": ({"file": ["a/1.png"] * 2 + [f"a/{k}.png" for k in range(2, 8)]}, {}, "1 images stand in several rows"),
     "one number in two spellings": ({"person": ["7", "7.0", "007", "8", "9", "10", "11", "12"]}, {}, "writes one number in several ways"),
     "no patient in a row": ({"person": ["", *"abcdefg"]}, {}, "1 rows name no patient"),
     "unknown split": ({"part": ["dev", "holdout", *["train"] * 6]}, {"columns": COLUMNS | {"split": "part"}}, "unknown splits holdout"),

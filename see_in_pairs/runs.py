@@ -61,7 +61,7 @@ class RunFolder:
         self.path = Path(self.path)
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"--out {self.path}: is a file, not a folder")
-        identity = {"command": self.command, "config": self.config, "seed": self.seed}
+        identity = run_identity(self.command, self.config, self.seed)
         config_hash = content_hash(identity)
         self.path.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(self.path)
@@ -137,6 +137,11 @@ class RunFolder:
             self._lock = None
         if error is not None and (what := write_failure(error)) and not getattr(error, "filename", None):
             raise InputError(f"{self.path}: {what}") from error
+
+
+def run_identity(command: str, config: dict[str, Any], seed: int | None) -> dict[str, Any]:
+    """What one run folder holds; its hash is the manifest's ``config_hash``."""
+    return {"command": command, "config": config, "seed": seed}
 
 
 def is_unfinished(folder: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from theory.sweeps.execution.tasks import Chunk, ChunkTask, limits_text
 from theory.sweeps.resolved import resolve
 from theory.sweeps.scenarios import Cell
 from theory.sweeps.storage.completion import missing_blocks
-from theory.sweeps.storage.folder import locked, open_folder
+from theory.sweeps.storage.folder import added_methods, locked, open_folder
 from theory.sweeps.storage.parquet import MOST_ROWS
 from theory.sweeps.storage.results import Results
-from theory.sweeps.storage.writer import BlockWriter
+from theory.sweeps.storage.writer import BlockIndex, BlockWriter
 from theory.sweeps.study import Study
 
 TASK_SECONDS = 0.2
@@ -63,10 +63,12 @@ def run(
     check_stop(study)
     resolved = resolve(study)
     with locked(out), open_folder(resolved, out) as folder:
-        with open_pool(resolved, started, backend) as pool, BlockWriter(out, limits_text(study.limits)) as writer:
+        added = added_methods(out)
+        writing = BlockWriter(out, limits_text(study.limits), len(added), len(study.methods))
+        with open_pool(resolved, started, backend) as pool, writing as writer:
             rule, more = StoppingRule(study, out), True
             while more:
-                _run_round(pool, writer, rule.targets(), quiet)
+                _run_round(pool, writer, rule.targets(), added, quiet)
                 writer.flush()
                 more = rule.look(Results.open(out))
         results = replace(Results.open(out), study=study)
@@ -80,13 +82,13 @@ def run(
     return results
 
 
-def _run_round(pool: Pool, writer: BlockWriter, targets: Mapping[Cell, int], quiet: bool) -> None:
+def _run_round(pool: Pool, writer: BlockWriter, targets: Mapping[Cell, int], added: Sequence[Sequence[str]], quiet: bool) -> None:
     """Run what the cells miss up to their next look."""
     study = pool.resolved.study
     todo = {cell: missing_blocks(study, writer.block_index.get(cell.hash, {}), target) for cell, target in targets.items()}
     if not any(todo.values()):
         return
-    tasks = Tasks(todo, pool.workers, most=max(1, MOST_ROWS // (study.block * len(study.methods))))
+    tasks = Tasks(todo, pool.workers, max(1, MOST_ROWS // (study.block * len(study.methods))), writer.lacking, added)
     total = sum(size for blocks in todo.values() for _, size in blocks)
     with ProgressBar(total, "sweep", "replicates", quiet) as bar, contextlib.closing(pool.run(tasks)) as finished:
         for chunk in finished:
@@ -100,17 +102,34 @@ def _run_round(pool: Pool, writer: BlockWriter, targets: Mapping[Cell, int], qui
 class Tasks:
     """Cuts missing blocks into tasks, sized by how long blocks of the cell have taken so far."""
 
-    def __init__(self, todo: Mapping[Cell, list[tuple[int, int]]], workers: int, most: int) -> None:
-        self.todo, self.workers, self.most = todo, workers, most
+    def __init__(
+        self,
+        todo: Mapping[Cell, list[tuple[int, int]]],
+        workers: int,
+        most: int,
+        lacking: BlockIndex | None = None,
+        added: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self.todo, self.workers, self.most, self.lacking, self.added = todo, workers, most, lacking or {}, added
         self.seconds: dict[str, float] = {}  # per block, by cell
 
     def __iter__(self) -> Iterator[ChunkTask]:
-        for cell, blocks in self.todo.items():
-            first = 0
-            while first < len(blocks):
-                number = self._how_many(cell, len(blocks) - first)
-                yield ChunkTask(cell, tuple(blocks[first : first + number]))
-                first += number
+        for cell, every in self.todo.items():
+            for methods, blocks in self._by_methods(cell, every):
+                first = 0
+                while first < len(blocks):
+                    number = self._how_many(cell, len(blocks) - first)
+                    yield ChunkTask(cell, tuple(blocks[first : first + number]), methods)
+                    first += number
+
+    def _by_methods(self, cell: Cell, blocks: Sequence[tuple[int, int]]) -> Iterator[tuple[frozenset[str] | None, list[tuple[int, int]]]]:
+        """Blocks in which all methods run, and those that are there and lack some, by the methods that they lack."""
+        older = {block: at.entry for block, at in self.lacking.get(cell.hash, {}).items()}
+        whole = {block for block, size in blocks if block in older and older[block].attempted >= size}
+        yield None, [(block, size) for block, size in blocks if block not in whole]
+        for times in range(len(self.added)):
+            lacked = frozenset(name for names in self.added[times:] for name in names)
+            yield lacked, [(block, older[block].attempted) for block, _ in blocks if block in whole and older[block].added == times]
 
     def _how_many(self, cell: Cell, left: int) -> int:
         seconds = self.seconds.get(cell.hash)

@@ -37,6 +37,7 @@ class BlockEntry(NamedTuple):
     seconds: float  # how long it took
     limited: str = ""  # the limits it ran into; '' where it did not
     warned: int = 0  # warnings that were raised in it
+    added: int = 0  # how often methods had been added to the folder when it ran
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class ChunkTask:
 
     cell: Cell
     blocks: tuple[tuple[int, int], ...]  # number and replicates of each block
+    methods: frozenset[str] | None = None  # the only ones to run, on blocks that have the others; by default all
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Chunk:
     entries: list[BlockEntry]
     table: pa.Table
     failures: list[tuple[int, Failure]] = field(default_factory=list)  # number of the block, and what raised
+    extends: bool = False  # whether it has the methods only that were added, for blocks that have the others
 
     @property
     def results(self) -> list[str]:
@@ -100,13 +103,22 @@ def run_remotely(common: SharedPayload, task: ChunkTask) -> Chunk | str:
 
 def run_task(common: Work, task: ChunkTask) -> Chunk | str:
     """Run some blocks in this process. Returns a message in place of results where a piece is at fault as a whole."""
-    work = replace(common, cell=task.cell.hash, factors=task.cell.factors)
+    work = _work_of_task(common, task)
     try:
         with one_thread():
             outcomes = [run_block(work, block, replicates) for block, replicates in task.blocks]
     except NothingGenerated as error:
         return f"{error} in {task.cell}; it must return the data"
-    return chunk_of(work, outcomes)
+    return replace(chunk_of(work, outcomes), extends=task.methods is not None)
+
+
+def _work_of_task(common: Work, task: ChunkTask) -> Work:
+    work = replace(common, cell=task.cell.hash, factors=task.cell.factors)
+    if task.methods is None:
+        return work
+    # the others have gone through all replicates of the block: those that are added do, too, however many fail
+    methods = tuple(method for method in work.methods if method.label in task.methods)
+    return replace(work, methods=methods, max_failures=work.size)
 
 
 def chunk_of_dead_worker(work: Work, task: ChunkTask) -> Chunk:
@@ -118,7 +130,7 @@ def chunk_of_dead_worker(work: Work, task: ChunkTask) -> Chunk:
         outcomes.append(BlockOutcome(block, size, size, failures=[failure], limited=True))
     chunk = chunk_of(work, outcomes)
     chunk.entries = [entry._replace(limited="worker died") for entry in chunk.entries]
-    return chunk
+    return replace(chunk, extends=task.methods is not None)
 
 
 def chunk_of(work: Work, outcomes: Sequence[BlockOutcome]) -> Chunk:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import read_json, write_parquet
+from see_in_pairs.files import content_hash, read_json, write_json, write_parquet
 from see_in_pairs.locks import LOCK, lock_folder, unlock_folder
-from see_in_pairs.runs import RunFolder
+from see_in_pairs.runs import RunFolder, begun_before, run_identity
 from theory.sweeps.resolved import ResolvedStudy
 from theory.sweeps.scenarios import Cell, named, plain
 from theory.sweeps.study import Study
 
 STUDY, CELLS, LOOKS = "study.yaml", "cells.parquet", "looks.json"
+ADDED = "methods_added"
 
 
 def open_folder(resolved: ResolvedStudy, out: Path) -> RunFolder:
@@ -26,6 +27,7 @@ def open_folder(resolved: ResolvedStudy, out: Path) -> RunFolder:
         _refuse_lost_cells(Study.load(out / STUDY), resolved.study, out)
     elif not (out / "manifest.json").is_file() and any(path.name != LOCK for path in out.iterdir()):
         raise InputError(f"--out {out}: holds something that is not a sweep; choose another folder")
+    _add_methods(resolved, out)
     folder = RunFolder(out, "sweep", identity(resolved), resolved.study.entropy)
     resolved.study.save(out / STUDY)
     _write_cells(out / CELLS, resolved.study.all_cells, truths)
@@ -35,8 +37,8 @@ def open_folder(resolved: ResolvedStudy, out: Path) -> RunFolder:
 def identity(resolved: ResolvedStudy) -> dict[str, Any]:
     """What may not change in a folder.
 
-    That is everything but what may grow (cells, replicates, the precision to stop at) and what no number depends on (aims, limits,
-    failures allowed).
+    That is everything but what may grow (cells, replicates, the precision to stop at; methods by `_add_methods`) and what no number
+    depends on (aims, limits, failures allowed).
     """
     study = resolved.study
     pieces = {resolved.generate.name: resolved.generate.source, **{m.piece.name: m.piece.source for m in resolved.methods}}
@@ -50,6 +52,29 @@ def identity(resolved: ResolvedStudy) -> dict[str, Any]:
         "stop.measure": study.stop.measure if study.stop else None,
         "code": {**pieces, **({resolved.estimand.name: resolved.estimand.source} if resolved.estimand else {})},
     }
+
+
+def _add_methods(resolved: ResolvedStudy, out: Path) -> None:
+    """Let the methods of a folder grow: the manifest then says which were added, and blocks without them lack them (`added_methods`)."""
+    before, now, entropy = begun_before(out), identity(resolved), resolved.study.entropy
+    then = before.get("config")
+    parts = [then.get("methods"), then.get("code")] if isinstance(then, dict) else []
+    if not parts or not all(isinstance(part, dict) for part in parts):
+        return
+    added = [label for label in now["methods"] if label not in parts[0]]
+    kept = {key: {name: here for name, here in now[key].items() if name in then[key]} for key in ("methods", "code")}
+    if added and content_hash(run_identity("sweep", now | kept, entropy)) == before["config_hash"]:
+        (out / LOOKS).unlink(missing_ok=True)  # the new methods are to be as precise as the others
+        grown = {"config": now, "config_hash": content_hash(run_identity("sweep", now, entropy)), ADDED: [*added_methods(out), added]}
+        write_json(out / "manifest.json", before | grown, durable=True)
+
+
+def added_methods(folder: Path) -> list[list[str]]:
+    """The methods that were added to a folder, each time those of that time; a block that is older than the last time lacks some."""
+    added = begun_before(folder).get(ADDED, [])
+    if not isinstance(added, list) or not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in added):
+        raise InputError(f"{folder / 'manifest.json'}: '{ADDED}' is damaged; run the sweep again in another folder")
+    return added
 
 
 def _refuse_lost_cells(before: Study, now: Study, out: Path) -> None:

@@ -14,9 +14,9 @@ from see_in_pairs.files import files_in
 from theory.sweeps.execution.tasks import KEYS
 from theory.sweeps.scenarios import Cell
 from theory.sweeps.storage.completion import UnbrokenBlocks, unbroken_blocks
-from theory.sweeps.storage.folder import CELLS, STUDY, is_locked, read_looks
+from theory.sweeps.storage.folder import CELLS, STUDY, added_methods, is_locked, read_looks
 from theory.sweeps.storage.parquet import MOST_ROWS, BlockLocation, conform, read_blocks, read_cells, read_failures, to_frame
-from theory.sweeps.storage.writer import FILES, BlockIndex, read_all
+from theory.sweeps.storage.writer import FILES, BlockIndex, read_all, split_by_methods
 from theory.sweeps.study import Study
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Results:
         if not (folder / CELLS).is_file():
             raise InputError(f"{folder}: holds no sweep (no {CELLS}); name the folder that was given to --out")
         block_index, columns, _ = read_all(folder / "blocks")
+        block_index, _ = split_by_methods(block_index, len(added_methods(folder)))  # blocks that lack a method do not count yet
         targets = {cell: looked["replicates"] for cell, looked in read_looks(folder)["cells"].items()}
         return cls(folder, Study.load(folder / STUDY), block_index, tuple(columns), targets)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +17,16 @@ from typing import Self
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import files_in
 from theory.sweeps.execution.tasks import BlockEntry, Chunk
-from theory.sweeps.storage.parquet import MOST_ROWS, BlockLocation, Part, read_block_index, read_blocks, write_blocks, write_failures
+from theory.sweeps.storage.parquet import (
+    MOST_ROWS,
+    BlockLocation,
+    Part,
+    conform,
+    read_block_index,
+    read_blocks,
+    write_blocks,
+    write_failures,
+)
 
 FILES = "[0-9]*.parquet"
 FLUSH_SECONDS = 0.4
@@ -59,6 +69,15 @@ def _enter(block_index: BlockIndex, locations: Iterable[BlockLocation]) -> None:
         block_index.setdefault(location.entry.cell, {})[location.entry.block] = location
 
 
+def split_by_methods(block_index: BlockIndex, additions: int) -> tuple[BlockIndex, BlockIndex]:
+    """Tell the blocks in which all methods ran from those that are older than the last of so many additions of methods."""
+    parts: tuple[BlockIndex, BlockIndex] = {}, {}
+    for cell, locations in block_index.items():
+        for block, location in locations.items():
+            parts[location.entry.added != additions].setdefault(cell, {})[block] = location
+    return parts
+
+
 def _under_limits(locations: dict[int, BlockLocation], limits: str) -> dict[int, BlockLocation]:
     # a block that ran into other limits than today's runs again
     return {block: location for block, location in locations.items() if location.entry.limited in ("", limits)}
@@ -67,7 +86,7 @@ def _under_limits(locations: dict[int, BlockLocation], limits: str) -> dict[int,
 class BlockWriter:
     """Writes finished blocks from a thread of its own, so that workers do not wait for the disk."""
 
-    def __init__(self, folder: Path, limits: str = "") -> None:
+    def __init__(self, folder: Path, limits: str = "", additions: int = 0, methods: int = 1) -> None:
         self.blocks, self.failures = folder / "blocks", folder / "failures"
         for part in (self.blocks, self.failures):
             part.mkdir(parents=True, exist_ok=True)
@@ -78,6 +97,8 @@ class BlockWriter:
         self._next = 1 + max((_number(name) for name in [*self._levels, *failed]), default=0)
         self._delete_superseded()
         self.block_index = {cell: _under_limits(locations, limits) for cell, locations in self.block_index.items()}
+        self._additions, self._methods = additions, methods
+        self.block_index, self.lacking = split_by_methods(self.block_index, additions)
         self._pending: list[Chunk] = []
         self._rows = 0  # pending, or being written
         self._error: BaseException | None = None
@@ -149,7 +170,7 @@ class BlockWriter:
             self._error = error
 
     def _write(self, chunks: Sequence[Chunk]) -> None:
-        name = self._new_name()
+        name, chunks = self._new_name(), [self._complete(chunk) for chunk in chunks]
         failures = [found for chunk in chunks for found in chunk.failures_with_entries()]
         if failures:  # first, since a block counts as finished once it is in the index
             write_failures(self.failures / name, failures)
@@ -160,7 +181,33 @@ class BlockWriter:
     def _write_file(self, name: str, parts: Iterable[Part], level: int) -> None:
         locations = write_blocks(self.blocks / name, parts, self._columns, level)
         self._levels[name] = level
-        _enter(self.block_index, locations)
+        for location in locations:
+            complete = location.entry.added == self._additions
+            _enter(self.block_index if complete else self.lacking, [location])
+            if complete:
+                self.lacking.get(location.entry.cell, {}).pop(location.entry.block, None)
+
+    def _complete(self, chunk: Chunk) -> Chunk:
+        """Put what added methods gave behind what the others had given in the same replicates."""
+        entries = [entry._replace(added=self._additions) for entry in chunk.entries]
+        if not chunk.extends:
+            return replace(chunk, entries=entries)
+        import numpy as np
+        import pyarrow as pa
+
+        locations = self.lacking[entries[0].cell]
+        before = [read_blocks(self.blocks / (at := locations[entry.block]).file, at.group, [at.entry]) for entry in entries]
+        names = list(dict.fromkeys([*self._columns, *chunk.results]))
+        table = pa.concat_tables([conform(part, names) for part in (*before, chunk.table)]).unify_dictionaries()
+        table = table.take(np.argsort(table["block"].to_numpy(), kind="stable"))
+        block, replicate = table["block"].to_numpy(), table["replicate"].to_numpy()
+        for number, entry in enumerate(entries):
+            old, rows = locations[entry.block].entry, replicate[block == entry.block]
+            whole = int((np.unique(rows, return_counts=True)[1] == self._methods).sum())  # replicates in which every method completed
+            limited = entry.limited or old.limited
+            sums = {"seconds": round(old.seconds + entry.seconds, 6), "warned": old.warned + entry.warned}
+            entries[number] = entry._replace(failed=entry.attempted - whole, limited=limited, **sums)
+        return Chunk(entries, table, chunk.failures)
 
     def _new_name(self) -> str:
         name = f"{self._next:08d}.parquet"
@@ -177,7 +224,7 @@ class BlockWriter:
     def _current_parts(self, files: Sequence[str]) -> Iterator[Part]:
         """The blocks of some files that no later file replaces."""
         wanted: dict[tuple[str, int], list[BlockEntry]] = {}
-        for blocks in self.block_index.values():
+        for blocks in (*self.block_index.values(), *self.lacking.values()):
             for location in blocks.values():
                 if location.file in files:
                     wanted.setdefault((location.file, location.group), []).append(location.entry)

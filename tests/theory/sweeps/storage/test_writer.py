@@ -134,7 +134,9 @@ def test_a_reader_may_come_while_a_sweep_runs(make_study: MakeStudy, tmp_path: P
         time.sleep(0.1)
         if (tmp_path / "a" / "cells.parquet").is_file():
             results = Results.open(tmp_path / "a")
-            assert results.running or not writer.is_alive()
+            if not results.running:  # the lock is gone: the thread is about to end
+                writer.join(60)
+                assert not writer.is_alive()
             assert len(results.to_frame()) == 2 * results.cells["done"].sum()
             done.append(int(results.cells["done"].sum()))
     writer.join()

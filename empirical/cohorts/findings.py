@@ -108,6 +108,8 @@ def label_items(
         several = labels == "\x1f"
         labels = labels.mask(several, "")
         counts |= {"images_with_several_labels_to_detect": int(several.sum())} if several.any() else {}
+    if not positive:  # a label that is there only beside others is not lost in silence: its images are counted above
+        chosen = [label for label in chosen if (labels == label).any()] or chosen
     others = int((labels == "").sum()) - sum(counts.get(key, 0) for key in LEFT_OUT)
     return labels, chosen, counts | {"items_of_other_labels": others}, disagree
 

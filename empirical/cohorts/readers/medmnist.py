@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.findings import PRESENT, LabelSettings, label_items, merge_positive
 from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import
 from empirical.cohorts.readers.folder import entries_of, keep_labels
 from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
@@ -27,8 +28,14 @@ NAMES: dict[str, tuple[str, ...]] = {  # label 0, 1, ... of the sets with a heal
     "pneumoniamnist": ("normal", "pneumonia"),
     "breastmnist": ("malignant", "normal or benign"),
     "octmnist": ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
-}
+    "chestmnist": (
+        "atelectasis", "cardiomegaly", "effusion", "infiltration", "mass", "nodule", "pneumonia", "pneumothorax", "consolidation", "edema",
+        "emphysema", "fibrosis", "pleural", "hernia",
+    ),  # an array of 0 and 1 for each image
+}  # fmt: skip
+NO_FINDING = "no finding"  # the label of images whose array holds zeros only, unless the user names it
 MODALITIES = {"pneumoniamnist": "chest X-ray", "breastmnist": "breast ultrasound image", "octmnist": "retinal OCT image"}
+MODALITIES |= {"chestmnist": "chest X-ray"}
 
 
 BROKEN = (
@@ -45,6 +52,8 @@ def import_medmnist(
     healthy: str,
     positive: Sequence[str] = (),
     label_names: Mapping[str, str] | None = None,
+    no_label: str = "",
+    positive_name: str = "",
     name: str = "",
     modality: str = "",
     finding: str = "",
@@ -52,16 +61,28 @@ def import_medmnist(
 ) -> Cohort:
     """Import a set of MedMNIST, in its own splits unless ``resplit`` is asked for.
 
-    The file names no patients: each image counts as a patient of its own, and a warning says so.
+    Sets of several labels (ChestMNIST) have an array of 0 and 1 for each image; one of zeros only has the label `no_label`, and images with
+    several labels to detect are left out, unless `positive_name` makes these one class. The file names no patients: each image counts as a
+    patient of its own, and a warning says so.
     """
     path = _find_file(Path(root))
     known = next((key for key in NAMES if path.stem.lower().startswith(key)), "")
     names = {str(number): word for number, word in enumerate(NAMES.get(known, ()))} | dict(label_names or {})
     arrays = _read(path)
-    table = _items(arrays, names)
+    table = _items(arrays)
     counts = {"images_in_file": len(table)}
     healthy, wanted = names.get(healthy, healthy), [names.get(label, label) for label in positive]
-    table, chosen = keep_labels(table, healthy, wanted, counts, str(path))
+    if _several_labels(arrays):
+        said = _mentions(arrays, names)
+        rules: LabelSettings = {"no_label": no_label or NO_FINDING, "positive_name": positive_name}
+        labels, chosen, more, _ = label_items(said, table["item_id"], table["item_id"], healthy, wanted, rules, str(path))
+        table, counts = table.assign(label=labels.to_numpy())[labels.to_numpy() != ""].reset_index(drop=True), counts | more
+    elif no_label:
+        raise InputError(f"--no-label: is for sets of several labels for an image; {path.name} has one for each")
+    else:
+        table, chosen = keep_labels(_named(table, arrays, names), healthy, wanted, counts, str(path))
+        if positive_name:
+            table["label"], chosen = merge_positive(table["label"], chosen, healthy, positive_name)
     folder = Path(out).resolve()
     _write_images(folder, arrays, table)
     info = CohortInfo(
@@ -108,8 +129,14 @@ def _refuse_shape(images: NDArray[Any], labels: NDArray[Any], source: str) -> No
         raise InputError(f"{source}_images: shape {images.shape} of {images.dtype}; images of 8-bit gray or RGB are needed, not volumes")
     if not images.size:
         raise InputError(f"{source}_images: shape {images.shape}: there is no pixel")
-    if labels.size != len(images):
-        raise InputError(f"{source}_labels: shape {labels.shape} for {len(images)} images; one label for each is needed")
+    if labels.size != len(images) and (labels.ndim != 2 or len(labels) != len(images)):
+        raise InputError(
+            f"{source}_labels: shape {labels.shape} for {len(images)} images; one label for each, or a row of 0 and 1, is needed"
+        )
+    if labels.size != len(images) and not np.isin(labels, (0, 1)).all():
+        raise InputError(
+            f"{source}_labels: {int((~np.isin(labels, (0, 1))).sum())} are neither 0 nor 1; a row tells which labels an image has"
+        )
     if labels.dtype.kind not in "biufUS":
         raise InputError(f"{source}_labels: of type {labels.dtype}; whole numbers or names are needed")
     if labels.dtype.kind == "f" and (bad := labels[~np.isfinite(labels) | (labels != np.floor(labels))]).size:
@@ -121,16 +148,38 @@ def _label(value: Any) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value if isinstance(value, str) else str(int(value))
 
 
-def _items(arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> pd.DataFrame:
+def _splits(arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, NDArray[Any]]]:
+    """List the splits of a file and the labels of each."""
+    return [(name.removesuffix("_labels"), arrays[name]) for name in arrays if name.endswith("_labels")]
+
+
+def _items(arrays: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
     import pandas as pd
 
-    rows = []
-    for split in (name.removesuffix("_images") for name in arrays if name.endswith("_images")):
-        for row, number in enumerate(arrays[f"{split}_labels"].ravel()):
-            item = f"{split}-{row:06d}"
-            label = _label(number)
-            rows.append((item, f"images/{item}.png", names.get(label, label), item, split, row))
-    return pd.DataFrame(rows, columns=["item_id", "image", "label", "patient_id", "split", "row"])
+    names = [(f"{split}-{row:06d}", split, row) for split, _ in _splits(arrays) for row in range(len(arrays[f"{split}_images"]))]
+    rows = [(item, f"images/{item}.png", item, split, row) for item, split, row in names]
+    return pd.DataFrame(rows, columns=["item_id", "image", "patient_id", "split", "row"])
+
+
+def _named(table: pd.DataFrame, arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> pd.DataFrame:
+    labels = [_label(number) for _, numbers in _splits(arrays) for number in numbers.ravel()]
+    return table.assign(label=[names.get(label, label) for label in labels])
+
+
+def _several_labels(arrays: Mapping[str, NDArray[Any]]) -> bool:
+    widths = {labels.size // len(arrays[f"{split}_images"]) for split, labels in _splits(arrays)}
+    if len(widths) > 1:
+        raise InputError(f"the splits have {' and '.join(map(str, sorted(widths)))} labels for each image; they must agree")
+    return widths != {1}
+
+
+def _mentions(arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> pd.DataFrame:
+    """List the labels that each image has, as `findings.mentions` does."""
+    import pandas as pd
+
+    row, column = np.concatenate([labels for _, labels in _splits(arrays)]).nonzero()
+    labels = [names.get(str(number), str(number)) for number in column]
+    return pd.DataFrame({"row": row, "label": pd.Series(labels, dtype=str), "state": PRESENT})
 
 
 def _write_images(folder: Path, arrays: Mapping[str, NDArray[Any]], table: pd.DataFrame) -> None:

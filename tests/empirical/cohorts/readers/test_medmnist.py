@@ -55,7 +55,9 @@ def test_numbers_serve_as_labels_and_others_are_counted(tmp_path: Path, capsys: 
 BAD = {
     "volumes": ({**arrays((28, 28, 28))}, "not volumes"),
     "floating point": (arrays(dtype=np.float32), "8-bit"),
-    "several labels": (arrays() | {"train_labels": np.zeros((12, 14), dtype=np.uint8)}, "one label for each"),
+    "half the labels": (arrays() | {"train_labels": np.zeros((6, 14), dtype=np.uint8)}, "one label for each"),
+    "no indicators": (arrays() | {"train_labels": np.full((12, 14), 2, dtype=np.uint8)}, "168 are neither 0 nor 1"),
+    "several labels in one split": (arrays() | {"train_labels": np.zeros((12, 14), dtype=np.uint8)}, "have 1 and 14 labels for each image"),
     "other arrays": ({"x": np.zeros(3)}, "is it a file of MedMNIST"),
     "pickles": (arrays() | {"train_labels": np.array([{}] * 12, dtype=object)}, "holds pickles, which are not loaded"),
 }
@@ -80,3 +82,32 @@ def test_a_cut_file_no_file_and_two_files_are_one_line(tmp_path: Path) -> None:
         import_medmnist(tmp_path, tmp_path / "out", healthy="0", quiet=True)
     with pytest.raises(InputError, match=r"b\.npz: cannot be read"):
         import_medmnist(tmp_path / "b.npz", tmp_path / "out", healthy="0", quiet=True)
+
+
+def test_chestmnist_has_an_array_of_labels_for_each_image(tmp_path: Path) -> None:
+    content = arrays()
+    for split, n in SIZES.items():
+        labels = np.zeros((n, 14), dtype=np.uint8)
+        labels[1::3, 6] = labels[2::3, 7] = labels[2::6, 2] = labels[3::6, 2] = 1  # pneumonia; pneumothorax, here and there with effusion
+        content[f"{split}_labels"] = labels
+    np.savez(tmp_path / "chestmnist.npz", **content)
+    cohort = import_medmnist(tmp_path, tmp_path / "out", healthy="no finding", positive=["pneumonia", "7"], quiet=True)
+    assert (cohort.info.positive, cohort.info.modality) == (["pneumonia", "pneumothorax"], "chest X-ray")
+    for item, split, label in cohort.table[["item_id", "split", "label"]].itertuples(index=False):
+        row = content[f"{split}_labels"][int(item[-6:])]
+        assert (label == "pneumonia", label == "pneumothorax", label == "no finding") == (row[6] == 1, row[7] == 1, not row.any())
+    alone = sum(int((content[f"{split}_labels"].nonzero()[1] == 2).sum()) for split in SIZES)
+    both = import_medmnist(
+        tmp_path, tmp_path / "both", healthy="normal", no_label="normal", positive=["effusion", "pneumothorax"], quiet=True
+    )
+    several = sum(int((content[f"{split}_labels"][:, [2, 7]].sum(axis=1) == 2).sum()) for split in SIZES)
+    assert both.info.counts["images_with_several_labels_to_detect"] == several > 0
+    assert cohort.info.counts["items_of_other_labels"] == (both.table["label"] == "effusion").sum() == alone - several
+
+
+def test_several_labels_to_detect_may_be_one_class(tmp_path: Path) -> None:
+    np.savez(tmp_path / "octmnist.npz", **arrays(classes=4))
+    cohort = import_medmnist(tmp_path, tmp_path / "out", healthy="normal", positive_name="abnormal", quiet=True)
+    assert cohort.table["label"].value_counts().to_dict() == {"abnormal": 17, "normal": 5}
+    with pytest.raises(InputError, match=r"--no-label: is for sets of several labels for an image; octmnist\.npz has one for each"):
+        import_medmnist(tmp_path, tmp_path / "none", healthy="normal", no_label="x", quiet=True)

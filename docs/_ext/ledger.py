@@ -50,6 +50,8 @@ def _argument(value: Any, words: dict[str, str]) -> Any:
         return [_argument(entry, words) for entry in value]
     if not isinstance(value, dict):
         return value
+    if "repeat" in value:
+        return [entry for entry, count in value["repeat"] for _ in range(count)]
     return _from_file(**value) if "file" in value else _from_words(words[value["words"]])[value["column"]]
 
 

@@ -1,7 +1,8 @@
 """Paired statistics that stay right when items share patients and references: one test per file, arrays in, frozen dataclasses out.
 
 ``proportions``, ``equivalence`` and ``power`` are for accuracies of independent items, ``clustered`` for items of patients, ``roc`` for
-AUROCs, ``multireader`` for several trainings, ``bootstrap`` with ``metrics`` for every measure, ``multiplicity`` for families of tests.
+AUROCs, ``diagnostic`` for what a paper on a diagnostic test reports, ``multireader`` for several trainings, ``bootstrap`` with
+``metrics`` for every measure, ``multiplicity`` for families of tests.
 `paper_figures.comparison.compare_arms` runs them all. Differences are A minus B everywhere. Nothing heavier than scipy.special is imported
 before it is needed.
 """
@@ -14,6 +15,11 @@ from paper_figures.statistics.clustered.gee import gee
 from paper_figures.statistics.clustered.gee_interaction import gee_interaction
 from paper_figures.statistics.clustered.sign_flip import sign_flip
 from paper_figures.statistics.clustered.two_way import two_way
+from paper_figures.statistics.diagnostic.flips import flip_table
+from paper_figures.statistics.diagnostic.net_benefit import net_benefit
+from paper_figures.statistics.diagnostic.operating_point import measures_at_specificity, measures_at_threshold
+from paper_figures.statistics.diagnostic.partial_area import partial_auroc
+from paper_figures.statistics.diagnostic.roc_band import roc_bands
 from paper_figures.statistics.equivalence import equivalence, tost
 from paper_figures.statistics.multiplicity import benjamini_hochberg, holm
 from paper_figures.statistics.multireader.procedure import procedure, procedure_auroc, procedure_contrast
@@ -36,19 +42,25 @@ __all__ = [
     "delong",
     "durkalski",
     "equivalence",
+    "flip_table",
     "gee",
     "gee_interaction",
     "holm",
     "mcnemar",
+    "measures_at_specificity",
+    "measures_at_threshold",
     "multinomial_bootstrap",
+    "net_benefit",
     "obuchowski",
     "paired_bootstrap",
     "paired_difference",
     "paired_power",
+    "partial_auroc",
     "patients_needed",
     "procedure",
     "procedure_auroc",
     "procedure_contrast",
+    "roc_bands",
     "sign_flip",
     "tost",
     "two_way",

@@ -34,17 +34,28 @@ def sensitivity(sample: Sample) -> Callable[[Floats], Floats]:
     >>> sensitivity(Sample(scores, labels, np.arange(5), specificity=0.6))(np.ones((1, 5)))
     array([1.])
     """
+    counts = operating_counts(sample)
+
+    def evaluate(weights: Floats) -> Floats:
+        true, positives, _, negatives = counts(weights)
+        return ratio(np.where(negatives > 0, true, np.nan), positives)
+
+    return evaluate
+
+
+def operating_counts(sample: Sample) -> Callable[[Floats], tuple[Floats, Floats, Floats, Floats]]:
+    """Prepare the counts at the threshold of `sensitivity`: true positives, positives, false positives, negatives; each (B,)."""
     order, last = sample.descending()
     columns, labels = sample.codes[order], sample.labels[order].astype(np.float64)
 
-    def evaluate(weights: Floats) -> Floats:
+    def evaluate(weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         gathered = weights[:, columns]
         true = np.cumsum(gathered * labels, axis=1)[:, last]
         false = np.cumsum(gathered, axis=1)[:, last] - true
         negatives = false[:, -1]
         allowed = (1 - sample.specificity) * negatives + 1e-9  # counts are whole; rounding must not lose one
         reached = (false <= allowed[:, None]).sum(axis=1)  # false positives only grow along the curve
-        found = np.where(reached > 0, true[np.arange(len(true)), np.maximum(reached - 1, 0)], 0.0)
-        return ratio(np.where(negatives > 0, found, np.nan), true[:, -1])
+        at = np.arange(len(true)), np.maximum(reached - 1, 0)
+        return np.where(reached > 0, true[at], 0.0), true[:, -1], np.where(reached > 0, false[at], 0.0), negatives
 
     return evaluate

@@ -80,24 +80,40 @@ def _clustered(curves: Floats, flags: Bools, codes: Codes, level: float) -> Clus
     counts = [len(np.unique(codes[members])) for members in (flags, ~flags)]
     if min(counts) < 2:
         raise NotEstimable("fewer than two clusters hold items of a class: the variation between clusters cannot be estimated")
-    parts, k = contributions(curves, flags), int(codes.max()) + 1
-    a, b = (_jackknife(parts, members, codes) for members in (flags, ~flags))
-    v10, v01 = ((count - 1) / count * float((sums**2).sum()) for count, sums in zip(counts, (a, b), strict=True))
-    variance = v10 + v01 + 2 * (k - 1) / k * float((a * b).sum())
-    # the three terms have different factors, so that together they need not be positive: where clusters hold both classes, a and b can
-    # cancel. The jackknife of a + b cannot be negative and has no such factors
-    if variance <= 1e-12 * (v10 + v01):
-        variance = (k - 1) / k * float(((a + b) ** 2).sum())
-    estimate = _difference(curves, flags, variance)
-    spread = v10**2 / (counts[0] - 1) + v01**2 / (counts[1] - 1)
-    df = min((v10 + v01) ** 2 / spread, k - 1) if v10 + v01 > _TINY else min(counts) - 1
-    return student_result(estimate, math.sqrt(variance), float(df), level)
+    variance, df = jackknife_variance(contributions(curves, flags), (flags, ~flags), codes)
+    return student_result(_difference(curves, flags, variance), math.sqrt(variance), df, level)
 
 
-def _jackknife(parts: Floats, members: Bools, codes: Codes) -> Floats:
-    """Shift of the difference when each cluster is left out of one class; shape (K,)."""
-    sizes = np.bincount(codes[members], minlength=codes.max() + 1)
-    sums: Floats = np.bincount(codes[members], parts[members], minlength=codes.max() + 1) * sizes.sum() / (sizes.sum() - sizes)
+def jackknife_variance(parts: Floats, groups: Sequence[Bools], codes: Codes) -> tuple[float, float]:
+    """Estimate the variance of a sum of contributions over one or two disjoint groups of items, and its degrees of freedom.
+
+    Shapes: `parts` (n,), each of `groups` (n,), `codes` (n,). The variance of `clustered_auroc_difference`, whose groups are the classes.
+    """
+    k = int(codes.max()) + 1
+    sizes = [np.bincount(codes[members], minlength=k) for members in groups]
+    counts = [int(np.count_nonzero(size)) for size in sizes]
+    if min(counts) < 2:
+        raise NotEstimable("fewer than two clusters hold items that count: the variation between clusters cannot be estimated")
+    shifts = [_jackknife(parts, members, codes, size) for members, size in zip(groups, sizes, strict=True)]
+    own = [(count - 1) / count * float((sums**2).sum()) for count, sums in zip(counts, shifts, strict=True)]
+    total = sum(own)
+    if total <= _TINY:
+        return 0.0, float(min(counts) - 1)
+    df = total**2 / sum(part**2 / (count - 1) for part, count in zip(own, counts, strict=True))
+    if len(groups) == 1:
+        return total, float(df)
+    variance = total + 2 * (k - 1) / k * float((shifts[0] * shifts[1]).sum())
+    # the three terms have different factors, so that together they need not be positive: where clusters hold both groups, the shifts can
+    # cancel. The jackknife of their sum cannot be negative and has no such factors
+    if variance <= 1e-12 * total:
+        variance = (k - 1) / k * float(((shifts[0] + shifts[1]) ** 2).sum())
+    return variance, float(min(df, k - 1))
+
+
+def _jackknife(parts: Floats, members: Bools, codes: Codes, sizes: Codes) -> Floats:
+    """Shift of the sum when each cluster, of these sizes, is left out of one group; shape (K,)."""
+    total = sizes.sum()
+    sums: Floats = np.bincount(codes[members], parts[members], minlength=len(sizes)) * total / (total - sizes)
     return sums
 
 

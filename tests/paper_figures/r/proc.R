@@ -11,3 +11,8 @@ say("interval", ci.auc(a, method = "delong")[c(1, 3)])
 test <- roc.test(a, b, method = "delong", paired = TRUE)
 say("test", test$statistic, test$p.value)
 say("sensitivity", max(a$sensitivities[a$specificities >= 0.8]), max(b$sensitivities[b$specificities >= 0.8]))
+part <- function(roc, range, focus, correct) auc(roc, partial.auc = range, partial.auc.focus = focus, partial.auc.correct = correct)
+for (focus in c("sp", "se")) for (correct in c(FALSE, TRUE)) {
+  say(paste0("partial_", focus, if (correct) "_mcclish"), part(a, c(1, 0.8), focus, correct), part(b, c(1, 0.8), focus, correct))
+}
+say("partial_inner", part(a, c(0.7, 0.45), "sp", FALSE), part(b, c(0.7, 0.45), "sp", FALSE))

@@ -1,0 +1,189 @@
+"""Standard errors of any measure from what each row contributes to it, with clusters, shared references and trainings as random factors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from paper_figures.statistics.clustered.two_way import membership_sets, two_way_variance
+from paper_figures.statistics.distributions import student_quantile
+from paper_figures.statistics.proportions.newcombe import wilson_interval
+from paper_figures.statistics.result import Interval, Result
+from paper_figures.statistics.roc.cluster_jackknife import jackknife_variance
+from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes
+
+Contributions = tuple[float, Floats, Sequence[Bools]]
+"""An estimate, what each row adds to it beyond its expectation (n,), and the one or two groups of rows that count."""
+
+Merit = Callable[[Bools], Contributions]
+"""From the rows of one training to the estimate and its contributions, one for each of these rows."""
+
+Memberships = npt.ArrayLike | Sequence[Sequence[object]]
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """An estimate with its standard error and degrees of freedom; without variation the standard error is 0."""
+
+    value: float
+    se: float
+    df: float
+
+    def interval(self, level: float) -> Interval:
+        """Interval by Student's t."""
+        half = student_quantile(level, self.df) * self.se
+        return self.value - half, self.value + half
+
+
+@dataclass(frozen=True)
+class Factors:
+    """The random factors of a table of rows: cluster, references and training of each."""
+
+    codes: Codes
+    seeds: Codes | None = None
+    sets: list[tuple[int, ...]] | None = None
+
+    @property
+    def independent(self) -> bool:
+        """Whether each row is a cluster, with one training and no shared references."""
+        return self.seeds is None and self.sets is None and int(self.codes.max()) + 1 == len(self.codes)
+
+    @property
+    def trainings(self) -> int:
+        """Number of trainings; 1 where one model is spoken of."""
+        return 1 if self.seeds is None else int(self.seeds.max()) + 1
+
+    @property
+    def rows(self) -> list[Bools]:
+        """Which rows belong to each training."""
+        if self.seeds is None:
+            return [np.ones(len(self.codes), dtype=np.bool_)]
+        return [self.seeds == number for number in range(self.trainings)]
+
+    def clusters(self, members: Bools) -> int:
+        """Number of clusters that hold a member."""
+        return int(np.count_nonzero(np.bincount(self.codes[members])))
+
+    def estimate(self, merit: Merit) -> Estimated:
+        r"""Average a measure over the trainings, with its standard error for new clusters, references and trainings.
+
+        Notes
+        -----
+        One training: the cluster jackknife of `clustered_auroc_difference`; with references `two_way_variance` instead. S trainings: with
+        v the mean of these variances and :math:`\bar V` that of the mean over trainings (contributions averaged, one training's sum for
+        each cluster), :math:`\bar V = v / S + (1 - 1/S) c` gives the covariance c between trainings; then steps 3 and 4 of `procedure`.
+        """
+        found = [(rows, *merit(rows)) for rows in self.rows]
+        values = np.array([value for _, value, _, _ in found])
+        variances = [self._variance(parts, groups, rows) for rows, _, parts, groups in found]
+        if len(found) == 1:
+            return Estimated(float(values[0]), math.sqrt(variances[0][0]), variances[0][1])
+        count = len(found)
+        mean, counted = np.zeros(len(self.codes)), [np.zeros(len(self.codes), dtype=np.bool_) for _ in found[0][3]]
+        for rows, _, parts, groups in found:
+            mean[rows] = parts / count
+            for whole, group in zip(counted, groups, strict=True):
+                whole[rows] = group
+        averaged, df = self._variance(mean, counted, np.ones(len(self.codes), dtype=np.bool_))
+        own = float(np.mean([variance for variance, _ in variances]))
+        return over_trainings(values, own, (count * averaged - own) / (count - 1), df)
+
+    def _variance(self, parts: Floats, groups: Sequence[Bools], rows: Bools) -> tuple[float, float]:
+        codes = self.codes[rows]
+        variance, df = jackknife_variance(parts, groups, codes)
+        if self.sets is None:
+            return variance, df
+        sets = [self.sets[row] for row in np.flatnonzero(rows)]
+        references = len(set().union(*sets))
+        if references < 2:
+            raise NotEstimable("one reference only: the variation between references cannot be estimated")
+        return max(two_way_variance(parts, codes, sets)[0], 0.0), min(df, references - 1.0)
+
+
+def factors(rows: int, clusters: npt.ArrayLike | None, seeds: npt.ArrayLike | None, references: Memberships | None) -> Factors:
+    """Check the factors of a table of rows; each row is its own cluster where none are given."""
+    codes = np.arange(rows) if clusters is None else as_codes(clusters, rows)
+    trained = None if seeds is None else as_codes(seeds, rows, "seeds")
+    if rows > 1 and codes.max() == 0:
+        raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")
+    sets = None if references is None else membership_sets(references, rows)
+    return Factors(codes, None if trained is None or trained.max() == 0 else trained, sets)
+
+
+def over_trainings(values: Floats, own: float, shared: float, df: float) -> Estimated:
+    """Combine the estimates of S trainings, of mean variance `own` and covariance `shared` due to patients: `procedure`, steps 3 and 4."""
+    trainings = len(values)
+    training, sampled = max(float(values.var(ddof=1)), own - shared) / trainings, max(shared, 0.0)
+    variance = training + sampled
+    if variance <= 1e-20:
+        return Estimated(float(values.mean()), 0.0, float(min(trainings - 1, df)))
+    return Estimated(float(values.mean()), math.sqrt(variance), variance**2 / (training**2 / (trainings - 1) + sampled**2 / df))
+
+
+def share(hits: Bools, members: Bools) -> Merit:
+    """Prepare the share of hits among members."""
+
+    def merit(rows: Bools) -> Contributions:
+        counted, hit = members[rows], hits[rows]
+        total = int(counted.sum())
+        if not total:
+            raise NotEstimable("no item is in the denominator")
+        value = float((hit & counted).sum()) / total
+        return value, np.where(counted, hit - value, 0.0) / total, (counted,)
+
+    return merit
+
+
+def share_interval(found: Estimated, clusters: int, items: float, independent: bool, level: float) -> Interval:
+    """Wilson's interval of a share, with as many items as the standard error says (our choice); by t unless items are independent.
+
+    Without variation each cluster counts as one item.
+    """
+    p = found.value
+    if independent:
+        return wilson_interval(p * items, items, student_quantile(level, math.inf))
+    effective = min(items, max(1.0, p * (1 - p) / found.se**2)) if found.se > 1e-10 and 0 < p < 1 else float(clusters)
+    return wilson_interval(p * effective, effective, student_quantile(level, found.df))
+
+
+def minus(first: Merit, second: Merit) -> Merit:
+    """Prepare the difference of two measures of the same rows; what counts for either counts."""
+
+    def merit(rows: Bools) -> Contributions:
+        (a, a_parts, a_groups), (b, b_parts, b_groups) = first(rows), second(rows)
+        return a - b, a_parts - b_parts, [one | other for one, other in zip(a_groups, b_groups, strict=True)]
+
+    return merit
+
+
+def logarithm(merit: Merit, nothing: str) -> Merit:
+    """Prepare the logarithm of a measure, by the delta method; `nothing` says what is lacking where it is 0."""
+
+    def logged(rows: Bools) -> Contributions:
+        value, parts, groups = merit(rows)
+        if value <= 0:
+            raise NotEstimable(nothing)
+        return math.log(value), parts / value, groups
+
+    return logged
+
+
+@dataclass(frozen=True, repr=False)
+class PairedMeasure(Result):
+    """A measure of both arms, and their difference, A minus B, or ratio, A over B."""
+
+    a: float  # NaN where it has no value
+    b: float
+    a_interval: Interval | None
+    b_interval: Interval | None
+    contrast: str  # 'difference' or 'ratio'
+    estimate: float  # of the contrast
+    se: float  # of the difference, or of the logarithm of the ratio; NaN where the interval does not rest on it
+    interval: Interval | None
+    p: float  # two-sided, of no difference or a ratio of 1; NaN where there is none
+    test: str  # what interval and p are
+    reason: str = ""  # why an interval is missing; '' where none is

@@ -1,0 +1,100 @@
+"""The flip table: which items a change of arm harms, which it helps, and how many change at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from paper_figures.statistics.diagnostic.factors import Factors, Memberships, factors, share, share_interval
+from paper_figures.statistics.result import Interval, Result
+from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T
+from paper_figures.statistics.validation import Bools, as_flags, as_level, same_length
+
+
+@dataclass(frozen=True, repr=False)
+class FlipShare(Result):
+    """A share of the items that flip."""
+
+    items: float  # their number; with several trainings the mean over them
+    share: float
+    interval: Interval | None  # Wilson's, allowing for clusters, references and trainings
+
+
+@dataclass(frozen=True, repr=False)
+class FlipTable(Result):
+    """Items that are answered otherwise once arm B takes the place of arm A."""
+
+    harmful: FlipShare  # right in A, wrong in B
+    beneficial: FlipShare  # wrong in A, right in B
+    churn: FlipShare  # either
+    items: float  # of one training
+    trainings: int
+    confidence_level: float
+    reason: str = ""  # why there are no intervals; '' where there are
+
+
+def flip_table(
+    correct_a: npt.ArrayLike,
+    correct_b: npt.ArrayLike,
+    clusters: npt.ArrayLike | None = None,
+    *,
+    seeds: npt.ArrayLike | None = None,
+    references: Memberships | None = None,
+    confidence_level: float = 0.95,
+) -> FlipTable:
+    """Count the items that arm B turns from right to wrong (harmful) and from wrong to right (beneficial) where it replaces arm A.
+
+    Parameters
+    ----------
+    correct_a, correct_b : array_like of bool, shape (n,)
+        Whether arm A, and arm B, is right on each row.
+    clusters : array_like, shape (n,), optional
+        The cluster of each row, for example its patient; each row is its own when left out.
+    seeds : array_like, shape (n,), optional
+        The training seed of the model behind each row, where there are several: shares are averaged over trainings.
+    references : array_like, shape (n,), or sequence of n sequences, optional
+        References that are shared between clusters, one name per row or several.
+    confidence_level : float, default 0.95
+        Share of repetitions in which each interval covers the true value, between 0 and 1.
+
+    Returns
+    -------
+    FlipTable
+        Numbers and shares of harmful and beneficial flips, and of both together (churn).
+
+    Raises
+    ------
+    InputError
+        When inputs do not fit, or there is one cluster only.
+
+    Notes
+    -----
+    Two arms of equal accuracy may disagree on many items: the difference of the shares is that of the accuracies, their sum is what a
+    user notices. Intervals are Wilson's with as many items as the standard error of `Factors.estimate` says, by t; independent items
+    count in full. Where no item flips, each cluster counts as one item.
+
+    Examples
+    --------
+    >>> found = flip_table([1, 1, 1, 0, 0, 1], [1, 0, 1, 1, 1, 1])
+    >>> found.harmful.items, found.beneficial.items, found.churn.share
+    (1.0, 2.0, 0.5)
+    """
+    a, b = as_flags(correct_a, "correct_a"), as_flags(correct_b, "correct_b")
+    design, level = factors(same_length(correct_a=a, correct_b=b), clusters, seeds, references), as_level(confidence_level)
+    few = design.clusters(np.ones(len(a), dtype=np.bool_))
+    reason = f"only {few} clusters: fewer than {FEWEST_FOR_T} say too little of the variation between them" if few < FEWEST_FOR_T else ""
+    kinds = {"harmful": a & ~b, "beneficial": b & ~a, "churn": a ^ b}
+    found = {name: _flip_share(hits, design, level, few if not reason else 0) for name, hits in kinds.items()}
+    return FlipTable(**found, items=len(a) / design.trainings, trainings=design.trainings, confidence_level=level, reason=reason)
+
+
+def _flip_share(hits: Bools, design: Factors, level: float, clusters: int) -> FlipShare:
+    """A share with its interval; without one where `clusters` is 0."""
+    everything, items = np.ones(len(hits), dtype=np.bool_), len(hits) / design.trainings
+    if not clusters:
+        return FlipShare(float(hits.sum()) / design.trainings, float(np.mean([hits[rows].mean() for rows in design.rows])), None)
+    found = design.estimate(share(hits, everything))
+    interval = share_interval(found, clusters, items, design.independent, level)
+    return FlipShare(float(hits.sum()) / design.trainings, found.value, interval)

@@ -11,11 +11,12 @@ from see_in_pairs import console
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
+    from paper_figures.comparison.mean_difference import MeanComparison
     from paper_figures.comparison.result import Comparison
 
-_INPUT = "records.parquet, a folder with one, a table with item_id,label,score or item_id,correct, or a harness's samples .jsonl (.gz)."
+_INPUT = "records.parquet, a folder with one, a table with item_id,label,score or item_id,correct, or a harness's log."
 _ITEMS = "A table with item_id and further columns, for example patient_id, for both arms."
-_METRIC = "Of a harness's log: what is 1 for right, 0 for wrong (acc; exact_match,strict-match)."
+_METRIC = "Metric of an item in a log or table (acc; exact_match,strict-match; f1); of several the first that a file has."
 _RUN = "Run(s) of arm {}; several for several training seeds."
 _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
 
@@ -29,7 +30,7 @@ def compare(
     run_b: Annotated[list[str] | None, typer.Option("--run-b", metavar="RUN", help=_RUN.format("B"))] = None,
     cluster: Annotated[list[str] | None, typer.Option("--cluster", metavar="COLUMN", help=_CLUSTER)] = None,
     items: Annotated[Path | None, typer.Option("--items", metavar="TABLE", help=_ITEMS)] = None,
-    metric: Annotated[str | None, typer.Option("--metric", metavar="NAME", help=_METRIC)] = None,
+    metric: Annotated[list[str] | None, typer.Option("--metric", metavar="NAME", help=_METRIC)] = None,
     threshold: Annotated[float, typer.Option("--threshold", help="A score at or above it counts as positive.")] = 0.5,
     positive: Annotated[
         list[str] | None, typer.Option("--positive", metavar="LABEL", help="Label(s) to detect; default as the records say, or 1.")
@@ -45,15 +46,16 @@ def compare(
     """Compare two arms on the same items: every paired test, and which one to report."""
     from paper_figures.comparison.compare_arms import compare_pair
     from paper_figures.comparison.item_table import ComparisonSettings
+    from paper_figures.comparison.mean_difference import compare_means
     from paper_figures.comparison.pairing import align
-    from paper_figures.comparison.score_tables import input_file, is_log, read_arm, with_items
+    from paper_figures.comparison.score_tables import input_file, read_arm, with_items
 
     if not threshold == threshold:
         raise InputError("--threshold: not a number")
-    records_a, records_b, labels = input_file(records_a), input_file(records_b), tuple(positive or ())
-    if metric is not None and not (is_log(records_a) or is_log(records_b)):
-        raise InputError(f"--metric {metric}: neither file is a harness's log of samples (.jsonl); leave it out")
-    arms = (read_arm(records_a, arm_a, run_a or (), labels, metric), read_arm(records_b, arm_b, run_b or (), labels, metric))
+    records_a, records_b, labels, metrics = input_file(records_a), input_file(records_b), tuple(positive or ()), tuple(metric or ())
+    arms = (read_arm(records_a, arm_a, run_a or (), labels, metrics), read_arm(records_b, arm_b, run_b or (), labels, metrics))
+    if metrics and not (arms[0].metric or arms[1].metric):
+        raise InputError(f"--metric {metrics[0]}: neither file is a log or has this column; leave it out")
     if not arms[0].has_scores and (threshold, specificity) != (0.5, 0.9):
         raise InputError("--threshold and --specificity: the files hold right and wrong only, no scores; leave them out")
     if items is not None:
@@ -65,7 +67,11 @@ def compare(
         arms=_names(arms[0].name, arms[1].name, run_a, run_b), threshold=threshold, margin=margin, specificity=specificity,
         resamples=resamples, seed=seed,
     )  # fmt: skip
-    comparison = compare_pair(aligned.pair, settings, aligned.warnings)
+    comparison: Comparison | MeanComparison
+    if aligned.metric:
+        comparison = compare_means(aligned.pair, aligned.metric, settings, aligned.warnings)
+    else:
+        comparison = compare_pair(aligned.pair, settings, aligned.warnings)
     content = comparison.to_dict() | {"cluster_columns": list(aligned.cluster_columns), "threshold": threshold, "seed": seed}
     if out is not None:
         choices = {"arms": [arm_a, arm_b], "runs": [run_a, run_b], "positive": positive, "metric": metric}
@@ -88,12 +94,14 @@ def _names(a: str, b: str, run_a: list[str] | None, run_b: list[str] | None) -> 
     return f"{a} (first)", f"{b} (second)"
 
 
-def _write(out: Path, comparison: Comparison, content: dict[str, Any], sources: tuple[Path, Path], choices: dict[str, Any]) -> None:
+def _write(
+    out: Path, comparison: Comparison | MeanComparison, content: dict[str, Any], sources: tuple[Path, Path], choices: dict[str, Any]
+) -> None:
     from see_in_pairs.files import write_json, write_text
     from see_in_pairs.runs import RunFolder
 
     files = [path / "records.parquet" if path.is_dir() else path for path in sources]
-    equivalence, resamples = content["equivalence"], {name: one["resamples"] for name, one in content["bootstrap"].items()}
+    equivalence, resamples = content["equivalence"], {name: one["resamples"] for name, one in content.get("bootstrap", {}).items()}
     settings = {
         "inputs": [str(path) for path in sources], "cluster_columns": content["cluster_columns"], "threshold": content["threshold"],
         "margin": equivalence and equivalence["margin"], "resamples": resamples,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.comparison.arm_rows import ArmRows, Names
-from paper_figures.comparison.harness_logs import DOC_HASH, TARGET
+from paper_figures.comparison.arm_rows import ArmRows, Names, no_reference
+from paper_figures.comparison.formats.harness_logs import DOC_HASH, TARGET
 from paper_figures.comparison.item_table import ArmPair
 from paper_figures.comparison.score_tables import KEYS, ArmScores, as_positive, as_right
 from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
-from paper_figures.statistics.validation import Bools
+from paper_figures.statistics.validation import Bools, Floats
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Aligned:
     warnings: tuple[str, ...]  # what a reader must know
     side_by_side: ArmPair | None
     unpaired: str  # why the arms are not side by side; '' where they are
+    metric: str = ""  # of values that are no scores of a class and not only right and wrong
 
     @property
     def pair(self) -> ArmPair:
@@ -50,13 +51,13 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = ()) -> Aligned:
     Both must have the same items. Their training seeds and wordings may differ, which leaves them with rows of their own, not side by side.
     """
     if a.has_scores != b.has_scores:
-        raise InputError(f"{a.source} and {b.source}: one holds scores, the other right and wrong only; give two files of one kind")
+        raise InputError(f"{a.source} and {b.source}: one holds scores, the other right and wrong or a metric; give two files of one kind")
     left, right, unpaired = _same_items(a, b)
     # what an item is, both arms must agree on: row by row, or by the first row of each item where rows differ
     once = (left, right) if not unpaired else (_one_row_per_item(left), _one_row_per_item(right))
     warnings = [*_label_warnings(a, left), *_document_warnings(a, b, *once), *_lacking(a, left), *_lacking(b, right)]
     first, second = _cluster_names(left, right, cluster)
-    labels = _labels(a, b, left, right, once)
+    labels, metric = _labels(a, b, left, right, once), _metric(a, b)
     clusters = None if first is None else _columns(left, right, first, once)
     repeated = bool(left["item_id"].duplicated().any() or right["item_id"].duplicated().any())
     if clusters is None and repeated:  # one item, several seeds
@@ -74,17 +75,34 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = ()) -> Aligned:
     used = (first or "item_id",) + ((second,) if memberships is not None and second else ())
     pair = None
     if not unpaired:
-        scores = (rows_a.values, rows_b.values) if a.has_scores else (rows_a.values.astype(bool), rows_b.values.astype(bool))
+        scores = rows_a.values, rows_b.values
+        if not a.has_scores and not metric:
+            scores = rows_a.values.astype(bool), rows_b.values.astype(bool)
         pair = ArmPair(*scores, rows_a.labels, names[0], sets[2], rows_a.training_seeds if several > 1 else None)
-    return Aligned(rows_a, rows_b, used, tuple(warnings), pair, unpaired)
+    return Aligned(rows_a, rows_b, used, tuple(warnings), pair, unpaired, metric)
 
 
 def _rows(arm: ArmScores, table: pd.DataFrame, labels: Bools | None, clusters: Names | None, second: list[list[str]] | None) -> ArmRows:
     seeds, wordings = (
         table[name].astype(str).to_numpy(dtype=str) if table[name].nunique() > 1 else None for name in ("train_seed", "wording")
     )
-    values = table["score"].to_numpy(dtype=float) if arm.has_scores else as_right(table["correct"], arm.source).to_numpy(dtype=float)
-    return ArmRows(table["item_id"].to_numpy(dtype=str), values, labels, clusters, second, seeds, wordings)
+    return ArmRows(table["item_id"].to_numpy(dtype=str), _numbers(arm, table), labels, clusters, second, seeds, wordings)
+
+
+def _numbers(arm: ArmScores, table: pd.DataFrame) -> Floats:
+    if arm.has_scores or arm.metric:
+        return table["score" if arm.has_scores else "value"].to_numpy(dtype=float)
+    return as_right(table["correct"], arm.source).to_numpy(dtype=float)
+
+
+def _metric(a: ArmScores, b: ArmScores) -> str:
+    """The metric of both arms; '' of scores, and of a metric that is 0 or 1 everywhere, which is right or wrong."""
+    if a.has_scores or all(np.isin(_numbers(arm, arm.table), (0, 1)).all() for arm in (a, b)):
+        return ""
+    names = [arm.metric or "correct" for arm in (a, b)]
+    if names[0] != names[1]:
+        raise InputError(f"{a.source} and {b.source}: one holds {names[0]}, the other {names[1]}; name one metric with --metric")
+    return names[0]
 
 
 def _one_row_per_item(table: pd.DataFrame) -> pd.DataFrame:
@@ -262,7 +280,7 @@ def _references(table: pd.DataFrame) -> list[set[str]]:
 
 
 def _filled_sets(sets: Sequence[set[str]], items: Iterable[str]) -> list[list[str]]:
-    return [sorted(entry) or [f"no reference: {item}"] for entry, item in zip(sets, items, strict=True)]
+    return [sorted(entry) or [no_reference(item)] for entry, item in zip(sets, items, strict=True)]
 
 
 def _names(value: Any) -> set[str]:

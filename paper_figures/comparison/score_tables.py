@@ -1,4 +1,4 @@
-"""Reading the scores of one arm: from records, or from a CSV table or log of any harness."""
+"""Reading the scores of one arm: from records, or from a table or log of any harness (`formats`)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.files import files_in
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from paper_figures.comparison.formats.reading import ItemFile
+
 KEYS = ["item_id", "seed", "train_seed", "wording"]
 UNKNOWN = -1
 """In place of a seed that is null: that of a training where there was none."""
-LOGS = (".jsonl", ".jsonl.gz")
 TRAININGS = ("train_seed", "reader")
 """Columns that tell trainings apart, the first that a table has: readers of one modality are to it what trainings are to a procedure."""
 ZERO_OR_ONE = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0}
@@ -27,15 +29,16 @@ class ArmScores:
 
     name: str
     source: str  # the file, for error lines
-    # a row per item (and seed, training seed, wording): ``item_id, seed, train_seed, wording``, either ``label`` and ``score`` or
-    # ``correct``, and whatever else the file has
+    # a row per item (and seed, training seed, wording): ``item_id, seed, train_seed, wording``; ``label`` and ``score``, or ``correct``,
+    # or the ``value`` of a metric; and whatever else the file has
     table: pd.DataFrame
     positive: tuple[str, ...]  # the labels to detect; () where labels are 0 and 1
     trainings: str = "train_seed"  # the file's own column that tells trainings apart
+    metric: str = ""  # that of ``value``; '' where there are scores, or right and wrong
 
     @property
     def has_scores(self) -> bool:
-        """Whether there are scores, not right and wrong only."""
+        """Whether there are scores of a class, not a metric or right and wrong only."""
         return "score" in self.table.columns
 
 
@@ -43,27 +46,33 @@ def input_file(path: Path) -> Path:
     """Find what a folder holds: a harness's one log of samples, where there are no records."""
     if not path.is_dir() or (path / "records.parquet").exists():
         return path
-    logs = sorted(log for log in path.rglob("*samples_*") if is_log(log))
+    logs = logs_in(path)
     if len(logs) > 1:
         names = first_few([str(log.relative_to(path)) for log in logs])
         raise InputError(f"{path}: holds {len(logs)} logs of samples ({names}); name one of them")
     return logs[0] if logs else path
 
 
-def is_log(path: Path) -> bool:
-    """Whether a file is a harness's log of samples, by its name."""
-    return path.name.endswith(LOGS)
+def logs_in(folder: Path) -> list[Path]:
+    """Logs of samples below a folder: those of lm-evaluation-harness and lmms-eval, and inspect_ai's."""
+    return sorted([*files_in(folder, "*samples_*.jsonl", deep=True), *files_in(folder, "*samples_*.jsonl.gz", deep=True),
+                   *files_in(folder, "*.eval", deep=True)])  # fmt: skip
 
 
 def read_arm(
-    path: Path | str, arm: str | None = None, runs: Sequence[str] = (), positive: Sequence[str] = (), metric: str | None = None
+    path: Path | str, arm: str | None = None, runs: Sequence[str] = (), positive: Sequence[str] = (), metrics: Sequence[str] = ()
 ) -> ArmScores:
-    """Read one arm from records or a table, and check that no item occurs twice and no score or label is missing.
+    """Read one arm from records, a table or a log, and check that no item occurs twice and no score or label is missing.
 
-    `metric` is of a harness's log only, and nothing to other files.
+    `metrics` name the metric to take from a log, or the column of a table; of several the first that the file has. Records have none.
     """
     path = input_file(Path(path))
-    scores = _from_records(path, arm, runs, bool(positive)) if _is_records(path) else _from_table(_table(path, metric), path, arm, runs)
+    if _is_records(path):
+        scores = _from_records(path, arm, runs, bool(positive))
+    else:
+        from paper_figures.comparison.formats.reading import read_item_file
+
+        scores = _from_file(read_item_file(path, metrics), path, arm, runs)
     if positive:
         scores = _named_positive(scores, positive)
     _check(scores)
@@ -71,13 +80,13 @@ def read_arm(
 
 
 def _is_records(path: Path) -> bool:
-    if path.suffix != ".parquet":
+    if path.suffix.lower() != ".parquet":
         return path.is_dir()
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return not {"item_id", "score", "correct"} & set(pq.read_schema(path).names) or "p_positive" in pq.read_schema(path).names
+        return not {"item_id", "score", "correct", "value"} & set(pq.read_schema(path).names) or "p_positive" in pq.read_schema(path).names
     except (pa.ArrowException, OSError):
         return True  # reading the records says what is wrong
 
@@ -131,24 +140,14 @@ def _texts(values: pd.Series) -> pd.Series:
     return values.astype(object).where(values.notna(), "").astype(str)
 
 
-def _table(path: Path, metric: str | None) -> pd.DataFrame:
-    if is_log(path):
-        from paper_figures.comparison.harness_logs import read_samples
-
-        return read_samples(path, metric)
-    from paper_figures.comparison.csv_tables import read_csv_table
-
-    return read_csv_table(path)
-
-
 def with_items(scores: ArmScores, path: Path) -> ArmScores:
     """Add the columns of a table of items, such as the patient of each, which logs of other harnesses seldom hold.
 
     Where both have a column, that of the arm stays.
     """
-    from paper_figures.comparison.csv_tables import read_csv_table
+    from paper_figures.comparison.formats.tables import read_item_table
 
-    items = read_csv_table(path)
+    items = read_item_table(path)
     if "item_id" not in items.columns:
         raise InputError(f"{path}: needs the column item_id; it has {first_few(list(items.columns), 6)}")
     items = items.assign(item_id=items["item_id"].astype(str))
@@ -161,11 +160,14 @@ def with_items(scores: ArmScores, path: Path) -> ArmScores:
     return replace(scores, table=scores.table.merge(items[new], on="item_id", how="left"))
 
 
-def _from_table(table: pd.DataFrame, path: Path, arm: str | None, runs: Sequence[str]) -> ArmScores:
-    if "item_id" not in table.columns or not ({"label", "score"} <= set(table.columns) or "correct" in table.columns):
+def _from_file(file: ItemFile, path: Path, arm: str | None, runs: Sequence[str]) -> ArmScores:
+    table = file.table
+    columns = set(table.columns)
+    if "item_id" not in columns or not (columns >= {"label", "score"} or columns & {"correct", "value"}):
         found = first_few(list(table.columns), 6)
-        hint = "; call the column that names each item item_id" if {"image", "id", "filename", "path"} & set(table.columns) else ""
-        raise InputError(f"{path}: needs the columns item_id, label, score, or item_id, correct; it has {found}{hint}")
+        hint = "; call the column that names each item item_id" if {"image", "id", "filename", "path"} & columns else ""
+        needs = "needs the columns item_id and label, score, or correct, or a metric named with --metric"
+        raise InputError(f"{path}: {needs}; it has {found}{hint}")
     if table.empty:
         raise InputError(f"{path}: no items")
     if table["item_id"].isna().any():
@@ -179,22 +181,21 @@ def _from_table(table: pd.DataFrame, path: Path, arm: str | None, runs: Sequence
         table = _pick(table, column, chosen, path) if chosen else table
     if "arm" in table.columns and table["item_id"].duplicated().any():
         _check_single(table, "arm", path)
-    if "label" not in table.columns or "score" not in table.columns:
-        table = table.drop(columns=["score", "label"], errors="ignore")
-    else:
-        table = table.drop(columns="correct", errors="ignore")
+    kept = ("value",) if file.metric else ("label", "score") if columns >= {"label", "score"} else ("correct",)
+    table = table.drop(columns=[name for name in ("label", "score", "correct", "value") if name not in kept], errors="ignore")
     trainings = "train_seed"
-    if not is_log(path):  # where such columns are of its documents
+    if not file.is_log:  # where such columns are of its documents
         trainings = next((column for column in TRAININGS if column in table.columns), trainings)
-    table = table.assign(item_id=table["item_id"].astype(str), **_seeds(table, path, trainings)).reset_index(drop=True)
-    name = arm or (runs[0] if runs else path.name.split(".")[0] if is_log(path) else path.stem)
-    return ArmScores(name, str(path), table, (), trainings)
+    told = _seeds(table, "" if file.is_log else trainings)
+    table = table.assign(item_id=table["item_id"].astype(str), **told).reset_index(drop=True)
+    scores = ArmScores(arm or (runs[0] if runs else file.name), str(path), table, (), trainings, file.metric)
+    return scores if file.is_log else _over_epochs(scores)
 
 
-def _seeds(table: pd.DataFrame, path: Path, trainings: str) -> dict[str, pd.Series | int | str]:
+def _seeds(table: pd.DataFrame, trainings: str) -> dict[str, pd.Series | int | str]:
     """Seeds and wordings of the rows; a reader is to a table what a training seed is. A seed counts where items stand several times."""
     found: dict[str, pd.Series | int | str] = {"seed": 0, "train_seed": 0, "wording": ""}
-    if is_log(path):  # such columns are of its documents
+    if not trainings:
         return found
     if trainings in table.columns:
         found["train_seed"] = _seed_values(table[trainings])
@@ -204,6 +205,29 @@ def _seeds(table: pd.DataFrame, path: Path, trainings: str) -> dict[str, pd.Seri
     if "seed" in table.columns and table.duplicated(keys).any():
         found["seed"] = _seed_values(table["seed"])
     return found
+
+
+def _over_epochs(scores: ArmScores) -> ArmScores:
+    """Average right and wrong, or a metric, over the epochs of an item: draws from one model that say nothing of other items.
+
+    Scores of a class are not averaged, since a mean of scores ranks better than each of them.
+    """
+    table = scores.table
+    if "epoch" not in table.columns or not table.duplicated(KEYS).any():
+        return scores
+    if scores.has_scores:
+        raise InputError(f"{scores.source}: items have several epochs, whose scores have no mean that ranks as each does; keep one of them")
+    if table.duplicated([*KEYS, "epoch"]).any():
+        return scores  # which `_check` refuses
+    epochs = table.groupby(KEYS)["item_id"].transform("size")
+    if epochs.nunique() > 1:
+        names = sorted(table.loc[epochs < epochs.max(), "item_id"].unique())
+        raise InputError(f"{scores.source}: {len(names)} items have fewer than {epochs.max()} epochs ({first_few(names)})")
+    column = "value" if scores.metric else "correct"
+    numbers = as_numbers(table["value"], scores) if scores.metric else as_right(table["correct"], scores.source).astype(float)
+    means = numbers.groupby([table[key] for key in KEYS]).transform("mean")
+    table = table.assign(value=means).drop_duplicates(KEYS).reset_index(drop=True)
+    return replace(scores, table=table, metric=scores.metric or column)
 
 
 def _seed_values(values: pd.Series) -> pd.Series:
@@ -223,28 +247,30 @@ def _check(scores: ArmScores) -> None:
         told = table[["train_seed", "wording"]].nunique().max() > 1
         hint = "" if told else "; columns arm, train_seed, reader, wording or seed tell rows of an item apart"
         raise InputError(f"{scores.source}: {int(twice.sum())} items occur twice ({names}){hint}")
-    for column in ("label", "score") if scores.has_scores else ("correct",):
+    measured = "value" if scores.metric else "score" if scores.has_scores else "correct"
+    for column in ("label", measured) if scores.has_scores else (measured,):
         missing = table[column].isna()
         if missing.any():
-            names = first_few(table.loc[missing, "item_id"].tolist())
-            raise InputError(f"{scores.source}: {int(missing.sum())} items have no {column} ({names}); score them first, none is dropped")
-    if scores.has_scores:
-        scores.table["score"] = _numbers(scores)
+            names, what = first_few(table.loc[missing, "item_id"].tolist()), scores.metric or column
+            raise InputError(f"{scores.source}: {int(missing.sum())} items have no {what} ({names}); score them first, none is dropped")
+    if measured != "correct":
+        scores.table[measured] = as_numbers(table[measured], scores)
 
 
-def _numbers(scores: ArmScores) -> pd.Series:
-    """Scores as numbers; cells that are none are shown."""
+def as_numbers(values: pd.Series, scores: ArmScores) -> pd.Series:
+    """Scores, or a metric (where true is 1), as numbers; cells that are none are shown."""
     import pandas as pd
 
-    values = scores.table["score"]
-    numbers = pd.to_numeric(values, errors="coerce")
+    words = values.map(lambda value: ZERO_OR_ONE.get(str(value).strip().lower(), value)) if scores.metric else values
+    numbers = pd.to_numeric(words, errors="coerce")
     bad = numbers.isna()
     if bad.any():
         cells = [f"{item}: {_cell(value)}" for item, value in zip(scores.table.loc[bad, "item_id"], values[bad], strict=True)]
         commas = values[bad].astype(str).str.fullmatch(r"[-+]?\d*,\d+").any()
         advice = "write a point, not a comma" if commas else "score them first, none is dropped"
-        raise InputError(f"{scores.source}: {int(bad.sum())} items have no score that is a number ({first_few(cells)}); {advice}")
-    return numbers
+        what = scores.metric or "score"
+        raise InputError(f"{scores.source}: {int(bad.sum())} items have no {what} that is a number ({first_few(cells)}); {advice}")
+    return numbers.astype(float)
 
 
 def _cell(value: object) -> str:
@@ -267,7 +293,8 @@ def as_right(correct: pd.Series, source: str) -> pd.Series:
     numbers = _zero_or_one(correct)
     if numbers.isna().any():
         cells = first_few([_cell(value) for value in sorted(set(correct[numbers.isna()].astype(str)))], 6)
-        raise InputError(f"{source}: the column correct holds {cells}; write 1 or true for right, 0 or false for wrong")
+        advice = "write 1 or true for right, 0 or false for wrong; a metric with other values is named with --metric"
+        raise InputError(f"{source}: the column correct holds {cells}; {advice}")
     return numbers == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import lzma
 import re
 import zipfile
@@ -17,13 +18,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
+# what openpyxl and zipfile raise for damaged files, as 300 of them showed; SyntaxError is of XML
+_BROKEN_WORKBOOK = (
+    ValueError, LookupError, TypeError, AttributeError, OSError, SyntaxError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile
+)  # fmt: skip
 
 
-def read_csv_table(path: Path) -> pd.DataFrame:
-    """Read a CSV, TSV or Parquet table; text cells without blanks around them, missing where empty."""
-    if path.suffix.lower() in WORKBOOKS:
-        raise InputError(f"{path}: is a workbook; save its sheet as 'CSV UTF-8' and name that")
-    table = read_table(path) if path.suffix == ".parquet" else _read_text(path)
+def read_item_table(path: Path) -> pd.DataFrame:
+    """Read a CSV, TSV or Parquet table, or the first sheet of a workbook; text cells without blanks around them, missing where empty."""
+    suffix = path.suffix.lower()
+    table = read_table(path) if suffix == ".parquet" else _read_workbook(path) if suffix in WORKBOOKS else _read_text(path)
+    return trimmed(table)
+
+
+def trimmed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with text cells and names of columns without blanks around them, missing where empty."""
     table = table.rename(columns={column: str(column).strip() for column in table.columns})
     for number, kind in enumerate(table.dtypes):
         if kind.kind == "O":  # text, or a list of references
@@ -31,12 +40,36 @@ def read_csv_table(path: Path) -> pd.DataFrame:
     return table
 
 
+def rows_table(rows: list[dict[str, Any]], path: Path) -> pd.DataFrame:
+    """A table of JSON objects, one per row; numbers stay what they are."""
+    import pandas as pd
+
+    if not rows:
+        raise InputError(f"{path}: no items")
+    return trimmed(pd.DataFrame(rows, dtype=object))
+
+
+def _read_workbook(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    advice = "save its sheet as 'CSV UTF-8' and name that"
+    if path.suffix.lower() not in (".xlsx", ".xlsm") or importlib.util.find_spec("openpyxl") is None:
+        more = ", or install openpyxl, which reads it" if path.suffix.lower() in (".xlsx", ".xlsm") else ""
+        raise InputError(f"{path}: is a workbook; {advice}{more}")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        return pd.read_excel(path, dtype=str, keep_default_na=False, na_values=[""])
+    except _BROKEN_WORKBOOK as error:
+        raise InputError(f"{path}: cannot be read as a workbook ({first_line(error)}); {advice}") from None
+
+
 def _read_text(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():  # nor a pipe or a device
         raise InputError(f"{path}: no such file" if not path.exists() else f"{path}: is not a regular file; name a file")
-    delimiter = "\t" if path.name.endswith((".tsv", ".tsv.gz")) else ","
+    delimiter = "\t" if path.name.lower().endswith((".tsv", ".tsv.gz")) else ","
     words: dict[str, Any] = {"sep": delimiter, "encoding": "utf-8-sig", "dtype": str, "keep_default_na": False, "na_values": [""]}
     try:
         header = [str(name).strip() for name in pd.read_csv(path, header=None, nrows=1, **words).fillna("").iloc[0]]

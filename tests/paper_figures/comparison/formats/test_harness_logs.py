@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from paper_figures.comparison.harness_logs import read_samples
+from paper_figures.comparison.formats.harness_logs import json_lines, read_samples
 from paper_figures.comparison.pairing import align
 from paper_figures.comparison.score_tables import read_arm, with_items
 from see_in_pairs.errors import InputError
@@ -39,6 +39,11 @@ def write(path: Path, samples: list[dict[str, Any]]) -> Path:
     return path
 
 
+def values(path: Path, metric: str | None = None) -> list[float]:
+    found: list[float] = read_samples(json_lines(path), path, [] if metric is None else [metric])[0]["value"].tolist()
+    return found
+
+
 def test_lm_evaluation_harness(tmp_path: Path) -> None:
     arms = [
         read_arm(write(tmp_path / f"samples_chest_{arm}.jsonl", [lm_eval(right, i) for i, right in enumerate(RIGHT[arm])])) for arm in "ab"
@@ -55,30 +60,30 @@ def test_lmms_eval_with_a_table_of_patients(tmp_path: Path) -> None:
     arms = [with_items(read_arm(log), tmp_path / "items.csv") for log in logs]
     aligned = align(*arms)
     assert aligned.pair.clusters.tolist() == ["00", "00", "01", "01", "02", "02"]
-    assert read_samples(logs[0], "chest_score.score")["correct"].tolist() == RIGHT["a"]
+    assert values(logs[0], "chest_score.score") == RIGHT["a"]
 
 
 def test_one_line_per_filter(tmp_path: Path) -> None:
     samples = [lm_eval(right, i, filter=name) for name in ("strict", "flexible") for i, right in enumerate(RIGHT["a"])]
     log = write(tmp_path / "samples.jsonl", samples)
     with pytest.raises(InputError, match="once per filter"):
-        read_samples(log)
-    assert read_samples(log, "acc,strict")["correct"].tolist() == RIGHT["a"]
-    assert len(read_samples(log, ",flexible")) == 6
+        values(log)
+    assert values(log, "acc,strict") == RIGHT["a"]
+    assert len(values(log, ",flexible")) == 6
     with pytest.raises(InputError, match="no filter"):
-        read_samples(log, "acc,loose")
+        values(log, "acc,loose")
 
 
 @pytest.mark.parametrize(
     ("samples", "metric", "message"),
     [
-        ([lm_eval(1, 0, acc_norm=0.0)], None, "name the metric"), ([lm_eval(1, 0, acc=0.5)], "acc", "not 0 or 1"),
-        ([lm_eval(1, 0)], "f1", "not 0 or 1"), ([{"answer": 3}], None, "no doc_id"), ([], None, "no items"),
+        ([lm_eval(1, 0, acc_norm=0.0)], None, "name the metric"), ([lm_eval(1, 0, acc="right")], "acc", "not a number"),
+        ([lm_eval(1, 0)], "f1", "is missing"), ([{"answer": 3}], None, "no doc_id"), ([], None, "no items"),
     ],
 )  # fmt: skip
 def test_what_is_no_such_log(tmp_path: Path, samples: list[dict[str, Any]], metric: str | None, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read_samples(write(tmp_path / "samples.jsonl", samples), metric)
+        values(write(tmp_path / "samples.jsonl", samples), metric)
 
 
 def test_broken_and_missing_logs(tmp_path: Path) -> None:

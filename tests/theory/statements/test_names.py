@@ -56,6 +56,14 @@ SPECIFIED = [
     ("T12", ["dAUC_sd"], ["d=1", "rho=0.6", "w=0.6", "n_per_class=100"], {}),
     ("T12", ["pair_right_single_wrong"], ["d=1", "rho=0.6", "w=0.6"], {}),
     ("T12", ["minimax_ratio_variance"], ["l=0.2", "u=0.6", "rho=0.2"], {}),
+    ("T13", ["auc"], ["delta=1", "gamma=1.1", "auroc_z=0.74", "rule=reference_only"], {"matching": "exact"}),
+    ("T13", ["auc"], ["delta=1", "gamma=1.1", "auroc_z=0.74", "rule=t1_weight", "matching=caliper", "caliper=0.5"], {}),
+    ("T13", ["assumed_auc"], ["delta=1", "gamma=1.1", "auroc_z=0.74", "rule=optimal"], {}),
+    ("T13", ["leak"], ["delta=1", "gamma=1.1", "auroc_z=0.74"], {"matching": "exact"}),
+    ("T13", ["adjusted_auc"], ["delta=1", "rule=difference"], {}),
+    ("T13", ["leaked_auc"], ["d=1", "rho=0.5", "s=0.2", "rule=optimal"], {"m": 1}),
+    ("T13", ["leak_from_auroc"], ["auc_single=0.83", "auc_reference=0.68"], {}),
+    ("T13", ["site_auc"], ["delta=1", "offsets=[0,1]", "shares=[1,1]", "prevalences=[0.2,0.6]", "rule=single"], {"refs": "same_site"}),
 ]
 CASES = [(identifier, name, words, defaults) for identifier, names, words, defaults in SPECIFIED for name in names]
 IDS = [f"{identifier}-{name}-{i}" for i, (identifier, name, _, _) in enumerate(CASES)]

@@ -1,8 +1,8 @@
 """Paired statistics that stay right when items share patients and references: one test per file, arrays in, frozen dataclasses out.
 
 ``proportions``, ``equivalence`` and ``power`` are for accuracies of independent items, ``clustered`` for items of patients, ``roc`` for
-AUROCs, ``diagnostic`` for what a paper on a diagnostic test reports, ``multireader`` for several trainings, ``bootstrap`` with
-``metrics`` for every measure, ``multiplicity`` for families of tests.
+AUROCs, ``diagnostic`` for what a paper on a diagnostic test reports, ``multireader`` for several trainings or readers, ``bootstrap``
+with ``metrics`` for every measure, ``multiplicity`` for families of tests.
 `paper_figures.comparison.compare_arms` runs them all. Differences are A minus B everywhere. Nothing heavier than scipy.special is imported
 before it is needed.
 """
@@ -22,6 +22,8 @@ from paper_figures.statistics.diagnostic.partial_area import partial_auroc
 from paper_figures.statistics.diagnostic.roc_band import roc_bands
 from paper_figures.statistics.equivalence import equivalence, tost
 from paper_figures.statistics.multiplicity import benjamini_hochberg, holm
+from paper_figures.statistics.multireader.agreement import reader_agreement
+from paper_figures.statistics.multireader.mrmc import mrmc
 from paper_figures.statistics.multireader.procedure import procedure, procedure_auroc, procedure_contrast
 from paper_figures.statistics.power import paired_power, patients_needed
 from paper_figures.statistics.proportions.cochran_q import cochran_q
@@ -49,6 +51,7 @@ __all__ = [
     "mcnemar",
     "measures_at_specificity",
     "measures_at_threshold",
+    "mrmc",
     "multinomial_bootstrap",
     "net_benefit",
     "obuchowski",
@@ -60,6 +63,7 @@ __all__ = [
     "procedure",
     "procedure_auroc",
     "procedure_contrast",
+    "reader_agreement",
     "roc_bands",
     "sign_flip",
     "tost",

@@ -106,7 +106,10 @@ def reader_agreement(
     if not several.any():
         raise NotEstimable("no two readers read the same item")
     table, cases = table[:, several], np.unique(cases[several], return_inverse=True)[1]
-    found = [_with_interval(value, np.bincount(cases, influence), level) for value, influence in _coefficients(table, threshold)]
+    found = [
+        _with_interval(value, np.bincount(cases, influence).astype(np.float64), level)
+        for value, influence in _coefficients(table, threshold)
+    ]
     return ReaderAgreement(r, table.shape[1], int(cases.max()) + 1, *found)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from paper_figures.statistics.validation import Codes, Floats, NotEstimable
 
@@ -43,7 +46,7 @@ def _below(ordered: Floats, values: Floats) -> tuple[Codes, Codes]:
     return left.astype(np.int32), right.astype(np.int32)
 
 
-def _count(sequence: Codes, first: Codes, lowest: Codes) -> float:
+def _count(sequence: npt.NDArray[Any], first: npt.NDArray[Any], lowest: npt.NDArray[Any]) -> float:
     """Number of elements below `lowest` among the `first` elements of a permutation, summed over all queries."""
     low, high, total = np.zeros_like(first), first, 0.0
     for bit in range(len(sequence).bit_length() - 1, -1, -1):

@@ -190,7 +190,7 @@ class Means(Merits):
     def counts(self) -> Floats:
         """Members of each case; shape (g, K)."""
         found = np.stack([self.by_case(g, self.members[self.data.rows(g)]) for g in range(len(self.data.arm))])
-        for group in np.flatnonzero(found.sum(axis=1) == 0):
+        for group in np.flatnonzero(found.sum(axis=1) == 0).tolist():
             raise NotEstimable(f"{self.name(group)} read no item that this measure counts")
         return found
 
@@ -228,7 +228,7 @@ class Means(Merits):
 
     def check(self) -> None:
         """Refuse a group with one case."""
-        for group in np.flatnonzero((self.counts > 0).sum(axis=1) < 2):
+        for group in np.flatnonzero((self.counts > 0).sum(axis=1) < 2).tolist():
             raise NotEstimable(f"{self.name(group)}: one case only, so that the variation between cases cannot be estimated")
 
 
@@ -347,7 +347,7 @@ class Areas(Merits):
     def check(self) -> None:
         """Refuse a group with one case of a class."""
         for count in self.counts:
-            for group in np.flatnonzero((count > 0).sum(axis=1) < 2):
+            for group in np.flatnonzero((count > 0).sum(axis=1) < 2).tolist():
                 raise NotEstimable(f"{self.name(group)}: fewer than two cases hold items of a class, too few for their variation")
 
 

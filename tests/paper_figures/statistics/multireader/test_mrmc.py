@@ -124,6 +124,11 @@ def study(rng: np.random.Generator, arms: int = 2, readers: int = 3, items: int 
     return tuple(values[order] for values in (np.round(scores, decimals), label, item, reader, arm))  # type: ignore[return-value]
 
 
+def only(data: Study, kept: np.ndarray) -> Study:
+    scores, label, item, reader, arm = (values[kept] for values in data)
+    return scores, label, item, reader, arm
+
+
 def kernels(data: Study, clusters: np.ndarray | None = None) -> list[list[tuple[float, int, int, int, int]]]:
     """Every s of each group with its reader, arm and the clusters of its negative and its positive item, by brute force."""
     scores, label, item, reader, arm = data
@@ -168,13 +173,13 @@ def test_covariances_of_readers_that_share_some_cases() -> None:
     rng = np.random.default_rng(7)
     scores, label, item, reader, arm = study(rng, readers=3, items=18)
     kept = (item + 5 * reader + 2 * arm) % 4 > 0
-    data: Study = (scores[kept], label[kept], item[kept], reader[kept], arm[kept])
+    data = only((scores, label, item, reader, arm), kept)
     cluster = data[2] // 2
     found = merits(readings(*data, cluster), "auroc")
     groups = kernels(data, cluster)
     assert found.disjoint[0] == pytest.approx(np.array([[products_apart(g, h) for h in groups] for g in groups]), abs=1e-12)
     for c in range(9):
-        rest = readings(*(values[cluster != c] for values in data), cluster[cluster != c])
+        rest = readings(*only(data, cluster != c), cluster[cluster != c])
         assert merits(rest, "auroc").theta == pytest.approx(found.left_out[:, c], abs=1e-13)
     accuracy = merits(readings(*data), "accuracy", 0.5)
     one, other = accuracy.delong()[0, 0], accuracy.delong()[0, 4]
@@ -231,7 +236,7 @@ def test_the_u_statistic_is_what_its_definition_says(fixed: str, gaps: bool) -> 
     """Products of kernels that share no random factor, listed one by one; without gaps, Obuchowski and Rockette's unbounded variance."""
     data = study(np.random.default_rng(13), readers=3, items=11, decimals=1)
     if gaps:
-        data = tuple(values[(data[2] + data[3]) % 5 > 0] for values in data)  # type: ignore[assignment]
+        data = only(data, (data[2] + data[3]) % 5 > 0)
     groups = kernels(data)
     theta = np.array([np.mean([one[0] for one in g]) for g in groups]).reshape(2, 3)
     covariance = np.empty((2, 2))
@@ -335,10 +340,10 @@ def test_order_names_and_signs(seed: int, measure: str) -> None:
 
 def test_identical_arms_and_separation() -> None:
     scores, label, item, reader, _ = study(np.random.default_rng(17), arms=1)
-    twice = mrmc(*(np.tile(values, 2) for values in (scores, label, item, reader)), np.repeat([0, 1], len(scores)))
+    arm = np.repeat([0, 1], len(scores))
+    twice = mrmc(np.tile(scores, 2), np.tile(label, 2), np.tile(item, 2), np.tile(reader, 2), arm)
     for one in (twice.obuchowski_rockette, twice.dorfman_berbaum_metz, twice.u_statistic):
         assert (one.estimate, one.se, one.p, one.interval) == (0, 0, 1, (0, 0))
-    arm = np.repeat([0, 1], len(scores))
     apart = mrmc(np.concatenate([label, ~label]).astype(float), np.tile(label, 2), np.tile(item, 2), np.tile(reader, 2), arm)
     assert apart.obuchowski_rockette.estimate == 1
     assert math.isnan(apart.obuchowski_rockette.p)

@@ -4,18 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import parse_yaml, read_yaml
 
+LARGEST_INTEGER = 2**63 - 1
+"""What arrays and files hold; a larger integer would fail deep in a library."""
+
 
 class StrictConfig(BaseModel):
-    """Base of every config: immutable; an unknown key is an error, and so is a number that is NaN or infinite."""
+    """Base of every config: immutable; an unknown key is an error, and so is a value that could not be computed with or written down.
+
+    That is a number that is NaN or infinite, an integer of more than 64 bits (but in the fields that `any_integer` names), and text with a
+    null byte or half a surrogate pair.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    any_integer: ClassVar[tuple[str, ...]] = ()
+
+    @field_validator("*")
+    @classmethod
+    def _usable(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.field_name not in cls.any_integer and (fault := _fault(value)):
+            raise ValueError(fault)
+        return value
+
+
+def _fault(value: Any) -> str | None:
+    """Say why a value, or what it holds, cannot be used."""
+    if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+        return f"an integer of {len(str(abs(value)))} digits; the largest is {LARGEST_INTEGER}"
+    if isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)):
+        return f"{value[:40]!r} is no text: it holds a null byte or half a surrogate pair"
+    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, (list, tuple, set)) else ()
+    return next((fault for part in inner if (fault := _fault(part))), None)
 
 
 Config = TypeVar("Config", bound=StrictConfig)

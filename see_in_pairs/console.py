@@ -14,7 +14,7 @@ from typing import Annotated, Any, Self, TypeVar
 import typer
 from typer.exceptions import TyperException
 
-from see_in_pairs.errors import CheckFailed, InputError, write_failure
+from see_in_pairs.errors import CheckFailed, InputError, first_line, is_panic, write_failure
 from see_in_pairs.files import to_json, write_json
 
 INTERRUPTED = 130
@@ -171,9 +171,15 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
     except OSError as error:
         _drop_output()
         return _fail(f"{error.filename or 'file system'}: {write_failure(error) or error.strerror or error}", 2)
+    except MemoryError as error:
+        return _fail(f"not enough memory for what was asked ({str(error) or 'an allocation failed'}); ask for less", 2)
     except Exception as error:
         if what := write_failure(error):
             return _fail(what, 2)
+        raise
+    except BaseException as error:
+        if is_panic(error):
+            return _fail(f"a library failed on what it was given, a tokenizer as a rule ({first_line(error)})", 2)
         raise
     finally:
         if before is not None:
@@ -227,7 +233,7 @@ def _drop_output() -> None:
 
 
 def _fail(message: str, code: int) -> int:
-    """Print one line, without what a terminal would obey and without the thousands of characters that an input may have."""
+    """Print one line, without what a terminal would obey and without the thousands of characters that an input may have in its middle."""
     line = "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in " ".join(message.split()))
-    log(f"see-in-pairs: error: {line if len(line) <= LONGEST_ERROR else line[:LONGEST_ERROR] + '...'}")
+    log(f"see-in-pairs: error: {line if len(line) <= LONGEST_ERROR else f'{line[:600]} ... {line[-300:]}'}")
     return code

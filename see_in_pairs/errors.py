@@ -43,7 +43,12 @@ def write_failure(error: BaseException) -> str | None:
     return None
 
 
-def first_line(error: Exception) -> str:
+def is_panic(error: BaseException) -> bool:
+    """Whether a library written in Rust (tokenizers, safetensors) has failed; its exception is no `Exception`, and cannot be imported."""
+    return type(error).__name__ == "PanicException"
+
+
+def first_line(error: BaseException) -> str:
     """Give the first line of a library's error, which may run to pages, or the first two where the first announces the second."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     kind = type(error).__name__

@@ -101,7 +101,7 @@ class CrossedConfig(StrictConfig):
     batch_size: int = Field(default=16, ge=1)
     speed: SpeedConfig = SpeedConfig()
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     allow: tuple[str, ...] = ()
     allow_other_prompt: bool = False
 

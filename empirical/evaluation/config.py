@@ -65,11 +65,11 @@ class EvaluateConfig(StrictConfig):
     speed: SpeedConfig = SpeedConfig()
     spaced: bool = False
     generate: bool = False
-    max_new_tokens: int = Field(default=8, ge=1)
+    max_new_tokens: int = Field(default=8, ge=1, le=4096)
     calibrate_on: str | None = None
     doctor: bool = True
     allow: tuple[str, ...] = ()
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     allow_other_prompt: bool = False
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
 

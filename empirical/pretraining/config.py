@@ -137,7 +137,7 @@ class PretrainConfig(ScheduleConfig):
     examine_every: int = Field(default=1000, ge=1)
     questions: int = Field(default=1000, ge=20)
     save_every: int = Field(default=500, ge=1)
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
 
     @model_validator(mode="after")

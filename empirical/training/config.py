@@ -177,5 +177,5 @@ class FinetuneConfig(ScheduleConfig):
     keep_checkpoints: bool = False
     doctor: bool = True
     allow: tuple[str, ...] = ()
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=1024)
     seed: int = Field(default=0, ge=0, le=2**32 - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.prompts.templates import PromptConfig, prompt_text
 from empirical.vlm.input_spec import PIXEL_BUDGET
-from see_in_pairs.errors import InputError, first_few, first_line
+from see_in_pairs.errors import InputError, first_few, first_line, is_panic
+from see_in_pairs.limits import TimeLimit, memory_limit, time_limit
 
 if TYPE_CHECKING:
     from transformers import ProcessorMixin
@@ -19,6 +21,14 @@ if TYPE_CHECKING:
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model")
 WORDINGS = ("single", "pair", "reversed", "unlabelled", "text")
 VIDEO_OR_AUDIO = ("video_processor", "audio_processor")
+
+MOST_LETTERS = 2**20
+"""Characters of a chat template, and of what it adds to a question."""
+
+TEMPLATE_SECONDS, TEMPLATE_MEGABYTES = 10.0, 500.0
+"""What a chat template may take for one question; those of real models take milliseconds and next to no memory."""
+
+ORIGINAL = "take that of the original checkpoint"
 
 
 def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
@@ -42,8 +52,33 @@ def load_processor(name: str, config: ModelConfig) -> ProcessorMixin:
         raise InputError(f"model '{name}': its processor has no tokenizer or takes no images; use a checkpoint of a vision-language model")
     if processor.chat_template is None:
         raise InputError(f"model '{name}': has no chat template; use the instruction-tuned checkpoint")
-    chat_text(processor, [{"type": "image"}, {"type": "text", "text": "?"}])
+    _try_tokenizer(name, processor.tokenizer)
+    _refuse_endless(processor.chat_template)
+    with memory_limit(TEMPLATE_MEGABYTES):  # here, where no other thread is at work
+        chat_text(processor, [{"type": "image"}, {"type": "text", "text": "?"}])
     return processor
+
+
+def _try_tokenizer(name: str, tokenizer: Any) -> None:
+    """Refuse a tokenizer that fails on text, as one does whose patterns are damaged: it would fail in mid-run."""
+    try:
+        tokenizer("".join(letter * 64 + " " for letter in "a1.?é\n") + "Does it show a nodule?")
+    except BaseException as error:
+        if isinstance(error, Exception) or is_panic(error):
+            raise InputError(f"model '{name}': its tokenizer cannot be used ({first_line(error)}); {ORIGINAL}") from None
+        raise
+
+
+def _refuse_endless(templates: Any) -> None:
+    """Refuse chat templates that are programs of another kind: of endless length, or with powers, which nothing can interrupt."""
+    from jinja2 import Environment, TemplateError
+
+    for template in templates.values() if isinstance(templates, dict) else [templates]:
+        if not isinstance(template, str) or len(template) > MOST_LETTERS:
+            raise InputError(f"the model's chat template is no text of at most {MOST_LETTERS:,} characters; {ORIGINAL}")
+        with contextlib.suppress(TemplateError, RecursionError):  # told when it is used
+            if any(kind == "operator" and value == "**" for _, kind, value in Environment(autoescape=True).lex(template)):
+                raise InputError(f"the model's chat template computes powers, which no conversation needs; {ORIGINAL}")
 
 
 def chat_text(processor: ProcessorMixin, content: list[dict[str, str]]) -> str:
@@ -51,11 +86,18 @@ def chat_text(processor: ProcessorMixin, content: list[dict[str, str]]) -> str:
     from jinja2 import TemplateError
 
     try:
-        text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
+        with time_limit(TEMPLATE_SECONDS, "it"):
+            text = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError, MemoryError) as error:
-        raise InputError(f"the model's chat template cannot be used ({first_line(error)}); take that of the original checkpoint") from None
+        raise InputError(f"the model's chat template cannot be used ({first_line(error)}); {ORIGINAL}") from None
+    except SyntaxError:  # of the Python that jinja makes of it, as of loops within 20 loops
+        raise InputError(f"the model's chat template cannot be compiled; {ORIGINAL}") from None
+    except TimeLimit:
+        raise InputError(f"the model's chat template takes more than {TEMPLATE_SECONDS:g} s for a question; {ORIGINAL}") from None
     if not isinstance(text, str) or not text.strip():
-        raise InputError("the model's chat template makes nothing of a question; take that of the original checkpoint")
+        raise InputError(f"the model's chat template makes nothing of a question; {ORIGINAL}")
+    if len(text) > MOST_LETTERS + sum(len(part.get("text", "")) for part in content):
+        raise InputError(f"the model's chat template makes {len(text):,} characters of a question; {ORIGINAL}")
     return text
 
 

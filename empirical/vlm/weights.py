@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 from empirical.vlm.lora_precision import compute_in_base_dtype
 from empirical.vlm.model_id import weight_files
 from see_in_pairs.errors import InputError, first_few, first_line
+from see_in_pairs.limits import TimeLimit, time_limit
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+ADAPTER_SECONDS = 300.0
+"""How long it may take to attach an adapter to a model that is loaded; real ones take seconds."""
 
 
 def check_weights(folder: Path) -> None:
@@ -56,7 +60,10 @@ def attach_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     try:
         with ignore_peft_deprecation(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # an error below, in one line
-            wrapped = PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
+            with time_limit(ADAPTER_SECONDS, "it"):  # adapter_config.json has patterns, and there are patterns that never end
+                wrapped = PeftModel.from_pretrained(model, str(folder), use_safetensors=True)
+    except TimeLimit:
+        raise InputError(f"model '{folder}': the adapter takes more than {ADAPTER_SECONDS:g} s to be attached; train it again") from None
     except Exception as error:  # a malformed adapter_config.json can raise almost anything
         raise InputError(f"model '{folder}': the adapter does not fit its base '{_name(model)}' ({first_line(error)})") from None
     expected = get_peft_model_state_dict(wrapped, save_embedding_layers=False)

@@ -19,10 +19,10 @@ from paper_figures.sweep_plots import draw_sweep
 from paper_figures.sweep_plots.plot_data import PlotRequest
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import CheckFailed, InputError
+from see_in_pairs.limits import TimeLimit
 from theory.sweeps import Results, Study, run
 from theory.sweeps.cli import app
 from theory.sweeps.execution.backends import Pool
-from theory.sweeps.execution.limits import TimeLimit
 from theory.sweeps.execution.replay import replay
 from theory.sweeps.registry import register
 from theory.sweeps.resolved import resolve

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import Field
 
-from see_in_pairs.configs import StrictConfig, load_config
+from see_in_pairs.configs import StrictConfig, load_config, parse_config
 from see_in_pairs.errors import InputError
 
 
@@ -119,3 +120,18 @@ def test_a_word_that_yaml_takes_for_something_else_is_to_be_put_in_quotes(tmp_pa
     (tmp_path / "config.yaml").write_text("positive: yes\n")
     with pytest.raises(InputError, match="positive: YAML reads this as True, not as a word; put it in quotes"):
         load_config(Words, tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    "value", [2**63, -(2**64), 10**400, [2**63], {"a": {"b": [10**30]}}, {2**70: 1}, "a\0b", "\ud800", {"\udfff": 1}, [["x\0"]]]
+)
+def test_what_no_library_could_hold_is_refused_wherever_it_stands(value: object) -> None:
+    class Anything(StrictConfig):
+        any_integer: ClassVar[tuple[str, ...]] = ("seed",)
+        content: Any = None
+        seed: int = 0
+
+    with pytest.raises(InputError, match="content: .*(digits|no text)") as caught:
+        parse_config(Anything, {"content": value}, "x")
+    assert len(str(caught.value)) < 300 and str(caught.value).isprintable()
+    assert parse_config(Anything, {"content": [2**63 - 1, -5, "é\n"], "seed": 2**200}, "x").seed == 2**200

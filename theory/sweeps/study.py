@@ -139,6 +139,7 @@ class Study(StrictConfig):
     max_failures: Annotated[int, Field(ge=0)] = 50
     null: float | None = None
 
+    any_integer: ClassVar[tuple[str, ...]] = ("entropy",)
     _folder: ClassVar[Path | None] = None
     _given: ClassVar[Mapping[tuple[str, str], Piece]] = {}
     # Both are set in the instance's __dict__, beside the fields of pydantic: copies keep them, and neither is ever saved.

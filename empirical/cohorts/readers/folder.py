@@ -16,9 +16,13 @@ from empirical.cohorts.images import IMAGE_SUFFIXES, is_text
 from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.limits import TimeLimit, time_limit
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PATTERN_SECONDS = 60.0
+"""How long a pattern may take for all file names; one that makes sense takes a second for a million."""
 
 SPELLINGS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "validate", "dev"), "test": ("test", "testing")}
 SPLIT_NAMES = {spelling: split for split, spellings in SPELLINGS.items() for spelling in spellings}
@@ -197,9 +201,14 @@ def _patients(images: pd.Series, text: str | None) -> pd.Series:
         return images
     try:
         pattern = re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise InputError(f"--patient-pattern {text}: not a regular expression ({error})") from None
-    patients = images.map(lambda image: patient_of(Path(image).name, pattern))
+    try:
+        with time_limit(PATTERN_SECONDS, "it"):
+            patients = images.map(lambda image: patient_of(Path(image).name, pattern))
+    except TimeLimit:
+        long = f"takes more than {PATTERN_SECONDS:g} s for {len(images)} file names"
+        raise InputError(f"--patient-pattern {text}: {long}; repeat nothing that repeats itself, as in (a+)+") from None
     if (patients == "").any():
         nameless = list(images[patients == ""])
         raise InputError(

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from see_in_pairs.limits import TimeLimit
 from theory.numerics.validation import Floats
-from theory.sweeps.execution.limits import TimeLimit, limited
+from theory.sweeps.execution.limits import limited
 from theory.sweeps.execution.outcome import WHOLE, BlockOutcome, Failure, NothingGenerated, Rows, counting_warnings, failure_of
 from theory.sweeps.execution.rng import BlockSeed, block_key, generator_of, method_words, seeds, stream
 from theory.sweeps.registry import Piece

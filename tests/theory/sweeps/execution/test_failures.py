@@ -15,9 +15,10 @@ import pytest
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json
+from see_in_pairs.limits import TimeLimit
 from theory.sweeps import Results, Study, run
 from theory.sweeps.cli import format_status
-from theory.sweeps.execution.limits import TimeLimit, limited
+from theory.sweeps.execution.limits import limited
 from theory.sweeps.execution.replay import replay
 from theory.sweeps.study import BlockLimits
 

@@ -83,7 +83,8 @@ def _exact_power(
     return float(exact_power(n, scaled_factor(rho, analysis, m, rho_rr), d, analysis == "ancova", level))
 
 
-def _symbolic_factor(rho: float, rho_rr: float, m: int, rule: str):  # type: ignore[no-untyped-def]
+def symbolic_factor(rho: float, rho_rr: float, m: int, rule: str):  # type: ignore[no-untyped-def]
+    """Derived variance of a rule on the mean of m references."""
     from theory.numerics import symbolic
 
     v, names = t2.symbolic_variance()
@@ -95,7 +96,7 @@ def _symbolic_ancova_m(n_per_group: int, rho: float, rho_rr: float, m: int) -> f
     from theory.numerics import symbolic
 
     inflation, total = symbolic_ancova_inflation()
-    return symbolic.evaluate(_symbolic_factor(rho, rho_rr, m, "optimal") * inflation, {total: 2 * n_per_group})
+    return symbolic.evaluate(symbolic_factor(rho, rho_rr, m, "optimal") * inflation, {total: 2 * n_per_group})
 
 
 def _symbolic_n(
@@ -107,7 +108,7 @@ def _symbolic_n(
     from theory.numerics import symbolic
 
     rule = {"ttest": "single", "change": "meandiff", "ancova": "optimal"}[analysis]
-    factor = symbolic.evaluate(_symbolic_factor(rho, rho if rho_rr is None else rho_rr, m, rule))
+    factor = symbolic.evaluate(symbolic_factor(rho, rho if rho_rr is None else rho_rr, m, rule))
     critical = mp.findroot(lambda z: 1 - mp.ncdf(z) - mp.mpf(level) / 2, 2)
 
     def _lack(root_n: mp.mpf) -> mp.mpf:

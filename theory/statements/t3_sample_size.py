@@ -141,27 +141,37 @@ def _symbolic_power(n_per_group: int, rho: float, d: float, analysis: str) -> fl
 
 
 def power_series(n: int, factor: float, d: float, adjusted: bool, level: float = LEVEL) -> float:
-    """As `exact_power`, by the series of the noncentral t in incomplete beta functions (Johnson, Kotz and Balakrishnan 1995, 31.15); the
-    weights of ANCOVA are their means over the Beta variable, confluent hypergeometric functions."""
+    """As `exact_power`, by `noncentral_series`."""
     import mpmath as mp  # type: ignore[import-untyped]
 
-    k, half = 2 * n - (3 if adjusted else 2), mp.mpf(1) / 2
-    noncentrality = mp.mpf(d) ** 2 * n / (2 * mp.mpf(factor)) / 2
+    noncentrality = mp.mpf(d) ** 2 * n / (2 * mp.mpf(factor))
+    return noncentral_series(1, 2 * n - (3 if adjusted else 2), noncentrality, level, n - 1 if adjusted else None)
 
-    def _above(t: mp.mpf) -> mp.mpf:
-        return mp.betainc(mp.mpf(k) / 2, half, 0, k / (k + t * t), regularized=True) / 2
+
+def noncentral_series(groups: int, freedom: int, noncentrality: object, level: float, beta: float | None = None) -> float:
+    """Power of an F test on `groups` and `freedom` degrees of freedom (1: the two-sided t), by the series of the noncentral F in incomplete
+    beta functions (Johnson, Kotz and Balakrishnan 1995, ch. 30). With `beta` the noncentrality is multiplied by a Beta(beta, 1/2) variable,
+    and the weights of the series are their means, confluent hypergeometric functions."""
+    import mpmath as mp  # type: ignore[import-untyped]
+    from scipy.special import fdtri
+
+    over, under, half = mp.mpf(groups) / 2, mp.mpf(freedom) / 2, mp.mpf(1) / 2
+    rate = mp.mpf(noncentrality) / 2
+
+    def _above(f: mp.mpf) -> mp.mpf:
+        return mp.betainc(under, over, 0, freedom / (freedom + groups * f), regularized=True)
 
     def _weight(j: int) -> mp.mpf:
-        poisson = noncentrality**j / mp.factorial(j)
-        if not adjusted:
-            return poisson * mp.exp(-noncentrality)
-        a = mp.mpf(n - 1)  # of Beta(a, 1/2)
-        return poisson * mp.rf(a, j) / mp.rf(a + half, j) * mp.hyp1f1(a + j, a + half + j, -noncentrality)
+        poisson = rate**j / mp.factorial(j)
+        if beta is None:
+            return poisson * mp.exp(-rate)
+        a = mp.mpf(beta)
+        return poisson * mp.rf(a, j) / mp.rf(a + half, j) * mp.hyp1f1(a + j, a + half + j, -rate)
 
-    critical = mp.findroot(lambda t: _above(t) - mp.mpf(level) / 2, float(stdtrit(k, 1 - level / 2)))
-    x, inside, j = critical**2 / (k + critical**2), mp.mpf(0), 0
-    while j <= 2 * noncentrality or _weight(j) > 1e-20:  # P(|T| <= t): a mixture over the numerator's chi-squared
-        inside += _weight(j) * mp.betainc(j + half, mp.mpf(k) / 2, 0, x, regularized=True)
+    critical = mp.findroot(lambda f: _above(f) - mp.mpf(level), float(fdtri(groups, freedom, 1 - level)))
+    x, inside, j = groups * critical / (freedom + groups * critical), mp.mpf(0), 0
+    while j <= 2 * rate or _weight(j) > 1e-20:  # P(F <= critical): a mixture over the numerator's chi-squared
+        inside += _weight(j) * mp.betainc(j + over, under, 0, x, regularized=True)
         j += 1
     return float(1 - inside)
 

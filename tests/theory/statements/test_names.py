@@ -64,6 +64,10 @@ SPECIFIED = [
     ("T13", ["leaked_auc"], ["d=1", "rho=0.5", "s=0.2", "rule=optimal"], {"m": 1}),
     ("T13", ["leak_from_auroc"], ["auc_single=0.83", "auc_reference=0.68"], {}),
     ("T13", ["site_auc"], ["delta=1", "offsets=[0,1]", "shares=[1,1]", "prevalences=[0.2,0.6]", "rule=single"], {"refs": "same_site"}),
+    ("T15", ["power", "approximation_error"], ["n_per_group=4", "rho=0.8", "d=1.2", "analysis=ancova"], {"m": 1, "level": 0.05}),
+    ("T15", ["n_exact"], ["rho=0.8", "d=1.2", "analysis=ancova"], {"power": 0.8, "level": 0.05, "m": 1}),
+    ("T15", ["paired_power"], ["n=3", "rho=0.5", "d=1"], {"level": 0.05}),
+    ("T15", ["f_power"], ["n_per_group=6", "rho=0.8", "effects=[0,0.6,1.2]"], {"level": 0.05}),
 ]
 CASES = [(identifier, name, words, defaults) for identifier, names, words, defaults in SPECIFIED for name in names]
 IDS = [f"{identifier}-{name}-{i}" for i, (identifier, name, _, _) in enumerate(CASES)]

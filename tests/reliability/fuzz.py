@@ -189,8 +189,9 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
     (folder / "pieces.py").write_text(PIECES)
     sweep = {
         "name": "s", "generate": "fuzzed draws", "methods": [{"name": "m", "use": "fuzzed mean", "trim": 0.1}], "aims": "a",
-        "pieces": ["pieces.py"], "estimand": 0.0, "fixed": {"mu": 0.0}, "grid": {"n": [5]}, "cells": [{"n": 6}], "replicates": 4, "block": 2, "entropy": 0,
-        "stop": {"measure": "bias", "mcse": 1.0, "cap": 8}, "limits": {"seconds": 20.0, "megabytes": 500.0}, "max_failures": 2, "null": 0.0,
+        "pieces": ["pieces.py"], "estimand": 0.0, "fixed": {"mu": 0.0}, "grid": {"n": [5]}, "cells": [{"n": 6}], "replicates": 4,
+        "block": 2, "entropy": 0, "stop": {"measure": "bias", "mcse": 1.0, "cap": 8},
+        "limits": {"seconds": 20.0, "megabytes": 500.0}, "max_failures": 2, "null": 0.0,
     }  # fmt: skip
 
     def plain(*command: str) -> Callable[[str, str], list[str]]:
@@ -199,6 +200,7 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
     def padded(config: str, out: str) -> list[str]:
         return ["benchmark", "padding", config, "--quiet", "--rows", "4"]
 
+    started = pretrained | {"start": "pocket", "model": {}}
     of_a_phantom = {"a": {"phantom": phantoms[0], "folder": None}}
     evaluations = [full(EvaluateConfig, cohort=cohort, arms=one, model=model, **scoring) for one in arms]
     evaluations[0] |= {"generate": True, "speed": evaluations[0]["speed"] | {"features_folder": "features"}}
@@ -211,7 +213,7 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
         Fuzzed("analyse alignment", plain("analyse", "alignment"), evaluations[:1], leave_out=nested),
         Fuzzed("analyse attribution", plain("analyse", "attribution"), evaluations[:1], leave_out=nested),
         Fuzzed("benchmark padding", padded, trained[:1], leave_out=nested),
-        Fuzzed("pretrain", plain("pretrain"), [full(PretrainConfig, **one) for one in (pretrained, pretrained | {"start": "pocket", "model": {}})]),
+        Fuzzed("pretrain", plain("pretrain"), [full(PretrainConfig, **one) for one in (pretrained, started)]),
         Fuzzed("pretrain-grid", plain("pretrain-grid"), [
             full(GridConfig, base=pretrained, models={"a": shape}, learning_rates=[1e-3], seeds=[0])
         ]),
@@ -303,10 +305,11 @@ def run_serially(function: Callable[[Any], Any], jobs: Any, workers: int) -> Ite
 def work(command: str, first: int, step: int, folder: Path) -> None:
     """Run the cases of a command from a number on, one line of JSON each on standard output."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-
-    for module in list(sys.modules.values()):
-        if getattr(module, "run_in_processes", None) is not None and module.__name__ != "see_in_pairs.processes":
-            module.run_in_processes = run_serially  # type: ignore[attr-defined]
+    for name in ("empirical.pretraining.grid", "paper_figures.study"):
+        importlib.import_module(name)
+    for module in list(sys.modules.values()):  # where it is used, in whatever modules
+        if "run_in_processes" in vars(module) and module.__name__ != "see_in_pairs.processes":
+            vars(module)["run_in_processes"] = run_serially
     results = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print does not mix with the results
     os.chdir(folder)

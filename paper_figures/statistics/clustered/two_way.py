@@ -119,7 +119,7 @@ def two_way_variance(parts: Floats, codes: Codes, sets: list[tuple[int, ...]]) -
     patients, references = int(codes.max()) + 1, len(set().union(*sets))
     patient = _factor(patients) * float((np.bincount(codes, parts) ** 2).sum())
     reference = _factor(references) * shared_products(parts, sets)
-    both = len(np.unique(_subsets(_by_count(sets), 1, codes)[1]))  # non-empty cells of patient and reference
+    both = len(np.unique(subsets(by_count(sets), 1, codes)[1]))  # non-empty cells of patient and reference
     total = patient + reference - _factor(both) * shared_products(parts, sets, codes)
     if total > 1e-12 * float((parts**2).sum()):
         return total, ""
@@ -142,16 +142,16 @@ def shared_products(e: Floats, sets: list[tuple[int, ...]], codes: Codes | None 
     41.0
     """
     total = 0.0
-    by_count = _by_count(sets)
+    counted = by_count(sets)
     # listing pairs would take O(n^2). Over one subset S the pairs that both have S sum to a square of sums, in O(n). A pair that shares k
     # memberships has 2^k - 1 such subsets, which alternating signs count as k - C(k,2) + C(k,3) - ... = 1: each pair once
-    for size in range(1, max(by_count) + 1):
-        rows, groups = _subsets(by_count, size, codes)
+    for size in range(1, max(counted) + 1):
+        rows, groups = subsets(counted, size, codes)
         total += (-1) ** (size + 1) * float((np.bincount(groups, e[rows]) ** 2).sum())
     return total
 
 
-def _by_count(sets: list[tuple[int, ...]]) -> dict[int, tuple[Codes, Codes]]:
+def by_count(sets: list[tuple[int, ...]]) -> dict[int, tuple[Codes, Codes]]:
     """Gather the items that have equally many memberships: their rows, and their memberships as a table."""
     counts = np.array([len(names) for names in sets], dtype=np.intp)
     found = {}
@@ -161,10 +161,10 @@ def _by_count(sets: list[tuple[int, ...]]) -> dict[int, tuple[Codes, Codes]]:
     return found
 
 
-def _subsets(by_count: dict[int, tuple[Codes, Codes]], size: int, codes: Codes | None) -> tuple[Codes, Codes]:
+def subsets(counted: dict[int, tuple[Codes, Codes]], size: int, codes: Codes | None) -> tuple[Codes, Codes]:
     """List (item, group) for every subset of this size of every item's memberships; equal subsets (and codes, if any) are one group."""
     items, members = [], []
-    for count, (rows, names) in by_count.items():
+    for count, (rows, names) in counted.items():
         chosen = np.array(list(combinations(range(count), size)), dtype=np.intp).reshape(-1, size)
         items.append(np.repeat(rows, len(chosen)))
         members.append(names[:, chosen].reshape(-1, size))

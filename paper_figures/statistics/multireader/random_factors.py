@@ -133,9 +133,9 @@ def random_factors_contrast(
     G that the part is in independent group effects (Bell and McCaffrey 2002). Satterthwaite's rule over the parts rejects up to .078 of
     true null hypotheses where a part of 2 degrees of freedom is as large as the rest; Banerjee's (1960) bound
     :math:`h_B^2 = \sum_f t_f^2 \hat V_f`, with each part's own quantile, never more than .05, at a loss of power. The squared critical
-    value here is :math:`(1 - \lambda) h_S^2 + \lambda h_B^2`, :math:`\lambda = \min(1, 4 / \nu^3)`, :math:`\nu` the smallest degrees of freedom
-    of a part of few levels: a half with three trainings in common, little with five (our choice: the error-rate study shows its size). ``df`` is that of the t distribution which gives this critical
-    value at .05, so that estimate, se and df say all.
+    value here is :math:`(1 - \lambda) h_S^2 + \lambda h_B^2` with :math:`\lambda = \min(1, 4 / \nu^3)` and :math:`\nu` the smallest degrees
+    of freedom of a part of few levels: a half with three trainings in common, little with five (our choice; the error-rate study shows
+    its size). ``df`` is that of the t distribution which gives this critical value at .05, so that estimate, se and df say all.
 
     References
     ----------
@@ -240,7 +240,7 @@ class Grouping:
 
     @classmethod
     def of(cls, rows: Codes, groups: Codes, signs: Floats, single: int, classes: Sequence[Bools], items: int) -> Grouping:
-        """Prepare the form for items `rows` in `groups` (an item may be in several), each with its sign; the first `single` are the levels."""
+        """Prepare the form: items `rows` are in `groups`, which count with their sign; the first `single` of them are the levels."""
         number = len(signs)
         blocks, kappas, dfs, slices = [], [], [], []
         for members in classes:

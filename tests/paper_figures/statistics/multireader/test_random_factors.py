@@ -69,16 +69,10 @@ def test_the_parts_are_sums_over_pairs_of_items_of_different_readers(drawn) -> N
     assert found.estimate == pytest.approx(theta.mean())
     by_seed = theta.mean(axis=1)
     assert found.by_seed == pytest.approx(tuple(by_seed))
-    own = sum(
-        float(np.sum([u[s].mean(0)[patients == k].sum() ** 2 / (1 - (patients == k).mean()) ** 2 for k in set(patients)])) for s in range(3)
-    )
-    levels = len(set(patients))
-    explained = (levels - 1) / levels * own / 3
-    cross = np.mean([
-        (levels - 1) / levels * sum(u[s].mean(0)[patients == k].sum() * u[t].mean(0)[patients == k].sum() / (1 - (patients == k).mean()) ** 2 for k in set(patients))
-        for s in range(3) for t in range(3) if s != t
-    ])  # fmt: skip
-    assert found.factors["seeds"].variance == pytest.approx(max(by_seed.var(ddof=1), explained - cross) / 3)
+    sums = np.array([[one.mean(0)[patients == k].sum() / (1 - (patients == k).mean()) for k in set(patients)] for one in u])  # (S, K)
+    products = (sums.shape[1] - 1) / sums.shape[1] * sums @ sums.T
+    explained = np.trace(products) / 3 - (products.sum() - np.trace(products)) / 6
+    assert found.factors["seeds"].variance == pytest.approx(max(by_seed.var(ddof=1), explained) / 3)
 
 
 def test_one_model_and_patients_of_one_size_is_the_cluster_robust_t() -> None:

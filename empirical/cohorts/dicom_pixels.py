@@ -108,14 +108,18 @@ def _stored_values(path: Path, dataset: Dataset) -> NDArray[Any]:
 
     from pydicom.pixels import pixel_array
 
+    from empirical.cohorts.compressed_pixels import advice, decode
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if dataset.file_meta.TransferSyntaxUID.is_compressed:
+                return decode(path, dataset, 0)
             return pixel_array(dataset)  # colour comes as RGB
     except Exception as error:  # decoders of broken or unreadable streams raise many kinds; all mean the same to the user
         name = getattr(dataset.file_meta.get("TransferSyntaxUID"), "name", "an unnamed transfer syntax")
         why = first_line(error).rstrip(":")
-        raise InputError(f"{path}: its pixels cannot be decoded ({name}: {why}); save it uncompressed") from None
+        raise InputError(f"{path}: its pixels cannot be decoded ({name}: {why}); {advice(dataset)}") from None
 
 
 def _gray(stored: NDArray[Any], dataset: Dataset) -> NDArray[np.uint8]:

@@ -45,7 +45,7 @@ def shares(references: int, use: str) -> Floats:
 @generator("random factors")
 def random_factors(
     *, rng: np.random.Generator, seeds: int, patients: int, images: int, sizes: str, prevalence: float, references: int, use: str,
-    training_sd: float, reference_sd: float, shift: float, shared: bool, measure: str,
+    training_sd: float, reference_sd: float, shift: float, shared: bool, of: str,
 ) -> Scored:  # fmt: skip
     r"""Draw the evidence for the true class in two arms.
 
@@ -72,13 +72,13 @@ def random_factors(
 
 @estimand("true difference")
 def true_difference(
-    *, measure: str, references: int, use: str, training_sd: float, reference_sd: float, shift: float, seeds: int, patients: int,
+    *, of: str, references: int, use: str, training_sd: float, reference_sd: float, shift: float, seeds: int, patients: int,
     images: int, sizes: str, prevalence: float, shared: bool,
 ) -> float:  # fmt: skip
     """Expected difference over new trainings, patients and references; items of both classes may share a training and a reference."""
     spread = HARD**2 + OWN**2 + NOISE**2
     by_reference = reference_sd**2 if references else 0.0
-    if measure == "accuracy":
+    if of == "accuracy":
         total = math.sqrt(spread + training_sd**2 + by_reference)
         return float(special.ndtr((MEAN + shift) / total) - special.ndtr(MEAN / total))
     same = float((shares(references, use) ** 2).sum()) if references else 0.0
@@ -117,7 +117,7 @@ def cells(measure: str) -> Iterator[dict[str, Any]]:
     """The fraction of the full grid that is run: seeds x references in full, all else varied one or two at a time around the middle."""
     middle = {
         "seeds": 5, "patients": 100, "images": 1, "sizes": "balanced", "prevalence": 0.5, "references": 0, "use": "evenly",
-        "training_sd": 0.25, "reference_sd": 0.5, "shift": 0.0, "shared": False, "measure": measure,
+        "training_sd": 0.25, "reference_sd": 0.5, "shift": 0.0, "shared": False, "of": measure,
     }  # fmt: skip
 
     def cell(**changes: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ _INPUT = "records.parquet, a folder with one, a table with item_id,label,score o
 _ITEMS = "A table with item_id and further columns, for example patient_id, for both arms."
 _METRIC = "Metric of an item in a log or table (acc; exact_match,strict-match; f1); of several the first that a file has."
 _RUN = "Run(s) of arm {}; several for several training seeds."
+_MRMC = "Also the published multireader multicase analyses; trainings or readers are the readers."
 _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
 
 
@@ -38,6 +39,8 @@ def compare(
     margin: Annotated[float | None, typer.Option("--margin", help="Accuracy difference that would not matter.")] = None,
     specificity: Annotated[float, typer.Option("--specificity", help="Where sensitivities are compared.", min=0, max=1)] = 0.9,
     resamples: Annotated[int | None, typer.Option("--resamples", help="Bootstrap resamples; default 2,000.", min=100)] = None,
+    mrmc: Annotated[bool, typer.Option("--mrmc", help=_MRMC)] = False,
+    mrmc_covariance: Annotated[str, typer.Option("--mrmc-covariance", metavar="WAY", help="delong, jackknife, unbiased.")] = "delong",
     json: console.Json = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Also write JSON, CSV, text and a manifest here.")] = None,
     seed: console.Seed = 0,
@@ -47,11 +50,15 @@ def compare(
     from paper_figures.comparison.compare_arms import compare_pair
     from paper_figures.comparison.item_table import ComparisonSettings
     from paper_figures.comparison.mean_difference import compare_means
+    from paper_figures.comparison.mrmc_block import mrmc_block
     from paper_figures.comparison.pairing import align
     from paper_figures.comparison.score_tables import input_file, read_arm, with_items
+    from paper_figures.statistics.multireader.merits import COVARIANCES
 
     if not threshold == threshold:
         raise InputError("--threshold: not a number")
+    if mrmc_covariance not in COVARIANCES or (mrmc_covariance != "delong" and not mrmc):
+        raise InputError(f"--mrmc-covariance: give one of {', '.join(COVARIANCES)}, together with --mrmc")
     records_a, records_b, labels, metrics = input_file(records_a), input_file(records_b), tuple(positive or ()), tuple(metric or ())
     arms = (read_arm(records_a, arm_a, run_a or (), labels, metrics), read_arm(records_b, arm_b, run_b or (), labels, metrics))
     if metrics and not (arms[0].metric or arms[1].metric):
@@ -73,10 +80,13 @@ def compare(
     else:
         comparison = compare_pair(aligned.pair, settings, aligned.warnings)
     content = comparison.to_dict() | {"cluster_columns": list(aligned.cluster_columns), "threshold": threshold, "seed": seed}
+    text = repr(comparison)
+    if mrmc:
+        block = mrmc_block(list(zip(settings.arms, (aligned.a, aligned.b), strict=True)), settings, mrmc_covariance, aligned.metric)
+        content, text = content | {"mrmc": block.to_dict()}, f"{text}\n\n{block!r}"
     if out is not None:
         choices = {"arms": [arm_a, arm_b], "runs": [run_a, run_b], "positive": positive, "metric": metric}
-        _write(out, comparison, content, (records_a, records_b), choices)
-    text = repr(comparison)
+        _write(out, comparison, content, text, (records_a, records_b), choices)
     if json == "-":
         console.log(text, quiet)
     else:
@@ -95,7 +105,12 @@ def _names(a: str, b: str, run_a: list[str] | None, run_b: list[str] | None) -> 
 
 
 def _write(
-    out: Path, comparison: Comparison | MeanComparison, content: dict[str, Any], sources: tuple[Path, Path], choices: dict[str, Any]
+    out: Path,
+    comparison: Comparison | MeanComparison,
+    content: dict[str, Any],
+    text: str,
+    sources: tuple[Path, Path],
+    choices: dict[str, Any],
 ) -> None:
     from see_in_pairs.files import write_json, write_text
     from see_in_pairs.runs import RunFolder
@@ -109,4 +124,4 @@ def _write(
     with RunFolder(out, "compare", choices | settings, content["seed"], files) as run:
         write_json(run.path / "comparison.json", content)
         write_text(run.path / "comparison.csv", comparison.to_frame().to_csv(index=False))
-        write_text(run.path / "comparison.txt", repr(comparison) + "\n")
+        write_text(run.path / "comparison.txt", text + "\n")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,15 @@ class AgreementCoefficient(Result):
     interval: Interval
     reason: str = ""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Layout of the JSON."""
+        return without_blanks(super().to_dict())
+
+
+def without_blanks(content: dict[str, Any]) -> dict[str, Any]:
+    """None in place of an interval without ends, and of no reason."""
+    return content | {"interval": None if math.isnan(content["interval"][0]) else content["interval"], "reason": content["reason"] or None}
+
 
 @dataclass(frozen=True, repr=False)
 class ReaderAgreement(Result):
@@ -44,7 +54,7 @@ def reader_agreement(
     items: npt.ArrayLike,
     readers: npt.ArrayLike,
     clusters: npt.ArrayLike | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = 0.5,
     confidence_level: float = 0.95,
 ) -> ReaderAgreement:
     r"""Measure how far readers of the same items agree, in their decisions and in how they rank items.
@@ -59,8 +69,8 @@ def reader_agreement(
         The reader of each reading, for example a training seed.
     clusters : array_like, shape (n,), optional
         The case of each reading, such as its patient, where several items come from one.
-    threshold : float, default 0.5
-        The score at or above which a reader decides for positive.
+    threshold : float or None, default 0.5
+        The score at or above which a reader decides for positive; None where scores are no decisions, which leaves the correlation.
     confidence_level : float, default 0.95
         Share of repetitions in which intervals cover the true value, between 0 and 1.
 
@@ -106,10 +116,10 @@ def reader_agreement(
     if not several.any():
         raise NotEstimable("no two readers read the same item")
     table, cases = table[:, several], np.unique(cases[several], return_inverse=True)[1]
-    found = [
-        _with_interval(value, np.bincount(cases, influence).astype(np.float64), level)
-        for value, influence in _coefficients(table, threshold)
-    ]
+    coefficients = _coefficients(table, math.inf if threshold is None else threshold)
+    found = [_with_interval(value, np.bincount(cases, influence).astype(np.float64), level) for value, influence in coefficients]
+    if threshold is None:
+        found[:2] = [AgreementCoefficient(math.nan, math.nan, math.nan, (math.nan, math.nan), "no threshold of a decision")] * 2
     return ReaderAgreement(r, table.shape[1], int(cases.max()) + 1, *found)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy import special
 
 from paper_figures.statistics.distributions import chi_squared_p, normal_p, normal_quantile, student_p, student_quantile
+from paper_figures.statistics.multireader.agreement import without_blanks
 from paper_figures.statistics.multireader.merits import COVARIANCES, Merits, Readings, merits, readings
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.validation import Codes, Floats, NotEstimable, as_level
@@ -36,6 +37,10 @@ class MrmcEstimate(Result):
     interval: Interval
     p: float  # two-sided, of a difference of 0; NaN for one arm
     reason: str = ""  # why there is no standard error; '' where there is one
+
+    def to_dict(self) -> dict[str, Any]:
+        """Layout of the JSON."""
+        return without_blanks(super().to_dict())
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,6 +68,10 @@ class MrmcAnalysis(Result):
     contrasts: dict[str, MrmcEstimate]  # every pair of arms, by 'A - B'
     means: dict[str, MrmcEstimate]  # of each arm, from its own readings alone
     reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Layout of the JSON."""
+        return without_blanks(super().to_dict())
 
 
 @dataclass(frozen=True, repr=False)

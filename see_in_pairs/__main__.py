@@ -12,7 +12,7 @@ from see_in_pairs.installation import check_installation
 
 def main() -> None:
     """Check the installation, then run the command line; an interrupt or a request to end is one line from the first import on."""
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # not that of SIGINT, which a script's background jobs ignore
     try:
         check_installation()
         importlib.import_module("paper_figures.cli").main()  # by name: the package that all others stand on imports none of them

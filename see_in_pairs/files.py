@@ -6,10 +6,11 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 MOST_BYTES = {"text": 2**22, "YAML": 2**22, "JSON": 2**28}
 """Bytes that are read of a text that people write, and of one that programs write; more is not what it is taken for."""
+
+TEMPORARY = re.compile(r"\..*-[0-9a-f]{16}(\.[^.]*)?", re.DOTALL)
+"""The names of temporary files."""
 
 MOST_VALUES = 200_000
 """Values in a YAML file, each counted as often as an alias repeats it: a few lines of aliases can stand for billions."""
@@ -58,6 +62,19 @@ def _temporary(path: Path) -> Path:
             raise InputError(f"{path}: {what}") from error
         raise
     return temporary
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that a killed process left in a run's folder, but not in the runs below it, which have their own lock."""
+    for place, folders, names in os.walk(folder):
+        is_run, top = "manifest.json" in names, Path(place) == folder
+        if is_run != top:  # another run; or no run yet, but the user's folder, however large
+            folders.clear()
+        if is_run and not top:
+            continue
+        for name in filter(TEMPORARY.fullmatch, names):
+            with suppress(OSError):  # gone meanwhile, or not ours to remove
+                Path(place, name).unlink()
 
 
 def write_text(path: Path | str, text: str, *, durable: bool = False) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from see_in_pairs.errors import InputError
+from see_in_pairs.files import remove_leftovers
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -17,7 +18,7 @@ LOCK = ".in-use"
 
 
 def lock_folder(folder: Path) -> BaseFileLock | None:
-    """Lock a folder for this process, which may lock it several times.
+    """Lock a folder for this process, which may lock it several times, and remove what a killed one left half written in it.
 
     Returns None for all but the first process of one launch (``accelerate launch``, ``torchrun``), which share a folder. Another process
     that holds the lock is an InputError that names it.
@@ -40,6 +41,8 @@ def lock_folder(folder: Path) -> BaseFileLock | None:
         raise InputError(f"--out {folder}: in use by another process; wait for it to end, or choose another folder") from None
     with suppress(OSError):  # the owner's name serves the message only; Windows does not let a locked file be written
         path.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+    if lock.lock_counter == 1:
+        remove_leftovers(folder)
     return lock
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
 from typing import Any, TypeVar
 
 from see_in_pairs.console import log
@@ -22,20 +24,52 @@ Result = TypeVar("Result")
 def run_in_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[tuple[Job, Result]]:
     """Call a module-level function (or a ``functools.partial`` of one) for each job, and yield job and result as they finish.
 
-    The first failure is raised, and jobs that have not begun are dropped. To resume, leave out the jobs that are finished, or let
-    `function` notice; since jobs finish in any order, make tables of them in the order of `jobs` once all are done.
+    The first failure is raised, and jobs that have not begun are dropped; an interrupt ends those that run, too. To resume, leave out the
+    jobs that are finished, or let `function` notice; since jobs finish in any order, make tables of them in the order of `jobs` once all
+    are done.
     """
+    others = set(active_children())
     # Spawned, not forked: a fork copies the locks of torch's and BLAS's threads in whatever state they are, and may hang on them.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=exit_with_parent, initargs=(os.getpid(),))
     try:
-        running: dict[Any, Job] = {pool.submit(function, job): job for job in jobs}
+        with interrupts_deferred():
+            running: dict[Any, Job] = {pool.submit(function, job): job for job in jobs}
         for future in as_completed(running):
             yield running[future], future.result()
     except BrokenProcessPool:
         advice = "what is finished is kept: run the same command again, with fewer --workers where memory was short"
         raise InputError(f"a worker process died (killed, or out of memory); {advice}") from None
+    except (KeyboardInterrupt, GeneratorExit):
+        for worker in set(active_children()) - others:
+            worker.kill()  # what is half done is made again from its last checkpoint
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[None]:
+    """Start worker processes in this block: Ctrl-C, which a terminal sends to all processes, will reach this one only, after the block.
+
+    Workers inherit that it is blocked. Else each would end in a traceback of its own, at whatever line it is, its imports included.
+    """
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # now: Python 3.11 lifts the block when it starts it
+    arrived: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: arrived.append(number)) for number in (signal.SIGINT, signal.SIGTERM)}
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if arrived:
+        signal.raise_signal(arrived[0])
 
 
 def usable_cores() -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.files import to_json
+from see_in_pairs.processes import interrupts_deferred
 from theory.numerics.gaussian import two_sided_bound
 from theory.numerics.montecarlo import MonteCarloEstimate, stream
 from theory.statements import Statement, all_statements, statement
@@ -127,7 +128,8 @@ def verify_rows(
 
     points = points_of(statements)
     parallel = Parallel(n_jobs=workers, batch_size=1, return_as="generator")
-    outcomes = parallel(delayed(check)(point, seed, replicates) for point in points)
+    with interrupts_deferred():  # the first points go out here, and start the workers
+        outcomes = parallel(delayed(check)(point, seed, replicates) for point in points)
     bound = two_sided_bound(FALSE_ALARM, len(points))
     return [outcome.row(bound) for outcome in (progress(outcomes, len(points)) if progress else outcomes)]
 

@@ -76,8 +76,8 @@ class Cohort:
             When the table breaks what a cohort promises (`empirical.cohorts.schema.check_table`).
         """
         check_table(self.table, self.info, source=str(self.folder))
-        write_parquet(self.folder / "cohort.parquet", self.table)
         write_json(self.folder / "cohort.json", asdict(self.info))
+        write_parquet(self.folder / "cohort.parquet", self.table)  # last: where it is, the cohort is whole
 
     def queries(self, split: str) -> pd.DataFrame:
         """Select the queries of a split.

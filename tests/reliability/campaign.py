@@ -1,8 +1,6 @@
-"""The kill campaign: every pipeline is killed at random moments, run again to its end, and compared bit by bit with a run left alone.
+"""The kill campaign: every pipeline is killed at random moments, run again to its end, and compared with a run left alone.
 
-``make reliability`` runs it and writes its table. A kill is SIGKILL, SIGTERM or SIGINT to the one process that the user started; what is
-counted: results that differ, processes that are left behind, runs that cannot be resumed, and manifests that lack what a run left alone
-records.
+``make reliability`` runs it; `PAGE` says what is counted.
 """
 
 from __future__ import annotations
@@ -10,7 +8,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import platform
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -25,13 +25,15 @@ import pandas as pd
 import yaml
 
 from see_in_pairs.files import read_json, write_text
+from see_in_pairs.processes import usable_cores
+from see_in_pairs.runs import git_commit
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 TIMES = ("score_seconds", "seconds", "started", "train_seconds")
 """Columns that say how long something took: the only ones that may differ."""
 
 RELATIVE = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
-PHANTOM = {"n_train": 24, "n_val": 4, "n_test": 60, "relatives": 1}
+PHANTOM = {"n_train": 24, "n_val": 4, "n_test": 40, "relatives": 1}
 TINY = {"vision_width": 32, "vision_layers": 1, "width": 32, "layers": 1, "heads": 2, "image_size": 32, "patch_size": 16}
 PIECES = """
 import time
@@ -50,24 +52,50 @@ def mean(data):
 
 @dataclass(frozen=True)
 class Pipeline:
-    """One command: its words, and the files that are its result."""
+    """One command: its words, the files that are its result, and how many of a hundred kills it gets."""
 
     name: str
     words: list[str]
     results: tuple[str, ...]
-    share: float = 1.0  # of the kills, against the others
+    kills: int
+
+
+@dataclass
+class Alone:
+    """What a run leaves that nobody kills."""
+
+    seconds: float
+    results: dict[str, str]  # hashes
+    files: set[str]
+    keys: set[str]  # of the manifest
+    lines: set[str]  # of standard error
 
 
 @dataclass
 class Tally:
-    """What happened to the runs of one pipeline."""
+    """What happened to the runs of one pipeline: numbers of kills, and a line for each fault."""
 
     kills: dict[str, int] = field(default_factory=dict)
     after_the_end: int = 0
+    runs: int = 0
     different: list[str] = field(default_factory=list)
-    orphans: int = 0
+    orphans: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     stripped: list[str] = field(default_factory=list)
+    left_over: list[str] = field(default_factory=list)
+    noise: list[str] = field(default_factory=list)
+
+    @property
+    def faults(self) -> dict[str, list[str]]:
+        """All lists of faults, by what the table calls them."""
+        return {
+            "results that differ": self.different,
+            "processes left behind": self.orphans,
+            "not resumed": self.refused,
+            "stripped manifests": self.stripped,
+            "left-over files": self.left_over,
+            "more said than one line": self.noise,
+        }
 
 
 def pipelines(folder: Path) -> list[Pipeline]:
@@ -85,10 +113,16 @@ def pipelines(folder: Path) -> list[Pipeline]:
         kind = "well" if "reference" in source.name or hash_of(source)[0] < "8" else "ill"
         (folder / "pictures" / kind).mkdir(parents=True, exist_ok=True)
         shutil.copy(source, folder / "pictures" / kind / source.name)
-    cells = {"name": "n", "pieces": ["pieces.py"], "generate": "normal draws", "methods": ["mean"], "grid": {"n": [5, 10, 20]}}
+    cells: dict[str, Any] = {
+        "name": "n",
+        "pieces": ["pieces.py"],
+        "generate": "normal draws",
+        "methods": ["mean"],
+        "grid": {"n": [5, 10, 20]},
+    }
     training = {"cohort": str(cohort), "arm": RELATIVE, "method": "full", "steps": 16, "batch_size": 4, "save_every": 4, "threads": 1}
     arms = [{"arm": "single"}, RELATIVE, {"arm": "duplicate"}]
-    block = {"cohorts": ["a"], "n_train": [4, "all"], "seeds": [0, 1]}
+    block = {"cohorts": ["a"], "n_train": ["all"], "seeds": [0, 1]}
     study = {
         "title": "Killed", "model": {"name": "pocket-random"}, "arms": {"single": {"arm": "single"}, "pair": RELATIVE},
         "cohorts": {"a": {"phantom": {"n_train": 12, "n_val": 0, "n_test": 24}}},
@@ -96,25 +130,28 @@ def pipelines(folder: Path) -> list[Pipeline]:
         "evaluation": {"batch_size": 24, "threads": 1, "doctor": False},
         "comparisons": [["pair", "single"]], "keep_models": False, "blocks": [block],
     }  # fmt: skip
-    pretraining = {"model": TINY, "steps": 60, "batch_size": 4, "questions": 20, "examine_every": 20, "save_every": 10, "threads": 1}
+    pretraining = {"model": TINY, "steps": 20, "batch_size": 4, "questions": 20, "examine_every": 10, "save_every": 5, "threads": 1}
     crossed = {
         "cohort": str(cohort), "models": [{"name": "pocket"}, {"name": "pocket-random"}], "patients": 4, "references": 6,
         "pairing": RELATIVE["references"], "batch_size": 4, "threads": 1,
     }  # fmt: skip
     scoring = {"cohort": str(cohort), "arms": arms, "batch_size": 2, "threads": 1}
+    grid = {"base": pretraining, "models": {"tiny": TINY}, "learning_rates": [0.001], "seeds": [0, 1]}
     sweep = [config("sweep.yaml", cells | {"replicates": 1000, "block": 50}), "--workers", "2"]
-    everything = ["--kind", "folder", "--root", str(folder / "pictures"), "--healthy", "well", "--quiet"]
+    everything = ["--kind", "folder", "--root", str(folder / "pictures"), "--healthy", "well"]
+    pretrained = ("*/model/*.safetensors", "*/learning_curve.csv", "summary.csv")
     return [
-        Pipeline("sweep", ["sweep", *sweep], ("blocks/*.parquet",)),
-        Pipeline("cohort phantom", ["cohort", "phantom", *small, "--set", "n_test=800"], ("cohort.parquet", "truth.npz", "images/*.png")),
-        Pipeline("cohort import", ["cohort", "import", *everything], ("cohort.parquet", "*.csv")),
-        Pipeline("finetune", ["finetune", config("train.yaml", training)], ("model/*.safetensors", "plan.parquet")),
-        Pipeline("evaluate", ["evaluate", config("eval.yaml", scoring)], ("records.parquet",)),
-        Pipeline("analyse crossed", ["analyse", "crossed", config("crossed.yaml", crossed)], ("*.parquet",)),
-        Pipeline("pretrain", ["pretrain", config("pretrain.yaml", pretraining)], ("model/*.safetensors", "learning_curve.csv")),
-        Pipeline("study", ["study", config("study.yaml", study), "--workers", "2"], ("study.csv", "comparisons.csv"), share=0.6),
-        Pipeline("reproduce", ["reproduce", "--smoke"], ("claims.json", "records/records.parquet"), share=0.25),
-    ]  # fmt: skip
+        Pipeline("sweep", ["sweep", *sweep], ("blocks/*.parquet",), 14),
+        Pipeline("theory verify", ["theory", "verify", "T1", "--replicates", "100000", "--workers", "2"], ("verify.parquet",), 8),
+        Pipeline("cohort phantom", ["cohort", "phantom", *small, "--set", "n_test=800"], ("cohort.*", "truth.npz", "*/*.png"), 12),
+        Pipeline("cohort import", ["cohort", "import", *everything], ("cohort.*", "*.csv"), 12),
+        Pipeline("finetune", ["finetune", config("train.yaml", training)], ("model/*.safetensors", "plan.parquet"), 12),
+        Pipeline("evaluate", ["evaluate", config("eval.yaml", scoring)], ("records.parquet",), 12),
+        Pipeline("analyse crossed", ["analyse", "crossed", config("crossed.yaml", crossed)], ("*.parquet",), 8),
+        Pipeline("pretrain-grid", ["pretrain-grid", config("grid.yaml", grid), "--workers", "2"], pretrained, 8),
+        Pipeline("study", ["study", config("study.yaml", study), "--workers", "2"], ("study.csv", "comparisons.csv"), 8),
+        Pipeline("reproduce", ["reproduce", "--smoke"], ("claims.json", "records/records.parquet"), 6),
+    ]
 
 
 PROGRAM = [sys.executable, "-m", "see_in_pairs"]
@@ -143,9 +180,21 @@ def result_of(pipeline: Pipeline, out: Path) -> dict[str, str]:
 
 
 def start(pipeline: Pipeline, out: Path, log: Path) -> subprocess.Popen[bytes]:
-    with open(log, "ab") as stream:
-        words = [*PROGRAM, *pipeline.words, "--out", str(out), *([] if "--quiet" in pipeline.words else ["--quiet"])]
-        return subprocess.Popen(words, stdout=stream, stderr=stream, start_new_session=True)
+    """Start a run in a session of its own, as a terminal or a batch system does."""
+    (out.parent / "tmp").mkdir(exist_ok=True)
+    surroundings = os.environ | {"TMPDIR": str(out.parent / "tmp"), "SEE_IN_PAIRS_CACHE": str(out.parent / "cache")}
+    words = [*PROGRAM, *pipeline.words, "--out", str(out), "--quiet"]
+    with open(log, "wb") as stream:
+        return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=stream, start_new_session=True, env=surroundings)
+
+
+def files_of(pipeline: Pipeline, out: Path) -> set[str]:
+    """Files of a run and temporary ones around it; a sweep's blocks may be spread over files in any way."""
+    own = {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()}
+    if pipeline.name == "sweep":
+        own = {name for name in own if not re.fullmatch(r"blocks/\d+\.parquet", name)}
+    around = [file for place in ("cohort", "cache", "pictures") for file in (out.parent / place).rglob(".*") if file.suffix != ".lock"]
+    return own | {str(file) for file in around}
 
 
 def left_behind(session: int, seconds: float = 15.0) -> list[int]:
@@ -166,76 +215,154 @@ def left_behind(session: int, seconds: float = 15.0) -> list[int]:
         time.sleep(0.25)
 
 
-def one_kill(
-    pipeline: Pipeline, folder: Path, expected: dict[str, str], keys: set[str], seconds: float, rng: random.Random, tally: Tally
-) -> None:
-    """Kill a run once, run it to its end, and compare."""
-    out, log, how = folder / "killed", folder / "log.txt", rng.choice(SIGNALS)
-    shutil.rmtree(out, ignore_errors=True)
+def run_and_kill(pipeline: Pipeline, folder: Path, alone: Alone, rng: random.Random, tally: Tally) -> str:
+    """Kill a run once, at a random moment in a random way; return in which."""
+    out, log, number, to_all = folder / "killed", folder / "log.txt", rng.choice(SIGNALS), rng.random() < 0.5
+    how = f"{number.name} to {'all' if to_all else 'one'}"
     process = start(pipeline, out, log)
-    time.sleep(rng.uniform(0.0, seconds))
-    tally.after_the_end += process.poll() is not None
-    process.send_signal(how)
+    moment = rng.uniform(0.0, alone.seconds)
+    time.sleep(moment)
+    if process.poll() is not None:
+        tally.after_the_end += 1
+        if process.returncode:
+            tally.refused.append(f"started again: {last_line(log)}")
+    elif to_all:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
     process.wait()
-    tally.kills[how.name] = tally.kills.get(how.name, 0) + 1
-    for number in left_behind(process.pid):
-        tally.orphans += 1
-        os.kill(number, signal.SIGKILL)
-    if start(pipeline, out, log).wait() != 0:
-        tally.refused.append(f"{how.name}: {log.read_text(errors='replace').strip().splitlines()[-1:]}")
+    tally.kills[how] = tally.kills.get(how, 0) + 1
+    how = f"{how} after {moment:.1f} s"
+    for orphan in left_behind(process.pid):
+        tally.orphans.append(f"{how}: process {orphan}")
+        os.kill(orphan, signal.SIGKILL)
+    said = [line for line in log.read_text(errors="replace").splitlines() if line not in alone.lines]
+    expected = "see-in-pairs: error: interrupted; run the same command again to resume"
+    if number is signal.SIGKILL:  # Python's own tracker of resources, which outlives the process, says what it takes away
+        said = [line for line in said if "resource_tracker" not in line and "warnings.warn(" not in line]
+    if said not in ([], [expected]) and not in_pythons_start("\n".join(said)):
+        shutil.copy(log, folder / f"noise-{pipeline.name}-{sum(tally.kills.values())}.txt")
+        tally.noise.append(f"{how}: {said[-1]}")
+    return how
+
+
+def in_pythons_start(text: str) -> bool:
+    """Whether an interrupt came before Python reached the first line of the program."""
+    return text.startswith("Traceback") and "see_in_pairs" not in text and text.endswith("KeyboardInterrupt")
+
+
+def last_line(log: Path) -> str:
+    return (log.read_text(errors="replace").strip().splitlines() or ["nothing was said"])[-1]
+
+
+def killed_and_resumed(pipeline: Pipeline, folder: Path, alone: Alone, kills: int, rng: random.Random, tally: Tally) -> None:
+    """Kill a run, and what resumes it, as often as is asked; run it to its end, and compare."""
+    out = folder / "killed"
+    shutil.rmtree(out, ignore_errors=True)
+    how = ", then ".join(run_and_kill(pipeline, folder, alone, rng, tally) for _ in range(kills))
+    tally.runs += 1
+    if start(pipeline, out, folder / "log.txt").wait() != 0:
+        tally.refused.append(f"{how}: {last_line(folder / 'log.txt')}")
         return
     found = result_of(pipeline, out)
-    if found != expected:
-        tally.different.append(
-            f"{how.name}: {sorted(name for name in found.keys() | expected if found.get(name) != expected.get(name))[:3]}"
-        )
-    if missing := keys - manifest_keys(out):
-        tally.stripped.append(f"{how.name}: {sorted(missing)}")
+    if differ := sorted(name for name in found.keys() | alone.results if found.get(name) != alone.results.get(name)):
+        tally.different.append(f"{how}: {differ[:3]}")
+    if missing := alone.keys - manifest_keys(out):
+        tally.stripped.append(f"{how}: {sorted(missing)}")
+    if more := files_of(pipeline, out) - alone.files:
+        tally.left_over.append(f"{how}: {sorted(more)[:3]}")
 
 
 def manifest_keys(out: Path) -> set[str]:
-    manifest = read_json(out / "manifest.json")
-    return {key for key, value in manifest.items() if value not in (None, [], {})}
+    """Keys of all manifests of a run that say something."""
+    keys = set()
+    for file in out.rglob("manifest.json"):
+        entries = read_json(file)
+        keys |= {f"{file.relative_to(out)}: {key}" for key, value in entries.items() if value not in (None, [], {}) and key != "resumed"}
+    return keys
+
+
+def run_alone(pipeline: Pipeline, folder: Path) -> Alone:
+    """Run a pipeline twice, the second time to be timed with everything in the machine's cache."""
+    out, log = folder / "alone", folder / "alone.txt"
+    for _ in range(2):
+        shutil.rmtree(out, ignore_errors=True)
+        began = time.monotonic()
+        if start(pipeline, out, log).wait() != 0:
+            raise SystemExit(f"{pipeline.name}: fails when it is left alone: {log.read_text()[-500:]}")
+    seconds = time.monotonic() - began
+    if not (results := result_of(pipeline, out)):
+        raise SystemExit(f"{pipeline.name}: left no results")
+    return Alone(seconds, results, files_of(pipeline, out), manifest_keys(out), set(log.read_text().splitlines()))
 
 
 def campaign(folder: Path, kills: int, seed: int, only: set[str], say: Callable[[str], None]) -> dict[str, Tally]:
     """Kill each pipeline its share of times."""
-    chosen = [one for one in pipelines(folder) if not only or one.name in only]
-    total, rng, tallies = sum(one.share for one in chosen), random.Random(seed), {}
-    for pipeline in chosen:
-        out = folder / "alone"
-        shutil.rmtree(out, ignore_errors=True)
-        began = time.monotonic()
-        if start(pipeline, out, folder / "alone.txt").wait() != 0:
-            raise SystemExit(f"{pipeline.name}: fails when it is left alone: {(folder / 'alone.txt').read_text()[-500:]}")
-        seconds = time.monotonic() - began
-        expected, keys = result_of(pipeline, out), manifest_keys(out)
-        if not expected:
-            raise SystemExit(f"{pipeline.name}: left no results")
+    tallies = {}
+    for pipeline in pipelines(folder):
+        if only and pipeline.name not in only:
+            continue
+        alone, rng = run_alone(pipeline, folder), random.Random(f"{seed} {pipeline.name}")
+        say(f"{pipeline.name}: {alone.seconds:.0f} s when it is left alone, {len(alone.results)} results")
         tallies[pipeline.name] = tally = Tally()
-        for _ in range(max(1, round(kills * pipeline.share / total))):
-            one_kill(pipeline, folder, expected, keys, seconds, rng, tally)
-        say(f"{pipeline.name} ({seconds:.0f} s, {len(expected)} results): {tally}")
+        left = max(1, round(pipeline.kills * kills / 100))
+        while left > 0:
+            some = min(left, rng.choice((1, 1, 2)))
+            killed_and_resumed(pipeline, folder, alone, some, rng, tally)
+            left -= some
+        for what, faults in tally.faults.items():
+            for fault in faults:
+                say(f"  {what}: {fault}")
     return tallies
 
 
-def page(tallies: dict[str, Tally], seed: int) -> str:
+PAGE = """# Reliability
+
+What the package promises of a run that is killed: run the same command again, and the result is the one that a run left alone gives. The
+kill campaign tries this on every pipeline. `make reliability` runs it, and the tests that are too slow for `make test`; it takes about an
+hour on two cores. `make reliability ARGS="--only sweep --kills 20"` runs a part.
+
+## What was done
+
+Each pipeline ran once and was left alone. Then it was killed: SIGKILL, SIGTERM or SIGINT, at a moment drawn uniformly from the time that
+it takes, either to the one process that the user started or to all of its processes at once, as a terminal does with Ctrl-C. Some were
+run again and killed again. At the end the same command ran to its end, and what it left was compared with what the run left that nobody
+had killed. The inputs are phantoms, pocket models and a sweep of a few seconds.
+
+- **Results that differ**: weights, tables and pictures, bit by bit; only columns of times may differ.
+- **Processes left behind**: worker processes that are still there 15 seconds after the kill.
+- **Not resumed**: the same command run again ended with an error.
+- **Stripped manifests**: a key that the other run recorded is missing in a `manifest.json` of the folder.
+- **Left-over files**: files that the other run has not, temporary ones above all, in the folder, beside its inputs or in the cache.
+- **More said than one line**: an interrupted run said more on standard error than that it was interrupted; tracebacks and warnings, for
+  example. After SIGKILL, Python itself may tell which semaphores it took away; this does not count, and neither does an interrupt before
+  Python reached the program's first line.
+
+The system's temporary folder is not looked at: what a program keeps there is lost to SIGKILL, and the system clears it.
+
+## The last campaign
+
+"""
+
+
+def table(tallies: dict[str, Tally], seed: int) -> str:
     """The table of a campaign, as Markdown."""
-    counted = "results that differ | left behind | not resumed | stripped manifests |"
-    head = f"| pipeline | kills (KILL, TERM, INT) | of these after its end | {counted}"
-    lines = [head, "|---|---|---|---|---|---|---|"]
+    ways = [f"{number.name} to {whom}" for number in SIGNALS for whom in ("one", "all")]
+    total = Tally()
+    lines = [f"| pipeline | kills | of these after its end | runs compared | {' | '.join(total.faults)} |", "|---" * 10 + "|"]
     for name, tally in tallies.items():
-        counts = ", ".join(str(tally.kills.get(one.name, 0)) for one in SIGNALS)
-        cells = [
-            f"{sum(tally.kills.values())} ({counts})",
-            tally.after_the_end,
-            len(tally.different),
-            tally.orphans,
-            len(tally.refused),
-            len(tally.stripped),
-        ]
-        lines.append(f"| {name} | " + " | ".join(map(str, cells)) + " |")
-    return "\n".join(lines) + f"\n\nSeed {seed}; moments are uniform over the time that a run takes when it is left alone.\n"
+        counts = [sum(tally.kills.values()), tally.after_the_end, tally.runs, *map(len, tally.faults.values())]
+        lines.append(f"| {name} | {' | '.join(map(str, counts))} |")
+        total.after_the_end += tally.after_the_end
+        total.runs += tally.runs
+        total.kills = {way: total.kills.get(way, 0) + tally.kills.get(way, 0) for way in ways}
+        for mine, its in zip(total.faults.values(), tally.faults.values(), strict=True):
+            mine += its
+    counts = [sum(total.kills.values()), total.after_the_end, total.runs, *map(len, total.faults.values())]
+    lines.append(f"| **all** | {' | '.join(map(str, counts))} |")
+    how = ", ".join(f"{way.replace('SIG', '')} {number}" for way, number in total.kills.items())
+    machine = f"{platform.system()}, {usable_cores()} cores, Python {platform.python_version()}"
+    return "\n".join(lines) + f"\n\nKills by signal: {how}. Seed {seed}; commit {git_commit()}; {machine}.\n"
 
 
 def main() -> None:
@@ -245,14 +372,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, required=True, help="an empty folder to work in")
     parser.add_argument("--only", action="append", default=[], help="a pipeline; may be given several times")
-    parser.add_argument("--table", type=Path, help="where to write the table")
+    parser.add_argument("--table", type=Path, help="where to write the page with the table")
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started must not inherit that it is ignored, as in background jobs
     given.folder.mkdir(parents=True, exist_ok=True)
     tallies = campaign(given.folder.resolve(), given.kills, given.seed, set(given.only), lambda text: print(text, flush=True))
-    print(page(tallies, given.seed))
+    print(table(tallies, given.seed))
     if given.table:
-        write_text(given.table, page(tallies, given.seed))
-    sys.exit(any(tally.different or tally.orphans or tally.refused or tally.stripped for tally in tallies.values()))
+        write_text(given.table, PAGE + table(tallies, given.seed))
+    sys.exit(any(any(tally.faults.values()) for tally in tallies.values()))
 
 
 if __name__ == "__main__":

@@ -184,6 +184,31 @@ def test_a_folder_in_use_is_refused_until_its_process_is_gone_however_it_went(tm
     assert not (tmp_path / ".in-use").exists()
 
 
+def test_what_a_killed_run_left_half_written_is_removed_when_it_goes_on_and_nothing_else(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "out", "evaluate", {}):
+        pass
+    half = [tmp_path / "out" / place / ".cohort-0123456789abcdef.parquet" for place in (".", "cohorts/a")]
+    others = [tmp_path / "out" / ".note-1.txt", tmp_path / "out" / "models" / "a" / ".model-0123456789abcdef.json"]
+    for file in [*half, *others]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    (tmp_path / "out" / "models" / "a" / "manifest.json").touch()  # a run below, in which another process may be at work
+    with RunFolder(tmp_path / "out", "evaluate", {}):
+        assert not any(file.exists() for file in half)
+        assert all(file.exists() for file in others)
+        half[0].touch()
+        with RunFolder(tmp_path / "out", "evaluate", {}):  # this process may be writing it
+            assert half[0].exists()
+
+
+def test_a_users_folder_that_holds_no_run_is_not_searched(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    file = tmp_path / "theirs" / ".cohort-0123456789abcdef.parquet"
+    file.touch()
+    with RunFolder(tmp_path, "evaluate", {}):
+        assert file.exists()
+
+
 def test_a_lock_file_of_another_machine_stops_nobody(tmp_path: Path) -> None:
     (tmp_path / ".in-use").write_text("process 1 on elsewhere\n")
     with RunFolder(tmp_path, "evaluate", {}):

@@ -19,6 +19,7 @@ from empirical.cohorts.phantom.model import build_model
 from empirical.cohorts.phantom.truth import PhantomTruth, lesion_profile
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError
+from see_in_pairs.files import atomic_path
 
 WARMUP = "warmup"
 HEALTHY, DISEASED = "healthy", "nodule"
@@ -43,7 +44,8 @@ class _Writer:
 
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, format="PNG", compress_level=1)
-        (self.folder / name).write_bytes(buffer.getvalue())
+        with atomic_path(self.folder / name) as temporary:
+            temporary.write_bytes(buffer.getvalue())
         return hashlib.sha256(buffer.getvalue()).hexdigest()
 
 

@@ -18,7 +18,7 @@ from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_impo
 from empirical.cohorts.readers.folder import entries_of, keep_labels
 from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
 from see_in_pairs.errors import InputError, first_few, first_line
-from see_in_pairs.files import sha256
+from see_in_pairs.files import atomic_path, sha256
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,6 +185,6 @@ def _mentions(arrays: Mapping[str, NDArray[Any]], names: Mapping[str, str]) -> p
 def _write_images(folder: Path, arrays: Mapping[str, NDArray[Any]], table: pd.DataFrame) -> None:
     from PIL import Image
 
-    (folder / "images").mkdir(parents=True, exist_ok=True)
     for item, split, row in zip(table["item_id"], table["split"], table["row"], strict=True):
-        Image.fromarray(arrays[f"{split}_images"][row]).save(folder / "images" / f"{item}.png", compress_level=1)
+        with atomic_path(folder / "images" / f"{item}.png") as temporary:
+            Image.fromarray(arrays[f"{split}_images"][row]).save(temporary, compress_level=1)

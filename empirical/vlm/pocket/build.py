@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from empirical.vlm.pocket.config import PocketConfig
@@ -31,13 +30,16 @@ def random_pocket_path(config: PocketConfig | None = None) -> Path:
     root = Path(os.environ.get("SEE_IN_PAIRS_CACHE", default))
     folder = root / f"pocket-random-{content_hash({'config': config.model_dump(), 'version': __version__, 'text': training_text()})}"
     if not (folder / "config.json").is_file():
+        from filelock import FileLock
+
         root.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(dir=root, prefix=".pocket-"))
-        build_pocket(building, config)
-        try:
-            building.rename(folder)
-        except OSError:  # another process has made it meanwhile, with the same bytes
-            shutil.rmtree(building)
+        building = root / f".{folder.name}"
+        with FileLock(f"{building}.lock"):  # one process builds, others wait
+            if not (folder / "config.json").is_file():
+                shutil.rmtree(building, ignore_errors=True)  # left by a process that was killed
+                building.mkdir()
+                build_pocket(building, config)
+                building.rename(folder)
     return folder
 
 

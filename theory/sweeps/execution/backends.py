@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from see_in_pairs.errors import InputError
-from see_in_pairs.processes import usable_cores
+from see_in_pairs.processes import interrupts_deferred, usable_cores
 from theory.sweeps.execution.pickling import SharedPayload, pickled
 from theory.sweeps.execution.tasks import Chunk, ChunkTask, chunk_of_dead_worker, run_remotely, run_task, work_of
 from theory.sweeps.resolved import ResolvedStudy
@@ -72,7 +72,9 @@ class Pool:
         from joblib.parallel import get_active_backend
 
         if getattr(get_active_backend()[0], "supports_return_generator", False):
-            yield from joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")(calls)
+            with interrupts_deferred():  # the first calls go out here, and start the workers
+                results = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")(calls)
+            yield from results
             return
         with joblib.Parallel(batch_size=1) as parallel:  # Ray: a few at a time, since it gives nothing before all are done
             while some := list(itertools.islice(calls, 2 * self.workers)):
@@ -88,7 +90,12 @@ class Pool:
                 single = ChunkTask(task.cell, (block,))
                 with ProcessPoolExecutor(max_workers=1) as alone:
                     try:
-                        yield alone.submit(run_remotely, self.payload, single).result()
+                        with interrupts_deferred():
+                            future = alone.submit(run_remotely, self.payload, single)
+                        yield future.result()
+                    except KeyboardInterrupt:
+                        alone.shutdown(kill_workers=True)
+                        raise
                     except Exception as error:
                         if not _is_worker_death(error):
                             raise

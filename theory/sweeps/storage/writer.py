@@ -90,8 +90,6 @@ class BlockWriter:
         self.blocks, self.failures = folder / "blocks", folder / "failures"
         for part in (self.blocks, self.failures):
             part.mkdir(parents=True, exist_ok=True)
-            for leftover in files_in(part, ".*.parquet"):
-                leftover.unlink()  # left by a process that was killed while writing
         self.block_index, self._columns, self._levels = read_all(self.blocks)
         failed = [path.name for path in files_in(self.failures, FILES)]
         self._next = 1 + max((_number(name) for name in [*self._levels, *failed]), default=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -115,6 +117,29 @@ def test_same_seed_same_bytes_and_more_families_change_nobody(tmp_path: object) 
     merged = first.table.merge(longer.table, how="left", on=list(first.table.columns), indicator=True)
     assert (merged["_merge"] == "both").all()
     assert not set(first.table["sha256"]) & set(other.table["sha256"])
+
+
+def test_a_picture_is_whole_or_absent_and_the_table_is_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+
+    def stop(file: Path, content: bytes) -> int:
+        if "train-00002" not in file.name:
+            return write(file, content)
+        write(file, content[: len(content) // 2])
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(Path, "write_bytes", stop)
+    with pytest.raises(RuntimeError, match="killed"):
+        make_phantom(config(), tmp_path, seed=0)
+    written = sorted((tmp_path / "images").iterdir())
+    assert len(written) == 4  # two queries, each with its relative
+    for file in written:
+        Image.open(file).load()
+    monkeypatch.undo()
+    with monkeypatch.context() as full, pytest.raises(RuntimeError, match="killed"):
+        full.setattr("empirical.cohorts.cohort.write_json", lambda *_: (_ for _ in ()).throw(RuntimeError("killed")))
+        make_phantom(config(), tmp_path, seed=0)
+    assert not (tmp_path / "cohort.parquet").exists()  # by which a study tells whether a cohort is there
 
 
 def test_families_keep_together_and_share_age_sex_and_site(tmp_path: object) -> None:

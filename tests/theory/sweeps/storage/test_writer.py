@@ -81,7 +81,7 @@ def test_a_merge_killed_before_it_deleted_leaves_no_row_twice(
     monkeypatch.undo()
     once = run(study, tmp_path / "b")
     same(killed, once)
-    (tmp_path / "a" / "blocks" / ".half-written.parquet").write_bytes(b"PAR1")
+    (tmp_path / "a" / "blocks" / ".00000009-0123456789abcdef.parquet").write_bytes(b"PAR1")
     same(run(study, tmp_path / "a"), once)
     after = list((tmp_path / "a" / "blocks").iterdir())
     assert len(after) < before and not any(path.name.startswith(".") for path in after)

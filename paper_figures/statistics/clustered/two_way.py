@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -116,15 +117,38 @@ def two_way_variance(parts: Floats, codes: Codes, sets: list[tuple[int, ...]]) -
     Shapes: `parts` (n,), `codes` (n,). Returns the variance of `two_way`, and a note where the larger one-way variance had to take its
     place.
     """
-    patients, references = int(codes.max()) + 1, len(set().union(*sets))
-    patient = _factor(patients) * float((np.bincount(codes, parts) ** 2).sum())
-    reference = _factor(references) * shared_products(parts, sets)
-    both = len(np.unique(subsets(by_count(sets), 1, codes)[1]))  # non-empty cells of patient and reference
-    total = patient + reference - _factor(both) * shared_products(parts, sets, codes)
-    if total > 1e-12 * float((parts**2).sum()):
-        return total, ""
-    note = "the two-way variance was not positive; the larger one-way variance is used" if parts.any() else ""
-    return max(patient, reference, 0.0), note
+    return TwoWayPairs.of(codes, sets).variance(parts)
+
+
+SharedSubsets = list[tuple[int, Codes, Codes]]
+"""Sign, rows and groups of the subsets of each size of the items' memberships; see `shared_products`."""
+
+
+@dataclass(frozen=True)
+class TwoWayPairs:
+    """Which items are correlated within two kinds of clusters: found once, used for many sums over the same items."""
+
+    codes: Codes
+    references: int
+    by_reference: SharedSubsets
+    by_cell: SharedSubsets
+
+    @classmethod
+    def of(cls, codes: Codes, sets: list[tuple[int, ...]]) -> TwoWayPairs:
+        """Find the pairs of items in the clusters of the first kind, `codes` (n,), and the second."""
+        counted = by_count(sets)
+        return cls(codes, len(set().union(*sets)), _signed_subsets(counted, None), _signed_subsets(counted, codes))
+
+    def variance(self, parts: Floats) -> tuple[float, str]:
+        """Estimate the variance of the sum of `parts` (n,), as `two_way_variance`."""
+        patient = _factor(int(self.codes.max()) + 1) * float((np.bincount(self.codes, parts) ** 2).sum())
+        reference = _factor(self.references) * _sum_of_products(parts, self.by_reference)
+        both = int(self.by_cell[0][2].max()) + 1  # non-empty cells of patient and reference
+        total = patient + reference - _factor(both) * _sum_of_products(parts, self.by_cell)
+        if total > 1e-12 * float((parts**2).sum()):
+            return total, ""
+        note = "the two-way variance was not positive; the larger one-way variance is used" if parts.any() else ""
+        return max(patient, reference, 0.0), note
 
 
 def _factor(clusters: int) -> float:
@@ -141,14 +165,17 @@ def shared_products(e: Floats, sets: list[tuple[int, ...]], codes: Codes | None 
     >>> shared_products(np.array([1.0, 2.0, 4.0]), [(0,), (0, 1), (1,)])  # 1 + 4 + 16 + 2 (1 * 2) + 2 (2 * 4)
     41.0
     """
-    total = 0.0
-    counted = by_count(sets)
+    return _sum_of_products(e, _signed_subsets(by_count(sets), codes))
+
+
+def _signed_subsets(counted: dict[int, tuple[Codes, Codes]], codes: Codes | None) -> SharedSubsets:
     # listing pairs would take O(n^2). Over one subset S the pairs that both have S sum to a square of sums, in O(n). A pair that shares k
     # memberships has 2^k - 1 such subsets, which alternating signs count as k - C(k,2) + C(k,3) - ... = 1: each pair once
-    for size in range(1, max(counted) + 1):
-        rows, groups = subsets(counted, size, codes)
-        total += (-1) ** (size + 1) * float((np.bincount(groups, e[rows]) ** 2).sum())
-    return total
+    return [((-1) ** (size + 1), *subsets(counted, size, codes)) for size in range(1, max(counted) + 1)]
+
+
+def _sum_of_products(e: Floats, signed: SharedSubsets) -> float:
+    return sum(sign * float((np.bincount(groups, e[rows]) ** 2).sum()) for sign, rows, groups in signed)
 
 
 def by_count(sets: list[tuple[int, ...]]) -> dict[int, tuple[Codes, Codes]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics.clustered.two_way import membership_sets, two_way_variance
+from paper_figures.statistics.clustered.two_way import TwoWayPairs, membership_sets
 from paper_figures.statistics.distributions import student_quantile
 from paper_figures.statistics.proportions.newcombe import wilson_interval
 from paper_figures.statistics.result import Interval, Result
@@ -47,17 +48,17 @@ class Factors:
     seeds: Codes | None = None
     sets: list[tuple[int, ...]] | None = None
 
-    @property
+    @cached_property
     def independent(self) -> bool:
         """Whether each row is a cluster, with one training and no shared references."""
         return self.seeds is None and self.sets is None and int(self.codes.max()) + 1 == len(self.codes)
 
-    @property
+    @cached_property
     def trainings(self) -> int:
         """Number of trainings; 1 where one model is spoken of."""
         return 1 if self.seeds is None else int(self.seeds.max()) + 1
 
-    @property
+    @cached_property
     def rows(self) -> list[Bools]:
         """Which rows belong to each training."""
         if self.seeds is None:
@@ -79,7 +80,7 @@ class Factors:
         """
         found = [(rows, *merit(rows)) for rows in self.rows]
         values = np.array([value for _, value, _, _ in found])
-        variances = [self._variance(parts, groups, rows) for rows, _, parts, groups in found]
+        variances = [self._variance(parts, groups, number) for number, (_, _, parts, groups) in enumerate(found)]
         if len(found) == 1:
             return Estimated(float(values[0]), math.sqrt(variances[0][0]), variances[0][1])
         count = len(found)
@@ -88,23 +89,34 @@ class Factors:
             mean[rows] = parts / count
             for whole, group in zip(counted, groups, strict=True):
                 whole[rows] = group
-        averaged, df = self._variance(mean, counted, np.ones(len(self.codes), dtype=np.bool_))
+        averaged, df = self._variance(mean, counted, count)
         own = float(np.mean([variance for variance, _ in variances]))
         return over_trainings(values, own, (count * averaged - own) / (count - 1), df)
 
-    def _variance(self, parts: Floats, groups: Sequence[Bools], rows: Bools) -> tuple[float, float]:
-        codes = self.codes[rows]
-        variance, df = jackknife_variance(parts, groups, codes)
+    def _variance(self, parts: Floats, groups: Sequence[Bools], which: int) -> tuple[float, float]:
+        """Variance of a sum over the rows of one training, or, where `which` is their number, over all rows."""
+        variance, df = jackknife_variance(parts, groups, self._codes[which])
         if self.sets is None:
             return variance, df
-        sets = [self.sets[row] for row in np.flatnonzero(rows)]
-        references = len(set().union(*sets))
-        if references < 2:
+        pairs = self._pairs[which]
+        if pairs.references < 2:
             raise NotEstimable("one reference only: the variation between references cannot be estimated")
-        return max(two_way_variance(parts, codes, sets)[0], 0.0), min(df, references - 1.0)
+        return max(pairs.variance(parts)[0], 0.0), min(df, pairs.references - 1.0)
+
+    @cached_property
+    def _codes(self) -> list[Codes]:
+        return [self.codes[rows] for rows in self.rows] + [self.codes]
+
+    @cached_property
+    def _pairs(self) -> list[TwoWayPairs]:
+        sets = self.sets or []
+        parts = [[sets[row] for row in np.flatnonzero(rows)] for rows in self.rows] + ([sets] if self.trainings > 1 else [])
+        return [TwoWayPairs.of(codes, part) for codes, part in zip(self._codes, parts, strict=False)]
 
 
-def factors(rows: int, clusters: npt.ArrayLike | None, seeds: npt.ArrayLike | None, references: Memberships | None) -> Factors:
+def factors(
+    rows: int, clusters: npt.ArrayLike | None = None, seeds: npt.ArrayLike | None = None, references: Memberships | None = None
+) -> Factors:
     """Check the factors of a table of rows; each row is its own cluster where none are given."""
     codes = np.arange(rows) if clusters is None else as_codes(clusters, rows)
     trained = None if seeds is None else as_codes(seeds, rows, "seeds")

@@ -82,7 +82,11 @@ def flip_table(
     (1.0, 2.0, 0.5)
     """
     a, b = as_flags(correct_a, "correct_a"), as_flags(correct_b, "correct_b")
-    design, level = factors(same_length(correct_a=a, correct_b=b), clusters, seeds, references), as_level(confidence_level)
+    return flips_of(a, b, factors(same_length(correct_a=a, correct_b=b), clusters, seeds, references), as_level(confidence_level))
+
+
+def flips_of(a: Bools, b: Bools, design: Factors, level: float) -> FlipTable:
+    """Count the flips of two arms that were checked: `flip_table`."""
     few = design.clusters(np.ones(len(a), dtype=np.bool_))
     reason = f"only {few} clusters: fewer than {FEWEST_FOR_T} say too little of the variation between them" if few < FEWEST_FOR_T else ""
     kinds = {"harmful": a & ~b, "beneficial": b & ~a, "churn": a ^ b}

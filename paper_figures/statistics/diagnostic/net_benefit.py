@@ -123,22 +123,27 @@ def net_benefit(
     """
     a, b, flags = as_scores(scores_a, "scores_a"), as_scores(scores_b, "scores_b"), as_flags(labels)
     rows = same_length(scores_a=a, scores_b=b, labels=flags)
-    if min(a.min(), b.min()) < 0 or max(a.max(), b.max()) > 1:
+    design, level = factors(rows, clusters, seeds, references), as_level(confidence_level)
+    return net_benefit_of(np.stack([a, b]), flags, design, thresholds, level)
+
+
+def net_benefit_of(scores: Floats, labels: Bools, design: Factors, thresholds: Sequence[float], level: float) -> NetBenefitResult:
+    """Compare the net benefit of two arms that were checked: `net_benefit`. Shapes: `scores` (2, n), `labels` (n,)."""
+    if scores.min() < 0 or scores.max() > 1:
         raise NotEstimable("scores lie outside [0, 1] and are no probabilities, which net benefit needs")
-    if flags.all() or not flags.any():
-        raise NotEstimable(f"one class only ({'no negative' if flags.all() else 'no positive'} items)")
+    if labels.all() or not labels.any():
+        raise NotEstimable(f"one class only ({'no negative' if labels.all() else 'no positive'} items)")
     at = np.asarray(thresholds, dtype=np.float64)
     if at.ndim != 1 or not at.size or not ((at > 0) & (at < 1)).all():
         raise InputError("thresholds: give probabilities between 0 and 1")
-    design, level = factors(rows, clusters, seeds, references), as_level(confidence_level)
-    few = class_clusters(flags, design.codes)
+    few = class_clusters(labels, design.codes)
     reason = f"only {few} clusters hold an item of the rarer class; fewer than {FEWEST_FOR_Z} say too little" if few < FEWEST_FOR_Z else ""
-    found = np.array([_at(threshold, (a, b), flags, design, None if reason else level) for threshold in at])  # (T, curves, 3)
+    found = np.array([_at(threshold, scores, labels, design, None if reason else level) for threshold in at])  # (T, curves, 3)
     values, low, high = ({name: found[:, curve, part] for curve, name in enumerate(CURVES)} for part in range(3))
-    return NetBenefitResult(at, **values, low=low, high=high, prevalence=float(flags.mean()), confidence_level=level, reason=reason)
+    return NetBenefitResult(at, **values, low=low, high=high, prevalence=float(labels.mean()), confidence_level=level, reason=reason)
 
 
-def _at(threshold: float, scores: tuple[Floats, Floats], labels: Bools, design: Factors, level: float | None) -> list[list[float]]:
+def _at(threshold: float, scores: Floats, labels: Bools, design: Factors, level: float | None) -> list[list[float]]:
     """Value and interval of each curve at one threshold; without an interval where `level` is None or nothing varies."""
     worth = np.where(labels, 1.0, -threshold / (1 - threshold))
     a, b, everyone = (_mean(np.where(called, worth, 0.0)) for called in (scores[0] >= threshold, scores[1] >= threshold, np.True_))

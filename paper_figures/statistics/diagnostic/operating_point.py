@@ -69,7 +69,7 @@ class OperatingPoint(Result):
 
 
 @dataclass(frozen=True)
-class _Data:
+class PairedScores:
     """Two arms that were checked. Shapes: `scores` (2, n), `labels` (n,)."""
 
     scores: Floats
@@ -146,9 +146,14 @@ def measures_at_threshold(
     >>> round(found.sensitivity.estimate, 3), round(found.positive_likelihood_ratio.estimate, 3)
     (0.167, 1.875)
     """
+    data = _data((scores_a, scores_b), labels, factors_of=(clusters, seeds, references), level=confidence_level)
+    return at_threshold(data, threshold)
+
+
+def at_threshold(data: PairedScores, threshold: float) -> OperatingPoint:
+    """Compare two arms that were checked: `measures_at_threshold`."""
     if math.isnan(threshold):
         raise InputError("threshold: not a number")
-    data = _data((scores_a, scores_b), labels, factors_of=(clusters, seeds, references), level=confidence_level)
     called = data.scores >= threshold
     found = {name: _at_threshold(name, called, data) for name in MEASURES}
     return OperatingPoint(**found, prevalence=float(data.labels.mean()), at="threshold", value=threshold,
@@ -160,15 +165,15 @@ def _data(
     labels: npt.ArrayLike,
     factors_of: tuple[npt.ArrayLike | None, npt.ArrayLike | None, Memberships | None],
     level: float,
-) -> _Data:
+) -> PairedScores:
     a, b, flags = as_scores(scores[0], "scores_a"), as_scores(scores[1], "scores_b"), as_flags(labels)
     rows = same_length(scores_a=a, scores_b=b, labels=flags)
     if flags.all() or not flags.any():
         raise NotEstimable(f"one class only ({'no negative' if flags.all() else 'no positive'} items)")
-    return _Data(np.stack([a, b]), flags, factors(rows, *factors_of), as_level(level))
+    return PairedScores(np.stack([a, b]), flags, factors(rows, *factors_of), as_level(level))
 
 
-def _at_threshold(name: str, called: Bools, data: _Data) -> PairedMeasure:
+def _at_threshold(name: str, called: Bools, data: PairedScores) -> PairedMeasure:
     positive, both = name in ("sensitivity", "ppv"), (data.labels, ~data.labels)
     if name in ("sensitivity", "specificity"):
         members = data.labels if positive else ~data.labels
@@ -200,7 +205,7 @@ def _log_likelihood_ratio(hits: Bools, positive: Bools, negative: Bools) -> Meri
     return merit
 
 
-def _share_of(merit: Merit, members: Bools, data: _Data) -> tuple[float, Interval | None, str]:
+def _share_of(merit: Merit, members: Bools, data: PairedScores) -> tuple[float, Interval | None, str]:
     """A share with its interval, and why there is none."""
     try:
         found = data.design.estimate(merit)
@@ -220,7 +225,7 @@ def _value(merit: Merit, design: Factors) -> float:
         return math.nan
 
 
-def _difference(hits: Bools, members: Bools, data: _Data) -> PairedMeasure:
+def _difference(hits: Bools, members: Bools, data: PairedScores) -> PairedMeasure:
     """Compare two shares of the same members."""
     merits = [share(row, members) for row in hits]
     arms = [_share_of(merit, members, data) for merit in merits]
@@ -244,7 +249,9 @@ def _difference(hits: Bools, members: Bools, data: _Data) -> PairedMeasure:
     return PairedMeasure(a, b, a_interval, b_interval, "difference", found.value, found.se, (max(-1.0, low), min(1.0, high)), p, test)
 
 
-def _ratio(merits: list[Merit], cells: list[Bools], data: _Data, arms: list[tuple[float, Interval | None, str]] | None) -> PairedMeasure:
+def _ratio(
+    merits: list[Merit], cells: list[Bools], data: PairedScores, arms: list[tuple[float, Interval | None, str]] | None
+) -> PairedMeasure:
     """Compare two measures by the logarithm of their ratio; without `arms` those are exponentials of the merits."""
     few = min(data.design.clusters(cell) for cell in cells)
     reason = f"only {few} clusters hold an item of some cell of the tables; fewer than {FEWEST_OF_A_CELL} say too little of a ratio"
@@ -270,7 +277,7 @@ def _ratio(merits: list[Merit], cells: list[Bools], data: _Data, arms: list[tupl
     )
 
 
-def _exponential(merit: Merit, data: _Data, reason: str) -> tuple[float, Interval | None, str]:
+def _exponential(merit: Merit, data: PairedScores, reason: str) -> tuple[float, Interval | None, str]:
     value = math.exp(_value(merit, data.design))
     if reason or math.isnan(value):
         return value, None, reason
@@ -341,9 +348,14 @@ def measures_at_specificity(
     >>> found.sensitivity.interval[0] < found.sensitivity.estimate < found.sensitivity.interval[1]
     True
     """
+    data = _data((scores_a, scores_b), labels, factors_of=(clusters, seeds, references), level=confidence_level)
+    return at_specificity(data, specificity, resamples, method, seed)
+
+
+def at_specificity(data: PairedScores, specificity: float, resamples: int, method: str, seed: int) -> OperatingPoint:
+    """Compare two arms that were checked: `measures_at_specificity`."""
     if not 0 <= specificity <= 1:
         raise InputError(f"specificity: give a number between 0 and 1, not {specificity}")
-    data = _data((scores_a, scores_b), labels, factors_of=(clusters, seeds, references), level=confidence_level)
     if (count := as_count(resamples, "resamples")) < 2:
         raise InputError(f"resamples: give at least 2, not {count}")
     if method not in METHODS:
@@ -371,7 +383,7 @@ class _Resampled:
     strata: Codes
 
 
-def _resample(data: _Data, specificity: float, resamples: int, seed: int, bca: bool) -> _Resampled:
+def _resample(data: PairedScores, specificity: float, resamples: int, seed: int, bca: bool) -> _Resampled:
     codes = data.design.codes
     samples = [
         [operating_counts(Sample(scores[rows], data.labels[rows], codes[rows], specificity=specificity)) for scores in data.scores]
@@ -389,7 +401,7 @@ def _resample(data: _Data, specificity: float, resamples: int, seed: int, bca: b
     return _Resampled(point, evaluate(cluster_weights(strata, len(codes), resamples, seed)), left_out, rows)
 
 
-def _threshold(data: _Data, arm: int, rows: Bools, specificity: float) -> float:
+def _threshold(data: PairedScores, arm: int, rows: Bools, specificity: float) -> float:
     """The lowest score whose specificity is at least the given one; infinite where no score has it."""
     scores, negative = data.scores[arm, rows], np.sort(data.scores[arm, rows & ~data.labels])
     found = np.unique(scores)
@@ -409,7 +421,7 @@ def _formula(name: str, counts: Floats) -> Floats:
     return ratio(upper, upper + lower)
 
 
-def _at_specificity(name: str, drawn: _Resampled, data: _Data, method: str, reason: str) -> PairedMeasure:
+def _at_specificity(name: str, drawn: _Resampled, data: PairedScores, method: str, reason: str) -> PairedMeasure:
     kind = "difference" if name in ("sensitivity", "specificity") else "ratio"
     tables = [_formula(name, counts) for counts in (drawn.point, drawn.resamples, drawn.left_out)]
     a, b = (float(tables[0][:, arm].mean()) for arm in (0, 1))
@@ -441,7 +453,7 @@ def _at_specificity(name: str, drawn: _Resampled, data: _Data, method: str, reas
 
 
 def _resampled_interval(
-    point: Floats, values: Floats, left_out: Floats, defined: Bools, strata: Codes, data: _Data, method: str
+    point: Floats, values: Floats, left_out: Floats, defined: Bools, strata: Codes, data: PairedScores, method: str
 ) -> tuple[Estimated, Interval]:
     """Interval from resamples. Shapes: `point` (S, 1), `values` (S, B), `left_out` (S, rows), `defined` (B,), `strata` (rows,)."""
     kept = values[:, defined]

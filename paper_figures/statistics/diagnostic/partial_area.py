@@ -105,19 +105,25 @@ def partial_auroc(
     >>> found.standardised.a > found.standardised.b > 0.5, found.area.p < 0.05
     (True, True)
     """
+    curves, flags = curves_and_labels(scores, labels)
+    if len(curves) != 2:
+        raise InputError(f"scores: give two arms, not {len(curves)}")
+    return compare_partial_areas(
+        curves, flags, factors(len(flags), clusters, seeds, references), (low, high), over, as_level(confidence_level)
+    )
+
+
+def compare_partial_areas(curves: Floats, flags: Bools, design: Factors, limits: Interval, over: str, level: float) -> PartialAurocResult:
+    """Compare the partial areas of two curves that were checked: `partial_auroc`. Shapes: `curves` (2, n), `flags` (n,)."""
+    low, high = limits
     if over not in ("specificity", "sensitivity"):
         raise InputError(f"over: choose specificity or sensitivity, not {over!r}")
     if not 0 <= low < high <= 1:
         raise InputError(f"low and high: give a range within [0, 1], not {low} to {high}")
-    curves, flags = curves_and_labels(scores, labels)
-    if len(curves) != 2:
-        raise InputError(f"scores: give two arms, not {len(curves)}")
-    design, level = factors(len(flags), clusters, seeds, references), as_level(confidence_level)
     if over == "sensitivity":
         curves, flags = -curves, ~flags
     merits = [partial_area(row, flags, 1 - high, 1 - low) for row in curves]
-    reason = _too_few(design, flags, high - low)
-    area = _compare(merits, design, level, high - low, reason)
+    area = _compare(merits, design, level, high - low, _too_few(design, flags, high - low))
     return PartialAurocResult(area, _standardised(area, 1 - high, 1 - low), over, low, high, level)
 
 

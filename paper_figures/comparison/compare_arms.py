@@ -19,6 +19,7 @@ from paper_figures.comparison.blocks import (
     procedure_blocks,
     two_way_block,
 )
+from paper_figures.comparison.diagnostic_block import diagnostic_block
 from paper_figures.comparison.item_table import ArmPair, ComparisonSettings, ItemTable, item_table
 from paper_figures.comparison.recommendation import FEW_CLUSTERS, FEW_REFERENCES, no_recommendation, recommend
 from paper_figures.comparison.result import Comparison
@@ -143,6 +144,7 @@ def compare_pair(pair: ArmPair, settings: ComparisonSettings, warnings: Sequence
         warnings=(),
         confidence_level=settings.level,
         specificity=settings.specificity,
+        diagnostic=diagnostic_block(table, settings, reasons.found),
     )
     rarer = 0 if table.labels is None else class_clusters(table.labels, table.codes)
     recommended = recommend(found, rarer)

@@ -10,6 +10,7 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from paper_figures.comparison.diagnostic_block import Diagnostic, diagnostic_text
 from paper_figures.statistics.bootstrap.result import BootstrapDifference
 from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult
 from paper_figures.statistics.clustered.sign_flip import SignFlipResult
@@ -139,6 +140,8 @@ class Comparison(Result):
         Share of repetitions in which each interval covers the true value.
     specificity : float, default 0.9
         The specificity at which sensitivities are compared.
+    diagnostic : Diagnostic or None
+        Operating points, partial area, flips and net benefit.
     """
 
     items: int
@@ -158,6 +161,7 @@ class Comparison(Result):
     warnings: tuple[str, ...]
     confidence_level: float
     specificity: float = 0.9
+    diagnostic: Diagnostic | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Lay the comparison out as ``see-in-pairs compare --json`` does.
@@ -196,6 +200,7 @@ def _frame(comparison: Comparison) -> pd.DataFrame:
     import pandas as pd
 
     rows = [*_recommended_rows(comparison), *_accuracy_rows(comparison), *_auroc_rows(comparison), *_bootstrap_rows(comparison)]
+    rows += comparison.diagnostic.rows() if comparison.diagnostic else []
     return pd.DataFrame(rows).assign(arm_a=comparison.arms[0], arm_b=comparison.arms[1])
 
 
@@ -252,7 +257,9 @@ def _bootstrap_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _text(comparison: Comparison) -> str:
-    parts = [_heading(comparison), _table(comparison), _in_words(comparison), _why(comparison), _others(comparison), _remarks(comparison)]
+    parts = [_heading(comparison), _table(comparison), _in_words(comparison), _why(comparison), _others(comparison)]
+    parts += [diagnostic_text(comparison.diagnostic, comparison.arms, comparison.confidence_level)] if comparison.diagnostic else []
+    parts.append(_remarks(comparison))
     return "\n\n".join(part for part in parts if part)
 
 

@@ -42,6 +42,9 @@ FEWEST_OF_A_CELL = 5
 LEAST_DEFINED = 0.95
 """Share of the resamples that must have a value for there to be an interval."""
 
+HELD = "held"
+"""In place of a test of specificities at the specificity that is held."""
+
 BETWEEN = "trainings and clusters, bootstrap covariances, t"
 
 MEASURES = ("sensitivity", "specificity", "ppv", "npv", "positive_likelihood_ratio", "negative_likelihood_ratio")
@@ -188,7 +191,9 @@ def _at_threshold(name: str, called: Bools, data: PairedScores) -> PairedMeasure
         return _ratio(merits, cells, data, [_share_of(one, row, data) for one, row in zip(shares, selected, strict=True)])
     hits = called if name == "positive_likelihood_ratio" else ~called
     merits = [_log_likelihood_ratio(row, *both) for row in hits]
-    return _ratio(merits, [row & members for row in hits for members in both], data, None)
+    found = _ratio(merits, [row & members for row in hits for members in both], data, None)
+    a, b = (_likelihood_ratio(row, data) for row in hits)
+    return replace(found, a=a, b=b)
 
 
 def _log_likelihood_ratio(hits: Bools, positive: Bools, negative: Bools) -> Merit:
@@ -203,6 +208,14 @@ def _log_likelihood_ratio(hits: Bools, positive: Bools, negative: Bools) -> Meri
         return upper - lower, over - under, (*over_group, *under_group)
 
     return merit
+
+
+def _likelihood_ratio(hits: Bools, data: PairedScores) -> float:
+    """The ratio itself, over trainings its geometric mean; NaN where no negative item is hit."""
+    shares = [[float(hits[rows & members].mean()) for members in (data.labels, ~data.labels)] for rows in data.design.rows]
+    if any(lower == 0 for _, lower in shares):
+        return math.nan
+    return math.prod(upper / lower for upper, lower in shares) ** (1 / len(shares))
 
 
 def _share_of(merit: Merit, members: Bools, data: PairedScores) -> tuple[float, Interval | None, str]:
@@ -254,7 +267,7 @@ def _ratio(
 ) -> PairedMeasure:
     """Compare two measures by the logarithm of their ratio; without `arms` those are exponentials of the merits."""
     few = min(data.design.clusters(cell) for cell in cells)
-    reason = f"only {few} clusters hold an item of some cell of the tables; fewer than {FEWEST_OF_A_CELL} say too little of a ratio"
+    reason = f"clusters with an item of some cell of the tables: {few}; fewer than {FEWEST_OF_A_CELL} say too little of a ratio"
     reason = reason if few < FEWEST_OF_A_CELL else ""
     if arms is None:
         arms = [_exponential(merit, data, reason) for merit in merits]
@@ -278,12 +291,11 @@ def _ratio(
 
 
 def _exponential(merit: Merit, data: PairedScores, reason: str) -> tuple[float, Interval | None, str]:
-    value = math.exp(_value(merit, data.design))
-    if reason or math.isnan(value):
-        return value, None, reason
+    if reason:
+        return math.nan, None, reason
     found = data.design.estimate(merit)
     low, high = found.interval(data.level)
-    return value, (math.exp(low), math.exp(high)), ""
+    return math.exp(found.value), (math.exp(low), math.exp(high)), ""
 
 
 def measures_at_specificity(
@@ -364,11 +376,15 @@ def at_specificity(data: PairedScores, specificity: float, resamples: int, metho
     reason = "items share references, which resamples of clusters do not vary" if data.design.sets is not None else ""
     if fewest < FEWEST_OF_A_CLASS:
         reason = f"only {fewest} clusters hold an item of the rarer class; with fewer than {FEWEST_OF_A_CLASS} resamples vary too little"
-    drawn = _resample(data, specificity, 0 if reason else count, seed, bca=method == "bca")
-    found = {name: _at_specificity(name, drawn, data, method, reason) for name in MEASURES}
+    point = _resample(data, specificity, 0, seed, bca=False)
+    found = _formula("sensitivity", point.point).reshape(data.design.trainings, 2)
+    if not reason and ((found == 0) | (found == 1)).all(axis=0).any():
+        reason = "an arm's sensitivity is 0 or 1 there, which no resample changes"
+    drawn = point if reason else _resample(data, specificity, count, seed, bca=method == "bca")
+    measures = {name: _at_specificity(name, drawn, data, method, reason) for name in MEASURES}
     thresholds = tuple(float(np.mean([_threshold(data, arm, rows, specificity) for rows in data.design.rows])) for arm in (0, 1))
     return OperatingPoint(
-        **found, prevalence=float(data.labels.mean()), at="specificity", value=specificity, thresholds=thresholds,  # type: ignore[arg-type]
+        **measures, prevalence=float(data.labels.mean()), at="specificity", value=specificity, thresholds=thresholds,  # type: ignore[arg-type]
         confidence_level=data.level, note="thresholds are estimated on these items; intervals allow for it",
     )  # fmt: skip
 
@@ -432,7 +448,7 @@ def _at_specificity(name: str, drawn: _Resampled, data: PairedScores, method: st
     shown = estimate if kind == "difference" else float(np.exp(estimate))
     lacking = PairedMeasure(a, b, None, None, kind, shown if math.isfinite(shown) else math.nan, math.nan, None, math.nan, "", reason)
     if name == "specificity":
-        return replace(lacking, reason="the specificity is held")
+        return replace(lacking, test=HELD)
     defined = np.isfinite(gaps[1]).all(axis=0)
     if not reason and (not math.isfinite(estimate) or defined.mean() < LEAST_DEFINED):
         reason = "an arm has no item of some cell of its table at this specificity, or in too many resamples"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +13,19 @@ from see_in_pairs import console
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
-    from paper_figures.comparison.mean_difference import MeanComparison
-    from paper_figures.comparison.result import Comparison
+    from paper_figures.comparison.arm_rows import ArmRows
+    from paper_figures.comparison.item_table import ComparisonSettings
+    from paper_figures.comparison.pairing import Aligned
+    from paper_figures.comparison.score_tables import ArmScores
+    from paper_figures.comparison.several_arms import SeveralArms
+    from paper_figures.comparison.task_family import TaskFamily, TwoArms
 
 _INPUT = "records.parquet, a folder with one, a table with item_id,label,score or item_id,correct, or a harness's log."
-_ITEMS = "A table with item_id and further columns, for example patient_id, for both arms."
+_TASK = "Tasks of a harness's folder to compare, as one declared family; default all."
+_ITEMS = "A table with item_id and further columns, for example patient_id, for all arms."
 _METRIC = "Metric of an item in a log or table (acc; exact_match,strict-match; f1); of several the first that a file has."
+_MORE = "Further arms: every pair is compared, and all at once."
+_ARM = "Instead of --arm-a and --arm-b: the arm of each input, in their order; of one input, the arms to compare."
 _RUN = "Run(s) of arm {}; several for several training seeds."
 _MRMC = "Also the published multireader multicase analyses; trainings or readers are the readers."
 _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
@@ -24,15 +33,18 @@ _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
 
 def compare(
     records_a: Annotated[Path, typer.Argument(metavar="RECORDS_A", help=_INPUT)],
-    records_b: Annotated[Path, typer.Argument(metavar="RECORDS_B", help="The same for arm B; it may be the same file.")],
+    records_b: Annotated[Path | None, typer.Argument(metavar="RECORDS_B", help="The same for arm B; it may be the same file.")] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[RECORDS_C ...]", help=_MORE)] = None,
     arm_a: Annotated[str | None, typer.Option("--arm-a", metavar="ARM", help="Arm A, where the file holds several.")] = None,
     arm_b: Annotated[str | None, typer.Option("--arm-b", metavar="ARM", help="Arm B, where the file holds several.")] = None,
+    arm: Annotated[list[str] | None, typer.Option("--arm", metavar="ARM", help=_ARM)] = None,
     run_a: Annotated[list[str] | None, typer.Option("--run-a", metavar="RUN", help=_RUN.format("A"))] = None,
     run_b: Annotated[list[str] | None, typer.Option("--run-b", metavar="RUN", help=_RUN.format("B"))] = None,
     cluster: Annotated[list[str] | None, typer.Option("--cluster", metavar="COLUMN", help=_CLUSTER)] = None,
     items: Annotated[Path | None, typer.Option("--items", metavar="TABLE", help=_ITEMS)] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", metavar="NAME", help=_METRIC)] = None,
-    threshold: Annotated[float, typer.Option("--threshold", help="A score at or above it counts as positive.")] = 0.5,
+    task: Annotated[list[str] | None, typer.Option("--task", metavar="TASK", help=_TASK)] = None,
+    threshold: Annotated[float | None, typer.Option("--threshold", help="A score at or above it is positive; default 0.5.")] = None,
     positive: Annotated[
         list[str] | None, typer.Option("--positive", metavar="LABEL", help="Label(s) to detect; default as the records say, or 1.")
     ] = None,
@@ -46,53 +58,93 @@ def compare(
     seed: console.Seed = 0,
     quiet: console.Quiet = False,
 ) -> None:
-    """Compare two arms on the same items: every paired test, and which one to report."""
-    from paper_figures.comparison.compare_arms import compare_pair
+    """Compare arms on the same items: every paired test, and which one to report; of three or more arms, every pair, and all at once."""
     from paper_figures.comparison.item_table import ComparisonSettings
-    from paper_figures.comparison.mean_difference import compare_means
     from paper_figures.comparison.mrmc_block import mrmc_block
     from paper_figures.comparison.pairing import align
-    from paper_figures.comparison.score_tables import input_file, read_arm, with_items
+    from paper_figures.comparison.score_tables import input_file, read_arm, task_logs, with_items
+    from paper_figures.comparison.several_arms import compare_aligned, compare_several
+    from paper_figures.comparison.task_family import compare_tasks
     from paper_figures.statistics.multireader.merits import COVARIANCES
 
-    if not threshold == threshold:
+    if threshold is not None and not threshold == threshold:
         raise InputError("--threshold: not a number")
     if mrmc_covariance not in COVARIANCES or (mrmc_covariance != "delong" and not mrmc):
         raise InputError(f"--mrmc-covariance: give one of {', '.join(COVARIANCES)}, together with --mrmc")
-    records_a, records_b, labels, metrics = input_file(records_a), input_file(records_b), tuple(positive or ()), tuple(metric or ())
-    arms = (read_arm(records_a, arm_a, run_a or (), labels, metrics), read_arm(records_b, arm_b, run_b or (), labels, metrics))
-    if metrics and not (arms[0].metric or arms[1].metric):
-        raise InputError(f"--metric {metrics[0]}: neither file is a log or has this column; leave it out")
-    if not arms[0].has_scores and (threshold, specificity) != (0.5, 0.9):
-        raise InputError("--threshold and --specificity: the files hold right and wrong only, no scores; leave them out")
-    if items is not None:
-        arms = (with_items(arms[0], items), with_items(arms[1], items))
-    aligned = align(arms[0], arms[1], cluster or ())
-    if len(arms[0].table) > 200_000:
-        console.log(f"comparing {len(arms[0].table)} items: the bootstrap takes a minute or so", quiet)
+    paths, chosen = _inputs([records_a, *([] if records_b is None else [records_b]), *(more or ())], arm, (arm_a, arm_b), (run_a, run_b))
+    runs = (run_a, run_b) if len(paths) == 2 else (None,) * len(paths)
     settings = ComparisonSettings(
-        arms=_names(arms[0].name, arms[1].name, run_a, run_b), threshold=threshold, margin=margin, specificity=specificity,
-        resamples=resamples, seed=seed,
-    )  # fmt: skip
-    comparison: Comparison | MeanComparison
-    if aligned.metric:
-        comparison = compare_means(aligned.pair, aligned.metric, settings, aligned.warnings)
+        threshold=0.5 if threshold is None else threshold, margin=margin, specificity=specificity, resamples=resamples, seed=seed
+    )
+
+    def read(files: Sequence[Path]) -> list[ArmScores]:
+        found = [
+            read_arm(path, name, run or (), tuple(positive or ()), tuple(metric or ()))
+            for path, name, run in zip(files, chosen, runs, strict=True)
+        ]
+        if metric and not any(one.metric for one in found):
+            raise InputError(f"--metric {metric[0]}: no file is a log or has this column; leave it out")
+        if not found[0].has_scores and (threshold, specificity) != (None, 0.9):
+            raise InputError("--threshold and --specificity: the files hold right and wrong or a metric, no scores; leave them out")
+        if len(found[0].table) > 200_000:
+            console.log(f"comparing {len(found[0].table)} items: the bootstrap takes a minute or so", quiet)
+        return found if items is None else [with_items(one, items) for one in found]
+
+    def of_two(a: Path, b: Path, names: tuple[str, str] | None = None) -> tuple[TwoArms, Aligned]:
+        arms = read([a, b])
+        aligned = align(arms[0], arms[1], cluster or ())
+        names = names or _names(arms[0].name, arms[1].name, run_a, run_b)
+        return compare_aligned(aligned, replace(settings, arms=names)), aligned
+
+    logs = [task_logs(path, task or ()) for path in paths]
+    comparison: TwoArms | SeveralArms | TaskFamily
+    rows: Sequence[tuple[str, ArmRows]] = ()
+    more_content: dict[str, Any] = {}
+    if len(paths) == 2 and max(map(len, logs)) > 1:
+        if mrmc:
+            raise InputError("--mrmc is of one task; name it with --task")
+        names = _names(paths[0].name, paths[1].name, None, None)
+        comparison = compare_tasks((paths[0], paths[1]), (logs[0], logs[1]), names, lambda a, b: of_two(a, b, names))
+        paths = [log for found in logs for log in found.values()]
     else:
-        comparison = compare_pair(aligned.pair, settings, aligned.warnings)
-    content = comparison.to_dict() | {"cluster_columns": list(aligned.cluster_columns), "threshold": threshold, "seed": seed}
+        paths = [input_file(path, task or ()) for path in paths]
+        if len(paths) > 2:
+            comparison, rows = compare_several(read(paths), cluster or (), settings)
+        else:
+            comparison, aligned = of_two(paths[0], paths[1])
+            more_content = {"cluster_columns": list(aligned.cluster_columns)}
+            rows = list(zip(comparison.arms, (aligned.a, aligned.b), strict=True))
+    content = comparison.to_dict() | more_content | {"threshold": settings.threshold, "seed": seed}
     text = repr(comparison)
     if mrmc:
-        block = mrmc_block(list(zip(settings.arms, (aligned.a, aligned.b), strict=True)), settings, mrmc_covariance, aligned.metric)
+        block = mrmc_block(rows, settings, mrmc_covariance, getattr(comparison, "metric", ""))
         content, text = content | {"mrmc": block.to_dict()}, f"{text}\n\n{block!r}"
     if out is not None:
-        choices = {"arms": [arm_a, arm_b], "runs": [run_a, run_b], "positive": positive, "metric": metric}
-        _write(out, comparison, content, text, (records_a, records_b), choices)
+        choices = {"arms": chosen, "runs": list(runs), "positive": positive, "metric": metric, "cluster": cluster, "tasks": task}
+        _write(out, comparison, content, text, paths, choices | {"mrmc": mrmc, "mrmc_covariance": mrmc_covariance}, settings)
     if json == "-":
         console.log(text, quiet)
     else:
         print(text)
     if json is not None:
         console.emit_json(content, json)
+
+
+def _inputs(
+    paths: list[Path], arm: list[str] | None, two: tuple[str | None, str | None], runs: tuple[list[str] | None, list[str] | None]
+) -> tuple[list[Path], list[str | None]]:
+    """The inputs, and which arm of each; one input is repeated for each arm that is named."""
+    if arm and any(two):
+        raise InputError("--arm takes the place of --arm-a and --arm-b; give one kind")
+    if len(paths) == 1 and len(arm or ()) > 1:
+        paths = paths * len(arm or ())
+    if len(paths) == 1:
+        raise InputError("give two inputs or more, or one that holds several arms and --arm for each of them")
+    if arm and len(arm) != len(paths):
+        raise InputError(f"--arm: {len(arm)} arms for {len(paths)} inputs; give one for each, in their order")
+    if len(paths) > 2 and (any(two) or any(runs)):
+        raise InputError("--arm-a, --arm-b, --run-a and --run-b are of two inputs; with more give --arm for each")
+    return paths, [*arm] if arm else [*two] if len(paths) == 2 else [None] * len(paths)
 
 
 def _names(a: str, b: str, run_a: list[str] | None, run_b: list[str] | None) -> tuple[str, str]:
@@ -106,22 +158,22 @@ def _names(a: str, b: str, run_a: list[str] | None, run_b: list[str] | None) -> 
 
 def _write(
     out: Path,
-    comparison: Comparison | MeanComparison,
+    comparison: TwoArms | SeveralArms | TaskFamily,
     content: dict[str, Any],
     text: str,
-    sources: tuple[Path, Path],
+    sources: Sequence[Path],
     choices: dict[str, Any],
+    settings: ComparisonSettings,
 ) -> None:
     from see_in_pairs.files import write_json, write_text
     from see_in_pairs.runs import RunFolder
 
-    files = [path / "records.parquet" if path.is_dir() else path for path in sources]
-    equivalence, resamples = content["equivalence"], {name: one["resamples"] for name, one in content.get("bootstrap", {}).items()}
-    settings = {
-        "inputs": [str(path) for path in sources], "cluster_columns": content["cluster_columns"], "threshold": content["threshold"],
-        "margin": equivalence and equivalence["margin"], "resamples": resamples,
+    files = list(dict.fromkeys(path / "records.parquet" if path.is_dir() else path for path in sources))
+    options = {
+        "inputs": [str(path) for path in sources], "threshold": settings.threshold, "margin": settings.margin,
+        "resamples": settings.resamples, "specificity": settings.specificity,
     }  # fmt: skip
-    with RunFolder(out, "compare", choices | settings, content["seed"], files) as run:
+    with RunFolder(out, "compare", choices | options, content["seed"], files) as run:
         write_json(run.path / "comparison.json", content)
         write_text(run.path / "comparison.csv", comparison.to_frame().to_csv(index=False))
         write_text(run.path / "comparison.txt", text + "\n")

@@ -45,10 +45,11 @@ class Aligned:
         return self.side_by_side
 
 
-def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = ()) -> Aligned:
+def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = (), metric: str = "") -> Aligned:
     """Align two arms by item (and seed, training seed, wording), and find their clusters.
 
     Both must have the same items. Their training seeds and wordings may differ, which leaves them with rows of their own, not side by side.
+    `metric` says that values are of this metric, even where they are 0 or 1 only.
     """
     if a.has_scores != b.has_scores:
         raise InputError(f"{a.source} and {b.source}: one holds scores, the other right and wrong or a metric; give two files of one kind")
@@ -57,7 +58,7 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = ()) -> Aligned:
     once = (left, right) if not unpaired else (_one_row_per_item(left), _one_row_per_item(right))
     warnings = [*_label_warnings(a, left), *_document_warnings(a, b, *once), *_lacking(a, left), *_lacking(b, right)]
     first, second = _cluster_names(left, right, cluster)
-    labels, metric = _labels(a, b, left, right, once), _metric(a, b)
+    labels, metric = _labels(a, b, left, right, once), metric or metric_of(a, b)
     clusters = None if first is None else _columns(left, right, first, once)
     repeated = bool(left["item_id"].duplicated().any() or right["item_id"].duplicated().any())
     if clusters is None and repeated:  # one item, several seeds
@@ -95,7 +96,7 @@ def _numbers(arm: ArmScores, table: pd.DataFrame) -> Floats:
     return as_right(table["correct"], arm.source).to_numpy(dtype=float)
 
 
-def _metric(a: ArmScores, b: ArmScores) -> str:
+def metric_of(a: ArmScores, b: ArmScores) -> str:
     """The metric of both arms; '' of scores, and of a metric that is 0 or 1 everywhere, which is right or wrong."""
     if a.has_scores or all(np.isin(_numbers(arm, arm.table), (0, 1)).all() for arm in (a, b)):
         return ""

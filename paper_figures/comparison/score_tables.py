@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import files_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,21 +41,23 @@ class ArmScores:
         return "score" in self.table.columns
 
 
-def input_file(path: Path) -> Path:
-    """Find what a folder holds: a harness's one log of samples, where there are no records."""
-    if not path.is_dir() or (path / "records.parquet").exists():
-        return path
-    logs = logs_in(path)
+def input_file(path: Path, tasks: Sequence[str] = ()) -> Path:
+    """Find what a folder holds: a harness's one log of samples (of the task named), where there are no records."""
+    logs = task_logs(path, tasks)
     if len(logs) > 1:
-        names = first_few([str(log.relative_to(path)) for log in logs])
-        raise InputError(f"{path}: holds {len(logs)} logs of samples ({names}); name one of them")
-    return logs[0] if logs else path
+        raise InputError(f"{path}: holds {len(logs)} logs of samples ({first_few(list(logs))}); name one of them, or its task with --task")
+    return next(iter(logs.values()), path)
 
 
-def logs_in(folder: Path) -> list[Path]:
-    """Logs of samples below a folder: those of lm-evaluation-harness and lmms-eval, and inspect_ai's."""
-    return sorted([*files_in(folder, "*samples_*.jsonl", deep=True), *files_in(folder, "*samples_*.jsonl.gz", deep=True),
-                   *files_in(folder, "*.eval", deep=True)])  # fmt: skip
+def task_logs(path: Path, tasks: Sequence[str] = ()) -> dict[str, Path]:
+    """Logs of samples below a folder by task; none of a file, or of a folder with records."""
+    if not path.is_dir() or (path / "records.parquet").exists():
+        if tasks:
+            raise InputError(f"--task {tasks[0]}: {path} is no folder of logs; leave it out")
+        return {}
+    from paper_figures.comparison.formats.folders import logs_in
+
+    return logs_in(path, tasks)
 
 
 def read_arm(

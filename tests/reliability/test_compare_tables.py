@@ -74,7 +74,8 @@ def test_packed_logs_and_folders_with_one(run: Run, tmp_path: Path) -> None:
     assert (code, found.get("accuracy", {}).get("n10")) == (0, 5), err
     (tmp_path / "a" / "samples_brain.jsonl").write_text(json.dumps(sample(0)))
     code, _, err = run(tmp_path / "a", tmp_path / "b")
-    assert (code, "2 logs of samples" in err, err.count("\n")) == (2, True, 1)
+    assert (code, "lacks 1 tasks of" in err, "(brain)" in err, err.count("\n")) == (2, True, True, 1)
+    assert run(tmp_path / "a", tmp_path / "b", "--task", "chest")[1]["accuracy"]["n10"] == 5
 
 
 @pytest.mark.parametrize(

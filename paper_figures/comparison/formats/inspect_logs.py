@@ -26,11 +26,22 @@ if TYPE_CHECKING:
 WORDS = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}  # correct, partial, incorrect, no answer
 TRUTHS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 ZSTANDARD = 93  # compression method of zip
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error, ValueError, RuntimeError)
 
 
 def is_inspect_log(content: object) -> bool:
     """Whether JSON is such a log."""
     return isinstance(content, dict) and isinstance(content.get("eval"), dict) and "status" in content
+
+
+def eval_task(path: Path) -> str:
+    """The task of an ``.eval`` file, by its header; the file's name where it cannot be read, which reading the file will tell."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            header = _member(archive, archive.getinfo("header.json"), path)
+            return str(header["eval"]["task"])
+    except (*_BROKEN, InputError, LookupError, TypeError):
+        return path.stem
 
 
 def read_eval_file(path: Path) -> dict[str, Any]:
@@ -47,7 +58,7 @@ def read_eval_file(path: Path) -> dict[str, Any]:
             else:
                 names = [name for name in members if name.startswith("samples/") and name.endswith(".json")]
                 samples = [_member(archive, members[name], path) for name in names]
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error, ValueError, RuntimeError, RecursionError) as error:
+    except _BROKEN as error:
         said = f"{path}: cannot be read as a log of inspect_ai ({first_line(error)})"
         raise error if isinstance(error, InputError) else InputError(said) from None
     if not is_inspect_log(content):

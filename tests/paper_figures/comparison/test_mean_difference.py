@@ -8,29 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from paper_figures.commands.compare import compare
 from paper_figures.comparison.item_table import ArmPair, ComparisonSettings
 from paper_figures.comparison.mean_difference import clustered_mean_difference, compare_means
 from paper_figures.statistics.clustered.difference import clustered_difference
 from paper_figures.statistics.validation import NotEstimable
-from see_in_pairs.console import new_app, run_app
 from see_in_pairs.errors import InputError
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    app = new_app("test")
-    app.command()(compare)
-    app.command("other")(lambda: None)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        code = run_app(app, ["compare", *map(str, words)])
-        output = capsys.readouterr()
-        return code, output.out, output.err
-
-    return call
 
 
 def data(seed: int = 0, items: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -51,10 +51,21 @@ def image_source(cohort: Cohort) -> Callable[[str], Image]:
 
 def image_file(cohort: Cohort, name: str) -> tuple[Path, str]:
     """Find the file that an image is, or is made from, and its SHA-256 when it was imported."""
-    if name.startswith(MARK):
-        _, kind, first, rest = name.split(MARK, 3)
-        cohort, name = (_cohort(rest), first) if kind == "other" else (cohort, rest)
-    return cohort.image_path(name), cohort.imported_as(name)
+    cohort, item = _item(cohort, name)
+    return cohort.image_path(item), cohort.imported_as(item)
+
+
+def image_frame(cohort: Cohort, name: str) -> int:
+    """Look up which picture of its file an image is, or is made from."""
+    cohort, item = _item(cohort, name)
+    return cohort.frame(item)
+
+
+def _item(cohort: Cohort, name: str) -> tuple[Cohort, str]:
+    if not name.startswith(MARK):
+        return cohort, name
+    _, kind, first, rest = name.split(MARK, 3)
+    return (_cohort(rest), first) if kind == "other" else (cohort, rest)
 
 
 def image_area(cohort: Cohort, name: str) -> int:
@@ -76,8 +87,10 @@ def image_size(cohort: Cohort, name: str) -> tuple[int, int]:
             header = open_dataset(path, ["Rows", "Columns"])
             return int(header.get("Columns") or 0), int(header.get("Rows") or 0)
         with Image.open(path) as image:
+            if (frame := image_frame(cohort, name)) > 1:
+                image.seek(frame - 1)
             return image.width, image.height
-    except (InputError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (InputError, OSError, EOFError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 0, 0  # reported when the image is read
 
 

@@ -31,7 +31,7 @@ class Cohort:
     table : pandas.DataFrame
         One row per item with at least the columns `COLUMNS`; strings are never null (missing: ``''``), ``age`` is in years (NaN when
         missing). An item with split ``'reference'`` is known to be healthy and is never a query; ``serves`` names the split whose
-        queries it may serve (``''``: any).
+        queries it may serve (``''``: any). Where files hold several pictures, ``frame`` says which is meant (from 1; 0: the only one).
     """
 
     folder: Path
@@ -137,7 +137,7 @@ class Cohort:
         InputError
             When there is no such item, or its file is missing, broken, or not the one that was imported.
         """
-        return open_rgb(self.image_path(item_id), self.imported_as(item_id))
+        return open_rgb(self.image_path(item_id), self.imported_as(item_id), self.frame(item_id))
 
     def imported_as(self, item_id: str) -> str:
         """Look up the hash of an item's image when it was imported.
@@ -153,6 +153,21 @@ class Cohort:
             SHA-256 of the file; ``''`` where it was not recorded.
         """
         return str(self._row(item_id)["sha256"])
+
+    def frame(self, item_id: str) -> int:
+        """Look up which picture of its file an item shows.
+
+        Parameters
+        ----------
+        item_id : str
+            Which item, by its ``item_id``.
+
+        Returns
+        -------
+        int
+            Its number, from 1; 0 where the file holds one picture.
+        """
+        return int(self._row(item_id)["frame"]) if "frame" in self.table else 0
 
     def mask(self, item_id: str) -> np.ndarray | None:
         """Read an item's lesion mask.

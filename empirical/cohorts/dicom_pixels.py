@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.float64]
 
 
-def read_dicom(path: Path) -> tuple[Image.Image, str]:
+def read_dicom(path: Path, frame: int = 0) -> tuple[Image.Image, str]:
     """Read a DICOM file as 8-bit RGB, and its photometric interpretation.
 
     Gray values go through the modality table or rescale slope, then through the first VOI table or window of the file, or where it has none
-    from the least to the greatest value that is not padding; MONOCHROME1 is inverted, padding is black. Colour is converted to RGB.
+    from the least to the greatest value that is not padding; MONOCHROME1 is inverted, padding is black. Colour is
+    converted to RGB. `frame` chooses one of several frames, counted from 1; 0 asks for a file of one.
     """
     import warnings
 
@@ -30,21 +31,22 @@ def read_dicom(path: Path) -> tuple[Image.Image, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # as in `open_dataset`: elements are parsed when they are looked at
-            return _picture(path, dataset)
+            return _picture(path, dataset, frame)
     except InputError:
         raise
     except malformed() as error:
         raise InputError(f"{path}: its header or its tables of pixel values cannot be used ({first_line(error)})") from None
 
 
-def _picture(path: Path, dataset: Dataset) -> tuple[Image.Image, str]:
+def _picture(path: Path, dataset: Dataset, frame: int) -> tuple[Image.Image, str]:
     from PIL import Image
 
     if "PixelData" not in dataset and "FloatPixelData" not in dataset and "DoubleFloatPixelData" not in dataset:
         raise InputError(f"{path}: is a DICOM file without pixels ({_kind(dataset)}); take it away")
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
-        raise InputError(f"{path}: holds {dataset.NumberOfFrames} frames; save the one that is meant as a file of its own")
-    stored = _stored_values(path, dataset)
+    refuse_frame(path, int(dataset.get("NumberOfFrames") or 1), frame)
+    index = max(frame - 1, 0)
+    _lift_frame(dataset, index)
+    stored = _stored_values(path, dataset, index)
     interpretation = str(dataset.get("PhotometricInterpretation", ""))
     shown = _gray(stored, dataset) if interpretation.startswith("MONOCHROME") else _colour(stored, dataset, interpretation)
     return Image.fromarray(shown).convert("RGB"), interpretation
@@ -103,7 +105,24 @@ def window(values: Pixels, center: float, width: float, function: str = "LINEAR"
     raise ValueError(f"window of width {width:g} with function '{function}'")
 
 
-def _stored_values(path: Path, dataset: Dataset) -> NDArray[Any]:
+def refuse_frame(path: Path, frames: int, frame: int) -> None:
+    """Refuse a file of several pictures of which none was chosen, and a picture that a file does not have."""
+    if frames > 1 and not frame:
+        raise InputError(f"{path}: holds {frames} pictures; choose one (--frame), or save the one that is meant as a file of its own")
+    if frame > max(frames, 1):
+        raise InputError(f"{path}: holds {frames} picture{'s' * (frames > 1)}, so there is no frame {frame}")
+
+
+def _lift_frame(dataset: Dataset, index: int) -> None:
+    """Put the rescale and the window of a frame where those of a plain file are (enhanced CT and MR, PS3.3, C.7.6.16)."""
+    shared, each = (list(dataset.get(f"{name}FunctionalGroupsSequence") or ()) for name in ("Shared", "PerFrame"))
+    for group in [*shared, *each[index : index + 1]]:
+        for name in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+            for element in (group.get(name) or [()])[0]:
+                dataset[element.tag] = element
+
+
+def _stored_values(path: Path, dataset: Dataset, index: int) -> NDArray[Any]:
     import warnings
 
     from pydicom.pixels import pixel_array
@@ -114,8 +133,8 @@ def _stored_values(path: Path, dataset: Dataset) -> NDArray[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if dataset.file_meta.TransferSyntaxUID.is_compressed:
-                return decode(path, dataset, 0)
-            return pixel_array(dataset)  # colour comes as RGB
+                return decode(path, dataset, index)
+            return pixel_array(dataset, index=index)  # colour comes as RGB
     except Exception as error:  # decoders of broken or unreadable streams raise many kinds; all mean the same to the user
         name = getattr(dataset.file_meta.get("TransferSyntaxUID"), "name", "an unnamed transfer syntax")
         why = first_line(error).rstrip(":")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -49,23 +50,23 @@ class _Scanned(NamedTuple):
     problem: str
 
 
-def scan_images(root: Path, names: Sequence[str], quiet: bool = False) -> ImageScan:
-    """Open every image once, in the order of `names` (paths below the root)."""
+def scan_images(root: Path, names: Sequence[str], quiet: bool = False, frames: Sequence[int] | None = None) -> ImageScan:
+    """Open every image once, in the order of `names` (paths below the root); `frames` chooses a picture of each (`read_image`)."""
     import pandas as pd
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with ThreadPoolExecutor(max_workers=cores) as pool:
-        scanned = list(progress(pool.map(lambda name: _scan_one(root, name), names), len(names), "images", quiet))
+        scanned = list(progress(pool.map(partial(_scan_one, root), names, frames or [0] * len(names)), len(names), "images", quiet))
     facts = pd.DataFrame([image[:4] for image in scanned], columns=["sha256", "width", "height", "mode"])
     signatures = np.array([image.signature for image in scanned], dtype=np.float16).reshape(-1, LENGTH)
     readable = np.array([not image.problem for image in scanned], dtype=bool)
     return ImageScan(facts, signatures, readable, tuple(image.problem for image in scanned if image.problem))
 
 
-def _scan_one(root: Path, name: str) -> _Scanned:
+def _scan_one(root: Path, name: str, frame: int) -> _Scanned:
     try:
         path = inside(root, name)
-        image, mode = read_image(path)
+        image, mode = read_image(path, frame=frame)
         refuse_tiny(path, image)
         return _Scanned(hashlib.sha256(path.read_bytes()).hexdigest(), image.width, image.height, mode, signature(image), "")
     except InputError as error:

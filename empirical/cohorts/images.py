@@ -35,18 +35,18 @@ BROKEN = (
 WIDE_MODES = ("I", "F")  # 16-bit, 32-bit and floating-point pixels, which Pillow would clip at 255
 
 
-def open_rgb(path: Path, imported: str = "") -> Image.Image:
-    """Read an image file as 8-bit RGB; refuse one whose SHA-256 is not the one it was imported with, where that is given."""
+def open_rgb(path: Path, imported: str = "", frame: int = 0) -> Image.Image:
+    """Read an image file (`read_image`) as 8-bit RGB; refuse one whose SHA-256 is not the one it was imported with, where that is given."""
     if not imported:
-        return refuse_tiny(path, read_image(path)[0])
+        return refuse_tiny(path, read_image(path, frame=frame)[0])
     try:
         content = path.read_bytes()
     except OSError:
-        return read_image(path)[0]  # raises the error that says what is wrong
+        return read_image(path, frame=frame)[0]  # raises the error that says what is wrong
     if hashlib.sha256(content).hexdigest() != imported:
         raise InputError(f"{path}: is not the image that was imported; {HOW_TO_REPLACE}")
     try:
-        return refuse_tiny(path, read_image(path, content)[0])
+        return refuse_tiny(path, read_image(path, content, frame=frame)[0])
     except InputError as error:
         raise InputError(f"{error}; it is as it was imported: import again with --skip-broken") from None
 
@@ -58,10 +58,11 @@ def refuse_tiny(path: Path, image: Image.Image) -> Image.Image:
     return image
 
 
-def read_image(path: Path, content: bytes | None = None, behind: str = "white") -> tuple[Image.Image, str]:
+def read_image(path: Path, content: bytes | None = None, behind: str = "white", frame: int = 0) -> tuple[Image.Image, str]:
     """Read an image file as 8-bit RGB, and the format of its stored pixels (Pillow's mode, or DICOM's photometric interpretation).
 
-    What is transparent shows the colour that lies `behind`.
+    What is transparent shows the colour that lies `behind`. `frame` chooses one of several pictures, counted from 1; 0 asks for a file of
+    one.
     """
     from PIL import Image
 
@@ -71,10 +72,10 @@ def read_image(path: Path, content: bytes | None = None, behind: str = "white") 
         if is_dicom(path):
             from empirical.cohorts.dicom_pixels import read_dicom
 
-            return read_dicom(path)
+            return read_dicom(path, frame)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return _decode(path, content, behind)
+            return _decode(path, content, behind, frame)
     except InputError:
         raise
     except FileNotFoundError:
@@ -107,15 +108,19 @@ def open_mask(path: Path) -> np.ndarray:
     return np.asarray(read_image(path, behind="black")[0].convert("L")) > 0
 
 
-def _decode(path: Path, content: bytes | None, behind: str) -> tuple[Image.Image, str]:
+def _decode(path: Path, content: bytes | None, behind: str, frame: int) -> tuple[Image.Image, str]:
     from PIL import Image, ImageOps
+
+    from empirical.cohorts.dicom_pixels import refuse_frame
 
     with Image.open(path if content is None else io.BytesIO(content)) as image:
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):  # threads share warning filters
             raise Image.DecompressionBombError
         frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.format != "MPO":  # a phone's JPEG with a preview behind it: the first is the photograph
-            raise InputError(f"{path}: holds {frames} pictures; save the one that is meant as a file of its own")
+        if image.format != "MPO" or frame:  # MPO: a phone's JPEG with a preview behind it: the first is the photograph
+            refuse_frame(path, frames, frame)
+        if frame > 1:
+            image.seek(frame - 1)
         upright = ImageOps.exif_transpose(image)
         return (_narrow(upright) if upright.mode.startswith(WIDE_MODES) else _opaque(upright, behind)).convert("RGB"), image.mode
 

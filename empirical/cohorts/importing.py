@@ -36,6 +36,7 @@ class ImportSettings(TypedDict, total=False):
     stratify: Sequence[str]
     resplit: bool
     skip_broken: bool
+    frame: int
     quiet: bool
 
 
@@ -69,13 +70,15 @@ def finish_import(
     resplit: bool = False,
     only_present: bool = False,
     skip_broken: bool = False,
+    frame: int = 0,
     quiet: bool = False,
 ) -> Cohort:
     """Make a cohort of what a reader has read, and save it, with signatures of its images, and ``broken.csv`` where images were skipped.
 
     `fractions` are the shares of patients for the splits, `where` the conditions on items (`empirical.cohorts.filters`), `stratify` columns
     that every split is to have in the same shares; `resplit` ignores splits that the set comes with. Rows without an image stop the import
-    unless `only_present`, images that cannot be read unless `skip_broken`; both are counted.
+    unless `only_present`, images that cannot be read unless `skip_broken`; both are counted. `frame` is the picture to take of files that
+    hold several, counted from 1, where the table has no column ``frame``.
     """
     for what, text in {
         "--root": str(draft.root),
@@ -88,7 +91,8 @@ def finish_import(
     table, left_out = keep_where(draft.table, where)
     counts = draft.counts | left_out | {"rows_without_image": int((table["image"] == "").sum())}
     table = keep_present(table, table["image"] != "", only_present, str(draft.root))
-    scan = scan_images(draft.root, list(table["image"]), quiet)
+    table = _frames(table, frame)
+    scan = scan_images(draft.root, list(table["image"]), quiet, list(table["frame"]) if "frame" in table else None)
     table = table.join(scan.facts)[scan.readable]
     signatures = scan.signatures[scan.readable]
     if scan.problems and not skip_broken:
@@ -103,7 +107,7 @@ def finish_import(
     own_patient = int((table["patient_id"] == table["item_id"]).sum()) if draft.no_patients else 0
     counts |= {"files_taken_as_patients": own_patient} if own_patient else {}
     settings = {"fractions": list(fractions), "seed": seed, "where": list(where), "stratify": list(stratify)}
-    settings |= {"resplit": resplit, "only_present": only_present, "skip_broken": skip_broken}
+    settings |= {"resplit": resplit, "only_present": only_present, "skip_broken": skip_broken} | ({"frame": frame} if frame else {})
     info = replace(draft.info, image_root=str(draft.root), counts=counts, parameters=draft.options | settings)
     cohort = assemble(out, info, table)
     save_signatures(cohort.folder, list(table["sha256"]), signatures)
@@ -129,6 +133,18 @@ def _doubts(table: pd.DataFrame) -> list[str]:
         stored = first_few([f"{mode} ({number})" for mode, number in modes.items()], 6)
         doubts.append(f"images are stored in several kinds of pixels: {stored}; where a kind goes with a class, it gives the class away")
     return doubts
+
+
+def _frames(table: pd.DataFrame, frame: int) -> pd.DataFrame:
+    """Note the picture that is to be taken of each file; a file gives one, since all that is kept of a file is kept by its hash."""
+    if frame < 0:
+        raise InputError(f"--frame {frame}: pictures are counted from 1")
+    table = table.assign(frame=frame) if frame and "frame" not in table else table
+    if "frame" in table and (again := table["image"].duplicated()).any():
+        raise InputError(
+            f"{first_few(list(table.loc[again, 'image'].unique()))}: gives several items; save each picture as a file of its own"
+        )
+    return table
 
 
 def require_folder(root: Path | str) -> Path:

@@ -24,7 +24,7 @@ from see_in_pairs.errors import InputError, first_few
 if TYPE_CHECKING:
     import pandas as pd
 
-ONE_EACH = ("image", "patient_id", "family", "site", "split", "sex", "age", "view")  # an image has one of each
+ONE_EACH = ("image", "patient_id", "family", "site", "split", "sex", "age", "view", "frame")  # an image has one of each
 OURS = ("item_id", "label", *ONE_EACH, "reader")
 FILLED = ("mask", "serves", "sha256", "width", "height", "mode")  # columns that the import itself fills
 
@@ -113,6 +113,13 @@ def tidy_facts(rows: pd.DataFrame, counts: dict[str, int], source: str) -> pd.Da
         sexes = parse_sex(rows["sex"])
         counts["sexes_not_understood"] = int(((sexes == "") & (rows["sex"] != "")).sum())
         rows["sex"] = sexes
+    if "frame" in rows:
+        odd = rows.loc[~rows["frame"].str.fullmatch(r"[1-9]\d{0,5}|0?"), "frame"]
+        if len(odd):
+            raise InputError(
+                f"{source}: 'frame' holds {first_few([repr(text) for text in odd.unique()])}; pictures of a file are counted from 1"
+            )
+        rows["frame"] = rows["frame"].replace("", "0").astype(int)
     if "split" in rows:
         rows["split"] = _splits(rows["split"], source)
     return rows
@@ -193,7 +200,11 @@ def _rename(table: pd.DataFrame, columns: Mapping[str, str], source: str) -> pd.
         raise InputError(f"--column {unknown[0]}=...: not one of ours ({', '.join(OURS)})")
     require_columns(table, list(columns.values()), source)
     chosen = {theirs: ours for ours, theirs in columns.items()}
-    others = {column: f"other_{column}" for column in table.columns if (column in columns or column in FILLED) and column not in chosen}
+    others = {
+        column: f"other_{column}"
+        for column in table.columns
+        if (column in columns or column in (*FILLED, "frame")) and column not in chosen
+    }
     return table.rename(columns=others | chosen)
 
 

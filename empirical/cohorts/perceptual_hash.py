@@ -52,7 +52,7 @@ def load_signatures(cohort: Cohort) -> tuple[Signatures, list[str]]:
             signatures[row] = known[name]
     problems = []
     with ThreadPoolExecutor() as pool:
-        computed = pool.map(_try(cohort), [str(cohort.table["image"].iloc[row]) for row in absent])
+        computed = pool.map(_try(cohort), [str(cohort.table["item_id"].iloc[row]) for row in absent])
         for row, (values, problem) in zip(absent, computed, strict=True):
             signatures[row] = values
             problems += [problem] if problem else []
@@ -86,9 +86,9 @@ def _read(path: Path) -> dict[str, Signatures]:
 def _try(cohort: Cohort) -> Callable[[str], tuple[Signatures, str]]:
     from empirical.cohorts.images import open_rgb
 
-    def _compute(image: str) -> tuple[Signatures, str]:
+    def _compute(item_id: str) -> tuple[Signatures, str]:
         try:
-            return signature(open_rgb(cohort.file(image))), ""
+            return signature(open_rgb(cohort.image_path(item_id), frame=cohort.frame(item_id))), ""
         except InputError as error:
             return np.full(LENGTH, np.nan, dtype=np.float16), str(error)
 

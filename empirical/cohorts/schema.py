@@ -62,7 +62,7 @@ class CohortInfo:
 
 def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
     """Refuse a table that breaks what a cohort promises."""
-    from pandas.api.types import is_numeric_dtype, is_string_dtype
+    from pandas.api.types import is_integer_dtype, is_numeric_dtype, is_string_dtype
 
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
@@ -74,6 +74,8 @@ def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
         raise InputError(f"{source}: empty values in {first_few(nulls)}; write '' where a text is missing")
     if is_numeric_dtype(table["age"]) and (table["age"].abs() == float("inf")).any():
         raise InputError(f"{source}: age: is infinite in some rows; leave it empty where it is not known")
+    if "frame" in table and not (is_integer_dtype(table["frame"]) and (table["frame"] >= 0).all()):
+        raise InputError(f"{source}: frame: must hold whole numbers, 0 or more")
     wrong = [column for column in TEXT_COLUMNS if not is_string_dtype(table[column])]
     wrong += [] if is_numeric_dtype(table["age"]) else ["age"]
     if wrong:

@@ -71,7 +71,7 @@ def import_cohort(
             "--column",
             metavar="OURS=THEIRS",
             help="table, dicom: the table's name of one of our columns (item_id, image, label, patient_id, family, site, split, sex, age, "
-            "view, reader), e.g. --column image=path --column label=dx; may be repeated.",
+            "view, frame, reader), e.g. --column image=path --column label=dx; may be repeated.",
         ),
     ] = None,
     delimiter: Annotated[
@@ -172,6 +172,10 @@ def import_cohort(
     ] = None,
     finding: Annotated[
         str | None, typer.Option("--finding", help=f"{OWN}: what to look for, in the prompt's words, e.g. 'pneumonia'.")
+    ] = None,
+    frame: Annotated[
+        int | None,
+        typer.Option("--frame", metavar="N", min=1, help="Which picture of files that hold several (DICOM, TIFF, GIF) is meant, from 1."),
     ] = None,
     only_present: Annotated[bool, typer.Option("--only-present", help="Count and skip rows of a table that have no image.")] = False,
     skip_broken: Annotated[

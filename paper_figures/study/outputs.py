@@ -82,7 +82,8 @@ def _trainings(finished: dict[DesignPoint, TrainingCell]) -> pd.DataFrame:
 def _queries_hash(cohort: Cohort) -> str:
     """Hash the queries of a cohort, whatever references it has: equal where arms without a reference are the same."""
     table = cohort.table[cohort.table["split"] != "reference"].sort_values("item_id")
-    return content_hash(table[["item_id", "label", "split", "patient_id", "sha256"]].to_dict("list"))
+    columns = ["item_id", "label", "split", "patient_id", "sha256", *(["frame"] if "frame" in table else [])]
+    return content_hash(table[columns].to_dict("list"))
 
 
 def _ideal(limits: IdealAuroc | None, arm: ArmConfig) -> dict[str, Any]:

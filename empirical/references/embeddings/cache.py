@@ -39,7 +39,8 @@ def embedder(cohort: Cohort, model: ModelConfig | None, quiet: bool = True) -> C
         if model is None:
             raise InputError("embedding references: name the vision model (references.model.name: pocket, a folder or a Hub id)")
         hash_of = dict(zip(cohort.table["item_id"], cohort.table["sha256"], strict=True))
-        keys = [hash_of[item] or sha256(cohort.image_path(item)) for item in items]
+        frames = {item: f"#{number}" if (number := cohort.frame(item)) else "" for item in items}
+        keys = [(hash_of[item] or sha256(cohort.image_path(item))) + frames[item] for item in items]
         folder = cache_folder() / "embeddings" / model_key(model)
         known = _read(folder)
         new = {key: item for key, item in zip(keys, items, strict=True) if key not in known}

@@ -14,11 +14,11 @@ from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     from paper_figures.comparison.arm_rows import ArmRows
+    from paper_figures.comparison.families.several_arms import SeveralArms
+    from paper_figures.comparison.families.task_family import TaskFamily, TwoArms
     from paper_figures.comparison.item_table import ComparisonSettings
     from paper_figures.comparison.pairing import Aligned
     from paper_figures.comparison.score_tables import ArmScores
-    from paper_figures.comparison.several_arms import SeveralArms
-    from paper_figures.comparison.task_family import TaskFamily, TwoArms
 
 _INPUT = "records.parquet, a folder with one, a table with item_id,label,score or item_id,correct, or a harness's log."
 _TASK = "Tasks of a harness's folder to compare, as one declared family; default all."
@@ -59,12 +59,12 @@ def compare(
     quiet: console.Quiet = False,
 ) -> None:
     """Compare arms on the same items: every paired test, and which one to report; of three or more arms, every pair, and all at once."""
+    from paper_figures.comparison.families.several_arms import compare_aligned, compare_several
+    from paper_figures.comparison.families.task_family import compare_tasks
     from paper_figures.comparison.item_table import ComparisonSettings
     from paper_figures.comparison.mrmc_block import mrmc_block
     from paper_figures.comparison.pairing import align
     from paper_figures.comparison.score_tables import input_file, read_arm, task_logs, with_items
-    from paper_figures.comparison.several_arms import compare_aligned, compare_several
-    from paper_figures.comparison.task_family import compare_tasks
     from paper_figures.statistics.multireader.merits import COVARIANCES
 
     if threshold is not None and not threshold == threshold:

@@ -1,6 +1,6 @@
 """Everything that is computed when two arms are compared.
 
-``score_tables`` and ``harness_logs`` read an arm, ``pairing`` brings two together as an ``item_table``, ``blocks`` runs every test within
+``score_tables`` reads an arm by its ``formats``, ``pairing`` brings two together as an ``item_table``, ``blocks`` runs every test within
 its ``limits``, ``recommendation`` names the one to report, ``result`` holds and shows all of it; ``compare_arms`` is the call.
 """
 

@@ -13,13 +13,7 @@ from scipy import special
 
 from paper_figures.comparison.arm_rows import ArmRows
 from paper_figures.comparison.compare_arms import compare_pair
-from paper_figures.comparison.item_table import ComparisonSettings
-from paper_figures.comparison.limits import ONE_CLUSTER
-from paper_figures.comparison.mean_difference import compare_means
-from paper_figures.comparison.pairing import Aligned, align, metric_of
-from paper_figures.comparison.result import format_p
-from paper_figures.comparison.score_tables import ArmScores
-from paper_figures.comparison.task_family import (
+from paper_figures.comparison.families.task_family import (
     FamilyMember,
     TwoArms,
     adjusted_family,
@@ -29,6 +23,12 @@ from paper_figures.comparison.task_family import (
     filled,
     remarks_of,
 )
+from paper_figures.comparison.item_table import ComparisonSettings
+from paper_figures.comparison.limits import ONE_CLUSTER
+from paper_figures.comparison.mean_difference import compare_means
+from paper_figures.comparison.pairing import Aligned, align, metric_of
+from paper_figures.comparison.result import format_p
+from paper_figures.comparison.score_tables import ArmScores
 from paper_figures.statistics.proportions.cochran_q import CochranQResult, cochran_q
 from paper_figures.statistics.result import Result
 from paper_figures.statistics.roc.clustered_delong import clustered_delong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,8 @@ class TaskFamily(Result):
 
 def adjusted_family(found: Mapping[str, TwoArms]) -> tuple[FamilyMember, ...]:
     """Adjust the recommended tests of several comparisons by Holm's method, as one family."""
-    tests = [(name, measure, chosen.p) for name, one in found.items() for measure, chosen in one.recommended.items()]
+    recommended = [(name, measure, chosen.p) for name, one in found.items() for measure, chosen in one.recommended.items()]
+    tests = [(name, measure, p) for name, measure, p in recommended if p is not None]  # no p where no test keeps its level
     adjusted = holm([p for _, _, p in tests]).adjusted.tolist() if tests else []
     return tuple(FamilyMember(*test, p) for test, p in zip(tests, adjusted, strict=True))
 
@@ -94,7 +96,7 @@ def family_table(found: Mapping[str, TwoArms], family: Sequence[FamilyMember]) -
             said = f"mean {one.metric}" if isinstance(one, MeanComparison) else NAMES[measure]
             rows.append((
                 f"{name}, {said}", f"{chosen.difference:+.3f}", format_interval(chosen.interval, "+"), format_p(chosen.p),
-                format_p(adjusted[name, measure]), chosen.test,
+                format_p(adjusted.get((name, measure), math.nan)), chosen.test,
             ))  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     rule = "-" * min(WIDTH, sum(widths) + 2 * len(widths))

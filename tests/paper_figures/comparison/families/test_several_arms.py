@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paper_figures.comparison.several_arms import equal_means
+from paper_figures.comparison.families.several_arms import equal_means
 from paper_figures.statistics.proportions.cochran_q import cochran_q
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
 from paper_figures.statistics.roc.delong import delong

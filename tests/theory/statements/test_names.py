@@ -64,10 +64,18 @@ SPECIFIED = [
     ("T13", ["leaked_auc"], ["d=1", "rho=0.5", "s=0.2", "rule=optimal"], {"m": 1}),
     ("T13", ["leak_from_auroc"], ["auc_single=0.83", "auc_reference=0.68"], {}),
     ("T13", ["site_auc"], ["delta=1", "offsets=[0,1]", "shares=[1,1]", "prevalences=[0.2,0.6]", "rule=single"], {"refs": "same_site"}),
+    ("T14", ["auc", "d_a", "sensitivity"], ["d=1", "rho=0.6", "sd=1.5", "rule=optimal"], {}),
+    ("T14", ["da_ratio"], ["rho=0.6", "sd=1.5", "rule=difference"], {}),
+    ("T14", ["bayes_auc"], ["d=1", "rho=0.6", "sd=1.5", "rule=pair"], {}),
     ("T15", ["power", "approximation_error"], ["n_per_group=4", "rho=0.8", "d=1.2", "analysis=ancova"], {"m": 1, "level": 0.05}),
     ("T15", ["n_exact"], ["rho=0.8", "d=1.2", "analysis=ancova"], {"power": 0.8, "level": 0.05, "m": 1}),
     ("T15", ["paired_power"], ["n=3", "rho=0.5", "d=1"], {"level": 0.05}),
     ("T15", ["f_power"], ["n_per_group=6", "rho=0.8", "effects=[0,0.6,1.2]"], {"level": 0.05}),
+    ("T16", ["accuracy", "pairwise_auc"], ["K=5", "d=1.5", "rho=0.8", "rule=difference"], {"geometry": "simplex"}),
+    ("T16", ["gain"], ["K=5", "d=1.5", "rho=0.8", "rule=difference"], {"geometry": "simplex", "measure": "accuracy"}),
+    ("T17", ["gain_bias", "gain_sd"], ["d=1", "rho=0.6", "n=50"], {}),
+    ("T17", ["cover"], ["d=1", "rho=0.1", "n=100"], {"method": "delta"}),
+    ("T17", ["pairs_needed"], ["d=1", "rho=0.6", "half_width=0.02"], {}),
 ]
 CASES = [(identifier, name, words, defaults) for identifier, names, words, defaults in SPECIFIED for name in names]
 IDS = [f"{identifier}-{name}-{i}" for i, (identifier, name, _, _) in enumerate(CASES)]

@@ -19,6 +19,12 @@ IMPOSSIBLE = {  # parameter to values that no quantity may take
     "level": (0,),
     "m": (-1, 1.5),
     "effects": ([1.0], [0.0, float("nan")]),
+    "sd": (0, 0.5),  # below a correlation of .6 or more
+    "K": (1, 2.5),
+    "geometry": ("circle",),
+    "measure": ("kappa",),
+    "method": ("bootstrap",),
+    "half_width": (0,),
     "gamma": (float("nan"),),
     "auroc_z": (0, 1, 1.2),
     "auc_single": (0.5, 1),

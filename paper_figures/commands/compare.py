@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from paper_figures.comparison.arm_rows import ArmRows
     from paper_figures.comparison.families.several_arms import SeveralArms
     from paper_figures.comparison.families.task_family import TaskFamily, TwoArms
-    from paper_figures.comparison.item_table import ComparisonSettings
+    from paper_figures.comparison.item_table import ArmPair, ComparisonSettings
     from paper_figures.comparison.pairing import Aligned
     from paper_figures.comparison.score_tables import ArmScores
 
@@ -28,6 +28,7 @@ _MORE = "Further arms: every pair is compared, and all at once."
 _ARM = "Instead of --arm-a and --arm-b: the arm of each input, in their order; of one input, the arms to compare."
 _RUN = "Run(s) of arm {}; several for several training seeds."
 _MRMC = "Also the published multireader multicase analyses; trainings or readers are the readers."
+_FIGURE = "Draw ROC curves with bands and net benefit of two arms as FILE: PNG, PDF and CSV. --out draws them too."
 _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
 
 
@@ -54,6 +55,7 @@ def compare(
     mrmc: Annotated[bool, typer.Option("--mrmc", help=_MRMC)] = False,
     mrmc_covariance: Annotated[str, typer.Option("--mrmc-covariance", metavar="WAY", help="delong, jackknife, unbiased.")] = "delong",
     json: console.Json = None,
+    figure: Annotated[Path | None, typer.Option("--figure", metavar="FILE", help=_FIGURE)] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Also write JSON, CSV, text and a manifest here.")] = None,
     seed: console.Seed = 0,
     quiet: console.Quiet = False,
@@ -93,6 +95,8 @@ def compare(
     def of_two(a: Path, b: Path, names: tuple[str, str] | None = None) -> tuple[TwoArms, Aligned]:
         arms = read([a, b])
         aligned = align(arms[0], arms[1], cluster or ())
+        if figure is not None and (names or aligned.metric or aligned.side_by_side is None or not arms[0].has_scores):
+            raise InputError("--figure is of two arms with scores and labels of the same items, row by row; leave it out")
         names = names or _names(arms[0].name, arms[1].name, run_a, run_b)
         return compare_aligned(aligned, replace(settings, arms=names)), aligned
 
@@ -100,6 +104,7 @@ def compare(
     comparison: TwoArms | SeveralArms | TaskFamily
     rows: Sequence[tuple[str, ArmRows]] = ()
     more_content: dict[str, Any] = {}
+    drawable: ArmPair | None = None
     if len(paths) == 2 and max(map(len, logs)) > 1:
         if mrmc:
             raise InputError("--mrmc is of one task; name it with --task")
@@ -109,19 +114,26 @@ def compare(
     else:
         paths = [input_file(path, task or ()) for path in paths]
         if len(paths) > 2:
+            if figure is not None:
+                raise InputError("--figure is of two arms; leave it out")
             comparison, rows = compare_several(read(paths), cluster or (), settings)
         else:
             comparison, aligned = of_two(paths[0], paths[1])
             more_content = {"cluster_columns": list(aligned.cluster_columns)}
             rows = list(zip(comparison.arms, (aligned.a, aligned.b), strict=True))
+            drawable = None if aligned.metric or aligned.a.labels is None else aligned.side_by_side
     content = comparison.to_dict() | more_content | {"threshold": settings.threshold, "seed": seed}
     text = repr(comparison)
     if mrmc:
         block = mrmc_block(rows, settings, mrmc_covariance, getattr(comparison, "metric", ""))
         content, text = content | {"mrmc": block.to_dict()}, f"{text}\n\n{block!r}"
+    if drawable is not None and figure is not None:
+        _draw(drawable, replace(settings, arms=comparison.arms), figure, paths, quiet)
     if out is not None:
         choices = {"arms": chosen, "runs": list(runs), "positive": positive, "metric": metric, "cluster": cluster, "tasks": task}
         _write(out, comparison, content, text, paths, choices | {"mrmc": mrmc, "mrmc_covariance": mrmc_covariance}, settings)
+        if drawable is not None:
+            _draw(drawable, replace(settings, arms=comparison.arms), out / "diagnostic.png", paths, quiet)
     if json == "-":
         console.log(text, quiet)
     else:
@@ -145,6 +157,21 @@ def _inputs(
     if len(paths) > 2 and (any(two) or any(runs)):
         raise InputError("--arm-a, --arm-b, --run-a and --run-b are of two inputs; with more give --arm for each")
     return paths, [*arm] if arm else [*two] if len(paths) == 2 else [None] * len(paths)
+
+
+def _draw(pair: ArmPair, settings: ComparisonSettings, path: Path, sources: Sequence[Path], quiet: bool) -> None:
+    """Draw the figure; where there is no ROC curve say why."""
+    from paper_figures.plotting.comparison import save_comparison
+    from paper_figures.statistics.validation import NotEstimable
+    from see_in_pairs.files import content_hash
+
+    files = [source / "records.parquet" if source.is_dir() else source for source in sources]
+    try:
+        drawn = save_comparison(pair, settings, path.parent, path.stem, files, content_hash(settings))
+    except NotEstimable as error:
+        console.log(f"no figure: {error}", quiet)
+    else:
+        console.log(f"figure: {drawn}", quiet)
 
 
 def _names(a: str, b: str, run_a: list[str] | None, run_b: list[str] | None) -> tuple[str, str]:

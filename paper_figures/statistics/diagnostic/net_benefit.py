@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics.diagnostic.factors import Contributions, Factors, Memberships, Merit, factors, minus
+from paper_figures.statistics.diagnostic.factors import Contributions, Factors, Memberships, Merit, factors
 from paper_figures.statistics.result import Result
 from paper_figures.statistics.roc.rare_class import FEWEST_FOR_Z, class_clusters
 from paper_figures.statistics.validation import Bools, Floats, NotEstimable, as_flags, as_level, as_scores, same_length
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Threshold probabilities by default: .05 to .95."""
+
+FEWEST_CALLED = 5
+"""Clusters with an item that counts (called positive; for a difference called by one of the two) below which there is no interval."""
 
 CURVES = ("a", "b", "difference", "treat_all", "a_minus_treat_all", "b_minus_treat_all")
 
@@ -109,7 +112,8 @@ def net_benefit(
     :math:`\mathrm{NB}(t) = \mathrm{TP}/n - \frac{t}{1-t} \mathrm{FP}/n` is the mean over items of :math:`T_i [D_i - (1 - D_i) t / (1-t)]`,
     T being whether the score is at least t. So its variance is that of a mean over clustered items (the cluster jackknife, by t; with
     references and trainings `Factors.estimate`), and differences are paired. It holds at the prevalence of these items, whose sampling is
-    part of the intervals. Fewer than 15 clusters of a class: no intervals.
+    part of the intervals. Fewer than 15 clusters of a class, or 5 with an item that is called positive (for a difference: by one of the
+    two): no interval.
 
     References
     ----------
@@ -145,13 +149,15 @@ def net_benefit_of(scores: Floats, labels: Bools, design: Factors, thresholds: S
 
 def _at(threshold: float, scores: Floats, labels: Bools, design: Factors, level: float | None) -> list[list[float]]:
     """Value and interval of each curve at one threshold; without an interval where `level` is None or nothing varies."""
-    worth = np.where(labels, 1.0, -threshold / (1 - threshold))
-    a, b, everyone = (_mean(np.where(called, worth, 0.0)) for called in (scores[0] >= threshold, scores[1] >= threshold, np.True_))
+    worth, everyone = np.where(labels, 1.0, -threshold / (1 - threshold)), np.ones(len(labels), dtype=np.bool_)
+    called = {"a": scores[0] >= threshold, "b": scores[1] >= threshold, "all": everyone}
     rows = []
-    for merit in (a, b, minus(a, b), everyone, minus(a, everyone), minus(b, everyone)):
+    for first, second in (("a", ""), ("b", ""), ("a", "b"), ("all", ""), ("a", "all"), ("b", "all")):
+        counted = called[first] ^ called[second] if second else called[first]
+        merit = _mean(np.where(called[first], worth, 0.0) - (np.where(called[second], worth, 0.0) if second else 0.0))
         found = design.estimate(merit)
-        ends = found.interval(level) if level is not None and found.se > 1e-10 else (np.nan, np.nan)
-        rows.append([found.value, *ends])
+        enough = level is not None and design.clusters(counted) >= FEWEST_CALLED and found.se > 1e-10
+        rows.append([found.value, *(found.interval(level) if enough and level is not None else (np.nan, np.nan))])
     return rows
 
 

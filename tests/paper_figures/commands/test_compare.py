@@ -179,7 +179,8 @@ def test_several_training_seeds_compare_the_procedure(run: Run, records: Path, t
 def test_out_folder_has_everything_and_refuses_another_comparison(run: Run, files: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run(*files, "--out", out, "--resamples", 100)[0] == 0
-    assert {path.name for path in out.iterdir()} == {"comparison.json", "comparison.csv", "comparison.txt", "manifest.json"}
+    figure = {f"diagnostic{suffix}" for suffix in (".png", ".pdf", ".csv")}
+    assert {path.name for path in out.iterdir()} == figure | {"comparison.json", "comparison.csv", "comparison.txt", "manifest.json"}
     assert json.loads((out / "manifest.json").read_text())["finished"]
     assert run(*files, "--out", out, "--resamples", 100)[0] == 0
     code, _, err = run(*files, "--out", out, "--resamples", 100, "--threshold", 0.4)

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -230,14 +231,15 @@ def _columns(left: pd.DataFrame, right: pd.DataFrame, name: str, once: tuple[pd.
         differ = once[0][name].astype(str) != once[1][name].astype(str)
         if differ.any():
             raise InputError(f"{name} differs between the files for {_items(once[0], differ)}")
-    missing = owners[0][name].isna() | (owners[0][name].astype(str) == "")
-    if missing.any():
-        raise InputError(f"{_items(owners[0], missing)} have no {name}; choose another column with --cluster")
-    if once[0] is left:  # side by side
-        return owners[0][name], owners[0][name]
-    by_item = owners[0].set_index("item_id")[name]
-    found = [table[name] if name in table.columns else table["item_id"].map(by_item) for table in (left, right)]
-    return found[0].where(found[0].notna(), ""), found[1].where(found[1].notna(), "")
+    found = [owners[0][name]] * 2
+    if once[0] is not left:  # not side by side: each arm's own rows, or those of the other by item
+        by_item = owners[0].set_index("item_id")[name]
+        found = [table[name] if name in table.columns else table["item_id"].map(by_item) for table in (left, right)]
+    for table, values in zip((left, right), found, strict=True):
+        missing = values.isna() | (values.astype(str) == "")
+        if missing.any():
+            raise InputError(f"{_items(table, missing)} have no {name}; choose another column with --cluster")
+    return found[0], found[1]
 
 
 def _second(
@@ -258,9 +260,10 @@ def _second(
     own = [_references(table) for table in (left, right)]
     side_by_side = once[0] is left
     if side_by_side:
-        sets, items, owners = [one | other for one, other in zip(*own, strict=True)], [*left["item_id"]], clusters[0]
+        sets = [one | other if one and other else one or other for one, other in zip(*own, strict=True)]
+        items, owners = left["item_id"].tolist(), clusters[0]
     else:
-        sets, items = [*own[0], *own[1]], [*left["item_id"], *right["item_id"]]
+        sets, items = [*own[0], *own[1]], left["item_id"].tolist() + right["item_id"].tolist()
         owners = None if clusters[0] is None or clusters[1] is None else np.concatenate([clusters[0], clusters[1]])
     filled = _filled_sets(sets, items)
     if not _shared(filled, items if owners is None else owners) and not asked:
@@ -272,12 +275,15 @@ def _second(
         warnings.append(f"items have more than {MOST_MEMBERSHIPS} references: that references are shared is ignored")
         return None
     warnings.append("references serve several patients, which correlates their errors: two-way tests allow for it, all others ignore it")
-    a, b = (_filled_sets(one, table["item_id"]) for one, table in zip(own, (left, right), strict=True))
+    a, b = (_filled_sets(one, table["item_id"].tolist()) for one, table in zip(own, (left, right), strict=True))
     return a, b, filled
 
 
 def _references(table: pd.DataFrame) -> list[set[str]]:
-    return [_names(value) for value in table[REFERENCES]] if REFERENCES in table.columns else [set()] * len(table)
+    if REFERENCES not in table.columns:
+        return [set()] * len(table)
+    read = lru_cache(maxsize=100_000)(_names)  # the same few references serve many items
+    return [read(value) if isinstance(value, str) else _names(value) for value in table[REFERENCES].tolist()]
 
 
 def _filled_sets(sets: Sequence[set[str]], items: Iterable[str]) -> list[list[str]]:

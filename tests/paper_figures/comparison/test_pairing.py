@@ -102,3 +102,12 @@ def test_labels_and_patients_must_agree_from_row_to_row(tmp_path: Path) -> None:
     ):
         with pytest.raises(InputError, match=message):
             align(a, read_arm(write(tmp_path / "b.csv", table([0, 1, 2]).assign(**changes))))
+
+
+def test_a_patient_that_later_rows_lack_is_named(tmp_path: Path) -> None:
+    a = read_arm(write(tmp_path / "a.csv", table([0, 1])))
+    lacking = table([0, 1, 2]).assign(
+        patient_id=lambda rows: rows["patient_id"].where((rows["train_seed"] != 2) | (rows["item_id"] != "i3"))
+    )
+    with pytest.raises(InputError, match=r"1 items \(i3\) have no patient_id"):
+        align(a, read_arm(write(tmp_path / "b.csv", lacking)))

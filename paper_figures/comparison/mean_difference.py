@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.comparison.item_table import ArmPair, ComparisonSettings
-from paper_figures.comparison.limits import ONE_CLUSTER
+from paper_figures.comparison.arm_rows import CrossedArms, crossed
+from paper_figures.comparison.item_table import ComparisonSettings
+from paper_figures.comparison.pairing import Aligned
 from paper_figures.comparison.result import WIDTH, Recommendation, format_interval, format_p
 from paper_figures.statistics.clustered.sign_flip import SignFlipResult, sign_flip
-from paper_figures.statistics.clustered.two_way import membership_sets, two_way_variance
-from paper_figures.statistics.distributions import student_p, student_quantile
 from paper_figures.statistics.equivalence import EquivalenceResult, tost
-from paper_figures.statistics.result import Interval, Result
-from paper_figures.statistics.validation import Codes, Floats, NotEstimable, as_codes, as_scores, same_length
+from paper_figures.statistics.multireader.random_factors import ContrastResult, random_factors_contrast
+from paper_figures.statistics.result import Result
+from paper_figures.statistics.validation import NotEstimable, as_codes
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, repr=False)
-class MeanDifference(Result):
-    """A difference of means, A minus B."""
-
-    estimate: float
-    se: float
-    df: float  # degrees of freedom of the t distribution
-    interval: Interval
-    p: float  # two-sided, of no difference
 
 
 @dataclass(frozen=True, repr=False)
@@ -46,7 +34,7 @@ class MeanComparison(Result):
     metric: str
     a: float  # mean of arm A
     b: float
-    difference: MeanDifference | None  # None over one cluster
+    difference: ContrastResult | None  # None over one cluster
     permutation: SignFlipResult  # sign flips of the clusters' differences
     equivalence: EquivalenceResult | None  # within the margin, where one was given
     recommended: dict[str, Recommendation]
@@ -75,57 +63,58 @@ class MeanComparison(Result):
         return _text(self)
 
 
-def compare_means(pair: ArmPair, metric: str, settings: ComparisonSettings, warnings: Sequence[str] = ()) -> MeanComparison:
-    """Compare two arms by the mean over items of a metric, a finite number per item."""
-    a, b = as_scores(pair.scores_a, f"{metric} of A"), as_scores(pair.scores_b, f"{metric} of B")
-    items = same_length(scores_a=a, scores_b=b)
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        raise InputError(f"{metric}: some values are infinite, which have no mean")
-    codes = np.arange(items) if pair.clusters is None else as_codes(pair.clusters, items)
-    order = np.lexsort((a, np.maximum(a, b), np.minimum(a, b), codes))  # as in `item_table`: the order of rows changes nothing
-    a, b, codes = a[order], b[order], codes[order]
-    sets = None if pair.second_clusters is None else membership_sets(pair.second_clusters, items)
-    found, reasons = None, {}
+def compare_means(aligned: Aligned, settings: ComparisonSettings) -> MeanComparison:
+    """Compare two arms by the mean over items of a metric, a finite number per item.
+
+    All trainings (or readers), wordings, references and clusters are random, as in `random_factors_contrast`; trainings of the arms are
+    independent of each other.
+    """
+    metric, notes = aligned.metric, list(aligned.warnings)
+    for name, values in ((settings.arms[0], aligned.a.values), (settings.arms[1], aligned.b.values)):
+        if not np.isfinite(values).all():
+            raise InputError(f"{metric} of {name}: some values are infinite, which have no mean")
     try:
-        found = clustered_mean_difference(a - b, codes, None if sets is None else [sets[row] for row in order], settings.level)
+        arms = crossed(aligned.a, aligned.b)
+    except NotEstimable as error:
+        arms = _rows_as_items(aligned)
+        notes.append(f"{error}: trainings, readers and wordings are taken as fixed")
+    clusters = as_codes(arms.items if arms.clusters is None else arms.clusters, len(arms.items))
+    # the items in an order of their own, as in `item_table`, so that the order of rows changes nothing
+    a, b = (scores.mean(axis=(0, 1)) for scores in arms.scores)
+    order = np.lexsort((a, np.maximum(a, b), np.minimum(a, b), clusters))
+    a, b, clusters = a[order], b[order], clusters[order]
+    references = None if arms.second_clusters is None else [arms.second_clusters[row] for row in order]
+    found, recommended, reasons = None, {}, {}
+    try:
+        found = random_factors_contrast(
+            [scores[..., order] for scores in arms.scores], None, clusters, references, measure="mean", confidence_level=settings.level
+        )
     except NotEstimable as error:
         reasons = {"difference": str(error), "recommended.mean": str(error)}
-    recommended = {}
-    if found is not None:
-        why = "items share clusters of two kinds" if sets is not None else "the items' metric is not only 0 or 1"
-        test = f"{'two-way ' if sets is not None else ''}cluster-robust t ({found.df:.0f} df)"
+    else:
+        varied = [name for name, factor in found.factors.items() if factor.random]
+        test = f"all random factors, t ({found.df:.0f} df)" if len(varied) > 1 else f"cluster-robust t ({found.df:.0f} df)"
+        why = f"the metric is not only 0 or 1; random: {', '.join(varied)}"
         recommended["mean"] = Recommendation("mean", test, why, found.estimate, found.interval, found.p)
-    notes = [] if pair.clusters is not None else ["no clusters were given: if items share patients, p-values are too small"]
-    if pair.training_seeds is not None:
-        notes.append("several trainings: this holds for these trained models, not for new ones")
+        notes += [found.note] if found.note else []
+    if arms.clusters is None:
+        notes.append("no clusters were given: if items share patients, p-values are too small")
     equal = tost(found.estimate, found.se, found.df, settings.margin) if found is not None and settings.margin is not None else None
-    permutation = sign_flip(a - b, codes, settings.permutations, settings.level, seed=settings.seed)
+    permutation = sign_flip(a - b, clusters, settings.permutations, settings.level, seed=settings.seed)
     return MeanComparison(
-        items, int(codes.max()) + 1, settings.arms, metric, float(a.mean()), float(b.mean()), found, permutation, equal, recommended,
-        reasons, (*warnings, *notes), settings.level,
+        len(a), int(clusters.max()) + 1, settings.arms, metric, float(a.mean()), float(b.mean()), found, permutation, equal, recommended,
+        reasons, tuple(notes), settings.level,
     )  # fmt: skip
 
 
-def clustered_mean_difference(d: Floats, codes: Codes, sets: list[tuple[int, ...]] | None, level: float) -> MeanDifference:
-    """The mean of paired differences, with a standard error by cluster, or by clusters of two kinds.
-
-    Shapes: `d` (n,), `codes` (n,), `sets` n. The ratio estimator of `clustered_difference`, with its K - 1 degrees of freedom, and the
-    variance of `two_way`.
-    """
-    clusters, estimate = int(codes.max()) + 1, float(d.mean())
-    references = None if sets is None else len(set().union(*sets))
-    if clusters == 1 or references == 1:
-        raise NotEstimable(ONE_CLUSTER)
-    parts = (d - estimate) / len(d)
-    if sets is None or references is None:
-        variance, df = clusters / (clusters - 1) * float((np.bincount(codes, parts) ** 2).sum()), clusters - 1
-    else:
-        variance, df = two_way_variance(parts, codes, sets)[0], min(clusters, references) - 1
-    if variance <= 1e-20:
-        raise NotEstimable("every cluster shows the same difference, which says nothing of its uncertainty")
-    se = math.sqrt(variance)
-    half = student_quantile(level, df) * se
-    return MeanDifference(estimate, se, float(df), (estimate - half, estimate + half), student_p(estimate / se, df))
+def _rows_as_items(aligned: Aligned) -> CrossedArms:
+    """Each row as an item of its own, in the cluster of its item or patient: for designs that are not crossed."""
+    pair, a, b = aligned.pair, aligned.a, aligned.b
+    rows = np.array([f"{number}" for number in range(len(a.items))])
+    second = None if pair.second_clusters is None else [[str(name) for name in entry] for entry in a.second_clusters or ()]
+    none = np.array([""])
+    scores = a.values[None, None], b.values[None, None]
+    return CrossedArms(scores, rows, None, a.items if a.clusters is None else a.clusters, second, (none, none), none)
 
 
 def _text(comparison: MeanComparison) -> str:

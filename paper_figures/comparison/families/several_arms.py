@@ -139,7 +139,7 @@ def compare_several(
 def compare_aligned(aligned: Aligned, settings: ComparisonSettings) -> TwoArms:
     """Compare two arms by what their files hold: scores or right and wrong, or a metric."""
     if aligned.metric:
-        return compare_means(aligned.pair, aligned.metric, settings, aligned.warnings)
+        return compare_means(aligned, settings)
     return compare_pair(aligned.pair, settings, aligned.warnings)
 
 

@@ -1,4 +1,4 @@
-"""Arms by a metric that is not only 0 or 1: the difference of means against statsmodels and brute force, and through the command."""
+"""Arms by a metric that is not only 0 or 1: the difference of means against closed forms, and through the command."""
 
 import json
 from collections.abc import Callable
@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from paper_figures.comparison.item_table import ArmPair, ComparisonSettings
-from paper_figures.comparison.mean_difference import clustered_mean_difference, compare_means
-from paper_figures.statistics.clustered.difference import clustered_difference
-from paper_figures.statistics.validation import NotEstimable
+from paper_figures.comparison.item_table import ComparisonSettings
+from paper_figures.comparison.mean_difference import MeanComparison, compare_means
+from paper_figures.comparison.pairing import align
+from paper_figures.comparison.score_tables import ArmScores
+from paper_figures.statistics.multireader.random_factors import random_factors_contrast
 from see_in_pairs.errors import InputError
 
 Run = Callable[..., tuple[int, str, str]]
@@ -25,59 +27,79 @@ def data(seed: int = 0, items: int = 60) -> tuple[np.ndarray, np.ndarray, np.nda
     return a, b, clusters
 
 
-def test_the_cluster_variance_of_statsmodels() -> None:
-    import statsmodels.api as sm
-
-    a, b, clusters = data()
-    found = clustered_mean_difference(a - b, clusters, None, 0.95)
-    fit = sm.OLS(a - b, np.ones(len(a))).fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
-    # statsmodels has the factor K / (K - 1) (n - 1) / (n - 1) of a mean, and t with K - 1 degrees of freedom
-    assert (found.estimate, found.se, found.p) == pytest.approx((fit.params[0], fit.bse[0], fit.pvalues[0]), rel=1e-9)
-    assert found.interval == pytest.approx(tuple(fit.conf_int()[0]), rel=1e-9)
-
-
-def test_right_and_wrong_give_the_clustered_difference_of_accuracies() -> None:
-    a, b, clusters = (values > 0.5 if number < 2 else values for number, values in enumerate(data()))
-    found, accuracy = clustered_mean_difference(a.astype(float) - b, clusters, None, 0.9), clustered_difference(a, b, clusters, 0.9)
-    assert (found.estimate, found.se, found.p) == pytest.approx((accuracy.estimate, accuracy.se, accuracy.p))
+def compared(a: np.ndarray, b: np.ndarray, clusters: object = None, margin: float | None = None, **columns: object) -> MeanComparison:
+    """The comparison of two arms given as tables; `columns` may tell rows of an item apart."""
+    arms = []
+    for name, values in (("a", a), ("b", b)):
+        table = pd.DataFrame({"item_id": [f"i{i}" for i in range(len(values))], "value": values, "seed": 0, "train_seed": 0, "wording": ""})
+        table = table if clusters is None else table.assign(patient_id=clusters)
+        arms.append(ArmScores(name, name, table.assign(**columns), (), "train_seed", "f1"))
+    return compare_means(align(arms[0], arms[1], metric="f1"), ComparisonSettings(margin=margin))
 
 
-def test_with_references_all_pairs_that_share_something_count() -> None:
-    a, b, clusters = data()
-    references = np.random.default_rng(1).integers(0, 9, size=len(a))
-    found = clustered_mean_difference(a - b, clusters, [(int(name),) for name in references], 0.95)
-    parts = (a - b - (a - b).mean()) / len(a)
-    same, cell = clusters[:, None] == clusters, 1000 * clusters + references
-    total = 0.0
-    for names, sign in ((clusters, 1), (references, 1), (cell, -1)):
-        number = len(np.unique(names))
-        total += sign * number / (number - 1) * float((np.outer(parts, parts) * (names[:, None] == names)).sum())
-    assert same.any() and total > 0
-    assert (found.se, found.df) == pytest.approx((total**0.5, 8))
+def test_independent_items_give_the_paired_t_test() -> None:
+    a, b, _ = data()
+    found, expected = compared(a, b), stats.ttest_rel(a, b)
+    assert (found.difference.p, found.difference.df) == pytest.approx((expected.pvalue, expected.df))
+    assert found.difference.interval == pytest.approx(tuple(expected.confidence_interval()))
+
+
+def test_clusters_of_one_size_give_the_paired_t_test_of_their_means() -> None:
+    a, b, _ = data()
+    clusters = np.repeat(np.arange(15), 4)
+    found = compared(a, b, clusters)
+    expected = stats.ttest_rel(*(values.reshape(15, 4).mean(axis=1) for values in (a, b)))
+    assert (found.difference.p, found.difference.df) == pytest.approx((expected.pvalue, 14))
+    assert (found.items, found.clusters, found.recommended["mean"].p) == (60, 15, found.difference.p)
+
+
+def test_several_trainings_are_random_and_need_not_be_as_many() -> None:
+    rng = np.random.default_rng(3)
+    easy, item = rng.random(40), np.arange(40)
+    arms = []
+    for name, seeds, shift in (("a", 3, 0.2), ("b", 4, 0.0)):
+        trained = np.repeat(np.arange(seeds), 40)
+        values = easy[item[np.tile(item, seeds)]] + shift + rng.normal(0, 0.1, size=seeds)[trained] + rng.normal(0, 0.1, size=40 * seeds)
+        table = pd.DataFrame(
+            {"item_id": np.tile(item, seeds).astype(str), "value": values, "seed": 0, "train_seed": trained, "wording": ""}
+        )
+        arms.append(ArmScores(name, name, table, (), "train_seed", "anls"))
+    found = compare_means(align(arms[0], arms[1]), ComparisonSettings())
+    cubes = [arm.table.pivot(index="train_seed", columns="item_id", values="value").to_numpy() for arm in arms]
+    direct = random_factors_contrast(cubes, None, measure="mean")
+    assert (found.difference.se, found.difference.p) == pytest.approx((direct.se, direct.p))
+    assert found.difference.factors["seeds"].levels == 3
+    assert found.a == pytest.approx(cubes[0].mean())
+    assert "random: seeds, patients" in found.recommended["mean"].why
 
 
 def test_the_order_of_rows_and_of_arms() -> None:
     a, b, clusters = data()
     shuffled = np.random.default_rng(2).permutation(len(a))
-    one = compare_means(ArmPair(a, b, None, clusters), "f1", ComparisonSettings(margin=0.1))
-    two = compare_means(ArmPair(a[shuffled], b[shuffled], None, clusters[shuffled]), "f1", ComparisonSettings(margin=0.1))
-    swapped = compare_means(ArmPair(b, a, None, clusters), "f1", ComparisonSettings(margin=0.1))
+    one, two = compared(a, b, clusters, 0.1), compared(a[shuffled], b[shuffled], clusters[shuffled], 0.1)
+    swapped = compared(b, a, clusters, 0.1)
     assert json.dumps(one.to_dict()) == json.dumps(two.to_dict())
     assert (swapped.difference.estimate, swapped.difference.p) == pytest.approx((-one.difference.estimate, one.difference.p))
     assert swapped.permutation.p == one.permutation.p and swapped.equivalence.p == pytest.approx(one.equivalence.p)
 
 
 def test_what_says_nothing_of_its_uncertainty() -> None:
-    for pair, why in (
-        (ArmPair([0.5, 1, 0], [0, 1, 0], None, ["p", "p", "p"]), "one cluster"), (ArmPair([0.5, 1], [0, 0.5], None), "every cluster shows"),
+    for a, b, clusters, why in (
+        ([0.5, 1, 0], [0, 1, 0], ["p", "p", "p"], "one cluster only"), ([0.5, 1], [0, 0.5], None, "same difference"),
     ):  # fmt: skip
-        found = compare_means(pair, "f1", ComparisonSettings())
+        found = compared(np.array(a), np.array(b), clusters)
         assert (found.difference, found.recommended) == (None, {})
-        assert why in found.reasons["recommended.mean"] or "of one cluster" in found.reasons["recommended.mean"]
-    with pytest.raises(NotEstimable):
-        clustered_mean_difference(np.array([0.5, 0.5]), np.array([0, 1]), None, 0.95)
+        assert why in found.reasons["recommended.mean"]
+        assert "f1" in repr(found) and why in " ".join(repr(found).split())
     with pytest.raises(InputError, match="infinite"):
-        compare_means(ArmPair([np.inf, 1], [0, 0.5], None), "f1", ComparisonSettings())
+        compared(np.array([np.inf, 1]), np.array([0, 0.5]))
+
+
+def test_readers_of_some_items_only_are_taken_as_fixed() -> None:
+    a, b, clusters = data()
+    found = compared(a, b, clusters, train_seed=np.arange(60) % 3)
+    assert any("taken as fixed" in text for text in found.warnings)
+    assert found.difference.p == pytest.approx(compared(a, b, clusters).difference.p)
 
 
 def test_the_command(run: Run, tmp_path: Path) -> None:
@@ -87,7 +109,7 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     code, out, err = run(tmp_path / "a.csv", tmp_path / "b.csv", "--metric", "anls", "--json", "--margin", 0.2, "--out", tmp_path / "out")
     assert code == 0, err
     assert "Mean anls: A" in err and "cluster-robust t (" in err and "Equivalence within 0.2" in err
-    found, direct = json.loads(out), clustered_mean_difference(a - b, clusters, None, 0.95)
+    found, direct = json.loads(out), random_factors_contrast([a, b], None, clusters, measure="mean")
     assert found["metric"] == "anls" and found["cluster_columns"] == ["patient_id"] and found["clusters"] == len(np.unique(clusters))
     assert found["difference"]["p"] == found["recommended"]["mean"]["p"] == pytest.approx(direct.p)
     assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == found

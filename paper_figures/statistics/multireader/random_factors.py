@@ -520,22 +520,36 @@ def _class_df(features: Sequence[Floats], form: Grouping, over_seeds: bool, over
 
 def _matched_df(parts: Mapping[str, _Part], variance: float) -> float:
     """Degrees of freedom whose t quantile gives the critical value between Satterthwaite's and Banerjee's; see the notes above."""
-    there = [part for part in parts.values() if math.isfinite(part.df)]
+    there = {name: part for name, part in parts.items() if math.isfinite(part.df)}
     if variance <= _ROUNDING:
-        return max(min(part.df for part in there), 1.0) if there else 1.0
+        return max(min(part.df for part in there.values()), 1.0) if there else 1.0
     # the seeds' part as it was estimated, not as it was raised, says how uncertain the sum is
-    amounts = [min(part.variance, part.plain) if part is parts["seeds"] else part.variance for part in there]
-    spread = sum(v**2 / max(part.df, 1e-9) for v, part in zip(amounts, there, strict=True))
-    satterthwaite = variance**2 / spread if spread > 0 else 1e9
-    few = min((part.df for name, part in parts.items() if name != "patients" and math.isfinite(part.df)), default=math.inf)
-    quantile = lambda df: student_quantile(1 - _ALPHA, max(df, 0.5)) ** 2
-    if not math.isfinite(few):
+    plain = {name: min(part.variance, part.plain) if name == "seeds" else part.variance for name, part in there.items()}
+    column = lambda values: np.array(list(values))[:, None]
+    dfs = {name: part.df for name, part in there.items()}
+    few = min((df for name, df in dfs.items() if name != "patients"), default=math.inf)
+    used = column(part.variance for part in there.values())
+    wanted = float(critical_square(column(plain.values()), used, column(dfs.values()), few, parts["patients"].df)[0])
+    return min(float(special.stdtridf(1 - _ALPHA / 2, math.sqrt(wanted))), 1e9) if wanted > critical_of(1e9) else 1e9
+
+
+def critical_of(df: npt.ArrayLike) -> Floats:
+    """Squared critical value of Student's t at .05."""
+    found: Floats = special.stdtrit(np.maximum(df, 0.5), 1 - _ALPHA / 2) ** 2
+    return found
+
+
+def critical_square(plain: Floats, used: Floats, dfs: Floats, few: npt.ArrayLike, items: float) -> Floats:
+    """Squared critical value at .05 of an estimate over the standard error of `used`, between Satterthwaite's and Banerjee's.
+
+    Shapes: `plain` (parts, M) as estimated, `used` as raised, `dfs` their degrees of freedom; `few` (M,) the smallest of parts of few
+    levels, infinite where there are none; `items` those of the patients' part. Returns (M,).
+    """
+    variance = used.sum(axis=0)
+    spread = (plain**2 / np.maximum(dfs, 1e-9)).sum(axis=0)
+    satterthwaite = critical_of(np.divide(variance**2, spread, out=np.full_like(variance, 1e9), where=spread > 0))
+    mixed = np.where(np.isfinite(few), np.minimum(1.0, 4 / np.asarray(few, dtype=np.float64) ** 3), 0.0)
+    if not mixed.any():
         return satterthwaite
-    items = parts["patients"].df
-    bound = 0.0
-    for part in there:
-        plain = min(part.variance, part.plain) if part is parts["seeds"] else part.variance
-        bound += max(quantile(part.df) * plain, quantile(items if math.isfinite(items) else 1e9) * part.variance)
-    mixed = min(1.0, 4 / few**3)
-    wanted = ((1 - mixed) * quantile(satterthwaite) * variance + mixed * bound) / variance
-    return min(float(special.stdtridf(1 - _ALPHA / 2, math.sqrt(wanted))), 1e9) if wanted > quantile(1e9) else 1e9
+    bound = np.maximum(critical_of(dfs) * plain, critical_of(items if math.isfinite(items) else 1e9) * used).sum(axis=0)
+    return (1 - mixed) * satterthwaite + mixed * bound / variance

@@ -22,6 +22,9 @@ def main() -> None:
     except KeyboardInterrupt:
         print("see-in-pairs: error: interrupted; run the same command again to resume", file=sys.stderr)
         sys.exit(130)
+    finally:  # Python only waits for threads and workers that end by themselves; an interrupt there is a traceback
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -69,3 +69,19 @@ def test_a_request_to_end_is_an_interrupt(tmp_path: Path, number: int, wait: flo
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("see-in-pairs: error: interrupted") and "Traceback" not in errors
+
+
+def test_an_interrupt_while_python_waits_for_its_threads_changes_nothing(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys, threading, time\n"
+        "from see_in_pairs.__main__ import main\n"
+        "threading.Thread(target=time.sleep, args=(2,)).start()  # as joblib's, which waits for its workers\n"
+        "try: main()\n"
+        f"finally: pathlib.Path({str(tmp_path / 'ends')!r}).touch()\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, "--version"], stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        while not (tmp_path / "ends").exists():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, b"")

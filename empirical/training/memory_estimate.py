@@ -38,7 +38,7 @@ def fixed_memory(model: torch.nn.Module, mixed: bool) -> FixedMemory:
     Examples
     --------
     >>> import torch
-    >>> print(fixed_memory(torch.nn.Linear(2**14, 2**14, bias=False), mixed=True))
+    >>> print(fixed_memory(torch.nn.Linear(2**14, 2**14, bias=False, device="meta"), mixed=True))
     4.0 GiB (16 bytes for each of 268,435,456 weights), 0.5 GiB of bfloat16 copies
     """
     trained = [weight for weight in model.parameters() if weight.requires_grad]

@@ -24,6 +24,7 @@ from empirical.evaluation.shards import SHARDS, ItemKeys
 from empirical.prompts.example import Example
 from empirical.vlm.config import VisionLanguageModel
 from empirical.vlm.inference.encoder import Encoder
+from empirical.vlm.inference.picture_shapes import refuse_odd_shapes
 from empirical.vlm.loading import load_vlm
 from empirical.vlm.model_id import training_record, weights_hash
 from empirical.vlm.processors import refuse_special_tokens
@@ -70,7 +71,7 @@ def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) 
             images, answers = representations(vlm, encoder, examples, config.batch_size)
             return alignment_draws(images, answers, patients.to_numpy(), seed=config.seed)
 
-        for arm in _arms(config, cohort, run, quiet):
+        for arm in _arms(config, cohort, run, encoder, quiet):
             patients = patient.loc[[example.item_id for example in arm.examples]]
             key = content_hash([arm.keys, [example.answer for example in arm.examples], patients.tolist()])
             draws = parts.table(arm.columns["run_id"], key, partial(draw, arm.examples, patients))
@@ -102,7 +103,7 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
         masks = _masks(cohort, config.split)
         parts = PartCache(run.path / SHARDS, quiet)
         run.count("without_mask", len(cohort.queries(config.split)) - len(masks))
-        for arm in _arms(config, cohort, run, quiet):
+        for arm in _arms(config, cohort, run, encoder, quiet):
             run_id = arm.columns["run_id"]
             masked = [(example, key) for example, key in zip(arm.examples, arm.keys, strict=True) if example.item_id in masks]
             for place, (example, key) in enumerate(progress(masked, len(masked), run_id, quiet)):
@@ -138,12 +139,13 @@ def _shares(config: EvaluateConfig, vlm: VisionLanguageModel, encoder: Encoder, 
     return pd.DataFrame([{"method": method} | asdict(lesion_share(values, mask)) for method, values in maps.items()])
 
 
-def _arms(config: EvaluateConfig, cohort: Cohort, run: RunFolder, quiet: bool) -> Iterator[ArmAnalysis]:
+def _arms(config: EvaluateConfig, cohort: Cohort, run: RunFolder, encoder: Encoder, quiet: bool) -> Iterator[ArmAnalysis]:
     """Yield each arm as an evaluation has it, on the same items in all; images are checked against their hashes first."""
     training = training_record(config.model.name)
     trained = {name: training.get(name, "") for name in ("train_arm", "train_strategy")} | {"train_seed": training.get("train_seed", 0)}
     prepared = prepare_examples(config, cohort)
     prepared.write_references(config, cohort, run, quiet)
+    refuse_odd_shapes(encoder, cohort, [example for examples in prepared.examples.values() for example in examples])
     keys = ItemKeys(config, cohort)
     stamps = verify_images(cohort, prepared.images(), run.path / SHARDS)
     for arm in config.arms:

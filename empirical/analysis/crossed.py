@@ -38,6 +38,9 @@ from see_in_pairs.runs import RunFolder
 if TYPE_CHECKING:
     import pandas as pd
 
+    from empirical.vlm.inference.batch_scorer import BatchScorer
+    from empirical.vlm.inference.encoder import Encoder
+
 Logits = Callable[[list[tuple[str, ...]]], np.ndarray]
 """From images, of which a query stands last, to the log-odds of the positive answer."""
 
@@ -240,13 +243,14 @@ def _parts(
 def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits:
     from empirical.vlm.inference.batch_scorer import BatchScorer
     from empirical.vlm.inference.encoder import Encoder
+    from empirical.vlm.inference.picture_shapes import refuse_odd_shapes
     from empirical.vlm.loading import load_vlm
     from empirical.vlm.processors import refuse_special_tokens
 
     words = prompt_words(cohort, config.prompts)
 
     @cache
-    def scorer() -> BatchScorer:
+    def scorer() -> tuple[BatchScorer, Encoder]:
         import torch
 
         if config.threads is not None:
@@ -254,10 +258,13 @@ def _scorer(config: CrossedConfig, model: ModelConfig, cohort: Cohort) -> Logits
         vlm = load_vlm(model)
         refuse_special_tokens(vlm.processor, config.prompts, words)
         encoder = Encoder(vlm.processor, vlm.family, image_source(cohort))
-        return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed)
+        return BatchScorer(vlm, encoder, config.prompts.answers, config.batch_size, config.speed), encoder
 
     def logits(pairs: list[tuple[str, ...]]) -> np.ndarray:
-        values = scorer().scores([_example(config, words, images) for images in pairs])[0]
+        batch_scorer, encoder = scorer()
+        examples = [_example(config, words, images) for images in pairs]
+        refuse_odd_shapes(encoder, cohort, examples)
+        values = batch_scorer.scores(examples)[0]
         return values[:, 0] - values[:, 1]
 
     return logits

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from empirical.cohorts.images import inside, open_mask, open_rgb
-from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo, check_table
+from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo, check_table, wrong_facts
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_json, read_table, write_json, write_parquet
 
@@ -235,4 +235,6 @@ def _read_info(path: Path) -> CohortInfo:
     known = {item.name for item in fields(CohortInfo)}
     if not isinstance(content, dict) or not {"name", "kind", "healthy", "positive", "modality", "finding"} <= content.keys() <= known:
         raise InputError(f"{path}: not the facts of a cohort (needs name, kind, healthy, positive, modality, finding; nothing unknown)")
+    if wrong := wrong_facts(content):
+        raise InputError(f"{path}: {wrong}")
     return CohortInfo(**content)

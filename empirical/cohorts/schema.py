@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from empirical.cohorts.images import is_safe_path
+from empirical.cohorts.images import is_safe_path, is_text
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ TEXT_COLUMNS = ("item_id", "image", "mask", "label", "patient_id", "family", "si
 COLUMNS = (*TEXT_COLUMNS, "age")
 QUERY_SPLITS = ("train", "val", "test")
 SPLITS = (*QUERY_SPLITS, "reference")
+LONGEST_TEXT = 4000  # characters of a fact, which may be a path
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,35 @@ class CohortInfo:
     counts: dict[str, int] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     control: str = "healthy"
+
+
+def wrong_facts(facts: dict[str, Any]) -> str:
+    """Say what is wrong with the content of a ``cohort.json``, ``''`` where nothing is."""
+    texts = {
+        key: facts[key] for key in ("name", "kind", "healthy", "modality", "finding", "image_root", "licence", "control") if key in facts
+    }
+    if texts.get("image_root") is None:
+        texts.pop("image_root", None)
+    positive = facts["positive"]
+    if not isinstance(positive, list) or not positive:
+        return f'positive: must be a list of labels, as in ["pneumonia"], not {_shown(positive)}'
+    texts |= {f"positive.{place}": label for place, label in enumerate(positive)}
+    for key, value in texts.items():
+        if not isinstance(value, str) or len(value) > LONGEST_TEXT or "\0" in value or not is_text(value):
+            return f"{key}: must be text of at most {LONGEST_TEXT} characters, not {_shown(value)}"
+        if not value.strip() and key not in ("name", "kind", "licence"):
+            return f"{key}: is empty"
+    if len({*positive, facts["healthy"]}) <= len(positive):
+        return f"positive: {_shown(positive)} names a label twice, or the healthy {_shown(facts['healthy'])}"
+    counts = facts.get("counts", {})
+    if not isinstance(counts, dict) or any(not isinstance(number, int) or isinstance(number, bool) for number in counts.values()):
+        return f"counts: must be whole numbers by reason, not {_shown(counts)}"
+    return "" if isinstance(facts.get("parameters", {}), dict) else f"parameters: must be a mapping, not {_shown(facts['parameters'])}"
+
+
+def _shown(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -84,3 +85,14 @@ def test_names_of_masks_are_those_beside_another() -> None:
     table = pd.DataFrame({"image": names, "mode": "L"})
     assert list(table["image"][mask_suspects(table)]) == ["a/1_mask.png", "a/1_mask_2.jpg", "a/3_SEG.tif"]
     assert list(mask_suspects(table.assign(mode="1"))) == [True] * len(names)
+
+
+def test_a_pattern_of_thousands_of_letters_is_one_line_and_stars_take_no_time(tmp_path: Path) -> None:
+    root = ultrasound(tmp_path / "set")
+    with pytest.raises(InputError, match="longer than 1000 letters"):
+        import_folder(root, tmp_path / "out", healthy="normal", include=["*a" * 501], quiet=True)
+    (root / "normal" / ("a" * 200)).write_text("")
+    began = time.monotonic()
+    with pytest.raises(InputError, match="fits no file"):
+        import_folder(root, tmp_path / "out", healthy="normal", exclude=["*a" * 400 + "b"], quiet=True)
+    assert time.monotonic() - began < 20

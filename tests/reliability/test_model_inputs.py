@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from empirical.analysis.arms import report_alignment, report_attribution
+from empirical.analysis.crossed import CrossedConfig, crossed_scores
 from empirical.cohorts import Cohort
 from empirical.cohorts.phantom import PhantomConfig, make_phantom
 from empirical.evaluation.config import EvaluateConfig
@@ -114,12 +116,21 @@ def test_a_picture_that_a_family_does_not_take_is_named_before_the_run(cohort: C
     thin = Cohort.load(tmp_path / "cohort")
     image = thin.root / thin.table.set_index("item_id").loc["test-00003", "image"]
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (4, 1000), dtype=np.uint8)).save(image)
-    thin = replace(thin, table=thin.table.assign(sha256=""))
+    thin = replace(thin, table=thin.table.assign(sha256="", family=""))
     thin.save()
     model = {"name": str(save_tiny("qwen2_vl", tmp_path / "model"))}
     with pytest.raises(InputError, match=rf"{image.name} \(1000 x 4 pixels\): the model does not take") as caught:
         evaluate(evaluation(thin, model=model, arms=[{"arm": "single"}]), tmp_path / "run", quiet=True)
     assert "\n" not in str(caught.value) and not list((tmp_path / "run").glob("pieces/*.parquet"))
+    crossed = {"cohort": str(thin.folder), "models": [model], "patients": 2, "references": 2, "threads": 1}
+    analyses = {
+        "alignment": lambda out: report_alignment(evaluation(thin, model=model), out, quiet=True),
+        "attribution": lambda out: report_attribution(evaluation(thin, model=model), out, quiet=True),
+        "crossed": lambda out: crossed_scores(CrossedConfig.model_validate(crossed), out, quiet=True),
+    }
+    for name, analyse in analyses.items():
+        with pytest.raises(InputError, match="pixels\\): the model does not take"):
+            analyse(tmp_path / name)
 
 
 @pytest.mark.parametrize("seed", [2**32, 2**64])

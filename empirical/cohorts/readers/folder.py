@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PATTERN_SECONDS = 60.0
 """How long a pattern may take for all file names; one that makes sense takes a second for a million."""
 
+LONGEST_PATTERN = 1000  # letters; fnmatch takes time in proportion to pattern and name
+
 SPELLINGS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "validate", "dev"), "test": ("test", "testing")}
 SPLIT_NAMES = {spelling: split for split, spellings in SPELLINGS.items() for spelling in spellings}
 
@@ -79,6 +81,10 @@ class FilePatterns:
     """
 
     def __init__(self, root: Path, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        if long := [pattern for pattern in (*include, *exclude) if len(pattern) > LONGEST_PATTERN]:
+            raise InputError(
+                f"--include, --exclude {long[0][:60]}...: longer than {LONGEST_PATTERN} letters; write several shorter patterns"
+            )
         self.root = root
         self._patterns = [("include", pattern) for pattern in include] + [("exclude", pattern) for pattern in exclude]
         self._hits = dict.fromkeys(self._patterns, 0)

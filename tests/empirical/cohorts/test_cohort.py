@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,30 @@ def test_folders_that_are_no_cohort_are_refused(phantom: Cohort, content: str, t
     (tmp_path / "cohort.parquet").write_text("not parquet")
     with pytest.raises(InputError, match=r"cohort\.parquet"):
         Cohort.load(tmp_path)
+
+
+WRONG: list[object] = [
+    True, -1, 1.5, "", "x" * 5000, "\0", "\ud800", [], [1], ["a", "a"], ["healthy"], [["a"]], {}, {"a": "b"}, {"a": None}, {"a": 1.5},
+    10**400,
+]  # fmt: skip
+TAKES: dict[str, tuple[object, ...]] = {  # what a key may hold of these
+    "name": ("",), "kind": ("",), "licence": ("",), "counts": ({},), "parameters": ({}, {"a": "b"}, {"a": None}, {"a": 1.5}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [item.name for item in fields(CohortInfo)])
+def test_facts_of_another_kind_are_one_line(phantom: Cohort, key: str, tmp_path: Path) -> None:
+    phantom.table.to_parquet(tmp_path / "cohort.parquet")
+    for value in WRONG:
+        (tmp_path / "cohort.json").write_text(json.dumps(asdict(phantom.info) | {key: value}))
+        if value in TAKES.get(key, ()):
+            assert Cohort.load(tmp_path).hash
+            continue
+        with pytest.raises(InputError, match=r"cohort\.json: ") as caught:
+            Cohort.load(tmp_path)
+        assert len(str(caught.value)) < 400
+        assert str(caught.value).isprintable()
+        assert key in str(caught.value) or value == 10**400
 
 
 def test_unknown_items_and_splits_are_named(phantom: Cohort) -> None:

@@ -294,21 +294,17 @@ def _names(value: Any) -> set[str]:
     """Read the references of one item: a list, a list as JSON text, or text with semicolons between."""
     if value is None or isinstance(value, float):
         return set()
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        parts = _json_list(value)
-    else:
-        parts = value.split(";") if isinstance(value, str) else np.atleast_1d(value).tolist()
+    parts: Any = [*value] if isinstance(value, (list, tuple, set, np.ndarray)) else [value]
+    if isinstance(value, str):
+        parts = value.split(";")
+        if value.lstrip().startswith("["):
+            try:
+                parts = json.loads(value)
+            except (ValueError, RecursionError):
+                parts = None
+    if not isinstance(parts, list) or not all(isinstance(part, (str, int, np.integer)) for part in parts):
+        raise InputError(f'references {str(value)[:60]!r}: not a JSON list of names; write ["r1", "r2"] or r1;r2')
     return {str(part).strip() for part in parts if str(part).strip()}
-
-
-def _json_list(text: str) -> list[Any]:
-    try:
-        parts = json.loads(text)
-    except (ValueError, RecursionError):
-        parts = None
-    if not isinstance(parts, list) or not all(isinstance(part, (str, int)) for part in parts):
-        raise InputError(f'references {text[:60]!r}: not a JSON list of names; write ["r1", "r2"] or r1;r2')
-    return parts
 
 
 def _shared(sets: list[list[str]], owners: Any) -> bool:

@@ -73,7 +73,10 @@ def read_arm(
     else:
         from paper_figures.comparison.formats.reading import read_item_file
 
-        scores = _from_file(read_item_file(path, metrics), path, arm, runs)
+        try:
+            scores = _from_file(read_item_file(path, metrics), path, arm, runs)
+        except UnicodeEncodeError:  # of a lone surrogate in JSON
+            raise InputError(f"{path}: holds text that is not Unicode (a lone surrogate); write it again as UTF-8") from None
     if positive:
         scores = _named_positive(scores, positive)
     _check(scores)
@@ -263,7 +266,10 @@ def as_numbers(values: pd.Series, scores: ArmScores) -> pd.Series:
     import pandas as pd
 
     words = values.map(lambda value: ZERO_OR_ONE.get(str(value).strip().lower(), value)) if scores.metric else values
-    numbers = pd.to_numeric(words, errors="coerce")
+    try:
+        numbers = pd.to_numeric(words, errors="coerce")
+    except OverflowError:
+        raise InputError(f"{scores.source}: some {scores.metric or 'score'} is a whole number too large for a float") from None
     bad = numbers.isna()
     if bad.any():
         cells = [f"{item}: {_cell(value)}" for item, value in zip(scores.table.loc[bad, "item_id"], values[bad], strict=True)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -141,6 +142,15 @@ def _number(sample: dict[str, Any], name: str, path: Path) -> float:
     if value is None:
         has = first_few([key for key in sample if key not in NOT_METRICS], 6) or "none"
         raise InputError(f"{path}: {name} of item {sample['doc_id']} is missing; choose another with --metric (it has {has})")
-    if not isinstance(value, (int, float)) or value != value:
-        raise InputError(f"{path}: {name} of item {sample['doc_id']} is {str(value)[:40]!r}, not a number")
-    return float(value)
+    number = as_float(value)
+    if number != number:
+        raise InputError(f"{path}: {name} of item {str(sample['doc_id'])[:40]} is {str(value)[:40]!r}, not a number")
+    return number
+
+
+def as_float(value: object) -> float:
+    """A number of JSON; NaN of anything else, and of a whole number too large."""
+    try:
+        return float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:
+        return math.nan

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paper_figures.comparison.formats.harness_logs import TARGET, as_text, document_columns
+from paper_figures.comparison.formats.harness_logs import TARGET, as_float, as_text, document_columns
 from see_in_pairs.errors import InputError, first_few, first_line
 from see_in_pairs.files import MOST_BYTES
 
@@ -146,10 +146,8 @@ def _values(sample: dict[str, Any]) -> dict[str, float]:
 
 
 def _as_number(value: object) -> float:
-    if isinstance(value, (bool, int, float)):
-        return float(value)
     if not isinstance(value, str):
-        return math.nan
+        return as_float(value)
     known = WORDS.get(value, TRUTHS.get(value.lower()))
     try:
         return float(value) if known is None else known

@@ -25,19 +25,26 @@ _BROKEN_WORKBOOK = (
 
 
 def read_item_table(path: Path) -> pd.DataFrame:
-    """Read a CSV, TSV or Parquet table, or the first sheet of a workbook; text cells without blanks around them, missing where empty."""
+    """Read a CSV, TSV or Parquet table, or the first sheet of a workbook, as `trimmed` says."""
     suffix = path.suffix.lower()
     table = read_table(path) if suffix == ".parquet" else _read_workbook(path) if suffix in WORKBOOKS else _read_text(path)
     return trimmed(table)
 
 
 def trimmed(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with text cells and names of columns without blanks around them, missing where empty."""
+    """The table with text cells and names of columns without blanks around them, missing where empty; lists as text but for references."""
     table = table.rename(columns={column: str(column).strip() for column in table.columns})
-    for number, kind in enumerate(table.dtypes):
-        if kind.kind == "O":  # text, or a list of references
-            table.isetitem(number, [(cell.strip() or None) if isinstance(cell, str) else cell for cell in table.iloc[:, number]])
+    for number, (name, kind) in enumerate(table.dtypes.items()):
+        if kind.kind == "O":
+            table.isetitem(number, [_trimmed_cell(cell, name == "reference_ids") for cell in table.iloc[:, number].tolist()])
     return table
+
+
+def _trimmed_cell(cell: Any, list_kept: bool) -> Any:
+    if isinstance(cell, str):
+        cell.isascii() or cell.encode()  # which a lone surrogate, as JSON may hold, does not bear
+        return cell.strip() or None
+    return cell if list_kept or not hasattr(cell, "__len__") else str(cell)
 
 
 def rows_table(rows: list[dict[str, Any]], path: Path) -> pd.DataFrame:

@@ -69,12 +69,25 @@ def test_a_metric_of_zero_and_one_is_right_or_wrong(tmp_path: Path) -> None:
         ("a.jsonl", "3", "no JSON object"), ("a.jsonl", '{"item_id": 1, "correct": 1}\n{"correct": 1}', "1 rows have no item_id"),
         ("a.csv", "item_id,value\n1,high\n", "no value"), ("a.csv", "item_id,value\n1,0.2\n1,0.3\n", "occur twice"),
         ("a.csv", "item_id,correct\n1,0.5\n", "named with --metric"),
+        ("a.json", '[{"item_id": "\\ud800", "value": 1}]', "a lone surrogate"),
+        ("a.json", '[{"item_id": 1, "value": 1%s}]' % ("0" * 400), "too large"),
+        ("a.json", '[{"item_id": 1, "value": 1, "reference_ids": ["r", ["s"]]}]', "not a JSON list of names"),
+        ("samples_a.jsonl", '{"doc_id": "\\udc00", "acc": 1}', "a lone surrogate"),
+        ("samples_a.jsonl", '{"doc_id": 1, "acc": 1%s}' % ("0" * 400), "not a number"),
     ],
 )  # fmt: skip
 def test_what_is_no_table_of_items(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=message):
         align(read_arm(tmp_path / name), read_arm(tmp_path / name))
+
+
+def test_cells_that_hold_lists_or_objects_are_names_like_others(tmp_path: Path) -> None:
+    rows = [{"item_id": str(i), "value": 0.5, "patient_id": {"site": [i // 2]}, "reference_ids": ["r", f"s{i}"]} for i in range(4)]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    arm = read_arm(tmp_path / "a.json")
+    aligned = align(arm, arm)
+    assert len(set(aligned.a.clusters.tolist())) == 2 and aligned.a.second_clusters == [["r", f"s{i}"] for i in range(4)]
 
 
 def test_two_metrics_are_not_compared(tmp_path: Path) -> None:

@@ -87,8 +87,9 @@ def bounded_workers(workers: int, quiet: bool = False) -> int:
 
 @functools.cache
 def exit_with_parent(parent: int) -> None:
-    """End this process when the one that started it has gone: a killed run must not leave its workers behind."""
-    threading.Thread(target=_watch, args=(parent,), name="watch-parent", daemon=True).start()
+    """End this process when the one that started it (unless it is the same) has gone: a killed run must not leave its workers behind."""
+    if parent != os.getpid():
+        threading.Thread(target=_watch, args=(parent,), name="watch-parent", daemon=True).start()
 
 
 def _watch(parent: int) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.files import to_json
-from see_in_pairs.processes import interrupts_deferred
+from see_in_pairs.processes import exit_with_parent, interrupts_deferred
 from theory.numerics.gaussian import two_sided_bound
 from theory.numerics.montecarlo import MonteCarloEstimate, stream
 from theory.statements import Statement, all_statements, statement
@@ -109,6 +110,11 @@ def check(point: CheckPoint, seed: int, replicates: int | None = None) -> CheckO
     return CheckOutcome(point, float(quantity.symbolic(**params)), float(quantity.closed_form(**params)), simulate(point, seed, replicates))
 
 
+def _check_in_worker(parent: int, point: CheckPoint, seed: int, replicates: int | None) -> CheckOutcome:
+    exit_with_parent(parent)
+    return check(point, seed, replicates)
+
+
 def verify_rows(
     statements: Sequence[str | Statement] | None = None,
     replicates: int | None = None,
@@ -129,7 +135,7 @@ def verify_rows(
     points = points_of(statements)
     parallel = Parallel(n_jobs=workers, batch_size=1, return_as="generator")
     with interrupts_deferred():  # the first points go out here, and start the workers
-        outcomes = parallel(delayed(check)(point, seed, replicates) for point in points)
+        outcomes = parallel(delayed(_check_in_worker)(os.getpid(), point, seed, replicates) for point in points)
     bound = two_sided_bound(FALSE_ALARM, len(points))
     return [outcome.row(bound) for outcome in (progress(outcomes, len(points)) if progress else outcomes)]
 

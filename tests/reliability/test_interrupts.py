@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.reliability.campaign import left_behind
+
 SCRIPT = """
 import os, pathlib, sys, time
 from see_in_pairs.processes import run_in_processes
@@ -67,3 +69,19 @@ def test_an_interrupt_ends_workers_at_once_and_without_a_word(tmp_path: Path, ki
     while any(Path(f"/proc/{worker.name}").exists() for worker in workers):
         assert time.monotonic() < deadline, "a worker is left behind"
         time.sleep(0.1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="needs Linux: processes of a session are read from /proc")
+def test_workers_that_verify_the_theory_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "see_in_pairs", "theory", "verify", "T1", "--replicates", "1000000000", "--workers", "2", "--quiet"]
+    with subprocess.Popen(words, cwd=tmp_path, start_new_session=True) as process:
+        while len(left_behind(process.pid, 0)) < 4:  # itself, loky's tracker, two workers
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(2)
+        process.kill()
+        process.wait()
+        orphans = left_behind(process.pid)
+        for orphan in orphans:
+            os.kill(orphan, signal.SIGKILL)
+    assert not orphans

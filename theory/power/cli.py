@@ -61,6 +61,10 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -
         records: Annotated[Path | None, typer.Option("--records", help="records.parquet of a pilot, or its folder.")] = None,
         arm_single: Annotated[str | None, typer.Option("--arm-single", metavar="RUN", help="Run id of its single-image arm.")] = None,
         arm_pair: Annotated[str | None, typer.Option("--arm-pair", metavar="RUN", help="Run id of its paired arm.")] = None,
+        leak: Annotated[float | None, typer.Option("--leak", help="Share of the signal that references carry (T13). [default: 0]")] = None,
+        auc_reference: Annotated[
+            float | None, typer.Option("--auc-reference", help="AUROC of the reference alone, instead of --leak; .5 is no leak.")
+        ] = None,
         prevalence: Annotated[float | None, typer.Option("--prevalence", help="Share of diseased cases. [default: 0.5]")] = None,
         clusters: Annotated[float | None, typer.Option("--clusters", help="Images per patient. [default: 1]")] = None,
         icc: Annotated[float | None, typer.Option("--icc", help="Correlation of differences within a patient. [default: 0]")] = None,
@@ -75,7 +79,7 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -
         """Expected gain from a reference, and the patients needed to show it in a paired study."""
         options = Options(
             d, auc, rho, rho_rr, m, rule, measured, rho_interval, shared, own, noise, components, beta, seeds, score_correlation,
-            records, arm_single, arm_pair,
+            records, arm_single, arm_pair, leak, auc_reference,
         )  # fmt: skip
         design = {"prevalence": prevalence, "images_per_patient": clusters, "icc": icc}
         design |= {"specificity": specificity, "power": power, "alpha": alpha}

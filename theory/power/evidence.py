@@ -16,11 +16,13 @@ from see_in_pairs.errors import InputError
 from theory.models.variance_components import COMPONENTS, averaged_variance, sampling_moments
 from theory.numerics.validation import Floats, correlation, finite, non_negative, one_of, positive, require, whole
 from theory.power.analysis import EffectMeasure, Separations
-from theory.statements.t2_several_references import mean_variance, variance
+from theory.statements.t2_several_references import mean_variance
+from theory.statements.t13_leak_law import leaked_separation, leaked_weight
 
 RULES = ("optimal", "difference")
 NAN = float("nan")
 ASSUMED = "assumed, not measured: no interval"
+NOTHING_LEFT = "rho, rho_rr, m: the references would leave nothing of a healthy query"
 _Z = float(ndtri(0.975))
 
 
@@ -112,6 +114,8 @@ class Correlation:
         Diseased and healthy patients on whom `d` and `rho` were measured.
     rho_interval : tuple of float, optional
         95 % interval of `rho`, where it was measured otherwise.
+    leak : float, default 0
+        Share of the signal that references carry (T13), strictly between -1 and 1; 0 where A2 holds.
 
     Raises
     ------
@@ -121,8 +125,9 @@ class Correlation:
     Notes
     -----
     Where `d` and `rho` were measured, the interval of the gain is the delta method's (T10) with the covariance
-    :math:`-d\rho(1-\rho^2)/(2\nu)`. It degenerates near :math:`\rho=0`, so where the interval of rho contains 0 its ends are mapped through
-    the gain instead; so they are for a given `rho_interval`, and for the patients needed.
+    :math:`-d\rho(1-\rho^2)/(2\nu)`. It degenerates near :math:`\rho=0` (with a leak, near :math:`\rho=s`), so where the interval of rho
+    contains that its ends are mapped through the gain instead; so they are for a given `rho_interval`, and for the patients needed. The
+    leak is held fixed.
     """
 
     d: float
@@ -132,11 +137,14 @@ class Correlation:
     rule: str = "optimal"
     measured: tuple[int, int] | None = None
     rho_interval: tuple[float, float] | None = None
+    leak: float = 0.0
 
     def __post_init__(self) -> None:
         positive(self.d, "d")
         one_of(self.rule, "rule", RULES)
-        require(self._variance(correlation(self.rho)) > 1e-9, "rho, rho_rr, m: the references would leave nothing of a healthy query")
+        require(np.abs(finite(self.leak, "leak")) < 1, f"leak = {self.leak}: lies strictly between -1 and 1")
+        g = mean_variance(self.m, self._between_references(correlation(self.rho)), self.rho)
+        require(self._variance(self.rho, g, self._weight(self.rho, g)) > 1e-9, NOTHING_LEFT)
         if self.measured is not None:
             whole(self.measured, "measured", 3)
         if self.rho_interval is not None:
@@ -152,13 +160,19 @@ class Correlation:
     def _between_references(self, rho: ArrayLike) -> ArrayLike:
         return rho if self.rho_rr is None else self.rho_rr
 
-    def _variance(self, rho: ArrayLike) -> Floats:
-        return variance(rho, self._between_references(rho), self.m, "optimal" if self.rule == "optimal" else "meandiff")
+    def _weight(self, rho: ArrayLike, g: Floats) -> Floats:
+        return leaked_weight(rho, self.leak, np.maximum(g, np.square(rho) + 1e-300), self.rule)
+
+    @staticmethod
+    def _variance(rho: ArrayLike, g: Floats, weight: Floats) -> Floats:
+        return 1 - 2 * weight * np.asarray(rho) + np.square(weight) * g
 
     def _at(self, rho: ArrayLike) -> Separations:
-        g, v = mean_variance(self.m, self._between_references(rho), rho), self._variance(rho)
-        weight = np.asarray(rho) / g if self.rule == "optimal" else 1.0
-        return Separations(self.d + 0 * v, self.d / np.sqrt(v), np.clip((1 - weight * np.asarray(rho)) / np.sqrt(v), -1, 1))
+        g = mean_variance(self.m, self._between_references(rho), rho)
+        weight = self._weight(rho, g)
+        v = self._variance(rho, g, weight)
+        pair = leaked_separation(self.d, rho, self.leak, self.rule, self.m, self.rho_rr)
+        return Separations(self.d + 0 * v, pair, np.clip((1 - weight * np.asarray(rho)) / np.sqrt(v), -1, 1))
 
     def ends(self) -> tuple[float, float] | None:
         r"""Compute the interval of rho.
@@ -190,10 +204,11 @@ class Correlation:
         ends = self.ends()
         if ends is None:
             return NAN, NAN, ASSUMED
-        if self.measured is not None and (self.rule == "difference" or not ends[0] <= 0 <= ends[1]):
+        leak = f" (leak {self.leak:.3f} held fixed)" if self.leak else ""
+        if self.measured is not None and (self.rule == "difference" or not ends[0] <= self.leak <= ends[1]):
             gain, half = float(measure.gain(self.separations)), _Z * self.standard_error(measure)
-            return gain - half, gain + half, f"delta method, {self.measured[0]} diseased and {self.measured[1]} healthy"
-        return *self.spread(measure.gain), f"rho from {ends[0]:.3f} to {ends[1]:.3f} mapped through the gain, d held fixed"
+            return gain - half, gain + half, f"delta method, {self.measured[0]} diseased and {self.measured[1]} healthy{leak}"
+        return *self.spread(measure.gain), f"rho from {ends[0]:.3f} to {ends[1]:.3f} mapped through the gain, d held fixed{leak}"
 
     def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
         """Bound any function of the separations over the interval of rho.
@@ -211,16 +226,16 @@ class Correlation:
         ends = self.ends()
         if ends is None:
             return NAN, NAN
-        # 401 values and not only the ends: a gain has its minimum at rho = 0, inside the interval
-        inside = np.unique(np.append(np.linspace(*ends, 401), [0.0, self.rho]))
+        # 401 values and not only the ends: a gain has its minimum at rho = leak, inside the interval
+        inside = np.unique(np.append(np.linspace(*ends, 401), [self.leak, self.rho]))
         values = quantity(self._at(self._possible(inside[(inside >= ends[0]) & (inside <= ends[1])])))
         return float(np.min(values)), float(np.max(values))
 
     def _possible(self, rho: Floats) -> Floats:
         """Correlations that images can have (T2.4) and that leave something of a healthy query."""
         between = np.broadcast_to(self._between_references(rho), rho.shape)
-        left = (1 + (self.m - 1) * between) / self.m - np.square(rho)
-        return rho[(left > 1e-6) & (np.abs(rho) < 1)]
+        g = (1 + (self.m - 1) * between) / self.m
+        return rho[(g - np.square(rho) > 1e-6) & (np.abs(rho) < 1) & (g - rho * self.leak > 1e-6)]
 
     def standard_error(self, measure: EffectMeasure) -> float:
         r"""Compute the delta-method standard error of the gain.
@@ -254,13 +269,9 @@ class Correlation:
         return float(np.sqrt(by_d**2 * var_d + by_rho**2 * var_rho + 2 * by_d * by_rho * cov))
 
     def _gradient(self, measure: EffectMeasure) -> tuple[float, float]:
-        v = float(self._variance(self.rho))
-        pair = self.d / np.sqrt(v)
-        by_d = measure.slope(pair) / np.sqrt(v) - measure.slope(self.d)
-        return float(by_d), float(measure.slope(pair) * -self.d * self._variance_slope() / (2 * v**1.5))
-
-    def _variance_slope(self) -> float:
-        """Derivative of v = 1 - 2 w rho + w^2 g; at the best weight its own change does not count (T2.2)."""
-        g = float(mean_variance(self.m, self._between_references(self.rho), self.rho))
-        weight = self.rho / g if self.rule == "optimal" else 1.0
-        return -2 * weight + weight**2 * ((self.m - 1) / self.m if self.rho_rr is None else 0.0)
+        g = mean_variance(self.m, self._between_references(self.rho), self.rho)
+        weight, pair = float(self._weight(self.rho, g)), float(self.separations.pair)
+        # of v = 1 - 2 w rho + w^2 g by rho; at the best weight its own change does not count (T2.2)
+        slope = -2 * weight + weight**2 * ((self.m - 1) / self.m if self.rho_rr is None else 0.0)
+        by_rho = measure.slope(pair) * -pair * slope / (2 * float(self._variance(self.rho, g, np.asarray(weight))))
+        return float(measure.slope(pair) * pair / self.d - measure.slope(self.d)), float(by_rho)

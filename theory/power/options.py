@@ -18,8 +18,8 @@ Reader = Callable[[Path, "str | None", "str | None", int], "tuple[Pilot, dict[st
 SOURCE_OPTIONS = {"rho": "--rho", "variances": "--shared and --own", "components": "--components and --beta", "records": "--records"}
 DEFAULTS = {"m": 1, "rule": "optimal", "noise": 0.0, "seeds": 1}
 RELEVANT = {
-    "rho": ("d", "auc", "rho", "rho_rr", "m", "rule", "measured", "rho_interval"),
-    "variances": ("d", "auc", "rho_rr", "m", "rule", "shared", "own", "noise", "seeds"),
+    "rho": ("d", "auc", "rho", "rho_rr", "m", "rule", "measured", "rho_interval", "leak", "auc_reference"),
+    "variances": ("d", "auc", "rho_rr", "m", "rule", "shared", "own", "noise", "seeds", "leak", "auc_reference"),
     "components": ("d", "auc", "m", "components", "beta", "seeds", "score_correlation"),
     "records": ("records", "arm_single", "arm_pair"),
 }
@@ -47,6 +47,8 @@ class Options:
     records: Path | None
     arm_single: str | None  # run ids in them
     arm_pair: str | None
+    leak: float | None = None  # share of the signal that references carry
+    auc_reference: float | None = None  # AUROC of the reference alone, instead of the leak
 
     def effect(self) -> float:
         """Separation of the single image, as given or from its AUROC."""
@@ -59,6 +61,19 @@ class Options:
         if not 0.5 < self.auc < 1:
             raise InputError(f"--auc {self.auc}: the AUROC of the single image lies strictly between .5 and 1")
         return float(2**0.5 * ndtri(self.auc))
+
+    def leaked(self, d: float) -> float:
+        """Leak as given or from the AUROC of the reference alone, the single image having separation `d`; 0 where neither was given."""
+        from theory.numerics.gaussian import auc_of
+        from theory.statements.t13_leak_law import leak_from_auroc
+
+        if self.leak is not None and self.auc_reference is not None:
+            raise InputError("--leak and --auc-reference: give one; the leak follows from the AUROC of the reference alone")
+        if self.auc_reference is None:
+            return self.leak or 0.0
+        if not 0 < self.auc_reference < 1:
+            raise InputError(f"--auc-reference {self.auc_reference}: an AUROC here lies strictly between 0 and 1; .5 is no leak")
+        return float(leak_from_auroc(auc_of(d), self.auc_reference))
 
     def source(self) -> str:
         """Source of evidence that was named: ``'rho'``, ``'variances'``, ``'components'`` or ``'records'``."""
@@ -104,8 +119,9 @@ def _from_correlation(options: Options) -> PlanningEvidence:
             raise InputError("--shared and --own: give both")
         rho = correlation_from_variances(options.shared, options.own, options.noise, options.seeds)
     return Correlation(
-        d=d, rho=rho, m=options.m, rho_rr=options.rho_rr, rule=options.rule, measured=options.measured, rho_interval=options.rho_interval
-    )
+        d=d, rho=rho, m=options.m, rho_rr=options.rho_rr, rule=options.rule, measured=options.measured,
+        rho_interval=options.rho_interval, leak=options.leaked(d),
+    )  # fmt: skip
 
 
 def _from_components(options: Options) -> PlanningEvidence:

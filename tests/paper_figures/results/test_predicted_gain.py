@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from empirical.evaluation.records import Records, read_records, write_records
 from paper_figures.results.patient_bootstrap import PatientBootstrap
 from paper_figures.results.predicted_gain import gain_table, log_separation_ratio, scaled_gain
 from paper_figures.results.runs import Run, RunResults, RunScores
 from see_in_pairs.errors import InputError
+from tests.paper_figures.conftest import record_rows
 from theory import PairedModel
 
 D = 0.95  # separation of the simulated observers of the fixture
@@ -33,6 +36,26 @@ def test_predictions_cover_the_truth(finished: Path) -> None:
 def test_scaled_gain_is_the_plug_in_gain_of_t10() -> None:
     assert scaled_gain(np.array([1.0]), 0.6)[0] == pytest.approx(0.05137, abs=5e-6)
     assert scaled_gain(np.array([1.0]), 0.3)[0] == pytest.approx(0.01048, abs=5e-6)
+
+
+def test_the_leak_of_the_reference_alone_is_taken_off_the_prediction(out: Path) -> None:
+    records, runs = read_records(out / "records" / "records.parquet"), json.loads((out / "records" / "runs.json").read_text())
+    items = records.table[records.table["run_id"] == "single"]
+    positive = items["label"].isin(records.positive).to_numpy()
+    alone = {**next(run for run in runs if run["run_id"] == "pair-0.90"), "run_id": "alone-0.90", "arm": "reference_only"}
+    rows = record_rows(alone, items, 0.5 * D * positive + np.random.default_rng(8).standard_normal(len(items)))
+    table = pd.concat([records.table, rows], ignore_index=True)
+    write_records(out / "records" / "records.parquet", Records(table, records.positive, records.healthy))
+    before = gain_table(RunResults(out)).set_index("run_id")
+    assert (before["leak"] == 0).all()  # the run is not listed yet
+    (out / "records" / "runs.json").write_text(json.dumps([*runs, alone]))
+    after = gain_table(RunResults(out)).set_index("run_id")
+    row = after.loc["pair-0.90"]
+    assert row["leak_low"] < 0.5 < row["leak_high"]
+    assert row["log_ratio_ideal"] == pytest.approx(np.log1p((0.9 - row["leak"]) ** 2 / (1 - 0.81)))
+    assert row["excess"] == pytest.approx(row["log_ratio"] - row["log_ratio_ideal"])
+    assert row["scaled"] < before.loc["pair-0.90", "scaled"] - 0.05
+    assert after.loc["pair-0.50", "scaled"] == before.loc["pair-0.50", "scaled"]
 
 
 def test_log_ratio_where_an_arm_does_not_separate() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.special import ndtri
 
+from paper_figures.cli import app
+from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
-from theory.models.variance_components import auc_gain, gain_standard_error
+from theory.models.variance_components import auc_gain, gain_standard_error, sampling_moments
 from theory.numerics.montecarlo import DeviationTally
 from theory.power.analysis import Separations, StudyDesign, contrast, measures, plan_study, power_curve
 from theory.power.evidence import Correlation, Known, correlation_from_variances, known_components
@@ -223,6 +227,54 @@ def test_several_references_follow_t2():
     query_and_mean = np.array([[1, 0.4], [0.4, 0.85]])
     assert separations.pair == pytest.approx(np.sqrt(np.linalg.inv(query_and_mean)[0, 0]))
     assert separations.correlation == pytest.approx(np.sqrt(1 - 0.16 / 0.85))
+
+
+def test_a_leak_leaves_what_the_correlation_has_beyond_it():
+    found = Correlation(d=1.346, rho=0.55, leak=0.5).separations
+    assert AUC.value(found.pair) == pytest.approx(0.830, abs=5e-4)
+    assert AUC.value(Correlation(d=1.346, rho=0.55, leak=0.5, rule="difference").separations.pair) == pytest.approx(0.692, abs=5e-4)
+    assert plan_study(Correlation(d=1.0, rho=0.5, leak=0.5), StudyDesign())["auc"].patients == np.inf
+    query, w = np.array([[1, 0.55], [0.55, 1]]), (0.55 - 0.5) / (1 - 0.55 * 0.5)
+    contrast = np.array([1, -w])
+    assert found.correlation == pytest.approx((query @ contrast)[0] / np.sqrt(contrast @ query @ contrast))
+
+
+@pytest.mark.parametrize("rule", ["optimal", "difference"])
+@pytest.mark.parametrize(("m", "rho_rr"), [(1, None), (4, None), (4, 0.7)])
+def test_the_delta_method_follows_the_gain_with_a_leak(rule, m, rho_rr):
+    model = {"d": 1.2, "m": m, "rho_rr": rho_rr, "rule": rule, "leak": 0.2}
+
+    def gain(d: float, rho: float) -> float:
+        return float(AUC.gain(Correlation(**{**model, "d": d, "rho": rho}).separations))
+
+    step, (n1, n0) = 1e-5, (80, 120)
+    slopes = [(gain(1.2 + step, 0.6) - gain(1.2 - step, 0.6)) / (2 * step), (gain(1.2, 0.6 + step) - gain(1.2, 0.6 - step)) / (2 * step)]
+    var_d, var_rho, cov = sampling_moments(1.2, 0.6, n1, n0)
+    expected = np.sqrt(slopes[0] ** 2 * var_d + slopes[1] ** 2 * var_rho + 2 * slopes[0] * slopes[1] * cov)
+    assert Correlation(**model, rho=0.6, measured=(n1, n0)).standard_error(AUC) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_near_the_leak_the_ends_of_rho_are_mapped():
+    low, _, how = Correlation(d=1.0, rho=0.35, leak=0.3, measured=(100, 100)).interval(AUC)
+    assert (low, "mapped" in how, "leak 0.300 held fixed" in how) == (0.0, True, True)
+
+
+def test_the_plan_takes_the_leak_or_the_auroc_of_the_reference_alone(capsys):
+    command = ["plan", "--d", "1.346", "--rho", "0.55", "--json"]
+    gains = []
+    for leak in ([], ["--leak", "0.501"], ["--auc-reference", "0.683"], ["--auc-reference", "0.5"]):
+        assert run_app(app, [*command, *leak]) == 0
+        gains.append(json.loads(capsys.readouterr().out)["measures"]["auc"]["gain"])
+    assert gains[0] == gains[3] > 0.04
+    assert gains[1] == pytest.approx(gains[2], abs=1e-4)
+    assert gains[1] < 0.001
+    for wrong, says in (
+        (["--leak", "0.2", "--auc-reference", "0.6"], "give one"),
+        (["--auc-reference", "1"], "strictly between 0 and 1"),
+        (["--leak", "1"], "strictly between -1 and 1"),
+    ):
+        assert run_app(app, [*command, *wrong]) == 2
+        assert says in capsys.readouterr().err
 
 
 def test_impossible_ends_of_the_interval_are_left_out():

@@ -74,7 +74,7 @@ def compare(
     if mrmc_covariance not in COVARIANCES or (mrmc_covariance != "delong" and not mrmc):
         raise InputError(f"--mrmc-covariance: give one of {', '.join(COVARIANCES)}, together with --mrmc")
     paths, chosen = _inputs([records_a, *([] if records_b is None else [records_b]), *(more or ())], arm, (arm_a, arm_b), (run_a, run_b))
-    runs = (run_a, run_b) if len(paths) == 2 else (None,) * len(paths)
+    runs: Sequence[list[str] | None] = (run_a, run_b) if len(paths) == 2 else (None,) * len(paths)
     settings = ComparisonSettings(
         threshold=0.5 if threshold is None else threshold, margin=margin, specificity=specificity, resamples=resamples, seed=seed
     )

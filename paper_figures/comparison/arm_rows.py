@@ -60,7 +60,8 @@ def crossed(a: ArmRows, b: ArmRows) -> CrossedArms:
                 names[item].update(sets)
         # the stand-in for 'no reference' of one arm is no reference of the item, where the other arm has one
         second = [sorted(names[item] - {no_reference(item)}) or [no_reference(item)] for item in items.tolist()]
-    labels, clusters = (None if values is None else values[first] for values in (a.labels, a.clusters))
+    labels = None if a.labels is None else a.labels[first]
+    clusters = None if a.clusters is None else a.clusters[first]
     return CrossedArms((scores_a, scores_b), items, labels, clusters, second, (seeds_a, seeds_b), wordings_a)
 
 

@@ -84,7 +84,9 @@ def compare_means(aligned: Aligned, settings: ComparisonSettings) -> MeanCompari
     order = np.lexsort((a, np.maximum(a, b), np.minimum(a, b), clusters))
     a, b, clusters = a[order], b[order], clusters[order]
     references = None if arms.second_clusters is None else [arms.second_clusters[row] for row in order]
-    found, recommended, reasons = None, {}, {}
+    found: ContrastResult | None = None
+    recommended: dict[str, Recommendation] = {}
+    reasons: dict[str, str] = {}
     try:
         found = random_factors_contrast(
             [scores[..., order] for scores in arms.scores], None, clusters, references, measure="mean", confidence_level=settings.level

@@ -64,6 +64,7 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = (), metric: str =
     repeated = bool(left["item_id"].duplicated().any() or right["item_id"].duplicated().any())
     if clusters is None and repeated:  # one item, several seeds
         clusters = left["item_id"], right["item_id"]
+    names: tuple[Names | None, Names | None]
     names = (None, None) if clusters is None else (clusters[0].to_numpy(dtype=str), clusters[1].to_numpy(dtype=str))
     if clusters is not None and first is not None and len(left) > 1 and clusters[0].nunique() == 1:
         warnings.append(f"all items have the same {first}, and one cluster says nothing of others; name another column with --cluster")
@@ -72,12 +73,13 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = (), metric: str =
         kind = "readers" if a.trainings == "reader" else "training seeds"
         warnings.append(f"{several} {kind}: an item counts once per seed; only 'procedure' allows for it")
     memberships = _second(left, right, second, bool(cluster), names, warnings, once)
+    sets: tuple[list[list[str]] | None, list[list[str]] | None, list[list[str]] | None]
     sets = (None, None, None) if memberships is None else memberships
     rows_a, rows_b = _rows(a, left, labels[0], names[0], sets[0]), _rows(b, right, labels[1], names[1], sets[1])
     used = (first or "item_id",) + ((second,) if memberships is not None and second else ())
     pair = None
     if not unpaired:
-        scores = rows_a.values, rows_b.values
+        scores: tuple[Floats | Bools, Floats | Bools] = rows_a.values, rows_b.values
         if not a.has_scores and not metric:
             scores = rows_a.values.astype(bool), rows_b.values.astype(bool)
         pair = ArmPair(*scores, rows_a.labels, names[0], sets[2], rows_a.training_seeds if several > 1 else None)

@@ -203,6 +203,7 @@ class _Joint:
 
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know of the joint tests."""
+        found: tuple[str, ...]
         found = ("Cochran's Q takes items as independent; read global_accuracy, which allows for clusters",) if self.clustered else ()
         if self.labels is not None and self.codes is not None and class_clusters(self.labels, self.codes) < FEWEST_FOR_Z:
             found += (f"fewer than {FEWEST_FOR_Z} clusters of a class: the global test of the AUROCs rejects too often",)

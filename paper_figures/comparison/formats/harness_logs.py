@@ -76,7 +76,7 @@ def _chosen(samples: list[dict[str, Any]], metrics: Sequence[str], path: Path) -
     """The metric to take and the answer filter; '' where neither is named."""
     if not samples:
         raise InputError(f"{path}: no items")
-    names = [tuple(metric.partition(",")[::2]) for metric in metrics] or [("", "")]
+    names = [(metric.partition(",")[0], metric.partition(",")[2]) for metric in metrics] or [("", "")]
     return next(((name, wanted) for name, wanted in names if not name or _look_up(samples[0], name) is not None), names[0])
 
 

@@ -5,11 +5,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from paper_figures.comparison.arm_rows import crossed
 from paper_figures.comparison.pairing import align
 from paper_figures.comparison.score_tables import read_arm
+from paper_figures.statistics.validation import NotEstimable
 from see_in_pairs.errors import InputError
 
 
@@ -51,6 +54,21 @@ def test_each_arm_keeps_its_own_trainings(tmp_path: Path, name: str, trainings: 
     assert aligned.cluster_columns == ("patient_id", "reference_ids")
     with pytest.raises(InputError, match="with the same seed, train_seed, wording in"):
         assert aligned.pair
+
+
+def test_rows_are_laid_out_by_training_wording_and_item(tmp_path: Path) -> None:
+    arms = [read_arm(write(tmp_path / f"{len(seeds)}.csv", table(seeds, ["w1", "w2"]))) for seeds in ([0, 1, 2], [7, 8])]
+    aligned = align(*arms)
+    found = crossed(aligned.a, aligned.b)
+    for scores, seeds, names in zip(found.scores, (3, 2), found.training_seeds, strict=True):
+        assert scores == pytest.approx(np.arange(4) + np.arange(seeds)[:, None, None] / 10 + np.arange(2)[:, None] / 100)
+        assert len(names) == seeds
+    assert (found.items.tolist(), found.wordings.tolist()) == (["i0", "i1", "i2", "i3"], ["w1", "w2"])
+    assert (found.clusters.tolist(), found.labels.tolist()) == (["p0", "p0", "p1", "p1"], [False, True, False, True])
+    assert found.second_clusters == [[f"r{i % 3}", "s0", "s1", "s2"] for i in range(4)]
+    fewer = read_arm(write(tmp_path / "fewer.csv", table([7, 8], ["w1", "w3"])))
+    with pytest.raises(NotEstimable, match="other wordings"):
+        crossed(*(getattr(align(arms[0], fewer), name) for name in "ab"))
 
 
 def test_the_same_trainings_are_also_side_by_side(tmp_path: Path) -> None:

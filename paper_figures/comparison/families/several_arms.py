@@ -189,7 +189,7 @@ class _Joint:
         first, arms = aligned[0].a, [aligned[0].a, *(one.b for one in aligned)]
         items = len(first.items)
         if any(len(np.unique(arm.items)) < len(arm.items) for arm in arms):
-            why = "items stand several times (trainings, wordings or seeds): these tests take one score per item and arm; --mrmc takes several"
+            why = "items stand several times (trainings, wordings, seeds): these tests take one score per item and arm, --mrmc several"
             return cls(names, None, None, None, None, False, metric, why)
         values, labels = np.stack([arm.values for arm in arms]), first.labels
         right = values if labels is None else ((values >= threshold) == labels).astype(np.float64)

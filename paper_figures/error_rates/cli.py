@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from see_in_pairs import console
+from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +22,7 @@ def error_rates(
     out: Annotated[Path, typer.Option("--out", metavar="WORK", help="Folder for the replicates; run again to resume.")],
     tables: Annotated[Path | None, typer.Option("--tables", metavar="DIR", help="Folder for the tables; by default in WORK.")] = None,
     workers: Annotated[int, typer.Option("--workers", min=-1, help="Processes; -1 for one per core.")] = 1,
+    study: Annotated[list[str] | None, typer.Option("--study", metavar="NAME", help="This one only; the others stay as they are.")] = None,
     replicates: Annotated[int | None, typer.Option("--replicates", min=2, help="Fewer of them, for a trial.")] = None,
     quiet: console.Quiet = False,
 ) -> None:
@@ -27,16 +30,30 @@ def error_rates(
     from paper_figures.error_rates.tables import NAMES, measure
     from see_in_pairs.files import read_json, write_json
 
-    found: dict[str, pd.DataFrame] = {}
-    manifests: dict[str, Any] = {}
-    for name in NAMES:
+    folder = tables or out / "tables"
+    unknown = [name for name in study or () if name not in NAMES]
+    if unknown:
+        raise InputError(f"--study {unknown[0]}: no such study; there are {', '.join(NAMES)}")
+    found, manifests = _kept(folder) if study else ({}, {})
+    for name in study or NAMES:
         console.log(f"{name} ...", quiet)
         found[name] = measure(_run(name, out, workers, replicates, quiet))
         manifests[name] = {key: value for key, value in read_json(out / name / "manifest.json").items() if key in MANIFEST_KEYS}
-    folder = tables or out / "tables"
-    _write(found, folder)
+    _write({name: found[name] for name in NAMES if name in found}, folder, study or NAMES)
     write_json(folder / "manifest.json", {"command": "python -m paper_figures.error_rates --out WORK", "studies": manifests})
     console.log(f"tables and figures are in {folder}", quiet)
+
+
+def _kept(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
+    """Tables of all studies that a folder holds, in their order, and what is known of how each was made."""
+    import pandas as pd
+
+    from paper_figures.error_rates.tables import NAMES
+    from see_in_pairs.files import read_json
+
+    found = {name: pd.read_csv(folder / f"{name}.csv") for name in NAMES if (folder / f"{name}.csv").exists()}
+    manifest = read_json(folder / "manifest.json")["studies"] if (folder / "manifest.json").exists() else {}
+    return found, {name: manifest[name] for name in found if name in manifest}
 
 
 def _run(name: str, out: Path, workers: int, replicates: int | None, quiet: bool) -> Any:
@@ -46,24 +63,29 @@ def _run(name: str, out: Path, workers: int, replicates: int | None, quiet: bool
     return run(Study.load(STUDIES / f"{name}.yaml"), out / name, workers=workers, quiet=quiet, replicates=replicates)
 
 
-def _write(found: dict[str, pd.DataFrame], folder: Path) -> None:
+def _write(found: dict[str, pd.DataFrame], folder: Path, ran: Sequence[str]) -> None:
+    """Write the tables that were made now, the page of all, and the figures of those that were made now."""
     from paper_figures.error_rates import figure
     from paper_figures.error_rates.tables import page
     from paper_figures.plotting import style
     from see_in_pairs.files import atomic_path, write_text
 
-    for name, table in found.items():
-        write_text(folder / f"{name}.csv", table.to_csv(index=False))
+    for name in ran:
+        write_text(folder / f"{name}.csv", found[name].to_csv(index=False))
     write_text(folder / "tables.md", page(found))
+    drawings = {
+        "sizes_accuracy": (
+            ("accuracy",),
+            lambda one: figure.sizes(one, figure.ACCURACY, "How often a paired accuracy test rejects a true null"),
+        ),
+        "sizes_auroc": (("auroc",), lambda one: figure.sizes(one, figure.AUROC, "How often a paired AUROC test rejects a true null")),
+        "dependence": (("references", "training"), figure.dependence),
+    }
     with style.house_style():
-        drawn = {
-            "sizes_accuracy": figure.sizes(found["accuracy"], figure.ACCURACY, "How often a paired accuracy test rejects a true null"),
-            "sizes_auroc": figure.sizes(found["auroc"], figure.AUROC, "How often a paired AUROC test rejects a true null"),
-            "dependence": figure.dependence(found["references"], found["training"]),
-        }
-        for name, one in drawn.items():
-            with atomic_path(folder / f"{name}.png") as path:
-                one.savefig(path, format="png", dpi=110, metadata={"Software": None})
+        for name, (needed, draw) in drawings.items():
+            if set(needed) & set(ran) and set(needed) <= set(found):
+                with atomic_path(folder / f"{name}.png") as path:
+                    draw(*(found[one] for one in needed)).savefig(path, format="png", dpi=110, metadata={"Software": None})
 
 
 app = console.new_app("How often the tests reject when they should not, and when they should.")

@@ -12,7 +12,18 @@ if TYPE_CHECKING:
     from theory.sweeps import Results
 
 STUDIES = Path(__file__).parent / "studies"
-NAMES = ("accuracy", "auroc", "auroc_mixed", "resampling_accuracy", "resampling_auroc", "lopsided", "references", "training")
+NAMES = (
+    "accuracy",
+    "auroc",
+    "auroc_mixed",
+    "resampling_accuracy",
+    "resampling_auroc",
+    "lopsided",
+    "references",
+    "training",
+    "mrmc_accuracy",
+    "mrmc_auroc",
+)
 MEASURES = ("type_1_error", "power", "coverage")
 LEVEL = 0.05
 
@@ -28,6 +39,8 @@ TITLES = {
     "lopsided": "A null hypothesis without symmetry",
     "references": "Items that share patients and references",
     "training": "Several trainings",
+    "mrmc_accuracy": "Published multireader analyses, accuracy",
+    "mrmc_auroc": "Published multireader analyses, AUROC",
 }
 HEADINGS = {"type_1_error": "Type-I error", "power": "Power", "coverage": "Coverage of the interval"}
 

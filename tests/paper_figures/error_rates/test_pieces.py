@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from paper_figures import statistics as st
-from paper_figures.error_rates import accuracy, auroc, clustered_accuracy, item_tests, references, resampled, training
+from paper_figures.error_rates import accuracy, auroc, clustered_accuracy, item_tests, mrmc, references, resampled, training
 from paper_figures.error_rates.sizes import cluster_sizes
 from paper_figures.statistics.proportions.paired_difference import paired_difference
 
@@ -178,3 +178,33 @@ def test_procedures_have_the_accuracy_that_is_claimed() -> None:
         data = training.trained(rng=np.random.default_rng(7), replicates=3000, patients=40, seeds=2, training_sd=0.5, shift=shift)
         means = data.d.mean(axis=(1, 2))
         assert abs(means.mean() - training.difference(training_sd=0.5, shift=shift)) < 4 * means.std() / np.sqrt(3000)
+
+
+def test_multireader_tests_are_those_of_the_package() -> None:
+    data = mrmc.read_scores(rng=np.random.default_rng(8), replicates=6, patients=24, seeds=3, training_sd=0.5, shift=0.3)
+    ours, hillis, gallas = mrmc.area_ours(data), mrmc.area_hillis(data), mrmc.area_gallas(data)
+    arm, seed, who = (axis.ravel() for axis in np.indices((2, 3, 24)))
+    for r in range(6):
+        found = st.mrmc(data.scores[r].ravel(), data.labels[who], who, seed, arm)
+        one, other = found.obuchowski_rockette, found.u_statistic
+        assert (hillis["estimate"][r], hillis["se"][r], hillis["p"][r]) == pytest.approx((one.estimate, one.se, one.p), abs=1e-9)
+        if other.reason:
+            assert (gallas["p"][r], gallas["lower"][r], gallas["upper"][r]) == (1, -np.inf, np.inf)
+        else:
+            assert (gallas["se"][r], gallas["p"][r], gallas["lower"][r]) == pytest.approx((other.se, other.p, other.interval[0]), abs=1e-9)
+        known = st.procedure_auroc(data.scores[r].reshape(2, -1), data.labels[who[:72]], who[:72], seed[:72])
+        assert (ours["se"][r], ours["p"][r]) == pytest.approx((known.se, known.p), abs=1e-9)
+    right = training.trained(rng=np.random.default_rng(9), replicates=6, patients=24, seeds=3, training_sd=0.5, shift=0.3)
+    hillis, gallas = mrmc.accuracy_hillis(right), mrmc.accuracy_gallas(right)
+    for r in range(6):
+        scores = np.stack([right.d[r] > 0, right.d[r] < 0]).astype(float)
+        found = st.mrmc(scores.ravel(), None, who, seed, arm, measure="mean")
+        assert (hillis["se"][r], hillis["p"][r]) == pytest.approx((found.obuchowski_rockette.se, found.obuchowski_rockette.p), abs=1e-9)
+        assert found.u_statistic.reason or gallas["p"][r] == pytest.approx(found.u_statistic.p, abs=1e-9)
+
+
+def test_areas_of_trainings_are_what_is_claimed() -> None:
+    for shift in (0.0, 0.3):
+        data = mrmc.read_scores(rng=np.random.default_rng(10), replicates=2000, patients=40, seeds=2, training_sd=0.5, shift=shift)
+        found = mrmc.area_contrast(data).theta.mean(axis=1)
+        assert abs(found.mean() - mrmc.difference(training_sd=0.5, shift=shift)) < 4 * found.std() / np.sqrt(2000)

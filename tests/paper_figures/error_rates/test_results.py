@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -101,7 +102,7 @@ def test_the_manifest_says_where_it_was_made_and_nothing_of_folders() -> None:
 def test_a_small_run_of_everything_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paper_figures.error_rates.tables.NAMES", ("lopsided",))
     monkeypatch.setattr(
-        "paper_figures.error_rates.cli._write", lambda found, folder: [table.to_csv(folder / name) for name, table in found.items()]
+        "paper_figures.error_rates.cli._write", lambda found, folder, _: [table.to_csv(folder / name) for name, table in found.items()]
     )
     (tmp_path / "tables").mkdir()
     for replicates in (20, 30):
@@ -109,3 +110,19 @@ def test_a_small_run_of_everything_resumes(tmp_path: Path, monkeypatch: pytest.M
     table = pd.read_csv(tmp_path / "tables" / "lopsided")
     assert (table["replicates"] == 30).all()
     assert math.isfinite(table["mcse"].max())
+
+
+def test_one_study_runs_alone_and_leaves_the_others(tmp_path: Path) -> None:
+    shutil.copytree(TABLES, tmp_path / "tables")
+    words = ["--out", str(tmp_path), "--tables", str(tmp_path / "tables"), "--quiet", "--replicates", "20", "--study"]
+    assert run_app(app, [*words, "lopsided"]) == 0
+    assert (pd.read_csv(tmp_path / "tables" / "lopsided.csv")["replicates"] == 20).all()
+    for name in ("training.csv", "dependence.png"):
+        assert (tmp_path / "tables" / name).read_bytes() == (TABLES / name).read_bytes()
+    studies = {
+        place: json.loads((place / "manifest.json").read_text(encoding="utf-8"))["studies"] for place in (TABLES, tmp_path / "tables")
+    }
+    assert list(studies[tmp_path / "tables"]) == list(studies[TABLES])
+    assert studies[tmp_path / "tables"]["training"] == studies[TABLES]["training"]
+    assert studies[tmp_path / "tables"]["lopsided"] != studies[TABLES]["lopsided"]
+    assert run_app(app, [*words, "nothing"]) == 2

@@ -1,71 +1,74 @@
-"""Counting pairs that are ordered alike by two scores at once, in O(n log n): what unbiased variances of areas need."""
+"""Sums of products of kernels over pairs that share both their cases: what unbiased variances of areas need beside the placements."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from paper_figures.statistics.validation import Codes, Floats, NotEstimable
+from paper_figures.statistics.validation import Codes, Floats
 
-EXACT, SAMPLED = 10**8, 2**17
-"""Pairs up to which all are counted, and how many are drawn above: their mean enters variances divided by the number of pairs, so that its
-error of .0014 is below 1e-6 of a variance."""
-
-MOST_PAIRS = 20_000_000
-"""Pairs of items of one cluster that are listed; some 500 bytes each."""
+EXACT, DRAWN = 50_000_000, 2**18
+"""Kernels (of all groups) up to which every one is computed, and how many pairs are drawn above. The sums enter variances divided by the
+number of pairs, so that the error of drawn pairs, .001, is below .001 of a variance, and smaller the more items there are."""
+BLOCK = 4_000_000
 
 
-def joint_concordance(negative: Floats, positive: Floats) -> float:
-    r"""Sum over all pairs of a negative and a positive of :math:`s_1 s_2`, s being 1, one half or 0 as the positive is above, tied, below.
+def shared_products(negative: Floats, positive: Floats, negative_case: Codes, positive_case: Codes) -> Floats:
+    r"""Sum over k and l of :math:`G_{kl} (H_{kl} + H_{lk})`, for every pair of groups G and H; shape (g, g).
 
-    Shapes: `negative` (2, a), `positive` (2, b), two scores of each. A wavelet tree answers how many of the first p negatives by the first
-    score are among the t lowest by the second: Grossi, Gupta and Vitter (2003), SODA, p. 841.
+    :math:`G_{kl}` is the sum of the kernels of a negative item of case k and a positive item of case l: 1 where the positive is above, one
+    half where they are tied; 0 where the group did not read both (NaN). Shapes: `negative` (g, a), `positive` (g, b), and their cases (a,),
+    (b,), sorted.
     """
-    if not negative.size or not positive.size:
-        return 0.0
-    pairs = negative.shape[1] * positive.shape[1]
-    if pairs > EXACT:
-        rng = np.random.Generator(np.random.Philox(key=pairs))
-        one, other = (values[:, rng.integers(values.shape[1], size=SAMPLED)] for values in (negative, positive))
-        return pairs * float((((one < other) + 0.5 * (one == other)).prod(axis=0)).mean())
-    by_first, second = np.argsort(negative[0], kind="stable"), np.argsort(negative[1], kind="stable")
-    rank = np.empty(len(second), dtype=np.int32)
-    rank[second] = np.arange(len(second), dtype=np.int32)
-    ends = [_below(negative[score][order], positive[score]) for score, order in enumerate((by_first, second))]
-    # s is the mean of 'below' and 'below or tied', so that the product is the mean of four counts; of one where nothing is tied
-    first, lowest = (one[:1] if (one[0] == one[1]).all() else one for one in ends)
-    queries = [(p, t) for p in first for t in lowest]
-    found = _count(rank[by_first], np.concatenate([p for p, _ in queries]), np.concatenate([t for _, t in queries]))
-    return found / len(queries)
+    groups, a = negative.shape
+    if groups * a * positive.shape[1] > EXACT:
+        return _drawn(negative, positive, negative_case, positive_case)
+    rows, row_starts = np.unique(negative_case, return_index=True)
+    columns, column_starts = np.unique(positive_case, return_index=True)
+    edges = np.append(column_starts, positive.shape[1])
+    both_rows, both_columns = np.isin(rows, columns), np.isin(columns, rows)
+    found, mixed, first = np.zeros((groups, groups)), [], 0
+    while first < len(columns):  # whole cases at a time, in little memory
+        last = max(first + 1, int(np.searchsorted(edges, edges[first] + BLOCK // (groups * a), "right")) - 1)
+        kernel = _kernel(negative[:, :, None], positive[:, None, edges[first] : edges[last]])
+        if len(rows) < a:
+            kernel = np.add.reduceat(kernel, row_starts, axis=1)
+        if last - first < kernel.shape[2]:
+            kernel = np.add.reduceat(kernel, column_starts[first:last] - edges[first], axis=2)
+        flat = kernel.reshape(groups, -1)
+        found += flat @ flat.T
+        mixed.append(kernel[:, both_rows][:, :, both_columns[first:last]])
+        first = last
+    square = np.concatenate(mixed, axis=2)
+    return found + square.reshape(groups, -1) @ np.swapaxes(square, 1, 2).reshape(groups, -1).T
 
 
-def _below(ordered: Floats, values: Floats) -> tuple[Codes, Codes]:
-    left, right = (np.searchsorted(ordered, values, side) for side in ("left", "right"))  # type: ignore[call-overload]
-    return left.astype(np.int32), right.astype(np.int32)
+def _kernel(negative: Floats, positive: Floats) -> Floats:
+    found: Floats = (negative < positive) + 0.5 * (negative == positive)
+    return found
 
 
-def _count(sequence: npt.NDArray[Any], first: npt.NDArray[Any], lowest: npt.NDArray[Any]) -> float:
-    """Number of elements below `lowest` among the `first` elements of a permutation, summed over all queries."""
-    low, high, total = np.zeros_like(first), first, 0.0
-    for bit in range(len(sequence).bit_length() - 1, -1, -1):
-        zero = (sequence >> bit) & 1 == 0
-        zeros = np.concatenate([[0], np.cumsum(zero, dtype=np.int32)]).astype(np.int32)  # before each place
-        low_zeros, high_zeros = zeros[low], zeros[high]
-        one = (lowest >> bit) & 1 == 1
-        total += float((high_zeros - low_zeros)[one].sum(dtype=np.int64))  # these have a 0 where the bound has a 1: below it
-        low, high = np.where(one, zeros[-1] + low - low_zeros, low_zeros), np.where(one, zeros[-1] + high - high_zeros, high_zeros)
-        sequence = np.concatenate([sequence[zero], sequence[~zero]])
-    return total
+def _drawn(negative: Floats, positive: Floats, negative_case: Codes, positive_case: Codes) -> Floats:
+    """The same from random pairs, equal for all groups, so that their differences have less noise than they have themselves."""
+    rng = np.random.Generator(np.random.Philox(key=len(negative_case)))
+    cases = int(max(negative_case[-1], positive_case[-1])) + 1
+    counts = [np.bincount(case, minlength=cases) for case in (negative_case, positive_case)]
+    starts = [np.cumsum(count) - count for count in counts]
 
+    def pairs(one: int, other: int, size: int) -> tuple[int, Codes, Codes]:
+        """Number of pairs of an item of either class that are of one case, and some of them."""
+        upto = np.cumsum(counts[one] * counts[other])
+        case = np.searchsorted(upto, rng.integers(max(int(upto[-1]), 1), size=size), "right")
+        return int(upto[-1]), *(starts[side][case] + (rng.random(size) * counts[side][case]).astype(np.intp) for side in (one, other))
 
-def pairs_within(left: Codes, right: Codes, clusters: int) -> tuple[Codes, Codes]:
-    """List the pairs of an item of either side that are of one cluster; both sides are sorted by cluster."""
-    counts = np.bincount(right, minlength=clusters)
-    each = counts[left]
-    if each.sum() > MOST_PAIRS:
-        raise NotEstimable(f"{each.sum()} pairs of items of one cluster are too many for this estimate (at most {MOST_PAIRS})")
-    rows = np.repeat(np.arange(len(left)), each)
-    offset = np.arange(len(rows)) - np.repeat(np.cumsum(each) - each, each)
-    return rows, (np.cumsum(counts) - counts)[left[rows]] + offset
+    total = np.zeros((len(negative), len(negative)))
+    chunk = max(1, BLOCK // len(negative))
+    for start in range(0, DRAWN, chunk):
+        size = min(chunk, DRAWN - start)
+        (n, i, other_i), (m, j, other_j) = pairs(0, 0, size), pairs(1, 1, size)
+        total += n * m / DRAWN * _kernel(negative[:, i], positive[:, j]) @ _kernel(negative[:, other_i], positive[:, other_j]).T
+        if not (counts[0] * counts[1]).any():
+            continue
+        # in H_lk the positive item is of the case that the negative one of G is of
+        (n, i, other_j), (_, other_i, j) = pairs(0, 1, size), pairs(0, 1, size)
+        total += n * n / DRAWN * _kernel(negative[:, i], positive[:, j]) @ _kernel(negative[:, other_i], positive[:, other_j]).T
+    return (total + total.T) / 2

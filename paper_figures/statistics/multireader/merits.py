@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics.multireader.concordance import joint_concordance, pairs_within
+from paper_figures.statistics.multireader.concordance import shared_products
 from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, as_flags, as_scores, same_length
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.roc import placements
@@ -313,36 +311,19 @@ class Areas(Merits):
         products, weights = np.outer(self.theta, self.theta) - touching @ touching.T, 1 - all_touching @ all_touching.T
         weights += (n @ n.T) * (m @ m.T) + (n @ m.T) * (m @ n.T) - 2 * (m * n) @ (m * n).T
         products -= 2 * both @ both.T
-        for g in range(len(self.theta)):
-            for h in range(g + 1):
-                products[g, h] += self._shared(g, h)
-                products[h, g] = products[g, h]
+        pairs = np.array([count.sum(axis=1) for count in self.counts]).prod(axis=0)
+        products += self._shared() / np.outer(pairs, pairs)
         return products / np.where(weights > 1e-12, weights, np.nan), weights
 
-    def _shared(self, g: int, h: int) -> float:
-        """Sum of :math:`G_{kl} (H_{kl} + H_{lk})` over all k and l, as a share."""
-        one, other = (self.data.values[self.data.rows(group)] for group in (g, h))
-        together = self._together if self.data.complete else self._pairs(g, h)
-        scores = {which: np.stack([one[left], other[right]]) for which, (left, right) in together.items()}
-        swap = np.array([[1.0], [-1.0]])  # in H_lk the positive item is of the case that the negative one of G is of
-        found = joint_concordance(scores[False, False], scores[True, True])
-        found += joint_concordance(swap * scores[False, True], swap * scores[True, False])
-        pairs = [float(count[group].sum()) for group in (g, h) for count in self.counts]
-        return found / math.prod(pairs)
-
-    @cached_property
-    def _together(self) -> dict[tuple[bool, bool], tuple[Codes, Codes]]:
-        return self._pairs(0, 0)  # all groups read the same items
-
-    def _pairs(self, g: int, h: int) -> dict[tuple[bool, bool], tuple[Codes, Codes]]:
-        """Rows of g and h whose items are of one case, by whether they are positive."""
-        found = {}
-        for mine, theirs in product((False, True), repeat=2):
-            a, b = (np.flatnonzero(self.data.labels[self.data.rows(group)] == side) for group, side in ((g, mine), (h, theirs)))
-            cases = [self.data.clusters[self.data.rows(group)][rows] for group, rows in ((g, a), (h, b))]
-            left, right = pairs_within(cases[0], cases[1], self.data.cases)
-            found[mine, theirs] = a[left], b[right]
-        return found
+    def _shared(self) -> Floats:
+        """Sum of :math:`G_{kl} (H_{kl} + H_{lk})` over all k and l, for every pair of groups; shape (g, g)."""
+        data, items = self.data, int(self.data.items.max()) + 1
+        table, labels, cases = np.full((len(data.arm), items), np.nan), np.zeros(items, dtype=np.bool_), np.zeros(items, dtype=np.intp)
+        table[np.repeat(np.arange(len(data.arm)), np.diff(data.starts)), data.items] = data.values
+        labels[data.items], cases[data.items] = data.labels, data.clusters
+        order = np.argsort(cases, kind="stable")
+        negative, positive = order[~labels[order]], order[labels[order]]
+        return shared_products(table[:, negative], table[:, positive], cases[negative], cases[positive])
 
     def check(self) -> None:
         """Refuse a group with one case of a class."""

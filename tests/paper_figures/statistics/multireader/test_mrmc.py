@@ -297,23 +297,23 @@ def test_readers_nested_in_arms() -> None:
     assert found.u_statistic.se > 0
 
 
-@given(st.integers(0, 10_000))
-def test_joint_concordance_counts_pairs(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    levels = int(rng.integers(1, 12))
-    negative, positive = (rng.integers(0, levels, size=(2, int(rng.integers(0, 20)))).astype(float) for _ in range(2))
-    s = (negative[:, :, None] < positive[:, None]) + 0.5 * (negative[:, :, None] == positive[:, None])
-    assert concordance.joint_concordance(negative, positive) == (s[0] * s[1]).sum()
-
-
-def test_many_pairs_are_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("block", [1, 200, 10**6])
+@pytest.mark.parametrize("per_case", [1, 3])
+def test_many_pairs_are_drawn(per_case: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In blocks of any size every pair is counted; drawn, the sum is within 4 Monte Carlo standard errors."""
     rng = np.random.default_rng(16)
-    negative, positive = rng.normal(size=(2, 300)), rng.normal(size=(2, 400)) + 0.5
-    exact = concordance.joint_concordance(negative, positive)
-    monkeypatch.setattr(concordance, "EXACT", 1000)
-    sampled = concordance.joint_concordance(negative, positive)
-    assert exact != sampled
-    assert sampled == pytest.approx(exact, abs=120_000 * 4 * 0.5 / math.sqrt(concordance.SAMPLED))
+    scores, label, item, reader, arm = study(rng, readers=2, items=60, decimals=1)
+    found = merits(readings(scores, label, item, reader, arm, item // per_case), "auroc")
+    exact = found._shared()  # type: ignore[attr-defined]
+    monkeypatch.setattr(concordance, "BLOCK", block)
+    assert found._shared() == pytest.approx(exact, rel=1e-12)  # type: ignore[attr-defined]
+    if block > 1:
+        monkeypatch.setattr(concordance, "BLOCK", max(block, 10**5))
+        monkeypatch.setattr(concordance, "EXACT", 1000)
+        drawn = found._shared()  # type: ignore[attr-defined]
+        pairs = 20 * per_case * 40 * per_case + (per_case > 1) * (40 * 40)  # of pairs that share both cases, in either order
+        assert (drawn != exact).any()
+        assert drawn == pytest.approx(exact, abs=4 * 0.5 * pairs / math.sqrt(concordance.DRAWN))
 
 
 @settings(max_examples=25)

@@ -26,7 +26,7 @@ def error_rates(
     replicates: Annotated[int | None, typer.Option("--replicates", min=2, help="Fewer of them, for a trial.")] = None,
     quiet: console.Quiet = False,
 ) -> None:
-    """Run the error-rate studies (about fifteen minutes on one core) and write tables, figures and a manifest."""
+    """Run the error-rate studies (about half an hour on one core) and write tables, figures and a manifest."""
     from paper_figures.error_rates.tables import NAMES, measure
     from see_in_pairs.files import read_json, write_json
 

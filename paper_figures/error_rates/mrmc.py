@@ -31,7 +31,7 @@ class ReadScores:
 
 
 @dataclass
-class Contrast:
+class SeedContrast:
     """The difference of two procedures with each seed, and its covariance due to patients; shapes (R, S), (R, S, S)."""
 
     theta: Floats
@@ -70,14 +70,14 @@ def read_scores(*, rng: np.random.Generator, replicates: int, patients: int, see
     return ReadScores(scores + separation * labels, labels)
 
 
-def accuracy_contrast(data: Trained) -> Contrast:
+def accuracy_contrast(data: Trained) -> SeedContrast:
     """Differences in accuracy; with items as cases the sample covariance is DeLong's, the jackknife's and the unbiased one."""
     k = data.d.shape[2]
     parts = data.d - data.d.mean(axis=2, keepdims=True)
-    return Contrast(data.d.mean(axis=2), parts @ parts.transpose(0, 2, 1) / (k * (k - 1)))
+    return SeedContrast(data.d.mean(axis=2), parts @ parts.transpose(0, 2, 1) / (k * (k - 1)))
 
 
-def area_contrast(data: ReadScores, by_class: bool = True) -> Contrast:
+def area_contrast(data: ReadScores, by_class: bool = True) -> SeedContrast:
     """Differences in area with DeLong's covariances, or, not `by_class`, with one factor for all patients, as `procedure_auroc` has it."""
     placed, labels = placements(data.scores, data.labels), data.labels
     d = placed[:, 0] - placed[:, 1]
@@ -87,10 +87,10 @@ def area_contrast(data: ReadScores, by_class: bool = True) -> Contrast:
         parts = d[..., members] - theta[..., None]
         k, size = (n, n) if by_class else (len(labels), n * n / len(labels))
         covariance += parts @ parts.transpose(0, 2, 1) / (size * (k - 1))
-    return Contrast(theta, covariance)
+    return SeedContrast(theta, covariance)
 
 
-def unbiased_contrast(data: ReadScores) -> Contrast:
+def unbiased_contrast(data: ReadScores) -> SeedContrast:
     """Differences in area with the U-statistic's covariances, from every pair of patients."""
     positive, negative = (data.scores[..., members][..., None] for members in (data.labels, ~data.labels))
     negative = np.swapaxes(negative, -1, -2)
@@ -103,10 +103,10 @@ def unbiased_contrast(data: ReadScores) -> Contrast:
     # sums of products over pairs of pairs that share neither patient: all, without those that share one, with those that share both
     apart = m * n * outer - n / m * rows @ rows.transpose(0, 2, 1) - m / n * columns @ columns.transpose(0, 2, 1)
     apart += flat @ flat.transpose(0, 2, 1) / (m * n)
-    return Contrast(theta, outer - apart / ((m - 1) * (n - 1)))
+    return SeedContrast(theta, outer - apart / ((m - 1) * (n - 1)))
 
 
-def ours(found: Contrast, cases: int) -> Columns:
+def ours(found: SeedContrast, cases: int) -> Columns:
     """Run the test of `paper_figures.statistics.multireader.procedure`."""
     s, shared = found.theta.shape[1], found.shared
     own = np.trace(found.covariance, axis1=1, axis2=2) / s
@@ -116,7 +116,7 @@ def ours(found: Contrast, cases: int) -> Columns:
     return student(found.theta.mean(axis=1), training + sampled, df)
 
 
-def _hillis_df(found: Contrast) -> tuple[Floats, Floats, Floats]:
+def _hillis_df(found: SeedContrast) -> tuple[Floats, Floats, Floats]:
     """Variance between seeds, their number times the covariance that patients cause, and Hillis's degrees of freedom; shapes (R,)."""
     s, between = found.theta.shape[1], found.theta.var(axis=1, ddof=1)
     cases = s * found.shared
@@ -124,13 +124,13 @@ def _hillis_df(found: Contrast) -> tuple[Floats, Floats, Floats]:
     return between, cases, np.where(between > 0, (s - 1) * (total / np.where(between > 0, between, 1.0)) ** 2, 1e9)
 
 
-def hillis(found: Contrast) -> Columns:
+def hillis(found: SeedContrast) -> Columns:
     """Run Obuchowski and Rockette's test with Hillis's degrees of freedom; MS(TR) is half the variance between seeds."""
     between, cases, df = _hillis_df(found)
     return student(found.theta.mean(axis=1), (between + np.maximum(cases, 0)) / found.theta.shape[1], df)
 
 
-def gallas(found: Contrast) -> Columns:
+def gallas(found: SeedContrast) -> Columns:
     """Run the test with the U-statistic's variance; where that is not positive it rejects nothing, and its interval has no ends."""
     between, cases, df = _hillis_df(found)
     variance = (between + cases) / found.theta.shape[1]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import parse_yaml, read_yaml
+
+MOST = 10**9
+"""Bound of settings that count something; beyond it a run would end with its memory, or never."""
 
 LARGEST_INTEGER = 2**63 - 1
 """What arrays and files hold; a larger integer would fail deep in a library."""
@@ -18,12 +21,23 @@ LARGEST_INTEGER = 2**63 - 1
 class StrictConfig(BaseModel):
     """Base of every config: immutable; an unknown key is an error, and so is a value that could not be computed with or written down.
 
-    That is a number that is NaN or infinite, an integer of more than 64 bits (but in the fields that `any_integer` names), and text with a
-    null byte or half a surrogate pair.
+    That is a number that is NaN or infinite, an integer of more than 64 bits (but in the fields that `any_integer` names), text with a null
+    byte or half a surrogate pair, true where a number is meant, and what only looks like text or a list (YAML's bytes and sets).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     any_integer: ClassVar[tuple[str, ...]] = ()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: Any, info: ValidationInfo) -> Any:
+        parts = [value, *(value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple, set)) else ())]
+        if odd := next((part for part in parts if isinstance(part, (bytes, bytearray, set))), None):
+            raise ValueError(f"{'a set' if isinstance(odd, set) else 'bytes'}; write {'a list' if isinstance(odd, set) else 'text'}")
+        field = cls.model_fields.get(info.field_name or "")
+        if field is not None and any(isinstance(part, bool) for part in parts) and _is_of_numbers(field.annotation):
+            raise ValueError("true or false (as YAML reads yes, no, on and off, too) in place of a number")
+        return value
 
     @field_validator("*")
     @classmethod
@@ -31,6 +45,16 @@ class StrictConfig(BaseModel):
         if info.field_name not in cls.any_integer and (fault := _fault(value)):
             raise ValueError(fault)
         return value
+
+
+def _is_of_numbers(annotation: Any) -> bool:
+    """Whether a number, or numbers in a list or mapping, is what a field takes, and no text, truth value or section."""
+    inner = [part for part in get_args(annotation) if part is not type(None)]
+    if get_origin(annotation) is dict:
+        inner = inner[1:]
+    if get_origin(annotation) is Annotated:
+        inner = inner[:1]
+    return all(map(_is_of_numbers, inner)) if inner else annotation in (int, float, ...)
 
 
 def _fault(value: Any) -> str | None:
@@ -78,7 +102,7 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> str:
         elif detail["type"] == "string_type" and isinstance(detail["input"], (bool, int, float)):
             lines.append(f"{key}: YAML reads this as {detail['input']!r}, not as a word; put it in quotes (yes, no, on and off, too)")
         else:
-            lines.append(f"{key}: {detail['msg']}")
+            lines.append(f"{key}: {detail['msg']}" if key else detail["msg"])  # of the config as a whole
     return "; ".join(lines)
 
 

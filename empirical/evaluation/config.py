@@ -10,7 +10,7 @@ from empirical.arms import ArmConfig
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.batch_scorer import SpeedConfig
-from see_in_pairs.configs import StrictConfig
+from see_in_pairs.configs import MOST, StrictConfig
 
 MAY_CHANGE = {"calibrate_on"}
 """Settings that may change when a run is resumed, since no score depends on them."""
@@ -61,7 +61,7 @@ class EvaluateConfig(StrictConfig):
     model: ModelConfig = ModelConfig()
     prompts: PromptConfig = PromptConfig()
     split: Literal["test", "val"] = "test"
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=16, ge=1, le=MOST)
     speed: SpeedConfig = SpeedConfig()
     spaced: bool = False
     generate: bool = False

@@ -9,7 +9,7 @@ from empirical.pretraining.questions import KINDS, Difficulty
 from empirical.pretraining.shapes import EDGE
 from empirical.training.config import ScheduleConfig
 from empirical.vlm.pocket.config import PocketConfig
-from see_in_pairs.configs import StrictConfig
+from see_in_pairs.configs import MOST, StrictConfig
 from see_in_pairs.errors import first_few
 
 
@@ -38,13 +38,13 @@ class HardnessConfig(StrictConfig):
         Width of the edges of shapes in ``new`` and ``where`` at hardness 1, in pixels; at hardness 0 they are sharp.
     """
 
-    easiest: float = Field(default=6.0, gt=0)
-    target: float = Field(default=2.0, gt=0)
+    easiest: float = Field(default=6.0, gt=0, le=1e3)
+    target: float = Field(default=2.0, gt=0, le=1e3)
     faint: float = Field(default=0.2, ge=0, le=1)
     rise: float = Field(default=0.6, gt=0, le=1)
-    lean: float = Field(default=1.0, gt=0)
+    lean: float = Field(default=1.0, gt=0, le=1e3)
     likeness: float = Field(default=1.0, ge=0, le=1)
-    edge: float = Field(default=EDGE, ge=EDGE)
+    edge: float = Field(default=EDGE, ge=EDGE, le=64)
 
     @model_validator(mode="after")
     def _falls(self) -> HardnessConfig:
@@ -127,16 +127,16 @@ class PretrainConfig(ScheduleConfig):
     start: str | None = None
     kinds: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     hardness: HardnessConfig = HardnessConfig()
-    steps: int = Field(default=8000, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    steps: int = Field(default=8000, ge=1, le=MOST)
+    batch_size: int = Field(default=32, ge=1, le=MOST)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1e3)
     warmup: float = Field(default=0.05, ge=0, lt=1)
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0, le=1e3)
     adam_beta2: float = Field(default=0.99, gt=0, lt=1)
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    examine_every: int = Field(default=1000, ge=1)
-    questions: int = Field(default=1000, ge=20)
-    save_every: int = Field(default=500, ge=1)
+    max_grad_norm: float = Field(default=1.0, gt=0, le=1e9)
+    examine_every: int = Field(default=1000, ge=1, le=MOST)
+    questions: int = Field(default=1000, ge=20, le=MOST)
+    save_every: int = Field(default=500, ge=1, le=MOST)
     threads: int | None = Field(default=None, ge=1, le=1024)
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
 
@@ -145,6 +145,6 @@ class PretrainConfig(ScheduleConfig):
         unknown = sorted(set(self.kinds) - set(KINDS))
         if unknown:
             raise ValueError(f"kinds: unknown {first_few(unknown)}; known: {', '.join(KINDS)}")
-        if not self.kinds or min(self.kinds.values()) < 0 or sum(self.kinds.values()) <= 0:
-            raise ValueError("kinds: give at least one kind of question a positive weight, and none a negative one")
+        if not self.kinds or min(self.kinds.values()) < 0 or not 1e-6 <= max(self.kinds.values()) <= 1e6:
+            raise ValueError("kinds: give at least one kind of question a positive weight, none a negative one, and none above a million")
         return self

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, field_validator
 
@@ -39,8 +39,8 @@ class GridConfig(StrictConfig):
 
     base: PretrainConfig
     models: dict[str, PocketConfig] = Field(min_length=1)
-    learning_rates: list[float] = Field(min_length=1)
-    seeds: list[int] = Field(min_length=1)
+    learning_rates: list[Annotated[float, Field(gt=0, le=1e3)]] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = Field(min_length=1)
 
     @field_validator("learning_rates", "seeds")
     @classmethod

@@ -9,7 +9,7 @@ from pydantic import Field
 from empirical.arms import ArmConfig
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig
-from see_in_pairs.configs import StrictConfig
+from see_in_pairs.configs import MOST, StrictConfig
 
 Method = Literal["full", "lora"]
 """What is trained: every weight, or low-rank adapters only."""
@@ -28,8 +28,8 @@ class LoraConfig(StrictConfig):
         Put adapters on the vision tower too; by default on the language model's linear layers only.
     """
 
-    rank: int = Field(default=16, ge=1)
-    alpha: int = Field(default=32, ge=1)
+    rank: int = Field(default=16, ge=1, le=65_536)
+    alpha: int = Field(default=32, ge=1, le=65_536)
     dropout: float = Field(default=0.05, ge=0, lt=1)
     vision: bool = False
 
@@ -65,8 +65,8 @@ class EarlyStopping(StrictConfig):
         Smallest fall that counts, in nats per answer token.
     """
 
-    every: int = Field(default=50, ge=1)
-    patience: int = Field(default=3, ge=1)
+    every: int = Field(default=50, ge=1, le=MOST)
+    patience: int = Field(default=3, ge=1, le=MOST)
     least: float = Field(default=0.0, ge=0)
 
 
@@ -159,21 +159,21 @@ class FinetuneConfig(ScheduleConfig):
     lora: LoraConfig = LoraConfig()
     n_train: int | None = Field(default=None, ge=2)
     curriculum: CurriculumConfig | None = None
-    references_per_query: int = Field(default=1, ge=1)
-    steps: int = Field(default=500, ge=1)
-    batch_size: int = Field(default=16, ge=1)
-    gradient_accumulation: int = Field(default=1, ge=1)
-    learning_rate: float = Field(default=1e-4, gt=0)
+    references_per_query: int = Field(default=1, ge=1, le=MOST)
+    steps: int = Field(default=500, ge=1, le=MOST)
+    batch_size: int = Field(default=16, ge=1, le=MOST)
+    gradient_accumulation: int = Field(default=1, ge=1, le=MOST)
+    learning_rate: float = Field(default=1e-4, gt=0, le=1e3)
     warmup: float = Field(default=0.1, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0, le=1e3)
     adam_beta2: float = Field(default=0.99, gt=0, lt=1)
-    max_grad_norm: float = Field(default=1.0, gt=0)
+    max_grad_norm: float = Field(default=1.0, gt=0, le=1e9)
     gradient_checkpointing: bool | None = None
     store_features: bool = True
     features_folder: str | None = None
     early_stopping: EarlyStopping | None = None
     report_to: tuple[Literal["tensorboard", "wandb"], ...] = ()
-    save_every: int = Field(default=100, ge=1)
+    save_every: int = Field(default=100, ge=1, le=MOST)
     keep_checkpoints: bool = False
     doctor: bool = True
     allow: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -61,7 +61,7 @@ class Block(StrictConfig):
     cohorts: list[str] | None = None
     arms: list[str] | None = None
     n_train: list[int | Literal["all"]] = Field(min_length=1)
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = Field(min_length=1)
     training: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("n_train")
@@ -136,7 +136,7 @@ class StudyConfig(StrictConfig):
     comparisons: list[tuple[str, str]] = Field(default_factory=list)
     restarts: Restarts | None = None
     keep_models: bool = True
-    phantom_seed: int = Field(default=0, ge=0)
+    phantom_seed: int = Field(default=0, ge=0, le=2**32 - 1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -8,34 +8,18 @@ The cases of a command run in one process of its own, which is started anew afte
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import copy
 import importlib
-import io
 import json
 import os
-import resource
-import select
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from see_in_pairs.console import LONGEST_ERROR
-from see_in_pairs.files import write_text
-
-SECONDS = 120.0
-"""A case that takes longer hangs: with the smallest inputs a run takes a second or two."""
-
-MEMORY = 12 * 2**30
-"""Bytes of address space of a process that fuzzes, so that what asks for all memory is told that there is none."""
+from tests.reliability.cases import AS_IT_IS, Case, Try, main, table
 
 VALUES = {
     "null": "null",
@@ -84,9 +68,6 @@ VALUES = {
 """What goes into a key, as YAML; FOLDER and PIPE become paths of a folder and of a named pipe."""
 
 MARK = "VALUE GOES HERE"
-
-OUTCOMES = ("refused", "accepted", "traceback", "hang", "crash", "no single line", "written beside --out")
-"""How a case can end; but for the first two all are faults."""
 
 Place = tuple[str | int, ...]
 
@@ -239,8 +220,8 @@ def mean(data, *, trim):
 """
 
 
-def make_inputs(folder: Path) -> str:
-    """Make a cohort of a dozen pictures, a folder and a pipe; return the cohort's folder."""
+def make_inputs(folder: Path) -> None:
+    """Make a cohort of a dozen pictures, a folder and a pipe."""
     from empirical.cohorts.phantom import PhantomConfig, make_phantom
 
     settings = {"size": 32, "n_train": 4, "n_val": 2, "n_test": 12, "relatives": 1, "lesion": {"width": 2.0}}
@@ -248,52 +229,6 @@ def make_inputs(folder: Path) -> str:
     replace(cohort, folder=folder / "other", info=replace(cohort.info, modality="photograph", image_root=str(cohort.root))).save()
     (folder / "a folder").mkdir()
     os.mkfifo(folder / "pipe")
-    return str(folder / "cohort")
-
-
-@dataclass
-class Case:
-    """One value in one key, and what came of it."""
-
-    command: str
-    key: str
-    value: str
-    outcome: str = "hang"
-    code: int | None = None
-    seconds: float = 0.0
-    said: str = ""  # the last lines of standard error
-
-
-def run_case(one: Fuzzed, text: str, folder: Path, case: Case) -> None:
-    """Run a command with a config in this process, and say in the case how it ended."""
-    from paper_figures.cli import app
-    from see_in_pairs.console import run_app
-
-    (folder / "config.yaml").write_text(text)
-    before, errors, began = entries(folder), io.StringIO(), time.monotonic()
-    try:
-        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
-            case.code = run_app(app, one.words(str(folder / "config.yaml"), str(folder / "out")))
-        case.outcome = "accepted" if case.code in (0, 1) else "refused"
-    except Exception:
-        case.outcome, errors = "traceback", io.StringIO(traceback.format_exc())
-    case.seconds = time.monotonic() - began
-    lines = errors.getvalue().splitlines()
-    case.said = "\n".join(lines[-40:])[-6000:]
-    failures = [line for line in lines if line.startswith("see-in-pairs: error: ")]
-    if case.outcome == "refused" and (case.code != 2 or len(failures) != 1 or len(failures[0]) > LONGEST_ERROR + 30):
-        case.outcome = "no single line"
-    beside = sorted(entries(folder) - before)
-    if beside and not case.key.endswith("features_folder") and case.value != "as it is":
-        case.outcome, case.said = "written beside --out", f"{beside[:3]} {case.said}"
-    shutil.rmtree(folder / "out", ignore_errors=True)
-
-
-def entries(folder: Path) -> set[Path]:
-    """List what is beside --out and in the two folders above, but for folders of caches."""
-    caches = {folder / "out", folder / "features", folder / "__pycache__", folder.parents[1] / "home"}
-    found = (Path(place) / name for place, folders, names in os.walk(folder.parents[1]) for name in (*folders, *names))
-    return {path for path in found if path not in caches and not caches & set(path.parents)}
 
 
 def run_serially(function: Callable[[Any], Any], jobs: Any, workers: int) -> Iterator[tuple[Any, Any]]:
@@ -302,125 +237,34 @@ def run_serially(function: Callable[[Any], Any], jobs: Any, workers: int) -> Ite
         yield job, function(job)
 
 
-def work(command: str, first: int, step: int, folder: Path) -> None:
-    """Run the cases of a command from a number on, one line of JSON each on standard output."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+def prepare(folder: Path) -> dict[str, list[Try]]:
+    """Make the inputs where they are not there yet, and list every value in every key of every command."""
+    if not (folder / "cohort").is_dir():
+        make_inputs(folder)
     for name in ("empirical.pretraining.grid", "paper_figures.study"):
         importlib.import_module(name)
     for module in list(sys.modules.values()):  # where it is used, in whatever modules
         if "run_in_processes" in vars(module) and module.__name__ != "see_in_pairs.processes":
             vars(module)["run_in_processes"] = run_serially
-    results = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print does not mix with the results
-    os.chdir(folder)
-    one = fuzzed(folder, str(folder / "cohort"))[command]
-    every = cases(one)
-    for config in one.configs if first == 0 else ():  # as they are; caches are filled once
-        run_case(one, json.dumps(config), folder, case := Case(command, "", "as it is"))
-        if case.outcome != "accepted" or case.code:
-            raise SystemExit(f"{command}: the config is not accepted as it is: {case.said}")
-    for number in range(first, len(every), step):
-        config, place, value = every[number]
-        case = Case(command, ".".join(map(str, place)), value)
-        print(json.dumps({"number": number, **vars(case)}), file=results, flush=True)
-        text = VALUES[value].replace("FOLDER", json.dumps(str(folder / "a folder"))).replace("PIPE", json.dumps(str(folder / "pipe")))
-        run_case(one, with_value(config, place, text), folder, case)
-        print(json.dumps({"number": number, **vars(case)}), file=results, flush=True)
+    return {command: list(tries(one, folder)) for command, one in fuzzed(folder, str(folder / "cohort")).items()}
 
 
-def cases(one: Fuzzed) -> list[tuple[dict[str, Any], Place, str]]:
-    """Every value in every key."""
-    return [(config, place, value) for config, place in one.places() for value in VALUES]
-
-
-def fuzz(command: str, folder: Path, step: int, say: Callable[[str], None]) -> list[Case]:
-    """Run the cases of a command in processes of their own; of a hang or a crash the next case is told in a new one."""
-    found: dict[int, Case] = {}
-    first = 0
-    while True:
-        words = [
-            sys.executable,
-            "-m",
-            "tests.reliability.fuzz",
-            "--work",
-            command,
-            "--first",
-            str(first),
-            "--step",
-            str(step),
-            "--folder",
-            str(folder),
-        ]
-        environment = os.environ | {
-            "OMP_NUM_THREADS": "1",
-            "HF_HUB_OFFLINE": "1",
-            "HOME": str(folder.parents[1] / "home"),
-            "MPLBACKEND": "Agg",
-        }
-        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
-            assert process.stdout is not None
-            last, hung = -1, False
-            while True:
-                ready, _, _ = select.select([process.stdout], [], [], SECONDS if last >= 0 else 10 * SECONDS)
-                line = process.stdout.readline() if ready else b""
-                if not line:
-                    if hung := not ready:
-                        process.kill()
-                    break
-                content = json.loads(line)
-                last = content.pop("number")
-                finished = last in found
-                found[last] = Case(**content)
-                if finished and found[last].outcome not in ("refused", "accepted"):
-                    say(f"{command} {found[last].key}: {found[last].value}: {found[last].outcome}: {found[last].said.splitlines()[-1:]}")
-            code = process.wait()
-        if code == 0 and not hung:
-            return [found[number] for number in sorted(found)]
-        if last < 0:
-            raise SystemExit(f"{command}: the process that fuzzes it does not start (exit code {code})")
-        found[last].outcome, found[last].seconds = ("hang", SECONDS) if hung else ("crash", 0.0)
-        say(f"{command} {found[last].key}: {found[last].value}: {found[last].outcome} (exit code {code})")
-        first = last + step
+def tries(one: Fuzzed, folder: Path) -> Iterator[Try]:
+    """Each config as it is, so that it is known to be accepted and caches are filled; then every value in every key."""
+    file, words = folder / "config.yaml", one.words(str(folder / "config.yaml"), str(folder / "out"))
+    for config in one.configs:
+        yield Try("", AS_IT_IS, words, partial(file.write_text, json.dumps(config)))
+    for config, place in one.places():
+        for value, text in VALUES.items():
+            there = text.replace("FOLDER", json.dumps(str(folder / "a folder"))).replace("PIPE", json.dumps(str(folder / "pipe")))
+            key = ".".join(map(str, place))
+            yield Try(key, value, words, partial(file.write_text, with_value(config, place, there)), writes=place[-1] == "features_folder")
 
 
 def page(found: dict[str, list[Case]]) -> str:
     """The table of a fuzz, as Markdown."""
-    head = "| command | keys | cases | " + " | ".join(OUTCOMES) + " | longest case |"
-    lines = [head, "|---" * (len(OUTCOMES) + 4) + "|"]
-    for command, every in found.items():
-        counts = [str(sum(case.outcome == outcome for case in every)) for outcome in OUTCOMES]
-        keys, longest = len({case.key for case in every}), max(case.seconds for case in every)
-        lines.append(f"| {command} | {keys} | {len(every):,} | " + " | ".join(counts) + f" | {longest:.1f} s |")
-    return "\n".join(lines) + f"\n\n{len(VALUES)} values in each key: {', '.join(VALUES)}.\n"
-
-
-def main() -> None:
-    """Run the fuzz from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, help="a folder to work in; by default a temporary one")
-    parser.add_argument("--only", action="append", default=[], help="a command; may be given several times")
-    parser.add_argument("--step", type=int, default=1, help="run every so many-th case")
-    parser.add_argument("--table", type=Path, help="where to write the table")
-    parser.add_argument("--log", type=Path, help="where to write every case, as JSON")
-    parser.add_argument("--work", help="(a process that this program starts)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    given = parser.parse_args()
-    if given.work:
-        return work(given.work, given.first, given.step, given.folder)
-    folder = (given.folder or Path(tempfile.mkdtemp())).resolve() / "a" / "b" / "c"
-    folder.mkdir(parents=True)
-    (folder.parents[1] / "home").mkdir(exist_ok=True)
-    cohort = make_inputs(folder)
-    found = {}
-    for command in given.only or fuzzed(folder, cohort):
-        found[command] = fuzz(command, folder, given.step, lambda text: print(text, flush=True))
-        print(page({command: found[command]}).splitlines()[2], flush=True)
-        if given.log:
-            write_text(given.log, "\n".join(json.dumps(vars(case)) for every in found.values() for case in every))
-    if given.table:
-        write_text(given.table, page(found))
-    sys.exit(any(case.outcome not in ("refused", "accepted") for every in found.values() for case in every))
+    return table(found, "keys") + f"\n{len(VALUES)} values in each key: {', '.join(VALUES)}.\n"
 
 
 if __name__ == "__main__":
-    main()
+    main("tests.reliability.fuzz", prepare, page)

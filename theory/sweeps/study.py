@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import yaml
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, field_validator, model_validator
 
-from see_in_pairs.configs import StrictConfig, load_config
+from see_in_pairs.configs import MOST, StrictConfig, load_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_text
 from theory.sweeps.registry import Piece, find_file, load_pieces, piece, piece_of
@@ -23,14 +23,14 @@ class BlockLimits(StrictConfig):
     Parameters
     ----------
     seconds : float, optional
-        Wall-clock time, above 0. A block that takes longer fails as a whole.
+        Wall-clock time, a millisecond or more. A block that takes longer fails as a whole.
     megabytes : float, optional
         Memory beyond what the process holds when the block begins, above 0 (Linux only). An allocation beyond it raises
         `MemoryError` in the replicate that asked.
     """
 
-    seconds: Annotated[float, Field(gt=0)] | None = None
-    megabytes: Annotated[float, Field(gt=0)] | None = None
+    seconds: Annotated[float, Field(ge=1e-3, le=1e8)] | None = None
+    megabytes: Annotated[float, Field(gt=0, le=1e9)] | None = None
 
 
 class Stop(StrictConfig):
@@ -48,7 +48,7 @@ class Stop(StrictConfig):
 
     measure: str
     mcse: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    cap: Annotated[int, Field(ge=1)]
+    cap: Annotated[int, Field(ge=1, le=MOST)]
 
 
 class MethodUse(StrictConfig):
@@ -131,8 +131,8 @@ class Study(StrictConfig):
     fixed: dict[str, Any] = Field(default_factory=dict)
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     cells: list[dict[str, Any]] = Field(default_factory=list)
-    replicates: Annotated[int, Field(ge=1)] = 1000
-    block: Annotated[int, Field(ge=1)] = 100
+    replicates: Annotated[int, Field(ge=1, le=MOST)] = 1000
+    block: Annotated[int, Field(ge=1, le=MOST)] = 100
     entropy: Annotated[int, Field(ge=0)] = 0
     stop: Stop | None = None
     limits: BlockLimits = BlockLimits()

@@ -12,8 +12,11 @@ COMPONENTS = ("demographic", "site", "field", "noise")
 """The independent parts of an image's variation, in the order of their definition."""
 
 Share = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(ge=1e-3, le=512)]  # a width in pixels
+NotNegative = Annotated[float, Field(ge=0, le=1e4)]
+
+MOST_FAMILIES = 10_000_000
+"""Families in a split, at most: their images would fill any disk."""
 
 
 class Shares(StrictConfig):
@@ -72,8 +75,8 @@ class WarmupConfig(StrictConfig):
         Peak of the first lesion, in multiples of the amplitude; at least 1.
     """
 
-    n: int = Field(default=0, ge=0)
-    contrast: float = Field(default=6.0, ge=1)
+    n: int = Field(default=0, ge=0, le=MOST_FAMILIES)
+    contrast: float = Field(default=6.0, ge=1, le=1e3)
 
     def contrast_of(self, number: int) -> float:
         """Compute the contrast of a warm-up family, `number` from 0: `contrast` for the first, falling linearly, always above 1."""
@@ -116,10 +119,10 @@ class PhantomConfig(StrictConfig):
     """
 
     size: int = Field(default=64, ge=24, le=512)
-    n_train: int = Field(default=2000, ge=0)
+    n_train: int = Field(default=2000, ge=0, le=MOST_FAMILIES)
     warmup: WarmupConfig = WarmupConfig()
-    n_val: int = Field(default=200, ge=0)
-    n_test: int = Field(default=1000, ge=0)
+    n_val: int = Field(default=200, ge=0, le=MOST_FAMILIES)
+    n_test: int = Field(default=1000, ge=0, le=MOST_FAMILIES)
     relatives: int = Field(default=1, ge=0, le=20)
     prevalence: float = Field(default=0.5, ge=0, le=1)
     rho: Share = 0.9
@@ -132,7 +135,7 @@ class PhantomConfig(StrictConfig):
     offset_sd: NotNegative = 5.0
     field_sd: NotNegative = 9.0
     field_width: Positive = 2.5
-    noise_sd: float = Field(default=5.0, ge=1.0)
+    noise_sd: float = Field(default=5.0, ge=1.0, le=1e3)
     lesion: LesionConfig = LesionConfig()
 
     @model_validator(mode="after")

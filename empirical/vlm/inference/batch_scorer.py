@@ -53,7 +53,7 @@ class SpeedConfig(StrictConfig):
 
     store_features: bool = True
     features_folder: str | None = None
-    features_memory: float = Field(default=8, gt=0)
+    features_memory: float = Field(default=8, gt=0, le=1e6)
     prefix_cache: bool | None = None
     by_length: bool = True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from see_in_pairs.configs import StrictConfig
 
@@ -35,23 +35,23 @@ class PocketConfig(StrictConfig):
     """
 
     architecture: Literal["idefics3", "internvl"] = "idefics3"
-    image_size: int = 64
-    patch_size: int = 16
-    merge: int = 1
-    vision_width: int = 96
-    vision_layers: int = 3
-    width: int = 128
-    layers: int = 4
-    heads: int = 4
-    vocabulary: int = 600
-    initializer_range: float = 0.06
-    seed: int = 0
+    image_size: int = Field(default=64, ge=1, le=4096)
+    patch_size: int = Field(default=16, ge=1, le=4096)
+    merge: int = Field(default=1, ge=1, le=4096)
+    vision_width: int = Field(default=96, ge=1, le=16_384)
+    vision_layers: int = Field(default=3, ge=1, le=1000)
+    width: int = Field(default=128, ge=1, le=16_384)
+    layers: int = Field(default=4, ge=1, le=1000)
+    heads: int = Field(default=4, ge=1, le=16_384)
+    vocabulary: int = Field(default=600, ge=300, le=1_000_000)
+    initializer_range: float = Field(default=0.06, gt=0, le=10)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
 
     @model_validator(mode="after")
     def _check_divisibility(self) -> PocketConfig:
-        if min(self.patch_size, self.merge) < 1 or self.image_size % (self.patch_size * self.merge):
+        if self.image_size % (self.patch_size * self.merge):
             raise ValueError(f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size} times merge {self.merge}")
-        if self.heads < 1 or self.width % self.heads or self.vision_width % self.heads:
+        if self.width % self.heads or self.vision_width % self.heads:
             raise ValueError(f"width {self.width} and vision_width {self.vision_width} must be multiples of heads {self.heads}")
         return self
 

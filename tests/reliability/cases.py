@@ -1,0 +1,190 @@
+"""Runs of commands on inputs that are wrong, one after the other, and how each ends; for the fuzz of configs and the hostile files.
+
+The cases of a command run in one process, which is started anew after a hang or a crash. Each must end in exit code 2 and one line of at
+most `LONGEST_ERROR` characters, or in a result; never in a traceback, a hang or a file beside --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import resource
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from see_in_pairs.console import LONGEST_ERROR
+from see_in_pairs.errors import is_panic
+from see_in_pairs.files import write_text
+
+SECONDS = 240.0
+"""A case that takes longer hangs: with the smallest inputs a run takes a second or two, more on a machine that others use."""
+
+MEMORY = 12 * 2**30
+"""Bytes of address space of a process that tries cases, so that what asks for all memory is told that there is none."""
+
+AS_IT_IS = "as it is"
+"""Stands for the input that nothing is wrong with, which must be accepted."""
+
+FINE = ("refused", "accepted")
+FAULTS = ("traceback", "hang", "crash", "no single line", "written beside --out")
+
+
+@dataclass
+class Try:
+    """One run of a command: what is wrong, where, and how to bring it about and to take it back."""
+
+    place: str  # a key of a config, or a file
+    wrong: str  # what stands there
+    words: list[str]  # of the command line
+    begin: Callable[[], object]
+    end: Callable[[], object] = lambda: None
+    writes: bool = False  # whether it asks for files beside --out
+
+
+@dataclass
+class Case:
+    """How a try ended."""
+
+    command: str
+    place: str
+    wrong: str
+    outcome: str = "hang"
+    code: int | None = None
+    seconds: float = 0.0
+    said: str = ""  # the last lines of standard error, or the traceback
+
+
+def run_case(command: str, one: Try, folder: Path) -> Case:
+    """Run a try in this process, in a folder whose ``out`` is removed afterwards."""
+    from paper_figures.cli import app
+    from see_in_pairs.console import run_app
+
+    case = Case(command, one.place, one.wrong)
+    one.begin()
+    before, errors, began = entries(folder), io.StringIO(), time.monotonic()
+    try:
+        with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+            case.code = run_app(app, one.words)
+        case.outcome = "accepted" if case.code in (0, 1) else "refused"
+    except BaseException as error:
+        if not isinstance(error, (Exception, SystemExit)) and not is_panic(error):
+            raise
+        case.outcome, errors = "traceback", io.StringIO(traceback.format_exc())
+    case.seconds = time.monotonic() - began
+    one.end()
+    lines = errors.getvalue().splitlines()
+    case.said = "\n".join(lines[-40:])[-6000:]
+    failures = [line for line in lines if line.startswith("see-in-pairs: error: ")]
+    if case.code not in (None, 0) and (case.code not in (1, 2) or len(failures) != 1 or len(failures[0]) > LONGEST_ERROR):
+        case.outcome = "no single line"
+    beside = sorted(entries(folder) - before)
+    if beside and not one.writes and one.wrong != AS_IT_IS:
+        case.outcome, case.said = "written beside --out", f"{beside[:3]} {case.said}"
+    if one.wrong == AS_IT_IS and case.code != 0:
+        raise SystemExit(f"{command}: fails as it is: {case.said}")
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    return case
+
+
+def entries(folder: Path) -> set[Path]:
+    """List what is beside --out and in the two folders above, but for folders of caches."""
+    caches = {folder / "out", folder / "features", folder / "__pycache__", folder.parents[1] / "home"}
+    found = (Path(place) / name for place, folders, names in os.walk(folder.parents[1]) for name in (*folders, *names))
+    return {path for path in found if path not in caches and not caches & set(path.parents)}
+
+
+def work(command: str, every: list[Try], first: int, step: int, folder: Path) -> None:
+    """Run the tries of a command from a number on; a line of JSON on standard output when one begins and when it ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    results = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print does not mix with the results
+    os.chdir(folder)
+    for number, one in enumerate(every):
+        if one.wrong == AS_IT_IS:  # again in a process that goes on: what it imports takes no case's time
+            run_case(command, one, folder)
+        elif number >= first and number % step == 0:
+            print(json.dumps({"number": number, **vars(Case(command, one.place, one.wrong))}), file=results, flush=True)
+            print(json.dumps({"number": number, **vars(run_case(command, one, folder))}), file=results, flush=True)
+
+
+def drive(module: str, command: str, folder: Path, step: int, say: Callable[[str], None]) -> list[Case]:
+    """Run the tries of a command in processes of their own; what follows a hang or a crash runs in a new one."""
+    found: dict[int, Case] = {}
+    first = 0
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "HOME": str(folder.parents[1] / "home")}
+    while True:
+        words = [sys.executable, "-m", module, "--work", command, "--first", str(first), "--step", str(step), "--folder", str(folder)]
+        # without a buffer: select knows nothing of lines that wait in one
+        with subprocess.Popen(words, bufsize=0, stdout=subprocess.PIPE, env=environment) as process:
+            assert process.stdout is not None
+            last, hung = -1, False
+            while True:
+                ready, _, _ = select.select([process.stdout], [], [], SECONDS if last >= 0 else 10 * SECONDS)
+                line = process.stdout.readline() if ready else b""
+                if not line:
+                    if hung := not ready:
+                        process.kill()
+                    break
+                content = json.loads(line)
+                last = content.pop("number")
+                again = last in found
+                found[last] = Case(**content)
+                if again and found[last].outcome in FAULTS:
+                    say(f"{command}, {found[last].place}: {found[last].wrong}: {found[last].outcome}: {found[last].said.splitlines()[-1:]}")
+            code = process.wait()
+        if code == 0 and not hung:
+            return [found[number] for number in sorted(found)]
+        if last < 0:
+            raise SystemExit(f"{command}: the process that tries its cases ends before the first (exit code {code})")
+        found[last].outcome, found[last].seconds = ("hang", SECONDS) if hung else ("crash", 0.0)
+        say(f"{command}, {found[last].place}: {found[last].wrong}: {found[last].outcome} (exit code {code})")
+        first = last + 1
+
+
+def table(found: dict[str, list[Case]], places: str) -> str:
+    """The table of all commands, as Markdown."""
+    outcomes = (*FINE, *FAULTS)
+    lines = [f"| command | {places} | cases | " + " | ".join(outcomes) + " | longest case |", "|---" * (len(outcomes) + 4) + "|"]
+    for command, every in found.items():
+        counts = [str(sum(case.outcome == outcome for case in every)) for outcome in outcomes]
+        number, longest = len({case.place for case in every}), max(case.seconds for case in every)
+        lines.append(f"| {command} | {number} | {len(every):,} | " + " | ".join(counts) + f" | {longest:.1f} s |")
+    return "\n".join(lines) + "\n"
+
+
+def main(module: str, prepare: Callable[[Path], dict[str, list[Try]]], page: Callable[[dict[str, list[Case]]], str]) -> None:
+    """Try all cases of all commands from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, help="a folder to work in; by default a temporary one")
+    parser.add_argument("--only", action="append", default=[], help="a command; may be given several times")
+    parser.add_argument("--step", type=int, default=1, help="run every so many-th case")
+    parser.add_argument("--table", type=Path, help="where to write the table")
+    parser.add_argument("--log", type=Path, help="where to write every case, as JSON")
+    parser.add_argument("--work", help="(a process that this program starts)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
+    given = parser.parse_args()
+    if given.work:
+        return work(given.work, prepare(given.folder)[given.work], given.first, given.step, given.folder)
+    folder = (given.folder or Path(tempfile.mkdtemp())).resolve() / "a" / "b" / "c"
+    folder.mkdir(parents=True)
+    (folder.parents[1] / "home").mkdir()
+    found = {}
+    for command in given.only or prepare(folder):
+        found[command] = drive(module, command, folder, given.step, lambda text: print(text, flush=True))
+        print(table({command: found[command]}, "").splitlines()[2], flush=True)
+        if given.log:
+            write_text(given.log, "\n".join(json.dumps(vars(case)) for every in found.values() for case in every))
+    if given.table:
+        write_text(given.table, page(found))
+    sys.exit(any(case.outcome in FAULTS for every in found.values() for case in every))

@@ -30,6 +30,9 @@ _RUN = "Run(s) of arm {}; several for several training seeds."
 _MRMC = "Also the published multireader multicase analyses; trainings or readers are the readers."
 _FIGURE = "Draw ROC curves with bands and net benefit of two arms as FILE: PNG, PDF and CSV. --out draws them too."
 _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
+_MARGIN = "Difference that would not matter, of every measure or of one (auroc=.02); may be repeated."
+_FIXED = "Levels that the result is about, not random: readers, cases, references or wordings; may be repeated."
+_PAIRED = "Training seed s is the same model, or the same training sample, in both arms; else trainings are independent."
 
 
 def compare(
@@ -49,7 +52,9 @@ def compare(
     positive: Annotated[
         list[str] | None, typer.Option("--positive", metavar="LABEL", help="Label(s) to detect; default as the records say, or 1.")
     ] = None,
-    margin: Annotated[float | None, typer.Option("--margin", help="Accuracy difference that would not matter.")] = None,
+    margin: Annotated[list[str] | None, typer.Option("--margin", metavar="[MEASURE=]X", help=_MARGIN)] = None,
+    fixed: Annotated[list[str] | None, typer.Option("--fixed", metavar="FACTOR", help=_FIXED)] = None,
+    paired_seeds: Annotated[bool, typer.Option("--paired-seeds", help=_PAIRED)] = False,
     specificity: Annotated[float, typer.Option("--specificity", help="Where sensitivities are compared.", min=0, max=1)] = 0.9,
     resamples: Annotated[int | None, typer.Option("--resamples", help="Bootstrap resamples; default 2,000.", min=100)] = None,
     mrmc: Annotated[bool, typer.Option("--mrmc", help=_MRMC)] = False,
@@ -76,8 +81,9 @@ def compare(
     paths, chosen = _inputs([records_a, *([] if records_b is None else [records_b]), *(more or ())], arm, (arm_a, arm_b), (run_a, run_b))
     runs: Sequence[list[str] | None] = (run_a, run_b) if len(paths) == 2 else (None,) * len(paths)
     settings = ComparisonSettings(
-        threshold=0.5 if threshold is None else threshold, margin=margin, specificity=specificity, resamples=resamples, seed=seed
-    )
+        threshold=0.5 if threshold is None else threshold, margin=_margins(margin or ()), specificity=specificity,
+        resamples=resamples, seed=seed, fixed=tuple(fixed or ()), paired_seeds=paired_seeds,
+    )  # fmt: skip
 
     def read(files: Sequence[Path]) -> list[ArmScores]:
         found = [
@@ -198,7 +204,8 @@ def _write(
     files = list(dict.fromkeys(path / "records.parquet" if path.is_dir() else path for path in sources))
     options = {
         "inputs": [str(path) for path in sources], "threshold": settings.threshold, "margin": settings.margin,
-        "resamples": settings.resamples, "specificity": settings.specificity,
+        "resamples": settings.resamples, "specificity": settings.specificity, "fixed": list(settings.fixed),
+        "paired_seeds": settings.paired_seeds,
     }  # fmt: skip
     with RunFolder(out, "compare", choices | options, content["seed"], files) as run:
         write_json(run.path / "comparison.json", content)

@@ -130,17 +130,18 @@ def equivalence_block(
     table: ItemTable, settings: ComparisonSettings, robust: ClusteredDifferenceResult | ProcedureResult | None, reasons: Reasons
 ) -> EquivalenceResult | None:
     """Test equivalence at the margin, with the standard error of the recommended accuracy test."""
-    if settings.margin is None:
+    margin = settings.margin_of("accuracy")
+    if margin is None:
         return None
-    independent = equivalence(table.n10, table.n01, table.items, settings.margin)  # also checks the margin
+    independent = equivalence(table.n10, table.n01, table.items, margin)  # also checks the margin
     if table.independent and robust is None:
         return independent
     if robust is None:
         reasons.found["equivalence"] = ONE_CLUSTER
         return None
     if not robust.se:  # no cluster shows a difference: each counts as one item
-        return equivalence(0, 0, units(robust), settings.margin)
-    return tost(robust.estimate, robust.se, robust.df, settings.margin)
+        return equivalence(0, 0, units(robust), margin)
+    return tost(robust.estimate, robust.se, robust.df, margin)
 
 
 def permutation_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons) -> SignFlipResult:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy.typing as npt
 
+from paper_figures.comparison.arm_rows import CrossedArms, crossed
 from paper_figures.comparison.blocks import (
     Reasons,
     accuracy_block,
@@ -20,12 +21,14 @@ from paper_figures.comparison.blocks import (
     two_way_block,
 )
 from paper_figures.comparison.diagnostic_block import diagnostic_block
+from paper_figures.comparison.factors_block import FactorTests, crossed_rows, factor_tests, side_by_side
 from paper_figures.comparison.item_table import ArmPair, ComparisonSettings, ItemTable, item_table
+from paper_figures.comparison.pairing import Aligned
 from paper_figures.comparison.recommendation import FEW_CLUSTERS, FEW_REFERENCES, no_recommendation, recommend
 from paper_figures.comparison.result import Comparison
 from paper_figures.statistics.clustered.two_way import membership_sets
 from paper_figures.statistics.roc.rare_class import FEWEST_FOR_Z, class_clusters
-from paper_figures.statistics.validation import as_level
+from paper_figures.statistics.validation import NotEstimable, as_level
 
 
 def compare_arms(
@@ -38,13 +41,15 @@ def compare_arms(
     second_clusters: npt.ArrayLike | Sequence[Sequence[object]] | None = None,
     training_seeds: npt.ArrayLike | None = None,
     arms: tuple[str, str] = ("A", "B"),
-    margin: float | None = None,
+    margin: float | Mapping[str, float] | None = None,
     specificity: float = 0.9,
     confidence_level: float = 0.95,
     resamples: int | None = None,
     permutations: int = 9999,
     method: str = "bca",
     seed: int = 0,
+    fixed: Sequence[str] = (),
+    paired_seeds: bool = False,
     warnings: Sequence[str] = (),
 ) -> Comparison:
     """Compare two arms that score the same items, by every paired test.
@@ -67,8 +72,9 @@ def compare_arms(
         The training seed of the model behind each row, where there are several models per arm.
     arms : tuple of str, default ('A', 'B')
         Names of the arms in tables and sentences.
-    margin : float, optional
-        The difference in accuracy that would not matter, for the equivalence test.
+    margin : float or mapping of str to float, optional
+        The difference that would not matter, for equivalence, non-inferiority and non-superiority: of accuracy and of AUROC, or of the
+        measures named.
     specificity : float, default 0.9
         The specificity, between 0 and 1, at which sensitivities are compared.
     confidence_level : float, default 0.95
@@ -81,6 +87,11 @@ def compare_arms(
         Kind of bootstrap interval; BCa corrects for bias and skewness.
     seed : int, default 0
         Seed of the bootstrap and of the sign patterns.
+    fixed : sequence of {'readers', 'cases', 'references', 'wordings'}
+        Factors whose levels are all that the result is about; all others are random.
+    paired_seeds : bool, default False
+        Whether training seed s is the same trained model, or the same training sample, in both arms. By default the trainings of the arms
+        are independent of each other, whatever their seeds are called.
     warnings : sequence of str
         Further warnings to put before those of the comparison.
 
@@ -114,14 +125,36 @@ def compare_arms(
     pair = ArmPair(scores_a, scores_b, labels, clusters, second_clusters, training_seeds)
     settings = ComparisonSettings(
         arms=arms, threshold=threshold, margin=margin, specificity=specificity, level=as_level(confidence_level), resamples=resamples,
-        permutations=permutations, method=method, seed=seed,
+        permutations=permutations, method=method, seed=seed, fixed=tuple(fixed), paired_seeds=paired_seeds,
     )  # fmt: skip
     return compare_pair(pair, settings, warnings)
 
 
-def compare_pair(pair: ArmPair, settings: ComparisonSettings, warnings: Sequence[str] = ()) -> Comparison:
-    """Compare two arms by every test that their data bear: what `compare_arms` and the command run."""
+def compare_aligned(aligned: Aligned, settings: ComparisonSettings) -> Comparison:
+    """Compare two arms as `pairing` aligned them, with all trainings and wordings that each has."""
+    try:
+        arms = crossed(aligned.a, aligned.b)
+    except NotEstimable:
+        if aligned.side_by_side is None:
+            raise
+        return compare_pair(aligned.side_by_side, settings, aligned.warnings)
+    settings = replace(settings, paired_seeds=settings.paired_seeds or aligned.same_models)
+    if aligned.side_by_side is not None:
+        return compare_pair(aligned.side_by_side, settings, aligned.warnings, arms)
+    pair, said = side_by_side(arms)
+    return compare_pair(pair, settings, (*aligned.warnings, said), arms)
+
+
+def compare_pair(
+    pair: ArmPair, settings: ComparisonSettings, warnings: Sequence[str] = (), crossed: CrossedArms | None = None
+) -> Comparison:
+    """Compare two arms by every test that their data bear: what `compare_arms` and the command run.
+
+    `crossed` is all that both arms have, where `pair` holds a part only: trainings of their own, wordings.
+    """
     table, reasons = item_table(pair, settings.threshold), Reasons()
+    factors = reasons.attempt("factors", lambda: factor_tests(crossed or crossed_rows(table), settings, settings.paired_seeds))
+    factors = factors or FactorTests({}, {}, {})
     clustered = reasons.attempt("clustered_accuracy", lambda: clustered_accuracy_block(table, settings))
     auroc, bootstrap = auroc_block(table, settings, reasons), bootstrap_block(table, settings, reasons)
     two_way, (procedure, procedure_auroc) = two_way_block(table, settings, reasons), procedure_blocks(table, settings, reasons)
@@ -147,8 +180,9 @@ def compare_pair(pair: ArmPair, settings: ComparisonSettings, warnings: Sequence
         diagnostic=diagnostic_block(table, settings, reasons.found),
     )
     rarer = 0 if table.labels is None else class_clusters(table.labels, table.codes)
-    recommended = recommend(found, rarer)
-    lacking = {f"recommended.{name}": why for name, why in no_recommendation(found, recommended, rarer).items()}
+    recommended = recommend(found, factors, table, settings, rarer)
+    lacking = {f"recommended.{name}": why for name, why in no_recommendation(found, recommended, factors, rarer).items()}
+    lacking |= {f"recommended.{name}": one.reason for name, one in recommended.items() if one.reason}
     return replace(
         found, recommended=recommended, reasons=reasons.found | lacking, warnings=(*warnings, *_warnings(table, settings, found))
     )

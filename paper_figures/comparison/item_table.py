@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -33,13 +33,19 @@ class ComparisonSettings:
 
     arms: tuple[str, str] = ("A", "B")
     threshold: float = 0.5
-    margin: float | None = None
+    margin: float | Mapping[str, float] | None = None
     specificity: float = 0.9
     level: float = 0.95
     resamples: int | None = None
     permutations: int = 9999
     method: str = "bca"
     seed: int = 0
+    fixed: tuple[str, ...] = ()
+    paired_seeds: bool = False
+
+    def margin_of(self, measure: str) -> float | None:
+        """The margin of a measure, if one was given."""
+        return self.margin.get(measure) if isinstance(self.margin, Mapping) else self.margin
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Aligned:
     side_by_side: ArmPair | None
     unpaired: str  # why the arms are not side by side; '' where they are
     metric: str = ""  # of values that are no scores of a class and not only right and wrong
+    same_models: bool = False  # whether the records say that both arms come from the same trained models
 
     @property
     def pair(self) -> ArmPair:
@@ -83,7 +84,20 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = (), metric: str =
         if not a.has_scores and not metric:
             scores = rows_a.values.astype(bool), rows_b.values.astype(bool)
         pair = ArmPair(*scores, rows_a.labels, names[0], sets[2], rows_a.training_seeds if several > 1 else None)
-    return Aligned(rows_a, rows_b, used, tuple(warnings), pair, unpaired, metric)
+    same = several > 1 and not unpaired and _same_models(left, right)
+    if same:
+        warnings.append("both arms come from the same trained models (train_arm): their trainings are crossed, as with --paired-seeds")
+    return Aligned(rows_a, rows_b, used, tuple(warnings), pair, unpaired, metric, same)
+
+
+def _same_models(left: pd.DataFrame, right: pd.DataFrame) -> bool:
+    """Whether the records name one trained arm, and equally many training items, behind both arms."""
+    kept = ("train_arm", "n_train")
+    if any(name not in table.columns for name in kept for table in (left, right)) or (left["train_arm"].astype(str) == "").any():
+        return False
+    return all(left[name].nunique() == right[name].nunique() == 1 for name in kept) and all(
+        str(left[name].iloc[0]) == str(right[name].iloc[0]) for name in kept
+    )
 
 
 def _rows(arm: ArmScores, table: pd.DataFrame, labels: Bools | None, clusters: Names | None, second: list[list[str]] | None) -> ArmRows:

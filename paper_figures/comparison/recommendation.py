@@ -3,44 +3,90 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from paper_figures.comparison.factors_block import FactorTests
+from paper_figures.comparison.item_table import ComparisonSettings, ItemTable
 from paper_figures.comparison.limits import ONE_CLUSTER
 from paper_figures.comparison.result import Comparison, Recommendation
 from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult
 from paper_figures.statistics.clustered.sign_flip import SignFlipResult
-from paper_figures.statistics.multireader.procedure import ProcedureResult
+from paper_figures.statistics.equivalence import EquivalenceResult, equivalence, tost
+from paper_figures.statistics.multireader.random_factors import ContrastResult
 from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T, FEWEST_FOR_Z
 
 FEW_CLUSTERS, FEW_REFERENCES = 50, 20  # where the error-rate study finds bootstrap intervals and two-way tests at their level
 
 FEWEST = 6  # 2 / 2^5 is above .05
-PROCEDURE = "seeds crossed with clusters (Obuchowski-Rockette), t"
-SEVERAL_MODELS = "several trained models: the procedure is compared, not one model"
-TWO_KINDS = "items share clusters of two kinds"
 CORRELATED = "items of a cluster are correlated"
+WORDS = {"seeds": "trainings", "patients": "patients", "references": "references", "wordings": "wordings"}
 
 
-def recommend(comparison: Comparison, rarer: int) -> dict[str, Recommendation]:
-    """Choose the test of each measure that has one; `rarer` clusters hold the rarer class."""
-    chosen = {"accuracy": _accuracy(comparison), "auroc": _auroc(comparison, rarer)}
-    return {measure: one for measure, one in chosen.items() if one is not None}
+def recommend(
+    comparison: Comparison, found: FactorTests, table: ItemTable, settings: ComparisonSettings, rarer: int
+) -> dict[str, Recommendation]:
+    """Choose the test of each measure that has one; `rarer` clusters hold the rarer class.
+
+    Where trainings, references or wordings are random too, or a factor is fixed, the one estimator over all factors; else sign-flip or
+    McNemar's test, and DeLong's or the jackknife's.
+    """
+    several = found.several or bool(settings.fixed)
+    plain = {"accuracy": _accuracy(comparison), "auroc": _auroc(comparison, rarer)}
+    chosen = {}
+    for measure, one in plain.items():
+        test = found.tests.get(measure)
+        # over few cases of a class no plain test keeps its level, and the estimator's interval stands without a verdict
+        if test is not None and (several or (one is None and measure in found.reason)):
+            one = _over_factors(test, found, comparison)
+        if one is not None:
+            chosen[measure] = _with_margin(replace(one, factors=found.factors), table, settings)
+    return chosen
 
 
-def no_recommendation(comparison: Comparison, recommended: dict[str, Recommendation], rarer: int) -> dict[str, str]:
+def no_recommendation(comparison: Comparison, recommended: dict[str, Recommendation], found: FactorTests, rarer: int) -> dict[str, str]:
     """Say why no test is recommended, by measure."""
-    found = {} if "accuracy" in recommended else {"accuracy": ONE_CLUSTER}
+    lacking = {} if "accuracy" in recommended else {"accuracy": ONE_CLUSTER}
     if comparison.auroc is None or "auroc" in recommended:
-        return found
+        return lacking
     why = ONE_CLUSTER if comparison.clusters == 1 else f"only {rarer} clusters hold an item of the rarer class"
-    return found | {"auroc": comparison.reasons.get("procedure.auroc") or comparison.reasons.get("auroc.clustered_t") or why}
+    return lacking | {"auroc": comparison.reasons.get("auroc.clustered_t") or found.reason.get("auroc") or why}
+
+
+def _over_factors(test: ContrastResult, found: FactorTests, comparison: Comparison) -> Recommendation:
+    random = [WORDS[name] for name, factor in test.factors.items() if factor.random]
+    fixed = [WORDS[name] for name, factor in test.factors.items() if not factor.random]
+    listed = " and ".join(filter(None, (", ".join(random[:-1]), random[-1])))
+    why = f"{listed} {'are random at once' if len(random) > 1 else 'are random'}"
+    if "seeds" in test.factors and test.factors["seeds"].random:
+        why += "; trainings of the arms are crossed" if test.by_seed else "; the trainings of the arms are independent of each other"
+    elif "trainings" in fixed:
+        why += "; one trained model of each arm, or --fixed readers: the result is about these models"
+    reason = found.reason.get(test.measure, "")
+    df = _shown(test.df)
+    return Recommendation(
+        test.measure, f"all random factors, t ({df} df)", why, test.estimate, test.interval, None if reason else test.p,
+        test.se, test.df, not reason, reason,
+    )  # fmt: skip
+
+
+def _with_margin(one: Recommendation, table: ItemTable, settings: ComparisonSettings) -> Recommendation:
+    """Add equivalence, non-inferiority and non-superiority at the margin of the measure."""
+    margin = settings.margin_of(one.measure)
+    if margin is None or not one.admissible:
+        return one
+    result: EquivalenceResult
+    if one.measure == "accuracy" and one.se is None:
+        result = equivalence(table.n10, table.n01, table.items, margin)
+    elif not one.se:  # no cluster shows a difference: each counts as one item
+        units = min([factor.levels for factor in one.factors.values() if factor.random], default=table.clusters)
+        result = equivalence(0, 0, units, margin)
+    else:
+        result = tost(one.difference, one.se, math.inf if one.df is None else one.df, margin)
+    return replace(one, margin=result)
 
 
 def _accuracy(comparison: Comparison) -> Recommendation | None:
-    """The first that applies: seeds crossed with clusters; two-way clusters; sign-flip over clusters; mid-p McNemar, Tango's interval."""
-    if comparison.procedure is not None:
-        return _student("accuracy", comparison.procedure, PROCEDURE, SEVERAL_MODELS)
-    if comparison.two_way is not None:
-        return _student("accuracy", comparison.two_way, "two-way cluster-robust t", TWO_KINDS)
+    """The first that applies: sign-flip over clusters; mid-p McNemar, Tango's interval."""
     clustered, independent = comparison.clustered_accuracy, comparison.clusters == comparison.items
     if clustered is not None and not independent:
         return _sign_flip(clustered.difference, comparison.permutation, comparison.clusters)
@@ -57,26 +103,23 @@ def _sign_flip(robust: ClusteredDifferenceResult, permutation: SignFlipResult, c
     if clusters < FEWEST:
         why += f"; with fewer than {FEWEST} clusters p cannot fall below {2 / 2**clusters:.4g}"
     if not robust.se and not robust.estimate:
-        return Recommendation("accuracy", f"{test}, Tango interval of {clusters} clusters", why, 0.0, robust.interval, permutation.p)
+        named = f"{test}, Tango interval of {clusters} clusters"
+        return Recommendation("accuracy", named, why, 0.0, robust.interval, permutation.p, 0.0, robust.df)
     # few clusters: no sign pattern could reject any difference; a note: all clusters agree, and the interval would have no width
     if not (math.isfinite(interval[0]) and math.isfinite(interval[1])) or robust.note:
         test, interval = f"{test}, interval by t ({robust.df:.0f} df)", robust.interval
     interval = (max(-1.0, interval[0]), min(1.0, interval[1]))
-    return Recommendation("accuracy", test, why, robust.estimate, interval, permutation.p)
+    return Recommendation("accuracy", test, why, robust.estimate, interval, permutation.p, robust.se, robust.df)
 
 
 def _auroc(comparison: Comparison, rarer: int) -> Recommendation | None:
-    """The first that applies: seeds crossed with clusters; two-way clusters; clustered DeLong, by t if it can be had; DeLong.
+    """The first that applies: clustered DeLong, by t if it can be had; DeLong.
 
     With fewer than `FEWEST_FOR_Z` items of a class DeLong is by t; with fewer than `FEWEST_FOR_T` no test keeps its level.
     """
     auroc, clustered = comparison.auroc, comparison.clusters < comparison.items
-    if auroc is None or rarer < FEWEST_FOR_T or "procedure.auroc" in comparison.reasons:
+    if auroc is None or rarer < FEWEST_FOR_T:
         return None
-    if comparison.procedure_auroc is not None:
-        return _student("auroc", comparison.procedure_auroc, PROCEDURE, SEVERAL_MODELS)
-    if auroc.two_way is not None:
-        return _student("auroc", auroc.two_way, "two-way DeLong, t", TWO_KINDS)
     if clustered and auroc.clustered_t is not None:
         return _student("auroc", auroc.clustered_t, "clustered DeLong, jackknife t", CORRELATED)
     if rarer < FEWEST_FOR_Z and auroc.clustered_t is not None:
@@ -85,9 +128,13 @@ def _auroc(comparison: Comparison, rarer: int) -> Recommendation | None:
     if result is None:
         return None
     test, why = ("clustered DeLong (Obuchowski)", CORRELATED) if clustered else ("DeLong", "items are independent")
-    return Recommendation("auroc", test, why, result.difference, result.interval, result.p)
+    return Recommendation("auroc", test, why, result.difference, result.interval, result.p, result.se)
 
 
-def _student(measure: str, result: ClusteredDifferenceResult | ProcedureResult, test: str, why: str) -> Recommendation:
-    df = f"{result.df:.0f}" if result.df >= 10 or float(result.df).is_integer() else f"{result.df:.1f}"
-    return Recommendation(measure, f"{test} ({df} df)", why, result.estimate, result.interval, result.p)
+def _student(measure: str, result: ClusteredDifferenceResult, test: str, why: str) -> Recommendation:
+    named = f"{test} ({_shown(result.df)} df)"
+    return Recommendation(measure, named, why, result.estimate, result.interval, result.p, result.se, result.df)
+
+
+def _shown(df: float) -> str:
+    return f"{df:.0f}" if df >= 10 or float(df).is_integer() else f"{df:.1f}"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from paper_figures.comparison.diagnostic_block import Diagnostic, diagnostic_text
@@ -18,6 +19,7 @@ from paper_figures.statistics.clustered.sums import ClusteredTestResult
 from paper_figures.statistics.equivalence import EquivalenceResult
 from paper_figures.statistics.multiplicity import holm
 from paper_figures.statistics.multireader.procedure import ProcedureResult
+from paper_figures.statistics.multireader.random_factors import Factor
 from paper_figures.statistics.proportions.mcnemar import McNemarResult
 from paper_figures.statistics.proportions.paired_difference import PairedDifferenceResult
 from paper_figures.statistics.result import Interval, Result
@@ -101,7 +103,19 @@ class Recommendation(Result):
     why: str  # why this one applies
     difference: float
     interval: Interval
-    p: float
+    p: float | None  # None where no test keeps its level in this design
+    se: float | None = None  # None of a test that has none, such as McNemar's
+    df: float | None = None  # degrees of freedom of the t distribution; None where there is none
+    admissible: bool = True  # whether the test keeps its level in this design
+    reason: str = ""  # why not; '' where it does
+    factors: Mapping[str, Factor] = field(default_factory=dict)  # what varies, and what is fixed
+    margin: EquivalenceResult | None = None  # equivalence, non-inferiority and non-superiority at the margin that was given
+
+    def to_dict(self) -> dict[str, Any]:
+        """Layout of the JSON."""
+        keys = ("levels", "effective", "random")
+        factors = {name: {key: getattr(factor, key) for key in keys} for name, factor in self.factors.items()}
+        return super().to_dict() | {"factors": factors}
 
 
 @dataclass(frozen=True, repr=False)
@@ -205,12 +219,13 @@ def _frame(comparison: Comparison) -> pd.DataFrame:
 
 
 def _row(
-    measure: str, test: str, values: tuple[float, float, float], interval: Interval | None, p: float, recommended: bool = False
+    measure: str, test: str, values: tuple[float, float, float], interval: Interval | None, p: float | None, recommended: bool = False
 ) -> dict[str, Any]:
     """One row of the table; `values` are those of A and B and their difference."""
     (a, b, difference), (low, high) = values, interval or (math.nan, math.nan)
     return {
-        "measure": measure, "test": test, "a": a, "b": b, "difference": difference, "low": low, "high": high, "p": p,
+        "measure": measure, "test": test, "a": a, "b": b, "difference": difference, "low": low, "high": high,
+        "p": math.nan if p is None else p,
         "recommended": recommended,
     }  # fmt: skip
 
@@ -313,22 +328,40 @@ def _in_words(comparison: Comparison) -> str:
         low, high = (f"{scale * end:+.{digits}f}" for end in one.interval)
         size = f"{scale * one.difference:+.{digits}f} {unit}".strip()
         a, b = comparison.arms
+        level = f"{comparison.confidence_level:.0%} interval {low} to {high}"
+        if one.p is None:
+            lines.append(f"{NAMES[name]}, {a} minus {b}: {size} ({level}). No verdict: {one.reason}.")
+            continue
         found = (
             "the data tell them apart" if one.p < 1 - comparison.confidence_level else "not told apart by these data (no proof of equality)"
         )
         p = format_p(one.p)
-        level = f"{comparison.confidence_level:.0%} interval {low} to {high}, p {p if p.startswith('<') else f'= {p}'}"
-        lines.append(f"{NAMES[name]} of {a} less that of {b}: {size} ({level}): {found}.")
+        lines.append(f"{NAMES[name]}, {a} minus {b}: {size} ({level}, p {p if p.startswith('<') else f'= {p}'}): {found}.")
+        lines += [f"{NAMES[name]}: {_margin_in_words(one.margin, a)}"] if one.margin else []
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
+
+
+def _margin_in_words(found: EquivalenceResult, a: str) -> str:
+    one_sided = f"{a} not worse p {format_p(found.non_inferior_p)}, {a} not better p {format_p(found.non_superior_p)}"
+    return f"at the margin {found.margin:g}: equivalent p {format_p(found.p)}, {one_sided} ({found.method})."
 
 
 def _why(comparison: Comparison) -> str:
     lines = [f"{NAMES[name]}: {one.test}, because {one.why}." for name, one in comparison.recommended.items()]
-    if len(comparison.recommended) > 1:
-        adjusted = holm([one.p for one in comparison.recommended.values()], family="recommended").adjusted
-        shown = ", ".join(f"{NAMES[name]} {format_p(float(p))}" for name, p in zip(comparison.recommended, adjusted, strict=True))
+    factors = next((one.factors for one in comparison.recommended.values()), {})
+    if factors:
+        lines.append(f"Factors: {'; '.join(f'{name} {_factor_in_words(factor)}' for name, factor in factors.items())}.")
+    p_values = {name: one.p for name, one in comparison.recommended.items() if one.p is not None}
+    if len(p_values) > 1:
+        adjusted = holm(list(p_values.values()), family="recommended").adjusted
+        shown = ", ".join(f"{NAMES[name]} {format_p(float(p))}" for name, p in zip(p_values, adjusted, strict=True))
         lines.append(f"Family 'recommended', {len(adjusted)} tests; p by Holm's method: {shown}.")
     return "\n".join(lines)
+
+
+def _factor_in_words(factor: Factor) -> str:
+    effective = "" if abs(factor.effective - factor.levels) < 0.05 else f", effectively {factor.effective:.1f}"
+    return f"{factor.levels}{effective}, {'random' if factor.random else 'fixed'}"
 
 
 def _others(comparison: Comparison) -> str:
@@ -350,7 +383,7 @@ def _remarks(comparison: Comparison) -> str:
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in remarks)
 
 
-def format_p(p: float) -> str:
+def format_p(p: float | None) -> str:
     """Write a p-value as journals do: two significant digits, never 0.
 
     Examples
@@ -358,7 +391,7 @@ def format_p(p: float) -> str:
     >>> format_p(0.0312), format_p(0.00002), format_p(1.0)
     ('.031', '<.001', '1.00')
     """
-    if math.isnan(p):
+    if p is None or math.isnan(p):
         return "-"
     if p < 0.001:
         return "<.001"

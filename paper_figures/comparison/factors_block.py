@@ -1,0 +1,152 @@
+"""Seeds (or readers), patients, references and wordings random at once: the tests of the one variance estimator, for one comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from paper_figures.comparison.arm_rows import CrossedArms
+from paper_figures.comparison.item_table import ArmPair, ComparisonSettings, ItemTable
+from paper_figures.statistics.multireader.random_factors import ContrastResult, Factor, random_factors_contrast
+from paper_figures.statistics.proportions.tango import tango_interval
+from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T
+from paper_figures.statistics.validation import NotEstimable
+from see_in_pairs.errors import InputError
+
+FIXED = {
+    "readers": "seeds",
+    "seeds": "seeds",
+    "cases": "patients",
+    "patients": "patients",
+    "references": "references",
+    "wordings": "wordings",
+}
+"""What a user may fix, by the words of readers x cases studies too, and the factor that it is."""
+
+FEWEST_TRAININGS, FEWEST_REFERENCES, FEWEST_PATIENTS = 3, 8, 20
+"""Levels, or effective levels, below which the error-rate study finds no test that keeps its level, or did not look."""
+
+
+@dataclass(frozen=True)
+class FactorTests:
+    """The tests of accuracy and of AUROC over all random factors, and whether the design lets them keep their level."""
+
+    tests: Mapping[str, ContrastResult]
+    factors: Mapping[str, Factor]
+    reason: Mapping[str, str]  # by measure: why no verdict is possible; absent where one is
+
+    @property
+    def several(self) -> bool:
+        """Whether anything but patients is random."""
+        return any(factor.random for name, factor in self.factors.items() if name != "patients")
+
+
+def fixed_factors(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Factors that a user fixes, by the estimator's names."""
+    if unknown := [name for name in names if name not in FIXED]:
+        raise InputError(f"--fixed {unknown[0]}: give some of {', '.join(FIXED)}")
+    return tuple(dict.fromkeys(FIXED[name] for name in names))
+
+
+def crossed_rows(table: ItemTable) -> CrossedArms:
+    """Lay rows of items and training seeds out by training; within a training, items of equal cluster, class and references are alike."""
+    values = table.scores if table.scores is not None else np.stack([table.right_a, table.right_b]).astype(np.float64)
+    flags = np.ones(table.items, dtype=np.bool_) if table.labels is None else table.labels
+    names = np.zeros(table.items, dtype="<U1") if table.seeds is None else table.seeds
+    seeds = np.unique(names)
+    sets = [""] * table.items if table.second is None else ["\n".join(sorted(map(str, entry))) for entry in table.second]
+    codes = table.codes if table.clustered or len(seeds) == 1 else np.zeros(table.items, dtype=np.intp)
+    numbers = np.unique(np.array(sets), return_inverse=True)[1]
+    orders = []
+    for seed in seeds:
+        rows = np.flatnonzero(names == seed)
+        orders.append(rows[np.lexsort((numbers[rows], flags[rows], codes[rows]))])
+    first = orders[0]
+    for rows in orders[1:]:
+        if len(rows) != len(first) or any((column[rows] != column[first]).any() for column in (codes, flags, numbers)):
+            raise NotEstimable("not every item has a score from every training and wording")
+    if len(seeds) > 1 and not table.clustered:
+        raise NotEstimable("several trainings, and no clusters that tell which rows are of one item or patient")
+    cubes = [values[arm][np.stack(orders)][:, None, :] for arm in (0, 1)]
+    who = None if not table.clustered else table.codes[first].astype(str)
+    second = None if table.second is None else [[str(name) for name in table.second[row]] for row in first]
+    labels = None if table.labels is None else table.labels[first]
+    items = np.arange(len(first)).astype(str)
+    return CrossedArms((cubes[0], cubes[1]), items, labels, who, second, (seeds, seeds), np.array([""]))
+
+
+def side_by_side(arms: CrossedArms) -> tuple[ArmPair, str]:
+    """Pair the trainings of arms that have their own, in their order, for the tests that need pairs; and say so."""
+    a, b = arms.scores
+    number = min(len(a), len(b))
+    words, items = a.shape[1], a.shape[2]
+    repeat = lambda values: None if values is None else [value for _ in range(number * words) for value in values]
+    seeds = np.repeat(np.arange(number), words * items)
+    pair = ArmPair(
+        a[:number].ravel(), b[:number].ravel(), repeat(arms.labels), repeat(arms.items if arms.clusters is None else arms.clusters),
+        repeat(arms.second_clusters), seeds if number > 1 else None,
+    )  # fmt: skip
+    if arms.labels is None:
+        pair = replace(pair, scores_a=a[:number].ravel().astype(bool), scores_b=b[:number].ravel().astype(bool))
+    said = f"the arms have trainings of their own ({len(a)} and {len(b)})"
+    return pair, f"{said}: the recommended tests take all of them as independent; all others pair {number} of them in their order"
+
+
+def factor_tests(arms: CrossedArms, settings: ComparisonSettings, same_models: bool) -> FactorTests:
+    """Run the estimator on each measure, and say by the design alone whether its tests keep their level."""
+    fixed, found = fixed_factors(settings.fixed), {}
+    models = ["both", "both"] if same_models else None
+    reasons: dict[str, str] = {}
+    for measure in ("accuracy", "auroc"):
+        if measure == "auroc" and arms.labels is None:
+            continue
+        scores = arms.scores
+        if measure == "accuracy" and arms.labels is not None:
+            scores = tuple(((one >= settings.threshold) == arms.labels).astype(np.float64) for one in arms.scores)  # type: ignore[assignment]
+        try:
+            one = random_factors_contrast(
+                scores, arms.labels, arms.clusters, arms.second_clusters, measure=measure, models=models, fixed=fixed,
+                confidence_level=settings.level,
+            )  # fmt: skip
+        except NotEstimable as error:
+            reasons[measure] = str(error)
+            continue
+        found[measure] = _with_width(one, settings.level) if measure == "accuracy" else one
+        if why := _inadmissible(one, arms, measure):
+            reasons[measure] = why
+    factors = next((one.factors for one in found.values()), {})
+    return FactorTests(found, factors, reasons)
+
+
+def _with_width(one: ContrastResult, level: float) -> ContrastResult:
+    """Where no cluster shows a difference, Tango's interval of as many items as the scarcest random factor has levels."""
+    if one.se or one.estimate:
+        return one
+    units = min(factor.levels for factor in one.factors.values() if factor.random)
+    note = "no cluster shows a difference; each is counted as one item"
+    return replace(one, interval=tango_interval(0, 0, units, level), note=note)
+
+
+def _inadmissible(one: ContrastResult, arms: CrossedArms, measure: str) -> str:
+    """Why no test keeps its level in a design like this one; '' where one does. It looks at the design, never at the result."""
+    factors = {name: factor for name, factor in one.factors.items() if factor.random}
+    for name, words in (("seeds", "trainings (or readers) of an arm"), ("wordings", "wordings")):
+        if name in factors and factors[name].levels < FEWEST_TRAININGS:
+            return f"{factors[name].levels} {words} say too little of how they vary: give {FEWEST_TRAININGS} or more, or --fixed"
+    if "references" in factors and factors["references"].effective < FEWEST_REFERENCES:
+        return (
+            f"{factors['references'].levels} references, which by their use count as {factors['references'].effective:.1f}, are too few: "
+            f"{FEWEST_REFERENCES} are needed, or --fixed references for a result about these"
+        )
+    if "patients" not in factors:
+        return ""
+    if factors["patients"].effective < FEWEST_PATIENTS:
+        return f"patients count as {factors['patients'].effective:.1f}, fewer than {FEWEST_PATIENTS}"
+    if measure == "auroc" and arms.labels is not None:
+        who = arms.items if arms.clusters is None else arms.clusters
+        rarer = min(len(np.unique(who[members])) for members in (arms.labels, ~arms.labels))
+        if rarer < FEWEST_FOR_T:
+            return f"{rarer} patients of the rarer class, fewer than {FEWEST_FOR_T}"
+    return ""

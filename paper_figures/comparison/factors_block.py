@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 
@@ -56,7 +57,8 @@ def crossed_rows(table: ItemTable) -> CrossedArms:
     flags = np.ones(table.items, dtype=np.bool_) if table.labels is None else table.labels
     names = np.zeros(table.items, dtype="<U1") if table.seeds is None else table.seeds
     seeds = np.unique(names)
-    sets = [""] * table.items if table.second is None else ["\n".join(sorted(map(str, entry))) for entry in table.second]
+    references = None if table.second is None else [_names(entry) for entry in table.second]
+    sets = [""] * table.items if references is None else ["\n".join(entry) for entry in references]
     codes = table.codes if table.clustered or len(seeds) == 1 else np.zeros(table.items, dtype=np.intp)
     numbers = np.unique(np.array(sets), return_inverse=True)[1]
     orders = []
@@ -71,10 +73,15 @@ def crossed_rows(table: ItemTable) -> CrossedArms:
         raise NotEstimable("several trainings, and no clusters that tell which rows are of one item or patient")
     cubes = [values[arm][np.stack(orders)][:, None, :] for arm in (0, 1)]
     who = None if not table.clustered else table.codes[first].astype(str)
-    second = None if table.second is None else [[str(name) for name in table.second[row]] for row in first]
+    second = None if references is None else [references[row] for row in first]
     labels = None if table.labels is None else table.labels[first]
     items = np.arange(len(first)).astype(str)
     return CrossedArms((cubes[0], cubes[1]), items, labels, who, second, (seeds, seeds), np.array([""]))
+
+
+def _names(entry: object) -> list[str]:
+    several = isinstance(entry, (list, tuple, set, frozenset, np.ndarray))
+    return sorted(map(str, cast("Sequence[object]", entry))) if several else [str(entry)]
 
 
 def side_by_side(arms: CrossedArms) -> tuple[ArmPair, str]:

@@ -31,7 +31,8 @@ def recommend(
     McNemar's test, and DeLong's or the jackknife's.
     """
     several = found.several or bool(settings.fixed)
-    plain = {"accuracy": _accuracy(comparison), "auroc": _auroc(comparison, rarer)}
+    lost = not found.tests and (table.seeds is not None or table.second is not None)  # no plain test knows of these
+    plain = {"accuracy": None if lost else _accuracy(comparison), "auroc": None if lost else _auroc(comparison, rarer)}
     chosen = {}
     for measure, one in plain.items():
         test = found.tests.get(measure)
@@ -45,11 +46,12 @@ def recommend(
 
 def no_recommendation(comparison: Comparison, recommended: dict[str, Recommendation], found: FactorTests, rarer: int) -> dict[str, str]:
     """Say why no test is recommended, by measure."""
-    lacking = {} if "accuracy" in recommended else {"accuracy": ONE_CLUSTER}
+    unknown = comparison.reasons.get("factors")
+    lacking = {} if "accuracy" in recommended else {"accuracy": unknown or ONE_CLUSTER}
     if comparison.auroc is None or "auroc" in recommended:
         return lacking
     why = ONE_CLUSTER if comparison.clusters == 1 else f"only {rarer} clusters hold an item of the rarer class"
-    return lacking | {"auroc": comparison.reasons.get("auroc.clustered_t") or found.reason.get("auroc") or why}
+    return lacking | {"auroc": unknown or comparison.reasons.get("auroc.clustered_t") or found.reason.get("auroc") or why}
 
 
 def _over_factors(test: ContrastResult, found: FactorTests, comparison: Comparison) -> Recommendation:

@@ -354,12 +354,11 @@ def _memberships(references: npt.ArrayLike | Sequence[Sequence[object]], items: 
 
 @dataclass
 class _Part:
-    """A part of the variance with its degrees of freedom; `plain` is the seeds' part before it is raised to what patients explain."""
+    """A part of the variance, and the sum of squares with `df` degrees of freedom that it was estimated from."""
 
     variance: float = 0.0
     df: float = math.inf
-    plain: float = 0.0
-    raised: float = 0.0
+    spread: float = 0.0  # of the seeds before they are raised to what patients explain; of references with all that pairs of items share
     extra: dict[str, float] = field(default_factory=dict)
 
 
@@ -454,7 +453,7 @@ def _seed_part(trained: Sequence[_Trained], features: Sequence[Floats], patients
         training += max(variance - explained, 0.0)
     few = min(len(one.merits) - 1 for one in trained if len(one.merits) > 1)
     df = plain**2 / spread if spread > 0 else float(few)
-    return _Part(max(plain, least), df, plain, least, {"training": training})
+    return _Part(max(plain, least), df, plain, {"training": training})
 
 
 def _word_part(trained: Sequence[_Trained], features: Sequence[Floats], patients: Grouping, over_seeds: bool) -> _Part:
@@ -470,7 +469,7 @@ def _word_part(trained: Sequence[_Trained], features: Sequence[Floats], patients
         if seeds > 1:  # the seed by wording interaction is in both parts
             rest = one.merits - one.merits.mean(0) - one.merits.mean(1, keepdims=True) + one.merits.mean()
             twice += float((rest**2).sum()) / ((seeds - 1) * (number - 1)) / (seeds * number)
-    return _Part(max(plain - twice, explained - twice, 0.0), number - 1.0, plain, explained)
+    return _Part(max(plain - twice, explained - twice, 0.0), number - 1.0, plain)
 
 
 def _item_parts(
@@ -488,7 +487,7 @@ def _item_parts(
     if design.references is None or design.both is None:
         if alone <= _ROUNDING and not over_seeds and not over_words:
             alone = _whole(features["p"], design.patients)
-        return _Part() if "patients" in fixed else _Part(max(alone, 0.0), df), _Part()
+        return _Part() if "patients" in fixed else _Part(max(alone, 0.0), df, max(alone, 0.0)), _Part()
     references = [design.references.of_influences(one.influences) for one in trained]
     shared = covariance([design.both.of_influences(one.influences) for one in trained], design.both)
     gained = max(covariance(references, design.references) - shared, 0.0)
@@ -524,12 +523,13 @@ def _matched_df(parts: Mapping[str, _Part], variance: float) -> float:
     if variance <= _ROUNDING:
         return max(min(part.df for part in there.values()), 1.0) if there else 1.0
     # the seeds' part as it was estimated, not as it was raised, says how uncertain the sum is
-    plain = {name: min(part.variance, part.plain) if name == "seeds" else part.variance for name, part in there.items()}
     column = lambda values: np.array(list(values))[:, None]
     dfs = {name: part.df for name, part in there.items()}
     few = min((df for name, df in dfs.items() if name != "patients"), default=math.inf)
-    used = column(part.variance for part in there.values())
-    wanted = float(critical_square(column(plain.values()), used, column(dfs.values()), few, parts["patients"].df)[0])
+    plain = column(min(part.spread, part.variance) if name == "seeds" else part.spread for name, part in there.items())
+    # what pairs of equal patient and reference share is in one of the two sums of squares
+    used = column(part.spread if name in ("patients", "references") else part.variance for name, part in there.items())
+    wanted = float(critical_square(plain, used, column(dfs.values()), few, parts["patients"].df)[0])
     return min(float(special.stdtridf(1 - _ALPHA / 2, math.sqrt(wanted))), 1e9) if wanted > critical_of(1e9) else 1e9
 
 

@@ -180,6 +180,22 @@ def _draw(pair: ArmPair, settings: ComparisonSettings, path: Path, sources: Sequ
         console.log(f"figure: {drawn}", quiet)
 
 
+def _margins(given: Sequence[str]) -> float | dict[str, float] | None:
+    """One margin for every measure, or one of each measure that is named."""
+    found: dict[str, float] = {}
+    for text in given:
+        measure, _, number = text.rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = -1.0
+        if not 0 < value < 1 or measure not in ("", "accuracy", "auroc"):
+            raise InputError(f"--margin {text}: give a number between 0 and 1, or accuracy=NUMBER, auroc=NUMBER")
+        found |= {measure: value}
+    every = found.pop("", None)
+    return every if not found else ({} if every is None else dict.fromkeys(("accuracy", "auroc"), every)) | found
+
+
 def _names(a: str, b: str, run_a: list[str] | None, run_b: list[str] | None) -> tuple[str, str]:
     """Name the arms so that they can be told apart: by run where they are the same arm."""
     if a != b:

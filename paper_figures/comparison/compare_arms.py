@@ -130,7 +130,7 @@ def compare_arms(
     return compare_pair(pair, settings, warnings)
 
 
-def compare_aligned(aligned: Aligned, settings: ComparisonSettings) -> Comparison:
+def compare_rows(aligned: Aligned, settings: ComparisonSettings) -> Comparison:
     """Compare two arms as `pairing` aligned them, with all trainings and wordings that each has."""
     try:
         arms = crossed(aligned.a, aligned.b)

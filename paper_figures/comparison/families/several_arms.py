@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import special
 
 from paper_figures.comparison.arm_rows import ArmRows
-from paper_figures.comparison.compare_arms import compare_pair
+from paper_figures.comparison.compare_arms import compare_rows
 from paper_figures.comparison.families.task_family import (
     FamilyMember,
     TwoArms,
@@ -140,7 +140,7 @@ def compare_aligned(aligned: Aligned, settings: ComparisonSettings) -> TwoArms:
     """Compare two arms by what their files hold: scores or right and wrong, or a metric."""
     if aligned.metric:
         return compare_means(aligned, settings)
-    return compare_pair(aligned.pair, settings, aligned.warnings)
+    return compare_rows(aligned, settings)
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

@@ -173,7 +173,10 @@ def test_several_training_seeds_compare_the_procedure(run: Run, records: Path, t
     assert (result["items"], result["procedure"]["seeds"]) == (160, ["0", "1"])
     assert result["procedure"]["df"] == result["procedure"]["auroc"]["df"] == 39  # two equal trainings: patients are all there is
     assert any("2 training seeds say little" in text for text in result["warnings"])
-    assert "seeds crossed" in result["recommended"]["accuracy"]["test"]
+    accuracy = result["recommended"]["accuracy"]
+    assert accuracy["factors"]["seeds"]["levels"] == 2
+    assert (accuracy["p"], accuracy["admissible"]) == (None, False)
+    assert "2 trainings" in accuracy["reason"]
 
 
 def test_out_folder_has_everything_and_refuses_another_comparison(run: Run, files: tuple[Path, Path], tmp_path: Path) -> None:

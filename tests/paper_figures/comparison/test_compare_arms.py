@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 from paper_figures.comparison import Comparison, compare_arms
 from paper_figures.statistics import clustered_difference, delong, mcnemar, sign_flip, two_way
@@ -179,13 +180,67 @@ def test_ignored_clusters_and_missing_clusters_are_said() -> None:
         (50, 1, {}, "McNemar mid-p, Tango interval"),
         (6, 20, {}, "exact sign-flip over clusters"),
         (5, 20, {}, "exact sign-flip over clusters, interval by t (4 df)"),
-        (50, 3, {"second_clusters": np.arange(150) % 20}, "two-way cluster-robust t (19 df)"),
-        (50, 3, {"training_seeds": np.arange(150) % 3}, "seeds crossed with clusters (Obuchowski-Rockette), t (2 df)"),
+        (50, 3, {"second_clusters": np.arange(150) % 20}, "all random factors, t"),
+        (50, 3, {"training_seeds": np.arange(150) % 3}, "all random factors, t"),
+        (50, 1, {"fixed": ["readers"]}, "all random factors, t"),
     ],
 )
 def test_the_recommended_test_follows_the_design(patients: int, images: int, extra: dict[str, Any], test: str) -> None:
     result = compare_arms(**data(patients=patients, images=images), **extra, resamples=100)
-    assert result.recommended["accuracy"].test == test
+    assert result.recommended["accuracy"].test.startswith(test)
+
+
+def test_what_varies_is_told_with_every_recommendation() -> None:
+    inputs = data(patients=60, images=3)
+    result = compare_arms(**inputs, training_seeds=np.arange(180) % 3, second_clusters=np.arange(180) // 3 % 20, resamples=100)
+    for one in content(result)["recommended"].values():
+        assert one["admissible"]
+        assert one["factors"]["seeds"] == {"levels": 3, "effective": 3.0, "random": True}
+        assert one["factors"]["references"] == {"levels": 20, "effective": 20.0, "random": True}
+        assert one["interval"][0] == pytest.approx(one["difference"] - special.stdtrit(one["df"], 0.975) * one["se"])
+    one_model = content(compare_arms(**data(), resamples=100))["recommended"]["accuracy"]
+    assert not one_model["factors"]["seeds"]["random"]
+
+
+@pytest.mark.parametrize(("seeds", "references", "reason"), [(2, 20, "2 trainings"), (3, 4, "4 references"), (3, 20, "")])
+def test_a_design_in_which_no_test_keeps_its_level_has_an_interval_and_no_p(seeds: int, references: int, reason: str) -> None:
+    inputs = data(patients=60, images=6)
+    trained, used = np.arange(360) % seeds, np.arange(360) // 6 % references
+    result = compare_arms(**inputs, training_seeds=trained, second_clusters=used, margin=0.1, resamples=100)
+    for name, one in content(result)["recommended"].items():
+        assert one["admissible"] == (not reason)
+        assert (one["p"] is None) == bool(reason) == (one["margin"] is None)
+        assert reason in one["reason"]
+        assert np.isfinite(one["interval"]).all()
+        assert ("No verdict" in repr(result)) == bool(reason)
+        assert (f"recommended.{name}" in result.reasons) == bool(reason)
+
+
+def test_trainings_of_two_arms_are_independent_unless_they_are_said_to_be_paired() -> None:
+    rng = np.random.default_rng(0)
+    seeds, patients = np.repeat(np.arange(4), 80), np.tile(np.arange(80), 4)
+    labels = patients % 2 == 0
+    shared = rng.normal(size=4)[seeds]  # a training that is good in one arm is good in the other
+    a, b = (rng.normal(size=320) + (2 * labels - 1) * (0.5 + shared) for _ in range(2))
+    given = {"labels": labels, "clusters": patients, "training_seeds": seeds, "resamples": 100}
+    apart, together = (compare_arms(a, b, **given, paired_seeds=paired).recommended["auroc"] for paired in (False, True))
+    assert together.se < apart.se / 2
+    assert together.difference == pytest.approx(apart.difference)
+    assert "independent of each other" in apart.why
+    assert "crossed" in together.why
+
+
+def test_a_margin_may_be_of_one_measure_and_every_recommended_test_has_it() -> None:
+    inputs = data(patients=60, images=3)
+    one = content(compare_arms(**inputs, margin={"auroc": 0.05}, resamples=100))
+    assert one["equivalence"] is one["recommended"]["accuracy"]["margin"] is None
+    found, auroc = one["recommended"]["auroc"]["margin"], one["recommended"]["auroc"]
+    t = (auroc["difference"] + 0.05) / auroc["se"]
+    assert found["non_inferior_p"] == pytest.approx(special.stdtr(auroc["df"], -t))
+    assert found["p"] == max(found["non_inferior_p"], found["non_superior_p"])
+    plain = content(compare_arms(**data(patients=60, images=1), margin=0.05, resamples=100))
+    assert plain["recommended"]["accuracy"]["margin"] == plain["equivalence"]
+    assert plain["recommended"]["auroc"]["margin"]["method"] == "normal"
 
 
 def test_five_patients_are_too_few_and_it_is_said() -> None:

@@ -90,8 +90,9 @@ def test_one_positive_gives_no_bootstrap_interval_of_what_needs_both_classes() -
 def test_few_positives_are_tested_by_t_and_fewer_not_at_all(positives: int, test: str | None) -> None:
     rng = np.random.default_rng(1)
     labels = np.arange(100) < positives
-    found = compare_arms(*rng.random((2, 100)), labels, resamples=100).recommended.get("auroc")
-    assert (found and found.test.split(" (")[0].removeprefix("DeLong, ")) == test
+    found = compare_arms(*rng.random((2, 100)), labels, resamples=100).recommended["auroc"]
+    assert (found.test.split(" (")[0].removeprefix("DeLong, ") if found.admissible else None) == test
+    assert (found.p is None) == (test is None)
 
 
 @pytest.mark.parametrize("positives", [4, 8])
@@ -105,10 +106,12 @@ def test_what_is_recommended_for_few_positives_keeps_its_level(positives: int) -
     assert (p < 0.05).mean() < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 600)
 
 
-def test_several_models_and_few_positives_are_not_handed_to_a_test_of_one_model() -> None:
+def test_several_models_and_few_positives_have_a_verdict_from_four_on() -> None:
     rng = np.random.default_rng(2)
     labels, patients = np.tile(np.arange(40) < 6, 3), np.tile(np.arange(40), 3)
     found = content(*rng.random((2, 120)), labels, clusters=patients, training_seeds=np.repeat(np.arange(3), 40))
     assert found["procedure"]["auroc"] is None
-    assert "auroc" not in found["recommended"]
-    assert "rarer class: 6" in found["reasons"]["recommended.auroc"]
+    assert found["recommended"]["auroc"]["admissible"]  # the error-rate study: from 4 patients of a class on
+    few = content(*rng.random((2, 120)), np.tile(np.arange(40) < 3, 3), clusters=patients, training_seeds=np.repeat(np.arange(3), 40))
+    assert few["recommended"]["auroc"]["p"] is None
+    assert "3 patients of the rarer class" in few["reasons"]["recommended.auroc"]

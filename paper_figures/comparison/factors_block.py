@@ -29,6 +29,8 @@ FIXED = {
 FEWEST_TRAININGS, FEWEST_REFERENCES, FEWEST_PATIENTS = 3, 8, 20
 """Levels, or effective levels, below which the error-rate study finds no test that keeps its level, or did not look."""
 
+FEWEST_ALONE = 6  # effective patients where nothing else is random: the cluster-robust t of means
+
 
 @dataclass(frozen=True)
 class FactorTests:
@@ -101,12 +103,14 @@ def side_by_side(arms: CrossedArms) -> tuple[ArmPair, str]:
     return pair, f"{said}: the recommended tests take all of them as independent; all others pair {number} of them in their order"
 
 
-def factor_tests(arms: CrossedArms, settings: ComparisonSettings, same_models: bool) -> FactorTests:
+def factor_tests(
+    arms: CrossedArms, settings: ComparisonSettings, same_models: bool, measures: Sequence[str] = ("accuracy", "auroc")
+) -> FactorTests:
     """Run the estimator on each measure, and say by the design alone whether its tests keep their level."""
     fixed, found = fixed_factors(settings.fixed), {}
     models = ["both", "both"] if same_models else None
     reasons: dict[str, str] = {}
-    for measure in ("accuracy", "auroc"):
+    for measure in measures:
         if measure == "auroc" and arms.labels is None:
             continue
         scores = arms.scores
@@ -149,8 +153,9 @@ def _inadmissible(one: ContrastResult, arms: CrossedArms, measure: str) -> str:
         )
     if "patients" not in factors:
         return ""
-    if factors["patients"].effective < FEWEST_PATIENTS:
-        return f"patients count as {factors['patients'].effective:.1f}, fewer than {FEWEST_PATIENTS}"
+    least = FEWEST_PATIENTS if len(factors) > 1 else FEWEST_ALONE
+    if factors["patients"].effective < least:
+        return f"patients count as {factors['patients'].effective:.1f}, fewer than {least}"
     if measure == "auroc" and arms.labels is not None:
         who = arms.items if arms.clusters is None else arms.clusters
         rarer = min(len(np.unique(who[members])) for members in (arms.labels, ~arms.labels))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from paper_figures.comparison.arm_rows import CrossedArms, crossed
+from paper_figures.comparison.factors_block import factor_tests
 from paper_figures.comparison.item_table import ComparisonSettings
 from paper_figures.comparison.pairing import Aligned
+from paper_figures.comparison.recommendation import over_factors
 from paper_figures.comparison.result import WIDTH, Recommendation, format_interval, format_p
 from paper_figures.statistics.clustered.sign_flip import SignFlipResult, sign_flip
 from paper_figures.statistics.equivalence import EquivalenceResult, tost
-from paper_figures.statistics.multireader.random_factors import ContrastResult, random_factors_contrast
+from paper_figures.statistics.multireader.random_factors import ContrastResult
 from paper_figures.statistics.result import Result
 from paper_figures.statistics.validation import NotEstimable, as_codes
 from see_in_pairs.errors import InputError
@@ -84,24 +86,20 @@ def compare_means(aligned: Aligned, settings: ComparisonSettings) -> MeanCompari
     order = np.lexsort((a, np.maximum(a, b), np.minimum(a, b), clusters))
     a, b, clusters = a[order], b[order], clusters[order]
     references = None if arms.second_clusters is None else [arms.second_clusters[row] for row in order]
-    found: ContrastResult | None = None
+    ordered = replace(
+        arms, scores=(arms.scores[0][..., order], arms.scores[1][..., order]), clusters=clusters.astype(str), second_clusters=references
+    )
+    tests = factor_tests(ordered, settings, settings.paired_seeds or aligned.same_models, ("mean",))
+    found = tests.tests.get("mean")
     recommended: dict[str, Recommendation] = {}
-    reasons: dict[str, str] = {}
-    try:
-        found = random_factors_contrast(
-            [scores[..., order] for scores in arms.scores], None, clusters, references, measure="mean", confidence_level=settings.level
-        )
-    except NotEstimable as error:
-        reasons = {"difference": str(error), "recommended.mean": str(error)}
-    else:
-        varied = [name for name, factor in found.factors.items() if factor.random]
-        test = f"all random factors, t ({found.df:.0f} df)" if len(varied) > 1 else f"cluster-robust t ({found.df:.0f} df)"
-        why = f"the metric is not only 0 or 1; random: {', '.join(varied)}"
-        recommended["mean"] = Recommendation("mean", test, why, found.estimate, found.interval, found.p)
+    reasons = {key: why for why in tests.reason.values() for key in (["recommended.mean"] if found else ["difference", "recommended.mean"])}
+    if found is not None:
+        recommended["mean"] = over_factors(found, tests)
         notes += [found.note] if found.note else []
     if arms.clusters is None:
         notes.append("no clusters were given: if items share patients, p-values are too small")
-    equal = tost(found.estimate, found.se, found.df, settings.margin) if found is not None and settings.margin is not None else None
+    margin = settings.margin_of("mean")
+    equal = tost(found.estimate, found.se, found.df, margin) if found is not None and margin is not None else None
     permutation = sign_flip(a - b, clusters, settings.permutations, settings.level, seed=settings.seed)
     return MeanComparison(
         len(a), int(clusters.max()) + 1, settings.arms, metric, float(a.mean()), float(b.mean()), found, permutation, equal, recommended,
@@ -127,7 +125,8 @@ def _text(comparison: MeanComparison) -> str:
     gap = f"{comparison.a - comparison.b:+.3f}"
     lines.append(f"Mean {comparison.metric}: A {comparison.a:.3f}, B {comparison.b:.3f}, A - B {gap}")
     if one is not None:
-        lines.append(f"  {level} {format_interval(one.interval, '+')}, p {format_p(one.p)}: {one.test}, because {one.why}.")
+        verdict = f"no verdict, {one.reason}" if one.p is None else f"p {format_p(one.p)}"
+        lines.append(f"  {level} {format_interval(one.interval, '+')}, {verdict}: {one.test}, because {one.why}.")
     lines.append(f"  sign-flip permutation over clusters, not to be chosen from: p {format_p(comparison.permutation.p)}.")
     if comparison.equivalence is not None:
         lines.append(f"  Equivalence within {comparison.equivalence.margin:g}: p {format_p(comparison.equivalence.p)}.")

@@ -38,7 +38,7 @@ def recommend(
         test = found.tests.get(measure)
         # over few cases of a class no plain test keeps its level, and the estimator's interval stands without a verdict
         if test is not None and (several or (one is None and measure in found.reason)):
-            one = _over_factors(test, found, comparison)
+            one = over_factors(test, found)
         if one is not None:
             chosen[measure] = _with_margin(replace(one, factors=found.factors), table, settings)
     return chosen
@@ -54,7 +54,8 @@ def no_recommendation(comparison: Comparison, recommended: dict[str, Recommendat
     return lacking | {"auroc": unknown or comparison.reasons.get("auroc.clustered_t") or found.reason.get("auroc") or why}
 
 
-def _over_factors(test: ContrastResult, found: FactorTests, comparison: Comparison) -> Recommendation:
+def over_factors(test: ContrastResult, found: FactorTests) -> Recommendation:
+    """Recommend a test of the estimator; without p where the design lets no test keep its level."""
     random = [WORDS[name] for name, factor in test.factors.items() if factor.random]
     fixed = [WORDS[name] for name, factor in test.factors.items() if not factor.random]
     listed = " and ".join(filter(None, (", ".join(random[:-1]), random[-1])))
@@ -67,7 +68,7 @@ def _over_factors(test: ContrastResult, found: FactorTests, comparison: Comparis
     df = _shown(test.df)
     return Recommendation(
         test.measure, f"all random factors, t ({df} df)", why, test.estimate, test.interval, None if reason else test.p,
-        test.se, test.df, not reason, reason,
+        test.se, test.df, not reason, reason, test.factors,
     )  # fmt: skip
 
 

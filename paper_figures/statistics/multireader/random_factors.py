@@ -495,7 +495,12 @@ def _item_parts(
     patients = max(shared, 0.0) + max(alone - shared, 0.0)
     if patients + gained <= _ROUNDING and not over_seeds and not over_words:
         patients = _whole(features["p"], design.patients)
-    return (_Part() if "patients" in fixed else _Part(patients, df), _Part() if "references" in fixed else _Part(gained, few))
+    # where references add something, pairs of equal patient and reference are part of the sum of squares by reference
+    by_patient = max(alone - shared, 0.0) if gained and "references" not in fixed else patients
+    return (
+        _Part() if "patients" in fixed else _Part(patients, df, by_patient),
+        _Part() if "references" in fixed else _Part(gained, few, gained + max(shared, 0.0) if gained else 0.0),
+    )
 
 
 def _whole(features: Sequence[Floats], form: Grouping) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,10 @@ from see_in_pairs.errors import InputError, first_few
 from theory.power.cli import plan_command
 
 if TYPE_CHECKING:
+    from paper_figures.comparison.score_tables import ArmScores
     from paper_figures.results.runs import Run, RunResults
+    from paper_figures.statistics.multireader.planning import ContrastVariance
+    from theory.power.options import GridOptions
     from theory.power.outcome import PlanReport
     from theory.power.pilot import Pilot
 
@@ -58,4 +62,90 @@ def draw_plan(outcome: PlanReport, folder: Path, seed: int) -> Path:
     return save_plan(outcome, folder, seed)
 
 
-plan = plan_command(read_pilot, draw_plan)
+def plan_sizes(options: GridOptions, json: str | None, out: Path | None, seed: int, quiet: bool) -> None:
+    """Answer how many trainings, patients and references are needed: ``see-in-pairs plan --trainings``."""
+    from paper_figures.results.study_size import answer, read_variances
+    from see_in_pairs.console import emit_json, log
+
+    if (options.variances is None) == (options.records is None):
+        raise InputError("--variances or --records: give variance components, or a pilot, one of them")
+    if options.half_width is not None and options.power != 0.8:
+        raise InputError("--half-width and --power: give one of them")
+    notes: list[str] = []
+    if options.variances is not None:
+        if options.measure is not None:
+            raise InputError("--measure is of a pilot; the variance components have a measure already")
+        components, effect = replace(read_variances(options.variances), groups=1 if options.paired_seeds else 2), options.effect
+    else:
+        components, effect, notes = _pilot_components(options)
+    if effect is None:
+        raise InputError("--effect: give the contrast that the study is to show, such as 0.03")
+    target = ("power", options.power) if options.half_width is None else ("half_width", options.half_width)
+    sizes = options.trainings, options.patients, options.references
+    found = answer(components, effect, sizes, target, options.alpha, seed, notes)
+    if out is not None:
+        from paper_figures.plotting.study_size import save_study_size
+        from see_in_pairs.files import write_json
+        from see_in_pairs.runs import RunFolder
+
+        content = found.content()
+        config = {name: content[name] for name in ("components", "effect", "target", "alpha")} | {"sizes": sizes}
+        sources = [] if options.records is None else [_records_file(options.records)]
+        with RunFolder(out, "plan", config, seed, sources) as run:
+            write_json(run.path / "plan.json", content)
+            save_study_size(found, run.path, seed)
+    if json != "-":
+        print(found.text())
+    else:
+        log(found.text(), quiet)
+    if json is not None:
+        emit_json(found.content(), json)
+
+
+def _records_file(path: Path) -> Path:
+    """The records themselves, of a folder that holds them or of the output folder of a run."""
+    found = [file for file in (path / "records.parquet", path / "records" / "records.parquet") if file.is_file()]
+    return found[0] if found else path
+
+
+def _pilot_components(options: GridOptions) -> tuple[ContrastVariance, float | None, list[str]]:
+    """Variance components, effect and remarks of a pilot."""
+    from paper_figures.comparison.pairing import align
+    from paper_figures.results.study_size import pilot_contrast
+    from paper_figures.statistics.multireader.planning import ContrastVariance
+
+    measure = options.measure or "auroc"
+    if measure not in ("auroc", "accuracy"):
+        raise InputError(f"--measure: give auroc or accuracy, not {measure!r}")
+    arms = [_pilot_arm(options.records, name, arm) for name, arm in (("single", options.arm_single), ("pair", options.arm_pair))]
+    aligned = align(arms[0], arms[1])
+    pilot = pilot_contrast(aligned.a, aligned.b, measure, options.paired_seeds)
+    found = ContrastVariance.of(pilot, 1 if options.paired_seeds else 2)
+    trainings, patients, (low, high) = pilot.factors["seeds"].levels, pilot.factors["patients"].levels, pilot.interval
+    gain = f"pair minus single {pilot.estimate:+.4f} [{low:+.4f}, {high:+.4f}]"
+    notes = [f"pilot of {trainings} training(s) and {patients} patients: {gain}"]
+    if trainings < 3:
+        notes.append("a pilot of fewer than 3 trainings says little or nothing of how trainings vary; name it with --variances")
+    if options.effect is None:
+        notes.append("the effect is the pilot's own estimate, which may be far off; --effect names the smallest that matters")
+    return found, pilot.estimate if options.effect is None else options.effect, notes
+
+
+def _pilot_arm(path: Path | None, arm: str, name: str | None) -> ArmScores:
+    """All trainings of one arm of the records; `name` is an arm or a run, by default the arm."""
+    from empirical.evaluation.records import read_records
+    from paper_figures.comparison.score_tables import read_arm
+
+    file = _records_file(Path(str(path)))
+    if file.name != "records.parquet" or not file.is_file():
+        raise InputError(f"--records {path}: give a records.parquet, or a folder that holds one")
+    table = read_records(file).table
+    wanted = name or arm
+    runs = table.loc[(table["arm"] == wanted) | (table["run_id"] == wanted), "run_id"].unique().tolist()
+    if not runs:
+        known = sorted({*table["arm"].astype(str), *table["run_id"].astype(str)})
+        raise InputError(f"--arm-{arm} {wanted}: no such arm or run; there are {first_few(known, 12)}")
+    return read_arm(file, None, runs)
+
+
+plan = plan_command(read_pilot, draw_plan, plan_sizes)

@@ -24,6 +24,7 @@ from paper_figures.statistics.equivalence import equivalence, tost
 from paper_figures.statistics.multiplicity import benjamini_hochberg, holm
 from paper_figures.statistics.multireader.agreement import reader_agreement
 from paper_figures.statistics.multireader.mrmc import mrmc
+from paper_figures.statistics.multireader.planning import ContrastVariance, patients_for, planned_power
 from paper_figures.statistics.multireader.procedure import procedure, procedure_auroc, procedure_contrast
 from paper_figures.statistics.power import paired_power, patients_needed
 from paper_figures.statistics.proportions.cochran_q import cochran_q
@@ -35,6 +36,7 @@ from paper_figures.statistics.roc.clustered_delong import clustered_delong
 from paper_figures.statistics.roc.delong import delong
 
 __all__ = [
+    "ContrastVariance",
     "benjamini_hochberg",
     "clustered_auroc_difference",
     "clustered_delong",
@@ -59,7 +61,9 @@ __all__ = [
     "paired_difference",
     "paired_power",
     "partial_auroc",
+    "patients_for",
     "patients_needed",
+    "planned_power",
     "procedure",
     "procedure_auroc",
     "procedure_contrast",

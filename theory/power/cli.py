@@ -13,10 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
-from theory.power.options import Options, Reader, collect
+from see_in_pairs.errors import InputError
+from theory.power.options import GridOptions, Options, Reader, collect
 from theory.power.outcome import PlanReport
 
 Drawer = Callable[[PlanReport, Path, int], object]
+GridPlanner = Callable[[GridOptions, "str | None", "Path | None", int, bool], None]
 
 
 def make_report(options: Options, design: dict[str, Any], read_pilot: Reader | None, seed: int) -> PlanReport:
@@ -29,8 +31,8 @@ def make_report(options: Options, design: dict[str, Any], read_pilot: Reader | N
     return PlanReport(evidence, chosen, plan_study(evidence, chosen), inputs, counts)
 
 
-def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -> Callable[..., None]:
-    """Make the command from a reader of pilots and a plot."""
+def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None, grid: GridPlanner | None = None) -> Callable[..., None]:
+    """Make the command from a reader of pilots, a plot, and a planner of trainings, patients and references."""
 
     def plan(
         rho: Annotated[float | None, typer.Option("--rho", help="Correlation of query and reference scores, given the label.")] = None,
@@ -65,6 +67,20 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -
         auc_reference: Annotated[
             float | None, typer.Option("--auc-reference", help="AUROC of the reference alone, instead of --leak; .5 is no leak.")
         ] = None,
+        trainings: Annotated[
+            list[int] | None,
+            typer.Option("--trainings", help="Trainings of each arm, repeated; power over trainings, patients, references."),
+        ] = None,
+        patients: Annotated[list[int] | None, typer.Option("--patients", help="Patients of that study, repeated.")] = None,
+        references: Annotated[list[int] | None, typer.Option("--references", help="References that they share, repeated; 0: none.")] = None,
+        variances: Annotated[
+            str | None,
+            typer.Option("--variances", metavar="JSON|FILE", help="Components training, patient, rest, reference of the contrast."),
+        ] = None,
+        effect: Annotated[float | None, typer.Option("--effect", help="Contrast to show; default that of the pilot.")] = None,
+        measure: Annotated[str | None, typer.Option("--measure", help="Of the pilot: auroc, or accuracy. [default: auroc]")] = None,
+        half_width: Annotated[float | None, typer.Option("--half-width", help="Half width of the interval to reach, not power.")] = None,
+        paired_seeds: Annotated[bool, typer.Option("--paired-seeds", help="The arms share their trainings, seed by seed.")] = False,
         prevalence: Annotated[float | None, typer.Option("--prevalence", help="Share of diseased cases. [default: 0.5]")] = None,
         clusters: Annotated[float | None, typer.Option("--clusters", help="Images per patient. [default: 1]")] = None,
         icc: Annotated[float | None, typer.Option("--icc", help="Correlation of differences within a patient. [default: 0]")] = None,
@@ -81,6 +97,18 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None) -
             d, auc, rho, rho_rr, m, rule, measured, rho_interval, shared, own, noise, components, beta, seeds, score_correlation,
             records, arm_single, arm_pair, leak, auc_reference,
         )  # fmt: skip
+        sizes = GridOptions(
+            trainings, patients, references, variances, effect, measure, half_width, paired_seeds,
+            records, arm_single, arm_pair, power, alpha,
+        )  # fmt: skip
+        if sizes.asked:
+            if grid is None:
+                raise InputError("--trainings, --patients, --references: this command was set up without a planner of them")
+            options.refuse_for_a_grid()
+            if any(value is not None for value in (prevalence, clusters, icc)):
+                raise InputError("--prevalence, --clusters, --icc: the variance components hold them already; leave them out")
+            grid(sizes, json, out, seed, quiet)
+            return
         design = {"prevalence": prevalence, "images_per_patient": clusters, "icc": icc}
         design |= {"specificity": specificity, "power": power, "alpha": alpha}
         report = make_report(options, design, read_pilot, seed)

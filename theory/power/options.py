@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from theory.power.analysis import PlanningEvidence
     from theory.power.pilot import Pilot
 
+GRID_OPTIONS = ("trainings", "patients", "references", "variances", "effect", "measure", "half_width")
+
 Reader = Callable[[Path, "str | None", "str | None", int], "tuple[Pilot, dict[str, int]]"]
 
 SOURCE_OPTIONS = {"rho": "--rho", "variances": "--shared and --own", "components": "--components and --beta", "records": "--records"}
@@ -23,6 +25,30 @@ RELEVANT = {
     "components": ("d", "auc", "m", "components", "beta", "seeds", "score_correlation"),
     "records": ("records", "arm_single", "arm_pair"),
 }
+
+
+@dataclass(frozen=True)
+class GridOptions:
+    """Options of a plan of trainings, patients and references; None where an option was not given."""
+
+    trainings: list[int] | None
+    patients: list[int] | None
+    references: list[int] | None
+    variances: str | None  # variance components of the contrast, as JSON or the name of a file
+    effect: float | None  # the contrast to be shown
+    measure: str | None  # of a pilot: auroc or accuracy
+    half_width: float | None  # of the interval to reach, instead of the power
+    paired_seeds: bool
+    records: Path | None
+    arm_single: str | None
+    arm_pair: str | None
+    power: float
+    alpha: float
+
+    @property
+    def asked(self) -> bool:
+        """Whether any option of such a plan was given."""
+        return self.paired_seeds or any(getattr(self, name) is not None for name in GRID_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -88,6 +114,15 @@ class Options:
             raise InputError(f"{'several things' if chosen else 'nothing'} to plan from: give one of {', '.join(SOURCE_OPTIONS.values())}")
         self._refuse_irrelevant(chosen[0])
         return chosen[0]
+
+    def refuse_for_a_grid(self) -> None:
+        """Refuse what a plan of trainings, patients and references does not use."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name not in ("records", "arm_single", "arm_pair") and value not in (None, DEFAULTS.get(item.name)):
+                raise InputError(
+                    f"--{item.name.replace('_', '-')} has no meaning in a plan of trainings, patients and references; leave it out"
+                )
 
     def _refuse_irrelevant(self, source: str) -> None:
         """Refuse options that would be ignored."""

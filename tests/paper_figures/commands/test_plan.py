@@ -149,3 +149,70 @@ def test_starts_without_heavy_imports() -> None:
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.splitlines()[-1] == "[]"
+
+
+VARIANCES = '{"training": 0.0004, "patient": 0.09, "rest": 0.09, "reference": 0.004}'
+SIZES = ("--trainings", "3", "--trainings", "10", "--patients", "100", "--patients", "300", "--references", "20")
+
+
+def test_trainings_patients_and_references(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = planned(capsys, "--variances", VARIANCES, "--effect", "0.08", *SIZES, "--out", str(tmp_path / "plan"))
+    assert [(one["trainings"], one["patients"]) for one in content["studies"]] == [(3, 100), (3, 300), (10, 100), (10, 300)]
+    assert content["needed"][0]["patients"] > content["needed"][1]["patients"]
+    saved = tmp_path / "plan" / "plan.json"
+    assert json.loads(saved.read_text())["studies"] == content["studies"]
+    table = pd.read_csv(tmp_path / "plan" / "plan.csv")
+    row = table[(table["trainings"] == 3) & (table["patients"] == 300)].iloc[0]
+    assert row["power"] == pytest.approx(content["studies"][1]["power"])
+    assert table["needed"].sum() == 2
+    assert "fewest patients" in read_provenance(tmp_path / "plan" / "plan.png").caption
+    assert run_app(app, ["plan", "--variances", str(saved), "--effect", "0.08", *SIZES, "--half-width", "0.06"]) == 0
+    assert "half width 0.06" in capsys.readouterr().out
+
+
+def test_trainings_from_a_pilot(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Records of three trainings an arm: the components are those of the estimator that `compare` uses."""
+    from paper_figures.comparison.pairing import align
+    from paper_figures.comparison.score_tables import read_arm
+    from paper_figures.results.study_size import pilot_contrast
+
+    records, rng = read_records(finished / "records" / "records.parquet"), np.random.default_rng(0)
+    one = {arm: records.table[records.table["run_id"] == run] for arm, run in (("single", "single"), ("pair", "pair-0.90"))}
+    parts = []
+    for arm, table in one.items():
+        for seed in range(3):
+            odds = np.log(table["p_positive"] / (1 - table["p_positive"])) + 0.7 * rng.normal(size=len(table))
+            parts.append(table.assign(p_positive=1 / (1 + np.exp(-odds)), train_seed=seed, run_id=f"{arm}-{seed}", arm=arm))
+    old = tmp_path / "records.parquet"
+    write_records(old, Records(pd.concat(parts, ignore_index=True), records.positive, records.healthy))
+    content = planned(capsys, "--records", str(old), "--trainings", "5", "--patients", "200")
+    arms = [read_arm(old, None, [f"{arm}-{seed}" for seed in range(3)]) for arm in ("single", "pair")]
+    aligned = align(arms[0], arms[1])
+    pilot = pilot_contrast(aligned.a, aligned.b, "auroc", paired=False)
+    assert content["effect"] == pytest.approx(pilot.estimate)
+    assert content["components"]["training"] == pytest.approx(pilot.training_sd**2)
+    assert any("pilot of 3 training(s) and 240 patients" in note for note in content["notes"])
+    shared = planned(capsys, "--records", str(old), "--trainings", "5", "--patients", "200", "--paired-seeds", "--measure", "accuracy")
+    assert shared["components"]["groups"] == 1
+    assert run_app(app, ["plan", "--records", str(old), "--arm-pair", "nobody", "--trainings", "5"]) == 2
+    assert "no such arm" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--trainings", "3"], "give variance components, or a pilot"),
+        (["--trainings", "3", "--variances", VARIANCES], "--effect"),
+        (["--trainings", "2", "--variances", VARIANCES, "--effect", "0.1"], "no verdict"),
+        (["--trainings", "3", "--variances", '{"patient": 1}', "--effect", "0.1"], "give JSON such as"),
+        (["--trainings", "3", "--variances", '{"training": -1, "patient": 1}', "--effect", "0.1"], "0 or more"),
+        (["--trainings", "3", "--variances", '{"training": 0, "patient": 1}', "--effect", "0.1", "--references", "5"], "no reference part"),
+        (["--trainings", "3", "--variances", VARIANCES, "--effect", "0.1", "--d", "1"], "--d has no meaning"),
+        (["--trainings", "3", "--variances", VARIANCES, "--effect", "0.1", "--icc", "0.1"], "hold them already"),
+        (["--trainings", "3", "--variances", VARIANCES, "--effect", "0.1", "--half-width", "-1"], "above 0"),
+        (["--trainings", "3", "--variances", "/no/such/file.json", "--effect", "0.1"], "no such file"),
+    ],
+)
+def test_sizes_that_cannot_be_planned_are_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["plan", *arguments]) == 2
+    assert line in capsys.readouterr().err

@@ -98,7 +98,16 @@ class ContrastVariance(Result):
         return cls(training, part, rest, shared, share, groups)
 
     def variance(self, trainings: int, patients: float, references: int) -> float:
-        """Variance of the mean contrast of a study; without references where `references` is 0.
+        """Compute the variance of the mean contrast of a study.
+
+        Parameters
+        ----------
+        trainings : int
+            Number of trainings of each arm.
+        patients : float
+            Number of patients in the study.
+        references : int
+            Number of references that patients share; 0 where none are shared.
 
         Returns
         -------
@@ -145,13 +154,13 @@ def planned_power(
     trainings : int
         Trainings of each arm. With one, the study is of these models, and the variance between trainings is no part of it.
     patients : int
-        Patients, 4 or more.
+        Number of patients, 4 or more.
     references : int, default 0
         References that all patients share, used evenly; 0 where none are shared.
     confidence_level : float, default 0.95
         Of the interval; the test is two-sided at one minus it.
     draws : int, default 4000
-        Simulated studies.
+        Number of simulated studies.
     seed : int, default 0
         Seed of the draws, which designs of any size share, so that power is smooth over them.
 
@@ -287,7 +296,7 @@ def patients_for(
     effect : float
         The true contrast; of no importance for the width.
     trainings : int
-        Trainings of each arm.
+        Number of trainings of each arm.
     references : int, default 0
         References that all patients share; 0 where none are shared.
     power : float, optional
@@ -297,7 +306,7 @@ def patients_for(
     confidence_level : float, default 0.95
         Of the interval; the test is two-sided at one minus it.
     draws : int, default 4000
-        Simulated studies for each number of patients.
+        Number of simulated studies for each number of patients.
     seed : int, default 0
         Seed of the draws.
 

@@ -79,14 +79,14 @@ class Fuzzed:
     command: str
     words: Callable[[str, str], list[str]]  # of the config's file and of --out
     configs: list[dict[str, Any]]
-    leave_out: tuple[str, ...] = ()  # keys that are tried in another command, with all that is below them
+    leave_out: tuple[str, ...] = ()  # sections whose keys are tried in another command
 
     def places(self) -> Iterator[tuple[dict[str, Any], Place]]:
         """List every key of every config once, nested ones and the first entries of lists too."""
         seen: set[Place] = set()
         for config in self.configs:
             for place in below(config):
-                if place not in seen and place[0] not in self.leave_out:
+                if place not in seen and (len(place) == 1 or place[0] not in self.leave_out):
                     seen.add(place)
                     yield config, place
 

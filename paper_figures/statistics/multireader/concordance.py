@@ -58,7 +58,8 @@ def _drawn(negative: Floats, positive: Floats, negative_case: Codes, positive_ca
         """Number of pairs of an item of either class that are of one case, and some of them."""
         upto = np.cumsum(counts[one] * counts[other])
         case = np.searchsorted(upto, rng.integers(max(int(upto[-1]), 1), size=size), "right")
-        return int(upto[-1]), *(starts[side][case] + (rng.random(size) * counts[side][case]).astype(np.intp) for side in (one, other))
+        first, second = (starts[side][case] + (rng.random(size) * counts[side][case]).astype(np.intp) for side in (one, other))
+        return int(upto[-1]), first, second
 
     total = np.zeros((len(negative), len(negative)))
     chunk = max(1, BLOCK // len(negative))

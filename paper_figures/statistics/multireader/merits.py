@@ -114,6 +114,8 @@ def merits(data: Readings, measure: str, threshold: float | None = None) -> Meri
     if measure == "auroc":
         return Areas(data, measure)
     if measure == "mean":
+        if not np.isfinite(data.values).all():
+            raise InputError("scores: infinite, which has no mean")
         return Means(data, measure, data.values, np.ones(len(data.values), dtype=np.bool_))
     if threshold is None or threshold != threshold:
         raise InputError(f"threshold: {measure} needs the score at or above which an item counts as positive")

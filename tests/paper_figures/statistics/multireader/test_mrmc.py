@@ -387,6 +387,8 @@ def test_inputs_that_do_not_fit() -> None:
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             mrmc(scores, label, item, reader, arm, **options)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="infinite, which has no mean"):
+        mrmc(np.where(scores > 0, np.inf, scores), label, item, reader, arm, measure="mean")
     with pytest.raises(InputError, match="clusters: not the same"):
         mrmc(scores, label, item, reader, arm, np.arange(len(item)))
     with pytest.raises(InputError, match="one class only"):

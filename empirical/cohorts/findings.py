@@ -16,7 +16,10 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
 
 from empirical.cohorts.csv_io import plain_label, refuse_labels_alike, require_columns
 from see_in_pairs.errors import InputError, first_few
@@ -30,6 +33,7 @@ LISTED = "list"  # '--label-list list': cells that are lists of JSON or of Pytho
 LONGEST_LIST = 20_000  # characters of a cell
 INDICATORS = {"": 0, "0": 0, "0.0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "true": 1, "yes": 1, "-1": -1, "-1.0": -1}
 ABSENT, POSSIBLE, PRESENT = 0, 1, 2
+SEVERAL = "\x1f"  # marks an item of several labels to detect
 LEFT_OUT = ("images_with_several_labels_to_detect", "images_of_uncertain_label")  # counts
 
 
@@ -84,28 +88,34 @@ def label_items(
     import pandas as pd
 
     said = _resolve_uncertain(said, healthy, settings.get("uncertain", "ignore"))
-    reading = (items.reset_index(drop=True) + "\x1f" + readers.reset_index(drop=True)).rename("reading")
-    item_of = pd.Series(items.to_numpy(), index=reading.to_numpy()).groupby(level=0).first()
-    states = said.assign(reading=reading.to_numpy()[said["row"]]).groupby(["reading", "label"])["state"].max().reset_index()
-    if settings.get("no_label"):
-        bare = item_of.index.difference(states["reading"])
-        states = pd.concat([states, pd.DataFrame({"reading": bare, "label": settings["no_label"], "state": PRESENT})], ignore_index=True)
-    known = sorted({*states["label"], *settings.get("label_columns", ())})
+    item_of_row, names = pd.factorize(items)
+    reader_of_row = pd.factorize(readers)[0]
+    pairs, reading_of_row = np.unique(item_of_row * (reader_of_row.max() + 1) + reader_of_row, return_inverse=True)
+    item_of = pairs // (reader_of_row.max() + 1)  # of each reading
+    known = sorted({*said["label"].unique(), *settings.get("label_columns", ()), *filter(None, [settings.get("no_label")])})
     chosen = choose_labels(known, healthy, positive, source)
     _refuse_alike(known, [healthy, *chosen], source)
-    with_others = states.loc[states["label"] != healthy, "reading"]
-    contradictory = (states["label"] == healthy) & states["reading"].isin(with_others)
-    states = states[~contradictory]
-    votes = _vote(states.assign(item=states["reading"].map(item_of)), item_of.value_counts(), settings.get("aggregate", "any"))
-    labels, counts = _decide(votes, pd.Index(items.unique(), name="item"), healthy, chosen)
+    code_of = {label: code for code, label in enumerate(known)}
+    label = said["label"].map(code_of).to_numpy(dtype=np.int64)
+    keys, state = _strongest(reading_of_row[said["row"]] * len(known) + label, said["state"].to_numpy())
+    reading, label = keys // len(known), keys % len(known)
+    if no_label := settings.get("no_label"):
+        bare = np.setdiff1d(np.arange(len(item_of)), reading)
+        reading, label = np.append(reading, bare), np.append(label, np.full(len(bare), code_of[no_label]))
+        state = np.append(state, np.full(len(bare), PRESENT))
+    is_well = label == code_of[healthy]
+    contradictory = is_well & np.isin(reading, reading[~is_well])
+    votes = _vote(item_of[reading], label, state, ~contradictory, np.bincount(item_of), settings.get("aggregate", "any"))
+    labels, counts = _decide(votes, pd.Index(names, name="item"), known, healthy, chosen)
     counts |= {"healthy_rows_with_other_labels": int(contradictory.sum())} if contradictory.any() else {}
-    disagree = list(votes.loc[votes["split"] & votes["label"].isin([healthy, *chosen]), "item"].unique())
+    asked = np.isin(votes.label, [code_of[name] for name in (healthy, *chosen)])
+    disagree = list(names[np.unique(votes.item[votes.split & asked])])
     if settings.get("aggregate"):
         counts |= {"images_whose_rows_disagree": len(disagree)}
     if name := settings.get("positive_name"):
         labels, chosen = merge_positive(labels, chosen, healthy, name)
     else:
-        several = labels == "\x1f"
+        several = labels == SEVERAL
         labels = labels.mask(several, "")
         counts |= {"images_with_several_labels_to_detect": int(several.sum())} if several.any() else {}
     if not positive:  # a label that is there only beside others is not lost in silence: its images are counted above
@@ -131,7 +141,7 @@ def merge_positive(labels: pd.Series, chosen: list[str], healthy: str, name: str
     """Call all labels to detect by one name."""
     if name == healthy:
         raise InputError(f"--positive-name {name}: is the healthy label; choose another name")
-    return labels.mask(labels.isin([*chosen, "\x1f"]), name), [name]
+    return labels.mask(labels.isin([*chosen, SEVERAL]), name), [name]
 
 
 def _split(cell: str, separator: str, source: str) -> list[str]:
@@ -159,27 +169,56 @@ def _resolve_uncertain(said: pd.DataFrame, healthy: str, uncertain: Uncertain) -
     return said.assign(state=said["state"].mask(doubtful, PRESENT)) if uncertain == "positive" else said
 
 
-def _vote(states: pd.DataFrame, readings: pd.Series, rule: Rule) -> pd.DataFrame:
-    """Count the readings for each item and label: its ``state`` by the rule, and whether the readings are ``split`` over it."""
-    votes = states.assign(sure=states["state"] == PRESENT).groupby(["item", "label"])["sure"].agg(["sum", "size"]).reset_index()
-    total = votes["item"].map(readings)
-    need = {"any": 1, "all": total, "majority": total // 2 + 1}[rule]
-    state = (votes["sum"] >= need).astype(int) + (votes["size"] >= need).astype(int)
-    return votes.assign(state=state, split=votes["sum"] != total)
+class _Votes(NamedTuple):
+    """What the readings of an item say of a label, for each item and label that occur together."""
+
+    item: NDArray[np.int64]
+    label: NDArray[np.int64]
+    state: NDArray[np.int64]  # by the rule
+    split: NDArray[np.bool_]  # whether not all readings are sure of it
 
 
-def _decide(votes: pd.DataFrame, items: pd.Index, healthy: str, chosen: list[str]) -> tuple[pd.Series, dict[str, int]]:
+def _strongest(keys: NDArray[np.int64], states: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Keep the largest state of each key."""
+    order = np.lexsort((states, keys))
+    last = np.append(np.diff(keys[order]) != 0, True)[: len(keys)]
+    return keys[order][last], states[order][last]
+
+
+def _vote(
+    item: NDArray[np.int64],
+    label: NDArray[np.int64],
+    state: NDArray[np.int64],
+    used: NDArray[np.bool_],
+    readings: NDArray[np.int64],
+    rule: Rule,
+) -> _Votes:
+    """Count the readings for each item and label."""
+    width = int(label.max(initial=0)) + 1
+    pairs, place = np.unique((item * width + label)[used], return_inverse=True)
+    possible, sure = np.bincount(place, minlength=len(pairs)), np.bincount(place[state[used] == PRESENT], minlength=len(pairs))
+    total = readings[pairs // width]
+    need = {"any": np.ones_like(total), "all": total, "majority": total // 2 + 1}[rule]
+    return _Votes(pairs // width, pairs % width, (sure >= need).astype(int) + (possible >= need), sure != total)
+
+
+def _decide(votes: _Votes, items: pd.Index, known: Sequence[str], healthy: str, chosen: Sequence[str]) -> tuple[pd.Series, dict[str, int]]:
     """Label items; several labels to detect are marked, to be merged or left out."""
     import pandas as pd
 
-    found = votes[votes["label"].isin(chosen)]
-    sure = found[found["state"] == PRESENT].groupby("item")["label"].agg(["first", "size"])
-    labels = sure["first"].mask(sure["size"] > 1, "\x1f").reindex(items, fill_value="").astype(object)
-    uncertain = (labels == "") & items.isin(found.loc[found["state"] == POSSIBLE, "item"])
-    well = items.isin(votes.loc[(votes["label"] == healthy) & (votes["state"] == PRESENT), "item"])
-    others = items.isin(votes.loc[(votes["label"] != healthy) & (votes["state"] != ABSENT), "item"])
-    labels = pd.Series(labels.mask((labels == "") & well & ~others, healthy), index=items, dtype=str)
-    return labels, {"images_of_uncertain_label": int(uncertain.sum())} if uncertain.any() else {}
+    sick = np.isin(votes.label, [known.index(name) for name in chosen])
+    well = votes.label == known.index(healthy)
+    sure = votes.state == PRESENT
+
+    def _with(rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+        return np.bincount(votes.item[rows], minlength=len(items))
+
+    labels = np.full(len(items), "", dtype=object)
+    labels[(_with(well & sure) > 0) & (_with(~well & (votes.state != ABSENT)) == 0)] = healthy
+    labels[votes.item[sick & sure]] = np.asarray(known, dtype=object)[votes.label[sick & sure]]
+    labels[_with(sick & sure) > 1] = SEVERAL
+    uncertain = (labels == "") & (_with(sick & (votes.state == POSSIBLE)) > 0)
+    return pd.Series(labels, index=items, dtype=str), {"images_of_uncertain_label": int(uncertain.sum())} if uncertain.any() else {}
 
 
 def _refuse_alike(known: Sequence[str], asked: Sequence[str], source: str) -> None:

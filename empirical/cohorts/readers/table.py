@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Unpack
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.images import is_safe_path, is_text, spellings
+from empirical.cohorts.images import DICOM_SUFFIXES, IMAGE_SUFFIXES, is_safe_path, is_text
 from empirical.cohorts.importing import CohortDraft, finish_import, require_folder
 from empirical.cohorts.labelled_tables import LabelledTableSettings, import_settings, number_columns, read_labelled, tidy_facts
 from empirical.cohorts.readers.folder import FilePatterns, files_below
@@ -16,6 +16,8 @@ from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
+
+ENDINGS = (*IMAGE_SUFFIXES, *DICOM_SUFFIXES)
 
 
 def import_table(
@@ -52,7 +54,7 @@ def import_table(
 def find_images(root: Path, names: pd.Series, source: str, patterns: FilePatterns | None, counts: dict[str, int]) -> pd.Series:
     """Find each image as the table names it: below the root, or else anywhere below it where one file's path ends so.
 
-    The table may leave out the ending or write it otherwise (`spellings`), and may have back slashes; an absolute path must lead below the
+    The table may leave out the ending or write it in capitals, and may have back slashes; an absolute path must lead below the
     root. A name that several files have is an error.
     """
     relative = names.map(lambda name: _below(root, name))
@@ -65,7 +67,7 @@ def find_images(root: Path, names: pd.Series, source: str, patterns: FilePattern
         files: dict[str, list[str]] = {}
         for path in files_below(root):
             if (patterns is None or patterns.keep(path)) and is_text(below := path.relative_to(root).as_posix()):
-                files.setdefault(path.name, []).append(below)
+                files.setdefault(_stem(path.name), []).append(below)
         counts |= patterns.counts() if patterns is not None else {}
         found = {name: _search(name, files) for name in missing}
         doubtful = [name for name, paths in found.items() if len(paths) > 1]
@@ -75,7 +77,7 @@ def find_images(root: Path, names: pd.Series, source: str, patterns: FilePattern
                 "give paths below --root, or leave files out (--exclude)"
             )
         there |= {name: paths[0] for name, paths in found.items() if paths}
-        elsewhere = {name for name in missing if name in there and PurePosixPath(there[name]).parent != PurePosixPath(name).parent}
+        elsewhere = {name for name in missing if name in there and there[name].rpartition("/")[0] != name.rpartition("/")[0]}
         counts |= {"images_found_by_name": int(relative.isin(elsewhere).sum())} if elsewhere else {}
     return relative.map(lambda name: there.get(name, ""))
 
@@ -92,15 +94,23 @@ def _is_entry(path: Path) -> bool:
     return path.is_file() or path.is_symlink()  # a link that leads nowhere is reported when it is opened
 
 
+def _stem(name: str) -> str:
+    """Take the ending off a file's name, if it is one of an image's."""
+    stem, point, ending = name.rpartition(".")
+    return stem if point and f".{ending.lower()}" in ENDINGS else name
+
+
 def _search(name: str, files: dict[str, list[str]]) -> list[str]:
-    """Find the files whose path ends with a name: in the place that it gives before others, as it is written before other endings."""
-    place = PurePosixPath(name).parent.as_posix()
-    written, *others = spellings(PurePosixPath(name).name)
-    for names in ([written], others):
-        paths = [path for spelling in names for path in files.get(spelling, ())]
-        there = [path for path in paths if PurePosixPath(path).parent.as_posix() == place]
-        if there:
+    """Find the files whose path ends with a name: in the place that it gives before others, as it is written before other endings.
+
+    `files` are paths by their name without ending. The name may lack the ending, or have it in capitals where the file has not.
+    """
+    place, _, base = name.rpartition("/")
+    written = [path for path in files.get(_stem(base), ()) if path.rpartition("/")[2] == base]
+    others = [path for path in files.get(_stem(base), ()) if path.rpartition("/")[2].lower() == base.lower()]
+    for paths in (written, others + files.get(base, [])):
+        if there := [path for path in paths if path.rpartition("/")[0] == place]:
             return there
-        if elsewhere := [path for path in paths if place == "." or f"/{PurePosixPath(path).parent}".endswith(f"/{place}")]:
+        if elsewhere := [path for path in paths if not place or f"/{path.rpartition('/')[0]}".endswith(f"/{place}")]:
             return elsewhere
     return []

@@ -34,9 +34,12 @@ Json = Annotated[
 
 
 def emit_json(content: object, target: str) -> None:
-    """Print JSON on standard output, or write it to a file."""
+    """Print JSON on standard output, or write it to a file, or to a device or pipe (such as /dev/stdout) as it is."""
     if target == "-":
         print(to_json(content))
+    elif os.path.exists(target) and not os.path.isdir(target) and (os.path.islink(target) or not os.path.isfile(target)):
+        with open(target, "w", encoding="utf-8") as stream:
+            print(to_json(content), file=stream)
     else:
         write_json(target, content)
 
@@ -212,7 +215,8 @@ def _names_a_new_file(word: str) -> bool:
     if word.startswith("-"):
         return word == "-"
     looks_like_path = ("." in word or "/" in word) and "=" not in word
-    return word.endswith(".json") or (looks_like_path and not os.path.exists(word))
+    new = word.startswith("/dev/") or not (os.path.isfile(word) or os.path.isdir(word))  # or a pipe
+    return word.endswith(".json") or (looks_like_path and new)
 
 
 def _terminate_as_interrupt() -> Any:

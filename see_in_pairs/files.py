@@ -37,6 +37,8 @@ def atomic_path(path: Path | str, *, durable: bool = False) -> Iterator[Path]:
     With `durable` it is on the disk before it is renamed, so that not even a loss of power leaves an empty file under the name.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():  # a rename would put a file in the place of a device
+        raise InputError(f"{path}: is a device or a pipe; name a file, or print the result and lead it there")
     temporary = _temporary(path)
     try:
         yield temporary

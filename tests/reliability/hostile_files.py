@@ -206,10 +206,10 @@ def readers(folder: Path) -> dict[str, Reader]:
         "sweep performance": Reader(["sweep", "performance", "swept", *out], [f"swept/{name}" for name in swept]),
         "sweep status": Reader(["sweep", "status", "swept"], [f"swept/{name}" for name in swept]),
         "sweep replay": Reader(["sweep", "replay", "swept"], [f"swept/{name}" for name in swept]),
-        "verify, PNG": Reader(["verify", "swept/figures/lolly-bias.png", "--quiet"], ["swept/figures/lolly-bias.png"]),
-        "verify, PDF": Reader(["verify", "swept/figures/lolly-bias.pdf", "--quiet"], ["swept/figures/lolly-bias.pdf"]),
+        "verify, PNG": Reader(["verify", "swept/figures/bias.png", "--quiet"], ["swept/figures/bias.png"]),
+        "verify, PDF": Reader(["verify", "swept/figures/bias.pdf", "--quiet"], ["swept/figures/bias.pdf"]),
         "claims": Reader(["claims", "--out", "whole", "--quiet"], output),
-        "figures": Reader(["figures", "--out", "whole", "--only", "gain", "--quiet"], output),
+        "figures": Reader(["figures", "--out", "whole", "--only", "when_comparison_helps", "--quiet"], output),
         "report": Reader(["report", "--out", "whole", "--quiet"], output),
         "study": Reader(["study", "study.yaml", *out], ["study.yaml"]),
     }
@@ -270,7 +270,7 @@ def make_inputs(folder: Path) -> None:
         (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)))
     rows("items.csv", item_id=items, patient_id=[f"p{number // 2}" for number in range(40)])
     ids = pd.read_parquet(folder / "cohort" / "cohort.parquet")["item_id"].to_numpy().astype(str)
-    np.savez(folder / "vectors.npz", item_id=ids, vectors=pixels.normal(size=(len(ids), 4)))
+    np.savez(folder / "vectors.npz", item_id=ids, vectors=pixels.normal(size=(len(ids), 64)))
     shutil.copytree(resolve("pocket"), folder / "model")
     (folder / "model" / "training.json").write_text(json.dumps({"train_seed": 0, "train_arm": "pair"}))
     (folder / "prompt.txt").write_text("{reference}{query} Is there {finding}? Answer {answers}.\n")
@@ -296,7 +296,7 @@ def make_inputs(folder: Path) -> None:
     made = [["evaluate", "evaluate.yaml", "--out", "runs"], ["analyse", "crossed", "crossed.yaml", "--out", "crossed"]]
     made += [
         ["sweep", "sweep.yaml", "--out", "swept"],
-        ["sweep", "plot", "swept", "--kind", "lolly"],
+        ["sweep", "plot", "swept", "--kind", "lolly", "--name", "bias"],
         ["reproduce", "--smoke", "--out", "whole"],
     ]
     for words in made:
@@ -312,15 +312,27 @@ def prepare(folder: Path) -> dict[str, list[Try]]:
     return {command: list(tries(one, folder)) for command, one in readers(folder).items()}
 
 
+FULL = (0, 300, 5_000, 100_000)
+"""Bytes that a file may have on a disk that is full."""
+
+
 def tries(one: Reader, folder: Path) -> Iterator[Try]:
-    """The files as they are, then each hostile one in each place."""
+    """The files as they are, then each hostile one in each place, then a disk that is full."""
     yield Try("", AS_IT_IS, one.words, lambda: None)
     for name in one.files:
         path, kept = folder / name, folder.parents[1] / "home" / "kept" / name
         for wrong, make in FILES.items():
-            yield Try(
-                name, wrong, one.words, partial(replace, path, kept, make), partial(put_back, path, kept), writes="whole" in one.words
-            )
+            begin, end = partial(replace, path, kept, make), partial(put_back, path, kept)
+            yield Try(name, wrong, one.words, begin, end, writes="whole" in one.words)
+    for size in FULL:
+        yield Try("(the disk)", f"full at {size} bytes", one.words, partial(fill_disk, size), partial(fill_disk, -1), writes=True)
+
+
+def fill_disk(size: int) -> None:
+    """Let a write fail that makes a file larger, as on a disk that is full; -1 ends it."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size if size >= 0 else resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def replace(path: Path, kept: Path, make: Callable[[Path, bytes], object]) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import write_json
 
 PROGRAM = [sys.executable, "-m", "see_in_pairs"]
 VALUE = ["theory", "value", "T1", "error", "d=1", "rho=.7", "rule=optimal", "--json"]
@@ -85,3 +90,15 @@ def test_an_interrupt_while_python_waits_for_its_threads_changes_nothing(tmp_pat
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="needs /dev/stdout")
+def test_a_result_for_a_device_or_a_pipe_goes_there_and_replaces_nothing(tmp_path: Path) -> None:
+    done = shell("S " + " ".join([*VALUE, "/dev/stdout"]) + " | cat")
+    assert done.returncode == 0 and json.loads(done.stdout)["value"] == pytest.approx(0.24192, abs=1e-5)
+    os.mkfifo(tmp_path / "pipe")
+    done = shell(f"S {' '.join(VALUE)} {tmp_path}/pipe & cat {tmp_path}/pipe; wait $!")
+    assert done.returncode == 0 and "0.24191" in done.stdout and stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    with pytest.raises(InputError, match="is a device or a pipe"):
+        write_json(tmp_path / "pipe", {})
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

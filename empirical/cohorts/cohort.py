@@ -63,6 +63,8 @@ class Cohort:
                 f"{folder}: is not a cohort (no cohort.parquet with cohort.json); 'see-in-pairs cohort phantom' or 'import' make one"
             )
         table = read_table(folder / "cohort.parquet")
+        for column in table.columns[table.dtypes == "category"]:  # as some programs write text
+            table[column] = table[column].astype(table[column].cat.categories.dtype)
         info = _read_info(folder / "cohort.json")
         check_table(table, info, source=str(folder / "cohort.parquet"))
         return cls(folder, info, table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from empirical.cohorts.csv_io import NESTED
 from empirical.cohorts.images import is_safe_path, is_text
 from see_in_pairs.errors import InputError, first_few
 
@@ -92,7 +93,7 @@ def _shown(value: object) -> str:
 
 def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
     """Refuse a table that breaks what a cohort promises."""
-    from pandas.api.types import is_integer_dtype, is_numeric_dtype, is_string_dtype
+    from pandas.api.types import is_bool_dtype, is_integer_dtype, is_numeric_dtype, is_object_dtype, is_string_dtype
 
     missing = [column for column in COLUMNS if column not in table.columns]
     if missing:
@@ -107,9 +108,15 @@ def check_table(table: pd.DataFrame, info: CohortInfo, source: str) -> None:
     if "frame" in table and not (is_integer_dtype(table["frame"]) and (table["frame"] >= 0).all()):
         raise InputError(f"{source}: frame: must hold whole numbers, 0 or more")
     wrong = [column for column in TEXT_COLUMNS if not is_string_dtype(table[column])]
-    wrong += [] if is_numeric_dtype(table["age"]) else ["age"]
+    numbers = [column for column in ("age", "width", "height") if column in table]
+    wrong += [column for column in numbers if not is_numeric_dtype(table[column]) or is_bool_dtype(table[column])]
     if wrong:
-        raise InputError(f"{source}: {first_few(wrong)}: must hold {'numbers' if wrong == ['age'] else 'text'} throughout")
+        raise InputError(f"{source}: {first_few(wrong)}: must hold {'numbers' if wrong[0] in numbers else 'text'} throughout")
+    for column in (name for name in table if is_object_dtype(table[name])):
+        if nested := [type(value).__name__ for value in table[column] if isinstance(value, NESTED)]:
+            raise InputError(
+                f"{source}: {column}: holds lists, structures or bytes ({nested[0]}); a cohort needs one text or number in a cell"
+            )
     _refuse(table, table["item_id"].duplicated() | (table["item_id"] == ""), f"{source}: item ids are empty or occur twice")
     _refuse(table, table["patient_id"] == "", f"{source}: items without a patient")
     _refuse(table, ~table["split"].isin(SPLITS), f"{source}: items with an unknown split (known: {', '.join(SPLITS)})")

@@ -28,6 +28,13 @@ def test_a_cohort_survives_the_disk(phantom: Cohort) -> None:
     assert back.mask("test-00001").dtype == bool
 
 
+def test_text_that_was_written_as_categories_is_text(phantom: Cohort, tmp_path: Path) -> None:
+    categories = dict.fromkeys(("image", "mask", "serves", "label", "width"), "category")
+    phantom.table.assign(width=9).astype(categories).to_parquet(tmp_path / "cohort.parquet")
+    (tmp_path / "cohort.json").write_text(json.dumps(asdict(phantom.info)))
+    assert Cohort.load(tmp_path).hash == replace(phantom, table=phantom.table.assign(width=9)).hash
+
+
 def test_the_hash_sees_labels_and_images_but_not_the_folder(phantom: Cohort) -> None:
     moved = replace(phantom, folder=Path("elsewhere"))
     relabelled = replace(phantom, table=phantom.table.assign(label="healthy"))
@@ -47,6 +54,12 @@ def test_the_hash_sees_labels_and_images_but_not_the_folder(phantom: Cohort) -> 
         ({"sex": None}, "empty values in sex"),
         ({"patient_id": 7}, "patient_id: must hold text"),
         ({"age": "old"}, "age: must hold numbers"),
+        ({"age": True}, "age: must hold numbers"),
+        ({"width": "wide"}, "width: must hold numbers"),
+        ({"frame": 0.5}, "frame: must hold whole numbers"),
+        ({"mode": [["L"]] * 144}, "mode: holds lists, structures or bytes .list"),
+        ({"extra": [{"a": 1}] * 144}, "extra: holds lists, structures or bytes .dict"),
+        ({"extra": [b"a"] * 144}, "extra: holds lists, structures or bytes .bytes"),
     ],
 )
 def test_a_table_that_breaks_the_contract_is_refused(phantom: Cohort, changes: dict[str, object], words: str, tmp_path: Path) -> None:

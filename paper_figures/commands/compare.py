@@ -81,8 +81,8 @@ def compare(
     paths, chosen = _inputs([records_a, *([] if records_b is None else [records_b]), *(more or ())], arm, (arm_a, arm_b), (run_a, run_b))
     runs: Sequence[list[str] | None] = (run_a, run_b) if len(paths) == 2 else (None,) * len(paths)
     settings = ComparisonSettings(
-        threshold=0.5 if threshold is None else threshold, margin=_margins(margin or ()), specificity=specificity,
-        resamples=resamples, seed=seed, fixed=tuple(fixed or ()), paired_seeds=paired_seeds,
+        threshold=0.5 if threshold is None else threshold, threshold_given=threshold is not None, margin=_margins(margin or ()),
+        specificity=specificity, resamples=resamples, seed=seed, fixed=tuple(fixed or ()), paired_seeds=paired_seeds,
     )  # fmt: skip
 
     def read(files: Sequence[Path]) -> list[ArmScores]:
@@ -129,6 +129,8 @@ def compare(
             rows = list(zip(comparison.arms, (aligned.a, aligned.b), strict=True))
             drawable = None if aligned.metric or aligned.a.labels is None else aligned.side_by_side
     content = comparison.to_dict() | more_content | {"threshold": settings.threshold, "seed": seed}
+    if getattr(comparison, "accuracy", ...) is None:
+        content["threshold"] = None
     text = repr(comparison)
     if mrmc:
         block = mrmc_block(rows, settings, mrmc_covariance, getattr(comparison, "metric", ""))

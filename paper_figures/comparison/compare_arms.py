@@ -36,7 +36,7 @@ def compare_arms(
     scores_b: npt.ArrayLike,
     labels: npt.ArrayLike | None,
     clusters: npt.ArrayLike | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     *,
     second_clusters: npt.ArrayLike | Sequence[Sequence[object]] | None = None,
     training_seeds: npt.ArrayLike | None = None,
@@ -64,8 +64,8 @@ def compare_arms(
         Whether each item is positive. None: the scores are right (1) or wrong (0), and what needs scores is None.
     clusters : array_like, shape (n,), optional
         The cluster of each item, for example its patient; each item is its own when left out.
-    threshold : float, default 0.5
-        A score at or above it counts as positive, for the accuracy.
+    threshold : float, optional
+        A score at or above it counts as positive, for the accuracy. By default 0.5 where scores lie in [0, 1]; else there is no accuracy.
     second_clusters : array_like, shape (n,), or sequence of n sequences, optional
         A second kind of cluster, one name per item or several: for example its references.
     training_seeds : array_like, shape (n,), optional
@@ -124,8 +124,9 @@ def compare_arms(
     """
     pair = ArmPair(scores_a, scores_b, labels, clusters, second_clusters, training_seeds)
     settings = ComparisonSettings(
-        arms=arms, threshold=threshold, margin=margin, specificity=specificity, level=as_level(confidence_level), resamples=resamples,
-        permutations=permutations, method=method, seed=seed, fixed=tuple(fixed), paired_seeds=paired_seeds,
+        arms=arms, threshold=0.5 if threshold is None else threshold, threshold_given=threshold is not None, margin=margin,
+        specificity=specificity, level=as_level(confidence_level), resamples=resamples, permutations=permutations, method=method,
+        seed=seed, fixed=tuple(fixed), paired_seeds=paired_seeds,
     )  # fmt: skip
     return compare_pair(pair, settings, warnings)
 
@@ -179,6 +180,8 @@ def compare_pair(
         specificity=settings.specificity,
         diagnostic=diagnostic_block(table, settings, reasons.found),
     )
+    if not settings.threshold_given and _not_probabilities(table):
+        found, factors = _without_decisions(found, reasons), factors.without("accuracy")
     rarer = 0 if table.labels is None else class_clusters(table.labels, table.codes)
     recommended = recommend(found, factors, table, settings, rarer)
     lacking = {f"recommended.{name}": why for name, why in no_recommendation(found, recommended, factors, rarer).items()}
@@ -186,6 +189,26 @@ def compare_pair(
     return replace(
         found, recommended=recommended, reasons=reasons.found | lacking, warnings=(*warnings, *_warnings(table, settings, found))
     )
+
+
+UNDECIDED = "scores lie outside [0, 1], and no --threshold says which are positive"
+
+
+def _not_probabilities(table: ItemTable) -> bool:
+    return table.scores is not None and bool(table.scores.min() < 0 or table.scores.max() > 1)
+
+
+def _without_decisions(found: Comparison, reasons: Reasons) -> Comparison:
+    """The comparison without all that needs to know which scores are positive."""
+    names = ("accuracy", "clustered_accuracy", "two_way", "equivalence", "procedure", "permutation")
+    reasons.found = {name: why for name, why in reasons.found.items() if name.split(".")[0] not in names or name == "procedure.auroc"}
+    reasons.found |= dict.fromkeys(["accuracy", "diagnostic.at_threshold", "diagnostic.flips"], UNDECIDED)
+    reasons.found.pop("bootstrap.accuracy", None)
+    return replace(
+        found, accuracy=None, clustered_accuracy=None, two_way=None, equivalence=None, procedure=None, permutation=None,
+        bootstrap={name: one for name, one in found.bootstrap.items() if name != "accuracy"}, reasons=reasons.found,
+        diagnostic=None if found.diagnostic is None else replace(found.diagnostic, at_threshold=None, flips=None),
+    )  # fmt: skip
 
 
 def _warnings(table: ItemTable, settings: ComparisonSettings, comparison: Comparison) -> list[str]:
@@ -207,8 +230,9 @@ def _warnings(table: ItemTable, settings: ComparisonSettings, comparison: Compar
     resamples = bootstrap_resamples(table, settings)
     if resamples < 2000 and settings.resamples is None:
         found.append(f"{resamples} bootstrap resamples, for so many items; ask for more with resamples")
-    if scores is not None and (scores.min() < 0 or scores.max() > 1):
-        found.append(f"scores lie outside [0, 1]: no Brier score, no calibration error; accuracy is at threshold {settings.threshold:g}")
+    if _not_probabilities(table):
+        decided = f"accuracy is at threshold {settings.threshold:g}" if settings.threshold_given else "no accuracy without --threshold"
+        found.append(f"scores lie outside [0, 1]: no Brier score, no calibration error; {decided}")
     if table.labels is not None and comparison.auroc and class_clusters(table.labels, table.codes) < FEWEST_FOR_Z:
         few = f"fewer than {FEWEST_FOR_Z} {'items' if table.independent else 'clusters'} of a class"
         found.append(f"{few}: DeLong's tests against the normal distribution, clustered or not, reject too often")

@@ -40,6 +40,11 @@ class FactorTests:
     factors: Mapping[str, Factor]
     reason: Mapping[str, str]  # by measure: why no verdict is possible; absent where one is
 
+    def without(self, measure: str) -> FactorTests:
+        """The tests without those of a measure."""
+        kept = [{name: one for name, one in found.items() if name != measure} for found in (self.tests, self.reason)]
+        return FactorTests(kept[0], self.factors, kept[1])  # type: ignore[arg-type]
+
     @property
     def several(self) -> bool:
         """Whether anything but patients is random."""

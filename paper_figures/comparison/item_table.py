@@ -33,6 +33,7 @@ class ComparisonSettings:
 
     arms: tuple[str, str] = ("A", "B")
     threshold: float = 0.5
+    threshold_given: bool = True  # else .5 is for probabilities, and other scores have no accuracy
     margin: float | Mapping[str, float] | None = None
     specificity: float = 0.9
     level: float = 0.95

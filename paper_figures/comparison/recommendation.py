@@ -47,7 +47,7 @@ def recommend(
 def no_recommendation(comparison: Comparison, recommended: dict[str, Recommendation], found: FactorTests, rarer: int) -> dict[str, str]:
     """Say why no test is recommended, by measure."""
     unknown = comparison.reasons.get("factors")
-    lacking = {} if "accuracy" in recommended else {"accuracy": unknown or ONE_CLUSTER}
+    lacking = {} if "accuracy" in recommended else {"accuracy": comparison.reasons.get("accuracy") or unknown or ONE_CLUSTER}
     if comparison.auroc is None or "auroc" in recommended:
         return lacking
     why = ONE_CLUSTER if comparison.clusters == 1 else f"only {rarer} clusters hold an item of the rarer class"
@@ -91,6 +91,8 @@ def _with_margin(one: Recommendation, table: ItemTable, settings: ComparisonSett
 def _accuracy(comparison: Comparison) -> Recommendation | None:
     """The first that applies: sign-flip over clusters; mid-p McNemar, Tango's interval."""
     clustered, independent = comparison.clustered_accuracy, comparison.clusters == comparison.items
+    if comparison.accuracy is None or comparison.permutation is None:
+        return None
     if clustered is not None and not independent:
         return _sign_flip(clustered.difference, comparison.permutation, comparison.clusters)
     if not independent:

@@ -128,7 +128,7 @@ class Comparison(Result):
         Number of items that both arms answered, and of clusters; as many as items where none were given.
     arms : tuple of str
         Names of arms A and B.
-    accuracy : Accuracy
+    accuracy : Accuracy or None
         Accuracies and McNemar's tests, as if items were independent.
     clustered_accuracy : ClusteredAccuracy or None
         Tests of equal accuracy that allow items of a cluster to be correlated.
@@ -142,7 +142,7 @@ class Comparison(Result):
         The differences of accuracy and of AUROC with patients crossed with training seeds, where there are several.
     bootstrap : dict of str to BootstrapDifference
         Paired bootstrap over clusters of each measure that has a value.
-    permutation : SignFlipResult
+    permutation : SignFlipResult or None
         Sign-flip test of the accuracy difference over clusters.
     recommended : dict of str to Recommendation
         The one test to report, for ``accuracy`` and ``auroc``; a measure that no test fits is left out, with its reason.
@@ -161,7 +161,7 @@ class Comparison(Result):
     items: int
     clusters: int
     arms: tuple[str, str]
-    accuracy: Accuracy
+    accuracy: Accuracy | None  # None where nothing says which scores are positive
     clustered_accuracy: ClusteredAccuracy | None
     auroc: Auroc | None
     two_way: ClusteredDifferenceResult | None
@@ -169,7 +169,7 @@ class Comparison(Result):
     procedure: ProcedureResult | None
     procedure_auroc: ProcedureResult | None
     bootstrap: dict[str, BootstrapDifference]
-    permutation: SignFlipResult
+    permutation: SignFlipResult | None
     recommended: dict[str, Recommendation]
     reasons: dict[str, str]
     warnings: tuple[str, ...]
@@ -188,7 +188,8 @@ class Comparison(Result):
         content = super().to_dict() | {"arms": list(self.arms), "warnings": list(self.warnings)}
         content["two_way"] = self.two_way and difference_dict(self.two_way) | {"note": self.two_way.note}
         auroc = content.pop("procedure_auroc")
-        content["procedure"] = content["procedure"] and content["procedure"] | {"auroc": auroc}
+        if content["procedure"] is not None or auroc is not None:
+            content["procedure"] = (content["procedure"] or {}) | {"auroc": auroc}
         return content
 
     def to_frame(self) -> pd.DataFrame:
@@ -231,13 +232,15 @@ def _row(
 
 
 def _recommended_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    arms = {"accuracy": (comparison.accuracy.paired.a, comparison.accuracy.paired.b)}
+    arms = {} if comparison.accuracy is None else {"accuracy": (comparison.accuracy.paired.a, comparison.accuracy.paired.b)}
     if comparison.auroc:
         arms["auroc"] = (comparison.auroc.a, comparison.auroc.b)
     return [_row(name, one.test, (*arms[name], one.difference), one.interval, one.p, True) for name, one in comparison.recommended.items()]
 
 
 def _accuracy_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    if comparison.accuracy is None:
+        return []
     paired, mcnemar, clustered = comparison.accuracy.paired, comparison.accuracy.mcnemar, comparison.clustered_accuracy
     tests: list[tuple[str, Interval | None, float]] = [
         (f"McNemar {name.replace('_', '-')}", None, getattr(mcnemar, name)) for name in ("exact", "mid_p", "asymptotic", "corrected")
@@ -248,7 +251,7 @@ def _accuracy_rows(comparison: Comparison) -> list[dict[str, Any]]:
         tests.append(("clustered difference", clustered.difference.interval, clustered.difference.p))
     for name, result in (("two-way clusters", comparison.two_way), ("procedure", comparison.procedure)):
         tests += [(name, result.interval, result.p)] if result else []
-    tests.append(("sign-flip permutation", None, comparison.permutation.p))
+    tests += [("sign-flip permutation", None, comparison.permutation.p)] if comparison.permutation else []
     return [_row("accuracy", name, (paired.a, paired.b, paired.difference), interval, p) for name, interval, p in tests]
 
 
@@ -264,9 +267,10 @@ def _auroc_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def _bootstrap_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    paired, rows = comparison.accuracy.paired, []
+    paired, rows = comparison.accuracy and comparison.accuracy.paired, []
     for name, one in comparison.bootstrap.items():
-        arms = (paired.a, paired.b) if name == "accuracy" else (one.a, one.b)  # the multinomial short cut knows the difference only
+        # the multinomial short cut knows the difference only
+        arms = (paired.a, paired.b) if name == "accuracy" and paired else (one.a, one.b)
         rows.append(_row(name, f"bootstrap, {one.method}", (*arms, one.difference), one.interval, math.nan))
     return rows
 
@@ -295,9 +299,10 @@ def _table(comparison: Comparison) -> str:
 
 
 def _main_lines(comparison: Comparison) -> list[tuple[str, ...]]:
-    paired, around, auroc = comparison.accuracy.paired, comparison.accuracy, comparison.auroc
-    arms: dict[str, tuple[tuple[float, Interval | None], ...]]
-    arms = {"accuracy": ((paired.a, around.a_interval), (paired.b, around.b_interval))}
+    accuracy, auroc = comparison.accuracy, comparison.auroc
+    arms: dict[str, tuple[tuple[float, Interval | None], ...]] = {}
+    if accuracy:
+        arms["accuracy"] = ((accuracy.paired.a, accuracy.a_interval), (accuracy.paired.b, accuracy.b_interval))
     if auroc:
         arms["auroc"] = ((auroc.a, auroc.a_interval), (auroc.b, auroc.b_interval))
     lines = []
@@ -372,8 +377,9 @@ def _others(comparison: Comparison) -> str:
         equal = comparison.equivalence
         one_sided = f"A not worse by the margin: p {format_p(equal.non_inferior_p)}"
         lines.append(f"Equivalence of accuracy within {equal.margin:g}: p {format_p(equal.p)} ({one_sided}; {equal.method}).")
-    paired = comparison.accuracy.paired
-    lines.insert(0, f"Right in A only: {paired.n10} items; right in B only: {paired.n01}.")
+    if comparison.accuracy:
+        paired = comparison.accuracy.paired
+        lines.insert(0, f"Right in A only: {paired.n10} items; right in B only: {paired.n01}.")
     return "\n".join(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in lines)
 
 

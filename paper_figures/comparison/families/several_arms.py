@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import special
 
 from paper_figures.comparison.arm_rows import ArmRows
-from paper_figures.comparison.compare_arms import compare_rows
+from paper_figures.comparison.compare_arms import UNDECIDED, compare_rows
 from paper_figures.comparison.families.task_family import (
     FamilyMember,
     TwoArms,
@@ -124,7 +124,7 @@ def compare_several(
     }
     reasons: dict[str, str] = {}
     warnings = tuple(dict.fromkeys(text for pair in found.values() for text in pair.warnings))
-    joint = _Joint.of([aligned[0, j] for j in range(1, len(arms))], names, settings.threshold, metric)
+    joint = _Joint.of([aligned[0, j] for j in range(1, len(arms))], names, settings, metric)
     first = next(iter(found.values()))
     several = SeveralArms(
         tuple(names), first.items, first.clusters, found,
@@ -181,25 +181,32 @@ class _Joint:
     codes: Codes | None
     clustered: bool
     metric: str
+    undecided: bool  # whether nothing says which scores are positive
     why: str
 
     @classmethod
-    def of(cls, aligned: Sequence[Aligned], names: Sequence[str], threshold: float, metric: str) -> _Joint:
+    def of(cls, aligned: Sequence[Aligned], names: Sequence[str], settings: ComparisonSettings, metric: str) -> _Joint:
         """Put the second arms of several alignments beside their first."""
         first, arms = aligned[0].a, [aligned[0].a, *(one.b for one in aligned)]
         items = len(first.items)
         if any(len(np.unique(arm.items)) < len(arm.items) for arm in arms):
             why = "items stand several times (trainings, wordings, seeds): these tests take one score per item and arm, --mrmc several"
-            return cls(names, None, None, None, None, False, metric, why)
+            return cls(names, None, None, None, None, False, metric, False, why)
         values, labels = np.stack([arm.values for arm in arms]), first.labels
-        right = values if labels is None else ((values >= threshold) == labels).astype(np.float64)
+        right = values if labels is None else ((values >= settings.threshold) == labels).astype(np.float64)
+        undecided = labels is not None and not settings.threshold_given and bool(values.min() < 0 or values.max() > 1)
         codes = np.arange(items) if first.clusters is None else as_codes(first.clusters, items)
-        return cls(names, values, right, labels, codes, bool(codes.max() + 1 < items), metric, "")
+        return cls(names, values, right, labels, codes, bool(codes.max() + 1 < items), metric, undecided, "")
 
     def _check(self) -> tuple[Floats, Floats, Codes]:
         if self.values is None or self.right is None or self.codes is None:
             raise NotEstimable(self.why)
         return self.values, self.right, self.codes
+
+    def _decided(self) -> tuple[Floats, Floats, Codes]:
+        if self.undecided:
+            raise NotEstimable(UNDECIDED)
+        return self._check()
 
     def warnings(self) -> tuple[str, ...]:
         """What a reader must know of the joint tests."""
@@ -211,7 +218,7 @@ class _Joint:
 
     def cochran_q(self) -> CochranQResult:
         """Cochran's Q over items."""
-        right = self._check()[1]
+        right = self._decided()[1]
         if self.metric:
             raise NotEstimable(f"{self.metric} is not only 0 or 1")
         return cochran_q(*right)
@@ -228,7 +235,7 @@ class _Joint:
 
     def means(self) -> GlobalTest:
         """Equality of accuracies, or means of a metric, by cluster."""
-        _, right, codes = self._check()
+        _, right, codes = self._decided()
         statistic, df, p = equal_means(right, codes)
         values = dict(zip(self.names, right.mean(axis=1).tolist(), strict=True))
         return GlobalTest(statistic, df, p, f"{'cluster-robust ' * self.clustered}Hotelling, F", values)

@@ -295,3 +295,32 @@ def test_repr_is_the_table_and_frame_marks_the_recommended_rows() -> None:
 def test_malformed_input(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         compare_arms(**(data() | change), **({} if "resamples" in change else {"resamples": 100}))
+
+
+def test_scores_of_any_scale_have_no_accuracy_without_a_threshold() -> None:
+    inputs = data()
+    logits = {name: 4 * np.log(inputs[name] / (1 - inputs[name])) for name in ("scores_a", "scores_b")}
+    one, other = compare_arms(**inputs, resamples=100), compare_arms(**(inputs | logits), resamples=100, margin=0.05)
+    assert other.auroc == one.auroc and other.recommended["auroc"].p == one.recommended["auroc"].p
+    found = other.to_dict()
+    for name in ("accuracy", "clustered_accuracy", "two_way", "equivalence", "permutation"):
+        assert found[name] is None
+    assert set(other.recommended) == {"auroc"} and "accuracy" not in other.bootstrap
+    assert "threshold" in other.reasons["accuracy"] and "threshold" in other.reasons["recommended.accuracy"]
+    assert set(other.to_frame()["measure"]) & {"accuracy", "auroc"} == {"auroc"}
+    assert (
+        "\nAUROC" in repr(other) and "\nAccuracy" not in repr(other) and "no accuracy without --threshold" in " ".join(repr(other).split())
+    )
+    given = compare_arms(**(inputs | logits), threshold=0.0, resamples=100)
+    assert given.accuracy == one.accuracy and given.recommended["accuracy"] == one.recommended["accuracy"]
+
+
+def test_logits_of_several_trainings_keep_their_auroc() -> None:
+    inputs = data()
+    seeds = np.tile(np.arange(3), len(inputs["labels"]))
+    long = {name: np.repeat(values, 3) for name, values in inputs.items()}
+    rng = np.random.default_rng(0)
+    logits = {name: 9 * long[name] + rng.normal(size=len(seeds)) for name in ("scores_a", "scores_b")}
+    found = compare_arms(**(long | logits), training_seeds=seeds, resamples=100)
+    assert found.to_dict()["procedure"]["auroc"]["p"] == found.procedure_auroc.p
+    assert set(found.recommended) == {"auroc"}

@@ -155,3 +155,19 @@ def test_several_trainings_leave_the_joint_tests_out(run: Run, files: list[Path]
     found = of(run, *files)
     assert (found["cochran_q"], found["global"], found["global_accuracy"]) == (None, None, None)
     assert all("several times" in why for name, why in found["reasons"].items())
+
+
+def test_logits_have_no_accuracy_without_a_threshold(run: Run, files: list[Path]) -> None:
+    before = of(run, *files)
+    for path in files:
+        table = pd.read_csv(path)
+        table.assign(score=np.log(table["score"] / (1 - table["score"]))).to_csv(path, index=False)
+    found = of(run, *files)
+    assert (found["cochran_q"], found["global_accuracy"]) == (None, None) and "threshold" in found["reasons"]["cochran_q"]
+    assert found["global"]["p"] == pytest.approx(before["global"]["p"])
+    assert [one["measure"] for one in found["family"]["tests"]] == ["auroc"] * 3
+    assert [pair["accuracy"] for pair in found["pairs"]] == [None] * 3
+    given = of(run, *files, "--threshold", 0)
+    assert given["global_accuracy"]["p"] == pytest.approx(before["global_accuracy"]["p"])
+    two = of(run, *files[:2])
+    assert (two["accuracy"], two["threshold"]) == (None, None)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from paper_figures.comparison.factors_block import fixed_factors
 from paper_figures.comparison.item_table import ComparisonSettings, ItemTable
-from paper_figures.statistics.diagnostic.factors import PairedMeasure, factors
+from paper_figures.statistics.diagnostic.factors import Factors, PairedMeasure, factors
 from paper_figures.statistics.diagnostic.flips import FlipTable, flips_of
 from paper_figures.statistics.diagnostic.net_benefit import THRESHOLDS, NetBenefitResult, net_benefit_of
 from paper_figures.statistics.diagnostic.operating_point import HELD, MEASURES, OperatingPoint, PairedScores, at_specificity, at_threshold
@@ -78,7 +79,14 @@ def diagnostic_block(table: ItemTable, settings: ComparisonSettings, reasons: di
             reasons[f"diagnostic.{name}"] = str(error)
             return None
 
-    design = attempt("flips", lambda: factors(table.items, table.codes, table.seeds, table.second))
+    def chosen() -> Factors:
+        fixed = fixed_factors(settings.fixed)
+        if "patients" in fixed:
+            raise NotEstimable("cases are fixed, and these intervals are for new ones")
+        found = factors(table.items, table.codes, table.seeds, None if "references" in fixed else table.second)
+        return replace(found, fixed_seeds="seeds" in fixed)
+
+    design = attempt("flips", chosen)
     flips = None if design is None else flips_of(table.right_a, table.right_b, design, settings.level)
     if table.scores is None or table.labels is None or design is None:
         why = "right or wrong only: it needs scores and labels" if design else reasons["diagnostic.flips"]

@@ -60,8 +60,9 @@ def comparison_data(pair: ArmPair, settings: ComparisonSettings) -> tuple[pd.Dat
     many = table.items > MANY_ROWS
     resamples = settings.resamples or (400 if many else 2000)
     bands = roc_bands(
-        table.scores, table.labels, table.codes, seeds=table.seeds, confidence_level=settings.level, resamples=resamples, seed=settings.seed
-    )
+        table.scores, table.labels, table.codes, seeds=table.seeds, references=table.second, confidence_level=settings.level,
+        resamples=resamples, seed=settings.seed,
+    )  # fmt: skip
     design = factors(table.items, table.codes, table.seeds, table.second)
     areas = compare_partial_areas(table.scores, table.labels, design, (0.0, 1.0), "specificity", settings.level).area
     frames = [

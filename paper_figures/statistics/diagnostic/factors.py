@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from paper_figures.statistics.clustered.two_way import TwoWayPairs, membership_sets
-from paper_figures.statistics.distributions import student_quantile
+from paper_figures.statistics.clustered.two_way import membership_sets
+from paper_figures.statistics.distributions import student_p, student_quantile
+from paper_figures.statistics.multireader.random_factors import ItemDesign, influence_contrast
 from paper_figures.statistics.proportions.newcombe import wilson_interval
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.cluster_jackknife import jackknife_variance
@@ -23,6 +24,9 @@ Contributions = tuple[float, Floats, Sequence[Bools]]
 Merit = Callable[[Bools], Contributions]
 """From the rows of one training to the estimate and its contributions, one for each of these rows."""
 
+FEWEST_TRAININGS, FEWEST_REFERENCES = 3, 8
+"""Trainings, and references in effect, below which the error-rate study finds no test that keeps its level."""
+
 Memberships = npt.ArrayLike | Sequence[Sequence[object]]
 
 
@@ -33,11 +37,17 @@ class Estimated:
     value: float
     se: float
     df: float
+    verdict: bool = True  # False: the design lets no test keep its level, and p is NaN
 
     def interval(self, level: float) -> Interval:
         """Interval by Student's t."""
         half = student_quantile(level, self.df) * self.se
         return self.value - half, self.value + half
+
+    @property
+    def p(self) -> float:
+        """Two-sided p-value of 0."""
+        return student_p(self.value / self.se, self.df) if self.verdict else math.nan
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,7 @@ class Factors:
     codes: Codes
     seeds: Codes | None = None
     sets: list[tuple[int, ...]] | None = None
+    fixed_seeds: bool = False  # the trainings are all that the result is about
 
     @cached_property
     def independent(self) -> bool:
@@ -69,18 +80,26 @@ class Factors:
         """Number of clusters that hold a member."""
         return int(np.count_nonzero(np.bincount(self.codes[members])))
 
+    @property
+    def verdict(self) -> bool:
+        """Whether the design lets a test keep its level: three trainings or more (or one), and eight references or more in effect."""
+        return (self.fixed_seeds or self.trainings != FEWEST_TRAININGS - 1) and (self.sets is None or self._references >= FEWEST_REFERENCES)
+
     def estimate(self, merit: Merit) -> Estimated:
         r"""Average a measure over the trainings, with its standard error for new clusters, references and trainings.
 
         Notes
         -----
-        One training: the cluster jackknife of `clustered_auroc_difference`; with references `two_way_variance` instead. S trainings: with
-        v the mean of these variances and :math:`\bar V` that of the mean over trainings (contributions averaged, one training's sum for
-        each cluster), :math:`\bar V = v / S + (1 - 1/S) c` gives the covariance c between trainings; then steps 3 and 4 of `procedure`.
+        With shared references this is `random_factors_contrast` of the contributions. Without, one training: the cluster jackknife of
+        `clustered_auroc_difference`. S trainings: with v the mean of these variances and :math:`\bar V` that of the mean over trainings
+        (contributions averaged, one training's sum for each cluster), :math:`\bar V = v / S + (1 - 1/S) c` gives the covariance c between
+        trainings; then steps 3 and 4 of `procedure`.
         """
         found = [(rows, *merit(rows)) for rows in self.rows]
         values = np.array([value for _, value, _, _ in found])
-        variances = [self._variance(parts, groups, number) for number, (_, _, parts, groups) in enumerate(found)]
+        if self.sets is not None:
+            return self._with_references(values, found)
+        variances = [jackknife_variance(parts, groups, self._codes[number]) for number, (_, _, parts, groups) in enumerate(found)]
         if len(found) == 1:
             return Estimated(float(values[0]), math.sqrt(variances[0][0]), variances[0][1])
         count = len(found)
@@ -89,29 +108,57 @@ class Factors:
             mean[rows] = parts / count
             for whole, group in zip(counted, groups, strict=True):
                 whole[rows] = group
-        averaged, df = self._variance(mean, counted, count)
+        averaged, df = jackknife_variance(mean, counted, self.codes)
+        if self.fixed_seeds:
+            return Estimated(float(values.mean()), math.sqrt(averaged), df)
         own = float(np.mean([variance for variance, _ in variances]))
-        return over_trainings(values, own, (count * averaged - own) / (count - 1), df)
+        return replace(over_trainings(values, own, (count * averaged - own) / (count - 1), df), verdict=self.verdict)
 
-    def _variance(self, parts: Floats, groups: Sequence[Bools], which: int) -> tuple[float, float]:
-        """Variance of a sum over the rows of one training, or, where `which` is their number, over all rows."""
-        variance, df = jackknife_variance(parts, groups, self._codes[which])
-        if self.sets is None:
-            return variance, df
-        pairs = self._pairs[which]
-        if pairs.references < 2:
-            raise NotEstimable("one reference only: the variation between references cannot be estimated")
-        return max(pairs.variance(parts)[0], 0.0), min(df, pairs.references - 1.0)
+    def _with_references(self, values: Floats, found: Sequence[tuple[Bools, float, Floats, Sequence[Bools]]]) -> Estimated:
+        sets = self._set_numbers
+        orders = [np.lexsort((*groups, sets[rows], self.codes[rows])) for rows, _, _, groups in found]
+        where = [np.flatnonzero(rows)[order] for (rows, _, _, _), order in zip(found, orders, strict=True)]
+        first = where[0]
+        if any(
+            len(rows) != len(first) or (self.codes[rows] != self.codes[first]).any() or (sets[rows] != sets[first]).any() for rows in where
+        ):
+            raise NotEstimable("not every item has a row of every training, which shared references ask for")
+        counted = [[group[order] for group in groups] for (_, _, _, groups), order in zip(found, orders, strict=True)]
+        alike = all(np.array_equal(mine, theirs) for one in counted for mine, theirs in zip(one, counted[0], strict=True))
+        # what counts for one training and not for another is no class of the items
+        classes = counted[0] if alike else [np.ones(len(first), dtype=np.bool_)]
+        influences = np.stack([parts[order] for (_, _, parts, _), order in zip(found, orders, strict=True)])
+        df = min(len(np.unique(self.codes[first[group]])) for group in counted[0]) - 1.0
+        if df < 1:
+            raise NotEstimable("fewer than two clusters hold items that count: the variation between clusters cannot be estimated")
+        if np.abs(influences).max() <= 1e-15 and np.ptp(values) <= 1e-12:
+            return Estimated(float(values.mean()), 0.0, df)
+        if self.fixed_seeds:
+            values, influences = values.mean(keepdims=True), influences.mean(axis=0, keepdims=True)
+        key = first.tobytes() + b"".join(members.tobytes() for members in classes)
+        if key not in self._designs:
+            self._designs[key] = ItemDesign.of(classes, self.codes[first], [self.sets[row] for row in first])  # type: ignore[index]
+        result = influence_contrast(values, influences, self._designs[key], 0.95)
+        return Estimated(result.estimate, result.se, result.df if alike else min(result.df, df), self.verdict)
+
+    @cached_property
+    def _designs(self) -> dict[bytes, ItemDesign]:
+        return {}
+
+    @cached_property
+    def _set_numbers(self) -> Codes:
+        known: dict[tuple[int, ...], int] = {}
+        return np.array([known.setdefault(one, len(known)) for one in self.sets or []], dtype=np.intp)
+
+    @cached_property
+    def _references(self) -> float:
+        """Effective number of references: (sum of uses)^2 / sum of squared uses."""
+        uses = np.bincount([name for one in self.sets or [] for name in one]).astype(np.float64)
+        return float(uses.sum() ** 2 / (uses**2).sum())
 
     @cached_property
     def _codes(self) -> list[Codes]:
-        return [self.codes[rows] for rows in self.rows] + [self.codes]
-
-    @cached_property
-    def _pairs(self) -> list[TwoWayPairs]:
-        sets = self.sets or []
-        parts = [[sets[row] for row in np.flatnonzero(rows)] for rows in self.rows] + ([sets] if self.trainings > 1 else [])
-        return [TwoWayPairs.of(codes, part) for codes, part in zip(self._codes, parts, strict=False)]
+        return [self.codes[rows] for rows in self.rows]
 
 
 def factors(

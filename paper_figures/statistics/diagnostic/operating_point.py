@@ -25,7 +25,6 @@ from paper_figures.statistics.diagnostic.factors import (
     share,
     share_interval,
 )
-from paper_figures.statistics.distributions import student_p
 from paper_figures.statistics.metrics._sample import Sample, ratio
 from paper_figures.statistics.metrics.sensitivity import operating_counts
 from paper_figures.statistics.proportions.bonett_price import bonett_price_standard_error
@@ -256,9 +255,9 @@ def _difference(hits: Bools, members: Bools, data: PairedScores) -> PairedMeasur
         return PairedMeasure(a, b, a_interval, b_interval, "difference", 0.0, 0.0, interval, 1.0, f"Tango interval of {clusters} clusters")
     if found.se <= 1e-10:  # as in `clustered_difference`: all clusters agree, which few do by chance
         se = bonett_price_standard_error(clusters * max(found.value, 0.0), clusters * max(-found.value, 0.0), clusters)
-        found, test = Estimated(found.value, se, found.df), "each cluster counted as one item, t"
+        found, test = replace(found, se=se), "each cluster counted as one item, t"
     low, high = found.interval(data.level)
-    p = student_p(found.value / found.se, found.df)
+    p = found.p
     return PairedMeasure(a, b, a_interval, b_interval, "difference", found.value, found.se, (max(-1.0, low), min(1.0, high)), p, test)
 
 
@@ -284,7 +283,7 @@ def _ratio(
         same = abs(found.value) <= 1e-12
         return replace(lacking, p=1.0 if same else math.nan, reason="no cluster tells the arms apart: the ratio shows no variation")
     low, high = found.interval(data.level)
-    p = student_p(found.value / found.se, found.df)
+    p = found.p
     return PairedMeasure(
         a, b, a_interval, b_interval, "ratio", estimate, found.se, (math.exp(low), math.exp(high)), p, "log ratio, cluster jackknife, t"
     )
@@ -464,7 +463,7 @@ def _at_specificity(name: str, drawn: _Resampled, data: PairedScores, method: st
     if data.design.trainings == 1:
         return replace(lacking, a_interval=around[0], b_interval=around[1], se=found.se, interval=interval,
                        test=f"bootstrap of clusters ({method}, {drawn.resamples.shape[-1]})")  # fmt: skip
-    p = student_p(found.value / found.se, found.df)
+    p = found.p
     return replace(lacking, a_interval=around[0], b_interval=around[1], se=found.se, interval=interval, p=p, test=BETWEEN)
 
 
@@ -482,5 +481,5 @@ def _resampled_interval(
     own = float(np.trace(covariance)) / count
     shared = float(covariance.sum() - np.trace(covariance)) / (count * (count - 1))
     fewest = min(data.design.clusters(members) for members in (data.labels, ~data.labels))
-    found = over_trainings(point[:, 0], own, shared, fewest - 1.0)
+    found = replace(over_trainings(point[:, 0], own, shared, fewest - 1.0), verdict=data.design.verdict)
     return found, found.interval(data.level)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import special
 
 from paper_figures.statistics.diagnostic.factors import Contributions, Estimated, Factors, Memberships, Merit, PairedMeasure, factors, minus
-from paper_figures.statistics.distributions import student_p, student_quantile
+from paper_figures.statistics.distributions import student_quantile
 from paper_figures.statistics.metrics._sample import ratio
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.delong import curves_and_labels
@@ -233,7 +233,7 @@ def _compare(merits: list[Merit], design: Factors, level: float, most: float, re
         same = abs(found.value) <= 1e-12
         return replace(lacking, p=1.0 if same else math.nan, reason="no cluster tells the arms apart: the difference shows no variation")
     low, high = found.interval(level)
-    p = student_p(found.value / found.se, found.df)
+    p = found.p
     return replace(lacking, se=found.se, interval=(max(-most, low), min(most, high)), p=p, test="cluster jackknife, t")
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from paper_figures.statistics.bootstrap.cluster_weights import cluster_weights, resampling_strata
 from paper_figures.statistics.bootstrap.paired import FEWEST_OF_A_CLASS
-from paper_figures.statistics.diagnostic.factors import factors
+from paper_figures.statistics.diagnostic.factors import Memberships, factors
 from paper_figures.statistics.diagnostic.partial_area import roc_points
 from paper_figures.statistics.result import Result
 from paper_figures.statistics.roc.delong import curves_and_labels
@@ -48,6 +48,7 @@ def roc_bands(
     clusters: npt.ArrayLike | None = None,
     *,
     seeds: npt.ArrayLike | None = None,
+    references: Memberships | None = None,
     confidence_level: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
@@ -64,6 +65,8 @@ def roc_bands(
         The cluster of each row, for example its patient; each row is its own when left out.
     seeds : array_like, shape (n,), optional
         The training seed of the model behind each row: curves are averaged over trainings, and the band is of *these* trainings.
+    references : array_like, shape (n,), or sequence of n sequences, optional
+        References that are shared between clusters; they leave no band, since resamples of clusters do not vary them.
     confidence_level : float, default 0.95
         Share of repetitions in which a band holds the whole true curve, between 0 and 1.
     resamples : int, default 2000
@@ -110,7 +113,7 @@ def roc_bands(
     ((1, 201), True)
     """
     curves, flags = curves_and_labels(scores, labels)
-    design, level = factors(len(flags), clusters, seeds, None), as_level(confidence_level)
+    design, level = factors(len(flags), clusters, seeds, references), as_level(confidence_level)
     if (count := as_count(resamples, "resamples")) < 2:
         raise InputError(f"resamples: give at least 2, not {count}")
     rows_of = design.rows
@@ -123,7 +126,9 @@ def roc_bands(
     centre = mean(np.ones((1, len(strata))))[:, 0]
     fewest = min(design.clusters(members) for members in (flags, ~flags))
     reason, half, error = "", np.full(len(curves), np.nan), np.full(len(curves), np.nan)
-    if fewest < FEWEST_OF_A_CLASS:
+    if design.sets is not None:
+        reason = "items share references, which resamples of clusters do not vary"
+    elif fewest < FEWEST_OF_A_CLASS:
         reason = f"only {fewest} clusters hold an item of the rarer class; with fewer than {FEWEST_OF_A_CLASS} a band is too narrow"
     else:
         drawn = cluster_weights(strata, len(flags), count, seed)

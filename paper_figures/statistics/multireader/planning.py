@@ -256,8 +256,10 @@ def _draw(
     total = (
         training / trainings + rest / (trainings * patients) + own / patients + (components.reference / references if references else 0.0)
     )
-    plain = np.stack([np.minimum(seeds, seeds_used), patient, reference])
-    used = np.stack([seeds_used, patient, reference])
+    # where references add something, the sum of squares by reference holds what its patients add too: `random_factors._item_parts`
+    by_patient, by_reference = np.where(reference > 0, 0.0, patient), np.where(reference > 0, reference + patient, 0.0)
+    plain = np.stack([np.minimum(seeds, seeds_used), by_patient, by_reference])
+    used = np.stack([seeds_used, by_patient, by_reference])
     dfs = np.stack([seeds_df, np.full(draws, float(patient_df)), reference_df])
     return effect + math.sqrt(total) * normal, plain, used, dfs, math.sqrt(total)
 

@@ -396,6 +396,12 @@ def _analyse(
     return ContrastResult(measure, estimate, se, df, interval, p, _factors(seeds, wordings, design, fixed, parts), by_seed, spread, note)
 
 
+def influence_contrast(merits: Floats, influences: Floats, design: ItemDesign, level: float) -> ContrastResult:
+    """Analyse any measure of S trainings from its influences, all factors random. Shapes: `merits` (S,), `influences` (S, n)."""
+    trained = [_Trained(merits[:, None], influences[:, None, :])]
+    return _analyse(trained, design, "mean", frozenset(), level, (-math.inf, math.inf), 0.0)
+
+
 def _factors(
     seeds: Sequence[int], wordings: int, design: ItemDesign, fixed: frozenset[str], parts: Mapping[str, _Part]
 ) -> dict[str, Factor]:

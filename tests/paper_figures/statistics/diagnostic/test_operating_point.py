@@ -1,6 +1,7 @@
 """Sensitivity, predictive values and likelihood ratios: published numbers, other ways of computing them, coverage, edges."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from paper_figures.statistics import (
     paired_difference,
     procedure,
 )
-from paper_figures.statistics.diagnostic.operating_point import MEASURES
+from paper_figures.statistics.diagnostic.factors import factors
+from paper_figures.statistics.diagnostic.operating_point import MEASURES, PairedScores, at_threshold
+from paper_figures.statistics.multireader.random_factors import random_factors_contrast
 from see_in_pairs.errors import InputError
 
 PAIRED1 = {(1, 1, 1): 319, (1, 0, 1): 22, (1, 1, 0): 78, (1, 0, 0): 32, (0, 1, 1): 31, (0, 0, 1): 22, (0, 1, 0): 53, (0, 0, 0): 155}
@@ -179,6 +182,38 @@ def test_at_a_specificity_with_trainings() -> None:
     shared = measures_at_specificity(*scores, labels, 0.8, patients, references=np.arange(240) % 9, resamples=100)
     assert shared.sensitivity.interval is None
     assert "references" in shared.sensitivity.reason
+
+
+def test_references_are_those_of_the_estimator() -> None:
+    """Sensitivity with shared references: what `random_factors_contrast` says of the positive items."""
+    rng = np.random.default_rng(8)
+    scores, labels, patients, seeds, reference = draw(rng, 3, 12)
+    found = measures_at_threshold(*scores, labels, 0.75, patients, seeds=seeds, references=reference).sensitivity
+    right = (scores >= 0.75)[:, labels].reshape(2, 3, -1).astype(float)
+    one = labels[:300]
+    twin = random_factors_contrast(
+        right, None, patients[:300][one], reference[:300][one], measure="accuracy", models=["both", "both"]
+    )  # the trainings of both arms side by side
+    assert (found.estimate, found.se) == pytest.approx((twin.estimate, twin.se))
+    assert found.p == pytest.approx(twin.p)
+
+
+def test_few_references_or_two_trainings_give_no_verdict() -> None:
+    rng = np.random.default_rng(9)
+    for trainings, shared in ((1, 6), (2, 0)):
+        scores, labels, patients, seeds, reference = draw(rng, trainings, shared)
+        found = measures_at_threshold(*scores, labels, 0.75, patients, seeds=seeds if trainings > 1 else None, references=reference)
+        assert math.isnan(found.specificity.p)
+        assert found.specificity.interval is not None
+
+
+def test_fixed_trainings_are_not_new_ones() -> None:
+    rng = np.random.default_rng(10)
+    scores, labels, patients, seeds, _ = draw(rng, 4, 0)
+    design = factors(len(labels), patients, seeds)
+    new, these = (at_threshold(PairedScores(scores, labels, one, 0.95), 0.75) for one in (design, replace(design, fixed_seeds=True)))
+    assert these.sensitivity.se < new.sensitivity.se
+    assert these.sensitivity.estimate == pytest.approx(new.sensitivity.estimate)
 
 
 def test_swapping_the_arms() -> None:

@@ -96,8 +96,8 @@ def test_the_critical_value_is_the_estimators() -> None:
     rng = np.random.default_rng(6)
     for _ in range(20):
         seeds, patients, references = rng.random(3)
-        parts = {"seeds": _Part(seeds + 0.1, 2.0, seeds), "wordings": _Part(), "patients": _Part(patients, 99.0)}
-        parts["references"] = _Part(references, 7.0)
+        parts = {"seeds": _Part(seeds + 0.1, 2.0, seeds), "wordings": _Part(), "patients": _Part(patients, 99.0, patients)}
+        parts["references"] = _Part(references, 7.0, references)
         variance = sum(part.variance for part in parts.values())
         column = lambda *values: np.array(values)[:, None]
         square = critical_square(

@@ -16,7 +16,7 @@ from see_in_pairs.files import read_json, read_table
 if TYPE_CHECKING:
     import pandas as pd
 
-TEST = "crossed training seeds and patients (Obuchowski-Rockette), t"
+TEST = "trainings, patients and references random at once, t"
 COLUMNS = {"kind", "cohort", "a", "b", "n_train", "n_train_b", "seeds", "items", "patients", "difference", "low", "high", "p"}
 FEWEST_SEEDS = 2
 NAMES = {"demographic" if name == "pair" else name: words for name, words in STRATEGIES.items()}

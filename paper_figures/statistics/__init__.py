@@ -26,6 +26,7 @@ from paper_figures.statistics.multireader.agreement import reader_agreement
 from paper_figures.statistics.multireader.mrmc import mrmc
 from paper_figures.statistics.multireader.planning import ContrastVariance, patients_for, planned_power
 from paper_figures.statistics.multireader.procedure import procedure, procedure_auroc, procedure_contrast
+from paper_figures.statistics.multireader.random_factors import random_factors_contrast
 from paper_figures.statistics.power import paired_power, patients_needed
 from paper_figures.statistics.proportions.cochran_q import cochran_q
 from paper_figures.statistics.proportions.conditional_logit import conditional_logit
@@ -67,6 +68,7 @@ __all__ = [
     "procedure",
     "procedure_auroc",
     "procedure_contrast",
+    "random_factors_contrast",
     "reader_agreement",
     "roc_bands",
     "sign_flip",

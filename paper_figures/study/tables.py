@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paper_figures.statistics import clustered_auroc_difference, clustered_delong, holm, procedure_contrast
+from paper_figures.statistics import holm, random_factors_contrast
+from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
 from see_in_pairs.errors import InputError
+from see_in_pairs.roc import auroc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,30 +90,31 @@ def _contrast(points: list[CurvePoint], weights: list[float]) -> dict[str, Any]:
 def _estimate(points: list[CurvePoint], weights: list[float], seeds: list[int]) -> dict[str, Any]:
     items = points[0].items
     positive, patients = items["positive"].to_numpy(), items["patient_id"].to_numpy()
-    scores = np.stack([point.scores(seeds) for point in points])  # (points, seeds, items)
-    if len(seeds) == 1:
-        return _one_model(scores[:, 0], weights, positive, patients)
-    labels, who, trained = np.tile(positive, len(seeds)), np.tile(patients, len(seeds)), np.repeat(seeds, len(items))
-    found = procedure_contrast(scores.reshape(len(points), -1), weights, labels, who, trained)
+    # the model off the shelf is one model, not one of several trainings
+    scores = [point.scores(seeds[:1] if point._one_for_all_seeds else seeds) for point in points]
+    found = random_factors_contrast(scores, positive, patients, shared_references(points), weights=weights)
+    several = len(seeds) > 1
+    each = sum(weight * np.array([auroc(row, positive) for row in one]) for weight, one in zip(weights, scores, strict=True))
     return {
-        "value": found.estimate, "low": found.interval[0], "high": found.interval[1], "p": found.p, "training_sd": found.training_sd,
-        "by_seed": " ".join(f"{value:.4f}" for value in found.by_seed), "note": found.note,
+        "value": found.estimate, "low": found.interval[0], "high": found.interval[1], "p": found.p,
+        "training_sd": found.training_sd if several else np.nan, "note": found.note if several else ONE_MODEL,
+        "by_seed": " ".join(f"{value:.4f}" for value in each) if several else "",
     }  # fmt: skip
 
 
-def _one_model(scores: Floats, weights: list[float], positive: Any, patients: Any) -> dict[str, Any]:
-    rest = {"training_sd": np.nan, "by_seed": "", "note": ONE_MODEL}
-    if len(scores) == 2:
-        gap = clustered_auroc_difference(scores, positive, patients)
-        return {"value": gap.estimate, "low": gap.interval[0], "high": gap.interval[1], "p": gap.p} | rest
-    from scipy.special import ndtr, ndtri
-
-    found, factors = clustered_delong(scores, positive, patients), np.asarray(weights)
-    value, se = float(factors @ found.auc), float(np.sqrt(factors @ found.covariance @ factors))
-    half, effect = float(ndtri(0.975)) * se, value - factors.sum() / 2
-    p = 2 * float(ndtr(-abs(effect) / se)) if se > 0 else float(effect == 0)
-    low, high = found.interval(0) if len(scores) == 1 else (value - half, value + half)
-    return {"value": value, "low": low, "high": high, "p": p} | rest
+def shared_references(points: Iterable[CurvePoint]) -> list[list[str]] | None:
+    """References of each item, in any of the points, where some serve several patients; None where each patient has references alone."""
+    names: dict[str, set[str]] = {}
+    owners: dict[str, set[str]] = {}
+    for point in points:
+        table = next(iter(point.by_seed.values())).table
+        for item, patient, entry in zip(table["item_id"], table["patient_id"], table["reference_ids"], strict=True):
+            names.setdefault(item, set()).update(map(str, entry))
+            for name in entry:
+                owners.setdefault(str(name), set()).add(patient)
+    if not any(len(patients) > 1 for patients in owners.values()) or len(owners) == 1 or max(map(len, names.values())) > MOST_MEMBERSHIPS:
+        return None
+    return [sorted(entry) or [f"no reference: {item}"] for item, entry in sorted(names.items())]
 
 
 def comparison_rows(

@@ -12,7 +12,7 @@ from see_in_pairs.errors import InputError, first_few
 if TYPE_CHECKING:
     import pandas as pd
 
-CONDITION = re.compile(r"\s*(?P<column>\w+)\s*(?P<sign><=|>=|!=|=|<|>)(?P<value>.*)")
+CONDITION = re.compile(r"(?P<column>[^<>=!]+)(?P<sign><=|>=|!=|=|<|>)(?P<value>.*)")
 ORDERINGS: dict[str, Callable[[Any, float], Any]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
@@ -39,13 +39,26 @@ def _fulfils(table: pd.DataFrame, condition: str) -> pd.Series:
     parts = CONDITION.fullmatch(condition)
     if parts is None:
         raise InputError(f"--where {condition}: write column=value, column!=value, or column<number (also <=, >, >=)")
-    column, sign, value = parts["column"], parts["sign"], parts["value"].strip()
+    column, sign, value = parts["column"].strip(), parts["sign"], parts["value"].strip()
     if column not in table.columns:
         raise InputError(f"--where {condition}: no column '{column}' (there are {first_few(list(table.columns), 15)})")
     if sign not in ORDERINGS:
-        named = table[column].astype(str).isin([part.strip() for part in value.split(",")])
+        named = _one_of(table[column], [part.strip() for part in value.split(",")], condition)
         return named if sign == "=" else ~named
     try:
         return ORDERINGS[sign](table[column].astype(float), float(value))
     except ValueError:
         raise InputError(f"--where {condition}: '{sign}' needs a number and a column of numbers") from None
+
+
+def _one_of(values: pd.Series, words: Sequence[str], condition: str) -> pd.Series:
+    """Tell which values are among the words; numbers are compared as numbers, so that 40 is 40.0; nothing is a missing one."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if not is_numeric_dtype(values) or is_bool_dtype(values):
+        return values.astype(str).isin(words)
+    try:
+        numbers = [float(word) for word in words if word]
+    except ValueError:
+        raise InputError(f"--where {condition}: the column holds numbers, and one of the values is none") from None
+    return values.isin(numbers) | (values.isna() & ("" in words))

@@ -74,6 +74,7 @@ def _read_tables(root: Path) -> pd.DataFrame:
     if not found:
         raise InputError(f"{root}: no train.csv and no valid.csv; --root is the folder that holds them")
     entries = pd.concat([read_csv(root / name, NEEDED, key="Path").assign(split=split) for name, split in found.items()], ignore_index=True)
+    entries["Path"] = entries["Path"].str.replace("\\", "/")  # where the table was written anew on Windows
     unsafe = [path for path in entries["Path"] if not is_safe_path(path)]
     if unsafe:
         raise InputError(f"{root}: {len(unsafe)} paths lead out of the set: {first_few(unsafe)}")

@@ -136,10 +136,25 @@ def test_stratifying_on_what_is_not_there_is_one_line(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("condition", "kept"),
-    [("view=AP", 2), ("view=AP,PA", 3), ("view!=AP", 2), ("view=", 1), ("age>=18", 2), ("age < 18", 1), ("age<=100", 3), ("age>40", 1)],
+    [
+        ("age=18", 1),
+        ("age!=18", 3),
+        ("age=18, 60.0", 2),
+        ("age=", 1),
+        ("age!=", 3),
+        ("No Finding=1.0", 2),
+        ("view=AP", 2),
+        ("view=AP,PA", 3),
+        ("view!=AP", 2),
+        ("view=", 1),
+        ("age>=18", 2),
+        ("age < 18", 1),
+        ("age<=100", 3),
+        ("age>40", 1),
+    ],
 )
 def test_conditions_keep_and_count(condition: str, kept: int) -> None:
-    table = pd.DataFrame({"view": ["AP", "AP", "PA", ""], "age": [10.0, 18.0, 60.0, np.nan]})
+    table = pd.DataFrame({"view": ["AP", "AP", "PA", ""], "age": [10.0, 18.0, 60.0, np.nan], "No Finding": [1, 0, 1, 0]})
     left, counts = keep_where(table, [condition])
     assert len(left) == kept
     assert list(counts.values()) == [4 - kept]
@@ -147,7 +162,14 @@ def test_conditions_keep_and_count(condition: str, kept: int) -> None:
 
 @pytest.mark.parametrize(
     ("condition", "words"),
-    [("age", "write column=value"), ("size=3", "no column 'size'"), ("view>3", "a number"), ("age>x", "a number"), ("age>99", "no item")],
+    [
+        ("age", "write column=value"),
+        ("size=3", "no column 'size'"),
+        ("view>3", "a number"),
+        ("age>x", "a number"),
+        ("age>99", "no item"),
+        ("age=x", "holds numbers"),
+    ],
 )
 def test_bad_conditions_are_one_line(condition: str, words: str) -> None:
     with pytest.raises(InputError, match=words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -191,11 +192,11 @@ def _margins(given: Sequence[str]) -> float | dict[str, float] | None:
             value = float(number)
         except ValueError:
             value = -1.0
-        if not 0 < value < 1 or measure not in ("", "accuracy", "auroc"):
-            raise InputError(f"--margin {text}: give a number between 0 and 1, or accuracy=NUMBER, auroc=NUMBER")
+        if not 0 < value < (math.inf if measure == "mean" else 1) or measure not in ("", "accuracy", "auroc", "mean"):
+            raise InputError(f"--margin {text}: give a number between 0 and 1, or accuracy=NUMBER, auroc=NUMBER, mean=NUMBER of a metric")
         found |= {measure: value}
     every = found.pop("", None)
-    return every if not found else ({} if every is None else dict.fromkeys(("accuracy", "auroc"), every)) | found
+    return every if not found else ({} if every is None else dict.fromkeys(("accuracy", "auroc", "mean"), every)) | found
 
 
 def _names(a: str, b: str, run_a: list[str] | None, run_b: list[str] | None) -> tuple[str, str]:

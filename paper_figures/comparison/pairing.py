@@ -72,7 +72,7 @@ def align(a: ArmScores, b: ArmScores, cluster: Sequence[str] = (), metric: str =
     several = max(left["train_seed"].nunique(), right["train_seed"].nunique()) if repeated else 1
     if several > 1:
         kind = "readers" if a.trainings == "reader" else "training seeds"
-        warnings.append(f"{several} {kind}: an item counts once per seed; only 'procedure' allows for it")
+        warnings.append(f"{several} {kind}: an item counts once for each; the recommended tests allow for it, most others do not")
     memberships = _second(left, right, second, bool(cluster), names, warnings, once)
     sets: tuple[list[list[str]] | None, list[list[str]] | None, list[list[str]] | None]
     sets = (None, None, None) if memberships is None else memberships
@@ -290,7 +290,7 @@ def _second(
     if max(map(len, filled)) > MOST_MEMBERSHIPS and not asked:
         warnings.append(f"items have more than {MOST_MEMBERSHIPS} references: that references are shared is ignored")
         return None
-    warnings.append("references serve several patients, which correlates their errors: two-way tests allow for it, all others ignore it")
+    warnings.append("references serve several patients, which correlates their errors: the recommended and two-way tests allow for it")
     a, b = (_filled_sets(one, table["item_id"].tolist()) for one, table in zip(own, (left, right), strict=True))
     return a, b, filled
 

@@ -117,3 +117,7 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     assert table["recommended"].tolist() == [True, False] and table["p"][0] == pytest.approx(direct.p)
     code, out, err = run(tmp_path / "a.csv", tmp_path / "b.csv", "--metric", "f1")
     assert (code, out, err.count("\n"), "--metric" in err) == (2, "", 1, True)
+    code, out, err = run(tmp_path / "a.csv", tmp_path / "b.csv", "--metric", "anls", "--margin", "mean=2", "--json", "--quiet")
+    assert (code, json.loads(out)["equivalence"]["margin"]) == (0, 2), err
+    code, out, err = run(tmp_path / "a.csv", tmp_path / "b.csv", "--metric", "anls", "--margin", "2")
+    assert (code, out, err.count("\n"), "mean=NUMBER" in err) == (2, "", 1, True)

@@ -56,7 +56,7 @@ def mrmc_block(
     measure = "auroc" if arms[0][1].labels is not None else "mean" if metric else "accuracy"
     if measure == "auroc" and (data.labels.all() or not data.labels.any()):
         measure, reasons["auroc"] = "accuracy", "one class only: no ROC curve"
-    decided = threshold != 0.5 or bool(data.values.min() >= 0 and data.values.max() <= 1)
+    decided = settings.threshold_given or bool(data.values.min() >= 0 and data.values.max() <= 1)
     if measure != "mean" and not decided:  # .5 is for probabilities; of ratings from 1 to 5, say, it would call all of them positive
         reasons["accuracy"] = "scores lie outside [0, 1]: name the threshold of a positive decision with --threshold"
         if measure == "accuracy":

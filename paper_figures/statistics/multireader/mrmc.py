@@ -251,7 +251,9 @@ def analyse(found: Merits, covariance: str = "delong", fixed: str = "", level: f
 
 
 def _design(data: Readings) -> str:
-    who = "readers nested in arms" if data.nested else "readers crossed with arms" if len(data.arms) > 1 else "one arm"
+    who = (
+        "readers nested in arms" if data.nested else "readers crossed with arms (one name, one reader)" if len(data.arms) > 1 else "one arm"
+    )
     what = "every reader read every item" if data.complete else "readers did not read every item: covariances are from the cases two share"
     return f"{who}; {what}" + ("; cases hold several items" if data.clustered else "")
 

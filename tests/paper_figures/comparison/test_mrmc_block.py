@@ -120,7 +120,7 @@ def test_right_and_wrong_and_metrics_and_one_class() -> None:
     assert (block.random.measure, block.reasons["auroc"]) == ("accuracy", "one class only: no ROC curve")
     moved = [(str(name), rows(part.assign(score=part["score"] * 9))) for name, part in d[d["label"] == 1].groupby("arm")]
     with pytest.raises(InputError, match="one class only: no ROC curve, and scores lie outside"):
-        mrmc_block(moved, ComparisonSettings())
+        mrmc_block(moved, ComparisonSettings(threshold_given=False))
 
 
 def test_one_reader_has_the_analysis_of_fixed_readers(run: Run, tmp_path: Path) -> None:

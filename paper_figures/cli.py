@@ -12,7 +12,7 @@ from empirical.commands.analyse import app as analyse
 from empirical.commands.models import mount
 from paper_figures.commands.compare import compare
 from paper_figures.commands.components import components
-from paper_figures.commands.outputs import claims, figures, report, verify
+from paper_figures.commands.outputs import claims, figures, methods, report, verify
 from paper_figures.commands.plan import plan
 from paper_figures.commands.study import study
 from paper_figures.commands.sweep_plot import plot
@@ -60,7 +60,7 @@ sweep.command()(plot)
 app.add_typer(sweep, name="sweep")
 analyse.command()(components)
 mount(app)
-for command in (study, plan, compare, claims, figures, report, verify):
+for command in (study, plan, compare, claims, figures, report, methods, verify):
     app.command()(command)
 
 

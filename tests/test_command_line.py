@@ -16,7 +16,8 @@ from paper_figures.cli import app
 from see_in_pairs.console import run_app
 
 COMMANDS = [
-    "reproduce", "finetune", "evaluate", "doctor", "pretrain", "pretrain-grid", "study", "compare", "claims", "figures", "report", "verify",
+    "reproduce", "finetune", "evaluate", "doctor", "pretrain", "pretrain-grid", "study", "compare", "claims", "figures", "report",
+    "methods", "verify",
     "theory list", "theory verify", "theory value", "sweep run",
     "cohort phantom", "cohort import", "cohort audit", "cohort show", "cohort references",
 ]  # fmt: skip

@@ -68,13 +68,32 @@ def report(
     print(write_report(out))
 
 
+def methods(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run, with manifest.json and CSV tables.", metavar="RUN")],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to write into; by default RUN/methods.", show_default=False)] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write a run's methods paragraph, a sheet of items to report, and LaTeX macros of its numbers, each traced to its cell."""
+    from paper_figures.report.methods import write_methods
+
+    log(f"numbers of {run}", quiet)
+    for path in write_methods(run, out or run / "methods"):
+        print(path)
+
+
 def verify(
-    figure: Annotated[Path, typer.Argument(help="A PNG or PDF that this package drew.", metavar="FIGURE")],
+    figure: Annotated[Path, typer.Argument(help="A figure that this package drew, or a folder of 'methods'.", metavar="PATH")],
     json: Json = None,
     seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Tell where a figure came from, and whether it is stale, and why. Exit code 0 fresh, 1 stale, 2 not a figure of ours."""
+    """Tell where a figure came from, and whether it is stale, and why; compare every number of 'methods' with its cell.
+
+    Exit code 0 fresh, 1 stale or a number that differs, 2 not ours.
+    """
+    if figure.is_dir():
+        return _verify_numbers(figure, json)
     from paper_figures.plotting.staleness import check_figure
 
     found = check_figure(figure)
@@ -84,6 +103,18 @@ def verify(
         _describe(figure, found.to_dict())
     if not found.fresh:
         raise CheckFailed(f"{figure}: stale: {'; '.join(found.reasons)}; draw it again with 'see-in-pairs figures'")
+
+
+def _verify_numbers(folder: Path, json: str | None) -> None:
+    from paper_figures.report.methods import check_numbers
+
+    count, wrong = check_numbers(folder)
+    if json is not None:
+        emit_json({"numbers": count, "wrong": wrong}, json)
+    else:
+        print("\n".join(wrong) or f"{count} numbers, each as in its cell")
+    if wrong:
+        raise CheckFailed(f"{folder}: {len(wrong)} of {count} numbers or files differ; the first: {wrong[0]}")
 
 
 def _describe(figure: Path, facts: dict[str, object]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import hashlib
 import json
 import os
@@ -25,6 +26,9 @@ MOST_BYTES = {"text": 2**22, "YAML": 2**22, "JSON": 2**28}
 
 TEMPORARY = re.compile(r"\..*-[0-9a-f]{16}(\.[^.]*)?", re.DOTALL)
 """The names of temporary files."""
+
+MOST_COLUMNS = 10_000
+"""Columns of a table in text."""
 
 MOST_VALUES = 200_000
 """Values in a YAML file, each counted as often as an alias repeats it: a few lines of aliases can stand for billions."""
@@ -214,10 +218,19 @@ def read_table(path: Path | str, as_text: bool = False) -> pd.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path)
+        refuse_wide(path, "\t" if path.suffix == ".tsv" else ",")
         words: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_values": [""]} if as_text else {}
         return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", encoding="utf-8-sig", **words)
     except Exception as error:  # pandas and pyarrow raise many kinds for a broken file; all mean the same to the user
-        raise InputError(f"{path}: cannot be read as a table ({first_line(error)})") from None
+        raise error if isinstance(error, InputError) else InputError(f"{path}: cannot be read as a table ({first_line(error)})") from None
+
+
+def refuse_wide(path: Path, delimiter: str) -> None:
+    """Refuse a text (it may be packed as ``.gz``) whose first row has more than `MOST_COLUMNS` fields: pandas takes minutes to hours."""
+    with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
+        fields = stream.readline(2**24).count(delimiter.encode()) + 1
+    if fields > MOST_COLUMNS:
+        raise InputError(f"{path}: its first row has {fields:,} fields; is it the right file?")
 
 
 def sha256(path: Path | str) -> str:

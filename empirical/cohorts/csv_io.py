@@ -8,6 +8,7 @@ import json
 import re
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import numpy as np
 from empirical.cohorts.images import is_safe_path
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError, first_few, first_line
-from see_in_pairs.files import read_table
+from see_in_pairs.files import read_table, refuse_wide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +40,7 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
         raise InputError(f"{path}: no such table")
     words: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "sep": delimiter}
     try:
+        refuse_wide(path, delimiter)
         first = [name.strip() for name in pd.read_csv(_content(path), header=None, nrows=1, **words).iloc[0]]
         if header and len(first) != len(header):
             raise InputError(f"{path}: --header names {len(header)} columns, its first row has {len(first)} fields ({first_few(first, 6)})")
@@ -47,7 +49,7 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
         raise InputError(f"{path}: is not UTF-8 text; save the table as UTF-8") from None
     except (ValueError, EOFError, OSError, zlib.error) as error:  # pandas' parser errors are ValueErrors; the others are of damaged .gz
         raise error if isinstance(error, InputError) else InputError(f"{path}: cannot be read as CSV ({first_line(error)})") from None
-    twice = [name for name in dict.fromkeys(header or first) if name and list(header or first).count(name) > 1]
+    twice = [name for name, count in Counter(header or first).items() if name and count > 1]
     if twice:
         raise InputError(f"{path}: has two columns called {first_few(twice)}; rename one, for it is not clear which is meant")
     table = table.rename(columns=str.strip) if all(isinstance(name, str) for name in table.columns) else table

@@ -190,7 +190,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "compare, records": Reader(
             ["compare", "runs", "runs/records.parquet", "--run-a", "pair", "--run-b", "single", *out], ["runs/records.parquet"]
         ),
-        "plan": Reader(["plan", "--records", "runs", "--arm-single", "single", "--arm-pair", "pair", *out], ["runs/records.parquet"]),
+        "plan": Reader(["plan", "--records", "pilot", "--arm-single", "single", "--arm-pair", "pair", *out], ["pilot/records.parquet"]),
         "evaluate": Reader(
             ["evaluate", "evaluate.yaml", *out], ["evaluate.yaml", "prompt.txt", *cohort, *(f"model/{name}" for name in model)]
         ),
@@ -217,6 +217,8 @@ def readers(folder: Path) -> dict[str, Reader]:
 
 def make_inputs(folder: Path) -> None:
     """Make every file that a command reads."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
     import yaml
     from PIL import Image
 
@@ -303,11 +305,17 @@ def make_inputs(folder: Path) -> None:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.chdir(folder):
             if code := run_app(app, [*words, "--quiet"]):
                 raise SystemExit(f"see-in-pairs {' '.join(words)} fails, exit code {code}")
+    records = pq.read_table(folder / "runs" / "records.parquet")  # a pilot's model sees something
+    ill = records["label"].to_numpy() != "healthy"
+    scores = pa.array((0.4 + 0.2 * ill + 0.1 * pixels.normal(size=len(ill))).clip(0.01, 0.99))
+    (folder / "pilot").mkdir()
+    place = records.schema.get_field_index("p_positive")
+    pq.write_table(records.set_column(place, "p_positive", scores), folder / "pilot" / "records.parquet")
 
 
 def prepare(folder: Path) -> dict[str, list[Try]]:
     """Make the inputs where they are not there yet, and list every hostile file in place of every file of every command."""
-    if not (folder / "study.yaml").is_file() or not (folder / "whole").is_dir():
+    if not (folder / "pilot").is_dir():
         make_inputs(folder)
     return {command: list(tries(one, folder)) for command, one in readers(folder).items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import os
 import stat
 import time
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from empirical.cohorts.csv_io import read_any_table
+from paper_figures.comparison.formats.tables import read_item_table
 from see_in_pairs.configs import StrictConfig, load_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import MOST_BYTES, files_in, parse_yaml, read_json, read_table, read_text, read_yaml, write_json, write_text
@@ -122,3 +125,15 @@ def test_a_folder_that_may_not_be_read_is_not_empty(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(os, "scandir", closed)
     with pytest.raises(InputError, match=r"closed: cannot be read \(Permission denied\)"):
         files_in(tmp_path, "*.csv", deep=True)
+
+
+@pytest.mark.parametrize("read", [read_table, read_any_table, read_item_table], ids=["tables", "cohorts", "comparisons"])
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz"])
+def test_a_row_of_half_a_million_fields_is_refused_at_once(tmp_path: Path, read, ending: str) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / f"a{ending}"
+    with gzip.open(path, "wb") if ending.endswith(".gz") else open(path, "wb") as stream:
+        stream.write((b"x\t" if ending == ".tsv" else b"x,") * 500_000)
+    began = time.monotonic()
+    with pytest.raises(InputError, match=r"500,001 fields|cannot be read as a table") as caught:
+        read(path)
+    assert time.monotonic() - began < 20 and len(str(caught.value)) < 500

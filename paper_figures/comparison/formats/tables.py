@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.errors import InputError, first_few, first_line
-from see_in_pairs.files import read_table
+from see_in_pairs.files import read_table, refuse_wide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +79,7 @@ def _read_text(path: Path) -> pd.DataFrame:
     delimiter = "\t" if path.name.lower().endswith((".tsv", ".tsv.gz")) else ","
     words: dict[str, Any] = {"sep": delimiter, "encoding": "utf-8-sig", "dtype": str, "keep_default_na": False, "na_values": [""]}
     try:
+        refuse_wide(path, delimiter)
         header = [str(name).strip() for name in pd.read_csv(path, header=None, nrows=1, **words).fillna("").iloc[0]]
         _check_header(header, path)
         table = pd.read_csv(path, **words)

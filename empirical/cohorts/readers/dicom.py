@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Any, Unpack
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import parse_number, refuse_two_spellings
 from empirical.cohorts.dicom_pixels import malformed, open_dataset
-from empirical.cohorts.findings import merge_positive
 from empirical.cohorts.images import is_dicom
 from empirical.cohorts.importing import CohortDraft, finish_import, require_folder
-from empirical.cohorts.labelled_tables import OURS, LabelledTableSettings, import_settings, number_columns, read_labelled, tidy_facts
+from empirical.cohorts.readers.findings import merge_positive
 from empirical.cohorts.readers.folder import FilePatterns, files_below, keep_labels, list_files, path_below
+from empirical.cohorts.readers.labelled_tables import (
+    OURS,
+    LabelledTableSettings,
+    import_settings,
+    number_columns,
+    read_labelled,
+    tidy_facts,
+)
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.console import progress
 from see_in_pairs.errors import InputError, first_few

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NoReturn, Unpack
 
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.csv_io import refuse_labels_alike
-from empirical.cohorts.findings import choose_labels
 from empirical.cohorts.images import IMAGE_SUFFIXES, is_text
 from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import, require_folder
+from empirical.cohorts.readers.findings import choose_labels
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.limits import TimeLimit, time_limit

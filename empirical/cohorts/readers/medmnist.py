@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from empirical.cohorts.cohort import Cohort
-from empirical.cohorts.findings import PRESENT, LabelSettings, label_items, merge_positive
 from empirical.cohorts.importing import CohortDraft, ImportSettings, finish_import
+from empirical.cohorts.readers.findings import PRESENT, LabelSettings, label_items, merge_positive
 from empirical.cohorts.readers.folder import entries_of, keep_labels
 from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
 from see_in_pairs.errors import InputError, first_few, first_line

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Unpack
 from empirical.cohorts.cohort import Cohort
 from empirical.cohorts.images import DICOM_SUFFIXES, IMAGE_SUFFIXES, is_safe_path, is_text
 from empirical.cohorts.importing import CohortDraft, finish_import, require_folder
-from empirical.cohorts.labelled_tables import LabelledTableSettings, import_settings, number_columns, read_labelled, tidy_facts
 from empirical.cohorts.readers.folder import FilePatterns, files_below
+from empirical.cohorts.readers.labelled_tables import LabelledTableSettings, import_settings, number_columns, read_labelled, tidy_facts
 from empirical.cohorts.schema import CohortInfo
 from see_in_pairs.errors import InputError, first_few
 

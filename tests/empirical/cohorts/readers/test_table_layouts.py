@@ -1,4 +1,4 @@
-"""Public layouts that the readers of tables express, each as a small set of the same shape; sources in `empirical.cohorts.findings`."""
+"""Public layouts that the readers of tables express, each as a small set of its shape; sources in `empirical.cohorts.readers.findings`."""
 
 from __future__ import annotations
 

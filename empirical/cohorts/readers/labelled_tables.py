@@ -15,8 +15,8 @@ from empirical.cohorts.csv_io import (
     refuse_two_spellings,
     require_columns,
 )
-from empirical.cohorts.findings import LabelSettings, label_items, mentions
 from empirical.cohorts.importing import TableImportSettings
+from empirical.cohorts.readers.findings import LabelSettings, label_items, mentions
 from empirical.cohorts.readers.folder import SPLIT_NAMES
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError, first_few

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empirical.cohorts.findings import label_items, mentions
+from empirical.cohorts.readers.findings import label_items, mentions
 from see_in_pairs.errors import InputError
 
 COLUMNS = ("ill", "odd", "well")

@@ -34,27 +34,27 @@ def site_auc(
     prevalences: Sequence[float],
     rule: str | float,
     refs: str = "same_site",
-) -> Floats:
+) -> float:
     """AUROC over all sites (module's formula), in units of the standard deviation within a site.
 
     Examples
     --------
     Two sites, one with three times the disease: the reference alone tells the class, and the single image seems better than it is.
 
-    >>> [round(float(site_auc(1.0, [0.0, 1.0], [1, 1], [0.2, 0.6], rule)), 3) for rule in RULES]
+    >>> [round(site_auc(1.0, [0.0, 1.0], [1, 1], [0.2, 0.6], rule), 3) for rule in RULES]
     [0.819, 0.691, 0.608]
     """
     u, v = _weights(rule)
     one_of(refs, "refs", REFS)
     healthy, diseased = _chances(offsets, shares, prevalences)
-    b, spread, effect = np.asarray(offsets, dtype=np.float64), np.sqrt(2 * (u * u + v * v)), u * finite(delta, "delta")
+    b, spread, effect = np.asarray(offsets, dtype=np.float64), np.sqrt(2 * (u * u + v * v)), u * float(finite(delta, "delta"))
     between = b[:, None] - b[None, :]  # of the sites: diseased minus healthy
     if refs == "same_site":
-        return np.float64(diseased @ ndtr((effect + (u + v) * between) / spread) @ healthy)
+        return float(diseased @ ndtr((effect + (u + v) * between) / spread) @ healthy)
     total = 0.0
     for gap, chance in zip(between.ravel(), np.outer(diseased, healthy).ravel(), strict=True):
         total += chance * float(healthy @ ndtr((effect + u * gap + v * between) / spread) @ healthy)
-    return np.float64(total)
+    return total
 
 
 def _weights(rule: str | float) -> tuple[float, float]:

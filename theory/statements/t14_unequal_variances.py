@@ -292,7 +292,7 @@ STATEMENT = Statement(
             tally=MeanTally,
             draws=lambda params: 4 * _SET,
             block=_SET,
-            mcse=2e-3,
+            mcse=4e-3,
             allowance=lambda params: 1e-3,
         ),
         Quantity(

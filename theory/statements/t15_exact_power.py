@@ -32,7 +32,7 @@ from theory.statements.parameters import choice, grid, number, vector
 from theory.statements.t3_patients_needed import n_for_power, scaled_factor, symbolic_factor
 from theory.statements.t3_sample_size import ANALYSES, ancova_rejects, exact_power, noncentral_series, noncentral_t_power, power_series
 
-_TRIALS = 20_000  # behind one simulated number of patients
+_TRIALS = 10_000  # behind one simulated number of patients
 _MOST = 10_000_000  # patients per group that are looked at
 
 

@@ -249,7 +249,7 @@ STATEMENT = Statement(
             tally=PairedTally,
             draws=_draws,
             symbolic_tolerance=QUADRATURE,
-            mcse=1e-3,
+            mcse=2e-3,
         ),
     ),
 )

@@ -328,7 +328,7 @@ STATEMENT = Statement(
             symbolic_tolerance=QUADRATURE,
             relative_allowance=0.02,
             caveat=lambda params: "" if abs(params["rho"]) >= 0.2 else "first order: it degenerates near rho = 0",
-            mcse=1.0,
+            mcse=3.0,
         ),
     ),
 )

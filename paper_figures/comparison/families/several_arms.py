@@ -32,14 +32,24 @@ from paper_figures.comparison.score_tables import ArmScores
 from paper_figures.statistics.proportions.cochran_q import CochranQResult, cochran_q
 from paper_figures.statistics.result import Result
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
-from paper_figures.statistics.roc.delong import delong
+from paper_figures.statistics.roc.delong import DeLongResult, delong
 from paper_figures.statistics.roc.rare_class import FEWEST_FOR_Z, class_clusters
 from paper_figures.statistics.validation import Codes, Floats, NotEstimable, as_codes
+from see_in_pairs.roc import placements
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Test = TypeVar("Test")
+
+
+@dataclass(frozen=True, repr=False)
+class SmallSampleTest(Result):
+    """A chi-squared test as F, which allows for the few clusters that its covariance was estimated from."""
+
+    statistic: float
+    df: tuple[float, float]
+    p: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,6 +61,7 @@ class GlobalTest(Result):
     p: float
     test: str
     values: dict[str, float]  # AUROC, accuracy or mean of each arm
+    small_sample: SmallSampleTest | None = None
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,7 +116,9 @@ class SeveralArms(Result):
 def _said(what: str, test: GlobalTest) -> str:
     values = ", ".join(f"{arm} {value:.3f}" for arm, value in test.values.items())
     df = ", ".join(f"{one:g}" for one in test.df)
-    return f"Equal {what} ({values}): p {format_p(test.p)} ({test.test}, {test.statistic:.2f} on {df} df)."
+    one = test.small_sample
+    said = "" if one is None else f"{format_p(one.p)} as F ({one.statistic:.2f} on {one.df[0]:g}, {one.df[1]:.1f} df), to be read; "
+    return f"Equal {what} ({values}): p {said}{format_p(test.p)} ({test.test}, {test.statistic:.2f} on {df} df)."
 
 
 FAMILY = "recommended tests of all pairs"
@@ -213,7 +226,7 @@ class _Joint:
         found: tuple[str, ...]
         found = ("Cochran's Q takes items as independent; read global_accuracy, which allows for clusters",) if self.clustered else ()
         if self.labels is not None and self.codes is not None and class_clusters(self.labels, self.codes) < FEWEST_FOR_Z:
-            found += (f"fewer than {FEWEST_FOR_Z} clusters of a class: the global test of the AUROCs rejects too often",)
+            found += (f"fewer than {FEWEST_FOR_Z} clusters of a class: the chi-squared test of all AUROCs rejects too often; read it as F",)
         return found
 
     def cochran_q(self) -> CochranQResult:
@@ -231,7 +244,8 @@ class _Joint:
         found = clustered_delong(values, self.labels, codes) if self.clustered else delong(values, self.labels)
         test = found.equality()
         kind = "clustered DeLong (Obuchowski), joint chi-squared" if self.clustered else "DeLong, joint chi-squared"
-        return GlobalTest(test.statistic, (float(test.df),), test.p, kind, dict(zip(self.names, found.auc.tolist(), strict=True)))
+        areas = dict(zip(self.names, found.auc.tolist(), strict=True))
+        return GlobalTest(test.statistic, (float(test.df),), test.p, kind, areas, as_f(values, self.labels, codes, found))
 
     def means(self) -> GlobalTest:
         """Equality of accuracies, or means of a metric, by cluster."""
@@ -239,6 +253,39 @@ class _Joint:
         statistic, df, p = equal_means(right, codes)
         values = dict(zip(self.names, right.mean(axis=1).tolist(), strict=True))
         return GlobalTest(statistic, df, p, f"{'cluster-robust ' * self.clustered}Hotelling, F", values)
+
+
+def as_f(curves: Floats, labels: npt.NDArray[np.bool_], codes: Codes, found: DeLongResult) -> SmallSampleTest | None:
+    r"""Read DeLong's joint test as F; None where the areas do not vary, or too few clusters hold a class.
+
+    Shapes: `curves` (k, n), `labels` (n,), `codes` (n,).
+
+    Notes
+    -----
+    The statistic :math:`X^2` with r degrees of freedom takes its covariance for known. As in Hotelling's test,
+    :math:`\frac{\nu - r + 1}{\nu r} X^2` is taken as F with r and :math:`\nu - r + 1`. With the classes' parts of the covariance,
+    :math:`V_{10}` of the :math:`K_{10}` clusters with positive items and :math:`V_{01}`, :math:`v = \operatorname{tr} C^{-} V` and
+    Satterthwaite's :math:`\nu = (v_{10} + v_{01})^2 / [v_{10}^2 / (K_{10} - 1) + v_{01}^2 / (K_{01} - 1)]`, at most K - 1. For two arms and
+    independent items it is the t of `clustered_auroc_difference`. The combination is our choice: with 3 or 4 arms at their null hypothesis
+    and 8 to 40 clusters of the rarer class, F rejects .046 to .058 of the time at .05, chi-squared .059 to .133 (1,500 trials each).
+    """
+    test, contrasts = found.equality(), np.diff(np.eye(len(curves)), axis=0)
+    if not test.df:
+        return None
+    inverse = np.linalg.pinv(contrasts @ found.covariance @ contrasts.T, rcond=1e-12)
+    gaps, parts, spread = np.diff(placements(curves, labels), axis=0), 0.0, 0.0
+    for members in (labels, ~labels):
+        names, own = np.unique(codes[members], return_inverse=True)
+        deviations = gaps[:, members] - gaps[:, members].mean(axis=1, keepdims=True)
+        sums = np.stack([np.bincount(own, row) for row in deviations]) / members.sum()
+        part = float(np.trace(inverse @ sums @ sums.T)) * len(names) / (len(names) - 1)
+        parts, spread = parts + part, spread + part**2 / (len(names) - 1)
+    nu = min(parts**2 / spread, float(len(np.unique(codes)) - 1))
+    if nu < test.df:
+        return None
+    df = float(test.df), nu - test.df + 1
+    statistic = test.statistic * df[1] / (nu * test.df)
+    return SmallSampleTest(statistic, df, float(special.fdtrc(*df, statistic)))
 
 
 def equal_means(values: Floats, codes: Codes) -> tuple[float, tuple[float, float], float]:

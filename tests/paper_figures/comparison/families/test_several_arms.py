@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paper_figures.comparison.families.several_arms import equal_means
+from paper_figures.comparison.families.several_arms import as_f, equal_means
 from paper_figures.statistics.proportions.cochran_q import cochran_q
+from paper_figures.statistics.roc.cluster_jackknife import clustered_auroc_difference
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
 from paper_figures.statistics.roc.delong import delong
 from paper_figures.statistics.validation import NotEstimable
@@ -171,3 +172,26 @@ def test_logits_have_no_accuracy_without_a_threshold(run: Run, files: list[Path]
     assert given["global_accuracy"]["p"] == pytest.approx(before["global_accuracy"]["p"])
     two = of(run, *files[:2])
     assert (two["accuracy"], two["threshold"]) == (None, None)
+
+
+def test_the_joint_test_as_f_is_t_for_two_arms_and_adds_nothing_for_an_arm_given_twice() -> None:
+    rng = np.random.default_rng(0)
+    labels, codes = np.arange(40) % 4 == 0, np.arange(40)
+    curves = rng.normal(size=(3, 40)) + labels
+    expected = clustered_auroc_difference(curves[:2], labels, codes)
+    found = as_f(curves[:2], labels, codes, delong(curves[:2], labels))
+    assert (found.p, *found.df) == pytest.approx((expected.p, 1, expected.df))
+    twice = as_f(curves[[0, 1, 1]], labels, codes, delong(curves[[0, 1, 1]], labels))
+    assert (twice.p, *twice.df) == pytest.approx((found.p, *found.df))
+    assert as_f(curves[[0, 0]], labels, codes, delong(curves[[0, 0]], labels)) is None
+
+
+def test_the_joint_test_as_f_keeps_its_level_where_chi_squared_does_not() -> None:
+    rng, replicates = np.random.default_rng(1), 400
+    labels, codes, rejected = np.arange(100) < 8, np.arange(100), np.zeros(2)
+    for _ in range(replicates):
+        curves = rng.normal(size=(3, 100)) + labels
+        found = delong(curves, labels)
+        rejected += found.equality().p < 0.05, as_f(curves, labels, codes, found).p < 0.05
+    allowed = 0.05 + 3 * np.sqrt(0.05 * 0.95 / replicates)
+    assert rejected[0] / replicates > allowed > rejected[1] / replicates

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from see_in_pairs.configs import StrictConfig
 from see_in_pairs.errors import InputError, first_few
@@ -18,6 +18,9 @@ from see_in_pairs.files import content_hash, read_text
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 WORDS = ("modality", "finding", "answers", "control")
 IMAGES = ("query", "reference")
+
+LONGEST_PROMPT, LONGEST_ANSWER = 20_000, 500
+"""Characters; a model reads them once for every item."""
 
 
 class PromptConfig(StrictConfig):
@@ -44,8 +47,8 @@ class PromptConfig(StrictConfig):
     reversed: str = "pair_query_first"
     unlabelled: str = "unlabelled"
     text: str = "text"
-    positive: str = "yes"
-    negative: str = "no"
+    positive: str = Field(default="yes", max_length=LONGEST_ANSWER)
+    negative: str = Field(default="no", max_length=LONGEST_ANSWER)
 
     @model_validator(mode="after")
     def _answers_differ(self) -> PromptConfig:
@@ -92,6 +95,8 @@ def prompt_text(name: str) -> str:
     text = read_text(name).rstrip("\n")
     if "\0" in text:
         raise InputError(f"{name}: not a text (a null byte in it); save the prompt as UTF-8")
+    if len(text) > LONGEST_PROMPT:
+        raise InputError(f"{name}: has {len(text):,} characters, and a prompt at most {LONGEST_PROMPT:,}; is it the right file?")
     return text
 
 

@@ -17,7 +17,7 @@ from empirical.cohorts import Cohort
 from empirical.cohorts.phantom import PhantomConfig, make_phantom
 from empirical.evaluation.config import EvaluateConfig
 from empirical.evaluation.evaluate import evaluate
-from empirical.prompts.templates import prompt_text
+from empirical.prompts.templates import PromptConfig, prompt_text
 from empirical.training.finetune import finetune
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.loading import load_vlm
@@ -45,6 +45,14 @@ def test_a_prompt_file_that_is_no_text_is_named(tmp_path: Path, content: bytes) 
     with pytest.raises(InputError, match=str(file)) as caught:
         prompt_text(str(file))
     assert "UTF-8" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_book_is_no_prompt_and_no_answer(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("{query}" + "word " * 10_000)
+    with pytest.raises(InputError, match=r"book.txt: has 50,007 characters"):
+        prompt_text(str(tmp_path / "book.txt"))
+    with pytest.raises(ValidationError, match="at most 500 characters"):
+        PromptConfig(positive="x" * 501)
 
 
 @pytest.mark.parametrize("name", ["x" * 5000, "a\0b", "", ".", "/dev/zero"])

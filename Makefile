@@ -24,16 +24,18 @@ test: export HF_HUB_OFFLINE = 1
 test: export OMP_NUM_THREADS = 1
 test: export MPLBACKEND = Agg
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadscope $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --maxprocesses 8 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 bench: export HF_HUB_OFFLINE = 1
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS)
 
-# A hundred kills of every pipeline; at most an hour. The table of the last run is kept in docs/development/reliability.md.
+# A hundred kills of all pipelines, wrong values in every key of every config, hostile files. The tables of the last run are kept.
 reliability: export HF_HUB_OFFLINE = 1
 reliability: $(VENV)/.dev
-	$(BIN)/python -m tests.reliability.campaign --folder out/reliability $(ARGS)
+	$(BIN)/python -m tests.reliability.campaign --folder out/reliability --table docs/development/reliability.md $(ARGS)
+	$(BIN)/python -m tests.reliability.fuzz --table docs/development/reliability.md
+	$(BIN)/python -m tests.reliability.hostile_files --table docs/development/reliability.md
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

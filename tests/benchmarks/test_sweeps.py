@@ -83,8 +83,8 @@ def test_overhead_per_block(benchmark: BenchmarkFixture, tmp_path: Path, replica
                     mean(single(rng=rng, n=10))
 
     engine(5)
-    rounds = 5 if benchmark.enabled else 3
-    added = per_block(engine, 200, rounds) - per_block(bare, 200, rounds)
+    blocks, rounds = (200, 5) if benchmark.enabled else (20, 1)
+    added = per_block(engine, blocks, rounds) - per_block(bare, blocks, rounds)
     benchmark.extra_info |= {"added, ms per block": round(1e3 * added, 3), "share of 20 ms": round(added / BLOCK_SECONDS, 4)}
     print(f"{replicates} replicates, vectorised {vectorised}: {1e3 * added:.3f} ms per block, {added / BLOCK_SECONDS:.2%} of 20 ms")
     benchmark.pedantic(engine, args=(5,), rounds=1)
@@ -154,7 +154,7 @@ def fastest(work: Callable[[], list[float]], rounds: int) -> tuple[float, list[f
 @pytest.mark.slow
 def test_against_a_loop_with_joblib_and_a_loop_in_r(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     """Two processes each; the engine, which keeps every replicate with its stream, takes no more than half as long again as a bare loop."""
-    replicates, rounds = (4000, 3) if benchmark.enabled else (500, 2)
+    replicates, rounds = (4000, 3) if benchmark.enabled else (300, 1)
     seconds: dict[str, float] = {}
     powers: dict[str, list[float]] = {}
     trial = in_a_module(tmp_path / "module")

@@ -1,6 +1,6 @@
 """Run commands of the package in a PyTorch that sees one GPU: `python on_device.py LIBRARY '[["doctor", "--model", "pocket"]]'`.
 
-The library is made of ``device.cpp``. Ends with the largest exit code.
+The library is made of ``device.cpp``. The last line of standard output is the list of exit codes.
 """
 
 from __future__ import annotations
@@ -65,18 +65,17 @@ def _copied(plain: Any) -> Any:
     return deepcopy
 
 
-def main(library: str, commands: list[list[str]]) -> int:
-    """Run the commands one after the other in this process."""
+def main(library: str, commands: list[list[str]]) -> list[int]:
+    """Run the commands one after the other in this process; return their exit codes."""
     load(library)
     answer_for_the_driver()
     from paper_figures.cli import app
     from see_in_pairs.console import run_app
 
-    return max(run_app(app, copy.copy(words)) for words in commands)
+    return [run_app(app, copy.copy(words)) for words in commands]
 
 
 if __name__ == "__main__":
-    code = main(sys.argv[1], json.loads(sys.argv[2]))
-    sys.stdout.flush()
+    print(json.dumps(main(sys.argv[1], json.loads(sys.argv[2]))), flush=True)
     sys.stderr.flush()
-    os._exit(code)  # autograd's thread of the device would otherwise be pulled down alive
+    os._exit(0)  # autograd's thread of the device would otherwise be pulled down alive

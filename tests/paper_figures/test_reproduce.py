@@ -13,6 +13,9 @@ from empirical.evaluation.records import read_records
 from paper_figures.cli import app
 from paper_figures.reproduce import load_reproduce_config, plan_comparisons, plan_runs
 from see_in_pairs.console import run_app
+from tests.helpers.processes import in_this_process
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +65,17 @@ def test_queries_are_the_same_pictures_at_every_rho(smoke: Path) -> None:
     assert (near.loc[relatives, "sha256"] != far.loc[relatives, "sha256"]).all()
 
 
-def test_running_again_changes_nothing_and_goes_on_where_something_is_missing(smoke: Path) -> None:
-    report = smoke / "report" / "index.html"
-    kept = {path: path.stat().st_mtime_ns for path in smoke.glob("models/*/model/*.safetensors")}
-    report.unlink()
-    assert run_app(app, ["reproduce", "--smoke", "--out", str(smoke), "--quiet"]) == 0
-    assert report.is_file()
-    assert {path: path.stat().st_mtime_ns for path in kept} == kept
-
-
-def test_what_a_kill_has_lost_comes_back_the_same(smoke: Path) -> None:
+def test_what_a_kill_has_lost_comes_back_the_same_and_nothing_else_is_made_again(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paper_figures.reproduce.run_in_processes", in_this_process)
     before = read_records(smoke / "records").table.drop(columns="score_seconds")
     for lost in ("models/duplicate", "evaluations/duplicate", "evaluations/pair-0.90-eval-random"):
         shutil.rmtree(smoke / lost)
+    (report := smoke / "report" / "index.html").unlink()
+    kept = {path: path.stat().st_mtime_ns for path in smoke.glob("models/*/model/*.safetensors")}
     assert run_app(app, ["reproduce", "--smoke", "--out", str(smoke), "--quiet"]) == 0
     pd.testing.assert_frame_equal(read_records(smoke / "records").table.drop(columns="score_seconds"), before, check_exact=True)
+    assert report.is_file()
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
 def test_every_figure_knows_where_it_came_from(smoke: Path) -> None:

@@ -1,6 +1,6 @@
 """The kill campaign: every pipeline is killed at random moments, run again to its end, and compared with a run left alone.
 
-``make reliability`` runs it; `PAGE` says what is counted.
+``make reliability`` runs it; `TEXT` says what is counted.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from see_in_pairs.files import read_json, write_json, write_text
+from see_in_pairs.files import read_json, write_json
 from see_in_pairs.processes import usable_cores
 from see_in_pairs.runs import git_commit
+from tests.reliability.cases import write_section
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 TIMES = ("score_seconds", "seconds", "started", "train_seconds")
@@ -306,11 +307,9 @@ def campaign(folder: Path, kills: int, seed: int, only: set[str], say: Callable[
         alone, rng = run_alone(pipeline, folder), random.Random(f"{seed} {pipeline.name}")
         say(f"{pipeline.name}: {alone.seconds:.0f} s when it is left alone, {len(alone.results)} results")
         tally = Tally()
-        left = max(1, round(pipeline.kills * kills / 100))
-        while left > 0:
-            some = min(left, rng.choice((1, 2, 3)))
-            killed_and_resumed(pipeline, folder, alone, some, rng, tally)
-            left -= some
+        wanted = max(1, round(pipeline.kills * kills / 100))
+        while (left := wanted + tally.after_the_end - sum(tally.kills.values())) > 0:  # what came too late killed nothing
+            killed_and_resumed(pipeline, folder, alone, min(left, rng.choice((1, 2, 3))), rng, tally)
             for what, faults in tally.faults.items():
                 for fault in faults[told.get(what, 0) :]:
                     say(f"  {what}: {fault}")
@@ -320,14 +319,7 @@ def campaign(folder: Path, kills: int, seed: int, only: set[str], say: Callable[
     return {name: Tally(**read_json(file)) for name, file in kept.items() if file.is_file()}
 
 
-PAGE = """# Reliability
-
-What the package promises of a run that is killed: run the same command again, and the result is the one that a run left alone gives. The
-kill campaign tries this on every pipeline. `make reliability` runs it, and the tests that are too slow for `make test`; it takes about an
-hour on two cores. `make reliability ARGS="--only sweep --kills 20"` runs a part.
-
-## What was done
-
+TEXT = """\
 Each pipeline ran once and was left alone. Then it was killed: SIGKILL, SIGTERM or SIGINT, at a moment drawn uniformly from the time that
 it takes, either to the one process that the user started or to all of its processes at once, as a terminal does with Ctrl-C. Some were
 run again and killed again. At the end the same command ran to its end, and what it left was compared with what the run left that nobody
@@ -343,8 +335,6 @@ had killed. The inputs are phantoms, pocket models and a sweep of a few seconds.
   Python reached the program's first line.
 
 The system's temporary folder is not looked at: what a program keeps there is lost to SIGKILL, and the system clears it.
-
-## The last campaign
 
 """
 
@@ -376,14 +366,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, required=True, help="a folder to work in, at first empty")
     parser.add_argument("--only", action="append", default=[], help="a pipeline; may be given several times")
-    parser.add_argument("--table", type=Path, help="where to write the page with the table")
+    parser.add_argument("--table", type=Path, help="the page whose section on kills is to be written")
     given = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started must not inherit that it is ignored, as in background jobs
     given.folder.mkdir(parents=True, exist_ok=True)
     tallies = campaign(given.folder.resolve(), given.kills, given.seed, set(given.only), lambda text: print(text, flush=True))
     print(table(tallies, given.seed))
     if given.table:
-        write_text(given.table, PAGE + table(tallies, given.seed))
+        write_section(given.table, "Kills", TEXT + table(tallies, given.seed))
     sys.exit(any(any(tally.faults.values()) for tally in tallies.values()))
 
 

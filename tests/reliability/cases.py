@@ -163,13 +163,20 @@ def table(found: dict[str, list[Case]], places: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(module: str, prepare: Callable[[Path], dict[str, list[Try]]], page: Callable[[dict[str, list[Case]]], str]) -> None:
+def write_section(page: Path, title: str, text: str) -> None:
+    """Write a section of a page anew, and leave the others as they are."""
+    first, *sections = page.read_text(encoding="utf-8").split("\n## ")
+    sections = [section for section in sections if not section.startswith(f"{title}\n")]
+    write_text(page, "\n## ".join([first, *sections, f"{title}\n\n{text}"]))
+
+
+def main(module: str, title: str, prepare: Callable[[Path], dict[str, list[Try]]], page: Callable[[dict[str, list[Case]]], str]) -> None:
     """Try all cases of all commands from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="a folder to work in; by default a temporary one")
     parser.add_argument("--only", action="append", default=[], help="a command; may be given several times")
     parser.add_argument("--step", type=int, default=1, help="run every so many-th case")
-    parser.add_argument("--table", type=Path, help="where to write the table")
+    parser.add_argument("--table", type=Path, help="the page whose section is to be written")
     parser.add_argument("--log", type=Path, help="where to write every case, as JSON")
     parser.add_argument("--work", help="(a process that this program starts)")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
@@ -186,5 +193,5 @@ def main(module: str, prepare: Callable[[Path], dict[str, list[Try]]], page: Cal
         if given.log:
             write_text(given.log, "\n".join(json.dumps(vars(case)) for every in found.values() for case in every))
     if given.table:
-        write_text(given.table, page(found))
+        write_section(given.table, title, page(found))
     sys.exit(any(case.outcome in FAULTS for every in found.values() for case in every))

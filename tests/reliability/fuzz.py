@@ -267,4 +267,4 @@ def page(found: dict[str, list[Case]]) -> str:
 
 
 if __name__ == "__main__":
-    main("tests.reliability.fuzz", prepare, page)
+    main("tests.reliability.fuzz", "Wrong values in configs", prepare, page)

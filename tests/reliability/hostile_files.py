@@ -369,4 +369,4 @@ def page(found: dict[str, list[Case]]) -> str:
 
 
 if __name__ == "__main__":
-    main("tests.reliability.hostile_files", prepare, page)
+    main("tests.reliability.hostile_files", "Hostile files", prepare, page)

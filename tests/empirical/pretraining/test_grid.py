@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,12 @@ from empirical.pretraining.grid import GridConfig, GridRun, cells, summarise
 from paper_figures.cli import app
 from see_in_pairs.console import run_app
 from see_in_pairs.files import read_json
+from tests.helpers.processes import in_this_process
 
 TINY = {"vision_width": 32, "vision_layers": 1, "width": 32, "layers": 1, "heads": 2, "image_size": 32, "patch_size": 16}
 BASE = {"kinds": {"new": 1}, "steps": 2, "batch_size": 2, "questions": 20, "examine_every": 2, "save_every": 2, "threads": 1}
 GRID: dict[str, Any] = {"base": BASE, "models": {"tiny": TINY}, "learning_rates": [1e-3], "seeds": [0, 1]}
 KEYS = ["model", "learning_rate", "kind", "test", "change", "measure"]
-
-
-def one_by_one(function: Callable[[GridRun], None], jobs: Sequence[GridRun], workers: int) -> Iterator[tuple[GridRun, None]]:
-    """Run here what the grid gives to processes of their own: they would need seconds each to import torch."""
-    return ((job, function(job)) for job in jobs)
 
 
 def run(folder: Path, out: Path, *options: str, **changes: object) -> int:
@@ -44,7 +39,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished grid of two runs."""
     folder = tmp_path_factory.mktemp("grid")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "run_in_processes", one_by_one)
+        patch.setattr(grids, "run_in_processes", in_this_process)
         assert run(folder, folder / "out", "--quiet") == 0
     return folder / "out"
 
@@ -70,7 +65,7 @@ def test_run_again_it_trains_nothing_and_leaves_the_same_tables(out: Path, tmp_p
     def trained(*_: object) -> None:
         raise AssertionError("a finished run was trained again")
 
-    monkeypatch.setattr(grids, "run_in_processes", one_by_one)
+    monkeypatch.setattr(grids, "run_in_processes", in_this_process)
     monkeypatch.setattr(pretraining, "_train", trained)
     before = {path: path.read_bytes() for path in out.glob("*.csv")}
     models = {path: path.stat().st_mtime_ns for path in out.glob("*/model/*")}
@@ -87,7 +82,7 @@ def test_only_what_is_missing_is_trained(out: Path, tmp_path: Path, monkeypatch:
     shutil.rmtree(copy / "tiny-0.001-1" / "model")
     train = pretraining._train
     monkeypatch.setattr(pretraining, "_train", lambda config, *rest: (trained.append(config.seed), train(config, *rest)))
-    monkeypatch.setattr(grids, "run_in_processes", one_by_one)
+    monkeypatch.setattr(grids, "run_in_processes", in_this_process)
     assert run(tmp_path, copy, "--quiet") == 0
     assert trained == [1]
     assert (copy / "summary.csv").read_bytes() == (out / "summary.csv").read_bytes()

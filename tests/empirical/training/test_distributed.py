@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from functools import partial
@@ -26,7 +25,7 @@ from tests.helpers.configs import finetune_config
 # accelerate 1.15 (state.py, AcceleratorState.__init__) turns FSDP on for accelerators only. The script lifts that one gate, so that all
 # that comes after it runs on a CPU as on GPUs, and then runs several commands one after the other.
 SCRIPT = """
-import json, sys
+import json, shutil, sys
 from accelerate import state
 from accelerate.utils import DistributedType
 plain = state.AcceleratorState.__init__
@@ -39,7 +38,20 @@ def init(self, *args, **options):
 state.AcceleratorState.__init__ = init
 from paper_figures.cli import app
 from see_in_pairs.console import run_app
-sys.exit(max(run_app(app, words) for words in json.loads(sys.argv[1])))
+def finetune(config, out):
+    return run_app(app, ["finetune", config, "--out", out, "--quiet"])
+jobs, killed = json.loads(sys.argv[1])
+code = max(finetune(config, whole) for whole, config in jobs.items())
+if state.PartialState().is_main_process:
+    for whole, copy in killed.items():  # what a kill after the second step leaves
+        shutil.copytree(whole, copy)
+        shutil.rmtree(copy + "/model")
+        shutil.rmtree(copy + "/checkpoints/checkpoint-4")
+state.PartialState().wait_for_everyone()
+code = max(code, *(finetune(jobs[whole], copy) for whole, copy in killed.items()))
+state.PartialState().wait_for_everyone()  # a process whose peer has gone may abort
+state.PartialState().destroy_process_group()
+sys.exit(code)
 """
 LAUNCH = ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
 FSDP = ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]
@@ -50,14 +62,15 @@ FSDP = ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFO
 settings = partial(finetune_config, steps=4, lora={"dropout": 0.0}, model={"name": "pocket-random"})
 
 
-def launch(tmp_path: Path, runs: dict[str, FinetuneConfig]) -> None:
+def launch(tmp_path: Path, runs: dict[str, FinetuneConfig], killed: dict[str, str]) -> None:
+    """Train in two processes, and go on in copies of some runs, by name, from their second step: all in one start of Python."""
     (tmp_path / "sharded.py").write_text(SCRIPT)
-    jobs = []
     for name, config in runs.items():
         (tmp_path / f"{name}.yaml").write_text(config.model_dump_json())  # JSON is YAML
-        jobs.append(["finetune", str(tmp_path / f"{name}.yaml"), "--out", str(tmp_path / name), "--quiet"])
-    words = [sys.executable, "-m", "accelerate.commands.launch", *FSDP, *LAUNCH, str(tmp_path / "sharded.py"), json.dumps(jobs)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=240)
+    jobs = {str(tmp_path / name): str(tmp_path / f"{name}.yaml") for name in runs}
+    copies = {str(tmp_path / whole): str(tmp_path / copy) for whole, copy in killed.items()}
+    words = [sys.executable, "-m", "accelerate.commands.launch", *FSDP, *LAUNCH, str(tmp_path / "sharded.py"), json.dumps([jobs, copies])]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -82,7 +95,7 @@ def test_processes_that_share_a_model_train_as_one_and_resume(phantom: Cohort, t
     one = {method: settings(phantom, method=method, keep_checkpoints=True) for method in ("full", "lora")}
     two = {method: config.model_copy(update={"batch_size": 2}) for method, config in one.items()}
     half = settings(phantom, method="lora", learning_rate=1e-2, model={"name": "pocket-random", "dtype": "bfloat16"})
-    launch(tmp_path, two | {"half": half.model_copy(update={"batch_size": 2})})
+    launch(tmp_path, two | {"half": half.model_copy(update={"batch_size": 2})}, {method: f"{method}-killed" for method in two})
     float32_adapters_on_shared_bfloat16_weights(half, tmp_path)
     for method, config in one.items():
         finetune(config, tmp_path / f"{method}-one", quiet=True)
@@ -94,12 +107,6 @@ def test_processes_that_share_a_model_train_as_one_and_resume(phantom: Cohort, t
         assert np.allclose(losses(tmp_path / f"{method}-one"), losses(tmp_path / method), rtol=1e-4)
         apart = np.concatenate([(shared[name] - alone[name]).astype(np.float64).ravel() for name in alone])
         assert np.sqrt((apart**2).mean()) < 1e-3 * 4 * 1e-5  # a hundred-thousandth of the four steps of 1e-3
-    for method in two:  # what a kill after the second step leaves
-        whole = tmp_path / method
-        shutil.copytree(whole, tmp_path / f"{method}-killed")
-        shutil.rmtree(tmp_path / f"{method}-killed" / "model")
-        shutil.rmtree(tmp_path / f"{method}-killed" / "checkpoints" / "checkpoint-4")
-    launch(tmp_path, {f"{method}-killed": config for method, config in two.items()})
     for method in two:
         killed, whole = weights(tmp_path / f"{method}-killed"), weights(tmp_path / method)
         assert all(np.array_equal(killed[name], whole[name]) for name in whole)

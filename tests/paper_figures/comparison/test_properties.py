@@ -53,7 +53,7 @@ def every_test(result: dict[str, Any]) -> dict[str, tuple[float, float]]:
     return found
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)  # each runs every test twice
 @given(DATA)
 def test_swapping_arms_flips_signs_and_keeps_p(rows: list[tuple[float, float, bool, int, int]]) -> None:
     a, b, *rest = arrays(rows)
@@ -64,7 +64,7 @@ def test_swapping_arms_flips_signs_and_keeps_p(rows: list[tuple[float, float, bo
         assert 0 <= p <= 1
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)  # each runs every test twice
 @given(DATA, st.randoms(use_true_random=False))
 def test_permuting_rows_changes_nothing(rows: list[tuple[float, float, bool, int, int]], shuffle: Any) -> None:
     data = arrays(rows)
@@ -76,7 +76,7 @@ def test_permuting_rows_changes_nothing(rows: list[tuple[float, float, bool, int
         assert other[name] == (pytest.approx(estimate, abs=1e-12), pytest.approx(p, abs=1e-9)), name
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)  # each runs every test twice
 @given(DATA)
 def test_monotone_transforms_and_label_swaps(rows: list[tuple[float, float, bool, int, int]]) -> None:
     a, b, labels, *rest = arrays(rows)
@@ -89,7 +89,7 @@ def test_monotone_transforms_and_label_swaps(rows: list[tuple[float, float, bool
     assert flipped["auroc"]["difference"] == pytest.approx(-one["auroc"]["difference"], abs=1e-12)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)  # each runs every test twice
 @given(DATA, st.integers(2, 3))
 def test_duplicating_every_item_in_its_cluster(rows: list[tuple[float, float, bool, int, int]], times: int) -> None:
     """Cluster-robust results stay; those of independent items grow more sure, and that is why they are not recommended."""
@@ -101,7 +101,7 @@ def test_duplicating_every_item_in_its_cluster(rows: list[tuple[float, float, bo
     assert many["asymptotic"][1] <= one["asymptotic"][1] + 1e-12
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)  # each runs every test twice
 @given(DATA, st.integers(2, 4))
 def test_results_stay_finite(rows: list[tuple[float, float, bool, int, int]], seeds: int) -> None:
     a, b, labels, clusters, references = arrays(rows)

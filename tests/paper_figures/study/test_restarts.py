@@ -15,6 +15,7 @@ from paper_figures.cli import app
 from paper_figures.study.config import Restarts
 from paper_figures.study.restarts import Attempt, attempts_needed, selected_attempt
 from see_in_pairs.console import run_app
+from tests.helpers.processes import in_this_process
 
 RULE = Restarts(above=0.25, attempts=3)
 
@@ -87,7 +88,8 @@ def table(out: Path) -> pd.DataFrame:
     return pd.read_csv(out / "trainings.csv")
 
 
-def test_the_result_depends_on_the_rule_alone_not_on_what_was_run_before(tmp_path: Path) -> None:
+def test_the_result_depends_on_the_rule_alone_not_on_what_was_run_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paper_figures.study.run.run_in_processes", in_this_process)
     out, plain, before = tmp_path / "out", tmp_path / "plain", tmp_path / "before"
     assert study(tmp_path, plain) == 0
     assert table(plain)["counts"].tolist() == [True]

@@ -13,6 +13,7 @@ import yaml
 from paper_figures.cli import app
 from paper_figures.plotting.provenance import read_provenance
 from see_in_pairs.console import run_app
+from tests.helpers.processes import in_this_process
 
 PHANTOM = {"size": 64, "n_train": 12, "n_val": 0, "n_test": 24, "lesion": {"detectability": 2.5}}
 STUDY: dict[str, Any] = {
@@ -96,12 +97,13 @@ def test_ideal_observers_stand_beside_the_areas(done: Path) -> None:
     assert subtracts["single"].isna().all() and subtracts["pair"].to_numpy() == pytest.approx(limits.auc("difference"), abs=1e-5)
 
 
-def test_a_killed_study_goes_on_and_can_be_extended(done: Path, tmp_path: Path) -> None:
+def test_a_killed_study_goes_on_and_can_be_extended(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One cell was never begun and one lost its evaluation; more rho are asked for, of the pair alone, and a new arm.
 
     Finished cells are not touched, the lost ones come back the same, and since the queries are the same at every rho, the single arm
     of the first cohort stands in for the others.
     """
+    monkeypatch.setattr("paper_figures.study.run.run_in_processes", in_this_process)
     out = tmp_path / "out"
     shutil.copytree(done, out)
     shutil.rmtree(out / "cells" / "rho-0.8" / "pair" / "n4-seed1")

@@ -118,7 +118,7 @@ def compare_arms(
     >>> good, poor = (1 / (1 + np.exp(-(rng.normal(size=180) + shift * (2 * labels - 1)))) for shift in (1.5, 0.3))
     >>> comparison = compare_arms(good, poor, labels, clusters=patients, resamples=200)
     >>> comparison.recommended["accuracy"].test
-    'sign-flip over clusters'
+    'exact sign-flip over clusters'
     >>> comparison.auroc.clustered_delong.p < 0.001
     True
     """

@@ -13,6 +13,7 @@ from paper_figures.statistics.validation import Codes, Floats, as_codes, as_coun
 
 EXACT_UP_TO = 16  # clusters; 2^16 sign patterns are enumerated
 _CELLS = 2**20  # patterns x groups worked on together
+_STEPS = 200_000_000  # additions that the exact distribution of whole numbers may take: a second or less
 
 
 @dataclass(frozen=True, repr=False)
@@ -22,8 +23,8 @@ class SignFlipResult(Result):
     statistic: float  # sum of the differences
     p: float  # two-sided. Exact: the share of sign patterns at least as extreme; else (1 + count) / (1 + resamples), never 0
     mcse: float  # Monte Carlo standard error of `p`; 0 when exact
-    resamples: int  # number of sign patterns evaluated
-    exact: bool  # whether these are all patterns
+    resamples: int  # number of sign patterns listed; 0 where their distribution was added up without listing them
+    exact: bool  # whether all patterns count, not a sample of them
     clusters: int  # clusters whose difference is not 0
     seed: int  # seed of the patterns; without effect when exact
     difference: float  # mean difference per item
@@ -68,8 +69,9 @@ def sign_flip(
     -----
     1. Sum the differences in each cluster, :math:`D_k`; those that are 0 say nothing and are left out.
     2. Under the hypothesis that swapping the arms within a cluster changes nothing, every pattern of signs is equally likely.
-    3. p is the share of patterns with :math:`|\sum_k s_k D_k| \ge |\sum_k D_k|`: all :math:`2^K` of them for at most 16 clusters, else
-       of B random ones and the observed one (Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9:39).
+    3. p is the share of patterns with :math:`|\sum_k s_k D_k| \ge |\sum_k D_k|`: all :math:`2^K` of them for at most 16 clusters; all, by
+       adding up their distribution cluster by cluster, where differences are whole numbers and clusters not too many; else of B random
+       ones and the observed one (Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9:39).
     4. A mean difference :math:`\delta` is tested in the same way with :math:`D_k - n_k \delta`, :math:`n_k` items in cluster k. Pattern s
        is at least as extreme where :math:`|\sum s_k (D_k - n_k \delta)| \ge |D - N \delta|`; both are linear in :math:`\delta`, so this
        holds between :math:`\frac{D - x}{N - y}` and :math:`\frac{D + x}{N + y}`, :math:`x = \sum s_k D_k`, :math:`y = \sum s_k n_k`.
@@ -109,23 +111,31 @@ def sign_flip_of_sums(sums: Floats, sizes: Floats, resamples: int, level: float,
     # patterns that are exactly as extreme as the observed one must count, though their sums round differently in another order
     moving, observed, slack = d != 0, float(d.sum()), 1e-9 * scale
     k, items = int(moving.sum()), float(sizes.sum())
-    exact = k <= EXACT_UP_TO
-    if exact:
-        x = _all_patterns(k) @ d[moving]
-        p, mcse, patterns = float((np.abs(x) >= observed - slack).mean()), 0.0, 2**k
-    # p needs the signs of the clusters that differ only; the interval moves every cluster, those without a difference too, so it may have
-    # to draw patterns where p did not
-    if not exact or len(d) > EXACT_UP_TO:
-        x, y = _drawn(d, sizes, resamples, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1002,))))
-        x, y = np.append(x, observed), np.append(y, items)  # the observed pattern is one of them: p is never 0
+    table = _distribution(d, sizes) if len(d) > EXACT_UP_TO else None
+    exact = k <= EXACT_UP_TO or table is not None
+    patterns, mcse, errors = 0, 0.0, (0.0, 0.0)
+    if table is not None:
+        x, y, weights = table
+        p = float(weights[np.abs(x) >= observed - slack].sum())
     else:
-        signs = _all_patterns(len(d))
-        x, y = signs @ d, signs @ sizes
-    if not exact:
-        p, patterns = float((np.abs(x) >= observed - slack).mean()), resamples
-        mcse = math.sqrt(p * (1 - p) / (1 + resamples))
-    ends, errors = _interval(x, y, observed, items, 1 - level)
-    errors = (0.0, 0.0) if len(d) <= EXACT_UP_TO else errors
+        if exact:
+            all_x = _all_patterns(k) @ d[moving]
+            p, patterns = float((np.abs(all_x) >= observed - slack).mean()), 2**k
+        # p needs the signs of the clusters that differ only; the interval moves every cluster, those without a difference too, so it may
+        # have to draw patterns where p did not
+        if not exact or len(d) > EXACT_UP_TO:
+            x, y = _drawn(d, sizes, resamples, np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1002,))))
+            x, y = np.append(x, observed), np.append(y, items)  # the observed pattern is one of them: p is never 0
+        else:
+            signs = _all_patterns(len(d))
+            x, y = signs @ d, signs @ sizes
+        if not exact:
+            p, patterns = float((np.abs(x) >= observed - slack).mean()), resamples
+            mcse = math.sqrt(p * (1 - p) / (1 + resamples))
+        weights = np.full(len(x), 1 / len(x))
+    ends, found = _interval(x, y, weights, observed, items, 1 - level)
+    if table is None and len(d) > EXACT_UP_TO:
+        errors = found
     if side < 0:
         ends, errors = (-ends[1], -ends[0]), errors[::-1]
     return SignFlipResult(side * observed, p, mcse, patterns, exact, k, seed, side * observed / items, ends, errors)
@@ -164,18 +174,44 @@ def _groups(d: Floats, sizes: Floats) -> tuple[Floats, Codes]:
     return table[starts], np.diff(np.append(starts, len(table)))
 
 
-def _interval(x: Floats, y: Floats, observed: float, items: float, alpha: float) -> tuple[Interval, Interval]:
-    """Interval of the differences that are not rejected at level alpha, and the Monte Carlo error of its ends."""
+def _distribution(d: Floats, sizes: Floats) -> tuple[Floats, Floats, Floats] | None:
+    """All values (x, y) of `sign_flip` with their probabilities, for whole numbers; None where that takes too many additions."""
+    if (d != np.round(d)).any() or (sizes != np.round(sizes)).any():
+        return None
+    whole, many = d.astype(np.int64), sizes.astype(np.int64)
+    height, width = 2 * int(np.abs(whole).sum()) + 1, 2 * int(many.sum()) + 1
+    if height * width * len(whole) > _STEPS:
+        return None
+    found = np.zeros((height, width))
+    found[height // 2, width // 2] = 1.0
+    reach_x, reach_y = 0, 0  # only the middle of the table is filled so far
+    for step_x, step_y in zip(whole.tolist(), many.tolist(), strict=True):
+        rows, columns = (slice(middle // 2 - reach, middle // 2 + reach + 1) for middle, reach in ((height, reach_x), (width, reach_y)))
+        block = found[rows, columns] / 2
+        found[rows, columns] = 0.0
+        for sign in (1, -1):
+            moved_x, moved_y = sign * step_x, sign * step_y
+            found[rows.start + moved_x : rows.stop + moved_x, columns.start + moved_y : columns.stop + moved_y] += block
+        reach_x, reach_y = reach_x + abs(step_x), reach_y + step_y
+    at_x, at_y = np.nonzero(found)
+    return (at_x - height // 2).astype(np.float64), (at_y - width // 2).astype(np.float64), found[at_x, at_y]
+
+
+def _interval(x: Floats, y: Floats, weights: Floats, observed: float, items: float, alpha: float) -> tuple[Interval, Interval]:
+    """Interval of the differences that are not rejected at level alpha, and the Monte Carlo error of its ends for drawn patterns."""
     with np.errstate(divide="ignore", invalid="ignore"):
         ends = np.stack([(observed - x) / (items - y), (observed + x) / (items + y)])
     never = np.abs(y) >= items * (1 - 1e-12)  # all signs equal: as extreme as the observed pattern whatever the difference
-    lower, upper = np.sort(np.where(never, -np.inf, ends.min(axis=0))), np.sort(np.where(never, np.inf, ends.max(axis=0)))[::-1]
-    rejecting = math.floor(alpha * len(x) + 1e-9)  # so many patterns may be as extreme and p still be at most alpha
-    if rejecting >= len(x):
+    lower, upper = np.where(never, -np.inf, ends.min(axis=0)), -np.where(never, np.inf, ends.max(axis=0))
+    orders = np.argsort(lower, kind="stable"), np.argsort(upper, kind="stable")
+    # patterns of this weight may be as extreme and p still be at most alpha
+    places = [int(np.searchsorted(np.cumsum(weights[order]), alpha * (1 + 1e-9), side="right")) for order in orders]
+    if max(places) >= len(x):
         return (observed / items, observed / items), (0.0, 0.0)
-    found = float(lower[rejecting]), float(upper[rejecting])
+    lower, upper = lower[orders[0]], -upper[orders[1]]
+    found = float(lower[places[0]]), float(upper[places[1]])
     if not (math.isfinite(found[0]) and math.isfinite(found[1])):
         return found, (math.nan, math.nan)
     step = math.ceil(math.sqrt(alpha * (1 - alpha) * len(x)))  # a standard deviation of the number of patterns beyond the end
-    around = [max(rejecting - step, int(never.sum())), min(rejecting + step, len(x) - 1)]
+    around = [max(places[0] - step, int(never.sum())), min(places[0] + step, len(x) - 1)]
     return found, (float(abs(np.ptp(lower[around]))) / 2, float(abs(np.ptp(upper[around]))) / 2)

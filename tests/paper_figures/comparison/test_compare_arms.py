@@ -176,7 +176,7 @@ def test_ignored_clusters_and_missing_clusters_are_said() -> None:
 @pytest.mark.parametrize(
     ("patients", "images", "extra", "test"),
     [
-        (50, 3, {}, "sign-flip over clusters"),
+        (50, 3, {}, "exact sign-flip over clusters"),
         (50, 1, {}, "McNemar mid-p, Tango interval"),
         (6, 20, {}, "exact sign-flip over clusters"),
         (5, 20, {}, "exact sign-flip over clusters, interval by t (4 df)"),

@@ -1,5 +1,6 @@
 """The sign-flip test against full enumeration, scipy's permutation test, and its own lower bound."""
 
+from collections import defaultdict
 from itertools import product
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+import paper_figures.statistics.clustered.sign_flip as sign_flip_module
 from paper_figures.statistics import mcnemar, sign_flip
 from see_in_pairs.errors import InputError
 
@@ -23,9 +25,36 @@ def test_full_enumeration(sums: list[int]) -> None:
 
 def test_unclustered_accuracy_is_exact_mcnemar() -> None:
     assert sign_flip([1] * 2 + [-1] * 9 + [0] * 30).p == pytest.approx(mcnemar(2, 9).exact)
-    many = sign_flip([1] * 121 + [-1] * 59, resamples=200_000, seed=1)
-    assert not many.exact
-    assert abs(many.p - mcnemar(121, 59).exact) < 5 * 1e-5
+    many = sign_flip([1] * 121 + [-1] * 59)
+    assert many.exact
+    assert many.p == pytest.approx(mcnemar(121, 59).exact, rel=1e-9)
+    drawn = sign_flip([0.5] * 121 + [-0.5] * 59, resamples=200_000, seed=1)  # only whole numbers are added up
+    assert not drawn.exact
+    assert abs(drawn.p - mcnemar(121, 59).exact) < 5 * 1e-5
+
+
+def test_the_distribution_that_is_added_up_is_that_of_all_patterns() -> None:
+    """Sixteen clusters listed pattern by pattern, and the same by sums; interval included, unequal sizes."""
+    rng = np.random.default_rng(5)
+    clusters = np.repeat(np.arange(16), rng.integers(1, 5, 16))
+    differences = rng.choice([-1, 0, 1], size=len(clusters), p=[0.1, 0.5, 0.4])
+    sums, sizes = np.bincount(clusters, differences), np.bincount(clusters).astype(float)
+    x, y, weights = sign_flip_module._distribution(sums, sizes)
+    signs = sign_flip_module._all_patterns(16)
+    known: dict[tuple[float, float], float] = defaultdict(float)
+    for pair in zip(signs @ sums, signs @ sizes, strict=True):
+        known[pair] += 2.0**-16
+    assert {pair: weight for *pair_, weight in zip(x, y, weights, strict=True) for pair in [tuple(pair_)]} == pytest.approx(known)
+    listed = sign_flip(differences, clusters)
+    ends, _ = sign_flip_module._interval(x, y, weights, sums.sum(), sizes.sum(), 0.05)
+    assert ends == pytest.approx(listed.interval)
+
+
+def test_the_interval_of_thirty_patients_does_not_depend_on_the_seed() -> None:
+    """Sixty items of thirty patients, whose lower end was 0 or -.03 by the seed of the patterns."""
+    rng = np.random.default_rng(1)
+    differences, clusters = rng.choice([-1, 0, 1], size=60, p=[0.1, 0.6, 0.3]), np.arange(60) // 2
+    assert len({sign_flip(differences, clusters, seed=seed).interval for seed in range(5)}) == 1
 
 
 def test_many_clusters_against_scipy() -> None:
@@ -113,7 +142,7 @@ def test_five_clusters_give_no_interval_and_many_equal_the_t_interval() -> None:
 def test_ends_carry_their_monte_carlo_error() -> None:
     """The spread of the ends over forty seeds is what one run says (an SD from 40 is known to 11 %; the stated error to as much)."""
     rng = np.random.default_rng(9)
-    differences, clusters = rng.choice([-1, 0, 1], size=400, p=[0.1, 0.7, 0.2]), np.arange(400) // 4
+    differences, clusters = 0.5 * rng.choice([-1, 0, 1], size=400, p=[0.1, 0.7, 0.2]), np.arange(400) // 4
     runs = [sign_flip(differences, clusters, 999, seed=seed) for seed in range(40)]
     for end in (0, 1):
         spread, said = np.std([run.interval[end] for run in runs]), np.mean([run.interval_mcse[end] for run in runs])

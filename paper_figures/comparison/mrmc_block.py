@@ -12,7 +12,7 @@ from paper_figures.comparison.arm_rows import ArmRows, Names
 from paper_figures.comparison.item_table import ComparisonSettings
 from paper_figures.statistics.multireader.agreement import AgreementCoefficient, ReaderAgreement, reader_agreement
 from paper_figures.statistics.multireader.merits import Readings, merits, readings
-from paper_figures.statistics.multireader.mrmc import MrmcResult, analyse
+from paper_figures.statistics.multireader.mrmc import MrmcResult, analyse, shown_p
 from paper_figures.statistics.result import Result
 from paper_figures.statistics.validation import NotEstimable
 from see_in_pairs.errors import InputError
@@ -100,7 +100,7 @@ def _one_line(found: MrmcResult) -> str:
     one = found.obuchowski_rockette
     if one.reason:
         return f"Random: {found.random}: {one.reason}."
-    pairs = ", ".join(f"{pair} {each.estimate:+.4f} (SE {each.se:.5f}, p {each.p:.4f})" for pair, each in one.contrasts.items())
+    pairs = ", ".join(f"{pair} {each.estimate:+.4f} (SE {each.se:.5f}, p {shown_p(each.p)})" for pair, each in one.contrasts.items())
     return f"Random: {found.random} (Obuchowski-Rockette): {pairs}."
 
 

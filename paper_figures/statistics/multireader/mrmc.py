@@ -451,7 +451,7 @@ def _text(result: MrmcResult) -> str:
             rows.append((name, pair, *_cells(found, "+")))
         if one.test and len(result.arms) > 2:
             df2 = f"{one.test.df2:.1f}" if math.isfinite(one.test.df2) else "inf"
-            rows.append((name, "all arms", f"F {one.test.f:.3f}", "", f"{one.test.df1}, {df2}", "", f"{one.test.p:.4f}"))
+            rows.append((name, "all arms", f"F {one.test.f:.3f}", "", f"{one.test.df1}, {df2}", "", shown_p(one.test.p)))
     rows += [("mean of the readers", arm, *_cells(found, "")) for arm, found in result.obuchowski_rockette.means.items()]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(lines + ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows])
@@ -467,5 +467,10 @@ def _cells(one: MrmcEstimate, sign: str) -> tuple[str, str, str, str, str]:
         f"{one.se:.5f}",
         df,
         f"[{low:{sign}.4f}, {high:{sign}.4f}]",
-        "" if one.p != one.p else f"{one.p:.4f}",
+        "" if one.p != one.p else shown_p(one.p),
     )
+
+
+def shown_p(p: float) -> str:
+    """Four digits, and never 0."""
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"

@@ -228,6 +228,9 @@ def test_three_arms_and_a_global_f() -> None:
     assert found.contrasts["1 - 2"].se == pytest.approx(math.sqrt(2 / 4 * denominator))
     assert found.contrasts["0 - 1"].p == found.p
     assert "all arms" in repr(mrmc(*data))
+    sure = repr(mrmc(data[0] + 9 * (data[1] & (data[4] == 0)), *data[1:]))
+    assert "<0.0001" in sure
+    assert "0.0000\n" not in sure
 
 
 @pytest.mark.parametrize("fixed", ["", "readers", "cases"])

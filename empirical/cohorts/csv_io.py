@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from empirical.cohorts.images import is_safe_path
+from empirical.cohorts.images import is_safe_path, is_text
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError, first_few, first_line
 from see_in_pairs.files import read_table, refuse_wide
@@ -38,6 +38,9 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
 
     if not path.is_file():
         raise InputError(f"{path}: no such table")
+    delimiter = "\t" if delimiter == "\\t" else delimiter
+    if len(delimiter) != 1 or delimiter in '"\r\n\0' or not is_text(delimiter):  # pandas takes a longer one for a regular expression
+        raise InputError(f"--delimiter {delimiter[:20]!a}: must be one character that separates columns, such as ';' or '\\t'")
     words: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "sep": delimiter}
     try:
         refuse_wide(path, delimiter)

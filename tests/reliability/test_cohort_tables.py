@@ -102,3 +102,10 @@ def test_archives_changed_at_random_are_read_or_one_line(tmp_path: Path) -> None
         (tmp_path / "a.npz").write_bytes(content)
         with contextlib.suppress(InputError):
             _read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("delimiter", ["", "ab", "(a+)+$", '"', "\n", "\ud800"])
+def test_a_delimiter_is_one_character_and_no_pattern(delimiter: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--delimiter .*must be one character"):
+        read_csv(csv(tmp_path, "a,b\n1,2\n"), (), delimiter=delimiter)
+    assert read_csv(csv(tmp_path, "a\tb\n1\t2\n"), (), delimiter="\\t").to_dict("list") == {"a": ["1"], "b": ["2"]}

@@ -79,6 +79,9 @@ def compare(
         raise InputError("--threshold: not a number")
     if mrmc_covariance not in COVARIANCES or (mrmc_covariance != "delong" and not mrmc):
         raise InputError(f"--mrmc-covariance: give one of {', '.join(COVARIANCES)}, together with --mrmc")
+    beside = None if figure is None else (figure.parent / f"{figure.stem}.csv").resolve()
+    if beside is not None and beside in {path.resolve() for path in (records_a, records_b, items, *(more or ())) if path is not None}:
+        raise InputError(f"--figure {figure}: the table beside it would be written over an input, {beside.name}; choose another name")
     paths, chosen = _inputs([records_a, *([] if records_b is None else [records_b]), *(more or ())], arm, (arm_a, arm_b), (run_a, run_b))
     runs: Sequence[list[str] | None] = (run_a, run_b) if len(paths) == 2 else (None,) * len(paths)
     settings = ComparisonSettings(

@@ -94,3 +94,13 @@ def test_compare_without_scores_says_so_before_it_begins(tmp_path: Path) -> None
     done = CliRunner().invoke(app, ["compare", str(tmp_path / "a.csv"), str(tmp_path / "b.csv"), "--figure", str(tmp_path / "f.png")])
     assert isinstance(done.exception, InputError)  # which the program turns into one line
     assert not (tmp_path / "f.png").exists()
+
+
+def test_the_table_beside_the_figure_spares_the_inputs(tmp_path: Path) -> None:
+    for arm in ("single", "pair"):
+        table(arm).to_csv(tmp_path / f"{arm}.csv", index=False)
+    before = (tmp_path / "pair.csv").read_bytes()
+    files = [str(tmp_path / "single.csv"), str(tmp_path / "pair.csv")]
+    done = CliRunner().invoke(app, ["compare", *files, "--figure", str(tmp_path / "pair.png")])
+    assert isinstance(done.exception, InputError)
+    assert (tmp_path / "pair.csv").read_bytes() == before

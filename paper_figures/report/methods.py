@@ -15,6 +15,7 @@ from typing import Any
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_text, sha256, write_text
+from see_in_pairs.runs import RunFolder
 
 MOST_ROWS = 400
 """Rows of a table above which its numbers are data of a curve, not results to quote."""
@@ -61,7 +62,6 @@ def write_methods(run: Path, out: Path) -> list[Path]:
         number = known.get((os.path.relpath(file, out), row, column))
         return "-" if number is None else f"<!--{number.macro}-->{number.printed}<!--/-->"
 
-    out.mkdir(parents=True, exist_ok=True)
     written = {
         TRACE: _csv([COLUMNS, *([getattr(number, column) for column in COLUMNS] for number in numbers)]),
         MACROS: "".join(
@@ -70,8 +70,9 @@ def write_methods(run: Path, out: Path) -> list[Path]:
         PARAGRAPH: _paragraph(run, manifest, cite),
         SHEET: _csv([("topic", "item", "answer", "from"), *_sheet(run, manifest)]),
     }
-    for name, text in written.items():
-        write_text(out / name, text)
+    with RunFolder(out, "methods", {"run": os.path.relpath(run, out), "of": manifest["config_hash"]}, 0, [manifest_file, *tables]):
+        for name, text in written.items():
+            write_text(out / name, text)
     return [out / name for name in written]
 
 

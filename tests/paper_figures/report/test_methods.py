@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 
@@ -91,6 +92,13 @@ def test_one_digit_is_found(run: Path, written: Path, name: str, before: str, ca
     finally:
         file.write_text(old)
     assert check_numbers(written)[1] == []
+
+
+def test_it_has_a_manifest_and_does_not_write_into_the_run(run: Path, written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert json.loads((written / "manifest.json").read_text())["command"] == "methods"
+    assert run_app(app, ["methods", str(run), "--out", str(run)]) == 2
+    assert not (run / "numbers.csv").exists()
+    assert "error" in capsys.readouterr().err
 
 
 def test_what_is_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

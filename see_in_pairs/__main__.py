@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 
@@ -12,6 +13,7 @@ from see_in_pairs.installation import check_installation
 
 def main() -> None:
     """Check the installation, then run the command line; an interrupt or a request to end is one line from the first import on."""
+    os.environ["MPLBACKEND"] = "Agg"  # figures are files: no screen is needed, and a backend that is not there does no harm
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # not that of SIGINT, which a script's background jobs ignore
     try:
         check_installation()

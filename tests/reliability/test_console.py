@@ -102,3 +102,8 @@ def test_a_result_for_a_device_or_a_pipe_goes_there_and_replaces_nothing(tmp_pat
     with pytest.raises(InputError, match="is a device or a pipe"):
         write_json(tmp_path / "pipe", {})
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_backend_of_matplotlib_that_is_not_there_does_no_harm(tmp_path: Path) -> None:
+    done = shell(f"MPLBACKEND=banana S plan --rho 0.5 --d 1 --out {tmp_path}/out --quiet")
+    assert (done.returncode, done.stderr) == (0, "") and list((tmp_path / "out").glob("*.png"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import stat
 from functools import cache
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -9,9 +11,10 @@ from typing import Any
 from empirical.vlm.hub import commit_of, local_path
 from empirical.vlm.pocket import random_pocket_path
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import read_json, sha256
+from see_in_pairs.files import MOST_BYTES, read_json, sha256
 
 ADAPTER = "adapter_config.json"
+TEXTS = (".json", ".jinja", ".txt")
 RECORDED: dict[str, type] = {
     "train_arm": str,
     "train_strategy": str,
@@ -45,7 +48,20 @@ def resolve(name: str) -> str:
         raise InputError(f"model '{name}': no such folder")
     if there and not ((path / "config.json").is_file() or (path / ADAPTER).is_file()):
         raise InputError(f"model '{name}': the folder holds neither a config.json nor an {ADAPTER}")
+    if there:
+        _refuse_endless_files(path)
     return str(path) if there else name
+
+
+def _refuse_endless_files(folder: Path) -> None:
+    """Refuse what libraries would read for ever under the name of a model's file: devices, pipes, texts of gigabytes."""
+    for file in folder.iterdir():
+        with contextlib.suppress(OSError):  # a link that leads nowhere is as a file that is not there
+            status = file.stat()
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+                raise InputError(f"{file}: is a device or a pipe; a model's files are regular files")
+            if file.suffix in TEXTS and status.st_size > MOST_BYTES["JSON"]:
+                raise InputError(f"{file}: has {status.st_size:,} bytes, too many for a text of a model; copy it again")
 
 
 def training_record(name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -186,3 +187,19 @@ def test_numbers_that_a_launcher_sets_pass(monkeypatch: pytest.MonkeyPatch) -> N
     for name, value in {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "-1"}.items():
         monkeypatch.setenv(name, value)
     check_launch()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "endless"])
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "generation_config.json", "chat_template.jinja"])
+def test_a_file_of_a_model_that_never_ends_is_one_line(tmp_path: Path, name: str, kind: str) -> None:
+    folder = Path(shutil.copytree(resolve("pocket"), tmp_path / "model"))
+    (folder / name).unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(folder / name)
+    elif kind == "device":
+        (folder / name).symlink_to("/dev/zero")
+    else:
+        with open(folder / name, "wb") as stream:
+            stream.truncate(2**36)
+    with pytest.raises(InputError, match=rf"{name}: (is a device or a pipe|has 68,719,476,736 bytes)"):
+        load_vlm(ModelConfig(name=str(folder)))

@@ -299,6 +299,7 @@ STATEMENT = Statement(
             fast=_fast_power,
             draws=_draws,
             symbolic_tolerance=QUADRATURE,
+            mcse=1e-3,  # trials are dear: 180 random numbers each at 30 per group
         ),
     ),
 )

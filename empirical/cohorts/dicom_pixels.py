@@ -59,6 +59,8 @@ def open_dataset(path: Path, tags: list[str] | None = None) -> Dataset:
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
 
+    if path.exists() and not path.is_file():  # a pipe or a device may never end
+        raise InputError(f"{path}: is not a regular file; take it away")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom warns of values against the standard, which real files are full of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pydicom import Dataset, dcmread
 
 from empirical.cohorts import Cohort
 from empirical.cohorts.csv_io import parse_age, parse_number
-from empirical.cohorts.dicom_pixels import read_dicom
+from empirical.cohorts.dicom_pixels import open_dataset, read_dicom
 from empirical.cohorts.images import open_rgb
 from empirical.cohorts.readers import dicom as reader
 from empirical.cohorts.readers.dicom import import_dicom
@@ -160,3 +161,20 @@ def test_an_endless_age_in_a_cohort_made_by_hand_is_one_line(tmp_path: Path) -> 
     cohort.table.assign(age=np.inf).to_parquet(tmp_path / "out" / "cohort.parquet")
     with pytest.raises(InputError, match="age: is infinite"):
         Cohort.load(tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_pipe_under_the_name_of_a_dicom_file_is_not_opened(tmp_path: Path, kind: str) -> None:
+    root = dicom_set(tmp_path / "set")
+    odd = root / "ill" / "x1.dcm"
+    odd.unlink()
+    if kind == "pipe":
+        os.mkfifo(odd)
+    else:
+        odd.symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"x1\.dcm: is not a regular file"):
+        open_dataset(odd)
+    (tmp_path / "labels.csv").write_text("image,label\n" + "".join(f"x{n}.dcm,{'ill' if n % 2 else 'well'}\n" for n in range(8)))
+    options = {"table": tmp_path / "labels.csv", "healthy": "well", "skip_broken": True, "quiet": True}
+    cohort = import_dicom(root, tmp_path / "out", **options)
+    assert "x1" not in " ".join(cohort.table["image"])

@@ -34,8 +34,8 @@ bench: $(VENV)/.dev
 reliability: export HF_HUB_OFFLINE = 1
 reliability: $(VENV)/.dev
 	$(BIN)/python -m tests.reliability.campaign --folder out/reliability --table docs/development/reliability.md $(ARGS)
-	$(BIN)/python -m tests.reliability.fuzz --table docs/development/reliability.md
-	$(BIN)/python -m tests.reliability.hostile_files --table docs/development/reliability.md
+	$(BIN)/python -m tests.reliability.fuzz --table docs/development/reliability-fuzz.md
+	$(BIN)/python -m tests.reliability.hostile_files --table docs/development/reliability-fuzz.md
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

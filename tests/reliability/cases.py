@@ -164,8 +164,8 @@ def table(found: dict[str, list[Case]], places: str) -> str:
 
 
 def write_section(page: Path, title: str, text: str) -> None:
-    """Write a section of a page anew, and leave the others as they are."""
-    first, *sections = page.read_text(encoding="utf-8").split("\n## ")
+    """Write a section of a page anew, and leave the others as they are; a page that is not there is made."""
+    first, *sections = (page.read_text(encoding="utf-8") if page.is_file() else "").split("\n## ")
     sections = [section for section in sections if not section.startswith(f"{title}\n")]
     write_text(page, "\n## ".join([first, *sections, f"{title}\n\n{text}"]))
 

@@ -193,7 +193,7 @@ def _from_png(path: Path) -> str:
         with Image.open(path) as image:
             image.load()  # text may stand after the pixels
             return str(image.info.get(KEY, ""))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError):
         raise InputError(f"{path}: cannot be read as a PNG; draw it again with 'see-in-pairs figures'") from None
 
 

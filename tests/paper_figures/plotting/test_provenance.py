@@ -20,6 +20,7 @@ from paper_figures.plotting.staleness import check_figure
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import sha256, write_json
+from tests.reliability.hostile_files import huge_picture
 
 DATA = pd.DataFrame({"rho": [0.0, 0.5], "gain": [0.0, 0.1]})
 
@@ -146,3 +147,9 @@ def test_saved_again_by_another_program(tmp_path: Path) -> None:
     Image.open(path).convert("RGB").save(tmp_path / "copy.png")
     with pytest.raises(InputError, match="no provenance"):
         read_provenance(tmp_path / "copy.png")
+
+
+def test_a_png_that_claims_billions_of_pixels_is_one_line(tmp_path: Path) -> None:
+    huge_picture(tmp_path / "a.png", b"")
+    with pytest.raises(InputError, match="cannot be read as a PNG"):
+        read_provenance(tmp_path / "a.png")

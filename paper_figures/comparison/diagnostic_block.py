@@ -87,7 +87,7 @@ def diagnostic_block(table: ItemTable, settings: ComparisonSettings, reasons: di
         return replace(found, fixed_seeds="seeds" in fixed)
 
     design = attempt("flips", chosen)
-    flips = None if design is None else flips_of(table.right_a, table.right_b, design, settings.level)
+    flips = None if design is None else attempt("flips", lambda: flips_of(table.right_a, table.right_b, design, settings.level))
     if table.scores is None or table.labels is None or design is None:
         why = "right or wrong only: it needs scores and labels" if design else reasons["diagnostic.flips"]
         reasons |= {f"diagnostic.{name}": why for name in ("at_threshold", "at_specificity", "partial_auroc", "net_benefit")}

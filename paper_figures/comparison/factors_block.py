@@ -29,6 +29,9 @@ FIXED = {
 FEWEST_TRAININGS, FEWEST_REFERENCES, FEWEST_PATIENTS = 3, 8, 20
 """Levels, or effective levels, below which the error-rate study finds no test that keeps its level, or did not look."""
 
+FEWEST_CROSSED = 5
+"""Trainings where the arms share them: three differences leave two degrees of freedom, and the test rejects .074 where trainings vary a lot."""
+
 FEWEST_ALONE = 6  # effective patients where nothing else is random: the cluster-robust t of means
 
 
@@ -149,8 +152,10 @@ def _inadmissible(one: ContrastResult, arms: CrossedArms, measure: str) -> str:
     """Why no test keeps its level in a design like this one; '' where one does. It looks at the design, never at the result."""
     factors = {name: factor for name, factor in one.factors.items() if factor.random}
     for name, words in (("seeds", "trainings (or readers) of an arm"), ("wordings", "wordings")):
-        if name in factors and factors[name].levels < FEWEST_TRAININGS:
-            return f"{factors[name].levels} {words} say too little of how they vary: give {FEWEST_TRAININGS} or more, or --fixed"
+        least = FEWEST_CROSSED if name == "seeds" and one.by_seed else FEWEST_TRAININGS
+        if name in factors and factors[name].levels < least:
+            shared = ", shared by the arms," if least == FEWEST_CROSSED else ""
+            return f"{factors[name].levels} {words}{shared} say too little of how they vary: give {least} or more, or --fixed"
     if "references" in factors and factors["references"].effective < FEWEST_REFERENCES:
         return (
             f"{factors['references'].levels} references, which by their use count as {factors['references'].effective:.1f}, are too few: "

@@ -30,7 +30,7 @@ FEWEST_TRAININGS, FEWEST_REFERENCES, FEWEST_PATIENTS = 3, 8, 20
 """Levels, or effective levels, below which the error-rate study finds no test that keeps its level, or did not look."""
 
 FEWEST_CROSSED = 5
-"""Trainings where the arms share them: three differences leave two degrees of freedom, and the test rejects .074 where trainings vary a lot."""
+"""Trainings that both arms share: three leave two degrees of freedom, and the test rejects up to .074 where trainings vary a lot."""
 
 FEWEST_ALONE = 6  # effective patients where nothing else is random: the cluster-robust t of means
 

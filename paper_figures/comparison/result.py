@@ -307,7 +307,8 @@ def _main_lines(comparison: Comparison) -> list[tuple[str, ...]]:
         arms["auroc"] = ((auroc.a, auroc.a_interval), (auroc.b, auroc.b_interval))
     lines = []
     for name, values in arms.items():
-        one, gap = comparison.recommended.get(name), values[0][0] - values[1][0]
+        one = comparison.recommended.get(name)
+        gap = values[0][0] - values[1][0] if one is None else one.difference  # of all trainings, where the arms have their own
         between, p, test = ("", "-", "none: see below") if one is None else (format_interval(one.interval, "+"), format_p(one.p), one.test)
         shown = (f"{value:.3f} {format_interval(interval)}" for value, interval in values)
         lines.append((NAMES[name], *shown, f"{gap:+.3f} {between}", p, test))

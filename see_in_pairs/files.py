@@ -226,10 +226,12 @@ def read_table(path: Path | str, as_text: bool = False) -> pd.DataFrame:
 
 
 def refuse_wide(path: Path, delimiter: str) -> None:
-    """Refuse a text (it may be packed as ``.gz``) whose first row has more than `MOST_COLUMNS` fields: pandas takes minutes to hours."""
+    """Refuse a text (it may be packed as ``.gz``) whose first row never ends, or has so many fields that pandas takes minutes to hours."""
     with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as stream:
-        fields = stream.readline(2**24).count(delimiter.encode()) + 1
-    if fields > MOST_COLUMNS:
+        row = stream.readline(2**24)
+    if len(row) == 2**24:
+        raise InputError(f"{path}: its first row has more than 16 million bytes; is it the right file?")
+    if (fields := row.count(delimiter.encode()) + 1) > MOST_COLUMNS:
         raise InputError(f"{path}: its first row has {fields:,} fields; is it the right file?")
 
 

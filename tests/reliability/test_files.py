@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from empirical.cohorts.csv_io import read_any_table
+from paper_figures.comparison.formats.harness_logs import json_lines
 from paper_figures.comparison.formats.tables import read_item_table
 from see_in_pairs.configs import StrictConfig, load_config
 from see_in_pairs.errors import InputError
@@ -137,3 +138,19 @@ def test_a_row_of_half_a_million_fields_is_refused_at_once(tmp_path: Path, read,
     with pytest.raises(InputError, match=r"500,001 fields|cannot be read as a table") as caught:
         read(path)
     assert time.monotonic() - began < 20 and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("read", [read_table, read_any_table, read_item_table], ids=["tables", "cohorts", "comparisons"])
+def test_a_table_of_nothing_without_end_is_refused_at_once(tmp_path: Path, read) -> None:  # type: ignore[no-untyped-def]
+    with open(tmp_path / "a.csv", "wb") as stream:
+        stream.truncate(2**38)
+    with pytest.raises(InputError, match="its first row has more than 16 million bytes"):
+        read(tmp_path / "a.csv")
+
+
+def test_a_line_of_a_log_that_never_ends_is_no_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MOST_BYTES, "JSON", 2**20)
+    with open(tmp_path / "a.jsonl", "wb") as stream:
+        stream.truncate(2**38)
+    with pytest.raises(InputError, match="line 1 is not JSON"):
+        json_lines(tmp_path / "a.jsonl")

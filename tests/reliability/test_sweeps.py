@@ -255,6 +255,7 @@ JUNK: dict[str, Callable[[bytes], bytes]] = {
     "mapping": lambda _: b'{"cells": {"a": 1}, "config_hash": 3, "seed": []}',
     "not UTF-8": lambda _: b"\xff\xfe\x00",
     "another table": lambda _: another_table(),
+    "structures": lambda content: of_structures(content),
 }
 
 
@@ -262,6 +263,12 @@ JUNK: dict[str, Callable[[bytes], bytes]] = {
 def another_table() -> bytes:
     stream = io.BytesIO()
     pd.DataFrame({"cell": [1, 2], "x": [[1], [2]]}).to_parquet(stream)
+    return stream.getvalue()
+
+
+def of_structures(content: bytes) -> bytes:
+    stream = io.BytesIO()
+    pd.read_parquet(io.BytesIO(content)).map(lambda value: {"a": value}).to_parquet(stream)
     return stream.getvalue()
 
 
@@ -282,7 +289,12 @@ TEXTS = {"study.yaml", "looks.json", "manifest.json"}, ("half", "list", "mapping
 TABLES = {"cells.parquet", "blocks", "failures"}, ("empty", "half", "no data", "another table")
 
 
-@pytest.mark.parametrize(("file", "junk"), [(file, junk) for files, kinds in (TEXTS, TABLES) for file in sorted(files) for junk in kinds])
+STRUCTURES = {"cells.parquet", "failures"}, ("structures",)
+
+
+@pytest.mark.parametrize(
+    ("file", "junk"), [(file, junk) for files, kinds in (TEXTS, TABLES, STRUCTURES) for file in sorted(files) for junk in kinds]
+)
 def test_a_damaged_file_of_a_sweep_is_one_line_or_made_anew(swept: Path, tmp_path: Path, junk: str, file: str, capsys) -> None:
     """Whatever a command does with it, it ends in its result or in one line that names the file."""
     out = Path(shutil.copytree(swept, tmp_path / "copy")) / "out"

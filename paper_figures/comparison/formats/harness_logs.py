@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.errors import InputError, first_few, first_line
+from see_in_pairs.files import MOST_BYTES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +92,8 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
     packed = path.suffix.lower() == ".gz"
     try:
         with gzip.open(path, "rt", encoding="utf-8-sig") if packed else open(path, encoding="utf-8-sig") as lines:
-            return [found for number, line in enumerate(lines, start=1) for found in _object(line, number, path)]
+            each = iter(lambda: lines.readline(MOST_BYTES["JSON"]), "")  # a part of a line that never ends is no JSON
+            return [found for number, line in enumerate(each, start=1) for found in _object(line, number, path)]
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except (OSError, EOFError, zlib.error) as error:  # not allowed, not packed, cut off

@@ -218,6 +218,8 @@ def _read_whole(path: Path, columns: Sequence[str], advice: str) -> pd.DataFrame
     missing = [name for name in columns if name not in table]
     if missing:
         raise InputError(f"{path}: has no column '{missing[0]}', so it is damaged; {advice}")
+    if not all(isinstance(cell, str) for cell in table["cell"]):
+        raise InputError(f"{path}: the column 'cell' holds no text, so it is damaged; {advice}")
     return table
 
 

@@ -91,12 +91,10 @@ def true_difference(
     return area(MEAN + shift) - area(MEAN)
 
 
-def _contrast(data: Scored, measure: str, references: bool = True) -> dict[str, float]:
+def _contrast(data: Scored, measure: str) -> dict[str, float]:
     models = ["both", "both"] if data.shared else None
     scores = list(data.evidence > 0) if measure == "accuracy" else list(np.where(data.labels, data.evidence, -data.evidence))
-    found: ContrastResult = random_factors_contrast(
-        scores, data.labels, data.patients, data.references if references else None, measure=measure, models=models
-    )
+    found: ContrastResult = random_factors_contrast(scores, data.labels, data.patients, data.references, measure=measure, models=models)
     low, high = found.interval
     return {"estimate": found.estimate, "se": found.se, "lower": low, "upper": high, "p": found.p}
 

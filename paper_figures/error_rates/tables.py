@@ -24,6 +24,9 @@ NAMES = (
     "mrmc_accuracy",
     "mrmc_auroc",
 )
+FRACTIONS = ("factors_accuracy", "factors_auroc")
+"""Studies of many cells (`paper_figures.error_rates.factors`), which run only when they are named."""
+
 MEASURES = ("type_1_error", "power", "coverage")
 LEVEL = 0.05
 
@@ -41,6 +44,8 @@ TITLES = {
     "training": "Several trainings",
     "mrmc_accuracy": "Published multireader analyses, accuracy",
     "mrmc_auroc": "Published multireader analyses, AUROC",
+    "factors_accuracy": "All random factors at once, accuracy",
+    "factors_auroc": "All random factors at once, AUROC",
 }
 HEADINGS = {"type_1_error": "Type-I error", "power": "Power", "coverage": "Coverage of the interval"}
 

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from empirical.cohorts.images import is_text
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PUBLIC_SETS = ("nih", "chexpert", "ham10000")  # the layout, the labels and the words for them are the set's own
 OWN_IMAGES = ("folder", "medmnist", "table", "dicom")  # the user names labels and words
 KINDS = (*PUBLIC_SETS, *OWN_IMAGES)
+LABELS = {"healthy", "positive", "positive_name", "no_label"}  # options that name labels
 SPELLED = {"columns": "--column", "label_names": "--label-name"}  # repeated options, each KEY=VALUE, whose name is a singular
 
 
@@ -54,6 +56,10 @@ def import_kind(kind: str, root: Path, out: Path, options: Mapping[str, Any]) ->
     missing = [name for name, needed in takes.items() if needed and name not in options]
     if missing:
         raise InputError(f"--kind {kind}: needs {_spell(missing[0])}")
+    for name in LABELS & options.keys():
+        texts = [options[name]] if isinstance(options[name], str) else options[name]
+        if odd := [text for text in texts if not is_text(text)]:
+            raise InputError(f"{_spell(name)} {odd[0]!a}: is not UTF-8, so no table can hold it; rename the label")
     given = dict(options)
     one_label = isinstance(inspect.signature(_reader(kind)).parameters["positive"].default, str)
     if one_label and "positive" in given:

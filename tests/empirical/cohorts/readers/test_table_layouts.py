@@ -255,6 +255,7 @@ OPTIONS = {
     "both": (["--label-list", "|", "--label-columns", "label"], "--label-list with --label-columns"),
     "odd cell": (["--label-columns", "label,image"], "holds 'well', 'ill'; a column for a label holds 1, 0, -1"),
     "same name": (["--positive-name", "well"], "--positive-name well: is the healthy label"),
+    "no text": (["--positive-name", "\ud800"], "--positive-name '\\ud800': is not UTF-8"),
     "no such table": (["--join", "c.csv", "--join-on", "image"], "--join c.csv: no such file"),
 }  # fmt: skip
 

@@ -63,7 +63,8 @@ def over_factors(test: ContrastResult, found: FactorTests) -> Recommendation:
     if "seeds" in test.factors and test.factors["seeds"].random:
         why += "; trainings of the arms are crossed" if test.by_seed else "; the trainings of the arms are independent of each other"
     elif "trainings" in fixed:
-        why += "; one trained model of each arm, or --fixed readers: the result is about these models"
+        several = test.factors["seeds"].levels > 1
+        why += f"; {'trainings are fixed' if several else 'one trained model of each arm'}: the result is about these models"
     reason = found.reason.get(test.measure, "")
     df = _shown(test.df)
     return Recommendation(

@@ -126,7 +126,7 @@ def _simulate(params: Params, replicates: int, rng: np.random.Generator) -> np.n
     return scores[True] > scores[False]
 
 
-_TWO = {"delta": [1.0], "offsets": [[0.0, 1.0]], "shares": [[1, 1]], "prevalences": [[0.2, 0.6]]}
+_TWO: dict[str, list[Any]] = {"delta": [1.0], "offsets": [[0.0, 1.0]], "shares": [[1, 1]], "prevalences": [[0.2, 0.6]]}
 
 QUANTITIES = (
     Quantity(

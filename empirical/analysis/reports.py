@@ -128,7 +128,7 @@ def calibration_records(validation: Path, cohort: Cohort, runs: Sequence[str], t
         raise InputError(f"calibrate_on: {validation} holds no records of {first_few(absent)}; evaluate the same arms with split: val")
     mine = records.table[records.table["run_id"].isin(runs)]
     for column, value in trained.items():
-        here = "null" if pd.isna(value) else value
+        here = "null" if value is None or value is pd.NA or value != value else value
         there: list[Any] = ["null" if pd.isna(one) else one for one in mine[column].unique()]
         if others := [other for other in there if other != here]:
             what = f"{column} {first_few(others)} there, {here} here"

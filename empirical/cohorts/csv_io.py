@@ -47,7 +47,7 @@ def read_csv(path: Path, columns: Sequence[str], key: str | None = None, delimit
         first = [name.strip() for name in pd.read_csv(_content(path), header=None, nrows=1, **words).iloc[0]]
         if header and len(first) != len(header):
             raise InputError(f"{path}: --header names {len(header)} columns, its first row has {len(first)} fields ({first_few(first, 6)})")
-        table = pd.read_csv(_content(path), **words, **({"header": None, "names": list(header)} if header else {}))
+        table = pd.read_csv(_content(path), **words | ({"header": None, "names": list(header)} if header else {}))
     except UnicodeDecodeError:
         raise InputError(f"{path}: is not UTF-8 text; save the table as UTF-8") from None
     except (ValueError, EOFError, OSError, zlib.error) as error:  # pandas' parser errors are ValueErrors; the others are of damaged .gz

@@ -64,7 +64,7 @@ class CohortInfo:
 
 def wrong_facts(facts: dict[str, Any]) -> str:
     """Say what is wrong with the content of a ``cohort.json``, ``''`` where nothing is."""
-    texts = {
+    texts: dict[str, Any] = {
         key: facts[key] for key in ("name", "kind", "healthy", "modality", "finding", "image_root", "licence", "control") if key in facts
     }
     if texts.get("image_root") is None:

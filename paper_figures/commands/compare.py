@@ -140,12 +140,12 @@ def compare(
         block = mrmc_block(rows, settings, mrmc_covariance, getattr(comparison, "metric", ""))
         content, text = content | {"mrmc": block.to_dict()}, f"{text}\n\n{block!r}"
     if drawable is not None and figure is not None:
-        _draw(drawable, replace(settings, arms=comparison.arms), figure, paths, quiet)
+        _draw(drawable, replace(settings, arms=(comparison.arms[0], comparison.arms[1])), figure, paths, quiet)
     if out is not None:
         choices = {"arms": chosen, "runs": list(runs), "positive": positive, "metric": metric, "cluster": cluster, "tasks": task}
         _write(out, comparison, content, text, paths, choices | {"mrmc": mrmc, "mrmc_covariance": mrmc_covariance}, settings)
         if drawable is not None:
-            _draw(drawable, replace(settings, arms=comparison.arms), out / "diagnostic.png", paths, quiet)
+            _draw(drawable, replace(settings, arms=(comparison.arms[0], comparison.arms[1])), out / "diagnostic.png", paths, quiet)
     if json == "-":
         console.log(text, quiet)
     else:

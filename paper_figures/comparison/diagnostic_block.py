@@ -121,7 +121,7 @@ def diagnostic_block(table: ItemTable, settings: ComparisonSettings, reasons: di
 def diagnostic_text(found: Diagnostic, arms: tuple[str, str], level: float) -> str:
     """The block for a reader: a table of paired measures, then flips and net benefit, then what has no interval and why."""
     interval = f"[{level:.0%} interval]"
-    lines = [("", f"A {interval}", f"B {interval}", f"A - B, or A / B {interval}", "p")]
+    lines: list[tuple[str, ...]] = [("", f"A {interval}", f"B {interval}", f"A - B, or A / B {interval}", "p")]
     before = ""
     for where, name, one in found.measures():
         if where != before:
@@ -174,7 +174,7 @@ def _net_benefit(found: NetBenefitResult | None) -> list[tuple[str, ...]]:
     """Lines of the table at a few threshold probabilities."""
     if found is None:
         return []
-    lines = [("net benefit by threshold probability (treat none: 0)", "", "", "", "")]
+    lines: list[tuple[str, ...]] = [("net benefit by threshold probability (treat none: 0)", "", "", "", "")]
     for row in [row for row, threshold in enumerate(found.thresholds) if any(math.isclose(threshold, one) for one in FEW_THRESHOLDS)]:
         shown = []
         for name, sign in (("a", ""), ("b", ""), ("difference", "+")):

@@ -53,10 +53,12 @@ class MeanComparison(Result):
         import pandas as pd
 
         best = self.recommended.get("mean")
-        none = (math.nan, math.nan)
-        tests = [(best.test if best else "", best.interval if best else none, best.p if best else math.nan, True)][: len(self.recommended)]
+        none, p_best = (math.nan, math.nan), math.nan if best is None or best.p is None else best.p
+        tests = [
+            (best.test if best else "", best.interval if best else none, math.nan if best is None or best.p is None else best.p, True)
+        ][: len(self.recommended)]
         tests.append(("sign-flip permutation", self.permutation.interval, self.permutation.p, False))
-        means = {"measure": self.metric, "a": self.a, "b": self.b, "difference": self.a - self.b}
+        means: dict[str, Any] = {"measure": self.metric, "a": self.a, "b": self.b, "difference": self.a - self.b}
         rows = [{"test": test, "low": low, "high": high, "p": p, "recommended": best} for test, (low, high), p, best in tests]
         columns = ["measure", "test", "a", "b", "difference", "low", "high", "p", "recommended"]
         return pd.DataFrame(rows).assign(**means)[columns].assign(arm_a=self.arms[0], arm_b=self.arms[1])

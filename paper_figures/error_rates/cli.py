@@ -76,7 +76,7 @@ def _write(found: dict[str, pd.DataFrame], folder: Path, ran: Sequence[str]) -> 
     for name in ran:
         write_text(folder / f"{name}.csv", found[name].to_csv(index=False))
     write_text(folder / "tables.md", page(found))
-    drawings = {
+    drawings: dict[str, tuple[tuple[str, ...], Any]] = {
         "sizes_accuracy": (
             ("accuracy",),
             lambda one: figure.sizes(one, figure.ACCURACY, "How often a paired accuracy test rejects a true null"),

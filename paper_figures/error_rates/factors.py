@@ -55,19 +55,19 @@ def random_factors(
     arm A, with all letters standard normal. Each arm has reference effects of its own, so that the arms are exchangeable where the shift
     is 0. A score is the evidence, its sign turned for healthy items. With shared trainings :math:`t_{Bs} = -t_{As}`.
     """
-    of = np.repeat(np.arange(patients), cluster_sizes(patients, images, sizes))
-    labels = (np.arange(patients) < max(1, round(prevalence * patients)))[of]
-    shape = (2, seeds, len(of))
-    evidence = MEAN + HARD * rng.standard_normal(patients)[of] + OWN * rng.standard_normal((2, 1, patients))[..., of]
+    who = np.repeat(np.arange(patients), cluster_sizes(patients, images, sizes))
+    labels = (np.arange(patients) < max(1, round(prevalence * patients)))[who]
+    shape = (2, seeds, len(who))
+    evidence = MEAN + HARD * rng.standard_normal(patients)[who] + OWN * rng.standard_normal((2, 1, patients))[..., who]
     evidence = evidence + NOISE * rng.standard_normal(shape)
     trained = rng.standard_normal((1, seeds, 1)) * np.array([1.0, -1.0])[:, None, None] if shared else rng.standard_normal((2, seeds, 1))
     evidence += training_sd * trained
     evidence[0] += shift
     used = None
     if references:
-        used = rng.choice(references, len(of), p=shares(references, use))
+        used = rng.choice(references, len(who), p=shares(references, use))
         evidence += reference_sd * rng.standard_normal((2, 1, references))[..., used]
-    return Scored(evidence, labels, of, used, shared)
+    return Scored(evidence, labels, who, used, shared)
 
 
 @estimand("true difference")

@@ -94,7 +94,9 @@ def _estimate(points: list[CurvePoint], weights: list[float], seeds: list[int]) 
     scores = [point.scores(seeds[:1] if point._one_for_all_seeds else seeds) for point in points]
     found = random_factors_contrast(scores, positive, patients, shared_references(points), weights=weights)
     several = len(seeds) > 1
-    each = sum(weight * np.array([auroc(row, positive) for row in one]) for weight, one in zip(weights, scores, strict=True))
+    each = np.zeros(len(seeds))
+    for weight, one in zip(weights, scores, strict=True):
+        each += weight * np.array([auroc(row, positive) for row in one])
     return {
         "value": found.estimate, "low": found.interval[0], "high": found.interval[1], "p": found.p,
         "training_sd": found.training_sd if several else np.nan, "note": found.note if several else ONE_MODEL,

@@ -337,7 +337,8 @@ def _simulate_assumed(params: Params, replicates: int, rng: np.random.Generator)
 def _simulate_adjusted(params: Params, replicates: int, rng: np.random.Generator) -> np.ndarray:
     """A diseased and a healthy person of one age, each with a reference of that age."""
     z = 2 * rng.standard_normal(replicates)
-    w = {"single": 0.0, "difference": 1.0}.get(params["rule"], params["rule"])
+    weights: dict[object, float] = {"single": 0.0, "difference": 1.0}
+    w = weights[params["rule"]] if params["rule"] in weights else float(params["rule"])
     scores = [z + label * params["delta"] + rng.standard_normal(replicates) - w * (z + rng.standard_normal(replicates)) for label in (0, 1)]
     return scores[1] > scores[0]
 

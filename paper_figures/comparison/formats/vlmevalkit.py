@@ -42,8 +42,8 @@ def read_vlmevalkit_table(table: pd.DataFrame, path: Path, metrics: Sequence[str
     name = names[0]
     missing = table["index"].isna() | table[name].isna()
     if missing.any():
-        items = first_few(table.loc[missing, "index"].astype(str).tolist())
-        raise InputError(f"{path}: {int(missing.sum())} items have no index or no {name} ({items}); score them first, none is dropped")
+        which = first_few(table.loc[missing, "index"].astype(str).tolist())
+        raise InputError(f"{path}: {int(missing.sum())} items have no index or no {name} ({which}); score them first, none is dropped")
     if name == "eval_score" and any(kind in path.name for kind in DISTANCES):
         raise InputError(f"{path}: eval_score of this set is a mean of distances, lower for better answers; leave --metric out")
     items = [str(item) for item in table["index"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -157,7 +158,7 @@ def at_threshold(data: PairedScores, threshold: float) -> OperatingPoint:
     if math.isnan(threshold):
         raise InputError("threshold: not a number")
     called = data.scores >= threshold
-    found = {name: _at_threshold(name, called, data) for name in MEASURES}
+    found: dict[str, Any] = {name: _at_threshold(name, called, data) for name in MEASURES}
     return OperatingPoint(**found, prevalence=float(data.labels.mean()), at="threshold", value=threshold,
                           thresholds=(threshold, threshold), confidence_level=data.level)  # fmt: skip
 
@@ -448,14 +449,14 @@ def _at_specificity(name: str, drawn: _Resampled, data: PairedScores, method: st
     lacking = PairedMeasure(a, b, None, None, kind, shown if math.isfinite(shown) else math.nan, math.nan, None, math.nan, "", reason)
     if name == "specificity":
         return replace(lacking, test=HELD)
-    defined = np.isfinite(gaps[1]).all(axis=0)
+    defined: Bools = np.asarray(np.isfinite(gaps[1]).all(axis=0))
     if not reason and (not math.isfinite(estimate) or defined.mean() < LEAST_DEFINED):
         reason = "an arm has no item of some cell of its table at this specificity, or in too many resamples"
     if not reason and np.ptp(gaps[1][:, defined], axis=1).max() <= 1e-12:
         reason = "every resample gives the same, which says nothing of its uncertainty"
     if reason:
         return replace(lacking, reason=reason)
-    of = lambda series: _resampled_interval(*series, defined, drawn.strata, data, method)
+    of = lambda series: _resampled_interval(series[0], series[1], series[2], defined, drawn.strata, data, method)
     scale, back = (logs, np.exp) if name.endswith("ratio") else (tables, lambda ends: np.clip(ends, 0, 1))
     around = [tuple(back(of([one[:, arm] for one in scale])[1]).tolist()) for arm in (0, 1)]
     found, (low, high) = of(gaps)

@@ -214,7 +214,7 @@ def _at_level(critical: Floats, level: float) -> Floats:
     from scipy import special
 
     df = np.where(critical > critical_of(1e9), special.stdtridf(0.975, np.sqrt(np.maximum(critical, 3.8415))), 1e9)
-    found: Floats = special.stdtrit(df, (1 + level) / 2) ** 2
+    found: Floats = np.asarray(special.stdtrit(df, (1 + level) / 2), dtype=np.float64) ** 2
     return found
 
 
@@ -267,7 +267,7 @@ def _draw(
 def _chi_square_of(uniform: Floats, df: float) -> Floats:
     from scipy import special
 
-    found: Floats = 2 * special.gammaincinv(df / 2, uniform)
+    found: Floats = 2 * np.asarray(special.gammaincinv(df / 2, uniform), dtype=np.float64)
     return found
 
 

@@ -58,10 +58,9 @@ def _add_methods(resolved: ResolvedStudy, out: Path) -> None:
     """Let the methods of a folder grow: the manifest then says which were added, and blocks without them lack them (`added_methods`)."""
     before, now, entropy = begun_before(out), identity(resolved), resolved.study.entropy
     then = before.get("config")
-    parts = [then.get("methods"), then.get("code")] if isinstance(then, dict) else []
-    if not parts or not all(isinstance(part, dict) for part in parts):
+    if not isinstance(then, dict) or not all(isinstance(then.get(key), dict) for key in ("methods", "code")):
         return
-    added = [label for label in now["methods"] if label not in parts[0]]
+    added = [label for label in now["methods"] if label not in then["methods"]]
     kept = {key: {name: here for name, here in now[key].items() if name in then[key]} for key in ("methods", "code")}
     if added and content_hash(run_identity("sweep", now | kept, entropy)) == before["config_hash"]:
         (out / LOOKS).unlink(missing_ok=True)  # the new methods are to be as precise as the others

@@ -203,8 +203,8 @@ class BlockWriter:
             old, rows = locations[entry.block].entry, replicate[block == entry.block]
             whole = int((np.unique(rows, return_counts=True)[1] == self._methods).sum())  # replicates in which every method completed
             limited = entry.limited or old.limited
-            sums = {"seconds": round(old.seconds + entry.seconds, 6), "warned": old.warned + entry.warned}
-            entries[number] = entry._replace(failed=entry.attempted - whole, limited=limited, **sums)
+            seconds, warned = round(old.seconds + entry.seconds, 6), old.warned + entry.warned
+            entries[number] = entry._replace(failed=entry.attempted - whole, limited=limited, seconds=seconds, warned=warned)
         return Chunk(entries, table, chunk.failures)
 
     def _new_name(self) -> str:

@@ -54,9 +54,7 @@ class MeanComparison(Result):
 
         best = self.recommended.get("mean")
         none, p_best = (math.nan, math.nan), math.nan if best is None or best.p is None else best.p
-        tests = [
-            (best.test if best else "", best.interval if best else none, math.nan if best is None or best.p is None else best.p, True)
-        ][: len(self.recommended)]
+        tests = [(best.test if best else "", best.interval if best else none, p_best, True)][: len(self.recommended)]
         tests.append(("sign-flip permutation", self.permutation.interval, self.permutation.p, False))
         means: dict[str, Any] = {"measure": self.metric, "a": self.a, "b": self.b, "difference": self.a - self.b}
         rows = [{"test": test, "low": low, "high": high, "p": p, "recommended": best} for test, (low, high), p, best in tests]

@@ -120,7 +120,8 @@ def build_examples(
         beside = references if condition.images is None else condition.images(item_id, references, context)
         references = references or tuple(image for image in beside if image == item_id)  # a duplicate is its own reference
         parts, rest = render(template, words, len(beside)), iter(beside)
-        images = tuple(item_id if part.kind == "query" else next(rest) for part in parts if part.kind != "text")
+        shown_as_query = item_id if condition.query is None else condition.query(item_id)
+        images = tuple(shown_as_query if part.kind == "query" else next(rest) for part in parts if part.kind != "text")
         answer = prompts.positive if is_positive else prompts.negative
         examples.append(Example(item_id, parts, images, answer, references, tuple(patient_of[reference] for reference in references)))
     return examples

@@ -56,6 +56,8 @@ class Arm:
     find: Callable[[ArmContext], Assignment] | None = None  # chooses the references; None where no other item is shown
     # from the query's item id and its references to the names of the images beside it; None: the references themselves
     images: Callable[[str, tuple[str, ...], ArmContext], tuple[str, ...]] | None = None
+    # from the query's item id to the image in the query's place; None: the query
+    query: Callable[[str], str] | None = None
     requires: tuple[str, ...] = ()  # keys of `ArmConfig` that must be given for this arm
     accepts: tuple[str, ...] = ()  # keys of `ArmConfig` that may be given; a key that is neither is refused
     allows: tuple[str, ...] = ()  # findings of the audit of references that are the very point of the arm
@@ -204,6 +206,16 @@ _BLOCKS = (
         isolates="(iii) prompt: the words without a second image",
         expects="under (iii) only",
         wording="text",
+    ),
+    Arm(
+        name="reference_only",
+        shows="the healthy reference, and a uniform gray image in the query's place",
+        isolates="(i) shared site, and whatever else references are matched by: whether the reference alone tells the class. An AUROC "
+        "above .5 is the leak s of T7 and T13, with which the pair gains without comparing",
+        expects="nowhere: the AUROC is .5 where the reference knows nothing of the class",
+        find=find_by_strategy,
+        query=lambda query: synthetic_name("blank", query),
+        requires=("references",),
     ),
 )
 ARMS: dict[str, Arm] = {arm.name: arm for arm in _BLOCKS}

@@ -26,6 +26,7 @@ LABELS = {
     "single": "single image", "duplicate": "duplicate (query twice)", "blank": "gray image as reference", "noise": "noise as reference",
     "fixed": "one reference for all", "diseased": "diseased reference", "wrong_modality": "reference of another kind",
     "reversed": "pair, query first", "unlabelled": "pair, not said healthy", "text": "comparing words, no image",
+    "reference_only": "reference alone, query blanked",
 }  # fmt: skip
 GROUPS = ("off the shelf", "finetuned on its own arm", "finetuned on pairs, shown something else")
 

@@ -25,7 +25,7 @@ from empirical.training.finetune import finetune
 from see_in_pairs.errors import InputError
 
 RELATIVE: dict[str, Any] = {"strategy": "demographic", "columns": ["family"], "caliper": {}}
-CONTROLS = ["duplicate", "blank", "noise", "fixed", "diseased", "wrong_modality", "reversed", "unlabelled", "text"]
+CONTROLS = ["duplicate", "blank", "noise", "fixed", "diseased", "wrong_modality", "reversed", "unlabelled", "text", "reference_only"]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def skin(phantom: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 def settings(arm: str, skin: Cohort, **more: Any) -> dict[str, Any]:
     content: dict[str, Any] = {"arm": arm, **more}
-    if arm in ("pair", "reversed", "unlabelled"):
+    if arm in ("pair", "reversed", "unlabelled", "reference_only"):
         content.setdefault("references", RELATIVE)
     if arm == "multi":
         content["references"] = RELATIVE | {"m": 2}
@@ -74,7 +74,8 @@ def test_every_arm_shows_every_query_once_and_asks_about_it(phantom: Cohort, ski
     for example in examples:
         kinds = [part.kind for part in example.parts if part.kind != "text"]
         assert kinds.count("query") == 1 and len(kinds) == len(example.images)
-        assert example.images[kinds.index("query")] == example.item_id
+        query = example.images[kinds.index("query")]
+        assert query == (example.item_id if arm != "reference_only" else f"//blank//0//{example.item_id}")
         assert len(example.reference_patient_ids) == len(example.reference_ids)
         assert "Does the query show a nodule? Answer yes or no." in words(example)
 
@@ -88,6 +89,8 @@ def test_controls_show_what_their_names_say(phantom: Cohort, skin: Cohort) -> No
         assert shown["duplicate"][item].images == (item, item)
         assert shown["reversed"][item].images == pair.images[::-1] and shown["reversed"][item].reference_ids == pair.reference_ids
         assert shown["unlabelled"][item].images == pair.images
+        assert shown["reference_only"][item].images == (pair.images[0], shown["blank"][item].images[0])
+        assert shown["reference_only"][item].parts == pair.parts and item not in shown["reference_only"][item].images
         (sick,) = shown["diseased"][item].reference_ids
         assert items.loc[sick, "label"] != "healthy" and items.loc[sick, "split"] == "train"
         assert items.loc[sick, "patient_id"] != own["patient_id"]

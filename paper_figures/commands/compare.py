@@ -98,7 +98,7 @@ def compare(
             raise InputError(f"--metric {metric[0]}: no file is a log or has this column; leave it out")
         if not found[0].has_scores and (threshold, specificity) != (None, 0.9):
             raise InputError("--threshold and --specificity: the files hold right and wrong or a metric, no scores; leave them out")
-        if len(found[0].table) > 200_000:
+        if 200_000 < len(found[0].table) <= 500_000:
             console.log(f"comparing {len(found[0].table)} items: the bootstrap takes a minute or so", quiet)
         return found if items is None else [with_items(one, items) for one in found]
 

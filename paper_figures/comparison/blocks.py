@@ -34,6 +34,7 @@ from paper_figures.statistics.validation import Bools, NotEstimable, as_count
 from see_in_pairs.roc import auroc
 
 CELLS = 200_000_000  # resamples x items that a default bootstrap may cost
+MANY_ITEMS = 500_000  # above which there is no bootstrap unless resamples are asked for: it would take longer than all else
 Block = TypeVar("Block")
 
 
@@ -161,7 +162,9 @@ def bootstrap_block(table: ItemTable, settings: ComparisonSettings, reasons: Rea
         results["accuracy"] = multinomial_bootstrap(
             table.n10, table.n01, table.items, settings.resamples or 9999, settings.method, settings.level, seed=settings.seed
         )
-    if metrics:
+    if metrics and table.items > MANY_ITEMS and settings.resamples is None:
+        reasons.found["bootstrap"] = f"more than {MANY_ITEMS:,} items; ask for it with resamples (--resamples 200)"
+    elif metrics:
         results |= reasons.attempt("bootstrap", lambda: _shared_resamples(table, settings, metrics)) or {}
     identical = table.scores is not None and bool((table.scores[0] == table.scores[1]).all())
     for name, one in results.items():

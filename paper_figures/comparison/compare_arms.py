@@ -227,7 +227,7 @@ def _warnings(table: ItemTable, settings: ComparisonSettings, comparison: Compar
             found.append(
                 f"{references} clusters of the second kind are few: two-way tests reject somewhat too often below {FEW_REFERENCES}"
             )
-    resamples = bootstrap_resamples(table, settings)
+    resamples = bootstrap_resamples(table, settings) if comparison.bootstrap else 2000
     if resamples < 2000 and settings.resamples is None:
         found.append(f"{resamples} bootstrap resamples, for so many items; ask for more with resamples")
     if _not_probabilities(table):

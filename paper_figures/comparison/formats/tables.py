@@ -34,8 +34,13 @@ def read_item_table(path: Path) -> pd.DataFrame:
 def trimmed(table: pd.DataFrame) -> pd.DataFrame:
     """The table with text cells and names of columns without blanks around them, missing where empty; lists as text but for references."""
     table = table.rename(columns={column: str(column).strip() for column in table.columns})
+    import pandas as pd
+
     for number, (name, kind) in enumerate(table.dtypes.items()):
-        if kind.kind == "O":
+        if isinstance(kind, pd.StringDtype):  # text without surrogates or lists: a million cells at once
+            stripped = table.iloc[:, number].str.strip()
+            table.isetitem(number, stripped.where(stripped != ""))
+        elif kind.kind == "O":
             table.isetitem(number, [_trimmed_cell(cell, name == "reference_ids") for cell in table.iloc[:, number].tolist()])
     return table
 

@@ -324,3 +324,13 @@ def test_logits_of_several_trainings_keep_their_auroc() -> None:
     found = compare_arms(**(long | logits), training_seeds=seeds, resamples=100)
     assert found.to_dict()["procedure"]["auroc"]["p"] == found.procedure_auroc.p
     assert set(found.recommended) == {"auroc"}
+
+
+def test_what_is_skipped_for_very_many_items_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paper_figures.comparison.blocks.MANY_ITEMS", 100)
+    inputs = data(patients=60, images=3)
+    found = compare_arms(**inputs)
+    assert not found.bootstrap
+    assert "--resamples" in found.reasons["bootstrap"]
+    assert found.recommended["auroc"].p is not None
+    assert compare_arms(**inputs, resamples=100).bootstrap

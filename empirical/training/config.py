@@ -163,7 +163,7 @@ class FinetuneConfig(ScheduleConfig):
     steps: int = Field(default=500, ge=1, le=MOST)
     batch_size: int = Field(default=16, ge=1, le=MOST)
     gradient_accumulation: int = Field(default=1, ge=1, le=MOST)
-    learning_rate: float = Field(default=1e-4, gt=0, le=1e3)
+    learning_rate: float = Field(default=1e-4, gt=0, le=1e15)
     warmup: float = Field(default=0.1, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0, le=1e3)
     adam_beta2: float = Field(default=0.99, gt=0, lt=1)

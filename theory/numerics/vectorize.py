@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from numbers import Real
 from typing import Any, TypeVar
@@ -14,8 +15,10 @@ from theory.numerics.validation import Floats
 Scalar = TypeVar("Scalar", bound=Callable[..., float])
 
 
-def elementwise(formula: Scalar) -> Scalar:
-    """Broadcast a scalar formula over its numeric arguments; any other argument is passed on as it is. Numbers give a number.
+def elementwise(formula: Scalar, *, vectors: tuple[str, ...] = ()) -> Scalar:
+    """Broadcast a scalar formula over its numeric arguments; any other argument, and `vectors`, are passed on as they are.
+
+    Numbers give a number.
 
     Examples
     --------
@@ -26,9 +29,12 @@ def elementwise(formula: Scalar) -> Scalar:
     [[-1.0, -4.0], [-1.0, -8.0]]
     """
 
+    names = list(inspect.signature(formula).parameters)
+    kept = {*vectors, *(names.index(name) for name in vectors)}
+
     @functools.wraps(formula)
     def _broadcast(*args: Any, **kwargs: Any) -> float | Floats:
-        given = [*enumerate(args), *kwargs.items()]  # keyed by position or name
+        given = [(key, value) for key, value in [*enumerate(args), *kwargs.items()] if key not in kept]  # keyed by position or name
         numbers = {key: np.asarray(value) for key, value in given if _is_array_of_numbers(value)}
         if not numbers:
             return formula(*args, **kwargs)

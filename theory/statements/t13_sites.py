@@ -12,6 +12,7 @@ query and reference are independent, and the reference tells nothing. Many sites
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from scipy.special import ndtr
 from see_in_pairs.errors import InputError
 from theory.numerics.validation import Floats, finite, one_of, positive, require
 from theory.numerics.validation import prevalence as proper_prevalence
+from theory.numerics.vectorize import elementwise
 from theory.statements.base import Params, Quantity
 from theory.statements.parameters import choice, grid, number, vector
 
@@ -27,6 +29,7 @@ STATEMENT_ID = "T13"
 RULES, REFS = ("single", "difference", "reference_only"), ("same_site", "any_site")
 
 
+@partial(elementwise, vectors=("offsets", "shares", "prevalences"))
 def site_auc(
     delta: float,
     offsets: Sequence[float],

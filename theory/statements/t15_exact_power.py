@@ -17,6 +17,7 @@ B is what is left of the design when the groups differ in their references by ch
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -97,7 +98,7 @@ def n_exact(rho: float, d: float, analysis: str, power: float = 0.8, level: floa
     return float(enough)
 
 
-def paired_power(n: ArrayLike, rho: ArrayLike, d: ArrayLike, level: float = 0.05) -> Floats:
+def paired_power(n: ArrayLike, rho: ArrayLike, d: ArrayLike, level: ArrayLike = 0.05) -> Floats:
     r"""Power of the paired t test on n pairs of measurements of one unit each, correlated by rho: noncentral t, n - 1 degrees of freedom,
     :math:`d\sqrt{n/(2(1-\rho))}`. Pairs are patients under two readings, or training seeds under two arms.
 
@@ -106,10 +107,11 @@ def paired_power(n: ArrayLike, rho: ArrayLike, d: ArrayLike, level: float = 0.05
     >>> float(paired_power(3, 0.5, 1.0)), float(paired_power(5, 0.9, 1.0))
     (0.17926, 0.95484)
     """
-    n, rho, d = np.broadcast_arrays(whole(n, "n", 2), correlation(rho), finite(d, "d"))
-    return noncentral_t_power(n - 1, d * np.sqrt(n / (2 * (1 - rho))), float(prevalence(level, "level")))
+    n, rho, d, level = np.broadcast_arrays(whole(n, "n", 2), correlation(rho), finite(d, "d"), prevalence(level, "level"))
+    return noncentral_t_power(n - 1, d * np.sqrt(n / (2 * (1 - rho))), level)
 
 
+@partial(elementwise, vectors=("effects",))
 def f_power(n_per_group: ArrayLike, rho: float, effects: ArrayLike, level: float = 0.05) -> float:
     """Power of the F test of G groups of n with the reference as covariate, exact under normality (module's table).
 

@@ -122,7 +122,7 @@ def test_the_size_of_a_picture_is_read_from_the_head_of_its_file(tmp_path: Path,
     (tmp_path / "none.png").write_bytes(b"not a picture")
     (tmp_path / "none.dcm").write_bytes(b"not a picture")
     shutil.copy(get_testdata_file("CT_small.dcm"), tmp_path / "ct.dcm")  # 128 x 128; comes with pydicom
-    cohort: Any = SimpleNamespace(image_path=lambda name: tmp_path / name, imported_as=lambda name: "")
+    cohort: Any = SimpleNamespace(image_path=lambda name: tmp_path / name, imported_as=lambda name: "", frame=lambda name: 1)
     names = ("whole.png", "none.png", "missing.png", "ct.dcm", "none.dcm")
     assert [image_area(cohort, name) for name in names] == [1200, 0, 0, 128 * 128, 0]
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses to open what has more than twice as many

@@ -85,7 +85,7 @@ def exact_power(n: ArrayLike, factor: ArrayLike, d: ArrayLike, adjusted: bool, l
     return (weights * powers).sum(axis=-1) / weights.sum(axis=-1)
 
 
-def noncentral_t_power(freedom: Floats, centre: Floats, level: float = LEVEL) -> Floats:
+def noncentral_t_power(freedom: Floats, centre: Floats, level: float | Floats = LEVEL) -> Floats:
     """Probability that a noncentral t is beyond the two-sided critical value."""
     critical = stdtrit(freedom, 1 - level / 2)
     deviation, weights = _estimated_deviation(freedom)

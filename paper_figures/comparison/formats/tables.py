@@ -39,7 +39,7 @@ def trimmed(table: pd.DataFrame) -> pd.DataFrame:
     for number, (name, kind) in enumerate(table.dtypes.items()):
         if isinstance(kind, pd.StringDtype):  # text without surrogates or lists: a million cells at once
             stripped = table.iloc[:, number].str.strip()
-            table.isetitem(number, stripped.where(stripped != ""))
+            table.isetitem(number, stripped.where(stripped != "").array)
         elif kind.kind == "O":
             table.isetitem(number, [_trimmed_cell(cell, name == "reference_ids") for cell in table.iloc[:, number].tolist()])
     return table

@@ -246,6 +246,8 @@ def _ours(table: pd.DataFrame, columns: dict[str, str], settings: LabelledTableS
 
 def _one_row_each(rows: pd.DataFrame, counts: dict[str, int], source: str) -> pd.DataFrame:
     """Keep the first row of each item; other columns that differ between its rows are left out, and this is said."""
+    import pandas as pd
+
     first = rows.drop_duplicates("item_id")
     position = first.set_index("item_id").index.get_indexer(pd.Index(rows["item_id"]))
     differs = {name: rows[name].to_numpy() != first[name].to_numpy()[position] for name in rows.columns.difference(["label", "reader"])}

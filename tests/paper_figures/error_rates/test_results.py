@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -88,6 +89,22 @@ def test_sign_flip_loses_no_power_with_twenty_clusters_or_more() -> None:
 
 def test_the_page_is_made_from_the_tables() -> None:
     assert (TABLES / "tables.md").read_text(encoding="utf-8") == page({name: read(name) for name in NAMES})
+
+
+def test_the_multireader_page_has_the_numbers_of_the_tables() -> None:
+    """Both tables of docs/mrmc.md row by row; bold is what lies above .05 by more than 3 Monte Carlo standard errors of a share of .05."""
+    text = (TABLES.parents[1] / "mrmc.md").read_text(encoding="utf-8")
+    expected = []
+    for name in ("mrmc_accuracy", "mrmc_auroc"):
+        table = read(name).assign(method=lambda rows: rows["method"].str.replace(r" \(Obuchowski-Rockette\)|, AUROC", "", regex=True))
+        methods = ("all factors", "procedure", "Obuchowski-Rockette, Hillis's df", "U-statistic")
+        bound = largest_size(table, "U-statistic")[1]
+        for (trainings, spread), rows in table.groupby(["seeds", "training_sd"]):
+            values = rows.set_index(["measure", "method"])["value"]
+            sizes, powers = ([values[kind, method] for method in methods] for kind in ("type_1_error", "power"))
+            cells = [f"**{size:.3f}**" if size > bound else f"{size:.3f}" for size in sizes] + [f"{power:.3f}" for power in powers]
+            expected.append(f"| {trainings}, {spread:g} | {' | '.join(cell.replace('0.', '.') for cell in cells)} |")
+    assert [line for line in text.splitlines() if re.match(r"\| \d+, [\d.]+ \|", line)] == expected
 
 
 def test_the_manifest_says_where_it_was_made_and_nothing_of_folders() -> None:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from paper_figures.comparison.item_table import ComparisonSettings, ItemTable
-from paper_figures.comparison.limits import ONE_CLUSTER, area_interval, by_t, enough_for_z, units, with_own_width, with_width
+from paper_figures.comparison.limits import area_interval, by_t, enough_for_z, with_own_width, with_width
 from paper_figures.comparison.result import Accuracy, Auroc, ClusteredAccuracy
 from paper_figures.statistics.bootstrap.multinomial import multinomial_bootstrap
 from paper_figures.statistics.bootstrap.paired import paired_bootstrap
@@ -20,7 +20,6 @@ from paper_figures.statistics.clustered.difference import ClusteredDifferenceRes
 from paper_figures.statistics.clustered.sign_flip import SignFlipResult, sign_flip
 from paper_figures.statistics.clustered.two_way import two_way
 from paper_figures.statistics.distributions import normal_quantile
-from paper_figures.statistics.equivalence import EquivalenceResult, equivalence, tost
 from paper_figures.statistics.metrics import METRICS, NEED_PROBABILITIES
 from paper_figures.statistics.multireader.procedure import ProcedureResult, procedure, procedure_auroc
 from paper_figures.statistics.proportions.mcnemar import mcnemar
@@ -125,24 +124,6 @@ def procedure_blocks(
         return accuracy, None
     area = lambda: enough_for_z(table, lambda: procedure_auroc(scores, labels, table.codes, seeds, settings.level))
     return accuracy, reasons.attempt("procedure.auroc", area)
-
-
-def equivalence_block(
-    table: ItemTable, settings: ComparisonSettings, robust: ClusteredDifferenceResult | ProcedureResult | None, reasons: Reasons
-) -> EquivalenceResult | None:
-    """Test equivalence at the margin, with the standard error of the recommended accuracy test."""
-    margin = settings.margin_of("accuracy")
-    if margin is None:
-        return None
-    independent = equivalence(table.n10, table.n01, table.items, margin)  # also checks the margin
-    if table.independent and robust is None:
-        return independent
-    if robust is None:
-        reasons.found["equivalence"] = ONE_CLUSTER
-        return None
-    if not robust.se:  # no cluster shows a difference: each counts as one item
-        return equivalence(0, 0, units(robust), margin)
-    return tost(robust.estimate, robust.se, robust.df, margin)
 
 
 def permutation_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons) -> SignFlipResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import numpy.typing as npt
 
 from paper_figures.comparison.arm_rows import CrossedArms, crossed
@@ -15,7 +16,6 @@ from paper_figures.comparison.blocks import (
     bootstrap_block,
     bootstrap_resamples,
     clustered_accuracy_block,
-    equivalence_block,
     permutation_block,
     procedure_blocks,
     two_way_block,
@@ -23,12 +23,14 @@ from paper_figures.comparison.blocks import (
 from paper_figures.comparison.diagnostic_block import diagnostic_block
 from paper_figures.comparison.factors_block import FactorTests, crossed_rows, factor_tests, side_by_side
 from paper_figures.comparison.item_table import ArmPair, ComparisonSettings, ItemTable, item_table
+from paper_figures.comparison.limits import ONE_CLUSTER
 from paper_figures.comparison.pairing import Aligned
 from paper_figures.comparison.recommendation import FEW_CLUSTERS, FEW_REFERENCES, no_recommendation, recommend
 from paper_figures.comparison.result import Comparison
 from paper_figures.statistics.clustered.two_way import membership_sets
 from paper_figures.statistics.roc.rare_class import FEWEST_FOR_Z, class_clusters
 from paper_figures.statistics.validation import NotEstimable, as_level
+from see_in_pairs.errors import InputError
 
 
 def compare_arms(
@@ -139,6 +141,8 @@ def compare_rows(aligned: Aligned, settings: ComparisonSettings) -> Comparison:
         if aligned.side_by_side is None:
             raise
         return compare_pair(aligned.side_by_side, settings, aligned.warnings)
+    if settings.paired_seeds and not np.array_equal(*arms.training_seeds):
+        raise InputError("--paired-seeds: the arms have training seeds of other names; give both the same, or leave it out")
     settings = replace(settings, paired_seeds=settings.paired_seeds or aligned.same_models)
     if aligned.side_by_side is not None:
         return compare_pair(aligned.side_by_side, settings, aligned.warnings, arms)
@@ -153,13 +157,15 @@ def compare_pair(
 
     `crossed` is all that both arms have, where `pair` holds a part only: trainings of their own, wordings.
     """
+    for margin in filter(None, map(settings.margin_of, ("accuracy", "auroc"))):
+        if not 0 < margin < 1:
+            raise InputError(f"margin: give a difference of proportions between 0 and 1, not {margin!r}")
     table, reasons = item_table(pair, settings.threshold), Reasons()
     factors = reasons.attempt("factors", lambda: factor_tests(crossed or crossed_rows(table), settings, settings.paired_seeds))
     factors = factors or FactorTests({}, {}, {})
     clustered = reasons.attempt("clustered_accuracy", lambda: clustered_accuracy_block(table, settings))
     auroc, bootstrap = auroc_block(table, settings, reasons), bootstrap_block(table, settings, reasons)
     two_way, (procedure, procedure_auroc) = two_way_block(table, settings, reasons), procedure_blocks(table, settings, reasons)
-    robust = procedure or two_way or (clustered.difference if clustered and not table.independent else None)
     found = Comparison(
         items=table.items,
         clusters=table.clusters,
@@ -168,7 +174,7 @@ def compare_pair(
         clustered_accuracy=clustered,
         auroc=auroc,
         two_way=two_way,
-        equivalence=equivalence_block(table, settings, robust, reasons),
+        equivalence=None,
         procedure=procedure,
         procedure_auroc=procedure_auroc,
         bootstrap=bootstrap,
@@ -186,9 +192,11 @@ def compare_pair(
     recommended = recommend(found, factors, table, settings, rarer)
     lacking = {f"recommended.{name}": why for name, why in no_recommendation(found, recommended, factors, rarer).items()}
     lacking |= {f"recommended.{name}": one.reason for name, one in recommended.items() if one.reason}
-    return replace(
-        found, recommended=recommended, reasons=reasons.found | lacking, warnings=(*warnings, *_warnings(table, settings, found))
-    )
+    equal = recommended["accuracy"].margin if "accuracy" in recommended else None
+    if settings.margin_of("accuracy") is not None and equal is None:
+        lacking["equivalence"] = lacking.get("recommended.accuracy", ONE_CLUSTER)
+    said = (*warnings, *_warnings(table, settings, found))
+    return replace(found, recommended=recommended, equivalence=equal, reasons=reasons.found | lacking, warnings=said)
 
 
 UNDECIDED = "scores lie outside [0, 1], and no --threshold says which are positive"

@@ -42,11 +42,12 @@ class FactorTests:
     tests: Mapping[str, ContrastResult]
     factors: Mapping[str, Factor]
     reason: Mapping[str, str]  # by measure: why no verdict is possible; absent where one is
+    one_model: str = ""  # the arm that has one trained model where the other has several
 
     def without(self, measure: str) -> FactorTests:
         """The tests without those of a measure."""
         kept = [{name: one for name, one in found.items() if name != measure} for found in (self.tests, self.reason)]
-        return FactorTests(kept[0], self.factors, kept[1])  # type: ignore[arg-type]
+        return replace(self, tests=kept[0], reason=kept[1])
 
     @property
     def several(self) -> bool:
@@ -136,7 +137,9 @@ def factor_tests(
         if why := _inadmissible(one, arms, measure):
             reasons[measure] = why
     factors = next((one.factors for one in found.values()), {})
-    return FactorTests(found, factors, reasons)
+    numbers = [len(one) for one in arms.scores]
+    alone = settings.arms[numbers.index(1)] if min(numbers) == 1 < max(numbers) else ""
+    return FactorTests(found, factors, reasons, alone)
 
 
 def _with_width(one: ContrastResult, level: float) -> ContrastResult:

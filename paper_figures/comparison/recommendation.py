@@ -62,6 +62,7 @@ def over_factors(test: ContrastResult, found: FactorTests) -> Recommendation:
     why = f"{listed} {'are random at once' if len(random) > 1 else 'are random'}"
     if "seeds" in test.factors and test.factors["seeds"].random:
         why += "; trainings of the arms are crossed" if test.by_seed else "; the trainings of the arms are independent of each other"
+        why += f"; {found.one_model} is one model, and the result is about that one" if found.one_model else ""
     elif "trainings" in fixed:
         several = test.factors["seeds"].levels > 1
         why += f"; {'trainings are fixed' if several else 'one trained model of each arm'}: the result is about these models"

@@ -137,7 +137,7 @@ class Comparison(Result):
     two_way : ClusteredDifferenceResult or None
         The accuracy difference with two kinds of clusters.
     equivalence : EquivalenceResult or None
-        Test that the accuracy difference lies within a margin, where one was given.
+        Test that the accuracy difference lies within a margin, where one was given: the `margin` of the recommended test.
     procedure, procedure_auroc : ProcedureResult or None
         The differences of accuracy and of AUROC with patients crossed with training seeds, where there are several.
     bootstrap : dict of str to BootstrapDifference
@@ -374,10 +374,6 @@ def _others(comparison: Comparison) -> str:
     frame_rows = [row for row in [*_accuracy_rows(comparison), *_auroc_rows(comparison)] if not math.isnan(row["p"])]
     tests = "; ".join(f"{row['test']} {format_p(row['p'])}" for row in frame_rows)
     lines = [f"Family 'all tests of this comparison', not to be chosen from, unadjusted p: {tests}."]
-    if comparison.equivalence:
-        equal = comparison.equivalence
-        one_sided = f"A not worse by the margin: p {format_p(equal.non_inferior_p)}"
-        lines.append(f"Equivalence of accuracy within {equal.margin:g}: p {format_p(equal.p)} ({one_sided}; {equal.method}).")
     if comparison.accuracy:
         paired = comparison.accuracy.paired
         lines.insert(0, f"Right in A only: {paired.n10} items; right in B only: {paired.n01}.")

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -359,7 +359,7 @@ class _Part:
     variance: float = 0.0
     df: float = math.inf
     spread: float = 0.0  # of the seeds before they are raised to what patients explain; of references with all that pairs of items share
-    extra: dict[str, float] = field(default_factory=dict)
+    training: float = 0.0  # of the seeds: the variance between trainings beyond what patients explain
 
 
 def _analyse(
@@ -381,7 +381,7 @@ def _analyse(
     effect, note = estimate - null, ""
     df = _matched_df(parts, variance)
     if variance <= _ROUNDING and abs(effect) > 1e-12:
-        if measure == "mean" or not design.items:
+        if measure == "mean":  # without bounds, a number of items says nothing of the spread
             raise NotEstimable("every reader and every cluster shows the same difference: nothing says how it varies")
         size = int(min([design.patients.levels] + [number for number in seeds if number > 1 and over_seeds]))
         size = size if design.references is None else min(size, design.references.levels)
@@ -392,7 +392,7 @@ def _analyse(
     interval = max(limits[0], estimate - half), min(limits[1], estimate + half)
     p = student_p(effect / se, df) if se > math.sqrt(_ROUNDING) else 1.0
     by_seed = tuple(trained[0].merits.mean(axis=1).tolist()) if len(trained) == 1 else ()
-    spread = math.sqrt(max(seed.extra.get("training", 0.0), 0.0))
+    spread = math.sqrt(seed.training)
     return ContrastResult(measure, estimate, se, df, interval, p, _factors(seeds, wordings, design, fixed, parts), by_seed, spread, note)
 
 
@@ -459,7 +459,7 @@ def _seed_part(trained: Sequence[_Trained], features: Sequence[Floats], patients
         training += max(variance - explained, 0.0)
     few = min(len(one.merits) - 1 for one in trained if len(one.merits) > 1)
     df = plain**2 / spread if spread > 0 else float(few)
-    return _Part(max(plain, least), df, plain, {"training": training})
+    return _Part(max(plain, least), df, plain, training)
 
 
 def _word_part(trained: Sequence[_Trained], features: Sequence[Floats], patients: Grouping, over_seeds: bool) -> _Part:

@@ -255,3 +255,29 @@ def test_nothing_heavy_is_imported_with_the_command() -> None:
     heavy = {"torch", "pandas", "statsmodels", "scipy.stats", "sympy", "transformers"}
     code = f"import sys, paper_figures.commands.compare; print(*sorted({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+
+
+def trained(path: Path, seeds: tuple[str, ...], shift: float) -> Path:
+    """Scores of 60 items by several trainings."""
+    rng = np.random.default_rng(len(seeds) + int(10 * shift))
+    labels, items = np.arange(60) % 2, [f"i{number}" for number in range(60)]
+    parts = [
+        pd.DataFrame({"item_id": items, "label": labels, "score": rng.random(60) / 2 + shift * labels, "train_seed": seed})
+        for seed in seeds
+    ]
+    pd.concat(parts).to_csv(path, index=False)
+    return path
+
+
+def test_seeds_of_other_names_are_no_pairs_and_one_model_is_named(run: Run, tmp_path: Path) -> None:
+    a, b = trained(tmp_path / "a.csv", ("1", "2", "3"), 0.4), trained(tmp_path / "b.csv", ("4", "5", "6"), 0.3)
+    code, _, err = run(a, b, "--paired-seeds", "--resamples", 100)
+    assert code == 2
+    assert "training seeds of other names" in err
+    code, out, err = run(a, b, "--resamples", 100, "--json", "--quiet")
+    assert code == 0, err
+    assert json.loads(out)["recommended"]["auroc"]["factors"]["seeds"]["levels"] == 3
+    once = trained(tmp_path / "once.csv", ("7",), 0.3)
+    code, out, err = run(a, once, "--resamples", 100, "--json", "--quiet")
+    assert code == 0, err
+    assert "is one model" in json.loads(out)["recommended"]["auroc"]["why"]

@@ -52,7 +52,7 @@ def content(comparison: Comparison) -> dict[str, Any]:
 @pytest.mark.parametrize("path", KEYS)
 def test_stable_keys_of_the_json(path: str) -> None:
     inputs = data()
-    references = np.random.default_rng(1).integers(0, 30, size=len(inputs["labels"]))
+    references = np.random.default_rng(1).integers(0, 30, size=50)[np.arange(150) // 3]  # one for the rows of an item
     seeds = np.arange(len(references)) % 3
     block = content(compare_arms(**inputs, second_clusters=references, training_seeds=seeds, margin=0.1, resamples=100))
     for key in filter(None, path.split(".")):
@@ -334,3 +334,19 @@ def test_what_is_skipped_for_very_many_items_is_said(monkeypatch: pytest.MonkeyP
     assert "--resamples" in found.reasons["bootstrap"]
     assert found.recommended["auroc"].p is not None
     assert compare_arms(**inputs, resamples=100).bootstrap
+
+
+def test_the_equivalence_is_that_of_the_recommended_test() -> None:
+    """Trainings and references that vary: the old key speaks of the same standard error, and is null where there is no verdict."""
+    inputs = data(patients=60, images=3)
+    seeds, references = np.arange(180) % 3, np.arange(180) // 3 % 20
+    found = content(compare_arms(**inputs, training_seeds=seeds, second_clusters=references, margin=0.2, resamples=100))
+    one = found["recommended"]["accuracy"]
+    t = (abs(one["difference"]) - 0.2) / one["se"]
+    assert found["equivalence"] == one["margin"]
+    assert found["equivalence"]["p"] == pytest.approx(special.stdtr(one["df"], t))
+    few = content(compare_arms(**inputs, training_seeds=seeds, second_clusters=references % 4, margin=0.2, resamples=100))
+    assert few["equivalence"] is None
+    assert "references" in few["reasons"]["equivalence"]
+    with pytest.raises(InputError, match="margin: give a difference"):
+        compare_arms(**inputs, margin={"auroc": 1.5})

@@ -41,10 +41,10 @@ def test_clusters_without_discordance_count_as_one_item_each() -> None:
 
 @pytest.mark.parametrize("design", ["two_way", "procedure"])
 def test_the_same_with_two_kinds_of_clusters_and_several_seeds(design: str) -> None:
-    data = perfect(12, 6)
-    second = {"second_clusters": np.arange(72) % 5} if design == "two_way" else {"training_seeds": np.arange(72) % 3}
+    data = perfect(24, 6)
+    second = {"second_clusters": np.arange(144) % 10} if design == "two_way" else {"training_seeds": np.arange(144) % 3}
     found = content(**data, **second, margin=0.1)
-    count = 5 if design == "two_way" else 3
+    count = 10 if design == "two_way" else 3
     assert found["recommended"]["accuracy"]["interval"] == pytest.approx(list(tango_interval(0, 0, count)))
     assert found["equivalence"]["p"] == pytest.approx(equivalence(0, 0, count, 0.1).p)
 

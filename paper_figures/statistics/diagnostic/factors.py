@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from scipy import special
 
 from paper_figures.statistics.clustered.two_way import membership_sets
 from paper_figures.statistics.distributions import student_p, student_quantile
-from paper_figures.statistics.multireader.random_factors import ItemDesign, influence_contrast
+from paper_figures.statistics.multireader.random_factors import ItemDesign, critical_of, critical_square, influence_contrast
 from paper_figures.statistics.proportions.newcombe import wilson_interval
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.cluster_jackknife import jackknife_variance
@@ -86,63 +87,57 @@ class Factors:
         return (self.fixed_seeds or self.trainings != FEWEST_TRAININGS - 1) and (self.sets is None or self._references >= FEWEST_REFERENCES)
 
     def estimate(self, merit: Merit) -> Estimated:
-        r"""Average a measure over the trainings, with its standard error for new clusters, references and trainings.
+        """Average a measure over the trainings, with its standard error for new clusters, references and trainings.
 
         Notes
         -----
-        With shared references this is `random_factors_contrast` of the contributions. Without, one training: the cluster jackknife of
-        `clustered_auroc_difference`. S trainings: with v the mean of these variances and :math:`\bar V` that of the mean over trainings
-        (contributions averaged, one training's sum for each cluster), :math:`\bar V = v / S + (1 - 1/S) c` gives the covariance c between
-        trainings; then steps 3 and 4 of `procedure`.
+        One training without shared references: the cluster jackknife of `clustered_auroc_difference`. Else the contributions are the
+        influences of `random_factors_contrast`. A training that lacks a row of an item takes no part in that item.
         """
         found = [(rows, *merit(rows)) for rows in self.rows]
         values = np.array([value for _, value, _, _ in found])
-        if self.sets is not None:
-            return self._with_references(values, found)
-        variances = [jackknife_variance(parts, groups, self._codes[number]) for number, (_, _, parts, groups) in enumerate(found)]
-        if len(found) == 1:
-            return Estimated(float(values[0]), math.sqrt(variances[0][0]), variances[0][1])
-        count = len(found)
-        mean, counted = np.zeros(len(self.codes)), [np.zeros(len(self.codes), dtype=np.bool_) for _ in found[0][3]]
-        for rows, _, parts, groups in found:
-            mean[rows] = parts / count
-            for whole, group in zip(counted, groups, strict=True):
-                whole[rows] = group
-        averaged, df = jackknife_variance(mean, counted, self.codes)
-        if self.fixed_seeds:
-            return Estimated(float(values.mean()), math.sqrt(averaged), df)
-        own = float(np.mean([variance for variance, _ in variances]))
-        return replace(over_trainings(values, own, (count * averaged - own) / (count - 1), df), verdict=self.verdict)
-
-    def _with_references(self, values: Floats, found: Sequence[tuple[Bools, float, Floats, Sequence[Bools]]]) -> Estimated:
-        sets = self._set_numbers
-        orders = [np.lexsort((*groups, sets[rows], self.codes[rows])) for rows, _, _, groups in found]
-        where = [np.flatnonzero(rows)[order] for (rows, _, _, _), order in zip(found, orders, strict=True)]
-        first = where[0]
-        if any(
-            len(rows) != len(first) or (self.codes[rows] != self.codes[first]).any() or (sets[rows] != sets[first]).any() for rows in where
-        ):
-            raise NotEstimable("not every item has a row of every training, which shared references ask for")
-        counted = [[group[order] for group in groups] for (_, _, _, groups), order in zip(found, orders, strict=True)]
-        alike = all(np.array_equal(mine, theirs) for one in counted for mine, theirs in zip(one, counted[0], strict=True))
-        # what counts for one training and not for another is no class of the items
-        classes = counted[0] if alike else [np.ones(len(first), dtype=np.bool_)]
-        influences = np.stack([parts[order] for (_, _, parts, _), order in zip(found, orders, strict=True)])
-        df = min(len(np.unique(self.codes[first[group]])) for group in counted[0]) - 1.0
-        if df < 1:
-            raise NotEstimable("fewer than two clusters hold items that count: the variation between clusters cannot be estimated")
-        if np.abs(influences).max() <= 1e-15 and np.ptp(values) <= 1e-12:
-            return Estimated(float(values.mean()), 0.0, df)
+        if self.sets is None and len(found) == 1:
+            variance, df = jackknife_variance(found[0][2], found[0][3], self.codes)
+            return Estimated(float(values[0]), math.sqrt(variance), df)
+        parts, groups = np.zeros(len(self.codes)), np.zeros((len(found[0][3]), len(self.codes)), dtype=np.bool_)
+        for rows, _, mine, counted in found:
+            parts[rows], groups[:, rows] = mine, counted
+        key = groups.tobytes()
+        if key not in self._designs:
+            self._designs[key] = self._items(groups)
+        item, number, df, design = self._designs[key]
+        influences = np.zeros((len(found), number))
+        influences[0 if self.seeds is None else self.seeds, item] = parts
         if self.fixed_seeds:
             values, influences = values.mean(keepdims=True), influences.mean(axis=0, keepdims=True)
-        key = first.tobytes() + b"".join(members.tobytes() for members in classes)
-        if key not in self._designs:
-            self._designs[key] = ItemDesign.of(classes, self.codes[first], [self.sets[row] for row in first])  # type: ignore[index]
-        result = influence_contrast(values, influences, self._designs[key], 0.95)
-        return Estimated(result.estimate, result.se, result.df if alike else min(result.df, df), self.verdict)
+        try:
+            result = influence_contrast(values, influences, design, 0.95)
+        except NotEstimable:  # every training and every cluster gives the same
+            return Estimated(float(values.mean()), 0.0, df, self.verdict)
+        return Estimated(result.estimate, result.se if result.se > 1e-9 else 0.0, result.df, self.verdict)
+
+    def _items(self, groups: Bools) -> tuple[Codes, int, float, ItemDesign]:
+        """The item of each row, their number, the clusters of the scarcer group minus 1, and how items are grouped.
+
+        Within a training, items of equal cluster, references and groups are alike; those of several trainings are matched in their order.
+        """
+        seeds = np.zeros(len(self.codes), dtype=np.intp) if self.seeds is None else self.seeds
+        alike = self.codes
+        for column in (*groups.astype(np.intp), *([] if self.sets is None else [self._set_numbers])):
+            alike = alike * (int(column.max()) + 1) + column
+        order = np.lexsort((alike, seeds))
+        begins = np.flatnonzero(np.append(True, (np.diff(alike[order]) != 0) | (np.diff(seeds[order]) != 0)))
+        place = np.empty(len(order), dtype=np.intp)
+        place[order] = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
+        _, first, item = np.unique(alike * (int(place.max()) + 1) + place, return_index=True, return_inverse=True)
+        df = min(len(np.unique(self.codes[members])) for members in groups) - 1.0
+        if df < 1:
+            raise NotEstimable("fewer than two clusters hold items that count: the variation between clusters cannot be estimated")
+        sets = None if self.sets is None else [self.sets[row] for row in first]
+        return item, len(first), df, ItemDesign.of([members[first] for members in groups], self.codes[first], sets)
 
     @cached_property
-    def _designs(self) -> dict[bytes, ItemDesign]:
+    def _designs(self) -> dict[bytes, tuple[Codes, int, float, ItemDesign]]:
         return {}
 
     @cached_property
@@ -155,10 +150,6 @@ class Factors:
         """Effective number of references: (sum of uses)^2 / sum of squared uses."""
         uses = np.bincount([name for one in self.sets or [] for name in one]).astype(np.float64)
         return float(uses.sum() ** 2 / (uses**2).sum())
-
-    @cached_property
-    def _codes(self) -> list[Codes]:
-        return [self.codes[rows] for rows in self.rows]
 
 
 def factors(
@@ -174,13 +165,16 @@ def factors(
 
 
 def over_trainings(values: Floats, own: float, shared: float, df: float) -> Estimated:
-    """Combine the estimates of S trainings, of mean variance `own` and covariance `shared` due to patients: `procedure`, steps 3 and 4."""
-    trainings = len(values)
-    training, sampled = max(float(values.var(ddof=1)), own - shared) / trainings, max(shared, 0.0)
+    """Combine S trainings, of mean variance `own` and covariance `shared` due to patients, as `random_factors_contrast` does."""
+    spread, trainings = float(values.var(ddof=1)) / len(values), len(values) - 1.0
+    training, sampled = max(spread, (own - shared) / len(values)), max(shared, 0.0)
     variance = training + sampled
     if variance <= 1e-20:
-        return Estimated(float(values.mean()), 0.0, float(min(trainings - 1, df)))
-    return Estimated(float(values.mean()), math.sqrt(variance), variance**2 / (training**2 / (trainings - 1) + sampled**2 / df))
+        return Estimated(float(values.mean()), 0.0, min(trainings, df))
+    column = lambda *parts: np.array(parts)[:, None]
+    square = critical_square(column(spread, sampled), column(training, sampled), column(trainings, df), trainings, df)[0]
+    df = float(special.stdtridf(0.975, math.sqrt(square))) if square > critical_of(1e9) else 1e9
+    return Estimated(float(values.mean()), math.sqrt(variance), df)
 
 
 def share(hits: Bools, members: Bools) -> Merit:

@@ -347,9 +347,9 @@ def measures_at_specificity(
     -----
     The threshold of each arm (and training) is estimated again in each resample of clusters, so its uncertainty is part of the intervals.
     A jackknife would not do: the threshold is a quantile, whose delete-one jackknife is inconsistent. Resamples keep the numbers of
-    clusters of each class, and so about the prevalence. With several trainings, covariances over resamples take the place of step 2 of
-    `procedure`, on the scale of the difference or of the logarithm of the ratio. Fewer than 20 clusters of a class: no intervals, as in
-    `paired_bootstrap`.
+    clusters of each class, and so about the prevalence. With several trainings, covariances over resamples take the place of those due
+    to patients in `random_factors_contrast`, on the scale of the difference or of the logarithm of the ratio. Fewer than 20 clusters of
+    a class: no intervals, as in `paired_bootstrap`.
 
     Examples
     --------

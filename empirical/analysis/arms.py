@@ -14,6 +14,7 @@ import numpy as np
 
 from empirical.analysis.patients import patient_interval
 from empirical.arms.build import prompt_words
+from empirical.arms.catalogue import ARMS
 from empirical.arms.images import image_source
 from empirical.audit.preflight import preflight
 from empirical.cohorts import Cohort
@@ -140,7 +141,7 @@ def _shares(config: EvaluateConfig, vlm: VisionLanguageModel, encoder: Encoder, 
 
 
 def _arms(config: EvaluateConfig, cohort: Cohort, run: RunFolder, encoder: Encoder, quiet: bool) -> Iterator[ArmAnalysis]:
-    """Yield each arm as an evaluation has it, on the same items in all; images are checked against their hashes first."""
+    """Yield each arm that shows the query as an evaluation has it, on the same items; images are checked against their hashes first."""
     training = training_record(config.model.name)
     trained = {name: training.get(name, "") for name in ("train_arm", "train_strategy")} | {"train_seed": training.get("train_seed", 0)}
     prepared = prepare_examples(config, cohort)
@@ -150,6 +151,10 @@ def _arms(config: EvaluateConfig, cohort: Cohort, run: RunFolder, encoder: Encod
     stamps = verify_images(cohort, prepared.images(), run.path / SHARDS)
     for arm in config.arms:
         name, examples = run_id(arm), prepared.examples[run_id(arm)]
+        if ARMS[arm.arm].query is not None:  # both analyses are of the query's own picture
+            log(f"{name}: does not show the query, and is left out", quiet)
+            run.count(f"without_query:{name}", len(examples))
+            continue
         log(f"{name}: {len(examples)} items", quiet)
         columns = {"run_id": name, "arm": arm.arm, "strategy": arm.strategy, **trained, "cohort_hash": cohort.hash}
         yield ArmAnalysis(columns, examples, [keys.key(example) for example in examples])
@@ -190,6 +195,8 @@ def _open_run(
     """Open run folder, cohort and model."""
     import torch
 
+    if all(ARMS[arm.arm].query is not None for arm in config.arms):
+        raise InputError(f"{command}: no arm shows the query, which is what is looked at; add one, such as {{arm: single}}")
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     cohort = Cohort.load(Path(config.cohort))

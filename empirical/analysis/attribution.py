@@ -81,11 +81,11 @@ def occlusion(
 
     Returns (grid, grid): how much the log-odds fall when the square takes the mean of what surrounds it.
     """
-    picture = encoder.image_of(example.item_id)
+    place = [part.kind for part in example.parts if part.kind != "text"].index("query")
+    picture = encoder.image_of(example.images[place])
     squares = [(row, column) for row in range(grid) for column in range(grid)]
     changed = {f"square-{row}-{column}": _painted(picture, row, column, grid) for row, column in squares}
     source = Encoder(encoder.processor, encoder.family, lambda name: changed[name] if name in changed else encoder.image_of(name))
-    place = [part.kind for part in example.parts if part.kind != "text"].index("query")
     rows = [_instead(example, place, name) for name in ("", *changed)]
     scores = np.concatenate(
         [

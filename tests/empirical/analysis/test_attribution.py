@@ -240,3 +240,28 @@ def test_attributions_that_are_no_numbers_end_the_run_and_few_patients_are_said_
     monkeypatch.setattr(attribution, "occlusion", lambda *_, **__: np.full((4, 4), np.nan))
     with pytest.raises(InputError, match=r"attribution: '.*' by occlusion is no number"):
         report_attribution(config, tmp_path / "lost", quiet=True)
+
+
+def test_an_arm_that_does_not_show_the_query_is_left_out_and_said(
+    phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from empirical.analysis.arms import report_alignment, report_attribution
+    from empirical.evaluation.config import EvaluateConfig
+
+    for method in ("integrated_gradients", "occlusion"):
+        monkeypatch.setattr(attribution, method, lambda *_, **__: np.ones((4, 4)))
+    blanked = {"arm": "reference_only", "references": {"strategy": "random"}}
+    content = {"cohort": str(phantom.folder), "threads": 1}
+    for name, report in (("attribution", report_attribution), ("alignment", report_alignment)):
+        table = report(EvaluateConfig.model_validate(content | {"arms": [{"arm": "single"}, blanked]}), tmp_path / name)
+        assert set(table["run_id"]) == {"single"} and "reference_only-random: does not show the query" in capsys.readouterr().err
+        assert json.loads((tmp_path / name / "manifest.json").read_text())["counts"]["without_query:reference_only-random"] > 0
+        with pytest.raises(InputError, match=f"{name}: no arm shows the query"):
+            report(EvaluateConfig.model_validate(content | {"arms": [blanked]}), tmp_path / "none")
+
+
+def test_squares_are_painted_on_the_picture_that_stands_in_the_querys_place() -> None:
+    vlm, shown = load_vlm(ModelConfig()), pictures()
+    encoder = Encoder(vlm.processor, vlm.family, shown.__getitem__)
+    example = Example("an item whose own picture is not shown", pair().parts, pair().images, "yes", ("reference",))
+    assert np.array_equal(occlusion(vlm, encoder, example, ANSWERS, grid=2), occlusion(vlm, encoder, pair(), ANSWERS, grid=2))

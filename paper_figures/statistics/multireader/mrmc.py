@@ -87,7 +87,7 @@ class MrmcResult(Result):
     random : str
         The factors that the analyses take as random.
     arms, readers : tuple of str
-        Their names.
+        Names of the arms that are compared, and of the readers of any of them.
     items, cases : int
         Items that were read, and cases (patients) that they come from.
     merits : dict of str to dict

@@ -6,13 +6,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import parse_yaml, read_yaml
 
+# One rule for upper bounds, here and beside the fields of all configs: a setting has one where a larger value would pass every other check
+# and then overflow deep in a library, take all memory or never end. It lies far above what is of use, and what merely gives bad results (a
+# learning rate at which training diverges) lies below it, since the run itself says so.
 MOST = 10**9
-"""Bound of settings that count something; beyond it a run would end with its memory, or never."""
+"""Bound of settings that count something."""
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+"""A setting that counts something of which there is at least one."""
+
+Threads = Annotated[int, Field(ge=1, le=1024)]
+"""Threads of torch; a machine without room for as many ends the process."""
+
+SeedNumber = Annotated[int, Field(ge=0, le=2**32 - 1)]
+"""A seed that NumPy and torch both take."""
 
 LARGEST_INTEGER = 2**63 - 1
 """What arrays and files hold; a larger integer would fail deep in a library."""

@@ -29,7 +29,7 @@ from empirical.vlm.inference.batch_scorer import SpeedConfig
 from empirical.vlm.loading import dtype_of
 from empirical.vlm.model_id import files_hash, training_record, weights_hash
 from see_in_pairs.cache import PartCache
-from see_in_pairs.configs import MOST, StrictConfig
+from see_in_pairs.configs import MOST, Count, SeedNumber, StrictConfig, Threads
 from see_in_pairs.console import log, progress
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import content_hash, files_in, read_table, write_parquet
@@ -101,10 +101,10 @@ class CrossedConfig(StrictConfig):
     patients: int = Field(default=50, ge=2, le=MOST)
     references: int = Field(default=20, ge=2, le=MOST)
     pairing: ReferenceConfig | None = None
-    batch_size: int = Field(default=16, ge=1, le=MOST)
+    batch_size: Count = 16
     speed: SpeedConfig = SpeedConfig()
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
-    threads: int | None = Field(default=None, ge=1, le=1024)
+    seed: SeedNumber = 0
+    threads: Threads | None = None
     allow: tuple[str, ...] = ()
     allow_other_prompt: bool = False
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from see_in_pairs.configs import StrictConfig
+from see_in_pairs.configs import SeedNumber, StrictConfig
 
 CHOICES = ("shapes", "parts")
 """Settings that say what is run now; the others decide what a row means, so they are the same for all rows of a folder."""
@@ -56,7 +56,7 @@ class BenchmarkConfig(StrictConfig):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     attention: str | None = None
     peak_tflops: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    seed: SeedNumber = 0
 
     def identity(self) -> dict[str, Any]:
         """Settings that all rows of a folder share: all but the shapes and parts that are run now.

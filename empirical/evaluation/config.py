@@ -10,7 +10,7 @@ from empirical.arms import ArmConfig
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.inference.batch_scorer import SpeedConfig
-from see_in_pairs.configs import MOST, StrictConfig
+from see_in_pairs.configs import Count, SeedNumber, StrictConfig, Threads
 
 MAY_CHANGE = {"calibrate_on"}
 """Settings that may change when a run is resumed, since no score depends on them."""
@@ -61,7 +61,7 @@ class EvaluateConfig(StrictConfig):
     model: ModelConfig = ModelConfig()
     prompts: PromptConfig = PromptConfig()
     split: Literal["test", "val"] = "test"
-    batch_size: int = Field(default=16, ge=1, le=MOST)
+    batch_size: Count = 16
     speed: SpeedConfig = SpeedConfig()
     spaced: bool = False
     generate: bool = False
@@ -69,9 +69,9 @@ class EvaluateConfig(StrictConfig):
     calibrate_on: str | None = None
     doctor: bool = True
     allow: tuple[str, ...] = ()
-    threads: int | None = Field(default=None, ge=1, le=1024)
+    threads: Threads | None = None
     allow_other_prompt: bool = False
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    seed: SeedNumber = 0
 
     @model_validator(mode="after")
     def _distinct(self) -> EvaluateConfig:

@@ -9,7 +9,7 @@ from empirical.pretraining.questions import KINDS, Difficulty
 from empirical.pretraining.shapes import EDGE
 from empirical.training.config import ScheduleConfig
 from empirical.vlm.pocket.config import PocketConfig
-from see_in_pairs.configs import MOST, StrictConfig
+from see_in_pairs.configs import MOST, Count, SeedNumber, StrictConfig, Threads
 from see_in_pairs.errors import first_few
 
 
@@ -127,18 +127,18 @@ class PretrainConfig(ScheduleConfig):
     start: str | None = None
     kinds: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
     hardness: HardnessConfig = HardnessConfig()
-    steps: int = Field(default=8000, ge=1, le=MOST)
-    batch_size: int = Field(default=32, ge=1, le=MOST)
+    steps: Count = 8000
+    batch_size: Count = 32
     learning_rate: float = Field(default=1e-3, gt=0, le=1e3)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     weight_decay: float = Field(default=0.01, ge=0, le=1e3)
     adam_beta2: float = Field(default=0.99, gt=0, lt=1)
     max_grad_norm: float = Field(default=1.0, gt=0, le=1e9)
-    examine_every: int = Field(default=1000, ge=1, le=MOST)
+    examine_every: Count = 1000
     questions: int = Field(default=1000, ge=20, le=MOST)
-    save_every: int = Field(default=500, ge=1, le=MOST)
-    threads: int | None = Field(default=None, ge=1, le=1024)
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    save_every: Count = 500
+    threads: Threads | None = None
+    seed: SeedNumber = 0
 
     @model_validator(mode="after")
     def _known(self) -> PretrainConfig:

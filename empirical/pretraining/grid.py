@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from empirical.pretraining.config import PretrainConfig
 from empirical.vlm.pocket.config import PocketConfig
-from see_in_pairs.configs import StrictConfig
+from see_in_pairs.configs import SeedNumber, StrictConfig
 from see_in_pairs.console import log
 from see_in_pairs.files import read_json, read_table, write_text
 from see_in_pairs.processes import run_in_processes
@@ -40,7 +40,7 @@ class GridConfig(StrictConfig):
     base: PretrainConfig
     models: dict[str, PocketConfig] = Field(min_length=1)
     learning_rates: list[Annotated[float, Field(gt=0, le=1e3)]] = Field(min_length=1)
-    seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = Field(min_length=1)
+    seeds: list[SeedNumber] = Field(min_length=1)
 
     @field_validator("learning_rates", "seeds")
     @classmethod

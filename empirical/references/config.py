@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from empirical.vlm.config import ModelConfig
-from see_in_pairs.configs import MOST, StrictConfig
+from see_in_pairs.configs import Count, StrictConfig
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class ReferenceConfig(StrictConfig):
     """
 
     strategy: StrategyName = "random"
-    m: int = Field(default=1, ge=1, le=MOST)
-    reuse: int | None = Field(default=None, ge=1, le=MOST)
+    m: Count = 1
+    reuse: Count | None = None
     columns: tuple[str, ...] = ("sex", "view")
     caliper: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=lambda: {"age": 5.0})
     site: Literal["other", "same"] = "other"

@@ -9,7 +9,7 @@ from pydantic import Field
 from empirical.arms import ArmConfig
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig
-from see_in_pairs.configs import MOST, StrictConfig
+from see_in_pairs.configs import Count, SeedNumber, StrictConfig, Threads
 
 Method = Literal["full", "lora"]
 """What is trained: every weight, or low-rank adapters only."""
@@ -65,8 +65,8 @@ class EarlyStopping(StrictConfig):
         Smallest fall that counts, in nats per answer token.
     """
 
-    every: int = Field(default=50, ge=1, le=MOST)
-    patience: int = Field(default=3, ge=1, le=MOST)
+    every: Count = 50
+    patience: Count = 3
     least: float = Field(default=0.0, ge=0)
 
 
@@ -159,10 +159,10 @@ class FinetuneConfig(ScheduleConfig):
     lora: LoraConfig = LoraConfig()
     n_train: int | None = Field(default=None, ge=2)
     curriculum: CurriculumConfig | None = None
-    references_per_query: int = Field(default=1, ge=1, le=MOST)
-    steps: int = Field(default=500, ge=1, le=MOST)
-    batch_size: int = Field(default=16, ge=1, le=MOST)
-    gradient_accumulation: int = Field(default=1, ge=1, le=MOST)
+    references_per_query: Count = 1
+    steps: Count = 500
+    batch_size: Count = 16
+    gradient_accumulation: Count = 1
     learning_rate: float = Field(default=1e-4, gt=0, le=1e15)
     warmup: float = Field(default=0.1, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0, le=1e3)
@@ -173,9 +173,9 @@ class FinetuneConfig(ScheduleConfig):
     features_folder: str | None = None
     early_stopping: EarlyStopping | None = None
     report_to: tuple[Literal["tensorboard", "wandb"], ...] = ()
-    save_every: int = Field(default=100, ge=1, le=MOST)
+    save_every: Count = 100
     keep_checkpoints: bool = False
     doctor: bool = True
     allow: tuple[str, ...] = ()
-    threads: int | None = Field(default=None, ge=1, le=1024)
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    threads: Threads | None = None
+    seed: SeedNumber = 0

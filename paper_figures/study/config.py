@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,7 +11,7 @@ from empirical.arms import ArmConfig
 from empirical.cohorts.phantom import PhantomConfig
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig
-from see_in_pairs.configs import StrictConfig
+from see_in_pairs.configs import SeedNumber, StrictConfig
 
 ALL = "all"
 SETTINGS = "study.json"
@@ -61,7 +61,7 @@ class Block(StrictConfig):
     cohorts: list[str] | None = None
     arms: list[str] | None = None
     n_train: list[int | Literal["all"]] = Field(min_length=1)
-    seeds: list[Annotated[int, Field(ge=0, le=2**32 - 1)]] = Field(min_length=1)
+    seeds: list[SeedNumber] = Field(min_length=1)
     training: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("n_train")
@@ -136,7 +136,7 @@ class StudyConfig(StrictConfig):
     comparisons: list[tuple[str, str]] = Field(default_factory=list)
     restarts: Restarts | None = None
     keep_models: bool = True
-    phantom_seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    phantom_seed: SeedNumber = 0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 import yaml
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, field_validator, model_validator
 
-from see_in_pairs.configs import MOST, StrictConfig, load_config
+from see_in_pairs.configs import Count, StrictConfig, load_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_text
 from theory.sweeps.registry import Piece, find_file, load_pieces, piece, piece_of
@@ -48,7 +48,7 @@ class Stop(StrictConfig):
 
     measure: str
     mcse: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    cap: Annotated[int, Field(ge=1, le=MOST)]
+    cap: Count
 
 
 class MethodUse(StrictConfig):
@@ -131,8 +131,8 @@ class Study(StrictConfig):
     fixed: dict[str, Any] = Field(default_factory=dict)
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     cells: list[dict[str, Any]] = Field(default_factory=list)
-    replicates: Annotated[int, Field(ge=1, le=MOST)] = 1000
-    block: Annotated[int, Field(ge=1, le=MOST)] = 100
+    replicates: Count = 1000
+    block: Count = 100
     entropy: Annotated[int, Field(ge=0)] = 0
     stop: Stop | None = None
     limits: BlockLimits = BlockLimits()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from see_in_pairs.configs import StrictConfig
+from see_in_pairs.configs import SeedNumber, StrictConfig
 
 
 class PocketConfig(StrictConfig):
@@ -45,7 +45,7 @@ class PocketConfig(StrictConfig):
     heads: int = Field(default=4, ge=1, le=16_384)
     vocabulary: int = Field(default=600, ge=300, le=1_000_000)
     initializer_range: float = Field(default=0.06, gt=0, le=10)
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    seed: SeedNumber = 0
 
     @model_validator(mode="after")
     def _check_divisibility(self) -> PocketConfig:

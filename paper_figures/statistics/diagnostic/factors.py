@@ -86,6 +86,18 @@ class Factors:
         """Whether the design lets a test keep its level: three trainings or more (or one), and eight references or more in effect."""
         return (self.fixed_seeds or self.trainings != FEWEST_TRAININGS - 1) and (self.sets is None or self._references >= FEWEST_REFERENCES)
 
+    def check_classes(self, labels: Bools) -> None:
+        """Refuse a training whose rows are of one class."""
+        if any(labels[rows].all() or not labels[rows].any() for rows in self.rows):
+            raise NotEstimable("one class only with some training seed: no ROC curve, sensitivity or specificity")
+
+    def value(self, merit: Merit) -> float:
+        """Average a measure over the trainings; NaN where one of them has no value."""
+        try:
+            return float(np.mean([merit(rows)[0] for rows in self.rows]))
+        except NotEstimable:
+            return math.nan
+
     def estimate(self, merit: Merit) -> Estimated:
         """Average a measure over the trainings, with its standard error for new clusters, references and trainings.
 

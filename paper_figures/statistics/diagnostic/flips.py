@@ -10,7 +10,7 @@ import numpy.typing as npt
 from paper_figures.statistics.diagnostic.factors import Factors, Memberships, factors, share, share_interval
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T
-from paper_figures.statistics.validation import Bools, as_flags, as_level, same_length
+from paper_figures.statistics.validation import Bools, NotEstimable, as_flags, as_level, same_length
 
 
 @dataclass(frozen=True, repr=False)
@@ -90,15 +90,14 @@ def flips_of(a: Bools, b: Bools, design: Factors, level: float) -> FlipTable:
     few = design.clusters(np.ones(len(a), dtype=np.bool_))
     reason = f"only {few} clusters: fewer than {FEWEST_FOR_T} say too little of the variation between them" if few < FEWEST_FOR_T else ""
     kinds = {"harmful": a & ~b, "beneficial": b & ~a, "churn": a ^ b}
-    found = {name: _flip_share(hits, design, level, few if not reason else 0) for name, hits in kinds.items()}
-    return FlipTable(**found, items=len(a) / design.trainings, trainings=design.trainings, confidence_level=level, reason=reason)
-
-
-def _flip_share(hits: Bools, design: Factors, level: float, clusters: int) -> FlipShare:
-    """A share with its interval; without one where `clusters` is 0."""
-    everything, items = np.ones(len(hits), dtype=np.bool_), len(hits) / design.trainings
-    if not clusters:
-        return FlipShare(float(hits.sum()) / design.trainings, float(np.mean([hits[rows].mean() for rows in design.rows])), None)
-    found = design.estimate(share(hits, everything))
-    interval = share_interval(found, clusters, items, design.independent, level)
-    return FlipShare(float(hits.sum()) / design.trainings, found.value, interval)
+    everyone, items = np.ones(len(a), dtype=np.bool_), len(a) / design.trainings
+    try:
+        found = {} if reason else {name: design.estimate(share(hits, everyone)) for name, hits in kinds.items()}
+    except NotEstimable as error:
+        found, reason = {}, str(error)
+    intervals = {name: share_interval(one, few, items, design.independent, level) for name, one in found.items()}
+    shares = {
+        name: FlipShare(float(hits.sum()) / design.trainings, design.value(share(hits, everyone)), intervals.get(name))
+        for name, hits in kinds.items()
+    }
+    return FlipTable(**shares, items=items, trainings=design.trainings, confidence_level=level, reason=reason)

@@ -142,7 +142,11 @@ def net_benefit_of(scores: Floats, labels: Bools, design: Factors, thresholds: S
         raise InputError("thresholds: give probabilities between 0 and 1")
     few = class_clusters(labels, design.codes)
     reason = f"only {few} clusters hold an item of the rarer class; fewer than {FEWEST_FOR_Z} say too little" if few < FEWEST_FOR_Z else ""
-    found = np.array([_at(threshold, scores, labels, design, None if reason else level) for threshold in at])  # (T, curves, 3)
+    curves = lambda shown: np.array([_at(threshold, scores, labels, design, shown) for threshold in at])  # (T, curves, 3)
+    try:
+        found = curves(None if reason else level)
+    except NotEstimable as error:
+        found, reason = curves(None), str(error)
     values, low, high = ({name: found[:, curve, part] for curve, name in enumerate(CURVES)} for part in range(3))
     return NetBenefitResult(at, **values, low=low, high=high, prevalence=float(labels.mean()), confidence_level=level, reason=reason)
 
@@ -155,9 +159,9 @@ def _at(threshold: float, scores: Floats, labels: Bools, design: Factors, level:
     for first, second in (("a", ""), ("b", ""), ("a", "b"), ("all", ""), ("a", "all"), ("b", "all")):
         counted = called[first] ^ called[second] if second else called[first]
         merit = _mean(np.where(called[first], worth, 0.0) - (np.where(called[second], worth, 0.0) if second else 0.0))
-        found = design.estimate(merit)
-        enough = level is not None and design.clusters(counted) >= FEWEST_CALLED and found.se > 1e-10
-        rows.append([found.value, *(found.interval(level) if enough and level is not None else (np.nan, np.nan))])
+        found = None if level is None or design.clusters(counted) < FEWEST_CALLED else design.estimate(merit)
+        ends = (np.nan, np.nan) if found is None or level is None or found.se <= 1e-10 else found.interval(level)
+        rows.append([design.value(merit) if found is None else found.value, *ends])
     return rows
 
 

@@ -157,6 +157,7 @@ def at_threshold(data: PairedScores, threshold: float) -> OperatingPoint:
     """Compare two arms that were checked: `measures_at_threshold`."""
     if math.isnan(threshold):
         raise InputError("threshold: not a number")
+    data.design.check_classes(data.labels)
     called = data.scores >= threshold
     found: dict[str, Any] = {name: _at_threshold(name, called, data) for name in MEASURES}
     return OperatingPoint(**found, prevalence=float(data.labels.mean()), at="threshold", value=threshold,
@@ -223,19 +224,12 @@ def _share_of(merit: Merit, members: Bools, data: PairedScores) -> tuple[float, 
     try:
         found = data.design.estimate(merit)
     except NotEstimable as error:
-        return _value(merit, data.design), None, str(error)
+        return data.design.value(merit), None, str(error)
     clusters = data.design.clusters(members)
     if clusters < FEWEST_FOR_T:
         return found.value, None, f"only {clusters} clusters are in the denominator"
     items = float(members.sum()) / data.design.trainings
     return found.value, share_interval(found, clusters, items, data.design.independent, data.level), ""
-
-
-def _value(merit: Merit, design: Factors) -> float:
-    try:
-        return float(np.mean([merit(rows)[0] for rows in design.rows]))
-    except NotEstimable:
-        return math.nan
 
 
 def _difference(hits: Bools, members: Bools, data: PairedScores) -> PairedMeasure:
@@ -272,7 +266,7 @@ def _ratio(
     if arms is None:
         arms = [_exponential(merit, data, reason) for merit in merits]
     (a, a_interval, _), (b, b_interval, _) = arms
-    estimate = math.exp(_value(minus(*merits), data.design))
+    estimate = math.exp(data.design.value(minus(*merits)))
     lacking = PairedMeasure(a, b, a_interval, b_interval, "ratio", estimate, math.nan, None, math.nan, "", reason)
     if reason:
         return lacking
@@ -293,7 +287,10 @@ def _ratio(
 def _exponential(merit: Merit, data: PairedScores, reason: str) -> tuple[float, Interval | None, str]:
     if reason:
         return math.nan, None, reason
-    found = data.design.estimate(merit)
+    try:
+        found = data.design.estimate(merit)
+    except NotEstimable as error:
+        return math.nan, None, str(error)
     low, high = found.interval(data.level)
     return math.exp(found.value), (math.exp(low), math.exp(high)), ""
 
@@ -372,6 +369,7 @@ def at_specificity(data: PairedScores, specificity: float, resamples: int, metho
         raise InputError(f"resamples: give at least 2, not {count}")
     if method not in METHODS:
         raise InputError(f"method: choose one of {', '.join(METHODS)}, not {method!r}")
+    data.design.check_classes(data.labels)
     fewest = min(data.design.clusters(members) for members in (data.labels, ~data.labels))
     reason = "items share references, which resamples of clusters do not vary" if data.design.sets is not None else ""
     if fewest < FEWEST_OF_A_CLASS:

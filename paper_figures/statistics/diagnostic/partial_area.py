@@ -120,6 +120,7 @@ def compare_partial_areas(curves: Floats, flags: Bools, design: Factors, limits:
         raise InputError(f"over: choose specificity or sensitivity, not {over!r}")
     if not 0 <= low < high <= 1:
         raise InputError(f"low and high: give a range within [0, 1], not {low} to {high}")
+    design.check_classes(flags)
     if over == "sensitivity":
         curves, flags = -curves, ~flags
     merits = [partial_area(row, flags, 1 - high, 1 - low) for row in curves]
@@ -132,8 +133,6 @@ def partial_area(scores: Floats, labels: Bools, start: float, stop: float) -> Me
 
     def merit(rows: Bools) -> Contributions:
         values, positive = scores[rows], labels[rows]
-        if positive.all() or not positive.any():
-            raise NotEstimable("one class only with some training seed: no ROC curve")
         fpr, tpr, group = roc_points(values, positive)
         integral = _integral(fpr, tpr)
         area = float(integral(np.array([stop]))[0] - integral(np.array([start]))[0])
@@ -221,12 +220,14 @@ def _too_few(design: Factors, cut: Bools, width: float) -> str:
 
 
 def _compare(merits: list[Merit], design: Factors, level: float, most: float, reason: str) -> PairedMeasure:
-    arms = [design.estimate(merit) for merit in merits]
-    a, b = (arm.value for arm in arms)
+    a, b = (design.value(merit) for merit in merits)
     lacking = PairedMeasure(a, b, None, None, "difference", a - b, math.nan, None, math.nan, "", reason)
     if reason:
         return lacking
-    found = design.estimate(minus(*merits))
+    try:
+        arms, found = [design.estimate(merit) for merit in merits], design.estimate(minus(*merits))
+    except NotEstimable as error:
+        return replace(lacking, reason=str(error))
     around = [_own_interval(arm, most, level) for arm in arms]
     lacking = replace(lacking, a_interval=around[0], b_interval=around[1])
     if found.se <= 1e-10:

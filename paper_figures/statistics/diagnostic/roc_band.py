@@ -14,7 +14,7 @@ from paper_figures.statistics.diagnostic.factors import Memberships, factors
 from paper_figures.statistics.diagnostic.partial_area import roc_points
 from paper_figures.statistics.result import Result
 from paper_figures.statistics.roc.delong import curves_and_labels
-from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_count, as_level
+from paper_figures.statistics.validation import Bools, Codes, Floats, as_count, as_level
 from see_in_pairs.errors import InputError
 
 STEPS = 200
@@ -97,7 +97,8 @@ def roc_bands(
 
     A fixed-width band in the sense of Macskassy and Provost, with its width from the bootstrap of the supremum (Kolmogorov's statistic),
     whose bootstrap is consistent. Without the step, which is our choice, bands of 20 to 50 clusters of a class at an AUROC of .98 hold the
-    curve with probability .87 to .92; with it, .97 and more. Fewer than 20 clusters of a class, or perfect separation: no band.
+    curve with probability .87 to .92; with it, .97 and more. Fewer than 20 clusters of a class, perfect separation, or
+    scores that are all alike: no band.
 
     References
     ----------
@@ -117,8 +118,7 @@ def roc_bands(
     if (count := as_count(resamples, "resamples")) < 2:
         raise InputError(f"resamples: give at least 2, not {count}")
     rows_of = design.rows
-    if any(flags[rows].all() or not flags[rows].any() for rows in rows_of):
-        raise NotEstimable("one class only with some training seed: no ROC curve")
+    design.check_classes(flags)
     grid = np.linspace(0, 1, STEPS + 1)
     heights = [[_height_of(row[rows], flags[rows], design.codes[rows], grid) for rows in rows_of] for row in curves]
     strata = resampling_strata(flags, design.codes)
@@ -135,7 +135,7 @@ def roc_bands(
         farthest = np.concatenate([np.abs(mean(weights) - centre[:, None]).max(axis=2) for weights in drawn], axis=1)  # (L, B)
         half, error = np.quantile(farthest, level, axis=1), _quantile_error(farthest, level)
         if (half <= 1e-12).any():
-            reason = "an arm separates the classes perfectly: no resample moves its curve"
+            reason = "no resample moves an arm's curve: its scores separate the classes perfectly, or are all alike"
             half = np.where(half <= 1e-12, np.nan, half)
         half = half + 1 / fewest
     most = 2 * np.minimum(grid, 1 - grid)

@@ -57,7 +57,7 @@ class ContrastVariance(Result):
     groups: int = 2
 
     def __post_init__(self) -> None:
-        for name in COMPONENTS:
+        for name in (*COMPONENTS, "patient_df"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
                 raise InputError(f"variance components: {name} is a number of 0 or more, not {value!r}")
@@ -194,9 +194,11 @@ def planned_power(
         raise InputError(f"trainings: give 1 (these models) or at least {FEWEST_TRAININGS}; of two the estimator gives no verdict")
     if sizes[1] < 4 or sizes[2] == 1 or sizes[2] > sizes[1]:
         raise InputError("patients: 4 or more; references: 0 (none shared), or from 2 to as many as patients")
+    if (drawn := as_count(draws, "draws")) < 1:
+        raise InputError("draws: give at least 1")
     if not math.isfinite(effect) or not 0 < confidence_level < 1:
         raise InputError("effect: give a finite number; confidence_level: between 0 and 1")
-    estimate, plain, used, dfs, se = _draw(components, effect, (sizes[0], sizes[1], sizes[2]), as_count(draws, "draws"), seed)
+    estimate, plain, used, dfs, se = _draw(components, effect, (sizes[0], sizes[1], sizes[2]), drawn, seed)
     few = dfs[[row for row in (0, 2) if row < len(dfs) and np.isfinite(dfs[row]).all()]].min(axis=0, initial=math.inf)
     there = np.isfinite(dfs).all(axis=1)
     critical = critical_square(plain[there], used[there], dfs[there], few, float(dfs[1].mean()))
@@ -206,7 +208,7 @@ def planned_power(
     power = float((estimate**2 > critical * total).mean())
     half = float(np.sqrt(critical * total).mean())
     note = "" if sizes[0] > 1 else "one training: power to tell these models apart, not the procedures"
-    return PlannedStudy(sizes[0], sizes[1], sizes[2], se, power, math.sqrt(power * (1 - power) / draws), half, note)
+    return PlannedStudy(sizes[0], sizes[1], sizes[2], se, power, math.sqrt(power * (1 - power) / drawn), half, note)
 
 
 def _at_level(critical: Floats, level: float) -> Floats:

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from paper_figures.statistics import measures_at_threshold, partial_auroc
+from paper_figures.statistics import flip_table, measures_at_threshold, net_benefit, partial_auroc, roc_bands
 from paper_figures.statistics.diagnostic.factors import factors, minus, over_trainings, share
+from paper_figures.statistics.diagnostic.operating_point import MEASURES
 from paper_figures.statistics.multireader.random_factors import random_factors_contrast
+from see_in_pairs.errors import InputError
 
 S, N = 5, 120
 PATIENTS, SEEDS = np.tile(np.arange(N) // 3, S), np.repeat(np.arange(S), N)
@@ -67,3 +69,30 @@ def test_trainings_that_are_all_alike_have_no_standard_error() -> None:
     hits = np.tile([True, False, False], S * N // 3)
     found = factors(S * N, PATIENTS, SEEDS).estimate(share(hits, np.ones(S * N, dtype=bool)))
     assert (found.value, found.se) == (pytest.approx(1 / 3), 0.0)
+
+
+@pytest.mark.parametrize("trainings", [1, 3])
+def test_one_reference_for_all_leaves_values_with_a_reason(trainings: int) -> None:
+    rows = slice(0, trainings * N)
+    values, labels = scores()[:, rows], PATIENTS[rows] % 2 == 0
+    rest = {"seeds": SEEDS[rows] if trainings > 1 else None, "references": np.zeros(trainings * N)}
+    point = measures_at_threshold(*values, labels, 0.5, PATIENTS[rows], **rest)  # type: ignore[arg-type]
+    for name in MEASURES:
+        one = getattr(point, name)
+        assert np.isfinite([one.a, one.b, one.estimate]).all()
+        assert (one.interval, "one group holds every item" in one.reason) == (None, True)
+    area = partial_auroc(values, labels, PATIENTS[rows], **rest).area  # type: ignore[arg-type]
+    flips = flip_table(*(values >= 0.5), PATIENTS[rows], **rest)  # type: ignore[arg-type]
+    benefit = net_benefit(*np.clip(values, 0, 1), labels, PATIENTS[rows], **rest)  # type: ignore[arg-type]
+    assert all("one group holds every item" in one.reason for one in (area, flips, benefit))
+    assert (area.interval, flips.churn.interval) == (None, None)
+    assert np.isfinite([area.estimate, flips.churn.share, *benefit.difference]).all()
+
+
+def test_a_training_of_one_class_is_one_line() -> None:
+    values, seeds = scores()[:, :N], LABELS[:N].astype(int)
+    rest = {"labels": LABELS[:N], "clusters": PATIENTS[:N], "seeds": seeds}
+    calls = (lambda: measures_at_threshold(*values, **rest), lambda: partial_auroc(values, **rest), lambda: roc_bands(values, **rest))
+    for call in calls:
+        with pytest.raises(InputError, match="one class only with some training seed"):
+            call()

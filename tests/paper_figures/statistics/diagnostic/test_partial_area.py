@@ -107,6 +107,8 @@ def test_edges() -> None:
     few = partial_auroc(scores[:, :40], labels[:40], low=0.95, high=1).area
     assert few.interval is None
     assert "within the range" in few.reason
+    one = partial_auroc(scores[:, :40], np.arange(40) == 0).area
+    assert (one.interval, np.isfinite([one.a, one.b, one.estimate]).all(), "1 clusters" in one.reason) == (None, True, True)
     infinite = partial_auroc(np.where(scores > 2, math.inf, scores), labels).area
     assert math.isfinite(infinite.a)
     for wrong, line in (({"low": 0.9, "high": 0.5}, "range within"), ({"over": "time"}, "choose specificity")):

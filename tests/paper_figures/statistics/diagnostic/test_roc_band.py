@@ -78,5 +78,6 @@ def test_no_band_that_would_be_false() -> None:
     separated = roc_bands(np.arange(60.0), np.arange(60) >= 30, resamples=50)
     assert "perfectly" in separated.reason
     assert np.isnan(separated.half_width).all()
+    assert "all alike" in roc_bands(np.full(60, 0.5), np.arange(60) >= 30, resamples=50).reason
     shared = roc_bands(np.random.default_rng(0).normal(size=80), np.arange(80) % 2 == 0, references=np.arange(80) % 9, resamples=50)
     assert "share references" in shared.reason

@@ -215,8 +215,7 @@ def import_cohort(
     for option in SPELLED.keys() & settings.keys():
         settings[option] = _pairs(SPELLED[option], settings[option])
     for option in {"header", "label_columns"} & settings.keys():
-        texts = [settings[option]] if option == "header" else settings[option]
-        settings[option] = [name.strip() for names in csv.reader(texts) for name in names]
+        settings[option] = _names(option, [settings[option]] if option == "header" else settings[option])
     settings["fractions"] = parse_fractions(fractions)
     if not root.exists():
         raise InputError(f"--root {root}: no such folder")
@@ -227,6 +226,14 @@ def import_cohort(
             run.count(what, number)
     patients = cohort.table["patient_id"].nunique()
     log(f"{out}: {len(cohort.table)} items of {patients} patients; next: see-in-pairs cohort audit {out}", quiet)
+
+
+def _names(option: str, texts: list[str]) -> list[str]:
+    """Split names at commas, as in a row of a CSV, where a name may stand in quotes."""
+    try:
+        return [name.strip() for names in csv.reader(texts) for name in names]
+    except csv.Error as error:
+        raise InputError(f"--{option.replace('_', '-')}: is no list of names with commas between them ({error})") from None
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:

@@ -34,7 +34,10 @@ LONGEST_LIST = 20_000  # characters of a cell
 INDICATORS = {"": 0, "0": 0, "0.0": 0, "false": 0, "no": 0, "1": 1, "1.0": 1, "true": 1, "yes": 1, "-1": -1, "-1.0": -1}
 ABSENT, POSSIBLE, PRESENT = 0, 1, 2
 SEVERAL = "\x1f"  # marks an item of several labels to detect
-LEFT_OUT = ("images_with_several_labels_to_detect", "images_of_uncertain_label")  # counts
+LEFT_OUT = {  # counts, and what may be done
+    "images_with_several_labels_to_detect": "have several labels to detect (--positive-name makes one class of these)",
+    "images_of_uncertain_label": "are of an uncertain label (--uncertain positive or negative decides)",
+}
 
 
 class LabelSettings(TypedDict, total=False):
@@ -120,6 +123,9 @@ def label_items(
         counts |= {"images_with_several_labels_to_detect": int(several.sum())} if several.any() else {}
     if not positive:  # a label that is there only beside others is not lost in silence: its images are counted above
         chosen = [label for label in chosen if (labels == label).any()] or chosen
+    for label in (healthy, *chosen):
+        if not (labels == label).any() and (why := [f"{counts[key]} {what}" for key, what in LEFT_OUT.items() if counts.get(key)]):
+            raise InputError(f"{source}: no image of label '{label}' is left: {' and '.join(why)}")
     others = int((labels == "").sum()) - sum(counts.get(key, 0) for key in LEFT_OUT)
     return labels, chosen, counts | {"items_of_other_labels": others}, disagree
 

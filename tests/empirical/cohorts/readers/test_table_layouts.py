@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +258,8 @@ OPTIONS = {
     "same name": (["--positive-name", "well"], "--positive-name well: is the healthy label"),
     "no text": (["--positive-name", "\ud800"], "--positive-name '\\ud800': is not UTF-8"),
     "no such table": (["--join", "c.csv", "--join-on", "image"], "--join c.csv: no such file"),
+    "line in a name": (["--header", "a\rb,c"], "--header: is no list of names with commas between them"),
+    "name without end": (["--label-columns", "x" * 140_000], "--label-columns: is no list of names"),
 }  # fmt: skip
 
 
@@ -269,6 +272,17 @@ def test_options_that_do_not_fit_exit_with_2_and_one_line(case: str, tmp_path: P
     error = capsys.readouterr().err.strip()
     assert words in error
     assert "\n" not in error
+
+
+@pytest.mark.parametrize(("label", "said"), [("ill|odd", "6 have several labels to detect (--positive"), ("-1", "6 are of an uncertain")])
+def test_where_all_images_of_a_class_are_left_out_the_line_says_why(label: str, said: str, tmp_path: Path) -> None:
+    root = own(tmp_path / "set")
+    options: dict[str, object] = {"label_list": "|"} if label != "-1" else {"label_columns": ["label", "no"]}
+    csv(root / "a.csv", {"image": [f"{k}.png" for k in range(N)], "label": ["well" if label != "-1" else 0, label] * 6, "no": [1, 0] * 6})
+    healthy = "well" if label != "-1" else "no"
+    with pytest.raises(InputError, match=re.escape(said)) as caught:
+        import_table(root, tmp_path / "out", table="a.csv", healthy=healthy, quiet=True, **options)  # type: ignore[arg-type]
+    assert "is left" in str(caught.value) and not (tmp_path / "out").exists()
 
 
 def test_a_packed_table_that_is_damaged_or_endless_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

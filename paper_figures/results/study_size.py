@@ -145,5 +145,6 @@ def answer(
         for s in trainings
         for r in references
     ]
-    said += sorted({study.note for study in studies if study.note})
+    found = [*studies, *(study for _, _, study in needed if study)]
+    said += sorted({note for study in found for note in study.note.split("; ") if note})
     return StudySize(components, effect, target, alpha, studies, needed, said)

@@ -25,8 +25,9 @@ Contributions = tuple[float, Floats, Sequence[Bools]]
 Merit = Callable[[Bools], Contributions]
 """From the rows of one training to the estimate and its contributions, one for each of these rows."""
 
-FEWEST_TRAININGS, FEWEST_REFERENCES = 3, 8
-"""Trainings, and references in effect, below which the error-rate study finds no test that keeps its level."""
+FEWEST_TRAININGS, FEWEST_REFERENCES, FEWEST_PATIENTS = 5, 8, 20
+"""Trainings that both arms share, references in effect, and patients in effect beside either, below which the error-rate study finds no
+test that keeps its level, or did not look: the rule of the recommended tests."""
 
 Memberships = npt.ArrayLike | Sequence[Sequence[object]]
 
@@ -81,10 +82,18 @@ class Factors:
         """Number of clusters that hold a member."""
         return int(np.count_nonzero(np.bincount(self.codes[members])))
 
-    @property
+    @cached_property
     def verdict(self) -> bool:
-        """Whether the design lets a test keep its level: three trainings or more (or one), and eight references or more in effect."""
-        return (self.fixed_seeds or self.trainings != FEWEST_TRAININGS - 1) and (self.sets is None or self._references >= FEWEST_REFERENCES)
+        """Whether the design lets a test keep its level: enough trainings (or one), references and, beside either, patients."""
+        one = self.fixed_seeds or self.trainings == 1
+        if one and self.sets is None:
+            return True
+        references = [] if self.sets is None else [name for entry in self.sets for name in entry]
+        return (
+            (one or self.trainings >= FEWEST_TRAININGS)
+            and (self.sets is None or _effective(references) >= FEWEST_REFERENCES)
+            and _effective(self.codes) >= FEWEST_PATIENTS
+        )
 
     def check_classes(self, labels: Bools) -> None:
         """Refuse a training whose rows are of one class."""
@@ -157,11 +166,11 @@ class Factors:
         known: dict[tuple[int, ...], int] = {}
         return np.array([known.setdefault(one, len(known)) for one in self.sets or []], dtype=np.intp)
 
-    @cached_property
-    def _references(self) -> float:
-        """Effective number of references: (sum of uses)^2 / sum of squared uses."""
-        uses = np.bincount([name for one in self.sets or [] for name in one]).astype(np.float64)
-        return float(uses.sum() ** 2 / (uses**2).sum())
+
+def _effective(levels: npt.ArrayLike) -> float:
+    """Effective number of levels: (sum of uses)^2 / sum of squared uses."""
+    uses = np.bincount(np.asarray(levels)).astype(np.float64)
+    return float(uses.sum() ** 2 / (uses**2).sum())
 
 
 def factors(

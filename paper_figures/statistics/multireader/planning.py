@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paper_figures.statistics.diagnostic.factors import FEWEST_PATIENTS, FEWEST_REFERENCES
+from paper_figures.statistics.diagnostic.factors import FEWEST_TRAININGS as FEWEST_SHARED
 from paper_figures.statistics.multireader.random_factors import ContrastResult, critical_of, critical_square
 from paper_figures.statistics.result import Result
 from paper_figures.statistics.validation import Floats, NotEstimable, as_count
@@ -15,7 +17,7 @@ from see_in_pairs.errors import InputError
 
 DRAWS = 4000
 MOST_PATIENTS = 1_000_000
-FEWEST_TRAININGS = 3  # below, nothing is said of a procedure
+FEWEST_TRAININGS = 3  # of each arm; below, nothing is said of a procedure
 COMPONENTS = ("training", "patient", "rest", "reference")
 
 
@@ -207,8 +209,16 @@ def planned_power(
     total = used.sum(axis=0)
     power = float((estimate**2 > critical * total).mean())
     half = float(np.sqrt(critical * total).mean())
-    note = "" if sizes[0] > 1 else "one training: power to tell these models apart, not the procedures"
-    return PlannedStudy(sizes[0], sizes[1], sizes[2], se, power, math.sqrt(power * (1 - power) / drawn), half, note)
+    return PlannedStudy(sizes[0], sizes[1], sizes[2], se, power, math.sqrt(power * (1 - power) / drawn), half, _note(components, sizes))
+
+
+def _note(components: ContrastVariance, sizes: Sequence[int]) -> str:
+    """What the power is of, and where `compare` would give the interval without a verdict."""
+    notes = ["one training: power to tell these models apart, not the procedures"] if sizes[0] == 1 else []
+    few = [f"{sizes[0]} trainings that both arms share"] if components.groups == 1 and 1 < sizes[0] < FEWEST_SHARED else []
+    few += [f"{sizes[2]} references"] if 0 < sizes[2] < FEWEST_REFERENCES else []
+    few += [f"{sizes[1]} patients"] if (sizes[0] > 1 or sizes[2]) and sizes[1] < FEWEST_PATIENTS else []
+    return "; ".join([*notes, *(f"{one}: too few for a verdict, compare gives the interval alone" for one in few)])
 
 
 def _at_level(critical: Floats, level: float) -> Floats:

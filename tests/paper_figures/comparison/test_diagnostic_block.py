@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from paper_figures.comparison import factors_block
 from paper_figures.comparison.compare_arms import compare_arms
 from paper_figures.comparison.diagnostic_block import FEW_THRESHOLDS
 from paper_figures.statistics import flip_table, measures_at_specificity, measures_at_threshold, net_benefit, partial_auroc
+from paper_figures.statistics.diagnostic import factors
 from see_in_pairs.files import to_json
 
 
@@ -17,6 +19,11 @@ def arms(n: int = 240) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     labels = patients % 3 == 0
     scores = rng.normal(size=n) + rng.normal(size=(2, n)) + np.array([[1.0], [2.0]]) * (labels - 0.5)
     return 1 / (1 + np.exp(-scores)), labels, patients
+
+
+def test_p_is_given_where_the_recommended_tests_give_one() -> None:
+    rule = (factors_block.FEWEST_CROSSED, factors_block.FEWEST_REFERENCES, factors_block.FEWEST_PATIENTS)
+    assert rule == (factors.FEWEST_TRAININGS, factors.FEWEST_REFERENCES, factors.FEWEST_PATIENTS)
 
 
 def test_the_block_is_what_the_functions_give() -> None:

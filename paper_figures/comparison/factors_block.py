@@ -134,7 +134,7 @@ def factor_tests(
             reasons[measure] = str(error)
             continue
         found[measure] = _with_width(one, settings.level) if measure == "accuracy" else one
-        if why := _inadmissible(one, arms, measure):
+        if why := inadmissible(one, arms.labels, arms.items if arms.clusters is None else arms.clusters):
             reasons[measure] = why
     factors = next((one.factors for one in found.values()), {})
     numbers = [len(one) for one in arms.scores]
@@ -151,7 +151,7 @@ def _with_width(one: ContrastResult, level: float) -> ContrastResult:
     return replace(one, interval=tango_interval(0, 0, units, level), note=note)
 
 
-def _inadmissible(one: ContrastResult, arms: CrossedArms, measure: str) -> str:
+def inadmissible(one: ContrastResult, labels: np.ndarray | None, patients: np.ndarray) -> str:
     """Why no test keeps its level in a design like this one; '' where one does. It looks at the design, never at the result."""
     factors = {name: factor for name, factor in one.factors.items() if factor.random}
     for name, words in (("seeds", "trainings (or readers) of an arm"), ("wordings", "wordings")):
@@ -169,9 +169,8 @@ def _inadmissible(one: ContrastResult, arms: CrossedArms, measure: str) -> str:
     least = FEWEST_PATIENTS if len(factors) > 1 else FEWEST_ALONE
     if factors["patients"].effective < least:
         return f"patients count as {factors['patients'].effective:.1f}, fewer than {least}"
-    if measure == "auroc" and arms.labels is not None:
-        who = arms.items if arms.clusters is None else arms.clusters
-        rarer = min(len(np.unique(who[members])) for members in (arms.labels, ~arms.labels))
+    if one.measure == "auroc" and labels is not None:
+        rarer = min(len(np.unique(patients[members])) for members in (labels, ~labels))
         if rarer < FEWEST_FOR_T:
             return f"{rarer} patients of the rarer class, fewer than {FEWEST_FOR_T}"
     return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from paper_figures.comparison.factors_block import inadmissible
 from paper_figures.statistics import holm, random_factors_contrast
 from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
 from see_in_pairs.errors import InputError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+ONE_REFERENCE = "one reference for all patients: the interval holds for this reference, not for another"
 ONE_MODEL = "one model: the interval holds for this model, not for another training"
 GAIN, AFTER, CURVE, FEWER = "gain", "gain after less before finetuning", "mean gain over the learning curve", "on fewer patients"
 
@@ -84,7 +87,8 @@ def _contrast(points: list[CurvePoint], weights: list[float]) -> dict[str, Any]:
         found = _estimate(points, weights, seeds)
     except InputError as error:
         found = dict.fromkeys(("value", "low", "high", "p", "training_sd"), np.nan) | {"by_seed": "", "note": str(error)}
-    return size | {name: found.pop("value")} | found
+        found |= {"se": np.nan, "df": np.nan, "admissible": False, "reason": str(error)}
+    return size | {name: found.pop("value")} | found | {"references": _effective_references(points)}
 
 
 def _estimate(points: list[CurvePoint], weights: list[float], seeds: list[int]) -> dict[str, Any]:
@@ -94,18 +98,29 @@ def _estimate(points: list[CurvePoint], weights: list[float], seeds: list[int]) 
     scores = [point.scores(seeds[:1] if point._one_for_all_seeds else seeds) for point in points]
     found = random_factors_contrast(scores, positive, patients, shared_references(points), weights=weights)
     several = len(seeds) > 1
+    why = inadmissible(found, positive, patients.astype(str))  # the rule of 'compare'; it looks at the design, not at the result
+    notes = [found.note if several else ONE_MODEL, ONE_REFERENCE if _effective_references(points) == 1 else ""]
     each = np.zeros(len(seeds))
     for weight, one in zip(weights, scores, strict=True):
         each += weight * np.array([auroc(row, positive) for row in one])
     return {
         "value": found.estimate, "low": found.interval[0], "high": found.interval[1], "p": found.p,
-        "training_sd": found.training_sd if several else np.nan, "note": found.note if several else ONE_MODEL,
+        "training_sd": found.training_sd if several else np.nan, "note": "; ".join(filter(None, notes)),
         "by_seed": " ".join(f"{value:.4f}" for value in each) if several else "",
+        "se": found.se, "df": found.df, "admissible": not why, "reason": why,
     }  # fmt: skip
 
 
 def shared_references(points: Iterable[CurvePoint]) -> list[list[str]] | None:
     """References of each item, in any of the points, where some serve several patients; None where each patient has references alone."""
+    names, owners = _references(points)
+    if not any(len(patients) > 1 for patients in owners.values()) or len(owners) == 1 or max(map(len, names.values())) > MOST_MEMBERSHIPS:
+        return None
+    return [sorted(entry) or [f"no reference: {item}"] for item, entry in sorted(names.items())]
+
+
+def _references(points: Iterable[CurvePoint]) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """References of each item in any of the points, and the patients that each reference serves."""
     names: dict[str, set[str]] = {}
     owners: dict[str, set[str]] = {}
     for point in points:
@@ -114,9 +129,14 @@ def shared_references(points: Iterable[CurvePoint]) -> list[list[str]] | None:
             names.setdefault(item, set()).update(map(str, entry))
             for name in entry:
                 owners.setdefault(str(name), set()).add(patient)
-    if not any(len(patients) > 1 for patients in owners.values()) or len(owners) == 1 or max(map(len, names.values())) > MOST_MEMBERSHIPS:
-        return None
-    return [sorted(entry) or [f"no reference: {item}"] for item, entry in sorted(names.items())]
+    return names, owners
+
+
+def _effective_references(points: Iterable[CurvePoint]) -> float:
+    """References, by their use, (sum of uses)^2 / sum of squared uses over the items; NaN where no arm shows any but the query itself."""
+    names, _ = _references(points)
+    uses = np.array([*Counter(name for item, entry in names.items() for name in entry - {item}).values()], dtype=float)
+    return float(uses.sum() ** 2 / (uses**2).sum()) if len(uses) else np.nan
 
 
 def comparison_rows(

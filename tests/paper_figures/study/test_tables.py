@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit, ndtr
+from scipy.stats import t as student
 
 from empirical.evaluation.records import Records
 from paper_figures.statistics import clustered_auroc_difference, random_factors_contrast
@@ -92,7 +93,8 @@ def test_what_cannot_be_compared(points: list[CurvePoint]) -> None:
         comparison_rows([points[2], short], [("pair", "single")], {"near": "q"})
     apart = CurvePoint("near", "single", 50, {7: records(np.random.default_rng(1), 1.0, np.zeros(ITEMS))})
     (row,) = comparison_rows([points[2], apart], [("pair", "single")], {"near": "q"})
-    assert row["note"] == "no seed in common" and np.isnan(row["difference"])
+    assert row["note"] == row["reason"] == "no seed in common" and np.isnan(row["difference"])
+    assert not row["admissible"] and np.isnan([row["se"], row["df"]]).all()
 
 
 def test_references_that_serve_several_patients_are_random_too() -> None:
@@ -106,3 +108,25 @@ def test_references_that_serve_several_patients_are_random_too() -> None:
     shared = comparison_rows([CurvePoint("c", arm, 50, made[arm]) for arm in made], [("pair", "single")], {"c": "q"})
     width = [rows[0]["high"] - rows[0]["low"] for rows in (alone, shared)]
     assert width[1] > 1.3 * width[0]
+    assert np.isnan(alone[0]["references"]) and shared[0]["references"] == pytest.approx(10)
+    for table in (one.table for one in made["pair"].values()):  # the same for all but 20 patients
+        table["reference_ids"] = [["often" if int(item[1:]) >= 20 else f"r{item}"] for item in table["item_id"]]
+    (row,) = comparison_rows([CurvePoint("c", arm, 50, made[arm]) for arm in made], [("pair", "single")], {"c": "q"})
+    uses = np.array([180, *[1] * 20])
+    assert row["references"] == pytest.approx(uses.sum() ** 2 / (uses**2).sum())
+    assert not row["admissible"] and "references, which by their use count as 1.2, are too few" in row["reason"]
+    for table in (one.table for one in made["pair"].values()):
+        table["reference_ids"] = [["the one"] for _ in table["item_id"]]
+    (row,) = comparison_rows([CurvePoint("c", arm, 50, made[arm]) for arm in made], [("pair", "single")], {"c": "q"})
+    assert row["references"] == 1 and "for this reference" in row["note"]
+
+
+def test_standard_error_and_degrees_of_freedom_give_the_interval_and_few_trainings_no_verdict(points: list[CurvePoint]) -> None:
+    rows = [*comparison_rows(points, [("pair", "single")], {"near": "q", "far": "q"}), *area_rows(points)]
+    for row in rows:
+        value = row["difference"] if "difference" in row else row["auroc"]
+        low, high = value + row["se"] * student.ppf([0.025, 0.975], row["df"])
+        assert (row["low"], row["high"]) == pytest.approx((low, min(high, 1.0)), abs=1e-9)
+        # a statement about one model; three trainings of each of two arms; of one arm alone five are needed
+        assert row["admissible"] == (row["reason"] == "") == (row["seeds"] == 1 or ("difference" in row and row["seeds"] > 2))
+        assert row["admissible"] or "trainings (or readers) of an arm" in row["reason"]

@@ -35,6 +35,7 @@ from paper_figures.statistics.proportions.paired_difference import paired_differ
 from paper_figures.statistics.roc.cluster_jackknife import clustered_auroc_difference, two_way_delong
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
 from paper_figures.statistics.roc.delong import delong
+from paper_figures.statistics.roc.leak import estimate_leak
 
 __all__ = [
     "ContrastVariance",
@@ -47,6 +48,7 @@ __all__ = [
     "delong",
     "durkalski",
     "equivalence",
+    "estimate_leak",
     "flip_table",
     "gee",
     "gee_interaction",

@@ -1,1 +1,4 @@
-"""Areas under correlated ROC curves: ``delong``, ``clustered_delong``, and ``cluster_jackknife`` for few clusters or two kinds of them."""
+"""Areas under correlated ROC curves: ``delong``, ``clustered_delong``, ``cluster_jackknife`` for few clusters or two kinds of them.
+
+``leak`` is what the areas of query and reference alone say of the signal that references carry.
+"""

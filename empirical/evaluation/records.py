@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, first_few, first_line
 from see_in_pairs.files import atomic_path
 
 if TYPE_CHECKING:
@@ -133,15 +133,20 @@ def read_records(path: Path | str) -> Records:
         raise InputError(f"{path}: no such records file")
     try:
         table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
-    names = json.loads((table.schema.metadata or {}).get(b"see_in_pairs", b'{"positive": [], "healthy": ""}'))
-    frame = table.to_pandas()
-    _validate(frame, source=str(path))
-    frame["logp"] = [dict(pairs) for pairs in frame["logp"]]
-    for column in ("reference_ids", "reference_patient_ids"):
-        frame[column] = [list(ids) for ids in frame[column]]
-    return Records(_null_off_the_shelf(frame), tuple(names["positive"]), names["healthy"])
+        frame = table.to_pandas()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # names and text that are no UTF-8 show only when they are read
+        raise InputError(f"{path}: cannot be read as Parquet ({first_line(error)})") from None
+    try:
+        names = json.loads((table.schema.metadata or {}).get(b"see_in_pairs", b'{"positive": [], "healthy": ""}'))
+        positive, healthy = tuple(names["positive"]), names["healthy"]
+        _validate(frame, source=str(path))
+        frame["logp"] = [dict(pairs) for pairs in frame["logp"]]
+        for column in ("reference_ids", "reference_patient_ids"):
+            frame[column] = [list(ids) for ids in frame[column]]
+        return Records(_null_off_the_shelf(frame), positive, healthy)
+    except (ValueError, TypeError, KeyError) as error:  # columns, or names of classes, of another kind
+        wrong = f"{path}: its columns or class names are not as 'see-in-pairs evaluate' writes them ({first_line(error)}); write it anew"
+        raise error if isinstance(error, InputError) else InputError(wrong) from None
 
 
 def _null_off_the_shelf(frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from empirical.evaluation.records import COLUMNS, Records, concatenate, read_records, write_records
@@ -53,3 +55,33 @@ def test_runs_about_other_classes_are_not_mixed() -> None:
     other = Records(records(one_row()).table, ("pneumonia",), "healthy")
     with pytest.raises(InputError, match="different classes"):
         concatenate([records(one_row()), other])
+
+
+def changed(path: Path, column: str, values: list[object]) -> None:
+    """Write a file of records in which a column is of another kind."""
+    table = pq.read_table(path)
+    place = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(place, column, pa.array(values)), path)
+
+
+def test_a_file_whose_columns_are_of_another_kind_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "records.parquet"
+    for column, values in (("item_id", [["i"]]), ("logp", [0.5]), ("logp", ["yes"]), ("train_seed", ["x"]), ("reference_ids", [1])):
+        write_records(path, records(one_row()))
+        changed(path, column, values)
+        with pytest.raises(InputError, match="columns or class names|cannot be read as Parquet"):
+            read_records(path)
+
+
+def test_a_file_whose_names_are_no_text_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "records.parquet"
+    write_records(path, records(one_row()))
+    path.write_bytes(path.read_bytes().replace(b"e", b"\xe9"))
+    with pytest.raises(InputError, match="cannot be read as Parquet"):
+        read_records(path)
+    write_records(path, records(one_row()))
+    table = pq.read_table(path)
+    for names in (b"{", b"[]", b'{"positive": 3, "healthy": ""}'):
+        pq.write_table(table.replace_schema_metadata({b"see_in_pairs": names}), path)
+        with pytest.raises(InputError, match="columns or class names"):
+            read_records(path)

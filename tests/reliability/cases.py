@@ -1,15 +1,21 @@
 """Runs of commands on inputs that are wrong, one after the other, and how each ends; for the fuzz of configs and the hostile files.
 
 The cases of a command run in one process, which is started anew after a hang or a crash. Each must end in exit code 2 and one line of at
-most `LONGEST_ERROR` characters, or in a result; never in a traceback, a hang or a file beside --out.
+most `LONGEST_ERROR` characters, or in a result; never in a traceback, a hang or a file beside --out. A command has a share of the minutes
+given; its cases are ordered so that those that were run when its time is over are spread over all keys or files (`in_rounds`).
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
+import gc
+import importlib
 import io
+import itertools
 import json
+import math
 import os
 import resource
 import select
@@ -19,15 +25,18 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
 
 from see_in_pairs.console import LONGEST_ERROR
 from see_in_pairs.errors import is_panic
 from see_in_pairs.files import write_text
 
-SECONDS = 240.0
+SECONDS = 120.0
 """A case that takes longer hangs: with the smallest inputs a run takes a second or two, more on a machine that others use."""
 
 MEMORY = 12 * 2**30
@@ -38,6 +47,20 @@ AS_IT_IS = "as it is"
 
 FINE = ("refused", "accepted")
 FAULTS = ("traceback", "hang", "crash", "no single line", "written beside --out")
+
+Item = TypeVar("Item")
+
+
+def spread(values: Sequence[Item], number: int) -> list[Item]:
+    """Order values, which lie in families, so that neighbours are far apart, and differently for every number."""
+    stride = next(stride for stride in range(17, 17 + len(values) + 1) if math.gcd(stride, len(values)) == 1) if values else 1
+    return [values[(number + stride * turn) % len(values)] for turn in range(len(values))]
+
+
+def in_rounds(lists: Iterable[Sequence[Item]]) -> list[Item]:
+    """Take the first of every list, then the second of every one: wherever it is cut, every list had its part."""
+    missing = object()
+    return [item for turn in itertools.zip_longest(*lists, fillvalue=missing) for item in turn if item is not missing]  # type: ignore[misc]
 
 
 @dataclass
@@ -104,33 +127,57 @@ def entries(folder: Path) -> set[Path]:
     return {path for path in found if path not in caches and not caches & set(path.parents)}
 
 
-def work(command: str, every: list[Try], first: int, step: int, folder: Path) -> None:
-    """Run the tries of a command from a number on; a line of JSON on standard output when one begins and when it ends."""
+def run_serially(function: Callable[[Any], Any], jobs: Any, workers: int) -> Iterator[tuple[Any, Any]]:
+    """Do what `see_in_pairs.processes.run_in_processes` does, in this process."""
+    for job in jobs:
+        yield job, function(job)
+
+
+def in_this_process() -> None:
+    """Let commands start no processes for their work, so that a case takes a second and not ten."""
+    for name in ("empirical.pretraining.grid", "paper_figures.study", "paper_figures.reproduce"):
+        importlib.import_module(name)
+    for module in list(sys.modules.values()):  # where it is used, in whatever modules
+        if "run_in_processes" in vars(module) and module.__name__ != "see_in_pairs.processes":
+            vars(module)["run_in_processes"] = run_serially
+
+
+def work(command: str, every: list[Try], first: int, seconds: float, folder: Path) -> None:
+    """Run the tries of a command from a number on, while there is time; a line of JSON on standard output when one begins and ends."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    typer.main.get_command = functools.cache(typer.main.get_command)  # four fifths of the time of a case that is refused at once
     results = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print does not mix with the results
     os.chdir(folder)
+    begun = 0.0
     for number, one in enumerate(every):
         if one.wrong == AS_IT_IS:  # again in a process that goes on: what it imports takes no case's time
             run_case(command, one, folder)
-        elif number >= first and number % step == 0:
+        elif number >= first:
+            if not begun:
+                begun = time.monotonic()
+                gc.collect()
+                gc.freeze()  # libraries collect after every training, and would go through all that was imported
+            if time.monotonic() - begun > seconds:
+                break
             print(json.dumps({"number": number, **vars(Case(command, one.place, one.wrong))}), file=results, flush=True)
             print(json.dumps({"number": number, **vars(run_case(command, one, folder))}), file=results, flush=True)
 
 
-def drive(module: str, command: str, folder: Path, step: int, say: Callable[[str], None]) -> list[Case]:
+def drive(module: str, command: str, folder: Path, seconds: float, say: Callable[[str], None]) -> list[Case]:
     """Run the tries of a command in processes of their own; what follows a hang or a crash runs in a new one."""
     found: dict[int, Case] = {}
-    first = 0
+    first, end = 0, time.monotonic() + seconds
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "HOME": str(folder.parents[1] / "home")}
     while True:
-        words = [sys.executable, "-m", module, "--work", command, "--first", str(first), "--step", str(step), "--folder", str(folder)]
+        given = ["--first", str(first), "--seconds", str(max(end - time.monotonic(), 1.0)), "--folder", str(folder)]
+        words = [sys.executable, "-m", module, "--work", command, *given]
         # without a buffer: select knows nothing of lines that wait in one
         with subprocess.Popen(words, bufsize=0, stdout=subprocess.PIPE, env=environment) as process:
             assert process.stdout is not None
             last, hung = -1, False
             while True:
-                ready, _, _ = select.select([process.stdout], [], [], SECONDS if last >= 0 else 10 * SECONDS)
+                ready, _, _ = select.select([process.stdout], [], [], SECONDS if last >= 0 else 3 * SECONDS)
                 line = process.stdout.readline() if ready else b""
                 if not line:
                     if hung := not ready:
@@ -152,14 +199,24 @@ def drive(module: str, command: str, folder: Path, step: int, say: Callable[[str
         first = last + 1
 
 
-def table(found: dict[str, list[Case]], places: str) -> str:
-    """The table of all commands, as Markdown."""
+def drive_all(
+    module: str, counts: dict[str, int], folder: Path, seconds: float, say: Callable[[str], None]
+) -> Iterable[tuple[str, list[Case]]]:
+    """Run the tries of all commands, each in its share of the time: by its number of cases; what one leaves goes to the others."""
+    end = time.monotonic() + seconds
+    for number, (command, count) in enumerate(counts.items()):
+        share = count / sum(list(counts.values())[number:])
+        yield command, drive(module, command, folder, share * (end - time.monotonic()), say)
+
+
+def table(found: dict[str, list[Case]], places: str, counts: dict[str, int]) -> str:
+    """The table of all commands, as Markdown; `counts` are the cases that there are."""
     outcomes = (*FINE, *FAULTS)
-    lines = [f"| command | {places} | cases | " + " | ".join(outcomes) + " | longest case |", "|---" * (len(outcomes) + 4) + "|"]
+    lines = [f"| command | {places} | cases | run | " + " | ".join(outcomes) + " | longest case |", "|---" * (len(outcomes) + 5) + "|"]
     for command, every in found.items():
-        counts = [str(sum(case.outcome == outcome for case in every)) for outcome in outcomes]
-        number, longest = len({case.place for case in every}), max(case.seconds for case in every)
-        lines.append(f"| {command} | {number} | {len(every):,} | " + " | ".join(counts) + f" | {longest:.1f} s |")
+        results = [str(sum(case.outcome == outcome for case in every)) for outcome in outcomes]
+        number, longest = len({case.place for case in every}), max((case.seconds for case in every), default=0.0)
+        lines.append(f"| {command} | {number} | {counts[command]:,} | {len(every):,} | " + " | ".join(results) + f" | {longest:.1f} s |")
     return "\n".join(lines) + "\n"
 
 
@@ -170,28 +227,42 @@ def write_section(page: Path, title: str, text: str) -> None:
     write_text(page, "\n## ".join([first, *sections, f"{title}\n\n{text}"]))
 
 
-def main(module: str, title: str, prepare: Callable[[Path], dict[str, list[Try]]], page: Callable[[dict[str, list[Case]]], str]) -> None:
-    """Try all cases of all commands from the command line."""
+def make_folder(folder: Path) -> Path:
+    """Make a folder to work in: what is written one or two folders above it is seen, too."""
+    inner = folder.resolve() / "a" / "b" / "c"
+    inner.mkdir(parents=True, exist_ok=True)
+    (inner.parents[1] / "home").mkdir(exist_ok=True)
+    return inner
+
+
+Prepare = Callable[[Path], dict[str, Callable[[], list[Try]]]]
+"""Makes the inputs of all commands in a folder, and gives what lists the tries of each, in the order in which they are run."""
+
+
+def main(module: str, title: str, prepare: Prepare, page: Callable[[dict[str, list[Case]], dict[str, int]], str], minutes: float) -> None:
+    """Try the cases of all commands from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="a folder to work in; by default a temporary one")
     parser.add_argument("--only", action="append", default=[], help="a command; may be given several times")
-    parser.add_argument("--step", type=int, default=1, help="run every so many-th case")
+    parser.add_argument("--minutes", type=float, default=minutes, help="how long to try; 'inf' for all cases")
     parser.add_argument("--table", type=Path, help="the page whose section is to be written")
     parser.add_argument("--log", type=Path, help="where to write every case, as JSON")
     parser.add_argument("--work", help="(a process that this program starts)")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="time for the cases of this process")
     given = parser.parse_args()
     if given.work:
-        return work(given.work, prepare(given.folder)[given.work], given.first, given.step, given.folder)
-    folder = (given.folder or Path(tempfile.mkdtemp())).resolve() / "a" / "b" / "c"
-    folder.mkdir(parents=True)
-    (folder.parents[1] / "home").mkdir()
+        return work(given.work, prepare(given.folder)[given.work](), given.first, given.seconds, given.folder)
+    end = time.monotonic() + 60.0 * given.minutes
+    folder = make_folder(given.folder or Path(tempfile.mkdtemp()))
+    listed = {name: lister() for name, lister in prepare(folder).items() if not given.only or name in given.only}
+    counts = {name: sum(one.wrong != AS_IT_IS for one in every) for name, every in listed.items()}
     found = {}
-    for command in given.only or prepare(folder):
-        found[command] = drive(module, command, folder, given.step, lambda text: print(text, flush=True))
-        print(table({command: found[command]}, "").splitlines()[2], flush=True)
+    for command, cases in drive_all(module, counts, folder, end - time.monotonic(), lambda text: print(text, flush=True)):
+        found[command] = cases
+        print(table({command: cases}, "", counts).splitlines()[2], flush=True)
         if given.log:
             write_text(given.log, "\n".join(json.dumps(vars(case)) for every in found.values() for case in every))
     if given.table:
-        write_section(given.table, title, page(found))
+        write_section(given.table, title, page(found, counts))
     sys.exit(any(case.outcome in FAULTS for every in found.values() for case in every))

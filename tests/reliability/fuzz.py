@@ -1,25 +1,25 @@
 """The fuzz of every key of every config: into each key, nested ones too, goes each of some forty wrong values.
 
-``make reliability`` runs it and writes its table. A case is one run of a command, with inputs so small that what is accepted soon
-ends. It must end in exit code 2 and one line of at most `LONGEST_ERROR` characters, or in a result; never in a traceback, a hang or a file
-beside --out.
-The cases of a command run in one process of its own, which is started anew after a hang or a crash.
+``make reliability`` runs it and writes its table. A case is one run of a command, with inputs so small that what is accepted soon ends.
+A case must end in exit code 2 and one line of at most `LONGEST_ERROR` characters, or in a result; never in a traceback, a hang or a file
+beside --out. The cases of a command run in one process of its own, which is started anew after a hang or a crash.
 """
 
 from __future__ import annotations
 
 import copy
-import importlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.reliability.cases import AS_IT_IS, Case, Try, main, table
+from see_in_pairs.configs import StrictConfig, parse_config
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import parse_yaml
+from tests.reliability.cases import AS_IT_IS, Case, Try, in_rounds, in_this_process, main, spread, table
 
 VALUES = {
     "null": "null",
@@ -77,6 +77,7 @@ class Fuzzed:
     """A command with a config that it accepts: what every key is tried in."""
 
     command: str
+    kind: type[StrictConfig]
     words: Callable[[str, str], list[str]]  # of the config's file and of --out
     configs: list[dict[str, Any]]
     leave_out: tuple[str, ...] = ()  # sections whose keys are tried in another command
@@ -99,15 +100,15 @@ def below(content: Any, place: Place = ()) -> Iterator[Place]:
         yield from below(value, (*place, key))
 
 
-def with_value(config: dict[str, Any], place: Place, text: str) -> str:
-    """Write a config as YAML, with a value, given as YAML too, in one place."""
+def put(config: dict[str, Any], place: Place, value: Any) -> dict[str, Any]:
+    """Put a value in one place of a config."""
     changed = copy.deepcopy(config)
     *outer, last = place
     inner: Any = changed
     for part in outer:
         inner = inner[part]
-    inner[last] = MARK
-    return json.dumps(changed).replace(json.dumps(MARK), text, 1)  # JSON is YAML, but for what stands in the one place
+    inner[last] = value
+    return changed
 
 
 def full(kind: Any, **changes: Any) -> dict[str, Any]:
@@ -126,6 +127,7 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
     from empirical.references import ReferenceConfig
     from empirical.training.config import FinetuneConfig
     from paper_figures.study.config import StudyConfig
+    from theory.sweeps.study import Study
 
     relative = {"strategy": "demographic", "columns": ["family"], "caliper": {"age": 100.0}}
     other = {"arm": "pair", "references": {"strategy": "embedding", "band": [0.0, 1.0], "model": {"name": "pocket-random"}}}
@@ -155,7 +157,16 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
         full(FinetuneConfig, cohort=cohort, arm={"arm": "single"}, method="full", n_train=2, features_folder="features", **short),
     ]
     shape = {"image_size": 32, "patch_size": 16, "vision_width": 32, "vision_layers": 1, "width": 32, "layers": 1, "heads": 2}
-    pretrained = {"model": shape, "steps": 1, "batch_size": 2, "questions": 20, "examine_every": 1, "save_every": 1, "threads": 1}
+    pretrained = {
+        "model": shape,
+        "steps": 1,
+        "batch_size": 2,
+        "questions": 20,
+        "examine_every": 1,
+        "save_every": 1,
+        "threads": 1,
+        "kinds": {"new": 1.0},
+    }
     phantom = {"size": 32, "n_train": 2, "n_val": 0, "n_test": 2, "warmup": {"n": 1}, "lesion": {"width": 2.0}}
     phantoms = [full(PhantomConfig, **phantom), full(PhantomConfig, shares={"field": 0.9}, **phantom)]
     strategies = [relative, other["references"], site["references"], {"strategy": "random", "reuse": 1}]
@@ -181,6 +192,9 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
     def padded(config: str, out: str) -> list[str]:
         return ["benchmark", "padding", config, "--quiet", "--rows", "4"]
 
+    def choosing(config: str, out: str) -> list[str]:
+        return ["cohort", "references", cohort, "--config", config, "--out", out, "--quiet"]
+
     started = pretrained | {"start": "pocket", "model": {}}
     of_a_phantom = {"a": {"phantom": phantoms[0], "folder": None}}
     evaluations = [full(EvaluateConfig, cohort=cohort, arms=one, model=model, **scoring) for one in arms]
@@ -188,21 +202,21 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
     crossed = full(CrossedConfig, cohort=cohort, models=[model], patients=2, references=2, pairing=relative, batch_size=4, threads=1)
     nested = ("model", "prompts", "arms", "arm", "speed", "lora", "curriculum")
     listed = [
-        Fuzzed("finetune", plain("finetune"), trained),
-        Fuzzed("evaluate", plain("evaluate"), evaluations),
-        Fuzzed("analyse crossed", plain("analyse", "crossed"), [crossed], leave_out=("prompts", "speed")),
-        Fuzzed("analyse alignment", plain("analyse", "alignment"), evaluations[:1], leave_out=nested),
-        Fuzzed("analyse attribution", plain("analyse", "attribution"), evaluations[:1], leave_out=nested),
-        Fuzzed("benchmark padding", padded, trained[:1], leave_out=nested),
-        Fuzzed("pretrain", plain("pretrain"), [full(PretrainConfig, **one) for one in (pretrained, started)]),
-        Fuzzed("pretrain-grid", plain("pretrain-grid"), [
+        Fuzzed("finetune", FinetuneConfig, plain("finetune"), trained),
+        Fuzzed("evaluate", EvaluateConfig, plain("evaluate"), evaluations),
+        Fuzzed("analyse crossed", CrossedConfig, plain("analyse", "crossed"), [crossed], leave_out=("prompts", "speed")),
+        Fuzzed("analyse alignment", EvaluateConfig, plain("analyse", "alignment"), evaluations[:1], leave_out=nested),
+        Fuzzed("analyse attribution", EvaluateConfig, plain("analyse", "attribution"), evaluations[:1], leave_out=nested),
+        Fuzzed("benchmark padding", FinetuneConfig, padded, trained[:1], leave_out=nested),
+        Fuzzed("pretrain", PretrainConfig, plain("pretrain"), [full(PretrainConfig, **one) for one in (pretrained, started)]),
+        Fuzzed("pretrain-grid", GridConfig, plain("pretrain-grid"), [
             full(GridConfig, base=pretrained, models={"a": shape}, learning_rates=[1e-3], seeds=[0])
         ]),
-        Fuzzed("cohort phantom", plain("cohort", "phantom"), phantoms),
-        Fuzzed("cohort references", lambda config, out: ["cohort", "references", cohort, "--config", config, "--out", out, "--quiet"],
+        Fuzzed("cohort phantom", PhantomConfig, plain("cohort", "phantom"), phantoms),
+        Fuzzed("cohort references", ReferenceConfig, choosing,
                [full(ReferenceConfig, **one) for one in strategies]),
-        Fuzzed("sweep", plain("sweep"), [sweep]),
-        Fuzzed("study", plain("study"), [study, study | {"cohorts": of_a_phantom}], leave_out=("prompts",)),
+        Fuzzed("sweep", Study, plain("sweep"), [sweep]),
+        Fuzzed("study", StudyConfig, plain("study"), [study, study | {"cohorts": of_a_phantom}], leave_out=("prompts",)),
     ]  # fmt: skip
     return {one.command: one for one in listed}
 
@@ -231,40 +245,68 @@ def make_inputs(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
 
 
-def run_serially(function: Callable[[Any], Any], jobs: Any, workers: int) -> Iterator[tuple[Any, Any]]:
-    """Do what `see_in_pairs.processes.run_in_processes` does in this process, so that a case takes a second and not ten."""
-    for job in jobs:
-        yield job, function(job)
-
-
-def prepare(folder: Path) -> dict[str, list[Try]]:
+def prepare(folder: Path) -> dict[str, Callable[[], list[Try]]]:
     """Make the inputs where they are not there yet, and list every value in every key of every command."""
     if not (folder / "cohort").is_dir():
         make_inputs(folder)
-    for name in ("empirical.pretraining.grid", "paper_figures.study"):
-        importlib.import_module(name)
-    for module in list(sys.modules.values()):  # where it is used, in whatever modules
-        if "run_in_processes" in vars(module) and module.__name__ != "see_in_pairs.processes":
-            vars(module)["run_in_processes"] = run_serially
-    return {command: list(tries(one, folder)) for command, one in fuzzed(folder, str(folder / "cohort")).items()}
+    in_this_process()
+    return {command: partial(tries, one, folder) for command, one in fuzzed(folder, str(folder / "cohort")).items()}
 
 
-def tries(one: Fuzzed, folder: Path) -> Iterator[Try]:
-    """Each config as it is, so that it is known to be accepted and caches are filled; then every value in every key."""
+def tries(one: Fuzzed, folder: Path) -> list[Try]:
+    """Each config as it is, so that it is known to be accepted and caches are filled; then every value in every key.
+
+    First a value of each key that the check of the config lets pass, then all that it refuses, then the other values of each key. Of values
+    that make the same config (7 and '7', a default) one is run.
+    """
     file, words = folder / "config.yaml", one.words(str(folder / "config.yaml"), str(folder / "out"))
-    for config in one.configs:
-        yield Try("", AS_IT_IS, words, partial(file.write_text, json.dumps(config)))
-    for config, place in one.places():
-        for value, text in VALUES.items():
-            there = text.replace("FOLDER", json.dumps(str(folder / "a folder"))).replace("PIPE", json.dumps(str(folder / "pipe")))
-            key = ".".join(map(str, place))
-            yield Try(key, value, words, partial(file.write_text, with_value(config, place, there)), writes=place[-1] == "features_folder")
+    texts = {name: text.replace("FOLDER", str(folder / "a folder")).replace("PIPE", str(folder / "pipe")) for name, text in VALUES.items()}
+    parsed = {name: parsed_value(text) for name, text in texts.items()}
+    seen = {repr(parse_config(one.kind, config, "")) for config in one.configs}
+    refused, accepted = [], []
+    for number, (config, place) in enumerate(one.places()):
+        passed = []
+        for name in spread(list(VALUES), number):
+            begin = partial(write_value, file, config, place, texts[name])
+            case = Try(".".join(map(str, place)), name, words, begin, writes=place[-1] == "features_folder")
+            if (content := outcome_of_check(one.kind, config, place, parsed[name])) is None:
+                refused.append(case)
+            elif content not in seen:
+                seen.add(content)
+                passed.append(case)
+        accepted.append(passed)
+    asis = [Try("", AS_IT_IS, words, partial(file.write_text, json.dumps(config))) for config in one.configs]
+    rounds = in_rounds(accepted)
+    first = sum(map(bool, accepted))  # a run of the command for each key, however slow the machine is
+    return [*asis, *rounds[:first], *refused, *rounds[first:]]
 
 
-def page(found: dict[str, list[Case]]) -> str:
+def parsed_value(text: str) -> Any:
+    """Read a value as a config's file is read; `MARK` where no YAML may hold it."""
+    try:
+        return parse_yaml(text, "value")
+    except InputError:
+        return MARK
+
+
+def outcome_of_check(kind: type[StrictConfig], config: dict[str, Any], place: Place, value: Any) -> str | None:
+    """What a config is with a value in one place; None where the check refuses it."""
+    try:
+        return None if value is MARK else repr(parse_config(kind, put(config, place, value), ""))
+    except InputError:
+        return None
+
+
+def write_value(file: Path, config: dict[str, Any], place: Place, text: str) -> None:
+    """Write a config as YAML, with a value, given as YAML too, in one place."""
+    # JSON is YAML, but for what stands in the one place
+    file.write_text(json.dumps(put(config, place, MARK)).replace(json.dumps(MARK), text, 1))
+
+
+def page(found: dict[str, list[Case]], counts: dict[str, int]) -> str:
     """The table of a fuzz, as Markdown."""
-    return table(found, "keys") + f"\n{len(VALUES)} values in each key: {', '.join(VALUES)}.\n"
+    return table(found, "keys", counts) + f"\nThe {len(VALUES)} values: {', '.join(VALUES)}.\n"
 
 
 if __name__ == "__main__":
-    main("tests.reliability.fuzz", "Wrong values in configs", prepare, page)
+    main("tests.reliability.fuzz", "Settings", prepare, page, minutes=20)

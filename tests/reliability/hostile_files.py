@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tests.reliability.cases import AS_IT_IS, Case, Try, main, table
+from tests.reliability.cases import AS_IT_IS, Case, Try, in_rounds, in_this_process, main, spread, table
 
 
 def truncated(path: Path, content: bytes) -> None:
@@ -65,7 +66,8 @@ def columns_of(kind: str) -> Callable[[Path, bytes], None]:
         except (ValueError, UnicodeDecodeError):
             rows = pd.DataFrame({"item_id": ["a", "b"], "label": [0, 1], "score": [0.1, 0.9]})
         makers: dict[str, Callable[[Any], Any]] = {"lists": lambda value: [value, value], "structures": lambda value: {"a": value}}
-        rows = rows.head(200).map(makers[kind]) if kind in makers else rows.head(0) if kind == "no rows" else rows.iloc[:, :1]
+        plain = rows.head(200).map(lambda value: value if isinstance(value, (bool, int, float, str)) else str(value))
+        rows = plain.map(makers[kind]) if kind in makers else rows.head(0) if kind == "no rows" else rows.iloc[:, :1]
         rows.to_parquet(path)
 
     return write
@@ -154,6 +156,11 @@ class Reader:
 
     words: list[str]
     files: list[str]
+    resumes: str = ""  # a finished run, a copy of which is --out at the beginning of each case
+
+
+RESUMED = "out"
+"""The folder of --out; a file below it is one of a copy of a finished run."""
 
 
 def readers(folder: Path) -> dict[str, Reader]:
@@ -184,6 +191,14 @@ def readers(folder: Path) -> dict[str, Reader]:
     swept = ["study.yaml", "cells.parquet", "manifest.json", "looks.json", "blocks/00000001.parquet"]
     whole = ["manifest.json", "claims.json", "controls.json", "records/records.parquet", "theory/verify.parquet", "runs.json"]
     output = [f"whole/{name}" for name in whole if (folder / "whole" / name).is_file()]
+
+    def again(finished: str, patterns: tuple[str, ...], *words: str) -> Reader:
+        """A command that has finished, once more; with hostile files in its own folder."""
+        found = [sorted((folder / finished).glob(pattern))[:1] for pattern in patterns]
+        return Reader([*words, *out], [f"{RESUMED}/{file.relative_to(folder / finished)}" for one in found for file in one], finished)
+
+    adapter = ["adapter_config.json", "adapter_model.safetensors", "training.json"]
+    studied = ["manifest.json", "study.json", "trainings.csv", "limits.json", "audit.csv", "cells/*/*/*/*.json", "cells/*/*/*/*/*.parquet"]
     return everything | {
         "compare, tables": Reader(["compare", "a.csv", "b.csv", "--items", "items.csv", *out], ["a.csv", "items.csv"]),
         "compare, logs": Reader(["compare", "a.jsonl", "b.jsonl", *out], ["a.jsonl"]),
@@ -212,6 +227,28 @@ def readers(folder: Path) -> dict[str, Reader]:
         "figures": Reader(["figures", "--out", "whole", "--only", "when_comparison_helps", "--quiet"], output),
         "report": Reader(["report", "--out", "whole", "--quiet"], output),
         "study": Reader(["study", "study.yaml", *out], ["study.yaml"]),
+        "compare, inspect_ai": Reader(["compare", "a.eval", "b.json", *out], ["a.eval", "b.json"]),
+        "compare, VLMEvalKit": Reader(["compare", "a.tsv", "b.tsv", *out], ["a.tsv"]),
+        "compare, JSON lines packed": Reader(["compare", "a.jsonl.gz", "b.jsonl", *out], ["a.jsonl.gz"]),
+        "methods": Reader(["methods", "runs", *out], ["runs/manifest.json", "runs/records.parquet"]),
+        "pretrain": Reader(["pretrain", "pretrain.yaml", *out], ["pretrain.yaml", "model/config.json", "model/model.safetensors"]),
+        "analyse attribution": Reader(["analyse", "attribution", "evaluate.yaml", *out], ["cohort/truth.npz", "model/config.json"]),
+        "evaluate, adapter": Reader(["evaluate", "adapter.yaml", *out], [f"trained/model/{name}" for name in adapter]),
+        "evaluate again": again(
+            "runs",
+            ("manifest.json", "records.parquet", "pieces/*.parquet", "pieces/*.json", "references/*.parquet"),
+            "evaluate",
+            "evaluate.yaml",
+        ),
+        "finetune again": again(
+            "trained",
+            ("manifest.json", "plan.parquet", "model/adapter_config.json", "model/training.json", "*.json"),
+            "finetune",
+            "finetune.yaml",
+        ),
+        "sweep again": again("swept", ("study.yaml", "cells.parquet", "manifest.json", "blocks/*.parquet"), "sweep", "sweep.yaml"),
+        "analyse crossed again": again("crossed", ("manifest.json", "crossed.parquet", "*/*"), "analyse", "crossed", "crossed.yaml"),
+        "study again": again("studied", tuple(studied), "study", "study.yaml"),
     }
 
 
@@ -226,6 +263,7 @@ def make_inputs(folder: Path) -> None:
     from paper_figures.cli import app
     from see_in_pairs.console import run_app
     from tests.empirical.cohorts.readers.test_dicom import write
+    from tests.paper_figures.comparison.formats import test_inspect_logs, test_vlmevalkit
     from tests.reliability import fuzz
 
     fuzz.make_inputs(folder)
@@ -270,6 +308,14 @@ def make_inputs(folder: Path) -> None:
         rows(f"{name}.csv", item_id=items, label=[0, 1] * 20, score=pixels.random(40))
         lines = [{"doc_id": n, "target": "yes", "acc": float(pixels.random() < 0.7), "doc_hash": str(n)} for n in range(40)]
         (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    with gzip.open(folder / "a.jsonl.gz", "wb") as stream:
+        stream.write((folder / "a.jsonl").read_bytes())
+    for name in ("a.eval", "b.json"):
+        asked = test_inspect_logs.samples([int(pixels.random() < 0.7) for _ in range(40)])
+        (test_inspect_logs.write_eval if name == "a.eval" else test_inspect_logs.write_json)(folder / name, asked)
+    for name in "ab":
+        scored = test_vlmevalkit.table(hit=[int(pixels.random() < 0.7) for _ in range(6)])
+        test_vlmevalkit.write(folder / f"{name}.tsv", scored)
     rows("items.csv", item_id=items, patient_id=[f"p{number // 2}" for number in range(40)])
     ids = pd.read_parquet(folder / "cohort" / "cohort.parquet")["item_id"].to_numpy().astype(str)
     np.savez(folder / "vectors.npz", item_id=ids, vectors=pixels.normal(size=(len(ids), 64)))
@@ -292,11 +338,16 @@ def make_inputs(folder: Path) -> None:
                   "stop": {"measure": "bias", "mcse": 0.01, "cap": 20}},
         "study": {"cohorts": {"a": {"folder": "cohort"}}, "arms": {"single": {"arm": "single"}}, "model": {"name": "pocket"},
                   "evaluation": {"threads": 1, "doctor": False}, "blocks": [{"n_train": [0], "seeds": [0]}]},
+        "pretrain": {"start": "./model", "steps": 1, "batch_size": 2, "questions": 20, "examine_every": 1, "save_every": 1, "threads": 1,
+                     "kinds": {"new": 1.0}},
+        "adapter": common | {"arms": arms, "allow_other_prompt": True, "model": {"name": "./trained/model"}},
     }  # fmt: skip
     for name, content in configs.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     made = [["evaluate", "evaluate.yaml", "--out", "runs"], ["analyse", "crossed", "crossed.yaml", "--out", "crossed"]]
     made += [
+        ["finetune", "finetune.yaml", "--out", "trained"],
+        ["study", "study.yaml", "--out", "studied"],
         ["sweep", "sweep.yaml", "--out", "swept"],
         ["sweep", "plot", "swept", "--kind", "lolly", "--name", "bias"],
         ["reproduce", "--smoke", "--out", "whole"],
@@ -307,73 +358,109 @@ def make_inputs(folder: Path) -> None:
                 raise SystemExit(f"see-in-pairs {' '.join(words)} fails, exit code {code}")
     records = pq.read_table(folder / "runs" / "records.parquet")  # a pilot's model sees something
     ill = records["label"].to_numpy() != "healthy"
-    scores = pa.array((0.4 + 0.2 * ill + 0.1 * pixels.normal(size=len(ill))).clip(0.01, 0.99))
+    scores = (0.4 + 0.2 * ill + 0.1 * pixels.normal(size=len(ill))).clip(0.01, 0.99)
+    answers = [[("yes", float(np.log(score))), ("no", float(np.log1p(-score)))] for score in scores]
+    for name, values in (("p_positive", scores), ("logp", answers)):
+        place = records.schema.get_field_index(name)
+        records = records.set_column(place, name, pa.array(values, type=records.schema.field(place).type))
     (folder / "pilot").mkdir()
-    place = records.schema.get_field_index("p_positive")
-    pq.write_table(records.set_column(place, "p_positive", scores), folder / "pilot" / "records.parquet")
+    pq.write_table(records, folder / "pilot" / "records.parquet")
 
 
-def prepare(folder: Path) -> dict[str, list[Try]]:
+def prepare(folder: Path) -> dict[str, Callable[[], list[Try]]]:
     """Make the inputs where they are not there yet, and list every hostile file in place of every file of every command."""
+    in_this_process()
     if not (folder / "pilot").is_dir():
         make_inputs(folder)
-    return {command: list(tries(one, folder)) for command, one in readers(folder).items()}
+    return {command: partial(tries, one, folder) for command, one in readers(folder).items()}
 
 
 FULL = (0, 300, 5_000, 100_000)
 """Bytes that a file may have on a disk that is full."""
 
 
-def tries(one: Reader, folder: Path) -> Iterator[Try]:
-    """The files as they are, then each hostile one in each place, then a disk that is full."""
-    yield Try("", AS_IT_IS, one.words, partial(put_all_back, folder))
-    for name in one.files:
-        path, kept = folder / name, folder.parents[1] / "home" / "kept" / name
-        for wrong, make in FILES.items():
-            begin, end = partial(replace, path, kept, make), partial(put_back, path, kept)
-            yield Try(name, wrong, one.words, begin, end, writes="whole" in one.words)
+def tries(one: Reader, folder: Path) -> list[Try]:
+    """The files as they are, a disk that is full, then each hostile file in each place."""
+    at_first = partial(copy_finished, folder, one.resumes) if one.resumes else partial(put_all_back, folder)
+    found = [Try("", AS_IT_IS, one.words, at_first)]
     for size in FULL:
-        yield Try("(the disk)", f"full at {size} bytes", one.words, partial(fill_disk, size), partial(fill_disk, -1), writes=True)
+        begin, end = partial(fill_disk, size, at_first), partial(fill_disk, -1)
+        found.append(Try("(the disk)", f"full at {size} bytes", one.words, begin, end, writes=True))
+    places = []
+    for number, name in enumerate(one.files):
+        replaced = partial(replace_in_copy if one.resumes else replace, folder, name)
+        writes = "whole" in one.words  # and may write the other files anew
+        end = partial(put_back, folder, [] if one.resumes else one.files if writes else [name])
+        places.append(
+            [
+                Try(name, wrong, one.words, partial(replaced, FILES[wrong], one.resumes), end, writes)
+                for wrong in spread(list(FILES), number)
+            ]
+        )
+    return found + in_rounds(places)
 
 
-def fill_disk(size: int) -> None:
+def fill_disk(size: int, before: Callable[[], object] = lambda: None) -> None:
     """Let a write fail that makes a file larger, as on a disk that is full; -1 ends it."""
     import resource
 
+    before()
     resource.setrlimit(resource.RLIMIT_FSIZE, (size if size >= 0 else resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-def replace(path: Path, kept: Path, make: Callable[[Path, bytes], object]) -> None:
+def copy_finished(folder: Path, finished: str) -> None:
+    """Let --out be a copy of a finished run."""
+    put_all_back(folder)
+    shutil.rmtree(folder / RESUMED, ignore_errors=True)
+    shutil.copytree(folder / finished, folder / RESUMED)
+
+
+def replace_in_copy(folder: Path, name: str, make: Callable[[Path, bytes], object], finished: str) -> None:
+    """Let --out be a copy of a finished run, in which one file is hostile."""
+    copy_finished(folder, finished)
+    content = (folder / name).read_bytes()
+    (folder / name).unlink()
+    make(folder / name, content)
+
+
+def replace(folder: Path, name: str, make: Callable[[Path, bytes], object], _: str) -> None:
     """Put a hostile file in the place of one."""
-    put_back(path, kept)
-    content = path.read_bytes()
-    path.unlink()
-    make(path, content)
+    put_back(folder, [name])
+    content = (folder / name).read_bytes()
+    (folder / name).unlink()
+    make(folder / name, content)
+
+
+def kept_in(folder: Path) -> Path:
+    """Where files are kept as they were, since a process that is killed leaves a hostile one."""
+    return folder.parents[1] / "home" / "kept"
 
 
 def put_all_back(folder: Path) -> None:
     """Put every file in its place again, after a process that was killed in the middle of a case."""
-    kept = folder.parents[1] / "home" / "kept"
-    for file in [path for path in kept.rglob("*") if path.is_file()]:
-        put_back(folder / file.relative_to(kept), file)
+    kept = kept_in(folder)
+    put_back(folder, [str(path.relative_to(kept)) for path in kept.rglob("*") if path.is_file()])
 
 
-def put_back(path: Path, kept: Path) -> None:
-    """Put a file in its place as it was; it is kept elsewhere, since a process that is killed leaves a hostile one."""
-    if not kept.is_file():
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, kept)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-    shutil.copyfile(kept, path)
+def put_back(folder: Path, names: list[str]) -> None:
+    """Put files in their places as they were, or keep them where this was not done yet."""
+    for name in names:
+        path, kept = folder / name, kept_in(folder) / name
+        if not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, kept)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        shutil.copyfile(kept, path)
 
 
-def page(found: dict[str, list[Case]]) -> str:
+def page(found: dict[str, list[Case]], counts: dict[str, int]) -> str:
     """The table of hostile files, as Markdown."""
-    return table(found, "files") + f"\n{len(FILES)} hostile files in each place: {', '.join(FILES)}.\n"
+    sizes = ", ".join(f"{size:,}" for size in FULL)
+    return table(found, "files", counts) + f"\nThe {len(FILES)} files: {', '.join(FILES)}. The disk is full at {sizes} bytes of a file.\n"
 
 
 if __name__ == "__main__":
-    main("tests.reliability.hostile_files", "Hostile files", prepare, page)
+    main("tests.reliability.hostile_files", "Files", prepare, page, minutes=15)

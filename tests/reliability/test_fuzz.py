@@ -23,7 +23,7 @@ from see_in_pairs.configs import StrictConfig, parse_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import parse_yaml
 from tests.reliability import fuzz, hostile_files
-from tests.reliability.cases import FAULTS, Case, drive, table
+from tests.reliability.cases import Case, in_rounds, spread, table
 from theory.sweeps.study import Study
 
 CONFIGS: dict[str, type[StrictConfig]] = {
@@ -102,16 +102,24 @@ def test_a_line_of_the_table_counts_how_cases_end() -> None:
         Case("finetune", "seed", "text", "traceback"),
         Case("finetune", "seed", "zero"),
     ]
-    assert table({"finetune": cases}, "keys").splitlines()[2] == "| finetune | 2 | 3 | 1 | 0 | 1 | 1 | 0 | 0 | 0 | 0.5 s |"
+    assert (
+        table({"finetune": cases}, "keys", {"finetune": 9}).splitlines()[2]
+        == "| finetune | 2 | 9 | 3 | 1 | 0 | 1 | 1 | 0 | 0 | 0 | 0.5 s |"
+    )
 
 
-@pytest.mark.reliability
-@pytest.mark.parametrize("module", [fuzz, hostile_files], ids=["configs", "files"])
-def test_nothing_hangs_or_ends_in_a_traceback(module: Any, tmp_path: Path) -> None:
-    """The whole, every case of every command: about an hour and a half on a machine that does nothing else."""
-    folder = tmp_path / "a" / "b" / "c"
-    folder.mkdir(parents=True)
-    (folder.parents[1] / "home").mkdir()
-    found = {command: drive(module.__name__, command, folder, 1, print) for command in module.prepare(folder)}
-    print(module.page(found))
-    assert not [case for every in found.values() for case in every if case.outcome in FAULTS]
+@pytest.mark.parametrize("count", [1, 17, 34, len(fuzz.VALUES), len(hostile_files.FILES)])
+def test_every_value_has_its_turn_and_each_round_has_every_key(count: int) -> None:
+    values = list(range(count))
+    lists = [spread(values, number) for number in range(5)]
+    assert all(sorted(one) == values for one in lists)
+    assert in_rounds(lists)[:5] == [one[0] for one in lists]
+    assert sorted(in_rounds([*lists, [-1, -2, -3]])) == sorted([*values * 5, -1, -2, -3])
+
+
+def test_what_the_check_refuses_and_lets_pass_is_listed_once(tmp_path: Path, commands: dict[str, fuzz.Fuzzed]) -> None:
+    one = commands["cohort references"]
+    listed = [(case.place, case.wrong) for case in fuzz.tries(one, tmp_path) if case.place]
+    assert len(set(listed)) == len(listed)
+    assert {place for place, _ in listed} == {".".join(map(str, place)) for _, place in one.places()}
+    assert {wrong for _, wrong in listed} == set(fuzz.VALUES)

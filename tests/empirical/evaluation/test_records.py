@@ -69,7 +69,7 @@ def test_a_file_whose_columns_are_of_another_kind_is_one_line(tmp_path: Path) ->
     for column, values in (("item_id", [["i"]]), ("logp", [0.5]), ("logp", ["yes"]), ("train_seed", ["x"]), ("reference_ids", [1])):
         write_records(path, records(one_row()))
         changed(path, column, values)
-        with pytest.raises(InputError, match="columns or class names|cannot be read as Parquet"):
+        with pytest.raises(InputError, match=r"columns or class names|cannot be read as Parquet"):
             read_records(path)
 
 

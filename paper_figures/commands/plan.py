@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from paper_figures.comparison.score_tables import ArmScores
     from paper_figures.results.runs import Run, RunResults
     from paper_figures.statistics.multireader.planning import ContrastVariance
-    from theory.power.options import GridOptions
+    from theory.power.options import GridOptions, Leak
     from theory.power.outcome import PlanReport
     from theory.power.pilot import Pilot
 
@@ -131,21 +131,53 @@ def _pilot_components(options: GridOptions) -> tuple[ContrastVariance, float | N
     return found, pilot.estimate if options.effect is None else options.effect, notes
 
 
-def _pilot_arm(path: Path | None, arm: str, name: str | None) -> ArmScores:
-    """All trainings of one arm of the records; `name` is an arm or a run, by default the arm."""
+def _pilot_arm(path: Path | None, option: str, name: str | None, records: str = "--records", arm: str | None = None) -> ArmScores:
+    """All trainings of one arm of the records; `name` is an arm or a run, by default the arm, which is also the option's name."""
     from empirical.evaluation.records import read_records
     from paper_figures.comparison.score_tables import read_arm
 
     file = _records_file(Path(str(path)))
     if file.name != "records.parquet" or not file.is_file():
-        raise InputError(f"--records {path}: give a records.parquet, or a folder that holds one")
+        raise InputError(f"{records} {path}: give a records.parquet, or a folder that holds one")
     table = read_records(file).table
-    wanted = name or arm
+    wanted = name or arm or option
     runs = table.loc[(table["arm"] == wanted) | (table["run_id"] == wanted), "run_id"].unique().tolist()
     if not runs:
         known = sorted({*table["arm"].astype(str), *table["run_id"].astype(str)})
-        raise InputError(f"--arm-{arm} {wanted}: no such arm or run; there are {first_few(known, 12)}")
+        raise InputError(f"--arm-{option} {wanted}: no such arm or run; there are {first_few(known, 12)}")
     return read_arm(file, None, runs)
 
 
-plan = plan_command(read_pilot, draw_plan, plan_sizes)
+def read_leak(path: Path, arm_single: str | None, arm_reference: str | None) -> Leak:
+    """Estimate the leak from records: the share of the signal that references carry (T13), over all trainings of the two arms."""
+    from paper_figures.comparison.arm_rows import crossed
+    from paper_figures.comparison.pairing import align
+    from paper_figures.statistics.roc.leak import estimate_leak
+    from theory.power.options import Leak
+
+    option = "--leak-from"
+    single = _pilot_arm(path, "single", arm_single, option)
+    reference = _pilot_arm(path, "reference", arm_reference, option, "reference_only")
+    for name, arm in (("single", single), ("reference", reference)):
+        for column, words in (("reference_strategy", "strategies of references"), ("train_arm", "arms of training")):
+            found = sorted(set(arm.table[column].astype(str)))
+            if len(found) > 1:
+                runs = first_few(sorted(set(arm.table["run_id"].astype(str))), 12)
+                raise InputError(f"--arm-{name}: its runs have several {words} ({', '.join(found)}); choose one of {runs}")
+    aligned = align(single, reference)
+    arms = crossed(aligned.a, aligned.b)
+    if arms.labels is None:
+        raise InputError(f"{option} {path}: holds no scores of a class")
+    scores = [cube.reshape(-1, cube.shape[-1]) for cube in arms.scores]
+    found = estimate_leak(scores[0], scores[1], arms.labels, arms.clusters)
+    (low, high), (low_r, high_r), (low_q, high_q) = found.interval, found.auc_reference_interval, found.auc_single_interval
+    share = f"{found.estimate:.3f} [{low:.3f}, {high:.3f}]" if not found.reason else f"{found.estimate:.3f}, without an interval"
+    text = (
+        f"leak: {share}; AUROC {found.auc_reference:.3f} [{low_r:.3f}, {high_r:.3f}] of the reference alone, {found.auc_single:.3f} "
+        f"[{low_q:.3f}, {high_q:.3f}] of the query alone; {found.clusters} patients, trainings {found.trainings[0]} and "
+        f"{found.trainings[1]}{'; ' + found.reason if found.reason else ''}"
+    )
+    return Leak(found.estimate, found.interval, text, found.to_dict())
+
+
+plan = plan_command(read_pilot, draw_plan, plan_sizes, read_leak)

@@ -14,25 +14,29 @@ import typer
 
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
 from see_in_pairs.errors import InputError
-from theory.power.options import GridOptions, Options, Reader, collect
+from theory.power.options import GridOptions, LeakReader, Options, Reader, collect
 from theory.power.outcome import PlanReport
 
 Drawer = Callable[[PlanReport, Path, int], object]
 GridPlanner = Callable[[GridOptions, "str | None", "Path | None", int, bool], None]
 
 
-def make_report(options: Options, design: dict[str, Any], read_pilot: Reader | None, seed: int) -> PlanReport:
+def make_report(
+    options: Options, design: dict[str, Any], read_pilot: Reader | None, seed: int, read_leak: LeakReader | None = None
+) -> PlanReport:
     """Analyse the power of a study from the user's options."""
     from theory.power.analysis import StudyDesign, plan_study
 
-    evidence, clusters, counts = collect(options, read_pilot, seed)
-    chosen = StudyDesign(**(clusters | {name: value for name, value in design.items() if value is not None}))
+    found = collect(options, read_pilot, seed, read_leak)
+    chosen = StudyDesign(**(found.clusters | {name: value for name, value in design.items() if value is not None}))
     inputs = {item.name: value for item in fields(options) if (value := getattr(options, item.name)) is not None}
-    return PlanReport(evidence, chosen, plan_study(evidence, chosen), inputs, counts)
+    return PlanReport(found.evidence, chosen, plan_study(found.evidence, chosen), inputs, found.counts, found.leak)
 
 
-def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None, grid: GridPlanner | None = None) -> Callable[..., None]:
-    """Make the command from a reader of pilots, a plot, and a planner of trainings, patients and references."""
+def plan_command(
+    read_pilot: Reader | None = None, draw: Drawer | None = None, grid: GridPlanner | None = None, read_leak: LeakReader | None = None
+) -> Callable[..., None]:
+    """Make the command from a reader of pilots, a plot, a planner of trainings, patients and references, and a reader of leaks."""
 
     def plan(
         rho: Annotated[float | None, typer.Option("--rho", help="Correlation of query and reference scores, given the label.")] = None,
@@ -67,6 +71,16 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None, g
         auc_reference: Annotated[
             float | None, typer.Option("--auc-reference", help="AUROC of the reference alone, instead of --leak; .5 is no leak.")
         ] = None,
+        leak_interval: Annotated[
+            tuple[float, float] | None, typer.Option("--leak-interval", metavar="LOW HIGH", help="95 % interval of --leak.")
+        ] = None,
+        leak_from: Annotated[
+            Path | None,
+            typer.Option("--leak-from", metavar="RECORDS", help="Records with arms single and reference_only, to estimate the leak from."),
+        ] = None,
+        arm_reference: Annotated[
+            str | None, typer.Option("--arm-reference", metavar="RUN", help="Run id of their reference alone (with --leak-from).")
+        ] = None,
         trainings: Annotated[
             list[int] | None,
             typer.Option("--trainings", help="Trainings of each arm, repeated; power over trainings, patients, references."),
@@ -95,7 +109,7 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None, g
         """Expected gain from a reference, and the patients needed to show it in a paired study."""
         options = Options(
             d, auc, rho, rho_rr, m, rule, measured, rho_interval, shared, own, noise, components, beta, seeds, score_correlation,
-            records, arm_single, arm_pair, leak, auc_reference,
+            records, arm_single, arm_pair, leak, auc_reference, leak_interval, leak_from, arm_reference,
         )  # fmt: skip
         sizes = GridOptions(
             trainings, patients, references, variances, effect, measure, half_width, paired_seeds,
@@ -111,7 +125,7 @@ def plan_command(read_pilot: Reader | None = None, draw: Drawer | None = None, g
             return
         design = {"prevalence": prevalence, "images_per_patient": clusters, "icc": icc}
         design |= {"specificity": specificity, "power": power, "alpha": alpha}
-        report = make_report(options, design, read_pilot, seed)
+        report = make_report(options, design, read_pilot, seed, read_leak)
         if out is not None:
             _save(report, out, draw, seed)
         _print(report, json, quiet)
@@ -135,7 +149,8 @@ def _save(report: PlanReport, out: Path, draw: Drawer | None, seed: int) -> None
 
     content = report.content()
     config = {"inputs": content["inputs"], "study": content["study"]}
-    sources = [path / "records.parquet" if path.is_dir() else path for path in [report.inputs.get("records")] if path is not None]
+    given = [report.inputs.get(name) for name in ("records", "leak_from")]
+    sources = [path / "records.parquet" if path.is_dir() else path for path in given if path is not None]
     with RunFolder(out, "plan", config, seed, sources) as run:
         write_json(run.path / "plan.json", content)
         for name, number in report.counts.items():

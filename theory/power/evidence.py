@@ -24,6 +24,7 @@ NAN = float("nan")
 ASSUMED = "assumed, not measured: no interval"
 NOTHING_LEFT = "rho, rho_rr, m: the references would leave nothing of a healthy query"
 _Z = float(ndtri(0.975))
+_WHOLE_LEAK = 0.999  # references that carry the whole signal, or its opposite, are the edge of what can be planned for
 
 
 def correlation_from_variances(shared: float, own: float, noise: float = 0.0, seeds: int = 1) -> float:
@@ -116,6 +117,8 @@ class Correlation:
         95 % interval of `rho`, where it was measured otherwise.
     leak : float, default 0
         Share of the signal that references carry (T13), strictly between -1 and 1; 0 where A2 holds.
+    leak_interval : tuple of float, optional
+        95 % interval of the leak, where it was measured; the part of it between -1 and 1 is used.
 
     Raises
     ------
@@ -126,8 +129,12 @@ class Correlation:
     -----
     Where `d` and `rho` were measured, the interval of the gain is the delta method's (T10) with the covariance
     :math:`-d\rho(1-\rho^2)/(2\nu)`. It degenerates near :math:`\rho=0` (with a leak, near :math:`\rho=s`), so where the interval of rho
-    contains that its ends are mapped through the gain instead; so they are for a given `rho_interval`, and for the patients needed. The
-    leak is held fixed.
+    contains that its ends are mapped through the gain instead; so they are for a given `rho_interval`, and for the patients needed.
+
+    A leak without an interval is held fixed. One with an interval is taken as measured independently of d and rho: the distance of each
+    end from the gain is the root of the sum of squares of the distance due to d and rho (the leak fixed) and that due to the leak (d and
+    rho fixed), as Zou and Donner (2008), *Statistics in Medicine* 27:1693, combine intervals; no end lies beyond what both intervals
+    allow together. The range of the patients needed is over both intervals.
     """
 
     d: float
@@ -138,6 +145,7 @@ class Correlation:
     measured: tuple[int, int] | None = None
     rho_interval: tuple[float, float] | None = None
     leak: float = 0.0
+    leak_interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         positive(self.d, "d")
@@ -151,6 +159,9 @@ class Correlation:
             require(self.measured is None, "rho interval: give it, or the patients it was measured on, not both")
             low, high = correlation(self.rho_interval, "rho interval")
             require(low <= self.rho <= high, f"rho interval: {low} to {high} does not contain rho = {self.rho}")
+        if self.leak_interval is not None:
+            low, high = self.leak_interval
+            require(low <= self.leak <= high, f"leak interval: {low} to {high} does not contain the leak = {self.leak}")
 
     @property
     def separations(self) -> Separations:
@@ -160,18 +171,18 @@ class Correlation:
     def _between_references(self, rho: ArrayLike) -> ArrayLike:
         return rho if self.rho_rr is None else self.rho_rr
 
-    def _weight(self, rho: ArrayLike, g: Floats) -> Floats:
-        return leaked_weight(rho, self.leak, np.maximum(g, np.square(rho) + 1e-300), self.rule)
+    def _weight(self, rho: ArrayLike, g: Floats, leak: ArrayLike | None = None) -> Floats:
+        return leaked_weight(rho, self.leak if leak is None else leak, np.maximum(g, np.square(rho) + 1e-300), self.rule)
 
     @staticmethod
     def _variance(rho: ArrayLike, g: Floats, weight: Floats) -> Floats:
         return 1 - 2 * weight * np.asarray(rho) + np.square(weight) * g
 
-    def _at(self, rho: ArrayLike) -> Separations:
+    def _at(self, rho: ArrayLike, leak: ArrayLike | None = None) -> Separations:
         g = mean_variance(self.m, self._between_references(rho), rho)
-        weight = self._weight(rho, g)
+        weight = self._weight(rho, g, leak)
         v = self._variance(rho, g, weight)
-        pair = leaked_separation(self.d, rho, self.leak, self.rule, self.m, self.rho_rr)
+        pair = leaked_separation(self.d, rho, self.leak if leak is None else leak, self.rule, self.m, self.rho_rr)
         return Separations(self.d + 0 * v, pair, np.clip((1 - weight * np.asarray(rho)) / np.sqrt(v), -1, 1))
 
     def ends(self) -> tuple[float, float] | None:
@@ -201,17 +212,31 @@ class Correlation:
         tuple of float, float, str
             Ends of the 95 % interval, NaN where nothing was measured, and the method.
         """
-        ends = self.ends()
-        if ends is None:
+        rho, leak, gain = self.ends(), self._leak_ends(), float(measure.gain(self.separations))
+        if rho is None and leak is None:
             return NAN, NAN, ASSUMED
-        leak = f" (leak {self.leak:.3f} held fixed)" if self.leak else ""
-        if self.measured is not None and (self.rule == "difference" or not ends[0] <= self.leak <= ends[1]):
-            gain, half = float(measure.gain(self.separations)), _Z * self.standard_error(measure)
-            return gain - half, gain + half, f"delta method, {self.measured[0]} diseased and {self.measured[1]} healthy{leak}"
-        return *self.spread(measure.gain), f"rho from {ends[0]:.3f} to {ends[1]:.3f} mapped through the gain, d held fixed{leak}"
+        fixed = f" (leak {self.leak:.3f} held fixed)" if self.leak and leak is None else ""
+        low, high, how = gain, gain, "rho assumed"
+        if rho is not None:
+            # the delta method fails where the gain may be at its minimum, rho = leak
+            reached = (self.leak, self.leak) if leak is None else leak
+            if self.measured is not None and (self.rule == "difference" or rho[1] < reached[0] or reached[1] < rho[0]):
+                half = _Z * self.standard_error(measure)
+                low, high = gain - half, gain + half
+                how = f"delta method, {self.measured[0]} diseased and {self.measured[1]} healthy{fixed}"
+            else:
+                low, high = self._range(measure.gain, rho, None)
+                how = f"rho from {rho[0]:.3f} to {rho[1]:.3f} mapped through the gain, d held fixed{fixed}"
+        if leak is None:
+            return low, high, how
+        by_leak, widest = self._range(measure.gain, None, leak), self._range(measure.gain, rho, leak)
+        bottom, top = gain - float(np.hypot(gain - low, gain - by_leak[0])), gain + float(np.hypot(high - gain, by_leak[1] - gain))
+        if "delta" not in how:
+            bottom, top = max(bottom, widest[0]), min(top, widest[1])
+        return bottom, top, f"{how}, and the leak from {leak[0]:.3f} to {leak[1]:.3f}"
 
     def spread(self, quantity: Callable[[Separations], Floats]) -> tuple[float, float]:
-        """Bound any function of the separations over the interval of rho.
+        """Bound any function of the separations over the intervals of rho and of the leak.
 
         Parameters
         ----------
@@ -221,21 +246,40 @@ class Correlation:
         Returns
         -------
         tuple of float
-            Smallest and largest value over the possible part of the interval, 0 included where it lies inside; NaN without an interval.
+            Smallest and largest value over the possible part of the intervals, the leak included where it lies in that of rho; NaN without
+            an interval.
         """
-        ends = self.ends()
-        if ends is None:
-            return NAN, NAN
-        # 401 values and not only the ends: a gain has its minimum at rho = leak, inside the interval
-        inside = np.unique(np.append(np.linspace(*ends, 401), [self.leak, self.rho]))
-        values = quantity(self._at(self._possible(inside[(inside >= ends[0]) & (inside <= ends[1])])))
+        rho, leak = self.ends(), self._leak_ends()
+        return (NAN, NAN) if rho is None and leak is None else self._range(quantity, rho, leak)
+
+    def _leak_ends(self) -> tuple[float, float] | None:
+        """Interval of the leak, as far as it lies between -1 and 1."""
+        if self.leak_interval is None:
+            return None
+        low, high = self.leak_interval
+        return max(low, -_WHOLE_LEAK), min(high, _WHOLE_LEAK)
+
+    def _range(
+        self, quantity: Callable[[Separations], Floats], rho: tuple[float, float] | None, leak: tuple[float, float] | None
+    ) -> tuple[float, float]:
+        """Range of a function over an interval of rho, of the leak, or of both."""
+        # not only the ends: a gain has its minimum at rho = leak, which can lie inside
+        fine = 401 if rho is None or leak is None else 81
+        rhos = np.array([self.rho]) if rho is None else np.unique(np.append(np.linspace(*rho, fine), self.rho))
+        leaks = np.array([self.leak]) if leak is None else np.unique(np.append(np.linspace(*leak, fine), self.leak))
+        equal = np.unique(np.concatenate([rhos, leaks]))
+        equal = equal[(equal >= rhos[0]) & (equal <= rhos[-1]) & (equal >= leaks[0]) & (equal <= leaks[-1])]
+        grid = np.stack(np.meshgrid(rhos, leaks)).reshape(2, -1)
+        found = self._possible(*np.hstack([grid, np.stack([equal, equal])]))
+        values = quantity(self._at(*found))
         return float(np.min(values)), float(np.max(values))
 
-    def _possible(self, rho: Floats) -> Floats:
-        """Correlations that images can have (T2.4) and that leave something of a healthy query."""
+    def _possible(self, rho: Floats, leak: Floats) -> tuple[Floats, Floats]:
+        """Pairs of correlation and leak that images can have (T2.4) and that leave something of a healthy query."""
         between = np.broadcast_to(self._between_references(rho), rho.shape)
         g = (1 + (self.m - 1) * between) / self.m
-        return rho[(g - np.square(rho) > 1e-6) & (np.abs(rho) < 1) & (g - rho * self.leak > 1e-6)]
+        kept = (g - np.square(rho) > 1e-6) & (np.abs(rho) < 1) & (g - rho * leak > 1e-6)
+        return rho[kept], leak[kept]
 
     def standard_error(self, measure: EffectMeasure) -> float:
         r"""Compute the delta-method standard error of the gain.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from see_in_pairs.errors import InputError
 
@@ -16,15 +16,27 @@ if TYPE_CHECKING:
 GRID_OPTIONS = ("trainings", "patients", "references", "variances", "effect", "measure", "half_width")
 
 Reader = Callable[[Path, "str | None", "str | None", int], "tuple[Pilot, dict[str, int]]"]
+LeakReader = Callable[[Path, "str | None", "str | None"], "Leak"]
 
 SOURCE_OPTIONS = {"rho": "--rho", "variances": "--shared and --own", "components": "--components and --beta", "records": "--records"}
 DEFAULTS = {"m": 1, "rule": "optimal", "noise": 0.0, "seeds": 1}
+LEAK_OPTIONS = ("leak", "auc_reference", "leak_interval", "leak_from", "arm_reference")
 RELEVANT = {
-    "rho": ("d", "auc", "rho", "rho_rr", "m", "rule", "measured", "rho_interval", "leak", "auc_reference"),
-    "variances": ("d", "auc", "rho_rr", "m", "rule", "shared", "own", "noise", "seeds", "leak", "auc_reference"),
+    "rho": ("d", "auc", "rho", "rho_rr", "m", "rule", "measured", "rho_interval", *LEAK_OPTIONS),
+    "variances": ("d", "auc", "rho_rr", "m", "rule", "shared", "own", "noise", "seeds", *LEAK_OPTIONS),
     "components": ("d", "auc", "m", "components", "beta", "seeds", "score_correlation"),
     "records": ("records", "arm_single", "arm_pair"),
 }
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Share of the signal that references carry (T13), and where it comes from."""
+
+    share: float
+    interval: tuple[float, float] | None = None  # None where it was not measured
+    text: str = ""  # what it was measured on, for a person; '' where it was given
+    content: dict[str, Any] | None = None  # the same for the JSON
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,9 @@ class Options:
     arm_pair: str | None
     leak: float | None = None  # share of the signal that references carry
     auc_reference: float | None = None  # AUROC of the reference alone, instead of the leak
+    leak_interval: tuple[float, float] | None = None  # of the leak
+    leak_from: Path | None = None  # records from which the leak is estimated
+    arm_reference: str | None = None  # run id of the reference alone in them
 
     def effect(self) -> float:
         """Separation of the single image, as given or from its AUROC."""
@@ -88,18 +103,27 @@ class Options:
             raise InputError(f"--auc {self.auc}: the AUROC of the single image lies strictly between .5 and 1")
         return float(2**0.5 * ndtri(self.auc))
 
-    def leaked(self, d: float) -> float:
-        """Leak as given or from the AUROC of the reference alone, the single image having separation `d`; 0 where neither was given."""
+    def leaked(self, d: float, read_leak: LeakReader | None = None) -> Leak:
+        """Leak as given, from records, or from the AUROC of the reference alone where the single image has separation `d`; 0 without any
+        of these."""
         from theory.numerics.gaussian import auc_of
         from theory.statements.t13_leak_law import leak_from_auroc
 
-        if self.leak is not None and self.auc_reference is not None:
-            raise InputError("--leak and --auc-reference: give one; the leak follows from the AUROC of the reference alone")
+        if sum(value is not None for value in (self.leak, self.auc_reference, self.leak_from)) > 1:
+            raise InputError("--leak, --auc-reference and --leak-from: give one; the leak follows from the AUROC of the reference alone")
+        if self.leak_from is None and (self.arm_reference is not None or self.arm_single is not None):
+            raise InputError("--arm-single and --arm-reference: name runs of the records of --leak-from; give that too, or leave them out")
+        if self.leak_interval is not None and self.leak is None:
+            raise InputError("--leak-interval: is that of --leak; give both (--leak-from has an interval of its own)")
+        if self.leak_from is not None:
+            if read_leak is None:
+                raise InputError("--leak-from: this command was set up without a reader of records")
+            return read_leak(self.leak_from, self.arm_single, self.arm_reference)
         if self.auc_reference is None:
-            return self.leak or 0.0
+            return Leak(self.leak or 0.0, self.leak_interval)
         if not 0 < self.auc_reference < 1:
             raise InputError(f"--auc-reference {self.auc_reference}: an AUROC here lies strictly between 0 and 1; .5 is no leak")
-        return float(leak_from_auroc(auc_of(d), self.auc_reference))
+        return Leak(float(leak_from_auroc(auc_of(d), self.auc_reference)))
 
     def source(self) -> str:
         """Source of evidence that was named: ``'rho'``, ``'variances'``, ``'components'`` or ``'records'``."""
@@ -128,24 +152,35 @@ class Options:
         """Refuse options that would be ignored."""
         for item in fields(self):
             value = getattr(self, item.name)
-            if item.name not in RELEVANT[source] and value not in (None, DEFAULTS.get(item.name)):
+            of_leak = item.name == "arm_single" and self.leak_from is not None
+            if item.name not in RELEVANT[source] and not of_leak and value not in (None, DEFAULTS.get(item.name)):
                 raise InputError(
                     f"--{item.name.replace('_', '-')} has no meaning when planning from {SOURCE_OPTIONS[source]}; leave it out"
                 )
 
 
-def collect(options: Options, read_pilot: Reader | None, seed: int) -> tuple[PlanningEvidence, dict[str, float], dict[str, int]]:
-    """Evidence, the cluster structure that a pilot shows (empty without one), and the counts of what of a pilot was left out."""
+@dataclass(frozen=True)
+class Collected:
+    """What the options describe."""
+
+    evidence: PlanningEvidence
+    clusters: dict[str, float]  # cluster structure that a pilot shows; empty without one
+    counts: dict[str, int]  # of what of a pilot was left out
+    leak: Leak | None = None  # where it was measured on records
+
+
+def collect(options: Options, read_pilot: Reader | None, seed: int, read_leak: LeakReader | None = None) -> Collected:
+    """Turn options into evidence."""
     source = options.source()
     if source == "records":
         if read_pilot is None:
             raise InputError("--records: this command was set up without a reader of records")
         found, counts = read_pilot(Path(str(options.records)), options.arm_single, options.arm_pair, seed)
-        return found, {"images_per_patient": found.images_per_patient, "icc": found.icc}, counts
-    return (_from_components(options) if source == "components" else _from_correlation(options)), {}, {}
+        return Collected(found, {"images_per_patient": found.images_per_patient, "icc": found.icc}, counts)
+    return Collected(_from_components(options), {}, {}) if source == "components" else _from_correlation(options, read_leak)
 
 
-def _from_correlation(options: Options) -> PlanningEvidence:
+def _from_correlation(options: Options, read_leak: LeakReader | None) -> Collected:
     from theory.power.evidence import Correlation, correlation_from_variances
 
     d, rho = options.effect(), options.rho
@@ -153,10 +188,12 @@ def _from_correlation(options: Options) -> PlanningEvidence:
         if options.shared is None or options.own is None:
             raise InputError("--shared and --own: give both")
         rho = correlation_from_variances(options.shared, options.own, options.noise, options.seeds)
-    return Correlation(
+    leak = options.leaked(d, read_leak)
+    evidence = Correlation(
         d=d, rho=rho, m=options.m, rho_rr=options.rho_rr, rule=options.rule, measured=options.measured,
-        rho_interval=options.rho_interval, leak=options.leaked(d),
+        rho_interval=options.rho_interval, leak=leak.share, leak_interval=leak.interval,
     )  # fmt: skip
+    return Collected(evidence, {}, {}, leak if leak.text else None)
 
 
 def _from_components(options: Options) -> PlanningEvidence:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from theory.power.analysis import Expected, PlanningEvidence, StudyDesign
+    from theory.power.options import Leak
 
 FIRST_ORDER = 200  # from 100 cases per class on DeLong's first-order variance is good to 8 % (T12.8)
 LABELS = {"auc": "AUROC", "sensitivity": "sensitivity at {:.0%} specificity", "accuracy": "accuracy"}
@@ -22,17 +23,18 @@ class PlanReport:
     expected: dict[str, Expected]  # by measure
     inputs: dict[str, Any]  # options that the user gave, for the JSON
     counts: dict[str, int]  # items of a pilot that were left out, by reason
+    leak: Leak | None = None  # where it was measured on records
 
     def content(self) -> dict[str, Any]:
-        """Content for JSON: ``inputs, separation, study, counts, notes, measures``. Numbers that do not exist are null, and ``reason`` says
-        why."""
+        """Content for JSON: ``inputs, separation, study, counts, notes, measures``, and ``leak`` where it was measured on records. Numbers
+        that do not exist are null, and ``reason`` says why."""
         best = self.evidence.separations
         separation = {"single": best.single, "pair": best.pair, "score_correlation": best.correlation}
         design = {item.name: getattr(self.design, item.name) for item in fields(self.design)} | {"design_effect": self.design.design_effect}
         return {
             "inputs": self.inputs, "separation": separation, "study": design, "counts": self.counts, "notes": self.notes(),
             "measures": {name: _as_json(found) for name, found in self.expected.items()},
-        }  # fmt: skip
+        } | ({} if self.leak is None else {"leak": self.leak.content})  # fmt: skip
 
     def text(self) -> str:
         """A short table, and lines on what it rests on."""
@@ -48,6 +50,7 @@ class PlanReport:
             f"patients: for {self.design.power:.0%} power at two-sided {self.design.alpha:g}, prevalence {self.design.prevalence:g}, "
             f"{self.design.images_per_patient:g} image(s) per patient, design effect {self.design.design_effect:.3g}",
         ]
+        lines += [] if self.leak is None else [self.leak.text]
         lines += [f"left out: {number} {what}" for what, number in self.counts.items() if number]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes())])
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtri
 
 from empirical.evaluation.records import Records, read_records, write_records
 from paper_figures.cli import app
 from paper_figures.commands.plan import LEFT_OUT
 from paper_figures.plotting.provenance import read_provenance
 from see_in_pairs.console import run_app
+from tests.paper_figures.conftest import record_rows
 
 
 def planned(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:
@@ -216,3 +218,69 @@ def test_trainings_from_a_pilot(finished: Path, tmp_path: Path, capsys: pytest.C
 def test_sizes_that_cannot_be_planned_are_one_line(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(app, ["plan", *arguments]) == 2
     assert line in capsys.readouterr().err
+
+
+def with_reference_alone(finished: Path, folder: Path, shares: tuple[float, ...] = (0.5,), strategy: str = "demographic") -> Path:
+    """Records with an arm ``reference_only``, a run for each share of the query's signal that it carries."""
+    records = read_records(finished / "records" / "records.parquet")
+    items = records.table[records.table["run_id"] == "single"]
+    positive, rng = items["label"].isin(records.positive).to_numpy(), np.random.default_rng(8)
+    rows = []
+    for seed, share in enumerate(shares):
+        run = {"arm": "reference_only", "train_arm": "reference_only", "strategy": strategy, "n_train": 100}
+        logit = share * 0.95 * positive + rng.standard_normal(len(items))
+        rows.append(record_rows(run | {"run_id": f"alone-{seed}"}, items, logit).assign(train_seed=seed))
+    kept = records.table[records.table["run_id"] == "single"]
+    write_records(folder / "records.parquet", Records(pd.concat([kept, *rows], ignore_index=True), records.positive, records.healthy))
+    return folder
+
+
+def test_the_leak_comes_from_records_with_its_interval(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = with_reference_alone(finished, tmp_path / "one")
+    arguments = ["--d", "0.95", "--rho", "0.9", "--leak-from", str(folder)]
+    found = planned(capsys, *arguments)
+    leak, auc = found["leak"], found["measures"]["auc"]
+    assert leak["interval"][0] < 0.5 < leak["interval"][1]
+    assert leak["estimate"] == pytest.approx(ndtri(leak["auc_reference"]) / ndtri(leak["auc_single"]))
+    same = planned(capsys, *arguments[:4], "--leak", str(leak["estimate"]), "--leak-interval", *map(str, leak["interval"]))
+    assert same["measures"] == found["measures"]
+    assert auc["gain"] < planned(capsys, *arguments[:4])["measures"]["auc"]["gain"]
+    assert auc["gain_low"] < auc["gain"] < auc["gain_high"]
+    assert run_app(app, ["plan", *arguments]) == 0
+    assert f"leak: {leak['estimate']:.3f} [" in capsys.readouterr().out
+
+
+def test_trainings_of_the_reference_alone_are_averaged_and_unlike_ones_refused(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    several = with_reference_alone(finished, tmp_path / "several", (0.1, 0.5, 0.9))
+    arguments = ["--d", "0.95", "--rho", "0.9", "--leak-from", str(several)]
+    leak = planned(capsys, *arguments)["leak"]
+    assert leak["trainings"] == [1, 3]
+    one = planned(capsys, *arguments, "--arm-reference", "alone-1")["leak"]
+    assert (one["trainings"], leak["df"] < 20 < one["df"]) == ([1, 1], True)
+    table = read_records(several / "records.parquet")
+    mixed = table.table.assign(reference_strategy=table.table["reference_strategy"].where(table.table["run_id"] != "alone-2", "random"))
+    write_records(several / "records.parquet", Records(mixed, table.positive, table.healthy))
+    assert run_app(app, ["plan", *arguments]) == 2
+    assert "several strategies of references (demographic, random); choose one of alone-0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--leak", "0.2", "--leak-from", "x"], "give one"),
+        (["--leak-interval", "0.1", "0.3"], "is that of --leak"),
+        (["--leak", "0.2", "--leak-interval", "0.3", "0.4"], "does not contain the leak"),
+        (["--arm-reference", "x"], "give that too"),
+        (["--leak-from", "nowhere"], "--leak-from nowhere"),
+    ],
+)
+def test_mistakes_about_the_leak(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["plan", "--d", "1", "--rho", "0.5", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_records_without_the_reference_alone_say_so(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["plan", "--d", "1", "--rho", "0.5", "--leak-from", str(finished), "--arm-single", "single"]) == 2
+    assert "--arm-reference reference_only: no such arm or run" in capsys.readouterr().err

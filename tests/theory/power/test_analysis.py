@@ -372,3 +372,40 @@ def test_mistakes_are_one_line(call, says):
     with pytest.raises(InputError, match=says) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_an_interval_of_the_leak_widens_that_of_the_gain_as_intervals_are_combined():
+    gain = float(AUC.gain(Correlation(d=1.2, rho=0.7, leak=0.2).separations))
+    by_rho = Correlation(d=1.2, rho=0.7, leak=0.2, rho_interval=(0.6, 0.78)).interval(AUC)[:2]
+    by_leak = Correlation(d=1.2, rho=0.7, leak=0.2, leak_interval=(0.05, 0.4)).interval(AUC)
+    ends = [float(AUC.gain(Correlation(d=1.2, rho=0.7, leak=leak).separations)) for leak in (0.4, 0.05)]
+    assert by_leak[:2] == (pytest.approx(ends[0]), pytest.approx(ends[1]))
+    assert by_leak[2] == "rho assumed, and the leak from 0.050 to 0.400"
+    both = Correlation(d=1.2, rho=0.7, leak=0.2, rho_interval=(0.6, 0.78), leak_interval=(0.05, 0.4)).interval(AUC)
+    for end, one, other in zip(both[:2], by_rho, ends, strict=True):
+        assert abs(end - gain) == pytest.approx(np.hypot(one - gain, other - gain))
+
+
+def test_a_leak_that_may_be_as_large_as_the_correlation_leaves_no_sure_gain_and_no_last_patient():
+    evidence = Correlation(d=1.2, rho=0.5, leak=0.2, measured=(200, 200), leak_interval=(-0.1, 0.6))
+    low, _, how = evidence.interval(AUC)
+    assert (low, "mapped" in how) == (0.0, True)  # the delta method would go below the least gain there is
+    assert plan_study(evidence, StudyDesign())["auc"].patients_interval[1] == np.inf
+    sure = Correlation(d=1.2, rho=0.5, leak=0.2, measured=(200, 200), leak_interval=(0.1, 0.3))
+    assert "delta" in sure.interval(AUC)[2]
+    assert plan_study(sure, StudyDesign())["auc"].patients_interval[1] < np.inf
+
+
+@pytest.mark.parametrize("leak", [0.1, 0.45])
+def test_the_combined_interval_covers_the_gain_of_simulated_pilots(leak):
+    """One pilot measures d and rho, another of the same size the leak; its interval is normal, of a known standard error."""
+    d, rho, n, spread, replicates = 1.3, 0.7, 150, 0.1, 400
+    rng, truth = np.random.default_rng(7), float(AUC.gain(Correlation(d=1.3, rho=0.7, leak=leak).separations))
+    moments = sampling_moments(d, rho, n, n)
+    drawn = rng.multivariate_normal([d, rho], [[moments[0], moments[2]], [moments[2], moments[1]]], replicates)
+    covered = 0
+    for (own, shared), share in zip(drawn, leak + spread * rng.standard_normal(replicates), strict=True):
+        ends = (share - 1.96 * spread, share + 1.96 * spread)
+        found = Correlation(d=own, rho=shared, measured=(n, n), leak=share, leak_interval=ends).interval(AUC)
+        covered += found[0] <= truth <= found[1]
+    assert abs(covered / replicates - 0.95) < 3 * np.sqrt(0.95 * 0.05 / replicates)

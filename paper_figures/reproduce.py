@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import Field
 
 from empirical.prompts.templates import PromptConfig
-from paper_figures.study.cells import TrainingCell, run_cell, with_weights
-from see_in_pairs.configs import StrictConfig, parse_config
+from empirical.references.config import STRATEGIES
+from paper_figures.study.cells import TrainingCell, attempt_rows, run_cell, with_weights
+from paper_figures.study.config import Restarts
+from see_in_pairs.configs import Count, SeedNumber, StrictConfig, parse_config
 from see_in_pairs.console import log
-from see_in_pairs.files import write_json, write_parquet
+from see_in_pairs.files import write_json, write_parquet, write_text
 from see_in_pairs.processes import run_in_processes
 from see_in_pairs.runs import RunFolder, is_unfinished
 
@@ -24,6 +27,24 @@ if TYPE_CHECKING:
     from empirical.evaluation.records import Records
 
 DEFAULT = "reproduce.yaml"
+SHOWN: dict[str, tuple[str, str]] = {
+    "duplicate": ("duplicate", "duplicate"),
+    "random": ("pair", "random"),
+    "embedding": ("pair", "embedding"),
+    "cross-center": ("pair", "cross_center"),
+    "reference-only": ("reference_only", "demographic"),
+    "blank": ("blank", "blank"),
+    "diseased": ("diseased", "random"),
+    "text": ("text", ""),
+    "reversed": ("reversed", "demographic"),
+    "unlabelled": ("unlabelled", "demographic"),
+}
+"""What models of pairs can be shown in place of the query's relative: by name, the arm and the strategy by which references are chosen."""
+
+if TYPE_CHECKING:
+    ShownName = str
+else:
+    ShownName = Literal[tuple(SHOWN)]  # so that a config refuses other names, and says which there are
 
 
 class TheoryPart(StrictConfig):
@@ -65,50 +86,64 @@ class ReproduceConfig(StrictConfig):
         Statements to verify, and how precisely.
     phantom : dict
         Settings of the phantom cohorts, all but ``rho`` and ``shares``.
+    phantom_seed : int
+        Seed of the phantom cohorts, to which ``--seed`` is added.
     rhos : list of float
-        Correlations of query and reference: a cohort for each, with the same queries. The first is that of the arm named in advance.
+        Correlations of query and reference: a cohort for each, with the same queries. The first is that of the arm named in advance, on
+        which models are finetuned; at the others the models of its pairs are evaluated.
     second_series : SecondSeries
         One more cohort with the same queries, whose relatives share some components only.
     model : str
         Name or folder of the model that every finetuning starts from.
     prompts : PromptConfig
         Wording of single and paired prompts, and the answers that are scored.
+    train_seeds : int
+        Trainings of each arm, each on a sample of training patients of its own.
     training, evaluation : dict
         Settings of ``finetune`` and ``evaluate``, all but cohort, model, prompts, arm and seed.
+    restarts : Restarts
+        When a training is begun again, in every arm alike.
+    shown : list of str
+        What the models of the main pair are evaluated on besides relatives, of each rho and of the second series: names of `SHOWN`.
     resamples : int
         Bootstrap resamples of patients in each comparison of two arms.
     """
 
     theory: TheoryPart
     phantom: dict[str, Any]
+    phantom_seed: SeedNumber
     rhos: list[float] = Field(min_length=1)
     second_series: SecondSeries
     model: str
     prompts: PromptConfig = PromptConfig()
+    train_seeds: Count
     training: dict[str, Any]
     evaluation: dict[str, Any]
+    restarts: Restarts | None = None
+    shown: list[ShownName]
     resamples: int = Field(ge=99)
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One evaluation of one model: finetuned on an arm (or off the shelf), scored on the test queries in an arm."""
+    """One evaluation: models finetuned on an arm (or the model off the shelf), scored on the test queries in an arm."""
 
     run_id: str
     arm: str  # of the evaluation
-    strategy: str  # how references are chosen; '' where there are none
-    # correlation of query and reference: the cohort's where references are relatives, 0 where random, None without a reference
+    strategy: str  # how its references are chosen; '' where there are none
+    # correlation of query and reference in the cohort that was trained on (off the shelf: evaluated on), None without a reference
     rho: float | None
-    cohort: str
-    model_of: str  # the run whose model it uses; '' for the model off the shelf
-    train_arm: str  # the arm that model was finetuned on
+    evaluated_rho: float | None  # the same of what is shown at the evaluation; 0 where random, None without a reference or not known
+    cohort: str  # of the evaluation
+    model_of: str  # the run whose models it uses; '' for the model off the shelf
+    train_arm: str  # the arm those models were finetuned on
     series: str = ""  # what relatives share, where it is not everything alike
 
-    def arm_config(self) -> dict[str, Any]:
-        """Spell out the arm for ``finetune`` and ``evaluate``."""
-        columns = {"columns": ["family"], "caliper": {}} if self.strategy == "demographic" else {}
-        references = {"strategy": self.strategy, **columns} if self.arm == "pair" else None
-        return {"arm": self.arm, "references": references, "run_id": self.run_id}
+    def arm_config(self, model: str) -> dict[str, Any]:
+        """Spell out the arm for ``finetune`` and ``evaluate``; `model` finds the references of ``embedding``, alike for all trainings."""
+        keys: dict[str, Any] = {"embedding": {"model": {"name": model}}, "demographic": {"columns": ["family"], "caliper": {}}}
+        chosen = {"strategy": self.strategy, **keys.get(self.strategy, {})} if self.strategy in STRATEGIES else None
+        return {"arm": self.arm, "references": chosen, "run_id": self.run_id}
 
 
 def load_reproduce_config(smoke: bool) -> ReproduceConfig:
@@ -120,43 +155,46 @@ def load_reproduce_config(smoke: bool) -> ReproduceConfig:
     return parse_config(ReproduceConfig, content, source=DEFAULT)
 
 
-def plan_runs(rhos: list[float], series: str) -> list[PlannedRun]:
-    """List every run: off the shelf, each arm finetuned and evaluated as itself, and the model of the main pair on two controls."""
-    name = [f"pair-{rho:.2f}" for rho in rhos]
-    cohort = [f"rho-{rho:.2f}" for rho in rhos]
-    main = (rhos[0], cohort[0])
-    # run_id, arm, strategy, rho, cohort, model_of, train_arm, series
-    return [
-        PlannedRun("off-single", "single", "", None, main[1], "", ""),
-        PlannedRun(f"off-{name[0]}", "pair", "demographic", *main, "", ""),
-        PlannedRun("single", "single", "", None, main[1], "single", "single"),
-        *(PlannedRun(n, "pair", "demographic", rho, c, n, "pair") for n, rho, c in zip(name, rhos, cohort, strict=True)),
-        PlannedRun(f"pair-{series}", "pair", "demographic", None, f"shares-{series}", f"pair-{series}", "pair", series),
-        PlannedRun("pair-random", "pair", "random", 0.0, main[1], "pair-random", "pair"),
-        PlannedRun("pair-embedding", "pair", "embedding", None, main[1], "pair-embedding", "pair"),
-        PlannedRun("pair-cross-center", "pair", "cross_center", None, main[1], "pair-cross-center", "pair"),
-        PlannedRun("duplicate", "duplicate", "duplicate", None, main[1], "duplicate", "duplicate"),
-        PlannedRun(f"{name[0]}-eval-duplicate", "duplicate", "duplicate", None, main[1], name[0], "pair"),
-        PlannedRun(f"{name[0]}-eval-random", "pair", "random", 0.0, main[1], name[0], "pair"),
+def plan_runs(rhos: list[float], series: str, shown: Sequence[str]) -> list[PlannedRun]:
+    """List every run: three arms off the shelf and finetuned, each shown its own; what else the models of the main pair are shown."""
+    main, cohorts = f"pair-{rhos[0]:.2f}", {rho: f"rho-{rho:.2f}" for rho in rhos}
+    rho, own = rhos[0], cohorts[rhos[0]]
+    # run_id, arm, strategy, rho, evaluated_rho, cohort, model_of, train_arm, series
+    trained = [
+        PlannedRun("single", "single", "", None, None, own, "single", "single"),
+        PlannedRun(main, "pair", "demographic", rho, rho, own, main, "pair"),
+        PlannedRun("duplicate", "duplicate", "duplicate", None, None, own, "duplicate", "duplicate"),
     ]
+    off = [replace(run, run_id=f"off-{run.run_id}", model_of="", train_arm="") for run in trained]
+    others = [
+        PlannedRun(f"{main}-shown-{other:.2f}", "pair", "demographic", rho, other, cohorts[other], main, "pair") for other in rhos[1:]
+    ]
+    others.append(PlannedRun(f"{main}-shown-{series}", "pair", "demographic", rho, None, f"shares-{series}", main, "pair", series))
+    for name in shown:
+        arm, strategy = SHOWN[name]
+        evaluated = {"demographic": rho, "random": 0.0}.get(strategy)
+        others.append(PlannedRun(f"{main}-shown-{name}", arm, strategy, rho, evaluated, own, main, "pair"))
+    return [*off, *trained, *others]
 
 
-def plan_comparisons(rhos: list[float], series: str) -> list[dict[str, Any]]:
+def plan_comparisons(rhos: list[float], series: str, shown: Sequence[str]) -> list[dict[str, Any]]:
     """List every comparison, fixed before anything is run; differences are ``run_a`` minus ``run_b``, a ``family`` shares a correction."""
     main = f"pair-{rhos[0]:.2f}"
-    pairs = [(f"pair-{rho:.2f}", "single", rho, "primary") for rho in rhos]
+    others = [f"{rho:.2f}" for rho in rhos[1:]]
+    strategies = [name for name in shown if SHOWN[name][0] == "pair"]
+    controls = [name for name in shown if name not in strategies]
     rows = [
-        *pairs,
-        ("pair-random", "single", 0.0, "primary"),
+        (main, "single", rhos[0], "primary"),
         (main, "duplicate", rhos[0], "primary"),
-        ("pair-embedding", "single", None, "strategies"),
-        ("pair-cross-center", "single", None, "strategies"),
         ("duplicate", "single", None, "controls"),
-        (main, f"{main}-eval-duplicate", rhos[0], "controls"),
-        (main, f"{main}-eval-random", rhos[0], "controls"),
+        *((main, f"{main}-shown-{name}", rhos[0], "controls") for name in controls),
+        *((f"{main}-shown-{name}", "single", None, "strategies") for name in strategies),
+        *((main, f"{main}-shown-{name}", rhos[0], "strategies against the relative") for name in strategies),
+        *((f"{main}-shown-{other}", "single", rho, "second rho") for other, rho in zip(others, rhos[1:], strict=True)),
+        (f"{main}-shown-{series}", "single", None, "second series"),
+        *((f"{main}-shown-{series}", f"{main}-shown-{other}", None, "second series") for other in others),
         (f"off-{main}", "off-single", rhos[0], "off the shelf"),
-        (f"pair-{series}", "single", None, "second series"),
-        (f"pair-{series}", f"pair-{rhos[-1]:.2f}", None, "second series"),
+        (f"off-{main}", "off-duplicate", rhos[0], "off the shelf"),
     ]
     return [{"name": f"{a} against {b}", "run_a": a, "run_b": b, "rho": rho, "family": family} for a, b, rho, family in rows]
 
@@ -164,17 +202,20 @@ def plan_comparisons(rhos: list[float], series: str) -> list[dict[str, Any]]:
 def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2, quiet: bool = False) -> None:
     """Run the whole chain; run again after a kill, it goes on."""
     config = load_reproduce_config(smoke)
-    runs = plan_runs(config.rhos, config.second_series.name)
+    runs = plan_runs(config.rhos, config.second_series.name, config.shown)
     with RunFolder(out, "reproduce", config.model_dump() | {"smoke": smoke}, seed=seed) as folder:
         chain = _Chain(config, folder.path, runs, seed, workers, quiet)
-        trained = len({run.model_of for run in runs} - {""})
-        training = f"finetune '{config.model}' in {trained} arms, {workers} at a time; evaluate {len(runs)} runs on the same queries"
+        arms = len({run.model_of for run in runs} - {""})
+        times = f"{config.train_seeds} times each" if config.train_seeds > 1 else "once"
+        training = (
+            f"finetune '{config.model}' in {arms} arms, {times}, {workers} at a time; evaluate {len(runs)} conditions on the same queries"
+        )
         steps: list[tuple[str, Callable[[], None]]] = [
             ("verify the theory", chain.theory),
             (f"make {len(config.rhos) + 1} phantom cohorts", chain.cohorts),
             (training, chain.train),
             ("compare the arms", chain.compare),
-            ("analyse the models of the single image and of the main pair: alignment, attribution", chain.analyse),
+            ("analyse the finetuned models on their own arms: alignment, attribution", chain.analyse),
             ("judge the claims, draw the figures, write the report", chain.report),
         ]
         for number, (label, step) in enumerate(steps, start=1):
@@ -203,81 +244,109 @@ class _Chain:
     def cohorts(self) -> None:
         from empirical.cohorts.phantom import PhantomConfig, make_phantom
 
-        second = self.config.second_series
+        second, first = self.config.second_series, self.config.rhos[0]
         wanted: dict[str, dict[str, Any]] = {f"rho-{rho:.2f}": {"rho": rho} for rho in self.config.rhos}
         for name, likeness in (wanted | {f"shares-{second.name}": {"shares": second.shares}}).items():
             folder = self.out / "cohorts" / name
             if not (folder / "cohort.parquet").is_file():
+                if name != f"rho-{first:.2f}":
+                    likeness |= {"n_train": 0}  # models are finetuned on the first only
                 settings = parse_config(PhantomConfig, self.config.phantom | likeness, source=DEFAULT)
-                make_phantom(settings, folder, seed=self.seed, quiet=self.quiet)
+                make_phantom(settings, folder, seed=self.config.phantom_seed + self.seed, quiet=self.quiet)
 
     def train(self) -> None:
         """Finetune and evaluate, and put the records of all runs together."""
-        from empirical.evaluation.records import concatenate, read_records, write_records
+        from empirical.evaluation.records import concatenate, write_records
 
-        for cell, seconds in run_in_processes(run_cell, self._cells(), self.workers):
+        cells = self._cells()
+        for cell, seconds in run_in_processes(run_cell, cells, self.workers):
             log(f"      {cell.name} ({seconds:.0f} s)", self.quiet)
-        parts = [read_records(self.out / "evaluations" / run.run_id) for run in self.runs]
-        write_records(self.out / "records" / "records.parquet", concatenate(parts))
-        write_json(self.out / "records" / "runs.json", [self._describe(run, part) for run, part in zip(self.runs, parts, strict=True)])
+        parts = {run.run_id: self._records(run, cells) for run in self.runs}
+        write_records(self.out / "records" / "records.parquet", concatenate(list(parts.values())))
+        write_json(self.out / "records" / "runs.json", [self._describe(run, parts[run.run_id]) for run in self.runs])
+        self._write_trainings(cells)
 
     def _cells(self) -> list[TrainingCell]:
-        """List a cell for each model, with every run that is evaluated on it."""
+        """List a cell for each model, with every run that is evaluated on it; those that take longest are begun first."""
         from empirical.training.config import FinetuneConfig
 
-        cells = []
-        for model in dict.fromkeys(run.model_of for run in self.runs):
-            evaluations = {self.out / "evaluations" / run.run_id: self._evaluation(run) for run in self.runs if run.model_of == model}
-            finetuning = None
-            if model:
-                own = next(run for run in self.runs if run.run_id == model)
-                finetuning = parse_config(FinetuneConfig, self.config.training | self._common(own) | {"arm": own.arm_config()}, DEFAULT)
-            cells.append(TrainingCell(model or "off the shelf", finetuning, self.out / "models" / model, evaluations))
-        return cells
+        cells = [TrainingCell("off the shelf", None, self.out / "models", self._evaluations("", None))]
+        own = {run.run_id: run for run in self.runs if run.run_id == run.model_of}
+        for seed in self._train_seeds():
+            for model, run in sorted(own.items(), key=lambda entry: -sum(other.model_of == entry[0] for other in self.runs)):
+                settings = self.config.training | self._common(run) | {"arm": run.arm_config(self.config.model), "seed": seed}
+                finetuning = parse_config(FinetuneConfig, settings, DEFAULT)
+                folder = self.out / "models" / model / f"seed{seed}"
+                cells.append(
+                    TrainingCell(f"{model}, seed {seed}", finetuning, folder, self._evaluations(model, seed), self.config.restarts)
+                )
+        return [*cells[1:], cells[0]]
+
+    def _train_seeds(self) -> list[int]:
+        """Training seeds: other ones for every ``--seed``."""
+        return [self.seed * self.config.train_seeds + number for number in range(self.config.train_seeds)]
+
+    def _evaluations(self, model: str, seed: int | None) -> dict[Path, EvaluateConfig]:
+        folder = Path() if seed is None else Path(f"seed{seed}")
+        return {self.out / "evaluations" / run.run_id / folder: self._evaluation(run) for run in self.runs if run.model_of == model}
 
     def _evaluation(self, run: PlannedRun) -> EvaluateConfig:
         from empirical.evaluation.config import EvaluateConfig
 
-        return parse_config(EvaluateConfig, self.config.evaluation | self._common(run) | {"arms": [run.arm_config()]}, DEFAULT)
+        own = {"arms": [run.arm_config(self.config.model)], "seed": self.seed}
+        return parse_config(EvaluateConfig, self.config.evaluation | self._common(run) | own, DEFAULT)
 
     def _common(self, run: PlannedRun) -> dict[str, Any]:
         """Give what finetuning and evaluation of a run have in common."""
-        cohort = str(self.out / "cohorts" / run.cohort)
-        return {"cohort": cohort, "model": {"name": self.config.model}, "prompts": self.config.prompts, "seed": self.seed}
+        return {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": self.config.model}, "prompts": self.config.prompts}
+
+    def _records(self, run: PlannedRun, cells: list[TrainingCell]) -> Records:
+        """Read the records of a run, of every training that counts."""
+        from empirical.evaluation.records import concatenate, read_records
+
+        files = [file for cell in cells for file in cell.records() or () if (self.out / "evaluations" / run.run_id) in file.parents]
+        return concatenate([read_records(file) for file in files])
 
     def _describe(self, run: PlannedRun, records: Records) -> dict[str, Any]:
-        model = f"models/{run.model_of}/model" if run.model_of else self.config.model
-        known = {name: getattr(run, name) for name in ("run_id", "arm", "train_arm", "strategy", "rho", "series")}
+        known = {name: getattr(run, name) for name in ("run_id", "arm", "train_arm", "strategy", "rho", "evaluated_rho", "series")}
         return known | {
             "cohort": f"cohorts/{run.cohort}",
-            "model": model,
+            "model": f"models/{run.model_of}" if run.model_of else self.config.model,
             "n_train": int(records.table["n_train"].fillna(0).iloc[0]),
-            "evaluated_rho": run.rho,
+            "train_seeds": sorted(map(int, records.table["train_seed"].dropna().unique())),
         }
 
-    def compare(self) -> None:
-        from empirical.evaluation.records import read_records
-        from paper_figures.comparison import compare_arms
+    def _write_trainings(self, cells: list[TrainingCell]) -> None:
+        """List every attempt of every training, so that what was begun again can be seen."""
+        import pandas as pd
 
-        records = read_records(self.out / "records" / "records.parquet")
+        rows = [
+            {"arm": cell.training.parent.name, "seed": cell.finetuning.seed} | row
+            for cell in cells if cell.finetuning is not None for row in attempt_rows(cell)
+        ]  # fmt: skip
+        write_text(self.out / "trainings.csv", pd.DataFrame(rows).to_csv(index=False, float_format="%.6g"))
+
+    def compare(self) -> None:
+        plans = plan_comparisons(self.config.rhos, self.config.second_series.name, self.config.shown)
         arms = {run.run_id: run.arm for run in self.runs}
-        results = []
-        for plan in plan_comparisons(self.config.rhos, self.config.second_series.name):
-            a, b = (records.of(run_id=plan[key]) for key in ("run_a", "run_b"))
-            scores_a, scores_b = a.table["p_positive"].to_numpy(), b.table["p_positive"].to_numpy()
-            result = compare_arms(
-                scores_a, scores_b, a.is_positive().to_numpy(), clusters=a.table["patient_id"].to_numpy(),
-                resamples=self.config.resamples, seed=self.seed, arms=(plan["run_a"], plan["run_b"]),
-            )  # fmt: skip
-            results.append(plan | {"arm_a": arms[plan["run_a"]], "arm_b": arms[plan["run_b"]], "result": result.to_dict()})
+        compare = partial(_compare_runs, self.out / "records" / "records.parquet", self.config.resamples, self.seed)
+        pairs = [(plan["run_a"], plan["run_b"]) for plan in plans]
+        found = dict(run_in_processes(compare, pairs, self.workers))
+        results = [
+            plan | {"arm_a": arms[pair[0]], "arm_b": arms[pair[1]], "result": found[pair]} for plan, pair in zip(plans, pairs, strict=True)
+        ]
         write_json(self.out / "tests" / "comparisons.json", results)
 
     def analyse(self) -> None:
         """Leave the tables by which C6 and C8 are judged."""
-        main = f"pair-{self.config.rhos[0]:.2f}"
-        models = {run.run_id: self.out / "models" / run.run_id / "model" for run in self.runs if run.run_id in ("single", main)}
-        jobs = [(with_weights(self._evaluation(run), models[run.run_id]), self.out / "analysis", run.run_id)
-                for run in self.runs if run.run_id in models]  # fmt: skip
+        jobs = []
+        for cell in self._cells():
+            attempt = cell.selected()
+            if cell.finetuning is None or attempt is None:
+                continue
+            run = next(run for run in self.runs if run.run_id == cell.training.parent.name)
+            own = with_weights(self._evaluation(run), attempt.training / "model")
+            jobs.append((own, self.out / "analysis", f"{run.run_id}-{attempt.training.name}"))
         list(run_in_processes(_analyse_model, jobs, self.workers))
 
     def report(self) -> None:
@@ -286,6 +355,17 @@ class _Chain:
         write_claims(self.out, seed=self.seed)
         write_figures(self.out, seed=self.seed, quiet=self.quiet)
         write_report(self.out)
+
+
+def _compare_runs(records: Path, resamples: int, seed: int, runs: tuple[str, str]) -> dict[str, Any]:
+    """Compare two runs with all their trainings, as ``see-in-pairs compare`` does."""
+    from paper_figures.comparison.compare_arms import compare_rows
+    from paper_figures.comparison.item_table import ComparisonSettings
+    from paper_figures.comparison.pairing import align
+    from paper_figures.comparison.score_tables import read_arm
+
+    a, b = (read_arm(records, runs=[run]) for run in runs)
+    return compare_rows(align(a, b), ComparisonSettings(arms=runs, resamples=resamples, seed=seed)).to_dict()
 
 
 def _analyse_model(job: tuple[EvaluateConfig, Path, str]) -> None:

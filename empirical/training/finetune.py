@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +126,9 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
     plan = _write_plan(config, cohort, run, examples, model, quiet)
     gpu = next(model.parameters()).device.type == "cuda"
     encoder, serving = make_encoder(vlm, cohort, FeatureStorage.of(config))
+    run.manifest["plateau_loss"] = plateau_loss(
+        Counter(example.answer for example in examples), lambda answer: len(encoder.answer_ids(answer)) + 1
+    )
     validation = _validation_examples(config, cohort, run)
     refuse_odd_shapes(getattr(encoder, "plain", encoder), cohort, [*examples, *(validation or ())])
 
@@ -156,6 +162,22 @@ def _train(config: FinetuneConfig, cohort: Cohort, run: RunFolder, quiet: bool) 
         if not config.keep_checkpoints:
             shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
+
+
+def plateau_loss(answers: Mapping[str, int], tokens: Callable[[str], int]) -> float:
+    """Compute the loss of a model that knows how often each answer is right, and nothing of the pictures: many trainings begin there.
+
+    `answers` counts the answers that are shown, `tokens` tells how many tokens of one carry loss, its end included. Of these the first
+    costs the answer's own surprise, the others follow from it.
+
+    Examples
+    --------
+    >>> round(plateau_loss({"yes": 16, "no": 16}, lambda answer: 2), 4)  # ln 2 / 2
+    0.3466
+    """
+    total = sum(answers.values())
+    surprise = sum(count * math.log(total / count) for count in answers.values())
+    return surprise / sum(count * tokens(answer) for answer, count in answers.items())
 
 
 def _check_model(config: FinetuneConfig, vlm: VisionLanguageModel, run: RunFolder) -> None:

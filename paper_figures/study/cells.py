@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paper_figures.study.config import Restarts
 from paper_figures.study.restarts import Attempt, attempts_needed, selected_attempt
@@ -42,6 +42,18 @@ class TrainingCell:
         attempt = self.selected()
         files = [] if attempt is None else [attempt.beside(folder) / "records.parquet" for folder in self.evaluations]
         return files if attempt is not None and all(file.is_file() and not is_unfinished(file.parent) for file in files) else None
+
+
+def attempt_rows(cell: TrainingCell) -> list[dict[str, Any]]:
+    """Rows of ``trainings.csv``: each attempt with its seed, the loss it ended in, that of the plateau, and whether it counts."""
+    assert cell.finetuning is not None
+    return [
+        {
+            "try": attempt.number + 1, "train_seed": attempt.seed(cell.finetuning.seed), "loss": attempt.loss, "plateau": attempt.plateau,
+            "stayed": attempt.stayed(cell.restarts or Restarts(attempts=2)), "counts": attempt == cell.selected(),
+        }
+        for attempt in cell.attempts()
+    ]  # fmt: skip
 
 
 def run_cell(cell: TrainingCell) -> float:

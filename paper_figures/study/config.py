@@ -82,18 +82,28 @@ class Block(StrictConfig):
 class Restarts(StrictConfig):
     """When a training is begun again, with another seed: a small model finetuned in few steps may never leave the plateau of the start.
 
-    The attempt of the lowest training loss counts. No test item is looked at, and the rule is the same for every arm.
+    On the plateau a model knows how often each answer is right and nothing of the pictures. The loss there follows from the training
+    labels and from the answers' tokens; ``finetune`` notes it (``plateau_loss`` in its manifest). A training that has left it counts,
+    however well it has learned: no test item is looked at, and the rule is the same for every arm.
 
     Parameters
     ----------
-    above : float
-        Mean training loss over the last tenth of the steps, above which another attempt is made.
+    within : float
+        A training stayed on the plateau where its mean loss over the last tenth of the steps lies less than this share below it (or above).
     attempts : int
-        Largest number of attempts, the first one included (2 to 20).
+        Largest number of attempts, the first one included (2 to 20). The first that left the plateau counts, else the last.
     """
 
-    above: float = Field(gt=0)
+    within: float = Field(default=0.02, gt=0, le=0.2)
     attempts: int = Field(ge=2, le=20)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cut_on_performance(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "above" in content:
+            advice = "write {attempts: 3} alone, and a training is begun again where its loss ends on the plateau itself"
+            raise ValueError(f"'above' is of earlier versions, and chose trainings by how well they had learned; {advice}")
+        return content
 
 
 class StudyConfig(StrictConfig):

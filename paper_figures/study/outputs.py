@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from paper_figures.number_format import short, with_interval
 from paper_figures.results.ideal_observer import IdealAuroc, cohort_auroc
-from paper_figures.study.cells import TrainingCell
+from paper_figures.study.cells import TrainingCell, attempt_rows
 from paper_figures.study.config import Restarts, StudyConfig
 from paper_figures.study.design import DesignPoint
 from paper_figures.study.tables import CURVE, CurvePoint, area_rows, comparison_rows
@@ -66,17 +66,14 @@ def _curve_points(config: StudyConfig, out: Path, finished: dict[DesignPoint, Tr
 
 
 def _trainings(finished: dict[DesignPoint, TrainingCell]) -> pd.DataFrame:
-    """List every training with the loss it ended in, and whether it counts."""
+    """List every training with the loss it ended in, that of the plateau, and whether it counts."""
     import pandas as pd
 
-    rows = []
-    for design, cell in finished.items():
-        what = {"cohort": design.cohort, "arm": design.arm, "n_train": design.n_train, "seed": design.seed}
-        selected = cell.selected()
-        for attempt in cell.attempts():
-            seed = attempt.seed(design.seed)
-            rows.append(what | {"try": attempt.number + 1, "train_seed": seed, "loss": attempt.loss, "counts": attempt == selected})
-    return pd.DataFrame(rows, columns=["cohort", "arm", "n_train", "seed", "try", "train_seed", "loss", "counts"])
+    rows = [
+        {"cohort": design.cohort, "arm": design.arm, "n_train": design.n_train, "seed": design.seed} | row
+        for design, cell in finished.items() if cell.finetuning is not None for row in attempt_rows(cell)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["cohort", "arm", "n_train", "seed", "try", "train_seed", "loss", "plateau", "stayed", "counts"])
 
 
 def _queries_hash(cohort: Cohort) -> str:
@@ -137,13 +134,14 @@ def _page(
 
 
 def _restarts(rule: Restarts, trained: pd.DataFrame) -> str:
-    """Say how often a training was begun again, and how many stayed above the loss that the rule asks for."""
+    """Say how often a training was begun again, and how many never left the plateau."""
     cells = trained.groupby(["cohort", "arm", "n_train", "seed"], sort=False)
-    again, left = int((cells.size() > 1).sum()), int((cells["loss"].min() > rule.above).sum())
+    again, left = int((cells.size() > 1).sum()), int(trained.loc[trained["counts"], "stayed"].sum())
     return (
-        f"Of {cells.ngroups} trainings, {again} ended in a training loss above {rule.above:g} and were begun again with other seeds, up to "
-        f"{rule.attempts} attempts in all; the attempt of the lowest training loss counts (`trainings.csv`). {left} stayed above it. "
-        "No test item was looked at for this; intervals hold for trainings made by this rule."
+        f"Of {cells.ngroups} trainings, {again} ended on the plateau of their first steps (a training loss less than {rule.within:.0%} "
+        f"below that of a model that knows how often each answer is right and no more) and were begun again with other seeds, up to "
+        f"{rule.attempts} attempts in all; the first that left it counts (`trainings.csv`). {left} never left it. No test item was looked "
+        "at for this; intervals hold for trainings made by this rule."
     )
 
 

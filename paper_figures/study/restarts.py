@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from paper_figures.study.config import Restarts
+from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, read_table
 
 LAST = 10
@@ -24,7 +27,9 @@ class Attempt:
     number: int  # 0 is the first
 
     def beside(self, folder: Path) -> Path:
-        """Name this attempt's own folder, given that of the first attempt."""
+        """Name this attempt's own folder, given that of the first attempt: one that is named after its seed is named after this one's."""
+        if self.number and (named := re.fullmatch(r"seed(\d+)", folder.name)):
+            return folder.with_name(f"seed{self.seed(int(named[1]))}")
         return folder.with_name(f"{folder.name}-try{self.number + 1}") if self.number else folder
 
     @property
@@ -37,15 +42,32 @@ class Attempt:
         return int(np.random.SeedSequence([first, self.number]).generate_state(1)[0]) if self.number else first
 
     @cached_property
+    def _manifest(self) -> dict[str, Any]:
+        """The manifest of the finetuning; empty while it is not finished."""
+        file = self.training / "manifest.json"
+        content = read_json(file) if file.is_file() else {}
+        return content if isinstance(content, dict) and content.get("finished") is not None else {}
+
+    @cached_property
     def loss(self) -> float | None:
         """Mean training loss over the last tenth of the steps; infinite where it diverged, None when the training is not finished."""
-        manifest = self.training / "manifest.json"
-        content = read_json(manifest) if manifest.is_file() else {}
-        if not isinstance(content, dict) or content.get("finished") is None:
+        if not self._manifest:
             return None
         losses = read_table(self.training / "history.csv")["loss"].astype(float)
         mean = float(losses.tail(max(1, len(losses) // LAST)).mean())
         return mean if math.isfinite(mean) else math.inf
+
+    @property
+    def plateau(self) -> float:
+        """Training loss of a model that knows how often each answer is right and nothing of the pictures; its finetuning notes it."""
+        level = self._manifest.get("plateau_loss")
+        if level is None:
+            raise InputError(f"{self.training}: was finetuned by an earlier version, which did not note the plateau; choose another --out")
+        return float(level)
+
+    def stayed(self, restarts: Restarts) -> bool:
+        """Whether the training ended on the plateau of its first steps, or above it."""
+        return self.loss is not None and self.loss >= (1 - restarts.within) * self.plateau
 
 
 def attempts_needed(first: Path, restarts: Restarts | None) -> list[Attempt]:
@@ -56,15 +78,14 @@ def attempts_needed(first: Path, restarts: Restarts | None) -> list[Attempt]:
     attempts: list[Attempt] = []
     for number in range(1 if restarts is None else restarts.attempts):
         attempts.append(Attempt(first, number))
-        loss = attempts[-1].loss
-        if loss is None or restarts is None or loss <= restarts.above:
+        if attempts[-1].loss is None or restarts is None or not attempts[-1].stayed(restarts):
             break
     return attempts
 
 
 def selected_attempt(attempts: list[Attempt]) -> Attempt | None:
-    """Select the attempt with the lowest training loss (no test item is looked at); None while one is not finished."""
-    losses = [attempt.loss for attempt in attempts]
-    if any(loss is None for loss in losses):
-        return None
-    return attempts[int(np.argmin(losses))]  # type: ignore[arg-type]
+    """Select the last attempt: the one that left the plateau, else the last that was allowed; None while one is not finished.
+
+    Nothing is chosen by how far the loss has fallen: among trainings that left the plateau there is no choice.
+    """
+    return None if any(attempt.loss is None for attempt in attempts) else attempts[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,8 @@ import pytest
 
 from empirical.evaluation.records import read_records
 from paper_figures.cli import app
-from paper_figures.reproduce import load_reproduce_config, plan_comparisons, plan_runs
+from paper_figures.reproduce import _Chain, load_reproduce_config, plan_comparisons, plan_runs
+from paper_figures.study.restarts import Attempt
 from see_in_pairs.console import run_app
 from tests.helpers.processes import in_this_process
 
@@ -30,6 +32,7 @@ def test_everything_promised_is_there(smoke: Path) -> None:
         "claims.json",
         "manifest.json",
         "report/index.html",
+        "trainings.csv",
         "records/records.parquet",
         "tests/comparisons.json",
         "theory/verify.parquet",
@@ -43,16 +46,10 @@ def test_everything_promised_is_there(smoke: Path) -> None:
     assert manifest["finished"] is not None and manifest["counts"] == {"not_scored": 0}
 
 
-def test_claims_that_need_runs_of_their_own_are_judged(smoke: Path) -> None:
-    claims = {claim["id"]: claim["verdicts"]["phantom"] for claim in json.loads((smoke / "claims.json").read_text())}
-    for claim in ("C4", "C6", "C8"):  # every strategy; what is inside the models
-        assert claims[claim]["verdict"] != "not tested", claims[claim]["reason"]
-
-
 def test_every_arm_scored_the_same_items(smoke: Path) -> None:
     table = read_records(smoke / "records").table
     items = table.groupby("run_id")["item_id"].apply(lambda ids: tuple(sorted(ids)))
-    assert items.nunique() == 1 and len(items) == 12
+    assert items.nunique() == 1 and len(items) == 15
     labels = table.groupby("item_id")["label"].nunique()
     assert (labels == 1).all()
 
@@ -68,10 +65,10 @@ def test_queries_are_the_same_pictures_at_every_rho(smoke: Path) -> None:
 def test_what_a_kill_has_lost_comes_back_the_same_and_nothing_else_is_made_again(smoke: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paper_figures.reproduce.run_in_processes", in_this_process)
     before = read_records(smoke / "records").table.drop(columns="score_seconds")
-    for lost in ("models/duplicate", "evaluations/duplicate", "evaluations/pair-0.90-eval-random"):
+    for lost in ("models/duplicate", "evaluations/duplicate", "evaluations/pair-0.90-shown-random"):
         shutil.rmtree(smoke / lost)
     (report := smoke / "report" / "index.html").unlink()
-    kept = {path: path.stat().st_mtime_ns for path in smoke.glob("models/*/model/*.safetensors")}
+    kept = {path: path.stat().st_mtime_ns for path in smoke.glob("models/*/seed0/model/*.safetensors")}
     assert run_app(app, ["reproduce", "--smoke", "--out", str(smoke), "--quiet"]) == 0
     pd.testing.assert_frame_equal(read_records(smoke / "records").table.drop(columns="score_seconds"), before, check_exact=True)
     assert report.is_file()
@@ -83,10 +80,55 @@ def test_every_figure_knows_where_it_came_from(smoke: Path) -> None:
         assert run_app(app, ["verify", str(figure), "--quiet"]) == 0, figure.name
 
 
+def test_runs_say_which_trainings_they_are_of_and_where_the_models_and_their_analyses_lie(smoke: Path) -> None:
+    table, runs = read_records(smoke / "records").table, json.loads((smoke / "records" / "runs.json").read_text())
+    for run in runs:
+        rows = table[table["run_id"] == run["run_id"]]
+        assert sorted(rows["train_seed"].dropna().unique()) == run["train_seeds"] == ([] if run["train_arm"] == "" else [0])
+        assert all((smoke / run["model"] / f"seed{seed}" / "model" / "training.json").is_file() for seed in run["train_seeds"])
+        own = run["run_id"] == Path(run["model"]).name
+        for seed, kind in product(run["train_seeds"], ("alignment", "attribution")):
+            assert (smoke / "analysis" / f"{kind}-{run['run_id']}-seed{seed}").is_dir() == own
+    assert sum(run["run_id"] == Path(run["model"]).name for run in runs) == 3
+    trained = pd.read_csv(smoke / "trainings.csv")
+    assert trained["arm"].tolist() == ["pair-0.90", "single", "duplicate"] and trained["counts"].all()
+
+
+def _chain(out: Path, seed: int) -> _Chain:
+    config = load_reproduce_config(smoke=False)
+    return _Chain(config, out, plan_runs(config.rhos, config.second_series.name, config.shown), seed, 2, True)
+
+
+def test_every_seed_trains_each_arm_three_times_on_samples_and_seeds_of_its_own(tmp_path: Path) -> None:
+    seeds = [[cell.finetuning.seed for cell in _chain(tmp_path, seed)._cells() if cell.finetuning] for seed in range(3)]
+    assert [sorted(set(found)) for found in seeds] == [[0, 1, 2], [3, 4, 5], [6, 7, 8]] and all(len(found) == 9 for found in seeds)
+    config = load_reproduce_config(smoke=False)
+    assert config.phantom["n_train"] >= 2 * config.training["n_train"]  # else the samples would be nearly the same
+
+
+def test_all_models_are_scored_with_one_evaluation_seed_and_the_same_references(tmp_path: Path) -> None:
+    evaluations = [config for cell in _chain(tmp_path, 1)._cells() for config in cell.evaluations.values()]
+    assert {config.seed for config in evaluations} == {1} and len(evaluations) == 3 + 3 * 12
+    embedding = [arm.references.model for config in evaluations for arm in config.arms if arm.strategy == "embedding"]
+    assert len(embedding) == 3 and all(model is not None and model.name == "pocket" for model in embedding)  # not each its own tower
+
+
+def test_a_training_that_is_begun_again_lies_under_its_own_seed(tmp_path: Path) -> None:
+    (cell,) = [cell for cell in _chain(tmp_path, 0)._cells() if cell.name == "single, seed 1"]
+    again = Attempt(cell.training, 1)
+    (evaluation,) = cell.evaluations
+    seed = again.seed(1)
+    assert again.training == tmp_path / "models" / "single" / f"seed{seed}" and seed not in (0, 1, 2)
+    assert again.beside(evaluation) == tmp_path / "evaluations" / "single" / f"seed{seed}"
+
+
 def test_the_plan_compares_only_what_is_run() -> None:
     config = load_reproduce_config(smoke=False)
-    runs = {run.run_id for run in plan_runs(config.rhos, config.second_series.name)}
-    for plan in plan_comparisons(config.rhos, config.second_series.name):
+    runs = {run.run_id for run in plan_runs(config.rhos, config.second_series.name, config.shown)}
+    plans = plan_comparisons(config.rhos, config.second_series.name, config.shown)
+    for plan in plans:
         assert {plan["run_a"], plan["run_b"]} <= runs
-    primary = [plan["name"] for plan in plan_comparisons(config.rhos, config.second_series.name) if plan["family"] == "primary"]
-    assert primary[0] == "pair-0.90 against single"
+    primary = [plan["name"] for plan in plans if plan["family"] == "primary"]
+    assert primary == ["pair-0.90 against single", "pair-0.90 against duplicate"]
+    compared = {plan[side] for plan in plans for side in ("run_a", "run_b")}
+    assert compared == runs  # nothing is scored in vain

@@ -176,7 +176,7 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
     study = full(
         StudyConfig, model=model, cohorts={"a": {"folder": cohort}}, arms={"single": arms[0][1], "pair": arms[0][0]}, training=training,
         evaluation=evaluating, blocks=[{"n_train": [0], "seeds": [0], "training": {"steps": 1}}], comparisons=[["pair", "single"]],
-        restarts={"above": 100.0, "attempts": 2}, keep_models=False,
+        restarts={"within": 0.02, "attempts": 2}, keep_models=False,
     )  # fmt: skip
     (folder / "pieces.py").write_text(PIECES)
     sweep = {

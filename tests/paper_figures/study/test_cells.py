@@ -25,7 +25,7 @@ def cell(folder: Path, *, trained: bool, restarts: Restarts | None = None) -> Tr
 
 def finish_training(folder: Path, loss: float) -> None:
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps({"finished": "2026-01-01"}), encoding="utf-8")
+    (folder / "manifest.json").write_text(json.dumps({"finished": "2026-01-01", "plateau_loss": 0.35}), encoding="utf-8")
     pd.DataFrame({"step": range(1, 21), "loss": loss}).to_csv(folder / "history.csv", index=False)
 
 
@@ -45,15 +45,15 @@ def test_off_the_shelf_nothing_is_trained_and_every_evaluation_is_needed(tmp_pat
 
 
 def test_records_are_those_of_the_attempt_that_counts(tmp_path: Path) -> None:
-    one = cell(tmp_path, trained=True, restarts=Restarts(above=0.25, attempts=3))
+    one = cell(tmp_path, trained=True, restarts=Restarts(attempts=3))
     assert one.selected() is None
-    finish_training(tmp_path / "training", 0.4)
+    finish_training(tmp_path / "training", 0.345)
     for name in ("own", "control"):
         score(tmp_path / name)
     assert one.selected() is None and one.records() is None  # a second attempt is asked for
     finish_training(tmp_path / "training-try2", 0.1)
     assert one.records() is None
-    assert [attempt.loss for attempt in one.attempts()] == [0.4, 0.1]
+    assert [attempt.loss for attempt in one.attempts()] == [0.345, 0.1]
     assert [score(tmp_path / name) for name in ("own-try2", "control-try2")] == one.records()
 
 

@@ -7,24 +7,28 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
+from empirical.training.finetune import plateau_loss
 from paper_figures.cli import app
 from paper_figures.study.config import Restarts
 from paper_figures.study.restarts import Attempt, attempts_needed, selected_attempt
 from see_in_pairs.console import run_app
+from see_in_pairs.errors import InputError
 from tests.helpers.processes import in_this_process
 
-RULE = Restarts(above=0.25, attempts=3)
+RULE, PLATEAU = Restarts(attempts=3), 0.35
 
 
 def leave(folder: Path, number: int, last: float, *, steps: int = 40, finished: bool = True) -> None:
     """Leave what a finetuning leaves: losses of 1, and in the last tenth of the steps two that have this mean."""
     training = Attempt(folder / "training", number).training
     training.mkdir(parents=True)
-    (training / "manifest.json").write_text(json.dumps({"finished": "2026-01-01" if finished else None}), encoding="utf-8")
+    manifest = {"finished": "2026-01-01" if finished else None, "plateau_loss": PLATEAU}
+    (training / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     losses = [1.0] * (steps - steps // 10) + [last - 0.1, last + 0.1] * (steps // 20)
     pd.DataFrame({"step": range(1, steps + 1), "loss": losses}).to_csv(training / "history.csv", index=False)
 
@@ -34,16 +38,16 @@ def leave(folder: Path, number: int, last: float, *, steps: int = 40, finished: 
     [
         ([], 1, None),  # the first is to be trained
         ([0.2], 1, 0),
-        ([0.25], 1, 0),
-        ([0.3], 2, None),
-        ([0.3, 0.1], 2, 1),
-        ([0.3, 0.1, 0.05], 2, 1),  # a third attempt, from an earlier rule, does not count
-        ([0.3, 0.28], 3, None),
-        ([0.3, 0.28, 0.29], 3, 1),
-        ([math.nan, 0.3, 0.29], 3, 2),  # the first diverged
+        ([0.3425], 1, 0),  # 2 % below the plateau of .35, at .343: it has left it, however little it has learned
+        ([0.3435], 2, None),
+        ([0.35, 0.3], 2, 1),
+        ([0.35, 0.3, 0.05], 2, 1),  # a third attempt, from an earlier rule, does not count, nor would it if it had learned more
+        ([0.35, 0.36], 3, None),
+        ([0.345, 0.36, 0.35], 3, 2),  # none left: the last counts, not the lowest
+        ([math.nan, 0.35, 0.29], 3, 2),  # the first diverged
     ],
 )
-def test_attempts_go_on_until_one_is_below_and_the_lowest_counts(
+def test_attempts_go_on_until_one_has_left_the_plateau_and_the_last_counts(
     losses: list[float], asked_for: int, counts: int | None, tmp_path: Path
 ) -> None:
     for number, loss in enumerate(losses):
@@ -67,6 +71,36 @@ def test_without_a_rule_there_is_one_attempt_and_an_unfinished_one_does_not_coun
 def test_every_attempt_has_its_own_seed_and_the_first_the_cells() -> None:
     seeds = [Attempt(Path("cell"), number).seed(first) for first in range(5) for number in range(3)]
     assert len(set(seeds)) == 15 and seeds[::3] == list(range(5))
+
+
+def test_a_training_of_an_earlier_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    leave(tmp_path, 0, 0.3)
+    (tmp_path / "training" / "manifest.json").write_text(json.dumps({"finished": "2026-01-01"}), encoding="utf-8")
+    with pytest.raises(InputError, match="did not note the plateau"):
+        attempts_needed(tmp_path / "training", RULE)
+
+
+@pytest.mark.parametrize(("counts", "tokens", "expected"), [
+    ({"yes": 5, "no": 5}, {"yes": 2, "no": 2}, math.log(2) / 2),
+    ({"yes": 1, "no": 3}, {"yes": 2, "no": 2}, (math.log(4) + 3 * math.log(4 / 3)) / 8),
+    ({"a": 2, "b": 2, "c": 2}, {"a": 2, "b": 3, "c": 4}, math.log(3) / 3),
+    ({"yes": 4}, {"yes": 2}, 0.0),
+])  # fmt: skip
+def test_the_plateau_is_the_loss_of_class_frequencies_alone(counts: dict[str, int], tokens: dict[str, int], expected: float) -> None:
+    """No constant answer probabilities have a lower loss: brute force over a grid, where there are two classes."""
+    found = plateau_loss(counts, tokens.__getitem__)
+    assert found == pytest.approx(expected)
+    if len(counts) == 2:
+        (first, a), (second, b) = counts.items()
+        grid = np.linspace(0.001, 0.999, 999)
+        losses = -(a * np.log(grid) + b * np.log(1 - grid)) / (a * tokens[first] + b * tokens[second])
+        assert found == pytest.approx(losses.min(), abs=1e-6)
+
+
+def test_the_rule_of_earlier_versions_is_refused_with_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert study(tmp_path, tmp_path / "out", restarts={"above": 0.25, "attempts": 3}) == 2
+    error = capsys.readouterr().err.strip()
+    assert "write {attempts: 3} alone" in error and len(error.splitlines()) == 1
 
 
 def study(folder: Path, out: Path, **changes: object) -> int:
@@ -94,13 +128,14 @@ def test_the_result_depends_on_the_rule_alone_not_on_what_was_run_before(tmp_pat
     assert study(tmp_path, plain) == 0
     assert table(plain)["counts"].tolist() == [True]
     shutil.copytree(plain, out)
-    again = {"above": 1e-6, "attempts": 3}  # below what two steps can reach: all three are run
+    again = {"within": 0.2, "attempts": 3}  # two steps of a model with random weights end far above the plateau: all three are run
     assert study(tmp_path, out, restarts=again) == 0
     found = table(out)
     assert found["try"].tolist() == [1, 2, 3] and found["train_seed"].nunique() == 3
-    assert found.loc[found["counts"], "loss"].tolist() == [found["loss"].min()]
+    assert found["counts"].tolist() == [False, False, True] and found["stayed"].all()
+    assert found["plateau"].tolist() == pytest.approx([math.log(2) / 2] * 3, rel=1e-5)  # four of each class; 'yes' or 'no', and the end
     page = (out / "study.md").read_text(encoding="utf-8")
-    assert "Of 1 trainings, 1 ended in a training loss above 1e-06" in page and "1 stayed above it" in page
+    assert "Of 1 trainings, 1 ended on the plateau of their first steps" in page and "1 never left it" in page
     assert not list(out.glob("cells/*/*/*/training*/model"))
 
     assert study(tmp_path, before, restarts=again) == 0  # from nothing, with the same rule

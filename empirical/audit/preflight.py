@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from empirical.audit import audit, check_allowed, stop_on_errors
-from empirical.audit.report import record
+from empirical.audit.reference_leak import reference_findings, reference_table
+from empirical.audit.report import append, record
 from empirical.cohorts import Cohort
 from empirical.references import Assignment
 from empirical.references.diagnostics.balance import balance_table, unmatched_text
@@ -27,13 +28,18 @@ def preflight(cohort: Cohort, run: RunFolder, allow: Sequence[str], seed: int, q
 
 
 def save_references(cohort: Cohort, split: str, assignment: Assignment | None, run: RunFolder, name: str, quiet: bool) -> None:
-    """Write the references of an arm beside the run, with their balance, and log how many queries could not be matched as asked."""
+    """Write the references of an arm beside the run, with their balance and how well they alone tell the class, and log what stands out."""
     if assignment is None:
         return
     folder = run.path / "references"
     write_parquet(folder / f"{name}.parquet", assignment.table)
     if assignment.strategy != "wrong_modality":  # references of another cohort have no covariates in common
         write_text(folder / f"{name}-balance.csv", balance_table(cohort, split, assignment).to_csv(index=False))
+        leak = reference_table(cohort, {split: assignment}, name)
+        write_text(folder / f"{name}-leak.csv", leak.to_csv(index=False))
+        for finding in reference_findings(leak):
+            append(run, finding)
+            log(f"audit: {finding.name}: {finding.message}", quiet)
     run.count(f"unmatched:{name}", len(assignment.unmatched))
     if len(assignment.unmatched):
         log(f"references of {name}: {unmatched_text(cohort, split, assignment)}", quiet)

@@ -10,6 +10,7 @@ import typer
 from empirical.commands.cohort_import import Out, import_cohort, new_cohort_run
 from see_in_pairs.configs import load_config
 from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app
+from see_in_pairs.errors import InputError
 from see_in_pairs.runs import RunFolder
 
 app = new_app("Make, import, audit or look at a cohort.")
@@ -64,6 +65,15 @@ def audit(
     rehash: Annotated[
         bool, typer.Option("--rehash", help="Hash every image again, and stop where it is not the one that was imported.")
     ] = False,
+    references: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--references", metavar="CONFIG.yaml", help="How references are chosen, to ask whether they tell the class; may be repeated."
+        ),
+    ] = None,
+    skip_references: Annotated[
+        bool, typer.Option("--skip-references", help="Do not ask whether references, by every strategy, tell the class.")
+    ] = False,
     seed: Seed = 0,
     quiet: Quiet = False,
     json: Json = None,
@@ -72,17 +82,30 @@ def audit(
     from empirical.audit import audit as find
     from empirical.audit import check_allowed, stop_on_errors, summary
     from empirical.audit.embeddings import embeddings_of
+    from empirical.audit.reference_leak import audit_strategies, reference_findings, standard_strategies
     from empirical.audit.report import write_report
     from empirical.cohorts import Cohort
+    from empirical.references import ReferenceConfig
 
     loaded = Cohort.load(cohort)
     check_allowed(allow or ())
-    findings = find(loaded, seed, embeddings_of(loaded, model, embeddings, quiet), rehash)
+    if references and skip_references:
+        raise InputError("--references and --skip-references: give one of them")
+    strategies = {path.stem: load_config(ReferenceConfig, path) for path in references or ()}
+    if len(strategies) < len(references or ()):
+        raise InputError("--references: two configs have the same file name; rename one, since references are named after it")
+    vectors = embeddings_of(loaded, model, embeddings, quiet)
+    findings = find(loaded, seed, vectors, rehash)
+    leak = None
+    if not skip_references and not any(one.severity == "error" and one.name not in (allow or ()) for one in findings):
+        leak = audit_strategies(loaded, strategies or standard_strategies(loaded, vectors is not None), seed, vectors)
+        findings += reference_findings(leak)
     if out is not None:
         settings: dict[str, Any] = {"cohort": loaded.hash, "allow": allow or [], "model": model, "rehash": rehash}
         settings["embeddings"] = embeddings and str(embeddings)
+        settings["references"] = "skipped" if skip_references else {name: one.model_dump() for name, one in strategies.items()}
         with RunFolder(out, "cohort audit", settings, seed=seed, inputs=[cohort / "cohort.parquet"]) as run:
-            write_report(loaded, findings, run, allow or (), seed)
+            write_report(loaded, findings, run, allow or (), seed, leak)
     if json is not None:
         emit_json(findings, json)
     else:

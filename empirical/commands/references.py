@@ -36,13 +36,16 @@ def references(
 ) -> None:
     """Choose references for every query of a split, and show how similar the two are (Love plot, sheet of pairs).
 
-    Writes references.parquet (with a note on each choice), unmatched.csv, balance.csv, balance.png with .pdf, and pairs.png.
+    Writes references.parquet (with a note on each choice), unmatched.csv, balance.csv, leak.csv (whether the reference alone tells the
+    class), balance.png with .pdf, and pairs.png.
     """
+    from empirical.audit.reference_leak import reference_findings, reference_table, references_as_text
     from empirical.cohorts import Cohort
     from empirical.references import ReferenceConfig, choose_references
     from empirical.references.diagnostics.balance import COVARIATES, balance_table, unmatched_text
     from empirical.references.diagnostics.love_plot import NOTHING
     from see_in_pairs.configs import load_config
+    from see_in_pairs.files import write_text
     from see_in_pairs.runs import RunFolder
 
     loaded = Cohort.load(cohort)
@@ -55,14 +58,20 @@ def references(
     identity = {"cohort": loaded.hash, "references": settings.model_dump(), "split": split, "covariates": covariates}
     assignment = choose_references(loaded, split, settings, seed, quiet=quiet)
     balance = balance_table(loaded, split, assignment, covariates)
+    leak = reference_table(loaded, {split: assignment}, settings.recorded_name, seed)
     with RunFolder(out, "cohort references", identity, seed=seed, inputs=[cohort / "cohort.parquet"]) as run:
         _write(run.path, loaded, assignment, balance, seed)
+        write_text(run.path / "leak.csv", leak.to_csv(index=False))
         run.count("unmatched", len(assignment.unmatched))
         run.count("left_out", len(assignment.left_out))
     if json is not None:
-        emit_json({"strategy": settings.strategy, "balance": balance.to_dict("records"), "unmatched": len(assignment.unmatched)}, json)
+        content = {"strategy": settings.strategy, "balance": balance.to_dict("records"), "unmatched": len(assignment.unmatched)}
+        emit_json(content | {"leak": leak.to_dict("records")}, json)
     else:
         print(balance.round(3).to_string(index=False) if len(balance) else NOTHING)
+        print(f"\n{references_as_text(leak)}")
+    for finding in reference_findings(leak):
+        log(f"warning: {finding.message}; {finding.advice}")
     log(unmatched_text(loaded, split, assignment), quiet)
     log(f"written: {out / 'references.parquet'}, {out / 'balance.png'}, {out / 'pairs.png'}", quiet)
 

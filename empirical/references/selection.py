@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -15,6 +15,9 @@ from empirical.references.embeddings.cache import embedder
 from empirical.references.embeddings.towers import released_after
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from empirical.vlm.config import ModelConfig
 
 
@@ -27,6 +30,7 @@ def choose_references(
     model: ModelConfig | None = None,
     diseased: bool = False,
     quiet: bool = True,
+    embed: Callable[[Sequence[str]], NDArray[np.float32]] | None = None,
 ) -> Assignment:
     """Choose references for every query of a split.
 
@@ -46,6 +50,9 @@ def choose_references(
         Choose diseased references instead, for the control arm of that name.
     quiet : bool, default True
         No progress bar while images are embedded.
+    embed : callable, optional
+        From item ids to vectors of shape (items, dimensions), where embeddings are there already; strategy ``embedding`` then loads no
+        model.
 
     Returns
     -------
@@ -63,7 +70,7 @@ def choose_references(
         pool=diseased_pool(cohort) if diseased else healthy_pool(cohort, split),
         config=config,
         seed=seed,
-        embed=embedder(cohort, config.model or model, quiet),
+        embed=embed or embedder(cohort, config.model or model, quiet),
         own_images=partial(own_healthy_images, cohort, split),
     )
     with released_after():

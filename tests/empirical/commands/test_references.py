@@ -34,7 +34,7 @@ def test_references_are_chosen_written_and_shown(phantom: Cohort, tmp_path: Path
     family = phantom.table.set_index("item_id")["family"]
     assert (family[table["item_id"]].to_numpy() == family[table["reference_id"]].to_numpy()).all()
     assert {path.name for path in out.iterdir()} == {
-        "references.parquet", "unmatched.csv", "balance.csv", "balance.png", "balance.pdf", "pairs.png", "manifest.json",
+        "references.parquet", "unmatched.csv", "balance.csv", "leak.csv", "balance.png", "balance.pdf", "pairs.png", "manifest.json",
     }  # fmt: skip
     assert json.loads((out / "manifest.json").read_text())["counts"] == {"unmatched": 0, "left_out": 0}
 

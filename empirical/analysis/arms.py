@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from pydantic import Field
 
 from empirical.analysis.patients import patient_interval
 from empirical.arms.build import prompt_words
@@ -18,7 +19,7 @@ from empirical.arms.catalogue import ARMS
 from empirical.arms.images import image_source
 from empirical.audit.preflight import preflight
 from empirical.cohorts import Cohort
-from empirical.evaluation.config import run_id
+from empirical.evaluation.config import EvaluateConfig, run_id
 from empirical.evaluation.examples import other_cohort_hashes, prepare_examples
 from empirical.evaluation.image_integrity import save_stamps, verify_images
 from empirical.evaluation.shards import SHARDS, ItemKeys
@@ -30,20 +31,51 @@ from empirical.vlm.loading import load_vlm
 from empirical.vlm.model_id import training_record, weights_hash
 from empirical.vlm.processors import refuse_special_tokens
 from see_in_pairs.cache import PartCache
+from see_in_pairs.configs import Count
 from see_in_pairs.console import log, progress
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import content_hash, write_parquet, write_text
+from see_in_pairs.files import atomic_path, content_hash, write_parquet, write_text
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from empirical.evaluation.config import EvaluateConfig
-
 GRADIENT_BATCH_SIZE = 4
 """Rows in a forward and backward pass at most: what every layer keeps for the way back grows with them, and more save little time."""
 FEW_PATIENTS = 10
 """Below so many a bootstrap over patients gives intervals that are far too short; the ledger of claims takes none of these."""
+
+
+SHAM_STREAM = 8  # of the seed: the draws of items have another
+
+
+class AlignmentConfig(EvaluateConfig):
+    """An evaluation's settings, for an analysis of alignment.
+
+    Parameters
+    ----------
+    items : int, optional
+        Analyse at most so many queries, drawn with the seed and in the classes' proportions, the same in every arm; all by default.
+    """
+
+    items: Count | None = None
+
+
+class AttributionConfig(AlignmentConfig):
+    """An evaluation's settings, for an analysis of attribution.
+
+    Parameters
+    ----------
+    items : int, optional
+        Analyse at most so many queries, half with a lesion and half healthy where there are enough of both; all by default.
+    steps : int
+        Compute gradients at no more than so many places along the path of integration; fewer where the integral is known before.
+    grid : int
+        Squares along a side of a picture that are painted over one after the other.
+    """
+
+    steps: int = Field(default=32, ge=4, le=4096)
+    grid: int = Field(default=8, ge=2, le=256)
 
 
 @dataclass(frozen=True)
@@ -55,32 +87,53 @@ class ArmAnalysis:
     keys: list[str]  # of each example: the hash of what its score depends on
 
 
+Settings = TypeVar("Settings", bound=EvaluateConfig)
+
+
+def _settings(kind: type[Settings], config: EvaluateConfig) -> Settings:
+    """Take those settings of a config that an analysis has, and defaults for the rest: an evaluation's config will do for either."""
+    return kind.model_validate({name: value for name, value in config.model_dump().items() if name in kind.model_fields})
+
+
 def report_alignment(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
     """Measure how alike images and answers are represented, layer by layer, in every arm, on the same items; run again to resume.
 
-    Returns ``run_id``, ``layer``, ``measure``, ``value``, ``low``, ``high``.
+    Returns ``run_id``, ``layer``, ``measure``, ``value``, ``low``, ``high``, ``undefined``, ``reason``.
     """
     import pandas as pd
 
     from empirical.analysis.alignment import alignment_draws, alignment_table, representations
+    from empirical.analysis.alignment_plot import alignment_plot
 
-    with _open_run(config, "alignment", out, quiet) as (run, cohort, vlm, encoder):
-        patient, tables, drawn = cohort.table.set_index("item_id")["patient_id"], [], []
+    settings = _settings(AlignmentConfig, config)
+    with _open_run(settings, "alignment", out, quiet) as (run, cohort, vlm, encoder):
+        known, tables, drawn = cohort.table.set_index("item_id"), [], []
         parts = PartCache(run.path / SHARDS, quiet)
 
-        def draw(examples: list[Example], patients: pd.Series) -> pd.DataFrame:
+        def draw(examples: list[Example], patients: pd.Series, labels: pd.Series) -> pd.DataFrame:
             images, answers = representations(vlm, encoder, examples, config.batch_size)
-            return alignment_draws(images, answers, patients.to_numpy(), seed=config.seed)
+            if not (np.isfinite(images).all() and np.isfinite(answers).all()):
+                raise InputError("alignment: hidden states are no numbers; load the model with dtype: float32, or look at its training")
+            return alignment_draws(images, answers, patients.to_numpy(), labels.to_numpy(), seed=config.seed)
 
-        for arm in _arms(config, cohort, run, encoder, quiet):
-            patients = patient.loc[[example.item_id for example in arm.examples]]
-            key = content_hash([arm.keys, [example.answer for example in arm.examples], patients.tolist()])
-            draws = parts.table(arm.columns["run_id"], key, partial(draw, arm.examples, patients))
+        def choose(items: Sequence[str]) -> set[str]:
+            return _in_proportion(known.loc[list(items), "label"], settings.items, config.seed)
+
+        for arm in _arms(settings, cohort, run, encoder, quiet, choose):
+            rows = known.loc[[example.item_id for example in arm.examples]]
+            patients, labels = rows["patient_id"], rows["label"]
+            key = content_hash([arm.keys, [example.answer for example in arm.examples], patients.tolist(), labels.tolist()])
+            draws = parts.table(arm.columns["run_id"], key, partial(draw, arm.examples, patients, labels))
             tables.append(alignment_table(draws, patients.nunique()).assign(run_id=arm.columns["run_id"]))
             drawn.append(draws.assign(**arm.columns, **_drawn_from(patients, config.seed)))
-        table = pd.concat(tables, ignore_index=True)[["run_id", "layer", "measure", "value", "low", "high"]]
+        table = pd.concat(tables, ignore_index=True)[["run_id", "layer", "measure", "value", "low", "high", "undefined", "reason"]]
         write_text(run.path / "alignment.csv", table.to_csv(index=False))
-        write_parquet(run.path / "alignment_draws.parquet", pd.concat(drawn, ignore_index=True))
+        draws = pd.concat(drawn, ignore_index=True)
+        for reason, number in draws.loc[draws["value"].isna(), "reason"].value_counts().items():
+            run.count(f"undefined:{reason}", number)
+        with atomic_path(run.path / "alignment.png") as path:
+            alignment_plot(table).savefig(path, dpi=150, format="png", metadata={"Software": None})
+        write_parquet(run.path / "alignment_draws.parquet", draws)
     return table
 
 
@@ -91,61 +144,139 @@ def _drawn_from(patients: pd.Series, seed: int) -> dict[str, Any]:
 
 
 def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
-    """Measure how much of the evidence for the finding lies on the lesion, in every arm, on the items whose lesion is known.
+    """Measure how much of the evidence for the finding lies on the lesion, and on a sham place in healthy queries, in every arm.
 
-    Finished items survive a kill; run again to resume. Returns the summary: ``run_id``, ``method``, ``n``, and the mean over items of
-    share minus random-map share, ``excess``, with its 95 % interval over patients (``low``, ``high``).
+    Finished items survive a kill; run again to resume. Returns the summary, a row per ``run_id`` and ``method``; see `_summary`.
     """
     import pandas as pd
 
-    rows = []
-    with _open_run(config, "attribution", out, quiet) as (run, cohort, vlm, encoder):
-        patient = cohort.table.set_index("item_id")["patient_id"]
-        masks = _masks(cohort, config.split)
-        parts = PartCache(run.path / SHARDS, quiet)
-        run.count("without_mask", len(cohort.queries(config.split)) - len(masks))
-        for arm in _arms(config, cohort, run, encoder, quiet):
+    settings, rows = _settings(AttributionConfig, config), []
+    with _open_run(settings, "attribution", out, quiet) as (run, cohort, vlm, encoder):
+        queries = cohort.queries(config.split)
+        masks, healthy = _masks(cohort, config.split), set(queries.loc[~queries["label"].isin(cohort.info.positive), "item_id"])
+        patient, place = cohort.table.set_index("item_id")["patient_id"], _place(cohort)
+        run.count("without_mask", len(queries) - len(masks) - len(healthy))
+        parts, shown = PartCache(run.path / SHARDS, quiet), dict[str, tuple[str, np.ndarray]]()
+
+        def choose(items: Sequence[str]) -> set[str]:
+            """Draw items with a lesion and healthy ones, and lay a mask over each: its own, or for a healthy one another's."""
+            known = [item for item in items if item in masks], [item for item in items if item in healthy]
+            diseased, others = (_shuffled(kind, config.seed) for kind in known)
+            if settings.items is not None:
+                half = max(settings.items // 2, settings.items - len(others))
+                diseased = diseased[: max(1, half)]
+                others = others[: settings.items - len(diseased)]
+            if not diseased:
+                raise InputError("attribution: every query with a lesion mask is left out for want of a reference; relax the matching")
+            shown.update({item: (item, masks[item]) for item in diseased})
+            shams = _deal(sorted(diseased), sorted(others), patient, config.seed)
+            shown.update({item: (owner, masks[owner]) for item, owner in shams.items()})
+            run.count("without_sham", len(others) - len(shams))
+            return set(shown)
+
+        for arm in _arms(settings, cohort, run, encoder, quiet, choose):
             run_id = arm.columns["run_id"]
-            masked = [(example, key) for example, key in zip(arm.examples, arm.keys, strict=True) if example.item_id in masks]
-            for place, (example, key) in enumerate(progress(masked, len(masked), run_id, quiet)):
-                mask = masks[example.item_id]
+            both = list(zip(arm.examples, arm.keys, strict=True))
+            for number, (example, key) in enumerate(progress(both, len(both), run_id, quiet)):
+                owner, mask = shown[example.item_id]
                 key = content_hash([key, sha256(mask.tobytes()).hexdigest(), mask.shape])
-                found = parts.table(f"{run_id}-{place}", key, partial(_shares, config, vlm, encoder, example, mask))
-                item = {"item_id": example.item_id, "patient_id": patient[example.item_id]}
-                rows += [arm.columns | item | share for share in found.to_dict("records")]
+                found = parts.table(f"{run_id}-{number}", key, partial(_shares, settings, vlm, encoder, example, mask))
+                lesion = "real" if owner == example.item_id else "sham"
+                item = {"item_id": example.item_id, "patient_id": patient[example.item_id], "lesion": lesion, "place": place}
+                rows += [arm.columns | item | {"mask_of": owner} | share for share in found.to_dict("records")]
         table = pd.DataFrame(rows)
         write_text(run.path / "attribution.csv", table.to_csv(index=False))
         run.count("without_positive_attribution", int(table["share"].isna().sum()))
         summary = _summary(table, config.seed)
-        if (patients := table["patient_id"].nunique()) < FEW_PATIENTS:
-            log(f"{patients} patients with a lesion mask: these intervals are too short", quiet)
+        for kind, words in (("real", "with a lesion mask"), ("sham", "with a sham place")):
+            if (patients := table.loc[table["lesion"] == kind, "patient_id"].nunique()) < FEW_PATIENTS:
+                log(f"{patients} patients {words}: these intervals are too short", quiet)
+        if place == "fixed":
+            log("every lesion is at the same place: more attribution there shows position, not pathology (lesion.place: random)", quiet)
         write_text(run.path / "attribution_summary.csv", summary.to_csv(index=False))
     return summary
 
 
-def _shares(config: EvaluateConfig, vlm: VisionLanguageModel, encoder: Encoder, example: Example, mask: np.ndarray) -> pd.DataFrame:
-    """Attribute an item's log-odds by both methods, and compare the maps with the lesion."""
+def _shares(config: AttributionConfig, vlm: VisionLanguageModel, encoder: Encoder, example: Example, mask: np.ndarray) -> pd.DataFrame:
+    """Attribute an item's log-odds by both methods, and compare the query's map with the mask, and the pictures with each other."""
     import pandas as pd
 
     from empirical.analysis.attribution import integrated_gradients, lesion_share, occlusion
 
     answers, few = config.prompts.answers, min(config.batch_size, GRADIENT_BATCH_SIZE)
-    maps = {
-        "integrated_gradients": integrated_gradients(vlm, encoder, example, answers, batch_size=few),
-        "occlusion": occlusion(vlm, encoder, example, answers, batch_size=config.batch_size),
+    found = {
+        "integrated_gradients": integrated_gradients(vlm, encoder, example, answers, steps=config.steps, batch_size=few),
+        "occlusion": occlusion(vlm, encoder, example, answers, grid=config.grid, batch_size=config.batch_size),
     }
-    if lost := [method for method, values in maps.items() if not np.isfinite(values).all()]:  # NaN would read as no evidence
-        what = f"attribution: '{example.item_id}' by {' and '.join(lost)} is no number"
+    if lost := [method for method, one in found.items() if not all(np.isfinite(values).all() for values in one.maps)]:
+        what = f"attribution: '{example.item_id}' by {' and '.join(lost)} is no number"  # NaN would read as no evidence
         raise InputError(f"{what}; load the model with dtype: float32, or look at its training")
-    return pd.DataFrame([{"method": method} | asdict(lesion_share(values, mask)) for method, values in maps.items()])
+    return pd.DataFrame(
+        [
+            {"method": method} | asdict(lesion_share(one.maps[one.query], mask)) | one.shares() | {"steps": one.steps, "error": one.error}
+            for method, one in found.items()
+        ]
+    )
 
 
-def _arms(config: EvaluateConfig, cohort: Cohort, run: RunFolder, encoder: Encoder, quiet: bool) -> Iterator[ArmAnalysis]:
-    """Yield each arm that shows the query as an evaluation has it, on the same items; images are checked against their hashes first."""
+def _in_proportion(labels: pd.Series, number: int | None, seed: int) -> set[str]:
+    """Draw items in the classes' proportions; which ones does not depend on the order they come in."""
+    if number is None or number >= len(labels):
+        return set(labels.index)
+    ranked = [
+        ((place + 0.5) / len(members), item)
+        for _, members in labels.groupby(labels)
+        for place, item in enumerate(_shuffled(list(members.index), seed))
+    ]
+    return {item for _, item in sorted(ranked)[:number]}
+
+
+def _shuffled(items: Sequence[str], seed: int) -> list[str]:
+    """Shuffle items, so that the first of them are a random sample."""
+    ordered = sorted(items)
+    return [ordered[place] for place in np.random.default_rng(seed).permutation(len(ordered))]
+
+
+def _deal(owners: Sequence[str], healthy: Sequence[str], patient: pd.Series, seed: int) -> dict[str, str]:
+    """Deal masks to healthy queries of other patients, each mask as often as the others: sham places are where lesions are.
+
+    So a preference of the model for a part of the picture is the same on both, and leaves the contrast. A query that is of the same
+    patient as all masks gets none.
+    """
+    rng, deck, dealt = np.random.default_rng([seed, SHAM_STREAM]), list[str](), dict[str, str]()
+    for item in healthy:
+        if not any(patient[owner] != patient[item] for owner in deck):
+            deck += [owners[place] for place in rng.permutation(len(owners))]
+        owner = next((owner for owner in deck if patient[owner] != patient[item]), None)
+        if owner is not None:
+            deck.remove(owner)
+            dealt[item] = owner
+    return dealt
+
+
+def _place(cohort: Cohort) -> str:
+    """Say where lesions are: at a ``fixed`` or a ``random`` place (a phantom), or where they were ``observed``."""
+    lesion = cohort.info.parameters.get("lesion") if cohort.info.kind == "phantom" else None
+    return str(lesion["place"]) if isinstance(lesion, dict) and lesion.get("place") in ("fixed", "random") else "observed"
+
+
+def _arms(
+    config: EvaluateConfig, cohort: Cohort, run: RunFolder, encoder: Encoder, quiet: bool, choose: Callable[[Sequence[str]], set[str]]
+) -> Iterator[ArmAnalysis]:
+    """Yield each arm that shows the query as an evaluation has it, on the items that are chosen of those that all arms have.
+
+    Images are checked against their hashes first.
+    """
     training = training_record(config.model.name)
     trained = {name: training.get(name, "") for name in ("train_arm", "train_strategy")} | {"train_seed": training.get("train_seed", 0)}
     prepared = prepare_examples(config, cohort)
     prepared.write_references(config, cohort, run, quiet)
+    items = [example.item_id for example in next(iter(prepared.examples.values()))]
+    chosen = choose(items)
+    run.count("not_analysed", len(items) - len(chosen))
+    prepared = replace(
+        prepared, examples={name: [one for one in shown if one.item_id in chosen] for name, shown in prepared.examples.items()}
+    )
     refuse_odd_shapes(encoder, cohort, [example for examples in prepared.examples.values() for example in examples])
     keys = ItemKeys(config, cohort)
     stamps = verify_images(cohort, prepared.images(), run.path / SHARDS)
@@ -162,19 +293,46 @@ def _arms(config: EvaluateConfig, cohort: Cohort, run: RunFolder, encoder: Encod
 
 
 def _summary(table: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Average over items; an item without any evidence for the finding has a share of 0 on the lesion."""
+    """Average over items, with 95 % intervals over patients.
+
+    Returns ``run_id``, ``method``, ``n`` and ``excess`` of the items with a lesion (share on it minus that of a random map), ``place``,
+    ``n_sham`` and ``sham`` (the same of healthy queries and their sham places), ``contrast`` (excess minus sham), ``query_share`` and
+    ``reference_share`` (of the positive attribution, over all items), each mean with ``low`` and ``high``. An item without any evidence
+    for the finding counts against the claim: a share of 0 on a lesion, and of what chance gives on a sham place.
+    """
     import pandas as pd
 
     rows = []
     for (name, method), group in table.groupby(["run_id", "method"], sort=False):
-        excess = (group["share"].fillna(0) - group["expected"]).to_numpy()
+        real, patients = (group["lesion"] == "real").to_numpy(), group["patient_id"].to_numpy()
+        none = np.where(real, -group["expected"], 0)
+        excess = np.where(group["share"].isna(), none, group["share"] - group["expected"])
+        row = {"run_id": name, "method": method, "n": int(real.sum())}
+        row |= _mean("excess", excess, real, patients, seed) | {"place": group["place"].iloc[0], "n_sham": int((~real).sum())}
+        row |= _mean("sham", excess, ~real, patients, seed) | _mean("contrast", excess, real, patients, seed, ~real)
+        for column in ("query_share", "reference_share"):
+            row |= _mean(column, group[column].to_numpy(), group[column].notna().to_numpy(), patients, seed)
+        rows.append(row)
+    return pd.DataFrame(rows).rename(columns={"excess_low": "low", "excess_high": "high"})
 
-        def mean(weights: np.ndarray, excess: np.ndarray = excess) -> float:
-            return float(np.average(excess, weights=weights))
 
-        low, high = patient_interval(mean, group["patient_id"].to_numpy(), rng=np.random.default_rng(seed))
-        rows.append((name, method, len(group), float(excess.mean()), low, high))
-    return pd.DataFrame(rows, columns=["run_id", "method", "n", "excess", "low", "high"])
+def _mean(
+    name: str, values: np.ndarray, of: np.ndarray, patients: np.ndarray, seed: int, minus: np.ndarray | None = None
+) -> dict[str, float]:
+    """Average the values of some items, or compare with the average of others; NaN where there is no item."""
+    if not of.any() or (minus is not None and not minus.any()):
+        return dict.fromkeys((name, f"{name}_low", f"{name}_high"), float("nan"))
+    used = of if minus is None else of | minus
+
+    def mean(weights: np.ndarray) -> float:
+        averages = []
+        for some in (of, minus) if minus is not None else (of,):
+            counted = weights * some[used]
+            averages.append(float(counted @ values[used] / counted.sum()) if counted.sum() > 0 else float("nan"))
+        return averages[0] - (averages[1] if minus is not None else 0.0)
+
+    low, high = patient_interval(mean, patients[used], rng=np.random.default_rng(seed))
+    return {name: mean(np.ones(int(used.sum()))), f"{name}_low": low, f"{name}_high": high}
 
 
 def _masks(cohort: Cohort, split: str) -> dict[str, np.ndarray]:

@@ -25,27 +25,65 @@ def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange 
 
 @app.command("alignment")
 def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Measure CKA and the gap between images and answers, layer by layer, in each arm of an evaluation's config."""
-    from empirical.analysis.arms import report_alignment
-    from empirical.evaluation.config import EvaluateConfig
+    """Measure CKA and the gap between images and answers, layer by layer, in each arm of an evaluation's config.
+
+    The CKA is measured as it is and with the mean of each class taken out, beside the share of the variance that is the class. Config: that
+    of an evaluation, and 'items' for a random sample of the queries (--set items=300).
+    """
+    from empirical.analysis.arms import AlignmentConfig, report_alignment
     from see_in_pairs.configs import load_config
 
-    settings = load_config(EvaluateConfig, config, with_seed(changes, seed))
+    settings = load_config(AlignmentConfig, config, with_seed(changes, seed))
     with report_out_of_memory(batch_size_advice(settings.batch_size)):
         table = report_alignment(settings, out, quiet=quiet)
-    log(f"{len(table)} rows: {out / 'alignment.csv'}", quiet)
+    last = table[table["layer"] == table["layer"].max()].set_index(["run_id", "measure"])
+    for run in dict.fromkeys(table["run_id"]):
+        rows = last.loc[run]
+        cka, residual, images, answers = (
+            interval(row["value"], row["low"], row["high"])
+            for row in (rows.loc[name] for name in ("debiased_cka", "residual_debiased_cka", "label_share_images", "label_share_answers"))
+        )
+        log(f"{run}, last layer: CKA {cka} as it is, {residual} with class means removed", quiet)
+        log(f"{run}, last layer: share of the variance that is the class {images} of the images, {answers} of the answers", quiet)
+    log(f"{len(table)} rows: {out / 'alignment.csv'}; over layers: {out / 'alignment.png'}", quiet)
 
 
 @app.command("attribution")
 def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Measure how much of the evidence lies on the lesion, where its mask is known, in each arm of an evaluation's config."""
-    from empirical.analysis.arms import report_attribution
-    from empirical.evaluation.config import EvaluateConfig
+    """Measure how much of the evidence lies on the lesion and on a sham place, and on which picture, in each arm of an evaluation's config.
+
+    A lesion's place is known where the cohort has masks (a phantom has). Config: that of an evaluation, and 'items' (how many queries, half
+    with a lesion and half healthy), 'steps' (most gradients for an item) and 'grid' (squares a side for occlusion).
+    """
+    from empirical.analysis.arms import AttributionConfig, report_attribution
     from see_in_pairs.configs import load_config
 
-    settings = load_config(EvaluateConfig, config, with_seed(changes, seed))
+    settings = load_config(AttributionConfig, config, with_seed(changes, seed))
     with report_out_of_memory(batch_size_advice(settings.batch_size)):
         summary = report_attribution(settings, out, quiet=quiet)
     for row in summary.to_dict("records"):
-        interval = "one patient, no interval" if isnan(row["low"]) else f"{row['low']:+.3f} to {row['high']:+.3f}"
-        log(f"{row['run_id']}, {row['method']}: {row['excess']:+.3f} ({interval}) more on the lesion than by chance", quiet)
+        beyond, sham, contrast, beside = (
+            interval(row[name], row[low], row[high])
+            for name, low, high in (
+                ("excess", "low", "high"),
+                ("sham", "sham_low", "sham_high"),
+                ("contrast", "contrast_low", "contrast_high"),
+                ("reference_share", "reference_share_low", "reference_share_high"),
+            )
+        )
+        where = f"{row['run_id']}, {row['method']}"
+        log(f"{where}: {beyond} more on the lesion than by chance, {sham} on a sham place; difference {contrast}", quiet)
+        log(f"{where}: share of the positive attribution beside the query's picture {beside}", quiet)
+
+
+def interval(value: float, low: float, high: float) -> str:
+    """Write a value with its interval.
+
+    Examples
+    --------
+    >>> interval(0.25, 0.125, 0.5), interval(0.25, float("nan"), float("nan")), interval(float("nan"), 0, 0)
+    ('+0.250 (+0.125 to +0.500)', '+0.250 (no interval)', 'no value')
+    """
+    if isnan(value):
+        return "no value"
+    return f"{value:+.3f} (no interval)" if isnan(low) else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"

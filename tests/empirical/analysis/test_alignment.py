@@ -12,7 +12,17 @@ import torch
 from scipy.special import expit, logit
 from scipy.stats import t as student
 
-from empirical.analysis.alignment import alignment_draws, alignment_table, debiased_cka, linear_cka, modality_gap, representations
+from empirical.analysis.alignment import (
+    alignment_draws,
+    alignment_table,
+    debiased_cka,
+    label_share,
+    linear_cka,
+    modality_gap,
+    representations,
+    residual_cka,
+    residual_debiased_cka,
+)
 from empirical.arms import ArmConfig, build_examples
 from empirical.cohorts import Cohort
 from empirical.prompts.templates import PromptConfig
@@ -48,12 +58,12 @@ def test_the_unbiased_criterion_is_the_average_over_quadruples() -> None:
     """Song et al. 2012: the estimator is the U-statistic of order four; here all quadruples of six items, by brute force."""
     from itertools import permutations
 
-    from empirical.analysis.alignment import _hollow, _hsic
+    from empirical.analysis.alignment import _products
 
     rng = np.random.default_rng(1)
     k, m = ((a @ a.T) for a in (rng.normal(size=(6, 2)), rng.normal(size=(6, 3))))
     terms = [k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q]) for i, j, q, r in permutations(range(6), 4)]
-    assert _hsic(_hollow(k), _hollow(m)) == pytest.approx(np.mean(terms), rel=1e-10)
+    assert _products(k, m, [np.ones((1, 6))])[1].item() == pytest.approx((6 - 1) ** 2 * np.mean(terms), rel=1e-10)
 
 
 def test_the_debiased_one_is_the_cosine_of_u_centred_matrices() -> None:
@@ -85,6 +95,131 @@ def u_centred(gram: np.ndarray, i: int, j: int) -> float:
     row, column = (sum(gram[k, m] for m in range(n) if m != k) / (n - 2) for k in (i, j))
     everything = sum(gram[k, m] for k in range(n) for m in range(n) if k != m)
     return float(gram[i, j] - row - column + everything / ((n - 1) * (n - 2)))
+
+
+def residual(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Take the mean of each class out, by loops."""
+    return np.array([row - values[classes == one].mean(axis=0) for row, one in zip(values, classes, strict=True)])
+
+
+three = np.array(["b", "a", "c"]).repeat([5, 9, 6])
+
+
+def drawn_with_classes(seed: int, apart: float, shared: float = 0.0, classes: np.ndarray = three) -> tuple[np.ndarray, np.ndarray]:
+    """Two representations that have the class in common, and `shared` of what varies within classes."""
+    rng = np.random.default_rng(seed)
+    means, common = rng.normal(size=(3, 4)), rng.normal(size=(len(classes), 4))
+    place = np.unique(classes, return_inverse=True)[1]
+    x, y = (apart * means[place] + shared * common + rng.normal(size=common.shape) for _ in range(2))
+    return x, y @ rng.normal(size=(4, 6))
+
+
+def test_the_residual_cka_is_the_cka_of_residuals_and_the_label_share_that_of_an_analysis_of_variance() -> None:
+    x, y = drawn_with_classes(0, apart=2.0, shared=1.0)
+    left, right = residual(x, three), residual(y, three)
+    by_hand = np.linalg.norm(right.T @ left) ** 2 / (np.linalg.norm(left.T @ left) * np.linalg.norm(right.T @ right))
+    assert residual_cka(x, y, three) == pytest.approx(by_hand, rel=1e-10)
+    assert residual_cka(x, y, three) == pytest.approx(linear_cka(left, right), rel=1e-10)
+    between = sum((three == one).sum() * np.square(x[three == one].mean(0) - x.mean(0)).sum() for one in "abc")
+    assert label_share(x, three) == pytest.approx(between / np.square(x - x.mean(0)).sum(), rel=1e-10)
+
+
+def test_the_debiased_residual_is_made_of_quadruples_within_classes_and_pairs_across() -> None:
+    """Its definition, by brute force: unbiased squares of each class's covariance, and products of two classes' as they are."""
+    from itertools import permutations
+
+    def pooled(x: np.ndarray, y: np.ndarray) -> float:
+        total = 0.0
+        for one in "abc":
+            k, m = ((values @ values.T) for values in (x[three == one], y[three == one]))
+            terms = [k[i, j] * (m[i, j] + m[q, r] - 2 * m[i, q]) for i, j, q, r in permutations(range(len(k)), 4)]
+            total += (len(k) - 1) ** 2 * np.mean(terms)
+            mine = np.atleast_2d(np.cov(x[three == one].T, y[three == one].T))[: x.shape[1], x.shape[1] :]
+            for other in set("abc") - {one}:
+                theirs = np.atleast_2d(np.cov(x[three == other].T, y[three == other].T))[: x.shape[1], x.shape[1] :]
+                total += (len(k) - 1) * ((three == other).sum() - 1) * (mine * theirs).sum()
+        return total
+
+    x, y = drawn_with_classes(1, apart=2.0, shared=1.0)
+    expected = pooled(x, y) / np.sqrt(pooled(x, x) * pooled(y, y))
+    assert residual_debiased_cka(x, y, three) == pytest.approx(expected, rel=1e-9)
+    assert residual_debiased_cka(x, y, np.zeros(len(x))) == pytest.approx(debiased_cka(x, y), rel=1e-12)
+
+
+def test_where_only_the_label_is_shared_the_plain_cka_is_high_and_the_residual_one_zero_on_average() -> None:
+    for classes in (three, np.arange(20) % 2):
+        drawn = [drawn_with_classes(seed, apart=3.0, classes=classes) for seed in range(300)]
+        plain = np.array([debiased_cka(x, y) for x, y in drawn])
+        found, biased = (np.array([measure(x, y, classes) for x, y in drawn]) for measure in (residual_debiased_cka, residual_cka))
+        assert plain.mean() > 0.5 and biased.mean() > 0.1
+        assert abs(found.mean()) < 4 * found.std() / np.sqrt(len(found))
+        alike = [residual_debiased_cka(*drawn_with_classes(seed, apart=3.0, shared=2.0, classes=classes), classes) for seed in range(50)]
+        assert np.mean(alike) > 0.2
+
+
+def test_the_debiased_cka_of_residuals_would_still_be_biased_and_the_residual_one_is_not() -> None:
+    rng, classes = np.random.default_rng(0), np.arange(16) % 2
+    drawn = [rng.normal(size=(2, 16, 40)) for _ in range(200)]
+    naive = np.array([debiased_cka(residual(x, classes), residual(y, classes)) for x, y in drawn])
+    found = np.array([residual_debiased_cka(x, y, classes) for x, y in drawn])
+    assert naive.mean() > 0.1 and abs(found.mean()) < 4 * found.std() / np.sqrt(len(found))
+
+
+def test_residual_measures_do_not_change_when_a_representation_is_turned_scaled_or_its_classes_are_moved() -> None:
+    x, y = drawn_with_classes(2, apart=1.0, shared=1.0)
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(4, 4)))[0]
+    moved = 7 * x @ turn + 100.0 * np.unique(three, return_inverse=True)[1][:, None]
+    for measure in (residual_cka, residual_debiased_cka):
+        assert measure(moved, y, three) == pytest.approx(measure(x, y, three), rel=1e-7)
+        assert measure(x, 3 * x @ turn - 1, three) == pytest.approx(1)
+    assert label_share(7 * x @ turn + 5, three) == pytest.approx(label_share(x, three))
+    assert label_share(moved, three) > 0.98 > label_share(x, three)
+
+
+def test_each_draw_has_the_values_of_its_own_items() -> None:
+    """All draws are computed at once; one by one they must be the same."""
+    x, y = drawn_with_classes(3, apart=2.0, shared=1.0, classes=np.repeat(three, 3))
+    y, labels, patients = y[:, :4], np.repeat(three, 3), np.arange(60) // 2
+    draws = alignment_draws(x[None], y[None], patients, labels, seed=5)
+    rng = np.random.default_rng(5)
+    measures = {"cka": linear_cka, "debiased_cka": debiased_cka, "modality_gap": modality_gap}
+    with_labels = {"residual_cka": residual_cka, "residual_debiased_cka": residual_debiased_cka}
+    for draw in range(1, 5):
+        kept = np.isin(patients, rng.choice(30, 15, replace=False))
+        found = draws[draws["draw"] == draw].set_index("measure")["value"]
+        for name, measure in measures.items():
+            assert found[name] == pytest.approx(measure(x[kept], y[kept]), rel=1e-9)
+        for name, measure in with_labels.items():
+            assert found[name] == pytest.approx(measure(x[kept], y[kept], labels[kept]), rel=1e-9)
+        assert found["label_share_images"] == pytest.approx(label_share(x[kept], labels[kept]), rel=1e-9)
+        assert found["label_share_answers"] == pytest.approx(label_share(y[kept], labels[kept]), rel=1e-9)
+    assert set(alignment_draws(x[None], y[None], patients)["measure"]) == set(measures)  # without labels there is no residual
+
+
+def test_where_a_class_is_too_small_or_nothing_varies_within_classes_there_is_no_value_and_the_reason() -> None:
+    rng = np.random.default_rng(0)
+    x, y, patients = rng.normal(size=(1, 24, 3)), rng.normal(size=(1, 24, 3)), np.arange(24)
+    labels = np.array(["rare"] + ["a", "b"] * 11 + ["rare"])
+    draws = alignment_draws(x, y, patients, labels)
+    _, halves = np.unique(patients, return_inverse=True), np.random.default_rng(0)
+    rare = [2, *(int(np.isin(halves.choice(24, 12, replace=False), [0, 23]).sum()) for _ in range(200))]
+    for name, least in (("residual_cka", 2), ("residual_debiased_cka", 4)):
+        rows = draws[draws["measure"] == name]
+        too_few = np.array([0 < number < least for number in rare])
+        said = rows["reason"].str.contains(f"has fewer than {least} items").to_numpy()
+        assert (said >= too_few).all() and (rows["value"].isna() == (rows["reason"] != "")).all()
+    row = alignment_table(draws, 24).set_index("measure").loc["residual_debiased_cka"]
+    assert np.isnan(row[["value", "low", "high"]].astype(float)).all() and row["undefined"] >= 1 + sum(number > 0 for number in rare[1:])
+    assert row["reason"] == "class 'rare' has fewer than 4 items"
+    two = np.array(["a", "b"] * 12)
+    answers = np.array([[0.3, -0.2, 0.1], [0.1, 0.2, 0.3]])[np.arange(24) % 2]  # the same within a class, as before the first layer
+    draws = alignment_draws(x, answers[None].astype(np.float32), patients, two)
+    assert set(draws.loc[draws["measure"] == "residual_cka", "reason"]) == {"answers do not vary within classes"}
+    assert alignment_table(draws, 24).set_index("measure").loc["label_share_answers", "value"] == pytest.approx(1)
+    assert draws.loc[draws["measure"] == "cka", "value"].notna().all()
+    draws = alignment_draws(x, np.full_like(answers, 0.5)[None], patients, two)
+    none = draws[draws["measure"].isin(["cka", "debiased_cka", "label_share_answers"])]
+    assert none["value"].isna().all() and set(none["reason"]) == {"answers are all alike"}
 
 
 def test_the_gap_is_the_distance_of_mean_directions() -> None:
@@ -148,9 +283,8 @@ def test_the_spread_over_halves_is_made_that_of_a_mean(patients: int) -> None:
     """Of a mean, the spread over all samples of s of n is known: s^2 (1/s - 1/n); what the jackknife makes of it must be s^2/n."""
     scores = np.random.default_rng(5).normal(size=patients)
     halves = [scores[list(chosen)].mean() for chosen in combinations(range(patients), patients // 2)]
-    table = alignment_table(
-        pd.DataFrame({"layer": 0, "measure": "cka", "draw": range(1 + len(halves)), "value": expit([scores.mean(), *halves])}), patients
-    )
+    draws = {"draw": range(1 + len(halves)), "value": expit([scores.mean(), *halves]), "reason": ""}
+    table = alignment_table(pd.DataFrame({"layer": 0, "measure": "cka"} | draws), patients)
     reach = logit(table.loc[0, "high"]) - scores.mean()
     expected = student.ppf(0.975, patients - 1) * scores.std(ddof=1) / np.sqrt(patients)
     assert reach == pytest.approx(expected, rel=1 / len(halves))  # the sample's n - 1 among the halves
@@ -159,7 +293,7 @@ def test_the_spread_over_halves_is_made_that_of_a_mean(patients: int) -> None:
 
 def test_halves_without_a_value_are_left_out_and_too_many_leave_no_interval() -> None:
     values = np.random.default_rng(0).uniform(0.3, 0.6, size=101)
-    draws = pd.DataFrame({"layer": 0, "measure": "debiased_cka", "draw": range(101), "value": values})
+    draws = pd.DataFrame({"layer": 0, "measure": "debiased_cka", "draw": range(101), "value": values, "reason": ""})
     without = draws.drop(index=[7, 9])
     expected = alignment_table(without, 10).iloc[0]
     draws.loc[[7, 9], "value"] = np.nan
@@ -204,10 +338,16 @@ def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path
     assert run_app(app, ["analyse", "alignment", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
     table = pd.read_csv(tmp_path / "out" / "alignment.csv")
     assert table.groupby(["run_id", "measure"]).size().eq(5).all() and table["run_id"].nunique() == 2
-    assert (table["low"] <= table["value"]).all() and (table["value"] <= table["high"]).all()
+    known = table[table["low"].notna()]
+    assert (
+        (known["low"] <= known["value"]).all() and (known["value"] <= known["high"]).all() and known["measure"].nunique() == 6
+    )  # halves of a class have 3
+    residual = table[table["measure"].str.startswith("residual") & (table["layer"] == 0)]  # the answers are words, before the first layer
+    assert residual["value"].isna().all() and set(residual["undefined"]) == {201}
+    assert set(residual["reason"]) == {"answers do not vary within classes"} and (tmp_path / "out" / "alignment.png").is_file()
     draws = _checked(pd.read_parquet(tmp_path / "out" / "alignment_draws.parquet"), "", ALIGNMENT)  # what the ledger of claims reads
     whole = draws[draws["draw"] == 0]
-    assert whole["value"].tolist() == table["value"].tolist() and draws["drawn_from"].nunique() == 1
+    assert np.array_equal(whole["value"], table["value"], equal_nan=True) and draws["drawn_from"].nunique() == 1
     said = draws[["arm", "strategy", "train_arm", "train_strategy", "train_seed", "items", "patients"]].drop_duplicates()
     assert said.to_numpy().tolist() == [["single", "", "", "", "0", 12, 12], ["pair", "random", "", "", "0", 12, 12]]
 
@@ -225,7 +365,12 @@ def test_a_query_that_one_arm_leaves_out_is_left_out_of_all_and_counted(phantom:
     draws = pd.read_parquet(tmp_path / "out" / "alignment_draws.parquet")
     assert draws["drawn_from"].nunique() == 1 and set(draws["items"]) == {10}
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["counts"] == {"unmatched:pair-demographic": 2, "left_out": 2}
+    assert {name: number for name, number in manifest["counts"].items() if not name.startswith("undefined:")} == {
+        "unmatched:pair-demographic": 2,
+        "left_out": 2,
+        "not_analysed": 0,
+    }
+    assert sum(number for name, number in manifest["counts"].items() if name.startswith("undefined:")) == draws["value"].isna().sum()
     assert manifest["config"]["other_cohort_hashes"] == []  # where an arm shows another cohort's pictures, they are part of the run
     assert (tmp_path / "out" / "references" / "pair-demographic.parquet").is_file()
 

@@ -25,7 +25,7 @@ from tests.helpers.configs import finetune_config
 # accelerate 1.15 (state.py, AcceleratorState.__init__) turns FSDP on for accelerators only. The script lifts that one gate, so that all
 # that comes after it runs on a CPU as on GPUs, and then runs several commands one after the other.
 SCRIPT = """
-import json, shutil, sys
+import json, os, shutil, sys
 from accelerate import state
 from accelerate.utils import DistributedType
 plain = state.AcceleratorState.__init__
@@ -49,9 +49,9 @@ if state.PartialState().is_main_process:
         shutil.rmtree(copy + "/checkpoints/checkpoint-4")
 state.PartialState().wait_for_everyone()
 code = max(code, *(finetune(jobs[whole], copy) for whole, copy in killed.items()))
-state.PartialState().wait_for_everyone()  # a process whose peer has gone may abort
-state.PartialState().destroy_process_group()
-sys.exit(code)
+sys.stderr.flush()
+state.PartialState().wait_for_everyone()
+os._exit(code)  # at once: what gloo takes down when Python ends may abort where the other process has gone before
 """
 LAUNCH = ["--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
 FSDP = ["--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"]

@@ -148,6 +148,14 @@ def read_json(path: Path | str) -> Any:
         raise InputError(f"{path}: not valid JSON ({first_line(error)})") from None
 
 
+def read_json_object(path: Path | str) -> dict[str, Any]:
+    """Read a JSON file that holds an object, or say in one line why not."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no JSON object; it is damaged, or another file")
+    return content
+
+
 def read_yaml(path: Path | str) -> Any:
     """Read a YAML file, or say in one line why not; a key that stands twice in a mapping is an error, not the last of both."""
     return parse_yaml(read_text(path, "YAML"), str(path))

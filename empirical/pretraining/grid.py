@@ -14,9 +14,9 @@ from empirical.pretraining.config import PretrainConfig
 from empirical.vlm.pocket.config import PocketConfig
 from see_in_pairs.configs import SeedNumber, StrictConfig
 from see_in_pairs.console import log
-from see_in_pairs.files import read_json, read_table, write_text
+from see_in_pairs.files import read_table, write_text
 from see_in_pairs.processes import run_in_processes
-from see_in_pairs.runs import RunFolder
+from see_in_pairs.runs import RunFolder, begun_before
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ def _pretrain(grid: GridConfig, out: Path, cell: GridRun) -> None:
 
 def _read(folder: Path, cell: GridRun) -> pd.DataFrame:
     table = read_table(folder / "examination.csv").fillna({"change": ""})
-    seconds = read_json(folder / "manifest.json")["counts"].get("training_seconds", 0)
+    seconds = begun_before(folder).get("counts", {}).get("training_seconds", 0)
     table.insert(0, "model", cell.model)
     table.insert(1, "learning_rate", cell.learning_rate)
     table.insert(2, "seed", cell.seed)

@@ -11,7 +11,7 @@ from paper_figures.results.estimates import Estimate
 from paper_figures.study.config import SETTINGS
 from paper_figures.study.tables import AFTER, CURVE, GAIN
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import read_json, read_table
+from see_in_pairs.files import read_json_object, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +50,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     gains = read_table(table)
     if missing := COLUMNS - set(gains.columns):
         raise InputError(f"{table}: lacks the column(s) {first_few(sorted(missing))}; run the study again, it goes on from what is there")
-    return dict(read_json(settings)), gains
+    return read_json_object(settings), gains
 
 
 def _main_arms(config: dict[str, Any]) -> tuple[str | None, str | None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from paper_figures.plotting.provenance import Provenance, code_hashes, read_provenance
 from see_in_pairs import __version__
-from see_in_pairs.files import read_json, sha256
+from see_in_pairs.files import read_json_object, sha256
 from see_in_pairs.runs import git_commit
 
 OURS = ("paper_figures.", "theory.")
@@ -70,7 +70,7 @@ def _changed(folder: Path, name: str, digest: str) -> str:
 def _changed_config(manifest: Path, provenance: Provenance) -> list[str]:
     if not (provenance.config_hash and manifest.is_file()):
         return []
-    now = read_json(manifest).get("config_hash")
+    now = read_json_object(manifest).get("config_hash")
     return [] if now == provenance.config_hash else [f"the output folder is of another config now ({now}, then {provenance.config_hash})"]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_json, sha256, write_json
+from see_in_pairs.files import read_json_object, sha256, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +150,7 @@ def _cached(truth: Path, cache: Path, kind: type[Observer], compute: Callable[[P
 
     key = sha256(truth)
     try:
-        known: dict[str, dict[str, Any]] = dict(read_json(cache)) if cache.is_file() else {}
+        known: dict[str, dict[str, Any]] = read_json_object(cache) if cache.is_file() else {}
     except InputError:
         known = {}
     if set(known.get(key, ())) != {field.name for field in fields(kind)}:

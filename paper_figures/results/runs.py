@@ -13,7 +13,7 @@ import numpy as np
 
 from empirical.evaluation.records import Records, read_records
 from see_in_pairs.errors import InputError, first_few
-from see_in_pairs.files import read_json, read_table
+from see_in_pairs.files import read_json, read_json_object, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +134,7 @@ class RunResults:
     def manifest(self) -> dict[str, Any]:
         """How the folder came to be; empty where it has no manifest."""
         path = self.folder / "manifest.json"
-        return dict(read_json(path)) if path.is_file() else {}
+        return read_json_object(path) if path.is_file() else {}
 
     @property
     def config_hash(self) -> str:

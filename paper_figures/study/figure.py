@@ -13,7 +13,7 @@ from paper_figures.plotting.provenance import save_figure
 from paper_figures.plotting.style import COLOURS, GREEN, INK, MUTED, PURPLE, RED, SKY, WIDE
 from paper_figures.study.config import StudyConfig
 from paper_figures.study.tables import GAIN
-from see_in_pairs.files import read_json
+from see_in_pairs.runs import begun_before
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def _save(config: StudyConfig, out: Path, name: str, figure: Figure, data: pd.Da
     with style.house_style():
         save_figure(
             figure, data, name, out / "figures", title=config.title, caption=caption, claim=claim, seed=None,
-            config_hash=read_json(out / "manifest.json")["config_hash"], sources=[table], modules=[sys.modules[__name__], style],
+            config_hash=begun_before(out)["config_hash"], sources=[table], modules=[sys.modules[__name__], style],
         )  # fmt: skip
 
 

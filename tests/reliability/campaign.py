@@ -29,6 +29,9 @@ from see_in_pairs.processes import usable_cores
 from see_in_pairs.runs import git_commit
 from tests.reliability.cases import write_section
 
+LATE = 0.25
+"""Share of the kills that wait for a result and strike within half a second of it, while the last files are saved."""
+
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 TIMES = ("score_seconds", "seconds", "started", "train_seconds")
 """Columns that say how long something took: the only ones that may differ."""
@@ -143,16 +146,16 @@ def pipelines(folder: Path) -> list[Pipeline]:
     everything = ["--kind", "folder", "--root", str(folder / "pictures"), "--healthy", "well"]
     pretrained = ("*/model/*.safetensors", "*/learning_curve.csv", "summary.csv")
     return [
-        Pipeline("sweep", ["sweep", *sweep], ("blocks/*.parquet",), 18),
+        Pipeline("sweep", ["sweep", *sweep], ("blocks/*.parquet",), 17),
         Pipeline("theory verify", ["theory", "verify", "T1", "--replicates", "100000", "--workers", "2"], ("verify.parquet",), 10),
         Pipeline("cohort phantom", ["cohort", "phantom", *small, "--set", "n_test=400"], ("cohort.*", "truth.npz", "*/*.png"), 16),
-        Pipeline("cohort import", ["cohort", "import", *everything], ("cohort.*", "*.csv"), 18),
+        Pipeline("cohort import", ["cohort", "import", *everything], ("cohort.*", "*.csv"), 17),
         Pipeline("finetune", ["finetune", config("train.yaml", training)], ("model/*.safetensors", "plan.parquet"), 10),
         Pipeline("evaluate", ["evaluate", config("eval.yaml", scoring)], ("records.parquet",), 9),
         Pipeline("analyse crossed", ["analyse", "crossed", config("crossed.yaml", crossed)], ("*.parquet",), 5),
         Pipeline("pretrain-grid", ["pretrain-grid", config("grid.yaml", grid), "--workers", "2"], pretrained, 5),
         Pipeline("study", ["study", config("study.yaml", study), "--workers", "2"], ("study.csv", "comparisons.csv"), 7),
-        Pipeline("reproduce", ["reproduce", "--smoke"], ("claims.json", "records/records.parquet"), 2),
+        Pipeline("reproduce", ["reproduce", "--smoke"], ("claims.json", "records/records.parquet"), 4),
     ]
 
 
@@ -221,9 +224,13 @@ def run_and_kill(pipeline: Pipeline, folder: Path, alone: Alone, rng: random.Ran
     """Kill a run once, at a random moment in a random way; return in which."""
     out, log, number, to_all = folder / "killed", folder / "log.txt", rng.choice(SIGNALS), rng.random() < 0.5
     how = f"{number.name} to {'all' if to_all else 'one'}"
-    process = start(pipeline, out, log)
-    moment = rng.uniform(0.0, alone.seconds)
-    time.sleep(moment)
+    process, began = start(pipeline, out, log), time.monotonic()
+    if late := rng.random() < LATE:
+        clock = time.time()
+        while process.poll() is None and not any(written_since(clock, file) for one in pipeline.results for file in out.glob(one)):
+            time.sleep(0.02)
+    time.sleep(rng.uniform(0.0, 0.5 if late else alone.seconds))
+    moment = time.monotonic() - began
     if process.poll() is not None:
         tally.after_the_end += 1
         if process.returncode:
@@ -246,6 +253,14 @@ def run_and_kill(pipeline: Pipeline, folder: Path, alone: Alone, rng: random.Ran
         shutil.copy(log, folder / f"noise-{pipeline.name}-{sum(tally.kills.values())}.txt")
         tally.noise.append(f"{how}: {said[-1]}")
     return how
+
+
+def written_since(clock: float, file: Path) -> bool:
+    """Whether a file, which may be gone by now, was written after a time."""
+    try:
+        return file.stat().st_mtime > clock
+    except OSError:
+        return False
 
 
 def in_pythons_start(text: str) -> bool:
@@ -297,18 +312,24 @@ def run_alone(pipeline: Pipeline, folder: Path) -> Alone:
     return Alone(seconds, results, files_of(pipeline, out), manifest_keys(out), set(log.read_text().splitlines()))
 
 
-def campaign(folder: Path, kills: int, seed: int, only: set[str], say: Callable[[str], None]) -> dict[str, Tally]:
-    """Kill each pipeline its share of times; tallies of earlier calls for other pipelines are kept in the folder."""
-    everything = pipelines(folder)
-    for pipeline in everything:
+def campaign(folder: Path, kills: int, seed: int, only: set[str], minutes: float, say: Callable[[str], None]) -> dict[str, Tally]:
+    """Kill each pipeline its share of times; tallies of earlier calls for other pipelines are kept in the folder.
+
+    Each has its part of the minutes, and what it does not need goes to the next: on a slow machine there are fewer kills.
+    """
+    end, everything = time.monotonic() + 60.0 * minutes, pipelines(folder)
+    chosen = [pipeline for pipeline in everything if not only or pipeline.name in only]
+    for place, pipeline in enumerate(chosen):
         told: dict[str, int] = {}
-        if only and pipeline.name not in only:
-            continue
+        its_end = time.monotonic() + (end - time.monotonic()) / (len(chosen) - place)
         alone, rng = run_alone(pipeline, folder), random.Random(f"{seed} {pipeline.name}")
         say(f"{pipeline.name}: {alone.seconds:.0f} s when it is left alone, {len(alone.results)} results")
         tally = Tally()
         wanted = max(1, round(pipeline.kills * kills / 100))
         while (left := wanted + tally.after_the_end - sum(tally.kills.values())) > 0:  # what came too late killed nothing
+            if tally.runs and time.monotonic() > its_end:
+                say(f"  {left} kills left out: its time is over")
+                break
             killed_and_resumed(pipeline, folder, alone, min(left, rng.choice((1, 2, 3))), rng, tally)
             for what, faults in tally.faults.items():
                 for fault in faults[told.get(what, 0) :]:
@@ -321,9 +342,10 @@ def campaign(folder: Path, kills: int, seed: int, only: set[str], say: Callable[
 
 TEXT = """\
 Each pipeline ran once and was left alone. Then it was killed: SIGKILL, SIGTERM or SIGINT, at a moment drawn uniformly from the time that
-it takes, either to the one process that the user started or to all of its processes at once, as a terminal does with Ctrl-C. Some were
-run again and killed again. At the end the same command ran to its end, and what it left was compared with what the run left that nobody
-had killed. The inputs are phantoms, pocket models and a sweep of a few seconds.
+it takes (every fourth kill: within half a second of its first result, while the last files are saved), either to the one process that the
+user started or to all of its processes at once, as a terminal does with Ctrl-C. Some were run again and killed again. At the end the same
+command ran to its end, and what it left was compared with what the run left that nobody had killed. The inputs are phantoms, pocket models
+and a sweep of a few seconds.
 
 - **Results that differ**: weights, tables and pictures, bit by bit; only columns of times may differ.
 - **Processes left behind**: worker processes that are still there 15 seconds after the kill.
@@ -364,13 +386,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--minutes", type=float, default=25, help="how long to go on; 'inf' for all kills")
     parser.add_argument("--folder", type=Path, required=True, help="a folder to work in, at first empty")
     parser.add_argument("--only", action="append", default=[], help="a pipeline; may be given several times")
     parser.add_argument("--table", type=Path, help="the page whose section on kills is to be written")
     given = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started must not inherit that it is ignored, as in background jobs
     given.folder.mkdir(parents=True, exist_ok=True)
-    tallies = campaign(given.folder.resolve(), given.kills, given.seed, set(given.only), lambda text: print(text, flush=True))
+    tallies = campaign(
+        given.folder.resolve(), given.kills, given.seed, set(given.only), given.minutes, lambda text: print(text, flush=True)
+    )
     print(table(tallies, given.seed))
     if given.table:
         write_section(given.table, "Kills", TEXT + table(tallies, given.seed))

@@ -75,6 +75,10 @@ class Try:
     writes: bool = False  # whether it asks for files beside --out
 
 
+Lister = Callable[[], list[Try]]
+"""Lists the tries of a command in the order in which they are run."""
+
+
 @dataclass
 class Case:
     """How a try ended."""
@@ -114,8 +118,6 @@ def run_case(command: str, one: Try, folder: Path) -> Case:
     beside = sorted(entries(folder) - before)
     if beside and not one.writes and one.wrong != AS_IT_IS:
         case.outcome, case.said = "written beside --out", f"{beside[:3]} {case.said}"
-    if one.wrong == AS_IT_IS and case.code != 0:
-        raise SystemExit(f"{command}: fails as it is: {case.said}")
     shutil.rmtree(folder / "out", ignore_errors=True)
     return case
 
@@ -142,60 +144,111 @@ def in_this_process() -> None:
             vars(module)["run_in_processes"] = run_serially
 
 
-def work(command: str, every: list[Try], first: int, seconds: float, folder: Path) -> None:
-    """Run the tries of a command from a number on, while there is time; a line of JSON on standard output when one begins and ends."""
+def work(listers: dict[str, Lister], folder: Path) -> None:
+    """Run the tries of the commands that standard input names; a line of JSON on standard output when one begins and when it ends.
+
+    One process for all commands, since it takes ten seconds to begin.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     typer.main.get_command = functools.cache(typer.main.get_command)  # four fifths of the time of a case that is refused at once
     results = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print does not mix with the results
     os.chdir(folder)
-    begun = 0.0
-    for number, one in enumerate(every):
-        if one.wrong == AS_IT_IS:  # again in a process that goes on: what it imports takes no case's time
-            run_case(command, one, folder)
-        elif number >= first:
-            if not begun:
-                begun = time.monotonic()
-                gc.collect()
-                gc.freeze()  # libraries collect after every training, and would go through all that was imported
-            if time.monotonic() - begun > seconds:
-                break
-            print(json.dumps({"number": number, **vars(Case(command, one.place, one.wrong))}), file=results, flush=True)
-            print(json.dumps({"number": number, **vars(run_case(command, one, folder))}), file=results, flush=True)
+
+    def tell(**content: Any) -> None:
+        print(json.dumps(content), file=results, flush=True)
+
+    for line in sys.stdin:
+        command, first, seconds = json.loads(line)
+        begun = 0.0
+        for number, one in enumerate(listers[command]()):
+            if one.wrong == AS_IT_IS:  # again in a process that goes on: what it imports takes no case's time
+                tell(number=number, **vars(Case(command, one.place, one.wrong)))
+                case = run_case(command, one, folder)
+                if case.code != 0:
+                    tell(number=number, **vars(case) | {"outcome": "crash"})
+                    break
+                tell(number=number)
+            elif number >= first:
+                if not begun:
+                    begun = time.monotonic()
+                    gc.collect()
+                    gc.freeze()  # libraries collect after every training, and would go through all that was imported
+                if time.monotonic() - begun > seconds:
+                    break
+                tell(number=number, **vars(Case(command, one.place, one.wrong)))
+                tell(number=number, **vars(run_case(command, one, folder)))
+        tell(number=None)
 
 
-def drive(module: str, command: str, folder: Path, seconds: float, say: Callable[[str], None]) -> list[Case]:
-    """Run the tries of a command in processes of their own; what follows a hang or a crash runs in a new one."""
+class Worker:
+    """The process that runs the tries, begun anew where it has ended."""
+
+    def __init__(self, module: str, folder: Path) -> None:
+        self.words = [sys.executable, "-m", module, "--work", "--folder", str(folder)]
+        own = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "HOME": str(folder.parents[1] / "home")}
+        self.environment = os.environ | own
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, *content: Any) -> None:
+        """Send it a line of JSON."""
+        if self.process is None:
+            # without a buffer: select knows nothing of lines that wait in one
+            pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
+            self.process = subprocess.Popen(self.words, env=self.environment, **pipes)
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(content).encode() + b"\n")
+
+    def answer(self, seconds: float) -> dict[str, Any] | str:
+        """Read a line of JSON; where none comes, end the process, and say why."""
+        assert self.process is not None and self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], seconds)
+        if line := self.process.stdout.readline() if ready else b"":
+            content: dict[str, Any] = json.loads(line)
+            return content
+        return "crash" if ready else "hang"
+
+    def end(self) -> int:
+        """End the process; return its exit code."""
+        assert self.process is not None
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        try:
+            return self.process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+        finally:
+            self.process = None
+
+
+def drive(worker: Worker, command: str, seconds: float, say: Callable[[str], None]) -> list[Case]:
+    """Run the tries of a command; what follows a hang or a crash runs in a new process."""
     found: dict[int, Case] = {}
     first, end = 0, time.monotonic() + seconds
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg", "HOME": str(folder.parents[1] / "home")}
     while True:
-        given = ["--first", str(first), "--seconds", str(max(end - time.monotonic(), 1.0)), "--folder", str(folder)]
-        words = [sys.executable, "-m", module, "--work", command, *given]
-        # without a buffer: select knows nothing of lines that wait in one
-        with subprocess.Popen(words, bufsize=0, stdout=subprocess.PIPE, env=environment) as process:
-            assert process.stdout is not None
-            last, hung = -1, False
-            while True:
-                ready, _, _ = select.select([process.stdout], [], [], SECONDS if last >= 0 else 3 * SECONDS)
-                line = process.stdout.readline() if ready else b""
-                if not line:
-                    if hung := not ready:
-                        process.kill()
-                    break
-                content = json.loads(line)
-                last = content.pop("number")
-                again = last in found
+        worker.ask(command, first, max(end - time.monotonic(), 1.0))
+        last = -1
+        while True:
+            content = worker.answer(SECONDS if last >= 0 else 3 * SECONDS)
+            if isinstance(content, str):
+                break
+            if (last := content.pop("number")) is None:
+                return [found[number] for number in sorted(found)]
+            again = last in found
+            if not content:  # as it is, and accepted
+                del found[last]
+            else:
                 found[last] = Case(**content)
                 if again and found[last].outcome in FAULTS:
                     say(f"{command}, {found[last].place}: {found[last].wrong}: {found[last].outcome}: {found[last].said.splitlines()[-1:]}")
-            code = process.wait()
-        if code == 0 and not hung:
-            return [found[number] for number in sorted(found)]
+        code = worker.end()
         if last < 0:
-            raise SystemExit(f"{command}: the process that tries its cases ends before the first (exit code {code})")
-        found[last].outcome, found[last].seconds = ("hang", SECONDS) if hung else ("crash", 0.0)
-        say(f"{command}, {found[last].place}: {found[last].wrong}: {found[last].outcome} (exit code {code})")
+            raise SystemExit(f"the process that tries the cases of {command} ends before the first (exit code {code})")
+        found[last].outcome, found[last].seconds = content, SECONDS if content == "hang" else 0.0
+        say(f"{command}, {found[last].place}: {found[last].wrong}: {content} (exit code {code})")
+        if found[last].wrong == AS_IT_IS:
+            return [found[number] for number in sorted(found)]
         first = last + 1
 
 
@@ -203,10 +256,11 @@ def drive_all(
     module: str, counts: dict[str, int], folder: Path, seconds: float, say: Callable[[str], None]
 ) -> Iterable[tuple[str, list[Case]]]:
     """Run the tries of all commands, each in its share of the time: by its number of cases; what one leaves goes to the others."""
-    end = time.monotonic() + seconds
+    end, worker = time.monotonic() + seconds, Worker(module, folder)
     for number, (command, count) in enumerate(counts.items()):
         share = count / sum(list(counts.values())[number:])
-        yield command, drive(module, command, folder, share * (end - time.monotonic()), say)
+        yield command, drive(worker, command, share * (end - time.monotonic()), say)
+    worker.end()
 
 
 def table(found: dict[str, list[Case]], places: str, counts: dict[str, int]) -> str:
@@ -235,11 +289,13 @@ def make_folder(folder: Path) -> Path:
     return inner
 
 
-Prepare = Callable[[Path], dict[str, Callable[[], list[Try]]]]
-"""Makes the inputs of all commands in a folder, and gives what lists the tries of each, in the order in which they are run."""
-
-
-def main(module: str, title: str, prepare: Prepare, page: Callable[[dict[str, list[Case]], dict[str, int]], str], minutes: float) -> None:
+def main(
+    module: str,
+    title: str,
+    prepare: Callable[[Path], dict[str, Lister]],
+    page: Callable[[dict[str, list[Case]], dict[str, int]], str],
+    minutes: float,
+) -> None:
     """Try the cases of all commands from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="a folder to work in; by default a temporary one")
@@ -247,12 +303,10 @@ def main(module: str, title: str, prepare: Prepare, page: Callable[[dict[str, li
     parser.add_argument("--minutes", type=float, default=minutes, help="how long to try; 'inf' for all cases")
     parser.add_argument("--table", type=Path, help="the page whose section is to be written")
     parser.add_argument("--log", type=Path, help="where to write every case, as JSON")
-    parser.add_argument("--work", help="(a process that this program starts)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first case")
-    parser.add_argument("--seconds", type=float, default=math.inf, help="time for the cases of this process")
+    parser.add_argument("--work", action="store_true", help="(a process that this program starts)")
     given = parser.parse_args()
     if given.work:
-        return work(given.work, prepare(given.folder)[given.work](), given.first, given.seconds, given.folder)
+        return work(prepare(given.folder), given.folder)
     end = time.monotonic() + 60.0 * given.minutes
     folder = make_folder(given.folder or Path(tempfile.mkdtemp()))
     listed = {name: lister() for name, lister in prepare(folder).items() if not given.only or name in given.only}

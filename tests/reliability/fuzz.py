@@ -19,7 +19,7 @@ from typing import Any
 from see_in_pairs.configs import StrictConfig, parse_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import parse_yaml
-from tests.reliability.cases import AS_IT_IS, Case, Try, in_rounds, in_this_process, main, spread, table
+from tests.reliability.cases import AS_IT_IS, Case, Lister, Try, in_rounds, in_this_process, main, spread, table
 
 VALUES = {
     "null": "null",
@@ -245,7 +245,7 @@ def make_inputs(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
 
 
-def prepare(folder: Path) -> dict[str, Callable[[], list[Try]]]:
+def prepare(folder: Path) -> dict[str, Lister]:
     """Make the inputs where they are not there yet, and list every value in every key of every command."""
     if not (folder / "cohort").is_dir():
         make_inputs(folder)

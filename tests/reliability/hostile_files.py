@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tests.reliability.cases import AS_IT_IS, Case, Try, in_rounds, in_this_process, main, spread, table
+from tests.reliability.cases import AS_IT_IS, Case, Lister, Try, in_rounds, in_this_process, main, spread, table
 
 
 def truncated(path: Path, content: bytes) -> None:
@@ -66,7 +66,8 @@ def columns_of(kind: str) -> Callable[[Path, bytes], None]:
         except (ValueError, UnicodeDecodeError):
             rows = pd.DataFrame({"item_id": ["a", "b"], "label": [0, 1], "score": [0.1, 0.9]})
         makers: dict[str, Callable[[Any], Any]] = {"lists": lambda value: [value, value], "structures": lambda value: {"a": value}}
-        plain = rows.head(200).map(lambda value: value if isinstance(value, (bool, int, float, str)) else str(value))
+        numeric = pd.api.types.is_numeric_dtype
+        plain = rows.head(200).apply(lambda column: column.astype(float) if numeric(column.dtype) else column.astype(str)).astype(object)
         rows = plain.map(makers[kind]) if kind in makers else rows.head(0) if kind == "no rows" else rows.iloc[:, :1]
         rows.to_parquet(path)
 
@@ -367,7 +368,7 @@ def make_inputs(folder: Path) -> None:
     pq.write_table(records, folder / "pilot" / "records.parquet")
 
 
-def prepare(folder: Path) -> dict[str, Callable[[], list[Try]]]:
+def prepare(folder: Path) -> dict[str, Lister]:
     """Make the inputs where they are not there yet, and list every hostile file in place of every file of every command."""
     in_this_process()
     if not (folder / "pilot").is_dir():

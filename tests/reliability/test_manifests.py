@@ -17,7 +17,9 @@ from empirical.evaluation.evaluate import evaluate
 from empirical.evaluation.shards import ShardScorer
 from empirical.training.config import FinetuneConfig
 from empirical.training.finetune import finetune
+from paper_figures.results.runs import RunResults
 from paper_figures.study.cells import TrainingCell
+from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_json, write_parquet
 from see_in_pairs.runs import RunFolder
 from tests.helpers.configs import finetune_config
@@ -116,3 +118,10 @@ def test_who_finds_a_run_finished_without_loading_torch_does_not_say_that_it_had
     with RunFolder(tmp_path, "demo", {}):
         pass
     assert manifest(tmp_path)["hardware"]["gpu"] == "NVIDIA H200"
+
+
+@pytest.mark.parametrize("content", ["null", "[]", '"x"', "[[1, 2]]", '["ab"]'])
+def test_a_manifest_that_is_no_object_is_one_line(tmp_path: Path, content: str) -> None:
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(InputError, match="no JSON object"):
+        _ = RunResults(tmp_path).manifest

@@ -42,6 +42,14 @@ def test_bytes_are_the_same(tmp_path: Path) -> None:
         assert sha256(first.with_suffix(suffix)) == sha256(second.with_suffix(suffix)), suffix
 
 
+@pytest.mark.parametrize("content", ["null", "[]", '"config_hash"'])
+def test_a_manifest_beside_a_figure_that_is_no_object_is_one_line(tmp_path: Path, content: str) -> None:
+    path = draw(tmp_path)
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(InputError, match="no JSON object"):
+        check_figure(path)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".pdf"])
 def test_what_is_written_is_read(tmp_path: Path, suffix: str) -> None:
     found = read_provenance(draw(tmp_path).with_suffix(suffix))

@@ -6,9 +6,11 @@ import base64
 import json
 import math
 import shlex
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paper_figures.claims.ledger import Verdict
 from paper_figures.claims.registry import MAIN_RHO, SOURCES
 from paper_figures.figures import FIGURES
 from paper_figures.figures.auroc_by_arm import GROUPS, run_row
@@ -26,17 +28,20 @@ if TYPE_CHECKING:
 
 def collect(results: RunResults) -> dict[str, Any]:
     """Collect everything that the template shows, under the names that it uses."""
-    claims = _read_made(results, "claims.json", "claims")
+    claims = _read_made(results, "claims.json", {"id", "claim", "criterion", "verdicts"})
+    if not all(_is_of_all_sources(claim["verdicts"]) for claim in claims):
+        raise _not_ours(results.folder, "claims.json")
     arms = [_none_for_nan(run_row(results, run)) for run in results.runs]
     for row, run in zip(arms, results.runs, strict=True):
         row |= {"strategy": run.strategy, "rho": run.evaluated_rho}
     arms.sort(key=lambda row: GROUPS.index(row["group"]))
     theory = theory_summary(results)
     bridge: list[dict[str, Any]] = gain_table(results).to_dict("records")  # type: ignore[assignment]
+    config = results.manifest.get("config")
     return {
         "headline": headline(arms, MAIN_RHO),
         "tested_on": tested_on(results, arms, theory),
-        "smoke": bool(results.manifest.get("config", {}).get("smoke", False)),
+        "smoke": isinstance(config, dict) and bool(config.get("smoke")),
         "sources": SOURCES,
         "claims": [claim for claim in claims if _tested(claim)],
         "untested": [claim for claim in claims if not _tested(claim)],
@@ -44,7 +49,9 @@ def collect(results: RunResults) -> dict[str, Any]:
         "arms": arms,
         "cohorts": cohort_rows(results),
         "comparisons": comparison_rows(results),
-        "controls": _read_made(results, "controls.json", "claims"),
+        "controls": _read_made(
+            results, "controls.json", {"name", "question", "reason", "estimate", "interval", "ideal", "p", "p_holm", "n"}
+        ),
         "bridge": [_none_for_nan(row) for row in bridge],
         "figures": figure_blocks(results),
         "limits": limits(results, arms, claims),
@@ -52,11 +59,25 @@ def collect(results: RunResults) -> dict[str, Any]:
     }
 
 
-def _read_made(results: RunResults, name: str, command: str) -> Any:
+def _read_made(results: RunResults, name: str, keys: set[str]) -> list[dict[str, Any]]:
+    """Read a list of objects that 'see-in-pairs claims' wrote, each with some keys."""
     path = results.folder / name
     if not path.is_file():
-        raise InputError(f"{path}: not there yet; make it with 'see-in-pairs {command} --out {results.folder}'")
-    return read_json(path)
+        raise InputError(f"{path}: not there yet; make it with 'see-in-pairs claims --out {results.folder}'")
+    rows = read_json(path)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and keys <= row.keys() for row in rows):
+        raise _not_ours(results.folder, name)
+    return rows
+
+
+def _is_of_all_sources(verdicts: Any) -> bool:
+    keys = {field.name for field in fields(Verdict)}
+    whole = isinstance(verdicts, dict) and set(SOURCES) <= verdicts.keys()
+    return whole and all(isinstance(verdict, dict) and keys <= verdict.keys() for verdict in verdicts.values())
+
+
+def _not_ours(folder: Path, name: str) -> InputError:
+    return InputError(f"{folder / name}: is not what 'see-in-pairs claims' writes; make it again with 'see-in-pairs claims --out {folder}'")
 
 
 def _tested(claim: dict[str, Any]) -> bool:

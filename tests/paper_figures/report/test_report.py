@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from paper_figures.figures import FIGURES
 from paper_figures.outputs import write_claims, write_report
 from paper_figures.report.sentences import headline
 from see_in_pairs.console import run_app
+from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, write_json
 
 
@@ -127,3 +129,13 @@ def test_order_of_commands_is_told(out: Path, capsys: pytest.CaptureFixture[str]
     for command in ("claims", "figures", "report", "verify"):
         assert run_app(app, [command, "--help"]) == 0
         assert {"--seed", "--quiet"} <= set(re.findall(r"--\w+", capsys.readouterr().out))
+
+
+@pytest.mark.parametrize("name", ["claims.json", "controls.json"])
+def test_claims_and_controls_that_are_not_ours_are_one_line(complete: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(complete, tmp_path / "out")
+    whole = (tmp_path / "out" / name).read_text()
+    for content in ("null", '"x"', "{}", "[1e999]", '[{"id": 1}]', whole.replace('"reason"', '"other"')):
+        (tmp_path / "out" / name).write_text(content)
+        with pytest.raises(InputError, match=rf"{name}: is not what 'see-in-pairs claims' writes"):
+            write_report(tmp_path / "out")

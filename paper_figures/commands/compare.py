@@ -14,6 +14,9 @@ from see_in_pairs import console
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from paper_figures.comparison.adjusted_block import AdjustedBlock
     from paper_figures.comparison.arm_rows import ArmRows
     from paper_figures.comparison.families.several_arms import SeveralArms
     from paper_figures.comparison.families.task_family import TaskFamily, TwoArms
@@ -33,6 +36,8 @@ _FIGURE = "Draw ROC curves with bands and net benefit of two arms as FILE: PNG, 
 _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
 _MARGIN = "Difference that would not matter, of every measure or of one (auroc=.02); may be repeated."
 _FIXED = "Levels that the result is about, not random: readers, cases, references or wordings; may be repeated."
+_ADJUST = "Also the AUROC within site and adjusted for these columns (age,sex,site), of --cohort, --items or the records."
+_COHORT = "The cohort of the items, for --adjust; alone it adjusts for age, sex and site, as far as they differ."
 _PAIRED = "Training seed s is the same model, or the same training sample, in both arms; else trainings are independent."
 
 
@@ -60,6 +65,8 @@ def compare(
     resamples: Annotated[int | None, typer.Option("--resamples", help="Bootstrap resamples; default 2,000.", min=100)] = None,
     mrmc: Annotated[bool, typer.Option("--mrmc", help=_MRMC)] = False,
     mrmc_covariance: Annotated[str, typer.Option("--mrmc-covariance", metavar="WAY", help="delong, jackknife, unbiased.")] = "delong",
+    adjust: Annotated[str | None, typer.Option("--adjust", metavar="COLUMN,...", help=_ADJUST)] = None,
+    cohort: Annotated[Path | None, typer.Option("--cohort", metavar="COHORT", help=_COHORT)] = None,
     json: console.Json = None,
     figure: Annotated[Path | None, typer.Option("--figure", metavar="FILE", help=_FIGURE)] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Also write JSON, CSV, text and a manifest here.")] = None,
@@ -67,6 +74,8 @@ def compare(
     quiet: console.Quiet = False,
 ) -> None:
     """Compare arms on the same items: every paired test, and which one to report; of three or more arms, every pair, and all at once."""
+    from paper_figures.comparison.adjusted_block import adjusted_block, covariate_table
+    from paper_figures.comparison.arm_rows import crossed
     from paper_figures.comparison.families.several_arms import compare_aligned, compare_several
     from paper_figures.comparison.families.task_family import compare_tasks
     from paper_figures.comparison.item_table import ComparisonSettings
@@ -102,8 +111,11 @@ def compare(
             console.log(f"comparing {len(found[0].table)} items: the bootstrap takes a minute or so", quiet)
         return found if items is None else [with_items(one, items) for one in found]
 
+    own: list[pd.DataFrame] = []  # the rows of arm A, with what --items adds
+
     def of_two(a: Path, b: Path, names: tuple[str, str] | None = None) -> tuple[TwoArms, Aligned]:
         arms = read([a, b])
+        own.append(arms[0].table)
         aligned = align(arms[0], arms[1], cluster or ())
         if figure is not None and (names or aligned.metric or aligned.side_by_side is None or not arms[0].has_scores):
             raise InputError("--figure is of two arms with scores and labels of the same items, row by row; leave it out")
@@ -115,6 +127,10 @@ def compare(
     rows: Sequence[tuple[str, ArmRows]] = ()
     more_content: dict[str, Any] = {}
     drawable: ArmPair | None = None
+    adjusting = adjust is not None or cohort is not None
+    block: AdjustedBlock | None = None
+    if adjusting and (len(paths) > 2 or max(map(len, logs)) > 1):
+        raise InputError("--adjust and --cohort are of two arms and one task; leave them out")
     if len(paths) == 2 and max(map(len, logs)) > 1:
         if mrmc:
             raise InputError("--mrmc is of one task; name it with --task")
@@ -132,18 +148,35 @@ def compare(
             more_content = {"cluster_columns": list(aligned.cluster_columns)}
             rows = list(zip(comparison.arms, (aligned.a, aligned.b), strict=True))
             drawable = None if aligned.metric or aligned.a.labels is None else aligned.side_by_side
+            if adjusting:
+                columns = [name.strip() for name in (adjust or "").split(",") if name.strip()]
+                covariates = covariate_table(cohort, own[0], columns)
+                names = (comparison.arms[0], comparison.arms[1])
+                block = adjusted_block(
+                    crossed(aligned.a, aligned.b), covariates, names, settings.level, paired_seeds or aligned.same_models
+                )
     content = comparison.to_dict() | more_content | {"threshold": settings.threshold, "seed": seed}
     if getattr(comparison, "accuracy", ...) is None:
         content["threshold"] = None
     text = repr(comparison)
     if mrmc:
-        block = mrmc_block(rows, settings, mrmc_covariance, getattr(comparison, "metric", ""))
-        content, text = content | {"mrmc": block.to_dict()}, f"{text}\n\n{block!r}"
+        readers = mrmc_block(rows, settings, mrmc_covariance, getattr(comparison, "metric", ""))
+        content, text = content | {"mrmc": readers.to_dict()}, f"{text}\n\n{readers!r}"
+    if block is not None:
+        content, text = content | {"adjusted": block.to_dict() | {"cohort": cohort and str(cohort)}}, f"{text}\n\n{block!r}"
     if drawable is not None and figure is not None:
         _draw(drawable, replace(settings, arms=(comparison.arms[0], comparison.arms[1])), figure, paths, quiet)
     if out is not None:
         choices = {"arms": chosen, "runs": list(runs), "positive": positive, "metric": metric, "cluster": cluster, "tasks": task}
-        _write(out, comparison, content, text, paths, choices | {"mrmc": mrmc, "mrmc_covariance": mrmc_covariance}, settings)
+        _write(
+            out,
+            comparison,
+            content,
+            text,
+            paths,
+            choices | {"mrmc": mrmc, "mrmc_covariance": mrmc_covariance, "adjust": adjust, "cohort": cohort and str(cohort)},
+            settings,
+        )
         if drawable is not None:
             _draw(drawable, replace(settings, arms=(comparison.arms[0], comparison.arms[1])), out / "diagnostic.png", paths, quiet)
     if json == "-":

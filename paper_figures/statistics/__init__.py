@@ -32,6 +32,7 @@ from paper_figures.statistics.proportions.cochran_q import cochran_q
 from paper_figures.statistics.proportions.conditional_logit import conditional_logit
 from paper_figures.statistics.proportions.mcnemar import mcnemar
 from paper_figures.statistics.proportions.paired_difference import paired_difference
+from paper_figures.statistics.roc.adjusted import covariate_adjusted_auroc, within_stratum_auroc
 from paper_figures.statistics.roc.cluster_jackknife import clustered_auroc_difference, two_way_delong
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
 from paper_figures.statistics.roc.delong import delong
@@ -45,6 +46,7 @@ __all__ = [
     "clustered_difference",
     "cochran_q",
     "conditional_logit",
+    "covariate_adjusted_auroc",
     "delong",
     "durkalski",
     "equivalence",
@@ -77,5 +79,6 @@ __all__ = [
     "tost",
     "two_way",
     "two_way_delong",
+    "within_stratum_auroc",
     "yang",
 ]

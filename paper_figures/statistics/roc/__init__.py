@@ -1,4 +1,5 @@
 """Areas under correlated ROC curves: ``delong``, ``clustered_delong``, ``cluster_jackknife`` for few clusters or two kinds of them.
 
-``leak`` is what the areas of query and reference alone say of the signal that references carry.
+``adjusted`` compares patients who are alike in site and covariates; ``leak`` is what the areas of query and reference alone say of the
+signal that references carry.
 """

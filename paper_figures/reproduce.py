@@ -105,6 +105,8 @@ class ReproduceConfig(StrictConfig):
         When a training is begun again, in every arm alike.
     shown : list of str
         What the models of the main pair are evaluated on besides relatives, of each rho and of the second series: names of `SHOWN`.
+    analysis : dict of dict
+        Settings of ``analyse alignment`` and ``analyse attribution``, all but those of the evaluation.
     resamples : int
         Bootstrap resamples of patients in each comparison of two arms.
     """
@@ -121,6 +123,7 @@ class ReproduceConfig(StrictConfig):
     evaluation: dict[str, Any]
     restarts: Restarts | None = None
     shown: list[ShownName]
+    analysis: dict[Literal["alignment", "attribution"], dict[str, Any]]
     resamples: int = Field(ge=99)
 
 
@@ -256,14 +259,15 @@ class _Chain:
 
     def train(self) -> None:
         """Finetune and evaluate, and put the records of all runs together."""
-        from empirical.evaluation.records import concatenate, write_records
+        from empirical.evaluation.records import concatenate, read_records, write_records
 
         cells = self._cells()
         for cell, seconds in run_in_processes(run_cell, cells, self.workers):
             log(f"      {cell.name} ({seconds:.0f} s)", self.quiet)
-        parts = {run.run_id: self._records(run, cells) for run in self.runs}
-        write_records(self.out / "records" / "records.parquet", concatenate(list(parts.values())))
-        write_json(self.out / "records" / "runs.json", [self._describe(run, parts[run.run_id]) for run in self.runs])
+        table = concatenate([read_records(file) for cell in cells for file in cell.records() or ()])
+        parts = [table.of(run_id=run.run_id) for run in self.runs]
+        write_records(self.out / "records" / "records.parquet", concatenate(parts))
+        write_json(self.out / "records" / "runs.json", [self._describe(run, part) for run, part in zip(self.runs, parts, strict=True)])
         self._write_trainings(cells)
 
     def _cells(self) -> list[TrainingCell]:
@@ -287,25 +291,21 @@ class _Chain:
         return [self.seed * self.config.train_seeds + number for number in range(self.config.train_seeds)]
 
     def _evaluations(self, model: str, seed: int | None) -> dict[Path, EvaluateConfig]:
+        """Plan an evaluation for each cohort: its arms share what the vision tower makes of a query. The first run names the folder."""
         folder = Path() if seed is None else Path(f"seed{seed}")
-        return {self.out / "evaluations" / run.run_id / folder: self._evaluation(run) for run in self.runs if run.model_of == model}
+        runs = [run for run in self.runs if run.model_of == model]
+        groups = [[run for run in runs if run.cohort == cohort] for cohort in dict.fromkeys(run.cohort for run in runs)]
+        return {self.out / "evaluations" / group[0].run_id / folder: self._evaluation(group) for group in groups}
 
-    def _evaluation(self, run: PlannedRun) -> EvaluateConfig:
+    def _evaluation(self, runs: Sequence[PlannedRun]) -> EvaluateConfig:
         from empirical.evaluation.config import EvaluateConfig
 
-        own = {"arms": [run.arm_config(self.config.model)], "seed": self.seed}
-        return parse_config(EvaluateConfig, self.config.evaluation | self._common(run) | own, DEFAULT)
+        own = {"arms": [run.arm_config(self.config.model) for run in runs], "seed": self.seed}
+        return parse_config(EvaluateConfig, self.config.evaluation | self._common(runs[0]) | own, DEFAULT)
 
     def _common(self, run: PlannedRun) -> dict[str, Any]:
         """Give what finetuning and evaluation of a run have in common."""
         return {"cohort": str(self.out / "cohorts" / run.cohort), "model": {"name": self.config.model}, "prompts": self.config.prompts}
-
-    def _records(self, run: PlannedRun, cells: list[TrainingCell]) -> Records:
-        """Read the records of a run, of every training that counts."""
-        from empirical.evaluation.records import concatenate, read_records
-
-        files = [file for cell in cells for file in cell.records() or () if (self.out / "evaluations" / run.run_id) in file.parents]
-        return concatenate([read_records(file) for file in files])
 
     def _describe(self, run: PlannedRun, records: Records) -> dict[str, Any]:
         known = {name: getattr(run, name) for name in ("run_id", "arm", "train_arm", "strategy", "rho", "evaluated_rho", "series")}
@@ -345,8 +345,8 @@ class _Chain:
             if cell.finetuning is None or attempt is None:
                 continue
             run = next(run for run in self.runs if run.run_id == cell.training.parent.name)
-            own = with_weights(self._evaluation(run), attempt.training / "model")
-            jobs.append((own, self.out / "analysis", f"{run.run_id}-{attempt.training.name}"))
+            own = with_weights(self._evaluation([run]), attempt.training / "model")
+            jobs.append((own, self.config.analysis, self.out / "analysis", f"{run.run_id}-{attempt.training.name}"))
         list(run_in_processes(_analyse_model, jobs, self.workers))
 
     def report(self) -> None:
@@ -368,14 +368,14 @@ def _compare_runs(records: Path, resamples: int, seed: int, runs: tuple[str, str
     return compare_rows(align(a, b), ComparisonSettings(arms=runs, resamples=resamples, seed=seed)).to_dict()
 
 
-def _analyse_model(job: tuple[EvaluateConfig, Path, str]) -> None:
-    from empirical.analysis.arms import report_alignment, report_attribution
+def _analyse_model(job: tuple[EvaluateConfig, dict[Literal["alignment", "attribution"], dict[str, Any]], Path, str]) -> None:
+    from empirical.analysis.arms import AlignmentConfig, AttributionConfig, report_alignment, report_attribution
 
-    config, out, run_id = job
-    for name, last_file, report in (
-        ("alignment", "alignment_draws.parquet", report_alignment),
-        ("attribution", "attribution_summary.csv", report_attribution),
+    config, settings, out, name = job
+    for kind, kind_config, last_file, report in (
+        ("alignment", AlignmentConfig, "alignment_draws.parquet", report_alignment),
+        ("attribution", AttributionConfig, "attribution_summary.csv", report_attribution),
     ):
-        folder = out / f"{name}-{run_id}"
+        folder = out / f"{kind}-{name}"
         if not (folder / last_file).is_file() or is_unfinished(folder):
-            report(config, folder, quiet=True)
+            report(parse_config(kind_config, config.model_dump() | settings[kind], DEFAULT), folder, quiet=True)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MARK = "//"
 """Begins a name that is no item id."""
 GRAY = 128
+KEPT_BYTES = 2**27
+"""Pixels of a cohort's images that stay in memory: small ones come up in every epoch, and reading one takes milliseconds."""
 
 
 def synthetic_name(kind: str, query: str, seed: int = 0) -> str:
@@ -36,11 +38,20 @@ def other_cohort_name(cohort: str, item_id: str) -> str:
 
 
 def image_source(cohort: Cohort) -> Callable[[str], Image]:
-    """Make a function from the names of images to RGB images, for examples of a cohort."""
+    """Make a function from the names of images to RGB images, for examples of a cohort; as many as fit `KEPT_BYTES` are kept."""
+    kept: dict[str, Image] = {}
+    room = KEPT_BYTES
 
     def read(name: str) -> Image:
+        nonlocal room
         if not name.startswith(MARK):
-            return cohort.image(name)
+            image = kept.get(name)
+            if image is None:
+                image = cohort.image(name)
+                size = 3 * image.width * image.height
+                if size <= room:
+                    kept[name], room = image, room - size
+            return image
         _, kind, first, rest = name.split(MARK, 3)
         if kind == "other":
             return _cohort(rest).image(first)

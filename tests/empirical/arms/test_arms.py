@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -240,3 +241,17 @@ def test_a_control_can_be_trained_as_an_arm_of_its_own(phantom: Cohort, skin: Co
     model = finetune(FinetuneConfig.model_validate(training), tmp_path / "run", quiet=True)
     scoring = {"cohort": str(phantom.folder), "arms": [settings(arm, skin)], "model": {"name": str(model)}, "threads": 1, "doctor": False}
     assert set(evaluate(EvaluateConfig.model_validate(scoring), tmp_path / "eval", quiet=True).table["train_arm"]) == {arm}
+
+
+def test_images_are_read_once_as_long_as_they_fit(phantom: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = phantom.table["item_id"].tolist()[:4]
+    reads: Counter[str] = Counter()
+    plain = type(phantom).image
+    monkeypatch.setattr(type(phantom), "image", lambda cohort, item: reads.update([item]) or plain(cohort, item))
+    first = phantom.image(items[0])
+    monkeypatch.setattr("empirical.arms.images.KEPT_BYTES", 3 * first.width * first.height * 2)  # two of them
+    reads.clear()
+    source = image_source(phantom)
+    for _ in range(3):
+        assert all(source(item).tobytes() == plain(phantom, item).tobytes() for item in items)
+    assert [reads[item] for item in items] == [1, 1, 3, 3]

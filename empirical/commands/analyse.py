@@ -40,11 +40,16 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
     for run in dict.fromkeys(table["run_id"]):
         rows = last.loc[run]
         cka, residual, images, answers = (
-            interval(row["value"], row["low"], row["high"])
-            for row in (rows.loc[name] for name in ("debiased_cka", "residual_debiased_cka", "label_share_images", "label_share_answers"))
+            interval(*rows.loc[name, ["value", "low", "high"]], form)
+            for name, form in (
+                ("debiased_cka", ".3f"),
+                ("residual_debiased_cka", ".3f"),
+                ("label_share_images", ".1%"),
+                ("label_share_answers", ".1%"),
+            )
         )
-        log(f"{run}, last layer: CKA {cka} as it is, {residual} with class means removed", quiet)
-        log(f"{run}, last layer: share of the variance that is the class {images} of the images, {answers} of the answers", quiet)
+        log(f"{run}, last layer: CKA {cka} as it is, {residual} with class means removed (both without the bias of few items)", quiet)
+        log(f"{run}, last layer: the class is {images} of the images' variance, {answers} of the answers'", quiet)
     log(f"{len(table)} rows: {out / 'alignment.csv'}; over layers: {out / 'alignment.png'}", quiet)
 
 
@@ -62,28 +67,22 @@ def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedCha
     with report_out_of_memory(batch_size_advice(settings.batch_size)):
         summary = report_attribution(settings, out, quiet=quiet)
     for row in summary.to_dict("records"):
-        beyond, sham, contrast, beside = (
-            interval(row[name], row[low], row[high])
-            for name, low, high in (
-                ("excess", "low", "high"),
-                ("sham", "sham_low", "sham_high"),
-                ("contrast", "contrast_low", "contrast_high"),
-                ("reference_share", "reference_share_low", "reference_share_high"),
-            )
-        )
+        beyond = interval(row["excess"], row["low"], row["high"])
+        sham, contrast = (interval(*(row[f"{name}{end}"] for end in ("", "_low", "_high"))) for name in ("sham", "contrast"))
+        beside = interval(*(row[f"reference_share{end}"] for end in ("", "_low", "_high")), ".1%")
         where = f"{row['run_id']}, {row['method']}"
         log(f"{where}: {beyond} more on the lesion than by chance, {sham} on a sham place; difference {contrast}", quiet)
-        log(f"{where}: share of the positive attribution beside the query's picture {beside}", quiet)
+        log(f"{where}: {beside} of the positive attribution lies beside the query's picture", quiet)
 
 
-def interval(value: float, low: float, high: float) -> str:
+def interval(value: float, low: float, high: float, form: str = "+.3f") -> str:
     """Write a value with its interval.
 
     Examples
     --------
-    >>> interval(0.25, 0.125, 0.5), interval(0.25, float("nan"), float("nan")), interval(float("nan"), 0, 0)
-    ('+0.250 (+0.125 to +0.500)', '+0.250 (no interval)', 'no value')
+    >>> interval(0.25, 0.125, 0.5), interval(0.25, float("nan"), float("nan"), ".1%"), interval(float("nan"), 0, 0)
+    ('+0.250 (+0.125 to +0.500)', '25.0% (no interval)', 'no value')
     """
     if isnan(value):
         return "no value"
-    return f"{value:+.3f} (no interval)" if isnan(low) else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+    return f"{value:{form}} (no interval)" if isnan(low) else f"{value:{form}} ({low:{form}} to {high:{form}})"

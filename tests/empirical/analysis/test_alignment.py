@@ -328,14 +328,16 @@ def test_intervals_end_where_the_measure_does() -> None:
     assert alike.loc["debiased_cka", "high"] <= 1 and alike.loc["modality_gap", "low"] >= 0
 
 
-def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path) -> None:
+def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from paper_figures.claims.analyses import ALIGNMENT, _checked
     from paper_figures.cli import app
 
     arms = [{"arm": "single"}, PAIR.model_dump(exclude_none=True)]
     content = {"cohort": str(phantom.folder), "arms": arms, "threads": 1}
     (tmp_path / "config.yaml").write_text(json.dumps(content))
-    assert run_app(app, ["analyse", "alignment", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    assert run_app(app, ["analyse", "alignment", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("with class means removed") == said.count("of the images' variance") == 2  # beside the plain one, for each arm
     table = pd.read_csv(tmp_path / "out" / "alignment.csv")
     assert table.groupby(["run_id", "measure"]).size().eq(5).all() and table["run_id"].nunique() == 2
     known = table[table["low"].notna()]
@@ -350,6 +352,15 @@ def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path
     assert np.array_equal(whole["value"], table["value"], equal_nan=True) and draws["drawn_from"].nunique() == 1
     said = draws[["arm", "strategy", "train_arm", "train_strategy", "train_seed", "items", "patients"]].drop_duplicates()
     assert said.to_numpy().tolist() == [["single", "", "", "", "0", 12, 12], ["pair", "random", "", "", "0", 12, 12]]
+
+
+def test_a_sample_of_items_has_the_classes_proportions_and_is_part_of_a_larger_one() -> None:
+    from empirical.analysis.arms import _in_proportion
+
+    labels = pd.Series(["a"] * 60 + ["b"] * 30 + ["c"] * 10, index=[f"i{number}" for number in range(100)])
+    few, more = _in_proportion(labels, 20, 0), _in_proportion(labels.sample(frac=1, random_state=1), 50, 0)
+    assert labels[list(few)].value_counts().to_dict() == {"a": 12, "b": 6, "c": 2} and few < more and len(more) == 50
+    assert _in_proportion(labels, 20, 1) != few and _in_proportion(labels, None, 0) == set(labels.index) == _in_proportion(labels, 200, 0)
 
 
 def test_a_query_that_one_arm_leaves_out_is_left_out_of_all_and_counted(phantom: Cohort, tmp_path: Path) -> None:

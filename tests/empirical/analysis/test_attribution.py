@@ -175,7 +175,9 @@ def test_masks_of_any_size_are_averaged_over_cells_and_nothing_positive_is_no_sh
     assert np.isnan(nothing.share) and nothing.p_value == 1
 
 
-def test_arms_are_compared_on_the_items_whose_lesion_is_known(phantom: Cohort, tmp_path: Path) -> None:
+def test_arms_are_compared_on_lesions_that_are_known_and_on_sham_places(
+    phantom: Cohort, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from paper_figures.claims.analyses import ATTRIBUTION, _checked
     from paper_figures.cli import app
 
@@ -187,7 +189,10 @@ def test_arms_are_compared_on_the_items_whose_lesion_is_known(phantom: Cohort, t
         "split": "val",
     }
     (tmp_path / "config.yaml").write_text(json.dumps(content))
-    assert run_app(app, ["analyse", "attribution", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+    assert run_app(app, ["analyse", "attribution", str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().err
+    assert said.count("on a sham place; difference") == said.count("lies beside the query's picture") == 4
+    assert "every lesion is at the same place: more attribution there shows position, not pathology" in said
     rows, summary = (pd.read_csv(tmp_path / "out" / name) for name in ("attribution.csv", "attribution_summary.csv"))
     queries = phantom.queries("val")
     positive = set(queries.query("label in @phantom.info.positive")["item_id"])

@@ -7,7 +7,7 @@ embedding where there is one. An AUROC of .5 is what references drawn at random 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,7 @@ TOGETHER, LOOK, EMBEDDING = "covariates together", "look of the image", "embeddi
 TESTED = (TOGETHER, LOOK, EMBEDDING)
 COMPONENTS = 16  # principal components of looks and embeddings that predict the class
 BINS = 6  # of a numeric covariate, beside its value: the class need not rise with it
+LEVELS = 40  # of a covariate of names; rarer ones are one level together
 PENALTY = 1.0  # of squared coefficients, of columns in standard deviations: a prior of standard deviation 1
 FEWEST = 20  # patients of a class
 KEPT = 0.8  # share of the pairs of a diseased and a healthy query, within fold and split, that must be of use
@@ -84,12 +85,18 @@ def audit_strategies(
         except InputError as error:
             tables.append(_frame([{"references": name, "note": f"cannot be chosen: {error}"}]))
         else:
-            tables.append(reference_table(cohort, chosen, name, seed, embeddings))
+            matched = (*config.columns, *config.caliper) if config.strategy == "demographic" else ()
+            tables.append(reference_table(cohort, chosen, name, seed, embeddings, (*COVARIATES, *matched)))
     return pd.concat(tables, ignore_index=True) if tables else _frame([])
 
 
 def reference_table(
-    cohort: Cohort, chosen: Mapping[str, Assignment], name: str, seed: int = 0, embeddings: NDArray[np.floating[Any]] | None = None
+    cohort: Cohort,
+    chosen: Mapping[str, Assignment],
+    name: str,
+    seed: int = 0,
+    embeddings: NDArray[np.floating[Any]] | None = None,
+    covariates: Sequence[str] = COVARIATES,
 ) -> pd.DataFrame:
     """Compute how well references, chosen for the queries of each split, tell the class of the query, which itself is not looked at.
 
@@ -128,7 +135,7 @@ def reference_table(
     strata, patients = _strata(queries, first["split"].to_numpy(dtype=str), diseased, seed)
     counts = {"queries": len(queries), "patients": len(np.unique(patients)), "different_references": pairs["reference_id"].nunique()}
     rows = []
-    features, why = _features(table, shown, embeddings, cohort)
+    features, why = _features(table, shown, embeddings, cohort, dict.fromkeys(covariates))
     for kind, values in features.items():
         row: dict[str, Any] = {"references": name, "split": split_name, "told_by": kind, **counts}
         found = None
@@ -203,10 +210,10 @@ def _strata(queries: pd.DataFrame, split: NDArray[np.str_], diseased: NDArray[np
 
 
 def _features(
-    table: pd.DataFrame, shown: NDArray[np.intp], embeddings: NDArray[np.floating[Any]] | None, cohort: Cohort
+    table: pd.DataFrame, shown: NDArray[np.intp], embeddings: NDArray[np.floating[Any]] | None, cohort: Cohort, covariates: Iterable[str]
 ) -> tuple[dict[str, Floats], dict[str, str]]:
     """Columns that describe each reference shown, by what they describe; and why a kind has none."""
-    single = {name: _covariate(table[name].iloc[shown]) for name in COVARIATES}
+    single = {name: _covariate(table[name].iloc[shown]) for name in covariates}
     single = {name: values for name, values in single.items() if values.shape[1]}
     found: dict[str, Floats] = dict(single)
     if single:
@@ -228,7 +235,8 @@ def _covariate(values: pd.Series) -> Floats:
     import pandas as pd
 
     if values.dtype.kind not in "fiu":
-        codes, levels = pd.factorize(values)
+        frequent = values.value_counts(dropna=False).index[:LEVELS]
+        codes, levels = pd.factorize(values.where(values.isin(frequent), "other"), use_na_sentinel=False)
         return np.eye(len(levels))[codes] if len(levels) > 1 else np.empty((len(values), 0))
     numbers = values.to_numpy(dtype=np.float64)
     known = np.isfinite(numbers)

@@ -58,7 +58,7 @@ def references(
     identity = {"cohort": loaded.hash, "references": settings.model_dump(), "split": split, "covariates": covariates}
     assignment = choose_references(loaded, split, settings, seed, quiet=quiet)
     balance = balance_table(loaded, split, assignment, covariates)
-    leak = reference_table(loaded, {split: assignment}, settings.recorded_name, seed)
+    leak = reference_table(loaded, {split: assignment}, settings.recorded_name, seed, covariates=covariates)
     with RunFolder(out, "cohort references", identity, seed=seed, inputs=[cohort / "cohort.parquet"]) as run:
         _write(run.path, loaded, assignment, balance, seed)
         write_text(run.path / "leak.csv", leak.to_csv(index=False))

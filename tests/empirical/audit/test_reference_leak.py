@@ -149,3 +149,15 @@ def test_a_run_writes_it_beside_its_references_and_into_its_manifest(tmp_path: P
     assert "audit: reference_tells_class: references by 'pair' alone tell the class" in capsys.readouterr().err
     assert [one["name"] for one in json.loads((tmp_path / "manifest.json").read_text())["audit"]] == ["reference_tells_class"]
     assert pd.read_csv(tmp_path / "references" / "pair-leak.csv").set_index("told_by").loc[TOGETHER, "sure"]
+
+
+def test_a_column_that_is_matched_on_counts_and_many_names_are_few_levels() -> None:
+    """The scanner tells the class, and references are of the query's scanner, one of a hundred names."""
+    made = cohort(600, 10, auroc=0.5)
+    rng, sick = np.random.default_rng(10), made.table["label"].eq("sick").to_numpy()
+    number = np.where(rng.random(len(sick)) < 0.7, 2 * rng.integers(0, 3, len(sick)) + sick, rng.integers(0, 100, len(sick)))
+    made = replace(made, table=made.table.assign(scanner=[f"s{one}" for one in number]))
+    same = ReferenceConfig(strategy="demographic", columns=("scanner",), caliper={}, unmatched="leave_out")
+    found = rows(audit_strategies(made, {"same": same}), "same")
+    assert found.loc["scanner", "auroc"] > 0.6
+    assert found.loc[TOGETHER, "sure"]

@@ -75,7 +75,7 @@ class AttributionConfig(AlignmentConfig):
     """
 
     steps: int = Field(default=32, ge=4, le=4096)
-    grid: int = Field(default=8, ge=2, le=256)
+    grid: int = Field(default=8, ge=2, le=64)
 
 
 @dataclass(frozen=True)

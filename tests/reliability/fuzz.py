@@ -119,6 +119,7 @@ def full(kind: Any, **changes: Any) -> dict[str, Any]:
 
 def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
     """Every command that takes a config, with the smallest inputs."""
+    from empirical.analysis.arms import AlignmentConfig, AttributionConfig
     from empirical.analysis.crossed import CrossedConfig
     from empirical.cohorts.phantom import PhantomConfig
     from empirical.evaluation.config import EvaluateConfig
@@ -198,6 +199,7 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
     started = pretrained | {"start": "pocket", "model": {}}
     of_a_phantom = {"a": {"phantom": phantoms[0], "folder": None}}
     evaluations = [full(EvaluateConfig, cohort=cohort, arms=one, model=model, **scoring) for one in arms]
+    aligned, attributed = (full(kind, cohort=cohort, arms=arms[0], model=model, **scoring) for kind in (AlignmentConfig, AttributionConfig))
     evaluations[0] |= {"generate": True, "speed": evaluations[0]["speed"] | {"features_folder": "features"}}
     crossed = full(CrossedConfig, cohort=cohort, models=[model], patients=2, references=2, pairing=relative, batch_size=4, threads=1)
     nested = ("model", "prompts", "arms", "arm", "speed", "lora", "curriculum")
@@ -205,8 +207,8 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
         Fuzzed("finetune", FinetuneConfig, plain("finetune"), trained),
         Fuzzed("evaluate", EvaluateConfig, plain("evaluate"), evaluations),
         Fuzzed("analyse crossed", CrossedConfig, plain("analyse", "crossed"), [crossed], leave_out=("prompts", "speed")),
-        Fuzzed("analyse alignment", EvaluateConfig, plain("analyse", "alignment"), evaluations[:1], leave_out=nested),
-        Fuzzed("analyse attribution", EvaluateConfig, plain("analyse", "attribution"), evaluations[:1], leave_out=nested),
+        Fuzzed("analyse alignment", AlignmentConfig, plain("analyse", "alignment"), [aligned], leave_out=nested),
+        Fuzzed("analyse attribution", AttributionConfig, plain("analyse", "attribution"), [attributed], leave_out=nested),
         Fuzzed("benchmark padding", FinetuneConfig, padded, trained[:1], leave_out=nested),
         Fuzzed("pretrain", PretrainConfig, plain("pretrain"), [full(PretrainConfig, **one) for one in (pretrained, started)]),
         Fuzzed("pretrain-grid", GridConfig, plain("pretrain-grid"), [

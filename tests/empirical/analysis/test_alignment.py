@@ -354,6 +354,16 @@ def test_every_arm_is_measured_on_the_same_items(phantom: Cohort, tmp_path: Path
     assert said.to_numpy().tolist() == [["single", "", "", "", "0", 12, 12], ["pair", "random", "", "", "0", 12, 12]]
 
 
+def test_hidden_states_that_are_no_numbers_end_the_run(phantom: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from empirical.analysis import alignment
+    from empirical.analysis.arms import AlignmentConfig, report_alignment
+
+    monkeypatch.setattr(alignment, "representations", lambda *_: (np.full((2, 12, 3), np.nan), np.ones((2, 12, 3))))
+    config = AlignmentConfig.model_validate({"cohort": str(phantom.folder), "arms": [{"arm": "single"}], "threads": 1})
+    with pytest.raises(InputError, match="alignment: hidden states are no numbers; load the model with dtype: float32"):
+        report_alignment(config, tmp_path / "out", quiet=True)
+
+
 def test_a_sample_of_items_has_the_classes_proportions_and_is_part_of_a_larger_one() -> None:
     from empirical.analysis.arms import _in_proportion
 

@@ -245,6 +245,8 @@ def refuse_wide(path: Path, delimiter: str) -> None:
 
 def sha256(path: Path | str) -> str:
     """Hash a file's bytes."""
+    if not os.path.isfile(path) and os.path.exists(path):  # a pipe may never end
+        raise InputError(f"{path}: is not a regular file; name a file")
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

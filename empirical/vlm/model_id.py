@@ -10,7 +10,7 @@ from typing import Any
 
 from empirical.vlm.hub import commit_of, local_path
 from empirical.vlm.pocket import random_pocket_path
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, first_few, first_line
 from see_in_pairs.files import MOST_BYTES, read_json, sha256
 
 ADAPTER = "adapter_config.json"
@@ -167,4 +167,17 @@ def _known_commit(name: str, revision: str | None) -> str:
 @cache
 def _file_hash(file: Path, modified: int) -> str:
     """Hash a file; cached until its modification time changes, since weights are large and hashed often."""
+    if file.suffix == ".safetensors":
+        tensor_names(file)  # what is not whole is refused here: a file of a terabyte without content would be read for an hour
     return sha256(file)
+
+
+def tensor_names(file: Path) -> list[str]:
+    """List the tensors in a safetensors file."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="np") as stream:
+            return list(stream.keys())
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{file}: not a whole safetensors file ({first_line(error)}); copy or download it again") from None

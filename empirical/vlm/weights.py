@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from empirical.vlm.lora_precision import compute_in_base_dtype
-from empirical.vlm.model_id import weight_files
+from empirical.vlm.model_id import tensor_names, weight_files
 from see_in_pairs.errors import InputError, first_few, first_line
 from see_in_pairs.limits import TimeLimit, time_limit
 
@@ -27,17 +27,6 @@ def check_weights(folder: Path) -> None:
     """Raise `InputError` for a truncated or invalid safetensors file; only headers are read."""
     for file in weight_files(folder) if folder.is_dir() else []:
         tensor_names(file)
-
-
-def tensor_names(file: Path) -> list[str]:
-    """List the tensors in a safetensors file."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="pt") as stream:
-            return list(stream.keys())
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{file}: not a whole safetensors file ({first_line(error)}); copy or download it again") from None
 
 
 def check_all_loaded(name: str, info: dict[str, Any]) -> None:

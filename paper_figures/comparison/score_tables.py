@@ -84,7 +84,7 @@ def read_arm(
 
 
 def _is_records(path: Path) -> bool:
-    if path.suffix.lower() != ".parquet":
+    if path.suffix.lower() != ".parquet" or not path.is_file():
         return path.is_dir()
     import pyarrow as pa
     import pyarrow.parquet as pq

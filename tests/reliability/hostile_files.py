@@ -231,7 +231,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "compare, inspect_ai": Reader(["compare", "a.eval", "b.json", *out], ["a.eval", "b.json"]),
         "compare, VLMEvalKit": Reader(["compare", "a.tsv", "b.tsv", *out], ["a.tsv"]),
         "compare, JSON lines packed": Reader(["compare", "a.jsonl.gz", "b.jsonl", *out], ["a.jsonl.gz"]),
-        "methods": Reader(["methods", "runs", *out], ["runs/manifest.json", "runs/records.parquet"]),
+        "methods": Reader(["methods", "studied", *out], ["studied/manifest.json", "studied/study.csv", "studied/comparisons.csv"]),
         "pretrain": Reader(["pretrain", "pretrain.yaml", *out], ["pretrain.yaml", "model/config.json", "model/model.safetensors"]),
         "analyse attribution": Reader(["analyse", "attribution", "evaluate.yaml", *out], ["cohort/truth.npz", "model/config.json"]),
         "evaluate, adapter": Reader(["evaluate", "adapter.yaml", *out], [f"trained/model/{name}" for name in adapter]),

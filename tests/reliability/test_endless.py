@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -17,8 +18,10 @@ from empirical.vlm.config import ModelConfig
 from empirical.vlm.loading import load_vlm
 from empirical.vlm.model_id import resolve
 from paper_figures.cli import app
+from paper_figures.comparison.score_tables import read_arm
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
+from see_in_pairs.files import sha256
 from see_in_pairs.limits import TimeLimit, time_limit
 
 ENDLESS = "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}"
@@ -113,6 +116,16 @@ def test_a_pattern_that_never_ends_is_one_line(tmp_path: Path, pattern: str, sai
     assert run_app(app, [*words, "--patient-pattern", pattern]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert said in error and len(error) < 1100
+
+
+@pytest.mark.parametrize("name", ["log.eval", "log.json", "log.jsonl", "log.jsonl.gz", "table.csv", "table.parquet", "table.tsv"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_into_which_nobody_writes_is_one_line(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match="not a regular file"), time_limit(5.0, "reading"):
+        read_arm(tmp_path / name)
+    with pytest.raises(InputError, match="not a regular file"), time_limit(5.0, "hashing"):
+        sha256(tmp_path / name)
 
 
 def test_limits_of_time_lie_within_each_other() -> None:

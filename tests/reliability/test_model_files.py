@@ -19,6 +19,7 @@ from empirical.vlm.config import ModelConfig
 from empirical.vlm.loading import load_vlm
 from empirical.vlm.model_id import files_hash, resolve, training_record, weights_hash
 from see_in_pairs.errors import InputError
+from see_in_pairs.limits import time_limit
 from see_in_pairs.runs import RunFolder
 
 
@@ -203,3 +204,13 @@ def test_a_file_of_a_model_that_never_ends_is_one_line(tmp_path: Path, name: str
             stream.truncate(2**36)
     with pytest.raises(InputError, match=rf"{name}: (is a device or a pipe|has 68,719,476,736 bytes)"):
         load_vlm(ModelConfig(name=str(folder)))
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 100, bytes(100)])
+def test_weights_that_are_not_whole_are_refused_before_they_are_hashed(tmp_path: Path, content: bytes) -> None:
+    folder = Path(shutil.copytree(resolve("pocket"), tmp_path / "model"))
+    (folder / "model.safetensors").write_bytes(content)
+    os.truncate(folder / "model.safetensors", 2**38)  # without content on the disk; to hash it would take minutes
+    for read in (weights_hash, files_hash):
+        with pytest.raises(InputError, match="not a whole safetensors file"), time_limit(20.0, "hashing"):
+            read(str(folder))

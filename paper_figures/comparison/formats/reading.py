@@ -35,6 +35,8 @@ def read_item_file(path: Path, metrics: Sequence[str] = ()) -> ItemFile:
     """Read a table or log of any format; `metrics` are the metrics of an item to take, of several the first that the file has."""
     from paper_figures.comparison.formats.tables import read_item_table, rows_table
 
+    if not path.is_file():  # a pipe may never end
+        raise InputError(f"{path}: is not a regular file; name a file" if path.exists() else f"{path}: no such file")
     name = path.name.lower()
     if name.endswith(".eval"):
         from paper_figures.comparison.formats.inspect_logs import read_eval_file

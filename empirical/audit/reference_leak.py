@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from empirical.references import Assignment, ReferenceConfig
+    from empirical.vlm.config import ModelConfig
 
 Floats = NDArray[np.float64]
 
@@ -65,11 +66,16 @@ def standard_strategies(cohort: Cohort, embedded: bool = False) -> dict[str, Ref
 
 
 def audit_strategies(
-    cohort: Cohort, strategies: Mapping[str, ReferenceConfig], seed: int = 0, embeddings: NDArray[np.floating[Any]] | None = None
+    cohort: Cohort,
+    strategies: Mapping[str, ReferenceConfig],
+    seed: int = 0,
+    embeddings: NDArray[np.floating[Any]] | None = None,
+    model: ModelConfig | None = None,
 ) -> pd.DataFrame:
     """Choose references by each strategy for the queries of all splits, and compute how well they tell the class; see `reference_table`.
 
-    A strategy that the cohort does not allow has one row, with the reason as its note.
+    Strategy ``embedding`` takes the embeddings, else those of the model that its config names, else of `model`. A strategy that the cohort
+    does not allow has one row, with the reason as its note.
     """
     import pandas as pd
 
@@ -81,7 +87,7 @@ def audit_strategies(
     tables = []
     for name, config in strategies.items():
         try:
-            chosen = {split: choose_references(cohort, split, config, seed, embed=embed) for split in splits}
+            chosen = {split: choose_references(cohort, split, config, seed, model=model, embed=embed) for split in splits}
         except InputError as error:
             tables.append(_frame([{"references": name, "note": f"cannot be chosen: {error}"}]))
         else:

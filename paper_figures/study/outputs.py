@@ -10,6 +10,7 @@ from paper_figures.number_format import short, with_interval
 from paper_figures.results.ideal_observer import IdealAuroc, cohort_auroc
 from paper_figures.study.cells import TrainingCell, attempt_rows
 from paper_figures.study.config import Restarts, StudyConfig
+from paper_figures.study.confounding import ADJUSTED, LEAK, adjusted_rows, leak_rows
 from paper_figures.study.design import DesignPoint
 from paper_figures.study.tables import CURVE, CurvePoint, area_rows, comparison_rows
 from see_in_pairs.errors import InputError
@@ -36,7 +37,10 @@ def write_outputs(config: StudyConfig, out: Path, cohorts: dict[str, Cohort], fi
     compared = comparison_rows(points, config.comparisons, {name: _queries_hash(cohort) for name, cohort in cohorts.items()})
     gains = pd.DataFrame([row | _ideal_difference(limits[row["cohort"]], arms[row["a"]], arms[row["b"]]) for row in compared])
     trained = _trainings(finished)
-    for name, table in (("study", areas), ("comparisons", gains), ("trainings", trained)):
+    adjusted = pd.DataFrame(adjusted_rows(points, config.comparisons, cohorts), columns=list(ADJUSTED))
+    leak = pd.DataFrame(leak_rows(points, arms), columns=list(LEAK))
+    tables = (("study", areas), ("comparisons", gains), ("trainings", trained), ("adjusted", adjusted), ("leak", leak))
+    for name, table in tables:
         write_text(out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
     drawn = draw_figures(config, out, areas, gains)
     write_text(out / "study.md", _page(config, areas, gains, trained, read_table(out / "audit.csv"), drawn))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from paper_figures.study.cells import TrainingCell, run_cell
 from paper_figures.study.config import SETTINGS, StudyConfig
+from paper_figures.study.confounding import arms_without_their_check
 from paper_figures.study.design import DesignPoint, cell_identity, design_points, training_cell
 from see_in_pairs.console import log
 from see_in_pairs.errors import InputError
@@ -17,7 +18,9 @@ from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
     from empirical.cohorts import Cohort
+    from empirical.references import ReferenceConfig
 
+NOT_ALONE = "no arm reference_only shows the references of '{}' alone; without it nothing says what a trained model can tell from them"
 MAY_CHANGE = {"title", "arms", "blocks", "comparisons", "restarts", "keep_models"}
 """What a study may be given anew when it is run again; all else is refused, and so is a cell whose own arm has changed."""
 
@@ -31,7 +34,8 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
         Model, cohorts, arms, and the blocks of trainings to run.
     out : Path
         Folder for cohorts, cells, ``study.json`` (all settings, as of the last run), ``study.csv``, ``comparisons.csv``,
-        ``trainings.csv``, ``audit.csv``, ``study.md`` and ``figures/``.
+        ``trainings.csv``, ``adjusted.csv`` (areas within site and adjusted for age, sex and site), ``leak.csv`` (of arms
+        ``reference_only``), ``audit.csv``, ``references-COHORT.csv`` (whether references alone tell the class), ``study.md``, ``figures/``.
     workers : int, default 1
         Cells at a time; results do not depend on it where ``training.threads`` and ``evaluation.threads`` are fixed.
     quiet : bool, default False
@@ -103,6 +107,7 @@ def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
     import pandas as pd
 
     from empirical.audit import audit
+    from empirical.audit.reference_leak import audit_strategies, reference_findings
     from empirical.cohorts import Cohort
     from empirical.cohorts.phantom import make_phantom
 
@@ -115,7 +120,15 @@ def _cohorts(config: StudyConfig, out: Path, quiet: bool) -> dict[str, Cohort]:
             make_phantom(source.phantom, folder, seed=config.phantom_seed, quiet=quiet)
         loaded[name] = Cohort.load(folder)
         if source.folder is not None:
-            findings += [(name, finding.severity, finding.name, finding.message) for finding in audit(loaded[name], seed=0)]
+            shown: dict[str, ReferenceConfig] = {}
+            for arm, one in config.arms.items():
+                if one.references is not None and one.references not in shown.values():
+                    shown[arm] = one.references
+            told = audit_strategies(loaded[name], shown, model=config.model)
+            write_text(out / f"references-{name}.csv", told.to_csv(index=False))
+            found = [*audit(loaded[name], seed=0), *reference_findings(told)]
+            findings += [(name, finding.severity, finding.name, finding.message) for finding in found]
+            findings += [(name, "warn", "no_reference_only", NOT_ALONE.format(arm)) for arm in arms_without_their_check(config.arms)]
     table = pd.DataFrame(findings, columns=["cohort", "severity", "finding", "message"])
     write_text(out / "audit.csv", table.to_csv(index=False))
     return loaded

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from paper_figures.claims import Ledger
 
 
-def write_claims(out: Path | str, *, real: Path | str | None = None, studies: Sequence[Path | str] = (), seed: int = 0) -> Ledger:
-    """Judge the claims and write ``claims.json`` and ``controls.json``."""
+def write_claims(out: Path | str, *, real: Path | str | None = None, studies: Sequence[Path | str] = ()) -> Ledger:
+    """Judge the claims and write ``claims.json``, ``claims.csv`` and ``controls.json``."""
     from paper_figures.claims import evaluate_claims
 
-    ledger = evaluate_claims(out, real, seed, studies)
+    ledger = evaluate_claims(out, real, studies)
     ledger.save(Path(out))
     return ledger
 

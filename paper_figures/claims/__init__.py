@@ -1,12 +1,12 @@
 """The ledger of claims: what each says, by which criterion it is judged, and what each source of evidence found.
 
-`registry` holds the claims with their criteria, `ledger` the rule of the verdicts. The evidence: `theory_separation` (C1) and
+`registry` holds the claims with their criteria and margins, `ledger` the rule of the verdicts. The evidence: `theory_separation` (C1) and
 `theory_gains` (C3 to C5) from closed forms and simulation; `experiments` (C1 to C3), `strategies` (C4) and `interpretability` (C6, C8, from
-the tables that `analyses` reads) from runs of models, which `evidence` finds; `studies` (C3 to C5, C7) from several training seeds.
+the tables that `analyses` reads) from runs of models, which `evidence` finds; `studies` (C3 to C5, C7) from studies of several trainings.
 `controls` says what a gain is due to.
 
 A module of evidence offers any of ``from_theory(rows)`` and ``from_simulation(rows)``, with the rows of ``theory verify``, and
-``from_runs(evidence, family)``; each returns verdicts by claim. The claim in the registry names its modules.
+``from_runs(evidence)``; each returns verdicts by claim. The claim in the registry names its modules.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from paper_figures.claims.registry import CLAIMS, MAIN_RHO, SOURCES, Claim
 __all__ = ["CLAIMS", "MAIN_RHO", "SOURCES", "Claim", "Ledger", "Verdict", "evaluate_claims"]
 
 
-def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int = 0, studies: Sequence[Path | str] = ()) -> Ledger:
+def evaluate_claims(out: Path | str, real: Path | str | None = None, studies: Sequence[Path | str] = ()) -> Ledger:
     """Judge every claim by what is in an output folder. Nothing is written but the cache of ideal observers.
 
     Parameters
@@ -30,10 +30,8 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int =
         An output folder of ``see-in-pairs reproduce``.
     real : Path or str, optional
         A folder with the records of real runs (``records.parquet``, and ``runs.json`` where arms occur more than once).
-    seed : int, default 0
-        Seed of the bootstrap over patients.
     studies : sequence of Path or str
-        Outputs of ``see-in-pairs study``; their verdict on a claim replaces that of single models.
+        Outputs of ``see-in-pairs study``; where they judge a claim, their verdict replaces that of the folder of runs.
 
     Returns
     -------
@@ -52,18 +50,19 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, seed: int =
     from paper_figures.results.runs import RunResults
 
     results = RunResults(Path(out))
-    phantom = Evidence(results, MAIN_RHO, seed)
-    verdicts = {
+    phantom = Evidence(results, MAIN_RHO)
+    found = {
         "theory": _verdicts("from_theory", results.theory),
         "simulation": _verdicts("from_simulation", results.theory),
-        "phantom": _verdicts("from_runs", phantom, "claims, phantom"),
+        "phantom": _verdicts("from_runs", phantom),
     }
     if real is not None:
-        verdicts["real"] = _verdicts("from_runs", Evidence(RunResults(Path(real)), None, seed), "claims, real")
+        found["real"] = _verdicts("from_runs", Evidence(RunResults(Path(real)), None))
     for folder in studies:
-        source, found = study_verdicts(Path(folder))
-        verdicts[source] = verdicts.get(source, {}) | found
-    return assemble(verdicts, control_rows(phantom))
+        source, judged = study_verdicts(Path(folder))
+        before = found.setdefault(source, {})
+        before |= {claim: one for claim, one in judged.items() if one.verdict != "not tested" or claim not in before}
+    return assemble([found], control_rows(phantom))
 
 
 def _verdicts(function: str, *arguments: object) -> dict[str, Verdict]:

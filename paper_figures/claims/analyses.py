@@ -29,7 +29,7 @@ class Analysis:
     texts: tuple[str, ...]
     numbers: tuple[str, ...]
     key: tuple[str, ...]  # identify a row of one model on one arm
-    gaps: str  # the one numeric column that may have missing values
+    gaps: tuple[str, ...]  # numeric columns that may have missing values
 
 
 ALIGNMENT = Analysis(
@@ -38,29 +38,36 @@ ALIGNMENT = Analysis(
     ("measure", "drawn_from"),
     ("layer", "draw", "value", "items", "patients"),
     ("layer", "measure", "draw"),
-    "value",
+    ("value",),
 )
 ATTRIBUTION = Analysis(
-    "attribution", "attribution.csv", ("item_id", "patient_id", "method"), ("share", "expected"), ("item_id", "method"), "share"
+    "attribution",
+    "attribution.csv",
+    ("item_id", "patient_id", "method", "lesion", "place", "mask_of"),
+    ("share", "expected", "reference_share"),
+    ("item_id", "method"),
+    ("share", "reference_share"),
 )
 
 
-def arms_of(evidence: Evidence, analysis: Analysis) -> tuple[pd.DataFrame, pd.DataFrame] | str:
-    """Read the rows of an analysis of the pair and of the single arm, each of the model finetuned on it; or say why there are none."""
+ARMS = ("pair", "single", "duplicate")
+
+
+def arms_of(evidence: Evidence, analysis: Analysis) -> dict[str, pd.DataFrame] | str:
+    """Read the rows of an analysis by arm, each of the models finetuned on it; or say why there are none. `duplicate` may be lacking."""
     table = _read(evidence, analysis)
     if isinstance(table, str):
         return table
     own = table[(table["train_arm"] == table["arm"]) & (table["train_strategy"] == table["strategy"])]
-    single = own[own["arm"] == "single"]
-    pair = own[(own["arm"] == "pair") & (own["strategy"] == STRATEGY)]
-    if lost := [name for name, rows in (("single", single), ("pair", pair)) if rows.empty]:
+    own = own[(own["arm"] != "pair") | (own["strategy"] == STRATEGY)]
+    arms = {name: rows for name in ARMS if len(rows := own[own["arm"] == name])}
+    if lost := [name for name in ("single", "pair") if name not in arms]:
         return f"no analysis of a model finetuned and shown: {', '.join(lost)}; {_how(analysis)}"
-    for rows in (single, pair):
+    for rows in arms.values():
         _refuse_repeats(rows, analysis)
-    for column, words in (("cohort_hash", "cohort"), ("train_seed", "training seeds")):
-        if set(pair[column]) != set(single[column]):
-            raise InputError(f"{FOLDER}/**/{analysis.file}: pair and single are not of the same {words}; analyse both alike")
-    return pair, single
+        if set(rows["cohort_hash"]) != set(arms["pair"]["cohort_hash"]):
+            raise InputError(f"{FOLDER}/**/{analysis.file}: pair and {rows['arm'].iloc[0]} are not of the same cohort; analyse both alike")
+    return arms
 
 
 def _read(evidence: Evidence, analysis: Analysis) -> pd.DataFrame | str:
@@ -100,7 +107,7 @@ def _checked(table: pd.DataFrame, path: str, analysis: Analysis) -> pd.DataFrame
         raise InputError(f"{path}: lacks the column(s) {first_few(lost)}; {anew}")
     numbers = table[list(analysis.numbers)].apply(pd.to_numeric, errors="coerce")
     for name in analysis.numbers:
-        gap = table[name].isna() if name == analysis.gaps else False
+        gap = table[name].isna() if name in analysis.gaps else False
         if not (np.isfinite(numbers[name]) | gap).all():
             raise InputError(f"{path}: column '{name}' holds what is no number; {anew}")
     return table[[*IDENTITY, *analysis.texts]].astype(object).fillna("").astype(str).join(numbers)

@@ -54,7 +54,7 @@ FURTHER = (
     *(Control(f"{name} over single", name, "single", ARMS[name].isolates, "zero") for name in UNINFORMATIVE),
     *(
         Control(f"pair-trained: its references over '{name}'", "pair", f"shown_{name}", ARMS[name].isolates, "")
-        for name in (*UNINFORMATIVE, "diseased", "reversed", "unlabelled")
+        for name in (*UNINFORMATIVE, "diseased", "reversed", "unlabelled", "reference_only")
     ),
 )
 """Controls that are estimated where there are runs of them."""
@@ -66,13 +66,13 @@ def planned(evidence: Evidence) -> tuple[Control, ...]:
 
 
 def control_rows(evidence: Evidence) -> list[dict[str, Any]]:
-    """Estimate every control, in rows of ``name, question, first, second, estimate, interval, p, p_holm, n, test, family, ideal, reason``.
+    """Estimate every control: ``name, question, first, second, estimate, interval, p, p_holm, n, trainings, test, family, ideal, reason``.
 
-    Where runs are missing the numbers are None and ``reason`` says so.
+    Where runs are missing the numbers are None and ``reason`` says so; where the design is not admissible, p alone is None.
     """
     controls = planned(evidence)
     found = {control.name: _difference(evidence, control) for control in controls}
-    raw = [item.p if not isinstance(item, str) and not item.reason else 1.0 for item in found.values()]
+    raw = [1.0 if isinstance(item, str) or item.reason or item.inadmissible else item.p for item in found.values()]
     adjusted = holm(raw, FAMILY).adjusted.tolist()
     family = f"{FAMILY} ({len(controls)} tests; Holm)"
     return [_row(evidence, control, found[control.name], p) | {"family": family} for control, p in zip(controls, adjusted, strict=True)]
@@ -89,10 +89,11 @@ def _row(evidence: Evidence, control: Control, found: Estimate | str, adjusted: 
     row |= {side: getattr(evidence.run(name), "run_id", None) for side, name in (("first", control.first), ("second", control.second))}
     row["ideal"] = _ideal(evidence, control)
     if isinstance(found, str) or found.reason:
-        nothing = dict.fromkeys(("estimate", "interval", "p", "p_holm", "n"))
+        nothing = dict.fromkeys(("estimate", "interval", "p", "p_holm", "n", "trainings"))
         return row | nothing | {"test": "", "reason": found if isinstance(found, str) else found.reason}
-    numbers = {"estimate": found.value, "interval": found.interval, "p": found.p, "p_holm": adjusted, "n": found.patients}
-    return row | numbers | {"test": found.test, "reason": ""}
+    p = dict.fromkeys(("p", "p_holm")) if found.inadmissible else {"p": found.p, "p_holm": adjusted}
+    numbers = {"estimate": found.value, "interval": found.interval, "n": found.patients, "trainings": found.trainings}
+    return row | numbers | p | {"test": found.test, "reason": found.inadmissible}
 
 
 def _ideal(evidence: Evidence, control: Control) -> float | None:

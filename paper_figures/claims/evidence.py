@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from paper_figures.results.patient_bootstrap import PatientBootstrap
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,25 +22,30 @@ class Evidence:
 
     results: RunResults
     rho: float | None  # correlation of the references of the main pair (phantom); None: references matched on demographics (real)
-    seed: int = 0
+
+    @property
+    def source(self) -> str:
+        """Source of evidence in the ledger."""
+        return "real" if self.rho is None else "phantom"
 
     def run(self, role: str) -> Run | None:
         """Find the run of a role; None when there is none.
 
         Roles are ``pair`` (the main pair: matched references), ``random``, ``embedding`` and ``cross_center`` (pairs with references of
-        that strategy), ``off_pair`` and ``off_single`` (off the shelf), and the name of any other arm: each finetuned and evaluated as
-        itself. ``shown_ARM`` is the model finetuned on pairs, evaluated on another arm, or with random references.
+        that strategy, of models finetuned on it where there are such, else of those finetuned on pairs), ``off_pair``, ``off_single`` and
+        ``off_duplicate`` (off the shelf), and the name of any other arm: each finetuned and evaluated as itself. ``shown_ARM`` is the
+        model finetuned on pairs, evaluated on another arm, or with random references.
         """
         matched: dict[str, Any] = {"arm": "pair", "strategy": "demographic"} | ({} if self.rho is None else {"evaluated_rho": self.rho})
         found = self.results.find
         if role == "pair":
             return found(**matched, own_arm=True)
         if role in ("random", "embedding", "cross_center"):
-            return found(arm="pair", strategy=role, own_arm=True)
+            return found(arm="pair", strategy=role, own_arm=True) or found(arm="pair", strategy=role, train_arm="pair")
         if role == "off_pair":
             return found(**matched, off_the_shelf=True)
-        if role == "off_single":
-            return found(arm="single", off_the_shelf=True)
+        if role in ("off_single", "off_duplicate"):
+            return found(arm=role.removeprefix("off_"), off_the_shelf=True)
         if role == "shown_random":
             return found(arm="pair", strategy="random", train_arm="pair", own_arm=False)
         if role.startswith("shown_"):
@@ -59,10 +63,6 @@ class Evidence:
         if missing := self.missing(*roles):
             raise InputError(f"{self.results.folder}: {missing}")
         return self.results.aligned([run for run in runs if run is not None])
-
-    def bootstrap(self, scores: RunScores) -> PatientBootstrap:
-        """Resample the patients of some scores; the resamples are the same for every run on the same items."""
-        return PatientBootstrap(scores, seed=self.seed)
 
 
 def off_the_shelf_is_random(run: Run) -> bool:

@@ -1,68 +1,254 @@
-"""The rule of the verdicts: from an estimate with its interval to supported, contradicted, inconclusive or not tested; and the ledger."""
+"""The rule of the verdicts: from findings to supported, contradicted, inconclusive or not tested; and the ledger that holds them.
+
+A verdict is never typed in: `Verdict` computes it from its findings and the criterion, and a file that says otherwise is refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from paper_figures.claims.registry import CLAIMS, LEVEL, NO_EXPERIMENT, RULE, SOURCES, Claim
+from paper_figures.claims.registry import (
+    CLAIMS,
+    EACH,
+    HASHES,
+    LEVEL,
+    NO_EXPERIMENT,
+    RULE,
+    SOURCES,
+    TUNED,
+    UNANIMOUS,
+    VERSION,
+    Claim,
+    Criterion,
+    amendments,
+    registry_hash,
+)
+from paper_figures.number_format import short, with_interval
 from paper_figures.results.estimates import Estimate
-from see_in_pairs.files import write_json
+from paper_figures.statistics.multiplicity import holm
+from see_in_pairs.errors import InputError
+from see_in_pairs.files import read_json, read_table, write_json, write_text
 
 VERDICTS = ("supported", "contradicted", "inconclusive", "not tested")
+HARM, NO_GAIN = "harm", "no gain worth having"
+GAIN, OVER_DUPLICATE, SHOWN = "gain", "over duplicate", "shown"
+"""Roles of findings: what is judged; pair minus duplicate, which support needs too; what stands beside and is not judged."""
+TABLE = "claims.csv"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One estimate on its way to a verdict, with all that the rule looks at.
+
+    Parameters
+    ----------
+    part : str
+        Which part of the claim it is about; ``''`` where there is one only.
+    role : str
+        ``'gain'`` (judged), ``'over duplicate'`` (support needs it too) or ``'shown'`` (stands beside, not judged).
+    estimate, low, high : float
+        The estimate with its 95 % interval; of a closed form all three are the same.
+    se, df : float
+        Standard error and degrees of freedom of its t distribution, on the scale of `estimate` (of ratios: of its logarithm); infinite
+        where the interval is normal.
+    mcse : float
+        Monte Carlo standard error, where it comes from a simulation; NaN elsewhere.
+    trainings, patients : int, optional
+        The fewest trainings of a trained arm, and the patients; 0 where there are none.
+    references : float
+        Shared references, by how evenly they are used; NaN where none is shared.
+    unit, test : str
+        What it is measured in, and how the interval was found.
+    context : str
+        Numbers that a reader needs beside it.
+    lacking : str
+        Why it cannot be judged; ``''`` where it can.
+    """
+
+    part: str = ""
+    role: str = GAIN
+    estimate: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    se: float = math.nan
+    df: float = math.inf
+    mcse: float = math.nan
+    trainings: int = 0
+    patients: int = 0
+    references: float = math.nan
+    unit: str = ""
+    test: str = ""
+    context: str = ""
+    lacking: str = ""
+
+    @classmethod
+    def of(cls, found: Estimate, *, part: str = "", role: str = GAIN, context: str = "", lacking: str = "") -> Finding:
+        """Take an estimate over; it is lacking where it has no number or its design is not admissible."""
+        return cls(
+            part, role, found.value, found.low, found.high, found.se, found.df, math.nan, found.trainings, found.patients,
+            found.references, found.unit, found.test, context, lacking or found.reason or found.inadmissible,
+        )  # fmt: skip
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a number."""
+        return self.estimate == self.estimate
+
+    def __str__(self) -> str:
+        return with_interval(self.estimate, self.low, self.high, 3) if self.known else "no estimate"
+
+    def p_below(self, margin: float, ratio: bool) -> float:
+        """One-sided p-value of the hypothesis that the effect is at least a margin."""
+        from scipy.special import stdtr
+
+        distance = math.log(self.estimate / margin) if ratio else self.estimate - margin
+        if not self.se > 0:
+            return float(distance >= 0)
+        return float(stdtr(self.df if math.isfinite(self.df) else 1e12, distance / self.se))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one source of evidence says of a claim.
+    """What one source of evidence says of a claim: computed from its findings by the rule, never set.
 
     Parameters
     ----------
-    verdict : str
-        One of ``'supported'``, ``'contradicted'``, ``'inconclusive'`` and ``'not tested'``.
-    reason : str
-        Why it is so, in a line, with the numbers that a reader needs beside the estimate.
-    estimate : float, optional
-        The number the verdict rests on; None where nothing could be estimated.
-    interval : tuple of (float, float), optional
-        95 % interval of the estimate; an end is infinite where unbounded.
-    mcse : float, optional
-        Monte Carlo standard error, where the estimate comes from a simulation.
-    unit : str
-        What the estimate is measured in.
-    n : int, optional
-        Number of patients; of theory and simulation, the number of checked points.
-    test : str
-        How interval and p were found.
-    family : str
-        The tests that share a Holm correction with this one.
-    p, p_holm : float, optional
-        Two-sided p-value, as it is and adjusted over the family.
+    claim, source : str
+        Id of the claim, and the source of evidence.
+    criterion : Criterion, optional
+        By what it is judged; None where the source cannot speak to the claim.
+    findings : tuple of Finding
+        The estimates; those of the role ``'gain'`` are judged.
+    lacking : str
+        Why nothing could be judged, where that is not said by a finding.
     """
 
-    verdict: str
-    reason: str
-    estimate: float | None = None
-    interval: tuple[float, float] | None = None
-    mcse: float | None = None
-    unit: str = ""
-    n: int | None = None
-    test: str = ""
-    family: str = ""
-    p: float | None = None
-    p_holm: float | None = None
+    claim: str
+    source: str
+    criterion: Criterion | None
+    findings: tuple[Finding, ...] = ()
+    lacking: str = ""
+
+    @cached_property
+    def _decision(self) -> tuple[str, str]:
+        return decide(self.criterion, self.findings, self.lacking)
+
+    @property
+    def verdict(self) -> str:
+        """One of ``'supported'``, ``'contradicted'``, ``'inconclusive'`` and ``'not tested'``."""
+        return self._decision[0]
+
+    @property
+    def reason(self) -> str:
+        """Why it is so, in a line, with the numbers that a reader needs beside the estimate."""
+        return self._decision[1]
+
+    @property
+    def main(self) -> Finding | None:
+        """The finding whose number stands for the verdict: the smallest gain; None where nothing was estimated."""
+        known = [one for one in self.findings if one.role == GAIN and one.known]
+        return min(known, key=lambda one: one.estimate) if known else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The verdict as it stands in ``claims.json``."""
+        main, rule = self.main, self.criterion
+        found: dict[str, Any] = {"verdict": self.verdict, "reason": self.reason, "lacking": self.lacking}
+        found |= {"margin": rule and rule.margin, "null": rule and rule.null, "unit": rule.unit if rule else ""}
+        if main is None:
+            empty = dict.fromkeys(("estimate", "interval", "mcse", "n", "trainings", "patients", "references"))
+            return found | empty | {"test": "", "findings": [_plain(one) for one in self.findings]}
+        return found | {
+            "estimate": main.estimate, "interval": [main.low, main.high], "mcse": _none(main.mcse), "n": main.patients or None,
+            "trainings": main.trainings, "patients": main.patients or None, "references": _none(main.references), "test": main.test,
+            "findings": [_plain(one) for one in self.findings],
+        }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class ClaimFinding:
-    """An estimate on its way to a verdict."""
+def decide(criterion: Criterion | None, findings: Sequence[Finding], lacking: str = "") -> tuple[str, str]:
+    """Apply `RULE`; returns the verdict and the reason.
 
-    estimate: Estimate  # of a quantity that the claim says is above 0
-    context: str = ""  # numbers that a reader needs beside it
-    unless_above: str = ""  # why a value above 0 would not support the claim; ``''`` where it would
-    unless_below: str = ""  # why a value below 0 would not contradict it
+    Examples
+    --------
+    >>> criterion = CLAIMS[1].criteria["phantom"]
+    >>> gain, over = (Finding(role=role, estimate=0.06, low=0.03, high=0.09) for role in (GAIN, OVER_DUPLICATE))
+    >>> decide(criterion, [gain, over])[0]
+    'supported'
+    """
+    gains = [one for one in findings if one.role == GAIN]
+    said = [*gains, *(one for one in findings if one.role == SHOWN)]
+    if criterion is None or lacking or not gains:
+        return "not tested", _with_numbers(lacking or NO_EXPERIMENT, said)
+    if why := _what_is_lacking(criterion, gains, [one for one in findings if one.role == OVER_DUPLICATE]):
+        return "not tested", _with_numbers(why, said)
+    below = _contradicted(criterion, gains)
+    if below and (criterion.join == EACH or len(below) == len(gains)):
+        harm = any(one.high < criterion.null for one in below)
+        words = f"{HARM if harm else NO_GAIN}: the interval lies below the margin of {criterion.margin:g}"
+        return "contradicted", _with_numbers(words, said, below)
+    above = [one for one in gains if one.low > criterion.null and one.high >= criterion.margin]
+    if len(above) == len(gains):
+        over = {one.part: one for one in findings if one.role == OVER_DUPLICATE}
+        short_of = [one for one in over.values() if not one.low > criterion.null] if criterion.over_duplicate else []
+        if not short_of:
+            beside = f", and above duplicate by {next(iter(over.values()))}" if over and criterion.over_duplicate else ""
+            return "supported", _with_numbers(f"the interval lies above {criterion.null:g}{beside}", said)
+        return "inconclusive", _with_numbers(f"above the single image, but not above duplicate: {short_of[0]}", said)
+    open_ones = [one for one in gains if one not in above]
+    words = f"the interval holds both {criterion.null:g} and gains worth having"
+    if below:
+        words = "the parts do not agree"
+    elif any(one.high < criterion.margin for one in gains):
+        words = "a part lies below the margin, but not after Holm's correction over the parts"
+    return "inconclusive", _with_numbers(words, said, open_ones)
+
+
+def _what_is_lacking(criterion: Criterion, gains: Sequence[Finding], over: Sequence[Finding]) -> str:
+    """Why nothing is judged: a part, a number, trainings or pair minus duplicate; '' where nothing is lacking."""
+    if missing := [part for part in criterion.parts if part not in {one.part for one in gains}]:
+        return f"no result for {', '.join(part.replace('_', ' ') for part in missing)}"
+    needed = [*gains, *(over if criterion.over_duplicate else ())]
+    for one in needed:
+        if one.lacking or not one.known:
+            which = " ".join(word for word in (one.part.replace("_", " "), "pair minus duplicate" if one.role != GAIN else "") if word)
+            return f"{which}: {one.lacking}" if which else one.lacking or "no estimate"
+    fewest = min(one.trainings for one in needed)
+    if fewest < criterion.trainings:
+        models = "one model" if fewest == 1 else f"{fewest} models"
+        return f"{models} an arm: at least {criterion.trainings} trainings are needed to speak of the procedure that made them"
+    if criterion.over_duplicate and (bare := {one.part for one in gains} - {one.part for one in over}):
+        return f"no arm 'duplicate' to compare with{' for ' + ', '.join(sorted(bare)) if bare != {''} else ''}"
+    return ""
+
+
+def _contradicted(criterion: Criterion, gains: Sequence[Finding]) -> list[Finding]:
+    """The parts that lie below the margin; where one of several is enough to contradict, Holm's correction over them."""
+    below = [one for one in gains if one.high < criterion.margin]
+    if criterion.join == UNANIMOUS or len(gains) == 1 or not below:
+        return below
+    p = [2 * one.p_below(criterion.margin, criterion.null == 1) for one in gains]
+    adjusted = holm([min(1.0, one) for one in p]).adjusted.tolist()
+    return [one for one, value in zip(gains, adjusted, strict=True) if one in below and value <= LEVEL]
+
+
+def _with_numbers(words: str, said: Sequence[Finding], named: Sequence[Finding] = ()) -> str:
+    """Add the numbers of the parts, those that decide first, and what stands beside them."""
+    shown = [*named, *(one for one in said if one not in named)]
+    parts = [f"{one.part.replace('_', ' ')} {one}" for one in shown if one.part and one.known]
+    context = dict.fromkeys(one.context for one in shown if one.context)
+    return "; ".join([words, *([", ".join(parts)] if parts else []), *context])
+
+
+def _plain(one: Finding) -> dict[str, Any]:
+    return {key: _none(value) if isinstance(value, float) else value for key, value in asdict(one).items()}
+
+
+def _none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 @dataclass(frozen=True)
@@ -78,9 +264,10 @@ class LedgerEntry:
             "id": self.claim.id,
             "claim": self.claim.text,
             "source_of_claim": "from the abstracts, in our words",
-            "criterion": self.claim.criteria,
+            "criterion": {source: one.words for source, one in self.claim.criteria.items()},
             "rule": RULE,
-            "verdicts": dict(self.verdicts),
+            "registry": {"version": VERSION, "hash": registry_hash(), "tuned": TUNED, "amendments": amendments(self.claim.id)},
+            "verdicts": {source: verdict.to_dict() for source, verdict in self.verdicts.items()},
         }
 
 
@@ -123,12 +310,12 @@ class Ledger:
         Returns
         -------
         list of dict
-            For each claim ``id, claim, source_of_claim, criterion, rule`` and its ``verdicts`` by source.
+            For each claim ``id, claim, source_of_claim, criterion, rule, registry`` and its ``verdicts`` by source.
         """
         return [entry.to_dict() for entry in self.entries]
 
     def save(self, out: Path) -> None:
-        """Write ``claims.json`` and ``controls.json``.
+        """Write ``claims.json``, ``claims.csv`` (every finding, from which the verdicts follow) and ``controls.json``.
 
         Parameters
         ----------
@@ -136,67 +323,109 @@ class Ledger:
             Folder to write them into; what is there is replaced.
         """
         write_json(out / "claims.json", self.to_list())
+        write_text(out / TABLE, findings_csv(self))
         write_json(out / "controls.json", list(self.controls))
 
 
-def judge(finding: ClaimFinding, p_holm: float, family: str) -> Verdict:
-    """Turn a finding into a verdict by the rule that is written down in `RULE`.
+def findings_csv(ledger: Ledger) -> str:
+    """Every finding of a ledger as CSV, a row each, with the verdict that it is part of."""
+    import pandas as pd
 
-    Examples
-    --------
-    >>> judge(ClaimFinding(Estimate(0.1, 0.05, 0.15, 0.001)), 0.002, "claims").verdict
-    'supported'
-    """
-    found = finding.estimate
-    if found.reason:
-        return Verdict("inconclusive", found.reason, unit=found.unit, n=found.patients, test=found.test, family=family)
-    above = found.value > 0
-    obstacle = finding.unless_above if above else finding.unless_below
-    if p_holm > LEVEL:
-        verdict, reason = "inconclusive", f"not distinguishable from 0 (Holm-adjusted p {p_holm:.2g})"
-    elif obstacle:
-        verdict, reason = "inconclusive", obstacle
-    else:
-        verdict, reason = ("supported", "above 0") if above else ("contradicted", "below 0")
-        reason += f" (Holm-adjusted p {p_holm:.2g})"
-    reason = f"{reason}; {finding.context}" if finding.context else reason
-    return Verdict(verdict, reason, found.value, found.interval, None, found.unit, found.patients, found.test, family, found.p, p_holm)
+    rows = [
+        {
+            "claim": entry.claim.id, "source": source, "verdict": verdict.verdict, "margin": verdict.criterion and verdict.criterion.margin,
+            "null": verdict.criterion and verdict.criterion.null, **asdict(finding), "because": verdict.lacking,
+        }
+        for entry in ledger.entries
+        for source, verdict in entry.verdicts.items()
+        for finding in verdict.findings or (Finding(role=SHOWN),)
+    ]  # fmt: skip
+    return pd.DataFrame(rows).to_csv(index=False, float_format="%.9g")
 
 
-def judge_family(findings: Mapping[str, ClaimFinding | str], family: str) -> dict[str, Verdict]:
-    """Judge the tests of a family together; what could not be tested counts as p = 1, so that the family stays as it was planned."""
-    from paper_figures.statistics.multiplicity import holm
-
-    names = list(findings)
-    raw = [1.0 if isinstance(item := findings[name], str) or item.estimate.reason else item.estimate.p for name in names]
-    adjusted = dict(zip(names, holm(raw, family).adjusted.tolist(), strict=True))
-    label = f"{family} ({', '.join(names)}; Holm)"
-    return {name: not_tested(item) if isinstance(item, str) else judge(item, adjusted[name], label) for name, item in findings.items()}
-
-
-def not_tested(reason: str, estimate: Estimate | None = None) -> Verdict:
-    """The verdict of a claim that was not tested, with the reason and, where there is one, an estimate that is not enough."""
-    plain = Verdict("not tested", reason)
-    if estimate is None or estimate.reason:
-        return plain
-    found = {
-        "estimate": estimate.value,
-        "interval": estimate.interval,
-        "unit": estimate.unit,
-        "n": estimate.patients,
-        "test": estimate.test,
-    }
-    return replace(plain, p=estimate.p, **found)  # type: ignore[arg-type]
+def read_verdicts(path: Path) -> dict[tuple[str, str], tuple[Verdict, str]]:
+    """Judge anew what a ``claims.csv`` holds: by claim and source, the verdict that follows from its findings and the one it names."""
+    table = read_table(path, as_text=True).fillna("")
+    texts = {"part", "role", "unit", "test", "context", "lacking"}
+    names = [one.name for one in fields(Finding)]
+    if lost := [name for name in ("claim", "source", "verdict", "because", *names) if name not in table.columns]:
+        raise InputError(f"{path}: lacks the column(s) {', '.join(lost)}; write it with 'see-in-pairs claims'")
+    known = {claim.id: claim for claim in CLAIMS}
+    found: dict[tuple[str, str], tuple[Verdict, str]] = {}
+    for (claim, source), rows in table.groupby(["claim", "source"], sort=False):
+        findings = tuple(
+            Finding(**{name: str(row[name]) if name in texts else _number(row[name], name, path) for name in names})  # type: ignore[arg-type]
+            for row in rows.to_dict("records")
+        )
+        if claim not in known or source not in SOURCES:
+            raise InputError(f"{path}: no claim '{claim}' with evidence '{source}' in this version's registry")
+        criterion = known[claim].criteria.get(source)
+        verdict = Verdict(str(claim), str(source), criterion, findings, str(rows["because"].iloc[0]))
+        found[str(claim), str(source)] = verdict, str(rows["verdict"].iloc[0])
+    return found
 
 
-def assemble(verdicts: Mapping[str, Mapping[str, Verdict]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:
-    """Put verdicts (by source and claim) into a ledger; what no source spoke to is 'not tested', with the claim's own reason."""
+def _number(text: object, name: str, path: Path) -> float | int:
+    try:
+        value = float(str(text)) if str(text) else math.nan
+    except ValueError:
+        raise InputError(f"{path}: column '{name}' holds '{text}', which is no number") from None
+    return (0 if math.isnan(value) else int(value)) if name in ("trainings", "patients") else value
+
+
+def check_claims(path: Path) -> list[dict[str, Any]]:
+    """Read ``claims.json`` and refuse a verdict that does not follow by the rule from the numbers beside it."""
+    content = read_json(path)
+    try:
+        for entry in content:
+            claim = next(one for one in CLAIMS if one.id == entry["id"])
+            current = entry["registry"]["hash"] == registry_hash()
+            for source, said in entry["verdicts"].items():
+                findings = tuple(Finding(**{key: math.nan if one[key] is None else one[key] for key in one}) for one in said["findings"])
+                follows = decide(claim.criteria.get(source), findings, said["lacking"])[0]
+                if current and follows != said["verdict"]:
+                    raise InputError(
+                        f"{path}: says '{said['verdict']}' of {claim.id} ({source}), but its numbers give '{follows}' by the rule; "
+                        "write it again with 'see-in-pairs claims'"
+                    )
+    except (KeyError, TypeError, StopIteration):
+        raise InputError(f"{path}: not a ledger of this version; write it again with 'see-in-pairs claims'") from None
+    return list(content)
+
+
+def assemble(verdicts: Iterable[Mapping[str, Mapping[str, Verdict]]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:
+    """Put verdicts (by source and claim; later ones replace earlier ones) into a ledger; what no source spoke to is 'not tested'."""
+    found: dict[tuple[str, str], Verdict] = {}
+    for one in verdicts:
+        found |= {(claim, source): verdict for source, by_claim in one.items() for claim, verdict in by_claim.items()}
     entries = [
-        LedgerEntry(claim, {source: verdicts.get(source, {}).get(claim.id) or _silent(claim, source) for source in SOURCES})
-        for claim in CLAIMS
+        LedgerEntry(claim, {source: found.get((claim.id, source)) or _silent(claim, source) for source in SOURCES}) for claim in CLAIMS
     ]
     return Ledger(tuple(entries), tuple(controls))
 
 
+def not_tested(claim: str, source: str, reason: str, findings: Sequence[Finding] = ()) -> Verdict:
+    """The verdict of a claim that was not tested, with the reason, and findings that are not enough."""
+    return Verdict(claim, source, criterion_of(claim, source), tuple(findings), reason)
+
+
+def criterion_of(claim: str, source: str) -> Criterion | None:
+    """The criterion of a claim for a source of evidence; None where that source does not speak to it."""
+    return next(one for one in CLAIMS if one.id == claim).criteria.get(source)
+
+
 def _silent(claim: Claim, source: str) -> Verdict:
-    return not_tested(claim.silent.get(source) or claim.silent.get("") or NO_EXPERIMENT)
+    return not_tested(claim.id, source, claim.silent.get(source) or claim.silent.get("") or NO_EXPERIMENT)
+
+
+def registered(version: str = VERSION) -> str:
+    """The hash that is on record for a version of the registry."""
+    return HASHES[version]
+
+
+def one_line(verdict: Verdict) -> str:
+    """A verdict for a terminal."""
+    main = verdict.main
+    number = "" if main is None else f"{main} {main.unit}".rstrip()
+    margin = "" if main is None or verdict.criterion is None else f" (margin {short(verdict.criterion.margin)})"
+    return f"{verdict.verdict:<13} {number}{margin}{': ' if number else ''}{verdict.reason}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.claims.ledger import Verdict, not_tested
-from paper_figures.claims.registry import FEW_CASES, LEVEL
+from paper_figures.claims.ledger import SHOWN, Finding, Verdict, criterion_of, not_tested
+from paper_figures.claims.registry import FEW_CASES
+from paper_figures.claims.theory_separation import exact_or_simulated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 LEARNED = {"difference": "the built-in difference", "concat": "concatenation"}
 STRATEGIES = ("demographic", "random", "embedding", "cross_center")
 MISSING = "no rows of {} to compare; run 'see-in-pairs theory verify {}'"
-TEST = "symbolic = closed form = raw simulation"
 Row = dict[str, Any]
 
 
@@ -32,42 +32,48 @@ class Gain:
     agrees: bool  # whether the rows it comes from agree three ways
     unit: str
 
-    @property
-    def z(self) -> float:
-        """The simulated gain in Monte Carlo standard errors."""
-        return self.simulated / self.mcse if self.mcse > 0 else 0.0
-
 
 def from_theory(rows: pd.DataFrame) -> dict[str, Verdict]:
-    """Judge C3, C4 and C5 by closed forms; the estimate is the weakest gain, its interval the raw simulation's."""
-    return _verdicts(rows, _by_closed_form)
+    """Judge C3, C4 and C5 by closed forms, whose rows must agree three ways."""
+    return _verdicts(rows, "theory")
 
 
 def from_simulation(rows: pd.DataFrame) -> dict[str, Verdict]:
-    """Judge C3, C4 and C5 by raw simulation alone; the estimate is the gain with the smallest z."""
-    return _verdicts(rows, _by_simulation)
+    """Judge C3, C4 and C5 by raw simulation alone."""
+    return _verdicts(rows, "simulation")
 
 
-def _verdicts(rows: pd.DataFrame, judge: Callable[[list[Gain], bool], Verdict]) -> dict[str, Verdict]:
+def _verdicts(rows: pd.DataFrame, source: str) -> dict[str, Verdict]:
     table: list[Row] = rows.to_dict("records")  # type: ignore[assignment]
     curves, strategies = learned_gains(table), strategy_gains(table)
     few = [gain for gain, params in curves if params["cov"] == "pooled" and params["n_per_class"] <= FEW_CASES]
-    complete = len(strategies) == len(STRATEGIES)
+    rival = _rival(table)
     return {
-        "C3": judge(few, False) if few else not_tested(MISSING.format("T4", "T4")),
-        "C4": _with_rival(judge(strategies, True), table) if complete else not_tested(MISSING.format("T7 and T11", "T7 T11")),
-        "C5": judge([gain for gain, _ in curves], False) if curves else not_tested(MISSING.format("T4", "T4")),
+        "C3": _verdict("C3", source, few, "T4"),
+        "C4": _verdict("C4", source, strategies, "T7 T11", () if rival is None else (rival,)),
+        "C5": _verdict("C5", source, [gain for gain, _ in curves], "T4"),
     }
 
 
-def _with_rival(verdict: Verdict, table: Sequence[Row]) -> Verdict:
-    """Add the rival explanation by which random references may still help; the controls of T11 tell it apart."""
+def _verdict(claim: str, source: str, gains: Sequence[Gain], statements: str, beside: Sequence[Finding] = ()) -> Verdict:
+    if not gains:
+        return not_tested(claim, source, MISSING.format(statements.replace(" ", " and "), statements))
+    findings = []
+    for gain in gains:
+        lacking = "its rows do not agree three ways" if source == "theory" and not gain.agrees else ""
+        found = exact_or_simulated(source, gain.closed_form, gain.simulated, gain.mcse, part=gain.name, unit=gain.unit, lacking=lacking)
+        findings.append(found)
+    return Verdict(claim, source, criterion_of(claim, source), (*findings, *beside))
+
+
+def _rival(table: Sequence[Row]) -> Finding | None:
+    """The rival explanation by which random references may still help; the controls of T11 tell it apart."""
     rival = _control(table, "mean", "random_cross_site")
     if rival is None:
-        return verdict
+        return None
     half = 1.96 * rival.mcse
     explanation = f"an observer who does not know the population's mean would gain {rival.closed_form:+.4f} from any reference"
-    return replace(verdict, reason=f"{verdict.reason}; {explanation} (T11; simulated {rival.simulated:+.4f} +- {half:.4f})")
+    return Finding(role=SHOWN, context=f"{explanation} (T11; simulated {rival.simulated:+.4f} +- {half:.4f})")
 
 
 def learned_gains(table: Sequence[Row]) -> list[tuple[Gain, Row]]:
@@ -126,47 +132,5 @@ def _retrieved(table: Sequence[Row]) -> list[Gain]:
         if (row["statement"], row["quantity"]) == ("T7", "auc") and params["rule"] == "optimal" and params.get("w") != 1:
             single = float(auc_of(params["delta"] / np.sqrt(params["A"] + params["E"])))
             closed, simulated = row["closed_form"] - single, row["simulated"] - single
-            gains.append(Gain("embedding", closed, simulated, row["mcse"], bool(row["agrees"]), "AUC"))
+            gains.append(Gain("embedding", closed, simulated, row["mcse"], bool(row["agrees"]), "AUROC"))
     return gains
-
-
-def _by_closed_form(gains: list[Gain], one_fails_all: bool) -> Verdict:
-    """Judge by the criterion in the registry.
-
-    A claim of every strategy is contradicted by one that fails (`one_fails_all`); a claim of pairs is inconclusive where representations
-    differ.
-    """
-    weakest = min(gains, key=lambda gain: gain.closed_form)
-    half = 1.96 * weakest.mcse
-    numbers: Row = {
-        "estimate": weakest.closed_form, "interval": (weakest.simulated - half, weakest.simulated + half), "mcse": weakest.mcse,
-        "unit": weakest.unit, "n": len(gains), "test": TEST, "family": "all rows (bound on z of the family)",
-    }  # fmt: skip
-    wrong = [gain.name for gain in gains if not gain.agrees]
-    if wrong:
-        return Verdict("inconclusive", f"rows do not agree three ways: {', '.join(wrong)}", **numbers)
-    up, none = [gain for gain in gains if gain.closed_form > 0], [gain for gain in gains if gain.closed_form <= 0]
-    if not none:
-        return Verdict("supported", f"a gain at all {len(gains)} points; weakest: {_named(weakest)}", **numbers)
-    verdict = "contradicted" if one_fails_all or not up else "inconclusive"
-    return Verdict(verdict, f"a gain at {len(up)} of {len(gains)} points; none: {'; '.join(map(_named, none))}", **numbers)
-
-
-def _named(gain: Gain) -> str:
-    return f"{gain.name} {gain.closed_form:+.4f}"
-
-
-def _by_simulation(gains: list[Gain], one_fails_all: bool) -> Verdict:
-    from theory.numerics.gaussian import two_sided_bound
-
-    bound, weakest = two_sided_bound(LEVEL, len(gains)), min(gains, key=lambda gain: gain.z)
-    half = 1.96 * weakest.mcse
-    up, down = [gain for gain in gains if gain.z > bound], [gain for gain in gains if gain.z < -bound]
-    fails = bool(down) if one_fails_all else len(down) == len(gains)
-    verdict = "supported" if len(up) == len(gains) else "contradicted" if fails else "inconclusive"
-    reason = f"a gain at {len(up)} of {len(gains)} points, a loss at {len(down)} (bound on z {bound:.1f}); weakest: {weakest.name} "
-    return Verdict(
-        verdict, reason + f"{weakest.simulated:+.4f} (z {weakest.z:.1f})", weakest.simulated,
-        (weakest.simulated - half, weakest.simulated + half), weakest.mcse, weakest.unit, len(gains),
-        "raw simulation", f"all points (Bonferroni over {len(gains)})",
-    )  # fmt: skip

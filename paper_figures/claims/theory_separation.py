@@ -1,103 +1,98 @@
-"""What closed forms and raw simulation say of C1, from the rows of ``theory verify``."""
+"""What closed forms and raw simulation say of C1, from the rows of ``theory verify``: separation and spread, which are not the same."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.claims.ledger import Verdict, not_tested
-from paper_figures.claims.registry import LEVEL, MAIN_RHO, SIMULATED_RHO
+from paper_figures.claims.ledger import Finding, Verdict, criterion_of, not_tested
+from paper_figures.claims.registry import MAIN_RHO
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STATEMENTS = ("T1", "T1b", "T2")
-NO_ROWS = "no row of T1 compares the optimal rule with the single image; run 'see-in-pairs theory verify T1'"
-
-
-@dataclass(frozen=True)
-class SeparationPoint:
-    """The optimal rule and the single image in the same population."""
-
-    d: float  # separation of the classes on the single image
-    rho: float
-    optimal: dict[str, Any]  # row of ``theory verify``
-    single: dict[str, Any]  # row of ``theory verify``
-
-    def gain(self) -> tuple[float, float]:
-        """Simulated error rate of the single image minus that of the optimal rule, and its MCSE."""
-        mcse = float(np.hypot(self.optimal["mcse"], self.single["mcse"]))
-        return self.single["simulated"] - self.optimal["simulated"], mcse
-
-    def variance(self, error: float) -> float:
-        r"""Variance of the score behind an error rate, :math:`v = (d / D)^2` with :math:`D = -2 \Phi^{-1}(error)`."""
-        from scipy.special import ndtri
-
-        return float((self.d / (-2 * ndtri(error))) ** 2)
+D = 1.0
+NO_ROWS = f"no rows of T1 at rho {MAIN_RHO:g} and d {D:g} to compare; run 'see-in-pairs theory verify T1'"
+TEST = "symbolic = closed form = raw simulation"
+Row = dict[str, Any]
 
 
 def from_theory(rows: pd.DataFrame) -> dict[str, Verdict]:
-    """Judge C1 by closed forms: all rows must agree, and the variance of the optimal comparison v(w*) be below 1.
-
-    The estimate is v(w*) at the largest checked rho up to that of the arm named in advance; its interval is the raw simulation's.
-    """
-    used, points = rows[rows["statement"].isin(STATEMENTS)], comparable_points(rows)
-    if not points:
-        return {"C1": not_tested(NO_ROWS)}
-    agree = int(used["agrees"].sum())
-    shown = max(points, key=lambda point: (point.rho if point.rho <= MAIN_RHO else -1.0, -point.d))
-    variance, simulated, mcse = shown.variance(shown.optimal["closed_form"]), shown.optimal["simulated"], shown.optimal["mcse"]
-    low, high = (shown.variance(simulated - sign * 1.96 * mcse) for sign in (1, -1))
-    numbers: dict[str, Any] = {
-        "estimate": variance, "interval": (low, high), "unit": "v(w*), in units of the query's variance", "n": len(used),
-        "mcse": (high - low) / (2 * 1.96), "test": "symbolic = closed form = raw simulation",
-        "family": "all rows (bound on z of the family)",
-    }  # fmt: skip
-    if agree < len(used):
-        reason = f"{len(used) - agree} of {len(used)} rows of {', '.join(STATEMENTS)} do not agree three ways"
-        return {"C1": Verdict("inconclusive", reason, **numbers)}
-    falls = sum(point.variance(point.optimal["closed_form"]) < 1 for point in points)
-    reason = f"all {len(used)} rows agree; v(w*) = 1 - rho^2 is below 1 at {falls} of {len(points)} points (given: at rho {shown.rho:g})"
-    return {"C1": Verdict("supported" if falls == len(points) else "contradicted", f"{reason}{_difference_rule(rows)}", **numbers)}
+    """Judge C1 by closed forms, whose rows must agree three ways; the simulation's interval stands beside."""
+    return {"C1": _verdict(rows, "theory")}
 
 
 def from_simulation(rows: pd.DataFrame) -> dict[str, Verdict]:
-    """Judge C1 by raw simulation alone: the optimal comparison must have the lower error wherever theory predicts a noticeable gain.
+    """Judge C1 by raw simulation alone."""
+    return {"C1": _verdict(rows, "simulation")}
 
-    The estimate is the gain with the smallest z.
+
+def _verdict(rows: pd.DataFrame, source: str) -> Verdict:
+    used = rows[rows["statement"].isin(STATEMENTS)]
+    parts = {"separation": separation_rows(rows), "spread": spread_row(rows)}
+    if any(part is None for part in parts.values()):
+        return not_tested("C1", source, NO_ROWS)
+    wrong = int((~used["agrees"]).sum())
+    lacking = f"{wrong} of {len(used)} rows of {', '.join(STATEMENTS)} do not agree three ways" if wrong and source == "theory" else ""
+    findings = []
+    for name, (closed, simulated, mcse) in ((name, part) for name, part in parts.items() if part is not None):
+        context = f"{name} by simulation {simulated:.3f} (MCSE {mcse:.4f})" if source == "theory" else ""
+        findings.append(exact_or_simulated(source, closed, simulated, mcse, part=name, unit="ratio", context=context, lacking=lacking))
+    harmful = _difference_rule(rows)
+    if harmful and source == "theory":
+        findings.append(Finding(role="shown", context=harmful))
+    return Verdict("C1", source, criterion_of("C1", source), tuple(findings))
+
+
+def exact_or_simulated(source: str, closed: float, simulated: float, mcse: float, **words: str) -> Finding:
+    """A finding of theory, which is exact, or of simulation, with the normal interval of its Monte Carlo standard error.
+
+    Both are of a difference or of a ratio (then `mcse` is that of the ratio).
     """
-    from theory.numerics.gaussian import two_sided_bound
-
-    points = [point for point in comparable_points(rows) if abs(point.rho) >= SIMULATED_RHO]
-    if not points:
-        return {"C1": not_tested(NO_ROWS)}
-    bound = two_sided_bound(LEVEL, len(points))
-    weakest = min(points, key=lambda point: point.gain()[0] / point.gain()[1])
-    gain, mcse = weakest.gain()
-    verdict = "supported" if gain / mcse > bound else "contradicted" if gain / mcse < -bound else "inconclusive"
-    reason = f"fewer errors than the single image at {sum(point.gain()[0] > 0 for point in points)} of {len(points)} points; "
-    reason += f"weakest at d {weakest.d:g}, rho {weakest.rho:g} (z {gain / mcse:.1f}, bound {bound:.1f})"
-    interval = (gain - 1.96 * mcse, gain + 1.96 * mcse)
-    test, family = "difference of simulated error rates", f"all points (Bonferroni over {len(points)})"
-    return {"C1": Verdict(verdict, reason, gain, interval, mcse, "error rate", len(points), test, family)}
+    if source == "theory":
+        return Finding(estimate=closed, low=closed, high=closed, se=0.0, mcse=0.0, test=TEST, **words)  # type: ignore[arg-type]
+    half = 1.959964 * mcse
+    scale = mcse / simulated if words.get("unit") == "ratio" else mcse
+    ends = {"estimate": simulated, "low": simulated - half, "high": simulated + half}
+    return Finding(**ends, se=scale, mcse=mcse, test="raw simulation", **words)  # type: ignore[arg-type]
 
 
-def comparable_points(rows: pd.DataFrame) -> list[SeparationPoint]:
-    """Find the rows of T1 where the optimal rule can be compared with the single image: equal priors, rho other than 0."""
-    errors: list[dict[str, Any]] = rows[(rows["statement"] == "T1") & (rows["quantity"] == "error")].to_dict("records")  # type: ignore[assignment]
-    errors = [row for row in errors if row["params"].get("pi", 0.5) == 0.5]
-    single = {row["params"]["d"]: row for row in errors if row["params"]["rule"] == "single"}  # it does not depend on rho
-    optimal = [row for row in errors if row["params"]["rule"] == "optimal" and row["params"]["rho"] != 0]
-    return [SeparationPoint(d, row["params"]["rho"], row, single[d]) for row in optimal if (d := row["params"]["d"]) in single]
+def separation_rows(rows: pd.DataFrame) -> tuple[float, float, float] | None:
+    """The d_a of the optimal rule over that of the single image (T1): closed form, simulated, and the MCSE of the simulated ratio."""
+    from scipy.special import ndtri
+    from scipy.stats import norm
+
+    single, optimal = (_row(rows, "auc", d=D, rule=rule, rho=rho) for rule, rho in (("single", None), ("optimal", MAIN_RHO)))
+    if single is None or optimal is None:
+        return None
+    closed, simulated = (float(ndtri(optimal[name]) / ndtri(single[name])) for name in ("closed_form", "simulated"))
+    parts = [row["mcse"] / (norm.pdf(ndtri(row["simulated"])) * ndtri(row["simulated"])) for row in (single, optimal)]
+    return closed, simulated, simulated * float(np.hypot(*parts))
+
+
+def spread_row(rows: pd.DataFrame) -> tuple[float, float, float] | None:
+    """The standard deviation between patients of the single image over that of the optimal comparison (T1)."""
+    found = _row(rows, "variance", rule="optimal", rho=MAIN_RHO)
+    if found is None:
+        return None
+    closed, simulated = (float(found[name] ** -0.5) for name in ("closed_form", "simulated"))
+    return closed, simulated, simulated * found["mcse"] / (2 * found["simulated"])
+
+
+def _row(rows: pd.DataFrame, quantity: str, **values: object) -> Row | None:
+    """The row of T1 with these parameters; a value of None is not looked at (the single image does not depend on rho)."""
+    wanted = {name: value for name, value in values.items() if value is not None}
+    for row in rows[(rows["statement"] == "T1") & (rows["quantity"] == quantity)].to_dict("records"):
+        if all(row["params"].get(name) == value for name, value in wanted.items()):
+            return {str(name): value for name, value in row.items()}
+    return None
 
 
 def _difference_rule(rows: pd.DataFrame) -> str:
-    """Add where the plain difference does harm, which the claim does not mention."""
+    """Say where the plain difference does harm, which the claim does not mention."""
     known = [params for params in rows.loc[rows["statement"] == "T1", "params"] if params.get("rule") == "difference"]
     harmful = sorted({params["rho"] for params in known if params["rho"] < 0.5})
-    if not harmful:
-        return ""
     checked = ", ".join(f"{rho:g}" for rho in harmful)
-    return f"; the plain difference X_q - X_r raises the variance when rho is below 1/2 (checked at {checked})"
+    return f"the plain difference X_q - X_r raises the variance when rho is below 1/2 (checked at {checked})" if harmful else ""

@@ -21,25 +21,22 @@ def claims(
         list[Path] | None, typer.Option("--study", help="Output of 'see-in-pairs study' (C3, C4, C5, C7); may be repeated.")
     ] = None,
     json: Json = None,
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)] = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Judge the claims by what is in an output folder; writes claims.json and controls.json."""
-    from paper_figures.number_format import short, with_interval
+    """Judge the claims by what is in an output folder; writes claims.json, claims.csv (every estimate) and controls.json."""
+    from paper_figures.claims.ledger import one_line
     from paper_figures.outputs import write_claims
 
     log(f"judge the claims by the theory checks and records in {out}", quiet)
-    ledger = write_claims(out, real=real, studies=studies or (), seed=seed)
+    ledger = write_claims(out, real=real, studies=studies or ())
     if json is not None:
         return emit_json(ledger.to_list(), json)
     for entry in ledger.entries:
         print(f"{entry.claim.id}  {entry.claim.text}")
         for source, verdict in entry.verdicts.items():
-            number = "" if verdict.estimate is None else short(verdict.estimate)
-            if verdict.estimate is not None and verdict.interval is not None:
-                number = with_interval(verdict.estimate, *verdict.interval)
-            print(f"    {source:<11} {verdict.verdict:<13} {number}{': ' if number else ''}{verdict.reason}")
-    log(f"written: {out / 'claims.json'}, {out / 'controls.json'}", quiet)
+            print(f"    {source:<11} {one_line(verdict)}")
+    log(f"written: {out / 'claims.json'}, {out / 'claims.csv'}, {out / 'controls.json'}", quiet)
 
 
 def figures(

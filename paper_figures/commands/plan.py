@@ -35,10 +35,13 @@ def read_pilot(path: Path, arm_single: str | None, arm_pair: str | None, seed: i
         raise InputError(f"--records {path}: give a records.parquet, or a folder that holds one")
     results = RunResults(path if path.is_dir() else path.parent)
     single, pair = results.aligned([_run(results, arm_single, "single"), _run(results, arm_pair, "pair")])
-    usable = np.isfinite(single.logit) & np.isfinite(pair.logit)
+    number = min(len(single.logit), len(pair.logit))  # trainings side by side: all rows of a patient are of one cluster
+    of_single, of_pair = (one.logit[:number].ravel() for one in (single, pair))
+    positive, patients = np.tile(single.positive, number), np.tile(single.patients, number)
+    usable = np.isfinite(of_single) & np.isfinite(of_pair)
     if not usable.any():
         raise InputError(f"{path}: no image has a score in both runs")
-    found = pilot(single.logit[usable], pair.logit[usable], single.positive[usable], single.patients[usable], seed=seed)
+    found = pilot(of_single[usable], of_pair[usable], positive[usable], patients[usable], seed=seed)
     return found, {LEFT_OUT: int((~usable).sum())}
 
 

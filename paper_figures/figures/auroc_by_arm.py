@@ -9,9 +9,9 @@ import numpy as np
 from paper_figures.figures.figure_data import FigureData
 from paper_figures.number_format import short
 from paper_figures.plotting.style import COLOURS, INK, MUTED, note
-from paper_figures.results.estimates import auroc_difference, aurocs
+from paper_figures.results.estimates import FEWEST_TRAININGS, auroc_difference, auroc_of
 from paper_figures.results.ideal_observer import IdealDetectability, run_detectability
-from paper_figures.results.predicted_gain import scaled_gain
+from paper_figures.results.predicted_gain import above_ideal, scaled_gain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,27 +40,37 @@ def collect(results: RunResults, seed: int) -> FigureData:
     first = data.iloc[0]
     caption = (
         f"Area under the ROC curve on the same {first['items']} test items of {first['patients']} patients (left), and its difference "
-        "from the single-image arm at the same stage of training (right), with 95 % intervals (DeLong, clustered by patient; each trained "
-        "model as it stands, training variability not included). Green marks: the ideal observer who knows all covariances and the "
-        "lesion's place."
+        f"from the single-image arm at the same stage of training (right), with 95 % intervals; {_scope(data)}. Green marks: the ideal "
+        "observer who knows all covariances and the lesion's place. Where the single-image models stay below their own ideal, a gain may "
+        "be larger than the ideal one: compare the areas."
     )
     return FigureData(data, caption, tuple(results.records_sources))
+
+
+def _scope(data: pd.DataFrame) -> str:
+    """What the intervals hold for."""
+    trained = data.loc[data["trainings"] > 0, "trainings"]
+    if trained.empty or trained.min() < FEWEST_TRAININGS:
+        return "an arm has one model or two, so that they hold for new patients of these models, not for new trainings"
+    return f"they hold for new patients and new trainings ({trained.min():g} an arm)"
 
 
 def run_row(results: RunResults, run: Run) -> dict[str, Any]:
     """Estimate AUROC and gain of one run.
 
-    Returns ``run_id, arm, group, label, auroc, low, high, items, positives, patients, failed, n_train, ideal, ideal_gain, gain, gain_low,
-    gain_high, gain_p, against``. The gain is over the run ``against``; empty for the single arms themselves, or where there is none.
+    Returns ``run_id, arm, group, label, auroc, low, high, items, positives, patients, trainings, failed, n_train, ideal, ideal_gain, flag,
+    gain, gain_low, gain_high, gain_p, against``. The gain is over the run ``against``; empty for the single arms themselves, or where
+    there is none. ``flag`` is said where an area lies above the ideal observer's by more than its interval.
     """
     scores, limits = results.scores(run), run_detectability(results, run)
-    found = aurocs([scores])[0]
+    found = auroc_of(scores)
     baseline = results.find(arm="single", train_arm="" if run.off_the_shelf else "single")
     row: dict[str, Any] = {"run_id": run.run_id, "arm": run.arm, "group": _group(run), "label": run_label(run)}
     row |= {"auroc": found.value, "low": found.low, "high": found.high, "items": found.items, "positives": int(scores.positive.sum())}
-    row |= {"patients": found.patients, "failed": scores.failed, "n_train": run.n_train}
+    row |= {"patients": found.patients, "trainings": scores.trainings, "failed": scores.failed, "n_train": run.n_train}
     ideal_gain = np.nan if limits is None else _ideal_gain(limits, run)
     row |= {"ideal": np.nan if limits is None else limits.auc("single") + ideal_gain, "ideal_gain": ideal_gain}
+    row |= {"flag": above_ideal(results, scores)}
     row |= dict.fromkeys(("gain", "gain_low", "gain_high", "gain_p"), np.nan) | {"against": ""}
     if baseline is not None and baseline != run:
         gain = auroc_difference(*results.aligned([run, baseline]))

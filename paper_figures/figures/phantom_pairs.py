@@ -67,7 +67,7 @@ def collect(results: RunResults, seed: int) -> FigureData:
 
 def _source(results: RunResults) -> _Source:
     matched = results.find(arm="pair", own_arm=True, strategy="demographic", evaluated_rho=MAIN_RHO)
-    random = results.find(arm="pair", own_arm=True, strategy="random")
+    random = results.find(arm="pair", strategy="random", train_arm="pair")
     if matched is None or random is None:
         raise InputError(f"{results.records_folder}: no pair runs with rho {MAIN_RHO} and random references; run 'see-in-pairs reproduce'")
     return _Source(results.cohort(matched), matched, random)

@@ -8,8 +8,8 @@ import numpy as np
 
 from paper_figures.figures.figure_data import FigureData
 from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, POINTS, RED, note
+from paper_figures.results.estimates import auroc_of, da_of
 from paper_figures.results.ideal_observer import run_detectability
-from paper_figures.results.patient_bootstrap import PatientBootstrap
 from paper_figures.results.predicted_gain import gain_table, paired_runs, scaled_gain
 
 if TYPE_CHECKING:
@@ -32,36 +32,37 @@ def collect(results: RunResults, seed: int) -> FigureData:
     """
     import pandas as pd
 
-    bridge = gain_table(results, seed)
+    bridge = gain_table(results)
     points = [
         bridge[["rho", "run_id"]].assign(kind=kind, value=bridge[kind], low=bridge[f"{kind}_low"], high=bridge[f"{kind}_high"])
         for kind in ("observed", "log_ratio")
     ]
+    trained, trainings = sorted({f"{rho:g}" for rho in bridge["trained_rho"].dropna()}), int(bridge["trainings"].min())
     caption = (
-        f"Left: gain in AUROC of the finetuned pair models over the single image ({bridge['patients'].iloc[0]} patients; bars: 95 % "
-        "intervals, bootstrap over patients) against the correlation ρ of query and reference. Green: the ideal observer, from the "
+        f"Left: gain in AUROC of the finetuned pair models over the single image ({bridge['patients'].iloc[0]} patients, "
+        f"{trainings} training(s) an arm; bars: 95 % intervals) against the correlation ρ of query and reference. The models were "
+        f"trained on pairs with ρ = {', '.join(trained)} and shown pairs of each ρ. Green: the ideal observer, from the "
         "phantom's true covariances. Blue band: what T1 predicts for a model that uses the pair as well as it uses the single image (its "
-        "own d′ on the single image over √(1 − ρ²), 95 % interval). Right: the separation ratio log Γ = 2 log(d′_pair / d′_single), "
-        "against −log(1 − ρ²) of the optimal comparison and −log 2(1 − ρ) of the plain difference. A point below a curve: the model uses "
-        "the reference less well than that."
+        "own d_a on the single image over √(1 − ρ²), 95 % interval). Right: the separation ratio log Γ = 2 log(d_a pair / d_a single), "
+        "d_a by ranks, against −log(1 − ρ²) of the optimal comparison and −log 2(1 − ρ) of the plain difference. A point below a curve: "
+        "the model uses the reference less well than that; above the ideal gain: its single image stays below its own ideal."
     )
     truths = sorted({path for run in paired_runs(results)[1] if (path := results.truth_path(run))})
-    data = pd.concat([*_curves(results, seed), *points], ignore_index=True)
+    data = pd.concat([*_curves(results), *points], ignore_index=True)
     return FigureData(data, caption, (*results.records_sources, *truths))
 
 
-def _curves(results: RunResults, seed: int) -> list[pd.DataFrame]:
+def _curves(results: RunResults) -> list[pd.DataFrame]:
     import pandas as pd
 
     single, pairs = paired_runs(results)
     limits = run_detectability(results, pairs[-1])
-    scores = results.scores(single)
-    separation = PatientBootstrap(scores, seed=seed).separation(scores)
-    low, high = np.quantile(separation[1:], [0.025, 0.975])
+    area = auroc_of(results.scores(single))
+    separations = da_of(np.clip([area.value, area.low, area.high], 0, 1 - 1e-9))
     curves = {
         "log_ratio_ideal": [-np.log1p(-(GRID**2))] * 3,
         "log_ratio_difference": [-np.log(2 * (1 - GRID))] * 3,
-        "scaled": [np.array([float(scaled_gain(np.array([d]), rho)[0]) for rho in GRID]) for d in (separation[0], low, high)],
+        "scaled": [np.array([float(scaled_gain(np.array([d]), rho)[0]) for rho in GRID]) for d in separations],
     }
     if limits is not None:
         curves["ideal"] = [np.array([float(scaled_gain(np.array([limits.single]), rho)[0]) for rho in GRID])] * 3

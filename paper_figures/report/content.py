@@ -6,12 +6,11 @@ import base64
 import json
 import math
 import shlex
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paper_figures.claims.ledger import Verdict
-from paper_figures.claims.registry import MAIN_RHO, SOURCES
+from paper_figures.claims.ledger import check_claims
+from paper_figures.claims.registry import MAIN_RHO, SOURCES, registry_hash
 from paper_figures.figures import FIGURES
 from paper_figures.figures.auroc_by_arm import GROUPS, run_row
 from paper_figures.plotting.staleness import check_figure
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
 
 def collect(results: RunResults) -> dict[str, Any]:
     """Collect everything that the template shows, under the names that it uses."""
-    claims = _read_made(results, "claims.json", {"id", "claim", "criterion", "verdicts"})
-    if not all(_is_of_all_sources(claim["verdicts"]) for claim in claims):
-        raise _not_ours(results.folder, "claims.json")
+    _read_made(results, "claims.json", {"id", "claim", "criterion", "registry", "verdicts"})
+    claims = check_claims(results.folder / "claims.json")
     arms = [_none_for_nan(run_row(results, run)) for run in results.runs]
     for row, run in zip(arms, results.runs, strict=True):
         row |= {"strategy": run.strategy, "rho": run.evaluated_rho}
@@ -50,8 +48,9 @@ def collect(results: RunResults) -> dict[str, Any]:
         "cohorts": cohort_rows(results),
         "comparisons": comparison_rows(results),
         "controls": _read_made(
-            results, "controls.json", {"name", "question", "reason", "estimate", "interval", "ideal", "p", "p_holm", "n"}
+            results, "controls.json", {"name", "question", "reason", "estimate", "interval", "ideal", "p", "p_holm", "n", "trainings"}
         ),
+        "registry_changed": claims[0]["registry"]["hash"] != registry_hash(),
         "bridge": [_none_for_nan(row) for row in bridge],
         "figures": figure_blocks(results),
         "limits": limits(results, arms, claims),
@@ -68,12 +67,6 @@ def _read_made(results: RunResults, name: str, keys: set[str]) -> list[dict[str,
     if not isinstance(rows, list) or not all(isinstance(row, dict) and keys <= row.keys() for row in rows):
         raise _not_ours(results.folder, name)
     return rows
-
-
-def _is_of_all_sources(verdicts: Any) -> bool:
-    keys = {field.name for field in fields(Verdict)}
-    whole = isinstance(verdicts, dict) and set(SOURCES) <= verdicts.keys()
-    return whole and all(isinstance(verdict, dict) and keys <= verdict.keys() for verdict in verdicts.values())
 
 
 def _not_ours(folder: Path, name: str) -> InputError:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from paper_figures.claims.evidence import off_the_shelf_is_random, off_the_shelf_knows_no_medicine
 from paper_figures.figures.auroc_by_arm import GROUPS
 from paper_figures.number_format import short, with_interval
+from paper_figures.results.estimates import FEWEST_TRAININGS
 
 if TYPE_CHECKING:
     from empirical.cohorts import Cohort, CohortInfo
@@ -17,20 +18,33 @@ Row = dict[str, Any]
 
 def headline(arms: list[Row], main_rho: float) -> list[str]:
     """The result in a few sentences: the matched pair arm, the single image beside it, and random references."""
-    own = [row for row in arms if row["group"] == GROUPS[1]]
-    single = next((row for row in own if row["arm"] == "single"), None)
-    matched = next(
-        (row for row in own if row["arm"] == "pair" and row["strategy"] == "demographic" and row["rho"] in (main_rho, None)), None
-    )
-    random = next((row for row in own if row["arm"] == "pair" and row["strategy"] == "random"), None)
+    single = next((row for row in arms if row["group"] == GROUPS[1] and row["arm"] == "single"), None)
+    trained = [row for row in arms if row["group"] != GROUPS[0] and row["arm"] == "pair"]
+    own = [row for row in trained if row["group"] == GROUPS[1]]
+    matched = next((row for row in own if row["strategy"] == "demographic" and row["rho"] in (main_rho, None)), None)
+    random = next((row for row in trained if row["strategy"] == "random"), None)
     sentences = []
     if matched is not None:
         sentences.append(_against_chance(matched))
     if matched is not None and single is not None and matched["gain"] is not None:
         sentences.append(f"The single image reached AUROC {_auroc(single)}: {_gain(matched, 'the reference')}{_ideal(matched)}.")
+        sentences += _above_ideal(matched, single)
     if random is not None and random["gain"] is not None:
-        sentences.append(f"With a random stranger as the reference, {_gain(random, 'it')}{_ideal(random)}.")
+        whose = "" if random["group"] == GROUPS[1] else "Shown to the models finetuned on relatives, a random stranger as the reference: "
+        words = f"{_gain(random, 'it')}{_ideal(random)}."
+        sentences.append(f"{whose}{words}" if whose else f"With a random stranger as the reference, {words}")
     return sentences
+
+
+def _above_ideal(matched: Row, single: Row) -> list[str]:
+    """Explain a gain above that of the ideal observer: it is one over a single arm that stays below its own ideal."""
+    if matched["ideal_gain"] is None or single["ideal"] is None or not matched["gain"] > matched["ideal_gain"]:
+        return []
+    return [
+        "That is more than an ideal observer gains because the single-image models stay below their own ideal: "
+        f"{short(single['auroc'])} where {short(single['ideal'])} is possible; the pairs reach {short(matched['auroc'])} of "
+        f"{short(matched['ideal'])}."
+    ]
 
 
 def _against_chance(row: Row) -> str:
@@ -109,15 +123,18 @@ def _easier_patients(cohort: Cohort) -> int:
 
 def _limits_of_training(results: RunResults) -> list[str]:
     found = []
-    trained = [run.run_id for run in results.runs if not run.off_the_shelf]
-    seeds = results.records.table.loc[lambda table: table["run_id"].isin(trained), "train_seed"].nunique()
-    if seeds == 1:
+    trained = [len(results.scores(run).logit) for run in results.runs if not run.off_the_shelf]
+    if trained and min(trained) < FEWEST_TRAININGS:
         found.append(
-            "Each arm was finetuned once (one training seed). The intervals are over patients, for these trained models; how much "
-            "another training run would differ, they do not cover."
+            f"An arm was finetuned {'once' if min(trained) == 1 else 'twice'}. The intervals are over patients, for these trained models; "
+            f"how much another training would differ, they do not say, and no verdict on the procedure is given (at least "
+            f"{FEWEST_TRAININGS} trainings an arm)."
         )
-    elif seeds > 1:
-        found.append(f"Each arm was finetuned with {seeds} training seeds.")
+    elif trained:
+        found.append(
+            f"Each arm was finetuned {min(trained)} times; intervals hold for new trainings, new patients and, where references are "
+            "shared, new references."
+        )
     easier = max((_easier_patients(results.cohort(run)) for run in results.runs if run.cohort), default=0)
     if easier:
         found.append(

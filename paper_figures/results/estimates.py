@@ -1,41 +1,53 @@
-"""Estimates that never go without their interval, and areas under the ROC curve over patients."""
+"""Estimates that never go without their interval: areas under the ROC curve, and what follows from them, with trainings, patients and
+references random at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paper_figures.comparison.factors_block import inadmissible
 from paper_figures.number_format import with_interval
-from paper_figures.statistics.roc.cluster_jackknife import clustered_auroc_difference
-from paper_figures.statistics.roc.clustered_delong import clustered_delong
-from paper_figures.statistics.roc.intervals import mann_whitney_interval
-from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T, FEWEST_FOR_Z, class_clusters
+from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
+from paper_figures.statistics.distributions import student_p, student_quantile
+from paper_figures.statistics.multireader.random_factors import ContrastResult, random_factors_contrast
 from see_in_pairs.errors import InputError
+from see_in_pairs.roc import placements
 
 if TYPE_CHECKING:
-    from paper_figures.results.runs import RunScores
-    from paper_figures.statistics.roc.delong import DeLongResult
+    from numpy.typing import NDArray
+
+    from paper_figures.results.runs import Run, RunScores
+
+    Floats = NDArray[np.float64]
 
 LEVEL = 0.95
-DELONG, JACKKNIFE = "clustered DeLong over patients", "clustered DeLong over patients, jackknife t"
+FEWEST_TRAININGS = 3
+"""Trainings of an arm from which one may speak of the procedure that made them; fewer speak of these models only."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate with its 95 % interval and p-value."""
+    """An estimate with its 95 % interval and p-value, and how many levels of each random factor it rests on."""
 
     value: float
     low: float  # infinite where unbounded
     high: float
-    p: float  # two-sided, of the null hypothesis that the quantity is 0
+    p: float  # two-sided, of the null hypothesis
     unit: str = ""  # what it is measured in
     test: str = ""  # how interval and p were found
     items: int = 0
     patients: int = 0
     reason: str = ""  # why there is no number; ``''`` where there is one
+    se: float = math.nan  # of the value, or of its logarithm where `test` says so
+    df: float = math.inf
+    trainings: int = 0  # the fewest of a trained arm; 0 where nothing was trained
+    references: float = math.nan  # shared references, by how evenly they are used; NaN where none is shared
+    inadmissible: str = ""  # why no test keeps its level in this design; ``''`` where one does
 
     def __str__(self) -> str:
         return with_interval(self.value, self.low, self.high)
@@ -46,63 +58,128 @@ class Estimate:
         return (self.low, self.high)
 
 
-def aurocs(scores: Sequence[RunScores]) -> list[Estimate]:
-    """Estimate the AUROC of each of several runs on the same items; p is of the null hypothesis that it is at chance (0.5)."""
-    found = _delong(scores)
-    if isinstance(found, str):
-        return [_nothing(scores[0], found)] * len(scores)
-    return [_of_chance(found, number, scores[0]) for number in range(len(scores))]
+def no_estimate(reason: str, unit: str = "", scores: RunScores | None = None) -> Estimate:
+    """An estimate without a number, and why."""
+    nan, sizes = math.nan, (0, 0) if scores is None else (len(scores.items), len(np.unique(scores.patients)))
+    return Estimate(nan, nan, nan, nan, unit, "", *sizes, reason)
+
+
+def auroc_of(scores: RunScores) -> Estimate:
+    """Estimate the AUROC of a run; p is of the null hypothesis that it is at chance (0.5)."""
+    return auroc_contrast([scores], [1.0])
 
 
 def auroc_difference(first: RunScores, second: RunScores) -> Estimate:
     """Estimate the AUROC of the first run minus that of the second, on the same items."""
-    patients = len(np.unique(first.patients))
-    rarer = _rarer(first)
-    if 0 < rarer < FEWEST_FOR_T:
-        return _nothing(first, f"patients of the rarer class: {rarer}; with fewer than {FEWEST_FOR_T} no test keeps its level")
-    # the normal interval is too short over few patients of several items, or few of a class: see error_rates and rare_class
-    if patients < len(first.items) or rarer < FEWEST_FOR_Z:
-        return _jackknife(first, second, patients)
-    found = _delong([first, second])
+    return auroc_contrast([first, second], [1.0, -1.0])
+
+
+def auroc_contrast(scores: Sequence[RunScores], weights: Sequence[float], unit: str = "AUROC") -> Estimate:
+    """Estimate a weighted sum of the areas of runs on the same items, such as the difference of two gains."""
+    found = _contrast(scores, weights)
+    return no_estimate(found, unit, scores[0]) if isinstance(found, str) else _estimate(found, scores, unit)
+
+
+def auroc_function(
+    scores: Sequence[RunScores], function: Callable[[Floats], float], unit: str, what: str, null: float = 0.0, *, log: bool = False
+) -> Estimate:
+    """Estimate a smooth function of the areas of runs on the same items, by the delta method.
+
+    `what` names the quantity where it is not defined. With `log` the function is the logarithm of a ratio, which is given with its ends
+    as a ratio, and `null` is of the logarithm.
+    """
+    positive = scores[0].positive
+    if positive.all() or not positive.any():
+        return no_estimate("one class only: no ROC curve", unit, scores[0])
+    areas = np.array([placements(one.ranked, positive)[:, positive].mean() for one in scores])
+    value = function(areas)
+    gradient = np.array([_slope(function, areas, number) for number in range(len(areas))])
+    if not (math.isfinite(value) and np.isfinite(gradient).all()):
+        return no_estimate(f"{what} is not defined at AUROC {', '.join(f'{area:.3f}' for area in areas)}", unit, scores[0])
+    found = _contrast(scores, gradient.tolist())
     if isinstance(found, str):
-        return _nothing(first, found)
-    gap = found.difference(0, 1)
-    return Estimate(gap.difference, *gap.interval, gap.p, "AUROC", DELONG, len(first.items), patients)
+        return no_estimate(found, unit, scores[0])
+    half = student_quantile(LEVEL, found.df) * found.se
+    p = student_p((value - null) / found.se, found.df) if found.se > 0 else float(value == null)
+    ends = (value, value - half, value + half)
+    if log:
+        ends = tuple(math.exp(end) for end in ends)  # type: ignore[assignment]
+    plain = _estimate(found, scores, unit)
+    test = f"{plain.test}; delta method{', on the logarithm' if log else ''}"
+    return replace(plain, value=ends[0], low=ends[1], high=ends[2], p=p, test=test)
 
 
-def _rarer(scores: RunScores) -> int:
-    """Patients of the class that fewer have."""
-    return class_clusters(scores.positive, np.unique(scores.patients, return_inverse=True)[1])
+def log_da_ratio(areas: Floats) -> float:
+    r"""Logarithm of a ratio of separations, :math:`\log(d_a'/d_a)` with :math:`d_a=\sqrt2\,\Phi^{-1}(\mathrm{AUROC})`.
+
+    It depends on ranks alone, so that scores which saturate do not stretch it. NaN where the second run does not separate the classes,
+    or where the first does not; infinite where the first separates them wholly.
+
+    Examples
+    --------
+    >>> round(log_da_ratio(np.array([0.9214, 0.76025])), 3)  # d_a 2 against 1
+    0.693
+    """
+    from scipy.special import ndtri
+
+    first, second = ndtri(areas)
+    return float(np.log(first / second)) if first > 0 and second > 0 else math.nan
 
 
-def _jackknife(first: RunScores, second: RunScores, patients: int) -> Estimate:
-    try:
-        found = clustered_auroc_difference([first.ranked, second.ranked], first.positive, first.patients)
-    except InputError as error:
-        return _nothing(first, str(error))
-    return Estimate(found.estimate, *found.interval, found.p, "AUROC", JACKKNIFE, len(first.items), patients)
+def da_of(area: float | Floats) -> Floats:
+    r"""Separation by ranks, :math:`d_a=\sqrt2\,\Phi^{-1}(\mathrm{AUROC})` (Simpson and Fitter 1973)."""
+    from scipy.special import ndtri
+
+    return np.asarray(np.sqrt(2) * ndtri(area))
 
 
-def _delong(scores: Sequence[RunScores]) -> DeLongResult | str:
+def shared_references(scores: Sequence[RunScores]) -> list[tuple[str, ...]] | None:
+    """References of each item in any of the runs, where some serve several patients; None where each patient has references alone.
+
+    One reference for all patients cannot be told from the items: what is found then holds for that reference.
+    """
+    patients = scores[0].patients
+    names = [set().union(*(set(one.references[item]) for one in scores if one.references)) for item in range(len(patients))]
+    owners: dict[str, set[str]] = {}
+    for patient, entry in zip(patients, names, strict=True):
+        for name in entry:
+            owners.setdefault(name, set()).add(str(patient))
+    if not any(len(found) > 1 for found in owners.values()) or len(owners) == 1 or max(map(len, names)) > MOST_MEMBERSHIPS:
+        return None
+    return [tuple(sorted(entry)) or (f"no reference: {item}",) for item, entry in zip(scores[0].items, names, strict=True)]
+
+
+def _slope(function: Callable[[Floats], float], areas: Floats, number: int, step: float = 1e-6) -> float:
+    up, down = areas.copy(), areas.copy()
+    up[number], down[number] = min(1.0, areas[number] + step), max(0.0, areas[number] - step)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (function(up) - function(down)) / (up[number] - down[number])
+
+
+def _contrast(scores: Sequence[RunScores], weights: Sequence[float]) -> ContrastResult | str:
     first = scores[0]
     try:
-        return clustered_delong([item.ranked for item in scores], first.positive, first.patients)
-    except InputError as error:  # one class, or too few patients of a class
+        return random_factors_contrast(
+            [one.ranked for one in scores], first.positive, first.patients, shared_references(scores), weights=weights,
+            models=[_models(one.run) for one in scores], confidence_level=LEVEL,
+        )  # fmt: skip
+    except InputError as error:  # one class, or too few patients
         return str(error)
 
 
-def _of_chance(found: DeLongResult, number: int, scores: RunScores) -> Estimate:
-    from scipy.special import ndtr
-
-    auc, se, interval = float(found.auc[number]), float(np.sqrt(found.covariance[number, number])), found.interval(number)
-    positives, negatives = found.units or (found.positives, found.negatives)
-    if min(positives, negatives) < FEWEST_FOR_Z:  # the test of Mann and Whitney, whose variance is that of chance, and Newcombe's interval
-        interval = mann_whitney_interval(auc, positives, negatives, LEVEL)
-        se = float(np.sqrt((positives + negatives + 1) / (12 * positives * negatives)))
-    p = 2 * float(ndtr(-abs(auc - 0.5) / se)) if se > 0 else float(auc == 0.5)
-    return Estimate(auc, *interval, p, "AUROC", DELONG, len(scores.items), len(np.unique(scores.patients)))
+def _models(run: Run) -> str:
+    """Name the trained models behind a run: arms shown to the same models are crossed with their trainings."""
+    return run.model or run.run_id
 
 
-def _nothing(scores: RunScores, reason: str) -> Estimate:
-    nan = float("nan")
-    return Estimate(nan, nan, nan, nan, "AUROC", DELONG, len(scores.items), len(np.unique(scores.patients)), reason)
+def _estimate(found: ContrastResult, scores: Sequence[RunScores], unit: str) -> Estimate:
+    first = scores[0]
+    random = [name for name, factor in found.factors.items() if factor.random]
+    words = {"seeds": "trainings", "patients": "patients", "references": "references"}
+    several = f"{', '.join(words[name] for name in random)} random{' at once' if len(random) > 1 else ''}, t"
+    trained = [one.trainings for one in scores if one.trainings]
+    references = found.factors["references"].effective if "references" in found.factors else math.nan
+    return Estimate(
+        found.estimate, *found.interval, found.p, unit, several, len(first.items), len(np.unique(first.patients)), "", found.se, found.df,
+        min(trained, default=0), references, inadmissible(found, first.positive, first.patients),
+    )  # fmt: skip

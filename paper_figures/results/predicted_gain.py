@@ -1,7 +1,7 @@
 r"""From the phantom's true covariances to the gain that theory predicts, beside the gain that the models show.
 
 Two predictions stand beside each observed gain. The *ideal observer* knows the covariances and the lesion's place; it bounds what any
-model can gain. The *scaled* prediction takes the separation d' that the model reaches on the single image, whatever it misses there, and
+model can gain. The *scaled* prediction takes the separation d_a that the model reaches on the single image, whatever it misses there, and
 divides it by :math:`\sqrt{1-\rho^2}` (T1): what a model gains that is as inefficient with the reference as without. Where a run shows the
 reference alone (arm ``reference_only``) and it tells the class, its leak s is taken into account (T13): what counts is :math:`\rho-s`.
 """
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.results.estimates import Estimate
+from paper_figures.results.estimates import Estimate, auroc_difference, auroc_function, auroc_of, da_of, log_da_ratio
 from paper_figures.results.ideal_observer import IdealDetectability, run_detectability
-from paper_figures.results.patient_bootstrap import PatientBootstrap
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,25 +24,18 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-
-def log_separation_ratio(pair: Floats, single: Floats) -> Floats:
-    r"""Compute :math:`\log\Gamma=2\log(d'_{pair}/d'_{single})`, which ties scores to theory (T10).
-
-    It is infinite where only one of the two separates the classes, NaN where neither does.
-
-    Examples
-    --------
-    >>> log_separation_ratio(np.array([2.0]), np.array([1.0])).round(3)
-    array([1.386])
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(2 * (np.log(np.clip(pair, 0, None)) - np.log(np.clip(single, 0, None))))
+ABOVE_IDEAL = "the area lies above that of the ideal observer, by more than its interval: look for a leak before believing it"
 
 
 def paired_runs(results: RunResults) -> tuple[Run, list[Run]]:
-    """Find the run finetuned and evaluated on the single image, and those on pairs, by rising rho."""
+    """Find the run finetuned and evaluated on the single image, and those of models of pairs on references of known rho, by rising rho.
+
+    Where a model finetuned at a rho exists, it stands for that rho; else the model of another rho that was shown such references.
+    """
     single = results.find(arm="single", train_arm="single")
-    pairs = [run for run in results.runs if run.arm == "pair" and run.own_arm and run.evaluated_rho is not None]
+    pairs = [run for run in results.runs if run.arm == "pair" and run.train_arm == "pair" and run.evaluated_rho is not None]
+    own = {run.evaluated_rho for run in pairs if run.own_arm}
+    pairs = [run for run in pairs if run.own_arm or run.evaluated_rho not in own]
     if single is None or not pairs:
         raise InputError(
             f"{results.records_folder}: no finetuned run of the arm {'single' if single is None else 'pair'}; run 'see-in-pairs reproduce'"
@@ -51,35 +43,52 @@ def paired_runs(results: RunResults) -> tuple[Run, list[Run]]:
     return single, sorted(pairs, key=lambda run: run.evaluated_rho or 0.0)
 
 
-def gain_table(results: RunResults, seed: int = 0) -> pd.DataFrame:
-    """Put predicted beside observed gain, for every model finetuned on pairs."""
+def gain_table(results: RunResults) -> pd.DataFrame:
+    """Put predicted beside observed gain, for every run of models finetuned on pairs.
+
+    `flag` says where an area lies significantly above the ideal observer's.
+    """
     import pandas as pd
 
     single, pairs = paired_runs(results)
-    return pd.DataFrame([_gain_row(results, run, single, seed) for run in pairs])
+    return pd.DataFrame([_gain_row(results, run, single) for run in pairs])
 
 
-def _gain_row(results: RunResults, run: Run, single: Run, seed: int) -> dict[str, Any]:
+def _gain_row(results: RunResults, run: Run, single: Run) -> dict[str, Any]:
     pair_scores, single_scores = results.aligned([run, single])
-    bootstrap = PatientBootstrap(single_scores, seed=seed)
     rho, limits = float(run.evaluated_rho or 0.0), run_detectability(results, run)
-    before, after = bootstrap.separation(single_scores), bootstrap.separation(pair_scores)
-    leak = _leak(results, run, single_scores, bootstrap)
-    log_ratio, predicted = log_separation_ratio(after, before), np.log1p((rho - leak) ** 2 / (1 - rho**2))
-    row: dict[str, Any] = {
-        "run_id": run.run_id,
-        "strategy": run.strategy,
-        "rho": rho,
-        "items": bootstrap.items,
-        "patients": bootstrap.patients,
+    alone = _reference_alone(results, run, single)
+    both, scores = [single_scores, *alone], [pair_scores, single_scores, *alone]
+    predicted = lambda leak: float(np.log1p((rho - leak) ** 2 / (1 - rho**2)))
+    leak = lambda areas: leaked_share(areas) if alone else 0.0
+    ratio = auroc_function([pair_scores, single_scores], lambda areas: 2 * log_da_ratio(areas), "log", "the log separation ratio")
+    excess = lambda areas: 2 * log_da_ratio(areas[:2]) - predicted(leak(areas[1:]))
+    gain = lambda areas: float(scaled_gain(da_of(areas[0]), rho, leak(areas)))
+    found = {
+        "leak": auroc_function(both, leak, "share", "the leak") if alone else Estimate(0.0, 0.0, 0.0, 1.0, "share"),
+        "observed": auroc_difference(pair_scores, single_scores),
+        "scaled": auroc_function(both, gain, "AUROC", "the gain at the model's own separation"),
+        "log_ratio": ratio,
+        "excess": auroc_function(scores, excess, "log", "the log separation ratio"),
     }
-    row |= {"ideal": np.nan if limits is None else _ideal_gain(limits, rho), "log_ratio_ideal": float(predicted[0])}
-    row |= _columns("leak", bootstrap.estimate(leak, "share", "the leak"))
-    row |= _columns("observed", bootstrap.estimate(bootstrap.auroc(pair_scores) - bootstrap.auroc(single_scores), "AUROC", "the gain"))
-    row |= _columns("scaled", bootstrap.estimate(scaled_gain(before, rho, leak), "AUROC", "the separation of the single arm"))
-    row |= _columns("log_ratio", bootstrap.estimate(log_ratio, "log", "the log separation ratio"))
-    row |= _columns("excess", bootstrap.estimate(log_ratio - predicted, "log", "the log separation ratio"))
+    row: dict[str, Any] = {
+        "run_id": run.run_id, "strategy": run.strategy, "rho": rho, "trained_rho": run.rho, "trainings": found["observed"].trainings,
+        "items": found["observed"].items, "patients": found["observed"].patients,
+        "ideal": np.nan if limits is None else _ideal_gain(limits, rho), "log_ratio_ideal": predicted(found["leak"].value),
+        "flag": above_ideal(results, pair_scores) or above_ideal(results, single_scores),
+    }  # fmt: skip
+    for name, estimate in found.items():
+        row |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high, f"{name}_p": estimate.p}
     return row
+
+
+def above_ideal(results: RunResults, scores: RunScores) -> str:
+    """Say so where a run's area lies above the bound of the ideal observer by more than its interval; '' where it does not."""
+    limits = run_detectability(results, scores.run)
+    if limits is None or limits.place != "fixed":
+        return ""
+    bound = limits.auc("joint" if scores.run.arm in ("pair", "reversed", "unlabelled", "multi") else "single")
+    return ABOVE_IDEAL if auroc_of(scores).low > bound else ""
 
 
 def _ideal_gain(limits: IdealDetectability, rho: float) -> float:
@@ -87,18 +96,19 @@ def _ideal_gain(limits: IdealDetectability, rho: float) -> float:
     return limits.gain if limits.rho is None or abs(limits.rho - rho) < 1e-9 else float(scaled_gain(np.array([limits.single]), rho)[0])
 
 
-def _leak(results: RunResults, run: Run, single: RunScores, bootstrap: PatientBootstrap) -> Floats:
-    """Share of the signal that the references carry, in every resample: from the AUROC of the run that shows them alone (T13.5), on the
-    items of the other two; 0 where there is no such run, which is what A2 says."""
-    from scipy.special import ndtri
-
+def _reference_alone(results: RunResults, run: Run, single: Run) -> list[RunScores]:
+    """Scores of the run that shows the references of another run alone; empty where there is none, and the leak is 0 as A2 says."""
     same = {"arm": "reference_only", "strategy": run.strategy, "evaluated_rho": run.evaluated_rho}
     alone = results.find(**same, train_arm="reference_only") or results.find(**same)
-    if alone is None:
-        return np.zeros(bootstrap.resamples + 1)
-    scores = results.aligned([single.run, alone])[1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(ndtri(bootstrap.auroc(scores)) / ndtri(bootstrap.auroc(single)))
+    return [] if alone is None else results.aligned([single, alone])[1:]
+
+
+def leaked_share(areas: Floats) -> float:
+    """Share of the signal that the references carry, from the areas of the single image and of the reference alone (T13.5)."""
+    from scipy.special import ndtri
+
+    single, alone = ndtri(areas)
+    return float(alone / single) if single > 0 else float("nan")
 
 
 def scaled_gain(separation: Floats, rho: float, leak: float | Floats = 0.0) -> Floats:
@@ -113,7 +123,3 @@ def scaled_gain(separation: Floats, rho: float, leak: float | Floats = 0.0) -> F
     from theory.numerics.gaussian import auc_of
 
     return np.asarray(auc_of(separation * np.sqrt(1 + np.square(rho - np.asarray(leak)) / (1 - rho**2))) - auc_of(separation))
-
-
-def _columns(name: str, estimate: Estimate) -> dict[str, float]:
-    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high, f"{name}_p": estimate.p}

@@ -57,20 +57,26 @@ class Run:
 
 @dataclass(frozen=True)
 class RunScores:
-    """The scores of one run, one row per item.
+    """The scores of one run: every training of its model on the same items, S trainings (1 off the shelf) by n items.
 
-    Shapes: `items` (n,), `patients` (n,), `positive` (n,), `logit` (n,).
+    Shapes: `items` (n,), `patients` (n,), `positive` (n,), `logit` (S, n), `references` n tuples.
     """
 
     run: Run
-    items: NDArray[np.str_]  # item ids with the seeds of evaluation and training, sorted
+    items: NDArray[np.str_]  # item ids, sorted; with the seed of the evaluation where a training was scored with several
     patients: NDArray[np.str_]
     positive: NDArray[np.bool_]
     logit: NDArray[np.float64]  # log-odds of the positive answer; NaN where the model gave none
+    references: tuple[tuple[str, ...], ...] = ()  # shown beside each item in any training; empty without references
+
+    @property
+    def trainings(self) -> int:
+        """Number of trained models; 0 off the shelf, where nothing was trained."""
+        return 0 if self.run.off_the_shelf else len(self.logit)
 
     @property
     def failed(self) -> int:
-        """How many items have no score."""
+        """How many scores are missing, over all trainings."""
         return int(np.isnan(self.logit).sum())
 
     @property
@@ -195,22 +201,38 @@ class RunResults:
         Returns
         -------
         RunScores
-            One row per item, sorted by item and seed; an item without a score is there with a log-odds of NaN.
+            One column per item, sorted, and one row per training, sorted by its seed; an item without a score is there with a log-odds of
+            NaN.
 
         Raises
         ------
         InputError
-            When the records lack the run.
+            When the records lack the run, or its trainings were scored on different items.
         """
         chosen = self.records.of(run_id=run.run_id)
         table = chosen.table.assign(positive=chosen.is_positive())
-        trained = self.records.table["train_seed"].dropna().unique()  # off the shelf there is none: joins with the only one that there is
-        seeds = table["train_seed"].astype("Int64").fillna(int(trained[0]) if len(trained) == 1 else 0)
-        table = table.assign(key=table["item_id"] + "|" + table["seed"].astype(str) + "|" + seeds.astype(str))
-        table = table.sort_values("key", kind="stable")
+        # trainings are often scored each with a seed of its own: only where one of them was scored with several do these tell rows apart
+        several = table.groupby("train_seed", dropna=False)["seed"].nunique().max() > 1
+        keys = table["item_id"] + "|" + table["seed"].astype(str) if several else table["item_id"]
+        table = table.assign(key=keys).sort_values("key", kind="stable")
         logit = np.array([_logit(answers) for answers in table["logp"]])
         logit[table["p_positive"].isna()] = np.nan
-        return RunScores(run, _text(table["key"]), _text(table["patient_id"]), table["positive"].to_numpy(dtype=bool), logit)
+        first, rows = None, []
+        for seed, part in table.assign(logit=logit).groupby("train_seed", dropna=False, sort=True):
+            first = part if first is None else first
+            if not np.array_equal(part["key"], first["key"]):
+                lost = sorted(set(part["key"]) ^ set(first["key"])) or [part["key"][part["key"].duplicated()].iloc[0]]
+                raise InputError(f"run '{run.run_id}': training {seed} is not about the same items as the first ({first_few(lost)})")
+            rows.append(part["logit"].to_numpy())
+        assert first is not None  # `of` refuses a run without rows
+        shown: dict[str, set[str]] = {key: set() for key in first["key"]}
+        for key, names in zip(table["key"], table["reference_ids"], strict=True):
+            shown[key].update(map(str, names))
+        references = tuple(tuple(sorted(names)) for names in shown.values())
+        return RunScores(
+            run, _text(first["key"]), _text(first["patient_id"]), first["positive"].to_numpy(dtype=bool), np.stack(rows),
+            references if any(references) else (),
+        )  # fmt: skip
 
     def aligned(self, runs: Sequence[Run]) -> list[RunScores]:
         """Read the scores of several runs, which must be about identical items.

@@ -402,6 +402,17 @@ def influence_contrast(merits: Floats, influences: Floats, design: ItemDesign, l
     return _analyse(trained, design, "mean", frozenset(), level, (-math.inf, math.inf), 0.0)
 
 
+def influences_contrast(
+    arms: Sequence[tuple[Floats, Floats]], classes: Sequence[Bools], patients: npt.ArrayLike, level: float
+) -> ContrastResult:
+    """Analyse the sum of measures of arms trained apart from their influences, trainings and patients random.
+
+    Each arm has merits (S,) and influences (S, n), which sum to 0 within each of the classes.
+    """
+    trained = [_Trained(merits[:, None], influences[:, None, :]) for merits, influences in arms]
+    return _analyse(trained, ItemDesign.of(classes, patients, None), "mean", frozenset(), level, (-math.inf, math.inf), 0.0)
+
+
 def _factors(
     seeds: Sequence[int], wordings: int, design: ItemDesign, fixed: frozenset[str], parts: Mapping[str, _Part]
 ) -> dict[str, Factor]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from paper_figures.results.estimates import Estimate, auroc_difference, auroc_function, auroc_of, da_of, log_da_ratio
 from paper_figures.results.ideal_observer import IdealDetectability, run_detectability
+from paper_figures.statistics.roc.leak import estimate_leak, leak_of
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,12 +61,12 @@ def _gain_row(results: RunResults, run: Run, single: Run) -> dict[str, Any]:
     alone = _reference_alone(results, run, single)
     both, scores = [single_scores, *alone], [pair_scores, single_scores, *alone]
     predicted = lambda leak: float(np.log1p((rho - leak) ** 2 / (1 - rho**2)))
-    leak = lambda areas: leaked_share(areas) if alone else 0.0
+    leak = lambda areas: float(leak_of(areas[0], areas[1])) if alone else 0.0
     ratio = auroc_function([pair_scores, single_scores], lambda areas: 2 * log_da_ratio(areas), "log", "the log separation ratio")
     excess = lambda areas: 2 * log_da_ratio(areas[:2]) - predicted(leak(areas[1:]))
     gain = lambda areas: float(scaled_gain(da_of(areas[0]), rho, leak(areas)))
     found = {
-        "leak": auroc_function(both, leak, "share", "the leak") if alone else Estimate(0.0, 0.0, 0.0, 1.0, "share"),
+        "leak": _leak(single_scores, alone[0]) if alone else Estimate(0.0, 0.0, 0.0, 1.0, "share"),
         "observed": auroc_difference(pair_scores, single_scores),
         "scaled": auroc_function(both, gain, "AUROC", "the gain at the model's own separation"),
         "log_ratio": ratio,
@@ -103,12 +104,16 @@ def _reference_alone(results: RunResults, run: Run, single: Run) -> list[RunScor
     return [] if alone is None else results.aligned([single, alone])[1:]
 
 
-def leaked_share(areas: Floats) -> float:
-    """Share of the signal that the references carry, from the areas of the single image and of the reference alone (T13.5)."""
-    from scipy.special import ndtri
-
-    single, alone = ndtri(areas)
-    return float(alone / single) if single > 0 else float("nan")
+def _leak(single: RunScores, alone: RunScores) -> Estimate:
+    """Share of the signal that the references carry, with Fieller's interval; p is of the AUROC of the references alone, at chance (T13.5)."""
+    try:
+        found = estimate_leak(single.ranked, alone.ranked, single.positive, single.patients)
+    except InputError as error:
+        return no_estimate(str(error), "share", single)
+    p = auroc_of(alone).p
+    return Estimate(
+        found.estimate, *found.interval, p, "share", "Fieller, trainings and patients random", len(single.items), found.clusters
+    )
 
 
 def scaled_gain(separation: Floats, rho: float, leak: float | Floats = 0.0) -> Floats:

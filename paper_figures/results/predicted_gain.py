@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.results.estimates import Estimate, auroc_difference, auroc_function, auroc_of, da_of, log_da_ratio
+from paper_figures.results.estimates import Estimate, auroc_difference, auroc_function, auroc_of, da_of, log_da_ratio, no_estimate
 from paper_figures.results.ideal_observer import IdealDetectability, run_detectability
 from paper_figures.statistics.roc.leak import estimate_leak, leak_of
 from see_in_pairs.errors import InputError
@@ -105,7 +105,7 @@ def _reference_alone(results: RunResults, run: Run, single: Run) -> list[RunScor
 
 
 def _leak(single: RunScores, alone: RunScores) -> Estimate:
-    """Share of the signal that the references carry, with Fieller's interval; p is of the AUROC of the references alone, at chance (T13.5)."""
+    """Share of the signal that the references carry, with Fieller's interval; p is of the AUROC of the references alone (T13.5)."""
     try:
         found = estimate_leak(single.ranked, alone.ranked, single.positive, single.patients)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""The tables of arms and of strategies, so that a new one needs no line on any page."""
+"""The tables of arms, of strategies and of claims, so that a new one needs no line on any page."""
 
 from __future__ import annotations
 
@@ -19,6 +19,25 @@ def strategies() -> str:
 
     rows = ((f"`{name}`", item.takes, ", ".join(f"`{key}`" for key in item.settings)) for name, item in STRATEGIES.items())
     return _table(("strategy", "the reference is", "settings"), rows)
+
+
+def claims() -> str:
+    """The registry of claims: rule, criteria with their margins, what was tuned, and how it was amended."""
+    from paper_figures.claims import registry
+
+    lines = [f"## The rule\n\nIn this order{registry.RULE.removeprefix('in this order')}.\n"]
+    lines.append(f"## The criteria\n\nVersion {registry.VERSION} of the registry, hash `{registry.registry_hash()}`.\n")
+    for claim in registry.CLAIMS:
+        lines.append(f"### {claim.id}: {claim.text}\n")
+        rows = [
+            (source, one.words, one.measure, f"{one.margin:g} ({one.unit}; no effect is {one.null:g})", str(one.trainings or "-"))
+            for source, one in claim.criteria.items()
+        ]
+        lines.append(_table(("evidence", "what is estimated", "measure", "margin", "trainings an arm"), rows))
+    lines.append(f"## What was tuned on which data\n\n{registry.TUNED}\n")
+    changes = [(one.date, one.version, ", ".join(one.claims) or "all", one.what) for one in registry.AMENDMENTS]
+    lines.append(f"## Amendments\n\n{_table(('date', 'version', 'claims', 'what and why'), changes)}")
+    return "\n".join(lines)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -142,7 +142,7 @@ def write_pages(app: Sphinx) -> None:
     (folder / "statements").mkdir(parents=True, exist_ok=True)
     pages: dict[str, Callable[[], str]] = {
         "command_line": command_line, "checks": checks, "warning": warning, "plan": plan, "statements/index": statement_parts.index,
-        "arms": catalogue_tables.arms, "strategies": catalogue_tables.strategies,
+        "arms": catalogue_tables.arms, "strategies": catalogue_tables.strategies, "claims": catalogue_tables.claims,
     }  # fmt: skip
     pages |= sweep_pages.pages() | {"configs": api.config_page}
     pages |= {f"statements/{name.lower()}": partial(statement_parts.statement_part, item) for name, item in all_statements().items()}

@@ -39,7 +39,7 @@ def collect(results: RunResults | None, seed: int) -> FigureData:
 
     data = pd.concat([_known(), *(_learned(p) for p in FEATURES)], ignore_index=True)
     caption = (
-        f"Error of the single image less error of the best comparison, effect d = {D:g}, equal priors. Left: all distributions known, m "
+        f"Error of the single image minus error of the best comparison, effect d = {D:g}, equal priors. Left: all distributions known, m "
         "references that correlate by ρ with the query and each other (T2); the comparison weighs them optimally, and subtracting their "
         "mean helps only right of the dashed line. Middle and right: a linear discriminant is trained on n patients per class and p "
         "features, covariance estimated (T4.2, Raudys' form, on this map within .004 of the exact error). The "

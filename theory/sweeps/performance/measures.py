@@ -180,7 +180,7 @@ MEASURES = {
     measure.name: measure
     for measure in (
         PerformanceMeasure(
-            "bias", "mean estimate less the true value", ("estimate",), lambda c, s: c["estimate"] - s.truth, _mean, obstacle=_no_truth
+            "bias", "mean estimate minus the true value", ("estimate",), lambda c, s: c["estimate"] - s.truth, _mean, obstacle=_no_truth
         ),
         PerformanceMeasure(
             "relative_bias", "bias over the true value", ("estimate",),
@@ -215,11 +215,11 @@ MEASURES = {
         ),
         PerformanceMeasure("model_se", "root of the mean squared standard error", ("se",), lambda c, s: np.square(c["se"]), _root),
         PerformanceMeasure(
-            "relative_se_error", "model SE over empirical SE, less 1", ("estimate", "se"), _se_error_score, _se_error,
+            "relative_se_error", "model SE over empirical SE, minus 1", ("estimate", "se"), _se_error_score, _se_error,
             least=3, obstacle=_no_spread,
         ),
         PerformanceMeasure(
-            "relative_precision", "variance of another method over the own, less 1", ("estimate", "other"),
+            "relative_precision", "variance of another method over the own, minus 1", ("estimate", "other"),
             _precision_score, _precision, least=3, obstacle=_no_comparison, paired=True,
         ),
     )

@@ -153,8 +153,7 @@ def _of_theory(words: str, simulated: bool = False, **changes: object) -> Criter
 _SEPARATION: dict[str, object] = {"measure": "ratio of separations d_a by ranks", "unit": "ratio", "margin": 1.05, "null": 1.0}
 _C1_THEORY = (
     f"T1 at rho {MAIN_RHO} and d 1, two parts that are not the same: 'separation', the d_a of the optimal comparison over that of the "
-    "single image; 'spread', the standard deviation between patients of the single image over that of the comparison, 1/sqrt(v(w*)). "
-    "Every row of T1, T1b and T2 must agree three ways"
+    "single image; 'spread', the standard deviation between patients of the single image over that of the comparison, 1/sqrt(v(w*))"
 )
 _C3_THEORY = (
     f"T4 at {FEW_CASES} training cases per class or fewer, everything learned (covariance pooled): the exact error of the trained single "
@@ -177,7 +176,7 @@ CLAIMS = (
         "C1",
         "Comparing with a healthy reference reduces the variation between patients.",
         {
-            "theory": _of_theory(_C1_THEORY, **_SEPARATION, parts=("separation", "spread")),
+            "theory": _of_theory(f"{_C1_THEORY}. Every row of T1, T1b and T2 must agree three ways", **_SEPARATION, parts=("separation", "spread")),
             "simulation": _of_theory(_C1_THEORY, True, **_SEPARATION, parts=("separation", "spread")),
             "phantom": Criterion(
                 f"d_a of the models finetuned on pairs over that of the models finetuned on the single image, {_IN_WHICH}; of a model only "

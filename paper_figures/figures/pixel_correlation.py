@@ -32,7 +32,7 @@ def collect(results: RunResults, seed: int) -> FigureData:
     import pandas as pd
 
     known = ("demographic", "random")  # the phantom's truth gives the correlation of relatives and of strangers, not of other choices
-    pairs = [run for run in results.runs if run.arm == "pair" and run.own_arm and run.strategy in known]
+    pairs = [run for run in results.runs if run.arm == run.train_arm == "pair" and run.strategy in known]
     runs = [run for run in pairs if results.truth_path(run) is not None]
     if not runs:
         raise InputError(f"{results.records_folder}: no model finetuned on pairs of a phantom; run 'see-in-pairs reproduce'")
@@ -41,7 +41,7 @@ def collect(results: RunResults, seed: int) -> FigureData:
     separation = np.array([np.nan if limits is None else limits.single])
     curve = pd.DataFrame({"kind": "curve", "pixel_correlation": GRID, "gain": [float(scaled_gain(separation, rho)[0]) for rho in GRID]})
     caption = (
-        "Gain in AUROC of each finetuned pair model over the single image (bars: 95 % intervals, DeLong, clustered by patient) and of the "
+        "Gain in AUROC of models finetuned on pairs over the single image, by what they were shown (bars: 95 % intervals), and of the "
         "ideal observer (diamonds, from the phantom's true covariances, T1b), against the correlation of single pixels of query and "
         "reference. The curve is what T1 would give if that correlation were the ρ of everything. It holds where relatives share every "
         "component alike; where they share some components only, it does not."

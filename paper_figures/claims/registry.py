@@ -155,6 +155,7 @@ _C1_THEORY = (
     f"T1 at rho {MAIN_RHO} and d 1, two parts that are not the same: 'separation', the d_a of the optimal comparison over that of the "
     "single image; 'spread', the standard deviation between patients of the single image over that of the comparison, 1/sqrt(v(w*))"
 )
+_C1_AGREE = f"{_C1_THEORY}. Every row of T1, T1b and T2 must agree three ways"
 _C3_THEORY = (
     f"T4 at {FEW_CASES} training cases per class or fewer, everything learned (covariance pooled): the exact error of the trained single "
     "image minus that of the trained pair, which off the shelf, nothing learned, is 0; the parts are the two representations of a pair, "
@@ -176,7 +177,7 @@ CLAIMS = (
         "C1",
         "Comparing with a healthy reference reduces the variation between patients.",
         {
-            "theory": _of_theory(f"{_C1_THEORY}. Every row of T1, T1b and T2 must agree three ways", **_SEPARATION, parts=("separation", "spread")),
+            "theory": _of_theory(_C1_AGREE, **_SEPARATION, parts=("separation", "spread")),
             "simulation": _of_theory(_C1_THEORY, True, **_SEPARATION, parts=("separation", "spread")),
             "phantom": Criterion(
                 f"d_a of the models finetuned on pairs over that of the models finetuned on the single image, {_IN_WHICH}; of a model only "

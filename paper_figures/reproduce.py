@@ -352,7 +352,7 @@ class _Chain:
     def report(self) -> None:
         from paper_figures.outputs import write_claims, write_figures, write_report
 
-        write_claims(self.out, seed=self.seed)
+        write_claims(self.out)
         write_figures(self.out, seed=self.seed, quiet=self.quiet)
         write_report(self.out)
 

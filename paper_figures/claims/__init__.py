@@ -12,11 +12,14 @@ A module of evidence offers any of ``from_theory(rows)`` and ``from_simulation(r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from paper_figures.claims.ledger import Ledger, Verdict
 from paper_figures.claims.registry import CLAIMS, MAIN_RHO, SOURCES, Claim
+
+SMOKE = "a smoke run is at toy size and gives no verdict"
 
 __all__ = ["CLAIMS", "MAIN_RHO", "SOURCES", "Claim", "Ledger", "Verdict", "evaluate_claims"]
 
@@ -62,6 +65,8 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, studies: Se
         source, judged = study_verdicts(Path(folder))
         before = found.setdefault(source, {})
         before |= {claim: one for claim, one in judged.items() if one.verdict != "not tested" or claim not in before}
+    if results.is_smoke:
+        found = {source: {claim: replace(one, lacking=SMOKE) for claim, one in by_claim.items()} for source, by_claim in found.items()}
     return assemble([found], control_rows(phantom))
 
 

@@ -380,7 +380,8 @@ def check_claims(path: Path) -> list[dict[str, Any]]:
         for entry in content:
             claim = next(one for one in CLAIMS if one.id == entry["id"])
             current = entry["registry"]["hash"] == registry_hash()
-            for source, said in entry["verdicts"].items():
+            for source in SOURCES:
+                said = {key: entry["verdicts"][source][key] for key in Verdict(claim.id, source, None).to_dict()}
                 findings = tuple(Finding(**{key: math.nan if one[key] is None else one[key] for key in one}) for one in said["findings"])
                 follows = decide(claim.criteria.get(source), findings, said["lacking"])[0]
                 if current and follows != said["verdict"]:
@@ -388,8 +389,8 @@ def check_claims(path: Path) -> list[dict[str, Any]]:
                         f"{path}: says '{said['verdict']}' of {claim.id} ({source}), but its numbers give '{follows}' by the rule; "
                         "write it again with 'see-in-pairs claims'"
                     )
-    except (KeyError, TypeError, StopIteration):
-        raise InputError(f"{path}: not a ledger of this version; write it again with 'see-in-pairs claims'") from None
+    except (KeyError, TypeError, StopIteration, AttributeError):
+        raise InputError(f"{path}: is not what 'see-in-pairs claims' of this version writes; make it again with it") from None
     return list(content)
 
 

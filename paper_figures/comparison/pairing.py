@@ -299,7 +299,11 @@ def _references(table: pd.DataFrame) -> list[set[str]]:
     if REFERENCES not in table.columns:
         return [set()] * len(table)
     read = lru_cache(maxsize=100_000)(_names)  # the same few references serve many items
-    return [read(value) if isinstance(value, str) else _names(value) for value in table[REFERENCES].tolist()]
+    # an item beside itself (arm `duplicate`) is no reference: counted as one, it would make the references seem more than they are
+    return [
+        (read(value) if isinstance(value, str) else _names(value)) - {item}
+        for value, item in zip(table[REFERENCES].tolist(), table["item_id"].tolist(), strict=True)
+    ]
 
 
 def _filled_sets(sets: Sequence[set[str]], items: Iterable[str]) -> list[list[str]]:

@@ -35,11 +35,10 @@ def collect(results: RunResults) -> dict[str, Any]:
     arms.sort(key=lambda row: GROUPS.index(row["group"]))
     theory = theory_summary(results)
     bridge: list[dict[str, Any]] = gain_table(results).to_dict("records")  # type: ignore[assignment]
-    config = results.manifest.get("config")
     return {
         "headline": headline(arms, MAIN_RHO),
         "tested_on": tested_on(results, arms, theory),
-        "smoke": isinstance(config, dict) and bool(config.get("smoke")),
+        "smoke": results.is_smoke,
         "sources": SOURCES,
         "claims": [claim for claim in claims if _tested(claim)],
         "untested": [claim for claim in claims if not _tested(claim)],

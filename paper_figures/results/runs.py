@@ -143,6 +143,12 @@ class RunResults:
         return read_json_object(path) if path.is_file() else {}
 
     @property
+    def is_smoke(self) -> bool:
+        """Whether it was made by ``reproduce --smoke``, at toy size."""
+        config = self.manifest.get("config")
+        return isinstance(config, dict) and bool(config.get("smoke"))
+
+    @property
     def config_hash(self) -> str:
         """Hash of the config that made the folder; ``''`` when not known."""
         return str(self.manifest.get("config_hash", ""))
@@ -226,8 +232,8 @@ class RunResults:
             rows.append(part["logit"].to_numpy())
         assert first is not None  # `of` refuses a run without rows
         shown: dict[str, set[str]] = {key: set() for key in first["key"]}
-        for key, names in zip(table["key"], table["reference_ids"], strict=True):
-            shown[key].update(map(str, names))
+        for key, item, names in zip(table["key"], table["item_id"], table["reference_ids"], strict=True):
+            shown[key].update(str(name) for name in names if name != item)  # an item beside itself (arm `duplicate`) is no reference
         references = tuple(tuple(sorted(names)) for names in shown.values())
         return RunScores(
             run, _text(first["key"]), _text(first["patient_id"]), first["positive"].to_numpy(dtype=bool), np.stack(rows),

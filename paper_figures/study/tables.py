@@ -126,9 +126,10 @@ def _references(points: Iterable[CurvePoint]) -> tuple[dict[str, set[str]], dict
     for point in points:
         table = next(iter(point.by_seed.values())).table
         for item, patient, entry in zip(table["item_id"], table["patient_id"], table["reference_ids"], strict=True):
-            names.setdefault(item, set()).update(map(str, entry))
-            for name in entry:
-                owners.setdefault(str(name), set()).add(patient)
+            others = {str(name) for name in entry} - {str(item)}  # an item beside itself (arm `duplicate`) is no reference
+            names.setdefault(item, set()).update(others)
+            for name in others:
+                owners.setdefault(name, set()).add(patient)
     return names, owners
 
 

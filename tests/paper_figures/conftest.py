@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,71 +12,111 @@ import pytest
 
 from empirical.cohorts.phantom import PhantomConfig, make_phantom
 from empirical.evaluation.records import Records, write_records
-from paper_figures.comparison import compare_arms
+from paper_figures.comparison.compare_arms import compare_rows
+from paper_figures.comparison.item_table import ComparisonSettings
+from paper_figures.comparison.pairing import align
+from paper_figures.comparison.score_tables import read_arm
 from paper_figures.outputs import write_claims, write_figures
-from paper_figures.results.runs import RunResults
-from see_in_pairs.files import write_json, write_parquet
+from see_in_pairs.files import read_json, write_json, write_parquet
 from theory.verification import verify
 
 D, PATIENTS, RHOS = 0.95, 240, (0.9, 0.5)
+TRAININGS = 3
 
 
 def simulated_logits(rng: np.random.Generator, positive: np.ndarray) -> dict[str, np.ndarray]:
-    """Log-odds of ideal observers of one feature: d' of each run is known (T1)."""
-    query, noise = D * positive + rng.standard_normal(len(positive)), rng.standard_normal((6, len(positive)))
-    healthy = query - D * positive
-    logits = {"single": query, "off-single": noise[0], "off-pair-0.90": noise[1]}
+    """Log-odds, trainings by items, of ideal observers of one feature: d' of each run is known (T1); trainings differ a little."""
+    query, noise = D * positive + rng.standard_normal(len(positive)), rng.standard_normal((9, len(positive)))
+    healthy, logits = query - D * positive, {"single": query}
     for number, rho in enumerate(RHOS):
-        reference = rho * healthy + np.sqrt(1 - rho**2) * noise[2 + number]
+        reference = rho * healthy + np.sqrt(1 - rho**2) * noise[number]
         logits[f"pair-{rho:.2f}"] = (query - rho * reference) / (1 - rho**2)
-    return logits | {
-        "pair-random": query + 0.2 * noise[4],
-        "duplicate": query + 0.2 * noise[5],
-        "pair-0.90-eval-duplicate": 0.3 * query + noise[4],
-        "pair-0.90-eval-random": 0.3 * query + noise[5],
+    weakly = logits.pop("pair-0.50")
+    logits |= {
+        "duplicate": query + 0.2 * noise[2],
+        "pair-0.90-shown-0.50": weakly,
+        "pair-0.90-shown-duplicate": 0.3 * query + noise[3],
+        "pair-0.90-shown-random": query + 0.2 * noise[4],
+        "pair-0.90-shown-embedding": weakly + 0.2 * noise[5],
+        "pair-0.90-shown-cross-center": query + 0.2 * noise[6],
+        "pair-0.90-shown-reference-only": noise[7],
     }
+    off = {f"off-{name}": rng.standard_normal((1, len(positive))) for name in ("single", "pair-0.90", "duplicate")}
+    return off | {name: one + 0.1 * rng.standard_normal((TRAININGS, len(positive))) for name, one in logits.items()}
 
 
 def run_list() -> list[dict[str, object]]:
     """Describe the runs as ``reproduce`` does."""
 
-    def run(run_id: str, arm: str, train_arm: str, strategy: str, rho: float | None, model: str) -> dict[str, object]:
-        cohort = "cohorts/rho-0.50" if rho == 0.5 else "cohorts/rho-0.90"
-        folder = f"models/{model}/model" if train_arm else "pocket"
+    def run(run_id: str, arm: str, model: str, strategy: str = "", evaluated_rho: float | None = None) -> dict[str, object]:
+        train_arm = model.split("-")[0]
         return {
-            "run_id": run_id, "arm": arm, "train_arm": train_arm, "strategy": strategy, "rho": rho, "evaluated_rho": rho,
-            "cohort": cohort, "model": folder, "n_train": 100 if train_arm else 0,
+            "run_id": run_id, "arm": arm, "train_arm": train_arm, "strategy": strategy, "rho": 0.9 if model == "pair-0.90" else None,
+            "evaluated_rho": evaluated_rho, "series": "", "cohort": "cohorts/rho-0.50" if evaluated_rho == 0.5 else "cohorts/rho-0.90",
+            "model": f"models/{model}" if model else "pocket", "n_train": 100 if model else 0,
+            "train_seeds": list(range(TRAININGS)) if model else [],
         }  # fmt: skip
 
+    def shown(name: str, arm: str, strategy: str, evaluated_rho: float | None = None) -> dict[str, object]:
+        return run(f"pair-0.90-shown-{name}", arm, "pair-0.90", strategy, evaluated_rho)
+
     return [
-        run("off-single", "single", "", "", None, ""),
-        run("off-pair-0.90", "pair", "", "demographic", 0.9, ""),
-        run("single", "single", "single", "", None, "single"),
-        run("pair-0.90", "pair", "pair", "demographic", 0.9, "pair-0.90"),
-        run("pair-0.50", "pair", "pair", "demographic", 0.5, "pair-0.50"),
-        run("pair-random", "pair", "pair", "random", 0.0, "pair-random"),
-        run("duplicate", "duplicate", "duplicate", "duplicate", None, "duplicate"),
-        run("pair-0.90-eval-duplicate", "duplicate", "pair", "duplicate", None, "pair-0.90"),
-        run("pair-0.90-eval-random", "pair", "pair", "random", 0.0, "pair-0.90"),
+        run("off-single", "single", ""),
+        run("off-pair-0.90", "pair", "", "demographic", 0.9) | {"rho": 0.9},
+        run("off-duplicate", "duplicate", "", "duplicate"),
+        run("single", "single", "single"),
+        run("pair-0.90", "pair", "pair-0.90", "demographic", 0.9),
+        run("duplicate", "duplicate", "duplicate", "duplicate"),
+        shown("0.50", "pair", "demographic", 0.5),
+        shown("duplicate", "duplicate", "duplicate"),
+        shown("random", "pair", "random", 0.0),
+        shown("embedding", "pair", "embedding"),
+        shown("cross-center", "pair", "cross_center"),
+        shown("reference-only", "reference_only", "demographic", 0.9),
     ]
 
 
-def record_rows(run: dict[str, object], items: pd.DataFrame, logit: np.ndarray) -> pd.DataFrame:
-    """Make the records of one run."""
+def record_rows(run: dict[str, object], items: pd.DataFrame, logit: np.ndarray, seeds: Sequence[int] = range(TRAININGS)) -> pd.DataFrame:
+    """Make the records of one run: rows of `logit` are its trainings, or the one model off the shelf."""
     relatives = [f"{item}-r1" for item in items["item_id"]]
-    relatives = relatives[7:] + relatives[:7] if run["strategy"] == "random" else relatives
+    relatives = relatives if run["strategy"] == "demographic" else relatives[7:] + relatives[:7]
+    with_reference = run["arm"] in ("pair", "reference_only")
     queries = zip(items["item_id"], relatives, strict=True)
-    shown = [[relative] if run["arm"] == "pair" else [item] if run["arm"] == "duplicate" else [] for item, relative in queries]
-    p = 1 / (1 + np.exp(-logit))
-    return pd.DataFrame(
-        {
-            "run_id": run["run_id"], "arm": run["arm"], "train_arm": run["train_arm"], "train_seed": 0, "n_train": run["n_train"],
-            "item_id": items["item_id"], "patient_id": items["patient_id"], "site": items["site"], "label": items["label"],
-            "reference_ids": shown, "reference_strategy": run["strategy"], "reference_patient_ids": [list(ids) for ids in shown], "seed": 0,
-            "p_positive": p, "logp": [{"yes": float(np.log(a)), "no": float(np.log1p(-a))} for a in p],
-            "mass_outside": 0.0, "generated": None, "parsed": None, "score_seconds": 0.01,
-        }
-    )  # fmt: skip
+    shown = [[relative] if with_reference else [item] if run["arm"] == "duplicate" else [] for item, relative in queries]
+    columns = ["item_id", "patient_id", "site", "label"]
+    parts = []
+    for seed, row in zip(seeds if run["train_arm"] else [None], np.atleast_2d(logit), strict=True):
+        yes, no = -np.logaddexp(0, -row), -np.logaddexp(0, row)
+        parts.append(
+            items[columns].reset_index(drop=True).assign(
+                run_id=run["run_id"], arm=run["arm"], train_arm=run["train_arm"], train_seed=seed,
+                n_train=run["n_train"] if run["train_arm"] else None, reference_ids=shown, reference_strategy=run["strategy"],
+                reference_patient_ids=shown, seed=0, p_positive=np.exp(yes),
+                logp=[{"yes": float(a), "no": float(b)} for a, b in zip(yes, no, strict=True)],
+                mass_outside=0.0, generated=None, parsed=None, score_seconds=0.01,
+            )
+        )  # fmt: skip
+    return pd.concat(parts, ignore_index=True).astype({"train_seed": "Int64", "n_train": "Int64"})
+
+
+def rescored(out: Path, logits: dict[str, np.ndarray]) -> Path:
+    """Give runs of a folder of one's own other scores: log-odds, trainings by items in the order of their names (or items alone)."""
+    from empirical.evaluation.records import read_records
+
+    records = read_records(out / "records")
+    runs = {str(run["run_id"]): run for run in read_json(out / "records" / "runs.json")}
+    items = records.table[records.table["run_id"] == "off-single"].sort_values("item_id")
+    new = [record_rows(runs[name], items, logit) for name, logit in logits.items()]
+    table = pd.concat([records.table[~records.table["run_id"].isin(logits)], *new], ignore_index=True)
+    write_records(out / "records" / "records.parquet", Records(table, records.positive, records.healthy))
+    return out
+
+
+def change_runs(out: Path, change: Callable[[dict[str, object]], dict[str, object] | None]) -> Path:
+    """Rewrite ``runs.json`` of a folder of one's own; a run for which `change` gives None is left out."""
+    runs = [change(run) for run in read_json(out / "records" / "runs.json")]
+    write_json(out / "records" / "runs.json", [run for run in runs if run is not None])
+    return out
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +142,7 @@ def complete(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with tests, claims and figures in it, made once."""
     folder = tmp_path_factory.mktemp("complete") / "out"
     shutil.copytree(finished, folder)
-    write_json(folder / "tests" / "comparisons.json", [comparison(folder, name, "single") for name in ("pair-0.90", "pair-random")])
+    write_json(folder / "tests" / "comparisons.json", [comparison(folder, name, "single") for name in ("pair-0.90", "pair-0.90-shown-random")])
     write_claims(folder)
     write_figures(folder, quiet=True)
     return folder
@@ -109,9 +150,9 @@ def complete(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def comparison(folder: Path, first: str, second: str) -> dict[str, object]:
     """Compare two runs as ``reproduce`` does."""
-    results = RunResults(folder)
-    a, b = results.aligned([run for name in (first, second) if (run := results.find(run_id=name))])
-    found = compare_arms(1 / (1 + np.exp(-a.logit)), 1 / (1 + np.exp(-b.logit)), a.positive, a.patients, resamples=199)
+    records = folder / "records" / "records.parquet"
+    a, b = (read_arm(records, runs=[name]) for name in (first, second))
+    found = compare_rows(align(a, b), ComparisonSettings(arms=(first, second), resamples=199))
     return {
         "name": f"{first} against {second}",
         "run_a": first,

@@ -340,7 +340,7 @@ def findings_csv(ledger: Ledger) -> str:
         for source, verdict in entry.verdicts.items()
         for finding in verdict.findings or (Finding(role=SHOWN),)
     ]  # fmt: skip
-    return pd.DataFrame(rows).to_csv(index=False, float_format="%.9g")
+    return pd.DataFrame(rows).to_csv(index=False)  # every digit: a verdict can hang on the last
 
 
 def read_verdicts(path: Path) -> dict[tuple[str, str], tuple[Verdict, str]]:

@@ -215,6 +215,16 @@ class RunResults:
         InputError
             When the records lack the run, or its trainings were scored on different items.
         """
+        if run not in self._scores:
+            self._scores[run] = self._read_scores(run)
+        return self._scores[run]
+
+    @cached_property
+    def _scores(self) -> dict[Run, RunScores]:
+        """Scores that were asked for: claims and figures ask for the same few runs again and again."""
+        return {}
+
+    def _read_scores(self, run: Run) -> RunScores:
         chosen = self.records.of(run_id=run.run_id)
         table = chosen.table.assign(positive=chosen.is_positive())
         # trainings are often scored each with a seed of its own: only where one of them was scored with several do these tell rows apart

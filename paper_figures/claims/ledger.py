@@ -5,6 +5,7 @@ A verdict is never typed in: `Verdict` computes it from its findings and the cri
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -32,7 +33,7 @@ from paper_figures.number_format import short, with_interval
 from paper_figures.results.estimates import Estimate
 from paper_figures.statistics.multiplicity import holm
 from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_json, read_table, write_json, write_text
+from see_in_pairs.files import read_json, read_table, to_json, write_json, write_text
 
 VERDICTS = ("supported", "contradicted", "inconclusive", "not tested")
 HARM, NO_GAIN = "harm", "no gain worth having"
@@ -374,24 +375,35 @@ def _number(text: object, name: str, path: Path) -> float | int:
 
 
 def check_claims(path: Path) -> list[dict[str, Any]]:
-    """Read ``claims.json`` and refuse a verdict that does not follow by the rule from the numbers beside it."""
-    content = read_json(path)
+    """Read ``claims.json`` and refuse a verdict, or a number beside it, that does not follow by the rule from the findings."""
+    content, anew = read_json(path), "write it again with 'see-in-pairs claims'"
     try:
         for entry in content:
             claim = next(one for one in CLAIMS if one.id == entry["id"])
             current = entry["registry"]["hash"] == registry_hash()
             for source in SOURCES:
-                said = {key: entry["verdicts"][source][key] for key in Verdict(claim.id, source, None).to_dict()}
-                findings = tuple(Finding(**{key: math.nan if one[key] is None else one[key] for key in one}) for one in said["findings"])
-                follows = decide(claim.criteria.get(source), findings, said["lacking"])[0]
-                if current and follows != said["verdict"]:
-                    raise InputError(
-                        f"{path}: says '{said['verdict']}' of {claim.id} ({source}), but its numbers give '{follows}' by the rule; "
-                        "write it again with 'see-in-pairs claims'"
-                    )
-    except (KeyError, TypeError, StopIteration, AttributeError):
-        raise InputError(f"{path}: is not what 'see-in-pairs claims' of this version writes; make it again with it") from None
+                said = entry["verdicts"][source]
+                findings = tuple(_read_finding(one) for one in said["findings"])
+                verdict = Verdict(claim.id, source, claim.criteria.get(source), findings, said["lacking"])
+                if current and verdict.verdict != said["verdict"]:
+                    words = f"says '{said['verdict']}' of {claim.id} ({source}), but its numbers give '{verdict.verdict}' by the rule"
+                    raise InputError(f"{path}: {words}; {anew}")
+                follows: dict[str, Any] = json.loads(to_json(verdict.to_dict()))
+                if current and (wrong := [name for name in follows if said[name] != follows[name]]):
+                    raise InputError(f"{path}: {', '.join(wrong)} of {claim.id} ({source}) do not follow from its findings; {anew}")
+        if not content:
+            raise KeyError
+    except InputError:  # which is a ValueError too
+        raise
+    except (KeyError, TypeError, AttributeError, StopIteration, ValueError):
+        raise InputError(f"{path}: not a ledger of this version; {anew}") from None
     return list(content)
+
+
+def _read_finding(content: Mapping[str, Any]) -> Finding:
+    """A finding as JSON has it, where NaN and infinities are null: beside an estimate, a missing end or number of df is infinite."""
+    infinite = {"low": -math.inf, "high": math.inf, "df": math.inf} if content["estimate"] is not None else {"df": math.inf}
+    return Finding(**{name: infinite.get(name, math.nan) if value is None else value for name, value in content.items()})
 
 
 def assemble(verdicts: Iterable[Mapping[str, Mapping[str, Verdict]]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:

@@ -103,7 +103,8 @@ def auroc_function(
     p = student_p((value - null) / found.se, found.df) if found.se > 0 else float(value == null)
     ends = (value, value - half, value + half)
     if log:
-        ends = tuple(math.exp(end) for end in ends)  # type: ignore[assignment]
+        with np.errstate(over="ignore"):  # just above chance a ratio is unbounded
+            ends = tuple(float(np.exp(end)) for end in ends)  # type: ignore[assignment]
     plain = _estimate(found, scores, unit)
     test = f"{plain.test}; delta method{', on the logarithm' if log else ''}"
     return replace(plain, value=ends[0], low=ends[1], high=ends[2], p=p, test=test)

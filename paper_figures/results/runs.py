@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ class RunScores:
     positive: NDArray[np.bool_]
     logit: NDArray[np.float64]  # log-odds of the positive answer; NaN where the model gave none
     references: tuple[tuple[str, ...], ...] = ()  # shown beside each item in any training; empty without references
+    seeds: tuple[str, ...] = ()  # of the trainings, sorted; empty where not known
 
     @property
     def trainings(self) -> int:
@@ -233,13 +235,14 @@ class RunResults:
         table = table.assign(key=keys).sort_values("key", kind="stable")
         logit = np.array([_logit(answers) for answers in table["logp"]])
         logit[table["p_positive"].isna()] = np.nan
-        first, rows = None, []
+        first, rows, seeds = None, [], []
         for seed, part in table.assign(logit=logit).groupby("train_seed", dropna=False, sort=True):
             first = part if first is None else first
             if not np.array_equal(part["key"], first["key"]):
                 lost = sorted(set(part["key"]) ^ set(first["key"])) or [part["key"][part["key"].duplicated()].iloc[0]]
                 raise InputError(f"run '{run.run_id}': training {seed} is not about the same items as the first ({first_few(lost)})")
             rows.append(part["logit"].to_numpy())
+            seeds.append(str(seed))
         assert first is not None  # `of` refuses a run without rows
         shown: dict[str, set[str]] = {key: set() for key in first["key"]}
         for key, item, names in zip(table["key"], table["item_id"], table["reference_ids"], strict=True):
@@ -247,7 +250,7 @@ class RunResults:
         references = tuple(tuple(sorted(names)) for names in shown.values())
         return RunScores(
             run, _text(first["key"]), _text(first["patient_id"]), first["positive"].to_numpy(dtype=bool), np.stack(rows),
-            references if any(references) else (),
+            references if any(references) else (), tuple(seeds),
         )  # fmt: skip
 
     def aligned(self, runs: Sequence[Run]) -> list[RunScores]:
@@ -266,7 +269,7 @@ class RunResults:
         Raises
         ------
         InputError
-            When items, labels or patients differ.
+            When items, labels or patients differ, or trainings of the same models.
         """
         scores = [self.scores(run) for run in runs]
         first = scores[0]
@@ -276,6 +279,13 @@ class RunResults:
                 raise InputError(f"runs '{first.run.run_id}' and '{other.run.run_id}' are not about the same items ({first_few(lost)})")
             if not (np.array_equal(first.positive, other.positive) and np.array_equal(first.patients, other.patients)):
                 raise InputError(f"runs '{first.run.run_id}' and '{other.run.run_id}' disagree on labels or patients")
+        for one, other in combinations([one for one in scores if one.trainings and one.run.model], 2):
+            # seed by seed these are the same models, and are compared as such
+            if one.run.model == other.run.model and one.seeds != other.seeds:
+                raise InputError(
+                    f"runs '{one.run.run_id}' and '{other.run.run_id}' are of the same models, but not of the same trainings "
+                    f"({first_few(sorted(set(one.seeds) ^ set(other.seeds)))}); evaluate each of them in both"
+                )
         return scores
 
     def find(self, **values: object) -> Run | None:

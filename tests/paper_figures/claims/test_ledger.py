@@ -248,7 +248,7 @@ def edited(path: Path, change: Callable[[dict[str, Any]], object], claim: str = 
         (lambda said: said.update(trainings=5, patients=1000), "trainings, patients of C1 (phantom) do not follow"),
         (lambda said: said.update(reason="as expected"), "reason of C1 (phantom) do not follow"),
         (lambda said: said["findings"][0].update(estimate=2.0), "of C1 (phantom) do not follow"),
-        (lambda said: said["findings"][0].update(estimate="much"), "not a ledger of this version"),
+        (lambda said: said["findings"][0].update(estimate="much"), "estimate of C1 (phantom) do not follow"),
         (lambda said: said["findings"][0].update(more=1), "not a ledger of this version"),
         (lambda said: said.pop("lacking"), "not a ledger of this version"),
         (lambda said: said.pop("margin"), "not a ledger of this version"),

@@ -6,15 +6,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from empirical.evaluation.records import Records, read_records, write_records
-from paper_figures.results.patient_bootstrap import PatientBootstrap
-from paper_figures.results.predicted_gain import gain_table, log_separation_ratio, scaled_gain
-from paper_figures.results.runs import Run, RunResults, RunScores
+from paper_figures.results.estimates import auroc_difference, auroc_of, da_of
+from paper_figures.results.predicted_gain import ABOVE_IDEAL, above_ideal, gain_table, scaled_gain
+from paper_figures.results.runs import RunResults
 from see_in_pairs.errors import InputError
-from tests.paper_figures.conftest import record_rows
+from tests.paper_figures.conftest import TRAININGS, change_runs, rescored
 from theory import PairedModel
 
 D = 0.95  # separation of the simulated observers of the fixture
@@ -23,14 +21,19 @@ D = 0.95  # separation of the simulated observers of the fixture
 def test_predictions_cover_the_truth(finished: Path) -> None:
     table = gain_table(RunResults(finished)).set_index("run_id")
     assert list(table["rho"]) == [0.0, 0.5, 0.9]
-    for run_id, rho in (("pair-0.50", 0.5), ("pair-0.90", 0.9)):
+    assert list(table.index) == ["pair-0.90-shown-random", "pair-0.90-shown-0.50", "pair-0.90"]
+    for run_id, rho in (("pair-0.90-shown-0.50", 0.5), ("pair-0.90", 0.9)):
         row, model = table.loc[run_id], PairedModel(delta=D, rho=rho)
         assert row["ideal"] == pytest.approx(model.auc("optimal") - model.auc("single"), abs=1e-6)
         assert row["observed_low"] < row["ideal"] < row["observed_high"]  # the fixture's observers are ideal
         assert row["log_ratio_low"] < -np.log(1 - rho**2) < row["log_ratio_high"]
         assert row["excess_low"] < 0 < row["excess_high"]
-        assert row["excess"] == pytest.approx(row["log_ratio"] + np.log(1 - rho**2))
-    assert table.loc["pair-random", "ideal"] == 0
+        assert row["excess"] == pytest.approx(row["log_ratio"] - row["log_ratio_ideal"])
+        assert row["log_ratio_ideal"] == pytest.approx(np.log1p((rho - row["leak"]) ** 2 / (1 - rho**2)))
+    assert table.loc["pair-0.90-shown-random", "ideal"] == 0
+    leak = table.loc["pair-0.90"]
+    assert leak["leak_low"] < 0 < leak["leak_high"]  # A2 holds: the references alone tell nothing
+    assert (table.loc[["pair-0.90-shown-random", "pair-0.90-shown-0.50"], "leak"] == 0).all()  # those were not shown alone
 
 
 def test_scaled_gain_is_the_plug_in_gain_of_t10() -> None:
@@ -39,75 +42,57 @@ def test_scaled_gain_is_the_plug_in_gain_of_t10() -> None:
 
 
 def test_the_leak_of_the_reference_alone_is_taken_off_the_prediction(out: Path) -> None:
-    records, runs = read_records(out / "records" / "records.parquet"), json.loads((out / "records" / "runs.json").read_text())
-    items = records.table[records.table["run_id"] == "single"]
-    positive = items["label"].isin(records.positive).to_numpy()
-    alone = {**next(run for run in runs if run["run_id"] == "pair-0.90"), "run_id": "alone-0.90", "arm": "reference_only"}
-    rows = record_rows(alone, items, 0.5 * D * positive + np.random.default_rng(8).standard_normal(len(items)))
-    table = pd.concat([records.table, rows], ignore_index=True)
-    write_records(out / "records" / "records.parquet", Records(table, records.positive, records.healthy))
-    before = gain_table(RunResults(out)).set_index("run_id")
-    assert (before["leak"] == 0).all()  # the run is not listed yet
-    (out / "records" / "runs.json").write_text(json.dumps([*runs, alone]))
-    after = gain_table(RunResults(out)).set_index("run_id")
+    results = RunResults(out)
+    positive = results.scores(results.runs[3]).positive
+    without = RunResults(change_runs(out, lambda run: None if run["arm"] == "reference_only" else run))
+    before = gain_table(without).set_index("run_id")
+    assert (before["leak"] == 0).all()
+    assert before.loc["pair-0.90", "log_ratio_ideal"] == pytest.approx(-np.log(1 - 0.81))
+    alone = next(run for run in results.runs if run.arm == "reference_only")
+    (out / "records" / "runs.json").write_text(json.dumps([vars(run) for run in (*without.runs, alone)]))
+    noise = np.random.default_rng(8).standard_normal((TRAININGS, len(positive)))
+    after = gain_table(RunResults(rescored(out, {alone.run_id: 0.5 * D * positive + noise}))).set_index("run_id")
     row = after.loc["pair-0.90"]
-    assert row["leak_low"] < 0.5 < row["leak_high"]
+    assert 0 < row["leak_low"] < 0.5 < row["leak_high"] and row["leak_p"] < 0.05
     assert row["log_ratio_ideal"] == pytest.approx(np.log1p((0.9 - row["leak"]) ** 2 / (1 - 0.81)))
     assert row["excess"] == pytest.approx(row["log_ratio"] - row["log_ratio_ideal"])
     assert row["scaled"] < before.loc["pair-0.90", "scaled"] - 0.05
-    assert after.loc["pair-0.50", "scaled"] == before.loc["pair-0.50", "scaled"]
+    assert after.loc["pair-0.90-shown-0.50", "scaled"] == before.loc["pair-0.90-shown-0.50", "scaled"]
 
 
-def test_log_ratio_where_an_arm_does_not_separate() -> None:
-    ratio = log_separation_ratio(np.array([2.0, 1.0, -1.0]), np.array([1.0, -1.0, -1.0]))
-    assert ratio[0] == pytest.approx(np.log(4))
-    assert ratio[1] == np.inf
-    assert np.isnan(ratio[2])
+def test_where_an_arm_does_not_separate_the_reason_is_a_gap(out: Path) -> None:
+    positive = RunResults(out).scores(RunResults(out).runs[3]).positive
+    noise = np.random.default_rng(0).standard_normal((TRAININGS, 240))
+    table = gain_table(RunResults(rescored(out, {"single": -4.0 * positive + noise})))
+    assert table[["log_ratio", "log_ratio_low", "log_ratio_high", "excess", "excess_p"]].isna().all(axis=None)
+    assert np.isfinite(table["observed"]).all()
 
 
-def scores(positive: np.ndarray, logit: np.ndarray, patients: np.ndarray) -> RunScores:
-    names = np.array([f"i{n}" for n in range(len(positive))])
-    return RunScores(Run("r", "single", ""), names, patients.astype(str), positive, logit)
+def test_the_gain_of_a_pair_is_that_over_the_single_image_with_its_interval(finished: Path) -> None:
+    results = RunResults(finished)
+    row = gain_table(results).set_index("run_id").loc["pair-0.90"]
+    pair, single = (results.find(run_id=name) for name in ("pair-0.90", "single"))
+    assert pair is not None and single is not None
+    found = auroc_difference(*results.aligned([pair, single]))
+    assert (row["observed"], row["observed_low"], row["observed_high"]) == (found.value, found.low, found.high)
+    areas = [auroc_of(results.scores(run)).value for run in (pair, single)]
+    assert row["log_ratio"] == pytest.approx(2 * np.log(da_of(areas[0]) / da_of(areas[1])))
+    assert (row["trainings"], row["patients"], row["flag"]) == (3, 240, "")
 
 
-def test_interval_widens_when_items_share_patients() -> None:
-    rng = np.random.default_rng(5)
-    patients, effect = np.repeat(np.arange(60), 6), np.repeat(rng.standard_normal(60), 6)
-    positive = np.repeat(np.arange(60) % 2 == 0, 6)
-    item = scores(positive, positive + 2 * effect + 0.3 * rng.standard_normal(360), patients)
-    alone = scores(positive, item.logit, np.arange(360))
-    widths = []
-    for one in (item, alone):
-        bootstrap = PatientBootstrap(one, resamples=500, seed=1)
-        found = bootstrap.estimate(bootstrap.auroc(one), "AUROC", "")
-        widths.append(found.high - found.low)
-    assert widths[0] > 1.8 * widths[1]  # six near copies of each patient: sqrt(6) = 2.4 times as wide
-
-
-def test_separation_is_brute_force() -> None:
-    rng = np.random.default_rng(2)
-    positive = rng.random(50) < 0.4
-    one = scores(positive, rng.standard_normal(50) + positive, np.arange(50))
-    bootstrap = PatientBootstrap(one, resamples=20, seed=0)
-    for weights, value in zip(bootstrap.weights, bootstrap.separation(one), strict=True):
-        drawn = np.repeat(np.arange(50)[np.unique(one.patients, return_inverse=True)[1].argsort()], weights.astype(int))
-        x1, x0 = one.logit[drawn][positive[drawn]], one.logit[drawn][~positive[drawn]]
-        pooled = ((x1 - x1.mean()) ** 2).sum() + ((x0 - x0.mean()) ** 2).sum()
-        assert value == pytest.approx((x1.mean() - x0.mean()) / np.sqrt(pooled / (len(drawn) - 2)))
-
-
-def test_unscored_items_count_as_wrong_and_leave_no_separation() -> None:
-    positive = np.array([True, True, False, False])
-    one = scores(positive, np.array([np.nan, 2.0, 0.0, 1.0]), np.arange(4))
-    bootstrap = PatientBootstrap(one, resamples=10)
-    assert bootstrap.auroc(one)[0] == 0.5  # the lost positive item loses both of its comparisons
-    assert "undefined" in bootstrap.estimate(bootstrap.separation(one), "d'", "the separation").reason
-
-
-def test_one_class_or_one_patient_is_refused() -> None:
-    for positive, patients in ((np.ones(4, bool), np.arange(4)), (np.array([True, False]), np.zeros(2))):
-        with pytest.raises(InputError, match="both classes and more than one patient"):
-            PatientBootstrap(scores(positive, np.zeros(len(positive)), patients))
+def test_an_area_above_the_ideal_observers_is_flagged_and_one_that_may_be_by_chance_is_not(out: Path) -> None:
+    results = RunResults(out)
+    for run in results.runs:
+        assert above_ideal(results, results.scores(run)) == ""
+    positive = results.scores(results.runs[3]).positive
+    noise = np.random.default_rng(0).standard_normal((TRAININGS, 240))
+    for pair, single, flagged in ((4.0, 1.1, True), (2.3, 2.0, False)):
+        again = RunResults(rescored(out, {"pair-0.90": pair * positive + noise, "single": single * positive + noise}))
+        for name, expected in (("pair-0.90", flagged), ("single", not flagged)):
+            run = again.find(run_id=name)
+            assert run is not None and bool(above_ideal(again, again.scores(run))) == expected, (name, pair, single)
+        assert ABOVE_IDEAL in set(gain_table(again)["flag"])
+    assert "look for a leak" in ABOVE_IDEAL
 
 
 def test_runs_are_needed(out: Path) -> None:

@@ -142,7 +142,9 @@ def complete(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with tests, claims and figures in it, made once."""
     folder = tmp_path_factory.mktemp("complete") / "out"
     shutil.copytree(finished, folder)
-    write_json(folder / "tests" / "comparisons.json", [comparison(folder, name, "single") for name in ("pair-0.90", "pair-0.90-shown-random")])
+    write_json(
+        folder / "tests" / "comparisons.json", [comparison(folder, name, "single") for name in ("pair-0.90", "pair-0.90-shown-random")]
+    )
     write_claims(folder)
     write_figures(folder, quiet=True)
     return folder

@@ -21,7 +21,8 @@ WORLD = {
 }  # fmt: skip
 """Separation d' of each run in a world where every claim on runs is supported but C2, the gain off the shelf."""
 ROLES = {
-    "off-single": ("single", ""), "off-pair": ("pair", "demographic"), "off-duplicate": ("duplicate", "duplicate"), "single": ("single", ""),
+    "off-single": ("single", ""), "off-pair": ("pair", "demographic"), "off-duplicate": ("duplicate", "duplicate"),
+    "single": ("single", ""),
     "duplicate": ("duplicate", "duplicate"), "pair": ("pair", "demographic"), "random": ("pair", "random"),
     "embedding": ("pair", "embedding"), "cross-center": ("pair", "cross_center"),
 }  # fmt: skip
@@ -155,7 +156,8 @@ DRAWS = 40
 
 
 def align(
-    folder: Path, arm: str, residual: float, *, plain: float = 0.5, trainings: int = 5, sd: float = 0.01, halves: float = 0.02, seed: int = 0,
+    folder: Path, arm: str, residual: float, *, plain: float = 0.5, trainings: int = 5, sd: float = 0.01, halves: float = 0.02,
+    seed: int = 0,
     **changes: Any,
 ) -> list[pd.DataFrame]:  # fmt: skip
     """Write ``alignment_draws.parquet`` of each training: CKA after the last of two layers, class means removed and not.
@@ -182,7 +184,8 @@ def align(
 
 
 def attribute(
-    folder: Path, arm: str, more: float | dict[str, float], *, sham: float = 0.0, trainings: int = 3, patients: int = 60, place: str = "random",
+    folder: Path, arm: str, more: float | dict[str, float], *, sham: float = 0.0, trainings: int = 3, patients: int = 60,
+    place: str = "random",
     sd: float = 0.05, **changes: Any,
 ) -> list[pd.DataFrame]:  # fmt: skip
     """Write ``attribution.csv`` of each training: on the lesion, a tenth of the picture, lies `more` than that; on a sham place `sham`."""
@@ -200,7 +203,8 @@ def attribute(
                     {
                         "item_id": f"i{patient:02d}", "patient_id": f"p{patient:02d}", "method": method,
                         "lesion": "real" if real else "sham", "place": place, "share": on_it, "expected": 0.1,
-                        "mask_of": f"i{patient if real else (patient + 3) % patients:02d}", "query_share": 1 - beside, "reference_share": beside,
+                        "mask_of": f"i{patient if real else (patient + 3) % patients:02d}", "query_share": 1 - beside,
+                        "reference_share": beside,
                     }
                 )  # fmt: skip
         table = pd.DataFrame(rows).assign(**(identity(arm, number) | changes))

@@ -91,7 +91,9 @@ def test_alignment_is_judged_by_the_residual_of_the_last_layer_over_duplicate(fo
 
 def test_the_interval_holds_the_trainings_of_both_arms_and_the_same_halves_of_patients(folder: Path) -> None:
     """By hand: variances of trainings over their number, and that between halves, of means over trainings; Satterthwaite's df."""
-    draws = [of_last_layer(align(folder, arm, value, sd=0.03), "residual_debiased_cka") for arm, value in (("pair", 0.5), ("duplicate", 0.4))]
+    draws = [
+        of_last_layer(align(folder, arm, value, sd=0.03), "residual_debiased_cka") for arm, value in (("pair", 0.5), ("duplicate", 0.4))
+    ]
     align(folder, "single", 0.4)
     parts = [(draws[0].mean(axis=1) - draws[1].mean(axis=1))[1:].var(ddof=1), *(table[0].var(ddof=1) / 5 for table in draws)]
     df = sum(parts) ** 2 / (parts[0] ** 2 / 59 + parts[1] ** 2 / 4 + parts[2] ** 2 / 4)
@@ -193,7 +195,11 @@ def test_the_attribution_interval_is_over_patients(folder: Path) -> None:
     for arm in ARMS:
         attribute(folder, arm, 0.0)
         for number in range(3):
-            spoil(folder, f"attribution-{arm}-{number}", lambda table, arm=arm: table.assign(share=share[arm][table["item_id"].str[1:].astype(int)]))
+            spoil(
+                folder,
+                f"attribution-{arm}-{number}",
+                lambda table, arm=arm: table.assign(share=share[arm][table["item_id"].str[1:].astype(int)]),
+            )
     main = judged(folder, "C8").main
     assert main is not None
     real, sham = (share["pair"] - share["single"])[::2], (share["pair"] - share["single"])[1::2]
@@ -206,7 +212,11 @@ def test_where_nothing_is_positive_a_lesion_gets_nothing_and_a_sham_place_what_c
     made = {arm: attribute(folder, arm, 0.3, sham=0.2) for arm in ARMS}
     before = judged(folder, "C8").main
     for number in range(3):
-        spoil(folder, f"attribution-pair-{number}", lambda table: table.assign(share=table["share"].where(~table["item_id"].isin(["i00", "i01"]))))
+        spoil(
+            folder,
+            f"attribution-pair-{number}",
+            lambda table: table.assign(share=table["share"].where(~table["item_id"].isin(["i00", "i01"]))),
+        )
     after = judged(folder, "C8").main
     assert before is not None and after is not None and before.part == after.part
     lost = [
@@ -312,9 +322,17 @@ ALIGNED, ATTRIBUTED = "alignment-pair-0", "attribution-pair-0"
 @pytest.mark.parametrize(
     ("name", "change", "said"),
     [
-        (ALIGNED, lambda table: table.drop(columns="arm"), r"alignment-pair-0/alignment_draws.parquet: lacks the column\(s\) arm; make it anew"),
+        (
+            ALIGNED,
+            lambda table: table.drop(columns="arm"),
+            r"alignment-pair-0/alignment_draws.parquet: lacks the column\(s\) arm; make it anew",
+        ),
         (ATTRIBUTED, lambda table: table.drop(columns="arm"), r"attribution-pair-0/attribution.csv: lacks the column\(s\) arm"),
-        (ATTRIBUTED, lambda table: table.drop(columns=["lesion", "place"]), r"lacks the column\(s\) lesion, place; make it anew with 'see-in"),
+        (
+            ATTRIBUTED,
+            lambda table: table.drop(columns=["lesion", "place"]),
+            r"lacks the column\(s\) lesion, place; make it anew with 'see-in",
+        ),
         (ALIGNED, put(layer="last"), "column 'layer' holds what is no number"),
         (ALIGNED, put(patients=np.nan), "column 'patients' holds what is no number"),
         (ALIGNED, put(value=np.inf), "column 'value' holds what is no number"),

@@ -31,7 +31,11 @@ def disagreements(folder: Path) -> list[str]:
         except InputError as error:
             return [*wrong, str(error)]
         said = {(entry["id"], source): one["verdict"] for entry in entries for source, one in entry["verdicts"].items()}
-        wrong += [f"claims.json: {' '.join(key)}: {said.get(key)}, but {found.get(key)}" for key in found | said if said.get(key) != found.get(key)]
+        wrong += [
+            f"claims.json: {' '.join(key)}: {said.get(key)}, but {found.get(key)}"
+            for key in found | said
+            if said.get(key) != found.get(key)
+        ]
     for page in sorted(folder.rglob("*.md")):
         wrong += [f"{page.name}: {words}" for words in _in_markdown(page.read_text(encoding="utf-8"), found)]
     return wrong
@@ -76,7 +80,9 @@ def test_every_kept_verdict_follows_from_the_table_beside_it() -> None:
 
 
 def test_every_kept_ledger_has_its_table() -> None:
-    lost = [path for path in (Path(__file__).parents[3] / "docs" / "results").rglob("claims.json") if not (path.parent / "claims.csv").is_file()]
+    lost = [
+        path for path in (Path(__file__).parents[3] / "docs" / "results").rglob("claims.json") if not (path.parent / "claims.csv").is_file()
+    ]
     assert not lost
 
 

@@ -255,7 +255,12 @@ def edited(path: Path, change: Callable[[dict[str, Any]], object], claim: str = 
     ],
 )
 def test_a_ledger_edited_by_hand_is_refused_by_the_report(
-    finished: Path, ledger: Ledger, tmp_path: Path, change: Callable[[dict[str, Any]], object], said: str, capsys: pytest.CaptureFixture[str]
+    finished: Path,
+    ledger: Ledger,
+    tmp_path: Path,
+    change: Callable[[dict[str, Any]], object],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name in ("records", "theory", "cohorts"):
         (tmp_path / name).symlink_to(finished / name)
@@ -290,7 +295,9 @@ def test_ends_without_bound_survive_the_file(ledger: Ledger, tmp_path: Path) -> 
     first = ledger.verdict("C1", "phantom")
     changed = replace(first, findings=(wide, replace(wide, role="over duplicate")))
     assert isinstance(changed, Verdict) and changed.verdict == "supported"
-    entries = [replace(entry, verdicts={**entry.verdicts, "phantom": changed}) if entry.claim.id == "C1" else entry for entry in ledger.entries]
+    entries = [
+        replace(entry, verdicts={**entry.verdicts, "phantom": changed}) if entry.claim.id == "C1" else entry for entry in ledger.entries
+    ]
     Ledger(tuple(entries)).save(tmp_path)
     assert check_claims(tmp_path / "claims.json")[0]["verdicts"]["phantom"]["verdict"] == "supported"
     assert read_json(tmp_path / "claims.json")[0]["verdicts"]["phantom"]["interval"] == [1.2, None]

@@ -28,7 +28,7 @@ def rows_of_a_study(**more: Any) -> Rows:
     found += [comparison_row(AFTER, 0.03 + n / 1e5, 0.01, n=n, b=b, **more) for n in CURVE_GRID for b in ("alone", "twice")]
     found += [comparison_row(CURVE, 0.05, n=CURVE_GRID[0], n_train_b=CURVE_GRID[-1], b=b, **more) for b in ("alone", "twice")]
     found += [comparison_row(kind, -0.5, n=200, a="stranger") for kind in (GAIN, AFTER, CURVE)]
-    return found + [comparison_row(AFTER, -0.5, n=100, cohort="far")]
+    return [*found, comparison_row(AFTER, -0.5, n=100, cohort="far")]
 
 
 def judged(folder: Path, rows: Rows, **settings: Any) -> dict[str, Verdict]:
@@ -168,7 +168,7 @@ def test_a_cohort_that_was_not_finetuned_leaves_c7_not_tested(tmp_path: Path) ->
 def test_one_loss_of_many_cohorts_contradicts_after_holm_only(tmp_path: Path) -> None:
     """One cohort of five just below the margin (p .04) does not; far below, it does."""
     near, far = 0.02 - 1.05 * 0.02, -0.1
-    names = {name: 0.06 for name in "abcd"}
+    names = dict.fromkeys("abcd", 0.06)
     assert judged(tmp_path / "near", real(names | {"e": near}), phantom=False)["C7"].verdict == "inconclusive"
     assert judged(tmp_path / "far", real(names | {"e": far}), phantom=False)["C7"].verdict == "contradicted"
     assert judged(tmp_path / "two", real({"a": 0.06, "e": near - 0.01}), phantom=False)["C7"].verdict == "contradicted"

@@ -173,7 +173,7 @@ def test_a_function_that_is_a_sum_is_the_contrast() -> None:
     assert found.test.endswith("; delta method")
 
 
-def ratio(pair: RunScores, single: RunScores):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def ratio(pair: RunScores, single: RunScores):  # type: ignore[no-untyped-def]
     return auroc_function([pair, single], log_da_ratio, "ratio", "the ratio of separations", log=True)
 
 

@@ -16,7 +16,9 @@ from see_in_pairs.files import write_json
 from tests.paper_figures.conftest import record_rows
 
 N = 6
-ITEMS = pd.DataFrame({"item_id": [f"i{n}" for n in range(N)], "patient_id": [f"p{n}" for n in range(N)], "site": "a", "label": ["x", "y"] * 3})
+ITEMS = pd.DataFrame(
+    {"item_id": [f"i{n}" for n in range(N)], "patient_id": [f"p{n}" for n in range(N)], "site": "a", "label": ["x", "y"] * 3}
+)
 PAIR = {"run_id": "pair", "arm": "pair", "train_arm": "pair", "strategy": "demographic", "n_train": 50, "model": "models/pair"}
 LOGIT = np.arange(3 * N, dtype=float).reshape(3, N) / 7
 

@@ -13,6 +13,7 @@ from paper_figures.claims.ledger import GAIN, OVER_DUPLICATE, SHOWN, Finding, Ve
 from paper_figures.results.estimates import LEVEL, Estimate, no_estimate
 from paper_figures.statistics.distributions import student_p, student_quantile
 from paper_figures.statistics.multireader.random_factors import influences_contrast
+from paper_figures.statistics.validation import NotEstimable
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -149,9 +150,9 @@ def _share_on_references(rows: pd.DataFrame, method: str) -> str:
     """Mean share of the attribution on the reference, with its interval over trainings and patients."""
     chosen = rows[rows["method"] == method]
     table = chosen.pivot(index=["item_id", "patient_id"], columns="train_seed", values="reference_share").dropna()
-    if len(table) < 2:
-        return "an unknown share"
-    found = _mean_contrast([table], np.ones(len(table)))
+    found = _mean_contrast([table], np.ones(len(table))) if len(table) > 1 else no_estimate("no shares", "share")
+    if found.reason:
+        return f"{table.to_numpy().mean():.2f} in every map" if len(table) > 1 else "an unknown share"
     return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
@@ -194,7 +195,10 @@ def _mean_contrast(arms: list[pd.DataFrame], signs: np.ndarray) -> Estimate:
             merit += share * mean
             influence[:, members] = share * (values[:, members] - mean[:, None]) / members.sum()
         groups.append((merit, influence))
-    found = influences_contrast(groups, classes, patients, LEVEL)
+    try:
+        found = influences_contrast(groups, classes, patients, LEVEL)
+    except NotEstimable as error:  # the same everywhere
+        return no_estimate(str(error), "share")
     trainings = min(table.shape[1] for table in arms)
     return Estimate(
         found.estimate, *found.interval, found.p, "share", "trainings and patients random at once, t", len(patients),

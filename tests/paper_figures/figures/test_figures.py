@@ -76,9 +76,11 @@ def test_auroc_rows(drawn: Path, finished: Path) -> None:
     data = pd.read_csv(drawn / "auroc_by_arm.csv").set_index("run_id")
     assert data.loc["single", "ideal"] == pytest.approx(0.7491, abs=1e-4)  # Phi(.95 / sqrt 2)
     assert data.loc["pair-0.90", "low"] < data.loc["pair-0.90", "ideal"] < data.loc["pair-0.90", "high"]
-    assert data.loc["pair-random", "ideal_gain"] == pytest.approx(0)
+    assert data.loc["pair-0.90-shown-random", "ideal_gain"] == pytest.approx(0)
+    assert data.loc["pair-0.90-shown-0.50", "ideal"] == pytest.approx(0.7810, abs=1e-4)
+    assert data["flag"].isna().all() and (data["trainings"] == [0] * 3 + [3] * 9).all()
     assert data.loc["off-pair-0.90", "against"] == "off-single"
-    assert data.loc["pair-0.90-eval-random", "group"].startswith("finetuned on pairs, shown")
+    assert data.loc["pair-0.90-shown-random", "group"].startswith("finetuned on pairs, shown")
     assert np.isnan(data.loc["single", "gain"])
     results = RunResults(finished)
     run = results.find(run_id="pair-0.90")

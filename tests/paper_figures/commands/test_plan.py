@@ -95,7 +95,7 @@ def test_pilot_from_records(finished: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_items_without_a_score_are_counted(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = read_records(finished / "records" / "records.parquet")
-    table = records.table[records.table["run_id"].isin(["single", "pair-0.50"])].reset_index(drop=True)
+    table = records.table[records.table["run_id"].isin(["single", "pair-0.90"])].reset_index(drop=True)
     table.loc[[3, 8], "p_positive"] = np.nan
     write_records(tmp_path / "records.parquet", Records(table, records.positive, records.healthy))
     found = planned(capsys, "--records", str(tmp_path))  # one run of each arm: no need to name them
@@ -179,12 +179,12 @@ def test_trainings_from_a_pilot(finished: Path, tmp_path: Path, capsys: pytest.C
     from paper_figures.results.study_size import pilot_contrast
 
     records, rng = read_records(finished / "records" / "records.parquet"), np.random.default_rng(0)
-    one = {arm: records.table[records.table["run_id"] == run] for arm, run in (("single", "single"), ("pair", "pair-0.90"))}
     parts = []
-    for arm, table in one.items():
-        for seed in range(3):
-            odds = np.log(table["p_positive"] / (1 - table["p_positive"])) + 0.7 * rng.normal(size=len(table))
-            parts.append(table.assign(p_positive=1 / (1 + np.exp(-odds)), train_seed=seed, run_id=f"{arm}-{seed}", arm=arm))
+    for arm, run in (("single", "single"), ("pair", "pair-0.90")):
+        table = records.table[records.table["run_id"] == run]
+        odds = np.log(table["p_positive"] / (1 - table["p_positive"])) + 0.7 * rng.normal(size=len(table))
+        name = arm + "-" + table["train_seed"].astype(str)  # a run for each training
+        parts.append(table.assign(p_positive=1 / (1 + np.exp(-odds)), run_id=name, arm=arm))
     old = tmp_path / "records.parquet"
     write_records(old, Records(pd.concat(parts, ignore_index=True), records.positive, records.healthy))
     content = planned(capsys, "--records", str(old), "--trainings", "5", "--patients", "200")
@@ -223,15 +223,14 @@ def test_sizes_that_cannot_be_planned_are_one_line(arguments: list[str], line: s
 def with_reference_alone(finished: Path, folder: Path, shares: tuple[float, ...] = (0.5,), strategy: str = "demographic") -> Path:
     """Records with an arm ``reference_only``, a run for each share of the query's signal that it carries."""
     records = read_records(finished / "records" / "records.parquet")
-    items = records.table[records.table["run_id"] == "single"]
+    items = records.table[(records.table["run_id"] == "single") & (records.table["train_seed"] == 0)]
     positive, rng = items["label"].isin(records.positive).to_numpy(), np.random.default_rng(8)
     rows = []
     for seed, share in enumerate(shares):
         run = {"arm": "reference_only", "train_arm": "reference_only", "strategy": strategy, "n_train": 100}
         logit = share * 0.95 * positive + rng.standard_normal(len(items))
-        rows.append(record_rows(run | {"run_id": f"alone-{seed}"}, items, logit).assign(train_seed=seed))
-    kept = records.table[records.table["run_id"] == "single"]
-    write_records(folder / "records.parquet", Records(pd.concat([kept, *rows], ignore_index=True), records.positive, records.healthy))
+        rows.append(record_rows(run | {"run_id": f"alone-{seed}"}, items, logit, [seed]))
+    write_records(folder / "records.parquet", Records(pd.concat([items, *rows], ignore_index=True), records.positive, records.healthy))
     return folder
 
 
@@ -281,6 +280,9 @@ def test_mistakes_about_the_leak(arguments: list[str], says: str, capsys: pytest
     assert says in capsys.readouterr().err
 
 
-def test_records_without_the_reference_alone_say_so(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_app(app, ["plan", "--d", "1", "--rho", "0.5", "--leak-from", str(finished), "--arm-single", "single"]) == 2
+def test_records_without_the_reference_alone_say_so(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = read_records(finished / "records" / "records.parquet")
+    kept = records.table[records.table["arm"] != "reference_only"]
+    write_records(tmp_path / "records.parquet", Records(kept, records.positive, records.healthy))
+    assert run_app(app, ["plan", "--d", "1", "--rho", "0.5", "--leak-from", str(tmp_path), "--arm-single", "single"]) == 2
     assert "--arm-reference reference_only: no such arm or run" in capsys.readouterr().err

@@ -7,15 +7,21 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
+from paper_figures.claims.registry import AMENDMENTS, RULE, VERSION, registry_hash
 from paper_figures.cli import app
 from paper_figures.figures import FIGURES
-from paper_figures.outputs import write_claims, write_report
+from paper_figures.outputs import write_claims, write_figures, write_report
 from paper_figures.report.sentences import headline
+from paper_figures.results.predicted_gain import ABOVE_IDEAL
+from paper_figures.results.runs import RunResults
 from see_in_pairs.console import run_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, write_json
+from tests.paper_figures.conftest import TRAININGS, rescored
 
 
 class Page(HTMLParser):
@@ -105,6 +111,48 @@ def test_words_follow_the_numbers(low: float, high: float, said: str) -> None:
     assert said in headline([row | {"gain": None, "ideal_gain": None}], 0.9)[0]
 
 
+def test_an_area_above_the_ideal_observers_is_flagged_wherever_it_is_shown(complete: Path, tmp_path: Path) -> None:
+    """In the reason of C1, in the figure's data and in the report; and nowhere in a folder without such an area."""
+    out = tmp_path / "out"
+    shutil.copytree(complete, out, ignore=shutil.ignore_patterns("masks"))
+    before = " ".join(Page(write_report(out).read_text(encoding="utf-8")).words)
+    assert ABOVE_IDEAL not in before
+    results = RunResults(out)
+    positive = results.scores(results.runs[3]).positive
+    rescored(out, {"pair-0.90": 4 * positive + np.random.default_rng(0).standard_normal((TRAININGS, len(positive)))})
+    reason = write_claims(out).verdict("C1", "phantom").reason
+    assert ABOVE_IDEAL in reason
+    write_figures(out, only=["auroc_by_arm"], quiet=True)
+    flags = pd.read_csv(out / "figures" / "auroc_by_arm.csv").set_index("run_id")["flag"]
+    assert flags["pair-0.90"] == ABOVE_IDEAL and flags.drop("pair-0.90").isna().all()
+    words = Page(write_report(out).read_text(encoding="utf-8")).words
+    assert ABOVE_IDEAL in [word.strip() for word in words]  # in the table of arms
+    assert any(reason in word for word in words)
+
+
+def test_a_number_that_does_not_follow_is_not_printed(complete: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(complete, out, ignore=shutil.ignore_patterns("masks", "images"))
+    claims = read_json(out / "claims.json")
+    claims[0]["verdicts"]["phantom"]["estimate"] += 0.001  # the verdict would stay
+    write_json(out / "claims.json", claims)
+    assert run_app(app, ["report", "--out", str(out), "--quiet"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "estimate of C1 (phantom) do not follow from its findings" in line
+
+
+def test_every_estimate_of_the_ledger_shows_its_margin_trainings_and_patients(page: Page, complete: Path) -> None:
+    text = " ".join(" ".join(page.words).split())
+    for claim in read_json(complete / "claims.json"):
+        for said in claim["verdicts"].values():
+            if said["estimate"] is not None:
+                assert f"margin {said['margin']}" in text
+                assert not said["trainings"] or f"{said['trainings']} trainings an arm" in text
+                assert not said["patients"] or f"{said['patients']} patients" in text
+    for one in (registry_hash(), f"version {VERSION}", RULE.split(";")[0], *(change.what.split(":")[0] for change in AMENDMENTS)):
+        assert " ".join(one.split()) in text, one
+
+
 def test_smoke_is_said(complete: Path) -> None:
     manifest = read_json(complete / "manifest.json")
     write_json(complete / "manifest.json", manifest | {"config": {"smoke": True}})
@@ -136,9 +184,9 @@ def test_order_of_commands_is_told(out: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize("name", ["claims.json", "controls.json"])
 def test_claims_and_controls_that_are_not_ours_are_one_line(complete: Path, tmp_path: Path, name: str) -> None:
-    shutil.copytree(complete, tmp_path / "out")
+    shutil.copytree(complete, tmp_path / "out", ignore=shutil.ignore_patterns("masks"))
     whole = (tmp_path / "out" / name).read_text()
     for content in ("null", '"x"', "{}", "[1e999]", '[{"id": 1}]', whole.replace('"reason"', '"other"')):
         (tmp_path / "out" / name).write_text(content)
-        with pytest.raises(InputError, match=rf"{name}: is not what 'see-in-pairs claims' writes"):
+        with pytest.raises(InputError, match=rf"{name}: (is not what 'see-in-pairs claims' writes|not a ledger of this version; write it again)"):
             write_report(tmp_path / "out")

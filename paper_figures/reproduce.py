@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +18,7 @@ from empirical.references.config import STRATEGIES
 from paper_figures.study.cells import TrainingCell, attempt_rows, run_cell, with_weights
 from paper_figures.study.config import Restarts
 from see_in_pairs.configs import Count, SeedNumber, StrictConfig, parse_config
-from see_in_pairs.console import log
+from see_in_pairs.console import log, progress
 from see_in_pairs.files import write_json, write_parquet, write_text
 from see_in_pairs.processes import run_in_processes
 from see_in_pairs.runs import RunFolder, is_unfinished
@@ -210,15 +211,12 @@ def reproduce(out: Path, *, smoke: bool = False, seed: int = 0, workers: int = 2
         chain = _Chain(config, folder.path, runs, seed, workers, quiet)
         arms = len({run.model_of for run in runs} - {""})
         times = f"{config.train_seeds} times each" if config.train_seeds > 1 else "once"
-        training = (
-            f"finetune '{config.model}' in {arms} arms, {times}, {workers} at a time; evaluate {len(runs)} conditions on the same queries"
-        )
+        training = f"finetune '{config.model}' in {arms} arms, {times}, {workers} at a time; evaluate {len(runs)} conditions; analyse"
         steps: list[tuple[str, Callable[[], None]]] = [
             ("verify the theory", chain.theory),
             (f"make {len(config.rhos) + 1} phantom cohorts", chain.cohorts),
             (training, chain.train),
             ("compare the arms", chain.compare),
-            ("analyse the finetuned models on their own arms: alignment, attribution", chain.analyse),
             ("judge the claims, draw the figures, write the report", chain.report),
         ]
         for number, (label, step) in enumerate(steps, start=1):
@@ -258,11 +256,12 @@ class _Chain:
                 make_phantom(settings, folder, seed=self.config.phantom_seed + self.seed, quiet=self.quiet)
 
     def train(self) -> None:
-        """Finetune and evaluate, and put the records of all runs together."""
+        """Finetune, evaluate and analyse, and put the records of all runs together."""
         from empirical.evaluation.records import concatenate, read_records, write_records
 
         cells = self._cells()
-        for cell, seconds in run_in_processes(run_cell, cells, self.workers):
+        job = partial(_run_and_analyse, self.config.analysis, self.out / "analysis")
+        for cell, seconds in run_in_processes(job, cells, self.workers):
             log(f"      {cell.name} ({seconds:.0f} s)", self.quiet)
         table = concatenate([read_records(file) for cell in cells for file in cell.records() or ()])
         parts = [table.of(run_id=run.run_id) for run in self.runs]
@@ -329,25 +328,13 @@ class _Chain:
     def compare(self) -> None:
         plans = plan_comparisons(self.config.rhos, self.config.second_series.name, self.config.shown)
         arms = {run.run_id: run.arm for run in self.runs}
-        compare = partial(_compare_runs, self.out / "records" / "records.parquet", self.config.resamples, self.seed)
-        pairs = [(plan["run_a"], plan["run_b"]) for plan in plans]
-        found = dict(run_in_processes(compare, pairs, self.workers))
+        records = self.out / "records" / "records.parquet"
         results = [
-            plan | {"arm_a": arms[pair[0]], "arm_b": arms[pair[1]], "result": found[pair]} for plan, pair in zip(plans, pairs, strict=True)
-        ]
+            plan | {"arm_a": arms[plan["run_a"]], "arm_b": arms[plan["run_b"]]}
+            | {"result": _compare_runs(records, self.config.resamples, self.seed, (plan["run_a"], plan["run_b"]))}
+            for plan in progress(plans, len(plans), "comparisons", self.quiet)
+        ]  # fmt: skip
         write_json(self.out / "tests" / "comparisons.json", results)
-
-    def analyse(self) -> None:
-        """Leave the tables by which C6 and C8 are judged."""
-        jobs = []
-        for cell in self._cells():
-            attempt = cell.selected()
-            if cell.finetuning is None or attempt is None:
-                continue
-            run = next(run for run in self.runs if run.run_id == cell.training.parent.name)
-            own = with_weights(self._evaluation([run]), attempt.training / "model")
-            jobs.append((own, self.config.analysis, self.out / "analysis", f"{run.run_id}-{attempt.training.name}"))
-        list(run_in_processes(_analyse_model, jobs, self.workers))
 
     def report(self) -> None:
         from paper_figures.outputs import write_claims, write_figures, write_report
@@ -368,14 +355,22 @@ def _compare_runs(records: Path, resamples: int, seed: int, runs: tuple[str, str
     return compare_rows(align(a, b), ComparisonSettings(arms=runs, resamples=resamples, seed=seed)).to_dict()
 
 
-def _analyse_model(job: tuple[EvaluateConfig, dict[Literal["alignment", "attribution"], dict[str, Any]], Path, str]) -> None:
+def _run_and_analyse(settings: dict[Literal["alignment", "attribution"], dict[str, Any]], out: Path, cell: TrainingCell) -> float:
+    """Run a cell, and leave the tables by which C6 and C8 are judged of a finetuned model on its own arm; returns the seconds it took."""
     from empirical.analysis.arms import AlignmentConfig, AttributionConfig, report_alignment, report_attribution
 
-    config, settings, out, name = job
+    began = time.monotonic()
+    run_cell(cell)
+    attempt = cell.selected()
+    if cell.finetuning is None or attempt is None:
+        return time.monotonic() - began
+    (own, *_) = cell.evaluations.values()  # the first run of the first evaluation is the model's own arm
+    config = with_weights(own.model_copy(update={"arms": own.arms[:1]}), attempt.training / "model")
     for kind, kind_config, last_file, report in (
         ("alignment", AlignmentConfig, "alignment_draws.parquet", report_alignment),
         ("attribution", AttributionConfig, "attribution_summary.csv", report_attribution),
     ):
-        folder = out / f"{kind}-{name}"
+        folder = out / f"{kind}-{own.arms[0].run_id}-{attempt.training.name}"
         if not (folder / last_file).is_file() or is_unfinished(folder):
             report(parse_config(kind_config, config.model_dump() | settings[kind], DEFAULT), folder, quiet=True)
+    return time.monotonic() - began

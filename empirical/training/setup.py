@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from empirical.training.checkpointing_trial import fits_without_checkpointing, t
 from empirical.training.config import EarlyStopping, FinetuneConfig, Method, ScheduleConfig
 from empirical.training.distributed import not_sharded, one_device, sharding_wanted
 from empirical.training.memory_estimate import checkpointing, device_memory, fixed_memory
+from empirical.training.pixel_cache import PixelCache
 from empirical.training.trainable import vision_is_frozen
 from empirical.vlm.config import ModelConfig
 from empirical.vlm.loading import dtype_of
@@ -65,11 +66,12 @@ def make_encoder(vlm: VisionLanguageModel, cohort: Cohort, storage: FeatureStora
     """Make the encoder of prompts, and the context in which a model must run that reads stored features from it."""
     from empirical.vlm.feature_cache.cache import FeatureCache
     from empirical.vlm.feature_cache.encoder import CachedEncoder
+    from empirical.vlm.feature_cache.processor_proxy import replaced_attribute
     from empirical.vlm.inference.encoder import Encoder
 
     plain = Encoder(vlm.processor, vlm.family, image_source(cohort))
     if storage is None:
-        return plain, nullcontext()
+        return plain, replaced_attribute(vlm.processor, "image_processor", PixelCache(vlm.processor.image_processor))
     # One image at a time: a resumed run, which computes others together, would not see the same bits.
     cache = FeatureCache(vlm, storage.folder, batch_size=1, protected_batches=storage.batches)
     return CachedEncoder(plain, cache), cache.patch_model()

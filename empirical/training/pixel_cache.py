@@ -1,0 +1,90 @@
+"""What the image processor makes of an image, kept: a training shows each image in every epoch, and small ones cost as much as a pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+KEPT_BYTES = 2**28
+TRIALS = 2
+"""Batches that are made both ways before the cache is trusted."""
+
+
+class PixelCache:
+    """An image processor that processes each image alone, once, and puts batches together from that.
+
+    Only where this gives the very same batch: the first batches are made both ways and compared. Where a processor looks at several images
+    together, pads them, or gives other numbers of images in the rows, and where memory is used up, it is called as usual. An image is known
+    by its object, which `image_source` keeps.
+    """
+
+    def __init__(self, processor: Any, kept_bytes: int = KEPT_BYTES) -> None:
+        self.processor, self.trials, self.useful, self.room = processor, 0, True, kept_bytes
+        self.options: dict[str, Any] | None = None
+        self.alone: dict[int, tuple[Any, dict[str, Any]]] = {}  # the image itself, so that no other takes its number, and its outputs
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.processor, name)
+
+    def __call__(self, images: Any, *more: Any, **options: Any) -> Any:
+        """Process images, nested as the official processor takes them."""
+        together = None if more or not self.useful else self._together(images, options)
+        if together is not None and self.trials >= TRIALS:
+            return together
+        official = self.processor(images, *more, **options)
+        if together is not None:
+            self.trials, self.useful = self.trials + 1, _equal(together, dict(official))
+        return official
+
+    def _together(self, images: Any, options: dict[str, Any]) -> dict[str, Any] | None:
+        """Put a batch together; None where it cannot be done."""
+        if not isinstance(images, list) or not all(isinstance(row, list) and len(row) == len(images[0]) for row in images):
+            return None
+        if self.options is not None and repr(options) != repr(self.options):
+            return None
+        self.options = options
+        known = [[self._alone(image, options) for image in row] for row in images]
+        if any(one is None for row in known for one in row):
+            return None
+        return _put_together([[one for one in row if one is not None] for row in known])
+
+    def _alone(self, image: Any, options: dict[str, Any]) -> dict[str, Any] | None:
+        import torch
+
+        if id(image) not in self.alone:
+            outputs = dict(self.processor([[image]], **options))
+            self.room -= sum(value.nbytes for value in outputs.values() if torch.is_tensor(value))
+            if self.room < 0:
+                self.useful = False
+                self.alone.clear()
+                return None
+            self.alone[id(image)] = image, outputs
+        return self.alone[id(image)][1]
+
+
+def _put_together(rows: list[list[dict[str, Any]]]) -> dict[str, Any] | None:
+    """Stack outputs of lone images, tensors of shape (1, 1, ...) and lists in lists, to (rows, images, ...); None where shapes differ."""
+    import torch
+
+    if not rows or not rows[0]:
+        return None
+    found: dict[str, Any] = {}
+    for name, first in rows[0][0].items():
+        values = [[one[name] for one in row] for row in rows]
+        if torch.is_tensor(first):
+            if first.shape[:2] != (1, 1) or any(value.shape != first.shape for row in values for value in row):
+                return None
+            found[name] = torch.cat([value[0] for row in values for value in row]).reshape(len(rows), -1, *first.shape[2:])
+        elif all(isinstance(value, list) and len(value) == 1 and isinstance(value[0], list) for row in values for value in row):
+            found[name] = [[part for value in row for part in value[0]] for row in values]
+        else:
+            return None
+    return found
+
+
+def _equal(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    import torch
+
+    if a.keys() != b.keys():
+        return False
+    same = [torch.equal(a[name], b[name]) if torch.is_tensor(a[name]) and torch.is_tensor(b[name]) else a[name] == b[name] for name in a]
+    return all(value is True for value in same)

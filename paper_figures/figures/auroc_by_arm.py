@@ -97,6 +97,8 @@ def run_label(run: Run) -> str:
 def _ideal_gain(limits: IdealDetectability, run: Run) -> float:
     if run.series:
         return limits.gain
+    if run.arm == "reference_only":
+        return 0.5 - limits.auc("single")  # a healthy reference alone tells nothing of the query's class
     if run.strategy == "embedding":
         return float("nan")  # an embedding retrieves a relative now and then; the cohort does not know how alike those pairs are
     return float(scaled_gain(np.array([limits.single]), run.evaluated_rho or 0.0)[0])

@@ -86,9 +86,10 @@ def _gain_row(results: RunResults, run: Run, single: Run) -> dict[str, Any]:
 def above_ideal(results: RunResults, scores: RunScores) -> str:
     """Say so where a run's area lies above the bound of the ideal observer by more than its interval; '' where it does not."""
     limits = run_detectability(results, scores.run)
-    if limits is None or limits.place != "fixed":
+    if limits is None or limits.place != "fixed" or scores.run.arm == "multi":  # of several references the bound is another
         return ""
-    bound = limits.auc("joint" if scores.run.arm in ("pair", "reversed", "unlabelled", "multi") else "single")
+    alone = scores.run.arm == "reference_only"
+    bound = 0.5 if alone else limits.auc("joint" if scores.run.arm in ("pair", "reversed", "unlabelled") else "single")
     return ABOVE_IDEAL if auroc_of(scores).low > bound else ""
 
 

@@ -78,6 +78,7 @@ def test_auroc_rows(drawn: Path, finished: Path) -> None:
     assert data.loc["pair-0.90", "low"] < data.loc["pair-0.90", "ideal"] < data.loc["pair-0.90", "high"]
     assert data.loc["pair-0.90-shown-random", "ideal_gain"] == pytest.approx(0)
     assert data.loc["pair-0.90-shown-0.50", "ideal"] == pytest.approx(0.7810, abs=1e-4)
+    assert data.loc["pair-0.90-shown-reference-only", "ideal"] == pytest.approx(0.5)  # a healthy picture alone tells nothing
     assert data["flag"].isna().all() and (data["trainings"] == [0] * 3 + [3] * 9).all()
     assert data.loc["off-pair-0.90", "against"] == "off-single"
     assert data.loc["pair-0.90-shown-random", "group"].startswith("finetuned on pairs, shown")

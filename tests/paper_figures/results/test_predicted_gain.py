@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,12 @@ def test_an_area_above_the_ideal_observers_is_flagged_and_one_that_may_be_by_cha
             assert run is not None and bool(above_ideal(again, again.scores(run))) == expected, (name, pair, single)
         assert ABOVE_IDEAL in set(gain_table(again)["flag"])
     assert "look for a leak" in ABOVE_IDEAL
+    name = "pair-0.90-shown-reference-only"  # its bound is chance
+    leaking = RunResults(rescored(out, {name: 0.6 * positive + noise}))
+    run = leaking.find(run_id=name)
+    assert run is not None and above_ideal(leaking, leaking.scores(run)) == ABOVE_IDEAL
+    several = replace(leaking.scores(run), run=replace(run, arm="multi"))
+    assert above_ideal(leaking, several) == ""  # no bound of several references is known
 
 
 def test_runs_are_needed(out: Path) -> None:

@@ -60,7 +60,7 @@ def test_error_lines_are_bounded_and_hold_nothing_that_a_terminal_obeys() -> Non
     assert "\x1b" not in done.stderr and r"\x1b[31mred" in done.stderr and len(done.stderr) < 1100 and done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("wait", [0.1, 3.0], ids=["among its imports", "at work"])
+@pytest.mark.parametrize("wait", [0.1, 1.5], ids=["among its imports", "at work"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_request_to_end_is_an_interrupt(tmp_path: Path, number: int, wait: float) -> None:
     began = tmp_path / "began"

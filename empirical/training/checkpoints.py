@@ -41,7 +41,12 @@ def _damaged(checkpoint: Path) -> str | None:
     mark = checkpoint / MARK
     if not mark.is_file():
         return ""
-    sizes: dict[str, int] = json.loads(mark.read_text() or "{}")
+    try:
+        sizes = json.loads(mark.read_text() or "{}")
+    except (ValueError, RecursionError):
+        return MARK
+    if not isinstance(sizes, dict):
+        return MARK
     for name, size in sizes.items():
         file = checkpoint / name
         if not file.is_file() or file.stat().st_size != size:

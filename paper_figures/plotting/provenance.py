@@ -180,9 +180,11 @@ def read_provenance(path: Path | str) -> Provenance:
         content = json.loads(text)
         if isinstance(content["modules"], list):  # drawn before every module had a hash of its own
             content["modules"] = dict.fromkeys(content["modules"], "")
+        if not isinstance(content["modules"], dict) or not isinstance(content.get("sources", {}), dict):
+            raise TypeError("modules and sources are mappings")
         known = {item.name for item in fields(Provenance)}
         return Provenance(**{name: value for name, value in content.items() if name in known})
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         raise InputError(f"{path}: carries no provenance of see-in-pairs (made by another program, or saved again by one)") from None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import os
 import re
@@ -13,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from see_in_pairs.errors import InputError
-from see_in_pairs.files import read_text, sha256, write_text
+from see_in_pairs.errors import InputError, first_line
+from see_in_pairs.files import read_json_object, read_text, sha256, write_text
 from see_in_pairs.runs import RunFolder
 
 MOST_ROWS = 400
@@ -126,13 +125,7 @@ def _changed_answers(folder: Path, trace: Sequence[Mapping[str, str]]) -> list[s
 
 
 def _json(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(read_text(file))
-    except json.JSONDecodeError:
-        found = None
-    if not isinstance(found, dict):
-        raise InputError(f"{file}: not a JSON object")
-    return found
+    return read_json_object(file)
 
 
 def _text(file: Path) -> str:
@@ -140,7 +133,10 @@ def _text(file: Path) -> str:
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(read_text(file))))
+    try:
+        return list(csv.DictReader(io.StringIO(read_text(file))))
+    except csv.Error as error:
+        raise InputError(f"{file}: cannot be read as a table ({first_line(error)})") from None
 
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:

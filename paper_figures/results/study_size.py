@@ -74,7 +74,7 @@ def read_variances(text: str) -> ContrastVariance:
     source = text if text.lstrip().startswith("{") else read_text(Path(text))
     try:
         parsed = json.loads(source)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         parsed = None
     known = {item.name for item in fields(ContrastVariance)}
     if isinstance(parsed, dict) and isinstance(parsed.get("components"), dict):

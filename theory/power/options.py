@@ -205,7 +205,7 @@ def _from_components(options: Options) -> PlanningEvidence:
         raise InputError("--components and --beta: give both")
     try:
         parsed = json.loads(options.components)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, dict):
         raise InputError("""--components: give JSON such as '{"P": 1, "PR": 0.6, "PS": 0.2, "E": 0.4}'""")

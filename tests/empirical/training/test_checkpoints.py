@@ -30,16 +30,18 @@ def test_the_last_by_number_is_taken(tmp_path: Path) -> None:
     assert last_checkpoint(tmp_path) == str(made[-1])
 
 
-@pytest.mark.parametrize("damage", ["truncate", "delete", "unmark"])
+@pytest.mark.parametrize("damage", ["truncate", "delete", "unmark", "mark", "other mark"])
 def test_a_damaged_checkpoint_is_left_out_for_the_one_before(tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
     *_, before, last = checkpoints(tmp_path)
     if damage == "truncate":
         (last / "optimizer.pt").write_text("")
+    elif damage.endswith("mark") and damage != "unmark":
+        (last / "complete").write_text({"mark": '{"weights"', "other mark": "[1]"}[damage])
     else:
         (last / {"delete": "weights", "unmark": "complete"}[damage]).unlink()
     assert last_checkpoint(tmp_path) == str(before)
     assert not last.exists()
-    named = {"truncate": "optimizer.pt", "delete": "weights"}.get(damage)
+    named = {"truncate": "optimizer.pt", "delete": "weights", "mark": "complete", "other mark": "complete"}.get(damage)
     assert (capsys.readouterr().err == "") if named is None else (named in capsys.readouterr().err)
 
 

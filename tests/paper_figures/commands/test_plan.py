@@ -117,6 +117,8 @@ def test_items_without_a_score_are_counted(finished: Path, tmp_path: Path, capsy
         (["--own", "0.5", "--d", "1"], "--shared and --own: give both"),
         (["--beta", "0.5", "--d", "1"], "--components and --beta: give both"),
         (["--beta", "0.5", "--d", "1", "--components", "P=1"], "give JSON"),
+        (["--beta", "0.5", "--d", "1", "--components", "[" * 20_000], "give JSON"),
+        (["--beta", "0.5", "--d", "1", "--components", '{"P": ' + "9" * 5000 + "}"], "give JSON"),
         (["--beta", "0.5", "--d", "1", "--components", '{"P":"x","PR":0,"PS":0,"E":0}'], "not a number"),
         (["--beta", "0.5", "--d", "1", "--components", '{"P":true,"PR":0,"PS":0,"E":0}'], "not true or false"),
         (["--beta", "0.5", "--d", "1", "--components", '{"P":1,"PR":0,"PS":0,"E":0}', "--score-correlation", "2"], "between -1 and 1"),

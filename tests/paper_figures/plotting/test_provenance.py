@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from paper_figures.cli import app
 from paper_figures.plotting import provenance, style
@@ -161,3 +162,12 @@ def test_a_png_that_claims_billions_of_pixels_is_one_line(tmp_path: Path) -> Non
     huge_picture(tmp_path / "a.png", b"")
     with pytest.raises(InputError, match="cannot be read as a PNG"):
         read_provenance(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("text", ["[" * 20_000, "[]", '{"modules": 3}', '{"modules": {}, "sources": [1]}', '{"seed": ' + "9" * 5000 + "}"])
+def test_provenance_that_nobody_here_wrote_is_one_line(tmp_path: Path, text: str) -> None:
+    noted = PngInfo()
+    noted.add_text(provenance.KEY, text)
+    Image.new("L", (4, 4)).save(tmp_path / "a.png", pnginfo=noted)
+    with pytest.raises(InputError, match="carries no provenance"):
+        check_figure(tmp_path / "a.png")

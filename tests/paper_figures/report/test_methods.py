@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,20 @@ def test_what_is_no_run_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert run_app(app, ["methods", str(tmp_path)]) == 2
     assert run_app(app, ["verify", str(tmp_path)]) == 2
     assert "no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("manifest.json", "[" * 100_000 + "]" * 100_000), ("manifest.json", "null"), ("manifest.json", '{"seed": ' + "9" * 5000 + "}"),
+        ("comparison.csv", "x" * 200_000), ("comparison.csv", '"' + "a\n" * 100_000),
+    ],
+    ids=["deep", "null", "digits", "long field", "open quote"],
+)  # fmt: skip
+def test_a_damaged_file_of_a_run_is_one_line(
+    run: Path, tmp_path: Path, name: str, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / name).write_text(content)
+    assert run_app(app, ["methods", str(tmp_path / "run"), "--out", str(tmp_path / "out"), "--quiet"]) == 2
+    assert f"error: {tmp_path / 'run' / name}: " in capsys.readouterr().err

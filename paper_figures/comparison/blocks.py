@@ -29,7 +29,9 @@ from paper_figures.statistics.result import Interval
 from paper_figures.statistics.roc.cluster_jackknife import clustered_auroc_difference, two_way_delong
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
 from paper_figures.statistics.roc.delong import curves_and_labels, delong
-from paper_figures.statistics.validation import Bools, NotEstimable, as_count
+from paper_figures.statistics.roc.permutation import AurocPermutationResult, auroc_permutation
+from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T, LEAST_SHARE
+from paper_figures.statistics.validation import Bools, Floats, NotEstimable, as_count
 from see_in_pairs.roc import auroc
 
 CELLS = 200_000_000  # resamples x items that a default bootstrap may cost
@@ -95,11 +97,22 @@ def auroc_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons
     both = None
     if second is not None:
         both = reasons.attempt("auroc.two_way", lambda: by_t(table, lambda: two_way_delong(scores, labels, codes, second, level)))
+    swaps = reasons.attempt("auroc.permutation", lambda: _swapped(table, scores, labels, settings))
     best = plain if table.independent else clustered
     a, b = (auroc(row, labels) for row in scores)
     differences = [with_own_width(result) if result else None for result in (plain, clustered)]
     intervals = [area_interval(table, labels, best, curve, level) for curve in (0, 1)]
-    return Auroc(a, b, a - b, differences[0], differences[1], intervals[0], intervals[1], jackknife, both)
+    return Auroc(a, b, a - b, differences[0], differences[1], intervals[0], intervals[1], jackknife, both, swaps)
+
+
+def _swapped(table: ItemTable, scores: Floats, labels: Bools, settings: ComparisonSettings) -> AurocPermutationResult:
+    """Permute the arms within items, where the design lets that test keep its level."""
+    if not table.independent:
+        raise NotEstimable("items are not independent: swapping the arms item by item would take them as such")
+    rarer = int(min(labels.sum(), (~labels).sum()))
+    if rarer < max(FEWEST_FOR_T, LEAST_SHARE * table.items):
+        raise NotEstimable(f"{rarer} of {table.items} items are of the rarer class: too few for this test if the curves differ in shape")
+    return auroc_permutation(scores, labels, settings.permutations, seed=settings.seed)
 
 
 def two_way_block(table: ItemTable, settings: ComparisonSettings, reasons: Reasons) -> ClusteredDifferenceResult | None:

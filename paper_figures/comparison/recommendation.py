@@ -13,6 +13,7 @@ from paper_figures.statistics.clustered.difference import ClusteredDifferenceRes
 from paper_figures.statistics.clustered.sign_flip import SignFlipResult
 from paper_figures.statistics.equivalence import EquivalenceResult, equivalence, tost
 from paper_figures.statistics.multireader.random_factors import ContrastResult
+from paper_figures.statistics.roc.permutation import AurocPermutationResult
 from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T, FEWEST_FOR_Z
 
 FEW_CLUSTERS, FEW_REFERENCES = 50, 20  # where the error-rate study finds bootstrap intervals and two-way tests at their level
@@ -120,22 +121,32 @@ def _sign_flip(robust: ClusteredDifferenceResult, permutation: SignFlipResult, c
 
 
 def _auroc(comparison: Comparison, rarer: int) -> Recommendation | None:
-    """The first that applies: clustered DeLong, by t if it can be had; DeLong.
+    """The first that applies: clustered DeLong, by t if it can be had; for independent items the permutation of swapped arms; DeLong by t.
 
-    With fewer than `FEWEST_FOR_Z` items of a class DeLong is by t; with fewer than `FEWEST_FOR_T` no test keeps its level.
+    With fewer than `FEWEST_FOR_T` items of a class no test keeps its level.
     """
     auroc, clustered = comparison.auroc, comparison.clusters < comparison.items
     if auroc is None or rarer < FEWEST_FOR_T:
         return None
     if clustered and auroc.clustered_t is not None:
         return _student("auroc", auroc.clustered_t, "clustered DeLong, jackknife t", CORRELATED)
-    if rarer < FEWEST_FOR_Z and auroc.clustered_t is not None:
-        return _student("auroc", auroc.clustered_t, "DeLong, jackknife t", f"items are independent, but {rarer} of a class are few")
+    if not clustered and auroc.clustered_t is not None:
+        if auroc.permutation is not None:
+            return _swapped(auroc.permutation, auroc.clustered_t)
+        few = f", but {rarer} of a class are few" if rarer < FEWEST_FOR_Z else ""
+        return _student("auroc", auroc.clustered_t, "DeLong, jackknife t", f"items are independent{few}")
     result = auroc.clustered_delong if clustered else auroc.delong
     if result is None:
         return None
     test, why = ("clustered DeLong (Obuchowski)", CORRELATED) if clustered else ("DeLong", "items are independent")
     return Recommendation("auroc", test, why, result.difference, result.interval, result.p, result.se)
+
+
+def _swapped(permutation: AurocPermutationResult, jackknife: ClusteredDifferenceResult) -> Recommendation:
+    """The p-value of the permutation with DeLong's interval: critical values of the permutation hold where the arms are equal, only."""
+    test = f"{'exact ' * permutation.exact}permutation of swapped arms, DeLong interval by t ({_shown(jackknife.df)} df)"
+    why = "items are independent and neither class is rare; the interval holds off equality too: p and it may disagree where p is near .05"
+    return Recommendation("auroc", test, why, jackknife.estimate, jackknife.interval, permutation.p, jackknife.se, jackknife.df)
 
 
 def _student(measure: str, result: ClusteredDifferenceResult, test: str, why: str) -> Recommendation:

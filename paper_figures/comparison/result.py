@@ -24,6 +24,7 @@ from paper_figures.statistics.proportions.mcnemar import McNemarResult
 from paper_figures.statistics.proportions.paired_difference import PairedDifferenceResult
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.delong import AurocDifference
+from paper_figures.statistics.roc.permutation import AurocPermutationResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,6 +88,7 @@ class Auroc(Result):
     # as `clustered_delong`, against t with few degrees of freedom where there are few clusters
     clustered_t: ClusteredDifferenceResult | None = None
     two_way: ClusteredDifferenceResult | None = None  # with two kinds of clusters
+    permutation: AurocPermutationResult | None = None  # independent items, neither class rare
 
     def to_dict(self) -> dict[str, Any]:
         """Layout of the JSON."""
@@ -135,11 +137,12 @@ class Comparison(Result):
     auroc : Auroc or None
         Areas under the ROC curve; None where only right and wrong are known, or there is one class.
     two_way : ClusteredDifferenceResult or None
-        The accuracy difference with two kinds of clusters.
+        The accuracy difference with two kinds of clusters. Not the recommended test, which knows every random factor at once.
     equivalence : EquivalenceResult or None
         Test that the accuracy difference lies within a margin, where one was given: the `margin` of the recommended test.
     procedure, procedure_auroc : ProcedureResult or None
-        The differences of accuracy and of AUROC with patients crossed with training seeds, where there are several.
+        The differences of accuracy and of AUROC with patients crossed with training seeds, where there are several. Not the recommended
+        tests, which know shared references and trainings of each arm's own.
     bootstrap : dict of str to BootstrapDifference
         Paired bootstrap over clusters of each measure that has a value.
     permutation : SignFlipResult or None
@@ -263,7 +266,9 @@ def _auroc_rows(comparison: Comparison) -> list[dict[str, Any]]:
         ("DeLong", auroc.delong), ("clustered DeLong", auroc.clustered_delong), ("clustered DeLong, t", auroc.clustered_t),
         ("two-way DeLong, t", auroc.two_way), ("AUROC by procedure", comparison.procedure_auroc),
     )  # fmt: skip
-    return [_row("auroc", name, (auroc.a, auroc.b, auroc.difference), test.interval, test.p) for name, test in tests if test]
+    values = (auroc.a, auroc.b, auroc.difference)
+    rows = [_row("auroc", name, values, test.interval, test.p) for name, test in tests if test]
+    return rows + ([_row("auroc", "permutation of swapped arms", values, None, auroc.permutation.p)] if auroc.permutation else [])
 
 
 def _bootstrap_rows(comparison: Comparison) -> list[dict[str, Any]]:

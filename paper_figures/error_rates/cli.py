@@ -37,10 +37,16 @@ def error_rates(
     found, manifests = _kept(folder) if study else ({}, {})
     for name in study or NAMES:
         console.log(f"{name} ...", quiet)
-        found[name] = measure(_run(name, out, workers, replicates, quiet))
+        results = _run(name, out, workers, replicates, quiet)
+        found[name] = measure(results, ("mean:width",) if name.startswith("factors_off_null") else ())
         manifests[name] = {key: value for key, value in read_json(out / name / "manifest.json").items() if key in MANIFEST_KEYS}
-    _write({name: found[name] for name in NAMES if name in found}, folder, study or NAMES)
-    write_json(folder / "manifest.json", {"command": "python -m paper_figures.error_rates --out WORK", "studies": manifests})
+    ran = list(study or NAMES)
+    if fractions := [name for name in ran if name in FRACTIONS]:
+        _write_fractions({name: found[name] for name in fractions}, folder)
+    if rest := [name for name in ran if name not in FRACTIONS]:
+        _write({name: found[name] for name in NAMES if name in found}, folder, rest)
+    ordered = {name: manifests[name] for name in (*NAMES, *FRACTIONS) if name in manifests}
+    write_json(folder / "manifest.json", {"command": "python -m paper_figures.error_rates --out WORK", "studies": ordered})
     console.log(f"tables and figures are in {folder}", quiet)
 
 
@@ -48,10 +54,10 @@ def _kept(folder: Path) -> tuple[dict[str, pd.DataFrame], dict[str, Any]]:
     """Tables of all studies that a folder holds, in their order, and what is known of how each was made."""
     import pandas as pd
 
-    from paper_figures.error_rates.tables import NAMES
+    from paper_figures.error_rates.tables import FRACTIONS, NAMES
     from see_in_pairs.files import read_json
 
-    found = {name: pd.read_csv(folder / f"{name}.csv") for name in NAMES if (folder / f"{name}.csv").exists()}
+    found = {name: pd.read_csv(folder / f"{name}.csv") for name in (*NAMES, *FRACTIONS) if (folder / f"{name}.csv").exists()}
     manifest = read_json(folder / "manifest.json")["studies"] if (folder / "manifest.json").exists() else {}
     return found, {name: manifest[name] for name in found if name in manifest}
 
@@ -64,6 +70,19 @@ def _run(name: str, out: Path, workers: int, replicates: int | None, quiet: bool
     # a fraction of a large grid, which Python says shorter than YAML
     made = factors.study(name.removeprefix("factors_")) if name.startswith("factors_") else Study.load(STUDIES / f"{name}.yaml")
     return run(made, out / name, workers=workers, quiet=quiet, replicates=replicates)
+
+
+def _write_fractions(found: dict[str, pd.DataFrame], folder: Path) -> None:
+    """Write the tables that were made now; where all are there, and a README with marks for them, the tables in it too."""
+    from paper_figures.error_rates import factors
+    from paper_figures.error_rates.tables import with_tables
+    from see_in_pairs.files import write_text
+
+    for name, table in found.items():
+        write_text(folder / f"{name}.csv", factors.tidy(table).to_csv(index=False))
+    page = folder / "README.md"
+    if page.exists() and all((folder / f"factors_{name}.csv").exists() for name in factors.NAMES):
+        write_text(page, with_tables(page.read_text(encoding="utf-8"), factors.summary(folder)))
 
 
 def _write(found: dict[str, pd.DataFrame], folder: Path, ran: Sequence[str]) -> None:

@@ -5,20 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import special
 
-from paper_figures.error_rates.sizes import cluster_sizes
+from paper_figures.comparison.factors_block import FEWEST_CROSSED, FEWEST_PATIENTS, FEWEST_REFERENCES, FEWEST_TRAININGS
+from paper_figures.error_rates.accuracy import cluster_sizes
+from paper_figures.error_rates.mrmc import SeedContrast, hillis, ours
 from paper_figures.statistics.multireader.random_factors import ContrastResult, random_factors_contrast
+from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T
 from paper_figures.statistics.validation import Bools, Codes, Floats
+from see_in_pairs.roc import placements
 from theory.sweeps import Study, estimand, generator, method
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVEL = 0.05
 MEAN, HARD, OWN, NOISE = 0.6, 0.55, 0.45, 0.63
 """Mean evidence for the true class, and standard deviations of a patient's difficulty, of a patient's effect in one arm, and of noise."""
 
-REPLICATES = 2000
+REPLICATES, OFF_THE_NULL, FRESH = 2000, 4000, 8000
+"""Studies of each design; of each with a difference, whose coverage is counted; of a design that is looked at again, which decide."""
+
 PIECE = "paper_figures.error_rates.factors"
 
 
@@ -96,7 +107,7 @@ def _contrast(data: Scored, measure: str) -> dict[str, float]:
     scores = list(data.evidence > 0) if measure == "accuracy" else list(np.where(data.labels, data.evidence, -data.evidence))
     found: ContrastResult = random_factors_contrast(scores, data.labels, data.patients, data.references, measure=measure, models=models)
     low, high = found.interval
-    return {"estimate": found.estimate, "se": found.se, "lower": low, "upper": high, "p": found.p}
+    return {"estimate": found.estimate, "se": found.se, "lower": low, "upper": high, "width": high - low, "p": found.p}
 
 
 @method("accuracy, all factors")
@@ -109,6 +120,49 @@ def accuracy(data: Scored) -> dict[str, float]:
 def area(data: Scored) -> dict[str, float]:
     """Run the recommended test of the AUROC."""
     return _contrast(data, "auroc")
+
+
+def _by_seed(data: Scored, measure: str) -> SeedContrast:
+    """Differences of the arms' trainings, paired in their order, with their covariance due to patients; of one replicate."""
+    if measure == "accuracy":
+        d, classes = (data.evidence[0] > 0).astype(np.float64) - (data.evidence[1] > 0), [np.ones_like(data.labels)]
+    else:
+        placed = placements(np.where(data.labels, data.evidence, -data.evidence), data.labels)
+        d, classes = placed[0] - placed[1], [data.labels, ~data.labels]
+    theta, covariance = d[:, classes[0]].mean(axis=1), np.zeros((len(d), len(d)))
+    for members in classes:
+        parts, count = d[:, members] - theta[:, None], int(members.sum())
+        covariance += parts @ parts.T / (count * (count - 1))
+    return SeedContrast(theta[None], covariance[None])
+
+
+def _published(columns: Mapping[str, Floats]) -> dict[str, float]:
+    one = {name: float(values[0]) for name, values in columns.items()}
+    return one | {"width": one["upper"] - one["lower"]}
+
+
+@method("accuracy, procedure")
+def accuracy_procedure(data: Scored) -> dict[str, float]:
+    """Run the test of `paper_figures.statistics.multireader.procedure`; items are patients, and there are no references."""
+    return _published(ours(_by_seed(data, "accuracy"), len(data.labels)))
+
+
+@method("AUROC, procedure")
+def area_procedure(data: Scored) -> dict[str, float]:
+    """Run the test of `paper_figures.statistics.procedure_auroc`, with DeLong's covariances."""
+    return _published(ours(_by_seed(data, "auroc"), len(data.labels)))
+
+
+@method("accuracy, Obuchowski-Rockette")
+def accuracy_hillis(data: Scored) -> dict[str, float]:
+    """Run the analysis of `paper_figures.statistics.mrmc`."""
+    return _published(hillis(_by_seed(data, "accuracy")))
+
+
+@method("AUROC, Obuchowski-Rockette")
+def area_hillis(data: Scored) -> dict[str, float]:
+    """Run the analysis of `paper_figures.statistics.mrmc`."""
+    return _published(hillis(_by_seed(data, "auroc")))
 
 
 def cells(measure: str) -> Iterator[dict[str, Any]]:
@@ -154,19 +208,171 @@ def cells(measure: str) -> Iterator[dict[str, Any]]:
             yield cell(seeds=seeds, training_sd=0.0, shared=True, shift=0.2)
 
 
-def study(measure: str, again: Sequence[Mapping[str, Any]] = ()) -> Study:
-    """The study of one measure: every cell once; or some cells `again`, with 8,000 fresh replicates, which decide."""
-    unique = [dict(one) for one in again] or list({tuple(sorted(one.items())): one for one in cells(measure)}.values())
+NAMES = ("accuracy", "auroc", "off_null_accuracy", "off_null_auroc", "again_accuracy", "again_auroc")
+"""Studies of this module: every design; those with a difference, beside published intervals; those that are looked at again."""
+
+
+def looked_at_again(cell: Mapping[str, Any]) -> bool:
+    """Designs whose size was at the bound in one run or another: trainings that both arms share and that vary a lot."""
+    return bool(cell["seeds"] in (5, 10) and cell["shared"] and cell["training_sd"] == 0.6)
+
+
+def study(name: str) -> Study:
+    """One of the studies in `NAMES`."""
+    kind, _, measure = name.rpartition("_")
+    unique = list({tuple(sorted(one.items())): one for one in cells(measure)}.values())
+    replicates, others, entropy = REPLICATES, (), 20261129
+    if kind == "again":
+        unique = [one for one in unique if looked_at_again(one)]
+        replicates, entropy = FRESH, 20261201
+    elif kind == "off_null":
+        unique = [one for one in unique if one["shift"]]
+        replicates, others, entropy = OFF_THE_NULL, ("procedure", "Obuchowski-Rockette"), 20261202
+    shown = "AUROC" if measure == "auroc" else measure
+    uses: list[Any] = [{"name": each, "use": f"{shown}, {each}"} for each in ("all factors", *others)]
     return Study(
-        name=f"factors_{measure}",
+        name=f"factors_{name}",
         aims="Whether the recommended test keeps its level with seeds, patients and shared references at once, and its power.",
         pieces=[PIECE],
         generate="random factors",
-        methods=[{"name": "all factors", "use": f"{'AUROC' if measure == 'auroc' else measure}, all factors"}],  # type: ignore[list-item]
+        methods=uses,
         estimand="true difference",
         null=0.0,
-        entropy=20261129 + bool(again),
-        replicates=8000 if again else REPLICATES,
+        entropy=entropy,
+        replicates=replicates,
         block=100,
         cells=unique,
     )
+
+
+def admitted(cell: Mapping[str, Any]) -> bool:
+    """Whether `compare` gives a verdict in a design: its rule, which knows nothing of the effects."""
+    seeds = cell["seeds"] == 1 or cell["seeds"] >= (FEWEST_CROSSED if cell["shared"] else FEWEST_TRAININGS)
+    references = not cell["references"] or 1 / (shares(cell["references"], cell["use"]) ** 2).sum() >= FEWEST_REFERENCES
+    rarer = cell["of"] == "accuracy" or round(cell["prevalence"] * cell["patients"]) >= FEWEST_FOR_T
+    return bool(seeds and references and rarer and cell["patients"] >= FEWEST_PATIENTS)
+
+
+def tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out published intervals of designs that they are not for: shared references, or one training."""
+    fine = (table["method"] == "all factors") | ((table["references"] == 0) & (table["seeds"] > 1))
+    return table[fine].reset_index(drop=True)
+
+
+def summary(folder: Path) -> dict[str, str]:
+    """The tables of the page of these studies, as Markdown, from the CSV files in a folder."""
+    import pandas as pd
+
+    found = {name: pd.read_csv(folder / f"factors_{name}.csv") for name in NAMES}
+    return {
+        "sizes": _sizes_table(found),
+        "admitted": _admitted_table(found),
+        "again": _again_table(found),
+        "off the null": _coverage_table(found),
+        "power": _power_table(found),
+    }
+
+
+def _lines(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(str(cell) for cell in row) + " |" for row in (head, *rows)]
+    return "\n".join([lines[0], "|" + "---|" * len(head), *lines[1:]]) + "\n"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".replace("0.", ".", 1)
+
+
+SHOWN = {"accuracy": "accuracy", "auroc": "AUROC"}
+LISTED = ((0, "evenly"), (50, "evenly"), (20, "evenly"), (5, "evenly"), (50, "zipf"), (20, "zipf"), (5, "zipf"))
+
+
+def _sizes_table(found: Mapping[str, pd.DataFrame]) -> str:
+    """Size of the worse of two settings of the effects, by references and trainings, in the designs of the full grid."""
+    rows = []
+    for references, use in LISTED:
+        cells = []
+        for measure in SHOWN:
+            table = found[measure]
+            same = (table["patients"] == 100) & (table["images"] == 1) & (table["prevalence"] == 0.5) & ~table["shared"]
+            weak_or_strong = table["training_sd"].isin([0.0, 0.25]) & table["reference_sd"].isin([0.0, 0.25, 0.5])
+            here = table[same & weak_or_strong & (table["measure"] == "type_1_error")]
+            here = here[(here["references"] == references) & (here["use"] == use)]
+            cells += [_short(float(here.loc[here["seeds"] == seeds, "value"].max())) for seeds in (1, 3, 5, 10)]
+        name = "none" if not references else f"{references}, {'Zipf' if use == 'zipf' else use}"
+        rows.append([name, *cells])
+    return _lines(["references", "accuracy: 1", "3", "5", "10 trainings", "AUROC: 1", "3", "5", "10 trainings"], rows)
+
+
+def _admitted_table(found: Mapping[str, pd.DataFrame]) -> str:
+    rows = []
+    for measure, shown in SHOWN.items():
+        nulls = found[measure][found[measure]["measure"] == "type_1_error"]
+        fine = nulls[[admitted(row) for row in nulls.to_dict("records")]]
+        largest = _short(fine["value"].max())
+        rows.append([shown, f"{len(fine)} of {len(nulls)}", largest, _short(fine["value"].median())])
+    return _lines(["measure", "cells admitted", "largest type-I error", "median"], rows)
+
+
+def _again_table(found: Mapping[str, pd.DataFrame]) -> str:
+    rows = []
+    for measure, shown in SHOWN.items():
+        for name in (measure, f"again_{measure}"):
+            table = found[name]
+            for row in table[table["measure"] == "type_1_error"].to_dict("records"):
+                if looked_at_again(row):
+                    bound = LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / row["replicates"])
+                    verdict = "above" if row["value"] > bound else "at or below"
+                    rows.append(
+                        [shown, row["seeds"], f"{row['replicates']:,}", _short(row["value"]), f"{verdict} {bound:.4f}".replace("0.", ".")]
+                    )
+    return _lines(
+        ["measure", "shared trainings", "studies", "type-I error", "bound"], sorted(rows, key=lambda row: (row[0], row[1], row[2]))
+    )
+
+
+def _coverage_table(found: Mapping[str, pd.DataFrame]) -> str:
+    """Coverage and mean width where there is a difference, and the narrowest published interval that covers as often as it should."""
+    factors = ["seeds", "references", "training_sd", "shared"]
+    rows = []
+    for measure, shown in SHOWN.items():
+        table = found[f"off_null_{measure}"]
+        for key, cell in table.groupby(factors, sort=True):
+            seeds, references, spread, shared = key
+            values = cell.pivot(index="method", columns="measure", values="value")
+            least = 0.95 - 3 * math.sqrt(0.95 * 0.05 / float(cell["replicates"].min()))
+            own = values.loc["all factors"]
+            others = values.drop(index="all factors")
+            others = others[others["coverage"] >= least]
+            best = "-"
+            if len(others):
+                one = others.sort_values("mean:width").iloc[0]
+                best = f"{one.name}: {_short(one['coverage'])}, {_short(one['mean:width'])}"
+            mark = "**" if own["coverage"] > 0.97 else ""
+            given = "yes" if admitted(cell.iloc[0].to_dict()) else "no"
+            trainings = f"{seeds}{' shared' if shared else ''}, SD {spread:g}" if seeds > 1 else "1"
+            cover = f"{mark}{_short(own['coverage'])}{mark}"
+            rows.append([shown, trainings, references or "none", given, cover, _short(own["mean:width"]), best])
+    head = [
+        "measure",
+        "trainings",
+        "references",
+        "admitted",
+        "coverage",
+        "width",
+        "narrowest published interval that covers: coverage, width",
+    ]
+    return _lines(head, rows)
+
+
+def _power_table(found: Mapping[str, pd.DataFrame]) -> str:
+    rows = []
+    for measure, shown in SHOWN.items():
+        table = found[f"off_null_{measure}"]
+        table = table[(table["method"] == "all factors") & (table["measure"] == "power") & (table["references"] == 0) & ~table["shared"]]
+        for spread in (0.0, 0.25):
+            here = table[(table["training_sd"] == spread) & (table["seeds"] > 1)].set_index("seeds")
+            truth = float(here["truth"].iloc[0])
+            rows.append(
+                [f"{shown}, {truth:+.3f}".replace("0.", "."), f"{spread:g}", *(_short(here.loc[seeds, "value"]) for seeds in (3, 5, 10))]
+            )
+    return _lines(["measure, difference", "SD between trainings", "3 trainings", "5", "10"], rows)

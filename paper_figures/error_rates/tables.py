@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from paper_figures.error_rates.factors import NAMES as FACTORS
+from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +20,7 @@ NAMES = (
     "accuracy",
     "auroc",
     "auroc_mixed",
+    "auroc_independent",
     "resampling_accuracy",
     "resampling_auroc",
     "lopsided",
@@ -24,7 +29,7 @@ NAMES = (
     "mrmc_accuracy",
     "mrmc_auroc",
 )
-FRACTIONS = ("factors_accuracy", "factors_auroc")
+FRACTIONS = tuple(f"factors_{name}" for name in FACTORS)
 """Studies of many cells (`paper_figures.error_rates.factors`), which run only when they are named."""
 
 MEASURES = ("type_1_error", "power", "coverage")
@@ -37,6 +42,7 @@ TITLES = {
     "accuracy": "Accuracy, closed-form tests",
     "auroc": "AUROC, closed-form tests",
     "auroc_mixed": "AUROC where clusters hold both classes",
+    "auroc_independent": "AUROC of independent items",
     "resampling_accuracy": "Accuracy, resampling tests in twelve cells",
     "resampling_auroc": "AUROC, resampling tests in twelve cells",
     "lopsided": "A null hypothesis without symmetry",
@@ -44,17 +50,18 @@ TITLES = {
     "training": "Several trainings",
     "mrmc_accuracy": "Published multireader analyses, accuracy",
     "mrmc_auroc": "Published multireader analyses, AUROC",
-    "factors_accuracy": "All random factors at once, accuracy",
-    "factors_auroc": "All random factors at once, AUROC",
 }
 HEADINGS = {"type_1_error": "Type-I error", "power": "Power", "coverage": "Coverage of the interval"}
 
 
-def measure(results: Results) -> pd.DataFrame:
-    """Type-I error, power and coverage of a study: the factors, ``truth, method, measure, value, mcse, replicates``, one row each."""
+def measure(results: Results, more: Sequence[str] = ()) -> pd.DataFrame:
+    """Type-I error, power and coverage of a study, and `more` measures, one row each.
+
+    The columns are the factors of the design, then ``truth, method, measure, value, mcse, replicates``.
+    """
     from theory.sweeps.performance.table import performance
 
-    table = performance(results, MEASURES)
+    table = performance(results, (*MEASURES, *more))
     table = table[table["value"].notna()].drop(columns=["cell", "failed", "note"]).rename(columns={"completed": "replicates"})
     return table.round({"value": 5, "mcse": 5, "truth": 5}).reset_index(drop=True)
 
@@ -103,3 +110,44 @@ def _share(row: dict[Any, Any] | None) -> str:
     text = f"{1000 * value:.0f}"
     above = row["measure"] == "type_1_error" and value > LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / replicates)
     return f"**{text}**" if above else text
+
+
+def with_tables(page: str, tables: Mapping[str, str]) -> str:
+    """Put tables between their marks in a page of Markdown."""
+    for name, text in tables.items():
+        first, last = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+        if first not in page or last not in page:
+            raise InputError(f"the page has no marks for the table '{name}': {first.strip()} ... {last}")
+        page = f"{page.partition(first)[0]}{first}\n{text}\n{last}{page.partition(last)[2]}"
+    return page
+
+
+TRIED = (
+    "DeLong, z", "DeLong, jackknife t (independent)", "logit, z", "unbiased variance, t", "swaps, normal", "swaps", "swaps, studentised",
+)  # fmt: skip
+"""Tests of a paired AUROC difference of independent items, in the order of the page."""
+
+
+def frontier(table: pd.DataFrame) -> str:
+    """Sizes and mean powers of the tests of independent areas that were tried, as Markdown, from the table of `auroc_independent`."""
+    balanced = table["prevalence"] >= 0.4
+    kinds = {
+        "balanced, alike": balanced & (table["slope"] == 1),
+        "balanced, slopes 1.5": balanced & (table["slope"] != 1),
+        "one in ten, alike": ~balanced & (table["slope"] == 1),
+        "one in ten, slopes 1.5": ~balanced & (table["slope"] != 1),
+    }
+    short = lambda value: f"{value:.3f}".replace("0.", ".", 1)
+    lines = ["| size: smallest, median, largest; mean power where alike | " + " | ".join(kinds) + " |", "|" + "---|" * (len(kinds) + 1)]
+    for name in TRIED:
+        cells = []
+        for rows in kinds.values():
+            here = table[rows & (table["method"] == name)]
+            sizes, powers = (here.loc[here["measure"] == measure, "value"] for measure in ("type_1_error", "power"))
+            bound = LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / float(here["replicates"].min()))
+            largest = f"**{short(sizes.max())}**" if sizes.max() > bound else short(sizes.max())
+            cells.append(
+                ", ".join([short(sizes.min()), short(sizes.median()), largest]) + (f"; {short(powers.mean())}" if len(powers) else "")
+            )
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"

@@ -37,9 +37,11 @@ from paper_figures.statistics.roc.cluster_jackknife import clustered_auroc_diffe
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
 from paper_figures.statistics.roc.delong import delong
 from paper_figures.statistics.roc.leak import estimate_leak
+from paper_figures.statistics.roc.permutation import auroc_permutation
 
 __all__ = [
     "ContrastVariance",
+    "auroc_permutation",
     "benjamini_hochberg",
     "clustered_auroc_difference",
     "clustered_delong",

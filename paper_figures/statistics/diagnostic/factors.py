@@ -25,7 +25,7 @@ Contributions = tuple[float, Floats, Sequence[Bools]]
 Merit = Callable[[Bools], Contributions]
 """From the rows of one training to the estimate and its contributions, one for each of these rows."""
 
-FEWEST_TRAININGS, FEWEST_REFERENCES, FEWEST_PATIENTS = 5, 8, 20
+FEWEST_TRAININGS, FEWEST_REFERENCES, FEWEST_PATIENTS = 10, 8, 20
 """Trainings that both arms share, references in effect, and patients in effect beside either, below which the error-rate study finds no
 test that keeps its level, or did not look: the rule of the recommended tests."""
 

@@ -240,7 +240,7 @@ def test_a_margin_may_be_of_one_measure_and_every_recommended_test_has_it() -> N
     assert found["p"] == max(found["non_inferior_p"], found["non_superior_p"])
     plain = content(compare_arms(**data(patients=60, images=1), margin=0.05, resamples=100))
     assert plain["recommended"]["accuracy"]["margin"] == plain["equivalence"]
-    assert plain["recommended"]["auroc"]["margin"]["method"] == "normal"
+    assert plain["recommended"]["auroc"]["margin"]["method"] == "t"
 
 
 def test_five_patients_are_too_few_and_it_is_said() -> None:

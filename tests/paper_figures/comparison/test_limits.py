@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from paper_figures.comparison import compare_arms
-from paper_figures.statistics import equivalence
+from paper_figures.statistics import auroc_permutation, equivalence
 from paper_figures.statistics.proportions.tango import tango_interval
 from see_in_pairs.files import to_json
 
@@ -86,13 +86,37 @@ def test_one_positive_gives_no_bootstrap_interval_of_what_needs_both_classes() -
     assert "nan" not in text
 
 
-@pytest.mark.parametrize(("positives", "test"), [(2, None), (3, None), (5, "jackknife t"), (14, "jackknife t"), (15, "DeLong")])
+@pytest.mark.parametrize(
+    ("positives", "test"), [(2, None), (3, None), (5, "jackknife t"), (14, "jackknife t"), (15, "jackknife t"), (39, "jackknife t")]
+)
 def test_few_positives_are_tested_by_t_and_fewer_not_at_all(positives: int, test: str | None) -> None:
     rng = np.random.default_rng(1)
     labels = np.arange(100) < positives
     found = compare_arms(*rng.random((2, 100)), labels, resamples=100).recommended["auroc"]
     assert (found.test.split(" (")[0].removeprefix("DeLong, ") if found.admissible else None) == test
     assert (found.p is None) == (test is None)
+
+
+@pytest.mark.parametrize(
+    ("items", "positives", "test"), [(100, 40, "permutation of"), (12, 6, "exact permutation of"), (100, 61, "DeLong")]
+)
+def test_independent_items_of_classes_near_balance_are_tested_by_permutation(items: int, positives: int, test: str) -> None:
+    """The p-value is the permutation's, the interval DeLong's by t; the reason says that they may disagree."""
+    rng = np.random.default_rng(1)
+    labels = np.arange(items) < positives
+    scores = rng.random((2, items))
+    found = compare_arms(*scores, labels, clusters=np.arange(items), resamples=100)
+    one = found.recommended["auroc"]
+    assert one.test.startswith(test)
+    assert found.auroc is not None and found.auroc.clustered_t is not None
+    assert one.interval == found.auroc.clustered_t.interval
+    if found.auroc.permutation is None:
+        assert "too few" in found.reasons["auroc.permutation"]
+    else:
+        assert one.p == found.auroc.permutation.p == auroc_permutation(scores, labels).p
+        assert "may disagree" in one.why
+    paired = compare_arms(*np.tile(scores, 2), np.tile(labels, 2), clusters=np.tile(np.arange(items), 2), resamples=100)
+    assert "not independent" in paired.reasons["auroc.permutation"]
 
 
 @pytest.mark.parametrize("positives", [4, 8])

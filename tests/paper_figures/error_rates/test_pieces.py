@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from paper_figures import statistics as st
-from paper_figures.error_rates import accuracy, auroc, clustered_accuracy, item_tests, mrmc, references, resampled, training
-from paper_figures.error_rates.sizes import cluster_sizes
+from paper_figures.error_rates import accuracy, auroc, clustered_accuracy, item_tests, mrmc, paired_areas, references, resampled, training
+from paper_figures.error_rates.accuracy import cluster_sizes
 from paper_figures.statistics.proportions.paired_difference import paired_difference
+from paper_figures.statistics.roc.permutation import studentised
 
 CELLS = [(5, 1, "balanced", 0.0), (10, 5, "skewed", 0.5), (20, 25, "skewed", 0.2)]
 Clustered = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
@@ -208,3 +209,51 @@ def test_areas_of_trainings_are_what_is_claimed() -> None:
         data = mrmc.read_scores(rng=np.random.default_rng(10), replicates=2000, patients=40, seeds=2, training_sd=0.5, shift=shift)
         found = mrmc.area_contrast(data).theta.mean(axis=1)
         assert abs(found.mean() - mrmc.difference(training_sd=0.5, shift=shift)) < 4 * found.std() / np.sqrt(2000)
+
+
+@pytest.mark.parametrize(("prevalence", "area"), [(0.5, 0.9), (0.25, 0.97)])
+def test_tests_of_independent_areas_are_those_of_the_package(prevalence: float, area: float) -> None:
+    rng = np.random.default_rng(4)
+    data = paired_areas.paired(rng=rng, replicates=30, items=24, prevalence=prevalence, area=area, correlation=0.5, slope=1.5, effect=True)
+    z, t, unbiased = paired_areas.delong_z(data), paired_areas.delong_t(data), paired_areas.unbiased_t(data)
+    studentised = paired_areas.swaps_studentised(data)["p"]
+    exact = paired_areas.swaps_z(data)["se"] ** 2
+    tested = 0
+    for r in range(30):
+        scores, labels = data.scores[:, r], data.labels
+        one = st.delong(scores, labels).difference()
+        if not one.se:
+            continue
+        tested += 1
+        jackknife = st.clustered_auroc_difference(scores, labels, np.arange(24))
+        assert (z["p"][r], z["lower"][r]) == pytest.approx((one.p, one.difference - 1.959964 * one.se), abs=1e-6)
+        assert (t["p"][r], t["se"][r]) == pytest.approx((jackknife.p, jackknife.se))
+        assert unbiased["se"][r] <= one.se + 1e-12
+        found = st.auroc_permutation(scores, labels, 4999)
+        assert abs(studentised[r] - found.p) < 5 * np.sqrt(found.p * (1 - found.p) / 200) + 0.006
+        # the swapped differences, drawn: their variance is the sum of squares
+        drawn = data.swapped[r] @ (1 - 2 * rng.integers(0, 2, size=(24, 4000)))
+        assert drawn.var() == pytest.approx(exact[r], rel=0.15)
+    assert tested > 20
+    assert np.allclose(data.swapped.sum(axis=1), data.difference)
+
+
+def test_the_truth_of_independent_areas_is_what_many_items_show() -> None:
+    cell = {"items": 4000, "prevalence": 0.4, "area": 0.9, "correlation": 0.5, "slope": 1.5}
+    for effect in (False, True):
+        data = paired_areas.paired(rng=np.random.default_rng(1), replicates=3, effect=effect, **cell)
+        assert np.abs(data.areas[0] - 0.9).max() < 0.02
+        assert abs(data.difference.mean() - paired_areas.difference(effect=effect, **cell)) < 0.01
+
+
+def test_critical_values_of_the_permutation_make_no_interval() -> None:
+    """Areas of .97 and less, 50 items: 1,500 studies; why the recommended interval is DeLong's."""
+    cell = {"items": 50, "prevalence": 0.5, "area": 0.97, "correlation": 0.8, "slope": 1.0, "effect": True}
+    truth, data = paired_areas.difference(**cell), paired_areas.paired(rng=np.random.default_rng(2), replicates=1500, **cell)
+    positive, negative = data.signs[:, data.labels], data.signs[:, ~data.labels]
+    critical = np.sort(studentised(*data.kernels, positive, negative), axis=1)[:, -10]
+    t = paired_areas.delong_t(data)
+    covered = (np.abs(data.difference - truth) <= critical * t["se"] + 1e-9).mean()
+    by_t = ((t["lower"] <= truth + 1e-9) & (truth <= t["upper"] + 1e-9)).mean()
+    assert covered < by_t - 0.02
+    assert covered < 0.92

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from paper_figures.error_rates.cli import app
-from paper_figures.error_rates.tables import NAMES, RECOMMENDED, STUDIES, largest_size, page
+from paper_figures.error_rates.tables import NAMES, RECOMMENDED, STUDIES, frontier, largest_size, page, with_tables
+from paper_figures.statistics.roc.rare_class import LEAST_SHARE
 from see_in_pairs.console import run_app
 from theory.sweeps import Study
 
@@ -57,6 +58,32 @@ def test_mid_p_keeps_its_level_where_items_are_independent() -> None:
     largest, bound = largest_size(table[(table["correlation"] == 0)], "McNemar mid-p")
     assert largest <= bound
     assert largest_size(table, "McNemar mid-p")[0] > 0.7  # and nowhere else
+
+
+def test_the_tests_of_independent_areas_keep_their_level_where_they_are_recommended() -> None:
+    """The permutation where the rarer class has two items of five, nearer to .05 than DeLong's; DeLong by t where it has one of ten."""
+    table = read("auroc_independent")
+    balanced = table["prevalence"] >= LEAST_SHARE
+    rules = ((balanced, "swaps, studentised"), (~balanced, "DeLong, jackknife t (independent)"))
+    for rows, name in rules:
+        largest, bound = largest_size(table[rows], name)
+        assert largest <= bound
+    sizes = table[balanced & (table["measure"] == "type_1_error")]
+    off = (sizes["value"] - 0.05).abs().groupby(sizes["method"]).mean()
+    assert off["swaps, studentised"] < 0.6 * off["DeLong, z"]
+    near_one = sizes[(sizes["area"] == 0.97) & (sizes["items"] >= 50)].groupby("method")["value"]
+    assert near_one.min()["swaps, studentised"] > 0.039 > 0.01 > near_one.min()["DeLong, z"]
+    assert largest_size(table[~balanced], "DeLong, z")[0] > 0.09
+    covers = table[balanced & (table["measure"] == "coverage") & (table["truth"] != 0) & table["method"].str.startswith("DeLong, jack")]
+    few = (covers["area"] == 0.97) & (covers["items"] <= 50)
+    assert 0.90 < covers[few]["value"].min() < covers[few]["value"].max() < 0.935
+    assert 0.935 < covers[~few]["value"].min() < covers[~few]["value"].max() < 0.965
+    assert largest_size(table[~balanced], "swaps, studentised")[0] > 0.09  # hence the rule
+
+
+def test_the_statistics_page_has_the_frontier() -> None:
+    text = (TABLES.parents[1] / "statistics.md").read_text(encoding="utf-8")
+    assert with_tables(text, {"tests of independent areas": frontier(read("auroc_independent"))}) == text
 
 
 def test_what_the_pages_say() -> None:

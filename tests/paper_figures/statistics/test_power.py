@@ -7,8 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from paper_figures.error_rates.accuracy import DISCORDANT
-from paper_figures.error_rates.sizes import cluster_sizes
+from paper_figures.error_rates.accuracy import DISCORDANT, cluster_sizes
 from paper_figures.statistics import paired_power, patients_needed
 from see_in_pairs.errors import InputError
 

@@ -9,7 +9,7 @@ from paper_figures.statistics.diagnostic.operating_point import MEASURES
 from paper_figures.statistics.multireader.random_factors import random_factors_contrast
 from see_in_pairs.errors import InputError
 
-S, N = 5, 120
+S, N = 10, 120
 PATIENTS, SEEDS = np.tile(np.arange(N) // 3, S), np.repeat(np.arange(S), N)
 LABELS = PATIENTS % 3 == 0
 

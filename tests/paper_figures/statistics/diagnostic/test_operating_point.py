@@ -91,10 +91,10 @@ def test_sensitivity_is_the_accuracy_of_the_positive_items() -> None:
 
 def test_with_trainings_it_is_the_procedure() -> None:
     scores, labels, patients = sample(n=180)
-    seeds = np.repeat(np.arange(5), 180)
+    seeds = np.repeat(np.arange(10), 180)
     rng = np.random.default_rng(5)
-    again = np.concatenate([scores + rng.normal(size=(2, 180)) * 0.7 for _ in range(5)], axis=1)
-    labels, patients = np.tile(labels, 5), np.tile(patients, 5)
+    again = np.concatenate([scores + rng.normal(size=(2, 180)) * 0.7 for _ in range(10)], axis=1)
+    labels, patients = np.tile(labels, 10), np.tile(patients, 10)
     found = measures_at_threshold(*again, labels, 1.0, patients, seeds=seeds).sensitivity
     right = again[:, labels] >= 1.0
     twin = procedure(right[0], right[1], patients[labels], seeds[labels])
@@ -173,11 +173,11 @@ def test_at_a_specificity_the_threshold_counts() -> None:
 def test_at_a_specificity_with_trainings() -> None:
     scores, labels, patients = sample(n=240)
     rng = np.random.default_rng(2)
-    again = np.concatenate([scores + rng.normal(size=(2, 240)) * 0.7 for _ in range(5)], axis=1)
+    again = np.concatenate([scores + rng.normal(size=(2, 240)) * 0.7 for _ in range(10)], axis=1)
     found = measures_at_specificity(
-        *again, np.tile(labels, 5), 0.8, np.tile(patients, 5), seeds=np.repeat(np.arange(5), 240), resamples=200
+        *again, np.tile(labels, 10), 0.8, np.tile(patients, 10), seeds=np.repeat(np.arange(10), 240), resamples=200
     )
-    one = [measures_at_specificity(*again[:, part], labels, 0.8, patients, resamples=2) for part in np.split(np.arange(1200), 5)]
+    one = [measures_at_specificity(*again[:, part], labels, 0.8, patients, resamples=2) for part in np.split(np.arange(2400), 10)]
     assert found.sensitivity.estimate == pytest.approx(np.mean([each.sensitivity.estimate for each in one]))
     assert math.log(found.ppv.estimate) == pytest.approx(np.mean([math.log(each.ppv.estimate) for each in one]))
     assert 0 < found.sensitivity.p <= 1
@@ -189,9 +189,9 @@ def test_at_a_specificity_with_trainings() -> None:
 def test_references_are_those_of_the_estimator() -> None:
     """Sensitivity with shared references: what `random_factors_contrast` says of the positive items."""
     rng = np.random.default_rng(8)
-    scores, labels, patients, seeds, reference = draw(rng, 5, 12)
+    scores, labels, patients, seeds, reference = draw(rng, 10, 12)
     found = measures_at_threshold(*scores, labels, 0.75, patients, seeds=seeds, references=reference).sensitivity
-    right = (scores >= 0.75)[:, labels].reshape(2, 5, -1).astype(float)
+    right = (scores >= 0.75)[:, labels].reshape(2, 10, -1).astype(float)
     one = labels[:300]
     twin = random_factors_contrast(
         right, None, patients[:300][one], reference[:300][one], measure="accuracy", models=["both", "both"]

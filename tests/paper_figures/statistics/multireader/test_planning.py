@@ -120,9 +120,10 @@ def test_a_design_without_a_verdict_is_named() -> None:
     """The rule of the recommended tests: the power is that of the interval, which `compare` gives without p."""
     shared = ContrastVariance(0.0004, 0.09, 0.09, reference=0.01, groups=1)
     assert planned_power(shared, 0.1, 3, 100).note.startswith("3 trainings that both arms share: too few")
+    assert planned_power(shared, 0.1, 9, 100).note.startswith("9 trainings that both arms share: too few")
     assert planned_power(KNOWN, 0.1, 3, 100, 5).note.startswith("5 references: too few")
     assert planned_power(KNOWN, 0.1, 3, 19).note.startswith("19 patients: too few")
-    assert [planned_power(one, 0.1, trainings, 20, 8).note for one, trainings in ((shared, 5), (KNOWN, 3))] == ["", ""]
+    assert [planned_power(one, 0.1, trainings, 20, 8).note for one, trainings in ((shared, 10), (KNOWN, 3))] == ["", ""]
     assert planned_power(KNOWN, 0.1, 1, 19).note == "one training: power to tell these models apart, not the procedures"
 
 

@@ -22,7 +22,7 @@ _TINY = 1e-15
 
 
 @dataclass
-class PairedScores:
+class IndependentScores:
     """R replicates of n independent items.
 
     Shapes: `scores` (2, R, n), `labels` (n,), `signs` (R, n, B).
@@ -106,7 +106,7 @@ def difference(*, items: int, prevalence: float, area: float, correlation: float
 @generator("paired binormal scores", vectorised=True)
 def paired(
     *, rng: np.random.Generator, replicates: int, items: int, prevalence: float, area: float, correlation: float, slope: float, effect: bool
-) -> PairedScores:
+) -> IndependentScores:
     r"""Draw normal scores of independent items; the two arms' errors have this correlation within an item.
 
     Notes
@@ -122,10 +122,10 @@ def paired(
     scores[0][:, labels] *= spread
     scores += np.array([a, b])[:, None, None] * labels
     signs = 1 - 2 * rng.integers(0, 2, size=(replicates, items, PATTERNS), dtype=np.int8)
-    return PairedScores(scores, labels, signs.astype(np.float32))
+    return IndependentScores(scores, labels, signs.astype(np.float32))
 
 
-def _student(data: PairedScores, variance: Floats, df: Floats | float, estimate: Floats | None = None) -> Columns:
+def _student(data: IndependentScores, variance: Floats, df: Floats | float, estimate: Floats | None = None) -> Columns:
     estimate = data.difference if estimate is None else estimate
     some = variance > _TINY
     error = np.sqrt(np.where(some, variance, 0.0))
@@ -139,19 +139,19 @@ def _with_interval(columns: Columns, df: Floats | float) -> Columns:
 
 
 @method("DeLong, z", vectorised=True)
-def delong_z(data: PairedScores) -> Columns:
+def delong_z(data: IndependentScores) -> Columns:
     """Run DeLong's test against the normal distribution."""
     return _with_interval(_student(data, sum(data.parts), 1e9), 1e9)
 
 
 @method("DeLong, jackknife t (independent)", vectorised=True)
-def delong_t(data: PairedScores) -> Columns:
+def delong_t(data: IndependentScores) -> Columns:
     """Run DeLong's test by t, which is the jackknife's for items that are their own clusters."""
     return _with_interval(_student(data, sum(data.parts), data.df), data.df)
 
 
 @method("logit, z", vectorised=True)
-def logit_z(data: PairedScores) -> Columns:
+def logit_z(data: IndependentScores) -> Columns:
     """Compare the areas' logits with DeLong's variance carried over; where an area is 0 or 1, DeLong's test."""
     inside = ((data.areas > 0) & (data.areas < 1)).all(axis=0)
     areas = np.where(inside, data.areas, 0.5)
@@ -163,7 +163,7 @@ def logit_z(data: PairedScores) -> Columns:
 
 
 @method("unbiased variance, t", vectorised=True)
-def unbiased_t(data: PairedScores) -> Columns:
+def unbiased_t(data: IndependentScores) -> Columns:
     """Run DeLong's test with the U-statistic's variance, which counts what belongs to single pairs once, where DeLong's counts it twice."""
     kernel = np.asarray(data.kernels[0] + data.kernels[1], dtype=np.float64)
     m, n = kernel.shape[1:]
@@ -173,20 +173,20 @@ def unbiased_t(data: PairedScores) -> Columns:
 
 
 @method("swaps, normal", vectorised=True)
-def swaps_z(data: PairedScores) -> Columns:
+def swaps_z(data: IndependentScores) -> Columns:
     """Compare the difference with its exact variance over all patterns of swaps (Bandos, Rockette and Gur 2005)."""
     return _student(data, (data.swapped**2).sum(axis=1), 1e9)
 
 
 @method("swaps", vectorised=True)
-def swaps(data: PairedScores) -> Columns:
+def swaps(data: IndependentScores) -> Columns:
     """Permute the difference itself."""
     drawn = np.abs(np.einsum("ri,rib->rb", data.swapped, data.signs))
     return {"estimate": data.difference, "p": _share(np.abs(data.difference), drawn)}
 
 
 @method("swaps, studentised", vectorised=True)
-def swaps_studentised(data: PairedScores) -> Columns:
+def swaps_studentised(data: IndependentScores) -> Columns:
     """Run the test of `paper_figures.statistics.auroc_permutation`."""
     one = np.ones((*data.signs.shape[:2], 1), dtype=np.float32)
     seen, drawn = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,33 +136,36 @@ def _by_seed(data: Scored, measure: str) -> SeedContrast:
     return SeedContrast(theta[None], covariance[None])
 
 
-def _published(columns: Mapping[str, Floats]) -> dict[str, float]:
-    one = {name: float(values[0]) for name, values in columns.items()}
+def _published(data: Scored, measure: str, test: Callable[[SeedContrast], Mapping[str, Floats]]) -> dict[str, float]:
+    """Run a published test, which knows no shared references and needs trainings that vary; elsewhere all is NaN."""
+    if data.references is not None or data.evidence.shape[1] < 2:
+        return dict.fromkeys(("estimate", "se", "lower", "upper", "width", "p"), math.nan)
+    one = {name: float(values[0]) for name, values in test(_by_seed(data, measure)).items()}
     return one | {"width": one["upper"] - one["lower"]}
 
 
 @method("accuracy, procedure")
 def accuracy_procedure(data: Scored) -> dict[str, float]:
-    """Run the test of `paper_figures.statistics.multireader.procedure`; items are patients, and there are no references."""
-    return _published(ours(_by_seed(data, "accuracy"), len(data.labels)))
+    """Run the test of `paper_figures.statistics.multireader.procedure`; items are patients."""
+    return _published(data, "accuracy", lambda found: ours(found, len(data.labels)))
 
 
 @method("AUROC, procedure")
 def area_procedure(data: Scored) -> dict[str, float]:
     """Run the test of `paper_figures.statistics.procedure_auroc`, with DeLong's covariances."""
-    return _published(ours(_by_seed(data, "auroc"), len(data.labels)))
+    return _published(data, "auroc", lambda found: ours(found, len(data.labels)))
 
 
 @method("accuracy, Obuchowski-Rockette")
 def accuracy_hillis(data: Scored) -> dict[str, float]:
     """Run the analysis of `paper_figures.statistics.mrmc`."""
-    return _published(hillis(_by_seed(data, "accuracy")))
+    return _published(data, "accuracy", hillis)
 
 
 @method("AUROC, Obuchowski-Rockette")
 def area_hillis(data: Scored) -> dict[str, float]:
     """Run the analysis of `paper_figures.statistics.mrmc`."""
-    return _published(hillis(_by_seed(data, "auroc")))
+    return _published(data, "auroc", hillis)
 
 
 def cells(measure: str) -> Iterator[dict[str, Any]]:

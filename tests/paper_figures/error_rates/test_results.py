@@ -81,6 +81,19 @@ def test_the_tests_of_independent_areas_keep_their_level_where_they_are_recommen
     assert largest_size(table[~balanced], "swaps, studentised")[0] > 0.09  # hence the rule
 
 
+def test_what_the_page_says_of_independent_items() -> None:
+    """The numbers in the paragraph on independent items of the calibration page."""
+    sizes = read("auroc_independent").query("measure == 'type_1_error'")
+    z, swaps, t = (sizes[sizes["method"] == name] for name in ("DeLong, z", "swaps, studentised", "DeLong, jackknife t (independent)"))
+    near = [rows[(rows["items"] == 50) & (rows["area"] == 0.97) & (rows["prevalence"] >= 0.4)]["value"] for rows in (z, swaps)]
+    rare = [rows[rows["prevalence"] == 0.1]["value"].max() for rows in (z, swaps, t)]
+    balanced = swaps[swaps["prevalence"] >= LEAST_SHARE]["value"].max()
+    numbers = (near[0].min(), near[0].max(), rare[0], near[1].min(), near[1].max(), balanced, rare[1], rare[2])
+    text = (TABLES / "README.md").read_text(encoding="utf-8").partition("**Independent items**")[2].partition("## Bootstrap")[0]
+    shown = [float(number) for number in re.findall(r"(?<![\d])\.\d{3}", text)]
+    assert shown == pytest.approx(numbers, abs=6e-4)
+
+
 def test_the_statistics_page_has_the_frontier() -> None:
     text = (TABLES.parents[1] / "statistics.md").read_text(encoding="utf-8")
     assert with_tables(text, {"tests of independent areas": frontier(read("auroc_independent"))}) == text

@@ -79,9 +79,11 @@ def test_claims_are_judged_by_it(done: Path) -> None:
     source, verdicts = study_verdicts(done)
     assert source == "phantom" and set(verdicts) == {"C3", "C5"}
     gains = pd.read_csv(done / "comparisons.csv").set_index(["kind", "n_train"])["difference"]
-    after, curve = (verdicts[claim].estimate for claim in ("C3", "C5"))
+    after, curve = (verdicts[claim].findings[0].estimate for claim in ("C3", "C5"))
     assert after == pytest.approx(gains["gain after less before finetuning", 12])
     assert curve == pytest.approx(gains["mean gain over the learning curve", 4])
+    assert {one.verdict for one in verdicts.values()} == {"not tested"}  # two trainings, a grid of its own, no duplicate
+    assert "the grid is fixed" in verdicts["C5"].reason and "this study has 4, 12" in verdicts["C5"].reason
 
 
 def test_ideal_observers_stand_beside_the_areas(done: Path) -> None:

@@ -72,7 +72,8 @@ class IndependentScores:
     @cached_property
     def kernels(self) -> tuple[Floats, Floats]:
         """What swaps of a positive, and of a negative item change, shapes (R, m, n'); their sum is the kernel of A minus that of B."""
-        return swap_kernels(self.ranks, self.labels)
+        ties = (self.scores[..., None] == self.scores[..., None, :]).sum(axis=-1).astype(np.float64)
+        return swap_kernels(self.ranks, self.labels, ties)
 
     @cached_property
     def swapped(self) -> Floats:

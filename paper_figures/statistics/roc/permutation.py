@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +62,8 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
     Notes
     -----
     1. Scores become their midranks within the arm, so that any increasing transform of an arm's scores gives the same result.
+       A tied item stands for all ranks of its group: compared with an item of the other arm it wins with the probability that a rank
+       drawn from its group is the larger one. Within an arm a tie counts one half, as always.
     2. If the arms are alike, swapping the two ranks of any items gives data that are as likely. Each pattern of swaps gives a difference
        of the areas and DeLong's standard error, both computed anew, hence a z; p is the share of patterns whose :math:`|z|` is at least
        the observed one. Patterns where both arms rank all items alike have z = 0.
@@ -94,12 +97,14 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
         raise NotEstimable("DeLong's variance needs at least two positive and two negative items")
     if m * n > MOST_PAIRS:
         raise NotEstimable(f"{m} positive and {n} negative items are {m * n:,} pairs, more than {MOST_PAIRS:,}: use delong")
-    drawn, ranks = as_count(resamples, "resamples"), np.stack([_midranks(row) for row in curves])
-    own, other = swap_kernels(ranks, flags)
+    drawn = as_count(resamples, "resamples")
+    ranks, ties = (np.stack(rows) for rows in zip(*map(_midranks, curves), strict=True))
+    own, other = swap_kernels(ranks, flags, ties)
     difference = float(own.mean(dtype=np.float64) + other.mean(dtype=np.float64))
-    ranks = ranks if difference >= 0 else ranks[::-1]  # the better arm first, so that swapping the arms draws the same patterns
+    if difference < 0:  # the better arm first, so that swapping the arms draws the same patterns
+        ranks, ties = ranks[::-1], ties[::-1]
     order = np.lexsort((ranks[0], ranks.max(axis=0), ranks.min(axis=0), flags))  # and so does another order of the items
-    own, other = swap_kernels(ranks[:, order], flags[order])
+    own, other = swap_kernels(ranks[:, order], flags[order], ties[:, order])
     z = float(studentised(own, other, np.ones((m, 1), np.float32), np.ones((n, 1), np.float32))[0])
     exact = m + n <= EXACT_UP_TO
     patterns = _all_patterns(m + n) if exact else _drawn(m + n, drawn, max(1, _CELLS // (m + n)), seed)
@@ -111,26 +116,40 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
     return AurocPermutationResult(difference, math.copysign(z, difference), p, math.sqrt(p * (1 - p) / (1 + drawn)), drawn, False, seed)
 
 
-def swap_kernels(ranks: Floats, flags: Bools) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def swap_kernels(ranks: Floats, flags: Bools, ties: Floats | None = None) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """What a positive item's sign, and a negative one's, adds to the difference of areas, for each pair.
 
-    Shapes: `ranks` (2, ..., n), `flags` (n,). Returns two arrays (..., m, n'), whose sum is the kernel of A minus that of B.
+    Shapes: `ranks` (2, ..., n) midranks within the arm, `flags` (n,), `ties` (2, ..., n) how many items of the arm share the rank, None
+    where each has its own. Returns two arrays (..., m, n'), whose sum is the kernel of A minus that of B.
     """
     positive, negative = ranks[..., flags, None], ranks[..., None, ~flags]
-    psi = lambda a, b: np.sign(positive[a] - negative[b]).astype(np.float32) / 2  # the constant 1/2 of both drops out
+    if ties is None or not (ties > 1).any():
+        psi = lambda a, b: np.sign(positive[a] - negative[b]).astype(np.float32) / 2  # the constant 1/2 of both drops out
+    else:  # a tied item may have any of the ranks that its group covers, so that a tie stays nearly one when it is carried to the other arm
+        high, low = ties[..., flags, None] / 2, ties[..., None, ~flags] / 2
+        psi = lambda a, b: _beats(positive[a], high[a], negative[b], low[b]) - 0.5
     same, crossed = psi(0, 0) - psi(1, 1), psi(0, 1) - psi(1, 0)
     return (same + crossed) / 2, (same - crossed) / 2
 
 
+def _beats(a: Floats, half_a: Floats, b: Floats, half_b: Floats) -> Floats:
+    """Probability that a number drawn evenly from a +- half_a is larger than one drawn from b +- half_b."""
+    low, width = b - half_b, 2 * half_b
+    below = lambda x: np.where(x > low + width, x - b, np.square(np.clip(x - low, 0, width)) / (2 * width))  # integral of the share below
+    found: Floats = (below(a + half_a) - below(a - half_a)) / (2 * half_a)
+    return found
+
+
 def studentised(
-    own: npt.NDArray[np.float32], other: npt.NDArray[np.float32], positive: npt.NDArray[np.float32], negative: npt.NDArray[np.float32]
+    own: npt.NDArray[Any], other: npt.NDArray[Any], positive: npt.NDArray[np.float32], negative: npt.NDArray[np.float32]
 ) -> Floats:
     """Difference of areas over DeLong's standard error, without its sign, of patterns of swaps.
 
     Shapes: `own`, `other` (..., m, n) as from `swap_kernels`, signs of `positive` (..., m, B) and `negative` (..., n, B). Returns (..., B).
     """
     m, n = own.shape[-2:]
-    # placements of A minus those of B, times the size of the other class: sums of quarters, which single precision adds without rounding
+    # placements of A minus those of B, times the size of the other class: without ties sums of quarters, which single precision adds
+    # without rounding
     above = positive * own.sum(axis=-1)[..., None] + other @ negative
     below = np.swapaxes(own, -1, -2) @ positive + negative * other.sum(axis=-2)[..., None]
     size = np.abs(above.sum(axis=-2, dtype=np.float64)) / (m * n)
@@ -142,11 +161,11 @@ def studentised(
     return z
 
 
-def _midranks(values: Floats) -> Floats:
-    levels, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+def _midranks(values: Floats) -> tuple[Floats, Floats]:
+    """Midrank of each value, and how many share it."""
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
-    found: Floats = ((ends - counts + 1 + ends) / 2)[where] if len(levels) else values
-    return found
+    return ((ends - counts + 1 + ends) / 2)[where], counts[where].astype(np.float64)
 
 
 def _all_patterns(items: int) -> Iterator[npt.NDArray[np.float32]]:

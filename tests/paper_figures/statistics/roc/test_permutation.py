@@ -74,6 +74,20 @@ def test_every_pattern_of_tied_scores_written_out(seed: int, digits: int) -> Non
     assert found.p == pytest.approx(np.mean([z >= zs[0] * (1 - 1e-9) - 1e-9 for z in zs]))
 
 
+def test_what_swaps_change_is_the_probability_of_every_pair() -> None:
+    """Arms of other tie groups: a tie of one arm is neither a win nor half of one in the other."""
+    scores, labels = sample(12, 6, digits=0)
+    ranks = np.stack([stats.rankdata(row) for row in scores])
+    ties = (scores[:, :, None] == scores[:, None]).sum(axis=2).astype(float)
+    own, other = permutation.swap_kernels(ranks, labels, ties)
+    a, b = ([(r - t / 2, r + t / 2) for r, t in zip(*arm, strict=True)] for arm in zip(ranks, ties, strict=True))
+    pairs = [(i, j) for i in np.flatnonzero(labels) for j in np.flatnonzero(~labels)]
+    assert (own + other).ravel() == pytest.approx([wins(a[i], a[j]) - wins(b[i], b[j]) for i, j in pairs])
+    crossed = [wins(a[i], b[j]) - wins(b[i], a[j]) for i, j in pairs]
+    assert (own - other).ravel() == pytest.approx(crossed)
+    assert not set(np.round(crossed, 6)) <= {-1, -0.5, 0, 0.5, 1}
+
+
 def test_drawn_patterns_come_near_the_exact_p(monkeypatch: pytest.MonkeyPatch) -> None:
     scores, labels = sample(14, seed=5)
     exact = auroc_permutation(scores, labels)

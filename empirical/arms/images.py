@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MARK = "//"
 """Begins a name that is no item id."""
 GRAY = 128
-KEPT_BYTES = 2**27
+KEPT_BYTES = 2**30
 """Pixels of a cohort's images that stay in memory: small ones come up in every epoch, and reading one takes milliseconds."""
 
 

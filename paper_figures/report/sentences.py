@@ -38,7 +38,7 @@ def headline(arms: list[Row], main_rho: float) -> list[str]:
 
 def _above_ideal(matched: Row, single: Row) -> list[str]:
     """Explain a gain above that of the ideal observer: it is one over a single arm that stays below its own ideal."""
-    if matched["ideal_gain"] is None or single["ideal"] is None or not matched["gain"] > matched["ideal_gain"]:
+    if matched["ideal_gain"] is None or single["ideal"] is None or not matched["gain"] > matched["ideal_gain"] or matched["gain_low"] <= 0:
         return []
     return [
         "That is more than an ideal observer gains because the single-image models stay below their own ideal: "

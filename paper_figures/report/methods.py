@@ -19,6 +19,7 @@ from see_in_pairs.runs import RunFolder
 MOST_ROWS = 400
 """Rows of a table above which its numbers are data of a curve, not results to quote."""
 
+CLAIMS = "claims.csv"
 TRACE, MACROS, PARAGRAPH, SHEET = "numbers.csv", "numbers.tex", "methods.md", "checklist.csv"
 COLUMNS = ("macro", "printed", "format", "file", "row", "column", "sha256")
 DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
@@ -49,7 +50,9 @@ def write_methods(run: Path, out: Path) -> list[Path]:
     manifest = _json(manifest_file)
     if manifest.get("package") != "see-in-pairs" or not manifest.get("finished"):
         raise InputError(f"{manifest_file}: not of a finished run of see-in-pairs; finish the run first")
-    tables = sorted(run.glob("*.csv")) or sorted(run.glob("figures/*.csv"))
+    tables, drawn = sorted(run.glob("*.csv")), sorted(run.glob("figures/*.csv"))
+    if manifest["command"] == "reproduce" or not tables:
+        tables = [*tables, *drawn]
     if not tables:
         raise InputError(f"{run}: holds no CSV table, so there is no number to quote")
     numbers = [*_of_manifest(manifest, manifest_file, out)]
@@ -252,7 +255,24 @@ def _paragraph(run: Path, manifest: Mapping[str, Any], cite: Cite) -> str:
     ]  # fmt: skip
     if manifest["command"] == "compare" and (run / "comparison.json").is_file():
         lines += _comparison(run, cite)
+    if (run / CLAIMS).is_file():
+        lines += _verdicts(run / CLAIMS, cite)
     return "\n".join(lines) + "\n"
+
+
+def _verdicts(table: Path, cite: Cite) -> list[str]:
+    """A line for each claim and source of evidence that was judged: the verdict, and the estimate that stands for it."""
+    judged: dict[tuple[str, str], list[tuple[int, dict[str, str]]]] = {}
+    for number, row in enumerate(_rows(table), start=1):
+        if row["verdict"] != "not tested" and row["role"] == "gain":
+            judged.setdefault((row["claim"], row["source"]), []).append((number, row))
+    lines = ["", "# Verdicts", "", "By the rule and the margins of the registry of claims; the smallest of several parts is given.", ""]
+    for (claim, source), rows in judged.items():
+        number, row = min(rows, key=lambda one: float(one[1]["estimate"]))
+        value, low, high, margin = (cite(table, str(number), name) for name in ("estimate", "low", "high", "margin"))
+        part = f" ({row['part'].replace('_', ' ')})" if row["part"] else ""
+        lines.append(f"- {claim}, {source}: {row['verdict']}{part}; {row['unit']} {value} [{low}, {high}], margin {margin}.")
+    return lines if judged else []
 
 
 def _comparison(run: Path, cite: Cite) -> list[str]:

@@ -126,3 +126,24 @@ def test_a_damaged_file_of_a_run_is_one_line(
     (tmp_path / "run" / name).write_text(content)
     assert run_app(app, ["methods", str(tmp_path / "run"), "--out", str(tmp_path / "out"), "--quiet"]) == 2
     assert f"error: {tmp_path / 'run' / name}: " in capsys.readouterr().err
+
+
+def test_the_verdicts_of_a_chain_are_stated_and_traced(complete: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    shutil.copy(complete / "claims.csv", out)
+    shutil.copytree(complete / "figures", out / "figures", ignore=shutil.ignore_patterns("*.png", "*.pdf"))
+    manifest = {"package": "see-in-pairs", "version": "0", "command": "reproduce", "finished": "now", "config_hash": "0", "seed": 0}
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert run_app(app, ["methods", str(out), "--quiet"]) == 0
+    rows = pd.read_csv(out / "claims.csv")
+    judged = rows[(rows["verdict"] != "not tested") & (rows["role"] == "gain")]
+    text = re.sub("<!--.*?-->", "", (out / "methods" / "methods.md").read_text())
+    for (claim, source), parts in judged.groupby(["claim", "source"]):
+        assert f"- {claim}, {source}: {parts['verdict'].iloc[0]}" in text
+    sources = {Path(file).name for file in pd.read_csv(out / "methods" / "numbers.csv")["file"]}
+    assert {"claims.csv", "auroc_by_arm.csv"} <= sources
+    assert check_numbers(out / "methods")[1] == []
+    page = out / "methods" / "methods.md"
+    page.write_text(page.read_text().replace("-->0.02<!--", "-->0.03<!--").replace("-->0.020<!--", "-->0.030<!--"))
+    assert check_numbers(out / "methods")[1]

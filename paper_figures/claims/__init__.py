@@ -64,7 +64,10 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, studies: Se
     for folder in studies:
         source, judged = study_verdicts(Path(folder))
         before = found.setdefault(source, {})
-        before |= {claim: one for claim, one in judged.items() if one.verdict != "not tested" or claim not in before}
+        for claim, one in judged.items():
+            known = before.get(claim)
+            if known is None or one.verdict != "not tested" or (known.verdict == "not tested" and one.main is not None):
+                before[claim] = one
     if results.is_smoke:
         found = {source: {claim: replace(one, lacking=SMOKE) for claim, one in by_claim.items()} for source, by_claim in found.items()}
     return assemble([found], control_rows(phantom))

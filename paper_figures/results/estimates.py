@@ -180,7 +180,8 @@ def _estimate(found: ContrastResult, scores: Sequence[RunScores], unit: str) -> 
     several = f"{', '.join(words[name] for name in random)} random{' at once' if len(random) > 1 else ''}, t"
     trained = [one.trainings for one in scores if one.trainings]
     references = found.factors["references"].effective if "references" in found.factors else math.nan
+    why = inadmissible(found, first.positive, first.patients).split(", or --fixed")[0]  # that option is one of `compare`
     return Estimate(
         found.estimate, *found.interval, found.p, unit, several, len(first.items), len(np.unique(first.patients)), "", found.se, found.df,
-        min(trained, default=0), references, inadmissible(found, first.positive, first.patients),
+        min(trained, default=0), references, why,
     )  # fmt: skip

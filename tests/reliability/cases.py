@@ -98,6 +98,7 @@ def run_case(command: str, one: Try, folder: Path) -> Case:
     from see_in_pairs.console import run_app
 
     case = Case(command, one.place, one.wrong)
+    shutil.rmtree(folder / "out", ignore_errors=True)  # of a case in which the process before this one ended
     one.begin()
     before, errors, began = entries(folder), io.StringIO(), time.monotonic()
     try:

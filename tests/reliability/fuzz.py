@@ -81,6 +81,7 @@ class Fuzzed:
     words: Callable[[str, str], list[str]]  # of the config's file and of --out
     configs: list[dict[str, Any]]
     leave_out: tuple[str, ...] = ()  # sections whose keys are tried in another command
+    long: tuple[str, ...] = ()  # sections whose defaults, which an empty mapping stands for, ask for a run of minutes or hours
 
     def places(self) -> Iterator[tuple[dict[str, Any], Place]]:
         """List every key of every config once, nested ones and the first entries of lists too."""
@@ -200,6 +201,7 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
     of_a_phantom = {"a": {"phantom": phantoms[0], "folder": None}}
     evaluations = [full(EvaluateConfig, cohort=cohort, arms=one, model=model, **scoring) for one in arms]
     aligned, attributed = (full(kind, cohort=cohort, arms=arms[0], model=model, **scoring) for kind in (AlignmentConfig, AttributionConfig))
+    attributed |= {"items": 4, "steps": 4, "grid": 2}
     evaluations[0] |= {"generate": True, "speed": evaluations[0]["speed"] | {"features_folder": "features"}}
     crossed = full(CrossedConfig, cohort=cohort, models=[model], patients=2, references=2, pairing=relative, batch_size=4, threads=1)
     nested = ("model", "prompts", "arms", "arm", "speed", "lora", "curriculum")
@@ -213,12 +215,13 @@ def fuzzed(folder: Path, cohort: str) -> dict[str, Fuzzed]:
         Fuzzed("pretrain", PretrainConfig, plain("pretrain"), [full(PretrainConfig, **one) for one in (pretrained, started)]),
         Fuzzed("pretrain-grid", GridConfig, plain("pretrain-grid"), [
             full(GridConfig, base=pretrained, models={"a": shape}, learning_rates=[1e-3], seeds=[0])
-        ]),
+        ], long=("base",)),
         Fuzzed("cohort phantom", PhantomConfig, plain("cohort", "phantom"), phantoms),
         Fuzzed("cohort references", ReferenceConfig, choosing,
                [full(ReferenceConfig, **one) for one in strategies]),
         Fuzzed("sweep", Study, plain("sweep"), [sweep]),
-        Fuzzed("study", StudyConfig, plain("study"), [study, study | {"cohorts": of_a_phantom}], leave_out=("prompts",)),
+        Fuzzed("study", StudyConfig, plain("study"), [study, study | {"cohorts": of_a_phantom}], leave_out=("prompts",),
+               long=("training", "phantom")),
     ]  # fmt: skip
     return {one.command: one for one in listed}
 
@@ -273,7 +276,7 @@ def tries(one: Fuzzed, folder: Path) -> list[Try]:
             case = Try(".".join(map(str, place)), name, words, begin, writes=place[-1] == "features_folder")
             if (content := outcome_of_check(one.kind, config, place, parsed[name])) is None:
                 refused.append(case)
-            elif content not in seen:
+            elif content not in seen and not (parsed[name] == {} and place[-1] in one.long):
                 seen.add(content)
                 passed.append(case)
         accepted.append(passed)

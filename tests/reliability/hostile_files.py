@@ -160,6 +160,9 @@ class Reader:
     resumes: str = ""  # a finished run, a copy of which is --out at the beginning of each case
 
 
+FEW = ["--set", "items=4", "--set", "steps=4", "--set", "grid=2"]
+"""So that an attribution takes a second."""
+
 RESUMED = "out"
 """The folder of --out; a file below it is one of a copy of a finished run."""
 
@@ -233,7 +236,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "compare, JSON lines packed": Reader(["compare", "a.jsonl.gz", "b.jsonl", *out], ["a.jsonl.gz"]),
         "methods": Reader(["methods", "studied", *out], ["studied/manifest.json", "studied/study.csv", "studied/comparisons.csv"]),
         "pretrain": Reader(["pretrain", "pretrain.yaml", *out], ["pretrain.yaml", "model/config.json", "model/model.safetensors"]),
-        "analyse attribution": Reader(["analyse", "attribution", "evaluate.yaml", *out], ["cohort/truth.npz", "model/config.json"]),
+        "analyse attribution": Reader(["analyse", "attribution", "evaluate.yaml", *FEW, *out], ["cohort/truth.npz", "model/config.json"]),
         "evaluate, adapter": Reader(["evaluate", "adapter.yaml", *out], [f"trained/model/{name}" for name in adapter]),
         "evaluate again": again(
             "runs",

@@ -44,7 +44,7 @@ class PocketConfig(StrictConfig):
     layers: int = Field(default=4, ge=1, le=1000)
     heads: int = Field(default=4, ge=1, le=16_384)
     vocabulary: int = Field(default=600, ge=300, le=1_000_000)
-    initializer_range: float = Field(default=0.06, gt=0, le=10)
+    initializer_range: float = Field(default=0.06, gt=0, le=1)  # transformers refuses more
     seed: SeedNumber = 0
 
     @model_validator(mode="after")

@@ -89,3 +89,10 @@ def test_one_pocket_model_has_learned_to_compare_and_the_other_has_learned_nothi
 def test_internvl_is_a_pocket_model_too(tmp_path: Path) -> None:
     build_pocket(tmp_path, PocketConfig(architecture="internvl", patch_size=8, merge=2))
     assert diagnose(ModelConfig(name=str(tmp_path))).passed
+
+
+@pytest.mark.parametrize("architecture", ["idefics3", "internvl"])
+def test_what_a_shape_may_be_transformers_takes(tmp_path: Path, architecture: str) -> None:
+    bound = next(part.le for part in PocketConfig.model_fields["initializer_range"].metadata if hasattr(part, "le"))
+    sizes = {"vision_width": 32, "vision_layers": 1, "width": 32, "layers": 1, "heads": 2, "image_size": 32}
+    build_pocket(tmp_path / "m", PocketConfig.model_validate({"architecture": architecture, "initializer_range": bound, **sizes}))

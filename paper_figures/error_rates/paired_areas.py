@@ -126,6 +126,17 @@ def paired(
     return IndependentScores(scores, labels, signs.astype(np.float32))
 
 
+@generator("paired ratings", vectorised=True)
+def ratings(
+    *, rng: np.random.Generator, replicates: int, items: int, prevalence: float, area: float, correlation: float
+) -> IndependentScores:
+    """Draw scores of arms that are alike and round them to five steps a standard deviation apart; `area` is that before rounding."""
+    data = paired(
+        rng=rng, replicates=replicates, items=items, prevalence=prevalence, area=area, correlation=correlation, slope=1.0, effect=False
+    )
+    return IndependentScores(np.clip(np.round(data.scores), -1, 3), data.labels, data.signs)
+
+
 def _student(data: IndependentScores, variance: Floats, df: Floats | float, estimate: Floats | None = None) -> Columns:
     estimate = data.difference if estimate is None else estimate
     some = variance > _TINY

@@ -88,7 +88,9 @@ def test_what_the_page_says_of_independent_items() -> None:
     near = [rows[(rows["items"] == 50) & (rows["area"] == 0.97) & (rows["prevalence"] >= 0.4)]["value"] for rows in (z, swaps)]
     rare = [rows[rows["prevalence"] == 0.1]["value"].max() for rows in (z, swaps, t)]
     balanced = swaps[swaps["prevalence"] >= LEAST_SHARE]["value"].max()
-    numbers = (near[0].min(), near[0].max(), rare[0], near[1].min(), near[1].max(), balanced, rare[1], rare[2])
+    rated = read("auroc_ratings").query("measure == 'type_1_error' and method == 'swaps, studentised'")["value"]
+    assert rated.max() <= largest_size(read("auroc_ratings"), "swaps, studentised")[1]
+    numbers = (near[0].min(), near[0].max(), rare[0], near[1].min(), near[1].max(), balanced, rare[1], rare[2], rated.min(), rated.max())
     text = (TABLES / "README.md").read_text(encoding="utf-8").partition("**Independent items**")[2].partition("## Bootstrap")[0]
     shown = [float(number) for number in re.findall(r"(?<![\d])\.\d{3}", text)]
     assert shown == pytest.approx(numbers, abs=6e-4)

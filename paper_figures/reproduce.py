@@ -366,10 +366,11 @@ def _run_and_analyse(settings: dict[Literal["alignment", "attribution"], dict[st
         return time.monotonic() - began
     (own, *_) = cell.evaluations.values()  # the first run of the first evaluation is the model's own arm
     config = with_weights(own.model_copy(update={"arms": own.arms[:1]}), attempt.training / "model")
-    for kind, kind_config, last_file, report in (
-        ("alignment", AlignmentConfig, "alignment_draws.parquet", report_alignment),
-        ("attribution", AttributionConfig, "attribution_summary.csv", report_attribution),
-    ):
+    kinds: dict[Literal["alignment", "attribution"], tuple[Any, str, Callable[..., object]]] = {
+        "alignment": (AlignmentConfig, "alignment_draws.parquet", report_alignment),
+        "attribution": (AttributionConfig, "attribution_summary.csv", report_attribution),
+    }
+    for kind, (kind_config, last_file, report) in kinds.items():
         folder = out / f"{kind}-{own.arms[0].run_id}-{attempt.training.name}"
         if not (folder / last_file).is_file() or is_unfinished(folder):
             report(parse_config(kind_config, config.model_dump() | settings[kind], DEFAULT), folder, quiet=True)

@@ -285,7 +285,7 @@ def _measures(x: np.ndarray, y: np.ndarray, labels: np.ndarray | None, drawn: np
     grams = [_gram(values, np.zeros(len(values), dtype=int)) for values in (x, y)]
     totals = [_sum_of_squares(gram, [drawn]) for gram in grams]
     alike = {f"{kind} are all alike": total <= 0 for kind, total in zip(kinds, totals, strict=True)}
-    found["cka"], found["debiased_cka"] = _ckas(*grams, [drawn], alike, alike)
+    found["cka"], found["debiased_cka"] = _ckas(grams, [drawn], alike, alike)
     if labels is None:
         return found
     names, classes = np.unique(labels, return_inverse=True)
@@ -305,14 +305,15 @@ def _measures(x: np.ndarray, y: np.ndarray, labels: np.ndarray | None, drawn: np
         {f"class '{name}' has fewer than {least} items": (size > 0) & (size < least) for name, size in sizes.items()}
         for least in (FEWEST["residual_cka"], FEWEST["residual_debiased_cka"])
     ]
-    found["residual_cka"], found["residual_debiased_cka"] = _ckas(*grams, members, constant | few[0], constant | few[1])
+    found["residual_cka"], found["residual_debiased_cka"] = _ckas(grams, members, constant | few[0], constant | few[1])
     return found
 
 
 def _ckas(
-    k: np.ndarray, m: np.ndarray, members: list[np.ndarray], plain: dict[str, np.ndarray], debiased: dict[str, np.ndarray]
+    grams: Sequence[np.ndarray], members: list[np.ndarray], plain: dict[str, np.ndarray], debiased: dict[str, np.ndarray]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Compute CKA within classes, as it is and without bias, where none of the reasons against it (draws,) holds."""
+    k, m = grams
     products = [_products(*pair, members) for pair in ((k, m), (k, k), (m, m))]
     results = []
     for place, reasons in enumerate((plain, debiased)):

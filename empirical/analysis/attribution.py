@@ -41,7 +41,7 @@ class Attribution:
 
     def shares(self) -> dict[str, float]:
         """Divide the positive and the absolute attribution between the query's picture and those beside it; NaN where there is none."""
-        found = {}
+        found: dict[str, float] = {}
         for kind, part in (("", lambda values: np.clip(values, 0, None)), ("_absolute", np.abs)):
             sums = [float(part(values).sum()) for values in self.maps]
             total = sum(sums)

@@ -162,7 +162,7 @@ def reference_table(
 def reference_findings(table: pd.DataFrame) -> Iterator[Finding]:
     """Report a warning ``reference_tells_class`` for each way to choose references that tells the class, from `reference_table`."""
     for name, rows in table[table["sure"]].groupby("references", sort=False):
-        best = rows.loc[rows["low"].idxmax()]
+        best = rows.iloc[rows["low"].argmax()]
         low, high, numbers = best["low"], best["high"], f"{best['queries']:.0f} queries of {best['patients']:.0f} patients"
         message = (
             f"references by '{name}' alone tell the class of the query, by the {best['told_by']}: AUROC {best['auroc']:.2f} "
@@ -253,8 +253,7 @@ def _covariate(values: pd.Series) -> Floats:
         return np.empty((len(values), 0))
     edges = np.unique(np.quantile(numbers[known], np.arange(1, BINS) / BINS))
     bins = np.where(known, np.searchsorted(edges, numbers, side="right"), BINS)
-    levels = np.unique(bins)
-    return np.column_stack([np.where(known, numbers, numbers[known].mean()), bins[:, None] == levels])
+    return np.column_stack([np.where(known, numbers, numbers[known].mean()), bins[:, None] == np.unique(bins)])
 
 
 def _principal(vectors: Floats) -> Floats:

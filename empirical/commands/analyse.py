@@ -40,7 +40,7 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
     for run in dict.fromkeys(table["run_id"]):
         rows = last.loc[run]
         cka, residual, images, answers = (
-            interval(*rows.loc[name, ["value", "low", "high"]], form)
+            interval(rows["value"][name], rows["low"][name], rows["high"][name], form)
             for name, form in (
                 ("debiased_cka", ".3f"),
                 ("residual_debiased_cka", ".3f"),
@@ -69,7 +69,7 @@ def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedCha
     for row in summary.to_dict("records"):
         beyond = interval(row["excess"], row["low"], row["high"])
         sham, contrast = (interval(*(row[f"{name}{end}"] for end in ("", "_low", "_high"))) for name in ("sham", "contrast"))
-        beside = interval(*(row[f"reference_share{end}"] for end in ("", "_low", "_high")), ".1%")
+        beside = interval(row["reference_share"], row["reference_share_low"], row["reference_share_high"], ".1%")
         where = f"{row['run_id']}, {row['method']}"
         log(f"{where}: {beyond} more on the lesion than by chance, {sham} on a sham place; difference {contrast}", quiet)
         log(f"{where}: {beside} of the positive attribution lies beside the query's picture", quiet)

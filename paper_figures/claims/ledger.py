@@ -403,7 +403,8 @@ def check_claims(path: Path) -> list[dict[str, Any]]:
 def _read_finding(content: Mapping[str, Any]) -> Finding:
     """A finding as JSON has it, where NaN and infinities are null: beside an estimate, a missing end or number of df is infinite."""
     infinite = {"low": -math.inf, "high": math.inf, "df": math.inf} if content["estimate"] is not None else {"df": math.inf}
-    return Finding(**{name: infinite.get(name, math.nan) if value is None else value for name, value in content.items()})
+    known: dict[str, Any] = {name: infinite.get(name, math.nan) if value is None else value for name, value in content.items()}
+    return Finding(**known)
 
 
 def assemble(verdicts: Iterable[Mapping[str, Mapping[str, Verdict]]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:

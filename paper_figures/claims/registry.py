@@ -7,6 +7,7 @@ claim, a criterion, a margin or the rule raises `VERSION`, notes the change in `
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from see_in_pairs.files import content_hash
 
@@ -150,7 +151,7 @@ def _of_theory(words: str, simulated: bool = False, **changes: object) -> Criter
     return Criterion(**(settings | changes))  # type: ignore[arg-type]
 
 
-_SEPARATION: dict[str, object] = {"measure": "ratio of separations d_a by ranks", "unit": "ratio", "margin": 1.05, "null": 1.0}
+_SEPARATION: dict[str, Any] = {"measure": "ratio of separations d_a by ranks", "unit": "ratio", "margin": 1.05, "null": 1.0}
 _C1_THEORY = (
     f"T1 at rho {MAIN_RHO} and d 1, two parts that are not the same: 'separation', the d_a of the optimal comparison over that of the "
     "single image; 'spread', the standard deviation between patients of the single image over that of the comparison, 1/sqrt(v(w*))"
@@ -182,9 +183,9 @@ CLAIMS = (
             "phantom": Criterion(
                 f"d_a of the models finetuned on pairs over that of the models finetuned on the single image, {_IN_WHICH}; of a model only "
                 "the separation is seen, not the spread. Not judged unless the single arm separates the classes",
-                **_SEPARATION,  # type: ignore[arg-type]
+                **_SEPARATION,
             ),
-            "real": Criterion(f"the same, {_MATCHED}", **_SEPARATION),  # type: ignore[arg-type]
+            "real": Criterion(f"the same, {_MATCHED}", **_SEPARATION),
         },
         judged_by=("theory_separation", "experiments"),
         silent={"real": NO_REAL_RUN},

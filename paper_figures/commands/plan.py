@@ -163,10 +163,10 @@ def read_leak(path: Path, arm_single: str | None, arm_reference: str | None) -> 
     reference = _pilot_arm(path, "reference", arm_reference, option, "reference_only")
     for name, arm in (("single", single), ("reference", reference)):
         for column, words in (("reference_strategy", "strategies of references"), ("train_arm", "arms of training")):
-            found = sorted(set(arm.table[column].astype(str)))
-            if len(found) > 1:
+            several = sorted(set(arm.table[column].astype(str)))
+            if len(several) > 1:
                 runs = first_few(sorted(set(arm.table["run_id"].astype(str))), 12)
-                raise InputError(f"--arm-{name}: its runs have several {words} ({', '.join(found)}); choose one of {runs}")
+                raise InputError(f"--arm-{name}: its runs have several {words} ({', '.join(several)}); choose one of {runs}")
     aligned = align(single, reference)
     arms = crossed(aligned.a, aligned.b)
     if arms.labels is None:

@@ -117,7 +117,7 @@ def adjusted_block(
     labels, clusters = crossed.labels, crossed.clusters
     curves = [_log_odds(cube.reshape(-1, cube.shape[-1])) for cube in crossed.scores]
     scores, numbers = np.vstack(curves), (len(curves[0]), len(curves[1]))
-    rows = covariates.loc[crossed.items]
+    rows = covariates.loc[crossed.items.tolist()]
     values = {name: _values(rows[name]) for name in rows.columns}
 
     def measure(compute: Any) -> AdjustedMeasure:

@@ -47,8 +47,8 @@ class FactorTests:
 
     def without(self, measure: str) -> FactorTests:
         """The tests without those of a measure."""
-        kept = [{name: one for name, one in found.items() if name != measure} for found in (self.tests, self.reason)]
-        return replace(self, tests=kept[0], reason=kept[1])
+        tests = {name: test for name, test in self.tests.items() if name != measure}
+        return replace(self, tests=tests, reason={name: why for name, why in self.reason.items() if name != measure})
 
     @property
     def several(self) -> bool:

@@ -99,7 +99,7 @@ def most_power(degrees: int, cells: int = 90) -> float:
         return np.asarray(np.outer(inside, np.diff(special.chdtr(degrees, degrees * edges / spread))).ravel())
 
     spreads = np.geomspace(1, 300, 40)
-    found = linprog(
+    found = linprog(  # type: ignore[call-overload]  # the stubs know of no sparse matrix
         -law(1.0, SHIFT), A_ub=csr_array(np.stack([law(spread, 0.0) for spread in spreads])), b_ub=np.full(len(spreads), LEVEL),
         bounds=(0, 1), method="highs",
     )  # fmt: skip

@@ -215,7 +215,7 @@ NAMES = ("accuracy", "auroc", "off_null_accuracy", "off_null_auroc", "again_accu
 """Studies of this module: every design; those with a difference, beside published intervals; those that are looked at again."""
 
 
-def looked_at_again(cell: Mapping[str, Any]) -> bool:
+def looked_at_again(cell: Mapping[Any, Any]) -> bool:
     """Designs whose size was at the bound in one run or another: trainings that both arms share and that vary a lot."""
     return bool(cell["seeds"] in (5, 10) and cell["shared"] and cell["training_sd"] == 0.6)
 
@@ -224,7 +224,8 @@ def study(name: str) -> Study:
     """One of the studies in `NAMES`."""
     kind, _, measure = name.rpartition("_")
     unique = list({tuple(sorted(one.items())): one for one in cells(measure)}.values())
-    replicates, others, entropy = REPLICATES, (), 20261129
+    others: tuple[str, ...] = ()
+    replicates, entropy = REPLICATES, 20261129
     if kind == "again":
         unique = [one for one in unique if looked_at_again(one)]
         replicates, entropy = FRESH, 20261201
@@ -248,7 +249,7 @@ def study(name: str) -> Study:
     )
 
 
-def admitted(cell: Mapping[str, Any]) -> bool:
+def admitted(cell: Mapping[Any, Any]) -> bool:
     """Whether `compare` gives a verdict in a design: its rule, which knows nothing of the effects."""
     seeds = cell["seeds"] == 1 or cell["seeds"] >= (FEWEST_CROSSED if cell["shared"] else FEWEST_TRAININGS)
     references = not cell["references"] or 1 / (shares(cell["references"], cell["use"]) ** 2).sum() >= FEWEST_REFERENCES
@@ -339,11 +340,12 @@ def _coverage_table(found: Mapping[str, pd.DataFrame]) -> str:
     rows = []
     for measure, shown in SHOWN.items():
         table = found[f"off_null_{measure}"]
+        key: Any
         for key, cell in table.groupby(factors, sort=True):
             seeds, references, spread, shared = key
             values = cell.pivot(index="method", columns="measure", values="value")
             least = 0.95 - 3 * math.sqrt(0.95 * 0.05 / float(cell["replicates"].min()))
-            own = values.loc["all factors"]
+            own: Any = values.loc["all factors"]
             others = values.drop(index="all factors")
             others = others[others["coverage"] >= least]
             best = "-"
@@ -376,6 +378,6 @@ def _power_table(found: Mapping[str, pd.DataFrame]) -> str:
             here = table[(table["training_sd"] == spread) & (table["seeds"] > 1)].set_index("seeds")
             truth = float(here["truth"].iloc[0])
             rows.append(
-                [f"{shown}, {truth:+.3f}".replace("0.", "."), f"{spread:g}", *(_short(here.loc[seeds, "value"]) for seeds in (3, 5, 10))]
+                [f"{shown}, {truth:+.3f}".replace("0.", "."), f"{spread:g}", *(_short(here["value"].loc[seeds]) for seeds in (3, 5, 10))]
             )
     return _lines(["measure, difference", "SD between trainings", "3 trainings", "5", "10"], rows)

@@ -137,7 +137,7 @@ def ratings(
     return IndependentScores(np.clip(np.round(data.scores), -1, 3), data.labels, data.signs)
 
 
-def _student(data: IndependentScores, variance: Floats, df: Floats | float, estimate: Floats | None = None) -> Columns:
+def _student(data: IndependentScores, variance: Floats | float, df: Floats | float, estimate: Floats | None = None) -> Columns:
     estimate = data.difference if estimate is None else estimate
     some = variance > _TINY
     error = np.sqrt(np.where(some, variance, 0.0))

@@ -123,9 +123,9 @@ def label_items(
         counts |= {"images_with_several_labels_to_detect": int(several.sum())} if several.any() else {}
     if not positive:  # a label that is there only beside others is not lost in silence: its images are counted above
         chosen = [label for label in chosen if (labels == label).any()] or chosen
-    for label in (healthy, *chosen):
-        if not (labels == label).any() and (why := [f"{counts[key]} {what}" for key, what in LEFT_OUT.items() if counts.get(key)]):
-            raise InputError(f"{source}: no image of label '{label}' is left: {' and '.join(why)}")
+    for name in (healthy, *chosen):
+        if not (labels == name).any() and (why := [f"{counts[key]} {what}" for key, what in LEFT_OUT.items() if counts.get(key)]):
+            raise InputError(f"{source}: no image of label '{name}' is left: {' and '.join(why)}")
     others = int((labels == "").sum()) - sum(counts.get(key, 0) for key in LEFT_OUT)
     return labels, chosen, counts | {"items_of_other_labels": others}, disagree
 

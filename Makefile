@@ -30,11 +30,11 @@ bench: export HF_HUB_OFFLINE = 1
 bench: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS)
 
-# A hundred kills of all pipelines, wrong values in every key of every config, hostile files: 25, 20 and 13 minutes at most, whose end a slow
+# A hundred kills of all pipelines, wrong values in every key of every config, hostile files: 23, 20 and 13 minutes at most, whose end a slow
 # machine meets earlier in the work. The tables of the last run are kept.
 reliability: export HF_HUB_OFFLINE = 1
 reliability: $(VENV)/.dev
-	$(BIN)/python -m tests.reliability.campaign --minutes 25 --folder out/reliability --table docs/development/reliability.md $(ARGS)
+	$(BIN)/python -m tests.reliability.campaign --minutes 23 --folder out/reliability --table docs/development/reliability.md $(ARGS)
 	$(BIN)/python -m tests.reliability.fuzz --minutes 20 --table docs/development/reliability-fuzz.md
 	$(BIN)/python -m tests.reliability.hostile_files --minutes 13 --table docs/development/reliability-fuzz.md
 

@@ -386,7 +386,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=25, help="how long to go on; 'inf' for all kills")
+    parser.add_argument("--minutes", type=float, default=23, help="how long to go on; 'inf' for all kills")
     parser.add_argument("--folder", type=Path, required=True, help="a folder to work in, at first empty")
     parser.add_argument("--only", action="append", default=[], help="a pipeline; may be given several times")
     parser.add_argument("--table", type=Path, help="the page whose section on kills is to be written")

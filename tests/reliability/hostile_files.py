@@ -467,4 +467,4 @@ def page(found: dict[str, list[Case]], counts: dict[str, int]) -> str:
 
 
 if __name__ == "__main__":
-    main("tests.reliability.hostile_files", "Files", prepare, page, minutes=15)
+    main("tests.reliability.hostile_files", "Files", prepare, page, minutes=13)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paper_figures.claims.evidence import Evidence, off_the_shelf_is_random, off_the_shelf_knows_no_medicine
-from paper_figures.claims.ledger import GAIN, OVER_DUPLICATE, Finding, Verdict, criterion_of, not_tested
+from paper_figures.claims.ledger import GAIN, OVER_DUPLICATE, ClaimFinding, Verdict, criterion_of, not_tested
 from paper_figures.claims.registry import LITTLE_DATA
 from paper_figures.results.estimates import Estimate, auroc_contrast, auroc_difference, auroc_function, auroc_of, log_da_ratio
 from paper_figures.results.predicted_gain import above_ideal
@@ -26,7 +26,7 @@ def from_runs(evidence: Evidence) -> dict[str, Verdict]:
     return {"C1": separation_ratio(evidence), "C2": gain_off_the_shelf(evidence), "C3": gain_of_gains(evidence)}
 
 
-def _verdict(evidence: Evidence, claim: str, roles: tuple[str, str], judge: Callable[[Evidence, str, str], Finding]) -> Verdict:
+def _verdict(evidence: Evidence, claim: str, roles: tuple[str, str], judge: Callable[[Evidence, str, str], ClaimFinding]) -> Verdict:
     """Judge the first role over the single image, and over duplicate where there is one."""
     (first, single), duplicate = roles, roles[1].replace("single", "duplicate")
     if missing := evidence.missing(first, single):
@@ -40,7 +40,7 @@ def _verdict(evidence: Evidence, claim: str, roles: tuple[str, str], judge: Call
 def separation_ratio(evidence: Evidence) -> Verdict:
     """Judge C1: the separation d_a of the pair over that of the single image, by ranks."""
 
-    def judge(evidence: Evidence, other: str, role: str) -> Finding:
+    def judge(evidence: Evidence, other: str, role: str) -> ClaimFinding:
         scores = evidence.scores("pair", other)
         pair, single = (auroc_of(one) for one in scores)
         weak = "" if single.low > 0.5 else f"the {other} arm does not separate the classes (AUROC {single}), so that a ratio says nothing"
@@ -50,7 +50,7 @@ def separation_ratio(evidence: Evidence) -> Verdict:
             context += f"; T1 predicts a ratio of {1 / np.sqrt(1 - evidence.rho**2):.2f} for a model equally efficient in both arms"
         if flag := next((flag for one in scores if (flag := above_ideal(evidence.results, one))), ""):
             context += f"; {flag}"
-        return Finding.of(ratio, role=role, context=context, lacking=weak)
+        return ClaimFinding.of(ratio, role=role, context=context, lacking=weak)
 
     return _verdict(evidence, "C1", ("pair", "single"), judge)
 
@@ -58,12 +58,12 @@ def separation_ratio(evidence: Evidence) -> Verdict:
 def gain_off_the_shelf(evidence: Evidence) -> Verdict:
     """Judge C2: whether the pair beats the single image before any finetuning (gain in AUROC of one named model)."""
 
-    def judge(evidence: Evidence, other: str, role: str) -> Finding:
+    def judge(evidence: Evidence, other: str, role: str) -> ClaimFinding:
         scores = evidence.scores("off_pair", other)
         pair, single = (auroc_of(one) for one in scores)
         context = f"AUROC {pair} pair, {single} {other.removeprefix('off_')}{_about(scores[0])}"
         chance = "" if max(pair.low, single.low) > 0.5 else "no arm is above chance"
-        return Finding.of(auroc_difference(*scores), role=role, context=context, lacking=chance if role == GAIN else "")
+        return ClaimFinding.of(auroc_difference(*scores), role=role, context=context, lacking=chance if role == GAIN else "")
 
     return _verdict(evidence, "C2", ("off_pair", "off_single"), judge)
 
@@ -73,16 +73,16 @@ def gain_of_gains(evidence: Evidence) -> Verdict:
     if missing := evidence.missing("off_pair", "off_single"):
         return not_tested("C3", evidence.source, missing)
 
-    def judge(evidence: Evidence, other: str, role: str) -> Finding:
+    def judge(evidence: Evidence, other: str, role: str) -> ClaimFinding:
         roles = ("pair", other, "off_pair", f"off_{other}")
         if missing := evidence.missing(*roles):
-            return Finding(role=role, lacking=missing)
+            return ClaimFinding(role=role, lacking=missing)
         scores = evidence.scores(*roles)
         found = auroc_contrast(scores, [1, -1, -1, 1])
         after, before = auroc_difference(*scores[:2]), auroc_difference(*scores[2:])
         patients = scores[0].run.n_train
         context = f"gain {after} after finetuning on {patients:,} patients, {before} off the shelf{_about(scores[2])}"
-        return Finding.of(found, role=role, context=context, lacking=_why_not(patients, auroc_of(scores[3])) if role == GAIN else "")
+        return ClaimFinding.of(found, role=role, context=context, lacking=_why_not(patients, auroc_of(scores[3])) if role == GAIN else "")
 
     return _verdict(evidence, "C3", ("pair", "single"), judge)
 

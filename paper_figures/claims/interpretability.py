@@ -9,7 +9,7 @@ import numpy as np
 
 from paper_figures.claims.analyses import ALIGNMENT, ATTRIBUTION, FOLDER, arms_of
 from paper_figures.claims.evidence import Evidence
-from paper_figures.claims.ledger import GAIN, OVER_DUPLICATE, SHOWN, Finding, Verdict, criterion_of, not_tested
+from paper_figures.claims.ledger import GAIN, OVER_DUPLICATE, SHOWN, ClaimFinding, Verdict, criterion_of, not_tested
 from paper_figures.results.estimates import LEVEL, Estimate, no_estimate
 from paper_figures.statistics.distributions import student_p, student_quantile
 from paper_figures.statistics.multireader.random_factors import influences_contrast
@@ -47,16 +47,17 @@ def alignment_gain(evidence: Evidence) -> Verdict:
     findings = []
     if "duplicate" in arms:
         found = _alignment_difference(arms["pair"], arms["duplicate"], RESIDUAL, layer)
-        findings.append(Finding.of(found, context=context))
+        findings.append(ClaimFinding.of(found, context=context))
     else:
-        findings.append(Finding(lacking="no analysis of a model finetuned on 'duplicate', which C6 is judged against", context=context))
+        lacking = "no analysis of a model finetuned on 'duplicate', which C6 is judged against"
+        findings.append(ClaimFinding(lacking=lacking, context=context))
     beside = {
         "residual, over single": ("single", RESIDUAL),
         "plain, over single": ("single", WHOLE),
         "plain, over duplicate": ("duplicate", WHOLE),
     }
     findings += [
-        Finding.of(_alignment_difference(arms["pair"], arms[other], measure, layer), part=words, role=SHOWN)
+        ClaimFinding.of(_alignment_difference(arms["pair"], arms[other], measure, layer), part=words, role=SHOWN)
         for words, (other, measure) in beside.items()
         if other in arms
     ]
@@ -142,7 +143,7 @@ def lesion_gains(evidence: Evidence) -> Verdict:
                 if role == GAIN:
                     share = _share_on_references(arms["pair"], method)
                     context = f"by {METHODS[method]} {share} of the pair's attribution falls on the reference"
-                findings.append(Finding.of(found, part=method, role=role, context=context, lacking=fixed))
+                findings.append(ClaimFinding.of(found, part=method, role=role, context=context, lacking=fixed))
     return Verdict("C8", evidence.source, criterion_of("C8", evidence.source), tuple(findings))
 
 

@@ -43,7 +43,7 @@ TABLE = "claims.csv"
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimFinding:
     """One estimate on its way to a verdict, with all that the rule looks at.
 
     Parameters
@@ -88,7 +88,7 @@ class Finding:
     lacking: str = ""
 
     @classmethod
-    def of(cls, found: Estimate, *, part: str = "", role: str = GAIN, context: str = "", lacking: str = "") -> Finding:
+    def of(cls, found: Estimate, *, part: str = "", role: str = GAIN, context: str = "", lacking: str = "") -> ClaimFinding:
         """Take an estimate over; it is lacking where it has no number or its design is not admissible."""
         return cls(
             part, role, found.value, found.low, found.high, found.se, found.df, math.nan, found.trainings, found.patients,
@@ -123,7 +123,7 @@ class Verdict:
         Id of the claim, and the source of evidence.
     criterion : Criterion, optional
         By what it is judged; None where the source cannot speak to the claim.
-    findings : tuple of Finding
+    findings : tuple of ClaimFinding
         The estimates; those of the role ``'gain'`` are judged.
     lacking : str
         Why nothing could be judged, where that is not said by a finding.
@@ -132,7 +132,7 @@ class Verdict:
     claim: str
     source: str
     criterion: Criterion | None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ClaimFinding, ...] = ()
     lacking: str = ""
 
     @cached_property
@@ -150,7 +150,7 @@ class Verdict:
         return self._decision[1]
 
     @property
-    def main(self) -> Finding | None:
+    def main(self) -> ClaimFinding | None:
         """The finding whose number stands for the verdict: the smallest gain; None where nothing was estimated."""
         known = [one for one in self.findings if one.role == GAIN and one.known]
         return min(known, key=lambda one: one.estimate) if known else None
@@ -170,13 +170,13 @@ class Verdict:
         }  # fmt: skip
 
 
-def decide(criterion: Criterion | None, findings: Sequence[Finding], lacking: str = "") -> tuple[str, str]:
+def decide(criterion: Criterion | None, findings: Sequence[ClaimFinding], lacking: str = "") -> tuple[str, str]:
     """Apply `RULE`; returns the verdict and the reason.
 
     Examples
     --------
     >>> criterion = CLAIMS[1].criteria["phantom"]
-    >>> gain, over = (Finding(role=role, estimate=0.06, low=0.03, high=0.09) for role in (GAIN, OVER_DUPLICATE))
+    >>> gain, over = (ClaimFinding(role=role, estimate=0.06, low=0.03, high=0.09) for role in (GAIN, OVER_DUPLICATE))
     >>> decide(criterion, [gain, over])[0]
     'supported'
     """
@@ -208,7 +208,7 @@ def decide(criterion: Criterion | None, findings: Sequence[Finding], lacking: st
     return "inconclusive", _with_numbers(words, said, open_ones)
 
 
-def _what_is_lacking(criterion: Criterion, gains: Sequence[Finding], over: Sequence[Finding]) -> str:
+def _what_is_lacking(criterion: Criterion, gains: Sequence[ClaimFinding], over: Sequence[ClaimFinding]) -> str:
     """Why nothing is judged: a part, a number, trainings or pair minus duplicate; '' where nothing is lacking."""
     if missing := [part for part in criterion.parts if part not in {one.part for one in gains}]:
         return f"no result for {', '.join(part.replace('_', ' ') for part in missing)}"
@@ -226,7 +226,7 @@ def _what_is_lacking(criterion: Criterion, gains: Sequence[Finding], over: Seque
     return ""
 
 
-def _contradicted(criterion: Criterion, gains: Sequence[Finding]) -> list[Finding]:
+def _contradicted(criterion: Criterion, gains: Sequence[ClaimFinding]) -> list[ClaimFinding]:
     """The parts that lie below the margin; where one of several is enough to contradict, Holm's correction over them."""
     below = [one for one in gains if one.high < criterion.margin]
     if criterion.join == UNANIMOUS or len(gains) == 1 or not below:
@@ -236,7 +236,7 @@ def _contradicted(criterion: Criterion, gains: Sequence[Finding]) -> list[Findin
     return [one for one, value in zip(gains, adjusted, strict=True) if one in below and value <= LEVEL]
 
 
-def _with_numbers(words: str, said: Sequence[Finding], named: Sequence[Finding] = ()) -> str:
+def _with_numbers(words: str, said: Sequence[ClaimFinding], named: Sequence[ClaimFinding] = ()) -> str:
     """Add the numbers of the parts, those that decide first, and what stands beside them."""
     shown = [*named, *(one for one in said if one not in named)]
     parts = [f"{one.part.replace('_', ' ')} {one}" for one in shown if one.part and one.known]
@@ -244,7 +244,7 @@ def _with_numbers(words: str, said: Sequence[Finding], named: Sequence[Finding] 
     return "; ".join([words, *([", ".join(parts)] if parts else []), *context])
 
 
-def _plain(one: Finding) -> dict[str, Any]:
+def _plain(one: ClaimFinding) -> dict[str, Any]:
     return {key: _none(value) if isinstance(value, float) else value for key, value in asdict(one).items()}
 
 
@@ -339,7 +339,7 @@ def findings_csv(ledger: Ledger) -> str:
         }
         for entry in ledger.entries
         for source, verdict in entry.verdicts.items()
-        for finding in verdict.findings or (Finding(role=SHOWN),)
+        for finding in verdict.findings or (ClaimFinding(role=SHOWN),)
     ]  # fmt: skip
     return pd.DataFrame(rows).to_csv(index=False)  # every digit: a verdict can hang on the last
 
@@ -348,14 +348,14 @@ def read_verdicts(path: Path) -> dict[tuple[str, str], tuple[Verdict, str]]:
     """Judge anew what a ``claims.csv`` holds: by claim and source, the verdict that follows from its findings and the one it names."""
     table = read_table(path, as_text=True).fillna("")
     texts = {"part", "role", "unit", "test", "context", "lacking"}
-    names = [one.name for one in fields(Finding)]
+    names = [one.name for one in fields(ClaimFinding)]
     if lost := [name for name in ("claim", "source", "verdict", "because", *names) if name not in table.columns]:
         raise InputError(f"{path}: lacks the column(s) {', '.join(lost)}; write it with 'see-in-pairs claims'")
     known = {claim.id: claim for claim in CLAIMS}
     found: dict[tuple[str, str], tuple[Verdict, str]] = {}
     for (claim, source), rows in table.groupby(["claim", "source"], sort=False):
         findings = tuple(
-            Finding(**{name: str(row[name]) if name in texts else _number(row[name], name, path) for name in names})  # type: ignore[arg-type]
+            ClaimFinding(**{name: str(row[name]) if name in texts else _number(row[name], name, path) for name in names})  # type: ignore[arg-type]
             for row in rows.to_dict("records")
         )
         if claim not in known or source not in SOURCES:
@@ -400,11 +400,11 @@ def check_claims(path: Path) -> list[dict[str, Any]]:
     return list(content)
 
 
-def _read_finding(content: Mapping[str, Any]) -> Finding:
+def _read_finding(content: Mapping[str, Any]) -> ClaimFinding:
     """A finding as JSON has it, where NaN and infinities are null: beside an estimate, a missing end or number of df is infinite."""
     infinite = {"low": -math.inf, "high": math.inf, "df": math.inf} if content["estimate"] is not None else {"df": math.inf}
     known: dict[str, Any] = {name: infinite.get(name, math.nan) if value is None else value for name, value in content.items()}
-    return Finding(**known)
+    return ClaimFinding(**known)
 
 
 def assemble(verdicts: Iterable[Mapping[str, Mapping[str, Verdict]]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:
@@ -418,7 +418,7 @@ def assemble(verdicts: Iterable[Mapping[str, Mapping[str, Verdict]]], controls: 
     return Ledger(tuple(entries), tuple(controls))
 
 
-def not_tested(claim: str, source: str, reason: str, findings: Sequence[Finding] = ()) -> Verdict:
+def not_tested(claim: str, source: str, reason: str, findings: Sequence[ClaimFinding] = ()) -> Verdict:
     """The verdict of a claim that was not tested, with the reason, and findings that are not enough."""
     return Verdict(claim, source, criterion_of(claim, source), tuple(findings), reason)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from paper_figures.claims.evidence import Evidence
-from paper_figures.claims.ledger import OVER_DUPLICATE, Finding, Verdict, criterion_of, not_tested
+from paper_figures.claims.ledger import OVER_DUPLICATE, ClaimFinding, Verdict, criterion_of, not_tested
 from paper_figures.results.estimates import auroc_difference
 
 ROLES = {"demographic": "pair", "random": "random", "embedding": "embedding", "cross_center": "cross_center"}
@@ -20,8 +20,8 @@ def from_runs(evidence: Evidence) -> dict[str, Verdict]:
             continue
         run = evidence.run(role)
         shown = "" if run is None or run.own_arm else "strategies other than demographic are shown to the models finetuned on relatives"
-        findings.append(Finding.of(auroc_difference(*evidence.scores(role, "single")), part=strategy, context=shown))
+        findings.append(ClaimFinding.of(auroc_difference(*evidence.scores(role, "single")), part=strategy, context=shown))
         if not evidence.missing("duplicate"):
             found = auroc_difference(*evidence.scores(role, "duplicate"))
-            findings.append(Finding.of(found, part=strategy, role=OVER_DUPLICATE))
+            findings.append(ClaimFinding.of(found, part=strategy, role=OVER_DUPLICATE))
     return {"C4": Verdict("C4", evidence.source, criterion_of("C4", evidence.source), tuple(findings))}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from paper_figures.claims.ledger import GAIN, OVER_DUPLICATE, Finding, Verdict, criterion_of, not_tested
+from paper_figures.claims.ledger import GAIN, OVER_DUPLICATE, ClaimFinding, Verdict, criterion_of, not_tested
 from paper_figures.claims.registry import CURVE_GRID, LITTLE_DATA, STUDY_RHO
 from paper_figures.claims.strategies import ROLES
 from paper_figures.number_format import with_interval
@@ -62,17 +62,17 @@ class _Study:
 
     def finding(
         self, row: dict[str, Any] | None, lost: str, *, part: str = "", role: str = GAIN, context: str = "", why: str = ""
-    ) -> Finding:
+    ) -> ClaimFinding:
         """A row of ``comparisons.csv`` as a finding; `lost` says what is missing where there is no row."""
         if row is None:
-            return Finding(part, role, lacking=lost)
+            return ClaimFinding(part, role, lacking=lost)
         known = {name: row[name] for name in ("se", "df", "references") if name in row}
         admissible = "" if self.old else str(row["admissible"]).lower() in ("true", "1", "1.0")
         note = "" if _blank(row.get("note")) else str(row["note"])
         reason = "" if self.old or _blank(row["reason"]) else str(row["reason"])
         lacking = why or (OLD_TABLE if self.old else "" if admissible else reason or note or "the design is not admissible")
         trainings = int(row["seeds"]) if max(row["n_train"], row["n_train_b"]) > 0 else 0
-        return Finding(
+        return ClaimFinding(
             part, role, float(row["difference"]), float(row["low"]), float(row["high"]), **known, trainings=trainings,
             patients=int(row["patients"]), unit="AUROC", test=TEST, context=context, lacking=lacking,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.claims.ledger import SHOWN, Finding, Verdict, criterion_of, not_tested
+from paper_figures.claims.ledger import SHOWN, ClaimFinding, Verdict, criterion_of, not_tested
 from paper_figures.claims.registry import FEW_CASES
 from paper_figures.claims.theory_separation import exact_or_simulated
 
@@ -55,7 +55,7 @@ def _verdicts(rows: pd.DataFrame, source: str) -> dict[str, Verdict]:
     }
 
 
-def _verdict(claim: str, source: str, gains: Sequence[Gain], statements: str, beside: Sequence[Finding] = ()) -> Verdict:
+def _verdict(claim: str, source: str, gains: Sequence[Gain], statements: str, beside: Sequence[ClaimFinding] = ()) -> Verdict:
     if not gains:
         return not_tested(claim, source, MISSING.format(statements.replace(" ", " and "), statements))
     findings = []
@@ -66,14 +66,14 @@ def _verdict(claim: str, source: str, gains: Sequence[Gain], statements: str, be
     return Verdict(claim, source, criterion_of(claim, source), (*findings, *beside))
 
 
-def _rival(table: Sequence[Row]) -> Finding | None:
+def _rival(table: Sequence[Row]) -> ClaimFinding | None:
     """The rival explanation by which random references may still help; the controls of T11 tell it apart."""
     rival = _control(table, "mean", "random_cross_site")
     if rival is None:
         return None
     half = 1.96 * rival.mcse
     explanation = f"an observer who does not know the population's mean would gain {rival.closed_form:+.4f} from any reference"
-    return Finding(role=SHOWN, context=f"{explanation} (T11; simulated {rival.simulated:+.4f} +- {half:.4f})")
+    return ClaimFinding(role=SHOWN, context=f"{explanation} (T11; simulated {rival.simulated:+.4f} +- {half:.4f})")
 
 
 def learned_gains(table: Sequence[Row]) -> list[tuple[Gain, Row]]:

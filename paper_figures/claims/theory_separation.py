@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paper_figures.claims.ledger import Finding, Verdict, criterion_of, not_tested
+from paper_figures.claims.ledger import ClaimFinding, Verdict, criterion_of, not_tested
 from paper_figures.claims.registry import MAIN_RHO
 
 if TYPE_CHECKING:
@@ -42,21 +42,21 @@ def _verdict(rows: pd.DataFrame, source: str) -> Verdict:
         findings.append(exact_or_simulated(source, closed, simulated, mcse, part=name, unit="ratio", context=context, lacking=lacking))
     harmful = _difference_rule(rows)
     if harmful and source == "theory":
-        findings.append(Finding(role="shown", context=harmful))
+        findings.append(ClaimFinding(role="shown", context=harmful))
     return Verdict("C1", source, criterion_of("C1", source), tuple(findings))
 
 
-def exact_or_simulated(source: str, closed: float, simulated: float, mcse: float, **words: str) -> Finding:
+def exact_or_simulated(source: str, closed: float, simulated: float, mcse: float, **words: str) -> ClaimFinding:
     """A finding of theory, which is exact, or of simulation, with the normal interval of its Monte Carlo standard error.
 
     Both are of a difference or of a ratio (then `mcse` is that of the ratio).
     """
     if source == "theory":
-        return Finding(estimate=closed, low=closed, high=closed, se=0.0, mcse=0.0, test=TEST, **words)  # type: ignore[arg-type]
+        return ClaimFinding(estimate=closed, low=closed, high=closed, se=0.0, mcse=0.0, test=TEST, **words)  # type: ignore[arg-type]
     half = 1.959964 * mcse
     scale = mcse / simulated if words.get("unit") == "ratio" else mcse
     ends = {"estimate": simulated, "low": simulated - half, "high": simulated + half}
-    return Finding(**ends, se=scale, mcse=mcse, test="raw simulation", **words)  # type: ignore[arg-type]
+    return ClaimFinding(**ends, se=scale, mcse=mcse, test="raw simulation", **words)  # type: ignore[arg-type]
 
 
 def separation_rows(rows: pd.DataFrame) -> tuple[float, float, float] | None:

@@ -14,7 +14,7 @@ import pytest
 
 from empirical.evaluation.records import Records, read_records, write_records
 from paper_figures.claims import CLAIMS, SOURCES, evaluate_claims
-from paper_figures.claims.ledger import VERDICTS, Finding, Ledger, Verdict, check_claims, one_line
+from paper_figures.claims.ledger import VERDICTS, ClaimFinding, Ledger, Verdict, check_claims, one_line
 from paper_figures.claims.registry import HASHES, VERSION, registry_hash
 from paper_figures.claims.theory_gains import from_simulation, from_theory, strategy_gains
 from paper_figures.claims.theory_separation import from_simulation as separation_by_simulation
@@ -291,7 +291,7 @@ def test_a_ledger_of_another_registry_is_not_judged_by_this_one(ledger: Ledger, 
 
 def test_ends_without_bound_survive_the_file(ledger: Ledger, tmp_path: Path) -> None:
     """JSON has no infinity: it comes back as what it was, and the verdict stays."""
-    wide = Finding(estimate=2.0, low=1.2, high=np.inf, se=1.0, df=5.0, trainings=3, patients=90, unit="ratio", test="t")
+    wide = ClaimFinding(estimate=2.0, low=1.2, high=np.inf, se=1.0, df=5.0, trainings=3, patients=90, unit="ratio", test="t")
     first = ledger.verdict("C1", "phantom")
     changed = replace(first, findings=(wide, replace(wide, role="over duplicate")))
     assert isinstance(changed, Verdict) and changed.verdict == "supported"

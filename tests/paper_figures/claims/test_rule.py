@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from paper_figures.claims.ledger import GAIN, OVER_DUPLICATE, SHOWN, VERDICTS, Finding, Verdict, decide
+from paper_figures.claims.ledger import GAIN, OVER_DUPLICATE, SHOWN, VERDICTS, ClaimFinding, Verdict, decide
 from paper_figures.claims.registry import EACH, NO_EXPERIMENT, UNANIMOUS, Criterion
 from paper_figures.results.estimates import Estimate, no_estimate
 
@@ -19,17 +19,17 @@ ALONE = replace(RULE, over_duplicate=False)
 RATIO = Criterion("ratio of separations", "ratio of separations", "ratio", margin=1.05, null=1.0)
 
 
-def gain(low: float, high: float, part: str = "", role: str = GAIN, trainings: int = 3, df: float = 10.0, **more: object) -> Finding:
+def gain(low: float, high: float, part: str = "", role: str = GAIN, trainings: int = 3, df: float = 10.0, **more: object) -> ClaimFinding:
     """A finding with this interval, whose standard error and degrees of freedom fit it."""
     middle = (low + high) / 2
     se = (high - low) / 2 / student.ppf(0.975, df)
-    return Finding(part, role, middle, low, high, se, df, trainings=trainings, patients=90, unit="AUROC", **more)  # type: ignore[arg-type]
+    return ClaimFinding(part, role, middle, low, high, se, df, trainings=trainings, patients=90, unit="AUROC", **more)  # type: ignore[arg-type]
 
 
-def ratio(low: float, high: float, df: float = 10.0, **more: object) -> Finding:
+def ratio(low: float, high: float, df: float = 10.0, **more: object) -> ClaimFinding:
     """A ratio, symmetrical on the logarithm."""
     se = math.log(high / low) / 2 / student.ppf(0.975, df)
-    return Finding(estimate=math.sqrt(low * high), low=low, high=high, se=se, df=df, trainings=3, **more)  # type: ignore[arg-type]
+    return ClaimFinding(estimate=math.sqrt(low * high), low=low, high=high, se=se, df=df, trainings=3, **more)  # type: ignore[arg-type]
 
 
 GOOD = gain(0.03, 0.09)
@@ -121,16 +121,16 @@ def test_parts_fixed_beforehand_must_all_be_there() -> None:
     one = gain(0.03, 0.09, "occlusion")
     assert decide(rule, [one])[0] == "not tested" and "no result for integrated gradients" in decide(rule, [one])[1]
     assert decide(rule, [one, gain(0.03, 0.09, "integrated_gradients")])[0] == "supported"
-    assert decide(rule, [one, Finding("integrated_gradients", lacking="no masks")])[1].startswith("integrated gradients: no masks")
+    assert decide(rule, [one, ClaimFinding("integrated_gradients", lacking="no masks")])[1].startswith("integrated gradients: no masks")
 
 
 def test_an_inadmissible_design_or_no_number_is_not_judged() -> None:
     numbers = Estimate(0.06, 0.03, 0.09, 1e-3, "AUROC", "t", 90, 90, se=0.01, trainings=3, inadmissible="3 references are too few")
-    assert decide(RULE, [Finding.of(numbers), OVER]) == ("not tested", "3 references are too few")
-    assert decide(RULE, [Finding.of(replace(numbers, inadmissible="")), OVER])[0] == "supported"
-    assert decide(RULE, [Finding.of(no_estimate("one class only")), OVER]) == ("not tested", "one class only")
-    assert decide(RULE, [Finding(), OVER]) == ("not tested", "no estimate")
-    assert decide(RULE, [GOOD, Finding.of(numbers, role=OVER_DUPLICATE)]) == (
+    assert decide(RULE, [ClaimFinding.of(numbers), OVER]) == ("not tested", "3 references are too few")
+    assert decide(RULE, [ClaimFinding.of(replace(numbers, inadmissible="")), OVER])[0] == "supported"
+    assert decide(RULE, [ClaimFinding.of(no_estimate("one class only")), OVER]) == ("not tested", "one class only")
+    assert decide(RULE, [ClaimFinding(), OVER]) == ("not tested", "no estimate")
+    assert decide(RULE, [GOOD, ClaimFinding.of(numbers, role=OVER_DUPLICATE)]) == (
         "not tested", "pair minus duplicate: 3 references are too few",
     )  # fmt: skip
 
@@ -171,7 +171,7 @@ def test_one_part_of_several_contradicts_only_after_holm() -> None:
     """One of four below the margin at p .03, two-sided, is one of four tries: Holm's p is .12. At p .01 it is .04."""
     others = [gain(0.03, 0.09, name) for name in "abc"]
 
-    def with_p(p: float) -> Finding:
+    def with_p(p: float) -> ClaimFinding:
         estimate, se = 0.0, 0.02 / student.ppf(1 - p / 2, 10)
         half = student.ppf(0.975, 10) * se
         return gain(estimate - half, estimate + half, "d")
@@ -196,7 +196,7 @@ def test_holm_over_ratios_is_on_the_logarithm() -> None:
 
 
 def test_a_closed_form_has_no_error_and_is_judged_as_it_is() -> None:
-    exact = lambda value, part: Finding(part, GAIN, value, value, value, se=0.0)
+    exact = lambda value, part: ClaimFinding(part, GAIN, value, value, value, se=0.0)
     rule = replace(ALONE, trainings=0)
     assert decide(rule, [exact(0.02, "a"), exact(0.5, "b")])[0] == "supported"
     assert decide(rule, [exact(0.0199, "a"), exact(0.5, "b")])[0] == "contradicted"
@@ -215,7 +215,7 @@ def test_a_verdict_cannot_be_set() -> None:
 
 
 def test_the_number_beside_a_verdict_is_the_smallest_gain() -> None:
-    parts = (gain(0.03, 0.09, "a"), gain(0.02, 0.04, "b"), Finding("c"), gain(-0.9, -0.8, "d", OVER_DUPLICATE))
+    parts = (gain(0.03, 0.09, "a"), gain(0.02, 0.04, "b"), ClaimFinding("c"), gain(-0.9, -0.8, "d", OVER_DUPLICATE))
     assert Verdict("C4", "phantom", ALONE, parts).main == parts[1]
     assert Verdict("C4", "phantom", ALONE, parts[2:]).main is None
 
@@ -233,19 +233,19 @@ ONE_OF_EACH = st.lists(FINDINGS, max_size=6, unique_by=lambda one: (one.part, on
 
 
 @given(RULES, ONE_OF_EACH, st.randoms(use_true_random=False))
-def test_the_order_of_findings_does_not_matter(rule: Criterion, findings: list[Finding], random: object) -> None:
+def test_the_order_of_findings_does_not_matter(rule: Criterion, findings: list[ClaimFinding], random: object) -> None:
     mixed = list(findings)
     random.shuffle(mixed)  # type: ignore[attr-defined]
     assert decide(rule, findings)[0] == decide(rule, mixed)[0]
 
 
-def moved(one: Finding, by: float) -> Finding:
+def moved(one: ClaimFinding, by: float) -> ClaimFinding:
     return replace(one, estimate=one.estimate + by, low=one.low + by, high=one.high + by)
 
 
 @given(RULES, st.lists(FINDINGS, min_size=1, max_size=6, unique_by=lambda one: (one.part, one.role)), st.data())
 def test_a_finding_that_moves_up_takes_no_support_away_and_one_that_moves_down_no_contradiction(
-    rule: Criterion, findings: list[Finding], data: st.DataObject
+    rule: Criterion, findings: list[ClaimFinding], data: st.DataObject
 ) -> None:
     which, by = data.draw(st.integers(0, len(findings) - 1)), data.draw(st.floats(0, 0.4))
     order = ("contradicted", "inconclusive", "supported")
@@ -258,7 +258,7 @@ def test_a_finding_that_moves_up_takes_no_support_away_and_one_that_moves_down_n
 
 
 @given(RULES, ONE_OF_EACH)
-def test_every_decision_is_one_of_four_and_has_its_reason(rule: Criterion, findings: list[Finding]) -> None:
+def test_every_decision_is_one_of_four_and_has_its_reason(rule: Criterion, findings: list[ClaimFinding]) -> None:
     verdict, reason = decide(rule, findings)
     gains = [one for one in findings if one.role == GAIN]
     assert verdict in VERDICTS and reason and "\n" not in reason

@@ -79,6 +79,16 @@ def test_every_kept_verdict_follows_from_the_table_beside_it() -> None:
     assert not wrong
 
 
+def test_the_first_table_of_the_readme_is_the_kept_ledger() -> None:
+    root = Path(__file__).parents[3]
+    found = {key: verdict.verdict for key, (verdict, _) in read_verdicts(root / "docs" / "results" / "reproduce" / "claims.csv").items()}
+    text = (root / "README.md").read_text(encoding="utf-8")
+    assert len(re.findall(r"^\|.*\| C\d \| (?:phantom|real) \| (?:" + "|".join(VERDICTS) + r") \|", text, flags=re.MULTILINE)) == 3
+    assert _in_markdown(text, found) == []
+    swapped = text.replace("| phantom | supported |", "| phantom | contradicted |")
+    assert swapped != text and _in_markdown(swapped, found)
+
+
 def test_every_kept_ledger_has_its_table() -> None:
     lost = [
         path for path in (Path(__file__).parents[3] / "docs" / "results").rglob("claims.json") if not (path.parent / "claims.csv").is_file()

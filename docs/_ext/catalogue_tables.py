@@ -25,7 +25,12 @@ def claims() -> str:
     """The registry of claims: rule, criteria with their margins, what was tuned, and how it was amended."""
     from paper_figures.claims import registry
 
-    lines = [f"## The rule\n\nIn this order{registry.RULE.removeprefix('in this order')}.\n"]
+    steps = registry.RULE.removeprefix("in this order. ").split(". ")
+    lines = [
+        "## The rule\n\nIn this order:\n",
+        *(f"{number}. {step}." for number, step in enumerate(steps[:-1], start=1)),
+        f"\n{steps[-1]}.\n",
+    ]
     lines.append(f"## The criteria\n\nVersion {registry.VERSION} of the registry, hash `{registry.registry_hash()}`.\n")
     for claim in registry.CLAIMS:
         lines.append(f"### {claim.id}: {claim.text}\n")

@@ -64,14 +64,20 @@ def test_error_lines_are_bounded_and_hold_nothing_that_a_terminal_obeys() -> Non
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_request_to_end_is_an_interrupt(tmp_path: Path, number: int, wait: float) -> None:
     began = tmp_path / "began"
-    script = f"import sys, pathlib; sys.argv[0] = 'S'; from see_in_pairs.__main__ import main; pathlib.Path({str(began)!r}).touch(); main()"
+    script = (  # what runs the tests in the background may have handed down that interrupts are ignored
+        "import signal, sys, pathlib; signal.signal(signal.SIGINT, signal.default_int_handler); sys.argv[0] = 'S'; "
+        f"from see_in_pairs.__main__ import main; pathlib.Path({str(began)!r}).touch(); main()"
+    )
     words = [sys.executable, "-c", script, "theory", "verify", "--replicates", "2000000", "--workers", "1"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         while not began.exists():  # before that it is Python that starts, not the program
             time.sleep(0.05)
         time.sleep(wait)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert errors.splitlines()[-1].startswith("see-in-pairs: error: interrupted") and "Traceback" not in errors
 

@@ -161,7 +161,7 @@ def test_references_that_serve_several_patients_are_found() -> None:
 
 
 def test_few_shared_references_are_not_admissible() -> None:
-    assert "references" in auroc_of(with_references([(f"r{number % 3}",) for number in range(40)])).inadmissible
+    assert "references" in auroc_of(with_references([(f"r{number % 3}",) for number in range(40)], trainings=12)).inadmissible
 
 
 def test_a_function_that_is_a_sum_is_the_contrast() -> None:

@@ -158,7 +158,7 @@ def inadmissible(one: ContrastResult, labels: np.ndarray | None, patients: np.nd
     for name, words in (("seeds", "trainings (or readers) of an arm"), ("wordings", "wordings")):
         least = FEWEST_CROSSED if name == "seeds" and one.by_seed else FEWEST_TRAININGS
         if name in factors and factors[name].levels < least:
-            shared = ", shared by the arms," if least == FEWEST_CROSSED else ""
+            shared = ", the same behind all that is compared," if least == FEWEST_CROSSED else ""
             return f"{factors[name].levels} {words}{shared} say too little of how they vary: give {least} or more, or --fixed"
     if "references" in factors and factors["references"].effective < FEWEST_REFERENCES:
         return (

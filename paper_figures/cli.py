@@ -50,7 +50,7 @@ def reproduce(
     """Run the whole chain on the bundled default; run again to resume."""
     from paper_figures.reproduce import reproduce as run
 
-    size = "at toy size, under a minute" if smoke else "about 12 minutes on 2 cores"
+    size = "at toy size, under a minute" if smoke else "about 11 minutes on 2 cores"
     log(f"theory, phantom cohorts, finetuning, evaluation, tests, claims, figures, report into {out} ({size})", quiet)
     run(out, smoke=smoke, seed=seed, workers=workers, quiet=quiet)
 

@@ -147,7 +147,7 @@ def test_controls(ledger: Ledger) -> None:
     assert all(row["family"] == "controls (6 tests; Holm)" for row in rows.values())
     shown = rows["pair-trained: its references over random ones"]
     assert shown["p"] is None and shown["estimate"] > 0.1  # three trainings, shared by both: a number, and no test
-    assert "3 trainings" in shown["reason"] and "shared by the arms" in shown["reason"]
+    assert "3 trainings" in shown["reason"] and "the same behind all that is compared" in shown["reason"]
     assert rows["pair-trained: its references over 'reference_only'"]["second"] == "pair-0.90-shown-reference-only"
 
 

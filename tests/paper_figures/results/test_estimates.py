@@ -90,7 +90,10 @@ def test_runs_of_the_same_models_are_crossed_with_their_trainings() -> None:
     crossed = auroc_difference(first, second)
     apart = auroc_difference(first, replace(second, run=replace(second.run, model="models/other")))
     assert crossed.value == pytest.approx(apart.value) and crossed.se < apart.se / 3
-    assert "shared by the arms" in auroc_difference(*(replace(one, logit=one.logit[:3]) for one in (first, second))).inadmissible
+    assert (
+        "the same behind all that is compared"
+        in auroc_difference(*(replace(one, logit=one.logit[:3]) for one in (first, second))).inadmissible
+    )
 
 
 def test_off_the_shelf_nothing_is_trained_and_one_model_is_two_arms() -> None:

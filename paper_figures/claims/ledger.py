@@ -16,7 +16,6 @@ from typing import Any
 from paper_figures.claims.registry import (
     CLAIMS,
     EACH,
-    HASHES,
     LEVEL,
     NO_EXPERIMENT,
     RULE,
@@ -36,7 +35,6 @@ from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, read_table, to_json, write_json, write_text
 
 VERDICTS = ("supported", "contradicted", "inconclusive", "not tested")
-HARM, NO_GAIN = "harm", "no gain worth having"
 GAIN, OVER_DUPLICATE, SHOWN = "gain", "over duplicate", "shown"
 """Roles of findings: what is judged; pair minus duplicate, which support needs too; what stands beside and is not judged."""
 TABLE = "claims.csv"
@@ -103,11 +101,11 @@ class ClaimFinding:
     def __str__(self) -> str:
         return with_interval(self.estimate, self.low, self.high, 3) if self.known else "no estimate"
 
-    def p_below(self, margin: float, ratio: bool) -> float:
-        """One-sided p-value of the hypothesis that the effect is at least a margin."""
+    def p_below(self, bound: float, ratio: bool) -> float:
+        """One-sided p-value of the hypothesis that the effect is at least a bound."""
         from scipy.special import stdtr
 
-        distance = math.log(self.estimate / margin) if ratio else self.estimate - margin
+        distance = math.log(self.estimate / bound) if ratio else self.estimate - bound
         if not self.se > 0:
             return float(distance >= 0)
         return float(stdtr(self.df if math.isfinite(self.df) else 1e12, distance / self.se))
@@ -186,11 +184,11 @@ def decide(criterion: Criterion | None, findings: Sequence[ClaimFinding], lackin
         return "not tested", _with_numbers(lacking or NO_EXPERIMENT, said)
     if why := _what_is_lacking(criterion, gains, [one for one in findings if one.role == OVER_DUPLICATE]):
         return "not tested", _with_numbers(why, said)
-    below = _contradicted(criterion, gains)
+    below = _below(criterion, gains, criterion.margin)
     if below and (criterion.join == EACH or len(below) == len(gains)):
-        harm = any(one.high < criterion.null for one in below)
-        words = f"{HARM if harm else NO_GAIN}: the interval lies below the margin of {criterion.margin:g}"
-        return "contradicted", _with_numbers(words, said, below)
+        harm = _below(criterion, gains, criterion.null)
+        words = f"{'harm' if harm else 'no gain worth having'}: the interval lies below the margin of {criterion.margin:g}"
+        return "contradicted", _with_numbers(words, said, [*harm, *(one for one in below if one not in harm)])
     above = [one for one in gains if one.low > criterion.null and one.high >= criterion.margin]
     if len(above) == len(gains):
         over = {one.part: one for one in findings if one.role == OVER_DUPLICATE}
@@ -226,12 +224,12 @@ def _what_is_lacking(criterion: Criterion, gains: Sequence[ClaimFinding], over: 
     return ""
 
 
-def _contradicted(criterion: Criterion, gains: Sequence[ClaimFinding]) -> list[ClaimFinding]:
-    """The parts that lie below the margin; where one of several is enough to contradict, Holm's correction over them."""
-    below = [one for one in gains if one.high < criterion.margin]
+def _below(criterion: Criterion, gains: Sequence[ClaimFinding], bound: float) -> list[ClaimFinding]:
+    """The parts that lie below a bound; where one of several is enough to contradict, by Holm's correction over them."""
+    below = [one for one in gains if one.high < bound]
     if criterion.join == UNANIMOUS or len(gains) == 1 or not below:
         return below
-    p = [2 * one.p_below(criterion.margin, criterion.null == 1) for one in gains]
+    p = [2 * one.p_below(bound, criterion.null == 1) for one in gains]
     adjusted = holm([min(1.0, one) for one in p]).adjusted.tolist()
     return [one for one, value in zip(gains, adjusted, strict=True) if one in below and value <= LEVEL]
 
@@ -430,11 +428,6 @@ def criterion_of(claim: str, source: str) -> Criterion | None:
 
 def _silent(claim: Claim, source: str) -> Verdict:
     return not_tested(claim.id, source, claim.silent.get(source) or claim.silent.get("") or NO_EXPERIMENT)
-
-
-def registered(version: str = VERSION) -> str:
-    """The hash that is on record for a version of the registry."""
-    return HASHES[version]
 
 
 def one_line(verdict: Verdict) -> str:

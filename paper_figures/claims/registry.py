@@ -37,7 +37,8 @@ RULE = (
     "interval lies below the margin; 'harm' where it lies below no effect, else 'no gain worth having'. Supported: the lower end lies "
     "above no effect, the upper end is at least the margin, and, where the criterion asks for it, the lower end of pair minus duplicate "
     "lies above no effect. Inconclusive: the rest. Of several parts, 'each': all must be supported (intersection-union), and one that is "
-    "contradicted contradicts (Holm over the parts); 'unanimous': all must be supported to support, all contradicted to contradict"
+    "contradicted contradicts (Holm over the parts, for 'harm' as well); 'unanimous': all must be supported to support, all contradicted "
+    "to contradict"
 )
 
 EACH, UNANIMOUS = "each", "unanimous"
@@ -314,7 +315,7 @@ TUNED = (
 )
 """What was chosen on which data."""
 
-VERSION = "2"
+VERSION = "3"
 AMENDMENTS = (
     Amendment(
         "2",
@@ -349,9 +350,12 @@ AMENDMENTS = (
     Amendment(
         "2", "2026-11-30", ("C8",), "Random place, sham place of healthy queries as the contrast: a fixed place shows position only."
     ),
+    Amendment(
+        "3", "2026-11-30", (), "Of several parts, 'harm' needs Holm's correction as well: that one of them loses is an 'any' statement."
+    ),
 )  # fmt: skip
 
-HASHES = {"2": "506ae0994b87fb62"}
+HASHES = {"2": "506ae0994b87fb62", "3": "0bf57ad8f1120f99"}
 """Hash of the registry by version; what was judged by an earlier one says so."""
 
 

@@ -157,6 +157,13 @@ def test_each_part_must_be_supported_and_one_that_is_contradicted_contradicts() 
     assert decide(ALONE, [*parts, gain(-0.09, -0.03, "d")])[1].startswith("harm: the interval lies below the margin of 0.02; d −0.060")
 
 
+def test_that_one_of_several_parts_does_harm_needs_holm_too() -> None:
+    parts, loss = [gain(0.03, 0.09, name) for name in "abc"], gain(-0.06, -0.0005, "d")  # p .047 against no effect, .001 against the margin
+    assert decide(ALONE, [loss])[1].startswith("harm")  # alone it needs no correction
+    assert decide(ALONE, [*parts, loss])[0] == "contradicted"
+    assert decide(ALONE, [*parts, loss])[1].startswith("no gain worth having: the interval lies below the margin of 0.02; d −0.030")
+
+
 def test_unanimous_parts_contradict_only_together() -> None:
     rule = replace(ALONE, join=UNANIMOUS)
     good, bad, open_one = gain(0.03, 0.09, "a"), gain(-0.09, -0.03, "b"), gain(-0.03, 0.09, "c")

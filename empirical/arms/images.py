@@ -24,7 +24,7 @@ MARK = "//"
 """Begins a name that is no item id."""
 GRAY = 128
 KEPT_BYTES = 2**30
-"""Pixels of a cohort's images that stay in memory: small ones come up in every epoch, and reading one takes milliseconds."""
+"""Pixels that stay in memory for each reader of images, of which a process has one or two: images come up in every epoch and every arm."""
 
 
 def synthetic_name(kind: str, query: str, seed: int = 0) -> str:
@@ -38,24 +38,30 @@ def other_cohort_name(cohort: str, item_id: str) -> str:
 
 
 def image_source(cohort: Cohort) -> Callable[[str], Image]:
-    """Make a function from the names of images to RGB images, for examples of a cohort; as many as fit `KEPT_BYTES` are kept."""
+    """Make a function from the names of images to RGB images, for examples of a cohort; as many as fit `KEPT_BYTES` are kept.
+
+    Whoever is given an image must not change it: the next one is given the same.
+    """
     kept: dict[str, Image] = {}
     room = KEPT_BYTES
 
     def read(name: str) -> Image:
         nonlocal room
+        image = kept.get(name)
+        if image is None:  # two threads may read the same image at once: it is then counted twice, which leaves less room, not more
+            image = make(name)
+            size = 3 * image.width * image.height
+            if size <= room:
+                kept[name], room = image, room - size
+        return image
+
+    def make(name: str) -> Image:
         if not name.startswith(MARK):
-            image = kept.get(name)
-            if image is None:
-                image = cohort.image(name)
-                size = 3 * image.width * image.height
-                if size <= room:
-                    kept[name], room = image, room - size
-            return image
+            return cohort.image(name)
         _, kind, first, rest = name.split(MARK, 3)
         if kind == "other":
             return _cohort(rest).image(first)
-        return SYNTHETIC[kind](cohort.image(rest), int(first), rest)
+        return SYNTHETIC[kind](read(rest), int(first), rest)
 
     return read
 

@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 
 ONE_REFERENCE = "one reference for all patients: the interval holds for this reference, not for another"
 ONE_MODEL = "one model: the interval holds for this model, not for another training"
-GAIN, AFTER, CURVE, FEWER = "gain", "gain after less before finetuning", "mean gain over the learning curve", "on fewer patients"
+GAIN, AFTER, CURVE, FEWER = "gain", "gain after minus before finetuning", "mean gain over the learning curve", "on fewer patients"
 
 
 @dataclass(frozen=True)

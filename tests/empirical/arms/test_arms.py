@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from empirical.arms import ARMS, ArmConfig, assign_references, build_examples
 from empirical.arms.build import build_with_draws
 from empirical.arms.catalogue import ArmName
-from empirical.arms.images import image_source
+from empirical.arms.images import image_source, other_cohort_name, synthetic_name
 from empirical.cohorts import Cohort
 from empirical.evaluation.config import EvaluateConfig
 from empirical.evaluation.evaluate import evaluate
@@ -255,3 +255,17 @@ def test_images_are_read_once_as_long_as_they_fit(phantom: Cohort, monkeypatch: 
     for _ in range(3):
         assert all(source(item).tobytes() == plain(phantom, item).tobytes() for item in items)
     assert [reads[item] for item in items] == [1, 1, 3, 3]
+
+
+def test_synthetic_images_and_those_of_another_cohort_are_made_once_from_images_that_are_kept(
+    phantom: Cohort, skin: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item, other = phantom.queries("test")["item_id"][0], skin.table["item_id"].iloc[0]
+    reads: Counter[str] = Counter()
+    plain = type(phantom).image
+    monkeypatch.setattr(type(phantom), "image", lambda cohort, name: reads.update([name]) or plain(cohort, name))
+    source = image_source(phantom)
+    names = [item, synthetic_name("blank", item), synthetic_name("noise", item, 3), other_cohort_name(str(skin.folder), other)]
+    first = [source(name) for name in names]
+    assert all(source(name) is image for name, image in zip(names, first, strict=True))  # pixel_cache knows images by their object
+    assert reads == {item: 1, other: 1}

@@ -52,7 +52,7 @@ def test_everything_promised_is_there(done: Path) -> None:
     ]  # fmt: skip
     assert ((areas["low"] <= areas["auroc"]) & (areas["auroc"] <= areas["high"])).all()
     assert gains.groupby("kind")["n_train"].apply(list).to_dict() == {
-        "gain": [0, 4, 12], "gain after less before finetuning": [4, 12],
+        "gain": [0, 4, 12], "gain after minus before finetuning": [4, 12],
         "mean gain over the learning curve": [4], "on fewer patients": [4],
     }  # fmt: skip
     means = areas.set_index(["arm", "n_train"])["auroc"]
@@ -80,7 +80,7 @@ def test_claims_are_judged_by_it(done: Path) -> None:
     assert source == "phantom" and set(verdicts) == {"C3", "C5"}
     gains = pd.read_csv(done / "comparisons.csv").set_index(["kind", "n_train"])["difference"]
     after, curve = (verdicts[claim].findings[0].estimate for claim in ("C3", "C5"))
-    assert after == pytest.approx(gains["gain after less before finetuning", 12])
+    assert after == pytest.approx(gains["gain after minus before finetuning", 12])
     assert curve == pytest.approx(gains["mean gain over the learning curve", 4])
     assert {one.verdict for one in verdicts.values()} == {"not tested"}  # two trainings, a grid of its own, no duplicate
     assert "the grid is fixed" in verdicts["C5"].reason and "this study has 4, 12" in verdicts["C5"].reason

@@ -65,12 +65,12 @@ def test_comparisons_use_the_seeds_that_both_have(points: list[CurvePoint]) -> N
     off = found["gain", "near", 0, 0]
     alone = clustered_auroc_difference([points[0].scores([0])[0], points[1].scores([0])[0]], positive, pair.items["patient_id"])
     assert (off["difference"], off["p"]) == pytest.approx((alone.estimate, alone.p), rel=0.02)  # other degrees of freedom
-    after = found["gain after less before finetuning", "near", 50, 50]
+    after = found["gain after minus before finetuning", "near", 50, 50]
     assert after["difference"] == pytest.approx(gain["difference"] - off["difference"])
     assert found["on fewer patients", "near", 50, 200]["seeds"] == 2
     assert found["gain", "far", 50, 50]["seeds"] == 2  # against the single arm of the other cohort
     assert set(found) == {
-        ("gain", "near", 0, 0), ("gain", "near", 50, 50), ("gain after less before finetuning", "near", 50, 50),
+        ("gain", "near", 0, 0), ("gain", "near", 50, 50), ("gain after minus before finetuning", "near", 50, 50),
         ("on fewer patients", "near", 50, 200), ("gain", "far", 50, 50), ("on fewer patients", "far", 50, 200),
     }  # fmt: skip
 

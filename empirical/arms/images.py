@@ -24,7 +24,7 @@ MARK = "//"
 """Begins a name that is no item id."""
 GRAY = 128
 KEPT_BYTES = 2**30
-"""Pixels that stay in memory for each reader of images, of which a process has one or two: images come up in every epoch and every arm."""
+"""Bytes of decoded images that a process keeps at most: they come up in every epoch and arm, and reading one takes milliseconds."""
 
 
 def synthetic_name(kind: str, query: str, seed: int = 0) -> str:

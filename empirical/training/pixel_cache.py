@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
+from empirical.vlm.feature_cache.processor_proxy import ProcessorProxy
+
 KEPT_BYTES = 2**28
+"""Outputs of a processor that stay in memory."""
 TRIALS = 2
 """Batches that are made both ways before the cache is trusted."""
 
 
-class PixelCache:
+class PixelCache(ProcessorProxy):
     """An image processor that processes each image alone, once, and puts batches together from that.
 
     Only where this gives the very same batch: the first batches are made both ways and compared. Where a processor looks at several images
     together, pads them, or gives other numbers of images in the rows, and where memory is used up, it is called as usual. An image is known
-    by its object, which `image_source` keeps.
+    by its object, which `image_source` keeps; what was made of one that nobody keeps is forgotten with it.
     """
 
     def __init__(self, processor: Any, kept_bytes: int = KEPT_BYTES) -> None:
-        self.processor, self.trials, self.useful, self.room = processor, 0, True, kept_bytes
+        super().__init__(processor)
+        self.trials, self.useful, self.room = 0, True, kept_bytes
         self.options: dict[str, Any] | None = None
-        self.alone: dict[int, tuple[Any, dict[str, Any]]] = {}  # the image itself, so that no other takes its number, and its outputs
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.processor, name)
+        self.alone: dict[int, tuple[weakref.ref[Any], dict[str, Any]]] = {}  # by the image's id: the image and its outputs
 
     def __call__(self, images: Any, *more: Any, **options: Any) -> Any:
         """Process images, nested as the official processor takes them."""
@@ -50,15 +52,23 @@ class PixelCache:
     def _alone(self, image: Any, options: dict[str, Any]) -> dict[str, Any] | None:
         import torch
 
-        if id(image) not in self.alone:
-            outputs = dict(self.processor([[image]], **options))
-            self.room -= sum(value.nbytes for value in outputs.values() if torch.is_tensor(value))
-            if self.room < 0:
-                self.useful = False
-                self.alone.clear()
-                return None
-            self.alone[id(image)] = image, outputs
-        return self.alone[id(image)][1]
+        number = id(image)
+        if number in self.alone and self.alone[number][0]() is image:  # a number is given again when its image is gone
+            return self.alone[number][1]
+        outputs = dict(self.processor([[image]], **options))
+        size = sum(value.nbytes for value in outputs.values() if torch.is_tensor(value))
+        self.room -= size
+        if self.room < 0:
+            self.useful = False
+            self.alone.clear()
+            return None
+
+        def forget(_: object) -> None:
+            if self.alone.pop(number, None) is not None:
+                self.room += size
+
+        self.alone[number] = weakref.ref(image, forget), outputs
+        return outputs
 
 
 def _put_together(rows: list[list[dict[str, Any]]]) -> dict[str, Any] | None:

@@ -15,15 +15,19 @@ IMAGE_INDEX = "see-in-pairs"
 """Key in ``Image.info`` of a placeholder: the index of the image that it stands for."""
 
 
-class _Proxy:
+class ProcessorProxy:
+    """Stands for an image processor: what it has not itself is the processor's."""
+
     def __init__(self, processor: Any) -> None:
         self.processor = processor
 
     def __getattr__(self, name: str) -> Any:
+        if name == "processor" or name.startswith("__"):  # a copy that is being made has no processor yet
+            raise AttributeError(name)
         return getattr(self.processor, name)
 
 
-class RecordingProcessor(_Proxy):
+class RecordingProcessor(ProcessorProxy):
     """An image processor that records its last `outputs` and how many images it was shown."""
 
     outputs: dict[str, Any]
@@ -36,7 +40,7 @@ class RecordingProcessor(_Proxy):
         return outputs
 
 
-class ReplayProcessor(_Proxy):
+class ReplayProcessor(ProcessorProxy):
     """An image processor for placeholders: returns what the official one returned for the images they stand for."""
 
     indices: list[int]

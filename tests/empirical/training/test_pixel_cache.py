@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,25 @@ def test_where_lone_images_do_not_make_the_batch_the_official_processor_is_calle
         assert same(cache(batch, **options), plain(batch, **options))
     if reason in ("looks at all images", "memory"):
         assert not cache.useful
+
+
+def test_what_was_made_of_an_image_that_nobody_keeps_is_forgotten(images: list[np.ndarray]) -> None:
+    cache, plain = PixelCache(Counting(), kept_bytes=3 * images[0].nbytes), Counting()
+    for _ in range(50):  # each in the memory, and with the number, of one before it
+        batch = [[np.random.default_rng().normal(size=(4, 4)) for _ in range(2)]]
+        assert same(cache(batch), plain(batch))
+        del batch
+    assert cache.useful and not cache.alone and cache.room == 3 * images[0].nbytes
+
+
+def test_a_copy_is_made_as_a_thread_takes_one_of_the_processor(images: list[np.ndarray]) -> None:
+    cache, plain = PixelCache(Counting()), Counting()
+    for batch in batches(images, TRIALS):
+        cache(batch)
+    copied = deepcopy(cache)
+    assert copied.processor is not cache.processor
+    for batch in batches(images, 6):
+        assert same(copied(batch), plain(batch))
 
 
 def test_the_pocket_models_processor_takes_it() -> None:

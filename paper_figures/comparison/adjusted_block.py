@@ -11,6 +11,7 @@ import numpy as np
 from scipy import special
 
 from paper_figures.comparison.arm_rows import CrossedArms
+from paper_figures.comparison.result import format_p
 from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.adjusted import AdjustedAuroc, covariate_adjusted_auroc, within_stratum_auroc
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 USUAL, SITE = ("age", "sex", "site"), "site"
+NAMED = ("sex", "site", "view")  # levels, even where they look like numbers
 NAMES = {"plain": "AUROC, all pairs", "within_site": "AUROC within site", "covariate_adjusted": "AUROC adjusted for {}"}
 _EDGE = 1e-9  # probabilities are taken this far from 0 and 1 before their log-odds
 
@@ -80,15 +82,18 @@ class AdjustedBlock(Result):
             gap, pairs = one.difference, f"{one.positives} diseased, {one.negatives} healthy"
             shown = f"A {_shown(one.a, one.a_interval)}, B {_shown(one.b, one.b_interval)}, A - B {_shown(gap.estimate, gap.interval, '+')}"
             lost = "".join(f"; left out: {number} {why}" for why, number in one.left_out.items())
-            lines.append(f"  {name}: {shown}, p {gap.p:.3f} ({pairs}{lost})")
+            lines.append(f"  {name}: {shown}, p {format_p(gap.p)} ({pairs}{lost})")
         return "\n".join(lines)
 
 
 def covariate_table(cohort: Path | None, own: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """Covariates of each item, indexed by item, from a cohort or from the columns of the records or items themselves.
 
-    `names` are columns; by default those of age, sex and site that differ between items.
+    `names` are columns; by default those of age, sex and site that differ between items. Columns that hold only numbers are returned as
+    numbers, those of `NAMED` excepted.
     """
+    import pandas as pd
+
     if cohort is None:
         table, source = own, "the records or the table of --items"
     else:
@@ -102,9 +107,16 @@ def covariate_table(cohort: Path | None, own: pd.DataFrame, names: Sequence[str]
     if lacking := sorted(set(items) - set(table.index.astype(str))):
         raise InputError(f"--cohort {cohort}: lacks {len(lacking)} items of the records ({first_few(lacking)}); name their cohort")
     found = table.loc[items]
-    chosen = list(names) or [name for name in USUAL if name in found and found[name].nunique() > 1]
+    for name in found.columns.difference(NAMED):
+        text = found[name].replace("", np.nan)  # a CSV file holds nothing but text
+        numbers = pd.to_numeric(text, errors="coerce")
+        if numbers.notna().any() and numbers.notna().equals(text.notna()):
+            found = found.assign(**{name: numbers})
+    chosen = list(dict.fromkeys(names)) or [name for name in USUAL if name in found and found[name].nunique() > 1]
     if not chosen:
         raise InputError(f"--adjust: {source} has no age, sex or site that differs between items; name columns with --adjust")
+    if empty := [name for name in chosen if found[name].replace("", np.nan).isna().all()]:
+        raise InputError(f"--adjust {empty[0]}: no item has a value of it in {source}; leave it out")
     return found[chosen]
 
 

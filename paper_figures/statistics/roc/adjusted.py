@@ -17,7 +17,7 @@ from paper_figures.statistics.roc.delong import curves_and_labels
 from paper_figures.statistics.roc.intervals import mann_whitney_interval
 from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T
 from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, as_level
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError
 from see_in_pairs.roc import placements
 
 GROUPS = 400
@@ -251,7 +251,6 @@ def covariate_adjusted_auroc(
             columns.append(numbers)
         else:
             levels.append((name, as_codes(given, len(flags), name)))
-    rare: dict[str, list[str]] = {}
     for _ in range(len(levels) + 1):  # leaving out a level of one column can make one of another rare
         for name, own in levels:
             for level_code in np.unique(own[usable]):
@@ -259,12 +258,11 @@ def covariate_adjusted_auroc(
                 if len(np.unique(codes[members & ~flags])) < 2:
                     label = f"of a {name} that fewer than two healthy clusters have"
                     left[label] = left.get(label, 0) + int(members.sum())
-                    rare.setdefault(name, []).append(str(np.asarray(covariates[name])[members][0]))
                     usable &= ~members
     curves, flags, codes = curves[:, usable], flags[usable], codes[usable]
     if not flags.size or flags.all() or not flags.any():
-        lost = "; ".join(f"{name}: {first_few(found)}" for name, found in rare.items())
-        raise NotEstimable(f"no pair of a diseased and a healthy item is left{f' ({lost})' if lost else ''}")
+        lost = "; ".join(f"{count} {reason}" for reason, count in left.items() if count)
+        raise NotEstimable(f"no pair of a diseased and a healthy item is left{f' (left out: {lost})' if lost else ''}")
     blocks = [np.ones((len(flags), 1))]
     for numbers in columns:
         centred = numbers[usable] - numbers[usable].mean()
@@ -309,7 +307,7 @@ def _jackknifed(areas: Statistic, flags: Bools, codes: Codes, left: Mapping[str,
     kinds = 2 * (np.bincount(where, flags) > 0) + (np.bincount(where, ~flags) > 0)  # 1: negative only, 2: positive only, 3: both
     for name, own in (("positive", kinds >= 2), ("negative", kinds != 2)):
         if own.sum() < FEWEST_FOR_T:
-            raise NotEstimable(f"{int(own.sum())} clusters with {name} items that have their like, fewer than {FEWEST_FOR_T}")
+            raise NotEstimable(f"{name} items that count come from {int(own.sum())} cluster(s), fewer than {FEWEST_FOR_T}")
     sizes = np.bincount(kinds, minlength=4)
     kinds = np.where(sizes[kinds] == 1, int(sizes.argmax()), kinds)  # a stratum of one cluster has no variation of its own
     rng = np.random.default_rng(0)

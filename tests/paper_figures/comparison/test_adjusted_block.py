@@ -11,6 +11,7 @@ import pytest
 
 from empirical.evaluation.records import Records, write_records
 from paper_figures.cli import app
+from paper_figures.comparison.adjusted_block import covariate_table
 from paper_figures.statistics import covariate_adjusted_auroc, within_stratum_auroc
 from see_in_pairs.console import run_app
 from see_in_pairs.files import write_json, write_parquet
@@ -112,6 +113,21 @@ def test_the_usual_columns_are_adjusted_for_by_default_and_records_have_sites(
     assert "AUROC adjusted for site: A 0." in (tmp_path / "out" / "comparison.txt").read_text()
 
 
+def test_a_table_of_text_gives_numbers_but_for_columns_of_names(
+    records: Path, cohort: Path, people: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    items = people[["item_id", "age"]].assign(sex=people["sex"].map({"F": "1", "M": "2"}), age=people["age"].where(people.index % 9 > 0))
+    items.to_csv(tmp_path / "items.csv", index=False)
+    table = pd.read_parquet(cohort / "cohort.parquet")
+    write_parquet(cohort / "cohort.parquet", table.assign(age=items["age"], sex=items["sex"]))
+    arms = [records, records, "--arm-a", "pair", "--arm-b", "single", "--adjust", "age,sex,age"]
+    found = compared(capsys, *arms, "--items", tmp_path / "items.csv")["adjusted"]
+    assert found == compared(capsys, *arms, "--cohort", cohort)["adjusted"] | {"cohort": None}
+    assert (found["covariates"], found["covariate_adjusted"]["left_out"]) == (["age", "sex"], {"without age": 18})
+    read = covariate_table(None, items.astype(str).replace("nan", ""), ["age", "sex"])
+    assert (read["age"].dtype.kind, set(read["sex"])) == ("f", {"1", "2"})
+
+
 def test_what_the_items_do_not_bear_is_null_with_its_reason(
     records: Path, cohort: Path, people: pd.DataFrame, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,7 +145,10 @@ def test_mistakes_are_one_line(records: Path, cohort: Path, tmp_path: Path, caps
     right = tmp_path / "right.csv"
     pd.DataFrame({"item_id": ["a", "b"] * 5 + ["c"], "correct": 1}).drop_duplicates().to_csv(right, index=False)
     arms = [records, records, "--arm-a", "pair", "--arm-b", "single"]
+    unknown = tmp_path / "unknown.csv"
+    pd.read_parquet(cohort / "cohort.parquet")[["item_id"]].assign(weight=None).to_csv(unknown, index=False)
     for arguments, says in (
+        ([*arms, "--items", unknown, "--adjust", "weight"], "--adjust weight: no item has a value of it"),
         ([*arms, "--adjust", "age"], "--adjust age: the records or the table of --items has no such column"),
         ([*arms, "--cohort", cohort, "--adjust", "weight"], "has no such column"),
         ([*arms, "--cohort", tmp_path / "less"], "lacks 1 items of the records"),

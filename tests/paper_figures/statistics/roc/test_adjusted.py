@@ -158,7 +158,9 @@ def test_what_cannot_be_computed_says_why() -> None:
         within_stratum_auroc(scores, labels, labels.astype(str))
     with pytest.raises(NotEstimable, match="no pair of a diseased and a healthy item is left"):
         covariate_adjusted_auroc(scores, labels, {"site": labels.astype(str)})
-    with pytest.raises(NotEstimable, match="fewer than 4"):
+    with pytest.raises(NotEstimable, match=rf"left out: {len(labels)} without age\)"):
+        covariate_adjusted_auroc(scores, labels, {"age": np.full(len(labels), np.nan)})
+    with pytest.raises(NotEstimable, match=r"positive items that count come from 1 cluster\(s\), fewer than 4"):
         within_stratum_auroc(scores, labels, data["site"], np.where(labels, "one", data["patients"].astype(str)))
     with pytest.raises(NotEstimable, match="coefficients: fewer than 5 for each"):
         covariate_adjusted_auroc(scores, labels, {"ward": (data["patients"] // 4).astype(str)})

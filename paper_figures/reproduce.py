@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from empirical.prompts.templates import PromptConfig
 from empirical.references.config import STRATEGIES
@@ -107,7 +107,7 @@ class ReproduceConfig(StrictConfig):
     shown : list of str
         What the models of the main pair are evaluated on besides relatives, of each rho and of the second series: names of `SHOWN`.
     analysis : dict of dict
-        Settings of ``analyse alignment`` and ``analyse attribution``, all but those of the evaluation.
+        Settings of ``analyse alignment`` and ``analyse attribution``, all but those of the evaluation; what is not named is not done.
     resamples : int
         Bootstrap resamples of patients in each comparison of two arms.
     """
@@ -126,6 +126,14 @@ class ReproduceConfig(StrictConfig):
     shown: list[ShownName]
     analysis: dict[Literal["alignment", "attribution"], dict[str, Any]]
     resamples: int = Field(ge=99)
+
+    @field_validator("rhos", "shown")
+    @classmethod
+    def _distinct(cls, values: list[Any]) -> list[Any]:
+        names = [f"{value:.2f}" if isinstance(value, float) else value for value in values]  # as in the names of cohorts and runs
+        if len(set(names)) < len(names):
+            raise ValueError(f"{', '.join(names)}: name each once")
+        return values
 
 
 @dataclass(frozen=True)
@@ -370,7 +378,8 @@ def _run_and_analyse(settings: dict[Literal["alignment", "attribution"], dict[st
         "alignment": (AlignmentConfig, "alignment_draws.parquet", report_alignment),
         "attribution": (AttributionConfig, "attribution_summary.csv", report_attribution),
     }
-    for kind, (kind_config, last_file, report) in kinds.items():
+    for kind in settings:
+        kind_config, last_file, report = kinds[kind]
         folder = out / f"{kind}-{own.arms[0].run_id}-{attempt.training.name}"
         if not (folder / last_file).is_file() or is_unfinished(folder):
             report(parse_config(kind_config, config.model_dump() | settings[kind], DEFAULT), folder, quiet=True)

@@ -12,9 +12,11 @@ import pytest
 
 from empirical.evaluation.records import read_records
 from paper_figures.cli import app
-from paper_figures.reproduce import _Chain, load_reproduce_config, plan_comparisons, plan_runs
+from paper_figures.reproduce import ReproduceConfig, _Chain, _run_and_analyse, load_reproduce_config, plan_comparisons, plan_runs
 from paper_figures.study.restarts import Attempt
+from see_in_pairs.configs import parse_config
 from see_in_pairs.console import run_app
+from see_in_pairs.errors import InputError
 from tests.helpers.processes import in_this_process
 
 pytestmark = pytest.mark.slow
@@ -132,3 +134,27 @@ def test_the_plan_compares_only_what_is_run() -> None:
     assert primary == ["pair-0.90 against single", "pair-0.90 against duplicate"]
     compared = {plan[side] for plan in plans for side in ("run_a", "run_b")}
     assert compared == runs  # nothing is scored in vain
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"shown": ["blank", "blank"]}, "shown: .*blank, blank: name each once"),
+        ({"rhos": [0.9, 0.904]}, "rhos: .*0.90, 0.90: name each once"),
+        ({"shown": ["banana"]}, "shown.0: .*'duplicate'"),
+        ({"train_seeds": 0}, "train_seeds: "),
+        ({"analysis": {"saliency": {}}}, "'alignment' or 'attribution'"),
+    ],
+)
+def test_what_the_chain_cannot_do_is_refused_in_one_line(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        parse_config(ReproduceConfig, load_reproduce_config(smoke=False).model_dump() | changes, source="changed")
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_only_the_analyses_that_are_named_are_done(smoke: Path, tmp_path: Path) -> None:
+    config = load_reproduce_config(smoke=True)
+    runs = plan_runs(config.rhos, config.second_series.name, config.shown)
+    (cell,) = [one for one in _Chain(config, smoke, runs, 0, 1, True)._cells() if one.name == "pair-0.90, seed 0"]
+    _run_and_analyse({"alignment": {"items": 24}}, tmp_path, cell)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["alignment-pair-0.90-seed0"]

@@ -57,6 +57,11 @@ def as_codes(values: npt.ArrayLike, items: int, name: str = "clusters") -> Codes
     return np.unique(names, return_inverse=True)[1].astype(np.intp)
 
 
+def cluster_codes(clusters: npt.ArrayLike | None, items: int) -> Codes:
+    """Number the clusters as `as_codes`; without any, each item is its own."""
+    return np.arange(items) if clusters is None else as_codes(clusters, items)
+
+
 def as_count(value: object, name: str) -> int:
     """Check a count."""
     try:

@@ -14,7 +14,17 @@ from paper_figures.statistics.bootstrap.intervals import METHODS, acceleration, 
 from paper_figures.statistics.bootstrap.result import BootstrapDifference
 from paper_figures.statistics.metrics import METRICS, NEED_PROBABILITIES, Evaluate, Sample
 from paper_figures.statistics.result import Interval, Result
-from paper_figures.statistics.validation import Codes, Floats, NotEstimable, as_codes, as_count, as_flags, as_level, as_scores, same_length
+from paper_figures.statistics.validation import (
+    Codes,
+    Floats,
+    NotEstimable,
+    as_count,
+    as_flags,
+    as_level,
+    as_scores,
+    cluster_codes,
+    same_length,
+)
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,7 +136,7 @@ def paired_bootstrap(
     """
     a, b, flags = as_scores(scores_a, "scores_a"), as_scores(scores_b, "scores_b"), as_flags(labels)
     items = same_length(scores_a=a, scores_b=b, labels=flags)
-    codes = np.arange(items) if clusters is None else as_codes(clusters, items)
+    codes = cluster_codes(clusters, items)
     settings = _Settings(as_count(resamples, "resamples"), method, as_level(confidence_level), seed)
     arms = [Sample(scores, flags, codes, threshold, specificity) for scores in (a, b)]
     _check(arms, metrics, settings)

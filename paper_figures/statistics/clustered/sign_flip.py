@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from paper_figures.statistics.result import Interval, Result
-from paper_figures.statistics.validation import Codes, Floats, as_codes, as_count, as_level, as_scores
+from paper_figures.statistics.validation import Codes, Floats, as_count, as_level, as_scores, cluster_codes
 
 EXACT_UP_TO = 16  # clusters; 2^16 sign patterns are enumerated
 _CELLS = 2**20  # patterns x groups worked on together
@@ -98,7 +98,7 @@ def sign_flip(
     values = as_scores(differences, "differences")
     if not np.isfinite(values).all():
         values = as_scores(np.where(np.isfinite(values), values, np.nan), "differences")  # says which
-    codes = np.arange(len(values)) if clusters is None else as_codes(clusters, len(values))
+    codes = cluster_codes(clusters, len(values))
     sums, sizes = np.bincount(codes, values).astype(np.float64), np.bincount(codes).astype(np.float64)
     return sign_flip_of_sums(sums, sizes, as_count(resamples, "resamples"), as_level(confidence_level), seed)
 

@@ -17,7 +17,7 @@ from paper_figures.statistics.multireader.random_factors import ItemDesign, crit
 from paper_figures.statistics.proportions.newcombe import wilson_interval
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.cluster_jackknife import jackknife_variance
-from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes
+from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, cluster_codes
 
 Contributions = tuple[float, Floats, Sequence[Bools]]
 """An estimate, what each row adds to it beyond its expectation (n,), and the one or two groups of rows that count."""
@@ -177,7 +177,7 @@ def factors(
     rows: int, clusters: npt.ArrayLike | None = None, seeds: npt.ArrayLike | None = None, references: Memberships | None = None
 ) -> Factors:
     """Check the factors of a table of rows; each row is its own cluster where none are given."""
-    codes = np.arange(rows) if clusters is None else as_codes(clusters, rows)
+    codes = cluster_codes(clusters, rows)
     trained = None if seeds is None else as_codes(seeds, rows, "seeds")
     if rows > 1 and codes.max() == 0:
         raise NotEstimable("one cluster only: the variation between clusters cannot be estimated")

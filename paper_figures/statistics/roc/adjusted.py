@@ -16,7 +16,7 @@ from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.delong import curves_and_labels
 from paper_figures.statistics.roc.intervals import mann_whitney_interval
 from paper_figures.statistics.roc.rare_class import FEWEST_FOR_T
-from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, as_level
+from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, as_level, cluster_codes
 from see_in_pairs.errors import InputError
 from see_in_pairs.roc import placements
 
@@ -297,7 +297,7 @@ def _checked(
         curves = np.where(finite, curves, np.where(curves > 0, high[:, None] + reach, low[:, None] - reach))
         if not np.isfinite(curves).all():
             raise NotEstimable("a curve has no finite score")
-    codes = np.arange(len(flags)) if clusters is None else as_codes(clusters, len(flags))
+    codes = cluster_codes(clusters, len(flags))
     return curves, flags, codes, as_level(confidence_level)
 
 

@@ -158,15 +158,17 @@ def delong(scores: npt.ArrayLike, labels: npt.ArrayLike, confidence_level: float
     return _delong(curves, flags, as_level(confidence_level))
 
 
-def curves_and_labels(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Floats, Bools]:
-    """Validate `scores`, (n,) or (L, n), and `labels`, (n,); the scores are returned as (L, n)."""
+def curves_and_labels(scores: npt.ArrayLike, labels: npt.ArrayLike, name: str = "scores") -> tuple[Floats, Bools]:
+    """Validate `scores`, (n,) or (L, n), and `labels`, (n,); the scores are returned as (L, n). Mistakes are about `name`."""
     flags = as_flags(labels)
     try:
         rows = np.atleast_2d(np.asarray(scores, dtype=np.float64))
     except (TypeError, ValueError):
-        raise InputError("scores: not numbers, or curves of different lengths") from None
-    curves = np.stack([as_scores(row, f"scores of curve {number}") for number, row in enumerate(rows)])
-    same_length(scores=curves[0], labels=flags)
+        raise InputError(f"{name}: not numbers, or curves of different lengths") from None
+    if not len(rows):
+        raise InputError(f"{name}: no curve")
+    curves = np.stack([as_scores(row, f"{name} of curve {number}") for number, row in enumerate(rows)])
+    same_length(**{name: curves[0], "labels": flags})
     if flags.all() or not flags.any():
         raise NotEstimable(f"one class only ({'no negative' if flags.all() else 'no positive'} items): no ROC curve")
     return curves, flags

@@ -12,11 +12,12 @@ from scipy import special
 from paper_figures.statistics.distributions import student_quantile
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.clustered_delong import clustered_delong
+from paper_figures.statistics.roc.delong import curves_and_labels
 from paper_figures.statistics.roc.intervals import mann_whitney_interval
-from paper_figures.statistics.validation import Floats, NotEstimable, as_codes, as_flags, as_level
-from see_in_pairs.errors import InputError
+from paper_figures.statistics.validation import Floats, NotEstimable, as_level, cluster_codes
 
 UNBOUNDED = "the query alone is not shown to tell the class, so nothing bounds the share of its signal that references carry"
+CONSTANT = "the reference alone has the same score for all queries, so nothing shows how its area varies"
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,7 +94,7 @@ def estimate_leak(
     The interval is Fieller's for a ratio: all s with :math:`(r-sq)^2\le t^2(v_{rr}-2sv_{rq}+s^2v_{qq})`. The covariance is that of
     `clustered_delong` for the averaged areas, plus the variance between trainings over their number, brought to the probit scale by the
     delta method; t has Satterthwaite's degrees of freedom over these parts. Where q is not significantly away from 0 that set has no
-    ends, and no interval is given.
+    ends, and no interval is given; nor where the reference alone has the same score for all queries.
 
     References
     ----------
@@ -107,12 +108,10 @@ def estimate_leak(
     >>> found.interval[0] < 0.6 / 1.3 < found.interval[1]
     True
     """
-    flags, level = as_flags(labels), as_level(confidence_level)
-    groups = _curves(single, "single"), _curves(reference, "reference")
+    alone, flags = curves_and_labels(single, labels, "single")
+    groups = alone, curves_and_labels(reference, labels, "reference")[0]
     trainings = len(groups[0]), len(groups[1])
-    codes = np.arange(len(flags)) if clusters is None else as_codes(clusters, len(flags))
-    if any(group.shape[1] != len(flags) for group in groups):
-        raise InputError("single, reference and labels: not about the same queries")
+    codes, level = cluster_codes(clusters, len(flags)), as_level(confidence_level)
     found = clustered_delong(np.vstack(groups), flags, codes, level)
     rows = np.repeat([[1.0, 0.0], [0.0, 1.0]], trainings, axis=0) / np.repeat(trainings, trainings)[:, None]  # (S + T, 2)
     areas: Floats = rows.T @ found.auc
@@ -136,6 +135,8 @@ def estimate_leak(
     t = student_quantile(level, df)
     covariance = items + np.diag(trained)
     interval, reason = _fieller(float(q), float(r), covariance, t)
+    if (np.ptp(groups[1], axis=1) == 0).all():  # a model that has collapsed, not one that is sure: Fieller's interval would be [0, 0]
+        interval, reason = (-math.inf, math.inf), CONSTANT
     ends = []
     for arm in (0, 1):
         half = t * math.sqrt(max(float(covariance[arm, arm]), 0.0))
@@ -144,13 +145,6 @@ def estimate_leak(
     return LeakResult(
         float(s), interval, float(df), float(areas[0]), ends[0], float(areas[1]), ends[1], trainings, len(np.unique(codes)), level, reason
     )  # fmt: skip
-
-
-def _curves(values: npt.ArrayLike, name: str) -> Floats:
-    curves = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    if curves.ndim != 2 or not len(curves):
-        raise InputError(f"{name}: give scores of shape (n,) or (trainings, n), not {curves.shape}")
-    return curves
 
 
 def _fieller(q: float, r: float, covariance: Floats, t: float) -> tuple[Interval, str]:

@@ -8,7 +8,7 @@ from scipy.special import ndtri
 from scipy.stats import t as student
 
 from paper_figures.statistics import clustered_delong, estimate_leak
-from paper_figures.statistics.roc.leak import UNBOUNDED, leak_of
+from paper_figures.statistics.roc.leak import CONSTANT, UNBOUNDED, leak_of
 from see_in_pairs.errors import InputError
 from theory.statements.t13_leak_law import leak_from_auroc
 
@@ -71,5 +71,15 @@ def test_areas_from_which_no_share_follows_are_refused() -> None:
         estimate_leak(noise + 100 * labels, noise, labels)
     with pytest.raises(InputError, match="no share follows"):
         estimate_leak(np.zeros(20), noise, labels)
-    with pytest.raises(InputError, match="not about the same queries"):
-        estimate_leak(noise, noise[:-1], labels)
+    for reference, says in ((noise[:-1], "not the same items: reference has 19, labels has 20"), ([[1, 2], [1]], "reference: not numbers"),
+                            (["x"] * 20, "reference: not numbers"), (np.empty((0, 20)), "reference: no curve"),
+                            (np.where(labels, np.nan, noise), "reference of curve 0: 10 are NaN")):  # fmt: skip
+        with pytest.raises(InputError, match=says):
+            estimate_leak(noise, reference, labels)
+
+
+def test_a_reference_arm_that_gives_all_queries_one_score_bounds_nothing() -> None:
+    single, reference, labels, codes = scores(np.random.default_rng(6), 80, 0.5)
+    found = estimate_leak(single, [0 * reference, 0 * reference + 1], labels, codes)
+    assert (found.estimate, found.interval, found.reason) == (0, (-np.inf, np.inf), CONSTANT)
+    assert estimate_leak(single, [0 * reference, *[reference] * 9], labels, codes).reason == ""

@@ -29,6 +29,8 @@ class _Study:
         if not (settings.is_file() and table.is_file()):
             raise InputError(f"{folder}: holds no study with comparisons; make it with 'see-in-pairs study STUDY.yaml --out {folder}'")
         self.folder, self.config, self.gains = folder, read_json_object(settings), read_table(table)
+        if "kind" in self.gains:
+            self.gains["kind"] = self.gains["kind"].replace("gain after less before finetuning", tables.AFTER)  # as it was called before
         if missing := COLUMNS - set(self.gains.columns):
             words = f"lacks the column(s) {first_few(sorted(missing))}"
             raise InputError(f"{table}: {words}; run the study again, it goes on from what is there")

@@ -52,7 +52,7 @@ def gee(correct_a: npt.ArrayLike, correct_b: npt.ArrayLike, clusters: npt.ArrayL
     Examples
     --------
     >>> result = gee([1, 1, 0, 1, 1, 1, 0, 1], [0, 1, 0, 1, 1, 0, 0, 0], list("aabbccdd"))
-    >>> round(result.log_odds_ratio, 4)  # log odds of 6/8 less those of 3/8
+    >>> round(result.log_odds_ratio, 4)  # log odds of 6/8 minus those of 3/8
     1.6094
     """
     a, b = as_flags(correct_a, "correct_a"), as_flags(correct_b, "correct_b")

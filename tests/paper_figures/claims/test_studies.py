@@ -61,6 +61,11 @@ def test_c3_is_not_tested_where_something_is_lacking(settings: dict[str, Any], r
     assert found.verdict == "not tested" and reason in found.reason
 
 
+def test_a_kind_of_comparison_under_its_earlier_name_is_known(tmp_path: Path) -> None:
+    rows = [row | {"kind": row["kind"].replace(" minus ", " less ")} for row in rows_of_a_study()]
+    assert judged(tmp_path, rows)["C3"].findings == judged(tmp_path, rows_of_a_study())["C3"].findings
+
+
 def test_c3_needs_little_data(tmp_path: Path) -> None:
     rows = [row for row in rows_of_a_study() if row["kind"] != AFTER or row["n_train"] > 200]
     found = judged(tmp_path, rows)["C3"]

@@ -135,7 +135,7 @@ def _pilot_components(options: GridOptions) -> tuple[ContrastVariance, float | N
 
 
 def _pilot_arm(path: Path | None, option: str, name: str | None, records: str = "--records", arm: str | None = None) -> ArmScores:
-    """All trainings of one arm of the records; `name` is an arm or a run, by default the arm, which is also the option's name."""
+    """All trainings of one arm of the records; `name` is a run, or else an arm; by default the arm, which is also the option's name."""
     from empirical.evaluation.records import read_records
     from paper_figures.comparison.score_tables import read_arm
 
@@ -144,7 +144,9 @@ def _pilot_arm(path: Path | None, option: str, name: str | None, records: str = 
         raise InputError(f"{records} {path}: give a records.parquet, or a folder that holds one")
     table = read_records(file).table
     wanted = name or arm or option
-    runs = table.loc[(table["arm"] == wanted) | (table["run_id"] == wanted), "run_id"].unique().tolist()
+    # a run is often called as its arm, which has further runs: who names one means it
+    by_run = name is not None and table["run_id"].eq(name).any()
+    runs = table.loc[table["run_id" if by_run else "arm"] == wanted, "run_id"].unique().tolist()
     if not runs:
         known = sorted({*table["arm"].astype(str), *table["run_id"].astype(str)})
         raise InputError(f"--arm-{option} {wanted}: no such arm or run; there are {first_few(known, 12)}")
@@ -163,7 +165,7 @@ def read_leak(path: Path, arm_single: str | None, arm_reference: str | None) -> 
     reference = _pilot_arm(path, "reference", arm_reference, option, "reference_only")
     for name, arm in (("single", single), ("reference", reference)):
         for column, words in (("reference_strategy", "strategies of references"), ("train_arm", "arms of training")):
-            several = sorted(set(arm.table[column].astype(str)))
+            several = sorted(set(arm.table[column].astype(str).replace("", "none")))
             if len(several) > 1:
                 runs = first_few(sorted(set(arm.table["run_id"].astype(str))), 12)
                 raise InputError(f"--arm-{name}: its runs have several {words} ({', '.join(several)}); choose one of {runs}")
@@ -172,7 +174,13 @@ def read_leak(path: Path, arm_single: str | None, arm_reference: str | None) -> 
     if arms.labels is None:
         raise InputError(f"{option} {path}: holds no scores of a class")
     scores = [cube.reshape(-1, cube.shape[-1]) for cube in arms.scores]
-    found = estimate_leak(scores[0], scores[1], arms.labels, arms.clusters)
+    try:
+        found = estimate_leak(scores[0], scores[1], arms.labels, arms.clusters)
+    except InputError as error:
+        raise InputError(f"{option} {path}: {error}") from None
+    if abs(found.estimate) >= 1:
+        areas = f"AUROC {found.auc_reference:.3f} of the reference alone, {found.auc_single:.3f} of the query alone"
+        raise InputError(f"{option} {path}: {areas}; references cannot carry all of the query's signal, so choose arms of equal skill")
     (low, high), (low_r, high_r), (low_q, high_q) = found.interval, found.auc_reference_interval, found.auc_single_interval
     share = f"{found.estimate:.3f} [{low:.3f}, {high:.3f}]" if not found.reason else f"{found.estimate:.3f}, without an interval"
     text = (

@@ -267,6 +267,31 @@ def test_trainings_of_the_reference_alone_are_averaged_and_unlike_ones_refused(
     assert "several strategies of references (demographic, random); choose one of alone-0" in capsys.readouterr().err
 
 
+def test_a_run_that_is_called_as_its_arm_can_be_chosen(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = with_reference_alone(finished, tmp_path / "named")
+    table = read_records(folder / "records.parquet")
+    single = table.table[table.table["run_id"] == "single"]
+    further = pd.concat([table.table, single.assign(run_id="off-single", train_arm="", train_seed=7)], ignore_index=True)
+    write_records(folder / "records.parquet", Records(further, table.positive, table.healthy))
+    arguments = ["--d", "0.95", "--rho", "0.9", "--leak-from", str(folder)]
+    assert run_app(app, ["plan", *arguments]) == 2
+    assert "several arms of training (none, single); choose one of off-single, single" in capsys.readouterr().err
+    assert planned(capsys, *arguments, "--arm-single", "single")["leak"]["trainings"] == [1, 1]
+
+
+def test_records_from_which_no_leak_follows_name_themselves(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = with_reference_alone(finished, tmp_path / "strong", (3.0,))
+    arguments = ["plan", "--d", "0.95", "--rho", "0.5", "--leak-from", str(folder)]
+    assert run_app(app, arguments) == 2
+    said = capsys.readouterr().err
+    assert f"--leak-from {folder}: AUROC 0." in said
+    assert "references cannot carry all of the query's signal" in said
+    records = read_records(folder / "records.parquet")
+    write_records(folder / "records.parquet", Records(records.table.assign(label=records.healthy), records.positive, records.healthy))
+    assert run_app(app, arguments) == 2
+    assert f"--leak-from {folder}: one class only" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -70,7 +70,7 @@ def evaluate_claims(out: Path | str, real: Path | str | None = None, studies: Se
                 before[claim] = one
     if results.is_smoke:
         found = {source: {claim: replace(one, lacking=SMOKE) for claim, one in by_claim.items()} for source, by_claim in found.items()}
-    return assemble([found], control_rows(phantom))
+    return assemble(found, control_rows(phantom))
 
 
 def _verdicts(function: str, *arguments: object) -> dict[str, Verdict]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -405,20 +405,18 @@ def _read_finding(content: Mapping[str, Any]) -> ClaimFinding:
     return ClaimFinding(**known)
 
 
-def assemble(verdicts: Iterable[Mapping[str, Mapping[str, Verdict]]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:
-    """Put verdicts (by source and claim; later ones replace earlier ones) into a ledger; what no source spoke to is 'not tested'."""
-    found: dict[tuple[str, str], Verdict] = {}
-    for one in verdicts:
-        found |= {(claim, source): verdict for source, by_claim in one.items() for claim, verdict in by_claim.items()}
+def assemble(verdicts: Mapping[str, Mapping[str, Verdict]], controls: Sequence[dict[str, Any]] = ()) -> Ledger:
+    """Put verdicts (by source and claim) into a ledger; what no source spoke to is 'not tested', with the claim's own reason."""
     entries = [
-        LedgerEntry(claim, {source: found.get((claim.id, source)) or _silent(claim, source) for source in SOURCES}) for claim in CLAIMS
+        LedgerEntry(claim, {source: verdicts.get(source, {}).get(claim.id) or _silent(claim, source) for source in SOURCES})
+        for claim in CLAIMS
     ]
     return Ledger(tuple(entries), tuple(controls))
 
 
-def not_tested(claim: str, source: str, reason: str, findings: Sequence[ClaimFinding] = ()) -> Verdict:
-    """The verdict of a claim that was not tested, with the reason, and findings that are not enough."""
-    return Verdict(claim, source, criterion_of(claim, source), tuple(findings), reason)
+def not_tested(claim: str, source: str, reason: str) -> Verdict:
+    """The verdict of a claim on which nothing was estimated, with the reason."""
+    return Verdict(claim, source, criterion_of(claim, source), (), reason)
 
 
 def criterion_of(claim: str, source: str) -> Criterion | None:

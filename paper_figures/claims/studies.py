@@ -69,15 +69,19 @@ class _Study:
         if row is None:
             return ClaimFinding(part, role, lacking=lost)
         known = {name: row[name] for name in ("se", "df", "references") if name in row}
-        admissible = "" if self.old else str(row["admissible"]).lower() in ("true", "1", "1.0")
-        note = "" if _blank(row.get("note")) else str(row["note"])
-        reason = "" if self.old or _blank(row["reason"]) else str(row["reason"])
-        lacking = why or (OLD_TABLE if self.old else "" if admissible else reason or note or "the design is not admissible")
+        lacking = why or (OLD_TABLE if self.old else _why_inadmissible(row))
         trainings = int(row["seeds"]) if max(row["n_train"], row["n_train_b"]) > 0 else 0
         return ClaimFinding(
             part, role, float(row["difference"]), float(row["low"]), float(row["high"]), **known, trainings=trainings,
             patients=int(row["patients"]), unit="AUROC", test=TEST, context=context, lacking=lacking,
         )  # fmt: skip
+
+
+def _why_inadmissible(row: dict[str, Any]) -> str:
+    """Why a row of ``comparisons.csv`` is not admissible; '' where it is."""
+    if str(row["admissible"]).lower() in ("true", "1", "1.0"):
+        return ""
+    return next((str(row[name]) for name in ("reason", "note") if not _blank(row.get(name))), "the design is not admissible")
 
 
 def study_verdicts(folder: Path) -> tuple[str, dict[str, Verdict]]:

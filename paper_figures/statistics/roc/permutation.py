@@ -57,7 +57,8 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
     Raises
     ------
     InputError
-        When inputs do not fit, there are fewer than two items of a class, or more than 250,000 pairs of a positive and a negative item.
+        When inputs do not fit, no pattern is to be drawn, there are fewer than two items of a class, or more than 250,000 pairs of a
+        positive and a negative item.
 
     Notes
     -----
@@ -98,6 +99,9 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
     if m * n > MOST_PAIRS:
         raise NotEstimable(f"{m} positive and {n} negative items are {m * n:,} pairs, more than {MOST_PAIRS:,}: use delong")
     drawn = as_count(resamples, "resamples")
+    if not drawn:
+        raise InputError("resamples: give at least 1")
+    as_count(seed, "seed")
     ranks, ties = (np.stack(rows) for rows in zip(*map(_midranks, curves), strict=True))
     own, other = swap_kernels(ranks, flags, ties)
     difference = float(own.mean(dtype=np.float64) + other.mean(dtype=np.float64))

@@ -155,3 +155,10 @@ def test_it_keeps_its_level_with_scores_of_few_steps() -> None:
 def test_malformed_input(scores: object, labels: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         auroc_permutation(scores, labels)  # type: ignore[arg-type]
+
+
+def test_no_pattern_to_draw_and_a_negative_seed_are_refused() -> None:
+    scores, labels = np.random.default_rng(0).standard_normal((2, 20)), np.arange(20) % 2
+    for options, says in (({"resamples": 0}, "at least 1"), ({"seed": -1}, "seed: cannot be negative")):
+        with pytest.raises(InputError, match=says):
+            auroc_permutation(scores, labels, **options)

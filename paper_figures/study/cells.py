@@ -50,7 +50,9 @@ def attempt_rows(cell: TrainingCell) -> list[dict[str, Any]]:
     return [
         {
             "try": attempt.number + 1, "train_seed": attempt.seed(cell.finetuning.seed), "loss": attempt.loss, "plateau": attempt.plateau,
-            "stayed": attempt.stayed(cell.restarts or Restarts(attempts=2)), "counts": attempt == cell.selected(),
+            # where nothing is begun again a training of an earlier version is as good as another
+            "stayed": None if attempt.plateau is None else attempt.stayed(cell.restarts or Restarts(attempts=2)),
+            "counts": attempt == cell.selected(),
         }
         for attempt in cell.attempts()
     ]  # fmt: skip

@@ -58,16 +58,18 @@ class Attempt:
         return mean if math.isfinite(mean) else math.inf
 
     @property
-    def plateau(self) -> float:
-        """Training loss of a model that knows how often each answer is right and nothing of the pictures; its finetuning notes it."""
+    def plateau(self) -> float | None:
+        """Training loss of a model that knows how often each answer is right and nothing of the pictures; None of earlier versions."""
         level = self._manifest.get("plateau_loss")
-        if level is None:
-            raise InputError(f"{self.training}: was finetuned by an earlier version, which did not note the plateau; choose another --out")
-        return float(level)
+        return None if level is None else float(level)
 
     def stayed(self, restarts: Restarts) -> bool:
         """Whether the training ended on the plateau of its first steps, or above it."""
-        return self.loss is not None and self.loss >= (1 - restarts.within) * self.plateau
+        if self.loss is None:
+            return False
+        if self.plateau is None:
+            raise InputError(f"{self.training}: was finetuned by an earlier version, which did not note the plateau; choose another --out")
+        return self.loss >= (1 - restarts.within) * self.plateau
 
 
 def attempts_needed(first: Path, restarts: Restarts | None) -> list[Attempt]:

@@ -80,6 +80,16 @@ def test_a_training_of_an_earlier_version_is_refused_in_one_line(tmp_path: Path)
         attempts_needed(tmp_path / "training", RULE)
 
 
+def test_without_a_rule_a_study_of_an_earlier_version_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paper_figures.study.run.run_in_processes", in_this_process)
+    out = tmp_path / "out"
+    assert study(tmp_path, out) == 0
+    (manifest,) = out.glob("cells/*/*/*/training/manifest.json")
+    manifest.write_text(json.dumps({key: value for key, value in json.loads(manifest.read_text()).items() if key != "plateau_loss"}))
+    assert study(tmp_path, out) == 0
+    assert table(out)[["plateau", "stayed"]].isna().all(axis=None) and table(out)["counts"].all()
+
+
 @pytest.mark.parametrize(("counts", "tokens", "expected"), [
     ({"yes": 5, "no": 5}, {"yes": 2, "no": 2}, math.log(2) / 2),
     ({"yes": 1, "no": 3}, {"yes": 2, "no": 2}, (math.log(4) + 3 * math.log(4 / 3)) / 8),

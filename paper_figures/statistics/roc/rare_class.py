@@ -17,7 +17,7 @@ probability .23, .15, .13, .10, .08, .06 and .05, the jackknife's t with .11, .0
 LEAST_SHARE = 0.4
 """Share of the independent items that the rarer class needs for the permutation test of swapped arms (`auroc_permutation`).
 
-With a tenth of the items positive and arms whose curves have slopes in the ratio 1.5 it rejects up to .09 of the time (study
+With a tenth of the items positive and arms whose curves have slopes in the ratio 1.5 it rejects up to .10 of the time (study
 ``auroc_independent`` of the error rates).
 """
 

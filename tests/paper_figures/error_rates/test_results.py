@@ -74,7 +74,10 @@ def test_the_tests_of_independent_areas_keep_their_level_where_they_are_recommen
     near_one = sizes[(sizes["area"] == 0.97) & (sizes["items"] >= 50)].groupby("method")["value"]
     assert near_one.min()["swaps, studentised"] > 0.039 > 0.01 > near_one.min()["DeLong, z"]
     assert largest_size(table[~balanced], "DeLong, z")[0] > 0.09
-    covers = table[balanced & (table["measure"] == "coverage") & (table["truth"] != 0) & table["method"].str.startswith("DeLong, jack")]
+    covers = table[(table["measure"] == "coverage") & (table["truth"] != 0) & table["method"].str.startswith("DeLong, jack")]
+    covers, rare = (covers[covers["prevalence"].ge(LEAST_SHARE) == large] for large in (True, False))
+    for here, low, high in ((rare["area"] == 0.97, 0.87, 0.915), (rare["area"] < 0.97, 0.92, 0.96)):
+        assert low < rare[here]["value"].min() < rare[here]["value"].max() < high
     few = (covers["area"] == 0.97) & (covers["items"] <= 50)
     assert 0.90 < covers[few]["value"].min() < covers[few]["value"].max() < 0.935
     assert 0.935 < covers[~few]["value"].min() < covers[~few]["value"].max() < 0.965

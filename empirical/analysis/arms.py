@@ -190,7 +190,7 @@ def report_attribution(config: EvaluateConfig, out: Path, *, quiet: bool = False
         summary = _summary(table, config.seed)
         for kind, words in (("real", "with a lesion mask"), ("sham", "with a sham place")):
             if (patients := table.loc[table["lesion"] == kind, "patient_id"].nunique()) < FEW_PATIENTS:
-                log(f"{patients} patients {words}: these intervals are too short", quiet)
+                log(f"{patients} patient(s) {words}: these intervals are too short, or lacking", quiet)
         if place == "fixed":
             log("every lesion is at the same place: more attribution there shows position, not pathology (lesion.place: random)", quiet)
         write_text(run.path / "attribution_summary.csv", summary.to_csv(index=False))
@@ -331,7 +331,11 @@ def _mean(
             averages.append(float(counted @ values[used] / counted.sum()) if counted.sum() > 0 else float("nan"))
         return averages[0] - (averages[1] if minus is not None else 0.0)
 
-    low, high = patient_interval(mean, patients[used], rng=np.random.default_rng(seed))
+    low = high = float("nan")
+    if (
+        minus is None or min(len(np.unique(patients[some])) for some in (of, minus)) > 1
+    ):  # one patient has no spread, in a difference either
+        low, high = patient_interval(mean, patients[used], rng=np.random.default_rng(seed))
     return {name: mean(np.ones(int(used.sum()))), f"{name}_low": low, f"{name}_high": high}
 
 

@@ -261,7 +261,7 @@ def test_attributions_that_are_no_numbers_end_the_run_and_few_patients_are_said_
     for method in ("integrated_gradients", "occlusion"):
         monkeypatch.setattr(attribution, method, lambda *_, **__: Attribution((np.ones((4, 4)),), 0))
     report_attribution(config, tmp_path / "few")
-    assert "patients with a lesion mask: these intervals are too short" in capsys.readouterr().err
+    assert "patient(s) with a lesion mask: these intervals are too short, or lacking" in capsys.readouterr().err
     monkeypatch.setattr(attribution, "occlusion", lambda *_, **__: Attribution((np.full((4, 4), np.nan),), 0))
     with pytest.raises(InputError, match=r"attribution: '.*' by occlusion is no number"):
         report_attribution(config, tmp_path / "lost", quiet=True)
@@ -440,3 +440,7 @@ def test_an_item_without_evidence_counts_against_the_claim_and_the_contrast_is_o
     assert [row["contrast_low"], row["contrast_high"]] == pytest.approx(row["contrast"] + np.array([-1.96, 1.96]) * error, abs=0.3 * error)
     (alone,) = _summary(table[table["lesion"] == "real"], 0).to_dict("records")
     assert alone["n_sham"] == 0 and np.isnan([alone["sham"], alone["contrast"], alone["contrast_low"]]).all()
+    for kind in ("real", "sham"):  # of one patient there is no spread, and so no interval of the difference
+        of_kind = table["lesion"] == kind
+        (few,) = _summary(table[~of_kind | (table["patient_id"] == table.loc[of_kind, "patient_id"].iloc[3])], 0).to_dict("records")
+        assert np.isfinite(few["contrast"]) and np.isnan([few["contrast_low"], few["contrast_high"]]).all()

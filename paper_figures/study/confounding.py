@@ -34,13 +34,14 @@ def adjusted_rows(points: Iterable[CurvePoint], comparisons: Iterable[tuple[str,
     rows: list[dict[str, Any]] = []
     for name, cohort in cohorts.items():
         table = cohort.table.set_index("item_id")
-        columns = [column for column in USUAL if table.loc[table["split"] == "test", column].nunique() > 1]
-        if not columns:
-            continue
         for a, b in comparisons:
             for size in sorted({n for where, arm, n in known if (where, arm) == (name, a)}):
                 pair = known[name, a, size], known.get((name, b, size))
                 if pair[1] is None:
+                    continue
+                scored = table.loc[pair[0].items["item_id"]]  # of whatever split
+                columns = [column for column in USUAL if scored[column].nunique() > 1]
+                if not columns:
                     continue
                 where = {"cohort": name, "a": a, "b": b, "n_train": size}
                 try:

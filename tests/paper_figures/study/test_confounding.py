@@ -64,6 +64,13 @@ def test_a_cohort_without_covariates_and_arms_without_common_seeds(cohort: Cohor
     assert adjusted_rows([pair, single], [("pair", "single")], {"set": cohort}) == []
 
 
+def test_covariates_are_those_of_the_items_that_were_scored_whatever_their_split(cohort: Cohort) -> None:
+    points, arms = [point("pair", 0.0, 1.0), point("single", 0.0, 0.0)], [("pair", "single")]
+    expected = adjusted_rows(points, arms, {"set": cohort})
+    cohort.table["split"] = "val"
+    assert repr(adjusted_rows(points, arms, {"set": cohort})) == repr(expected) != "[]"
+
+
 def test_the_leak_is_that_of_reference_only_beside_single() -> None:
     arms = {
         "single": ArmConfig(arm="single"),

@@ -167,16 +167,12 @@ def compare(
     if drawable is not None and figure is not None:
         _draw(drawable, replace(settings, arms=(comparison.arms[0], comparison.arms[1])), figure, paths, quiet)
     if out is not None:
-        choices = {"arms": chosen, "runs": list(runs), "positive": positive, "metric": metric, "cluster": cluster, "tasks": task}
-        _write(
-            out,
-            comparison,
-            content,
-            text,
-            paths,
-            choices | {"mrmc": mrmc, "mrmc_covariance": mrmc_covariance, "adjust": adjust, "cohort": cohort and str(cohort)},
-            settings,
-        )
+        choices = {
+            "arms": chosen, "runs": list(runs), "positive": positive, "metric": metric, "cluster": cluster, "tasks": task, "mrmc": mrmc,
+            "mrmc_covariance": mrmc_covariance, "adjust": adjust, "items": items and str(items), "cohort": cohort and str(cohort),
+        }  # fmt: skip
+        tables = [table for table in (items, cohort and cohort / "cohort.parquet") if table is not None]
+        _write(out, comparison, content, text, paths, tables, choices, settings)
         if drawable is not None:
             _draw(drawable, replace(settings, arms=(comparison.arms[0], comparison.arms[1])), out / "diagnostic.png", paths, quiet)
     if json == "-":
@@ -250,13 +246,14 @@ def _write(
     content: dict[str, Any],
     text: str,
     sources: Sequence[Path],
+    tables: Sequence[Path],
     choices: dict[str, Any],
     settings: ComparisonSettings,
 ) -> None:
     from see_in_pairs.files import write_json, write_text
     from see_in_pairs.runs import RunFolder
 
-    files = list(dict.fromkeys(path / "records.parquet" if path.is_dir() else path for path in sources))
+    files = list(dict.fromkeys(path / "records.parquet" if path.is_dir() else path for path in (*sources, *tables)))
     options = {
         "inputs": [str(path) for path in sources], "threshold": settings.threshold, "margin": settings.margin,
         "resamples": settings.resamples, "specificity": settings.specificity, "fixed": list(settings.fixed),

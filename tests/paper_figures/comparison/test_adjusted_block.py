@@ -124,6 +124,13 @@ def test_a_table_of_text_gives_numbers_but_for_columns_of_names(
     found = compared(capsys, *arms, "--items", tmp_path / "items.csv")["adjusted"]
     assert found == compared(capsys, *arms, "--cohort", cohort)["adjusted"] | {"cohort": None}
     assert (found["covariates"], found["covariate_adjusted"]["left_out"]) == (["age", "sex"], {"without age": 18})
+    for table, options in (
+        (tmp_path / "items.csv", ["--items", tmp_path / "items.csv"]),
+        (cohort / "cohort.parquet", ["--cohort", cohort]),
+    ):
+        out = tmp_path / f"out-{table.stem}"
+        assert run_app(app, ["compare", *map(str, [*arms, *options]), "--resamples", "100", "--quiet", "--out", str(out)]) == 0
+        assert list(json.loads((out / "manifest.json").read_text())["inputs"]) == [str(records), str(table)]
     read = covariate_table(None, items.astype(str).replace("nan", ""), ["age", "sex"])
     assert (read["age"].dtype.kind, set(read["sex"])) == ("f", {"1", "2"})
 

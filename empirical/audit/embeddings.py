@@ -29,7 +29,7 @@ def read_embeddings(path: Path, cohort: Cohort) -> NDArray[np.floating[Any]]:
             names, vectors = [str(name) for name in content["item_id"]], np.asarray(content["vectors"])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:  # TypeError: a .npy file
         raise InputError(f"{path}: not a .npz file with 'item_id' and 'vectors' ({first_line(error)})") from None
     if vectors.ndim != 2 or len(vectors) != len(names) or vectors.dtype.kind != "f" or not np.isfinite(vectors).all():
         raise InputError(f"{path}: 'vectors' must be finite numbers, a row for each 'item_id'")

@@ -31,6 +31,7 @@ Floats = NDArray[np.float64]
 COVARIATES = ("age", "sex", "view", "site")
 TOGETHER, LOOK, EMBEDDING = "covariates together", "look of the image", "embedding of the image"
 TESTED = (TOGETHER, LOOK, EMBEDDING)
+NOT_CHOSEN = "cannot be chosen"
 COMPONENTS = 16  # principal components of looks and embeddings that predict the class
 BINS = 6  # of a numeric covariate, beside its value: the class need not rise with it
 LEVELS = 40  # of a covariate of names; rarer ones are one level together
@@ -90,7 +91,7 @@ def audit_strategies(
         try:
             chosen = {split: choose_references(cohort, split, config, seed, model=model, embed=embed) for split in splits}
         except InputError as error:
-            tables.append(_frame([{"references": name, "note": f"cannot be chosen: {error}"}]))
+            tables.append(_frame([{"references": name, "note": f"{NOT_CHOSEN}: {error}"}]))
         else:
             matched = (*config.columns, *config.caliper) if config.strategy == "demographic" else ()
             tables.append(reference_table(cohort, chosen, name, seed, embeddings, (*COVARIATES, *matched)))

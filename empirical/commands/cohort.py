@@ -82,7 +82,7 @@ def audit(
     from empirical.audit import audit as find
     from empirical.audit import check_allowed, stop_on_errors, summary
     from empirical.audit.embeddings import embeddings_of
-    from empirical.audit.reference_leak import audit_strategies, reference_findings, standard_strategies
+    from empirical.audit.reference_leak import NOT_CHOSEN, audit_strategies, reference_findings, standard_strategies
     from empirical.audit.report import write_report
     from empirical.cohorts import Cohort
     from empirical.references import ReferenceConfig
@@ -99,6 +99,9 @@ def audit(
     leak = None
     if not skip_references and not any(one.severity == "error" and one.name not in (allow or ()) for one in findings):
         leak = audit_strategies(loaded, strategies or standard_strategies(loaded, vectors is not None), seed, vectors)
+        for name, note in zip(leak["references"], leak["note"], strict=True):
+            if name in strategies and note.startswith(NOT_CHOSEN):  # asked for by name: to pass over it would look like a pass
+                raise InputError(f"--references {name}: {note}")
         findings += reference_findings(leak)
     if out is not None:
         settings: dict[str, Any] = {"cohort": loaded.hash, "allow": allow or [], "model": model, "rehash": rehash}

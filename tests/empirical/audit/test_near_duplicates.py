@@ -162,6 +162,9 @@ def test_bad_embeddings_are_one_line(content: dict[str, np.ndarray], words: str,
         read_embeddings(tmp_path / "e.npz", cohort)
     with pytest.raises(InputError, match="no such file"):
         read_embeddings(tmp_path / "none.npz", cohort)
+    np.save(tmp_path / "e.npy", np.zeros((60, 4)))
+    with pytest.raises(InputError, match=r"with .item_id. and"):
+        read_embeddings(tmp_path / "e.npy", cohort)
 
 
 def brute_force(vectors: np.ndarray, least: float) -> set[frozenset[int]]:

@@ -169,6 +169,17 @@ def test_an_audit_is_written_with_its_items_and_what_was_allowed(tmp_path: Path,
     assert "auroc,low,high" in (report / "metadata.csv").read_text()
 
 
+def test_references_that_were_asked_for_by_name_and_cannot_be_chosen_are_no_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, config = tmp_path / "phantom", tmp_path / "mine.yaml"
+    assert run("phantom", "--out", out, *TINY) == 0
+    config.write_text("strategy: demographic\ncolumns: [height]\ncaliper: {}\n")
+    capsys.readouterr()
+    assert run("audit", out, "--references", config) == 2
+    assert "--references mine: cannot be chosen" in one_line(capsys)
+
+
 def test_embeddings_of_ones_own_are_taken_and_not_beside_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "phantom"
     assert run("phantom", "--out", out, *TINY) == 0

@@ -217,13 +217,15 @@ class Correlation:
             return NAN, NAN, ASSUMED
         fixed = f" (leak {self.leak:.3f} held fixed)" if self.leak and leak is None else ""
         low, high, how = gain, gain, "rho assumed"
+        by_delta = None  # patients of the delta method, where it is used
         if rho is not None:
             # the delta method fails where the gain may be at its minimum, rho = leak
             reached = (self.leak, self.leak) if leak is None else leak
-            if self.measured is not None and (self.rule == "difference" or rho[1] < reached[0] or reached[1] < rho[0]):
+            by_delta = self.measured if self.rule == "difference" or rho[1] < reached[0] or reached[1] < rho[0] else None
+            if by_delta is not None:
                 half = _Z * self.standard_error(measure)
                 low, high = gain - half, gain + half
-                how = f"delta method, {self.measured[0]} diseased and {self.measured[1]} healthy{fixed}"
+                how = f"delta method, {by_delta[0]} diseased and {by_delta[1]} healthy{fixed}"
             else:
                 low, high = self._range(measure.gain, rho, None)
                 how = f"rho from {rho[0]:.3f} to {rho[1]:.3f} mapped through the gain, d held fixed{fixed}"
@@ -231,7 +233,7 @@ class Correlation:
             return low, high, how
         by_leak, widest = self._range(measure.gain, None, leak), self._range(measure.gain, rho, leak)
         bottom, top = gain - float(np.hypot(gain - low, gain - by_leak[0])), gain + float(np.hypot(high - gain, by_leak[1] - gain))
-        if "delta" not in how:
+        if by_delta is None:  # that method lets d vary too, which neither interval does
             bottom, top = max(bottom, widest[0]), min(top, widest[1])
         return bottom, top, f"{how}, and the leak from {leak[0]:.3f} to {leak[1]:.3f}"
 

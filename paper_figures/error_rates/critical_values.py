@@ -30,7 +30,7 @@ DESIGNS = {"shared": 1, "independent": 2}
 """Mean squares of two degrees of freedom: one of three trainings that both arms share, two where each arm has three of its own."""
 
 NODES = {1: 4000, 2: 160}  # of each mean square: equally likely values; a finer grid moves sizes by less than .0005
-OURS, FRONTIER = "ours", "most powerful test"
+OURS, MOST_POWERFUL = "ours", "most powerful test"
 NAMES = {
     "Satterthwaite": r"Satterthwaite ($\lambda=0$)",
     OURS: r"ours ($\lambda=4/\nu^3$)",
@@ -38,7 +38,7 @@ NAMES = {
     "Banerjee": r"Banerjee's bound ($\lambda=1$)",
     "procedure": "Satterthwaite, with the floor of [`procedure`](#training-is-random-too) in its degrees of freedom",
     "Obuchowski-Rockette": "Obuchowski and Rockette's variance, without the floor, with Hillis's degrees of freedom",
-    FRONTIER: "the most powerful test of size .05 at every spread (ratio 1)",
+    MOST_POWERFUL: "the most powerful test of size .05 at every spread (ratio 1)",
 }
 
 
@@ -109,7 +109,7 @@ def most_power(degrees: int, cells: int = 90) -> float:
 def rows() -> Iterator[dict[str, object]]:
     """Size of every rule at every ratio and spread, and its power at ratio 1 without variance between trainings."""
     for design, groups in DESIGNS.items():
-        for rule in [name for name in NAMES if name != FRONTIER]:
+        for rule in [name for name in NAMES if name != MOST_POWERFUL]:
             one: dict[str, object] = {"trainings": design, "rule": rule}
             for ratio in RATIOS:
                 for spreads in settings(groups):
@@ -117,7 +117,7 @@ def rows() -> Iterator[dict[str, object]]:
                     yield one | at | {"measure": "size", "value": rejection(rule, spreads, ratio)}
             power = rejection(rule, (1.0,) * groups, 1.0, SHIFT)
             yield one | {"ratio": 1.0, "spread": 1.0, "arms_alike": True, "measure": "power", "value": power}
-        best = {"trainings": design, "rule": FRONTIER, "ratio": 1.0, "spread": 1.0, "arms_alike": True}
+        best = {"trainings": design, "rule": MOST_POWERFUL, "ratio": 1.0, "spread": 1.0, "arms_alike": True}
         yield best | {"measure": "power", "value": most_power(2 * groups)}  # arms that vary alike: their mean squares pool
 
 
@@ -147,4 +147,6 @@ def write(folder: Path) -> pd.DataFrame:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("error: give the folder for critical_values.csv, such as docs/results/factors")
     sys.stdout.write(summary(write(Path(sys.argv[1]))))

@@ -130,7 +130,7 @@ TRIED = (
 """Tests of a paired AUROC difference of independent items, in the order of the page."""
 
 
-def frontier(table: pd.DataFrame) -> str:
+def tried_tests(table: pd.DataFrame) -> str:
     """Sizes and mean powers of the tests of independent areas that were tried, as Markdown, from the table of `auroc_independent`."""
     balanced = table["prevalence"] >= 0.4
     kinds = {

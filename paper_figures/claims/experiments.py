@@ -44,6 +44,7 @@ def separation_ratio(evidence: Evidence) -> Verdict:
         scores = evidence.scores("pair", other)
         pair, single = (auroc_of(one) for one in scores)
         weak = "" if single.low > 0.5 else f"the {other} arm does not separate the classes (AUROC {single}), so that a ratio says nothing"
+        weak = single.reason or weak
         ratio = auroc_function(scores, log_da_ratio, "ratio", "the ratio of separations", log=True)
         context = f"AUROC {pair} pair, {single} {other}"
         if evidence.rho is not None and other == "single":
@@ -62,7 +63,7 @@ def gain_off_the_shelf(evidence: Evidence) -> Verdict:
         scores = evidence.scores("off_pair", other)
         pair, single = (auroc_of(one) for one in scores)
         context = f"AUROC {pair} pair, {single} {other.removeprefix('off_')}{_about(scores[0])}"
-        chance = "" if max(pair.low, single.low) > 0.5 else "no arm is above chance"
+        chance = pair.reason or single.reason or ("" if max(pair.low, single.low) > 0.5 else "no arm is above chance")
         return ClaimFinding.of(auroc_difference(*scores), role=role, context=context, lacking=chance if role == GAIN else "")
 
     return _verdict(evidence, "C2", ("off_pair", "off_single"), judge)
@@ -89,6 +90,8 @@ def gain_of_gains(evidence: Evidence) -> Verdict:
 
 def _why_not(patients: int, single: Estimate) -> str:
     """Why C3 is not judged; '' where it is."""
+    if single.reason:
+        return single.reason
     if not single.low > 0.5:
         return f"the model off the shelf is {AT_CHANCE} on the single image (AUROC {single}), so that it had nothing to gain before"
     return f"{patients:,} patients are not little data (at most {LITTLE_DATA})" if patients > LITTLE_DATA else ""

@@ -159,6 +159,11 @@ def _slope(function: Callable[[Floats], float], areas: Floats, number: int, step
 
 def _contrast(scores: Sequence[RunScores], weights: Sequence[float]) -> ContrastResult | str:
     first = scores[0]
+    # one item without a score counts as wrong; a model without any gave no answers that could be compared
+    if silent := [one.run.run_id for one in scores if np.isnan(one.logit).all(axis=1).any()]:
+        return f"run '{silent[0]}': a model gave no score at all"
+    if all((one.ranked == one.ranked[:, :1]).all() for one in scores):
+        return "all scores are equal: no item is ranked above another, and nothing says how areas vary"
     try:
         return random_factors_contrast(
             [one.ranked for one in scores], first.positive, first.patients, shared_references(scores), weights=weights,

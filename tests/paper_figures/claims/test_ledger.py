@@ -343,6 +343,16 @@ def test_broken_files_are_one_line(out: Path, capsys: pytest.CaptureFixture[str]
     assert "lacks the column(s)" in capsys.readouterr().err
 
 
+def test_records_of_one_class_say_so_in_every_claim(out: Path) -> None:
+    records = read_records(out / "records")
+    ill = records.table[records.table["label"].isin(records.positive)]
+    write_records(out / "records" / "records.parquet", replace(records, table=ill))
+    found = evaluate_claims(out)
+    for claim in ("C1", "C2", "C3", "C4"):
+        one = found.verdict(claim, "phantom")
+        assert one.verdict == "not tested" and "one class only" in one.reason.split(";")[0], (claim, one.reason)
+
+
 def test_runs_on_different_items_are_refused(out: Path) -> None:
     records = read_records(out / "records")
     table = records.table[~((records.table["run_id"] == "single") & (records.table["item_id"] == "test-00007"))]

@@ -167,6 +167,17 @@ def test_few_shared_references_are_not_admissible() -> None:
     assert "references" in auroc_of(with_references([(f"r{number % 3}",) for number in range(40)], trainings=12)).inadmissible
 
 
+def test_models_without_any_score_or_with_equal_scores_have_no_area() -> None:
+    """One item without a score counts as wrong; all of them would make an area of 0, and equal ones an interval without width."""
+    pair, single = arms(3)
+    silent = replace(single, logit=np.where(np.arange(3)[:, None] == 1, np.nan, single.logit))
+    for found in (auroc_of(silent), auroc_difference(pair, silent)):
+        assert "gave no score at all" in found.reason and np.isnan(found.value)
+    equal = replace(single, logit=np.zeros_like(single.logit))
+    assert "all scores are equal" in auroc_of(equal).reason and "all scores are equal" in auroc_difference(equal, equal).reason
+    assert auroc_difference(pair, equal).reason == ""  # the pair's areas vary
+
+
 def test_a_function_that_is_a_sum_is_the_contrast() -> None:
     pair, single = arms(3, 2)
     found = auroc_function([pair, single], lambda areas: float(areas[0] - areas[1]), "AUROC", "the gain")

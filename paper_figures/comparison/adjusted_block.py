@@ -107,7 +107,7 @@ def covariate_table(cohort: Path | None, own: pd.DataFrame, names: Sequence[str]
     if lacking := sorted(set(items) - set(table.index.astype(str))):
         raise InputError(f"--cohort {cohort}: lacks {len(lacking)} items of the records ({first_few(lacking)}); name their cohort")
     found = table.loc[items]
-    for name in found.columns.difference(NAMED):
+    for name in found.columns.difference(list(NAMED)):
         text = found[name].replace("", np.nan)  # a CSV file holds nothing but text
         numbers = pd.to_numeric(text, errors="coerce")
         if numbers.notna().any() and numbers.notna().equals(text.notna()):

@@ -42,7 +42,7 @@ html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_sidebars = {"*": []}
-html_sidebars |= {page: ["sidebar-nav-bs"] for page in ("api", "configs", "development/**", "generated/**", "statements/**")}
+html_sidebars |= {page: ["sidebar-nav-bs"] for page in ("tutorials/**", "how-to/**", "explanation/**", "reference/**", "development/**", "generated/**")}
 html_theme_options = {
     "header_links_before_dropdown": 8,
     "navigation_with_keys": False,
@@ -60,6 +60,7 @@ bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"
 bibtex_reference_style = "author_year"
 
+plot_basedir = str(Path(__file__).parent)
 plot_formats = [("svg", 100)]
 plot_html_show_formats = False
 plot_html_show_source_link = False

@@ -22,7 +22,7 @@ UNIT = 0.501  # of the last printed digit; a little more than half, for numbers 
 
 def ledger() -> dict[str, Any]:
     """Read the ledger: ``rows``, ``twins``, ``sources`` and ``words`` (published tables)."""
-    content: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "ledger.yaml").read_text(encoding="utf-8"))
+    content: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "reference" / "checked_statistics.yaml").read_text(encoding="utf-8"))
     return content
 
 
@@ -120,7 +120,7 @@ def _line(row: dict[str, Any], ours: float, sources: dict[str, str]) -> str:
 
 def _link(test: str) -> str:
     file, function = test.split("::")
-    return f"`{function}` in {{download}}`{Path(file).name} <../{file}>`"
+    return f"`{function}` in {{download}}`{Path(file).name} <../../{file}>`"
 
 
 def write_page(app: Sphinx) -> None:

@@ -85,7 +85,7 @@ def _place(quantity: Quantity) -> str:
     module, simulated = quantity.closed_form.__module__, quantity.simulate.__module__
     function = f"{{py:func}}`{quantity.name} <{module}.{quantity.closed_form.__qualname__}>`"
     tests = ", ".join(
-        f"{{download}}`{path.name} <../../tests/theory/{path.relative_to(TESTS)}>`" for path in _tests(quantity.closed_form, simulated)
+        f"{{download}}`{path.name} <../../../tests/theory/{path.relative_to(TESTS)}>`" for path in _tests(quantity.closed_form, simulated)
     )
     return f"| {quantity.name} | {quantity.summary} | {function} | {{py:mod}}`{simulated}` | {tests} |"
 

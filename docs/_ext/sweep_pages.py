@@ -11,7 +11,7 @@ from pathlib import Path
 
 from see_in_pairs.console import run_app
 
-DESIGN = Path(__file__).resolve().parents[1] / "sweeps" / "paired_means.yaml"
+DESIGN = Path(__file__).resolve().parents[1] / "how-to" / "simulation_study" / "paired_means.yaml"
 COMMANDS: dict[str, tuple[str, int]] = {
     "run": (f"sweep {DESIGN} --out out/paired --workers 2 --quiet", 0),
     "performance": ("sweep performance out/paired --measure empirical_se", 0),

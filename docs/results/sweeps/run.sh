@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The packaged studies at their default size, and the tables that docs/studies.md draws: about a minute on one core.
+# The packaged studies at their default size, and the tables that docs/explanation/ready_simulation_studies.md draws: about a minute on one core.
 #   bash docs/results/sweeps/run.sh [WORK_FOLDER]     from the root of the repository; run again to resume
 set -euo pipefail
 work=${1:-out/sweeps}

@@ -92,7 +92,7 @@ def test_a_sheet_shows_both_classes_beside_their_references(phantom: Cohort) -> 
 
 
 def test_the_page_about_arms_says_what_the_arms_say() -> None:
-    page = (ROOT / "docs" / "references_and_controls.md").read_text()
+    page = (ROOT / "docs" / "explanation" / "references_and_controls.md").read_text()
     tables = runpy.run_path(str(ROOT / "docs" / "_ext" / "catalogue_tables.py"))
     for arm in ARMS.values():
         assert f"| `{arm.name}` | {arm.shows} | {arm.isolates} |" in tables["arms"]()

@@ -15,7 +15,7 @@ from paper_figures.statistics.roc.rare_class import LEAST_SHARE
 from see_in_pairs.console import run_app
 from theory.sweeps import Study
 
-TABLES = Path(__file__).resolve().parents[3] / "docs" / "results" / "calibration"
+TABLES = Path(__file__).resolve().parents[3] / "docs" / "results" / "error-rates"
 
 
 def read(name: str) -> pd.DataFrame:
@@ -137,7 +137,7 @@ def test_the_page_is_made_from_the_tables() -> None:
 
 
 def test_the_multireader_page_has_the_numbers_of_the_tables() -> None:
-    """Both tables of docs/mrmc.md row by row; bold is what lies above .05 by more than 3 Monte Carlo standard errors of a share of .05."""
+    """Both tables of docs/explanation/multireader.md row by row; bold is what lies above .05 by more than 3 Monte Carlo standard errors of a share of .05."""
     text = (TABLES.parents[1] / "mrmc.md").read_text(encoding="utf-8")
     expected = []
     for name in ("mrmc_accuracy", "mrmc_auroc"):

@@ -11,7 +11,7 @@ from paper_figures.error_rates.accuracy import DISCORDANT, cluster_sizes
 from paper_figures.statistics import paired_power, patients_needed
 from see_in_pairs.errors import InputError
 
-TABLE = Path(__file__).resolve().parents[3] / "docs" / "results" / "calibration" / "accuracy.csv"
+TABLE = Path(__file__).resolve().parents[3] / "docs" / "results" / "error-rates" / "accuracy.csv"
 
 
 @pytest.mark.parametrize(("patients", "images", "correlation"), [(10, 1.0, 0.0), (40, 5.0, 0.2), (300, 2.5, 0.5)])

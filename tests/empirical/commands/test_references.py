@@ -98,7 +98,7 @@ def test_the_page_about_arms_says_what_the_arms_say() -> None:
         assert f"| `{arm.name}` | {arm.shows} | {arm.isolates} |" in tables["arms"]()
     for name, strategy in STRATEGIES.items():
         assert f"| `{name}` | {strategy.takes} |" in tables["strategies"]()
-    assert "{include} generated/arms.md" in page and "{include} generated/strategies.md" in page
+    assert "{include} ../generated/arms.md" in page and "{include} ../generated/strategies.md" in page
 
 
 def test_bundled_configs_are_valid() -> None:

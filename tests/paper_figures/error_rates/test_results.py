@@ -100,7 +100,7 @@ def test_what_the_page_says_of_independent_items() -> None:
 
 
 def test_the_statistics_page_has_the_tests_that_were_tried() -> None:
-    text = (TABLES.parents[1] / "statistics.md").read_text(encoding="utf-8")
+    text = (TABLES.parents[1] / "explanation" / "statistics.md").read_text(encoding="utf-8")
     assert with_tables(text, {"tests of independent areas": tried_tests(read("auroc_independent"))}) == text
 
 
@@ -138,7 +138,7 @@ def test_the_page_is_made_from_the_tables() -> None:
 
 def test_the_multireader_page_has_the_numbers_of_the_tables() -> None:
     """Both tables of docs/explanation/multireader.md row by row; bold is what lies above .05 by more than 3 Monte Carlo standard errors of a share of .05."""
-    text = (TABLES.parents[1] / "mrmc.md").read_text(encoding="utf-8")
+    text = (TABLES.parents[1] / "explanation" / "multireader.md").read_text(encoding="utf-8")
     expected = []
     for name in ("mrmc_accuracy", "mrmc_auroc"):
         table = read(name).assign(method=lambda rows: rows["method"].str.replace(r" \(Obuchowski-Rockette\)|, AUROC", "", regex=True))

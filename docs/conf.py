@@ -41,8 +41,7 @@ html_title = "see-in-pairs"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
-html_sidebars = {"*": []}
-html_sidebars |= {page: ["sidebar-nav-bs"] for page in ("tutorials/**", "how-to/**", "explanation/**", "reference/**", "development/**", "generated/**")}
+html_sidebars = {"index": []}
 html_theme_options = {
     "header_links_before_dropdown": 8,
     "navigation_with_keys": False,

@@ -137,7 +137,7 @@ def test_the_page_is_made_from_the_tables() -> None:
 
 
 def test_the_multireader_page_has_the_numbers_of_the_tables() -> None:
-    """Both tables of docs/explanation/multireader.md row by row; bold is what lies above .05 by more than 3 Monte Carlo standard errors of a share of .05."""
+    """Both tables of the page row by row; bold is what lies above .05 by more than 3 Monte Carlo standard errors of a share of .05."""
     text = (TABLES.parents[1] / "explanation" / "multireader.md").read_text(encoding="utf-8")
     expected = []
     for name in ("mrmc_accuracy", "mrmc_auroc"):

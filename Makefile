@@ -81,4 +81,4 @@ $(VENV)/.created:
 	echo "make: no Python 3.11 or newer found (tried: $(PYTHON)): install one, or name it, as in: make $(or $(MAKECMDGOALS),reproduce) PYTHON=/path/to/python3.12" >&2; exit 2
 
 clean:
-	rm -rf out build docs/_build docs/generated .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .benchmarks .hypothesis
+	rm -rf out build docs/_build docs/generated docs/reference/generated docs/gallery .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .benchmarks .hypothesis

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -11,18 +13,27 @@ import api
 
 from see_in_pairs import __version__
 
+HERE = Path(__file__).parent
+
+# Notebooks run in processes of their own: they import this checkout, find its program, and print plain lines that fit the page.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(HERE.parent), os.environ.get("PYTHONPATH"))))
+os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+os.environ |= {"COLUMNS": "88", "NO_COLOR": "1", "TERM": "dumb", "HF_HUB_OFFLINE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+
 project = "see-in-pairs"
 author = "The See-in-Pairs package authors"
 copyright = "The See-in-Pairs package authors, Apache-2.0"
 version = release = __version__
 
-api.forget_pages(Path(__file__).parent / "generated" / "api")
+api.forget_pages(HERE / "reference" / "generated" / "api")
 
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "numpydoc",
-    "myst_parser",
+    "myst_nb",
+    "sphinx_copybutton",
+    "sphinx_design",
     "sphinxcontrib.bibtex",
     "matplotlib.sphinxext.plot_directive",
     "mathml",
@@ -52,8 +63,23 @@ html_theme_options = {
 }
 html_math_renderer = "mathml"
 
-myst_enable_extensions = ["amsmath", "deflist", "dollarmath", "fieldlist"]
+myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath", "fieldlist"]
 myst_heading_anchors = 3
+
+# Tutorials are notebooks in Markdown (kernelspec in their head). Unchanged cells come from the cache, which is emptied when a file of the
+# packages changes. An error in a cell is a warning with its traceback, and so fails 'make docs'.
+packages = ("see_in_pairs", "theory", "empirical", "paper_figures")
+sources = [path for package in packages for path in sorted((HERE.parent / package).rglob("*.*"))]
+state = hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.suffix in {".py", ".yaml"})).hexdigest()[:12]
+nb_execution_cache_path = str(HERE / "_build" / "notebooks" / state)
+nb_execution_mode = "cache"
+nb_execution_timeout = 300
+nb_execution_show_tb = True
+nb_execution_in_temp = True
+nb_merge_streams = True
+
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
 
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"

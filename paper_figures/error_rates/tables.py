@@ -153,3 +153,45 @@ def tried_tests(table: pd.DataFrame) -> str:
             )
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def recommended_tests(folder: Path) -> str:
+    """Median and largest type-I error of each recommended test over the designs in which it is recommended, as Markdown.
+
+    `folder` is ``docs/results``, with the CSV files of the error-rate studies.
+    """
+    import pandas as pd
+
+    from paper_figures.error_rates.factors import admitted
+    from paper_figures.statistics.roc.rare_class import LEAST_SHARE
+
+    read = lambda name: pd.read_csv(folder / ("factors" if name in FRACTIONS else "error-rates") / f"{name}.csv")
+    accuracy, auroc, mixed, single = (read(name) for name in ("accuracy", "auroc", "auroc_mixed", "auroc_independent"))
+    balanced, pages = single["prevalence"] >= LEAST_SHARE, "../results/error-rates/tables.md"
+    rows = [
+        ("accuracy, independent items", "mid-p McNemar", accuracy[accuracy["correlation"] == 0], "McNemar mid-p", "accuracy"),
+        ("accuracy, several items per patient", "sign-flip over patients", accuracy, RECOMMENDED["accuracy"], "accuracy"),
+        ("AUROC, independent items", "permutation of swapped arms", single[balanced], "swaps, studentised", "auroc_independent"),
+        ("AUROC, independent items, a rare class", "DeLong by $t$", single[~balanced], TRIED[1], "auroc_independent"),
+        ("AUROC, several items per patient", "clustered DeLong by $t$", auroc, RECOMMENDED["auroc"], "auroc"),
+        ("the same, both classes in a patient", "clustered DeLong by $t$", mixed, f"{RECOMMENDED['auroc']} (both classes)", "auroc_mixed"),
+    ]
+    lines = []
+    for data, test, table, method, study in rows:
+        here = table[(table["measure"] == "type_1_error") & (table["method"] == method)]
+        anchor = f"type-i-error-{TITLES[study].lower().replace(' ', '-').replace(',', '')}"
+        lines.append((data, test, here, f"[{study}]({pages}#{anchor})"))
+    for measure in ("accuracy", "auroc"):
+        table = read(f"factors_{measure}")
+        nulls = table[(table["measure"] == "type_1_error") & (table["method"] == "all factors")]
+        fine = nulls[[admitted(row) for row in nulls.to_dict("records")]]
+        shown = "AUROC" if measure == "auroc" else measure
+        lines.append((f"{shown}, several random factors", "all random factors", fine, "[factors](../results/factors/README.md)"))
+    short = lambda value: f"{value:.3f}".replace("0.", ".", 1)
+    table = ["| your data | recommended test | designs | median | largest | chance allows | all cells |", "|" + "---|" * 7]
+    for data, test, here, link in lines:
+        bound = LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / float(here["replicates"].min()))
+        sizes = here["value"]
+        largest = f"**{short(sizes.max())}**" if sizes.max() > bound else short(sizes.max())
+        table.append(f"| {data} | {test} | {len(here)} | {short(sizes.median())} | {largest} | {short(bound)} | {link} |")
+    return "\n".join(table) + "\n"

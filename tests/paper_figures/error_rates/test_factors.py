@@ -87,7 +87,7 @@ def test_what_the_page_says_in_words() -> None:
 
 def test_the_critical_values_on_the_statistics_page_are_those_of_the_csv_file() -> None:
     table = pd.read_csv(TABLES / "critical_values.csv")
-    page = (TABLES.parents[1] / "explanation" / "statistics.md").read_text(encoding="utf-8")
+    page = (TABLES.parents[1] / "explanation" / "statistics" / "random_factors.md").read_text(encoding="utf-8")
     assert with_tables(page, {"critical values": critical_values.summary(table)}) == page
     spreads, own = (1.0, 20.0), critical_values.OURS
     kept = table.query("trainings == 'independent' and rule == @own and ratio == 1 and spread == 20 and not arms_alike")["value"].iloc[0]

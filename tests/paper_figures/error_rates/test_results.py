@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from paper_figures.error_rates.cli import app
-from paper_figures.error_rates.tables import NAMES, RECOMMENDED, STUDIES, largest_size, page, tried_tests, with_tables
+from paper_figures.error_rates.tables import NAMES, RECOMMENDED, STUDIES, largest_size, page, recommended_tests, tried_tests, with_tables
 from paper_figures.statistics.roc.rare_class import LEAST_SHARE
 from see_in_pairs.console import run_app
 from theory.sweeps import Study
@@ -100,8 +100,18 @@ def test_what_the_page_says_of_independent_items() -> None:
 
 
 def test_the_statistics_page_has_the_tests_that_were_tried() -> None:
-    text = (TABLES.parents[1] / "explanation" / "statistics.md").read_text(encoding="utf-8")
+    text = (TABLES.parents[1] / "explanation" / "statistics" / "auroc.md").read_text(encoding="utf-8")
     assert with_tables(text, {"tests of independent areas": tried_tests(read("auroc_independent"))}) == text
+
+
+def test_the_page_that_chooses_a_test_has_the_error_rates_of_those_that_are_recommended() -> None:
+    text = (TABLES.parents[1] / "how-to" / "choose_a_test.md").read_text(encoding="utf-8")
+    table = recommended_tests(TABLES.parent)
+    assert with_tables(text, {"recommended tests": table}) == text
+    assert re.findall(r"\*\*(.*?)\*\*", table) == [".061", ".066"]  # the page explains these two
+    titles = [line.strip("# ") for line in (TABLES / "tables.md").read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    assert set(re.findall(r"tables\.md#([\w-]+)", table)) <= anchors
 
 
 def test_what_the_pages_say() -> None:

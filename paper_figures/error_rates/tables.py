@@ -188,10 +188,10 @@ def recommended_tests(folder: Path) -> str:
         shown = "AUROC" if measure == "auroc" else measure
         lines.append((f"{shown}, several random factors", "all random factors", fine, "[factors](../results/factors/README.md)"))
     short = lambda value: f"{value:.3f}".replace("0.", ".", 1)
-    table = ["| your data | recommended test | designs | median | largest | chance allows | all cells |", "|" + "---|" * 7]
+    text = ["| your data | recommended test | designs | median | largest | chance allows | all cells |", "|" + "---|" * 7]
     for data, test, here, link in lines:
         bound = LEVEL + 3 * math.sqrt(LEVEL * (1 - LEVEL) / float(here["replicates"].min()))
         sizes = here["value"]
         largest = f"**{short(sizes.max())}**" if sizes.max() > bound else short(sizes.max())
-        table.append(f"| {data} | {test} | {len(here)} | {short(sizes.median())} | {largest} | {short(bound)} | {link} |")
-    return "\n".join(table) + "\n"
+        text.append(f"| {data} | {test} | {len(here)} | {short(sizes.median())} | {largest} | {short(bound)} | {link} |")
+    return "\n".join(text) + "\n"

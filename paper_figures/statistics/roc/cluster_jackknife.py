@@ -162,7 +162,8 @@ def two_way_delong(
     The difference of the areas is, up to terms of higher order, a sum of one contribution per item (`contributions`), which is how DeLong's
     and Obuchowski's (1997) variances come about. The variance of a sum over items that are correlated within patients or within
     references is the one of `two_way`: that of patients plus that of references minus that of both (Cameron, Gelbach and Miller 2011).
-    Applying it to contributions to the AUROC is our own derivation; ``docs/explanation/statistics/clusters.md`` gives it, with the simulation.
+    Applying it to contributions to the AUROC is our own derivation;
+    ``docs/explanation/statistics/clusters.md`` gives it, with the simulation.
 
     The reference distribution is t with the smallest number of clusters (patients with positive items, with negative items, references)
     minus 1 degrees of freedom.

@@ -101,7 +101,16 @@ def pooled_error(p: int, n: int, distance: float) -> float:
     :math:`\sin^2\psi\sim\mathrm{Beta}(\frac{p-1}2,\frac{\nu-p+2}2)`, :math:`\nu=2n-2`, in a uniformly random azimuth; the cosine
     to the true difference is :math:`\cos\theta\cos\psi+\sin\theta\sin\psi\cos\varphi`. This is T4.4 with :math:`(z,R,Q)` in polar form.
     """
-    scale = distance / (2 * np.sqrt(1 + 1 / (2 * n)))
+    return _pooled_tail(p, n, distance, distance / (2 * np.sqrt(1 + 1 / (2 * n))))
+
+
+def pooled_auroc(p: int, n: int, distance: float) -> float:
+    r"""Expected AUROC of the rule of `pooled_error`: :math:`E\,\Phi(\Delta\cos/\sqrt2)`, the cosine being that to the best direction."""
+    return 1 - _pooled_tail(p, n, distance, distance / np.sqrt(2))
+
+
+def _pooled_tail(p: int, n: int, distance: float, scale: float) -> float:
+    r"""Expected :math:`\Phi(-s\cos)` of the learned direction's cosine to the best one."""
     if p == 1:
         _, cosine, weights = direction_rule(p, distance, 2 / n)
         return float(weights @ ndtr(-scale * cosine))

@@ -11,7 +11,7 @@ from empirical.cohorts.readers.registry import KINDS, _options, import_kind
 from empirical.commands.cohort import app
 from see_in_pairs.errors import InputError
 
-PAGE = Path(__file__).parents[4] / "docs" / "how-to" / "own_images.md"
+PAGE = Path(__file__).parents[4] / "docs" / "reference" / "cohort_readers.md"
 
 
 @pytest.mark.parametrize("kind", KINDS)

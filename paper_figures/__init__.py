@@ -11,30 +11,35 @@ from typing import TYPE_CHECKING
 from see_in_pairs.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from paper_figures import comparison, statistics
     from paper_figures.claims import CLAIMS, Claim, Ledger, evaluate_claims
-    from paper_figures.comparison import Comparison, compare_arms
+    from paper_figures.comparison import Comparison, compare_arms, compare_tables
     from paper_figures.figures import FIGURES, draw_figure
     from paper_figures.plotting.provenance import Provenance, read_provenance, save_figure
     from paper_figures.plotting.staleness import check_figure
+    from paper_figures.report import render_report
     from paper_figures.reproduce import ReproduceConfig
     from paper_figures.results.runs import RunResults
     from paper_figures.study.config import StudyConfig
 
 __all__ = [
     "CLAIMS", "FIGURES", "Claim", "Comparison", "Ledger", "Provenance", "ReproduceConfig", "RunResults", "StudyConfig", "check_figure",
-    "compare_arms", "draw_figure", "evaluate_claims", "read_provenance", "save_figure",
+    "compare_arms", "compare_tables", "comparison", "draw_figure", "evaluate_claims", "read_provenance", "render_report", "save_figure",
+    "statistics",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "claims": ["CLAIMS", "Claim", "Ledger", "evaluate_claims"],
-        "comparison": ["Comparison", "compare_arms"],
+        "comparison": ["Comparison", "compare_arms", "compare_tables"],
         "figures": ["FIGURES", "draw_figure"],
         "plotting.provenance": ["Provenance", "read_provenance", "save_figure"],
         "plotting.staleness": ["check_figure"],
+        "report": ["render_report"],
         "reproduce": ["ReproduceConfig"],
         "results.runs": ["RunResults"],
         "study.config": ["StudyConfig"],
     },
+    ["comparison", "statistics"],
 )

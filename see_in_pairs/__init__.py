@@ -3,8 +3,18 @@
 It knows nothing of the three packages above it (``theory``, ``empirical``, ``paper_figures``) and imports no heavy library.
 """
 
-from see_in_pairs.errors import CheckFailed, InputError
+from __future__ import annotations
 
-__all__ = ["CheckFailed", "InputError", "__version__"]
+from typing import TYPE_CHECKING
+
+from see_in_pairs.errors import CheckFailed, InputError
+from see_in_pairs.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from see_in_pairs.configs import StrictConfig, load_config
+
+__all__ = ["CheckFailed", "InputError", "StrictConfig", "__version__", "load_config"]
+
+__getattr__, __dir__ = lazy_exports(__name__, {"configs": ["StrictConfig", "load_config"]}, ["CheckFailed", "InputError", "__version__"])
 
 __version__ = "0.1.0"

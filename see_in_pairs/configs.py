@@ -83,7 +83,37 @@ Config = TypeVar("Config", bound=StrictConfig)
 
 
 def load_config(kind: type[Config], path: Path | str, changes: Sequence[str] = ()) -> Config:
-    """Read a YAML config, apply changes, validate."""
+    """Read a config from a YAML file.
+
+    Parameters
+    ----------
+    kind : type
+        Class of the config, such as `empirical.FinetuneConfig`.
+    path : Path or str
+        The YAML file, whose keys are the fields of the class.
+    changes : sequence of str
+        Changes to the file's keys, each as ``key=value`` or ``outer.inner=value``, as ``--set`` takes them.
+
+    Returns
+    -------
+    StrictConfig
+        A config of the class `kind`, checked whole.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, holds an unknown key, or a value is not possible.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> class Settings(StrictConfig):
+    ...     steps: int
+    >>> file = Path(tempfile.mkdtemp()) / "settings.yaml"
+    >>> _ = file.write_text("steps: 3")
+    >>> load_config(Settings, file, ["steps=5"]).steps
+    5
+    """
     path = Path(path)
     if not path.exists() or path.is_dir():
         raise InputError(f"{path}: no such config file")

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 
-def lazy_exports(package: str, homes: Mapping[str, Sequence[str]]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Make ``__getattr__`` and ``__dir__`` of a package (PEP 562) from its modules, each with the names that it defines."""
+def lazy_exports(
+    package: str, homes: Mapping[str, Sequence[str]], subpackages: Iterable[str] = ()
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Make ``__getattr__`` and ``__dir__`` of a package (PEP 562) from its modules, each with the names that it defines.
+
+    A module or package below it is imported, too, when it is asked for; `dir` lists those in `subpackages`.
+    """
     home = {name: module for module, names in homes.items() for name in names}
 
     def load(name: str) -> Any:
-        if name not in home:
+        if name in home:
+            value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+        elif name[0] != "_" and importlib.util.find_spec(f"{package}.{name}") is not None:
+            value = importlib.import_module(f"{package}.{name}")
+        else:
             raise AttributeError(f"module '{package}' has no attribute '{name}'")
-        value = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
         setattr(sys.modules[package], name, value)
         return value
 
-    return load, lambda: sorted(home)
+    return load, lambda: sorted({*home, *subpackages})

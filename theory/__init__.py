@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING
 from see_in_pairs.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from theory import statements, sweeps
     from theory.models.ideal_observers import Detectability, Scanning, hotelling, scanning
     from theory.models.variance_components import VarianceComponents, crossed_components, nested_components
     from theory.paired_model import PairedModel
-    from theory.power.analysis import StudyDesign, plan_study, power_curve
+    from theory.power.analysis import Expected, Separations, StudyDesign, plan_study, power_curve
     from theory.power.evidence import Correlation, known_components
     from theory.power.pilot import Pilot, pilot
-    from theory.statements import Quantity, Statement, all_statements, statement
+    from theory.statements import Quantity, Statement, all_statements, statement, value
     from theory.verification import verify
 
 __all__ = [
-    "Correlation", "Detectability", "PairedModel", "Pilot", "Quantity", "Scanning", "Statement", "StudyDesign", "VarianceComponents",
-    "all_statements", "crossed_components", "hotelling", "known_components", "nested_components", "pilot", "plan_study", "power_curve",
-    "scanning", "statement", "verify",
+    "Correlation", "Detectability", "Expected", "PairedModel", "Pilot", "Quantity", "Scanning", "Separations", "Statement", "StudyDesign",
+    "VarianceComponents", "all_statements", "crossed_components", "hotelling", "known_components", "nested_components", "pilot",
+    "plan_study", "power_curve", "scanning", "statement", "statements", "sweeps", "value", "verify",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_exports(
@@ -32,10 +33,11 @@ __getattr__, __dir__ = lazy_exports(
         "models.ideal_observers": ["Detectability", "Scanning", "hotelling", "scanning"],
         "models.variance_components": ["VarianceComponents", "crossed_components", "nested_components"],
         "paired_model": ["PairedModel"],
-        "power.analysis": ["StudyDesign", "plan_study", "power_curve"],
+        "power.analysis": ["Expected", "Separations", "StudyDesign", "plan_study", "power_curve"],
         "power.evidence": ["Correlation", "known_components"],
         "power.pilot": ["Pilot", "pilot"],
-        "statements": ["Quantity", "Statement", "all_statements", "statement"],
+        "statements": ["Quantity", "Statement", "all_statements", "statement", "value"],
         "verification": ["verify"],
     },
+    ["statements", "sweeps"],
 )

@@ -10,8 +10,6 @@ import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from sphinx.pycode import ModuleAnalyzer
-
 PACKAGES = (
     "theory", "theory.statements", "theory.sweeps", "theory.sweeps.performance", "empirical", "paper_figures", "paper_figures.statistics",
     "paper_figures.comparison", "see_in_pairs",
@@ -19,16 +17,106 @@ PACKAGES = (
 """The packages that have a page."""
 
 
-def members(module: str) -> list[str]:
-    """The directives that document what a module exports; what a package below it exports too is documented there, and linked here.
+GROUPS: dict[str, list[tuple[str, str, str]]] = {
+    "see_in_pairs": [
+        ("Configs", "Read the YAML file of a command; its keys are the fields of a class.", "load_config StrictConfig"),
+        ("Errors", "What a command reports as one line, and as exit code 2 or 1.", "InputError CheckFailed"),
+    ],
+    "theory": [
+        ("Statements", "A closed-form value, and the check that closed form, symbolic form and simulation agree.",
+         "value statement all_statements Statement Quantity verify statements"),
+        ("Plan patients", "How many patients show the expected gain, from a correlation, from variance components or from a pilot.",
+         "plan_study power_curve Correlation known_components pilot Pilot StudyDesign Separations Expected"),
+        ("Ideal observers", "What no model can exceed on images of known covariance.",
+         "PairedModel hotelling Detectability scanning Scanning"),
+        ("Variance components", "What patients, references and seeds contribute to the spread of logits.",
+         "crossed_components nested_components VarianceComponents"),
+        ("Simulation studies", "The engine for repeated simulation.", "sweeps"),
+    ],
+    "theory.statements": [
+        ("Find and compute", "A statement by its id, and a value of one of its quantities.", "value statement all_statements"),
+        ("What a statement is", "A statement holds quantities, and each quantity has named parameters.", "Statement Quantity"),
+    ],
+    "theory.sweeps": [
+        ("Design and run", "A design in YAML or Python, run in blocks of replicates.", "Study run packaged_studies"),
+        ("Pieces", "Register what generates data, what analyses them, and what is true.", "generator method estimand"),
+        ("Results", "Read what was simulated, measure the methods, and run one replicate again.",
+         "read_results Results replay performance"),
+    ],
+    "theory.sweeps.performance": [
+        ("Measure", "Performance measures with their Monte Carlo standard errors.", "performance Table"),
+        ("Plan replicates", "How many replicates reach a Monte Carlo standard error.", "replicates_needed replicates_from_pilot"),
+    ],
+    "empirical": [
+        ("Cohorts", "Images with what is known about them: read, imported, or made as a phantom.",
+         "read_cohort Cohort CohortInfo import_cohort import_kind make_phantom PhantomConfig LesionConfig Shares PhantomTruth"),
+        ("References and arms", "Which healthy image stands beside a query, and what the model is shown.",
+         "choose_references ReferenceConfig Assignment ARMS ArmConfig assign_references build_examples PromptConfig"),
+        ("Models", "Load a vision-language model, check it, finetune it.",
+         "load_vlm ModelConfig VisionLanguageModel diagnose Diagnosis finetune FinetuneConfig pretrain PretrainConfig"),
+        ("Scores", "Score a model on held-out items, and read and write the records.",
+         "evaluate evaluate_with_reports EvaluateConfig read_records write_records Records crossed_scores CrossedConfig"),
+    ],
+    "paper_figures": [
+        ("Compare arms", "Every paired test of two arms, from arrays or from tables of scores.",
+         "compare_arms compare_tables Comparison comparison statistics"),
+        ("Outputs of commands", "Read what an output folder holds, judge the claims, write the report.",
+         "RunResults evaluate_claims Ledger Claim CLAIMS render_report ReproduceConfig StudyConfig"),
+        ("Figures of the report", "Draw them, and save a figure with its origin inside.",
+         "draw_figure FIGURES save_figure read_provenance Provenance check_figure"),
+    ],
+    "paper_figures.comparison": [
+        ("Compare", "From arrays, or from tables of scores, files or not.", "compare_arms compare_tables"),
+        ("Result", "What both return.", "Comparison"),
+    ],
+    "paper_figures.statistics": [
+        ("AUROC of two arms", "Areas under correlated ROC curves; `clustered_auroc_difference` is the one for items of patients.",
+         "delong clustered_delong clustered_auroc_difference two_way_delong auroc_permutation partial_auroc roc_bands"),
+        ("AUROC, adjusted", "Areas among comparable patients, and what references alone give away.",
+         "within_stratum_auroc covariate_adjusted_auroc estimate_leak"),
+        ("Accuracy of independent items", "Two paired proportions.",
+         "mcnemar paired_difference cochran_q conditional_logit multinomial_bootstrap"),
+        ("Accuracy of items of patients", "Two paired proportions whose items are correlated within clusters.",
+         "clustered_difference two_way obuchowski yang durkalski gee gee_interaction sign_flip"),
+        ("Every measure", "The paired bootstrap over clusters.", "paired_bootstrap"),
+        ("Operating points", "What a paper on a diagnostic test reports.",
+         "measures_at_threshold measures_at_specificity flip_table net_benefit"),
+        ("Several trainings or readers", "Readers or training seeds crossed with cases (MRMC).",
+         "mrmc random_factors_contrast procedure procedure_auroc procedure_contrast reader_agreement"),
+        ("Equivalence and families of tests", "Differences that would not matter, and p-values of several tests.",
+         "equivalence tost holm benjamini_hochberg"),
+        ("Plan a study", "Power and numbers of patients.", "patients_needed paired_power patients_for planned_power ContrastVariance"),
+    ],
+}  # fmt: skip
+"""What a page shows, by package: heading, one sentence, and the names below it. Together they are the package's ``__all__``."""
 
-    A module without ``__all__`` (one of a statement) exports the public functions and classes that it defines.
+
+def members(module: str) -> list[str]:
+    """The directives that document what a module exports, by group; what a package below it exports too is documented there, and linked.
+
+    A module without groups (one of a statement) exports the public functions and classes that it defines.
     """
+    if module not in GROUPS:
+        return _directives(module, _exported(module))
     lines = []
-    for name in _exported(module):
+    for heading, sentence, names in GROUPS[module]:
+        lines += [heading, "-" * len(heading), "", sentence, "", *_directives(module, names.split())]
+    return lines
+
+
+def page_names(module: str) -> list[str]:
+    """The names that the page of a package documents."""
+    return [name for _, _, names in GROUPS[module] for name in names.split()]
+
+
+def _directives(module: str, names: list[str]) -> list[str]:
+    lines = []
+    for name in names:
         value = getattr(importlib.import_module(module), name)
         homes = [package for package in PACKAGES if package.startswith(f"{module}.") and name in _exported(package)]
-        if homes:
+        if inspect.ismodule(value):
+            lines.append(f"* :py:mod:`{module}.{name}`: a package with a page of its own.")
+        elif homes:
             lines.append(f"* :py:obj:`{homes[-1]}.{name}`")
         elif inspect.isclass(value):
             lines += [f".. autoclass:: {module}.{name}", "   :members:"]
@@ -50,6 +138,8 @@ def _exported(module: str) -> list[str]:
 
 def _comment(module: str, name: str) -> list[str]:
     """The text below an assignment, found by following the imports from a package down to the module that assigns."""
+    from sphinx.pycode import ModuleAnalyzer
+
     analyzer = ModuleAnalyzer.for_module(module)
     analyzer.analyze()
     if ("", name) in analyzer.attr_docs:

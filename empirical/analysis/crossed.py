@@ -115,14 +115,14 @@ class CrossedConfig(StrictConfig):
         return self
 
 
-def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> pd.DataFrame:
+def crossed_scores(config: CrossedConfig, out: Path | str, *, quiet: bool = False) -> pd.DataFrame:
     """Score every patient beside every reference with every model; run again to resume, model by model.
 
     Parameters
     ----------
     config : CrossedConfig
         Models, cohort, and how many patients and references.
-    out : Path
+    out : Path or str
         Folder for ``crossed.parquet`` and, with `pairing`, ``paired.parquet``; 'see-in-pairs analyse components' reads them.
     quiet : bool, default False
         Print neither messages nor a progress bar.
@@ -147,7 +147,7 @@ def crossed_scores(config: CrossedConfig, out: Path, *, quiet: bool = False) -> 
     queries, references = choose_crossed(cohort, config)
     identity = config.model_dump() | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["models_hash"] = [files_hash(model.name, model.revision) for model in config.models]
-    with RunFolder(out, "crossed scoring", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
+    with RunFolder(Path(out), "crossed scoring", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet, splits=[config.split])
         log(f"score {len(queries)} patients x {len(references)} references x {len(seeds)} models", quiet)
         parts, tables = PartCache(run.path / SHARDS, quiet), dict[str, list[pd.DataFrame]]()

@@ -29,7 +29,7 @@ TRAINED = ("train_arm", "train_seed", "n_train")
 CALIBRATION_FILES = ("calibration.json", "reliability.csv", "reliability.png")
 
 
-def evaluate_with_reports(config: EvaluateConfig, out: Path, *, quiet: bool = False) -> Records:
+def evaluate_with_reports(config: EvaluateConfig, out: Path | str, *, quiet: bool = False) -> Records:
     """Evaluate, and write reports beside the records, as ``see-in-pairs evaluate`` does.
 
     Parameters
@@ -37,7 +37,7 @@ def evaluate_with_reports(config: EvaluateConfig, out: Path, *, quiet: bool = Fa
     config : EvaluateConfig
         Model, cohort and arms. With `generate`, ``agreement.json`` holds how often both scorers agree; with `calibrate_on`, a temperature
         is fitted and ``calibration.json``, ``reliability.csv`` and ``reliability.png`` say what it does.
-    out : Path
+    out : Path or str
         Folder for records, reports and the manifest; run again to resume.
     quiet : bool, default False
         Print neither messages nor progress bars.

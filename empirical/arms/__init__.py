@@ -7,3 +7,7 @@ from empirical.arms.build import assign_references, build_examples
 from empirical.arms.catalogue import ARMS, ArmConfig
 
 __all__ = ["ARMS", "ArmConfig", "assign_references", "build_examples"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -11,3 +11,7 @@ from empirical.audit.finding import Finding, check_allowed, stop_on_errors, summ
 from empirical.audit.run import CHECKS, audit
 
 __all__ = ["CHECKS", "Finding", "audit", "check_allowed", "stop_on_errors", "summary"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

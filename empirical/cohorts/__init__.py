@@ -6,7 +6,11 @@ with: `filters` (``--where``), `image_scan` (each image opened once), `perceptua
 known, `overview` shows a cohort.
 """
 
-from empirical.cohorts.cohort import Cohort
+from empirical.cohorts.cohort import Cohort, read_cohort
 from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
 
-__all__ = ["QUERY_SPLITS", "Cohort", "CohortInfo"]
+__all__ = ["QUERY_SPLITS", "Cohort", "CohortInfo", "read_cohort"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

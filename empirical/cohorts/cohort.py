@@ -232,6 +232,35 @@ class Cohort:
         return self.table[column].iat[self._positions[item_id]]  # for every image: a whole row takes a hundred times as long
 
 
+def read_cohort(path: Path | str) -> Cohort:
+    """Read a cohort; the same as `Cohort.load`.
+
+    Parameters
+    ----------
+    path : Path or str
+        Its folder, with ``cohort.parquet`` and ``cohort.json``.
+
+    Returns
+    -------
+    Cohort
+        Table and facts; images are read later, one by one.
+
+    Raises
+    ------
+    InputError
+        When the folder is missing, is no cohort, or its table breaks what a cohort promises.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from empirical import PhantomConfig, make_phantom
+    >>> folder = make_phantom(PhantomConfig(size=40, n_train=2, n_val=0, n_test=4), tempfile.mkdtemp() + "/phantom", seed=0).folder
+    >>> len(read_cohort(folder).queries("test"))
+    4
+    """
+    return Cohort.load(path)
+
+
 def _read_info(path: Path) -> CohortInfo:
     content = read_json(path)
     known = {item.name for item in fields(CohortInfo)}

@@ -33,14 +33,14 @@ Report = Callable[[Cohort, Records, RunFolder], None]
 """Writes what is read off the records into the folder of their run."""
 
 
-def evaluate(config: EvaluateConfig, out: Path, *, report: Report | None = None, quiet: bool = False) -> Records:
+def evaluate(config: EvaluateConfig, out: Path | str, *, report: Report | None = None, quiet: bool = False) -> Records:
     """Score every query of a split in every arm, and write the records.
 
     Parameters
     ----------
     config : EvaluateConfig
         Model, cohort, split, prompts and arms; all arms are scored on the same queries. `calibrate_on` needs a `report`.
-    out : Path
+    out : Path or str
         Folder for ``records.parquet``, the references and the manifest. Run again with the same folder after a kill: finished shards are
         not scored again.
     report : callable, optional
@@ -75,8 +75,8 @@ def evaluate(config: EvaluateConfig, out: Path, *, report: Report | None = None,
     identity = config.model_dump(exclude=MAY_CHANGE) | {"cohort_hash": cohort.hash, "prompt_hash": prompt_hash(config.prompts)}
     identity["other_cohort_hashes"] = other_cohort_hashes(config)
     identity["weights_hash"] = weights_hash(config.model.name, config.model.revision)
-    identity["batch_size"] = begun_with = batch_size_of_shards(config.batch_size, out)
-    with RunFolder(out, "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
+    identity["batch_size"] = begun_with = batch_size_of_shards(config.batch_size, Path(out))
+    with RunFolder(Path(out), "evaluate", identity, seed=config.seed, inputs=[cohort.folder / "cohort.parquet"]) as run:
         preflight(cohort, run, config.allow, config.seed, quiet, splits=[config.split])
         arms.write_references(config, cohort, run, quiet)
         log(f"score {len(next(iter(arms.examples.values())))} items in {len(arms.examples)} arm(s) with '{config.model.name}'", quiet)

@@ -32,14 +32,14 @@ COARSER = 4
 """Evaluations during training ask this many times fewer questions than the one at the end."""
 
 
-def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
+def pretrain(config: PretrainConfig, out: Path | str, *, quiet: bool = False) -> Path:
     """Train a pocket VLM from nothing; called again after a kill, it goes on and ends in the same weights.
 
     Parameters
     ----------
     config : PretrainConfig
         Shape of the model, kinds of question, hardness and schedule.
-    out : Path
+    out : Path or str
         Folder for the model, its card, ``examination.csv``, ``learning_curve.csv`` and the manifest.
     quiet : bool, default False
         Print neither messages nor a progress bar.
@@ -60,7 +60,7 @@ def pretrain(config: PretrainConfig, out: Path, *, quiet: bool = False) -> Path:
     identity = config.model_dump() | {"wordings": wordings(), "kinds_known": list(KINDS)}
     if config.start is not None:
         identity["start_weights"] = weights_hash(config.start)
-    with deterministic_kernels(config.deterministic), RunFolder(out, "pretrain", identity, seed=config.seed) as run:
+    with deterministic_kernels(config.deterministic), RunFolder(Path(out), "pretrain", identity, seed=config.seed) as run:
         model = run.path / "model"
         if (model / "README.md").is_file():
             log(f"{out}: already finished", quiet)

@@ -10,3 +10,7 @@ from empirical.references.config import ReferenceConfig
 from empirical.references.selection import choose_references
 
 __all__ = ["Assignment", "ReferenceConfig", "choose_references"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

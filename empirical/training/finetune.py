@@ -47,14 +47,14 @@ if TYPE_CHECKING:
     from empirical.vlm.config import VisionLanguageModel
 
 
-def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
+def finetune(config: FinetuneConfig, out: Path | str, *, quiet: bool = False) -> Path:
     """Finetune a model on one arm; called again after a kill, it goes on and ends in the same weights.
 
     Parameters
     ----------
     config : FinetuneConfig
         Model, cohort, arm, what is trained, and schedule.
-    out : Path
+    out : Path or str
         Folder for the model, the plan (``plan.parquet``), the loss history (``history.csv``) and the manifest.
     quiet : bool, default False
         Print neither messages nor a progress bar.
@@ -87,7 +87,7 @@ def finetune(config: FinetuneConfig, out: Path, *, quiet: bool = False) -> Path:
     if config.arm.other_cohort is not None:
         identity["other_cohort_hash"] = Cohort.load(Path(config.arm.other_cohort)).hash
     inputs = [cohort.folder / "cohort.parquet"]
-    with deterministic_kernels(config.deterministic), RunFolder(out, "finetune", identity, seed=config.seed, inputs=inputs) as run:
+    with deterministic_kernels(config.deterministic), RunFolder(Path(out), "finetune", identity, seed=config.seed, inputs=inputs) as run:
         model_folder = run.path / "model"
         if (model_folder / "training.json").is_file():
             still_whole(model_folder)

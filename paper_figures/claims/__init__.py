@@ -24,6 +24,10 @@ SMOKE = "a smoke run is at toy size and gives no verdict"
 __all__ = ["CLAIMS", "MAIN_RHO", "SOURCES", "Claim", "Ledger", "Verdict", "evaluate_claims"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def evaluate_claims(out: Path | str, real: Path | str | None = None, studies: Sequence[Path | str] = ()) -> Ledger:
     """Judge every claim by what is in an output folder. Nothing is written but the cache of ideal observers.
 

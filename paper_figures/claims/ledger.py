@@ -313,17 +313,18 @@ class Ledger:
         """
         return [entry.to_dict() for entry in self.entries]
 
-    def save(self, out: Path) -> None:
+    def save(self, out: Path | str) -> None:
         """Write ``claims.json``, ``claims.csv`` (every finding, from which the verdicts follow) and ``controls.json``.
 
         Parameters
         ----------
-        out : Path
+        out : Path or str
             Folder to write them into; what is there is replaced.
         """
-        write_json(out / "claims.json", self.to_list())
-        write_text(out / TABLE, findings_csv(self))
-        write_json(out / "controls.json", list(self.controls))
+        folder = Path(out)
+        write_json(folder / "claims.json", self.to_list())
+        write_text(folder / TABLE, findings_csv(self))
+        write_json(folder / "controls.json", list(self.controls))
 
 
 def findings_csv(ledger: Ledger) -> str:

@@ -78,6 +78,7 @@ def compare(
     from paper_figures.comparison.arm_rows import crossed
     from paper_figures.comparison.families.several_arms import compare_aligned, compare_several
     from paper_figures.comparison.families.task_family import compare_tasks
+    from paper_figures.comparison.families.two_tables import told_apart
     from paper_figures.comparison.item_table import ComparisonSettings
     from paper_figures.comparison.mrmc_block import mrmc_block
     from paper_figures.comparison.pairing import align
@@ -119,7 +120,7 @@ def compare(
         aligned = align(arms[0], arms[1], cluster or ())
         if figure is not None and (names or aligned.metric or aligned.side_by_side is None or not arms[0].has_scores):
             raise InputError("--figure is of two arms with scores and labels of the same items, row by row; leave it out")
-        names = names or _names(arms[0].name, arms[1].name, run_a, run_b)
+        names = names or told_apart(arms[0].name, arms[1].name, (run_a, run_b))
         return compare_aligned(aligned, replace(settings, arms=names)), aligned
 
     logs = [task_logs(path, task or ()) for path in paths]
@@ -134,7 +135,7 @@ def compare(
     if len(paths) == 2 and max(map(len, logs)) > 1:
         if mrmc:
             raise InputError("--mrmc is of one task; name it with --task")
-        names = _names(paths[0].name, paths[1].name, None, None)
+        names = told_apart(paths[0].name, paths[1].name, (None, None))
         comparison = compare_tasks((paths[0], paths[1]), (logs[0], logs[1]), names, lambda a, b: of_two(a, b, names))
         paths = [log for found in logs for log in found.values()]
     else:
@@ -229,15 +230,6 @@ def _margins(given: Sequence[str]) -> float | dict[str, float] | None:
         found |= {measure: value}
     every = found.pop("", None)
     return every if not found else ({} if every is None else dict.fromkeys(("accuracy", "auroc", "mean"), every)) | found
-
-
-def _names(a: str, b: str, run_a: list[str] | None, run_b: list[str] | None) -> tuple[str, str]:
-    """Name the arms so that they can be told apart: by run where they are the same arm."""
-    if a != b:
-        return a, b
-    if run_a and run_b and run_a[0] != run_b[0]:
-        return run_a[0], run_b[0]
-    return f"{a} (first)", f"{b} (second)"
 
 
 def _write(

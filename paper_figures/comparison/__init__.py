@@ -5,6 +5,11 @@ its ``limits``, ``recommendation`` names the one to report, ``result`` holds and
 """
 
 from paper_figures.comparison.compare_arms import compare_arms
+from paper_figures.comparison.families.two_tables import compare_tables
 from paper_figures.comparison.result import Comparison
 
-__all__ = ["Comparison", "compare_arms"]
+__all__ = ["Comparison", "compare_arms", "compare_tables"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from empirical.evaluation.records import Records, read_records
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -61,15 +62,23 @@ def task_logs(path: Path, tasks: Sequence[str] = ()) -> dict[str, Path]:
 
 
 def read_arm(
-    path: Path | str, arm: str | None = None, runs: Sequence[str] = (), positive: Sequence[str] = (), metrics: Sequence[str] = ()
+    given: Path | str | pd.DataFrame | Records,
+    arm: str | None = None,
+    runs: Sequence[str] = (),
+    positive: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    called: str = "the table",
 ) -> ArmScores:
     """Read one arm from records, a table or a log, and check that no item occurs twice and no score or label is missing.
 
     `metrics` name the metric to take from a log, or the column of a table; of several the first that the file has. Records have none.
+    What is given in memory is `called` so in error lines.
     """
-    path = input_file(Path(path))
-    if _is_records(path):
-        scores = _from_records(path, arm, runs, bool(positive))
+    path = input_file(Path(given)) if isinstance(given, (Path, str)) else Path(called)
+    if not isinstance(given, (Path, str)):
+        scores = _from_memory(given, path, arm, runs, positive, metrics)
+    elif _is_records(path):
+        scores = _from_records(read_records(path), path, arm, runs, bool(positive))
     else:
         from paper_figures.comparison.formats.reading import read_item_file
 
@@ -105,10 +114,19 @@ def _named_positive(scores: ArmScores, positive: Sequence[str]) -> ArmScores:
     return replace(scores, positive=tuple(positive))
 
 
-def _from_records(path: Path, arm: str | None, runs: Sequence[str], positive_named: bool) -> ArmScores:
-    from empirical.evaluation.records import read_records
+def _from_memory(
+    given: pd.DataFrame | Records, path: Path, arm: str | None, runs: Sequence[str], positive: Sequence[str], metrics: Sequence[str]
+) -> ArmScores:
+    from paper_figures.comparison.formats.reading import read_frame
 
-    records = read_records(path)
+    if isinstance(given, Records):
+        return _from_records(given, path, arm, runs, bool(positive))
+    if "p_positive" in given.columns and not {"score", "correct", "value"} & set(given.columns):
+        return _from_records(Records(given, (), ""), path, arm, runs, bool(positive))
+    return _from_file(read_frame(given, path, metrics), path, arm, runs)
+
+
+def _from_records(records: Records, path: Path, arm: str | None, runs: Sequence[str], positive_named: bool) -> ArmScores:
     table = records.table.rename(columns={"p_positive": "score"})
     table = _pick(table, "run_id", list(runs), path) if runs else table
     table = _pick(table, "arm", [arm], path) if arm is not None else table

@@ -30,6 +30,10 @@ FIGURES = (
 __all__ = ["FIGURES", "FigureData", "draw_figure"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def draw_figure(name: str, results: RunResults, seed: int = 0) -> Path:
     """Draw a figure into the ``figures`` folder of an output folder.
 

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 __all__ = ["render_report"]
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def render_report(results: RunResults) -> str:
     """Render the report.
 

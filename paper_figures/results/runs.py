@@ -92,7 +92,7 @@ class RunResults:
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         Folder whose records (``records.parquet`` and, optionally, ``runs.json``) lie in ``records/`` or in the folder itself.
 
     Raises
@@ -101,7 +101,7 @@ class RunResults:
         When there is no such folder. A file that is missing inside it raises when it is asked for.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such output folder; {REMAKE.format(folder=folder)}")

@@ -84,3 +84,7 @@ __all__ = [
     "within_stratum_auroc",
     "yang",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

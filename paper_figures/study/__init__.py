@@ -9,3 +9,7 @@ from paper_figures.study.config import StudyConfig
 from paper_figures.study.run import study
 
 __all__ = ["StudyConfig", "study"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

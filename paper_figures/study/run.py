@@ -25,14 +25,14 @@ MAY_CHANGE = {"title", "arms", "blocks", "comparisons", "restarts", "keep_models
 """What a study may be given anew when it is run again; all else is refused, and so is a cell whose own arm has changed."""
 
 
-def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = False) -> None:
+def study(config: StudyConfig, out: Path | str, *, workers: int = 1, quiet: bool = False) -> None:
     """Run a study; called again after a kill, or with more blocks, it goes on.
 
     Parameters
     ----------
     config : StudyConfig
         Model, cohorts, arms, and the blocks of trainings to run.
-    out : Path
+    out : Path or str
         Folder for cohorts, cells, ``study.json`` (all settings, as of the last run), ``study.csv``, ``comparisons.csv``,
         ``trainings.csv``, ``adjusted.csv`` (areas within site and adjusted for age, sex and site), ``leak.csv`` (of arms
         ``reference_only``), ``audit.csv``, ``references-COHORT.csv`` (whether references alone tell the class), ``study.md``, ``figures/``.
@@ -51,6 +51,7 @@ def study(config: StudyConfig, out: Path, *, workers: int = 1, quiet: bool = Fal
     from empirical.vlm.model_id import weights_hash
     from paper_figures.study.outputs import write_outputs
 
+    out = Path(out)
     blocks = [design_points(config, number) for number in range(len(config.blocks))]
     identity = config.model_dump(exclude=MAY_CHANGE) | {"weights_hash": weights_hash(config.model.name, config.model.revision)}
     with RunFolder(out, "study", identity) as folder:

@@ -35,11 +35,29 @@ SMALLEST_EFFECT = 1e-12  # below, a gain is rounding and no number of cases show
 
 @dataclass(frozen=True)
 class Separations:
-    """How far each score separates the classes, and the correlation of the two scores within a class."""
+    """How far each score separates the classes, and the correlation of the two scores within a class.
 
-    single: Values  # both in within-class standard deviations of the score, above 0
+    Parameters
+    ----------
+    single, pair : float or ndarray
+        Separation of the single-image and of the paired score, in within-class standard deviations of the score; above 0.
+    correlation : float or ndarray
+        Correlation of the two scores within a class; NaN where it is not known.
+
+    Raises
+    ------
+    InputError
+        When a separation is not above 0, or the correlation is not between -1 and 1.
+
+    Examples
+    --------
+    >>> Separations(1.0, 1.25, 0.8).pair
+    1.25
+    """
+
+    single: Values
     pair: Values
-    correlation: Values  # of the two scores within a class; NaN where it is not known
+    correlation: Values
 
     def __post_init__(self) -> None:
         positive(self.single, "d")
@@ -249,18 +267,39 @@ class PlanningEvidence(Protocol):
 
 @dataclass(frozen=True)
 class Expected:
-    """Expected value of one measure, and the patients that show the gain."""
+    """Expected value of one measure, and the patients that show the gain; `plan_study` returns one for each measure.
+
+    Parameters
+    ----------
+    single, pair, gain : float
+        Value of the single image, of the pair, and pair minus single.
+    gain_interval : tuple of float
+        95 % interval of the gain; NaN where nothing was measured.
+    interval_method : str
+        How the interval was found, in a few words.
+    cases : float
+        Independent cases needed, not rounded.
+    patients : float
+        Cases times the design effect, over images per patient, rounded up; infinite where there is no gain to show, NaN where the
+        correlation of the scores is not known.
+    patients_interval : tuple of float
+        Patients needed at the ends of what is plausible.
+
+    Examples
+    --------
+    >>> from theory.power.evidence import Correlation
+    >>> plan_study(Correlation(d=1.0, rho=0.6), StudyDesign())["accuracy"].gain
+    0.04255
+    """
 
     single: float
     pair: float
-    gain: float  # pair minus single
-    gain_interval: tuple[float, float]  # 95 % interval of the gain; NaN where nothing was measured
+    gain: float
+    gain_interval: tuple[float, float]
     interval_method: str
-    cases: float  # independent cases needed, not rounded
-    # cases times the design effect, over images per patient, rounded up; infinite where there is no gain to show, NaN where the
-    # correlation of the scores is not known
+    cases: float
     patients: float
-    patients_interval: tuple[float, float]  # the patients needed at the ends of what is plausible
+    patients_interval: tuple[float, float]
 
 
 def expect(measure: EffectMeasure, evidence: PlanningEvidence, design: StudyDesign) -> Expected:

@@ -15,11 +15,16 @@ import importlib
 import pkgutil
 import re
 from types import ModuleType
+from typing import Any
 
 from see_in_pairs.errors import InputError
 from theory.statements.base import Quantity, Statement
 
-__all__ = ["Quantity", "Statement", "all_statements", "statement"]
+__all__ = ["Quantity", "Statement", "all_statements", "statement", "value"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def _order(identifier: str) -> tuple[int, str]:
@@ -74,3 +79,33 @@ def statement(identifier: str) -> Statement:
         if name.lower() == identifier.lower():
             return found
     raise InputError(f"no statement '{identifier}' (there are {', '.join(all_statements())})")
+
+
+def value(identifier: str, quantity: str, **parameters: Any) -> float:
+    """Compute a closed-form value of a statement, as ``see-in-pairs theory value`` prints it.
+
+    Parameters
+    ----------
+    identifier : str
+        Id of the statement, such as ``'T1b'``; upper or lower case.
+    quantity : str
+        Name of the quantity, such as ``'auc'``.
+    **parameters : object
+        Parameters of the quantity by name, such as ``d``, ``rho``, ``m`` and ``rule``.
+
+    Returns
+    -------
+    float
+        The value of the closed form.
+
+    Raises
+    ------
+    InputError
+        For an unknown statement, quantity or parameter, or a value that is not possible.
+
+    Examples
+    --------
+    >>> value("T1", "auc", d=1, rho=0.7, rule="optimal")
+    0.8389
+    """
+    return statement(identifier).quantity(quantity).value(**parameters)

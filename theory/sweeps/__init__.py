@@ -12,21 +12,27 @@ from typing import TYPE_CHECKING
 from see_in_pairs.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from theory.sweeps import performance
     from theory.sweeps.execution.replay import replay
     from theory.sweeps.execution.runner import run
+    from theory.sweeps.packaged import packaged_studies
     from theory.sweeps.registry import estimand, generator, method
-    from theory.sweeps.storage.results import Results
+    from theory.sweeps.storage.results import Results, read_results
     from theory.sweeps.study import Study
 
-__all__ = ["Results", "Study", "estimand", "generator", "method", "replay", "run"]
+__all__ = [
+    "Results", "Study", "estimand", "generator", "method", "packaged_studies", "performance", "read_results", "replay", "run",
+]  # fmt: skip
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "execution.replay": ["replay"],
         "execution.runner": ["run"],
+        "packaged": ["packaged_studies"],
         "registry": ["estimand", "generator", "method"],
-        "storage.results": ["Results"],
+        "storage.results": ["Results", "read_results"],
         "study": ["Study"],
     },
+    ["performance"],
 )

@@ -10,7 +10,12 @@ FOLDER = Path(__file__).parent / "studies"
 
 
 def packaged_studies() -> dict[str, Path]:
-    """Name and path of each packaged study, in alphabetical order.
+    """List the simulation studies that come with this package.
+
+    Returns
+    -------
+    dict of str to Path
+        Name of each study, as `Study.load` takes it, and its YAML file, in alphabetical order.
 
     Examples
     --------

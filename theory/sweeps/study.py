@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, field_validat
 from see_in_pairs.configs import Count, StrictConfig, load_config
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_text
+from theory.sweeps.packaged import packaged_studies
 from theory.sweeps.registry import Piece, find_file, load_pieces, piece, piece_of
 from theory.sweeps.scenarios import Cell, combine, plain
 
@@ -172,7 +173,7 @@ class Study(StrictConfig):
         Parameters
         ----------
         path : Path or str
-            The YAML file, whose folder is where files of pieces are looked for first.
+            The YAML file, whose folder is where files of pieces are looked for first; or the name of a packaged study, such as ``'gain'``.
         changes : sequence of str
             Changes to the file's keys, each as ``key=value`` or ``outer.inner=value``.
 
@@ -185,7 +186,13 @@ class Study(StrictConfig):
         ------
         InputError
             When the file is missing or does not make a study.
+
+        Examples
+        --------
+        >>> Study.load("gain", ["replicates=200"]).replicates
+        200
         """
+        path = path if Path(path).is_file() else packaged_studies().get(str(path), path)
         study = load_config(cls, path, changes)
         study.__dict__["_folder"] = Path(path).resolve().parent
         return study

@@ -9,3 +9,7 @@ from empirical.cohorts.phantom.make import make_phantom
 from empirical.cohorts.phantom.truth import PhantomTruth
 
 __all__ = ["LesionConfig", "PhantomConfig", "PhantomTruth", "Shares", "make_phantom"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

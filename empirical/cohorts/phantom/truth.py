@@ -173,12 +173,12 @@ class PhantomTruth:
         rotated = vectors.T @ images.reshape(-1, *self.shape) @ vectors
         return (vectors @ (rotated / spectrum) @ vectors.T).reshape(len(images), -1)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write the truth as one ``.npz`` file, atomically.
 
         Parameters
         ----------
-        path : Path
+        path : Path or str
             Where to write; an existing file is replaced.
         """
         content = {name: np.asarray(value) for name, value in vars(self).items() if name != "shares"}

@@ -25,14 +25,14 @@ LABELS = {"healthy", "positive", "positive_name", "no_label"}  # options that na
 SPELLED = {"columns": "--column", "label_names": "--label-name"}  # repeated options, each KEY=VALUE, whose name is a singular
 
 
-def import_kind(kind: str, root: Path, out: Path, options: Mapping[str, Any]) -> Cohort:
+def import_kind(kind: str, root: Path | str, out: Path | str, options: Mapping[str, Any]) -> Cohort:
     """Import an image set by its kind.
 
     Parameters
     ----------
     kind : str
         One of `KINDS`, as after ``--kind`` of ``cohort import``.
-    root, out : Path
+    root, out : Path or str
         The folder of the set, where its images stay, and the folder that the cohort is written to.
     options : mapping
         Options of the reader and of the import (`empirical.cohorts.importing.ImportSettings`), by the names of their parameters.
@@ -66,7 +66,32 @@ def import_kind(kind: str, root: Path, out: Path, options: Mapping[str, Any]) ->
         if len(given["positive"]) > 1:
             raise InputError(f"--kind {kind}: takes one --positive")
         (given["positive"],) = given["positive"]
-    return _reader(kind)(root, out, **given)
+    return _reader(kind)(Path(root), Path(out), **given)
+
+
+def import_cohort(kind: str, root: Path | str, out: Path | str, **options: Any) -> Cohort:
+    """Read an image set from a folder and save it as a cohort; the same as `import_kind` with its options by name.
+
+    Parameters
+    ----------
+    kind : str
+        What the folder holds, such as ``'folder'``, ``'table'``, ``'dicom'`` or ``'nih'``; as ``cohort import --kind``.
+    root, out : Path or str
+        Folder of the image set, and folder of the cohort to make.
+    **options : object
+        Options of the reader, named as those of ``cohort import`` with ``_`` in place of ``-``.
+
+    Returns
+    -------
+    Cohort
+        The cohort, saved in `out`.
+
+    Raises
+    ------
+    InputError
+        When an option is missing, or is not for this kind; and as the reader says.
+    """
+    return import_kind(kind, root, out, options)
 
 
 def _reader(kind: str) -> Callable[..., Cohort]:

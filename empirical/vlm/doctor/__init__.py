@@ -8,3 +8,7 @@ A check is a function of a `ModelUnderTest` that returns an `Outcome`, (passed, 
 from empirical.vlm.doctor.diagnosis import Check, Diagnosis, diagnose, diagnose_loaded, require
 
 __all__ = ["Check", "Diagnosis", "diagnose", "diagnose_loaded", "require"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

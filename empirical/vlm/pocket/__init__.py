@@ -11,3 +11,7 @@ from empirical.vlm.pocket.config import PocketConfig
 from empirical.vlm.pocket.text import training_text
 
 __all__ = ["PocketConfig", "build_pocket", "random_pocket_path", "training_text"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

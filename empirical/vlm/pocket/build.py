@@ -43,12 +43,12 @@ def random_pocket_path(config: PocketConfig | None = None) -> Path:
     return folder
 
 
-def build_pocket(folder: Path, config: PocketConfig, text: str | None = None) -> None:
+def build_pocket(folder: Path | str, config: PocketConfig, text: str | None = None) -> None:
     """Write a pocket VLM with random weights.
 
     Parameters
     ----------
-    folder : Path
+    folder : Path or str
         Folder to write into, which must exist.
     config : PocketConfig
         Architecture, shape and seed.

@@ -47,12 +47,12 @@ def read_item_file(path: Path, metrics: Sequence[str] = ()) -> ItemFile:
 
         rows = json_lines(path)
         if rows and "item_id" in rows[0]:
-            return _of_table(rows_table(rows, path), path, metrics)
+            return read_frame(rows_table(rows, path), path, metrics)
         table, metric = read_samples(rows, path, metrics)
         return ItemFile(table, path.name.split(".")[0], True, metric)
     if name.endswith(".json"):
         return _of_json(read_json(path), path, metrics)
-    return _of_table(read_item_table(path), path, metrics)
+    return read_frame(read_item_table(path), path, metrics)
 
 
 def _inspect(content: dict[str, Any], path: Path, metrics: Sequence[str]) -> ItemFile:
@@ -71,10 +71,11 @@ def _of_json(content: Any, path: Path, metrics: Sequence[str]) -> ItemFile:
         return _inspect(content, path, metrics)
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise InputError(f"{path}: is no list of rows and no log of inspect_ai; give a list of objects with item_id")
-    return _of_table(rows_table(content, path), path, metrics)
+    return read_frame(rows_table(content, path), path, metrics)
 
 
-def _of_table(table: pd.DataFrame, path: Path, metrics: Sequence[str]) -> ItemFile:
+def read_frame(table: pd.DataFrame, path: Path, metrics: Sequence[str]) -> ItemFile:
+    """Read a table as one from a file of this name."""
     from paper_figures.comparison.formats.vlmevalkit import is_vlmevalkit_table, read_vlmevalkit_table
 
     if is_vlmevalkit_table(table):

@@ -43,3 +43,7 @@ __all__ = [
     "calibration_error",
     "sensitivity",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -240,3 +240,37 @@ class Results:
         if location is None or row.cell not in self.unbroken_blocks or row.block >= self.unbroken_blocks[row.cell].blocks:
             return False
         return (location.entry.attempted, location.entry.limited) == (row.attempted, row.limited)
+
+
+def read_results(folder: Path | str) -> Results:
+    """Read the results of a simulation study, finished or not; the same as `Results.open`.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Folder of the sweep (what was given to ``--out``).
+
+    Returns
+    -------
+    Results
+        What is on disk now; blocks that finish later are not in it.
+
+    Raises
+    ------
+    InputError
+        When the folder holds no sweep.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from theory.sweeps import run
+    >>> def throw(*, rng, p):
+    ...     return rng.random(20) < p
+    >>> def mean(data):
+    ...     return {"estimate": data.mean()}
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = run(Study(name="coins", generate=throw, methods=[mean], estimand=0.5, fixed={"p": 0.5}, replicates=4), folder)
+    >>> len(read_results(folder).to_frame())
+    4
+    """
+    return Results.open(folder)

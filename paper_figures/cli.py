@@ -12,6 +12,7 @@ from empirical.commands.analyse import app as analyse
 from empirical.commands.models import mount
 from paper_figures.commands.compare import compare
 from paper_figures.commands.components import components
+from paper_figures.commands.configs import app as configs
 from paper_figures.commands.outputs import claims, figures, methods, report, verify
 from paper_figures.commands.plan import plan
 from paper_figures.commands.study import study
@@ -60,6 +61,7 @@ sweep.command()(plot)
 app.add_typer(sweep, name="sweep")
 analyse.command()(components)
 mount(app)
+app.add_typer(configs, name="configs")
 for command in (study, plan, compare, claims, figures, report, methods, verify):
     app.command()(command)
 

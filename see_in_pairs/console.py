@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 import typer
@@ -27,6 +28,18 @@ Item = TypeVar("Item")
 
 Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.", min=0, max=2**32 - 1)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the result.")]
+
+SeedChange = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed; by default the config's.")]
+NoSeed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Accepted by every command; nothing here is random.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the config, or OUTER.INNER=VALUE in a section; may be repeated."),
+]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the result.")]
+Workers = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="How many run at the same time.")]
+Config = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A packaged config by its name (see 'configs list'), or a YAML file.", show_default=False)
+]
 
 Json = Annotated[
     str | None, typer.Option("--json", metavar="[FILE]", help="Print the result as JSON alone on standard output, or write it to FILE.")

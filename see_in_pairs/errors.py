@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 CANNOT_WRITE = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "EFBIG") if hasattr(errno, name)}
 
@@ -28,6 +29,39 @@ def first_few(names: Sequence[object], limit: int = 3) -> str:
     shown = ", ".join(str(name) for name in names[:limit])
     rest = len(names) - limit
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def suggestion(word: object, known: Iterable[object], limit: int = 12) -> str:
+    """End an error line about a name that does not exist: the likeliest meant, and what there is.
+
+    Examples
+    --------
+    >>> "no statement 'T18'" + suggestion("T18", ["T1", "T9"])
+    "no statement 'T18'; did you mean 'T1'? There are T1, T9"
+    >>> suggestion("gian", ["gain"])
+    "; did you mean 'gain'?"
+    """
+    names = list(dict.fromkeys(str(name) for name in known if str(name)))
+    if not names:
+        return "; there are none"
+    meant = close_name(word, names)
+    if meant is None:
+        return f"; there are {first_few(names, limit)}" if len(names) > 1 else f"; there is only {names[0]}"
+    return f"; did you mean '{meant}'?" + (f" There are {first_few(names, limit)}" if len(names) > 1 else "")
+
+
+def close_name(word: object, known: Iterable[object]) -> str | None:
+    """Find the name that was likeliest meant; upper and lower case, hyphen and underscore are the same."""
+    spelled = {_plain(name): str(name) for name in known}
+    wanted = _plain(word)
+    # a short name mistyped shares little: two of the four letters of 'gian' and 'gain' match in order at .75, 'T18' and 'T1' at .8
+    close = get_close_matches(wanted, spelled, n=1, cutoff=0.6)
+    starts = [plain for plain in spelled if wanted and plain.startswith(wanted)]
+    return spelled[close[0]] if close else spelled[starts[0]] if len(starts) == 1 else None
+
+
+def _plain(name: object) -> str:
+    return str(name).lower().replace("_", "-")
 
 
 def write_failure(error: BaseException) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import isnan
 
-from empirical.commands.options import Changes, Config, Out, SeedChange, with_seed
+from empirical.commands.options import config_path, with_seed
 from empirical.vlm.out_of_memory import batch_size_advice, report_out_of_memory
-from see_in_pairs.console import Quiet, log, new_app
+from see_in_pairs.console import Changes, Config, Out, Quiet, SeedChange, log, new_app
 
 app = new_app("What explains a score: patients, references, seeds; where in the picture it comes from; how images and answers align.")
 
@@ -17,7 +17,7 @@ def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange 
     from empirical.analysis.crossed import CrossedConfig, crossed_scores
     from see_in_pairs.configs import load_config
 
-    settings = load_config(CrossedConfig, config, with_seed(changes, seed))
+    settings = load_config(CrossedConfig, config_path(config, "analyse crossed"), with_seed(changes, seed))
     with report_out_of_memory(batch_size_advice(settings.batch_size)):
         table = crossed_scores(settings, out, quiet=quiet)
     log(f"{len(table)} logits: {out / 'crossed.parquet'}", quiet)
@@ -33,7 +33,7 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
     from empirical.analysis.arms import AlignmentConfig, report_alignment
     from see_in_pairs.configs import load_config
 
-    settings = load_config(AlignmentConfig, config, with_seed(changes, seed))
+    settings = load_config(AlignmentConfig, config_path(config, "evaluate"), with_seed(changes, seed))
     with report_out_of_memory(batch_size_advice(settings.batch_size)):
         table = report_alignment(settings, out, quiet=quiet)
     last = table[table["layer"] == table["layer"].max()].set_index(["run_id", "measure"])
@@ -63,7 +63,7 @@ def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedCha
     from empirical.analysis.arms import AttributionConfig, report_attribution
     from see_in_pairs.configs import load_config
 
-    settings = load_config(AttributionConfig, config, with_seed(changes, seed))
+    settings = load_config(AttributionConfig, config_path(config, "evaluate"), with_seed(changes, seed))
     with report_out_of_memory(batch_size_advice(settings.batch_size)):
         summary = report_attribution(settings, out, quiet=quiet)
     for row in summary.to_dict("records"):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from empirical.commands.options import Changes, SeedChange, with_seed
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app
+from empirical.commands.options import config_path, with_seed
+from see_in_pairs.console import Changes, Config, Json, Quiet, Seed, SeedChange, emit_json, log, new_app
 from see_in_pairs.errors import CheckFailed
 
 app = new_app("How fast the harness is on this machine, against a plain transformers loop.")
@@ -70,7 +70,7 @@ def gpu(
 
 @app.command("padding")
 def padding(
-    config: Annotated[Path, typer.Argument(help="YAML config of 'finetune'.", metavar="CONFIG.yaml")],
+    config: Config,
     changes: Changes = None,
     most: Annotated[int, typer.Option("--rows", min=1, help="Count the first so many rows of the training plan.")] = 2000,
     json: Json = None,
@@ -82,7 +82,7 @@ def padding(
     from empirical.training.config import FinetuneConfig
     from see_in_pairs.configs import load_config
 
-    settings = load_config(FinetuneConfig, config, with_seed(changes, seed))
+    settings = load_config(FinetuneConfig, config_path(config, "finetune"), with_seed(changes, seed))
     log(f"count the padding in the first {most} rows of the training plan; nothing is written, no model is trained", quiet)
     found = count_padding(settings, most, quiet=quiet)
     if json is not None:

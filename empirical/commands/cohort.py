@@ -7,23 +7,25 @@ from typing import Annotated, Any
 
 import typer
 
-from empirical.commands.cohort_import import Out, import_cohort, new_cohort_run
+from empirical.commands.cohort_import import import_cohort, new_cohort_run
+from empirical.commands.options import CONFIGS, config_path
 from see_in_pairs.configs import load_config
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, log, new_app
+from see_in_pairs.console import Changes, Json, Out, Quiet, Seed, emit_json, log, new_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.runs import RunFolder
 
 app = new_app("Make, import, audit or look at a cohort.")
 
 CohortFolder = Annotated[Path, typer.Argument(metavar="COHORT", help="A folder with cohort.parquet.")]
-Changes = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the config, e.g. --set rho=0.5.")]
-DEFAULT_PHANTOM = Path(__file__).parents[1] / "cohorts" / "phantom" / "default.yaml"
+DEFAULT_PHANTOM = CONFIGS / "default-phantom.yaml"
 
 
 @app.command()
 def phantom(
     out: Out,
-    config: Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; without it the defaults.")] = None,
+    config: Annotated[
+        str | None, typer.Argument(metavar="[CONFIG]", help="A packaged config, or a YAML file. [default: default-phantom]")
+    ] = None,
     changes: Changes = None,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -31,7 +33,7 @@ def phantom(
     """Make a phantom cohort: simulated chest images whose truth is known."""
     from empirical.cohorts.phantom import PhantomConfig, make_phantom
 
-    settings = load_config(PhantomConfig, config or DEFAULT_PHANTOM, changes or ())
+    settings = load_config(PhantomConfig, config_path(config or DEFAULT_PHANTOM.stem, "cohort phantom"), changes or ())
     total = settings.n_train + settings.n_val + settings.n_test + settings.warmup.n
     log(f"making {total} families of {1 + settings.relatives} images, {settings.size} pixels wide, into {out}", quiet)
     with new_cohort_run(out, "cohort phantom", settings.model_dump(mode="json"), seed=seed) as run:
@@ -91,7 +93,7 @@ def audit(
     check_allowed(allow or ())
     if references and skip_references:
         raise InputError("--references and --skip-references: give one of them")
-    strategies = {path.stem: load_config(ReferenceConfig, path) for path in references or ()}
+    strategies = {path.stem: load_config(ReferenceConfig, config_path(str(path), "cohort references")) for path in references or ()}
     if len(strategies) < len(references or ()):
         raise InputError("--references: two configs have the same file name; rename one, since references are named after it")
     vectors = embeddings_of(loaded, model, embeddings, quiet)

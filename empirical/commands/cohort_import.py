@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from empirical.cohorts.readers.registry import KINDS, OWN_IMAGES, SPELLED, import_kind
-from see_in_pairs.console import Quiet, Seed, log
+from see_in_pairs.console import Out, Quiet, Seed, log
 from see_in_pairs.errors import InputError
 from see_in_pairs.runs import RunFolder
 
@@ -21,8 +21,6 @@ else:
     Kind = Literal[KINDS]
 
 OWN = ", ".join(OWN_IMAGES)
-
-Out = Annotated[Path, typer.Option("--out", help="Folder of the new cohort.")]
 
 
 def import_cohort(

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from empirical.commands.options import Changes, Config, Out, SeedChange, with_seed
-from see_in_pairs.console import Json, Quiet, emit_json, log
+from empirical.commands.options import config_path, with_seed
+from see_in_pairs.console import Changes, Config, Json, Out, Quiet, SeedChange, Workers, emit_json, log
 from see_in_pairs.errors import CheckFailed
 
 
@@ -51,7 +51,7 @@ def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     from empirical.training.finetune import finetune as run
     from see_in_pairs.configs import load_config
 
-    settings = load_config(FinetuneConfig, config, with_seed(changes, seed))
+    settings = load_config(FinetuneConfig, config_path(config, "finetune"), with_seed(changes, seed))
     folder = run(settings, out, quiet=quiet)
     log(f"model: {folder}", quiet or not is_first())
 
@@ -62,7 +62,7 @@ def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     from empirical.evaluation.config import EvaluateConfig
     from see_in_pairs.configs import load_config
 
-    settings = load_config(EvaluateConfig, config, with_seed(changes, seed))
+    settings = load_config(EvaluateConfig, config_path(config, "evaluate"), with_seed(changes, seed))
     records = evaluate_with_reports(settings, out, quiet=quiet)
     log(f"{len(records.table)} rows: {out / 'records.parquet'}", quiet)
 
@@ -73,7 +73,7 @@ def pretrain(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     from empirical.pretraining.pretrain import pretrain as run
     from see_in_pairs.configs import load_config
 
-    settings = load_config(PretrainConfig, config, with_seed(changes, seed))
+    settings = load_config(PretrainConfig, config_path(config, "pretrain"), with_seed(changes, seed))
     folder = run(settings, out, quiet=quiet)
     log(f"model: {folder} (its README.md has the results)", quiet)
 
@@ -82,7 +82,7 @@ def pretrain_grid(
     config: Config,
     out: Out,
     changes: Changes = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Runs at a time.")] = 1,
+    workers: Workers = 1,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="This seed only; by default the config's seeds.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -92,7 +92,7 @@ def pretrain_grid(
     from see_in_pairs.configs import load_config
 
     only = [] if seed is None else [f"seeds=[{seed}]"]
-    run(load_config(GridConfig, config, [*(changes or []), *only]), out, workers=workers, quiet=quiet)
+    run(load_config(GridConfig, config_path(config, "pretrain-grid"), [*(changes or []), *only]), out, workers=workers, quiet=quiet)
     log(f"table: {out / 'summary.csv'}", quiet)
 
 

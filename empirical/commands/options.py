@@ -1,16 +1,17 @@
-"""Arguments and options that several commands share."""
+"""What several commands share: packaged configs, and a seed that changes a config."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from see_in_pairs.packaged import find_config
 
-Config = Annotated[Path, typer.Argument(help="YAML config.", metavar="CONFIG.yaml")]
-Out = Annotated[Path, typer.Option("--out", help="Folder for the result.")]
-Changes = Annotated[list[str] | None, typer.Option("--set", help="Change a key of the config: key=value, or outer.inner=value.")]
-SeedChange = Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the config's.")]
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def config_path(word: str, command: str) -> Path:
+    """Find the config of a command by its packaged name or its path."""
+    return find_config(word, CONFIGS, command)
 
 
 def with_seed(changes: list[str] | None, seed: int | None) -> list[str]:

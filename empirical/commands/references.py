@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
+from empirical.commands.options import config_path
+from see_in_pairs.console import Changes, Json, Out, Quiet, Seed, emit_json, log
 from see_in_pairs.errors import InputError, first_few
 
-DEFAULT = Path(__file__).parents[1] / "references" / "default.yaml"
+DEFAULT = "random-references"
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 
 def references(
     cohort: Annotated[Path, typer.Argument(help="Folder of the cohort.", metavar="COHORT")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the result.")],
-    config: Annotated[Path | None, typer.Option("--config", help="YAML: how references are chosen; by default at random.")] = None,
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a key of the config, as in: strategy=demographic, caliper.age=3, reuse=1.")
+    out: Out,
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="CONFIG", help="A packaged config or a YAML file. [default: random-references]")
     ] = None,
+    changes: Changes = None,
     split: Annotated[str, typer.Option("--split", help="Whose queries: train, val or test.")] = "test",
     columns: Annotated[
         list[str] | None, typer.Option("--column", metavar="COLUMN", help="Covariate of the balance table; may be repeated.")
@@ -49,7 +50,7 @@ def references(
     from see_in_pairs.runs import RunFolder
 
     loaded = Cohort.load(cohort)
-    settings = load_config(ReferenceConfig, config or DEFAULT, changes or ())
+    settings = load_config(ReferenceConfig, config_path(config or DEFAULT, "cohort references"), changes or ())
     covariates = tuple(columns) if columns else tuple(column for column in COVARIATES if _filled(loaded, column))
     unknown = [column for column in covariates if column not in loaded.table]
     if unknown:

@@ -7,15 +7,20 @@ from typing import Annotated
 
 import typer
 
-from see_in_pairs.console import Quiet
+from see_in_pairs.console import Changes, Config, Out, Quiet, Workers
+from see_in_pairs.packaged import find_config
+
+CONFIGS = Path(__file__).parents[1] / "study" / "configs"
 
 
 def study(
-    config: Annotated[Path, typer.Argument(help="The study as YAML.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for everything.")],
-    changes: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; may be repeated.")] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Finetunings at a time; on one GPU, 1.")] = 1,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Of the phantoms; a block names those of its trainings.")] = None,
+    config: Config,
+    out: Out,
+    changes: Changes = None,
+    workers: Workers = 1,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Of the phantoms; a block names those of its trainings.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Finetune and evaluate over cohorts, arms, numbers of patients and seeds, and compare. Run again to resume or extend."""
@@ -24,4 +29,4 @@ def study(
     from see_in_pairs.configs import load_config
 
     changes = [*(changes or []), *([] if seed is None else [f"phantom_seed={seed}"])]
-    run(load_config(StudyConfig, config, changes), out, workers=workers, quiet=quiet)
+    run(load_config(StudyConfig, find_config(config, CONFIGS, "study"), changes), out, workers=workers, quiet=quiet)

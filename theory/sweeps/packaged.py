@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.packaged import find_config, packaged_paths
 
 FOLDER = Path(__file__).parent / "studies"
 
@@ -22,20 +22,15 @@ def packaged_studies() -> dict[str, Path]:
     >>> "site_shift" in packaged_studies()
     True
     """
-    return {path.stem: path for path in sorted(FOLDER.glob("*.yaml"))}
+    return packaged_paths(FOLDER)
 
 
 def find_design(name: Path | str) -> Path:
-    """Find a design by its path, or a packaged one by its name.
+    """Find a design: a word with a suffix or a slash is a file, any other a packaged study.
 
     Examples
     --------
     >>> find_design("gain").name
     'gain.yaml'
     """
-    path, known = Path(name), packaged_studies()
-    if path.is_file() or (path.suffix in (".yaml", ".yml") and str(name) not in known):
-        return path
-    if str(name) not in known:
-        raise InputError(f"{name}: neither a file nor a packaged study ({', '.join(known)})")
-    return known[str(name)]
+    return find_config(name, FOLDER, "sweep")

@@ -46,12 +46,15 @@ def test_list_names_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert {row["study"] for row in json.loads(out)} == set(packaged_studies())
 
 
-def test_a_file_comes_before_a_packaged_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_packaged_name_comes_before_a_file_without_suffix_or_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_design("gain") == packaged_studies()["gain"]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gain").write_text("name: mine\n")
-    assert find_design("gain") == Path("gain")
-    with pytest.raises(InputError, match=r"gian: neither a file nor a packaged study \(faulty, gain, "):
+    assert find_design("gain") == packaged_studies()["gain"]
+    assert find_design("./gain") == Path("gain")
+    (tmp_path / "mine").write_text("name: mine\n")
+    assert find_design("mine") == Path("mine")
+    with pytest.raises(InputError, match=r"gian: neither a packaged config nor a file; did you mean 'gain'\? There are faulty, gain, "):
         find_design("gian")
 
 
@@ -102,7 +105,7 @@ def test_plan_from_assumptions_and_from_a_pilot(folder: Path, capsys: pytest.Cap
         (("plan", "--measure", "bias", "--mcse", "0.1", "--pilot", "nowhere"), "nowhere: holds no sweep"),
         (("performance", "nowhere"), "nowhere: holds no sweep"),
         (("gian", "--out", "x"), "No such command 'gian'"),
-        (("run", "gian", "--out", "x"), "gian: neither a file nor a packaged study"),
+        (("run", "gian", "--out", "x"), "gian: neither a packaged config nor a file; did you mean 'gain'?"),
     ],
 )
 def test_bad_input_is_one_line(words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:

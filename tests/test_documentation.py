@@ -22,7 +22,7 @@ def _examples() -> list[tuple[str, str, str]]:
     found = []
     for page in PAGES:
         for block in BLOCK.findall(page.read_text("utf-8")):
-            lines = block.splitlines()
+            lines = block.replace("\\\n", "").splitlines()  # a long command goes on below its backslash
             for command, printed in zip(lines, [*lines[1:], ""], strict=True):
                 if command.startswith("$ see-in-pairs theory value") and not printed.startswith("$"):
                     found.append((page.name, command, printed))

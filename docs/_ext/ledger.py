@@ -1,4 +1,4 @@
-"""The ledger: what every statistic is checked against (``ledger.yaml``), our value, and whether they agree."""
+"""Checked statistics: what each is checked against (``checked_statistics.yaml``), our value, and whether they agree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNIT = 0.501  # of the last printed digit; a little more than half, for numbers 
 
 
 def ledger() -> dict[str, Any]:
-    """Read the ledger: ``rows``, ``twins``, ``sources`` and ``words`` (published tables)."""
+    """Read the table of checks: ``rows``, ``twins``, ``sources`` and ``words`` (published tables)."""
     content: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "reference" / "checked_statistics.yaml").read_text(encoding="utf-8"))
     return content
 
@@ -91,14 +91,14 @@ def tolerance(row: dict[str, Any]) -> float:
 
 
 def twin_exists(test: str) -> bool:
-    """Whether a test that the ledger names is there."""
+    """Whether a test that the table names is there."""
     file, function = test.split("::")
     path = ROOT / file
     return path.is_file() and re.search(rf"^def {function}\(", path.read_text(encoding="utf-8"), re.MULTILINE) is not None
 
 
 def page() -> str:
-    """The ledger's tables as Markdown."""
+    """The tables of checked statistics as Markdown."""
     content = ledger()
     lines = ["## Published values and R", "", "| statistic | expected | ours | source |", "|---|---|---|---|"]
     lines += [_line(row, our_value(row, content["words"]), content["sources"]) for row in content["rows"]]

@@ -8,7 +8,7 @@ from theory.sweeps import estimand, generator, method
 
 @generator("patients with references")
 def patients(*, rng, n, rho, delta):
-    """Query and reference share a part of the patient, with correlation rho; half of the patients are diseased."""
+    """Query and reference of a patient, with correlation rho; half are diseased."""
     diseased = rng.random(n) < 0.5
     shared = rng.normal(0, np.sqrt(rho), n)
     query = shared + rng.normal(0, np.sqrt(1 - rho), n) + delta * diseased
@@ -38,6 +38,9 @@ def welch(values, diseased):
         raise ValueError("fewer than two patients of a class were drawn")
     shares = [group.var(ddof=1) / len(group) for group in groups]
     estimate, se = groups[0].mean() - groups[1].mean(), np.sqrt(sum(shares))
-    freedom = sum(shares) ** 2 / sum(share**2 / (len(group) - 1) for share, group in zip(shares, groups, strict=True))
+    pairs = zip(shares, groups, strict=True)
+    parts = [share**2 / (len(group) - 1) for share, group in pairs]
+    freedom = sum(shares) ** 2 / sum(parts)
     margin = stdtrit(freedom, 0.975) * se
-    return {"estimate": estimate, "se": se, "lower": estimate - margin, "upper": estimate + margin}
+    lower, upper = estimate - margin, estimate + margin
+    return {"estimate": estimate, "se": se, "lower": lower, "upper": upper}

@@ -27,7 +27,7 @@ def claims() -> str:
 
     steps = registry.RULE.removeprefix("in this order. ").split(". ")
     lines = [
-        "## The rule\n\nIn this order:\n",
+        "## The rule, step by step\n\nIn this order:\n",
         *(f"{number}. {step}." for number, step in enumerate(steps[:-1], start=1)),
         f"\n{steps[-1]}.\n",
     ]

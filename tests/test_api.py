@@ -97,7 +97,7 @@ def test_paths_as_text_work(tmp_path: Path) -> None:
     assert (tmp_path / "again.npz").is_file()
     copied = empirical.import_cohort("folder", str(_images(tmp_path)), str(tmp_path / "cohort"), healthy="ok", positive=["ill"])
     assert len(copied.table) == 8
-    study = Study.load("gain", ["replicates=2", "block=2", "grid={d: [1.0], rho: [0.5], n: [20]}"])
+    study = Study.load("gain", ["replicates=2", "block=2", "grid={p: [2], n_per_class: [20], m: [1], rho: [0.4]}"])
     study.save(str(tmp_path / "gain.yaml"))
     assert Study.load(str(tmp_path / "gain.yaml")).replicates == 2
     run(Study.load(str(tmp_path / "gain.yaml")), str(tmp_path / "sweep"))

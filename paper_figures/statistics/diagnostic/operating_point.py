@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from paper_figures.statistics.arms import clusters_and_number
 from paper_figures.statistics.bootstrap.cluster_weights import cluster_weights, jackknife_weights, resampling_strata
 from paper_figures.statistics.bootstrap.intervals import METHODS, acceleration, bootstrap_interval
 from paper_figures.statistics.bootstrap.paired import FEWEST_OF_A_CLASS
@@ -85,8 +86,8 @@ def measures_at_threshold(
     scores_a: npt.ArrayLike,
     scores_b: npt.ArrayLike,
     labels: npt.ArrayLike,
-    threshold: float = 0.5,
     clusters: npt.ArrayLike | None = None,
+    threshold: float = 0.5,
     *,
     seeds: npt.ArrayLike | None = None,
     references: Memberships | None = None,
@@ -100,10 +101,10 @@ def measures_at_threshold(
         Scores of both arms on the same rows; higher speaks for positive.
     labels : array_like of bool, shape (n,)
         Whether each item is positive (diseased).
-    threshold : float, default 0.5
-        A score at or above it counts as positive, in both arms.
     clusters : array_like, shape (n,), optional
         The cluster of each row, for example its patient; each row is its own when left out.
+    threshold : float, default 0.5
+        A score at or above it counts as positive, in both arms. By position, clusters and threshold are also taken in the other order.
     seeds : array_like, shape (n,), optional
         The training seed of the model behind each row, where there are several: measures are averaged over trainings.
     references : array_like, shape (n,), or sequence of n sequences, optional
@@ -149,8 +150,9 @@ def measures_at_threshold(
     >>> round(found.sensitivity.estimate, 3), round(found.positive_likelihood_ratio.estimate, 3)
     (0.167, 1.875)
     """
+    clusters, cut = clusters_and_number(clusters, threshold)
     data = _data((scores_a, scores_b), labels, factors_of=(clusters, seeds, references), level=confidence_level)
-    return at_threshold(data, threshold)
+    return at_threshold(data, cut)
 
 
 def at_threshold(data: PairedScores, threshold: float) -> OperatingPoint:
@@ -299,8 +301,8 @@ def measures_at_specificity(
     scores_a: npt.ArrayLike,
     scores_b: npt.ArrayLike,
     labels: npt.ArrayLike,
-    specificity: float = 0.9,
     clusters: npt.ArrayLike | None = None,
+    specificity: float = 0.9,
     *,
     seeds: npt.ArrayLike | None = None,
     references: Memberships | None = None,
@@ -317,9 +319,12 @@ def measures_at_specificity(
         Scores of both arms on the same rows; higher speaks for positive.
     labels : array_like of bool, shape (n,)
         Whether each item is positive (diseased).
+    clusters : array_like, shape (n,), optional
+        The cluster of each row, as in `measures_at_threshold`.
     specificity : float, default 0.9
-        The least specificity, between 0 and 1; each arm takes the threshold with the highest sensitivity that has it.
-    clusters, seeds, references : array_like, optional
+        The least specificity, between 0 and 1; each arm takes the threshold with the highest sensitivity that has it. By position,
+        clusters and specificity are also taken in the other order.
+    seeds, references : array_like, optional
         As in `measures_at_threshold`; shared references leave no interval, since resamples of clusters do not vary them.
     confidence_level : float, default 0.95
         Share of repetitions in which each interval covers the true value, between 0 and 1.
@@ -353,12 +358,13 @@ def measures_at_specificity(
     >>> rng = np.random.default_rng(0)
     >>> labels = np.arange(200) % 2
     >>> scores = rng.normal(size=(2, 200)) + np.array([[2.0], [1.0]]) * labels
-    >>> found = measures_at_specificity(*scores, labels, 0.9, resamples=200)
+    >>> found = measures_at_specificity(*scores, labels, specificity=0.9, resamples=200)
     >>> found.sensitivity.interval[0] < found.sensitivity.estimate < found.sensitivity.interval[1]
     True
     """
+    clusters, least = clusters_and_number(clusters, specificity)
     data = _data((scores_a, scores_b), labels, factors_of=(clusters, seeds, references), level=confidence_level)
-    return at_specificity(data, specificity, resamples, method, seed)
+    return at_specificity(data, least, resamples, method, seed)
 
 
 def at_specificity(data: PairedScores, specificity: float, resamples: int, method: str, seed: int) -> OperatingPoint:

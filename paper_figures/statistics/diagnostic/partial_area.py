@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from paper_figures.statistics.arms import arms_apart
 from paper_figures.statistics.diagnostic.factors import Contributions, Estimated, Factors, Memberships, Merit, PairedMeasure, factors, minus
 from paper_figures.statistics.distributions import student_quantile
 from paper_figures.statistics.metrics._sample import ratio
@@ -35,6 +36,7 @@ class PartialAurocResult(Result):
     confidence_level: float
 
 
+@arms_apart(3)
 def partial_auroc(
     scores: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -51,8 +53,8 @@ def partial_auroc(
 
     Parameters
     ----------
-    scores : array_like, shape (2, n)
-        Scores of arms A and B; higher speaks for positive.
+    scores_a, scores_b : array_like, shape (n,)
+        Scores of arms A and B on the same items; higher speaks for positive. Both may come in one argument, `scores`, shape (2, n).
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     clusters : array_like, shape (n,), optional
@@ -101,7 +103,8 @@ def partial_auroc(
     --------
     >>> rng = np.random.default_rng(0)
     >>> labels = np.arange(200) % 2
-    >>> found = partial_auroc(rng.normal(size=(2, 200)) + np.array([[2.0], [1.0]]) * labels, labels, low=0.8, high=1)
+    >>> pair, single = rng.normal(size=(2, 200)) + np.array([[2.0], [1.0]]) * labels
+    >>> found = partial_auroc(pair, single, labels, low=0.8, high=1)
     >>> found.standardised.a > found.standardised.b > 0.5, found.area.p < 0.05
     (True, True)
     """

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from paper_figures.statistics.arms import arms_apart
 from paper_figures.statistics.distributions import student_p, student_quantile
 from paper_figures.statistics.proportions.bonett_price import bonett_price_standard_error
 from paper_figures.statistics.result import Interval, Result
@@ -106,6 +107,7 @@ def procedure(
     return _obuchowski_rockette(accuracy, design, as_level(confidence_level))
 
 
+@arms_apart(4)
 def procedure_auroc(
     scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLike, seeds: npt.ArrayLike, confidence_level: float = 0.95
 ) -> ProcedureResult:
@@ -113,8 +115,8 @@ def procedure_auroc(
 
     Parameters
     ----------
-    scores : array_like, shape (2, n)
-        Scores of arms A and B; one column per item and training seed.
+    scores_a, scores_b : array_like, shape (n,)
+        Scores of arms A and B; one entry per item and training seed. Both may come in one argument, `scores`, shape (2, n).
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     clusters : array_like, shape (n,)
@@ -133,6 +135,14 @@ def procedure_auroc(
     ------
     InputError
         When inputs do not fit, or there is one patient, one training seed or one class only.
+
+    Examples
+    --------
+    >>> rng, labels = np.random.default_rng(0), np.arange(120) % 2
+    >>> pair, single = rng.normal(size=(2, 120)) + np.array([[2.0], [1.0]]) * labels
+    >>> found = procedure_auroc(pair, single, labels, clusters=np.arange(120) % 40, seeds=np.arange(120) // 40)
+    >>> found.interval[0] < found.estimate < found.interval[1]
+    True
     """
     if len(np.atleast_2d(np.asarray(scores))) != 2:
         raise InputError("scores: give two arms; procedure_contrast takes more")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special
 
+from paper_figures.statistics.arms import discordant
 from paper_figures.statistics.distributions import chi_squared_p
 from paper_figures.statistics.result import Result
-from paper_figures.statistics.validation import as_count
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,13 +25,17 @@ class McNemarResult(Result):
     corrected: float  # with Edwards's continuity correction
 
 
-def mcnemar(n10: int, n01: int) -> McNemarResult:
+def mcnemar(
+    correct_a: npt.ArrayLike | None = None, correct_b: npt.ArrayLike | None = None, *, n10: int | None = None, n01: int | None = None
+) -> McNemarResult:
     r"""Test whether two arms are right equally often on the same, independent items.
 
     Parameters
     ----------
-    n10, n01 : int
-        Number of items right in A only, and of items right in B only.
+    correct_a, correct_b : array_like of bool, shape (n,)
+        Whether each item is right in A, and in B. Two whole numbers are taken as `n10` and `n01`.
+    n10, n01 : int, optional
+        Number of items right in A only, and of items right in B only, in place of the arrays.
 
     Returns
     -------
@@ -40,7 +45,7 @@ def mcnemar(n10: int, n01: int) -> McNemarResult:
     Raises
     ------
     InputError
-        When a count is not a whole number, or negative.
+        When arrays are not of the same items, or a count is not a whole number, or negative.
 
     Notes
     -----
@@ -60,7 +65,9 @@ def mcnemar(n10: int, n01: int) -> McNemarResult:
 
     Examples
     --------
-    >>> mcnemar(1, 7)
+    >>> mcnemar([1, 1, 1, 1, 0, 1], [1, 0, 0, 0, 0, 0]).n10
+    4
+    >>> mcnemar(n10=1, n01=7)
     McNemarResult
       n10         1
       n01         7
@@ -69,7 +76,7 @@ def mcnemar(n10: int, n01: int) -> McNemarResult:
       asymptotic  0.03389
       corrected   0.0771
     """
-    return _mcnemar(as_count(n10, "n10"), as_count(n01, "n01"))
+    return _mcnemar(*discordant(correct_a, correct_b, n10, n01))
 
 
 def _mcnemar(n10: int, n01: int) -> McNemarResult:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from paper_figures.statistics.arms import arms_apart
 from paper_figures.statistics.clustered.difference import ClusteredDifferenceResult, student_result
 from paper_figures.statistics.clustered.two_way import membership_sets, two_way_variance
 from paper_figures.statistics.roc.delong import curves_and_labels
@@ -18,6 +19,7 @@ from see_in_pairs.roc import auroc, placements
 _TINY = 1e-18  # as in `delong`: variances below this are rounding
 
 
+@arms_apart(3)
 def clustered_auroc_difference(
     scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLike, confidence_level: float = 0.95
 ) -> ClusteredDifferenceResult:
@@ -25,8 +27,8 @@ def clustered_auroc_difference(
 
     Parameters
     ----------
-    scores : array_like, shape (2, n)
-        Scores of arms A and B; higher speaks for positive.
+    scores_a, scores_b : array_like, shape (n,)
+        Scores of arms A and B on the same items; higher speaks for positive. Both may come in one argument, `scores`, shape (2, n).
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     clusters : array_like, shape (n,)
@@ -66,8 +68,8 @@ def clustered_auroc_difference(
 
     Examples
     --------
-    >>> scores = [[0.9, 0.8, 0.4, 0.3, 0.1, 0.5], [0.6, 0.2, 0.7, 0.3, 0.1, 0.2]]
-    >>> result = clustered_auroc_difference(scores, [1, 1, 1, 0, 0, 0], list("aabbcc"))
+    >>> pair, single = [0.9, 0.8, 0.4, 0.3, 0.1, 0.5], [0.6, 0.2, 0.7, 0.3, 0.1, 0.2]
+    >>> result = clustered_auroc_difference(pair, single, [1, 1, 1, 0, 0, 0], clusters=list("aabbcc"))
     >>> round(result.estimate, 4), round(result.df, 2)
     (0.0556, 1.81)
     """
@@ -125,6 +127,7 @@ def _difference(curves: Floats, flags: Bools, variance: float) -> float:
     return areas[0] - areas[1]
 
 
+@arms_apart(4)
 def two_way_delong(
     scores: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -136,8 +139,8 @@ def two_way_delong(
 
     Parameters
     ----------
-    scores : array_like, shape (2, n)
-        Scores of arms A and B; higher speaks for positive.
+    scores_a, scores_b : array_like, shape (n,)
+        Scores of arms A and B on the same items; higher speaks for positive. Both may come in one argument, `scores`, shape (2, n).
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     clusters : array_like, shape (n,)
@@ -173,7 +176,7 @@ def two_way_delong(
     >>> rng = np.random.default_rng(0)
     >>> labels, patients, references = np.arange(200) % 2, np.arange(200) // 2, rng.integers(0, 25, size=200)
     >>> scores = rng.normal(size=(2, 200)) + labels
-    >>> result = two_way_delong(scores, labels, patients, references)
+    >>> result = two_way_delong(*scores, labels, clusters=patients, memberships=references)
     >>> result.df, result.interval[0] < result.estimate < result.interval[1]
     (24, True)
     """

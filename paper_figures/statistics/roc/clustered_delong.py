@@ -5,18 +5,21 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from paper_figures.statistics.arms import arms_apart
 from paper_figures.statistics.roc.delong import DeLongResult, curves_and_labels
 from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_codes, as_level
 from see_in_pairs.roc import placements
 
 
+@arms_apart(3, one_curve=True)
 def clustered_delong(scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLike, confidence_level: float = 0.95) -> DeLongResult:
     r"""Estimate areas under one or more ROC curves of clustered items, with their covariance.
 
     Parameters
     ----------
-    scores : array_like, shape (n,) or (L, n)
-        Scores of one or L curves; higher speaks for positive.
+    scores_a, scores_b : array_like, shape (n,)
+        Scores of arms A and B on the same items; higher speaks for positive. Infinities are allowed. Scores of one or more curves may
+        come in one argument, `scores`, shape (n,) or (L, n).
     labels : array_like of bool, shape (n,)
         Whether each item is positive. A cluster may hold both classes.
     clusters : array_like, shape (n,)
@@ -53,8 +56,8 @@ def clustered_delong(scores: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt
 
     Examples
     --------
-    >>> scores = [[0.9, 0.8, 0.4, 0.3, 0.1, 0.5], [0.6, 0.2, 0.7, 0.3, 0.1, 0.2]]
-    >>> clustered_delong(scores, [1, 1, 1, 0, 0, 0], list("aabbcc")).auc.round(4)
+    >>> pair, single = [0.9, 0.8, 0.4, 0.3, 0.1, 0.5], [0.6, 0.2, 0.7, 0.3, 0.1, 0.2]
+    >>> clustered_delong(pair, single, [1, 1, 1, 0, 0, 0], clusters=list("aabbcc")).auc.round(4)
     array([0.8889, 0.8333])
     """
     curves, flags = curves_and_labels(scores, labels)

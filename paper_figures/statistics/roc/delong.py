@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from paper_figures.statistics.arms import arms_apart
 from paper_figures.statistics.distributions import chi_squared_p, normal_p, normal_quantile
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.intervals import mann_whitney_interval, square_and_add
@@ -108,13 +109,15 @@ class DeLongResult(Result):
 _TINY = 1e-18  # variances below this are rounding: an area moves in steps of 1 / (2 positives negatives)
 
 
+@arms_apart(2, one_curve=True)
 def delong(scores: npt.ArrayLike, labels: npt.ArrayLike, confidence_level: float = 0.95) -> DeLongResult:
-    r"""Estimate areas under one or more ROC curves of the same independent items, with their covariance.
+    r"""Estimate areas under the ROC curves of two arms (or one, or more) of the same independent items, with their covariance.
 
     Parameters
     ----------
-    scores : array_like, shape (n,) or (L, n)
-        Scores of one or L curves; higher speaks for positive. Infinities are allowed.
+    scores_a, scores_b : array_like, shape (n,)
+        Scores of arms A and B on the same items; higher speaks for positive. Infinities are allowed. Scores of one or more curves may
+        come in one argument, `scores`, shape (n,) or (L, n).
     labels : array_like of bool, shape (n,)
         Whether each item is positive (diseased).
     confidence_level : float, default 0.95
@@ -146,7 +149,7 @@ def delong(scores: npt.ArrayLike, labels: npt.ArrayLike, confidence_level: float
 
     Examples
     --------
-    >>> result = delong([[0.9, 0.8, 0.4, 0.3, 0.1], [0.6, 0.2, 0.7, 0.3, 0.1]], [1, 1, 1, 0, 0])
+    >>> result = delong([0.9, 0.8, 0.4, 0.3, 0.1], [0.6, 0.2, 0.7, 0.3, 0.1], [1, 1, 1, 0, 0])
     >>> result.auc.round(4)
     array([1.    , 0.8333])
     >>> round(result.difference().p, 4)

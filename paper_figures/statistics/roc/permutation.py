@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from paper_figures.statistics.arms import arms_apart
 from paper_figures.statistics.result import Result
 from paper_figures.statistics.roc.delong import curves_and_labels
 from paper_figures.statistics.validation import Bools, Codes, Floats, NotEstimable, as_count
@@ -35,13 +36,14 @@ class AurocPermutationResult(Result):
     seed: int  # seed of the patterns; without effect when exact
 
 
+@arms_apart(2)
 def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: int = 9999, *, seed: int = 0) -> AurocPermutationResult:
     r"""Test whether two ROC curves of the same independent items have equal areas, by swapping the arms' scores within items.
 
     Parameters
     ----------
-    scores : array_like, shape (2, n)
-        Scores of arms A and B; higher speaks for positive. Infinities are allowed. Each arm may have a scale of its own.
+    scores_a, scores_b : array_like, shape (n,)
+        Scores of arms A and B on the same items; higher speaks for positive. Both may come in one argument, `scores`, shape (2, n).
     labels : array_like of bool, shape (n,)
         Whether each item is positive.
     resamples : int, default 9999
@@ -86,7 +88,7 @@ def auroc_permutation(scores: npt.ArrayLike, labels: npt.ArrayLike, resamples: i
     Examples
     --------
     >>> scores = [[0.9, 0.8, 0.7, 0.6, 0.35, 0.4, 0.3, 0.1], [0.6, 0.2, 0.7, 0.5, 0.3, 0.65, 0.1, 0.55]]
-    >>> result = auroc_permutation(scores, [1, 1, 1, 1, 0, 0, 0, 0])
+    >>> result = auroc_permutation(*scores, [1, 1, 1, 1, 0, 0, 0, 0])
     >>> round(result.difference, 4), result.p, result.exact
     (0.375, 0.125, True)
     """

@@ -1,10 +1,10 @@
-"""The style of all figures: large type, few lines, colours that colour-blind readers can tell apart (Okabe and Ito)."""
+"""The style of all figures: large type, few lines, and one colour a thing, such that colour-blind readers can tell them apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,14 +15,56 @@ MUTED = "#5f6873"
 GRID = "#e3e6ea"
 BLUE, ORANGE, GREEN, RED, SKY, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
 
-COLOURS = {"single": MUTED, "pair": BLUE, "difference": RED, "optimal": BLUE, "duplicate": ORANGE, "control": ORANGE, "ideal": GREEN}
-"""The colour of each arm, rule and observer, the same in every figure."""
+
+class Look(NamedTuple):
+    """How one thing is drawn and named in every figure."""
+
+    colour: str
+    marker: str
+    label: str
+
+
+LOOKS = {
+    "single": Look(MUTED, "o", "single image"),
+    "pair": Look(BLUE, "s", "pair with a healthy reference"),
+    "multi": Look("#0E2E9B", "s", "several healthy references"),
+    "random": Look("#5B2A0E", "D", "pair, random reference"),
+    "demographic": Look(BLUE, "s", "pair, matched reference"),
+    "embedding": Look("#92CE7E", "^", "pair, reference alike by embedding"),
+    "cross_center": Look("#825EED", "v", "pair, reference from another site"),
+    "prior": Look("#1A1446", "<", "pair, the patient's own earlier image"),
+    "duplicate": Look(ORANGE, "P", "query shown twice"),
+    "blank": Look(PURPLE, "X", "gray image as reference"),
+    "noise": Look("#7ECEA6", "p", "noise as reference"),
+    "fixed": Look("#F28E8E", "h", "one reference for all"),
+    "diseased": Look("#1A1446", "*", "diseased reference"),
+    "wrong_modality": Look("#B01E4F", "<", "reference of another kind"),
+    "reversed": Look("#5EC9ED", ">", "pair, query first"),
+    "unlabelled": Look("#274768", "d", "pair, not said healthy"),
+    "text": Look("#6B6B00", "H", "comparing words, no image"),
+    "reference_only": Look("#944F38", "8", "reference alone, query blanked"),
+    "optimal": Look(BLUE, "o", "optimal comparison"),
+    "difference": Look(RED, "o", "plain difference"),
+    "ideal": Look(GREEN, "D", "ideal observer"),
+}
+"""Every arm, strategy, rule and observer: the same colour, marker and words in every figure.
+
+The colours of single, pair, difference, ideal observer and the usual controls are those of Okabe and Ito. The others were chosen so that
+any two stay apart for readers without red or green cones (a test computes it); a marker of its own tells them apart in gray, too.
+"""
+
+COLOURS = {name: look.colour for name, look in LOOKS.items()} | {"control": ORANGE}
+"""The colour of each arm, rule and observer."""
+
+LINES = (BLUE, ORANGE, GREEN, RED, PURPLE, "#5B2A0E", "#92CE7E", MUTED)
+"""Colours of lines that stand for levels of a factor or for methods, in the order in which they are used; no two blues."""
 
 WIDE = (11.0, 5.8)
 """Usual size in inches; with `DPI` about 1760 by 930 pixels."""
 
 DPI = 160
-INCHES_PER_LETTER = 0.14
+TITLE_SIZE, SUBTITLE_SIZE = 17, 14
+INCHES_PER_LETTER = 0.145
 """Width of a letter of a heading, a little more than the average."""
 
 POINTS: dict[str, Any] = {"fmt": "o", "ms": 9, "mec": "white", "capsize": 4, "elinewidth": 2, "zorder": 4}
@@ -72,12 +114,21 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def heading(figure: Figure, text: str) -> None:
-    """Write the title over a figure, in as many lines as its width asks for."""
+def heading(figure: Figure, text: str, subtitle: str = "") -> None:
+    """Write title and subtitle over a figure, both from its left edge, in as many lines as its width asks for."""
     import textwrap
 
+    from matplotlib.text import Annotation
+
     lines = textwrap.fill(text, int(figure.get_figwidth() / INCHES_PER_LETTER))
-    figure.suptitle(lines, x=0.01, ha="left", fontsize=16, fontweight="bold")
+    below = textwrap.fill(subtitle, int(figure.get_figwidth() / INCHES_PER_LETTER * TITLE_SIZE / SUBTITLE_SIZE)) if subtitle else ""
+    # The layout keeps room for a figure's title and for no second text: empty lines of the title are the room of the subtitle.
+    room = "\n " * len(below.splitlines())
+    title = figure.suptitle(lines + room, x=0.01, ha="left", fontsize=TITLE_SIZE, fontweight="bold", linespacing=1.25)
+    if below:
+        figure.add_artist(
+            Annotation(below, (0, 0), xycoords=title, ha="left", va="bottom", fontsize=SUBTITLE_SIZE, color=MUTED, linespacing=1.25)
+        )
 
 
 def note(axes: Axes, x: float, y: float, text: str, colour: str = MUTED, **options: object) -> None:

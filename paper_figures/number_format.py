@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+DIGITS = 3
+"""Digits after the point of an AUROC, a difference of two, a ratio, and of their intervals, in figures, report and pages of studies.
+
+One number for all of them: where the same estimate stood in one place with two digits and in another with three, 0.996 was read
+beside 1.00 as another number."""
+
 MAX_DIGITS = 4
 """Digits after the point that an interval is written with at most."""
 

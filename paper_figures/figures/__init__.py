@@ -63,7 +63,7 @@ def draw_figure(name: str, results: RunResults, seed: int = 0) -> Path:
     found = module.collect(results, seed)
     with style.house_style():
         figure = module.draw(found, results)
-        style.heading(figure, f"{module.TITLE}  [{module.CLAIM}]")
+        style.heading(figure, module.TITLE, found.subtitle)
         return save_figure(
             figure, found.data, name, results.folder / "figures", title=module.TITLE, caption=found.caption, claim=module.CLAIM, seed=seed,
             config_hash=results.config_hash, sources=found.sources, modules=[cast("ModuleType", module), style],

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paper_figures.figures.figure_data import FigureData
-from paper_figures.number_format import short
-from paper_figures.plotting.style import COLOURS, INK, MUTED, note
+from paper_figures.number_format import DIGITS, short
+from paper_figures.plotting.style import COLOURS, INK, LOOKS, note
 from paper_figures.results.estimates import FEWEST_TRAININGS, auroc_difference, auroc_of
 from paper_figures.results.ideal_observer import IdealDetectability, run_detectability
 from paper_figures.results.predicted_gain import above_ideal, scaled_gain
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
 
 TITLE = "AUROC by arm, and the gain over the single image"
 CLAIM = "C2, C3"
-LABELS = {
-    "single": "single image", "duplicate": "duplicate (query twice)", "blank": "gray image as reference", "noise": "noise as reference",
-    "fixed": "one reference for all", "diseased": "diseased reference", "wrong_modality": "reference of another kind",
-    "reversed": "pair, query first", "unlabelled": "pair, not said healthy", "text": "comparing words, no image",
-    "reference_only": "reference alone, query blanked",
-}  # fmt: skip
 GROUPS = ("off the shelf", "finetuned on its own arm", "finetuned on pairs, shown something else")
 
 
@@ -44,7 +38,14 @@ def collect(results: RunResults, seed: int) -> FigureData:
         "observer who knows all covariances and the lesion's place. Where the single-image models stay below their own ideal, a gain may "
         "be larger than the ideal one: compare the areas."
     )
-    return FigureData(data, caption, tuple(results.records_sources))
+    return FigureData(data, caption, tuple(results.records_sources), subtitle(data))
+
+
+def subtitle(data: pd.DataFrame) -> str:
+    """Items, patients and trainings."""
+    first, trained = data.iloc[0], sorted({int(number) for number in data["trainings"] if number})
+    each = f"; {' or '.join(map(str, trained))} training{'' if trained == [1] else 's'} an arm" if trained else ""
+    return f"{first['items']:,} test items of {first['patients']:,} patients{each}; bars: 95 % intervals"
 
 
 def _scope(data: pd.DataFrame) -> str:
@@ -85,13 +86,13 @@ def _group(run: Run) -> str:
 def run_label(run: Run) -> str:
     """Name a run in words, as in ``'pair, ρ = 0.9'``."""
     if run.arm == "pair" and run.strategy == "random":
-        return "pair, random reference"
+        return LOOKS["random"].label
     if run.series:
         return f"{run.arm}, only the {run.series} shared"
     if run.arm in ("pair", "multi"):
         known = run.evaluated_rho is not None
         return f"{run.arm}, ρ = {run.evaluated_rho:g}" if known else f"{run.arm}, {run.strategy.replace('_', '-')} reference"
-    return LABELS.get(run.arm, run.arm)
+    return LOOKS[run.arm].label if run.arm in LOOKS else run.arm
 
 
 def _ideal_gain(limits: IdealDetectability, run: Run) -> float:
@@ -111,7 +112,7 @@ def draw(figure_data: FigureData, results: RunResults) -> Figure:
 
     rows = figure_data.data
     heights = _heights(rows)
-    figure = Figure(figsize=(12.4, 1.9 + 0.52 * (max(heights) + 1)))
+    figure = Figure(figsize=(12.4, 2.4 + 0.56 * (max(heights) + 1)))
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.15, 1])
     records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
     for height, row in zip(heights, records, strict=True):
@@ -120,19 +121,21 @@ def draw(figure_data: FigureData, results: RunResults) -> Figure:
     for group in rows["group"].unique():
         first = heights[list(rows["group"]).index(group)]
         note(left, 0, first - 0.85, group, fontsize=12.5, style="italic", va="center", transform=left.get_yaxis_transform())
-    left.axvline(0.5, color=MUTED, lw=1.2, ls=":")
-    right.axvline(0, color=MUTED, lw=1.2, ls=":")
-    left.set(xlabel="AUROC (dotted: chance)", yticks=heights, yticklabels=list(rows["label"]), ylim=(max(heights) + 0.6, -1.3))
+    left.axvline(0.5, color=INK, lw=1.4, ls=":")
+    right.axvline(0, color=INK, lw=1.4, ls=":")
+    left.set(xlabel="AUROC", yticks=heights, yticklabels=list(rows["label"]), ylim=(max(heights) + 0.6, -1.3))
     right.set(xlabel="gain in AUROC over the single image")
     for axes in (left, right):
         axes.tick_params(axis="y", length=0)
+        axes.locator_params(axis="x", nbins=6)
         axes.spines["left"].set_visible(False)
         axes.margins(x=0.14)
     handles = [
-        Line2D([], [], color=INK, marker="o", lw=3.2, ms=9, mec="white", label="model, 95 % interval"),
+        Line2D([], [], color=INK, marker="o", lw=3.2, ms=9, mec="white", label="model, 95 % interval (a colour and marker for each arm)"),
         Line2D([], [], color=COLOURS["ideal"], marker="D", ls="", ms=9, mfc="none", mew=2.2, label="ideal observer"),
+        Line2D([], [], color=INK, lw=1.4, ls=":", label="chance; no gain"),
     ]
-    figure.legend(handles=handles, loc="outside lower right", ncols=2)
+    figure.legend(handles=handles, loc="outside lower right", ncols=3, columnspacing=1.2)
     return figure
 
 
@@ -143,10 +146,11 @@ def _heights(rows: pd.DataFrame) -> list[float]:
 
 def _interval(axes: Axes, height: float, row: dict[str, Any], columns: tuple[str, str, str], ideal: float) -> None:
     value, low, high = (row[name] for name in columns)
-    colour = COLOURS.get(row["arm"], INK) if row["group"] == GROUPS[1] else MUTED
+    # Of two runs of the arm 'pair' the words of the label say which strategy chose the reference.
+    look = {known.label: known for known in LOOKS.values()}.get(row["label"], LOOKS.get(row["arm"], LOOKS["single"]))
     if np.isfinite(value):
-        axes.plot([low, high], [height, height], color=colour, lw=3.2, solid_capstyle="round", zorder=3)
-        axes.plot([value], [height], "o", ms=9, color=colour, mec="white", zorder=4)
-        axes.annotate(short(value), (value, height), (0, 7), textcoords="offset points", ha="center", fontsize=11.5, color=INK)
+        axes.plot([low, high], [height, height], color=look.colour, lw=3.2, solid_capstyle="round", zorder=3)
+        axes.plot([value], [height], look.marker, ms=10, color=look.colour, mec="white", zorder=4)
+        note(axes, value, height - 0.2, short(value, DIGITS), INK, ha="center", va="bottom", fontsize=12)
     if np.isfinite(ideal):
         axes.plot([ideal], [height], "D", ms=9, mfc="none", mec=COLOURS["ideal"], mew=2.2, zorder=5)

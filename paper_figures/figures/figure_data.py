@@ -25,19 +25,22 @@ class FigureData:
         What is seen, on how much data, with what uncertainty.
     sources : tuple of Path
         The files it was made from; when one of them changes, the figure is stale.
+    subtitle : str
+        On how much data, in a line: what a reader of a slide needs, who sees no caption.
     """
 
     data: pd.DataFrame
     caption: str
     sources: tuple[Path, ...] = ()
+    subtitle: str = ""
 
 
 class FigureModule(Protocol):
     """A module of this package that draws one figure.
 
-    ``TITLE`` is written over the figure, with the claims it bears on, ``CLAIM``, in brackets (as in ``'C2, C3'``). ``collect`` does all
-    reading and computing, its ``seed`` decides every random number; ``draw`` shows what was collected and computes nothing. matplotlib
-    and pandas are imported inside functions, so that commands start fast.
+    ``TITLE`` is written over the figure; ``CLAIM`` names the claims it bears on (as in ``'C2, C3'``), for provenance and caption.
+    ``collect`` does all reading and computing, its ``seed`` decides every random number; ``draw`` shows what was collected and computes
+    nothing. matplotlib and pandas are imported inside functions, so that commands start fast.
     """
 
     TITLE: str

@@ -10,7 +10,7 @@ import numpy as np
 
 from paper_figures.claims.registry import MAIN_RHO
 from paper_figures.figures.figure_data import FigureData
-from paper_figures.plotting.style import INK, MUTED, ORANGE
+from paper_figures.plotting.style import INK, ORANGE
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def collect(results: RunResults, seed: int) -> FigureData:
         f"run from −{COLOUR_LIMIT:.0f} to {COLOUR_LIMIT:.0f} gray levels. Outline: the lesion's mask (known to us, never to a model); last "
         "column: what the lesion adds. The images are made by a model; they are not of patients."
     )
-    return FigureData(data, caption, (*sorted(files), *results.records_sources))
+    subtitle = f"Two test items of the phantom (made by a model, not of patients), {' and '.join(data['item_id'].unique())}"
+    return FigureData(data, caption, (*sorted(files), *results.records_sources), subtitle)
 
 
 def _source(results: RunResults) -> _Source:
@@ -78,7 +79,7 @@ def draw(figure_data: FigureData, results: RunResults) -> Figure:
     from matplotlib.figure import Figure
 
     cohort = _source(results).cohort
-    figure = Figure(figsize=(13.2, 5.3))
+    figure = Figure(figsize=(13.2, 5.5))
     grid = figure.subplots(2, 6)
     for row, (label, rows) in zip(grid, figure_data.data.groupby("label", sort=False), strict=True):
         item, (relative, stranger) = rows["item_id"].iloc[0], list(rows["reference_id"])
@@ -94,7 +95,7 @@ def draw(figure_data: FigureData, results: RunResults) -> Figure:
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, loc="center", fontsize=14, color=INK)
     bar = figure.colorbar(grid[1, 4].images[0], ax=grid[:, 5], shrink=0.75, pad=0.06)
-    bar.set_label("difference, gray levels", fontsize=12, color=MUTED)
+    bar.set_label("difference, gray levels", fontsize=13, color=INK)
     return figure
 
 

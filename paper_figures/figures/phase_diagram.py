@@ -47,7 +47,8 @@ def collect(results: RunResults | None, seed: int) -> FigureData:
         "Solid line: no gain, no loss. At ρ = 0, a random reference, an observer who knows the population gains nothing, and one who has "
         "to learn it loses. Closed forms, no simulation error."
     )
-    return FigureData(data, caption)
+    subtitle = f"Effect d = {D:g}, equal priors; blue: comparing lowers the error, red: it raises it; solid line: no difference"
+    return FigureData(data, caption, subtitle=subtitle)
 
 
 def _known() -> pd.DataFrame:
@@ -90,7 +91,7 @@ def draw(figure_data: FigureData, results: RunResults | None) -> Figure:
     """Draw three maps with one colour scale."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13.6, 6.2))
+    figure = Figure(figsize=(13.6, 6.7))
     panels = figure.subplots(1, 1 + len(FEATURES))
     data = figure_data.data
     filled = _map(panels[0], data[data["panel"] == "known"], "m")
@@ -124,12 +125,12 @@ def _annotate_known(axes: Axes) -> None:
     m = np.geomspace(1, 32, 60)
     axes.plot(1 / (m + 1), m, color=INK, lw=2.2, ls="--")  # T2.1: the mean difference helps iff rho > 1 / (m + 1)
     axes.set_title("distributions known", fontweight="normal")
-    axes.set(ylabel="references m", yticks=[1, 2, 4, 8, 16, 32])
+    axes.set(ylabel="number of references m", yticks=[1, 2, 4, 8, 16, 32])
     axes.minorticks_off()
     _label(axes, 0.16, 1.45, "subtracting\nharms")
     _label(axes, 0.62, 1.45, "subtracting\nhelps too")
     _label(axes, 0.58, 12, "weighing the\nreference helps")
-    _label(axes, 0.028, 5.5, "random reference: no gain", rotation=90)
+    _label(axes, 0.045, 5.5, "random reference: no gain", rotation=90)
 
 
 def _annotate_learned(axes: Axes, rows: pd.DataFrame, p: int) -> None:

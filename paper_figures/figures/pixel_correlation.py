@@ -8,7 +8,7 @@ import numpy as np
 
 from paper_figures.figures.auroc_by_arm import run_row
 from paper_figures.figures.figure_data import FigureData
-from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, POINTS
+from paper_figures.plotting.style import COLOURS, INK, LOOKS, MUTED, POINTS
 from paper_figures.results.ideal_observer import pixel_correlation, run_detectability
 from paper_figures.results.predicted_gain import scaled_gain
 from see_in_pairs.errors import InputError
@@ -47,7 +47,8 @@ def collect(results: RunResults, seed: int) -> FigureData:
         "component alike; where they share some components only, it does not."
     )
     truths = sorted({path for run in runs if (path := results.truth_path(run)) is not None})
-    return FigureData(pd.concat([curve, points], ignore_index=True), caption, (*results.records_sources, *truths))
+    subtitle = f"Models finetuned on pairs of the phantom, {points['patients'].max():,} test patients; bars: 95 % intervals"
+    return FigureData(pd.concat([curve, points], ignore_index=True), caption, (*results.records_sources, *truths), subtitle)
 
 
 def _point(results: RunResults, run: Run) -> dict[str, Any]:
@@ -64,20 +65,28 @@ def draw(figure_data: FigureData, results: RunResults) -> Figure:
     from matplotlib.figure import Figure
 
     kinds = dict(tuple(figure_data.data.groupby("kind")))
-    figure = Figure(figsize=(10.6, 5.8))
+    figure = Figure(figsize=(11.0, 6.9))
     axes = figure.subplots()
     curve, points = kinds["curve"], kinds["point"]
-    axes.plot(curve["pixel_correlation"], curve["gain"], color=BLUE, ls="--", label="T1, were pixels all that counts", zorder=2)
-    errors = np.abs(np.vstack([points["gain"] - points["low"], points["high"] - points["gain"]]))
-    axes.errorbar(points["pixel_correlation"], points["gain"], np.nan_to_num(errors), color=INK, label="model, 95 % interval", **POINTS)
+    axes.plot(curve["pixel_correlation"], curve["gain"], color=INK, ls="--", label="T1, were pixels all that counts", zorder=2)
+    errors = np.nan_to_num(np.abs(np.vstack([points["gain"] - points["low"], points["high"] - points["gain"]])))
+    for name, some in (("pair", points["pixel_correlation"] != 0), ("random", points["pixel_correlation"] == 0)):
+        look, rows = LOOKS[name], points[some]
+        label = {"pair": "model, pair with a relative", "random": "model, pair with a stranger (random)"}[name]
+        axes.errorbar(
+            rows["pixel_correlation"], rows["gain"], errors[:, some], color=look.colour, label=label, **POINTS | {"fmt": look.marker}
+        )
     axes.plot(
-        points["pixel_correlation"], points["ideal"], "D", ms=10, mfc="none", mec=GREEN, mew=2.2, label="ideal observer (T1b)", zorder=5
-    )
-    for row in points[np.isfinite(points["gain"])].to_dict("records"):
-        offset = (12, 0) if row["pixel_correlation"] > 0 else (6, 18)  # above the point where the curve begins
-        text: Any = {"textcoords": "offset points", "fontsize": 12, "color": MUTED, "va": "center"}
-        axes.annotate(str(row["label"]).removeprefix("pair, "), (row["pixel_correlation"], row["gain"]), offset, **text)
-    axes.axhline(0, color=MUTED, lw=1.2, ls=":")
-    axes.set(xlabel="correlation of the pixels of query and reference", ylabel="gain in AUROC over the single image", xlim=(-0.04, 1.02))
-    axes.legend(loc="upper left")
+        points["pixel_correlation"], points["ideal"], "D", ms=10, mfc="none", mec=COLOURS["ideal"], mew=2.2, label="ideal observer (T1b)",
+        zorder=5,
+    )  # fmt: skip
+    places = points["pixel_correlation"].to_numpy(dtype=float)
+    for row in points[np.isfinite(points["gain"]) & (points["pixel_correlation"] > 0)].to_dict("records"):
+        crowded = any(0 < place - row["pixel_correlation"] < 0.3 for place in places)  # a neighbour to the right: write on the left
+        text: Any = {"textcoords": "offset points", "fontsize": 13, "color": INK, "va": "center", "ha": "right" if crowded else "left"}
+        words = str(row["label"]).removeprefix("pair, ")
+        axes.annotate(words, (row["pixel_correlation"], row["gain"]), (-12 if crowded else 12, 0), **text)
+    axes.axhline(0, color=MUTED, lw=1.4, ls=":", label="no gain")
+    axes.set(xlabel="correlation of the pixels of query and reference", ylabel="gain in AUROC over the single image", xlim=(-0.04, 1.06))
+    figure.legend(loc="outside lower left", ncols=3, columnspacing=1.4)
     return figure

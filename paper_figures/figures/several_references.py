@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paper_figures.figures.figure_data import FigureData
-from paper_figures.plotting.style import BLUE, MUTED, RED, SMALL_POINTS, WIDE
+from paper_figures.plotting.style import BLUE, INK, MUTED, RED, SMALL_POINTS, WIDE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,8 @@ def collect(results: RunResults, seed: int) -> FigureData:
         f"(T2). Lines: closed forms; points: raw simulation, {REPLICATES:,} replicates each, bars ± 1.96 MCSE. Dashed: the limit of many "
         "references, where both rules meet; dotted: the single image. At ρ = 0.9 one reference already gives most of what there is."
     )
-    return FigureData(data, caption)
+    subtitle = f"Effect d = {D:g}. Lines: closed forms (T2); points: simulation, {REPLICATES:,} replicates each, 95 % intervals"
+    return FigureData(data, caption, subtitle=subtitle)
 
 
 def _row(rule: str, rho: float, m: int, seed: int) -> dict[str, Any]:
@@ -65,22 +66,22 @@ def draw(figure_data: FigureData, results: RunResults) -> Figure:
     """Draw a panel for each rho."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=WIDE)
+    figure = Figure(figsize=(WIDE[0], 6.6))
     panels = figure.subplots(1, len(RHOS), sharey=True)
     for axes, (rho, rows) in zip(panels, figure_data.data.groupby("rho"), strict=True):
         _panel(axes, rows)
-        axes.set_title(f"ρ = {rho:g}", fontweight="normal")
+        axes.set_title(f"correlation ρ = {rho:g}", fontweight="normal")
     panels[0].set_ylabel("AUROC")
-    panels[-1].legend(loc="lower right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=4, columnspacing=1.4)
     return figure
 
 
 def _panel(axes: Axes, rows: pd.DataFrame) -> None:
-    axes.axhline(rows["single"].iloc[0], color=MUTED, lw=1.6, ls=":")
-    axes.axhline(rows["limit"].iloc[0], color=MUTED, lw=1.6, ls="--")
+    axes.axhline(rows["single"].iloc[0], color=MUTED, lw=2.0, ls=":", label="single image")
+    axes.axhline(rows["limit"].iloc[0], color=INK, lw=1.6, ls="--", label="limit of many references")
     for rule, (colour, label) in RULES.items():
         some = rows[rows["rule"] == rule]
         axes.plot(some["m"], some["auc"], color=colour, label=label, zorder=3)
         axes.errorbar(some["m"], some["simulated"], 1.96 * some["mcse"], color=colour, **SMALL_POINTS)
     axes.set_xscale("log", base=2)
-    axes.set(xticks=[1, 2, 4, 8, 16], xticklabels=["1", "2", "4", "8", "16"], xlabel="references m")
+    axes.set(xticks=[1, 2, 4, 8, 16], xticklabels=["1", "2", "4", "8", "16"], xlabel="number of references m")

@@ -26,18 +26,18 @@ class Look(NamedTuple):
 
 LOOKS = {
     "single": Look(MUTED, "o", "single image"),
-    "pair": Look(BLUE, "s", "pair with a healthy reference"),
+    "pair": Look(BLUE, "s", "pair"),
     "multi": Look("#0E2E9B", "s", "several healthy references"),
     "random": Look("#5B2A0E", "D", "pair, random reference"),
     "demographic": Look(BLUE, "s", "pair, matched reference"),
-    "embedding": Look("#92CE7E", "^", "pair, reference alike by embedding"),
-    "cross_center": Look("#825EED", "v", "pair, reference from another site"),
-    "prior": Look("#1A1446", "<", "pair, the patient's own earlier image"),
-    "duplicate": Look(ORANGE, "P", "query shown twice"),
+    "embedding": Look("#92CE7E", "^", "pair, embedding reference"),
+    "cross_center": Look("#825EED", "v", "pair, cross-center reference"),
+    "prior": Look("#1A1446", "<", "pair, earlier image of the patient"),
+    "duplicate": Look(ORANGE, "P", "duplicate (query twice)"),
     "blank": Look(PURPLE, "X", "gray image as reference"),
     "noise": Look("#7ECEA6", "p", "noise as reference"),
-    "fixed": Look("#F28E8E", "h", "one reference for all"),
-    "diseased": Look("#1A1446", "*", "diseased reference"),
+    "fixed": Look("#F28E8E", "*", "one reference for all"),
+    "diseased": Look("#1A1446", "h", "diseased reference"),
     "wrong_modality": Look("#B01E4F", "<", "reference of another kind"),
     "reversed": Look("#5EC9ED", ">", "pair, query first"),
     "unlabelled": Look("#274768", "d", "pair, not said healthy"),
@@ -63,9 +63,9 @@ WIDE = (11.0, 5.8)
 """Usual size in inches; with `DPI` about 1760 by 930 pixels."""
 
 DPI = 160
-TITLE_SIZE, SUBTITLE_SIZE = 17, 14
-INCHES_PER_LETTER = 0.145
-"""Width of a letter of a heading, a little more than the average."""
+TITLE_SIZE, SUBTITLE_SIZE = 17, 13.5
+TITLE_LETTER, SUBTITLE_LETTER = 0.145, 0.108
+"""Width of a letter of title and subtitle in inches, a little more than the average."""
 
 POINTS: dict[str, Any] = {"fmt": "o", "ms": 9, "mec": "white", "capsize": 4, "elinewidth": 2, "zorder": 4}
 """Options of ``errorbar`` for estimates with their intervals."""
@@ -120,8 +120,8 @@ def heading(figure: Figure, text: str, subtitle: str = "") -> None:
 
     from matplotlib.text import Annotation
 
-    lines = textwrap.fill(text, int(figure.get_figwidth() / INCHES_PER_LETTER))
-    below = textwrap.fill(subtitle, int(figure.get_figwidth() / INCHES_PER_LETTER * TITLE_SIZE / SUBTITLE_SIZE)) if subtitle else ""
+    width, subtitle = figure.get_figwidth(), subtitle.replace(" %", "\u00a0%")  # no line begins with the sign
+    lines, below = (textwrap.fill(words, int(width / letter)) for words, letter in ((text, TITLE_LETTER), (subtitle, SUBTITLE_LETTER)))
     # The layout keeps room for a figure's title and for no second text: empty lines of the title are the room of the subtitle.
     room = "\n " * len(below.splitlines())
     title = figure.suptitle(lines + room, x=0.01, ha="left", fontsize=TITLE_SIZE, fontweight="bold", linespacing=1.25)

@@ -131,6 +131,15 @@ def test_a_killed_study_goes_on_and_can_be_extended(done: Path, tmp_path: Path, 
     assert gains.loc[0.5, "ideal_of_plain_difference"] == pytest.approx(0, abs=1e-5)  # T1: it breaks even at a correlation of 1/2
     assert gains.loc[0.8, "ideal_of_plain_difference"] > 0 > gains.loc[0.0, "ideal_of_plain_difference"]
     assert (out / "figures" / "gain_by_rho.png").is_file()
+    shown, areas = pd.read_csv(out / "figures" / "auroc_by_rho.csv"), after.set_index(["cohort", "arm", "n_train"])["auroc"].to_dict()
+    found = shown.set_index(["rho", "arm"])["auroc"].to_dict()
+    assert list(found) == [(rho, arm) for rho in (0.0, 0.5, 0.8) for arm in ("pair", "single")]
+    for rho in (0.0, 0.5, 0.8):  # the single image of the first cohort stands beside the pairs of all: their queries are the same
+        assert found[rho, "pair"] == pytest.approx(areas[f"rho-{rho}", "pair", 12], abs=1e-6)
+        assert found[rho, "single"] == pytest.approx(areas["rho-0.8", "single", 12], abs=1e-6)
+    assert shown[["low", "high", "ideal"]].notna().all(axis=None)
+    assert run_app(app, ["verify", str(out / "figures" / "auroc_by_rho.png")]) == 0
+    assert set(pd.read_csv(out / "figures" / "learning_curve.csv")["arm"]) == {"single", "pair"}  # one number of patients is no curve
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,14 @@ from theory.statements.t2_several_references import images_covariance, mean_vari
 RULES = ("single", "difference", "optimal")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False)
 class PairedModel:
     r"""A query and m healthy references whose scores are jointly normal given the label.
 
     Parameters
     ----------
-    delta : float
-        Shift of a diseased query, zero or more, in the unit of the score.
+    d : float
+        Shift of a diseased query in standard deviations within a class, zero or more; or give `delta`.
     sigma : float, default 1
         Standard deviation within a class, of query and reference alike.
     rho : float, default 0
@@ -31,6 +31,8 @@ class PairedModel:
         Number of references, and their correlation with each other (`rho` when not given).
     prevalence : float, default 0.5
         Probability of disease, strictly between 0 and 1.
+    delta : float
+        The shift in the unit of the score, ``d * sigma``, in place of `d`.
 
     Raises
     ------
@@ -45,7 +47,7 @@ class PairedModel:
 
     Examples
     --------
-    >>> model = PairedModel(delta=1.0, rho=0.7)
+    >>> model = PairedModel(d=1.0, rho=0.7)
     >>> round(model.error("single"), 4), round(model.error("difference"), 4), round(model.error("optimal"), 4)
     (0.3085, 0.2593, 0.2419)
     """
@@ -57,9 +59,25 @@ class PairedModel:
     rho_rr: float | None = None
     prevalence: float = 0.5
 
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        d: float | None = None,
+        sigma: float = 1.0,
+        rho: float = 0.0,
+        m: int = 1,
+        rho_rr: float | None = None,
+        prevalence: float = 0.5,
+        delta: float | None = None,
+    ) -> None:
+        if (d is None) == (delta is None):
+            raise InputError("PairedModel: give d (in standard deviations) or delta (in the unit of the score)")
+        validation.positive(sigma, "sigma")
+        shift = delta if d is None else float(validation.non_negative(d, "d")) * sigma
+        given = {"delta": shift, "sigma": sigma, "rho": rho, "m": m, "rho_rr": rho_rr, "prevalence": prevalence}
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
         validation.non_negative(self.delta, "delta")
-        validation.positive(self.sigma, "sigma")
         validation.prevalence(self.prevalence, "prevalence")
         self.reference_variance()
 

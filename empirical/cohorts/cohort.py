@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from empirical.cohorts.images import inside, open_mask, open_rgb
 from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo, check_table, wrong_facts
+from see_in_pairs.display import html_frame, plural
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import content_hash, read_json, read_table, write_json, write_parquet
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cohort:
     """Items (images with what is known about them) in one folder.
 
@@ -37,6 +38,17 @@ class Cohort:
     folder: Path
     info: CohortInfo
     table: pd.DataFrame
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{split} {count:,}" for split, count in self.table["split"].value_counts(sort=False).items())
+        words = f"{self.info.finding} in {self.info.modality}, '{self.info.healthy}' against {', '.join(map(repr, self.info.positive))}"
+        sizes = f"{plural(len(self.table), 'item')} of {plural(self.table['patient_id'].nunique(), 'patient')} ({splits})"
+        return f"Cohort '{self.info.name}' in {self.folder}: {sizes}; {words}"
+
+    def _repr_html_(self) -> str:
+        import pandas as pd
+
+        return html_frame(repr(self), pd.crosstab(self.table["split"], self.table["label"]).reset_index())
 
     @classmethod
     def load(cls, path: Path | str) -> Cohort:

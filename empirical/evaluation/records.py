@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from see_in_pairs.display import html_frame, plural
 from see_in_pairs.errors import InputError, first_few, first_line
 from see_in_pairs.files import atomic_path
 
@@ -25,7 +26,7 @@ MAY_LACK = ("train_seed", "n_train")
 KEYS = ("run_id", "arm", "item_id", "seed", "train_seed")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Records:
     """Scores of items, with the names of the classes they are about.
 
@@ -44,6 +45,31 @@ class Records:
     table: pd.DataFrame
     positive: tuple[str, ...]
     healthy: str
+
+    def __repr__(self) -> str:
+        table, positive = self.table, ", ".join(map(repr, self.positive))
+        classes = f"{positive} against '{self.healthy}'" if positive else "classes not named"
+        sizes = f"{plural(table['item_id'].nunique(), 'item')} of {plural(table['patient_id'].nunique(), 'patient')}"
+        arms = ", ".join(map(str, table["arm"].unique()))
+        return f"Records: {plural(len(table), 'row')}, {plural(table['run_id'].nunique(), 'run')} ({arms}); {sizes}; {classes}"
+
+    def _repr_html_(self) -> str:
+        return html_frame(repr(self), self.summary())
+
+    def summary(self) -> pd.DataFrame:
+        """Count what the records hold.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per run and arm: ``run_id, arm, trainings, items, patients, positive_items``.
+        """
+        table = self.table.assign(positive_item=self.table["item_id"].where(self.is_positive()))
+        groups = table.groupby(["run_id", "arm"], sort=False)
+        return groups.agg(
+            trainings=("train_seed", "nunique"), items=("item_id", "nunique"), patients=("patient_id", "nunique"),
+            positive_items=("positive_item", "nunique"),
+        ).reset_index()  # fmt: skip
 
     def is_positive(self) -> pd.Series:
         """Mark the rows whose label is one to detect.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from see_in_pairs.display import html_frame, plural
 from see_in_pairs.errors import InputError, first_few
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Choice:
     unmatched: str = ""  # why the query could not be matched as asked, and what was given up for it; ``''`` when it could
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Assignment:
     """References for each query of a split.
 
@@ -42,6 +43,14 @@ class Assignment:
     table: pd.DataFrame
     unmatched: pd.DataFrame
     strategy: str
+
+    def __repr__(self) -> str:
+        queries, references = self.table["item_id"].nunique(), self.table["reference_id"].nunique()
+        lacking = f"; {len(self.unmatched):,} not matched as asked" if len(self.unmatched) else ""
+        return f"Assignment by '{self.strategy}': {plural(references, 'reference')} beside {plural(queries, 'query', 'queries')}{lacking}"
+
+    def _repr_html_(self) -> str:
+        return html_frame(repr(self), self.table)
 
     @classmethod
     def of(cls, choices: Iterable[Choice], strategy: str) -> Assignment:

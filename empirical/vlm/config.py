@@ -58,7 +58,7 @@ class ModelConfig(StrictConfig):
     allow_mismatch: tuple[InputSpecPart, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VisionLanguageModel:
     """A loaded model with what is needed to use it.
 
@@ -81,3 +81,8 @@ class VisionLanguageModel:
     family: ModelFamily
     config: ModelConfig
     training: dict[str, Any]
+
+    def __repr__(self) -> str:
+        weights = list(self.model.parameters())
+        where = f"{str(weights[0].dtype).removeprefix('torch.')} on {weights[0].device}" if weights else "no weights"
+        return f"VisionLanguageModel '{self.config.name}': {sum(one.numel() for one in weights):,} weights, {where}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paper_figures.claims.registry import (
     CLAIMS,
@@ -31,8 +31,12 @@ from paper_figures.claims.registry import (
 from paper_figures.number_format import short, with_interval
 from paper_figures.results.estimates import Estimate
 from paper_figures.statistics.multiplicity import holm
+from see_in_pairs.display import html_frame, plural
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import read_json, read_table, to_json, write_json, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERDICTS = ("supported", "contradicted", "inconclusive", "not tested")
 GAIN, OVER_DUPLICATE, SHOWN = "gain", "over duplicate", "shown"
@@ -111,7 +115,7 @@ class ClaimFinding:
         return float(stdtr(self.df if math.isfinite(self.df) else 1e12, distance / self.se))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """What one source of evidence says of a claim: computed from its findings by the rule, never set.
 
@@ -152,6 +156,24 @@ class Verdict:
         """The finding whose number stands for the verdict: the smallest gain; None where nothing was estimated."""
         known = [one for one in self.findings if one.role == GAIN and one.known]
         return min(known, key=lambda one: one.estimate) if known else None
+
+    def __repr__(self) -> str:
+        return f"{self.claim} ({self.source}): {one_line(self)}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Lay the verdict out as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row; the estimate is that of the smallest gain, NaN where nothing was estimated.
+        """
+        import pandas as pd
+
+        main = self.main or ClaimFinding()
+        row = {"claim": self.claim, "source": self.source, "verdict": self.verdict, "estimate": main.estimate, "low": main.low}
+        row |= {"high": main.high, "unit": main.unit, "margin": self.criterion.margin if self.criterion else math.nan}
+        return pd.DataFrame([{**row, "trainings": main.trainings, "patients": main.patients, "reason": self.reason}])
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as it stands in ``claims.json``."""
@@ -250,7 +272,7 @@ def _none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LedgerEntry:
     """A claim with its verdicts."""
 
@@ -285,6 +307,27 @@ class Ledger:
 
     entries: tuple[LedgerEntry, ...]
     controls: tuple[dict[str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        table = self.to_frame().pivot(index="claim", columns="source", values="verdict")[list(SOURCES)]
+        return f"Verdicts on {plural(len(self.entries), 'claim')}\n{table.rename_axis(None, axis='columns').to_string()}"
+
+    def _repr_html_(self) -> str:
+        columns = ["claim", "source", "verdict", "estimate", "low", "high", "unit", "reason"]
+        return html_frame(f"Verdicts on {plural(len(self.entries), 'claim')}", self.to_frame()[columns])
+
+    def to_frame(self) -> pd.DataFrame:
+        """Lay the verdicts out as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per claim and source of evidence: ``claim, source, verdict, estimate, low, high, unit, margin, trainings, patients,
+            reason``.
+        """
+        import pandas as pd
+
+        return pd.concat([found.to_frame() for entry in self.entries for found in entry.verdicts.values()], ignore_index=True)
 
     def verdict(self, claim: str, source: str) -> Verdict:
         """Look up what one source of evidence says of a claim.

@@ -25,6 +25,7 @@ from paper_figures.statistics.proportions.paired_difference import PairedDiffere
 from paper_figures.statistics.result import Interval, Result
 from paper_figures.statistics.roc.delong import AurocDifference
 from paper_figures.statistics.roc.permutation import AurocPermutationResult
+from see_in_pairs.display import html_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,6 +208,12 @@ class Comparison(Result):
 
     def __repr__(self) -> str:
         return _text(self)
+
+    def _repr_html_(self) -> str:
+        columns = ["measure", "test", "a", "b", "difference", "low", "high", "p"]
+        table = self.to_frame().sort_values("recommended", ascending=False, kind="stable")
+        note = f"A = {self.arms[0]}, B = {self.arms[1]}; the first {len(self.recommended)} rows are the tests to report."
+        return html_frame(_heading(self), table[columns], " ".join([note, *(f"Warning: {text}." for text in self.warnings)]))
 
 
 def difference_dict(result: ClusteredDifferenceResult) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from empirical.evaluation.records import Records, read_records
+from see_in_pairs.display import html_frame, html_table, plural
 from see_in_pairs.errors import InputError, first_few
 from see_in_pairs.files import read_json, read_json_object, read_table
 
@@ -105,6 +106,36 @@ class RunResults:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise InputError(f"{folder}: no such output folder; {REMAKE.format(folder=folder)}")
+
+    def __repr__(self) -> str:
+        try:
+            table = self.to_frame()
+        except InputError:  # a folder may hold theory checks only
+            return f"RunResults of {self.folder}: no records"
+        return f"RunResults of {self.folder}: {plural(len(table), 'run')}; arms {', '.join(dict.fromkeys(table['arm']))}"
+
+    def _repr_html_(self) -> str:
+        try:
+            return html_frame(repr(self), self.to_frame())
+        except InputError:
+            return html_table(repr(self), [])
+
+    def to_frame(self) -> pd.DataFrame:
+        """List the runs.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per run, in the order of `runs`; a column for each field of a run.
+
+        Raises
+        ------
+        InputError
+            When the folder holds no records.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([vars(run) for run in self.runs], columns=[field.name for field in fields(Run)])
 
     @cached_property
     def records_folder(self) -> Path:

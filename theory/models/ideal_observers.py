@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from see_in_pairs.display import Result
 from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of, error_of
 from theory.numerics.montecarlo import MonteCarloEstimate, covariance_root, rank_auc
@@ -19,8 +20,8 @@ from theory.numerics.validation import Floats, finite, one_of, require, square, 
 RULES = ("single", "difference", "joint")
 
 
-@dataclass(frozen=True)
-class Detectability:
+@dataclass(frozen=True, repr=False)
+class Detectability(Result):
     r"""Detectability indices of the ideal observer of one query.
 
     Parameters
@@ -173,8 +174,8 @@ def _cholesky(covariance: Floats, name: str) -> Floats:
         raise InputError(f"{name}: not positive definite, so no images have this covariance") from None
 
 
-@dataclass(frozen=True)
-class Scanning:
+@dataclass(frozen=True, repr=False)
+class Scanning(Result):
     """Areas under the ROC curve of the ideal observer who does not know the lesion's place.
 
     Parameters

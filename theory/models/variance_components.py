@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import fdtri, ndtr, ndtri, stdtrit
 
+from see_in_pairs.display import Result
 from see_in_pairs.errors import InputError
 from theory.numerics.gaussian import auc_of, normal_density
 from theory.numerics.validation import Floats, correlation, finite, non_negative, require, whole
@@ -34,8 +35,8 @@ class Interval:
     high: float
 
 
-@dataclass(frozen=True)
-class VarianceComponents:
+@dataclass(frozen=True, repr=False)
+class VarianceComponents(Result):
     """Variances of a logit within a class, by source.
 
     Parameters

@@ -15,17 +15,21 @@ accuracy    :math:`1-\mathrm{err}_\pi(D)` (T1.4) McNemar's, each rule at its Bay
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
+from see_in_pairs.display import Result, html_frame
 from theory.numerics.gaussian import auc_of, error_of, normal_density
 from theory.numerics.quadrature import bivariate_normal_cdf
 from theory.numerics.validation import Floats, finite, positive, prevalence, require, whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Values = float | Floats
 
@@ -265,8 +269,8 @@ class PlanningEvidence(Protocol):
         """Range of anything that follows from the separations, over what is plausible; NaN where nothing was measured."""
 
 
-@dataclass(frozen=True)
-class Expected:
+@dataclass(frozen=True, repr=False)
+class Expected(Result):
     """Expected value of one measure, and the patients that show the gain; `plan_study` returns one for each measure.
 
     Parameters
@@ -319,28 +323,64 @@ def expect(measure: EffectMeasure, evidence: PlanningEvidence, design: StudyDesi
     )  # fmt: skip
 
 
-def plan_study(evidence: PlanningEvidence, design: StudyDesign) -> dict[str, Expected]:
+class Plan(dict[str, Expected]):
+    """What is expected of every measure, by its name; `plan_study` returns it."""
+
+    def __init__(self, expected: Mapping[str, Expected], evidence: PlanningEvidence, design: StudyDesign) -> None:
+        super().__init__(expected)
+        self.evidence, self.design = evidence, design
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per measure: single image, pair, gain with its interval, cases and patients."""
+        import pandas as pd
+
+        return pd.concat({name: found.to_frame() for name, found in self.items()}, names=["measure"]).reset_index(0).reset_index(drop=True)
+
+    def power(self, patients: ArrayLike) -> pd.DataFrame:
+        """Power at numbers of patients: columns ``patients, measure, power``."""
+        import pandas as pd
+
+        counts, best = np.atleast_1d(np.asarray(patients)), self.evidence.separations
+        rows = [pd.DataFrame({"patients": counts, "measure": name, "power": power_curve(name, best, self.design, counts)}) for name in self]
+        return pd.concat(rows, ignore_index=True)
+
+    def __repr__(self) -> str:
+        return f"Plan at {self.design.power:.0%} power, two-sided {self.design.alpha:g}\n{self._shown().to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return html_frame(f"Plan at {self.design.power:.0%} power, two-sided {self.design.alpha:g}", self._shown())
+
+    def _shown(self) -> pd.DataFrame:
+        columns = ["measure", "single", "pair", "gain", "gain_interval_low", "gain_interval_high", "patients"]
+        return self.to_frame()[columns].round(4).rename(columns={"gain_interval_low": "low", "gain_interval_high": "high"})
+
+
+def plan_study(evidence: PlanningEvidence, design: StudyDesign | None = None) -> Plan:
     """Compute the expected gain of every measure, and the patients that show it.
 
     Parameters
     ----------
     evidence : PlanningEvidence
         What is known of the separations: a `Correlation`, variance components (`known_components`) or a `Pilot`.
-    design : StudyDesign
-        Prevalence, clusters, specificity, power and level of the study.
+    design : StudyDesign, optional
+        Prevalence, clusters, specificity, power and level of the study; the defaults of `StudyDesign` when not given.
 
     Returns
     -------
-    dict of str to Expected
+    Plan, a dict of str to Expected
         Expected values, gain with its interval, and numbers of cases and patients, by measure: ``auc``, ``sensitivity``, ``accuracy``.
+        `to_frame` gives a table of it, and ``power(patients)`` a table of the power at numbers of patients.
 
     Examples
     --------
     >>> from theory.power.evidence import Correlation
     >>> plan_study(Correlation(d=1.0, rho=0.6), StudyDesign())["auc"].patients
     284.0
+    >>> plan_study(Correlation(d=1.0, rho=0.6)).power([200, 300])["power"].round(2).tolist()[:2]
+    [0.65, 0.82]
     """
-    return {name: expect(measure, evidence, design) for name, measure in measures(design).items()}
+    design = design or StudyDesign()
+    return Plan({name: expect(measure, evidence, design) for name, measure in measures(design).items()}, evidence, design)
 
 
 def power_curve(measure: str, separations: Separations, design: StudyDesign, patients: ArrayLike) -> Floats:

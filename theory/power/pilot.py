@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from see_in_pairs.display import plural
 from theory.numerics.validation import Floats, finite, require
 from theory.power.analysis import EffectMeasure, Separations
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEVEL = 0.95
 _SMALLEST_SEPARATION = 1e-3  # for a resample in which an arm does not separate the classes: a separation must be above 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pilot:
     """Separations measured on a pilot, with resamples of its patients.
 
@@ -35,6 +40,28 @@ class Pilot:
     images: int
     patients: int
     icc: float
+
+    def __repr__(self) -> str:
+        best = self.separations
+        apart = (
+            f"separation {float(best.single):.3f} (single), {float(best.pair):.3f} (pair); scores correlated {float(best.correlation):.3f}"
+        )
+        clustered = f"; intraclass correlation {self.icc:.3f}" if self.images > self.patients else ""
+        return f"Pilot of {plural(self.images, 'image')}, {plural(self.patients, 'patient')}: {apart}{clustered}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Lay the pilot out as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row: ``images, patients, single, pair, score_correlation, icc``, separations in within-class standard deviations.
+        """
+        import pandas as pd
+
+        best = self.separations
+        row = {"single": float(best.single), "pair": float(best.pair), "score_correlation": float(best.correlation), "icc": self.icc}
+        return pd.DataFrame([{"images": self.images, "patients": self.patients, **row}])
 
     @property
     def images_per_patient(self) -> float:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from see_in_pairs.display import html_frame
 from see_in_pairs.errors import InputError
 from theory.numerics.montecarlo import ProportionTally, Tally
 from theory.statements.parameters import REQUIRED, Parameter
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ELEMENTARY = 1e-12
 QUADRATURE = 1e-8
@@ -31,7 +35,7 @@ def _no_caveat(params: Params) -> str:
     return ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Quantity:
     """A number that a statement gives.
 
@@ -85,6 +89,15 @@ class Quantity:
     caveat: Callable[[Params], str] = _no_caveat
     mcse: float = 5e-4
     block: int = 1
+
+    def __repr__(self) -> str:
+        return f"{self.signature}: {self.summary}"
+
+    @property
+    def signature(self) -> str:
+        """Name and parameters as on the command line, defaults included: ``error(d, rho, rule='optimal')``."""
+        shown = [one.name if one.default is REQUIRED else f"{one.name}={one.default!r}" for one in self.parameters]
+        return f"{self.name}({', '.join(shown)})"
 
     def bind(self, values: Mapping[str, Any]) -> Params:
         """Complete and check named values.
@@ -155,7 +168,7 @@ class Quantity:
         return self.allowance(params) + self.relative_allowance * abs(closed)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Statement:
     """A statement of the theory.
 
@@ -173,6 +186,31 @@ class Statement:
     title: str
     summary: str
     quantities: tuple[Quantity, ...]
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{self.id} {self.title}", f"  {self.summary}", *(f"  {quantity!r}" for quantity in self.quantities)])
+
+    def _repr_html_(self) -> str:
+        return html_frame(f"{self.id} {self.title}", self.to_frame(), self.summary)
+
+    def to_frame(self) -> pd.DataFrame:
+        """List the quantities.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per quantity: ``quantity, parameters, summary``.
+
+        Examples
+        --------
+        >>> from theory.statements import statement
+        >>> statement("T1").to_frame()["quantity"].tolist()[:2]
+        ['error', 'auc']
+        """
+        import pandas as pd
+
+        rows = [(one.name, ", ".join(parameter.name for parameter in one.parameters), one.summary) for one in self.quantities]
+        return pd.DataFrame(rows, columns=["quantity", "parameters", "summary"])
 
     def quantity(self, name: str) -> Quantity:
         """Look a quantity up.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, field_validator, model_validator
 
 from see_in_pairs.configs import Count, StrictConfig, load_config
+from see_in_pairs.display import plural
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import write_text
 from theory.sweeps.packaged import packaged_studies
@@ -165,6 +167,15 @@ class Study(StrictConfig):
     @classmethod
     def _without_numpy(cls, value: Any) -> Any:
         return plain(value)
+
+    def __repr__(self) -> str:
+        grid = " x ".join(f"{name} ({len(levels)})" for name, levels in self.grid.items())
+        cells = (math.prod(map(len, self.grid.values())) if self.grid else not self.cells) + len(self.cells)
+        methods = ", ".join(use.name for use in self.methods)
+        replicates = f"{plural(self.replicates, 'replicate')} each in blocks of {self.block:,}"
+        return f"Study '{self.name}': {plural(cells, 'cell')}{f' from {grid}' if grid else ''}; methods {methods}; {replicates}"
+
+    __str__ = __repr__
 
     @classmethod
     def load(cls, path: Path | str, changes: Sequence[str] = ()) -> Study:

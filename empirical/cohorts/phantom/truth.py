@@ -74,6 +74,11 @@ class PhantomTruth:
     profile: str
     width: float
 
+    def __repr__(self) -> str:
+        shares = ", ".join(f"{name} {share:g}" for name, share in self.shares.items())
+        lesion = f"{self.profile} lesion of width {self.width:g}, peak {self.amplitude:.3g} gray levels, place {self.place}"
+        return f"PhantomTruth: {self.shape[0]} x {self.shape[1]} pixels; {lesion}; shared by query and reference: {shares}"
+
     @property
     def signal(self) -> Array:
         """Mean of a diseased image minus that of a healthy one, lesion at the known place; shape (P,), gray levels."""

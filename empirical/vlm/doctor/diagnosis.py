@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from empirical.prompts.templates import PromptConfig
 from empirical.vlm.config import ModelConfig, VisionLanguageModel
 from empirical.vlm.doctor import adapters, inputs, scoring_paths, vision
 from empirical.vlm.doctor.model_under_test import ModelUnderTest, Outcome
 from empirical.vlm.loading import load_vlm
+from see_in_pairs.display import html_frame
 from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCORING_CHECKS: dict[str, Callable[[ModelUnderTest], Outcome]] = {
     "answers are distinct token sequences": inputs.answers,
@@ -58,7 +62,7 @@ class Check:
     detail: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diagnosis:
     """All checks of a model.
 
@@ -72,6 +76,26 @@ class Diagnosis:
 
     model: str
     checks: tuple[Check, ...]
+
+    def __repr__(self) -> str:
+        lines = [f"  {'passed' if check.passed else 'FAILED'}  {check.name}: {check.detail}" for check in self.checks]
+        passed = sum(check.passed for check in self.checks)
+        return "\n".join([f"Diagnosis of '{self.model}': {passed} of {len(lines)} checks passed", *lines])
+
+    def _repr_html_(self) -> str:
+        return html_frame(f"Diagnosis of '{self.model}'", self.to_frame())
+
+    def to_frame(self) -> pd.DataFrame:
+        """Lay the checks out as a table.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per check: ``name, passed, detail``.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([asdict(check) for check in self.checks], columns=["name", "passed", "detail"])
 
     @property
     def passed(self) -> bool:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from see_in_pairs.display import html_frame, plural
 from see_in_pairs.errors import InputError
 from see_in_pairs.files import files_in
 from theory.sweeps.execution.tasks import KEYS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Results:
     """Results of a sweep so far; `Results.open` reads them from its folder.
 
@@ -49,6 +50,16 @@ class Results:
     columns: tuple[str, ...]
     targets: Mapping[str, int] = field(default_factory=dict)
     only: str | None = None
+
+    def __repr__(self) -> str:
+        blocks, wanted = self.unbroken_blocks.values(), sum(self.wanted.values())
+        done, failed = sum(found.attempted for found in blocks), sum(found.failed for found in blocks)
+        replicates = f"{done:,} of {plural(wanted, 'replicate')} done" + (f", {failed:,} of them failed" if failed else "")
+        methods = ", ".join(use.name for use in self.study.methods)
+        return f"Results of '{self.study.name}' in {self.folder}: {plural(len(self._cells), 'cell')}, {replicates}; methods {methods}"
+
+    def _repr_html_(self) -> str:
+        return html_frame(repr(self), self.cells)
 
     @classmethod
     def open(cls, folder: Path | str) -> Results:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import api
 import catalogue_tables
+import config_pages
 import numpy as np
 import statement_parts
 import sweep_pages
-import typer
 
 from see_in_pairs.console import run_app
 
@@ -23,30 +21,6 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 GRID = 24
-
-
-def command_line() -> str:
-    """Show the help of every command, as the program prints it."""
-    from paper_figures.cli import app
-
-    os.environ["COLUMNS"] = "100"
-    command = typer.main.get_command(app)
-    return "\n".join(_section(app, path) for path in _paths(command, ()))
-
-
-def _paths(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    yield path
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from _paths(inner, (*path, name))
-
-
-def _section(app: typer.Typer, path: tuple[str, ...]) -> str:
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        code = run_app(app, [*path, "--help"])
-    if code != 0:
-        raise RuntimeError(f"{' '.join(path)} --help ended with exit code {code}")
-    return f"## {' '.join(('see-in-pairs', *path))}\n\n```text\n{printed.getvalue().strip()}\n```\n"
 
 
 def checks() -> str:
@@ -141,10 +115,10 @@ def write_pages(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "generated"
     (folder / "statements").mkdir(parents=True, exist_ok=True)
     pages: dict[str, Callable[[], str]] = {
-        "command_line": command_line, "checks": checks, "warning": warning, "plan": plan, "statements/index": statement_parts.index,
+        "checks": checks, "warning": warning, "plan": plan, "statements/index": statement_parts.index,
         "arms": catalogue_tables.arms, "strategies": catalogue_tables.strategies, "claims": catalogue_tables.claims,
     }  # fmt: skip
-    pages |= sweep_pages.pages() | {"configs": api.config_page}
+    pages |= sweep_pages.pages() | config_pages.pages()
     pages |= {f"statements/{name.lower()}": partial(statement_parts.statement_part, item) for name, item in all_statements().items()}
     for name, page in pages.items():
         path, text = folder / f"{name}.md", page()

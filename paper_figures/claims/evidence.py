@@ -25,7 +25,7 @@ class Evidence:
 
     @property
     def source(self) -> str:
-        """Source of evidence in the ledger."""
+        """Source of evidence, as the verdicts name it."""
         return "real" if self.rho is None else "phantom"
 
     def run(self, role: str) -> Run | None:

@@ -1,4 +1,4 @@
-"""The rule of the verdicts: from findings to supported, contradicted, inconclusive or not tested; and the ledger that holds them.
+"""The rule of the verdicts: from findings to supported, contradicted, inconclusive or not tested; `Ledger` holds them.
 
 A verdict is never typed in: `Verdict` computes it from its findings and the criterion, and a file that says otherwise is refused.
 """

@@ -87,7 +87,7 @@ class Claim:
     Parameters
     ----------
     id : str
-        Its name in the ledger, ``C1`` and so on.
+        Its name, ``C1`` and so on.
     text : str
         What is claimed, in our words, from the abstracts.
     criteria : dict of str to Criterion

@@ -54,7 +54,7 @@ class LesionConfig(StrictConfig):
     centre : tuple of float
         Row and column of the known place, as shares of the image's side; the default lies in the patient's left upper lung.
     detectability : float
-        Hotelling detectability of the lesion at `centre` in a single image; an AUC of Phi(detectability / sqrt 2).
+        Hotelling detectability of the lesion at `centre` in a single image; an AUROC of Phi(detectability / sqrt 2).
     """
 
     profile: Literal["gaussian", "disc"] = "gaussian"

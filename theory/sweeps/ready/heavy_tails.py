@@ -27,7 +27,7 @@ def heavy_tailed_nuisance(*, rng: np.random.Generator, replicates: int, delta: f
 
 
 def single_auc(delta: float, nu: float, scale: float) -> float:
-    """AUC of the single image, by the characteristic function of the nuisance.
+    """AUROC of the single image, by the characteristic function of the nuisance.
 
     Examples
     --------
@@ -49,20 +49,20 @@ def single_auc(delta: float, nu: float, scale: float) -> float:
 
 @estimand("gain under heavy tails")
 def gain_under_heavy_tails(*, delta: float, nu: float, scale: float) -> float:
-    r"""AUC that subtracting the reference adds: :math:`\Phi(\delta/2)`, whatever the law of the nuisance (T12.4), minus `single_auc`."""
+    r"""AUROC that subtracting the reference adds: :math:`\Phi(\delta/2)`, whatever the law of the nuisance (T12.4), minus `single_auc`."""
     return float(ndtr(delta / 2)) - single_auc(delta, nu, scale)
 
 
 @method("ranks", vectorised=True)
 def ranks(data: Pairs) -> Report:
-    """Gain in AUC from ranks, by DeLong's method."""
+    """Gain in AUROC from ranks, by DeLong's method."""
     healthy, diseased = data
     return auc_gain_report((healthy[0], diseased[0]), (healthy[0] - healthy[1], diseased[0] - diseased[1]))
 
 
 @method("normal theory", vectorised=True)
 def normal_theory(data: Pairs) -> Report:
-    r"""Gain in AUC as if scores were normal in each class: :math:`\Phi(\hat D_2/\sqrt2)-\Phi(\hat D_1/\sqrt2)` (T1.5).
+    r"""Gain in AUROC as if scores were normal in each class: :math:`\Phi(\hat D_2/\sqrt2)-\Phi(\hat D_1/\sqrt2)` (T1.5).
 
     The interval is the delta method's, with the variance from the patients' influences.
     """
@@ -74,7 +74,7 @@ def normal_theory(data: Pairs) -> Report:
 
 
 def _normal_auc(healthy: Floats, diseased: Floats) -> tuple[Floats, Floats]:
-    """AUC of normal scores with equal variance from their moments, and the influence of each patient on it."""
+    """AUROC of normal scores with equal variance from their moments, and the influence of each patient on it."""
     groups = (healthy, diseased)
     centred = [group - group.mean(axis=1, keepdims=True) for group in groups]
     total = healthy.shape[1] + diseased.shape[1]

@@ -27,10 +27,10 @@ def mean_report(values: Floats, quantile: ArrayLike = TWO_SIDED) -> Report:
 
 
 def auc_gain_report(single: tuple[Floats, Floats], pair: tuple[Floats, Floats]) -> Report:
-    """Report the difference of two AUCs of the same cases by DeLong's method (DeLong, DeLong and Clarke-Pearson 1988).
+    """Report the difference of two AUROCs of the same cases by DeLong's method (DeLong, DeLong and Clarke-Pearson 1988).
 
     Shapes: `single, pair` scores of the healthy (replicates, n0) and of the diseased (replicates, n1) in each arm. Returns the paired arm's
-    AUC minus the single's.
+    AUROC minus the single's.
     """
     healthy = single[0].shape[1]
     labels = np.arange(healthy + single[1].shape[1]) >= healthy

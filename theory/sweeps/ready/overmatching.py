@@ -35,28 +35,28 @@ def matched_pairs(*, rng: np.random.Generator, replicates: int, delta: float, A:
 
 @estimand("gain of the best rule on matched pairs")
 def best_gain(*, delta: float, A: float, E: float, noise: float) -> float:
-    """AUC that the best use of a matched reference adds, T7 minus T1: largest at a tightness in between, 0 at both ends."""
+    """AUROC that the best use of a matched reference adds, T7 minus T1: largest at a tightness in between, 0 at both ends."""
     single = float(t1.auc(delta / np.sqrt(A + E), 0.0, "single"))
     return float(t7.auc("iso", delta, A, E, noise, "optimal")) - single
 
 
 @method("subtract", vectorised=True)
 def subtract(data: Pairs) -> Report:
-    """Gain in AUC of subtracting the reference, by DeLong's method."""
+    """Gain in AUROC of subtracting the reference, by DeLong's method."""
     healthy, diseased = data
     return auc_gain_report((healthy[0], diseased[0]), (healthy[0] - healthy[1], diseased[0] - diseased[1]))
 
 
 @method("weight learned on the same cases", vectorised=True)
 def learned_on_the_same(data: Pairs) -> Report:
-    """Gain in AUC, by DeLong's method, of weights that are judged on the cases they were learned from."""
+    """Gain in AUROC, by DeLong's method, of weights that are judged on the cases they were learned from."""
     scores = [_score(_weights(*data), group) for group in data]
     return auc_gain_report((data[0][0], data[1][0]), (scores[0], scores[1]))
 
 
 @method("weight learned on other cases", vectorised=True)
 def learned_on_others(data: Pairs) -> Report:
-    """Gain in AUC of weights that are learned on one half of the cases and judged on the other, both ways, each by DeLong's method.
+    """Gain in AUROC of weights that are learned on one half of the cases and judged on the other, both ways, each by DeLong's method.
 
     The estimate is the mean of both; its variance is the mean of theirs over 2.
     """

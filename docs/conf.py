@@ -34,6 +34,7 @@ extensions = [
     "myst_nb",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
     "matplotlib.sphinxext.plot_directive",
     "mathml",
@@ -80,6 +81,25 @@ nb_merge_streams = True
 
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py",
+    "subsection_order": [
+        f"../examples/{name}" for name in ("theory", "simulation_studies", "phantom_and_references", "statistics", "kept_results")
+    ],
+    "within_subsection_order": "FileNameSortKey",
+    "reset_modules": ("matplotlib", "seaborn", "gallery.house_style"),
+    "image_srcset": ["2x"],
+    "thumbnail_size": (400, 260),
+    "reference_url": {name: None for name in packages},  # names in the code link to their page
+    "show_signature": False,
+    "show_memory": False,
+    "min_reported_time": 10,
+    "write_computation_times": False,
+    "download_all_examples": False,
+}
 
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"

@@ -31,16 +31,14 @@ axes.errorbar(
     fmt="o", ms=8, capsize=4, color="#0072B2", label="finetuned model",
 )  # fmt: skip
 axes.axhline(0, color="black", lw=1)
-axes.set(
-    xlabel="correlation of query and reference", ylabel="AUROC, pair minus single"
-)
+axes.set(xlabel="correlation of query and reference", ylabel="AUROC, pair minus single")
 axes.legend(loc="lower right")
 plt.show()
 
 # %%
 # From ``rho = 0.75`` on the reference helps, as theory says. At low correlations the
-# estimates lie near the curve of an observer who only subtracts, with wide intervals: no
-# gain is shown there. At the right the model gains more than the ideal observer,
+# estimates lie near the curve of an observer who only subtracts, with wide intervals:
+# no gain is shown there. At the right the model gains more than the ideal observer,
 # because its single image had fallen short of the ideal one.
 #
 # See :doc:`the study </results/pocket-phantom/README>` for how it was trained.

@@ -25,7 +25,9 @@ figure, axes = plt.subplots()
 for arm, (words, colour) in arms.items():
     rows = table[table["arm"] == arm].sort_values("n_train")
     axes.plot(rows["n_train"], rows["auroc"], "o-", color=colour, label=words)
-    axes.fill_between(rows["n_train"], rows["low"], rows["high"], color=colour, alpha=0.12)
+    axes.fill_between(
+        rows["n_train"], rows["low"], rows["high"], color=colour, alpha=0.12
+    )
     ideal = rows["ideal"].iloc[0]
     if arm != "duplicate":
         axes.axhline(ideal, color=colour, lw=1, ls=":")
@@ -41,9 +43,10 @@ axes.legend(loc="lower right")
 plt.show()
 
 # %%
-# With few patients the pair is no better: the model has not yet learned to compare. From
-# 500 patients on it is clearly ahead, while the query shown twice stays with the single
-# image. So the gain comes from the reference, and not from a second image as such.
+# With few patients the pair is no better: the model has not yet learned to compare.
+# From 500 patients on it is clearly ahead, while the query shown twice stays with the
+# single image. So the gain comes from the reference, and not from a second image as
+# such.
 #
 # Bands are 95 % intervals over trainings and patients; see
 # :doc:`the study </results/pocket-phantom/README>`.

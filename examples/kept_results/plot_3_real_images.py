@@ -14,7 +14,9 @@ import pandas as pd
 
 KEPT = Path("../../docs/results/pocket-real")
 table = pd.read_csv(KEPT / "comparisons.csv")
-table = table[(table["kind"] == "gain") & (table["n_train"] > 0) & (table["b"] == "single")]
+table = table[
+    (table["kind"] == "gain") & (table["n_train"] > 0) & (table["b"] == "single")
+]
 cohorts = {"nih": "chest X-rays (NIH)", "ham10000": "skin lesions (HAM10000)"}
 
 figure, axes = plt.subplots(figsize=(7.4, 4))
@@ -23,7 +25,9 @@ for cohort, words in cohorts.items():
     rows = table[table["cohort"] == cohort]
     places = np.arange(len(rows)) + len(names)
     low, high = rows["difference"] - rows["low"], rows["high"] - rows["difference"]
-    axes.errorbar(rows["difference"], places, xerr=[low, high], fmt="o", ms=7, label=words)
+    axes.errorbar(
+        rows["difference"], places, xerr=[low, high], fmt="o", ms=7, label=words
+    )
     names += list(rows["a"])
 axes.axvline(0, color="black", lw=1)
 axes.axvspan(-0.02, 0.02, color="#009E73", alpha=0.12, lw=0)
@@ -37,8 +41,8 @@ axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
 plt.show()
 
 # %%
-# No interval excludes zero: on these two sets, with this small model, references did not
-# help. The green band is the margin of 0.02 below which a gain would not be worth
+# No interval excludes zero: on these two sets, with this small model, references did
+# not help. The green band is the margin of 0.02 below which a gain would not be worth
 # having. Most intervals reach beyond it, so a small gain is not excluded either.
 #
 # ``duplicate`` is a control, the query shown twice. See

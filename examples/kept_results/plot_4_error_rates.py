@@ -46,9 +46,9 @@ axes.legend()
 plt.show()
 
 # %%
-# DeLong's test counts images, and rejects too often however many patients there are. The
-# version for clusters needs ten patients or more here. With the jackknife and Student's t
-# it never rejects too often, but is cautious with few patients.
+# DeLong's test counts images, and rejects too often however many patients there are.
+# The version for clusters needs ten patients or more here. With the jackknife and
+# Student's t it never rejects too often, but is cautious with few patients.
 #
 # All tests and situations are in
 # :doc:`error rates of the tests </results/error-rates/README>`.

@@ -10,7 +10,6 @@ looks at them.
 import tempfile
 
 import matplotlib.pyplot as plt
-
 from empirical import PhantomConfig, make_phantom
 
 config = PhantomConfig(n_train=0, n_val=0, n_test=16, size=48, rho=0.9)

@@ -11,7 +11,6 @@ import tempfile
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from empirical import PhantomConfig, make_phantom
 
 figure, panels = plt.subplots(4, 3, figsize=(6, 8))
@@ -22,13 +21,14 @@ for row, rho in zip(panels, (0.0, 0.5, 0.8, 0.95), strict=True):
     cohort = make_phantom(config, tempfile.mkdtemp(), seed=3)
     table = cohort.table
     query = table[table["label"] == "nodule"].iloc[0]
-    relative = table[(table["family"] == query["family"]) & (table["split"] == "reference")]
+    relative = table[
+        (table["family"] == query["family"]) & (table["split"] == "reference")
+    ]
     pixels = [
         np.asarray(cohort.image(item).convert("L"), dtype=float)
         for item in (query["item_id"], relative["item_id"].iloc[0])
     ]
-    images = {"query": pixels[0], "reference": pixels[1]}
-    for axes, (name, image) in zip(row, images.items()):
+    for axes, image in zip(row, pixels):
         axes.imshow(image, cmap="gray", vmin=0, vmax=255)
     row[2].imshow(pixels[0] - pixels[1], cmap="gray", vmin=-60, vmax=60)
     row[0].set_ylabel(f"rho = {rho}")

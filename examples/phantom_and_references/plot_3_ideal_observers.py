@@ -10,8 +10,8 @@ such images.
 import tempfile
 
 import matplotlib.pyplot as plt
-
 from empirical import PhantomConfig, PhantomTruth, make_phantom
+
 from theory import hotelling
 
 observers = {"single": "dimgrey", "difference": "#D55E00", "joint": "#0072B2"}
@@ -28,7 +28,9 @@ figure, axes = plt.subplots()
 for observer, colour in observers.items():
     areas = [detectability.auc(observer) for detectability in found]
     axes.plot(correlations, areas, "o-", color=colour, label=observer)
-axes.set(xlabel="correlation of query and reference", ylabel="AUROC of the ideal observer")
+axes.set(
+    xlabel="correlation of query and reference", ylabel="AUROC of the ideal observer"
+)
 axes.legend()
 plt.show()
 

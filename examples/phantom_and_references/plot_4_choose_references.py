@@ -10,7 +10,6 @@ import tempfile
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from empirical import PhantomConfig, ReferenceConfig, choose_references, make_phantom
 
 config = PhantomConfig(size=48, n_train=0, n_val=0, n_test=60, rho=0.8)

@@ -11,7 +11,6 @@ import tempfile
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from theory.sweeps import Study, run
 from theory.sweeps.performance import performance
 

@@ -11,7 +11,6 @@ import tempfile
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from theory.sweeps import Study, run
 
 
@@ -41,9 +40,12 @@ sizes = sorted(replicates["n"].unique())
 figure, panels = plt.subplots(1, 2, sharey=True, figsize=(7.4, 5))
 for axes, size in zip(panels, sizes, strict=True):
     rows = replicates[replicates["n"] == size]
-    centre, half = (rows["lower"] + rows["upper"]) / 2, (rows["upper"] - rows["lower"]) / 2
+    centre, half = (
+        (rows["lower"] + rows["upper"]) / 2,
+        (rows["upper"] - rows["lower"]) / 2,
+    )
     rows = rows.iloc[np.argsort(np.abs(centre - 1) / half)]
-    covers = (rows["lower"] <= 1) & (1 <= rows["upper"])
+    covers = (rows["lower"] <= 1) & (rows["upper"] >= 1)
     rank = 100 * (np.arange(len(rows)) + 0.5) / len(rows)
     axes.hlines(
         rank, rows["lower"], rows["upper"], lw=0.4,
@@ -51,7 +53,9 @@ for axes, size in zip(panels, sizes, strict=True):
     )  # fmt: skip
     axes.axvline(1, color="black", lw=1)
     axes.axhline(95, color="black", lw=1, ls=":")
-    axes.set(title=f"n = {size}: {covers.mean():.1%} cover", xlabel="interval of the mean")
+    axes.set(
+        title=f"n = {size}: {covers.mean():.1%} cover", xlabel="interval of the mean"
+    )
 panels[0].set(ylabel="percentile of surprise", ylim=(0, 100))
 plt.show()
 

@@ -26,10 +26,9 @@ rows = rows.sort_values(list(factors)).reset_index()
 figure, (top, bottom) = plt.subplots(
     2, 1, sharex=True, height_ratios=[3, 2], figsize=(7.4, 5.4)
 )
-top.fill_between(
-    rows.index, rows["value"] - 1.96 * rows["mcse"], rows["value"] + 1.96 * rows["mcse"],
-    step="mid", alpha=0.3,
-)  # fmt: skip
+half = 1.96 * rows["mcse"]
+low, high = rows["value"] - half, rows["value"] + half
+top.fill_between(rows.index, low, high, step="mid", alpha=0.3)
 top.step(rows.index, rows["value"], where="mid")
 top.axhline(0.95, color="black", lw=1, ls=":")
 top.set(ylabel="coverage of a 95 % interval")
@@ -38,7 +37,9 @@ for level, (name, words) in enumerate(factors.items()):
     steps = -level + 0.6 * (ranks - 1) / (ranks.max() - 1)
     bottom.step(rows.index, steps, where="mid", color="black", lw=1.5)
     levels = ", ".join(f"{one:g}" for one in np.unique(rows[name]))
-    bottom.text(len(rows), -level + 0.3, f"{words}:\n{levels}", va="center", fontsize=9.5)
+    bottom.text(
+        len(rows), -level + 0.3, f"{words}:\n{levels}", va="center", fontsize=9.5
+    )
 bottom.set(yticks=[], xlabel="cell of the study", xlim=(-1, 52))
 bottom.grid(visible=False)
 top.grid(axis="x", visible=False)

@@ -9,7 +9,6 @@ permutation.
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from paper_figures.statistics import auroc_permutation, delong
 
 rng = np.random.default_rng(1)
@@ -36,7 +35,9 @@ for place, arm, colour in ((0, "pair", "#0072B2"), (1, "single", "dimgrey")):
         place, areas.auc[place], [[areas.auc[place] - low], [high - areas.auc[place]]],
         fmt="o", ms=8, capsize=4, color=colour,
     )  # fmt: skip
-left.set(xticks=[0, 1], xticklabels=["pair", "single"], xlim=(-0.5, 1.5), ylabel="AUROC")
+left.set(
+    xticks=[0, 1], xticklabels=["pair", "single"], xlim=(-0.5, 1.5), ylabel="AUROC"
+)
 low, high = test.interval
 right.errorbar(
     0, test.difference, [[test.difference - low], [high - test.difference]],

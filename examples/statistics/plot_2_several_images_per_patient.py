@@ -9,7 +9,6 @@ with one that counts patients.
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from paper_figures.statistics import clustered_auroc_difference, delong
 
 rng = np.random.default_rng(3)

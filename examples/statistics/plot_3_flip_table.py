@@ -9,7 +9,6 @@ two counts.
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from paper_figures.statistics import flip_table, mcnemar
 
 rng = np.random.default_rng(5)

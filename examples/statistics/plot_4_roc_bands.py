@@ -8,7 +8,6 @@ cover the whole true curve with 95 % probability, so that one may look anywhere.
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from paper_figures.statistics import roc_bands
 
 rng = np.random.default_rng(8)
@@ -29,7 +28,11 @@ for arm, (name, colour) in enumerate(zip(scores, ("#0072B2", "dimgrey"), strict=
     axes.plot(bands.fpr[arm], bands.tpr[arm], color=colour, label=name)
 axes.plot([0, 1], [0, 1], color="black", lw=1, ls=":")
 axes.set(
-    xlabel="1 minus specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1), aspect=1
+    xlabel="1 minus specificity",
+    ylabel="sensitivity",
+    xlim=(0, 1),
+    ylim=(0, 1),
+    aspect=1,
 )
 axes.legend(loc="lower right")
 plt.show()

@@ -7,7 +7,6 @@ whole interval lies within a margin, which is fixed before the data are seen.
 """
 
 import matplotlib.pyplot as plt
-
 from paper_figures.statistics import equivalence, paired_difference
 
 margin = 0.05

@@ -9,7 +9,6 @@ thresholds, which are estimated too.
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from paper_figures.statistics import measures_at_specificity
 
 rng = np.random.default_rng(2)

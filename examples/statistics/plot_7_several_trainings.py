@@ -8,7 +8,6 @@ times and count trainings and patients both as random.
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from paper_figures.statistics import delong, random_factors_contrast
 
 rng = np.random.default_rng(4)
@@ -30,7 +29,9 @@ areas = {arm: delong(values, labels).auc for arm, values in scores.items()}
 
 figure, (left, right) = plt.subplots(1, 2, width_ratios=[3, 2])
 for place, (arm, colour) in enumerate({"pair": "#0072B2", "single": "dimgrey"}.items()):
-    left.plot(np.full(trainings, place), areas[arm], "o", ms=7, mfc="none", color=colour)
+    left.plot(
+        np.full(trainings, place), areas[arm], "o", ms=7, mfc="none", color=colour
+    )
     left.plot(place, areas[arm].mean(), "_", ms=30, mew=3, color=colour)
 left.set(
     xticks=[0, 1], xticklabels=skill, xlim=(-0.5, 1.5), ylabel="AUROC of each training"

@@ -8,7 +8,6 @@ without showing any disease. The adjusted AUROC compares people of the same age.
 
 import matplotlib.pyplot as plt
 import numpy as np
-
 from paper_figures.statistics import covariate_adjusted_auroc, delong
 
 rng = np.random.default_rng(6)

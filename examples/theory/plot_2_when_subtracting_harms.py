@@ -28,7 +28,9 @@ axes.axhline(1, color="0.3", lw=1)
 axes.text(0.93, 1.02, "plain difference", ha="right", va="bottom")
 axes.set(xlabel="correlation of query and reference", ylabel="weight on the reference")
 axes.legend(loc="upper left")
-figure.colorbar(colours, label="AUROC, pair minus single", ticks=[-0.2, -0.1, 0, 0.1, 0.2])
+figure.colorbar(
+    colours, label="AUROC, pair minus single", ticks=[-0.2, -0.1, 0, 0.1, 0.2]
+)
 plt.show()
 
 # %%

@@ -35,8 +35,8 @@ plt.show()
 # %%
 # With a larger leak the difference loses: it subtracts the signal along with the
 # nuisance. Even the best use of both gains nothing where the share equals the
-# correlation (0.7 here). The reference alone rises from chance, and that is the warning sign: score
-# the control arm ``reference_only`` before you believe a gain of the pair.
+# correlation (0.7 here). The reference alone rises from chance, and that is the warning
+# sign: score the control arm ``reference_only`` before you believe a gain of the pair.
 #
 # :doc:`Statement T13 </explanation/statements/t13>` derives the curves, and
 # :py:func:`paper_figures.statistics.estimate_leak` estimates the share from scores.

@@ -21,7 +21,9 @@ analyses = {
 
 figure, axes = plt.subplots()
 for analysis, (words, colour) in analyses.items():
-    n = [value("T15", "n_exact", rho=r, d=0.5, analysis=analysis, power=0.8) for r in rho]
+    n = [
+        value("T15", "n_exact", rho=r, d=0.5, analysis=analysis, power=0.8) for r in rho
+    ]
     axes.plot(rho, n, "o-", ms=4, color=colour, label=words)
 axes.set(
     xlabel="correlation of query and reference",

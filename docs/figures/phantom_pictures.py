@@ -48,7 +48,7 @@ for place, (rho, cohort) in enumerate(cohorts.items()):
     panels[1, place].imshow(reference, cmap="gray", vmin=0, vmax=255)
     panels[1, place].set_title(f"reference, ρ = {rho:g}", fontsize=10)
     panels[2, place].imshow(query - reference, cmap="gray", vmin=-40, vmax=40)
-    panels[2, place].set_title(f"query minus reference, ρ = {rho:g}", fontsize=9)
+    panels[2, place].set_title(f"difference, ρ = {rho:g}", fontsize=10)
 for axes in panels.flat:
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)

@@ -18,5 +18,5 @@ def house_style(gallery_conf: dict[str, Any], file_name: str) -> None:
 
     from paper_figures.plotting import style
 
-    colours = cycler(color=[style.BLUE, style.ORANGE, style.GREEN, style.RED, style.PURPLE, style.SKY])
-    matplotlib.rcParams.update({**seaborn.axes_style("ticks"), **style.SETTINGS, **SIZES, "axes.prop_cycle": colours})
+    settings = {**seaborn.axes_style("ticks"), **style.SETTINGS, **SIZES, "axes.prop_cycle": cycler(color=style.LINES)}
+    matplotlib.rcParams.update(settings)

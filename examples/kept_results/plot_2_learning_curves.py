@@ -17,7 +17,7 @@ table = pd.read_csv(KEPT / "study.csv")
 table = table[(table["cohort"] == "rho-0.8") & (table["n_train"] > 0)]
 arms = {
     "pair": ("pair, rho = 0.8", "#0072B2"),
-    "single": ("single image", "dimgrey"),
+    "single": ("single image", "#5f6873"),
     "duplicate": ("the query twice", "#E69F00"),
 }
 

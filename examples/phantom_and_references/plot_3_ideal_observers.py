@@ -14,7 +14,7 @@ from empirical import PhantomConfig, PhantomTruth, make_phantom
 
 from theory import hotelling
 
-observers = {"single": "dimgrey", "difference": "#D55E00", "joint": "#0072B2"}
+observers = {"single": "#5f6873", "difference": "#D55E00", "joint": "#0072B2"}
 correlations = (0.0, 0.3, 0.5, 0.7, 0.9)
 found = []
 for rho in correlations:

@@ -51,7 +51,7 @@ print(table[["rho", "method", "measure", "value", "mcse"]].round(4).head(8))
 
 figure, axes = plt.subplots()
 spread = table[table["measure"] == "empirical_se"]
-for (method, rows), colour in zip(spread.groupby("method"), ("#D55E00", "dimgrey")):
+for (method, rows), colour in zip(spread.groupby("method"), ("#D55E00", "#5f6873")):
     axes.errorbar(
         rows["rho"], rows["value"], 1.96 * rows["mcse"], fmt="o-", capsize=3,
         color=colour, label=method,

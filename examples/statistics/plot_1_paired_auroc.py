@@ -18,9 +18,9 @@ single = 1.2 * labels + patient + 0.6 * rng.normal(size=200)
 reference = patient + 0.6 * rng.normal(size=200)
 pair = single - 0.7 * reference
 
-areas = delong([pair, single], labels)
+areas = delong(pair, single, labels)
 test = areas.difference()
-check = auroc_permutation([pair, single], labels)
+check = auroc_permutation(pair, single, labels)
 print(f"pair minus single: {test.difference:.3f}, p = {test.p:.4f} (DeLong)")
 print(f"by permutation: p = {check.p:.4f}")
 
@@ -29,7 +29,7 @@ print(f"by permutation: p = {check.p:.4f}")
 # the right: the interval of the difference.
 
 figure, (left, right) = plt.subplots(1, 2, width_ratios=[2, 1])
-for place, arm, colour in ((0, "pair", "#0072B2"), (1, "single", "dimgrey")):
+for place, arm, colour in ((0, "pair", "#0072B2"), (1, "single", "#5f6873")):
     low, high = areas.interval(place)
     left.errorbar(
         place, areas.auc[place], [[areas.auc[place] - low], [high - areas.auc[place]]],
@@ -52,5 +52,5 @@ plt.show()
 # the areas vary by is the choice of patients, and that is the same in both.
 #
 # Which test is recommended when is told in
-# :doc:`the statistics pages </explanation/index>`; all tests at once are in
+# :doc:`choose a test </how-to/choose_a_test>`; all tests at once are in
 # :py:func:`paper_figures.compare_arms`.

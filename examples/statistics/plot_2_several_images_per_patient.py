@@ -19,8 +19,8 @@ common = rng.normal(size=(2, patients))[:, patient]  # a patient's own level, by
 scores = common + 0.5 * rng.normal(size=(2, patients * images))
 scores += np.array([[1.6], [1.0]]) * labels
 
-wrong = delong(scores, labels).difference()
-right = clustered_auroc_difference(scores, labels, patient)
+wrong = delong(*scores, labels).difference()
+right = clustered_auroc_difference(*scores, labels, clusters=patient)
 print(f"images as independent: p = {wrong.p:.4f}")
 print(f"by patient:            p = {right.p:.4f}, {right.df:.0f} degrees of freedom")
 

@@ -20,7 +20,7 @@ single_right = (single > 0.75) == labels
 pair_right = (pair > 0.75) == labels
 
 flips = flip_table(single_right, pair_right)
-test = mcnemar(int(flips.beneficial.items), int(flips.harmful.items))
+test = mcnemar(pair_right, single_right)
 print(flips)
 print(f"McNemar's exact test: p = {test.exact:.4f}")
 

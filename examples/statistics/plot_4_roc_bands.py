@@ -21,7 +21,7 @@ scores = {
 bands = roc_bands(list(scores.values()), labels, resamples=500)
 
 figure, axes = plt.subplots(figsize=(5.6, 5.2))
-for arm, (name, colour) in enumerate(zip(scores, ("#0072B2", "dimgrey"), strict=True)):
+for arm, (name, colour) in enumerate(zip(scores, ("#0072B2", "#5f6873"), strict=True)):
     edge_x = np.concatenate([bands.lower_fpr[arm], bands.upper_fpr[arm][::-1]])
     edge_y = np.concatenate([bands.lower_tpr[arm], bands.upper_tpr[arm][::-1]])
     axes.fill(edge_x, edge_y, color=colour, alpha=0.18, lw=0)

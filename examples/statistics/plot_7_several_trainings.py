@@ -28,7 +28,7 @@ fixed = random_factors_contrast(
 areas = {arm: delong(values, labels).auc for arm, values in scores.items()}
 
 figure, (left, right) = plt.subplots(1, 2, width_ratios=[3, 2])
-for place, (arm, colour) in enumerate({"pair": "#0072B2", "single": "dimgrey"}.items()):
+for place, (arm, colour) in enumerate({"pair": "#0072B2", "single": "#5f6873"}.items()):
     left.plot(
         np.full(trainings, place), areas[arm], "o", ms=7, mfc="none", color=colour
     )

@@ -24,7 +24,7 @@ adjusted = covariate_adjusted_auroc(list(scores.values()), labels, {"age": age})
 
 figure, axes = plt.subplots(figsize=(7.4, 3.4))
 for shift, colour, name, areas, interval in (
-    (-0.1, "dimgrey", "all pairs of patients", plain.auc, plain.interval),
+    (-0.1, "#5f6873", "all pairs of patients", plain.auc, plain.interval),
     (0.1, "#0072B2", "among people of one age", adjusted.auc, adjusted.interval),
 ):
     places = np.arange(len(scores)) + shift

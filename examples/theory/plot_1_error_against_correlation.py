@@ -14,7 +14,7 @@ from theory import PairedModel
 
 rho = np.linspace(0, 0.98, 50)
 rules = {
-    "single": ("the query alone", "dimgrey"),
+    "single": ("the query alone", "#5f6873"),
     "difference": ("query minus reference", "#D55E00"),
     "optimal": ("query minus rho times reference", "#0072B2"),
 }

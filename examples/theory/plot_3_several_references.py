@@ -18,7 +18,7 @@ for rho_rr in (0.4, 0.6, 0.8):
     aucs = [model.auc("optimal") for model in models]
     axes.plot(m, aucs, "o-", label=f"references correlate {rho_rr} with each other")
 axes.axhline(
-    PairedModel(delta=1.0).auc("single"), color="dimgrey", ls=":", label="no reference"
+    PairedModel(delta=1.0).auc("single"), color="#5f6873", ls=":", label="no reference"
 )
 axes.set(xlabel="number of references", ylabel="AUROC, optimal rule", ylim=(0.7, None))
 axes.legend()

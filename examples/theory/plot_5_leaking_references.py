@@ -14,10 +14,10 @@ from theory import value
 
 share = np.linspace(0, 1, 41)
 rules = {
-    "single": ("query alone", "dimgrey"),
+    "single": ("query alone", "#5f6873"),
     "difference": ("query minus reference", "#D55E00"),
     "optimal": ("best use of both", "#0072B2"),
-    "reference_only": ("reference alone", "#E69F00"),
+    "reference_only": ("reference alone", "#944F38"),
 }
 
 figure, axes = plt.subplots()

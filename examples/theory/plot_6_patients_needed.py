@@ -14,7 +14,7 @@ from theory import value
 
 rho = np.linspace(0, 0.9, 19)
 analyses = {
-    "ttest": ("queries only (t test)", "dimgrey"),
+    "ttest": ("queries only (t test)", "#5f6873"),
     "change": ("query minus reference (change score)", "#D55E00"),
     "ancova": ("reference as covariate (ANCOVA)", "#0072B2"),
 }

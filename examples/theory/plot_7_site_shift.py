@@ -14,7 +14,7 @@ from theory import value
 
 tau = np.linspace(0, 2, 41)
 rules = {
-    "query alone": ("dimgrey", {"rule": "single"}),
+    "query alone": ("#5f6873", {"rule": "single"}),
     "minus 4 references of the same site": ("#D55E00", {"rule": "same_diff"}),
     "the same, with the best weight": ("#0072B2", {"rule": "same_shrink"}),
     "minus 4 references of other sites": (

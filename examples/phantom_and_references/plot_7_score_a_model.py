@@ -11,7 +11,6 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-
 from empirical import EvaluateConfig, PhantomConfig, evaluate, make_phantom
 from paper_figures import compare_arms
 
@@ -30,7 +29,7 @@ records = evaluate(
 )
 
 # %%
-# One row per arm and item. The same items in both arms make the comparison a paired one.
+# One row per arm and item. Both arms have the same items, so the comparison is paired.
 
 table = records.table.assign(diseased=records.is_positive())
 scores = table.pivot(index="item_id", columns="arm", values="p_positive")
@@ -58,5 +57,5 @@ plt.show()
 
 # %%
 # The two colours are mixed: without finetuning the model tells nothing about nodules.
-# ``see-in-pairs study`` trains both arms, and
-# :ref:`sphx_glr_gallery_kept_results_plot_2_learning_curves.py` shows what happens then.
+# ``see-in-pairs study`` trains both arms; see
+# :ref:`sphx_glr_gallery_kept_results_plot_2_learning_curves.py`.

@@ -21,7 +21,7 @@ rules = {
 
 figure, axes = plt.subplots()
 for rule, (words, colour) in rules.items():
-    errors = [PairedModel(delta=1.0, rho=r).error(rule) for r in rho]
+    errors = [PairedModel(d=1.0, rho=r).error(rule) for r in rho]
     axes.plot(rho, errors, color=colour, label=words)
 axes.set(
     xlabel="correlation of query and reference",

@@ -13,7 +13,7 @@ import numpy as np
 from theory import PairedModel
 
 rho, weight = np.linspace(0, 0.95, 39), np.linspace(0, 1.5, 31)
-models = [PairedModel(delta=1.0, rho=r) for r in rho]
+models = [PairedModel(d=1.0, rho=r) for r in rho]
 single = models[0].auc("single")  # the same at every correlation
 gain = np.array([[model.auc(w) - single for model in models] for w in weight])
 

@@ -14,11 +14,11 @@ from theory import PairedModel
 m = np.arange(1, 13)
 figure, axes = plt.subplots()
 for rho_rr in (0.4, 0.6, 0.8):
-    models = [PairedModel(delta=1.0, rho=0.6, m=k, rho_rr=rho_rr) for k in m.tolist()]
+    models = [PairedModel(d=1.0, rho=0.6, m=k, rho_rr=rho_rr) for k in m.tolist()]
     aucs = [model.auc("optimal") for model in models]
     axes.plot(m, aucs, "o-", label=f"references correlate {rho_rr} with each other")
 axes.axhline(
-    PairedModel(delta=1.0).auc("single"), color="#5f6873", ls=":", label="no reference"
+    PairedModel(d=1.0).auc("single"), color="#5f6873", ls=":", label="no reference"
 )
 axes.set(xlabel="number of references", ylabel="AUROC, optimal rule", ylim=(0.7, None))
 axes.legend()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paper_figures.comparison.item_table import ArmPair, ComparisonSettings, item_table
-from paper_figures.number_format import short, with_interval
+from paper_figures.number_format import DIGITS, short, with_interval
 from paper_figures.plotting import style
 from paper_figures.plotting.style import BLUE, COLOURS, INK, MUTED, ORANGE, note
 from paper_figures.statistics.diagnostic.factors import factors
@@ -137,7 +137,7 @@ def _draw_roc(axes: Axes, rows: pd.DataFrame, colours: tuple[str, str]) -> None:
 
 def _area(curve: pd.DataFrame) -> str:
     area, low, high = (float(curve[name].iloc[0]) for name in ("auroc", "auroc_low", "auroc_high"))
-    return short(area) if np.isnan(low) else with_interval(area, low, high)
+    return short(area, DIGITS) if np.isnan(low) else with_interval(area, low, high)
 
 
 def _draw_benefit(upper: Axes, lower: Axes, rows: pd.DataFrame, arms: tuple[str, str], colours: tuple[str, str]) -> None:

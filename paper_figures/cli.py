@@ -9,7 +9,10 @@ from typing import Annotated
 import typer
 
 from empirical.commands.analyse import app as analyse
-from empirical.commands.models import mount
+from empirical.commands.benchmark import app as benchmark
+from empirical.commands.cohort import app as cohort
+from empirical.commands.models import ListingArms, doctor, evaluate, finetune, pretrain, pretrain_grid
+from empirical.commands.references import references
 from paper_figures.commands.compare import compare
 from paper_figures.commands.components import components
 from paper_figures.commands.configs import app as configs
@@ -18,11 +21,22 @@ from paper_figures.commands.plan import plan
 from paper_figures.commands.study import study
 from paper_figures.commands.sweep_plot import plot
 from see_in_pairs import __version__
-from see_in_pairs.console import Quiet, Seed, log, new_app, run_app
+from see_in_pairs.console import Commands, Out, Quiet, Seed, Workers, log, new_app, run_app
 from theory.cli import app as theory
 from theory.sweeps.cli import app as sweep
 
-app = new_app("Does showing a vision-language model a healthy reference image beside the query help, when, and why?")
+START, THEORY, IMAGES, MODELS = "Start here", "Theory and simulation", "Images and references", "Models"
+STATISTICS, RESULTS = "Statistics and planning", "Claims, figures, report"
+
+
+class Program(Commands):
+    """The whole command line."""
+
+    headings = (START, THEORY, IMAGES, MODELS, STATISTICS, RESULTS)
+
+
+app = new_app("Does showing a vision-language model a healthy reference image beside the query help, when, and why?", completion=True)
+app.info.cls = Program
 
 
 def _print_version(wanted: bool) -> None:
@@ -38,17 +52,19 @@ def options(
     """Does showing a vision-language model a healthy reference image beside the query help, when, and why?"""
 
 
-@app.command()
 def reproduce(
-    out: Annotated[Path, typer.Option("--out", help="Folder for everything.")] = Path("out/reproduce"),
+    out: Out = Path("out/reproduce"),
     smoke: Annotated[
         bool, typer.Option("--smoke", help="The whole chain at toy size, in under a minute; its numbers mean nothing.")
     ] = False,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Arms trained at the same time, one core each.")] = 2,
+    workers: Workers = 2,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Run the whole chain on the bundled default; run again to resume."""
+    """Run the whole chain on the bundled default. Run again to resume.
+
+    Theory, phantom cohorts, finetuning, evaluation, tests, claims, figures and report. Each of the workers takes one core.
+    """
     from paper_figures.reproduce import reproduce as run
 
     size = "at toy size, under a minute" if smoke else "about 11 minutes on 2 cores"
@@ -56,14 +72,27 @@ def reproduce(
     run(out, smoke=smoke, seed=seed, workers=workers, quiet=quiet)
 
 
-app.add_typer(theory, name="theory")
 sweep.command()(plot)
-app.add_typer(sweep, name="sweep")
 analyse.command()(components)
-mount(app)
-app.add_typer(configs, name="configs")
-for command in (study, plan, compare, claims, figures, report, methods, verify):
-    app.command()(command)
+cohort.command("references")(references)
+
+app.command(rich_help_panel=START)(reproduce)
+app.add_typer(configs, name="configs", rich_help_panel=START)
+app.add_typer(theory, name="theory", rich_help_panel=THEORY)
+app.add_typer(sweep, name="sweep", rich_help_panel=THEORY)
+app.add_typer(cohort, name="cohort", rich_help_panel=IMAGES)
+app.command(rich_help_panel=MODELS)(doctor)
+for trained in (finetune, evaluate):
+    app.command(cls=ListingArms, rich_help_panel=MODELS)(trained)
+app.command(rich_help_panel=MODELS)(study)
+app.add_typer(analyse, name="analyse", rich_help_panel=MODELS)
+app.add_typer(benchmark, name="benchmark", rich_help_panel=MODELS)
+app.command(rich_help_panel=MODELS)(pretrain)
+app.command("pretrain-grid", rich_help_panel=MODELS)(pretrain_grid)
+for counted in (compare, plan):
+    app.command(rich_help_panel=STATISTICS)(counted)
+for written in (claims, figures, report, methods, verify):
+    app.command(rich_help_panel=RESULTS)(written)
 
 
 def main() -> None:

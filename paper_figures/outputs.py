@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from see_in_pairs.console import progress
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from paper_figures.claims import Ledger
@@ -29,7 +29,7 @@ def write_figures(out: Path | str, *, only: Sequence[str] = (), seed: int = 0, q
 
     unknown = [name for name in only if name not in FIGURES]
     if unknown:
-        raise InputError(f"no figure '{unknown[0]}' (choose from {', '.join(FIGURES)})")
+        raise InputError(f"no figure '{unknown[0]}' (choose from {', '.join(FIGURES)}){did_you_mean(unknown[0], FIGURES)}")
     results, names = RunResults(Path(out)), list(only) or list(FIGURES)
     return [draw_figure(name, results, seed) for name in progress(names, len(names), "figures", quiet)]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 from see_in_pairs.files import parse_yaml, read_yaml
 
 # One rule for upper bounds, here and beside the fields of all configs: a setting has one where a larger value would pass every other check
@@ -140,11 +141,17 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> str:
         key = ".".join(str(part) for part in detail["loc"])
         if detail["type"] == "extra_forbidden":
             section = _section(kind, detail["loc"][:-1])
-            lines.append(f"unknown key '{key}' (known: {', '.join(section.model_fields)})")
+            lines.append(
+                f"unknown key '{key}' (known: {', '.join(section.model_fields)}){did_you_mean(detail['loc'][-1], section.model_fields)}"
+            )
         elif detail["type"] == "string_type" and isinstance(detail["input"], (bool, int, float)):
             lines.append(f"{key}: YAML reads this as {detail['input']!r}, not as a word; put it in quotes (yes, no, on and off, too)")
         else:
-            lines.append(f"{key}: {detail['msg']}" if key else detail["msg"])  # of the config as a whole
+            # a word that is none of those that the setting takes: the error lists them in quotes
+            choices = [*detail.get("ctx", {}).values()] if detail["type"] in ("literal_error", "union_tag_invalid") else []
+            known = re.findall(r"'([^']*)'", str(choices[-1])) if choices else []
+            word = detail.get("ctx", {}).get("tag", detail["input"])
+            lines.append((f"{key}: " if key else "") + detail["msg"] + did_you_mean(word, known))  # without a key: of the config as a whole
     return "; ".join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import sys
 import threading
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from see_in_pairs.errors import CheckFailed, InputError, first_line, is_panic, write_failure
+from see_in_pairs.errors import CheckFailed, InputError, close_name, first_line, is_panic, write_failure
 from see_in_pairs.files import to_json, write_json
 
 INTERRUPTED = 130
@@ -26,7 +28,7 @@ LONGEST_ERROR = 1000
 
 Item = TypeVar("Item")
 
-Seed = Annotated[int, typer.Option("--seed", help="Seed of every random choice.", min=0, max=2**32 - 1)]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of every random choice.", min=0, max=2**32 - 1)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the result.")]
 
 SeedChange = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed; by default the config's.")]
@@ -147,9 +149,53 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def new_app(help_text: str) -> typer.Typer:
-    """Make a command group whose errors surface as exceptions, for `run_app`."""
-    return typer.Typer(help=help_text, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+class Commands(TyperGroup):
+    """A group of commands: its help lists them under headings, each by the whole first sentence; a wrong name is told the likeliest."""
+
+    headings: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        """What may stand as the first word."""
+        return list(self.commands)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Find the command of a word."""
+        if not ctx.resilient_parsing and args and not args[0].startswith("-") and args[0] not in self.commands:
+            meant = close_name(args[0], self.names())
+            raise InputError(f"{ctx.command_path} has no command '{args[0]}'{f'; did you mean {meant!r}?' if meant else ''} (see --help)")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands under their headings; typer sorts groups behind single commands."""
+        shown = {name: command for name, command in self.commands.items() if not command.hidden}
+        for heading in dict.fromkeys([*self.headings, *(getattr(command, "rich_help_panel", None) for command in shown.values())]):
+            with formatter.section(heading or "Commands"):
+                formatter.write_dl(
+                    [
+                        (f"{name:<{max(map(len, shown))}}", first_sentence(command.short_help or command.help or ""))
+                        for name, command in shown.items()
+                        if getattr(command, "rich_help_panel", None) == heading
+                    ]
+                )
+
+
+def first_sentence(text: str) -> str:
+    """Give the first sentence of a help text.
+
+    Examples
+    --------
+    >>> first_sentence("Draw figures, e.g. a ROC curve. Each is a PNG.")
+    'Draw figures, e.g. a ROC curve.'
+    """
+    return re.split(r"(?<=[.?!])\s+(?=[A-Z'])", " ".join(text.split()), maxsplit=1)[0]
+
+
+def new_app(help_text: str, completion: bool = False) -> typer.Typer:
+    """Make a command group whose errors surface as exceptions, for `run_app`; that of the program offers shell completion."""
+    return typer.Typer(
+        help=help_text, cls=Commands, no_args_is_help=True, add_completion=completion, rich_markup_mode=None,
+        pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+    )  # fmt: skip
 
 
 def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
@@ -179,11 +225,12 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
     except typer.Abort:
         return _fail("aborted", INTERRUPTED)
     except TyperException as error:
-        message = error.format_message()
+        message = getattr(error, "message", None) if hasattr(error, "possibilities") else None
+        message = (message or error.format_message()).rstrip(".")
         if message.startswith("Usage:"):  # no command was named: typer's message is the help page
             print(message, file=sys.stderr)
             return 2
-        return _fail(f"{message} (see --help)", 2)
+        return _fail(f"{message}{_meant(error, message)} (see --help)", 2)
     except OSError as error:
         _drop_output()
         return _fail(f"{error.filename or 'file system'}: {write_failure(error) or error.strerror or error}", 2)
@@ -203,6 +250,18 @@ def run_app(app: typer.Typer, arguments: list[str] | None = None) -> int:
     if outcome == INTERRUPTED:  # typer turns Ctrl-C into this exit code
         return _fail("interrupted; run the same command again to resume", INTERRUPTED)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _meant(error: TyperException, message: str) -> str:
+    """Tell the likeliest option or choice where an unknown one was given."""
+    context, option = getattr(error, "ctx", None), getattr(error, "option_name", None)
+    if context is not None and option is not None and message.startswith("No such option"):
+        known = [name for parameter in context.command.get_params(context) for name in parameter.opts if name.startswith("--")]
+        meant = close_name(option, known)
+    else:
+        choice = re.search(r"'([^']*)' is not one of (.*)", message)
+        meant = close_name(choice[1], re.findall(r"'([^']*)'", choice[2])) if choice else None
+    return f"; did you mean '{meant}'?" if meant else ""
 
 
 def spell_out_json(arguments: list[str]) -> list[str]:

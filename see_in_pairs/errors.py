@@ -31,23 +31,16 @@ def first_few(names: Sequence[object], limit: int = 3) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
-def suggestion(word: object, known: Iterable[object], limit: int = 12) -> str:
-    """End an error line about a name that does not exist: the likeliest meant, and what there is.
+def did_you_mean(word: object, known: Iterable[object]) -> str:
+    """End an error line about a name that does not exist with the likeliest that was meant; nothing where none is alike.
 
     Examples
     --------
-    >>> "no statement 'T18'" + suggestion("T18", ["T1", "T9"])
-    "no statement 'T18'; did you mean 'T1'? There are T1, T9"
-    >>> suggestion("gian", ["gain"])
-    "; did you mean 'gain'?"
+    >>> "no statement 'T18'" + did_you_mean("T18", ["T1", "T9"])
+    "no statement 'T18'; did you mean 'T1'?"
     """
-    names = list(dict.fromkeys(str(name) for name in known if str(name)))
-    if not names:
-        return "; there are none"
-    meant = close_name(word, names)
-    if meant is None:
-        return f"; there are {first_few(names, limit)}" if len(names) > 1 else f"; there is only {names[0]}"
-    return f"; did you mean '{meant}'?" + (f" There are {first_few(names, limit)}" if len(names) > 1 else "")
+    meant = close_name(word, known)
+    return f"; did you mean '{meant}'?" if meant else ""
 
 
 def close_name(word: object, known: Iterable[object]) -> str | None:

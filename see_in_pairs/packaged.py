@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from see_in_pairs.errors import InputError, suggestion
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 YAML = (".yaml", ".yml")
 
@@ -51,7 +51,7 @@ def find_config(word: Path | str, folder: Path, command: str) -> Path:
     text, path, known = str(word), Path(word), packaged_paths(folder)
     if path.suffix or os.sep in text or (os.altsep or os.sep) in text:
         if path.stem in known and path.suffix in YAML and not path.exists():
-            raise InputError(f"{path}: no such config file; did you mean the packaged one, '{path.stem}'?")
+            raise InputError(f"{path}: no such config file; did you mean '{path.stem}'? (packaged, without suffix)")
         return path
     if text in known:
         found = packaged_config(known[text])
@@ -61,4 +61,4 @@ def find_config(word: Path | str, folder: Path, command: str) -> Path:
     if path.is_file():
         return path
     fitting = [name for name, place in known.items() if packaged_config(place).command == command]
-    raise InputError(f"{text}: neither a packaged config nor a file{suggestion(text, fitting)}")
+    raise InputError(f"{text}: neither a packaged config nor a file{did_you_mean(text, fitting)} (packaged: {first_few(fitting, 12)})")

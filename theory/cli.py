@@ -1,4 +1,4 @@
-"""The commands ``see-in-pairs theory list | verify | value``. Nothing heavy is imported before a command runs."""
+"""The commands ``see-in-pairs theory list | show | verify | value``. Nothing heavy is imported before a command runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from see_in_pairs.errors import CheckFailed, InputError, first_few
 
 _SHORT_NUMBER = re.compile(r"[-+]?(\.\d+|\d+\.)([eE][-+]?\d+)?")  # .7 and 1. are no JSON, but nobody means text by them
 
-app = new_app("Statements about when a reference helps: closed form, symbolic form and raw simulation of each.")
+app = new_app("Statements about when a reference helps, and their check.")
 
 
 @app.command("list")
@@ -38,6 +38,25 @@ def _signatures(quantities: Sequence[Any]) -> dict[str, list[str]]:
 
 
 @app.command()
+def show(
+    statement: Annotated[str, typer.Argument(metavar="STATEMENT", help="Such as T1; see 'theory list'.", show_default=False)],
+    json: Json = None,
+) -> None:
+    """Show a statement: assumptions, quantities, parameters, formulas.
+
+    Each quantity comes with a command that computes it.
+    """
+    from theory.statement_text import describe, format_description
+    from theory.statements import statement as find
+
+    content = describe(find(statement))
+    if json is None:
+        print(format_description(content))
+    else:
+        emit_json(content, json)
+
+
+@app.command()
 def verify(
     statements: Annotated[
         list[str] | None, typer.Argument(metavar="[T1 ...]", help="Statements; all when none is named.", show_default=False)
@@ -46,18 +65,24 @@ def verify(
         int | None,
         typer.Option(
             "--replicates",
+            metavar="N",
             min=2,
             help="Replicates per point; by default until a standard error of 5e-4 or 5 core-seconds.",
             show_default=False,
         ),
     ] = None,
     json: Json = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for verify.parquet and manifest.json.", show_default=False)] = None,
-    workers: Annotated[int, typer.Option("--workers", help="Processes; -1 is one per usable core.")] = -1,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder for verify.parquet and manifest.json.", show_default=False)
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Processes; -1 is one per usable core.")] = -1,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Check that symbolic form = closed form = raw simulation; exit code 1 when anything disagrees."""
+    """Check the theory: symbolic form = closed form = simulation.
+
+    Exit code 1 when anything disagrees.
+    """
     from see_in_pairs.files import write_parquet
     from see_in_pairs.processes import bounded_workers
     from see_in_pairs.runs import RunFolder

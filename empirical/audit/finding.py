@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from see_in_pairs.errors import CheckFailed, InputError, first_few
+from see_in_pairs.errors import CheckFailed, InputError, did_you_mean, first_few
 
 STOPS = (
     "patient_in_two_splits", "family_in_two_splits", "duplicate_across_splits", "near_duplicate_across_splits",
@@ -63,7 +63,10 @@ def check_allowed(names: Sequence[str]) -> None:
     """
     unknown = [name for name in names if name not in STOPS]
     if unknown:
-        raise InputError(f"allow '{unknown[0]}': no finding of that name stops a run (those that do: {', '.join(STOPS)})")
+        raise InputError(
+            f"allow '{unknown[0]}': no finding of that name stops a run (those that do: {', '.join(STOPS)})"
+            f"{did_you_mean(unknown[0], STOPS)}"
+        )
 
 
 def stop_on_errors(findings: Iterable[Finding], allow: Sequence[str] = ()) -> None:

@@ -6,11 +6,16 @@ with: `filters` (``--where``), `image_scan` (each image opened once), `perceptua
 known, `overview` shows a cohort.
 """
 
-from empirical.cohorts.cohort import Cohort, read_cohort
-from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from see_in_pairs.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from empirical.cohorts.cohort import Cohort, read_cohort
+    from empirical.cohorts.schema import QUERY_SPLITS, CohortInfo
 
 __all__ = ["QUERY_SPLITS", "Cohort", "CohortInfo", "read_cohort"]
 
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy_exports(__name__, {"cohort": ("Cohort", "read_cohort"), "schema": ("QUERY_SPLITS", "CohortInfo")})

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,10 @@ def _fulfils(table: pd.DataFrame, condition: str) -> pd.Series:
         raise InputError(f"--where {condition}: write column=value, column!=value, or column<number (also <=, >, >=)")
     column, sign, value = parts["column"].strip(), parts["sign"], parts["value"].strip()
     if column not in table.columns:
-        raise InputError(f"--where {condition}: no column '{column}' (there are {first_few(list(table.columns), 15)})")
+        raise InputError(
+            f"--where {condition}: no column '{column}' (there are {first_few(list(table.columns), 15)})"
+            f"{did_you_mean(column, table.columns)}"
+        )
     if sign not in ORDERINGS:
         named = _one_of(table[column], [part.strip() for part in value.split(",")], condition)
         return named if sign == "=" else ~named

@@ -19,7 +19,7 @@ from empirical.cohorts.perceptual_hash import save_signatures
 from empirical.cohorts.schema import COLUMNS, TEXT_COLUMNS, CohortInfo
 from empirical.cohorts.splits import DEFAULT_FRACTIONS, Fractions, split_by_patient
 from see_in_pairs.console import log
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,7 +195,9 @@ def _splits(
 def _strata(table: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     for column in columns:
         if column not in table.columns:
-            raise InputError(f"--stratify {column}: no such column (there are {first_few(list(table.columns), 15)})")
+            raise InputError(
+                f"--stratify {column}: no such column (there are {first_few(list(table.columns), 15)}){did_you_mean(column, table.columns)}"
+            )
         if table[column].nunique() > max(MOST_STRATA, table["patient_id"].nunique() / 20):  # strata of a patient or two cannot be split
             raise InputError(f"--stratify {column}: has {table[column].nunique()} different values; take a column with a few")
     return table[list(columns)].astype(str).agg("\x1f".join, axis=1)

@@ -8,12 +8,12 @@ from empirical.commands.options import config_path, with_seed
 from empirical.vlm.out_of_memory import batch_size_advice, report_out_of_memory
 from see_in_pairs.console import Changes, Config, Out, Quiet, SeedChange, log, new_app
 
-app = new_app("What explains a score: patients, references, seeds; where in the picture it comes from; how images and answers align.")
+app = new_app("Explain scores: whose variance, which pixels, which layers.")
 
 
 @app.command("crossed")
 def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Score every patient beside every reference with every model; run again to resume."""
+    """Score every patient beside every reference. With every model of the config; run again to resume."""
     from empirical.analysis.crossed import CrossedConfig, crossed_scores
     from see_in_pairs.configs import load_config
 
@@ -25,7 +25,9 @@ def crossed(config: Config, out: Out, changes: Changes = None, seed: SeedChange 
 
 @app.command("alignment")
 def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Measure CKA and the gap between images and answers, layer by layer, in each arm of an evaluation's config.
+    """Measure the alignment of representations, layer by layer.
+
+    CKA and the gap between images and answers, in each arm of an evaluation's config.
 
     The CKA is measured as it is and with the mean of each class taken out, beside the share of the variance that is the class. Config: that
     of an evaluation, and 'items' for a random sample of the queries (--set items=300).
@@ -55,7 +57,9 @@ def alignment(config: Config, out: Out, changes: Changes = None, seed: SeedChang
 
 @app.command("attribution")
 def attribution(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Measure how much of the evidence lies on the lesion and on a sham place, and on which picture, in each arm of an evaluation's config.
+    """Measure how much of the evidence lies on the lesion.
+
+    Also on a sham place, and on which picture, in each arm of an evaluation's config.
 
     A lesion's place is known where the cohort has masks (a phantom has). Config: that of an evaluation, and 'items' (how many queries, half
     with a lesion and half healthy), 'steps' (most gradients for an item) and 'grid' (squares a side for occlusion).

@@ -2,52 +2,58 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from empirical.commands.options import config_path, with_seed
-from see_in_pairs.console import Changes, Config, Json, Quiet, Seed, SeedChange, emit_json, log, new_app
+from see_in_pairs.console import Changes, Config, Json, Out, Quiet, Seed, SeedChange, emit_json, log, new_app
 from see_in_pairs.errors import CheckFailed
 
-app = new_app("How fast the harness is on this machine, against a plain transformers loop.")
+app = new_app("Time the harness on this machine against a plain loop.")
 
 
 # What '--tiny' stands for.
 TOY = {"shapes": ("tiny",), "queries": 12, "references": 2, "loop_queries": 6, "rounds": 1, "eval_batch": 4, "train_batch": 2, "steps": 2}
 
 
-@app.callback()
-def benchmark() -> None:
-    """How fast the harness is on this machine, against a plain transformers loop."""
-
-
 @app.command("gpu")
 def gpu(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the result; run again with the same one to go on.")],
-    shape: Annotated[list[str] | None, typer.Option("--shape", help="3b or 7b (Qwen2.5-VL, random weights); by default both.")] = None,
-    part: Annotated[list[str] | None, typer.Option("--part", help="evaluation, equality or finetuning; by default all three.")] = None,
+    out: Out,
+    shape: Annotated[
+        list[str] | None, typer.Option("--shape", metavar="SHAPE", help="3b or 7b (Qwen2.5-VL, random weights); by default both.")
+    ] = None,
+    part: Annotated[
+        list[str] | None, typer.Option("--part", metavar="PART", help="evaluation, equality or finetuning; by default all three.")
+    ] = None,
     tiny: Annotated[
         bool, typer.Option("--tiny", help="Toy size, on any machine: shows that the suite runs; its numbers mean little.")
     ] = False,
-    queries: Annotated[int | None, typer.Option("--queries", min=4, help="Queries of the evaluation (500).")] = None,
-    references: Annotated[int | None, typer.Option("--references", min=1, help="References that they share (20).")] = None,
+    queries: Annotated[int | None, typer.Option("--queries", metavar="N", min=4, help="Queries of the evaluation (500).")] = None,
+    references: Annotated[int | None, typer.Option("--references", metavar="N", min=1, help="References that they share (20).")] = None,
     loop_queries: Annotated[
-        int | None, typer.Option("--loop-queries", min=1, help="Queries that the plain loop is timed on; its cost is per item (60).")
+        int | None,
+        typer.Option("--loop-queries", metavar="N", min=1, help="Queries that the plain loop is timed on; its cost is per item (60)."),
     ] = None,
-    rounds: Annotated[int | None, typer.Option("--rounds", min=1, help="Times that each path of the evaluation is timed (3).")] = None,
-    eval_batch: Annotated[int | None, typer.Option("--eval-batch", min=1, help="Rows of a forward pass in the evaluation (32).")] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Rows of a finetuning step (8).")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=2, help="Finetuning steps timed (10).")] = None,
+    rounds: Annotated[
+        int | None, typer.Option("--rounds", metavar="N", min=1, help="Times that each path of the evaluation is timed (3).")
+    ] = None,
+    eval_batch: Annotated[
+        int | None, typer.Option("--eval-batch", metavar="N", min=1, help="Rows of a forward pass in the evaluation (32).")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", metavar="N", min=1, help="Rows of a finetuning step (8).")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", metavar="N", min=2, help="Finetuning steps timed (10).")] = None,
     peak_tflops: Annotated[
-        float | None, typer.Option("--peak-tflops", help="The device's dense bfloat16 peak, if we do not know it.")
+        float | None, typer.Option("--peak-tflops", metavar="X", help="The device's dense bfloat16 peak, if we do not know it.")
     ] = None,
     json: Json = None,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluation and finetuning at the true shapes of Qwen2.5-VL; exit code 1 when a fast path is not as exact as the plain one."""
+    """Time evaluation and finetuning at the true shapes of Qwen2.5-VL.
+
+    Exit code 1 when a fast path is not as exact as the plain one.
+    """
     from empirical.benchmark.config import BenchmarkConfig
     from empirical.benchmark.suite import run_suite
     from see_in_pairs.configs import parse_config
@@ -72,12 +78,12 @@ def gpu(
 def padding(
     config: Config,
     changes: Changes = None,
-    most: Annotated[int, typer.Option("--rows", min=1, help="Count the first so many rows of the training plan.")] = 2000,
+    most: Annotated[int, typer.Option("--rows", metavar="N", min=1, help="Count the first so many rows of the training plan.")] = 2000,
     json: Json = None,
     seed: SeedChange = None,
     quiet: Quiet = False,
 ) -> None:
-    """Count the padding in the batches of a finetuning run, which is the most that packing could save."""
+    """Count the padding in the batches of a finetuning run. It is the most that packing could save."""
     from empirical.benchmark.padding import count_padding
     from empirical.training.config import FinetuneConfig
     from see_in_pairs.configs import load_config

@@ -9,7 +9,6 @@ import typer
 
 from empirical.commands.cohort_import import import_cohort, new_cohort_run
 from empirical.commands.options import CONFIGS, config_path
-from see_in_pairs.configs import load_config
 from see_in_pairs.console import Changes, Json, Out, Quiet, Seed, emit_json, log, new_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.runs import RunFolder
@@ -30,8 +29,9 @@ def phantom(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Make a phantom cohort: simulated chest images whose truth is known."""
+    """Make a phantom cohort: simulated images whose truth is known."""
     from empirical.cohorts.phantom import PhantomConfig, make_phantom
+    from see_in_pairs.configs import load_config
 
     settings = load_config(PhantomConfig, config_path(config or DEFAULT_PHANTOM.stem, "cohort phantom"), changes or ())
     total = settings.n_train + settings.n_val + settings.n_test + settings.warmup.n
@@ -54,11 +54,16 @@ def audit(
         typer.Option("--allow", metavar="NAME", help="Let findings of this name pass; recorded in the manifest (with --out)."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the report: findings, their items, and every column against the class.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Folder for the report: findings, their items, and every column against the class."),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Look for near duplicates by this vision model's embeddings too: 'pocket', a folder or a Hub id."),
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            help="Look for near duplicates by this vision model's embeddings too: 'pocket', a folder or a Hub id.",
+        ),
     ] = None,
     embeddings: Annotated[
         Path | None,
@@ -70,7 +75,7 @@ def audit(
     references: Annotated[
         list[Path] | None,
         typer.Option(
-            "--references", metavar="CONFIG.yaml", help="How references are chosen, to ask whether they tell the class; may be repeated."
+            "--references", metavar="CONFIG", help="How references are chosen, to ask whether they tell the class; may be repeated."
         ),
     ] = None,
     skip_references: Annotated[
@@ -80,7 +85,7 @@ def audit(
     quiet: Quiet = False,
     json: Json = None,
 ) -> None:
-    """Check a cohort for leakage and confounds; exit code 1 when something stops."""
+    """Check a cohort for leakage and confounds. Exit code 1 when a finding would stop a run."""
     from empirical.audit import audit as find
     from empirical.audit import check_allowed, stop_on_errors, summary
     from empirical.audit.embeddings import embeddings_of
@@ -88,6 +93,7 @@ def audit(
     from empirical.audit.report import write_report
     from empirical.cohorts import Cohort
     from empirical.references import ReferenceConfig
+    from see_in_pairs.configs import load_config
 
     loaded = Cohort.load(cohort)
     check_allowed(allow or ())
@@ -121,11 +127,11 @@ def audit(
 @app.command()
 def show(
     cohort: CohortFolder,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder of the page; COHORT/overview by default.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Folder of the page; by default COHORT/overview.")] = None,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Make a contact sheet and a page of counts, as HTML and PNG."""
+    """Make a contact sheet and a page of counts. As HTML and PNG."""
     from empirical.cohorts import Cohort
     from empirical.cohorts.overview.page import write_overview
     from empirical.cohorts.overview.summary import summary_tables

@@ -24,8 +24,8 @@ OWN = ", ".join(OWN_IMAGES)
 
 
 def import_cohort(
-    kind: Annotated[Kind, typer.Option("--kind", help="Layout of the image set.")],
-    root: Annotated[Path, typer.Option("--root", help="Folder of the image set (medmnist: or the .npz file).")],
+    kind: Annotated[Kind, typer.Option("--kind", metavar="KIND", help=f"Layout of the image set: {', '.join(KINDS)}.")],
+    root: Annotated[Path, typer.Option("--root", metavar="DIR", help="Folder of the image set (medmnist: or the .npz file).")],
     out: Out,
     positive: Annotated[
         list[str] | None,
@@ -73,7 +73,8 @@ def import_cohort(
         ),
     ] = None,
     delimiter: Annotated[
-        str | None, typer.Option("--delimiter", help="table, dicom: what separates the columns of a CSV; a comma by default.")
+        str | None,
+        typer.Option("--delimiter", metavar="CHARACTER", help="table, dicom: what separates the columns of a CSV; a comma by default."),
     ] = None,
     header: Annotated[
         str | None,
@@ -129,6 +130,7 @@ def import_cohort(
         Literal["any", "all", "majority"] | None,
         typer.Option(
             "--aggregate",
+            metavar="any|all|majority",
             help="table, dicom: several rows (or --column reader=NAME) of an image make one: a label is there where any, all or more than "
             "half of them say so; disagreements are counted.",
         ),
@@ -157,6 +159,7 @@ def import_cohort(
         Literal["ignore", "positive", "negative"] | None,
         typer.Option(
             "--uncertain",
+            metavar="ignore|positive|negative",
             help="chexpert, table, dicom: rows of an uncertain finding are left out and counted (ignore, the default), positive, or not.",
         ),
     ] = None,
@@ -164,12 +167,13 @@ def import_cohort(
     priors: Annotated[
         bool, typer.Option("--priors", help="nih: keep earlier normal films of positive patients, for the strategy 'prior'.")
     ] = False,
-    name: Annotated[str | None, typer.Option("--name", help=f"{OWN}: what to call the set.")] = None,
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help=f"{OWN}: what to call the set.")] = None,
     modality: Annotated[
-        str | None, typer.Option("--modality", help=f"{OWN}: what the images are, in the prompt's words, e.g. 'chest X-ray'.")
+        str | None,
+        typer.Option("--modality", metavar="WORDS", help=f"{OWN}: what the images are, in the prompt's words, e.g. 'chest X-ray'."),
     ] = None,
     finding: Annotated[
-        str | None, typer.Option("--finding", help=f"{OWN}: what to look for, in the prompt's words, e.g. 'pneumonia'.")
+        str | None, typer.Option("--finding", metavar="WORDS", help=f"{OWN}: what to look for, in the prompt's words, e.g. 'pneumonia'.")
     ] = None,
     frame: Annotated[
         int | None,
@@ -190,7 +194,9 @@ def import_cohort(
     fractions: Annotated[
         str,
         typer.Option(
-            "--fractions", help="Shares of patients for train,val,test; a fourth number: of healthy patients for a pool of references."
+            "--fractions",
+            metavar="SHARES",
+            help="Shares of patients for train,val,test; a fourth number: of healthy patients for a pool of references.",
         ),
     ] = "0.6,0.1,0.3",
     stratify: Annotated[
@@ -201,7 +207,7 @@ def import_cohort(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Import an image set; images stay where they are (those of a .npz file are unpacked)."""
+    """Import an image set. Images stay where they are (those of a .npz file are unpacked)."""
     given = locals().copy()
     own = given.keys() - {"kind", "root", "out", "fractions", "seed", "quiet"}
     settings: dict[str, Any] = {option: value for option, value in given.items() if value and option in own}

@@ -1,7 +1,4 @@
-"""The commands that train, score and check models: ``finetune``, ``evaluate``, ``doctor``, ``pretrain`` and ``pretrain-grid``.
-
-`mount` adds them and the groups ``cohort``, ``benchmark`` and ``analyse`` to the command line.
-"""
+"""The commands that train, score and check models: ``finetune``, ``evaluate``, ``doctor``, ``pretrain`` and ``pretrain-grid``."""
 
 from __future__ import annotations
 
@@ -26,26 +23,8 @@ class ListingArms(TyperCommand):
             formatter.write_dl([(arm.name, f"{arm.shows}; isolates {arm.isolates}") for arm in ARMS.values()])
 
 
-def mount(app: typer.Typer) -> None:
-    """Add the commands of this package to a command line."""
-    from empirical.commands.analyse import app as analyse
-    from empirical.commands.benchmark import app as benchmark
-    from empirical.commands.cohort import app as cohort
-    from empirical.commands.references import references
-
-    cohort.command("references")(references)
-    app.add_typer(cohort, name="cohort")
-    app.add_typer(benchmark, name="benchmark")
-    app.add_typer(analyse, name="analyse")
-    app.command("finetune", cls=ListingArms)(finetune)
-    app.command("evaluate", cls=ListingArms)(evaluate)
-    app.command("doctor")(doctor)
-    app.command("pretrain")(pretrain)
-    app.command("pretrain-grid")(pretrain_grid)
-
-
 def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Finetune a model on one arm; run again to resume."""
+    """Finetune a model on one arm. Run again to resume."""
     from empirical.training.config import FinetuneConfig
     from empirical.training.distributed import is_first
     from empirical.training.finetune import finetune as run
@@ -57,7 +36,7 @@ def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange
 
 
 def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Score one or more arms on identical items; run again to resume."""
+    """Score one or more arms on identical items. Run again to resume."""
     from empirical.analysis.reports import evaluate_with_reports
     from empirical.evaluation.config import EvaluateConfig
     from see_in_pairs.configs import load_config
@@ -68,7 +47,7 @@ def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange
 
 
 def pretrain(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
-    """Train a pocket model from nothing on procedural pictures; run again to resume."""
+    """Train a pocket model from nothing. It learns from procedural pictures. Run again to resume."""
     from empirical.pretraining.config import PretrainConfig
     from empirical.pretraining.pretrain import pretrain as run
     from see_in_pairs.configs import load_config
@@ -83,10 +62,12 @@ def pretrain_grid(
     out: Out,
     changes: Changes = None,
     workers: Workers = 1,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="This seed only; by default the config's seeds.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="This seed only; by default the config's seeds.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Pretrain pocket models of several shapes, rates and seeds; one table. Run again to resume."""
+    """Pretrain pocket models of several shapes, rates and seeds. Writes one table. Run again to resume."""
     from empirical.pretraining.grid import GridConfig
     from empirical.pretraining.grid import pretrain_grid as run
     from see_in_pairs.configs import load_config
@@ -97,14 +78,19 @@ def pretrain_grid(
 
 
 def doctor(
-    model: Annotated[str, typer.Option("--model", help="'pocket' (the bundled model), 'pocket-random', a folder, or a Hub id.")] = "pocket",
-    revision: Annotated[str | None, typer.Option("--revision", help="Commit of a Hub repository.")] = None,
+    model: Annotated[
+        str, typer.Option("--model", metavar="MODEL", help="'pocket' (the bundled model), 'pocket-random', a folder, or a Hub id.")
+    ] = "pocket",
+    revision: Annotated[str | None, typer.Option("--revision", metavar="COMMIT", help="Commit of a Hub repository.")] = None,
     trust_remote_code: Annotated[bool, typer.Option("--trust-remote-code", help="Run code that comes with the repository.")] = False,
     json: Json = None,
     seed: SeedChange = None,
     quiet: Quiet = False,
 ) -> None:
-    """Check a model before it is trusted: tokens, pixels, positions, padding, labels, gradients, caches. Exit code 1 when a check fails."""
+    """Check a model before you trust it.
+
+    Looks at tokens, pixels, positions, padding, labels, gradients and caches. Exit code 1 when a check fails.
+    """
     from empirical.vlm.config import ModelConfig
     from empirical.vlm.doctor import diagnose
 

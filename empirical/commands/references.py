@@ -9,7 +9,7 @@ import typer
 
 from empirical.commands.options import config_path
 from see_in_pairs.console import Changes, Json, Out, Quiet, Seed, emit_json, log
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 DEFAULT = "random-references"
 
@@ -27,7 +27,7 @@ def references(
         str | None, typer.Option("--config", metavar="CONFIG", help="A packaged config or a YAML file. [default: random-references]")
     ] = None,
     changes: Changes = None,
-    split: Annotated[str, typer.Option("--split", help="Whose queries: train, val or test.")] = "test",
+    split: Annotated[str, typer.Option("--split", metavar="SPLIT", help="Whose queries: train, val or test.")] = "test",
     columns: Annotated[
         list[str] | None, typer.Option("--column", metavar="COLUMN", help="Covariate of the balance table; may be repeated.")
     ] = None,
@@ -35,7 +35,9 @@ def references(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Choose references for every query of a split, and show how similar the two are (Love plot, sheet of pairs).
+    """Choose references for a split, and show how alike they are.
+
+    One or more for every query, with a Love plot and a sheet of pairs.
 
     Writes references.parquet (with a note on each choice), unmatched.csv, balance.csv, leak.csv (whether the reference alone tells the
     class), balance.png with .pdf, and pairs.png.
@@ -54,7 +56,10 @@ def references(
     covariates = tuple(columns) if columns else tuple(column for column in COVARIATES if _filled(loaded, column))
     unknown = [column for column in covariates if column not in loaded.table]
     if unknown:
-        raise InputError(f"--column {unknown[0]}: no such column (there are {first_few(list(loaded.table.columns), 15)})")
+        raise InputError(
+            f"--column {unknown[0]}: no such column (there are {first_few(list(loaded.table.columns), 15)})"
+            f"{did_you_mean(unknown[0], loaded.table.columns)}"
+        )
     log(f"choose references by strategy '{settings.strategy}' for the {split} queries of {cohort}", quiet)
     identity = {"cohort": loaded.hash, "references": settings.model_dump(), "split": split, "covariates": covariates}
     assignment = choose_references(loaded, split, settings, seed, quiet=quiet)

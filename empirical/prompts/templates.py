@@ -12,7 +12,7 @@ from importlib import resources
 from pydantic import Field, model_validator
 
 from see_in_pairs.configs import StrictConfig
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 from see_in_pairs.files import content_hash, read_text
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -91,7 +91,9 @@ def prompt_text(name: str) -> str:
     if name in known:
         return (bundled / f"{name}.txt").read_text(encoding="utf-8").rstrip("\n")
     if not os.path.exists(name):
-        raise InputError(f"prompt '{name[:200]}': neither a file nor a bundled prompt ({', '.join(known)})")
+        raise InputError(
+            f"prompt '{name[:200]}': neither a file nor a bundled prompt ({', '.join(known)}){did_you_mean(name[:200], known)}"
+        )
     text = read_text(name).rstrip("\n")
     if "\0" in text:
         raise InputError(f"{name}: not a text (a null byte in it); save the prompt as UTF-8")

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from see_in_pairs.errors import InputError, first_line
+from see_in_pairs.errors import InputError, did_you_mean, first_line
 
 if TYPE_CHECKING:
     from empirical.vlm.config import ModelConfig
@@ -75,4 +75,5 @@ def _not_found(name: str, error: Exception) -> InputError:
     return InputError(
         f"model '{name}': no such folder, not in the local cache of models, and the Hub does not give it ({first_line(error)}); check the "
         "name and the connection; for a private model log in with 'hf auth login'"
+        f"{did_you_mean(name, BUNDLED)}"
     )

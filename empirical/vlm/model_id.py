@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from empirical.vlm.hub import commit_of, local_path
+from empirical.vlm.hub import BUNDLED, commit_of, local_path
 from empirical.vlm.pocket import random_pocket_path
-from see_in_pairs.errors import InputError, first_few, first_line
+from see_in_pairs.errors import InputError, did_you_mean, first_few, first_line
 from see_in_pairs.files import MOST_BYTES, read_json, sha256
 
 ADAPTER = "adapter_config.json"
@@ -45,7 +45,7 @@ def resolve(name: str) -> str:
     path = local_path(name)
     there = path.is_dir()
     if looks_local and not there:
-        raise InputError(f"model '{name}': no such folder")
+        raise InputError(f"model '{name}': no such folder{did_you_mean(name.strip('./~'), BUNDLED)}")
     if there and not ((path / "config.json").is_file() or (path / ADAPTER).is_file()):
         raise InputError(f"model '{name}': the folder holds neither a config.json nor an {ADAPTER}")
     if there:

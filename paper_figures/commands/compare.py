@@ -54,15 +54,17 @@ def compare(
     items: Annotated[Path | None, typer.Option("--items", metavar="TABLE", help=_ITEMS)] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric", metavar="NAME", help=_METRIC)] = None,
     task: Annotated[list[str] | None, typer.Option("--task", metavar="TASK", help=_TASK)] = None,
-    threshold: Annotated[float | None, typer.Option("--threshold", help="A score at or above it is positive; default 0.5.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", metavar="X", help="A score at or above it is positive; default 0.5.")
+    ] = None,
     positive: Annotated[
         list[str] | None, typer.Option("--positive", metavar="LABEL", help="Label(s) to detect; default as the records say, or 1.")
     ] = None,
     margin: Annotated[list[str] | None, typer.Option("--margin", metavar="[MEASURE=]X", help=_MARGIN)] = None,
     fixed: Annotated[list[str] | None, typer.Option("--fixed", metavar="FACTOR", help=_FIXED)] = None,
     paired_seeds: Annotated[bool, typer.Option("--paired-seeds", help=_PAIRED)] = False,
-    specificity: Annotated[float, typer.Option("--specificity", help="Where sensitivities are compared.", min=0, max=1)] = 0.9,
-    resamples: Annotated[int | None, typer.Option("--resamples", help="Bootstrap resamples; default 2,000.", min=100)] = None,
+    specificity: Annotated[float, typer.Option("--specificity", metavar="X", help="Where sensitivities are compared.", min=0, max=1)] = 0.9,
+    resamples: Annotated[int | None, typer.Option("--resamples", metavar="N", help="Bootstrap resamples; default 2,000.", min=100)] = None,
     mrmc: Annotated[bool, typer.Option("--mrmc", help=_MRMC)] = False,
     mrmc_covariance: Annotated[str, typer.Option("--mrmc-covariance", metavar="WAY", help="delong, jackknife, unbiased.")] = "delong",
     adjust: Annotated[str | None, typer.Option("--adjust", metavar="COLUMN,...", help=_ADJUST)] = None,
@@ -73,7 +75,10 @@ def compare(
     seed: console.Seed = 0,
     quiet: console.Quiet = False,
 ) -> None:
-    """Compare arms on the same items: every paired test, and which one to report; of three or more arms, every pair, and all at once."""
+    """Compare arms on the same items by every paired test.
+
+    Says which test to report. Of three or more arms, every pair is compared, and all at once.
+    """
     from paper_figures.comparison.adjusted_block import adjusted_block, covariate_table
     from paper_figures.comparison.arm_rows import crossed
     from paper_figures.comparison.families.several_arms import compare_aligned, compare_several

@@ -25,7 +25,10 @@ def components(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Estimate how much of a logit is the patient's, the reference's, the seed's; and the correlation that the theory takes in."""
+    """Estimate variance components of the scores, and rho.
+
+    How much of a logit is the patient's, the reference's, the seed's; and the correlation that 'plan' takes in.
+    """
     if not (folder / "crossed.parquet").is_file():
         raise InputError(f"{folder}: no crossed.parquet; make it with 'see-in-pairs analyse crossed CONFIG.yaml --out {folder}'")
     from paper_figures.results.variance_components import read_components, read_likeness
@@ -48,7 +51,7 @@ def _component_lines(found: Components | str) -> list[str]:
     lines = [f"paired logit of {design}, variances within class (95 % intervals over patients):"]
     for key, one in found.variances.items():
         lines.append(f"  {NAMES[key]:<20}{_text(one)}")
-    return [*lines, f"  diseased less healthy {_text(found.beta)} (means)", *([f"  note: {found.note}"] if found.note else [])]
+    return [*lines, f"  diseased minus healthy {_text(found.beta)} (means)", *([f"  note: {found.note}"] if found.note else [])]
 
 
 def _likeness_lines(found: Likeness | str) -> list[str]:

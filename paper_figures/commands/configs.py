@@ -12,7 +12,7 @@ import typer
 from empirical.commands.options import CONFIGS as OF_MODELS
 from paper_figures.commands.study import CONFIGS as OF_STUDIES
 from see_in_pairs.console import Json, Quiet, emit_json, log, new_app
-from see_in_pairs.errors import InputError, suggestion
+from see_in_pairs.errors import InputError, did_you_mean
 from see_in_pairs.packaged import PackagedConfig, packaged_config, packaged_paths
 from theory.sweeps.packaged import FOLDER as OF_SWEEPS
 
@@ -52,7 +52,7 @@ def copy_config(
 
     known = all_configs()
     if name not in known:
-        raise InputError(f"no packaged config is called '{name}'{suggestion(name, known)}")
+        raise InputError(f"no packaged config is called '{name}'{did_you_mean(name, known)} (see 'configs list')")
     found, target = known[name], destination or Path()
     if target.is_dir():
         target = target / found.path.name

@@ -7,24 +7,29 @@ from typing import Annotated
 
 import typer
 
-from see_in_pairs.console import Json, Quiet, Seed, emit_json, log
+from see_in_pairs.console import Json, NoSeed, Quiet, Seed, emit_json, log
 from see_in_pairs.errors import CheckFailed
 
-Out = Annotated[Path, typer.Option("--out", help="The output folder of 'see-in-pairs reproduce'.", show_default=True)]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The output folder of 'see-in-pairs reproduce'.", show_default=True)]
 DEFAULT_OUT = Path("out/reproduce")
 
 
 def claims(
     out: Out = DEFAULT_OUT,
-    real: Annotated[Path | None, typer.Option("--real", help="Folder with the records of real runs (records.parquet, runs.json).")] = None,
+    real: Annotated[
+        Path | None, typer.Option("--real", metavar="DIR", help="Folder with the records of real runs (records.parquet, runs.json).")
+    ] = None,
     studies: Annotated[
-        list[Path] | None, typer.Option("--study", help="Output of 'see-in-pairs study' (C3, C4, C5, C7); may be repeated.")
+        list[Path] | None, typer.Option("--study", metavar="DIR", help="Output of 'see-in-pairs study' (C3, C4, C5, C7); may be repeated.")
     ] = None,
     json: Json = None,
-    seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)] = 0,
+    seed: NoSeed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Judge the claims by what is in an output folder; writes claims.json, claims.csv (every estimate) and controls.json."""
+    """Judge the claims by what is in an output folder.
+
+    Writes claims.json, claims.csv (every estimate) and controls.json.
+    """
     from paper_figures.claims.ledger import one_line
     from paper_figures.outputs import write_claims
 
@@ -45,7 +50,7 @@ def figures(
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Draw the figures of an output folder, each as PNG and PDF with its data as CSV beside it."""
+    """Draw the figures of an output folder. Each is a PNG and a PDF, with its data as CSV beside it."""
     from paper_figures.outputs import write_figures
 
     log(f"draw the figures of {out}", quiet)
@@ -53,12 +58,8 @@ def figures(
         print(path)
 
 
-def report(
-    out: Out = DEFAULT_OUT,
-    seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; the report draws nothing at random.", min=0)] = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Write the report of an output folder: one page that needs no network and no other file."""
+def report(out: Out = DEFAULT_OUT, seed: NoSeed = 0, quiet: Quiet = False) -> None:
+    """Write the report of an output folder. It is one page that needs no network and no other file."""
     from paper_figures.outputs import write_report
 
     log(f"write the report of {out} (seed {seed} is not used: nothing here is random)" if seed else f"write the report of {out}", quiet)
@@ -67,11 +68,16 @@ def report(
 
 def methods(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run, with manifest.json and CSV tables.", metavar="RUN")],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to write into; by default RUN/methods.", show_default=False)] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)] = 0,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder to write into; by default RUN/methods.", show_default=False)
+    ] = None,
+    seed: NoSeed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Write a run's methods paragraph, a sheet of items to report, and LaTeX macros of its numbers, each traced to its cell."""
+    """Write the methods paragraph of a run.
+
+    Also a sheet of items to report, and LaTeX macros of its numbers, each traced to its cell.
+    """
     from paper_figures.report.methods import write_methods
 
     log(f"numbers of {run}", quiet)
@@ -82,10 +88,12 @@ def methods(
 def verify(
     figure: Annotated[Path, typer.Argument(help="A figure that this package drew, or a folder of 'methods'.", metavar="PATH")],
     json: Json = None,
-    seed: Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)] = 0,
+    seed: NoSeed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Tell where a figure came from, and whether it is stale, and why; compare every number of 'methods' with its cell.
+    """Trace a figure: where it came from, and whether it is stale.
+
+    Of a folder of 'methods', compares every number with its cell.
 
     Exit code 0 fresh, 1 stale or a number that differs, 2 not ours.
     """

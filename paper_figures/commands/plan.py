@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 from theory.power.cli import plan_command
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _run(results: RunResults, run_id: str | None, arm: str) -> Run:
             return of_arm[0]
         raise InputError(f"{option}: {len(of_arm)} runs are of arm '{arm}'; choose one of {first_few(list(known), 12)}")
     if run_id not in known:
-        raise InputError(f"{option} {run_id}: no such run; there are {first_few(list(known), 12)}")
+        raise InputError(f"{option} {run_id}: no such run; there are {first_few(list(known), 12)}{did_you_mean(run_id, known)}")
     return known[run_id]
 
 
@@ -149,7 +149,7 @@ def _pilot_arm(path: Path | None, option: str, name: str | None, records: str = 
     runs = table.loc[table["run_id" if by_run else "arm"] == wanted, "run_id"].unique().tolist()
     if not runs:
         known = sorted({*table["arm"].astype(str), *table["run_id"].astype(str)})
-        raise InputError(f"--arm-{option} {wanted}: no such arm or run; there are {first_few(known, 12)}")
+        raise InputError(f"--arm-{option} {wanted}: no such arm or run; there are {first_few(known, 12)}{did_you_mean(wanted, known)}")
     return read_arm(file, None, runs)
 
 

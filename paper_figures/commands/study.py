@@ -19,11 +19,16 @@ def study(
     changes: Changes = None,
     workers: Workers = 1,
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", min=0, help="Of the phantoms; a block names those of its trainings.")
+        int | None,
+        typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed of the phantoms; a block names those of its trainings."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Finetune and evaluate over cohorts, arms, numbers of patients and seeds, and compare. Run again to resume or extend."""
+    """Run a training study: arms, numbers of patients, seeds.
+
+    Finetunes and evaluates every combination that the config asks for, and compares arms. Run again to resume or extend. On one GPU leave
+    --workers at 1.
+    """
     from paper_figures.study import StudyConfig
     from paper_figures.study import study as run
     from see_in_pairs.configs import load_config

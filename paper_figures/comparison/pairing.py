@@ -17,7 +17,7 @@ from paper_figures.comparison.item_table import ArmPair
 from paper_figures.comparison.score_tables import KEYS, ArmScores, as_positive, as_right
 from paper_figures.statistics.clustered.two_way import MOST_MEMBERSHIPS
 from paper_figures.statistics.validation import Bools, Floats
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,7 +226,10 @@ def _cluster_names(left: pd.DataFrame, right: pd.DataFrame, cluster: Sequence[st
     columns = set(left.columns) | set(right.columns)
     unknown = [name for name in cluster if name not in columns]
     if unknown:
-        raise InputError(f"--cluster {unknown[0]}: neither file has this column (they have {first_few(sorted(columns), 8)})")
+        raise InputError(
+            f"--cluster {unknown[0]}: neither file has this column (they have {first_few(sorted(columns), 8)})"
+            f"{did_you_mean(unknown[0], columns)}"
+        )
     if len(cluster) > 2:
         raise InputError("--cluster: give at most two columns")
     names = [name for name in cluster if name != REFERENCES]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from empirical.evaluation.records import Records, read_records
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +110,10 @@ def _named_positive(scores: ArmScores, positive: Sequence[str]) -> ArmScores:
     known = sorted(set(scores.table["label"].dropna().astype(str)))
     unknown = [name for name in positive if name not in known]
     if unknown:
-        raise InputError(f"--positive {unknown[0]}: no item of {scores.source} has this label; there are {first_few(known, 6)}")
+        raise InputError(
+            f"--positive {unknown[0]}: no item of {scores.source} has this label; there are {first_few(known, 6)}"
+            f"{did_you_mean(unknown[0], known)}"
+        )
     return replace(scores, positive=tuple(positive))
 
 
@@ -153,7 +156,7 @@ def _pick(table: pd.DataFrame, column: str, values: list[str], path: Path) -> pd
     known = sorted(_texts(table[column]).unique())
     unknown = [value for value in values if value not in known]
     if unknown:
-        raise InputError(f"{path}: no {column} {unknown[0]!r}; there are {first_few(known, 6)}")
+        raise InputError(f"{path}: no {column} {unknown[0]!r}; there are {first_few(known, 6)}{did_you_mean(unknown[0], known)}")
     return table[_texts(table[column]).isin(values)]
 
 

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from paper_figures.sweep_plots.plot_data import PlotRequest
@@ -33,7 +33,7 @@ def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | 
     from theory.sweeps import Results
 
     if kind not in KINDS:
-        raise InputError(f"--kind {kind}: must be one of {', '.join(KINDS)}")
+        raise InputError(f"--kind {kind}: must be one of {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
     if name is not None and not re.fullmatch(FILE_NAME, name):
         raise InputError(f"--name {name}: is no file's name; give up to 100 letters, digits and any of '-_. ', and a folder by --out")
     folder = Path(folder)

@@ -20,7 +20,7 @@ from paper_figures.sweep_plots.plot_data import (
     replicates_sentence,
     rows_and_columns,
 )
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,9 @@ def _axes_of_map(factors: list[str], request: PlotRequest) -> tuple[str, str]:
     """The factors across and up: those that are asked for, else the last ones of the design, which vary fastest."""
     unknown = [name for name in (request.x, request.y) if name is not None and name not in factors]
     if unknown:
-        raise InputError(f"factor '{unknown[0]}': does not vary here (these do: {first_few(factors, 9) or 'none'})")
+        raise InputError(
+            f"factor '{unknown[0]}': does not vary here (these do: {first_few(factors, 9) or 'none'}){did_you_mean(unknown[0], factors)}"
+        )
     free = [name for name in reversed(factors) if name not in (request.x, request.y)]
     if len(factors) < 2:
         raise InputError("--kind heat-map: needs two factors that vary; choose another kind")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from paper_figures.plotting.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, RED, SKY
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -97,12 +97,18 @@ def select(table: pd.DataFrame, request: PlotRequest) -> pd.DataFrame:
     """Select the rows of the cells and methods that are asked for."""
     unknown = [name for name in request.methods if name not in set(table["method"])]
     if unknown:
-        raise InputError(f"--method {unknown[0]}: not in this sweep (there are {first_few(list(dict.fromkeys(table['method'])), 9)})")
+        raise InputError(
+            f"--method {unknown[0]}: not in this sweep (there are {first_few(list(dict.fromkeys(table['method'])), 9)})"
+            f"{did_you_mean(unknown[0], table['method'])}"
+        )
     if request.methods:
         table = table[table["method"].isin(request.methods)]
     for factor, level in request.where.items():
         if factor in NOT_FACTORS or factor not in table:
-            raise InputError(f"--where {factor}={level}: no such factor (there are {first_few(varying_factors(table), 9)})")
+            raise InputError(
+                f"--where {factor}={level}: no such factor (there are {first_few(varying_factors(table), 9)})"
+                f"{did_you_mean(factor, varying_factors(table))}"
+            )
         fits = table[factor].map(lambda value, level=level: same_level(value, level))
         if not fits.any():
             raise InputError(f"--where {factor}={level}: no such level (there are {first_few(list(dict.fromkeys(table[factor])), 9)})")

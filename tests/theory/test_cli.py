@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from see_in_pairs.console import run_app
 from see_in_pairs.files import read_table
 from theory import verification
 from theory.cli import app, parse_settings
+from theory.statement_text import describe, format_description
 from theory.statements import all_statements, statement
 
 
@@ -140,3 +142,29 @@ def test_nothing_heavy_is_imported():
 def test_cli_itself_imports_no_numerical_library():
     code = "import sys, theory.cli; print([m for m in ('numpy', 'scipy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_show_says_all_that_value_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_app(app, ["show", "t1", "--json", "-"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["statement"] == "T1" and "unit variance" in content["assumptions"]
+    error = next(one for one in content["quantities"] if one["name"] == "error")
+    assert [parameter["name"] for parameter in error["parameters"]] == ["d", "rho", "rule", "pi"]
+    assert error["parameters"][3]["default"] == 0.5 and not error["parameters"][3]["required"] and error["parameters"][0]["required"]
+    assert r"\Phi" in error["formula"]
+    assert run_app(app, ["show", "T1"]) == 0
+    text = capsys.readouterr().out
+    assert "Φ(D_w/√2)" in text and "see-in-pairs theory value T1 auc" in text and "(a number; default 0.5)" in text
+
+
+def test_every_statement_is_shown_without_latex_and_its_examples_run(capsys: pytest.CaptureFixture[str]) -> None:
+    for shown in all_statements().values():
+        content = describe(shown)
+        assert content["assumptions"] and "\\" not in format_description(content), shown.id
+        for one in content["quantities"]:
+            words = shlex.split(one["example"])
+            assert words[:3] == ["see-in-pairs", "theory", "value"]
+            shown.quantity(words[4]).bind(parse_settings(words[5:]))
+        first = shlex.split(content["quantities"][0]["example"])[2:]
+        assert run_app(app, first) == 0
+        float(capsys.readouterr().out)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def whole(value: ArrayLike, name: str, at_least: int) -> Floats:
 def one_of(value: str, name: str, options: Iterable[str]) -> None:
     """Refuse a word that is none of the options."""
     if value not in options:
-        raise InputError(f"{name} = {value!r}: must be one of {', '.join(options)}")
+        raise InputError(f"{name} = {value!r}: must be one of {', '.join(options)}{did_you_mean(value, options)}")
 
 
 def positive_definite(value: ArrayLike, name: str) -> Floats:

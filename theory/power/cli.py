@@ -39,37 +39,46 @@ def plan_command(
     """Make the command from a reader of pilots, a plot, a planner of trainings, patients and references, and a reader of leaks."""
 
     def plan(
-        rho: Annotated[float | None, typer.Option("--rho", help="Correlation of query and reference scores, given the label.")] = None,
-        d: Annotated[float | None, typer.Option("--d", help="Effect in the single image, in standard deviations.")] = None,
-        auc: Annotated[float | None, typer.Option("--auc", help="AUROC of the single image, instead of --d.")] = None,
-        m: Annotated[int, typer.Option("--m", help="Number of references.")] = 1,
-        rho_rr: Annotated[
-            float | None, typer.Option("--rho-rr", help="Correlation of references with each other; default as --rho.")
+        rho: Annotated[
+            float | None, typer.Option("--rho", metavar="X", help="Correlation of query and reference scores, given the label.")
         ] = None,
-        rule: Annotated[str, typer.Option("--rule", help="How the reference is used: optimal, or difference.")] = "optimal",
+        d: Annotated[float | None, typer.Option("--d", metavar="X", help="Effect in the single image, in standard deviations.")] = None,
+        auc: Annotated[float | None, typer.Option("--auc", metavar="X", help="AUROC of the single image, instead of --d.")] = None,
+        m: Annotated[int, typer.Option("--m", metavar="N", help="Number of references.")] = 1,
+        rho_rr: Annotated[
+            float | None, typer.Option("--rho-rr", metavar="X", help="Correlation of references with each other; default as --rho.")
+        ] = None,
+        rule: Annotated[str, typer.Option("--rule", metavar="RULE", help="How the reference is used: optimal, or difference.")] = "optimal",
         measured: Annotated[
             tuple[int, int] | None, typer.Option("--measured", metavar="N1 N0", help="Diseased, healthy patients rho and d come from.")
         ] = None,
         rho_interval: Annotated[
             tuple[float, float] | None, typer.Option("--rho-interval", metavar="LOW HIGH", help="95 % interval of rho, from elsewhere.")
         ] = None,
-        shared: Annotated[float | None, typer.Option("--shared", help="Variance that query and reference share, instead of --rho.")] = None,
-        own: Annotated[float | None, typer.Option("--own", help="Variance that is each image's own.")] = None,
-        noise: Annotated[float, typer.Option("--noise", help="Variance of the scorer from seed to seed.")] = 0.0,
+        shared: Annotated[
+            float | None, typer.Option("--shared", metavar="X", help="Variance that query and reference share, instead of --rho.")
+        ] = None,
+        own: Annotated[float | None, typer.Option("--own", metavar="X", help="Variance that is each image's own.")] = None,
+        noise: Annotated[float, typer.Option("--noise", metavar="X", help="Variance of the scorer from seed to seed.")] = 0.0,
         components: Annotated[
             str | None, typer.Option("--components", metavar="JSON", help="Variance components P, PR, PS, E of paired logits.")
         ] = None,
-        beta: Annotated[float | None, typer.Option("--beta", help="Mean paired logit of diseased minus healthy.")] = None,
-        seeds: Annotated[int, typer.Option("--seeds", help="Seeds that the scores are averaged over.")] = 1,
+        beta: Annotated[float | None, typer.Option("--beta", metavar="X", help="Mean paired logit of diseased minus healthy.")] = None,
+        seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Seeds that the scores are averaged over.")] = 1,
         score_correlation: Annotated[
-            float | None, typer.Option("--score-correlation", help="Within-class correlation of single and paired scores.")
+            float | None, typer.Option("--score-correlation", metavar="X", help="Within-class correlation of single and paired scores.")
         ] = None,
-        records: Annotated[Path | None, typer.Option("--records", help="records.parquet of a pilot, or its folder.")] = None,
+        records: Annotated[
+            Path | None, typer.Option("--records", metavar="RECORDS", help="records.parquet of a pilot, or its folder.")
+        ] = None,
         arm_single: Annotated[str | None, typer.Option("--arm-single", metavar="RUN", help="Run id of its single-image arm.")] = None,
         arm_pair: Annotated[str | None, typer.Option("--arm-pair", metavar="RUN", help="Run id of its paired arm.")] = None,
-        leak: Annotated[float | None, typer.Option("--leak", help="Share of the signal that references carry (T13). [default: 0]")] = None,
+        leak: Annotated[
+            float | None, typer.Option("--leak", metavar="X", help="Share of the signal that references carry (T13). [default: 0]")
+        ] = None,
         auc_reference: Annotated[
-            float | None, typer.Option("--auc-reference", help="AUROC of the reference alone, instead of --leak; .5 is no leak.")
+            float | None,
+            typer.Option("--auc-reference", metavar="X", help="AUROC of the reference alone, instead of --leak; .5 is no leak."),
         ] = None,
         leak_interval: Annotated[
             tuple[float, float] | None, typer.Option("--leak-interval", metavar="LOW HIGH", help="95 % interval of --leak.")
@@ -83,30 +92,49 @@ def plan_command(
         ] = None,
         trainings: Annotated[
             list[int] | None,
-            typer.Option("--trainings", help="Trainings of each arm, repeated; power over trainings, patients, references."),
+            typer.Option(
+                "--trainings", metavar="N", help="Trainings of each arm; may be repeated; power over trainings, patients, references."
+            ),
         ] = None,
-        patients: Annotated[list[int] | None, typer.Option("--patients", help="Patients of that study, repeated.")] = None,
-        references: Annotated[list[int] | None, typer.Option("--references", help="References that they share, repeated; 0: none.")] = None,
+        patients: Annotated[
+            list[int] | None, typer.Option("--patients", metavar="N", help="Patients of that study; may be repeated.")
+        ] = None,
+        references: Annotated[
+            list[int] | None, typer.Option("--references", metavar="N", help="References that they share; may be repeated; 0: none.")
+        ] = None,
         variances: Annotated[
             str | None,
             typer.Option("--variances", metavar="JSON|FILE", help="Components training, patient, rest, reference of the contrast."),
         ] = None,
-        effect: Annotated[float | None, typer.Option("--effect", help="Contrast to show; default that of the pilot.")] = None,
-        measure: Annotated[str | None, typer.Option("--measure", help="Of the pilot: auroc, or accuracy. [default: auroc]")] = None,
-        half_width: Annotated[float | None, typer.Option("--half-width", help="Half width of the interval to reach, not power.")] = None,
+        effect: Annotated[float | None, typer.Option("--effect", metavar="X", help="Contrast to show; default that of the pilot.")] = None,
+        measure: Annotated[
+            str | None, typer.Option("--measure", metavar="MEASURE", help="Of the pilot: auroc, or accuracy. [default: auroc]")
+        ] = None,
+        half_width: Annotated[
+            float | None, typer.Option("--half-width", metavar="X", help="Half width of the interval to reach, not power.")
+        ] = None,
         paired_seeds: Annotated[bool, typer.Option("--paired-seeds", help="The arms share their trainings, seed by seed.")] = False,
-        prevalence: Annotated[float | None, typer.Option("--prevalence", help="Share of diseased cases. [default: 0.5]")] = None,
-        clusters: Annotated[float | None, typer.Option("--clusters", help="Images per patient. [default: 1]")] = None,
-        icc: Annotated[float | None, typer.Option("--icc", help="Correlation of differences within a patient. [default: 0]")] = None,
-        specificity: Annotated[float, typer.Option("--specificity", help="Where sensitivities are compared.")] = 0.9,
-        power: Annotated[float, typer.Option("--power", help="Power to reach.")] = 0.8,
-        alpha: Annotated[float, typer.Option("--alpha", help="Two-sided level.")] = 0.05,
+        prevalence: Annotated[
+            float | None, typer.Option("--prevalence", metavar="X", help="Share of diseased cases. [default: 0.5]")
+        ] = None,
+        clusters: Annotated[float | None, typer.Option("--clusters", metavar="X", help="Images per patient. [default: 1]")] = None,
+        icc: Annotated[
+            float | None, typer.Option("--icc", metavar="X", help="Correlation of differences within a patient. [default: 0]")
+        ] = None,
+        specificity: Annotated[float, typer.Option("--specificity", metavar="X", help="Where sensitivities are compared.")] = 0.9,
+        power: Annotated[float, typer.Option("--power", metavar="X", help="Power to reach.")] = 0.8,
+        alpha: Annotated[float, typer.Option("--alpha", metavar="X", help="Two-sided level.")] = 0.05,
         json: Json = None,
-        out: Annotated[Path | None, typer.Option("--out", help="Folder for plan.json, plot and manifest.", show_default=False)] = None,
+        out: Annotated[
+            Path | None, typer.Option("--out", metavar="DIR", help="Folder for plan.json, plot and manifest.", show_default=False)
+        ] = None,
         seed: Seed = 0,
         quiet: Quiet = False,
     ) -> None:
-        """Expected gain from a reference, and the patients needed to show it in a paired study."""
+        """Plan patients: the expected gain, and how many show it.
+
+        How much a reference is expected to add, and how many patients a paired study needs to show it.
+        """
         options = Options(
             d, auc, rho, rho_rr, m, rule, measured, rho_interval, shared, own, noise, components, beta, seeds, score_correlation,
             records, arm_single, arm_pair, leak, auc_reference, leak_interval, leak_from, arm_reference,

@@ -17,7 +17,7 @@ import re
 from types import ModuleType
 from typing import Any
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 from theory.statements.base import Quantity, Statement
 
 __all__ = ["Quantity", "Statement", "all_statements", "statement", "value"]
@@ -45,6 +45,13 @@ def all_statements() -> dict[str, Statement]:
     more = [(module.STATEMENT_ID, module.QUANTITIES) for module in _modules() if hasattr(module, "STATEMENT_ID")]
     added = {item.id: [quantity for owner, quantities in more if owner == item.id for quantity in quantities] for item in found}
     return {item.id: dataclasses.replace(item, quantities=(*item.quantities, *added[item.id])) for item in found}
+
+
+def modules_of(identifier: str) -> list[ModuleType]:
+    """Files of a statement, the one that states it first."""
+    found = _modules()
+    first = [module for module in found if hasattr(module, "STATEMENT") and module.STATEMENT.id == identifier]
+    return [*first, *(module for module in found if getattr(module, "STATEMENT_ID", None) == identifier)]
 
 
 def _modules() -> list[ModuleType]:
@@ -78,7 +85,7 @@ def statement(identifier: str) -> Statement:
     for name, found in all_statements().items():
         if name.lower() == identifier.lower():
             return found
-    raise InputError(f"no statement '{identifier}' (there are {', '.join(all_statements())})")
+    raise InputError(f"no statement '{identifier}' (there are {', '.join(all_statements())}){did_you_mean(identifier, all_statements())}")
 
 
 def value(identifier: str, quantity: str, **parameters: Any) -> float:

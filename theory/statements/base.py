@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from see_in_pairs.display import html_frame
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 from theory.numerics.montecarlo import ProportionTally, Tally
 from theory.statements.parameters import REQUIRED, Parameter
 
@@ -120,7 +120,9 @@ class Quantity:
         known = [parameter.name for parameter in self.parameters]
         unknown = [name for name in values if name not in known]
         if unknown:
-            raise InputError(f"quantity '{self.name}' has no parameter '{unknown[0]}' (it takes {', '.join(known)})")
+            raise InputError(
+                f"quantity '{self.name}' has no parameter '{unknown[0]}' (it takes {', '.join(known)}){did_you_mean(unknown[0], known)}"
+            )
         missing = [parameter.name for parameter in self.parameters if parameter.default is REQUIRED and parameter.name not in values]
         if missing:
             raise InputError(f"quantity '{self.name}' needs {', '.join(f'{name}=...' for name in missing)} (it takes {', '.join(known)})")
@@ -233,4 +235,5 @@ class Statement:
         for quantity in self.quantities:
             if quantity.name == name:
                 return quantity
-        raise InputError(f"{self.id} has no quantity '{name}' (it has {', '.join(q.name for q in self.quantities)})")
+        known = [quantity.name for quantity in self.quantities]
+        raise InputError(f"{self.id} has no quantity '{name}' (it has {', '.join(known)}){did_you_mean(name, known)}")

@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from see_in_pairs.console import Json, Quiet, emit_json, format_duration, log, new_app
+from see_in_pairs.console import Changes, Commands, Config, Json, Out, Quiet, emit_json, format_duration, log, new_app
 from see_in_pairs.errors import CheckFailed, InputError, first_few
 from theory.sweeps.packaged import find_design, packaged_studies
 from theory.sweeps.performance.cli import mount as mount_measures
-from theory.sweeps.resolved import resolve
 
 if TYPE_CHECKING:
     from theory.sweeps.storage.results import Results
@@ -23,8 +21,12 @@ if TYPE_CHECKING:
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's folder (what was given to --out).", show_default=False)]
 
 
-class RunByDefault(TyperGroup):
+class RunByDefault(Commands):
     """A group whose first word may be a design, by file or name: ``sweep CONFIG.yaml`` means ``sweep run CONFIG.yaml``."""
+
+    def names(self) -> list[str]:
+        """Commands and packaged studies."""
+        return [*super().names(), *packaged_studies()]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert ``run`` before a first word that is a design and not a command."""
@@ -33,32 +35,35 @@ class RunByDefault(TyperGroup):
             first.endswith((".yaml", ".yml"))
             or Path(first).is_file()
             or first in packaged_studies()
-            or (first.startswith("-") and first != "--help")
+            or (first.startswith("-") and first not in ("-h", "--help"))
         )
         return super().parse_args(ctx, ["run", *args] if looks_like_run and first not in self.commands else args)
 
 
-app = new_app("Simulation studies: 'sweep CONFIG.yaml --out DIR' runs one, or carries it on.")
+app = new_app("Simulation studies: run, measure, plan and draw them. 'sweep NAME --out DIR' runs one, or carries it on.")
 app.info.cls = RunByDefault
 mount_measures(app)
 
 
 @app.command()
 def run(
-    config: Annotated[
-        Path, typer.Argument(metavar="CONFIG.yaml", help="The design: a file, or a packaged study's name.", show_default=False)
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results; run again to resume or extend.", show_default=False)],
-    workers: Annotated[int, typer.Option("--workers", help="Processes; -1 is one per usable core. The numbers do not depend on it.")] = 1,
-    backend: Annotated[str, typer.Option("--backend", help="loky (this machine), dask or ray (a cluster).")] = "loky",
+    config: Config,
+    out: Out,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", help="How many run at the same time; -1 is one per usable core.")] = 1,
+    backend: Annotated[str, typer.Option("--backend", metavar="NAME", help="loky (this machine), dask or ray (a cluster).")] = "loky",
     replicates: Annotated[
-        int | None, typer.Option("--replicates", help="Replicates per cell; by default the design's.", show_default=False)
+        int | None, typer.Option("--replicates", metavar="N", help="Replicates per cell; by default the design's.", show_default=False)
     ] = None,
-    changes: Annotated[list[str] | None, typer.Option("--set", help="Change a key of the design: key=value, or outer.inner=value.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed; by default the design's 'entropy'.", show_default=False)] = None,
+    changes: Changes = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed; by default the config's 'entropy'.", show_default=False)
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Run a simulation study, or what is missing of it ('sweep CONFIG.yaml' is the same)."""
+    """Run a simulation study, or what is missing of it.
+
+    'sweep CONFIG' is the same as 'sweep run CONFIG'. Run again to resume or extend; the numbers do not depend on --workers.
+    """
     from theory.sweeps.execution.runner import run as run_study
     from theory.sweeps.study import Study
 
@@ -79,7 +84,7 @@ def run(
 
 @app.command()
 def status(folder: Folder, json: Json = None) -> None:
-    """How far a sweep is, cell by cell; it may be running."""
+    """Show how far a sweep is, cell by cell. It may be running."""
     from theory.sweeps.storage.results import Results
 
     results = Results.open(folder)
@@ -115,12 +120,18 @@ def format_status(results: Results) -> str:
 @app.command()
 def replay(
     folder: Folder,
-    failure: Annotated[int | None, typer.Option("--failure", help="Number in the list of failures.", show_default=False)] = None,
-    cell: Annotated[str | None, typer.Option("--cell", help="The cell's hash, or its first digits.", show_default=False)] = None,
-    replicate: Annotated[int | None, typer.Option("--replicate", help="Number of the replicate in the cell.", show_default=False)] = None,
+    failure: Annotated[
+        int | None, typer.Option("--failure", metavar="N", help="Number in the list of failures.", show_default=False)
+    ] = None,
+    cell: Annotated[
+        str | None, typer.Option("--cell", metavar="HASH", help="The cell's hash, or its first digits.", show_default=False)
+    ] = None,
+    replicate: Annotated[
+        int | None, typer.Option("--replicate", metavar="N", help="Number of the replicate in the cell.", show_default=False)
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """List the failures of a sweep, or run one replicate again alone; exit code 1 when it fails again."""
+    """List the failures of a sweep, or run one replicate again. Exit code 1 when it fails again."""
     from theory.sweeps.storage.results import Results
 
     results = Results.open(folder)
@@ -142,6 +153,7 @@ def _chosen(results: Results, failure: int | None, cell: str | None, replicate: 
 
 def _replay_one(results: Results, cell: str, replicate: int, quiet: bool) -> None:
     from theory.sweeps.execution.replay import code_changed, find_cell, replay, rows_of, stream_of
+    from theory.sweeps.resolved import resolve
 
     changed = code_changed(results, resolve(results.study))
     if changed:

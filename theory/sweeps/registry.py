@@ -38,7 +38,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 from see_in_pairs.source_code import source_hash
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -222,8 +222,9 @@ def _describe(kind: str, name: str, function: Callable[..., Any], vectorised: bo
 def piece(kind: str, name: str) -> Piece:
     """The registered piece of a kind and name."""
     if (kind, name) not in _REGISTRY:
-        known = ", ".join(sorted(other for of, other in _REGISTRY if of == kind)) or "none"
-        raise InputError(f"no {kind} is called '{name}' (known: {known}); is the module or file that registers it under 'pieces'?")
+        known = sorted(other for of, other in _REGISTRY if of == kind)
+        where = "is the module or file that registers it under 'pieces'?"
+        raise InputError(f"no {kind} is called '{name}' (known: {', '.join(known) or 'none'}); {where}{did_you_mean(name, known)}")
     return _REGISTRY[kind, name]
 
 

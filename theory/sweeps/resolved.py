@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 from theory.sweeps.registry import Piece
 from theory.sweeps.scenarios import Cell, number_in_text, yaml_number
 from theory.sweeps.study import Study
@@ -53,7 +53,10 @@ class ResolvedStudy:
         unknown = [name for name in method.parameters if not method.piece.takes(name)]
         if unknown:
             known = ", ".join(method.piece.parameters) or "none"
-            raise InputError(f"method '{method.label}': {method.piece.name} has no parameter '{unknown[0]}' (known: {known})")
+            raise InputError(
+                f"method '{method.label}': {method.piece.name} has no parameter '{unknown[0]}' (known: {known})"
+                f"{did_you_mean(unknown[0], method.piece.parameters)}"
+            )
 
     def _refuse_numbers_in_text(self, factors: Mapping[str, Any], what: str, pieces: Sequence[Piece]) -> None:
         """Refuse text that is meant as a number, in which every replicate would fail, unless a piece says that it wants text."""
@@ -73,9 +76,10 @@ class ResolvedStudy:
         factors = dict.fromkeys(name for cell in self.study.all_cells for name in cell.factors)
         unknown = [name for name in factors if not any(piece.takes(name) for piece in self._pieces)]
         if unknown:
-            known = ", ".join(dict.fromkeys(name for piece in self._pieces for name in piece.parameters)) or "none"
+            known = list(dict.fromkeys(name for piece in self._pieces for name in piece.parameters))
             raise InputError(
-                f"unknown factor {first_few([repr(name) for name in unknown])}: no piece of the study takes it (known: {known})"
+                f"unknown factor {first_few([repr(name) for name in unknown])}: no piece of the study takes it "
+                f"(known: {', '.join(known) or 'none'}){did_you_mean(unknown[0], known)}"
             )
 
     def _check_cell(self, cell: Cell) -> None:

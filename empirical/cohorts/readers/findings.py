@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from empirical.cohorts.csv_io import plain_label, refuse_labels_alike, require_columns
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +137,7 @@ def choose_labels(known: Sequence[str], healthy: str, positive: Sequence[str], s
         if label not in known:
             lists = [name for name in known if any(mark in name for mark in ("|", ";", "["))]
             hint = f"; cells such as '{lists[0][:60]}' seem to be lists: pass --label-list" if lists else ""
-            raise InputError(f"{source}: no image of label '{label}' (found: {first_few(known, 8)}){hint}")
+            raise InputError(f"{source}: no image of label '{label}' (found: {first_few(known, 8)}){hint or did_you_mean(label, known)}")
     if not chosen or healthy in chosen:
         raise InputError(f"{source}: needs a label other than the healthy '{healthy}' (found: {first_few(known, 8)})")
     return chosen

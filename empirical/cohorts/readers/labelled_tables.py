@@ -19,7 +19,7 @@ from empirical.cohorts.importing import TableImportSettings
 from empirical.cohorts.readers.findings import LabelSettings, label_items, mentions
 from empirical.cohorts.readers.folder import SPLIT_NAMES
 from see_in_pairs.console import log
-from see_in_pairs.errors import InputError, first_few
+from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,7 +197,7 @@ def _rename(table: pd.DataFrame, columns: Mapping[str, str], source: str) -> pd.
     """Rename a table's columns to ours; one that had our name but was not chosen for it is called ``other_NAME``."""
     unknown = [ours for ours in columns if ours not in OURS]
     if unknown:
-        raise InputError(f"--column {unknown[0]}=...: not one of ours ({', '.join(OURS)})")
+        raise InputError(f"--column {unknown[0]}=...: not one of ours ({', '.join(OURS)}){did_you_mean(unknown[0], OURS)}")
     require_columns(table, list(columns.values()), source)
     chosen = {theirs: ours for ours, theirs in columns.items()}
     others = {

@@ -12,8 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from empirical.cohorts.images import is_text
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from empirical.cohorts.cohort import Cohort
@@ -48,7 +47,7 @@ def import_kind(kind: str, root: Path | str, out: Path | str, options: Mapping[s
         When an option is missing, or is not for this kind; and as the reader says.
     """
     if kind not in KINDS:
-        raise InputError(f"--kind {kind}: must be one of {', '.join(KINDS)}")
+        raise InputError(f"--kind {kind}: must be one of {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
     takes = _options(kind)
     for name in options.keys() - takes.keys():
         others = [other for other in KINDS if name in _options(other)]
@@ -56,6 +55,8 @@ def import_kind(kind: str, root: Path | str, out: Path | str, options: Mapping[s
     missing = [name for name, needed in takes.items() if needed and name not in options]
     if missing:
         raise InputError(f"--kind {kind}: needs {_spell(missing[0])}")
+    from empirical.cohorts.images import is_text
+
     for name in LABELS & options.keys():
         texts = [options[name]] if isinstance(options[name], str) else options[name]
         if odd := [text for text in texts if not is_text(text)]:

@@ -25,7 +25,7 @@ from paper_figures.statistics.validation import (
     cluster_codes,
     same_length,
 )
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,7 +165,7 @@ class _Settings:
 def _check(arms: Sequence[Sample], metrics: Sequence[str], settings: _Settings) -> None:
     unknown = [name for name in metrics if name not in METRICS]
     if unknown:
-        raise InputError(f"unknown measure {unknown[0]!r}; choose of {', '.join(METRICS)}")
+        raise InputError(f"unknown measure {unknown[0]!r}; choose of {', '.join(METRICS)}{did_you_mean(unknown[0], METRICS)}")
     if settings.method not in METHODS:
         raise InputError(f"method: choose one of {', '.join(METHODS)}, not {settings.method!r}")
     if settings.resamples < 2:

@@ -63,7 +63,7 @@ def test_a_word_with_a_suffix_or_a_slash_is_a_file(tmp_path: Path, monkeypatch: 
     assert find_config("gain", SWEEPS, "sweep") == SWEEPS / "gain.yaml"
     for word in ("gain.yaml", "./gain", "own"):
         assert find_config(word, SWEEPS, "sweep") == Path(word)
-    with pytest.raises(InputError, match=r"faulty.yaml: no such config file; did you mean the packaged one, 'faulty'\?"):
+    with pytest.raises(InputError, match=r"faulty.yaml: no such config file; did you mean 'faulty'\?"):
         find_config("faulty.yaml", SWEEPS, "sweep")
     with pytest.raises(InputError, match="is a config of 'see-in-pairs sweep', not of 'study'"):
         find_config("gain", SWEEPS, "study")

@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 from see_in_pairs.processes import interrupts_deferred, usable_cores
 from theory.sweeps.execution.pickling import SharedPayload, pickled
 from theory.sweeps.execution.tasks import Chunk, ChunkTask, chunk_of_dead_worker, run_remotely, run_task, work_of
@@ -135,7 +135,7 @@ def open_pool(resolved: ResolvedStudy, workers: int, backend: str) -> Iterator[P
 def check_backend(backend: str, workers: int) -> int:
     """Check backend and number of workers, and count the cores where that is -1."""
     if backend not in BACKENDS:
-        raise InputError(f"--backend {backend}: choose one of {', '.join(BACKENDS)}")
+        raise InputError(f"--backend {backend}: choose one of {', '.join(BACKENDS)}{did_you_mean(backend, BACKENDS)}")
     if workers == 0 or workers < -1:
         raise InputError(f"--workers {workers}: give 1 or more, or -1 for one per usable core")
     return usable_cores() if workers == -1 else workers

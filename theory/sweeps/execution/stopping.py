@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 from see_in_pairs.files import write_json
 from theory.sweeps.performance.measures import MEASURES, measure_of
 from theory.sweeps.performance.table import performance
@@ -81,7 +81,9 @@ def look_sizes(study: Study) -> list[int]:
 def check_stop(study: Study) -> None:
     """Refuse a rule that can never be met, before anything runs."""
     if study.stop is not None and study.stop.measure not in MEASURES:
-        raise InputError(f"stop: measure '{study.stop.measure}': unknown; there are {', '.join(MEASURES)}")
+        raise InputError(
+            f"stop: measure '{study.stop.measure}': unknown; there are {', '.join(MEASURES)}{did_you_mean(study.stop.measure, MEASURES)}"
+        )
 
 
 def decide(measured: pd.DataFrame, measure: str, mcse: float, at_cap: bool = False) -> Decision:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from see_in_pairs.console import Json, Quiet, emit_json, log
+from see_in_pairs.console import Json, NoSeed, Quiet, emit_json, log
 from see_in_pairs.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 Measures = Annotated[
     list[str] | None,
     typer.Option(
-        "--measure", help="Only this measure; may be given several times. mean:COLUMN averages another result.", show_default=False
+        "--measure", metavar="MEASURE", help="Only this measure; may be repeated. mean:COLUMN averages another result.", show_default=False
     ),
 ]
-Alpha = Annotated[float, typer.Option("--alpha", min=0, max=1, help="Level at which a p-value rejects.")]
-Null = Annotated[float | None, typer.Option("--null", help="Value under the null hypothesis; by default the study's.", show_default=False)]
+Alpha = Annotated[float, typer.Option("--alpha", metavar="X", min=0, max=1, help="Level at which a p-value rejects.")]
+Null = Annotated[
+    float | None, typer.Option("--null", metavar="X", help="Value under the null hypothesis; by default the study's.", show_default=False)
+]
 
 COPIED_FROM_MANIFEST = ("version", "git_commit", "command_line", "config_hash", "libraries", "hardware", "started", "finished", "counts")
 
 WITHOUT_ASSUMPTIONS = ("coverage", "bias_eliminated_coverage", "power", "type_1_error", "relative_se_error", "relative_precision")
 """Measures that can be planned for with the defaults alone."""
-
-NoSeed = Annotated[int, typer.Option("--seed", help="Accepted by every command; nothing here is random.", min=0)]
 
 
 def mount(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def mount(app: typer.Typer) -> None:
 
 
 def list_studies(json: Json = None, seed: NoSeed = 0, quiet: Quiet = False) -> None:
-    """List the studies that come with this package; 'sweep NAME --out DIR' runs one."""
+    """List the packaged simulation studies. 'sweep NAME --out DIR' runs one."""
     from theory.sweeps.packaged import packaged_studies
     from theory.sweeps.study import Study
 
@@ -57,17 +57,25 @@ def performance(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a sweep, finished or not.")],
     measure: Measures = None,
     versus: Annotated[
-        str | None, typer.Option("--versus", help="Method that precision is compared with; by default the first.", show_default=False)
+        str | None,
+        typer.Option(
+            "--versus", metavar="METHOD", help="Method that precision is compared with; by default the first.", show_default=False
+        ),
     ] = None,
     common: Annotated[bool, typer.Option("--common", help="Count only the replicates that all methods completed.")] = False,
     alpha: Alpha = 0.05,
     null: Null = None,
     json: Json = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for performance.csv and manifest.json.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder for performance.csv and manifest.json.", show_default=False)
+    ] = None,
     seed: NoSeed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """How well each method did: bias, coverage, power and the like, each with its Monte Carlo standard error."""
+    """Measure how well each method did: bias, coverage, power.
+
+    Each measure comes with its Monte Carlo standard error.
+    """
     from theory.sweeps.performance.table import performance as measured_of
     from theory.sweeps.storage.results import Results
 
@@ -103,8 +111,8 @@ def _rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
 
 
 def plan(
-    measure: Annotated[str, typer.Option("--measure", help="The measure that is to be precise.")],
-    mcse: Annotated[float, typer.Option("--mcse", help="Monte Carlo standard error wanted of it.")],
+    measure: Annotated[str, typer.Option("--measure", metavar="MEASURE", help="The measure that is to be precise.")],
+    mcse: Annotated[float, typer.Option("--mcse", metavar="X", help="Monte Carlo standard error wanted of it.")],
     assume: Annotated[
         list[str] | None,
         typer.Option("--assume", metavar="NAME=VALUE", help="Such as sd=0.2 for bias, share=0.95 for coverage.", show_default=False),
@@ -118,7 +126,13 @@ def plan(
     seed: NoSeed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Replicates needed for a wanted Monte Carlo standard error, from assumptions or from a pilot."""
+    """Plan replicates for a wanted Monte Carlo standard error.
+
+    From assumptions, or from a pilot.
+    """
+    from theory.sweeps.performance.measures import measure_of
+
+    measure_of(measure)  # a misspelt name is told before what it would need
     if (pilot is None) == (not assume) and measure not in WITHOUT_ASSUMPTIONS:
         raise InputError("give either --assume NAME=VALUE ... or --pilot DIR")
     if pilot is not None and assume:

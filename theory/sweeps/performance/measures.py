@@ -33,7 +33,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 from theory.numerics.validation import Floats
 from theory.sweeps.performance.accumulators import RunningMoments
 
@@ -235,5 +235,8 @@ def measure_of(name: str) -> PerformanceMeasure:
         column = name.removeprefix(MEAN)
         return PerformanceMeasure(name, f"mean of {column}", (column,), lambda c, s: c[column], _mean)
     if name not in MEASURES:
-        raise InputError(f"measure '{name}': unknown; there are {', '.join(MEASURES)}, and {MEAN}COLUMN for the mean of another result")
+        raise InputError(
+            f"measure '{name}': unknown; there are {', '.join(MEASURES)}, and {MEAN}COLUMN for the mean of another result"
+            f"{did_you_mean(name, MEASURES)}"
+        )
     return MEASURES[name]

@@ -29,7 +29,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 from theory.numerics.validation import finite, positive
 from theory.sweeps.performance.measures import MEASURES
 
@@ -103,7 +103,7 @@ def replicates_needed(measure: str, mcse: float, **assumed: float) -> Needed:
     10000
     """
     if measure not in _UNIT_VARIANCE:
-        raise InputError(f"measure '{measure}': unknown; there are {', '.join(_UNIT_VARIANCE)}")
+        raise InputError(f"measure '{measure}': unknown; there are {', '.join(_UNIT_VARIANCE)}{did_you_mean(measure, _UNIT_VARIANCE)}")
     names, variance = _UNIT_VARIANCE[measure]
     values = _checked(measure, names, assumed)
     wanted = float(positive(mcse, "mcse"))
@@ -117,7 +117,7 @@ def replicates_needed(measure: str, mcse: float, **assumed: float) -> Needed:
 def _checked(measure: str, names: tuple[str, ...], assumed: Mapping[str, float]) -> dict[str, float]:
     unknown = [name for name in assumed if name not in names]
     if unknown:
-        raise InputError(f"{unknown[0]}: '{measure}' does not depend on it (it takes {', '.join(names)})")
+        raise InputError(f"{unknown[0]}: '{measure}' does not depend on it (it takes {', '.join(names)}){did_you_mean(unknown[0], names)}")
     values = {name: assumed.get(name, NORMAL.get(name, math.nan)) for name in names}
     missing = [name for name in names if name not in assumed and name not in NORMAL]
     if missing:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from see_in_pairs.errors import InputError
+from see_in_pairs.errors import InputError, did_you_mean
 from theory.sweeps.performance.accumulators import RunningMoments
 from theory.sweeps.performance.batches import RESULTS, Slice, paired, shared, slices
 from theory.sweeps.performance.measures import MEAN, MEASURES, MethodSummary, PerformanceMeasure, measure_of
@@ -218,7 +218,7 @@ def _compared_with(results: Source, versus: str | None) -> str:
         return next((str(batch["method"].iloc[0]) for batch in results.batches() if len(batch) and "method" in batch), "")
     known = [use.name for use in uses or ()]
     if versus is not None and known and versus not in known:
-        raise InputError(f"method '{versus}': not in this study (there are {', '.join(known)})")
+        raise InputError(f"method '{versus}': not in this study (there are {', '.join(known)}){did_you_mean(versus, known)}")
     return known[0] if versus is None else versus
 
 

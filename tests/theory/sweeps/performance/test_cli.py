@@ -104,7 +104,7 @@ def test_plan_from_assumptions_and_from_a_pilot(folder: Path, capsys: pytest.Cap
         (("plan", "--measure", "bias", "--mcse", "0", "--assume", "sd=1"), "mcse = 0.0: must be above 0"),
         (("plan", "--measure", "bias", "--mcse", "0.1", "--pilot", "nowhere"), "nowhere: holds no sweep"),
         (("performance", "nowhere"), "nowhere: holds no sweep"),
-        (("gian", "--out", "x"), "No such command 'gian'"),
+        (("gian", "--out", "x"), "has no command 'gian'; did you mean 'gain'?"),
         (("run", "gian", "--out", "x"), "gian: neither a packaged config nor a file; did you mean 'gain'?"),
     ],
 )

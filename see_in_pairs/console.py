@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -67,6 +68,15 @@ def log(message: str, quiet: bool = False) -> None:
         print(message, file=sys.stderr, flush=True)
     except OSError:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (it stays open)
+
+
+def log_result(lines: Sequence[str], command: Sequence[object], quiet: bool, most: int = 8) -> None:
+    """Show the first lines of a result and the next command to type, quoted for a shell, on standard error."""
+    for line in lines[:most]:
+        log(line, quiet)
+    if len(lines) > most:
+        log(f"... and {len(lines) - most} more lines", quiet)
+    log(f"next: {shlex.join(str(word) for word in ('see-in-pairs', *command))}", quiet)
 
 
 class ProgressBar:
@@ -265,7 +275,7 @@ def _meant(error: TyperException, message: str) -> str:
 
 
 def spell_out_json(arguments: list[str]) -> list[str]:
-    """Give a bare ``--json`` its value ``-``, since typer has no option with an optional value.
+    """Give a bare ``--json`` its value ``-`` and a bare ``--watch`` 2 s, since typer has no option with an optional value.
 
     A following word is taken as the file when it ends in ``.json``, or looks like a path and is not a file that is there already
     (``compare --json a.csv b.csv`` must not overwrite ``a.csv``).
@@ -280,6 +290,8 @@ def spell_out_json(arguments: list[str]) -> list[str]:
         words.append(word)
         if word == "--json" and not _names_a_new_file(following):
             words.append("-")
+        elif word == "--watch" and not re.fullmatch(r"\d+\.?\d*|\.\d+", following):
+            words.append("2")
     return words
 
 

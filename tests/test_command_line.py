@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -31,6 +32,12 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_new_cohort_is_counted_and_its_audit_is_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--set", "n_train=8", "--set", "n_val=0", "--set", "n_test=6"]
+    assert run_app(app, ["cohort", "phantom", "--out", str(tmp_path / "my cohort"), *sizes]) == 0
+    assert next_command(capsys, expected="healthy") == ["cohort", "audit", str(tmp_path / "my cohort")]
+
+
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """Run a command that must fail, and give its one line."""
     capsys.readouterr()
@@ -39,6 +46,14 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     assert len(lines) == 1, lines
     assert "Traceback" not in lines[0]
     return lines[0]
+
+
+def next_command(capsys: pytest.CaptureFixture[str], expected: str = "") -> list[str]:
+    """Give the words of the command that the last one told to type next; what it told before holds a word."""
+    error = capsys.readouterr().err
+    line = error.splitlines()[-1]
+    assert line.startswith("next: see-in-pairs ") and expected in error
+    return shlex.split(line)[2:]
 
 
 def config(folder: Path, **content: object) -> str:
@@ -67,16 +82,27 @@ def test_help_and_closed_forms_start_fast_and_without_torch() -> None:
 def test_finetune_and_evaluate_from_the_command_line(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pair = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
     training = config(tmp_path, cohort=str(cohort), arm=pair, method="full", steps=1, batch_size=2)
-    assert run_app(app, ["finetune", training, "--out", str(tmp_path / "run"), "--quiet", "--seed", "3"]) == 0
-    model = str(tmp_path / "run" / "model")
+    out = tmp_path / "a run"
+    assert run_app(app, ["finetune", training, "--out", str(out), "--seed", "3"]) == 0
+    model = str(out / "model")
+    following = next_command(capsys)
+    assert following[:2] == ["evaluate", "pair-test"] and f"model.name={model}" in following and following[-1] == f"{out}-test"
+    assert run_app(app, [*following, "--quiet"]) == 0
     scoring = config(tmp_path, cohort=str(cohort), arms=[{"arm": "single"}, pair])
-    assert run_app(app, ["evaluate", scoring, "--out", str(tmp_path / "eval"), "--set", f"model.name={model}", "--quiet"]) == 0
+    capsys.readouterr()
+    assert run_app(app, ["evaluate", scoring, "--out", str(tmp_path / "eval"), "--set", f"model.name={model}"]) == 0
+    following = next_command(capsys, expected="AUROC")
+    assert following == ["compare", str(tmp_path / "eval"), "--arm", "single", "--arm", "pair"]
+    assert run_app(app, following) == 0
+    assert "--out DIR" in capsys.readouterr().err
+    assert run_app(app, [*following, "--out", str(tmp_path / "compared")]) == 0
+    assert run_app(app, next_command(capsys)) == 0
     records = str(tmp_path / "eval" / "records.parquet")
     capsys.readouterr()
     assert run_app(app, ["compare", records, records, "--arm-a", "pair", "--arm-b", "single", "--json", "--quiet"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert content["items"] == 6 and content["arms"] == ["pair", "single"]
-    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["seed"] == 3 and manifest["finished"] is not None
 
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from empirical.commands.cohort_import import import_cohort, new_cohort_run
+from empirical.commands.cohort_import import import_cohort, new_cohort_run, split_lines
 from empirical.commands.options import CONFIGS, config_path
-from see_in_pairs.console import Changes, Json, Out, Quiet, Seed, emit_json, log, new_app
+from see_in_pairs.console import Changes, Json, Out, Quiet, Seed, emit_json, log, log_result, new_app
 from see_in_pairs.errors import InputError
 from see_in_pairs.runs import RunFolder
 
@@ -41,6 +41,7 @@ def phantom(
         run.count("items", len(cohort.table))
         run.count("clipped_pixels", cohort.info.counts["clipped_pixels"])
     log(f"{out}: {len(cohort.table)} items, {cohort.info.counts['clipped_pixels']} pixels clipped", quiet)
+    log_result(split_lines(cohort), ["cohort", "audit", out], quiet)
 
 
 app.command("import")(import_cohort)

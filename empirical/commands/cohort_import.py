@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from empirical.cohorts.readers.registry import KINDS, OWN_IMAGES, SPELLED, import_kind
-from see_in_pairs.console import Out, Quiet, Seed, log
+from see_in_pairs.console import Out, Quiet, Seed, log, log_result
 from see_in_pairs.errors import InputError
 from see_in_pairs.runs import RunFolder
 
 if TYPE_CHECKING:
+    from empirical.cohorts import Cohort
+
     Kind = str
 else:
     Kind = Literal[KINDS]
@@ -229,7 +231,14 @@ def import_cohort(
         for what, number in cohort.info.counts.items():
             run.count(what, number)
     patients = cohort.table["patient_id"].nunique()
-    log(f"{out}: {len(cohort.table)} items of {patients} patients; next: see-in-pairs cohort audit {out}", quiet)
+    log(f"{out}: {len(cohort.table)} items of {patients} patients", quiet)
+    log_result(split_lines(cohort), ["cohort", "audit", out], quiet)
+
+
+def split_lines(cohort: Cohort) -> list[str]:
+    """How many items of each label a cohort has in each split."""
+    counts = cohort.table.groupby(["split", "label"]).size().unstack(fill_value=0)
+    return counts.rename_axis(index=None, columns=None).to_string().splitlines()
 
 
 def _names(option: str, texts: list[str]) -> list[str]:

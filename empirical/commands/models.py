@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from empirical.commands.options import config_path, with_seed
-from see_in_pairs.console import Changes, Config, Json, Out, Quiet, SeedChange, Workers, emit_json, log
+from see_in_pairs.console import Changes, Config, Json, Out, Quiet, SeedChange, Workers, emit_json, log, log_result
 from see_in_pairs.errors import CheckFailed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from empirical.evaluation.records import Records
+    from empirical.training.config import FinetuneConfig
 
 
 class ListingArms(TyperCommand):
@@ -33,6 +39,27 @@ def finetune(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     settings = load_config(FinetuneConfig, config_path(config, "finetune"), with_seed(changes, seed))
     folder = run(settings, out, quiet=quiet)
     log(f"model: {folder}", quiet or not is_first())
+    log_result([], _evaluation_of(settings, folder, out), quiet or not is_first())
+
+
+def _evaluation_of(settings: FinetuneConfig, model: Path, out: Path) -> list[object]:
+    """The command that scores a finetuned model on its own arm, with the prompts that it has learned."""
+    import json
+
+    from empirical.evaluation.config import EvaluateConfig
+    from see_in_pairs.configs import load_config
+
+    name = "single-test" if settings.arm.arm == "single" else "pair-test"
+    packaged = load_config(EvaluateConfig, config_path(name, "evaluate"))
+    changes = {"cohort": settings.cohort, "model.name": str(model)}
+    if list(packaged.arms) != [settings.arm]:
+        changes["arms"] = json.dumps([settings.arm.model_dump(mode="json", exclude_defaults=True) | {"arm": settings.arm.arm}])
+    if packaged.prompts != settings.prompts:
+        changes["prompts"] = json.dumps(settings.prompts.model_dump(mode="json", exclude_defaults=True))
+    if settings.model.trust_remote_code:
+        changes["model.trust_remote_code"] = "true"
+    words = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+    return ["evaluate", name, *words, "--out", f"{out}-test"]
 
 
 def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:
@@ -44,6 +71,31 @@ def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     settings = load_config(EvaluateConfig, config_path(config, "evaluate"), with_seed(changes, seed))
     records = evaluate_with_reports(settings, out, quiet=quiet)
     log(f"{len(records.table)} rows: {out / 'records.parquet'}", quiet)
+    arms = list(dict.fromkeys(records.table["arm"]))
+    if len(arms) > 1 and records.table["run_id"].nunique() == len(arms):
+        chosen = [word for arm in arms for word in ("--arm", arm)]
+        log_result(_areas(records), ["compare", out, *chosen], quiet)
+    elif len(arms) > 1 or records.table["run_id"].nunique() > 1:
+        first, second = list(dict.fromkeys(records.table["run_id"]))[:2]
+        log_result(_areas(records), ["compare", out, out, "--run-a", first, "--run-b", second], quiet)
+    else:
+        for line in _areas(records):
+            log(line, quiet)
+        log("next: score another arm on the same items, and give both folders to 'see-in-pairs compare'", quiet)
+
+
+def _areas(records: Records) -> list[str]:
+    """Items and AUROC of each run; '-' where a class is absent or a score is missing."""
+    import numpy as np
+
+    from see_in_pairs.roc import auroc
+
+    lines = [f"{'run':<24} {'arm':<16} {'items':>6}  AUROC"]
+    for (run, arm), rows in records.table.groupby(["run_id", "arm"], sort=False):
+        positive, scores = records.of(run_id=run).is_positive().to_numpy(), rows["p_positive"].to_numpy(dtype=float)
+        usable = np.isfinite(scores).all() and 0 < positive.sum() < len(positive)
+        lines.append(f"{run:<24} {arm:<16} {len(rows):>6}  {f'{auroc(scores, positive):.3f}' if usable else '-'}")
+    return lines
 
 
 def pretrain(config: Config, out: Out, changes: Changes = None, seed: SeedChange = None, quiet: Quiet = False) -> None:

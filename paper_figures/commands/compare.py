@@ -187,6 +187,10 @@ def compare(
         print(text)
     if json is not None:
         console.emit_json(content, json)
+    if out is not None:
+        console.log_result([], ["methods", out], quiet)
+    else:
+        console.log("next: the same command with --out DIR keeps the tables and the text", quiet)
 
 
 def _inputs(

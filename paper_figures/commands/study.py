@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from see_in_pairs.console import Changes, Config, Out, Quiet, Workers
+from see_in_pairs.console import Changes, Config, Out, Quiet, Workers, log_result
 from see_in_pairs.packaged import find_config
 
 CONFIGS = Path(__file__).parents[1] / "study" / "configs"
@@ -35,3 +35,18 @@ def study(
 
     changes = [*(changes or []), *([] if seed is None else [f"phantom_seed={seed}"])]
     run(load_config(StudyConfig, find_config(config, CONFIGS, "study"), changes), out, workers=workers, quiet=quiet)
+    log_result(_comparisons(out), ["methods", out], quiet)
+
+
+def _comparisons(out: Path) -> list[str]:
+    """The study's comparisons of arms, a line each, where it makes any."""
+    from see_in_pairs.files import read_table
+
+    if not (out / "comparisons.csv").is_file():
+        return []
+    table = read_table(out / "comparisons.csv")
+    if table.empty:
+        return []
+    interval = [f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]" for row in table.itertuples()]
+    shown = table.assign(arms=table["a"] + " minus " + table["b"], difference=interval, patients=table["n_train"])
+    return shown[["cohort", "arms", "kind", "patients", "seeds", "difference"]].to_string(index=False).splitlines()

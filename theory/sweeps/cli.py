@@ -5,12 +5,15 @@ Nothing heavy is imported before a command runs.
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from see_in_pairs.console import Changes, Commands, Config, Json, Out, Quiet, emit_json, format_duration, log, new_app
+from see_in_pairs.console import Changes, Commands, Config, Json, Out, Quiet, emit_json, format_duration, log, log_result, new_app
 from see_in_pairs.errors import CheckFailed, InputError, first_few
 from theory.sweeps.packaged import find_design, packaged_studies
 from theory.sweeps.performance.cli import mount as mount_measures
@@ -76,17 +79,42 @@ def run(
     stopped, empty = sum(cell.stopped for cell in found), sum(0 < cell.attempted == cell.failed for cell in found)
     wrong = [f"{stopped} of {cells} cells stopped by too many failures (max_failures {study.max_failures})"] if stopped else []
     wrong += [f"{empty} of {cells} cells have no completed replicate"] if empty else []
+    if not wrong:
+        _show_performance(results, out, quiet)
     if wrong:
         kept = results.failures()
         first = "" if kept.empty else f"; first {kept['method'][0] or study.generate}: {kept['error'][0]}: {kept['message'][0]}"
         raise CheckFailed(f"{' and '.join(wrong)}{first}; see 'sweep replay {out}'")
 
 
+def _show_performance(results: Results, folder: Path, quiet: bool) -> None:
+    """Show how well the methods did in the first cells; what a study does not measure is no reason to fail after its run."""
+    from theory.sweeps.performance.cli import format_table
+    from theory.sweeps.performance.table import performance
+
+    lines: list[str] = []
+    if not quiet:
+        with contextlib.suppress(InputError):
+            lines = format_table(performance(results)).splitlines()
+    log_result(lines, ["sweep", "performance", folder], quiet)
+
+
 @app.command()
-def status(folder: Folder, json: Json = None) -> None:
+def status(
+    folder: Folder,
+    watch: Annotated[
+        float | None,
+        typer.Option("--watch", metavar="[SECONDS]", min=0.05, help="Show it again until the sweep is finished; every 2 s by default."),
+    ] = None,
+    json: Json = None,
+) -> None:
     """Show how far a sweep is, cell by cell. It may be running."""
     from theory.sweeps.storage.results import Results
 
+    if watch is not None:
+        if json is not None:
+            raise InputError("--watch and --json: give one of them")
+        return _watch(folder, watch)
     results = Results.open(folder)
     if json is None:
         print(format_status(results))
@@ -95,6 +123,28 @@ def status(folder: Folder, json: Json = None) -> None:
         {"study": results.study.name, "running": results.running, "warnings": results.warnings, "cells": results.cells.to_dict("records")},
         json,
     )
+
+
+def _watch(folder: Path, seconds: float) -> None:
+    """Show the state until every cell is finished: on a terminal the whole table anew, elsewhere a line for each change."""
+    from theory.sweeps.storage.results import Results
+
+    shown = ""
+    while True:
+        results = Results.open(folder)
+        cells = results.cells
+        if sys.stdout.isatty():
+            print(f"\x1b[H\x1b[2J{format_status(results)}", flush=True)  # from the top left corner of an empty screen
+        else:
+            total = cells[["done", "failed", "wanted"]].sum()
+            running = "running" if results.running else "not running"
+            line = f"{results.study.name}: {total['done']:,} of {total['wanted']:,} replicates done, {total['failed']:,} failed, {running}"
+            if line != shown:
+                print(line, flush=True)
+            shown = line
+        if not results.running and (cells["stopped"] | (cells["attempted"] >= cells["wanted"])).all():
+            return
+        time.sleep(seconds)
 
 
 def format_status(results: Results) -> str:

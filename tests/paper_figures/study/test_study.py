@@ -173,3 +173,13 @@ def test_another_study_in_the_same_folder_is_refused(done: Path, tmp_path: Path,
     arms = STUDY["arms"] | {"pair": {"arm": "pair", "references": {"strategy": "random"}}}
     assert run(tmp_path, STUDY | {"arms": arms}, done) == 2
     assert "was run with other settings" in capsys.readouterr().err
+
+
+def test_a_study_ends_with_its_comparisons_and_the_next_command(done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(STUDY, sort_keys=False), encoding="utf-8")
+    assert run_app(app, ["study", str(file), "--out", str(done)]) == 0  # all is there: nothing is trained again
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == f"next: see-in-pairs methods {done}"
+    assert any("pair minus single" in line for line in lines)
+    assert run_app(app, ["methods", str(done), "--quiet"]) == 0

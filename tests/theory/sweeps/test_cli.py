@@ -94,7 +94,7 @@ def test_too_many_failures_are_a_failed_check(write_study: Write, tmp_path: Path
 
 def test_bad_words_are_one_line(write_study: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config, out = write_study(), tmp_path / "out"
-    assert "Did you mean 'status'" in refused(capsys, "staus", out)
+    assert "did you mean 'status'?" in refused(capsys, "staus", out)
     assert "no such config file" in refused(capsys, "nowhere.yaml", "--out", out)
     assert "--out" in refused(capsys, config)
     assert "loky, dask, ray" in refused(capsys, config, "--out", out, "--backend", "slurm")

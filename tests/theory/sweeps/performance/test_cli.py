@@ -54,7 +54,7 @@ def test_a_packaged_name_comes_before_a_file_without_suffix_or_slash(tmp_path: P
     assert find_design("./gain") == Path("gain")
     (tmp_path / "mine").write_text("name: mine\n")
     assert find_design("mine") == Path("mine")
-    with pytest.raises(InputError, match=r"gian: neither a packaged config nor a file; did you mean 'gain'\? There are faulty, gain, "):
+    with pytest.raises(InputError, match=r"gian: neither a packaged config nor a file; did you mean 'gain'\? \(packaged: faulty, gain, "):
         find_design("gian")
 
 
@@ -140,3 +140,52 @@ def test_a_table_of_the_docs_comes_out_again(tmp_path: Path, capsys: pytest.Capt
         kept[["cell", "method", "measure", "value", "mcse", "completed"]].reset_index(drop=True),
         rtol=1e-6, check_dtype=False,
     )  # fmt: skip
+
+
+def test_a_sweep_ends_with_its_performance_and_the_next_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "my sweep"
+    words = ("sequential", "--out", out, "--replicates", "20", "--set", "grid={rho: [0.5]}", "--set", "block=20")
+    code, printed, err = sweep(capsys, *words)
+    assert code == 0 and "replicates" not in printed
+    assert err.splitlines()[-1] == f"next: see-in-pairs sweep performance '{out}'"
+    assert "measure" in err and sum("bias" in line for line in err.splitlines()) >= 1
+    assert sweep(capsys, *words, "--quiet")[2] == ""
+
+
+def test_watching_a_finished_sweep_shows_it_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("--watch",), ("--watch", "0.1")):
+        code, out, _ = sweep(capsys, "status", folder, *words)
+        assert code == 0 and out == "sequential: 120 of 120 replicates done, 0 failed, not running\n"
+    assert sweep(capsys, "status", folder, "--watch", "--json")[0] == 2
+
+
+def test_watching_tells_each_change_until_the_end_or_an_interrupt(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import theory.sweeps.cli as commands
+
+    class Growing:
+        """A sweep of which each look finds 40 replicates more."""
+
+        looks = 0
+
+        def __init__(self, finished: Results) -> None:
+            Growing.looks += 1
+            done = min(Growing.looks // 2 * 40, 120)
+            self.study, self.running = finished.study, done < 120
+            self.cells = finished.cells.iloc[:1].assign(done=done, attempted=done, wanted=120, failed=0, stopped=False)
+
+    opened = Results.open
+    monkeypatch.setattr(Results, "open", lambda where: Growing(opened(where)))
+    monkeypatch.setattr(commands.time, "sleep", lambda _: None)
+    code, out, _ = sweep(capsys, "status", folder, "--watch")
+    assert code == 0
+    assert [line.split()[1] for line in out.splitlines()] == ["0", "40", "80", "120"] and out.count(", running") == 3
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    Growing.looks = 0
+    monkeypatch.setattr(commands.time, "sleep", interrupt)
+    code, out, err = sweep(capsys, "status", folder, "--watch")
+    assert code == 130 and "interrupted" in err

@@ -11,7 +11,7 @@ VENV     := .venv
 BIN      := $(VENV)/bin
 PIP      := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input -c constraints.txt
 
-.PHONY: reproduce smoke install dev test bench reliability lint format docs clean
+.PHONY: reproduce smoke install dev test bench reliability lint format docs check-docs clean
 
 reproduce: $(VENV)/.base
 	$(BIN)/see-in-pairs reproduce --out $(OUT)
@@ -53,6 +53,10 @@ format: $(VENV)/.dev
 docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
+
+# Every console block of README and docs that is not marked 'not run'.
+check-docs: $(VENV)/.dev
+	$(BIN)/python -m tests.docs.console_blocks $(ARGS)
 
 install: $(VENV)/.base
 dev: $(VENV)/.dev

@@ -99,7 +99,9 @@ class ProgressBar:
         self._bar: Any = None
 
     def __enter__(self) -> Self:
-        if not self.quiet and sys.stderr.isatty():
+        # a dumb terminal and a notebook's cell keep every redrawing of a bar as a line of its own
+        redraws = os.environ.get("TERM") != "dumb" and "JPY_PARENT_PID" not in os.environ
+        if not self.quiet and sys.stderr.isatty() and redraws:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 

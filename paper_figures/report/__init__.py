@@ -1,12 +1,11 @@
 """The report: one HTML page with everything inside it, made from what is in an output folder.
 
 `content` collects what the template shows and `sentences` words what follows from the numbers; ``page.html.j2`` and ``page.css`` lay it
-out, and ``page.js`` sorts and filters its tables, where scripts are allowed.
+out.
 """
 
 from __future__ import annotations
 
-import math
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ def render_report(results: RunResults) -> str:
     Returns
     -------
     str
-        An HTML page; styles, pictures and a small script are inside, nothing is fetched.
+        An HTML page; styles and pictures are inside, nothing is fetched.
 
     Raises
     ------
@@ -51,8 +50,6 @@ def render_report(results: RunResults) -> str:
         "interval": formats.interval,
         "digits_between": formats.digits_between,
         "p_value": formats.p_value,
-        "ratio": lambda log: None if log is None else math.exp(log / 2),  # of separations, from log Γ = 2 log ratio
     }
-    folder = resources.files("paper_figures") / "report"
-    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    return environment.get_template("page.html.j2").render(style=style, script=script, **collect(results))
+    style = (resources.files("paper_figures") / "report" / "page.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html.j2").render(style=style, **collect(results))

@@ -166,9 +166,18 @@ def test_progress_is_a_bar_on_a_terminal_that_is_gone_afterwards(monkeypatch: py
     screen = Terminal()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
     assert list(progress(iter(range(5)), 5, "counting")) == list(range(5))
     assert "counting" in screen.getvalue() and "5/5" in screen.getvalue() and "/s" in screen.getvalue()
     assert screen.getvalue().rstrip().endswith("\x1b[2K")  # the line is erased
+
+    for name, value in (("TERM", "dumb"), ("JPY_PARENT_PID", "1")):  # of editors, and of a notebook's cells
+        plain = Terminal()
+        with monkeypatch.context() as there:
+            there.setattr("sys.stderr", plain)
+            there.setenv(name, value)
+            assert list(progress(iter(range(5)), 5, "counting")) == list(range(5))
+        assert plain.getvalue() == ""
 
 
 class SafetensorError(Exception):

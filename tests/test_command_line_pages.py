@@ -36,8 +36,9 @@ def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
         yield from _leaves(one, (*path, name))
 
 
-PROGRAM = dict(_leaves(typer.main.get_command(app)))
-OF_THE_PROGRAM = {name for command in PROGRAM.values() for option in command.params for name in option.opts} | {"--help", "--version"}
+ROOT: Any = typer.main.get_command(app)
+PROGRAM = dict(_leaves(ROOT))
+OF_THE_PROGRAM = {name for command in (ROOT, *PROGRAM.values()) for option in command.params for name in option.opts} | {"--help"}
 
 
 def _sections() -> dict[str, list[str]]:
@@ -78,6 +79,15 @@ def _parameters(command: str) -> dict[str, Any]:
 
 def test_every_command_has_its_section() -> None:
     assert sorted(SECTIONS) == sorted(PROGRAM)
+
+
+def test_the_first_page_has_the_groups_of_the_help() -> None:
+    parts = re.split(r"^### (.+)$", (FOLDER / "index.md").read_text("utf-8"), flags=re.MULTILINE)
+    shown = {group: re.findall(r"^\| \[`([\w-]+)`\]", text, re.MULTILINE) for group, text in zip(parts[1::2], parts[2::2], strict=True)}
+    groups: dict[str, list[str]] = {}
+    for name, command in ROOT.commands.items():
+        groups.setdefault(command.rich_help_panel, []).append(name)
+    assert {group: sorted(names) for group, names in shown.items()} == {group: sorted(names) for group, names in groups.items()}
 
 
 @pytest.mark.parametrize("command", sorted(PROGRAM))
@@ -124,6 +134,9 @@ def _examples() -> list[tuple[str, str]]:
 def test_an_example_is_understood_by_the_program(page: str, line: str) -> None:
     program, *words = spell_out_json(shlex.split(line))
     assert program == "see-in-pairs"
+    if words[0].startswith("--"):
+        assert words[0] in OF_THE_PROGRAM
+        return
     named = [name for name in PROGRAM if words[: len(name.split())] == name.split()]
     command = named[0] if named else f"{words[0]} run"  # 'sweep gain' is short for 'sweep run gain'
     # a usage error where an option, an argument or a value is none of the command's

@@ -30,10 +30,12 @@ api.forget_pages(HERE / "reference" / "generated" / "api")
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
     "numpydoc",
     "myst_nb",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
     "sphinxcontrib.bibtex",
     "matplotlib.sphinxext.plot_directive",
     "mathml",
@@ -49,18 +51,37 @@ suppress_warnings = [
 
 html_theme = "pydata_sphinx_theme"
 html_title = "see-in-pairs"
+html_favicon = "_static/favicon.svg"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_sidebars = {"index": []}
 html_theme_options = {
+    "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo-dark.svg", "text": "see-in-pairs"},
     "header_links_before_dropdown": 8,
     "navigation_with_keys": False,
     "show_prev_next": True,
-    "secondary_sidebar_items": ["page-toc"],
+    "show_toc_level": 2,
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "gallery/**": ["page-toc", "sg_download_links"]},
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
+
+# Where the sources are is told by whoever publishes the site: SEE_IN_PAIRS_REPOSITORY=https://github.com/OWNER/NAME make docs
+# links every page to its source there ('Edit on GitHub').
+repository = os.environ.get("SEE_IN_PAIRS_REPOSITORY", "").removesuffix("/")
+if repository:
+    owner, name = repository.removeprefix("https://github.com/").split("/")
+    html_context = {"github_user": owner, "github_repo": name, "github_version": "main", "doc_path": "docs"}
+    html_theme_options |= {
+        "use_edit_page_button": True,
+        "secondary_sidebar_items": {
+            "**": ["page-toc", "edit-this-page"],
+            "index": ["edit-this-page"],
+            "gallery/**": ["page-toc", "sg_download_links"],
+            "reference/generated/**": ["page-toc"],
+        },
+    }
 html_math_renderer = "mathml"
 
 myst_enable_extensions = ["amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath", "fieldlist"]
@@ -80,6 +101,25 @@ nb_merge_streams = True
 
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"\.py",
+    "subsection_order": [
+        f"../examples/{name}" for name in ("theory", "simulation_studies", "phantom_and_references", "statistics", "kept_results")
+    ],
+    "within_subsection_order": "FileNameSortKey",
+    "reset_modules": ("matplotlib", "seaborn", "gallery.house_style"),
+    "image_srcset": ["2x"],
+    "thumbnail_size": (400, 260),
+    "reference_url": dict.fromkeys(packages),  # names in the code link to their page
+    "show_signature": False,
+    "show_memory": False,
+    "min_reported_time": 10,
+    "write_computation_times": False,
+    "download_all_examples": False,
+}
 
 bibtex_bibfiles = ["references.bib"]
 bibtex_default_style = "plain"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from see_in_pairs.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from paper_figures import comparison, statistics
+    from paper_figures import comparison, plotting, statistics
     from paper_figures.claims import CLAIMS, Claim, Ledger, evaluate_claims
     from paper_figures.comparison import Comparison, compare_arms, compare_tables
     from paper_figures.figures import FIGURES, draw_figure
+    from paper_figures.plotting.from_records import plot_auroc, plot_balance, plot_flip_table, plot_learning_curve, plot_roc
     from paper_figures.plotting.provenance import Provenance, read_provenance, save_figure
     from paper_figures.plotting.staleness import check_figure
     from paper_figures.report import render_report
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLAIMS", "FIGURES", "Claim", "Comparison", "Ledger", "Provenance", "ReproduceConfig", "RunResults", "StudyConfig", "check_figure",
-    "compare_arms", "compare_tables", "comparison", "draw_figure", "evaluate_claims", "read_provenance", "render_report", "save_figure",
-    "statistics",
+    "compare_arms", "compare_tables", "comparison", "draw_figure", "evaluate_claims", "plot_auroc", "plot_balance", "plot_flip_table",
+    "plot_learning_curve", "plot_roc", "plotting", "read_provenance", "render_report", "save_figure", "statistics",
 ]  # fmt: skip
 
 __getattr__, __dir__ = lazy_exports(
@@ -34,6 +35,7 @@ __getattr__, __dir__ = lazy_exports(
         "claims": ["CLAIMS", "Claim", "Ledger", "evaluate_claims"],
         "comparison": ["Comparison", "compare_arms", "compare_tables"],
         "figures": ["FIGURES", "draw_figure"],
+        "plotting.from_records": ["plot_auroc", "plot_balance", "plot_flip_table", "plot_learning_curve", "plot_roc"],
         "plotting.provenance": ["Provenance", "read_provenance", "save_figure"],
         "plotting.staleness": ["check_figure"],
         "report": ["render_report"],
@@ -41,5 +43,5 @@ __getattr__, __dir__ = lazy_exports(
         "results.runs": ["RunResults"],
         "study.config": ["StudyConfig"],
     },
-    ["comparison", "statistics"],
+    ["comparison", "plotting", "statistics"],
 )

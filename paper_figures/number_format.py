@@ -35,18 +35,18 @@ def short(value: float, digits: int = 2) -> str:
     return ("0." + "0" * digits if float(text) == 0 else text).replace("-", "−")
 
 
-def with_interval(estimate: float, low: float, high: float, digits: int = 2) -> str:
+def with_interval(estimate: float, low: float, high: float, digits: int = DIGITS) -> str:
     """Write an estimate with its interval.
 
     Examples
     --------
-    >>> with_interval(0.129, 0.08, 0.181)
-    '0.13 [0.08, 0.18]'
+    >>> with_interval(0.9964, 0.9921, 1)
+    '0.996 [0.992, 1.000]'
     """
     return f"{short(estimate, digits)} [{short(low, digits)}, {short(high, digits)}]"
 
 
-def number(value: float | None, digits: int = 3) -> str:
+def number(value: float | None, digits: int = DIGITS) -> str:
     """Write a number, or a dash where there is none.
 
     Examples
@@ -57,7 +57,7 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else short(float(value), digits)
 
 
-def interval(ends: Sequence[float | None] | None, digits: int = 3) -> str:
+def interval(ends: Sequence[float | None] | None, digits: int = DIGITS) -> str:
     """Write an interval, '' where there is none; an end that is None in JSON was infinite.
 
     Examples
@@ -71,13 +71,13 @@ def interval(ends: Sequence[float | None] | None, digits: int = 3) -> str:
     return f"[{short(low, digits)}, {short(high, digits)}]"
 
 
-def digits_between(ends: Sequence[float | None] | None, least: int = 2) -> int:
+def digits_between(ends: Sequence[float | None] | None, least: int = DIGITS) -> int:
     """Count the digits after the point that tell the ends of an interval apart, `MAX_DIGITS` at most.
 
     Examples
     --------
-    >>> digits_between([0.1, 0.2]), digits_between([0.0081, 0.0124]), digits_between([0.5, 0.5])
-    (2, 3, 2)
+    >>> digits_between([0.1, 0.2]), digits_between([0.9981, 0.9984]), digits_between([0.5, 0.5])
+    (3, 4, 3)
     """
     enough = [digits for digits in range(least, MAX_DIGITS + 1) if len(set(interval(ends, digits)[1:-1].split(", "))) > 1]
     return enough[0] if enough else least

@@ -114,3 +114,30 @@ def _images(folder: Path) -> Path:
         for number in range(4):
             Image.new("L", (32, 32), 40 * number + (5 if name == "ok" else 15)).save(folder / "images" / name / f"{number}.png")
     return folder / "images"
+
+
+PAGE = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+TASKS = re.findall(r"^\| ([^|`]+?) \| `(from [^`]+)` \| `([^`]+)` \|$", PAGE, re.M)
+
+
+@pytest.mark.parametrize(("task", "line", "call"), TASKS, ids=[task for task, _, _ in TASKS])
+def test_the_import_of_every_task_works(task: str, line: str, call: str) -> None:
+    names: dict[str, object] = {}
+    exec(line, names)
+    function = call.partition("(")[0].partition(".")[0]
+    assert callable(names[function]), task
+    package = line.split()[1]
+    assert package in api.PACKAGES and function in importlib.import_module(package).__all__
+
+
+def test_the_table_of_tasks_is_read_whole() -> None:
+    rows = re.findall(r"^\| (?!I want)[a-z]", PAGE, re.M)
+    assert len(rows) == len(TASKS) > 20
+
+
+def test_what_needs_no_files_runs_as_the_table_of_tasks_says() -> None:
+    for task, line, call in TASKS:
+        if call.startswith(("value(", "statement(", "plan_study(")):
+            names: dict[str, object] = {}
+            exec(line, names)
+            assert repr(eval(call, names)), task  # noqa: S307

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +14,7 @@ from see_in_pairs.console import run_app
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if not {"_build", "generated"} & set(page.parts))]
+PYTHON = re.compile(r"^```(?:pycon|python)\n(>>> .*?)^```", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 QUADRATURE = 1e-8  # of the last digits, which may differ between builds of the numerical libraries
 
@@ -40,3 +42,13 @@ def test_every_statement_has_a_page_with_an_example() -> None:
 def test_an_example_prints_what_the_page_shows(page: str, command: str, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_app(app, shlex.split(command)[2:]) == 0, page
     assert float(capsys.readouterr().out) == pytest.approx(float(printed), rel=QUADRATURE)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "development" and PYTHON.search(page.read_text("utf-8"))])
+def test_python_examples_of_a_page_print_what_it_shows(page: Path) -> None:
+    """The examples of a page, in their order, in one session; steps for developers are about functions that are not there."""
+    text = "\n".join(PYTHON.findall(page.read_text("utf-8")))
+    said: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS, verbose=False)
+    runner.run(doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0), out=said.append)
+    assert runner.summarize(verbose=False).failed == 0, "".join(said)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGES = (
     "theory", "theory.statements", "theory.sweeps", "theory.sweeps.performance", "empirical", "paper_figures", "paper_figures.statistics",
-    "paper_figures.comparison", "see_in_pairs",
+    "paper_figures.comparison", "paper_figures.plotting", "see_in_pairs",
 )  # fmt: skip
 """The packages that have a page."""
 
@@ -62,12 +62,20 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
          "compare_arms compare_tables Comparison comparison statistics"),
         ("Outputs of commands", "Read what an output folder holds, judge the claims, write the report.",
          "RunResults evaluate_claims Ledger Claim CLAIMS render_report ReproduceConfig StudyConfig"),
+        ("Figures of your own records", "On your own axes; each function returns them.",
+         "plot_auroc plot_roc plot_flip_table plot_balance plot_learning_curve plotting"),
         ("Figures of the report", "Draw them, and save a figure with its origin inside.",
          "draw_figure FIGURES save_figure read_provenance Provenance check_figure"),
     ],
     "paper_figures.comparison": [
         ("Compare", "From arrays, or from tables of scores, files or not.", "compare_arms compare_tables"),
         ("Result", "What both return.", "Comparison"),
+    ],
+    "paper_figures.plotting": [
+        ("Scores", "Of records, of a table with `item_id`, `label` and `score`, or of the file that holds them.",
+         "plot_auroc plot_roc plot_flip_table"),
+        ("References", "How similar queries and references are.", "plot_balance"),
+        ("Training studies", "What more training patients bring.", "plot_learning_curve"),
     ],
     "paper_figures.statistics": [
         ("AUROC of two arms", "Areas under correlated ROC curves; `clustered_auroc_difference` is the one for items of patients.",

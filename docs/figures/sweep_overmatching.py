@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
+from house import legend_below, panels
 from sweep_tables import SIZE, points, table
 
+from paper_figures.plotting.style import BLUE, INK, MUTED, ORANGE, RED
+
 bias = table("overmatching", "bias")
-figure, panels = plt.subplots(1, 2, figsize=SIZE, layout="constrained", sharey=True)
-for axes, (n, rows) in zip(panels, bias.groupby("n_per_class"), strict=True):
+figure, axes_of = panels(2, sharey=True, **SIZE)
+for axes, (n, rows) in zip(axes_of, bias.groupby("n_per_class"), strict=True):
     truth = rows.drop_duplicates("noise")
-    axes.plot(truth["noise"], truth["truth"], "k", lw=1.2, label="best use, closed form")
-    for colour, (method, own) in zip(("C3", "C1", "C0"), rows.groupby("method", sort=False), strict=True):
+    axes.plot(truth["noise"], truth["truth"], color=INK, lw=1.6, label="best use, closed form")
+    for colour, (method, own) in zip((RED, ORANGE, BLUE), rows.groupby("method", sort=False), strict=True):
         points(axes, own, "noise", "estimate", color=colour, fmt="o-", label=method)
-    axes.axhline(0, color="0.5", lw=1)
-    axes.set(xscale="log", xlabel="looseness of the match", title=f"{n} patients per class")
-    axes.title.set_fontsize(10)
-panels[0].set(ylabel="gain in AUROC")
-panels[1].legend(frameon=False, fontsize=8, loc="lower right")
+    axes.axhline(0, color=MUTED, lw=1.2, ls=":")
+    axes.set(xscale="log", xlabel="looseness of the match")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_title(f"{n} patients per class", fontweight="normal")
+axes_of[0].set(ylabel="gain in AUROC")
+legend_below(figure, axes_of[0])

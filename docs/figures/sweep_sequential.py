@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import pandas as pd
+from house import legend_below, panels
 from sweep_tables import nominal, points, table
+
+from paper_figures.plotting.style import BLUE, GREEN, INK, ORANGE, RED
 
 STUDY = "sequential"
 rejected = pd.concat([table(STUDY, "type_1_error"), table(STUDY, "power")])
 shown = (("share that reject", rejected), ("mean patients", table(STUDY, "mean:patients")), ("bias of the gain", table(STUDY, "bias")))
-figure, panels = plt.subplots(1, 3, figsize=(10.2, 3.6), layout="constrained")
-for axes, (name, rows) in zip(panels, shown, strict=True):
-    for colour, (method, own) in zip(("k", "C3", "C1", "C0", "C2"), rows.groupby("method", sort=False), strict=True):
+figure, axes_of = panels(3, width=13.2, height=5.4)
+for axes, (name, rows) in zip(axes_of, shown, strict=True):
+    for colour, (method, own) in zip((INK, RED, ORANGE, BLUE, GREEN), rows.groupby("method", sort=False), strict=True):
         points(axes, own.sort_values("rho"), "rho", color=colour, fmt="o-", label=method)
-    axes.set(xlabel="correlation (no gain at 0.5)", ylabel=name)
-nominal(panels[0], 0.05)
-nominal(panels[2], 0.0)
-panels[1].legend(frameon=False, fontsize=9, loc="lower left")
+    axes.set(xlabel="correlation ρ (no gain at 0.5)", ylabel=name)
+nominal(axes_of[0], 0.05)
+nominal(axes_of[2], 0.0)
+legend_below(figure, axes_of[1], 3)

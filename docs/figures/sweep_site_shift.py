@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
+from house import panels
 from sweep_tables import SIZE, nominal, points, table
 
+from paper_figures.plotting.style import COLOURS
 from theory.statements.t5_site_shift import error
 
 NAMES = {
-    "single": "single",
-    "same_diff": "same site, subtracted",
-    "same_shrink": "same site, weighed",
-    "cross_diff": "another site, subtracted",
+    "single": (COLOURS["single"], "single image"),
+    "same_diff": (COLOURS["difference"], "same site, subtracted"),
+    "same_shrink": (COLOURS["optimal"], "same site, weighed"),
+    "cross_diff": (COLOURS["cross_center"], "another site, subtracted"),
 }
-figure, (left, right) = plt.subplots(1, 2, figsize=SIZE, layout="constrained")
+figure, (left, right) = panels(2, **SIZE)
 bias, tau = table("site_shift", "bias").query("method == 'sites as clusters'"), np.linspace(0, 1.5, 61)
-for colour, (rule, name) in zip(("k", "C1", "C0", "C3"), NAMES.items(), strict=True):
-    left.plot(tau, np.broadcast_to(error(2.0, tau, rule, 4), tau.shape), color=colour, lw=1.2, label=name)
+for rule, (colour, name) in NAMES.items():
+    left.plot(tau, np.broadcast_to(error(2.0, tau, rule, 4), tau.shape), color=colour, lw=1.6, label=name)
     points(left, bias[bias["rule"] == rule], "tau", "estimate", color=colour)
-left.set(xlabel="standard deviation of the sites' offsets", ylabel="error", ylim=(0.1, None))
-left.legend(frameon=False, fontsize=9)
+left.set(xlabel="standard deviation of the sites' offsets", ylabel="error rate", ylim=(0.05, None))
+left.legend(loc="lower right", fontsize=12)
 coverage = table("site_shift", "coverage")
-for method, style in (("patients as independent", "-"), ("sites as clusters", "--")):
-    for rule, colour in (("single", "k"), ("same_diff", "C1")):
+for method, line in (("patients as independent", "-"), ("sites as clusters", "--")):
+    for rule in ("single", "same_diff"):
         rows = coverage[(coverage["rule"] == rule) & (coverage["method"] == method)]
-        points(right, rows, "tau", color=colour, fmt="o" + style, label=f"{NAMES[rule]}: {method}")
+        points(right, rows, "tau", color=NAMES[rule][0], fmt="o" + line, label=f"{NAMES[rule][1]}: {method}")
 nominal(right)
-right.set(xlabel="standard deviation of the sites' offsets", ylabel="coverage", ylim=(0.75, 1))
-right.legend(frameon=False, fontsize=8, loc="lower left")
+right.set(xlabel="standard deviation of the sites' offsets", ylabel="coverage of 95 % intervals", ylim=(0.72, 1))
+right.legend(fontsize=11.5, loc="lower left")

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from paper_figures.plotting.style import MUTED
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "sweeps"
-SIZE = (8.6, 3.6)
+SIZE: dict[str, Any] = {"width": 12.4, "height": 5.8}
 
 
 def table(study: str, measure: str) -> pd.DataFrame:
@@ -23,10 +25,10 @@ def table(study: str, measure: str) -> pd.DataFrame:
 
 def points(axes: Axes, rows: pd.DataFrame, x: str, y: str = "value", shift: float = 0.0, **look: Any) -> None:
     """Draw points with intervals."""
-    look = {"fmt": "o", "ms": 4.5, "capsize": 2, "lw": 1} | look
+    look = {"fmt": "o", "ms": 6, "capsize": 3, "lw": 1.4} | look
     axes.errorbar(rows[x] + shift, rows[y], yerr=1.96 * rows["mcse"], **look)
 
 
 def nominal(axes: Axes, level: float = 0.95) -> None:
     """Draw where a measure should be."""
-    axes.axhline(level, color="0.5", lw=1, ls=":")
+    axes.axhline(level, color=MUTED, lw=1.4, ls=":")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
+from house import panels
 
+from paper_figures.plotting.style import LINES
 from theory.statements.t9_information import mi_gain_nats
 
 rho = np.linspace(0, 0.95, 96)
-figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
-for d in (0.5, 1.0, 2.0):
-    axes.plot(rho, mi_gain_nats(d, rho), label=f"d = {d:g}")
-axes.set(xlabel="correlation of query and reference", ylabel="information gained (nats)")
-axes.legend(frameon=False)
+figure, axes = panels()
+for d, colour in zip((0.5, 1.0, 2.0), LINES, strict=False):
+    axes.plot(rho, mi_gain_nats(d, rho), color=colour, label=f"effect d = {d:g}")
+axes.set(xlabel="correlation ρ of query and reference", ylabel="information gained (nats)")
+axes.legend()

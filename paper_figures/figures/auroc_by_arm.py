@@ -116,8 +116,8 @@ def draw(figure_data: FigureData, results: RunResults) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[1.15, 1])
     records: list[dict[str, Any]] = rows.to_dict("records")  # type: ignore[assignment]
     for height, row in zip(heights, records, strict=True):
-        _interval(left, height, row, ("auroc", "low", "high"), row["ideal"])
-        _interval(right, height, row, ("gain", "gain_low", "gain_high"), row["ideal_gain"] if row["against"] else np.nan)
+        draw_interval(left, height, row, ("auroc", "low", "high"), row["ideal"])
+        draw_interval(right, height, row, ("gain", "gain_low", "gain_high"), row["ideal_gain"] if row["against"] else np.nan)
     for group in rows["group"].unique():
         first = heights[list(rows["group"]).index(group)]
         note(left, 0, first - 0.85, group, fontsize=12.5, style="italic", va="center", transform=left.get_yaxis_transform())
@@ -144,7 +144,8 @@ def _heights(rows: pd.DataFrame) -> list[float]:
     return list(np.arange(len(rows)) + (rows["group"] != rows["group"].shift()).cumsum() - 1.0)
 
 
-def _interval(axes: Axes, height: float, row: dict[str, Any], columns: tuple[str, str, str], ideal: float) -> None:
+def draw_interval(axes: Axes, height: float, row: dict[str, Any], columns: tuple[str, str, str], ideal: float) -> None:
+    """Draw an estimate of an arm with its interval, and that of an ideal observer where there is one."""
     value, low, high = (row[name] for name in columns)
     # Of two runs of the arm 'pair' the words of the label say which strategy chose the reference.
     look = {known.label: known for known in LOOKS.values()}.get(row["label"], LOOKS.get(row["arm"], LOOKS["single"]))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paper_figures.comparison.item_table import ArmPair, ComparisonSettings, item_table
-from paper_figures.number_format import short, with_interval
+from paper_figures.number_format import DIGITS, short, with_interval
 from paper_figures.plotting import style
 from paper_figures.plotting.style import BLUE, COLOURS, INK, MUTED, ORANGE, note
 from paper_figures.statistics.diagnostic.factors import factors
@@ -66,7 +66,7 @@ def comparison_data(pair: ArmPair, settings: ComparisonSettings) -> tuple[pd.Dat
     design = factors(table.items, table.codes, table.seeds, table.second)
     areas = compare_partial_areas(table.scores, table.labels, design, (0.0, 1.0), "specificity", settings.level).area
     frames = [
-        _roc_rows(bands, 0, settings.arms[0], areas.a, areas.a_interval), _roc_rows(bands, 1, settings.arms[1], areas.b, areas.b_interval)
+        roc_rows(bands, 0, settings.arms[0], areas.a, areas.a_interval), roc_rows(bands, 1, settings.arms[1], areas.b, areas.b_interval)
     ]  # fmt: skip
     level, trainings = f"{settings.level:.0%}", "" if table.seeds is None else ", averaged over trainings; the bands are of these trainings"
     caption = (
@@ -87,7 +87,8 @@ def comparison_data(pair: ArmPair, settings: ComparisonSettings) -> tuple[pd.Dat
     return pd.concat(frames, ignore_index=True), f"{caption} Net benefit with pointwise {level} intervals; its difference is paired."
 
 
-def _roc_rows(bands: RocBands, arm: int, name: str, area: float, interval: Interval | None) -> pd.DataFrame:
+def roc_rows(bands: RocBands, arm: int, name: str, area: float, interval: Interval | None) -> pd.DataFrame:
+    """The points of one curve and its band, with its area."""
     import pandas as pd
 
     low, high = interval or (np.nan, np.nan)
@@ -103,11 +104,11 @@ def draw(data: pd.DataFrame, settings: ComparisonSettings, title: str) -> Figure
     colours, benefit = _colours(settings.arms), data[data["kind"] == "net benefit"]
     if benefit.empty:
         figure = Figure(figsize=ALONE)
-        _draw_roc(figure.subplots(), data, colours)
+        draw_roc(figure.subplots(), data, colours)
     else:
         figure = Figure(figsize=SIZE)
         panels = figure.subplot_mosaic([["roc", "benefit"], ["roc", "difference"]], width_ratios=[1, 1], height_ratios=[1.5, 1])
-        _draw_roc(panels["roc"], data[data["kind"] == "roc"], colours)
+        draw_roc(panels["roc"], data[data["kind"] == "roc"], colours)
         _draw_benefit(panels["benefit"], panels["difference"], benefit, settings.arms, colours)
     style.heading(figure, title)
     return figure
@@ -119,7 +120,8 @@ def _colours(arms: tuple[str, str]) -> tuple[str, str]:
     return (known[0], known[1]) if all(known) and known[0] != known[1] else (ORANGE, BLUE)
 
 
-def _draw_roc(axes: Axes, rows: pd.DataFrame, colours: tuple[str, str]) -> None:
+def draw_roc(axes: Axes, rows: pd.DataFrame, colours: Sequence[str]) -> None:
+    """Draw ROC curves with their bands: the rows of `roc_rows` of every arm."""
     axes.plot([0, 1], [0, 1], color=MUTED, lw=1.2, ls=":")
     for (arm, curve), colour in zip(rows.groupby("arm", sort=False), colours, strict=True):
         if curve["lower_fpr"].notna().all():
@@ -137,7 +139,7 @@ def _draw_roc(axes: Axes, rows: pd.DataFrame, colours: tuple[str, str]) -> None:
 
 def _area(curve: pd.DataFrame) -> str:
     area, low, high = (float(curve[name].iloc[0]) for name in ("auroc", "auroc_low", "auroc_high"))
-    return short(area) if np.isnan(low) else with_interval(area, low, high)
+    return short(area, DIGITS) if np.isnan(low) else with_interval(area, low, high)
 
 
 def _draw_benefit(upper: Axes, lower: Axes, rows: pd.DataFrame, arms: tuple[str, str], colours: tuple[str, str]) -> None:

@@ -1,11 +1,12 @@
 """The report: one HTML page with everything inside it, made from what is in an output folder.
 
 `content` collects what the template shows and `sentences` words what follows from the numbers; ``page.html.j2`` and ``page.css`` lay it
-out.
+out, and ``page.js`` sorts and filters its tables, where scripts are allowed.
 """
 
 from __future__ import annotations
 
+import math
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def render_report(results: RunResults) -> str:
     Returns
     -------
     str
-        An HTML page; styles and pictures are inside, nothing is fetched.
+        An HTML page; styles, pictures and a small script are inside, nothing is fetched.
 
     Raises
     ------
@@ -50,6 +51,8 @@ def render_report(results: RunResults) -> str:
         "interval": formats.interval,
         "digits_between": formats.digits_between,
         "p_value": formats.p_value,
+        "ratio": lambda log: None if log is None else math.exp(log / 2),  # of separations, from log Γ = 2 log ratio
     }
-    style = (resources.files("paper_figures") / "report" / "page.css").read_text(encoding="utf-8")
-    return environment.get_template("page.html.j2").render(style=style, **collect(results))
+    folder = resources.files("paper_figures") / "report"
+    style, script = ((folder / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    return environment.get_template("page.html.j2").render(style=style, script=script, **collect(results))

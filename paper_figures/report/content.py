@@ -14,7 +14,7 @@ from paper_figures.claims.registry import MAIN_RHO, SOURCES, registry_hash
 from paper_figures.figures import FIGURES
 from paper_figures.figures.auroc_by_arm import GROUPS, run_row
 from paper_figures.plotting.staleness import check_figure
-from paper_figures.report.sentences import headline, limits, tested_on
+from paper_figures.report.sentences import headline, limits, tested_on, verdicts_found
 from paper_figures.results.predicted_gain import gain_table
 from paper_figures.statistics.multiplicity import holm
 from see_in_pairs import __version__
@@ -23,6 +23,9 @@ from see_in_pairs.files import read_json
 
 if TYPE_CHECKING:
     from paper_figures.results.runs import RunResults
+
+MAIN_FIGURE = "predicted_gain"
+"""Shown on the first screen, under the verdicts."""
 
 
 def collect(results: RunResults) -> dict[str, Any]:
@@ -40,7 +43,7 @@ def collect(results: RunResults) -> dict[str, Any]:
         "tested_on": tested_on(results, arms, theory),
         "smoke": results.is_smoke,
         "sources": SOURCES,
-        "claims": [claim for claim in claims if _tested(claim)],
+        "claims": [claim | {"found": verdicts_found(claim["verdicts"])} for claim in claims if _tested(claim)],
         "untested": [claim for claim in claims if not _tested(claim)],
         "theory": theory,
         "arms": arms,
@@ -140,8 +143,8 @@ def _recommended(found: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def figure_blocks(results: RunResults) -> list[dict[str, Any]]:
-    """Every figure with its caption and provenance; the picture is a ``data:`` address."""
-    return [_figure_block(results, name) for name in FIGURES]
+    """Every figure with its caption and provenance, the main one first; the picture is a ``data:`` address."""
+    return [_figure_block(results, name) for name in sorted(FIGURES, key=lambda name: name != MAIN_FIGURE)]
 
 
 def _figure_block(results: RunResults, name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from paper_figures.claims.evidence import off_the_shelf_is_random, off_the_shelf_knows_no_medicine
 from paper_figures.figures.auroc_by_arm import GROUPS
-from paper_figures.number_format import short, with_interval
+from paper_figures.number_format import DIGITS, short, with_interval
 from paper_figures.results.estimates import FEWEST_TRAININGS
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def _above_ideal(matched: Row, single: Row) -> list[str]:
     """Explain a gain above that of the ideal observer: it is one over a single arm that stays below its own ideal."""
     if matched["ideal_gain"] is None or single["ideal"] is None or not matched["gain"] > matched["ideal_gain"] or matched["gain_low"] <= 0:
         return []
+    reached, possible, pairs, best = (short(row[name], DIGITS) for row in (single, matched) for name in ("auroc", "ideal"))
     return [
-        "That is more than an ideal observer gains because the single-image models stay below their own ideal: "
-        f"{short(single['auroc'])} where {short(single['ideal'])} is possible; the pairs reach {short(matched['auroc'])} of "
-        f"{short(matched['ideal'])}."
+        f"That is more than an ideal observer gains because the single-image models stay below their own ideal: {reached} where {possible} "
+        f"is possible; the pairs reach {pairs} of {best}."
     ]
 
 
@@ -56,7 +56,7 @@ def _against_chance(row: Row) -> str:
 
 
 def _gain(row: Row, what: str) -> str:
-    interval = with_interval(row["gain"], row["gain_low"], row["gain_high"], digits=3)
+    interval = with_interval(row["gain"], row["gain_low"], row["gain_high"])
     if row["gain_low"] > 0:
         return f"{what} raised the AUROC by {interval}"
     if row["gain_high"] < 0:
@@ -65,11 +65,20 @@ def _gain(row: Row, what: str) -> str:
 
 
 def _ideal(row: Row) -> str:
-    return "" if row["ideal_gain"] is None else f" (an ideal observer gains {short(row['ideal_gain'], 3)})"
+    return "" if row["ideal_gain"] is None else f" (an ideal observer gains {short(row['ideal_gain'], DIGITS)})"
 
 
 def _auroc(row: Row) -> str:
     return with_interval(row["auroc"], row["low"], row["high"])
+
+
+def verdicts_found(verdicts: dict[str, Row]) -> list[tuple[str, list[str]]]:
+    """Each verdict on a claim with the sources of evidence that gave it; empty where none did."""
+    found: dict[str, list[str]] = {}
+    for source, verdict in verdicts.items():
+        if verdict["verdict"] != "not tested":
+            found.setdefault(verdict["verdict"], []).append(source)
+    return list(found.items())
 
 
 def tested_on(results: RunResults, arms: list[Row], theory: Row) -> str:

@@ -155,7 +155,7 @@ class RunResults:
     def runs(self) -> tuple[Run, ...]:
         """The runs, in the order of ``runs.json`` (where there is none: of the records)."""
         path = self.records_folder / "runs.json"
-        return _listed_runs(path) if path.is_file() else _runs_of(self.records.table)
+        return _listed_runs(path) if path.is_file() else runs_of(self.records.table)
 
     @cached_property
     def theory(self) -> pd.DataFrame:
@@ -249,40 +249,13 @@ class RunResults:
             When the records lack the run, or its trainings were scored on different items.
         """
         if run not in self._scores:
-            self._scores[run] = self._read_scores(run)
+            self._scores[run] = scores_of(self.records, run)
         return self._scores[run]
 
     @cached_property
     def _scores(self) -> dict[Run, RunScores]:
         """Scores that were asked for: claims and figures ask for the same few runs again and again."""
         return {}
-
-    def _read_scores(self, run: Run) -> RunScores:
-        chosen = self.records.of(run_id=run.run_id)
-        table = chosen.table.assign(positive=chosen.is_positive())
-        # trainings are often scored each with a seed of its own: only where one of them was scored with several do these tell rows apart
-        several = table.groupby("train_seed", dropna=False)["seed"].nunique().max() > 1
-        keys = table["item_id"] + "|" + table["seed"].astype(str) if several else table["item_id"]
-        table = table.assign(key=keys).sort_values("key", kind="stable")
-        logit = np.array([_logit(answers) for answers in table["logp"]])
-        logit[table["p_positive"].isna()] = np.nan
-        first, rows, seeds = None, [], []
-        for seed, part in table.assign(logit=logit).groupby("train_seed", dropna=False, sort=True):
-            first = part if first is None else first
-            if not np.array_equal(part["key"], first["key"]):
-                lost = sorted(set(part["key"]) ^ set(first["key"])) or [part["key"][part["key"].duplicated()].iloc[0]]
-                raise InputError(f"run '{run.run_id}': training {seed} is not about the same items as the first ({first_few(lost)})")
-            rows.append(part["logit"].to_numpy())
-            seeds.append(str(seed))
-        assert first is not None  # `of` refuses a run without rows
-        shown: dict[str, set[str]] = {key: set() for key in first["key"]}
-        for key, item, names in zip(table["key"], table["item_id"], table["reference_ids"], strict=True):
-            shown[key].update(str(name) for name in names if name != item)  # an item beside itself (arm `duplicate`) is no reference
-        references = tuple(tuple(sorted(names)) for names in shown.values())
-        return RunScores(
-            run, _text(first["key"]), _text(first["patient_id"]), first["positive"].to_numpy(dtype=bool), np.stack(rows),
-            references if any(references) else (), tuple(seeds),
-        )  # fmt: skip
 
     def aligned(self, runs: Sequence[Run]) -> list[RunScores]:
         """Read the scores of several runs, which must be about identical items.
@@ -336,6 +309,35 @@ class RunResults:
         return matching[0] if matching else None
 
 
+def scores_of(records: Records, run: Run) -> RunScores:
+    """Read the scores of a run: one column per item, sorted, and one row per training, sorted by its seed."""
+    chosen = records.of(run_id=run.run_id)
+    table = chosen.table.assign(positive=chosen.is_positive())
+    # trainings are often scored each with a seed of its own: only where one of them was scored with several do these tell rows apart
+    several = table.groupby("train_seed", dropna=False)["seed"].nunique().max() > 1
+    keys = table["item_id"] + "|" + table["seed"].astype(str) if several else table["item_id"]
+    table = table.assign(key=keys).sort_values("key", kind="stable")
+    logit = np.array([_logit(answers) for answers in table["logp"]])
+    logit[table["p_positive"].isna()] = np.nan
+    first, rows, seeds = None, [], []
+    for seed, part in table.assign(logit=logit).groupby("train_seed", dropna=False, sort=True):
+        first = part if first is None else first
+        if not np.array_equal(part["key"], first["key"]):
+            lost = sorted(set(part["key"]) ^ set(first["key"])) or [part["key"][part["key"].duplicated()].iloc[0]]
+            raise InputError(f"run '{run.run_id}': training {seed} is not about the same items as the first ({first_few(lost)})")
+        rows.append(part["logit"].to_numpy())
+        seeds.append(str(seed))
+    assert first is not None  # `of` refuses a run without rows
+    shown: dict[str, set[str]] = {key: set() for key in first["key"]}
+    for key, item, names in zip(table["key"], table["item_id"], table["reference_ids"], strict=True):
+        shown[key].update(str(name) for name in names if name != item)  # an item beside itself (arm `duplicate`) is no reference
+    references = tuple(tuple(sorted(names)) for names in shown.values())
+    return RunScores(
+        run, _text(first["key"]), _text(first["patient_id"]), first["positive"].to_numpy(dtype=bool), np.stack(rows),
+        references if any(references) else (), tuple(seeds),
+    )  # fmt: skip
+
+
 def _same(value: object, wanted: object) -> bool:
     if isinstance(value, float) and isinstance(wanted, float):
         return abs(value - wanted) < 1e-9
@@ -366,7 +368,8 @@ def _listed_runs(path: Path) -> tuple[Run, ...]:
         raise InputError(f"{path}: not a list of runs (each needs run_id, arm, train_arm)") from None
 
 
-def _runs_of(table: pd.DataFrame) -> tuple[Run, ...]:
+def runs_of(table: pd.DataFrame) -> tuple[Run, ...]:
+    """The runs that a table of records holds, in its order."""
     columns = ["run_id", "arm", "train_arm", "reference_strategy", "n_train"]
     rows: list[dict[str, Any]] = table.drop_duplicates("run_id")[columns].fillna({"n_train": 0}).to_dict("records")  # type: ignore[assignment]
     return tuple(Run(strategy=row.pop("reference_strategy"), **row) for row in rows)

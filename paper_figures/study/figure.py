@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ BARS = "bars: 95 % intervals"
 
 def draw_figures(config: StudyConfig, out: Path, areas: pd.DataFrame, gains: pd.DataFrame) -> list[str]:
     """Draw what the tables have enough points for, into ``figures/``; returns the names of the figures."""
-    curves, by_rho, areas_by_rho = _curve_rows(areas), _gains_by_rho(gains), _areas_by_rho(config, areas, gains)
+    curves, by_rho, areas_by_rho = curve_rows(areas), _gains_by_rho(gains), _areas_by_rho(config, areas, gains)
     drawn = []
     if len(areas_by_rho):
         caption = (
@@ -69,7 +70,7 @@ def _save(config: StudyConfig, out: Path, name: str, figure: Figure, data: pd.Da
         )  # fmt: skip
 
 
-def _looks(config: StudyConfig) -> dict[str, Look]:
+def arm_looks(config: StudyConfig) -> dict[str, Look]:
     """Colour, marker and words of every arm: those of all figures, and the names of the study where two of its arms are of one kind."""
     kinds = {}
     for name, arm in config.arms.items():
@@ -115,7 +116,7 @@ def _trainings(axes: Axes, x: Any, rows: pd.DataFrame, colour: str) -> None:
         axes.plot([at] * len(each), each, "o", color=colour, ms=3.5, alpha=0.55, mew=0, zorder=2)
 
 
-def _curve_rows(areas: pd.DataFrame) -> pd.DataFrame:
+def curve_rows(areas: pd.DataFrame) -> pd.DataFrame:
     """Keep the arms that were trained on two numbers of patients or more: a single point is no curve."""
     trained = areas[areas["n_train"] > 0]
     sizes = trained.groupby(["cohort", "arm"])["n_train"].nunique()
@@ -133,7 +134,7 @@ def _draw_curves(config: StudyConfig, rows: pd.DataFrame) -> Figure:
         sizes = sorted(set(rows["n_train"]))
         place = {size: number for number, size in enumerate(sizes)}
         for axes, cohort in zip(panels, cohorts, strict=True):
-            _draw_cohort(config, axes, rows[rows["cohort"] == cohort], place)
+            draw_cohort(arm_looks(config), axes, rows[rows["cohort"] == cohort], place)
             axes.set(title=words[cohort] if len(cohorts) > 1 else "", xlabel="training patients", xticks=range(len(sizes)))
             axes.set_xticklabels([f"{size:,}" if size else "off the shelf" for size in sizes])
         panels[0].set(ylabel="AUROC")
@@ -144,8 +145,9 @@ def _draw_curves(config: StudyConfig, rows: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_cohort(config: StudyConfig, axes: Axes, rows: pd.DataFrame, place: dict[int, int]) -> None:
-    arms, looks = [arm for arm in config.arms if arm in set(rows["arm"])], _looks(config)
+def draw_cohort(looks: Mapping[str, Look], axes: Axes, rows: pd.DataFrame, place: Mapping[int, int]) -> None:
+    """Draw the learning curves of a cohort, arm by arm in the order of `looks`; `place` says where each number of patients stands."""
+    arms = [arm for arm in looks if arm in set(rows["arm"])]
     for number, arm in enumerate(arms):
         own, look = rows[rows["arm"] == arm].sort_values("n_train"), looks[arm]
         x = np.array([place[size] for size in own["n_train"]]) + 0.12 * (number - (len(arms) - 1) / 2)
@@ -200,7 +202,7 @@ def _draw_areas_by_rho(config: StudyConfig, rows: pd.DataFrame) -> Figure:
 
     first, second = dict.fromkeys(rows["arm"]) if rows["arm"].nunique() == 2 else (rows["arm"].iloc[0], "")
     a, b = (rows[rows["arm"] == arm].sort_values("rho") for arm in (first, second))
-    looks = _looks(config)
+    looks = arm_looks(config)
     with style.house_style():
         figure = Figure(figsize=(WIDE[0], 7.2))
         axes = figure.subplots()
@@ -231,7 +233,7 @@ def _draw_areas_by_rho(config: StudyConfig, rows: pd.DataFrame) -> Figure:
 def _draw_gains(config: StudyConfig, rows: pd.DataFrame) -> Figure:
     from matplotlib.figure import Figure
 
-    pairs, looks = [pair for pair in config.comparisons if len(_comparison(rows, *pair))], _looks(config)
+    pairs, looks = [pair for pair in config.comparisons if len(_comparison(rows, *pair))], arm_looks(config)
     with style.house_style():
         figure = Figure(figsize=(WIDE[0], 7.0))
         axes = figure.subplots()
@@ -270,7 +272,7 @@ def _draw_areas(config: StudyConfig, rows: pd.DataFrame) -> Figure:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    looks, words = _looks(config), _cohort_words(rows)
+    looks, words = arm_looks(config), _cohort_words(rows)
     order = {name: number for number, name in enumerate(config.cohorts)}
     # Headings say what rows have in common: the stage of training, and the cohort where there is one only.
     stage = [

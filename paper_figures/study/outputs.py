@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paper_figures.number_format import short, with_interval
+from paper_figures.number_format import DIGITS, short, with_interval
 from paper_figures.results.ideal_observer import IdealAuroc, cohort_auroc
 from paper_figures.study.cells import TrainingCell, attempt_rows
 from paper_figures.study.config import Restarts, StudyConfig
@@ -126,7 +126,7 @@ def _page(
             [
                 [
                     row["kind"], row["cohort"], f"{row['a']} - {row['b']}", _sizes(row), row["seeds"],
-                    with_interval(row["difference"], row["low"], row["high"], 3), f"{row['p_holm']:.2g}", _or_dash(row["ideal_difference"]),
+                    with_interval(row["difference"], row["low"], row["high"]), f"{row['p_holm']:.2g}", _or_dash(row["ideal_difference"]),
                 ]
                 for row in _rows(gains)
             ],
@@ -168,4 +168,4 @@ def _sizes(row: dict[str, Any]) -> str:
 
 
 def _or_dash(value: float | None) -> str:
-    return "-" if value is None or value != value else short(value)
+    return "-" if value is None or value != value else short(value, DIGITS)

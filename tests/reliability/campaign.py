@@ -341,22 +341,24 @@ def campaign(folder: Path, kills: int, seed: int, only: set[str], minutes: float
 
 
 TEXT = """\
-Each pipeline ran once and was left alone. Then it was killed: SIGKILL, SIGTERM or SIGINT, at a moment drawn uniformly from the time that
-it takes (every fourth kill: within half a second of its first result, while the last files are saved), either to the one process that the
-user started or to all of its processes at once, as a terminal does with Ctrl-C. Some were run again and killed again. At the end the same
-command ran to its end, and what it left was compared with what the run left that nobody had killed. The inputs are phantoms, pocket models
-and a sweep of a few seconds.
+Each pipeline ran once without a disturbance.
+Then it was killed by SIGKILL, SIGTERM or SIGINT, at a moment drawn uniformly from the time that it takes.
+Every fourth kill comes within half a second of its first result, while the last files are saved.
+The signal goes to the one process that the user started, or to all of its processes at once, as Ctrl-C on a terminal does.
+Some runs were started again and killed again.
+At the end the same command ran to its end, and its result was compared with that of the undisturbed run.
+The inputs are phantoms, pocket models and a sweep of a few seconds.
 
-- **Results that differ**: weights, tables and pictures, bit by bit; only columns of times may differ.
+- **Results that differ**: weights, tables and pictures, bit by bit. Only columns of times may differ.
 - **Processes left behind**: worker processes that are still there 15 seconds after the kill.
-- **Not resumed**: the same command run again ended with an error.
-- **Stripped manifests**: a key that the other run recorded is missing in a `manifest.json` of the folder.
-- **Left-over files**: files that the other run has not, temporary ones above all, in the folder, beside its inputs or in the cache.
-- **More said than one line**: an interrupted run said more on standard error than that it was interrupted; tracebacks and warnings, for
-  example. After SIGKILL, Python itself may tell which semaphores it took away; this does not count, and neither does an interrupt before
-  Python reached the program's first line.
+- **Not resumed**: the same command, run again, ended with an error.
+- **Stripped manifests**: a `manifest.json` of the folder lacks a key that the other run recorded.
+- **Left-over files**: files that the other run does not have, above all temporary ones: in the folder, beside its inputs or in the cache.
+- **More said than one line**: an interrupted run printed more on standard error than that it was interrupted, such as a traceback.
+  Two things do not count: after SIGKILL, Python itself may name the semaphores that it removed,
+  and an interrupt may come before Python reaches the program's first line.
 
-The system's temporary folder is not looked at: what a program keeps there is lost to SIGKILL, and the system clears it.
+The system's temporary folder is not inspected: what a program keeps there is lost to SIGKILL, and the system clears it.
 
 """
 

@@ -101,7 +101,7 @@ RUNS: list[tuple[Make, dict[str, tuple[str, str]]]] = [
     (runs(embedding=None, random=None), {"C4": (NOT_TESTED, "no result for random, embedding")}),
 ]  # fmt: skip
 CASES: list[tuple[str, tuple[str, ...], str, Make, str]] = [
-    ("C3", PHANTOM, SUPPORTED, after(0.08), "0.08 [0.06, 0.10] with 200 patients"),
+    ("C3", PHANTOM, SUPPORTED, after(0.08), "0.080 [0.060, 0.100] with 200 patients"),
     ("C3", PHANTOM, CONTRADICTED, after(-0.01), "no gain worth having"),
     ("C3", PHANTOM, INCONCLUSIVE, after(0.02, half=0.05), "holds both"),
     ("C3", PHANTOM, INCONCLUSIVE, after(0.08, over=0.0), "not above duplicate"),

@@ -117,4 +117,4 @@ def test_numbers_of_figures() -> None:
     assert short(-0.004) == "−0.004"  # not "0.00": the sign of an interval's end must be seen
     assert short(-0.00004) == "0.00"
     assert short(float("nan")) == "–"
-    assert with_interval(0.5, 0.25, float("inf")) == "0.50 [0.25, ∞]"
+    assert with_interval(0.5, 0.25, float("inf")) == "0.500 [0.250, ∞]"

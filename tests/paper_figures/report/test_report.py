@@ -61,6 +61,54 @@ def test_needs_nothing_else(page: Page) -> None:
     assert all(address[0] == "#" and address[1:] in page.ids for address in inside), inside
 
 
+def test_no_part_of_it_can_ask_for_an_external_resource(complete: Path) -> None:
+    """No address in style or script, nothing that fetches, and a policy by which a browser refuses the network anyway."""
+    text = write_report(complete).read_text(encoding="utf-8")
+    (script,), (style,) = (re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL) for tag in ("script", "style"))
+    for word in ("url(", "@import", "@font-face"):
+        assert word not in style, word
+    for word in (
+        "fetch",
+        "XMLHttpRequest",
+        "import",
+        "WebSocket",
+        "sendBeacon",
+        "http",
+        "//cdn",
+        "src",
+        "href",
+        "localStorage",
+        "innerHTML",
+    ):
+        assert word not in script, word
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'" in text
+    assert not re.findall(r"<(?:link|iframe|object|embed|base|form|audio|video)\b", text)
+    assert text.count("<script") == 1
+
+
+def test_first_come_the_verdicts_in_words_then_the_main_figure(page: Page, complete: Path) -> None:
+    text = write_report(complete).read_text(encoding="utf-8")
+    places = [text.index(part) for part in ('<ul class="verdicts">', "<img ", '<table class="ledger">', 'id="figures"')]
+    assert places == sorted(places)
+    first = text[places[0] : places[1]]
+    for claim in read_json(complete / "claims.json"):
+        said = {verdict["verdict"] for verdict in claim["verdicts"].values()} - {"not tested"}
+        assert f'<span class="id">{claim["id"]}</span>' in first or claim["id"] in first[first.index("Not tested here") :]
+        item = re.search(rf'<li><span class="id">{claim["id"]}</span>.*?</li>', first)
+        assert not said or (item is not None and all(f">{verdict}</span>" in item[0] for verdict in said))
+    assert "Figure 1. Predicted and observed gain of a reference" in " ".join(page.words)
+    assert "log Γ predicted" not in text and "ratio observed" in text
+
+
+def test_tables_show_all_without_the_script_and_can_be_sorted_with_it(complete: Path) -> None:
+    text = write_report(complete).read_text(encoding="utf-8")
+    html = text[: text.index("<script>")]
+    assert html.count('class="sortable"') + html.count("findings sortable") >= 8
+    assert "hidden" not in re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)  # no row waits for the script
+    for word in ("aria-sort", "button", "row.hidden", 'classList.contains("group")'):
+        assert word in text[text.index("<script>") :], word
+
+
 def test_says_what_came_out(page: Page, complete: Path) -> None:
     text = " ".join(" ".join(page.words).split())
     for claim in read_json(complete / "claims.json"):
@@ -167,7 +215,7 @@ def test_text_is_escaped(complete: Path) -> None:
     write_json(complete / "claims.json", changed)
     text = write_report(complete).read_text(encoding="utf-8")
     write_json(complete / "claims.json", claims)
-    assert "<script>" not in text
+    assert "<script>alert" not in text and "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
 def test_order_of_commands_is_told(out: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from paper_figures.plotting.style import LOOKS
 from paper_figures.study.config import StudyConfig
-from paper_figures.study.figure import _cohort_words, _draw_areas, _draw_curves, _looks
+from paper_figures.study.figure import _cohort_words, _draw_areas, _draw_curves, arm_looks
 
 MATCHED = {"arm": "pair", "references": {"strategy": "demographic", "columns": ["family"], "caliper": {}}}
 RANDOM = {"arm": "pair", "references": {"strategy": "random"}}
@@ -27,12 +27,12 @@ def areas(cohort: str, arm: str, sizes: list[int], rho: float | None = 0.8) -> p
 
 
 def test_an_arm_looks_as_in_every_figure_whatever_the_study_calls_it() -> None:
-    looks = _looks(study({"alone": {"arm": "single"}, "own": MATCHED, "stranger": RANDOM, "twice": {"arm": "duplicate"}}))
+    looks = arm_looks(study({"alone": {"arm": "single"}, "own": MATCHED, "stranger": RANDOM, "twice": {"arm": "duplicate"}}))
     assert looks == {"alone": LOOKS["single"], "own": LOOKS["demographic"], "stranger": LOOKS["random"], "twice": LOOKS["duplicate"]}
 
 
 def test_two_arms_of_one_kind_have_two_colours_and_the_names_of_the_study() -> None:
-    looks = _looks(study({"single": {"arm": "single"}, "near": MATCHED, "very_near": MATCHED | {"run_id": "closer"}}))
+    looks = arm_looks(study({"single": {"arm": "single"}, "near": MATCHED, "very_near": MATCHED | {"run_id": "closer"}}))
     assert looks["near"].colour == LOOKS["pair"].colour
     assert len({look.colour for look in looks.values()}) == 3
     assert [look.label for look in looks.values()] == ["single", "near", "very near"]

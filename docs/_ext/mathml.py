@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LONG = 40
+"""Letters of LaTeX from which a formula in a sentence may be wider than a phone, and then scrolls."""
+
 
 # What docutils does not know of the LaTeX that docstrings use, said in what it knows.
 SPELLINGS = (
@@ -46,7 +49,8 @@ def render(node: nodes.math | nodes.math_block, as_block: bool) -> str:
 
 
 def visit_inline(translator: HTML5Translator, node: nodes.math) -> None:
-    translator.body.append(render(node, as_block=False))
+    long = len(node.astext()) > LONG
+    translator.body.append(f'<span class="math-long">{render(node, False)}</span>' if long else render(node, False))
     raise nodes.SkipNode
 
 

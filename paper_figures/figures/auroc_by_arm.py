@@ -148,7 +148,7 @@ def draw_interval(axes: Axes, height: float, row: dict[str, Any], columns: tuple
     """Draw an estimate of an arm with its interval, and that of an ideal observer where there is one."""
     value, low, high = (row[name] for name in columns)
     # Of two runs of the arm 'pair' the words of the label say which strategy chose the reference.
-    look = {known.label: known for known in LOOKS.values()}.get(row["label"], LOOKS.get(row["arm"], LOOKS["single"]))
+    look = row.get("look") or {known.label: known for known in LOOKS.values()}.get(row["label"], LOOKS.get(row["arm"], LOOKS["single"]))
     if np.isfinite(value):
         axes.plot([low, high], [height, height], color=look.colour, lw=3.2, solid_capstyle="round", zorder=3)
         axes.plot([value], [height], look.marker, ms=10, color=look.colour, mec="white", zorder=4)

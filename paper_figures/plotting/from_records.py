@@ -75,7 +75,8 @@ def plot_auroc(records: Table, *, arms: Sequence[str] | None = None, positive: S
             found = auroc_of(one)
             if found.reason:
                 raise InputError(f"{one.run.run_id}: no AUROC: {found.reason}")
-            row = {"arm": one.run.arm, "label": label, "auroc": found.value, "low": found.low, "high": found.high}
+            row: dict[str, Any] = {"arm": one.run.arm, "label": label, "auroc": found.value, "low": found.low, "high": found.high}
+            row |= {} if one.run.arm in LOOKS else {"look": _look(one.run, height)}
             draw_interval(axes, height, row, ("auroc", "low", "high"), np.nan)
         axes.axvline(0.5, color=INK, lw=1.4, ls=":")
         axes.set(xlabel="AUROC (bars: 95 % intervals; dotted: chance)", yticks=range(len(scores)), ylim=(len(scores) - 0.5, -0.7))
@@ -199,7 +200,7 @@ def plot_flip_table(
     cut = np.log(threshold) - np.log1p(-threshold) if _are_probabilities(records) and 0 < threshold < 1 else threshold
     right = [(one.logit >= cut) == one.positive for one in scores]
     with _axes(ax, (9.0, 4.2)) as axes:
-        ticks = []
+        ticks: list[tuple[int, str]] = []
         for number, (name, members) in enumerate({"positive": first.positive, "negative": ~first.positive}.items()):
             if not members.any():
                 continue
@@ -400,7 +401,10 @@ def _completed(table: pd.DataFrame) -> pd.DataFrame:
         "run_id": arm, "arm": arm, "train_arm": "", "train_seed": None, "n_train": 0, "reference_strategy": "", "seed": 0,
         "patient_id": table["item_id"], "reference_ids": pd.Series([[]] * len(table), index=table.index),
     }  # fmt: skip
-    scores = {"logp": [{"positive": float(score), "negative": 0.0} for score in table["score"]], "p_positive": table["score"]}
+    scores: dict[str, Any] = {
+        "logp": [{"positive": float(score), "negative": 0.0} for score in table["score"]],
+        "p_positive": table["score"],
+    }
     table = table.assign(**{name: value for name, value in empty.items() if name not in table.columns}, **scores)
     return table.astype({"item_id": str, "patient_id": str, "train_seed": "Int64"})
 
@@ -415,4 +419,5 @@ def _labels(scores: Sequence[RunScores]) -> list[str]:
 
 def _look(run: Run, number: int) -> Look:
     """Colour, marker and words of an arm; of one that is not known, the next of the lines."""
-    return LOOKS.get(run.arm) or Look(LINES[number % len(LINES)], MARKERS[number % len(MARKERS)], run.arm.replace("_", " "))
+    free = [colour for colour in LINES if colour not in (LOOKS[name].colour for name in ("single", "pair", "ideal"))]
+    return LOOKS.get(run.arm) or Look(free[number % len(free)], MARKERS[number % len(MARKERS)], run.arm.replace("_", " "))

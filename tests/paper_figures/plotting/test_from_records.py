@@ -67,6 +67,9 @@ def test_roc_has_a_curve_and_a_band_for_every_arm() -> None:
     assert legend is not None
     assert [text.get_text().split(":")[0] for text in legend.get_texts()] == ["single image", "pair", "my arm"]
     assert len(ax.patches) == 3
+    unknown = ax.lines[-1].get_color()  # an arm of one's own has one colour in all figures, and none of those that mean something
+    assert unknown not in {COLOURS[name] for name in ("single", "pair", "ideal")}
+    assert xdata(plot_auroc(TABLE, ax=axes()), unknown)
 
 
 def test_flips_are_those_of_the_statistics() -> None:

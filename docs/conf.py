@@ -42,7 +42,7 @@ extensions = [
     "computed_pages",
     "ledger",
 ]
-exclude_patterns = ["_build", "_ext", "_templates", "figures", "generated/*.md", "generated/statements"]
+exclude_patterns = ["_build", "gallery/**/*.ipynb", "_ext", "_templates", "figures", "generated/*.md", "generated/statements"]
 templates_path = ["_templates"]
 suppress_warnings = [
     "config.cache",  # autosummary_context holds a module

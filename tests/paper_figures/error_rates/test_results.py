@@ -114,6 +114,17 @@ def test_the_page_that_chooses_a_test_has_the_error_rates_of_those_that_are_reco
     assert set(re.findall(r"tables\.md#([\w-]+)", table)) <= anchors
 
 
+def test_the_pages_of_single_tests_name_the_largest_error_of_the_tables() -> None:
+    pages, accuracy = TABLES.parents[1] / "explanation" / "statistics", read("accuracy")
+    rows = [[cell.strip(" *") for cell in line.split("|")] for line in recommended_tests(TABLES.parent).splitlines()]
+    largest = {row[1]: row[5] for row in rows}
+    both = f"{largest['accuracy, several random factors']} (accuracy), {largest['AUROC, several random factors']} (AUROC)"
+    assert both in (pages / "random_factors.md").read_text(encoding="utf-8")
+    worst = f"{largest_size(accuracy, 'McNemar mid-p')[0]:.2f}".lstrip("0")
+    words = f"independent items: {largest['accuracy, independent items']}; with correlated items up to {worst} "
+    assert words in (pages / "accuracy.md").read_text(encoding="utf-8")
+
+
 def test_what_the_pages_say() -> None:
     """Statements of the statistics page and of the recommendation that a new run could make untrue."""
     accuracy, areas, trained, shared = (read(name) for name in ("accuracy", "auroc", "training", "references"))

@@ -38,9 +38,10 @@ def collect(results: RunResults, seed: int) -> FigureData:
         for kind in ("observed", "log_ratio")
     ]
     trained, trainings = sorted({f"{rho:g}" for rho in bridge["trained_rho"].dropna()}), int(bridge["trainings"].min())
+    each = f"{trainings} training{'' if trainings == 1 else 's'} an arm"
     caption = (
         f"Left: gain in AUROC of the finetuned pair models over the single image ({bridge['patients'].iloc[0]} patients, "
-        f"{trainings} training(s) an arm; bars: 95 % intervals) against the correlation ρ of query and reference. The models were "
+        f"{each}; bars: 95 % intervals) against the correlation ρ of query and reference. The models were "
         f"trained on pairs with ρ = {', '.join(trained)} and shown pairs of each ρ. Green: the ideal observer, from the "
         "phantom's true covariances. Black, dashed: what T1 predicts for a model that uses the pair as well as it uses the single image "
         "(its own separation on the single image over √(1 − ρ²), with 95 % interval). Right: how much further apart the two classes' "

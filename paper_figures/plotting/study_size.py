@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paper_figures.plotting import style
-from paper_figures.plotting.style import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, RED, SKY
+from paper_figures.plotting.style import INK, LINES, MUTED
 from paper_figures.statistics.multireader.planning import power_table
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from paper_figures.results.study_size import StudySize
 
-LINES = (ORANGE, BLUE, GREEN, RED, SKY, PURPLE)
 POINTS, MOST_PANELS = 22, 4
 TITLES = {"power": "Power over trainings, patients and references", "half_width": "Interval width over trainings, patients and references"}
 

@@ -44,7 +44,7 @@ def draw_sweep(folder: Path | str, kind: str, request: PlotRequest, out: Path | 
     sources = [folder / "study.yaml", *files_in(folder / "blocks", "[0-9]*.parquet")]
     with style.house_style():
         figure = module.draw(found)
-        style.heading(figure, found.title)
+        style.heading(figure, found.title, found.subtitle)
         return save_figure(
             figure, found.data, name or re.sub(r"[^\w.-]", "_", f"{KINDS[kind]}_{request.measure}")[:100], out or folder / "figures",
             title=found.title, caption=found.caption, claim="", seed=results.study.entropy, config_hash=manifest.get("config_hash", ""),

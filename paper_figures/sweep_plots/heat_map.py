@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paper_figures.number_format import short
+from paper_figures.plotting.style import note
 from paper_figures.sweep_plots.plot_data import (
+    CANNOT_BE_GIVEN,
     NOMINAL,
     PlotData,
     PlotRequest,
@@ -49,7 +51,8 @@ def collect(results: Results, request: PlotRequest) -> PlotData:
         f"{replicates_sentence(table)}"
     )
     title = plot_title(results, request.measure)
-    return PlotData(table, [x, y, *others], request.measure, title, caption, NOMINAL.get(request.measure))
+    under = f"{replicates_sentence(table)} In brackets: Monte Carlo standard errors."
+    return PlotData(table, [x, y, *others], request.measure, title, caption, NOMINAL.get(request.measure), under)
 
 
 def _axes_of_map(factors: list[str], request: PlotRequest) -> tuple[str, str]:
@@ -120,6 +123,8 @@ def _panel(axes: Axes, cells: pd.DataFrame, x: str, y: str, digits: int, **colou
         cells.assign(text=text).pivot(index=y, columns=x, values=name).reindex(index=index, columns=columns) for name in ("value", "text")
     )
     seaborn.heatmap(values, annot=texts, fmt="", annot_kws={"fontsize": 10.5}, cbar=False, ax=axes, **colours)
+    if cells["value"].isna().all():
+        note(axes, 0.5, 0.5, CANNOT_BE_GIVEN, ha="center", va="center", transform=axes.transAxes)
     axes.invert_yaxis()
     axes.set(xlabel="", ylabel="")
     axes.set_xticklabels([level_label(level) for level in levels[x]], rotation=0)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paper_figures.plotting.style import INK, MUTED
+from paper_figures.plotting.style import INK, MUTED, note
 from paper_figures.sweep_plots.plot_data import (
+    CANNOT_BE_GIVEN,
     METHOD_COLOURS,
     NOMINAL,
     PlotData,
@@ -45,7 +46,8 @@ def collect(results: Results, request: PlotRequest) -> PlotData:
         f"{measure_label(request.measure).capitalize()} of each method; brackets are 95 % Monte Carlo intervals, sticks start at "
         f"{nominal:g}. {replicates_sentence(table)}"
     )
-    return PlotData(table, factors, request.measure, plot_title(results, request.measure), caption, nominal)
+    under = f"{replicates_sentence(table)} Brackets: 95 % Monte Carlo intervals."
+    return PlotData(table, factors, request.measure, plot_title(results, request.measure), caption, nominal, under)
 
 
 def draw(plot_data: PlotData) -> Figure:
@@ -68,6 +70,8 @@ def _panel(axes: Axes, rows: pd.DataFrame, labels: list[str], colour: str, nomin
     height = np.array([labels.index(label) for label in rows["label"]])
     value, half_width = rows["value"].to_numpy(), Z * rows["mcse"].to_numpy()
     axes.axvline(nominal, color=MUTED, lw=1.4)
+    if np.isnan(value).all():
+        note(axes, 0.5, 0.5, CANNOT_BE_GIVEN, ha="center", va="center", transform=axes.transAxes)
     axes.hlines(height, nominal, value, color=colour, lw=2.0)
     axes.plot(value, height, "o", ms=7.5, color=colour, mec="white", zorder=4)
     for end, bracket in ((value - half_width, "$($"), (value + half_width, "$)$")):

@@ -8,6 +8,7 @@ import numpy as np
 
 from paper_figures.plotting.style import INK, MUTED
 from paper_figures.sweep_plots.plot_data import (
+    CANNOT_BE_GIVEN,
     ESTIMATE,
     METHOD_COLOURS,
     NOMINAL,
@@ -39,7 +40,8 @@ def collect(results: Results, request: PlotRequest) -> PlotData:
         f"{measure_label(request.measure).capitalize()} in every cell; bands are 95 % Monte Carlo intervals. Steps below show the factors' "
         f"levels.{truth} {replicates_sentence(table)} Layout after Rücker and Schwarzer (2014)."
     )
-    return PlotData(ordered, factors, request.measure, plot_title(results, request.measure), caption, NOMINAL.get(request.measure))
+    under = f"{replicates_sentence(table)} Bands: 95 % Monte Carlo intervals."
+    return PlotData(ordered, factors, request.measure, plot_title(results, request.measure), caption, NOMINAL.get(request.measure), under)
 
 
 def number_cells(table: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
@@ -77,7 +79,14 @@ def _measure(axes: Axes, plot_data: PlotData) -> None:
         place, value = _steps(rows["place"].to_numpy(), rows["value"].to_numpy())
         half_width = Z * np.append(rows["mcse"], rows["mcse"].iloc[-1])
         axes.fill_between(place, value - half_width, value + half_width, step="post", color=colour, alpha=0.25, lw=0)
-        axes.step(place, value, where="post", color=colour, lw=2.2, label=str(method))
+        axes.step(
+            place,
+            value,
+            where="post",
+            color=colour,
+            lw=2.2,
+            label=f"{method} ({CANNOT_BE_GIVEN})" if rows["value"].isna().all() else str(method),
+        )
     axes.set(ylabel=measure_label(plot_data.measure), xlim=(-0.5, data["place"].max() + 0.5))
     axes.tick_params(axis="x", bottom=False)
     axes.grid(axis="x", visible=False)

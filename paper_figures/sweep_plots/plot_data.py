@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from paper_figures.plotting.style import BLUE, GREEN, MUTED, ORANGE, PURPLE, RED, SKY
+from paper_figures.plotting.style import LINES
 from see_in_pairs.errors import InputError, did_you_mean, first_few
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 ESTIMATE = "estimate"
 """The measure that is no performance measure: the mean estimate, to be shown beside the true value."""
 
-METHOD_COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, SKY, MUTED)
+METHOD_COLOURS = LINES
 Z = 1.959964  # of a 95 % interval
 LONGEST_TITLE = 80  # letters
+CANNOT_BE_GIVEN = "cannot be given"  # a measure of a method that lacks what it needs, such as an interval
 
 NOT_FACTORS = (
     "cell", "truth", "method", "measure", "value", "mcse", "completed", "failed", "note", "wanted", "attempted", "done", "stopped",
@@ -73,6 +74,7 @@ class PlotData:
     title: str
     caption: str
     nominal: float | None = None  # the value that the measure would ideally have
+    subtitle: str = ""  # how many replicates, for a reader who sees no caption
 
 
 def measure_table(results: Results, request: PlotRequest) -> tuple[pd.DataFrame, list[str]]:

@@ -48,7 +48,8 @@ def collect(results: Results, request: PlotRequest) -> PlotData:
         "the true value (line). Dashed: coverage over all replicates, with its 95 % Monte Carlo interval; dotted: 95 %. After Morris, "
         "White and Crowther (2019)."
     )
-    return PlotData(data, factors, "coverage", plot_title(results, "coverage"), caption, 0.95)
+    under = f"At most {MAX_INTERVALS:,} replicates a panel; coverage is over all of them, ± its 95 % Monte Carlo interval"
+    return PlotData(data, factors, "coverage", plot_title(results, "coverage"), caption, 0.95, under)
 
 
 def _intervals(results: Results, cells: pd.DataFrame, factors: list[str]) -> pd.DataFrame:
@@ -91,10 +92,11 @@ def _ranked(intervals: pd.DataFrame, row: dict[Any, Any], factors: list[str]) ->
 def draw(plot_data: PlotData) -> Figure:
     """Draw a panel per cell and method."""
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     groups = list(plot_data.data.groupby([*plot_data.factors, "method"], sort=False))
     rows, columns = rows_and_columns(len(groups), MAX_COLUMNS)
-    figure = Figure(figsize=(1.2 + 3.3 * max(columns, 2), 1.5 + 4.2 * rows))
+    figure = Figure(figsize=(1.2 + 3.3 * max(columns, 2), 2.6 + 4.2 * rows))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, (_, intervals) in zip(panels.flat, groups, strict=False):
         _panel(axes, intervals, plot_data)
@@ -107,7 +109,12 @@ def draw(plot_data: PlotData) -> Figure:
         for axes in together:
             axes.set_xlim(min(low for low, _ in ends), max(high for _, high in ends))
     for axes in panels[:, 0]:
-        axes.set_ylabel("centile of |z|")
+        axes.set_ylabel("replicates, by |z| (centile)")
+    for axes in panels[-1]:
+        axes.set_xlabel("95 % interval")
+    looks = ((BLUE, "-", "covers the true value"), (RED, "-", "misses it"), (INK, "-", "true value"), (GREEN, "--", "coverage"))
+    handles = [Line2D([], [], color=colour, ls=line, lw=2.4, label=label) for colour, line, label in (*looks, (MUTED, ":", "95 %"))]
+    figure.legend(handles=handles, loc="outside lower left", ncols=len(handles) if columns > 1 else 2, columnspacing=1.2)
     return figure
 
 

@@ -45,7 +45,8 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if not self.open or self.open[-1] not in ("script", "style"):
+            self.words.append(data)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ LONGEST_ERROR = 1000
 Item = TypeVar("Item")
 
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Seed of every random choice.", min=0, max=2**32 - 1)]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing but errors and the result.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors and the result only.")]
 
 SeedChange = Annotated[int | None, typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Seed; by default the config's.")]
 NoSeed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Accepted by every command; nothing here is random.")]

@@ -35,7 +35,7 @@ _MRMC = "Also the published multireader multicase analyses; trainings or readers
 _FIGURE = "Draw ROC curves with bands and net benefit of two arms as FILE: PNG, PDF and CSV. --out draws them too."
 _CLUSTER = "Cluster column, up to two; default patient_id where there is one."
 _MARGIN = "Difference that would not matter, of every measure or of one (auroc=.02); may be repeated."
-_FIXED = "Levels that the result is about, not random: readers, cases, references or wordings; may be repeated."
+_FIXED = "A factor whose levels are fixed, not random: readers, cases, references or wordings; may be repeated."
 _ADJUST = "Also the AUROC within site and adjusted for these columns (age,sex,site), of --cohort, --items or the records."
 _COHORT = "The cohort of the items, for --adjust; alone it adjusts for age, sex and site, as far as they differ."
 _PAIRED = "Training seed s is the same model, or the same training sample, in both arms; else trainings are independent."
@@ -63,10 +63,14 @@ def compare(
     margin: Annotated[list[str] | None, typer.Option("--margin", metavar="[MEASURE=]X", help=_MARGIN)] = None,
     fixed: Annotated[list[str] | None, typer.Option("--fixed", metavar="FACTOR", help=_FIXED)] = None,
     paired_seeds: Annotated[bool, typer.Option("--paired-seeds", help=_PAIRED)] = False,
-    specificity: Annotated[float, typer.Option("--specificity", metavar="X", help="Where sensitivities are compared.", min=0, max=1)] = 0.9,
+    specificity: Annotated[
+        float, typer.Option("--specificity", metavar="X", help="Specificity at which sensitivities are compared.", min=0, max=1)
+    ] = 0.9,
     resamples: Annotated[int | None, typer.Option("--resamples", metavar="N", help="Bootstrap resamples; default 2,000.", min=100)] = None,
     mrmc: Annotated[bool, typer.Option("--mrmc", help=_MRMC)] = False,
-    mrmc_covariance: Annotated[str, typer.Option("--mrmc-covariance", metavar="WAY", help="delong, jackknife, unbiased.")] = "delong",
+    mrmc_covariance: Annotated[
+        str, typer.Option("--mrmc-covariance", metavar="WAY", help="How covariances are estimated: delong, jackknife or unbiased.")
+    ] = "delong",
     adjust: Annotated[str | None, typer.Option("--adjust", metavar="COLUMN,...", help=_ADJUST)] = None,
     cohort: Annotated[Path | None, typer.Option("--cohort", metavar="COHORT", help=_COHORT)] = None,
     json: console.Json = None,

@@ -50,7 +50,8 @@ def plan_command(
         ] = None,
         rule: Annotated[str, typer.Option("--rule", metavar="RULE", help="How the reference is used: optimal, or difference.")] = "optimal",
         measured: Annotated[
-            tuple[int, int] | None, typer.Option("--measured", metavar="N1 N0", help="Diseased, healthy patients rho and d come from.")
+            tuple[int, int] | None,
+            typer.Option("--measured", metavar="N1 N0", help="Numbers of diseased and healthy patients behind rho and d."),
         ] = None,
         rho_interval: Annotated[
             tuple[float, float] | None, typer.Option("--rho-interval", metavar="LOW HIGH", help="95 % interval of rho, from elsewhere.")
@@ -93,7 +94,9 @@ def plan_command(
         trainings: Annotated[
             list[int] | None,
             typer.Option(
-                "--trainings", metavar="N", help="Trainings of each arm; may be repeated; power over trainings, patients, references."
+                "--trainings",
+                metavar="N",
+                help="Trainings of each arm; may be repeated. Gives power over trainings, patients and references.",
             ),
         ] = None,
         patients: Annotated[
@@ -106,12 +109,14 @@ def plan_command(
             str | None,
             typer.Option("--variances", metavar="JSON|FILE", help="Components training, patient, rest, reference of the contrast."),
         ] = None,
-        effect: Annotated[float | None, typer.Option("--effect", metavar="X", help="Contrast to show; default that of the pilot.")] = None,
+        effect: Annotated[
+            float | None, typer.Option("--effect", metavar="X", help="Contrast to show; by default that of the pilot.")
+        ] = None,
         measure: Annotated[
             str | None, typer.Option("--measure", metavar="MEASURE", help="Of the pilot: auroc, or accuracy. [default: auroc]")
         ] = None,
         half_width: Annotated[
-            float | None, typer.Option("--half-width", metavar="X", help="Half width of the interval to reach, not power.")
+            float | None, typer.Option("--half-width", metavar="X", help="Half width of the interval to reach, instead of --power.")
         ] = None,
         paired_seeds: Annotated[bool, typer.Option("--paired-seeds", help="The arms share their trainings, seed by seed.")] = False,
         prevalence: Annotated[

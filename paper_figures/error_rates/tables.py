@@ -80,9 +80,9 @@ def page(tables: dict[str, pd.DataFrame]) -> str:
         "# Error rates: all tables\n",
         "Shares in thousandths of the replicates: `52` is .052. A type-I error that is above .05 by more than 3 Monte Carlo standard "
         "errors is **bold**; MCSEs are in the CSV files beside this page.\n",
-        "The effect under the alternative is chosen cell by cell such that a test that knew the variance would have a power of .80 (less "
-        "where so large a difference is impossible), so powers of different cells are not to be compared, and that of a test with a bold "
-        "type-I error means nothing.\n",
+        "The effect under the alternative is chosen cell by cell, such that a test that knew the variance would have a power of .80 (less "
+        "where so large a difference is impossible). Do not compare powers between cells. The power of a test whose type-I error is bold "
+        "means nothing.\n",
     ]
     for name, table in tables.items():
         parts.append(f"## {TITLES[name]}\n")

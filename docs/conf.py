@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(HERE.parent), os.environ.get("PYTHONPATH"))))
 os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 os.environ |= {"COLUMNS": "88", "NO_COLOR": "1", "TERM": "dumb", "HF_HUB_OFFLINE": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+os.environ["OMP_NUM_THREADS"] = "1"  # two notebooks on two cores are faster than four threads fighting over them
 
 project = "see-in-pairs"
 author = "The See-in-Pairs package authors"

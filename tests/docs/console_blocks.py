@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 REASONS = (
     "takes long", "needs a GPU", "needs several GPUs", "needs a cluster", "needs the images", "needs several trained models",
-    "needs the result of 'make reproduce'", "needs another program", "changes the installation", "needs the steps of this page",
+    "needs the result of 'make reproduce'", "needs another program", "changes the installation",
+    "changes the settings of the shell", "needs the steps of this page",
 )  # fmt: skip
 
 FENCE = re.compile(r"^( *)```(console|sh|bash)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
@@ -129,10 +130,13 @@ def _command_tree() -> Any:
     def _notes(command: Any, path: tuple[str, ...]) -> None:
         if not hasattr(command, "commands"):
             command.callback = lambda **values: CALLS.append((" ".join(path), values))
+        for option in () if path else command.params:
+            option.callback = None  # '--version' prints, '--install-completion' changes the shell's start-up file
         for name, inner in getattr(command, "commands", {}).items():
             _notes(inner, (*path, name))
 
     tree = typer.main.get_command(app)
+    tree.invoke_without_command = True  # 'see-in-pairs --version' names no command
     _notes(tree, ())
     return tree
 

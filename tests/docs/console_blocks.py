@@ -237,7 +237,6 @@ RECIPES = {
     "runs/single-test": f"see-in-pairs evaluate single-test --out runs/single-test {ON_TEST} --set model.name=runs/single/model",
     "runs/pair-test": f"see-in-pairs evaluate pair-test --out runs/pair-test {ON_TEST} --set model.name=runs/pair/model",
     "runs/pair-val": "see-in-pairs evaluate pair-test --out runs/pair-val --set cohort=cohort --set split=val --quiet",
-    "matched.yaml": "see-in-pairs configs copy matched-references matched.yaml",
     "out/paired": "see-in-pairs sweep paired_means.yaml --out out/paired --replicates 100 --quiet",
 }
 """What pages take for granted, and the command that makes it."""

@@ -16,6 +16,7 @@ from empirical.commands.references import references
 from paper_figures.commands.compare import compare
 from paper_figures.commands.components import components
 from paper_figures.commands.configs import app as configs
+from paper_figures.commands.observers import observers
 from paper_figures.commands.outputs import claims, figures, methods, report, verify
 from paper_figures.commands.plan import plan
 from paper_figures.commands.study import study
@@ -81,6 +82,7 @@ app.add_typer(configs, name="configs", rich_help_panel=START)
 app.add_typer(theory, name="theory", rich_help_panel=THEORY)
 app.add_typer(sweep, name="sweep", rich_help_panel=THEORY)
 app.add_typer(cohort, name="cohort", rich_help_panel=IMAGES)
+app.command(rich_help_panel=IMAGES)(observers)
 app.command(rich_help_panel=MODELS)(doctor)
 for trained in (finetune, evaluate):
     app.command(cls=ListingArms, rich_help_panel=MODELS)(trained)

@@ -1,0 +1,91 @@
+"""What a few channels see of the images of a cohort: a table of numbers, for observers that learn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from see_in_pairs.console import progress
+from see_in_pairs.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from empirical.cohorts import Cohort
+
+Floats = NDArray[np.float64]
+KEPT_IMAGES = 4096  # decoded, at 64 x 64 pixels some 130 MB: a reference is read once however many queries it serves
+
+
+def gray_image(cohort: Cohort, item_id: str, size: int | None = None) -> Floats:
+    """Read an image as gray levels from 0 to 255, shape (rows, columns); with `size` as a square of that many pixels a side."""
+    image = cohort.image(item_id).convert("L")
+    if size is not None and image.size != (size, size):
+        from PIL.Image import Resampling
+
+        image = image.resize((size, size), Resampling.BOX if max(image.size) > size else Resampling.BICUBIC)
+    return np.asarray(image, dtype=np.float64)
+
+
+def patch_outputs(image: Floats, profiles: Floats, places: NDArray[np.intp]) -> Floats:
+    """Lay square channels of odd side (K, side, side) on places (L, 2) of an image; beyond its edge it is mirrored. Returns (L, K)."""
+    side = profiles.shape[-1]
+    reach = side // 2
+    padded = np.pad(image, reach, mode="symmetric")
+    patches = np.stack([padded[row : row + side, column : column + side] for row, column in places])
+    return patches.reshape(len(places), -1) @ profiles.reshape(len(profiles), -1).T
+
+
+def channel_outputs(
+    cohort: Cohort,
+    split: str,
+    profiles: Floats,
+    places: NDArray[np.intp],
+    references: Mapping[str, Sequence[str]] | None = None,
+    *,
+    size: int | None = None,
+    lesions: Mapping[str, tuple[int, int]] | None = None,
+    quiet: bool = True,
+) -> pd.DataFrame:
+    """Compute what channels see of the queries of a split, and of the reference beside each.
+
+    Shapes: `profiles` (K, side, side), an odd side; `places` (L, 2), row and column where they are laid on every image. `lesions` adds a
+    place of its own to a query: where its lesion lies. A query without a reference is left out, and counted in ``attrs["left_out"]``.
+    Columns: item_id, patient_id, diseased, reference_id, place (-1: the query's lesion), row, column, q0... of the query, r0... of the
+    reference, at the same place.
+    """
+    import pandas as pd
+
+    if profiles.ndim != 3 or profiles.shape[1] != profiles.shape[2] or profiles.shape[1] % 2 == 0:
+        raise InputError(f"channels: give square profiles of an odd side, shape (channels, side, side), not {profiles.shape}")
+    queries, found, left_out = cohort.queries(split), [], 0
+    read = lru_cache(KEPT_IMAGES)(lambda item: gray_image(cohort, item, size))
+    for query in progress(list(queries.itertuples()), len(queries), f"channels, {split}", quiet):
+        beside = "" if references is None else next(iter(references.get(query.item_id, ())), None)
+        if beside is None:
+            left_out += 1
+            continue
+        at = places
+        numbers = np.arange(len(places))
+        if lesions and query.item_id in lesions:
+            at, numbers = np.vstack([places, [lesions[query.item_id]]]), np.append(numbers, -1)
+        outputs = {"q": patch_outputs(read(query.item_id), profiles, at)}
+        if beside:
+            outputs["r"] = patch_outputs(read(beside), profiles, at)
+        rows = pd.DataFrame({"place": numbers, "row": at[:, 0], "column": at[:, 1]})
+        named = {f"{letter}{number}": values[:, number] for letter, values in outputs.items() for number in range(values.shape[1])}
+        rows = pd.concat([rows, pd.DataFrame(named)], axis=1)
+        found.append(
+            rows.assign(
+                item_id=query.item_id, patient_id=query.patient_id, diseased=query.label in cohort.info.positive, reference_id=beside
+            )
+        )
+    if not found:
+        raise InputError(f"{cohort.folder}: no query of split '{split}' has a reference")
+    table = pd.concat(found, ignore_index=True)
+    table.attrs["left_out"] = left_out
+    return table

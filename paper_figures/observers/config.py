@@ -1,0 +1,94 @@
+"""What decides a ladder of observers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from empirical.references.config import ReferenceConfig
+from empirical.vlm.config import ModelConfig
+from see_in_pairs.configs import StrictConfig
+
+
+class ChannelConfig(StrictConfig):
+    """The channels through which an image is seen.
+
+    Parameters
+    ----------
+    kind : str
+        ``'laguerre_gauss'``, ``'gabor'`` or ``'difference_of_gaussians'``.
+    number : int
+        How many Laguerre-Gauss channels; of the others, how many bands an octave apart.
+    width : float
+        Width of the Laguerre-Gauss channels, or the wavelength of the finest band, in pixels.
+    side : int
+        Side of the square that a channel is laid on, in pixels; odd.
+    size : int, optional
+        Side in pixels to which images are scaled first; phantoms keep their own.
+    """
+
+    kind: Literal["laguerre_gauss", "gabor", "difference_of_gaussians"] = "laguerre_gauss"
+    number: int = Field(default=6, ge=1, le=40)
+    width: float = Field(default=12.0, gt=0, le=512)
+    side: int = Field(default=41, ge=3, le=513)
+    size: int | None = Field(default=None, ge=16, le=1024)
+
+    @field_validator("side")
+    @classmethod
+    def _has_a_middle(cls, side: int) -> int:
+        if side % 2 == 0:
+            raise ValueError(f"must be odd, so that a channel has a middle: {side + 1}, say")
+        return side
+
+
+class ObserversConfig(StrictConfig):
+    """Which observers learn from a cohort, through which channels, from how many patients.
+
+    Parameters
+    ----------
+    channels : ChannelConfig
+        What the channelised observers see.
+    observers : list of str
+        Any of ``'single'``, ``'difference'`` and ``'joint'`` (both images).
+    place : str
+        ``'known'``: the observer knows where the lesion would be; ``'scan'``: it searches all places. By default what the phantom does.
+    centre : tuple of float, optional
+        Row and column of the known place, as shares of the image's side; by default the phantom's, or the middle.
+    scanned : int
+        Places that a scanning observer looks at, on a grid (of a phantom: evenly taken from its own).
+    references : ReferenceConfig
+        Which healthy image is laid beside each query.
+    train_patients : list of int
+        Numbers of training patients, half of them diseased as far as the cohort allows.
+    trainings : int
+        Samples of training patients of each number.
+    features : ModelConfig, optional
+        A model whose frozen vision features a linear observer learns from, with Ledoit and Wolf's shrinkage.
+    study : Path, optional
+        Folder of a training study of the same cohort, whose models are drawn beside the observers.
+    study_cohort : str
+        The cohort's name in that study.
+    """
+
+    channels: ChannelConfig = ChannelConfig()
+    observers: Annotated[
+        list[Literal["single", "difference", "joint"]], Field(min_length=1, default_factory=lambda: ["single", "difference", "joint"])
+    ]
+    place: Literal["known", "scan"] | None = None
+    centre: tuple[float, float] | None = None
+    scanned: int = Field(default=100, ge=2, le=2000)
+    references: ReferenceConfig = ReferenceConfig(strategy="random")
+    train_patients: Annotated[
+        list[Annotated[int, Field(ge=4, le=10**7)]], Field(min_length=1, default_factory=lambda: [25, 50, 100, 200, 500])
+    ]
+    trainings: int = Field(default=20, ge=1, le=1000)
+    features: ModelConfig | None = None
+    study: Path | None = None
+    study_cohort: str = ""
+
+    @field_validator("observers")
+    @classmethod
+    def _in_order(cls, observers: list[str]) -> list[str]:
+        return [name for name in ("single", "difference", "joint") if name in observers]

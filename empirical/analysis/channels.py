@@ -62,30 +62,31 @@ def channel_outputs(
 
     if profiles.ndim != 3 or profiles.shape[1] != profiles.shape[2] or profiles.shape[1] % 2 == 0:
         raise InputError(f"channels: give square profiles of an odd side, shape (channels, side, side), not {profiles.shape}")
-    queries, found, left_out = cohort.queries(split), [], 0
+    queries, left_out = cohort.queries(split), 0
     read = lru_cache(KEPT_IMAGES)(lambda item: gray_image(cohort, item, size))
-    for query in progress(list(queries.itertuples()), len(queries), f"channels, {split}", quiet):
-        beside = "" if references is None else next(iter(references.get(query.item_id, ())), None)
+    shown, at, outputs = list[tuple[int, str, int]](), list[NDArray[np.intp]](), list[Floats]()  # of each query
+    for number, item in enumerate(progress(queries["item_id"].tolist(), len(queries), f"channels, {split}", quiet)):
+        beside = "" if references is None else next(iter(references.get(item, ())), None)
         if beside is None:
             left_out += 1
             continue
-        at = places
-        numbers = np.arange(len(places))
-        if lesions and query.item_id in lesions:
-            at, numbers = np.vstack([places, [lesions[query.item_id]]]), np.append(numbers, -1)
-        outputs = {"q": patch_outputs(read(query.item_id), profiles, at)}
-        if beside:
-            outputs["r"] = patch_outputs(read(beside), profiles, at)
-        rows = pd.DataFrame({"place": numbers, "row": at[:, 0], "column": at[:, 1]})
-        named = {f"{letter}{number}": values[:, number] for letter, values in outputs.items() for number in range(values.shape[1])}
-        rows = pd.concat([rows, pd.DataFrame(named)], axis=1)
-        found.append(
-            rows.assign(
-                item_id=query.item_id, patient_id=query.patient_id, diseased=query.label in cohort.info.positive, reference_id=beside
-            )
-        )
-    if not found:
+        own = places if not lesions or item not in lesions else np.vstack([places, [lesions[item]]])
+        images = [item, beside] if beside else [item]
+        outputs.append(np.concatenate([patch_outputs(read(image), profiles, own) for image in images], axis=1))
+        shown.append((number, beside, len(own)))
+        at.append(own)
+    if not shown:
         raise InputError(f"{cohort.folder}: no query of split '{split}' has a reference")
-    table = pd.concat(found, ignore_index=True)
+    counts = [count for _, _, count in shown]
+    of_query = queries.iloc[np.repeat([number for number, _, _ in shown], counts)].reset_index(drop=True)
+    table = of_query[["item_id", "patient_id"]].assign(
+        diseased=of_query["label"].isin(cohort.info.positive),
+        reference_id=np.repeat([beside for _, beside, _ in shown], counts),
+        place=np.concatenate([np.where(np.arange(count) < len(places), np.arange(count), -1) for count in counts]),
+    )
+    values, channels = np.concatenate(outputs), range(len(profiles))
+    names = [f"{letter}{channel}" for letter in "qr" for channel in channels][: values.shape[1]]
+    named = pd.DataFrame(values, columns=pd.Index(names))
+    table = pd.concat([table, pd.DataFrame(np.concatenate(at), columns=pd.Index(["row", "column"])), named], axis=1)
     table.attrs["left_out"] = left_out
     return table

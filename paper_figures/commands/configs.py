@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from empirical.commands.options import CONFIGS as OF_MODELS
+from paper_figures.commands.observers import CONFIGS as OF_OBSERVERS
 from paper_figures.commands.study import CONFIGS as OF_STUDIES
 from see_in_pairs.console import Json, Quiet, emit_json, log, new_app
 from see_in_pairs.errors import InputError, did_you_mean
@@ -21,7 +22,11 @@ app = new_app("Configs to start from, which commands take by name.")
 
 def all_configs() -> dict[str, PackagedConfig]:
     """Every packaged config by its name."""
-    return {name: packaged_config(path) for folder in (OF_MODELS, OF_STUDIES, OF_SWEEPS) for name, path in packaged_paths(folder).items()}
+    return {
+        name: packaged_config(path)
+        for folder in (OF_MODELS, OF_STUDIES, OF_OBSERVERS, OF_SWEEPS)
+        for name, path in packaged_paths(folder).items()
+    }
 
 
 @app.command("list")

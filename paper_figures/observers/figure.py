@@ -37,7 +37,9 @@ def draw_ladder(ladder: Ladder, title: str) -> Figure:
                 rows = areas[(areas["source"] == source) & (areas["observer"] == observer)].sort_values("train_patients")
                 if rows.empty:
                     continue
-                x = rows["train_patients"].to_numpy(float) * 1.03 ** (place - 1 + 3 * (number - (len(present) - 1) / 2))  # side by side, not one on the other
+                x = rows["train_patients"].to_numpy(float) * 1.03 ** (
+                    place - 1 + 3 * (number - (len(present) - 1) / 2)
+                )  # side by side, not one on the other
                 value, low, high = (rows[name].to_numpy(float) for name in ("value", "low", "high"))
                 axes.errorbar(x, value, [value - low, high - value], fmt=marker, ls=line, color=colours[observer], ms=7, mec="white",
                               capsize=3, elinewidth=1.6, lw=2)  # fmt: skip

@@ -60,6 +60,7 @@ class Ladder:
     areas: pd.DataFrame
     gains: pd.DataFrame
     trainings: pd.DataFrame
+    left_out: int = 0  # queries without a reference
 
 
 def build_ladder(cohort: Cohort, config: ObserversConfig, seed: int, quiet: bool = True) -> Ladder:
@@ -72,7 +73,7 @@ def build_ladder(cohort: Cohort, config: ObserversConfig, seed: int, quiet: bool
     """
     places, known, lesions = _places(cohort, config)
     profiles = _profiles(config)
-    seen = {}
+    seen, left_out = {}, 0
     for split in ("train", "test"):
         assignment = choose_references(cohort, split, config.references, seed, model=config.features, quiet=quiet)
         size = None if _truth(cohort) is not None else config.channels.size or 64
@@ -80,6 +81,7 @@ def build_ladder(cohort: Cohort, config: ObserversConfig, seed: int, quiet: bool
             cohort, split, profiles, places if not (known and split == "train") else places[:1], assignment.references(),
             size=size, lesions=lesions, quiet=quiet,
         )  # fmt: skip
+        left_out += table.attrs["left_out"]
         if table.attrs["left_out"]:
             log(f"{table.attrs['left_out']} {split} queries have no reference, and are left out", quiet)
         seen[split] = _seen(table, np.random.default_rng([seed, len(split)]))
@@ -99,7 +101,7 @@ def build_ladder(cohort: Cohort, config: ObserversConfig, seed: int, quiet: bool
         single += each
     if config.study is not None:
         areas += _study_areas(config)
-    return Ladder(pd.DataFrame(areas), pd.DataFrame(gains), pd.DataFrame(single))
+    return Ladder(pd.DataFrame(areas), pd.DataFrame(gains), pd.DataFrame(single), left_out)
 
 
 def _truth(cohort: Cohort) -> Any:

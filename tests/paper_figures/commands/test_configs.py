@@ -17,6 +17,7 @@ from empirical.references import ReferenceConfig
 from empirical.training.config import FinetuneConfig
 from paper_figures.cli import app
 from paper_figures.commands.configs import all_configs
+from paper_figures.observers.config import ObserversConfig
 from paper_figures.study import StudyConfig
 from see_in_pairs.configs import load_config
 from see_in_pairs.console import run_app
@@ -28,7 +29,7 @@ from theory.sweeps.study import Study
 KINDS = {
     "finetune": FinetuneConfig, "evaluate": EvaluateConfig, "pretrain": PretrainConfig, "pretrain-grid": GridConfig,
     "analyse crossed": CrossedConfig, "cohort phantom": PhantomConfig, "cohort references": ReferenceConfig, "study": StudyConfig,
-    "sweep": Study,
+    "sweep": Study, "observers": ObserversConfig,
 }  # fmt: skip
 RESULTS = Path(__file__).parents[3] / "docs" / "results"
 
@@ -42,7 +43,7 @@ def test_every_packaged_config_names_its_command_and_is_one_that_the_command_tak
 
 def test_names_are_told_apart_over_all_commands() -> None:
     folders = {config.path.parent for config in all_configs().values()}
-    assert len(folders) == 3 and sum(len(packaged_paths(folder)) for folder in folders) == len(all_configs())
+    assert len(folders) == 4 and sum(len(packaged_paths(folder)) for folder in folders) == len(all_configs())
 
 
 def test_packaged_studies_are_those_whose_results_are_kept() -> None:

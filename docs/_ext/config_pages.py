@@ -148,6 +148,7 @@ SECTIONS = {
     "empirical.pretraining.config.PretrainConfig": "pretrain",
     "empirical.pretraining.config.HardnessConfig": "hardness",
     "empirical.vlm.pocket.config.PocketConfig": "pocket-models",
+    "paper_figures.observers.config.ChannelConfig": "channels",
     "paper_figures.study.config.CohortSource": "cohorts-of-a-study",
     "paper_figures.study.config.Block": "blocks",
     "paper_figures.study.config.Restarts": "restarts",
@@ -168,6 +169,7 @@ WHOLE = {
     "empirical.pretraining.grid.GridConfig": "pretrain-grid",
     "empirical.benchmark.config.BenchmarkConfig": "benchmark-gpu",
     "paper_figures.study.config.StudyConfig": "study",
+    "paper_figures.observers.config.ObserversConfig": "observers",
     "paper_figures.reproduce.ReproduceConfig": "reproduce",
     "theory.sweeps.study.Study": "sweep",
 }

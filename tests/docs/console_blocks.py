@@ -200,6 +200,8 @@ def _config_kinds() -> dict[str, tuple[Any, Any, str]]:
     from empirical import CrossedConfig, EvaluateConfig, FinetuneConfig, PhantomConfig, PretrainConfig, ReferenceConfig
     from empirical.commands.options import config_path
     from paper_figures.commands.study import CONFIGS
+    from paper_figures.commands.observers import CONFIGS as OF_OBSERVERS
+    from paper_figures.observers.config import ObserversConfig
     from paper_figures.study.config import StudyConfig
     from see_in_pairs.packaged import find_config
 
@@ -211,6 +213,7 @@ def _config_kinds() -> dict[str, tuple[Any, Any, str]]:
         "analyse crossed": (CrossedConfig, config_path, ""),
         "cohort phantom": (PhantomConfig, config_path, "default-phantom"),
         "cohort references": (ReferenceConfig, config_path, "random-references"),
+        "observers": (ObserversConfig, lambda word, command: find_config(word, OF_OBSERVERS, command), "known-place"),
         "study": (StudyConfig, lambda word, command: find_config(word, CONFIGS, command), ""),
     }
 

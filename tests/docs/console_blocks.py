@@ -199,8 +199,8 @@ def _config_kinds() -> dict[str, tuple[Any, Any, str]]:
     """Class of the config, how it is found by name, and the default, of every command that takes one."""
     from empirical import CrossedConfig, EvaluateConfig, FinetuneConfig, PhantomConfig, PretrainConfig, ReferenceConfig
     from empirical.commands.options import config_path
-    from paper_figures.commands.study import CONFIGS
     from paper_figures.commands.observers import CONFIGS as OF_OBSERVERS
+    from paper_figures.commands.study import CONFIGS
     from paper_figures.observers.config import ObserversConfig
     from paper_figures.study.config import StudyConfig
     from see_in_pairs.packaged import find_config

@@ -72,3 +72,9 @@ def test_blocks_are_read_as_a_shell_reads_them(monkeypatch: pytest.MonkeyPatch, 
     ]
     assert (first.line, len(first.commands), first.reason, first.code) == (3, 2, None, 0)
     assert (second.reason, third.reason, third.code, fourth.in_notebook) == ("takes long", None, 2, True)
+
+
+def test_a_check_changes_nothing_in_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    check(["--install-completion"])
+    assert not list(tmp_path.iterdir())

@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shutil
+import textwrap
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -462,8 +463,11 @@ def put_back(folder: Path, names: list[str]) -> None:
 
 def page(found: dict[str, list[Case]], counts: dict[str, int]) -> str:
     """The table of hostile files, as Markdown."""
-    sizes = ", ".join(f"{size:,}" for size in FULL)
-    return table(found, "files", counts) + f"\nThe {len(FILES)} files: {', '.join(FILES)}. The disk is full at {sizes} bytes of a file.\n"
+    sizes, names = ", ".join(f"{size:,}" for size in FULL), textwrap.fill(", ".join(FILES), 80)
+    return (
+        table(found, "files", counts)
+        + f"\nThe {len(FILES)} files:\n\n```text\n{names}\n```\n\nThe disk is full at {sizes} bytes of a file.\n"
+    )
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ def draw_ladder(ladder: Ladder, title: str) -> Figure:
                 axes.errorbar(x, value, [value - low, high - value], fmt=marker, ls=line, color=colours[observer], ms=7, mec="white",
                               capsize=3, elinewidth=1.6, lw=2)  # fmt: skip
         ideal = areas[areas["source"] == IDEAL]
-        for row in ideal.itertuples():
-            axes.axhline(row.value, color=colours[row.observer], lw=1.6, ls=(0, (1, 1)), zorder=1)
-        for row in areas[areas["source"] == LIMIT].itertuples():
-            axes.axhspan(row.low, row.high, color=colours[row.observer], alpha=0.12, lw=0, zorder=0)
+        for row in ideal.to_dict("records"):
+            axes.axhline(row["value"], color=colours[row["observer"]], lw=1.6, ls=(0, (1, 1)), zorder=1)
+        for row in areas[areas["source"] == LIMIT].to_dict("records"):
+            axes.axhspan(row["low"], row["high"], color=colours[row["observer"]], alpha=0.12, lw=0, zorder=0)
         sizes = sorted(set(areas["train_patients"][np.isfinite(areas["train_patients"])]))
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{int(size):,}" for size in sizes])

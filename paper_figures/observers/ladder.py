@@ -283,7 +283,8 @@ def _study_areas(config: ObserversConfig) -> list[dict[str, Any]]:
     if rows.empty:
         names = ", ".join(sorted(set(table["cohort"])))
         raise InputError(f"study_cohort: '{config.study_cohort}' has no trained arm 'single' or 'pair' in {path} (cohorts: {names})")
+    observers = {"single": "single", "pair": "joint"}
     return [
-        _row(MODEL, {"single": "single", "pair": "joint"}[row.arm], row.n_train, row.auroc, row.low, row.high, method="as in the study")
-        for row in rows.itertuples()
+        _row(MODEL, observers[row["arm"]], row["n_train"], row["auroc"], row["low"], row["high"], method="as in the study")
+        for row in rows.to_dict("records")
     ]

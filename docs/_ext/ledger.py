@@ -100,9 +100,12 @@ def twin_exists(test: str) -> bool:
 def page() -> str:
     """The tables of checked statistics as Markdown."""
     content = ledger()
-    lines = ["## Published values and R", "", "| statistic | expected | ours | source |", "|---|---|---|---|"]
-    lines += [_line(row, our_value(row, content["words"]), content["sources"]) for row in content["rows"]]
-    lines += ["", "## Sources", ""]
+    lines = []
+    for heading, from_r in (("Published values", False), ("Values that R prints", True)):
+        lines += [f"## {heading}", "", "| statistic | expected | ours | function | source |", "|---|---|---|---|---|"]
+        rows = [row for row in content["rows"] if row["source"].startswith("r_") == from_r]
+        lines += [_line(row, our_value(row, content["words"]), content["sources"]) for row in rows] + [""]
+    lines += ["## Sources", ""]
     lines += [f"{name}\n: {text}\n" for name, text in content["sources"].items()]
     lines += ["## Computed a second way", "", "| statistic | compared with | test |", "|---|---|---|"]
     lines += [f"| {row['statistic']} | {row['twin']} | {_link(row['test'])} |" for row in content["twins"]]
@@ -115,7 +118,9 @@ def _line(row: dict[str, Any], ours: float, sources: dict[str, str]) -> str:
     printed = expected(row)
     shown = f"{ours:.{max(len(re.sub('[^0-9]', '', printed.split('e')[0]).lstrip('0')), 3) + 1}g}"
     remark = f"; within {row['within']:g}: {row['note']}" if "within" in row else f"; {row['note']}" if "note" in row else ""
-    return f"| {row['statistic']} | {printed} | {shown} | {row['source']}{remark} |"
+    (name,) = row["call"]
+    function = f"{{py:func}}`~{HOME}.{name}`" if name in importlib.import_module(HOME).__all__ else f"`{HOME}.{name}`"
+    return f"| {row['statistic']} | {printed} | {shown} | {function} | {row['source']}{remark} |"
 
 
 def _link(test: str) -> str:

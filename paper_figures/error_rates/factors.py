@@ -270,6 +270,7 @@ def summary(folder: Path) -> dict[str, str]:
     found = {name: pd.read_csv(folder / f"factors_{name}.csv") for name in NAMES}
     return {
         "sizes": _sizes_table(found),
+        "other designs": _other_designs_table(found),
         "admitted": _admitted_table(found),
         "again": _again_table(found),
         "off the null": _coverage_table(found),
@@ -305,6 +306,29 @@ def _sizes_table(found: Mapping[str, pd.DataFrame]) -> str:
         name = "none" if not references else f"{references}, {'Zipf' if use == 'zipf' else use}"
         rows.append([name, *cells])
     return _lines(["references", "accuracy: 1", "3", "5", "10 trainings", "AUROC: 1", "3", "5", "10 trainings"], rows)
+
+
+def _other_designs_table(found: Mapping[str, pd.DataFrame]) -> str:
+    """Size where patients have several images, are few or many, or where one class is rare; the worse of no and 20 references."""
+    kinds = {
+        "100 patients, 5 images each": (100, 5, "balanced", 0.5),
+        "100 patients, 5 images on average, unequal": (100, 5, "skewed", 0.5),
+        "50 patients, 1 image": (50, 1, "balanced", 0.5),
+        "400 patients, 1 image": (400, 1, "balanced", 0.5),
+        "100 patients, 1 image, prevalence .1": (100, 1, "balanced", 0.1),
+        "400 patients, 1 image, prevalence .1": (400, 1, "balanced", 0.1),
+        "400 patients, 1 image, prevalence .02": (400, 1, "balanced", 0.02),
+    }
+    rows = []
+    for name, (patients, images, sizes, prevalence) in kinds.items():
+        cells = []
+        for measure in SHOWN:
+            table = found[measure]
+            same = (table["patients"] == patients) & (table["images"] == images) & (table["sizes"] == sizes)
+            here = table[same & (table["prevalence"] == prevalence) & (table["measure"] == "type_1_error") & ~table["shared"]]
+            cells += [_short(float(here.loc[here["seeds"] == seeds, "value"].max())) for seeds in (1, 3, 5, 10)]
+        rows.append([name, *cells])
+    return _lines(["design", "accuracy: 1", "3", "5", "10 trainings", "AUROC: 1", "3", "5", "10 trainings"], rows)
 
 
 def _admitted_table(found: Mapping[str, pd.DataFrame]) -> str:

@@ -99,7 +99,7 @@ def plot_roc(
     Parameters
     ----------
     records : Records, pandas.DataFrame, Path or str
-        As in `plot_auroc`.
+        The records or table, as in `plot_auroc`.
     arms : sequence of str, optional
         Arms (or runs, by ``run_id``) to draw, in this order; all of them when not given.
     positive : sequence

@@ -80,6 +80,7 @@ def random_factors_contrast(
     models: Sequence[Hashable] | None = None,
     fixed: Sequence[str] = (),
     confidence_level: float = 0.95,
+    clusters: npt.ArrayLike | None = None,
 ) -> ContrastResult:
     r"""Estimate a weighted sum of the arms' AUROC, accuracy or mean score, with seeds, patients, references and wordings random at once.
 
@@ -105,6 +106,8 @@ def random_factors_contrast(
         Factors whose levels are all that the result is about.
     confidence_level : float, default 0.95
         Share of repetitions in which the interval covers the true value, between 0 and 1.
+    clusters : array_like, shape (n,), optional
+        The same as `patients`, under the name that the tests of single models use.
 
     Returns
     -------
@@ -154,12 +157,16 @@ def random_factors_contrast(
     """
     if measure not in MEASURES:
         raise InputError(f"measure: give one of {', '.join(MEASURES)}, not {measure!r}")
+    if clusters is not None:
+        if patients is not None:
+            raise InputError("clusters: is the same as patients; give one of them")
+        patients = clusters
     if unknown := [name for name in fixed if name not in FACTORS]:
         raise InputError(f"fixed: give some of {', '.join(FACTORS)}, not {unknown[0]!r}")
     arms, factors = [_readers(one, f"scores of arm {number}") for number, one in enumerate(scores)], np.asarray(weights, dtype=np.float64)
     items = arms[0].shape[-1] if arms else 0
     if not arms or factors.shape != (len(arms),) or not np.isfinite(factors).all():
-        raise InputError(f"weights: give {len(arms)} finite numbers, one for each arm")
+        raise InputError(f"weights: give {len(arms)} finite numbers, one for each arm (scores is a list with one array per arm: [A, B])")
     if len({one.shape[1:] for one in arms}) > 1:
         raise InputError("scores: all arms need the same items and wordings")
     flags = np.ones(items, dtype=np.bool_) if labels is None else as_flags(labels)

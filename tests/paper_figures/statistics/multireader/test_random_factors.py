@@ -119,6 +119,13 @@ def test_order_names_and_scale_change_nothing(drawn) -> None:
     assert (swapped.estimate, swapped.p) == pytest.approx((-found.estimate, found.p))
 
 
+def test_clusters_is_another_name_for_patients(drawn) -> None:
+    arms, labels, patients, references = drawn
+    found = random_factors_contrast(list(arms), labels, clusters=patients, references=references)
+    assert found == random_factors_contrast(list(arms), labels, patients, references)
+    assert found != random_factors_contrast(list(arms), labels, references=references)
+
+
 def test_identical_arms_differ_by_nothing() -> None:
     """P is 1 and the interval [0, 0] where arms share their trainings."""
     rng = np.random.default_rng(3)
@@ -140,7 +147,8 @@ def test_a_difference_that_never_varies_is_not_certain() -> None:
         ({"measure": "kappa"}, "measure: give one of"),
         ({"fixed": ["models"]}, "fixed: give some of"),
         ({"fixed": ["patients"]}, "nothing is left to vary"),
-        ({"weights": (1.0,)}, "give 2 finite numbers"),
+        ({"weights": (1.0,)}, r"give 2 finite numbers, one for each arm \(scores is a list with one array per arm"),
+        ({"patients": range(20), "clusters": range(20)}, "is the same as patients"),
         ({"models": ["m"]}, "give 2 names"),
         ({"patients": [0] * 20}, "one cluster only"),
         ({"references": ["r"] * 20}, "one group holds every item"),

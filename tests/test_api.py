@@ -45,6 +45,15 @@ def test_a_page_has_headings_with_a_sentence_and_a_directive_for_each_name(packa
             assert re.search(rf"(:: |`)([\w.]+\.)?{name}\b", text), name
 
 
+def test_a_page_names_the_examples_of_the_gallery_that_use_a_function() -> None:
+    text = "\n".join(api.members("paper_figures.statistics"))
+    below = text.partition("autofunction:: paper_figures.statistics.random_factors_contrast")[2].partition(".. auto")[0]
+    assert "In the gallery: :doc:`/gallery/statistics/plot_7_several_trainings`" in below
+    linked = {page for package in api.PACKAGES for page in re.findall(r":doc:`/gallery/([^`]+)`", "\n".join(api.members(package)))}
+    assert linked
+    assert all((ROOT / "examples" / f"{page}.py").is_file() for page in linked)
+
+
 def test_a_module_below_a_package_is_there_without_an_import_of_its_own() -> None:
     import paper_figures
 

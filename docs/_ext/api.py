@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 PACKAGES = (
@@ -133,7 +134,26 @@ def _directives(module: str, names: list[str]) -> list[str]:
         else:
             lines += [f".. py:data:: {module}.{name}", "", *(f"   {line}" for line in _comment(module, name))]
         lines.append("")
+        shown = [] if homes else [page for page, used in gallery_uses() if any(one is value for one in used)]
+        if shown:
+            lines += ["In the gallery: " + "; ".join(f":doc:`/{page}`" for page in shown), ""]
     return lines
+
+
+@cache
+def gallery_uses() -> list[tuple[str, list[object]]]:
+    """Page of each example of the gallery, and the functions and classes of our packages that it imports."""
+    root, ours, found = Path(__file__).resolve().parents[2], {package.partition(".")[0] for package in PACKAGES}, []
+    for path in sorted((root / "examples").glob("*/plot_*.py")):
+        used = [
+            getattr(importlib.import_module(node.module), alias.name)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in ours
+            for alias in node.names
+        ]
+        page = Path("gallery") / path.relative_to(root / "examples").with_suffix("")
+        found.append((page.as_posix(), [one for one in used if inspect.isclass(one) or inspect.isroutine(one)]))
+    return found
 
 
 def _exported(module: str) -> list[str]:

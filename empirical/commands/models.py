@@ -74,10 +74,10 @@ def evaluate(config: Config, out: Out, changes: Changes = None, seed: SeedChange
     arms = list(dict.fromkeys(records.table["arm"]))
     if len(arms) > 1 and records.table["run_id"].nunique() == len(arms):
         chosen = [word for arm in arms for word in ("--arm", arm)]
-        log_result(_areas(records), ["compare", out, *chosen], quiet)
+        log_result(_areas(records), ["compare", out, *chosen], quiet, most=24)
     elif len(arms) > 1 or records.table["run_id"].nunique() > 1:
         first, second = list(dict.fromkeys(records.table["run_id"]))[:2]
-        log_result(_areas(records), ["compare", out, out, "--run-a", first, "--run-b", second], quiet)
+        log_result(_areas(records), ["compare", out, out, "--run-a", first, "--run-b", second], quiet, most=24)
     else:
         for line in _areas(records):
             log(line, quiet)

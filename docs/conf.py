@@ -47,6 +47,7 @@ exclude_patterns = ["_build", "gallery/**/*.ipynb", "_ext", "_templates", "figur
 templates_path = ["_templates"]
 suppress_warnings = [
     "config.cache",  # autosummary_context holds a module
+    "misc.highlighting_failure",  # a command that goes on in a second line, which the lexer of notebooks does not know
     "ref.footnote",  # a docstring may list a reference that its text does not number
 ]
 
@@ -57,13 +58,16 @@ html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_sidebars = {"index": []}
+# What stands beside a page; patterns may not overlap.
+beside = {f"{part}/**": ["page-toc"] for part in ("tutorials", "how-to", "explanation", "reference", "results", "development")}
+beside |= {"index": [], "install": ["page-toc"], "gallery/**": ["page-toc", "sg_download_links"]}
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo-dark.svg", "text": "see-in-pairs"},
     "header_links_before_dropdown": 8,
     "navigation_with_keys": False,
     "show_prev_next": True,
     "show_toc_level": 2,
-    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "gallery/**": ["page-toc", "sg_download_links"]},
+    "secondary_sidebar_items": beside,
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
@@ -77,10 +81,7 @@ if repository:
     html_theme_options |= {
         "use_edit_page_button": True,
         "secondary_sidebar_items": {
-            "**": ["page-toc", "edit-this-page"],
-            "index": ["edit-this-page"],
-            "gallery/**": ["page-toc", "sg_download_links"],
-            "reference/generated/**": ["page-toc"],
+            page: parts if page.startswith("gallery") else [*parts, "edit-this-page"] for page, parts in beside.items()
         },
     }
 html_math_renderer = "mathml"

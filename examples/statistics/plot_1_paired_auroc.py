@@ -53,4 +53,4 @@ plt.show()
 #
 # Which test is recommended when is told in
 # :doc:`choose a test </how-to/choose_a_test>`; all tests at once are in
-# :py:func:`paper_figures.compare_arms`.
+# :py:func:`paper_figures.comparison.compare_arms`.
